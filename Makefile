@@ -1,0 +1,40 @@
+# Two commands are all a newcomer needs: `make quickstart` and `make test`.
+PYTHON ?= python3.11
+VENV := .venv
+PY := $(VENV)/bin/python
+RUN := runs/quickstart
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/runs/.compiled
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: quickstart test test-slow parity lock clean
+
+$(VENV)/.installed: requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	touch $@
+
+quickstart: $(VENV)/.installed
+	$(PY) -m data_prep.build --corpus=embedded --out=$(RUN)/data
+	$(PY) -m data_prep.tokenizer --sift=$(RUN)/data/sift --out=$(RUN)/data/tokenizer --size=2048
+	$(PY) -m sift_jax.train --gin_file=configs/quickstart/stage1.gin
+	$(PY) -m sift_jax.train --gin_file=configs/quickstart/stage2.gin
+	$(PY) -m sift_jax.export --checkpoint=$(RUN)/stage2 --out=$(RUN)/export
+	$(PY) -m sift_jax.ask --checkpoint=$(RUN)/export --audio=$$(ls $(RUN)/data/audio/*.flac | grep _en_ | head -1) "How fast does she speak?"
+	$(PY) -m sift_jax.evaluate --gin_file=configs/quickstart/evaluate.gin
+
+test: $(VENV)/.installed
+	$(VENV)/bin/ruff check .
+	$(PY) -m pytest -m "not slow and not parity"
+
+test-slow: $(VENV)/.installed
+	$(PY) -m pytest -m slow
+
+parity: $(VENV)/.installed
+	$(PY) -m pip install --quiet torch==2.13.0
+	$(PY) -m pytest -m parity
+
+lock:
+	uv pip compile setup.py --extra test --generate-hashes --no-header --no-annotate --python-version 3.11 -o requirements.lock
+
+clean:
+	rm -rf runs

@@ -1,0 +1,1 @@
+"""Metadata to instructions: questions and answers from varied templates, in the released SIFT layout."""

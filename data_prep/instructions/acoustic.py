@@ -1,0 +1,81 @@
+"""Questions about how an utterance sounds, from its measured labels.
+
+    direct:<key>   "How fast does the person talk?"               "The person speaks quite fast."
+    verify         "Is it true that the recording is clean?"      "No, the recording is very noisy."
+    pair           "Tell me about the pitch and the volume."      "The speaker talks …, and the person speaks …."
+"""
+
+import random
+from typing import Any
+
+from data_prep.instructions.items import Item
+from data_prep.instructions.templates import (
+    SPEECH_KEYS,
+    Templates,
+    ask,
+    capitalise,
+    fill,
+    phrase_label,
+    write_clause,
+    write_sentence,
+)
+from sift_jax.data.labels import ACOUSTIC_LABELS, MEASURED_KEYS, say_yes_no
+
+# Volume has three classes where the others have five or seven: it is asked about less.
+WEIGHTS = {
+    **{f"direct:{key}": 0.08 if key == "average_intensity" else 0.11 for key in MEASURED_KEYS},
+    "verify": 0.2,
+    "pair": 0.17,
+}
+# A false label must be audibly false.
+_LEAST_STEPS = 2
+_PAIRS = 4
+
+
+def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Random) -> list[Item]:
+    """The candidates of one utterance."""
+    labels = {key: utterance["labels"][key] for key in MEASURED_KEYS if utterance["labels"].get(key)}
+    ids = (utterance["id"],)
+    items = []
+    for key, label in labels.items():
+        answer = write_sentence(write_clause(templates, key, label, rng))
+        items.append(Item(ids=ids, form=f"direct:{key}", group=label, answer=answer,
+                          question=ask(templates, templates["direct"][key], rng)))
+        items += _make_verify_items(ids, key, label, templates, rng)
+    for _ in range(_PAIRS if len(labels) > 1 else 0):
+        items.append(_make_pair_item(ids, rng.sample(sorted(labels.items()), 2), templates, rng))
+    return items
+
+
+def _make_verify_items(ids: tuple[str, ...], key: str, label: str, templates: Templates,
+                       rng: random.Random) -> list[Item]:
+    classes = ACOUSTIC_LABELS[key]
+    false = [other for other in classes if abs(classes.index(other) - classes.index(label)) >= _LEAST_STEPS]
+    # A label that nothing is far enough from could only ever be asked about truly: it would give the answer away.
+    if not false:
+        return []
+    items = []
+    for asked in (label, rng.choice(false)):
+        verdict = say_yes_no(asked == label, templates["language"])
+        items.append(Item(ids=ids, form="verify", group=verdict, question=_ask_verify(key, asked, templates, rng),
+                          answer=f"{verdict}, {write_clause(templates, key, label, rng)}."))
+    return items
+
+
+def _ask_verify(key: str, label: str, templates: Templates, rng: random.Random) -> str:
+    wrappers = [fill(wrapper, clause=write_clause(templates, key, label, rng))
+                for wrapper in templates["verify"]["wrappers"]]
+    asks = [fill(question, label=phrase_label(templates, key, label))
+            for question in templates["verify"]["asks"]["speech" if key in SPEECH_KEYS else key]]
+    return ask(templates, [rng.choice([rng.choice(wrappers), rng.choice(asks)])], rng)
+
+
+def _make_pair_item(ids: tuple[str, ...], pair: list[tuple[str, str]], templates: Templates,
+                    rng: random.Random) -> Item:
+    (key_a, label_a), (key_b, label_b) = pair
+    clause_a = write_clause(templates, key_a, label_a, rng)
+    clause_b = write_clause(templates, key_b, label_b, rng)
+    question = ask(templates, templates["pair"]["questions"], rng,
+                   a=templates["aspects"][key_a], b=templates["aspects"][key_b])
+    answer = capitalise(fill(rng.choice(templates["pair"]["answers"]), clause_a=clause_a, clause_b=clause_b))
+    return Item(ids=ids, form="pair", group=f"{key_a}+{key_b}", question=question, answer=answer)

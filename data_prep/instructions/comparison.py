@@ -1,0 +1,98 @@
+"""Questions about two recordings of a language, in one order or the other.
+
+    which:<key>   "Which recording is faster?"                       "It is the second recording."
+    compare       "Compare the speaking speed in the two clips."     "First very slowly, then quite fast."
+    same_gender   "Do both speakers have the same gender?"           "They have different genders: first …, then …."
+
+A key is asked about where the two differ by at least two classes.
+"""
+
+import random
+from typing import Any
+
+from data_prep.instructions.items import Item
+from data_prep.instructions.templates import Templates, ask, capitalise, fill, phrase_label
+from sift_jax.data.labels import ACOUSTIC_LABELS, MEASURED_KEYS
+
+WEIGHTS = {"which:average_pitch": 0.11, "which:pitch_variation": 0.08, "which:speaking_rate": 0.11,
+           "which:average_intensity": 0.1, "which:noise_level": 0.11, "which:reverberation": 0.11, "which:gender": 0.1,
+           "compare": 0.1, "same_gender": 0.18}
+_LEAST_STEPS = 2
+# Pitch classes are drawn up apart for women and men, so between the two it is the frequency that decides.
+_LEAST_PITCH_RATIO = 1.2
+
+Pair = tuple[dict[str, Any], dict[str, Any]]
+
+
+def make_pairs(utterances: list[dict[str, Any]], rng: random.Random, rounds: int) -> list[Pair]:
+    """Each utterance once first and once second in each round, each time with another."""
+    pairs: dict[tuple[str, str], Pair] = {}
+    for _ in range(rounds if len(utterances) > 1 else 0):
+        ring = rng.sample(utterances, len(utterances))
+        for first, second in zip(ring, [*ring[1:], ring[0]], strict=True):
+            pairs[first["id"], second["id"]] = (first, second)
+    return list(pairs.values())
+
+
+def make_items(pair: Pair, templates: Templates, rng: random.Random) -> list[Item]:
+    """The candidates of one pair."""
+    ids = tuple(utterance["id"] for utterance in pair)
+    items = []
+    for key in MEASURED_KEYS:
+        label_a, label_b = (utterance["labels"].get(key) for utterance in pair)
+        if not label_a or not label_b:
+            continue
+        classes = ACOUSTIC_LABELS[key]
+        steps = classes.index(label_b) - classes.index(label_a)
+        order = _order_pitch(pair, steps) if key == "average_pitch" else _order_steps(steps)
+        if order:
+            for pole in ("high", "low"):
+                place = "second" if (order > 0) == (pole == "high") else "first"
+                items.append(_make_which_item(ids, key, pole, place, templates, rng))
+        if abs(steps) >= _LEAST_STEPS:
+            items.append(_make_compare_item(ids, key, label_a, label_b, templates, rng))
+    genders = tuple(utterance["gender"] for utterance in pair)
+    if genders[0] != genders[1]:
+        for gender in genders:
+            place = ("first", "second")[genders.index(gender)]
+            items.append(_make_which_item(ids, "gender", gender, place, templates, rng))
+    return [*items, _make_gender_item(ids, genders, templates, rng)]
+
+
+def _order_steps(steps: int) -> int:
+    return steps if abs(steps) >= _LEAST_STEPS else 0
+
+
+def _order_pitch(pair: Pair, steps: int) -> int:
+    """Positive if the second is clearly the higher one, negative if the first is, else 0."""
+    first, second = pair
+    if first["gender"] == second["gender"]:
+        return _order_steps(steps)
+    ratio = second["values"]["average_pitch"] / first["values"]["average_pitch"]
+    return 1 if ratio >= _LEAST_PITCH_RATIO else -1 if ratio <= 1 / _LEAST_PITCH_RATIO else 0
+
+
+def _make_which_item(ids: tuple[str, ...], key: str, pole: str, place: str, templates: Templates,
+                     rng: random.Random) -> Item:
+    answer = fill(rng.choice(templates["which"]["answers"]), label=phrase_label(templates, "recording", place))
+    return Item(ids=ids, form=f"which:{key}", group=place, answer=answer,
+                question=ask(templates, templates["which"][key][pole], rng, is_pair=True))
+
+
+def _make_compare_item(ids: tuple[str, ...], key: str, label_a: str, label_b: str, templates: Templates,
+                       rng: random.Random) -> Item:
+    answer = fill(rng.choice(templates["compare"]["answers"]), a=phrase_label(templates, key, label_a),
+                  b=phrase_label(templates, key, label_b))
+    return Item(ids=ids, form="compare", group=key, answer=capitalise(answer),
+                question=ask(templates, templates["compare"]["questions"], rng, is_pair=True,
+                             aspect=templates["aspects"][key]))
+
+
+def _make_gender_item(ids: tuple[str, ...], genders: tuple[str, ...], templates: Templates,
+                      rng: random.Random) -> Item:
+    verdict = "same" if genders[0] == genders[1] else "different"
+    answer = fill(rng.choice(templates["same_gender"][verdict]), same=phrase_label(templates, "same_gender", verdict),
+                  gender=phrase_label(templates, "gender", genders[0]),
+                  other=phrase_label(templates, "gender", genders[1]))
+    return Item(ids=ids, form="same_gender", group="+".join(genders), answer=capitalise(answer),
+                question=ask(templates, templates["same_gender"]["questions"], rng, is_pair=True))

@@ -1,0 +1,103 @@
+"""Questions about who speaks, and what is said.
+
+    by a label      gender, age_category, accent, language, topic, sentence_type, sentence_length
+    by the words    transcript   "What does the person say?"                  'The speaker says: "Rain falls."'
+                    spoken_word  'Does "rain" occur in the sentence?'         'Yes, "rain" occurs.'
+                    phonemes     'How is "rain" pronounced?'                  'The phonemes are "R|EY|N".'
+
+What is quoted from an utterance stands in quotation marks, so that it is never taken for a label.
+"""
+
+import random
+import re
+from typing import Any
+
+from data_prep.instructions.items import Item
+from data_prep.instructions.templates import Templates, ask, fill, write_clause, write_sentence
+from sift_jax.data.labels import ACCENTS, LANGUAGE_NAMES
+
+# Three quarters of the weight lies on what can be heard without knowing the words.
+WEIGHTS = {
+    "gender": 0.2, "sentence_length": 0.16, "age_category": 0.13, "sentence_type": 0.11, "language": 0.1,
+    "accent": 0.07, "spoken_word": 0.1, "topic": 0.06, "transcript": 0.06, "phonemes": 0.01,
+}
+# A sentence is short up to the first of these numbers of words, and medium up to the second.
+_LENGTH_EDGES = (4, 8)
+_LEAST_LETTERS = 4
+
+
+def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Random, *, words: list[str],
+               has_accents: bool) -> list[Item]:
+    """The candidates of one utterance; `words` are those of its split, from which absent ones are drawn."""
+    ids = (utterance["id"],)
+    labels = {
+        "gender": utterance["gender"],
+        "age_category": utterance["age_category"],
+        "topic": utterance["topic"],
+        "sentence_type": "question" if utterance["is_question"] else "statement",
+        "sentence_length": bucket_length(utterance["transcript"]),
+    }
+    if has_accents and utterance["accent"] in ACCENTS:
+        labels["accent"] = utterance["accent"]
+    items = [make_label_item(ids, key, label, templates, rng) for key, label in labels.items() if label]
+    transcript = utterance["transcript"].replace('"', "")
+    items.append(Item(ids=ids, form="transcript", group="", question=_ask(templates, "transcript", rng),
+                      answer=fill(rng.choice(templates["transcript"]["answers"]), text=transcript)))
+    items += _make_word_items(ids, utterance, templates, rng, words)
+    return items + _make_phoneme_items(ids, utterance, templates, rng)
+
+
+def make_language_items(utterance: dict[str, Any], templates: Templates, rng: random.Random,
+                        count: int) -> list[Item]:
+    """Asks in the templates' language which language an utterance, of whatever language, is in."""
+    name = LANGUAGE_NAMES[utterance["language"]]
+    return [make_label_item((utterance["id"],), "language", name, templates, rng) for _ in range(count)]
+
+
+def make_label_item(ids: tuple[str, ...], key: str, label: str, templates: Templates, rng: random.Random) -> Item:
+    return Item(ids=ids, form=key, group=label, question=ask(templates, templates["direct"][key], rng),
+                answer=write_sentence(write_clause(templates, key, label, rng)))
+
+
+def bucket_length(transcript: str) -> str:
+    count = len(transcript.split())
+    short, medium = _LENGTH_EDGES
+    return "short" if count <= short else "medium" if count <= medium else "long"
+
+
+def list_words(transcript: str) -> list[str]:
+    """The words worth asking about, in order, lower case, each once."""
+    words = re.findall(r"[^\W\d_]+", transcript.lower())
+    return [word for word in dict.fromkeys(words) if len(word) >= _LEAST_LETTERS]
+
+
+def _ask(templates: Templates, form: str, rng: random.Random, **slots: str) -> str:
+    return ask(templates, templates[form]["questions"], rng, **slots)
+
+
+def _make_word_items(ids: tuple[str, ...], utterance: dict[str, Any], templates: Templates, rng: random.Random,
+                     words: list[str]) -> list[Item]:
+    spoken = list_words(utterance["transcript"])
+    # Inflections of a spoken word ("rain", "rains") would be unfair questions.
+    absent = [word for word in rng.sample(words, min(len(words), 20))
+              if not any(word[:_LEAST_LETTERS] == other[:_LEAST_LETTERS] for other in spoken)]
+    items = []
+    for verdict, choices in (("yes", spoken), ("no", absent)):
+        if choices:
+            word = rng.choice(choices)
+            items.append(Item(ids=ids, form="spoken_word", group=verdict,
+                              question=_ask(templates, "spoken_word", rng, word=word),
+                              answer=fill(rng.choice(templates["spoken_word"][verdict]), word=word)))
+    return items
+
+
+def _make_phoneme_items(ids: tuple[str, ...], utterance: dict[str, Any], templates: Templates,
+                        rng: random.Random) -> list[Item]:
+    spelt, spoken = utterance["transcript"].split(), utterance["phonemes"].split("| |")
+    places = [place for place, word in enumerate(spelt) if list_words(word)]
+    if len(spelt) != len(spoken) or not places:
+        return []
+    place = rng.choice(places)
+    word = re.sub(r"^\W+|\W+$", "", spelt[place]).lower()
+    return [Item(ids=ids, form="phonemes", group="", question=_ask(templates, "phonemes", rng, word=word),
+                 answer=fill(rng.choice(templates["phonemes"]["answers"]), text=spoken[place]))]

@@ -1,0 +1,67 @@
+"""Questions whose answers are inferred from the metadata, not stated in it.
+
+    labels  ─►  inference                                ─►  answer
+    very distant-sounding, noisy     "in a large, echoing room"   "Probably in a large, echoing room: the voice is …."
+
+Every answer names the labels that it is inferred from, so that it can be scored without a judge.
+"""
+
+import random
+from typing import Any
+
+from data_prep.instructions.items import Item
+from data_prep.instructions.templates import Templates, ask, capitalise, fill, phrase_label, write_clause
+from sift_jax.data.labels import ACOUSTIC_LABELS, MEASURED_KEYS
+
+WEIGHTS = {"place": 0.2, "improve": 0.2, "describe": 0.2, "mood": 0.15, "audiobook": 0.13, "learner": 0.12}
+# Which measured labels a form's answers name.
+_KEYS = {"place": ("reverberation", "noise_level"), "describe": ("speaking_rate", "average_pitch", "pitch_variation"),
+         "mood": ("pitch_variation", "speaking_rate"), "audiobook": ("pitch_variation", "noise_level"),
+         "learner": ("speaking_rate", "noise_level")}
+# The lowest class that needs no advice.
+_GOOD_FROM = {"noise_level": 3, "reverberation": 2, "average_intensity": 1}
+
+
+def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Random) -> list[Item]:
+    """The candidates of one utterance."""
+    labels = {key: utterance["labels"][key] for key in MEASURED_KEYS if utterance["labels"].get(key)}
+    ranks = {key: ACOUSTIC_LABELS[key].index(label) for key, label in labels.items()}
+    phrases = {key: phrase_label(templates, key, label) for key, label in labels.items()}
+    for key in ("gender", "age_category"):
+        phrases[key] = phrase_label(templates, key, utterance[key])
+    items = []
+    for form, keys in _KEYS.items():
+        if all(key in labels for key in keys):
+            texts = templates["open_ended"][form]
+            place = _infer(form, ranks)
+            slots = phrases if place is None else {**phrases, "inference": texts["inferences"][place]}
+            answer = capitalise(fill(rng.choice(texts["answers"]), **slots))
+            group = utterance["gender"] if place is None else str(place)
+            items.append(_make_item(utterance["id"], form, group, answer, templates, rng))
+    for key in sorted(_GOOD_FROM.keys() & labels):
+        is_good = ranks[key] >= _GOOD_FROM[key]
+        texts = templates["open_ended"]["improve"]
+        answer = fill(rng.choice(texts["answers"]), clause=write_clause(templates, key, labels[key], rng),
+                      inference=texts["inferences"][key][is_good])
+        # What is good is worth a word only where nothing is bad.
+        if not is_good or all(ranks.get(other, 0) >= least for other, least in _GOOD_FROM.items()):
+            items.append(_make_item(utterance["id"], "improve", f"{key}{is_good}", answer, templates, rng))
+    return items
+
+
+def _infer(form: str, ranks: dict[str, int]) -> int | None:
+    """Which of the form's inferences the classes lead to; none where the answer only describes."""
+    if form == "place":
+        return 0 if ranks["reverberation"] < 2 else 1 if ranks["reverberation"] == 2 else 2
+    if form == "mood":
+        return 0 if ranks["pitch_variation"] < 2 else 1 if ranks["pitch_variation"] < 5 else 2
+    if form == "audiobook":
+        return int(ranks["pitch_variation"] >= 2 and ranks["noise_level"] >= 3)
+    if form == "learner":
+        return int(ranks["speaking_rate"] <= 3 and ranks["noise_level"] >= 2)
+    return None
+
+
+def _make_item(name: str, form: str, group: str, answer: str, templates: Templates, rng: random.Random) -> Item:
+    return Item(ids=(name,), form=form, group=group, answer=answer,
+                question=ask(templates, templates["open_ended"][form]["questions"], rng))

@@ -1,0 +1,62 @@
+"""The templates of a language, and how their slots are filled.
+
+    "{Clause_a}, and {clause_b}."  +  clause_a="the clip is noisy", clause_b="…"   ─►  "The clip is noisy, and …."
+
+A slot with a capital begins a sentence: it is the same text, capitalised.
+"""
+
+import functools
+import json
+import random
+import re
+from pathlib import Path
+from typing import Any
+
+from sift_jax.data.labels import LANGUAGES, write_phrase
+
+Templates = dict[str, Any]
+
+# The ways of speaking share their clauses: "the speaker talks {label}" holds for each of them.
+SPEECH_KEYS = ("average_pitch", "pitch_variation", "speaking_rate", "average_intensity")
+# Half of the questions begin with a sentence about the upload.
+_OPENING_SHARE = 0.5
+
+
+@functools.cache
+def load_templates(language: str) -> Templates:
+    if language not in LANGUAGES:
+        raise ValueError(f"no templates in language {language!r}; the languages are {', '.join(LANGUAGES)}")
+    path = Path(__file__).parent / "templates" / f"{language}.json"
+    return {"language": language, **json.loads(path.read_text(encoding="utf-8"))}
+
+
+def capitalise(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def fill(template: str, **slots: str) -> str:
+    """The template with its slots filled; a full stop after a text that ends in its own is dropped."""
+    text = template.format(**slots, **{capitalise(name): capitalise(value) for name, value in slots.items()})
+    return re.sub(r'([.!?]")\.$', r"\1", text)
+
+
+def ask(templates: Templates, questions: list[str], rng: random.Random, *, is_pair: bool = False, **slots: str) -> str:
+    """One of the questions, filled, in half of the cases behind an opening."""
+    question = fill(rng.choice(questions), **slots)
+    if rng.random() >= _OPENING_SHARE:
+        return question
+    return f"{rng.choice(templates['openings_two' if is_pair else 'openings'])} {question}"
+
+
+def phrase_label(templates: Templates, key: str, label: str) -> str:
+    return write_phrase(key, label, templates["language"])
+
+
+def write_clause(templates: Templates, key: str, label: str, rng: random.Random) -> str:
+    """One of the statements that an utterance has a label: "the speaker talks very slowly"."""
+    clauses = templates["clauses"]["speech" if key in SPEECH_KEYS else key]
+    return fill(rng.choice(clauses), label=phrase_label(templates, key, label))
+
+
+def write_sentence(clause: str) -> str:
+    return f"{capitalise(clause)}."

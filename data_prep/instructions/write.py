@@ -1,0 +1,141 @@
+"""Metadata lines to SIFT files of all six categories.
+
+    metadata.jsonl ─ by split and language ─►  candidates ─ choose_items ─►  rows
+                                                    sift/{split}/{category}/{lang}/split0.jsonl
+
+A row asks only about utterances of its own split. The one question that leaves its language's folder is which language
+is spoken: asked about one language alone, it would have one answer.
+"""
+
+import dataclasses
+import json
+import random
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from data_prep.instructions import acoustic, comparison, content, generation, open_ended, word_align
+from data_prep.instructions.items import Item, choose_items
+from data_prep.instructions.templates import Templates, load_templates
+from sift_jax.data.sift_files import SPLITS, Row, write_rows
+
+_REQUIRED = ("id", "language", "split", "transcript", "topic", "phonemes", "is_question", "gender", "age_category",
+             "accent", "values", "labels", "words")
+_AUDIO_FIRST_SHARE = 0.8
+_ROWS_A_PAIR = 6
+# Of each other language, one in this many utterances is asked about for its language, a few times.
+_FOREIGN_ONE_IN, _FOREIGN_ROWS = 15, 4
+
+Utterance = dict[str, Any]
+Counts = dict[str, dict[str, dict[str, int]]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Quota:
+    """How many rows a category and language get: all that an utterance may have, or a fixed number."""
+
+    rows: int
+    cap: int
+    must_fill: bool
+
+
+def write_instructions(metadata_path: str | Path, out_dir: str | Path, *, seed: int = 0, rows_per_language: int = 60,
+                       rows_per_utterance: int = 10, corpus: str = "embedded") -> Counts:
+    """Writes the SIFT files of a corpus and returns the rows of each: {split: {category: {language: n}}}.
+
+    EvalSIFT has `rows_per_language` rows a category and language, dev half of that, train up to `rows_per_utterance`
+    rows an utterance and category.
+    """
+    if rows_per_language < 2 or rows_per_utterance < 1:
+        raise ValueError("rows_per_language must be at least 2 and rows_per_utterance at least 1")
+    utterances = read_metadata(metadata_path)
+    counts: Counts = {}
+    for split in SPLITS:
+        by_language: dict[str, list[Utterance]] = {}
+        for utterance in utterances:
+            if utterance["split"] == split:
+                by_language.setdefault(utterance["language"], []).append(utterance)
+        for language in by_language:
+            rows = {"EvalSIFT": rows_per_language, "dev": rows_per_language // 2,
+                    "train": rows_per_utterance * len(by_language[language])}[split]
+            quota = Quota(rows=rows, cap=rows_per_utterance, must_fill=split != "train")
+            for category, items in _make_categories(split, language, by_language, quota, seed).items():
+                path = Path(out_dir) / split / category / language / "split0.jsonl"
+                languages = {item["id"]: item["language"] for item in utterances if item["split"] == split}
+                sources = {name: f"{corpus}_{spoken}" for name, spoken in languages.items()}
+                written = write_rows(path, (_make_row(item, category, sources, seed) for item in items))
+                counts.setdefault(split, {}).setdefault(category, {})[language] = written
+    return counts
+
+
+def read_metadata(path: str | Path) -> list[Utterance]:
+    """The metadata of a corpus, each line checked for what the instructions need."""
+    utterances = []
+    with open(path, encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                utterance = json.loads(line)
+            except ValueError as error:
+                raise ValueError(f"{path}:{number}: not JSON ({error}); measure the corpus again") from None
+            missing = [key for key in _REQUIRED if key not in utterance]
+            if missing:
+                raise ValueError(f"{path}:{number}: no {', '.join(missing)}; measure the corpus again")
+            utterances.append(utterance)
+    return utterances
+
+
+def _make_categories(split: str, language: str, by_language: dict[str, list[Utterance]], quota: Quota,
+                     seed: int) -> dict[str, list[Item]]:
+    utterances, templates = by_language[language], load_templates(language)
+    # In training a rare class may be asked about twice, in other words.
+    copies = 2 if split == "train" else 1
+    has_accents = len({utterance["accent"] for utterance in utterances}) > 1
+    chosen = {}
+
+    def choose(category: str, module: Any, sources: Iterable, wanted: Quota, **extras: Any) -> None:
+        rng = random.Random(f"{seed}/{split}/{category}/{language}")
+        items = [item for source in sources for _ in range(copies)
+                 for item in module.make_items(source, templates, rng, **extras)]
+        if category == "closed_ended/content_level":
+            items += _make_language_items(language, by_language, templates, rng)
+        picked = choose_items(items, wanted.rows, module.WEIGHTS, rng, cap=wanted.cap, must_fill=wanted.must_fill)
+        # Rows of an utterance stand together, as in the released files.
+        chosen[category] = sorted(picked, key=lambda item: item.ids)
+
+    choose("closed_ended/acoustic_level", acoustic, utterances, quota)
+    words = sorted({word for utterance in utterances for word in content.list_words(utterance["transcript"])})
+    choose("closed_ended/content_level", content, utterances, quota, words=words, has_accents=has_accents)
+    choose("closed_ended/word_align", word_align, utterances, quota)
+    pairs = comparison.make_pairs(utterances, random.Random(f"{seed}/{split}/pairs/{language}"), 1 if copies > 1 else 2)
+    pair_rows = min(quota.cap, _ROWS_A_PAIR) * len(pairs) if split == "train" else quota.rows
+    choose("closed_ended/comparison", comparison, pairs, dataclasses.replace(quota, rows=pair_rows))
+    choose("open_ended", open_ended, utterances, quota)
+    choose("controllable_generation", generation, utterances, quota, has_accents=has_accents)
+    return chosen
+
+
+def _make_language_items(language: str, by_language: dict[str, list[Utterance]], templates: Templates,
+                         rng: random.Random) -> list[Item]:
+    """Which language is spoken: about some utterances of the others, and all of one's own."""
+    if len(by_language) < 2:
+        return []
+    items = []
+    for spoken, utterances in by_language.items():
+        is_own = spoken == language
+        count = len(utterances) if is_own else min(len(utterances), max(8, len(utterances) // _FOREIGN_ONE_IN))
+        for utterance in rng.sample(utterances, count):
+            items += content.make_language_items(utterance, templates, rng, 1 if is_own else _FOREIGN_ROWS)
+    return items
+
+
+def _make_row(item: Item, category: str, sources: dict[str, str], seed: int) -> Row:
+    name = item.ids[0] if len(item.ids) == 1 else f"comparison_{'__'.join(item.ids)}"
+    audio = [{"audio_path": f"/path/to/{identity}.wav"} for identity in item.ids]
+    text = [{"text": item.question}]
+    is_audio_first = random.Random(f"{seed}/{category}/{name}").random() < _AUDIO_FIRST_SHARE
+    if item.answer is None:
+        asked, answered = text, audio
+    else:
+        asked, answered = audio + text if is_audio_first else text + audio, [{"text": item.answer}]
+    messages = [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]
+    return Row(id=name, messages=messages, task=category.split("/")[0], data_source=sources[item.ids[0]])

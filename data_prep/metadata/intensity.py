@@ -1,0 +1,29 @@
+"""Loudness: dB relative to full scale.
+
+    wave [n] ─► power of 20 ms frames every 10 ms [t] ─► frames within 25 dB of the loud ones ─► 10 log10 of their mean
+"""
+
+import numpy as np
+
+STEP_SECONDS = 0.010
+_STEP = 160
+_SILENCE = 1e-10
+
+
+def frame_power(wave: np.ndarray) -> np.ndarray:
+    """Mean power of 20 ms frames at 16 kHz, every 10 ms."""
+    count = max(len(wave) // _STEP, 2)
+    padded = np.zeros(count * _STEP, np.float64)
+    padded[: min(len(wave), count * _STEP)] = wave[: count * _STEP]
+    halves = (padded.reshape(count, _STEP) ** 2).mean(axis=1)
+    return (halves[1:] + halves[:-1]) / 2 + _SILENCE
+
+
+def find_active(power: np.ndarray, range_db: float = 25.0) -> np.ndarray:
+    """Which frames are within `range_db` of the loud ones."""
+    return power >= np.quantile(power, 0.95) * 10 ** (-range_db / 10)
+
+
+def average_intensity(power: np.ndarray) -> float:
+    """dBFS over the active frames."""
+    return float(10 * np.log10(power[find_active(power)].mean()))

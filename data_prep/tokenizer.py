@@ -1,0 +1,43 @@
+"""Trains a small tokenizer on the texts of SIFT files.
+
+    python -m data_prep.tokenizer --sift=runs/quickstart/data/sift --out=runs/quickstart/data/tokenizer --size=2048
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from sift_jax.data.sift_files import list_files, read_rows
+from sift_jax.data.tokenizers import train_tokenizer
+
+
+def read_texts(sift_dir: Path) -> Iterator[str]:
+    """Every text part of the training split, and the words that the chat template adds."""
+    yield from ("user\n", "assistant\n", "system\n")
+    for path in list_files(sift_dir, "train"):
+        for row in read_rows(path):
+            for message in row["messages"]:
+                yield from (part["text"] for part in message["content"] if "text" in part)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sift", type=Path, required=True, help="folder with {train,dev,EvalSIFT}/…")
+    parser.add_argument("--out", type=Path, required=True, help="folder for tokenizer.json")
+    parser.add_argument("--size", type=int, default=2048, help="tokens, special ones included")
+    flags = parser.parse_args()
+    if (flags.out / "tokenizer.json").is_file():
+        print(f"{flags.out} has a tokenizer already: kept")
+        return
+    try:
+        if not list_files(flags.sift, "train"):
+            raise ValueError(f"no training files under {flags.sift}; make them with python -m data_prep.build")
+        tokenizer = train_tokenizer(read_texts(flags.sift), flags.size, flags.out)
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
+    print(f"tokenizer of {len(tokenizer)} tokens in {flags.out}")
+
+
+if __name__ == "__main__":
+    main()

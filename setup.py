@@ -1,0 +1,51 @@
+"""Package metadata and dependency ranges; requirements.lock pins one tested set of them with hashes."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+TRAIN = [
+    "jax>=0.10,<0.11",
+    "flax>=0.12,<0.13",
+    "optax>=0.2.8,<0.3",
+    "orbax-checkpoint>=0.12,<0.13",
+    "numpy>=2.1",
+    "gin-config>=0.5,<0.6",
+    "safetensors>=0.5",
+    "tokenizers>=0.22",
+    "transformers>=5,<6",
+    "librosa>=0.11,<0.12",
+    "soundfile>=0.13",
+    "soxr>=0.5",
+    "tqdm>=4.66",
+    # seqio with tensorflow 2.21 imports only below this sentencepiece (protobuf)
+    "tensorflow>=2.21,<2.22",
+    "sentencepiece<0.2.2",
+    "seqio>=0.0.20,<0.1",
+    "tensorflow-datasets>=4.9.10,<5",
+    "array-record>=0.8",
+    # tensorflow-datasets imports it without asking for it on Python 3.11
+    "importlib_resources>=6",
+    "clu>=0.0.12",
+    "tensorboard>=2.19",
+]
+# espeak-ng inside a wheel; GPL, so it stays out of the core and speaks only the embedded demonstration corpus
+DEMO = ["espeakng-loader>=0.2.4,<0.3"]
+TEST = ["pytest>=8", "ruff>=0.9"]
+
+setup(
+    name="sift_jax",
+    version="0.1.0",
+    description="Speech instruction tuning in JAX: data, training, evaluation and export of speech language models",
+    long_description=Path(__file__).with_name("README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.12",
+    packages=find_packages(include=["sift_jax*", "data_prep*"]),
+    package_data={
+        "sift_jax.evaluation": ["*.css"],
+        "data_prep": ["corpora/embedded/sentences/*.tsv", "instructions/templates/*.json", "metadata/*.json"],
+    },
+    install_requires=TRAIN,
+    extras_require={"demo": DEMO, "test": TEST + DEMO},
+)

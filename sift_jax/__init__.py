@@ -1,0 +1,1 @@
+"""Speech instruction tuning in JAX: data, models, training, evaluation."""

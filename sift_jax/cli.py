@@ -1,0 +1,208 @@
+"""The command line, and the only importer of gin.
+
+    python -m sift_jax.train --gin_file=configs/stage2.gin --gin.STEPS=100 --module_import=my_tasks --dry_run
+
+A gin file binds the run function and the frozen dataclasses that it takes. Gin is silent on a misspelt macro, on a binding
+nobody reads, on a wrong type: so the arguments are built first, what was given is compared with what was used, types are
+checked, and only then does the run begin. The resolved config is written beside the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import importlib
+import importlib.util  # noqa: F401 - gin needs it loaded to report a missing file properly
+import inspect
+import os
+import re
+import sys
+import types
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import gin
+
+ROOT = Path(__file__).resolve().parent.parent
+_BINDING = re.compile(r"^([A-Za-z_][\w./]*)\s*=", re.MULTILINE)
+
+
+class ConfigError(ValueError):
+    """A config that cannot be run; one line, naming the binding and the remedy."""
+
+
+def parse_flags(argv: list[str], description: str) -> argparse.Namespace:
+    """The flags all gin-driven commands share; --gin.NAME=value becomes a binding."""
+    parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
+    parser.add_argument("--gin_file", action="append", required=True, help="a gin file; give several to lay them over each other")
+    parser.add_argument("--module_import", action="append", default=[], help="a module of your own; its register(context) adds tasks and mixtures")
+    parser.add_argument("--dry_run", action="store_true", help="print what would run and stop")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    flags, rest = parser.parse_known_args(argv)
+    flags.bindings = []
+    for word in rest:
+        name, equals, value = word.removeprefix("--gin.").partition("=")
+        if not word.startswith("--gin.") or not equals:
+            parser.error(f"unknown flag {word}; bindings are written --gin.NAME=value")
+        flags.bindings.append(f"{name} = {_quote(value)}")
+    return flags
+
+
+def _quote(value: str) -> str:
+    """A shell has eaten the quotes of --gin.OUT_DIR=runs/x: whatever is no Python literal, reference or macro is a string."""
+    try:
+        gin.config_parser.ConfigParser(f"x = {value}\n", gin.config.ParserDelegate()).__next__()
+        return value
+    except (SyntaxError, ValueError):
+        return repr(value)
+
+
+def find_dataclasses(function: Callable[..., Any]) -> list[type]:
+    """The config dataclasses among a run function's parameters."""
+    hints = typing.get_type_hints(function)
+    return [hint for name, hint in hints.items() if name != "return" and dataclasses.is_dataclass(hint)]
+
+
+def _register(function: Callable[..., Any]) -> Callable[[], dict[str, Any]]:
+    """Makes the function's arguments bindable; calling the result builds them without running it."""
+    module, name = function.__module__, function.__name__
+    for cls in find_dataclasses(function):
+        _register_once(cls, cls.__name__, cls.__module__)
+    signature = inspect.signature(function)
+    parameters = [p for p in signature.parameters.values() if p.name not in ("dry_run", "modules")]
+
+    def collect(**arguments: Any) -> dict[str, Any]:
+        return arguments
+
+    collect.__signature__ = signature.replace(parameters=parameters)
+    return _register_once(collect, name, module)
+
+
+def _register_once(thing: Callable, name: str, module: str) -> Callable:
+    try:
+        return gin.get_configurable(f"{module}.{name}")
+    except ValueError:
+        return gin.external_configurable(thing, name=name, module=module)
+
+
+def _check_repeats(path: Path) -> None:
+    """A name bound twice in one file: gin takes the last in silence."""
+    seen: dict[str, int] = {}
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        match = _BINDING.match(line)
+        if match:
+            name = match.group(1)
+            if name in seen:
+                raise ConfigError(f"{path}:{number}: {name} is bound a second time (first in line {seen[name]}); keep one")
+            seen[name] = number
+        included = re.match(r"^include\s+['\"](.+)['\"]", line)
+        if included:
+            target = next((p for p in (Path(included.group(1)), ROOT / included.group(1)) if p.is_file()), None)
+            if target is None:
+                raise ConfigError(f"{path}:{number}: included file {included.group(1)} does not exist; paths start at the project's root")
+            _check_repeats(target)
+
+
+def _names(config: str) -> set[str]:
+    return {match.split("/")[-1] for match in _BINDING.findall(config)}
+
+
+def check_unused() -> None:
+    """Every binding that was given must have been read by what was built."""
+    given, used = _names(gin.config_str()), _names(gin.operative_config_str())
+    for name in sorted(given - used):
+        close = difflib.get_close_matches(name, sorted(used), 1, 0.5)
+        hint = f"did you mean {close[0]}?" if close else f"this run reads {', '.join(sorted(n for n in used if '.' not in n))}"
+        raise ConfigError(f"gin binding {name} is used by nothing; {hint}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, arg) for arg in args)
+    if origin is tuple:
+        return isinstance(value, tuple | list) and all(_fits(item, args[0]) for item in value)
+    if origin is not None and issubclass(origin, Mapping):
+        return isinstance(value, Mapping) and all(_fits(k, args[0]) and _fits(v, args[1]) for k, v in value.items())
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint) if isinstance(hint, type) else True
+
+
+def check_types(arguments: Mapping[str, Any]) -> None:
+    """Every field of every dataclass holds what its annotation says."""
+    for config in arguments.values():
+        if not dataclasses.is_dataclass(config):
+            continue
+        hints = typing.get_type_hints(type(config))
+        for field in dataclasses.fields(config):
+            value, hint = getattr(config, field.name), hints[field.name]
+            if not _fits(value, hint):
+                said = getattr(hint, "__name__", None) if not typing.get_args(hint) else str(hint)
+                raise ConfigError(f"{type(config).__name__}.{field.name} = {value!r} is no {said}; change it in the gin file or by --gin.")
+
+
+def build_arguments(function: Callable[..., Any], gin_files: list[str], bindings: list[str]) -> dict[str, Any]:
+    """The run function's arguments as the gin files and bindings say, checked."""
+    gin.clear_config()
+    configured = _register(function)
+    gin.add_config_file_search_path(str(ROOT))
+    for name in gin_files:
+        path = next((p for p in (Path(name), ROOT / name) if p.is_file()), None)
+        if path is None:
+            raise ConfigError(f"gin file {name} does not exist; see configs/")
+        _check_repeats(path)
+    try:
+        gin.parse_config_files_and_bindings(gin_files, bindings, finalize_config=False)
+        arguments = configured()
+    except (ValueError, TypeError, NameError, SyntaxError, AttributeError, RuntimeError, OSError, RecursionError) as error:
+        raise ConfigError(_flatten(error)) from error
+    missing = [p for p in inspect.signature(configured).parameters if p not in arguments]
+    if missing:
+        raise ConfigError(f"the gin files do not bind {function.__name__}.{missing[0]}; include a file that does")
+    check_unused()
+    check_types(arguments)
+    return arguments
+
+
+def _flatten(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def report_errors(function: Callable[[], Any], *, is_debug: bool) -> None:
+    """Runs; an error the user can mend becomes one line and exit status 2."""
+    try:
+        function()
+    except (ValueError, OSError, FloatingPointError) as error:
+        if is_debug:
+            raise
+        print(f"error: {_flatten(error)}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def run_gin(path: str, argv: list[str] | None = None) -> None:
+    """`path` names the run function, as module:function; flags come from the command line."""
+    module_name, _, name = path.partition(":")
+    flags = parse_flags(sys.argv[1:] if argv is None else argv, f"runs {module_name}.{name}")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+    def run() -> None:
+        sys.path.insert(0, os.getcwd())
+        try:
+            modules = tuple(importlib.import_module(m) for m in flags.module_import)
+        except ImportError as error:
+            raise ConfigError(f"--module_import: {error}; it must be importable from here") from error
+        function = getattr(importlib.import_module(module_name), name)
+        arguments = build_arguments(function, flags.gin_file, flags.bindings)
+        out_dir = arguments["run"].out_dir
+        if not flags.dry_run:
+            Path(out_dir).mkdir(parents=True, exist_ok=True)
+            (Path(out_dir) / "config.gin").write_text(gin.config_str())
+        function(**arguments, dry_run=flags.dry_run, modules=modules)
+
+    report_errors(run, is_debug=flags.debug)

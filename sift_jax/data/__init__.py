@@ -1,0 +1,1 @@
+"""SIFT files to batches: records, chat, tokens, SeqIO tasks and mixtures, packing."""

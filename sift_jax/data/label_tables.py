@@ -1,0 +1,207 @@
+"""How each label is said in each language: one table a language, one row a key, in the order of `labels.LABELS`.
+
+    "at a [moderate speed]; [very fast|very quickly]"
+     └─ phrase as it stands in a sentence   └─ label (what is looked for)   └─ other words for the same label
+
+Phrases stand in the templates without inflection, so each language has the phrase that its templates' grammar wants
+(an adverbial for a way of speaking, a predicate for the recording and the voice's distance). A row `spoken:<key>` holds
+the phrase of the same labels inside an instruction to a speaker ("with a female voice").
+"""
+
+PHRASES: dict[str, dict[str, str]] = {
+    "en": {
+        "yes_no": "Yes; No",
+        "average_pitch": "with a [very low pitch]; with a [quite low pitch]; with a [slightly low pitch]; "
+                         "with a [moderate pitch]; with a [slightly high pitch]; with a [quite high pitch]; "
+                         "with a [very high pitch]",
+        "pitch_variation": "in a [very monotone] way; in a [quite monotone] way; in a [slightly monotone] way; "
+                           "with [moderate intonation]; in a [slightly expressive] way; in a [quite expressive] way; "
+                           "in a [very expressive] way",
+        "speaking_rate": "[very slowly]; [quite slowly]; [slightly slowly]; at a [moderate speed]; [slightly fast]; "
+                         "[quite fast]; [very fast]",
+        "average_intensity": "[softly]; at a [moderate volume]; [loudly]",
+        "noise_level": "[very noisy]; [noisy]; [slightly noisy]; [balanced in clarity]; [slightly clean]; [clean]; "
+                       "[very clean]",
+        "reverberation": "[very distant-sounding]; [distant-sounding]; [slightly distant-sounding]; "
+                         "[slightly close-sounding]; [very close-sounding]",
+        "gender": "[female|woman|women]; [male|man|men]",
+        "spoken:gender": "with a [female] voice; with a [male] voice",
+        "age_category": "in their [twenties]; in their [thirties]; in their [forties]; in their [fifties]; "
+                        "in their [sixties]; in their [seventies]; in their [eighties]; in their [nineties]",
+        "spoken:age_category": "like someone in their [twenties]; like someone in their [thirties]; "
+                               "like someone in their [forties]; like someone in their [fifties]; "
+                               "like someone in their [sixties]; like someone in their [seventies]; "
+                               "like someone in their [eighties]; like someone in their [nineties]",
+        "accent": "an [American accent]; a [British accent]; a [Scottish accent]; a [Caribbean accent]; "
+                  "a [German accent]; a [French accent]; an [Italian accent]; a [Castilian accent]; "
+                  "a [Latin American accent]",
+        "language": "[English]; [German]; [French]; [Italian]; [Spanish]",
+        "topic": "the [weather]; [food]; [travel]; [work]; [family]; [music]; [nature]; [health]",
+        "sentence_type": "a [question]; a [statement]",
+        "sentence_length": "a [short sentence]; a [medium-length sentence]; a [long sentence]",
+        "pitch_contour": "is [falling]; stays [level]; is [rising]",
+        "intensity_contour": "gets [softer]; keeps a [steady volume]; gets [louder]",
+        "position": "at the [beginning]; in the [middle]; at the [end]",
+        "word_pitch": "[lower than the other]; [higher than the other]",
+        "word_intensity": "[softer than the other]; [louder than the other]",
+        "recording": "the [first recording]; the [second recording]",
+        "same_gender": "the [same gender]; [different genders]",
+    },
+    "de": {
+        "yes_no": "Ja; Nein",
+        "average_pitch": "in [sehr tiefer Tonlage]; in [ziemlich tiefer Tonlage]; in [eher tiefer Tonlage]; "
+                         "in [mittlerer Tonlage]; in [eher hoher Tonlage]; in [ziemlich hoher Tonlage]; "
+                         "in [sehr hoher Tonlage]",
+        "pitch_variation": "[sehr monoton]; [ziemlich monoton]; [eher monoton]; mit [mäßiger Betonung]; "
+                           "[eher ausdrucksvoll]; [ziemlich ausdrucksvoll]; [sehr ausdrucksvoll]",
+        "speaking_rate": "[sehr langsam]; [ziemlich langsam]; [eher langsam]; in [mittlerem Tempo]; [eher schnell]; "
+                         "[ziemlich schnell]; [sehr schnell]",
+        "average_intensity": "[leise]; in [mittlerer Lautstärke]; [laut]",
+        "noise_level": "[sehr verrauscht]; [verrauscht]; [leicht verrauscht]; [mäßig klar]; [einigermaßen sauber]; "
+                       "[sauber]; [sehr sauber]",
+        "reverberation": "[sehr fern]; [fern]; [etwas fern]; [etwas nah]; [sehr nah]",
+        "gender": "eine [Frau|Frauenstimme|weiblich|weibliche]; ein [Mann|Männerstimme|männlich|männliche]",
+        "spoken:gender": "mit einer [Frauenstimme]; mit einer [Männerstimme]",
+        "age_category": "in den [Zwanzigern]; in den [Dreißigern]; in den [Vierzigern]; in den [Fünfzigern]; "
+                        "in den [Sechzigern]; in den [Siebzigern]; in den [Achtzigern]; in den [Neunzigern]",
+        "spoken:age_category": "wie jemand in den [Zwanzigern]; wie jemand in den [Dreißigern]; "
+                               "wie jemand in den [Vierzigern]; wie jemand in den [Fünfzigern]; "
+                               "wie jemand in den [Sechzigern]; wie jemand in den [Siebzigern]; "
+                               "wie jemand in den [Achtzigern]; wie jemand in den [Neunzigern]",
+        "accent": "[amerikanischem Akzent]; [britischem Akzent]; [schottischem Akzent]; [karibischem Akzent]; "
+                  "[deutschem Akzent]; [französischem Akzent]; [italienischem Akzent]; [kastilischem Akzent]; "
+                  "[lateinamerikanischem Akzent]",
+        "language": "[Englisch]; [Deutsch]; [Französisch]; [Italienisch]; [Spanisch]",
+        "topic": "das [Wetter]; das [Essen]; das [Reisen]; die [Arbeit]; die [Familie]; die [Musik]; "
+                 "die [Natur]; die [Gesundheit]",
+        "sentence_type": "eine [Frage]; eine [Aussage]",
+        "sentence_length": "ein [kurzer Satz]; ein [mittellanger Satz]; ein [langer Satz]",
+        "pitch_contour": "ist [fallend]; ist [gleichbleibend]; ist [steigend]",
+        "intensity_contour": "wird [leiser]; bleibt [gleich laut]; wird [lauter]",
+        "position": "am [Anfang]; in der [Mitte]; am [Ende]",
+        "word_pitch": "[tiefer als das andere]; [höher als das andere]",
+        "word_intensity": "[leiser als das andere]; [lauter als das andere]",
+        "recording": "die [erste Aufnahme]; die [zweite Aufnahme]",
+        "same_gender": "[dasselbe Geschlecht]; [verschiedene Geschlechter]",
+    },
+    "fr": {
+        "yes_no": "Oui; Non",
+        "average_pitch": "d'une voix [très grave]; d'une voix [assez grave]; d'une voix [légèrement grave]; "
+                         "d'une voix de [hauteur moyenne]; d'une voix [légèrement aiguë]; d'une voix [assez aiguë]; "
+                         "d'une voix [très aiguë]",
+        "pitch_variation": "de façon [très monotone]; de façon [assez monotone]; de façon [légèrement monotone]; "
+                           "avec une [intonation modérée]; de façon [légèrement expressive]; "
+                           "de façon [assez expressive]; de façon [très expressive]",
+        "speaking_rate": "[très lentement]; [assez lentement]; [un peu lentement]; à une [vitesse modérée]; "
+                         "[un peu vite]; [assez vite]; [très vite]",
+        "average_intensity": "[doucement]; à un [volume modéré]; [fort]",
+        "noise_level": "[très bruité]; [bruité]; [légèrement bruité]; de [clarté moyenne]; [plutôt net]; [net]; "
+                       "[très net]",
+        "reverberation": "[très lointaine]; [lointaine]; [un peu lointaine]; [un peu proche]; [très proche]",
+        "gender": "une [femme|féminine]; un [homme|masculine]",
+        "spoken:gender": "avec une voix de [femme]; avec une voix d'[homme]",
+        "age_category": "une [vingtaine] d'années; une [trentaine] d'années; une [quarantaine] d'années; "
+                        "une [cinquantaine] d'années; une [soixantaine] d'années; environ [soixante-dix ans]; "
+                        "environ [quatre-vingts ans]; environ [quatre-vingt-dix ans]",
+        "spoken:age_category": "comme quelqu'un qui a une [vingtaine] d'années; "
+                               "comme quelqu'un qui a une [trentaine] d'années; "
+                               "comme quelqu'un qui a une [quarantaine] d'années; "
+                               "comme quelqu'un qui a une [cinquantaine] d'années; "
+                               "comme quelqu'un qui a une [soixantaine] d'années; "
+                               "comme quelqu'un qui a environ [soixante-dix ans]; "
+                               "comme quelqu'un qui a environ [quatre-vingts ans]; "
+                               "comme quelqu'un qui a environ [quatre-vingt-dix ans]",
+        "accent": "un [accent américain]; un [accent britannique]; un [accent écossais]; un [accent caribéen]; "
+                  "un [accent allemand]; un [accent français]; un [accent italien]; un [accent castillan]; "
+                  "un [accent latino-américain]",
+        "language": "[anglais]; [allemand]; [français]; [italien]; [espagnol]",
+        "topic": "la [météo]; la [nourriture]; le [voyage]; le [travail]; la [famille]; la [musique]; "
+                 "la [nature]; la [santé]",
+        "sentence_type": "une [question]; une [affirmation]",
+        "sentence_length": "une [phrase courte]; une [phrase de longueur moyenne]; une [phrase longue]",
+        "pitch_contour": "est [descendante]; reste [stable]; est [montante]",
+        "intensity_contour": "devient [plus faible]; garde un [volume constant]; devient [plus forte]",
+        "position": "au [début]; au [milieu]; à la [fin]",
+        "word_pitch": "[plus grave que l'autre]; [plus aigu que l'autre]",
+        "word_intensity": "[plus faible que l'autre]; [plus fort que l'autre]",
+        "recording": "le [premier enregistrement]; le [second enregistrement|deuxième enregistrement]",
+        "same_gender": "le [même sexe]; des [sexes différents]",
+    },
+    "it": {
+        "yes_no": "Sì; No",
+        "average_pitch": "con un tono [molto grave]; con un tono [abbastanza grave]; con un tono [leggermente grave]; "
+                         "con un [tono medio]; con un tono [leggermente acuto]; con un tono [abbastanza acuto]; "
+                         "con un tono [molto acuto]",
+        "pitch_variation": "in modo [molto monotono]; in modo [abbastanza monotono]; in modo [leggermente monotono]; "
+                           "con [intonazione moderata]; in modo [leggermente espressivo]; "
+                           "in modo [abbastanza espressivo]; in modo [molto espressivo]",
+        "speaking_rate": "in modo [molto lento]; in modo [abbastanza lento]; in modo [leggermente lento]; "
+                         "a [velocità moderata]; in modo [leggermente veloce]; in modo [abbastanza veloce]; "
+                         "in modo [molto veloce]",
+        "average_intensity": "a [bassa voce]; a [volume moderato]; ad [alta voce]",
+        "noise_level": "[molto rumorosa]; [rumorosa]; [leggermente rumorosa]; [di chiarezza media]; "
+                       "[leggermente pulita]; [pulita]; [molto pulita]",
+        "reverberation": "[molto lontana]; [lontana]; [leggermente lontana]; [leggermente vicina]; [molto vicina]",
+        "gender": "una [donna|femminile]; un [uomo|maschile]",
+        "spoken:gender": "con voce di [donna]; con voce di [uomo]",
+        "age_category": "circa [vent'anni]; circa [trent'anni]; circa [quarant'anni]; circa [cinquant'anni]; "
+                        "circa [sessant'anni]; circa [settant'anni]; circa [ottant'anni]; circa [novant'anni]",
+        "spoken:age_category": "come una persona di circa [vent'anni]; come una persona di circa [trent'anni]; "
+                               "come una persona di circa [quarant'anni]; come una persona di circa [cinquant'anni]; "
+                               "come una persona di circa [sessant'anni]; come una persona di circa [settant'anni]; "
+                               "come una persona di circa [ottant'anni]; come una persona di circa [novant'anni]",
+        "accent": "un [accento americano]; un [accento britannico]; un [accento scozzese]; un [accento caraibico]; "
+                  "un [accento tedesco]; un [accento francese]; un [accento italiano]; un [accento castigliano]; "
+                  "un [accento latinoamericano]",
+        "language": "[inglese]; [tedesco]; [francese]; [italiano]; [spagnolo]",
+        "topic": "il [meteo]; il [cibo]; il [viaggio]; il [lavoro]; la [famiglia]; la [musica]; la [natura]; "
+                 "la [salute]",
+        "sentence_type": "una [domanda]; un'[affermazione]",
+        "sentence_length": "una [frase breve]; una [frase di media lunghezza]; una [frase lunga]",
+        "pitch_contour": "è [discendente]; resta [stabile]; è [ascendente]",
+        "intensity_contour": "diventa [più debole]; mantiene un [volume costante]; diventa [più forte]",
+        "position": "all'[inizio]; nella parte [centrale]; alla [fine]",
+        "word_pitch": "[più grave dell'altra]; [più acuta dell'altra]",
+        "word_intensity": "[più debole dell'altra]; [più forte dell'altra]",
+        "recording": "la [prima registrazione]; la [seconda registrazione]",
+        "same_gender": "lo [stesso sesso]; [sessi diversi]",
+    },
+    "es": {
+        "yes_no": "Sí; No",
+        "average_pitch": "con un tono [muy grave]; con un tono [bastante grave]; con un tono [algo grave]; "
+                         "con un [tono medio]; con un tono [algo agudo]; con un tono [bastante agudo]; "
+                         "con un tono [muy agudo]",
+        "pitch_variation": "de forma [muy monótona]; de forma [bastante monótona]; de forma [algo monótona]; "
+                           "con [entonación moderada]; de forma [algo expresiva]; de forma [bastante expresiva]; "
+                           "de forma [muy expresiva]",
+        "speaking_rate": "[muy despacio]; [bastante despacio]; [algo despacio]; a [velocidad moderada]; "
+                         "[algo rápido]; [bastante rápido]; [muy rápido]",
+        "average_intensity": "en [voz baja]; a un [volumen moderado]; en [voz alta]",
+        "noise_level": "[muy ruidosa]; [ruidosa]; [algo ruidosa]; de [claridad media]; [algo limpia]; [limpia]; "
+                       "[muy limpia]",
+        "reverberation": "[muy lejana]; [lejana]; [algo lejana]; [algo cercana]; [muy cercana]",
+        "gender": "una [mujer|femenina]; un [hombre|masculina]",
+        "spoken:gender": "con voz de [mujer]; con voz de [hombre]",
+        "age_category": "unos [veinte años]; unos [treinta años]; unos [cuarenta años]; unos [cincuenta años]; "
+                        "unos [sesenta años]; unos [setenta años]; unos [ochenta años]; unos [noventa años]",
+        "spoken:age_category": "como una persona de unos [veinte años]; como una persona de unos [treinta años]; "
+                               "como una persona de unos [cuarenta años]; como una persona de unos [cincuenta años]; "
+                               "como una persona de unos [sesenta años]; como una persona de unos [setenta años]; "
+                               "como una persona de unos [ochenta años]; como una persona de unos [noventa años]",
+        "accent": "[acento estadounidense]; [acento británico]; [acento escocés]; [acento caribeño]; "
+                  "[acento alemán]; [acento francés]; [acento italiano]; [acento castellano]; "
+                  "[acento latinoamericano]",
+        "language": "[inglés]; [alemán]; [francés]; [italiano]; [español]",
+        "topic": "el [clima]; la [comida]; el [viaje]; el [trabajo]; la [familia]; la [música]; la [naturaleza]; "
+                 "la [salud]",
+        "sentence_type": "una [pregunta]; una [afirmación]",
+        "sentence_length": "una [frase corta]; una [frase de longitud media]; una [frase larga]",
+        "pitch_contour": "es [descendente]; se mantiene [estable]; es [ascendente]",
+        "intensity_contour": "se vuelve [más débil]; mantiene un [volumen constante]; se vuelve [más fuerte]",
+        "position": "al [principio]; en la parte [central]; al [final]",
+        "word_pitch": "[más grave que la otra]; [más aguda que la otra]",
+        "word_intensity": "[más débil que la otra]; [más fuerte que la otra]",
+        "recording": "la [primera grabación]; la [segunda grabación]",
+        "same_gender": "el [mismo sexo]; [sexos diferentes]",
+    },
+}

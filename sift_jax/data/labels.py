@@ -1,0 +1,128 @@
+"""The labels of an utterance, and how they are said and found again in five languages.
+
+    ("speaking_rate", "very fast") ── write_phrase, "de" ─►  "sehr schnell"
+    "Die Person spricht sehr schnell."  ── find_labels, "de" ─►  [("speaking_rate", "very fast")]
+
+Canonical labels are English and stand from low to high. `label_tables` holds the words.
+"""
+
+import functools
+import re
+import unicodedata
+
+from sift_jax.data.label_tables import PHRASES
+
+LANGUAGES = ("en", "de", "fr", "it", "es")
+LANGUAGE_NAMES = dict(zip(LANGUAGES, ("English", "German", "French", "Italian", "Spanish"), strict=True))
+
+ACOUSTIC_LABELS: dict[str, tuple[str, ...]] = {
+    "average_pitch": ("very low pitch", "quite low pitch", "slightly low pitch", "moderate pitch",
+                      "slightly high pitch", "quite high pitch", "very high pitch"),
+    "pitch_variation": ("very monotone", "quite monotone", "slightly monotone", "moderate intonation",
+                        "slightly expressive", "quite expressive", "very expressive"),
+    "speaking_rate": ("very slowly", "quite slowly", "slightly slowly", "moderate speed", "slightly fast", "quite fast",
+                      "very fast"),
+    "average_intensity": ("softly", "moderate volume", "loudly"),
+    "noise_level": ("very noisy", "noisy", "slightly noisy", "balanced in clarity", "slightly clean", "clean",
+                    "very clean"),
+    "reverberation": ("very distant-sounding", "distant-sounding", "slightly distant-sounding",
+                      "slightly close-sounding", "very close-sounding"),
+    "distortion_level": ("extremely noisy", "very noisy", "noisy", "slightly noisy", "almost no noise", "very clear"),
+    "speech_quality": ("very bad", "bad", "slightly bad", "moderate", "great", "wonderful"),
+}
+# Distortion shares its words with noise ("noisy"), so only the keys that are measured are asked about and found.
+MEASURED_KEYS = ("average_pitch", "pitch_variation", "speaking_rate", "average_intensity", "noise_level",
+                 "reverberation")
+
+GENDERS = ("female", "male")
+AGE_CATEGORIES = ("twenties", "thirties", "forties", "fifties", "sixties", "seventies", "eighties", "nineties")
+ACCENTS = ("American", "British", "Scottish", "Caribbean", "German", "French", "Italian", "Castilian", "Latin American")
+TOPICS = ("weather", "food", "travel", "work", "family", "music", "nature", "health")
+SENTENCE_LENGTHS = ("short", "medium", "long")
+POSITIONS = ("beginning", "middle", "end")
+
+LABELS: dict[str, tuple[str, ...]] = {
+    **{key: ACOUSTIC_LABELS[key] for key in MEASURED_KEYS},
+    "gender": GENDERS,
+    "age_category": AGE_CATEGORIES,
+    "accent": ACCENTS,
+    "language": tuple(LANGUAGE_NAMES.values()),
+    "topic": TOPICS,
+    "sentence_type": ("question", "statement"),
+    "sentence_length": SENTENCE_LENGTHS,
+    "pitch_contour": ("falling", "level", "rising"),
+    "intensity_contour": ("softer", "steady", "louder"),
+    "position": POSITIONS,
+    "word_pitch": ("lower", "higher"),
+    "word_intensity": ("softer", "louder"),
+    "recording": ("first", "second"),
+    "same_gender": ("same", "different"),
+}
+
+# Labels are looked for outside quotation marks only: what an utterance says is not a claim about it.
+_QUOTED = re.compile(r'"[^"]*"|«[^»]*»|“[^”]*”|„[^“”]*[“”]')
+
+
+def normalise(text: str) -> str:
+    """One spelling for texts that read alike: composed letters, straight apostrophes, single spaces, no capitals."""
+    return " ".join(unicodedata.normalize("NFC", text).replace("’", "'").casefold().split())
+
+
+def write_phrase(key: str, label: str, language: str) -> str:
+    """The label as it stands in a sentence: ("speaking_rate", "moderate speed", "en") is "at a moderate speed"."""
+    return re.sub(r"\[([^]|]*)[^]]*\]", r"\1", _entry(key, label, language))
+
+
+def write_spoken_phrase(key: str, label: str, language: str) -> str:
+    """The label as an instruction to a speaker has it: "with a female voice"."""
+    spoken = f"spoken:{key}"
+    return write_phrase(spoken if spoken in PHRASES[language] else key, label, language)
+
+
+def name_label(key: str, label: str, language: str) -> str:
+    """The bare label in a language, which `find_labels` finds: "moderate speed"."""
+    return _names(_entry(key, label, language))[0]
+
+
+def find_labels(text: str, language: str) -> list[tuple[str, str]]:
+    """(key, canonical label) of each label in the text, in order; where several begin at a place, the longest wins."""
+    pattern, meanings = _make_finder(language)
+    unquoted = _QUOTED.sub(" ", normalise(text))
+    return [meanings[match.group()] for match in pattern.finditer(unquoted)]
+
+
+def say_yes_no(is_true: bool, language: str) -> str:
+    """The word with which an answer to a yes-or-no question begins."""
+    yes, no = _rows(language, "yes_no")
+    return yes if is_true else no
+
+
+def _names(entry: str) -> list[str]:
+    return re.search(r"\[([^]]*)\]", entry).group(1).split("|")
+
+
+@functools.cache
+def _rows(language: str, key: str) -> tuple[str, ...]:
+    if language not in PHRASES:
+        raise ValueError(f"no labels in language {language!r}; the languages are {', '.join(PHRASES)}")
+    return tuple(entry.strip() for entry in PHRASES[language][key].split(";"))
+
+
+def _entry(key: str, label: str, language: str) -> str:
+    canonical = LABELS[key.removeprefix("spoken:")]
+    if label not in canonical:
+        raise ValueError(f"{key} has no label {label!r}; its labels are {', '.join(canonical)}")
+    return _rows(language, key)[canonical.index(label)]
+
+
+@functools.cache
+def _make_finder(language: str) -> tuple[re.Pattern, dict[str, tuple[str, str]]]:
+    meanings: dict[str, tuple[str, str]] = {}
+    for key, canonical in LABELS.items():
+        for label, entry in zip(canonical, _rows(language, key), strict=True):
+            for name in _names(entry):
+                if meanings.setdefault(normalise(name), (key, label)) != (key, label):
+                    raise ValueError(f"{name!r} is a label of two things in {language}; reword one in label_tables.py")
+    longest_first = sorted(meanings, key=len, reverse=True)
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
+    return pattern, meanings

@@ -1,0 +1,207 @@
+"""From examples to rows: the audio of an utterance once, its questions behind it, several utterances a row.
+
+    questions of one example      q0: A A A B0 B0        the longest common beginning A (with its clips' frames) becomes the
+                                  q1: A A A B1 B1 B1     prefix, segment 0; what differs becomes segments 1, 2, …
+    a group                       A A A | B0 B0 | B1 B1 B1
+    a row                         group 1 … | group 2 … | group 3 … | padding
+
+Batches are made from a pool of waiting groups, longest first into the fullest row that still holds them. The oldest group
+always goes first, so nothing waits for ever, and everything follows from the order of the examples.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from sift_jax.batch import Batch, BatchShape, make_empty_batch
+
+# Groups that wait before a batch is made of the best fitting ones.
+POOL = 64
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A run of positions: ids, and for audio positions (clip of the group, frame), −1 elsewhere."""
+
+    tokens: np.ndarray
+    clip: np.ndarray
+    frame: np.ndarray
+    is_target: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def cut(self, start: int, stop: int | None = None) -> Piece:
+        return Piece(**{f.name: getattr(self, f.name)[start:stop] for f in dataclasses.fields(self)})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Group:
+    """An utterance (or a pair) with its questions, ready to be laid into a row."""
+
+    prefix: Piece
+    questions: list[Piece]
+    clips: list[np.ndarray]
+
+    @property
+    def tokens(self) -> int:
+        return len(self.prefix) + sum(len(q) for q in self.questions)
+
+    @property
+    def targets(self) -> int:
+        return sum(int(q.is_target.sum()) for q in self.questions)
+
+
+def expand_question(
+    tokens: np.ndarray, is_target: np.ndarray, clips: np.ndarray, audio_id: int, frames: list[int]
+) -> Piece:
+    """Puts a clip's frames where its marker stands; the id under an audio position stays the marker's."""
+    markers = np.flatnonzero(tokens == audio_id)
+    lengths = np.ones(len(tokens), np.int64)
+    lengths[markers] = [frames[clip] for clip in clips]
+    source = np.repeat(np.arange(len(tokens)), lengths)
+    offset = np.arange(len(source)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    clip_of = np.full(len(tokens), -1, np.int64)
+    clip_of[markers] = clips
+    clip = clip_of[source]
+    return Piece(
+        tokens=tokens[source], clip=clip, frame=np.where(clip >= 0, offset, -1), is_target=is_target[source].astype(bool)
+    )
+
+
+def count_shared(pieces: list[Piece]) -> int:
+    """Positions at the beginning that all questions have in common; a target is never shared."""
+    shortest = min(len(p) for p in pieces)
+    first = pieces[0]
+    same = ~first.is_target[:shortest]
+    for p in pieces[1:]:
+        same &= (p.tokens[:shortest] == first.tokens[:shortest]) & (p.clip[:shortest] == first.clip[:shortest])
+        same &= ~p.is_target[:shortest]
+    # the last shared position predicts nothing: a question's first own position must exist before its first target
+    return min(int(np.argmin(same)) if not same.all() else shortest, shortest - 1)
+
+
+def make_group(example: dict[str, np.ndarray], *, audio_id: int, count_frames: Callable[[int], int]) -> Group:
+    """`count_frames` says how many positions a clip of so many samples takes."""
+    ends = np.cumsum(example["audio_lengths"])
+    clips = [example["audio"][end - n : end] for end, n in zip(ends, example["audio_lengths"], strict=True)]
+    frames = [count_frames(len(clip)) for clip in clips]
+    question, pieces, used = example["question"], [], 0
+    for number in np.unique(question):
+        rows = question == number
+        tokens = example["tokens"][rows]
+        markers = int((tokens == audio_id).sum())
+        names = example["clips"][used : used + markers]
+        used += markers
+        pieces.append(expand_question(tokens, example["is_target"][rows], names, audio_id, frames))
+    shared = count_shared(pieces)
+    return Group(prefix=pieces[0].cut(0, shared), questions=[p.cut(shared) for p in pieces], clips=clips)
+
+
+def fit_group(group: Group, shape: BatchShape) -> Group | None:
+    """Drops questions from the end until the group fits an empty row; None if not even one does."""
+    if len(group.clips) > shape.clips:
+        return None
+    questions = list(group.questions)
+    while questions:
+        fitted = dataclasses.replace(group, questions=questions)
+        if fitted.tokens <= shape.tokens and fitted.targets <= shape.targets and fitted.targets:
+            return fitted
+        questions.pop()
+    return None
+
+
+class Row:
+    """A row being filled."""
+
+    def __init__(self, shape: BatchShape):
+        self.groups: list[Group] = []
+        self.room = np.array([shape.tokens, shape.targets, shape.clips])
+
+    def can_hold(self, group: Group) -> bool:
+        return bool((self.room >= (group.tokens, group.targets, len(group.clips))).all())
+
+    def add(self, group: Group) -> None:
+        self.groups.append(group)
+        self.room = self.room - (group.tokens, group.targets, len(group.clips))
+
+
+def fill_rows(pool: list[Group], shape: BatchShape) -> tuple[list[Row], list[Group]]:
+    """Best fit of the pool into one batch of rows; returns what is left over, in its old order."""
+    rows = [Row(shape) for _ in range(shape.rows)]
+    order = [0, *sorted(range(1, len(pool)), key=lambda i: -pool[i].tokens)]
+    placed = set()
+    for i in order:
+        fitting = [row for row in rows if row.can_hold(pool[i])]
+        if fitting:
+            min(fitting, key=lambda row: row.room[0]).add(pool[i])
+            placed.add(i)
+    return rows, [group for i, group in enumerate(pool) if i not in placed]
+
+
+def lay_out(rows: list[Row], shape: BatchShape, slots_per_clip: int) -> tuple[Batch, list[tuple[int, int, np.ndarray]]]:
+    """The batch without its mel, and the clips to compute it from: (row, place, samples)."""
+    batch = make_empty_batch(shape)
+    clips = []
+    for b, row in enumerate(rows):
+        t = m = a = 0
+        for number, group in enumerate(row.groups, 1):
+            start = len(group.prefix)
+            for segment, piece in enumerate([group.prefix, *group.questions]):
+                span = slice(t, t + len(piece))
+                batch["token_bt"][b, span] = piece.tokens
+                batch["group_bt"][b, span] = number
+                batch["segment_bt"][b, span] = segment
+                batch["position_bt"][b, span] = np.arange(len(piece)) + (start if segment else 0)
+                batch["slot_bt"][b, span] = np.where(piece.clip >= 0, (a + piece.clip) * slots_per_clip + piece.frame, -1)
+                wanted = np.flatnonzero(piece.is_target)
+                batch["predict_bm"][b, m : m + len(wanted)] = t + wanted - 1
+                batch["target_bm"][b, m : m + len(wanted)] = piece.tokens[wanted]
+                batch["weight_bm"][b, m : m + len(wanted)] = 1.0
+                t, m = t + len(piece), m + len(wanted)
+            for i, clip in enumerate(group.clips):
+                clips.append((b, a + i, clip))
+            a += len(group.clips)
+    return batch, clips
+
+
+@dataclasses.dataclass
+class PackingCounts:
+    """What became of the groups; nothing is lost in silence."""
+
+    groups: int = 0
+    questions: int = 0
+    questions_dropped: int = 0
+    groups_dropped: int = 0
+
+
+class Packer:
+    """Collects groups for one batch shape; a full pool gives the rows of one batch."""
+
+    def __init__(self, shape: BatchShape, counts: PackingCounts):
+        self.shape, self.counts = shape, counts
+        self._pool: list[Group] = []
+
+    def push(self, group: Group) -> list[Row] | None:
+        """Takes a group in; rows of a batch where the pool is deep enough to fill them well."""
+        fitted = fit_group(group, self.shape)
+        self.counts.groups += 1
+        self.counts.questions += len(group.questions)
+        self.counts.questions_dropped += len(group.questions) - (len(fitted.questions) if fitted else 0)
+        if fitted is None:
+            self.counts.groups_dropped += 1
+            return None
+        self._pool.append(fitted)
+        if len(self._pool) < POOL:
+            return None
+        rows, self._pool = fill_rows(self._pool, self.shape)
+        return rows
+
+    def drain(self) -> Iterator[list[Row]]:
+        """What is left at the end of the data; the last rows may be partly empty."""
+        while self._pool:
+            rows, self._pool = fill_rows(self._pool, self.shape)
+            yield rows

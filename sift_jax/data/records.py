@@ -1,0 +1,148 @@
+"""Training records: an utterance (or a compared pair) with its audio once and all its questions.
+
+    records/sift_en/1.0.0/sift_en-train.array_record-…      a TFDS dataset with random access
+    records/sift_en/index.json                              {"train": {"closed_ended/acoustic_level": [0, 3, …]}, …}
+    records/rejected.jsonl                                  rows that could not become part of a record, with the reason
+
+A record: {"id", "language", "audio_ids": […], "audio": [flac bytes, …], "turns": json [{"category", "messages"}, …]}
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from sift_jax.audio.files import AudioError, read_audio
+from sift_jax.data.sift_files import CATEGORIES, LANGUAGES, SPLITS, audio_ids, list_files, read_rows
+
+RATE = 16_000
+VERSION = "1.0.0"
+
+
+def encode_flac(samples: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, RATE, format="FLAC", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+def decode_flac(data: bytes) -> np.ndarray:
+    return soundfile.read(io.BytesIO(data), dtype="int16")[0]
+
+
+def index_audio(audio_dir: Path) -> dict[str, Path]:
+    """Utterance id (the file's stem) to file, over the whole tree."""
+    endings = {".flac", ".wav", ".mp3", ".ogg", ".opus"}
+    return {path.stem: path for path in sorted(audio_dir.rglob("*")) if path.suffix.lower() in endings}
+
+
+def group_rows(sift_dir: Path, split: str, language: str) -> dict[str, list[dict[str, Any]]]:
+    """Utterance id to its turns in all categories, in the order of the files."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for category in CATEGORIES:
+        for path in list_files(sift_dir, split, category, language):
+            for row in read_rows(path):
+                groups.setdefault(row["id"], []).append({"category": category, "messages": row["messages"]})
+    return groups
+
+
+class _Writer:
+    """Makes the records of one language, setting aside what has no audio."""
+
+    def __init__(self, files: dict[str, Path]):
+        self.files = files
+        self.index: dict[str, dict[str, list[int]]] = {}
+        self.rejected: list[dict[str, str]] = []
+
+    def make_records(self, groups: dict[str, list], split: str, language: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        self.index[split] = {}
+        place = 0
+        for identity, turns in groups.items():
+            needed = list(dict.fromkeys(i for turn in turns for i in audio_ids(turn)))
+            try:
+                audio = [self._encode(name) for name in needed]
+            except AudioError as error:
+                self.rejected.append({"id": identity, "language": language, "split": split, "reason": str(error)})
+                continue
+            for category in dict.fromkeys(turn["category"] for turn in turns):
+                self.index[split].setdefault(category, []).append(place)
+            yield place, {
+                "id": identity,
+                "language": language,
+                "audio_ids": needed,
+                "audio": audio,
+                "turns": json.dumps(turns, ensure_ascii=False),
+            }
+            place += 1
+
+    def _encode(self, name: str) -> bytes:
+        if name not in self.files:
+            raise AudioError(f"{name}: no audio file of that name; point --audio to the folder that holds it")
+        return encode_flac(read_audio(self.files[name]))
+
+
+def write_records(sift_dir: str | Path, audio_dir: str | Path, out_dir: str | Path) -> dict[str, dict[str, int]]:
+    """SIFT files joined with their audio, one TFDS dataset a language. Returns {language: {split: records}}."""
+    import tensorflow_datasets as tfds
+
+    sift_dir, audio_dir, out_dir = Path(sift_dir), Path(audio_dir), Path(out_dir)
+    files = index_audio(audio_dir)
+    counts: dict[str, dict[str, int]] = {}
+    rejected: list[dict[str, str]] = []
+    for language in LANGUAGES:
+        groups = {split: group_rows(sift_dir, split, language) for split in SPLITS}
+        groups = {split: found for split, found in groups.items() if found}
+        if not groups:
+            continue
+        writer = _Writer(files)
+        bytes_feature = tfds.features.Tensor(shape=(), dtype=np.bytes_)
+        builder = tfds.dataset_builders.AdhocBuilder(
+            name=f"sift_{language}",
+            version=VERSION,
+            description=f"Utterances in {language}, each with its audio once and all its questions.",
+            features=tfds.features.FeaturesDict(
+                {
+                    "id": tfds.features.Text(),
+                    "language": tfds.features.Text(),
+                    "audio_ids": tfds.features.Sequence(tfds.features.Text()),
+                    "audio": tfds.features.Sequence(bytes_feature),
+                    "turns": tfds.features.Text(),
+                }
+            ),
+            split_datasets={split: writer.make_records(found, split, language) for split, found in groups.items()},
+            data_dir=out_dir,
+            file_format="array_record",
+            disable_shuffling=True,
+        )
+        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(download_dir=out_dir / "downloads"))
+        (out_dir / f"sift_{language}" / "index.json").write_text(json.dumps(writer.index))
+        counts[language] = {split: info.num_examples for split, info in builder.info.splits.items()}
+        rejected += writer.rejected
+    if not counts:
+        raise ValueError(f"no SIFT files under {sift_dir}; expected {{train,dev,EvalSIFT}}/{{category}}/{{lang}}/split0.jsonl")
+    (out_dir / "rejected.jsonl").write_text("".join(json.dumps(item) + "\n" for item in rejected))
+    return counts
+
+
+class RecordReader:
+    """Random access to one language's records; picklable state is its folder alone."""
+
+    def __init__(self, records_dir: str | Path, language: str):
+        self.folder = Path(records_dir) / f"sift_{language}"
+        index = self.folder / "index.json"
+        if not index.is_file():
+            raise ValueError(f"no records at {self.folder}; make them with python -m data_prep.build or data_prep.records")
+        self.index: dict[str, dict[str, list[int]]] = json.loads(index.read_text())
+        self._sources: dict[str, Any] = {}
+
+    def read(self, split: str, place: int) -> dict[str, Any]:
+        if split not in self._sources:
+            import tensorflow_datasets as tfds
+
+            self._sources[split] = tfds.builder_from_directory(self.folder / VERSION).as_data_source(split)
+        return self._sources[split][int(place)]

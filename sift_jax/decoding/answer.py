@@ -1,0 +1,102 @@
+"""From questions to answers: messages and audio in, text out, in batches of static shape.
+
+    Model.load(folder) reads a run or an export; answer_all() buckets prompts by length and keeps their order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from sift_jax.audio.mel import compute_log_mel
+from sift_jax.data.chat import Message, render_chat
+from sift_jax.data.packing import expand_question
+from sift_jax.data.tokenizers import AUDIO, TURN_END, SpeechTokenizer
+from sift_jax.decoding.generate import DecodingConfig, Prompt, generate, lay_out_prompts
+from sift_jax.models.speech_lm import Params, SpeechLMConfig, init_params
+from sift_jax.training.checkpoint import load_params
+from sift_jax.weights.load import load_export
+
+LENGTH_STEP = 64
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Model:
+    """Parameters with the config and tokenizer that they were made for."""
+
+    config: SpeechLMConfig
+    params: Params
+    tokenizer: SpeechTokenizer
+    step: int | None
+
+    @classmethod
+    def load(cls, folder: str | Path, step: int | None = None) -> Model:
+        """A run's folder (its checkpoint of `step`, or the latest) or an export's."""
+        folder = Path(folder)
+        if (folder / "checkpoints").is_dir():
+            config, step, params = load_params(folder, step)
+        elif (folder / "decoder").is_dir():
+            config, params = load_export(folder)
+        else:
+            raise ValueError(f"{folder} is neither a run (checkpoints/) nor an export (decoder/); train or export one first")
+        return cls(config=config, params=params, tokenizer=SpeechTokenizer(folder / "tokenizer"), step=step)
+
+    def forget(self) -> Model:
+        """The same model untrained: a baseline."""
+        params = jax.jit(init_params, static_argnums=0)(self.config, jax.random.key(1))
+        return dataclasses.replace(self, params=params, step=0)
+
+
+def make_prompt(model: Model, messages: list[Message], read_clip: Callable[[str], np.ndarray]) -> Prompt:
+    """`read_clip` gives float samples at 16 kHz of what an audio part names."""
+    rendered = render_chat(messages, model.tokenizer, has_reply=False)
+    mels = [compute_log_mel(read_clip(path), model.config.encoder.mel_bins) for path in rendered.audio]
+    piece = expand_question(
+        np.asarray(rendered.tokens, np.int32),
+        np.asarray(rendered.is_target),
+        np.arange(len(mels)),
+        model.tokenizer.ids[AUDIO],
+        [model.config.projector.count_frames(len(mel)) for mel in mels],
+    )
+    return Prompt(tokens=piece.tokens, clip=piece.clip, frame=piece.frame, mels=mels)
+
+
+def answer_all(
+    model: Model,
+    prompts: Sequence[Prompt],
+    decoding: DecodingConfig,
+    *,
+    rows: int = 32,
+    seed: int = 0,
+    progress: str | None = None,
+) -> list[str]:
+    """Answers in the order of the prompts; batches hold prompts of like length, so that padding is little."""
+    order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i].mels), len(prompts[i].tokens)))
+    answers = [""] * len(prompts)
+    params = jax.device_put(model.params)
+    with tqdm(total=len(prompts), desc=progress, unit="answer", disable=progress is None) as bar:
+        for number, start in enumerate(range(0, len(order), rows)):
+            places = order[start : start + rows]
+            chosen = [prompts[i] for i in places]
+            chosen += [chosen[-1]] * (rows - len(chosen))
+            batch = lay_out_prompts(
+                chosen,
+                tokens=-(-max(len(p.tokens) for p in chosen) // LENGTH_STEP) * LENGTH_STEP,
+                clips=max(1, max(len(p.mels) for p in chosen)),
+                mel_frames=model.config.encoder.mel_frames,
+                mel_bins=model.config.encoder.mel_bins,
+                slots_per_clip=model.config.slots_per_clip,
+            )
+            key = jax.random.fold_in(jax.random.key(seed), number)
+            stop_id = model.tokenizer.ids[TURN_END]
+            ids = np.asarray(generate(model.config, params, batch, key, decoding=decoding, stop_id=stop_id))
+            for i, row in zip(places, ids, strict=False):
+                ended = np.flatnonzero(row == stop_id)
+                answers[i] = model.tokenizer.decode(row[: ended[0]] if len(ended) else row).strip()
+            bar.update(len(places))
+    return answers

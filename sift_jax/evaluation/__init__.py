@@ -1,0 +1,1 @@
+"""Benchmarks, scores and the report of a run."""

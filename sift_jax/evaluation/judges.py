@@ -1,0 +1,91 @@
+"""The offline judge: right or wrong by the labels that an answer names.
+
+    reference  "No, the person speaks very slowly."     yes_no          the answer begins with No
+               "The clip is noisy, and … very fast."    noise_level+…   the answer names the same labels in that order
+               'The speaker says: "Rain falls."'        transcript      the answer quotes the same words
+
+It stands in for the judge LLM of the benchmark where there is none: the same answer always gets the same score, but
+only answers in the words of our labels are understood.
+"""
+
+import collections
+import re
+import string
+from collections.abc import Iterable
+
+from sift_jax.data.labels import find_labels, normalise, say_yes_no
+
+_QUOTE = re.compile(r'"([^"]*)"')
+_PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}«»„“”‘’…¿¡]+")
+
+
+def judge_closed(reference: str, answer: str, language: str) -> bool:
+    """Whether an answer to a closed-ended question says what the reference says."""
+    answer_class = classify(answer, language)
+    reference_class = classify(reference, language)
+    if reference_class[0] != "text":
+        return answer_class == reference_class
+    # A transcript is right by itself too, without the words around it.
+    return reference_class[1] in (answer_class[1], _simplify(answer))
+
+
+def classify(text: str, language: str) -> tuple[str, str]:
+    """What an answer says, in a form that answers of one meaning share: its kind of content, and the content."""
+    verdict = _find_verdict(text, language)
+    if verdict:
+        return "verdict", verdict
+    labels = list(dict.fromkeys(find_labels(text, language)))
+    if labels:
+        return "labels", "; ".join(f"{key}={label}" for key, label in labels)
+    quoted = _QUOTE.findall(text)
+    return "text", _simplify(" ".join(quoted) if quoted else text)
+
+
+def question_kind(reference: str, language: str) -> str:
+    """What a question asks for, told by its reference answer; equal for all answers to one form of question."""
+    if _find_verdict(reference, language):
+        return "yes_no"
+    keys = list(dict.fromkeys(key for key, _ in find_labels(reference, language)))
+    if keys:
+        return "+".join(keys)
+    quoted = _QUOTE.findall(reference)
+    if not quoted:
+        return "text"
+    return "phonemes" if "|" in quoted[0] else "transcript"
+
+
+def make_majority(rows: Iterable[tuple[str, str, str]]) -> dict[tuple[str, str, str], str]:
+    """The answers of a baseline that never listens.
+
+    From training rows (category, language, reference answer) to {(category, language, kind): an answer of the most
+    frequent class}; ties go to the class seen first.
+    """
+    counts: dict[tuple[str, str, str], collections.Counter] = {}
+    texts: dict[tuple[str, str, str, tuple[str, str]], str] = {}
+    for category, language, reference in rows:
+        place = (category, language, question_kind(reference, language))
+        content = classify(reference, language)
+        counts.setdefault(place, collections.Counter())[content] += 1
+        texts.setdefault((*place, content), reference)
+    return {place: texts[*place, counter.most_common(1)[0][0]] for place, counter in counts.items()}
+
+
+def score_open(reference: str, answer: str, language: str) -> float:
+    """0 to 10: the F1 of the answer's labels against the reference's, the offline stand-in for an LLM's judgement."""
+    wanted, named = set(find_labels(reference, language)), set(find_labels(answer, language))
+    if not wanted:
+        return 10.0 * (_simplify(reference) == _simplify(answer))
+    return 20.0 * len(wanted & named) / (len(wanted) + len(named))
+
+
+def _find_verdict(text: str, language: str) -> str | None:
+    """The yes or no that an answer begins with."""
+    words = _simplify(text).split()
+    for is_true in (True, False):
+        if words[:1] == [normalise(say_yes_no(is_true, language))]:
+            return "yes" if is_true else "no"
+    return None
+
+
+def _simplify(text: str) -> str:
+    return " ".join(_PUNCTUATION.sub(" ", normalise(text)).split())

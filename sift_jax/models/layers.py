@@ -1,0 +1,110 @@
+"""Linear with LoRA, norms, rotary positions, attention: the parts that every network here is made of.
+
+Params are plain nested dicts: {"kernel": (in, out), "bias": (out,), "lora_a": (in, r), "lora_b": (r, out)}.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LoraConfig:
+    """Low-rank adapters: y += (x·A·B) · alpha / rank, on the projections whose names are in `targets`; rank 0 is none."""
+
+    rank: int
+    alpha: float
+    targets: tuple[str, ...]
+
+    def rank_of(self, name: str) -> int:
+        return self.rank if name in self.targets else 0
+
+
+NO_LORA = LoraConfig(rank=0, alpha=1.0, targets=())
+
+
+class Linear(nn.Module):
+    """A dense layer over the last axis, with a LoRA branch that is silent at the start (B is zero)."""
+
+    features: int
+    use_bias: bool
+    dtype: jnp.dtype
+    lora_rank: int = 0
+    lora_alpha: float = 1.0
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), (x.shape[-1], self.features))
+        y = x.astype(self.dtype) @ kernel.astype(self.dtype)
+        if self.lora_rank:
+            lora_a = self.param("lora_a", nn.initializers.he_uniform(), (x.shape[-1], self.lora_rank))
+            lora_b = self.param("lora_b", nn.initializers.zeros, (self.lora_rank, self.features))
+            low = (x.astype(self.dtype) @ lora_a.astype(self.dtype)) @ lora_b.astype(self.dtype)
+            y += low * (self.lora_alpha / self.lora_rank)
+        if self.use_bias:
+            y += self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
+        return y
+
+
+class RMSNorm(nn.Module):
+    """x / rms(x) · scale, in float32 whatever the dtype around it."""
+
+    eps: float
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
+        x32 = x.astype(jnp.float32)
+        normed = x32 * jax.lax.rsqrt(jnp.mean(jnp.square(x32), axis=-1, keepdims=True) + self.eps)
+        return (normed * scale).astype(x.dtype)
+
+
+class LayerNorm(nn.Module):
+    """The usual layer norm, in float32 whatever the dtype around it."""
+
+    eps: float
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
+        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
+        x32 = x.astype(jnp.float32)
+        centred = x32 - jnp.mean(x32, axis=-1, keepdims=True)
+        normed = centred * jax.lax.rsqrt(jnp.mean(jnp.square(centred), axis=-1, keepdims=True) + self.eps)
+        return (normed * scale + bias).astype(x.dtype)
+
+
+def make_sinusoids(length: int, features: int) -> Array:
+    """Whisper's fixed positions: sines in the first half of the features, cosines in the second."""
+    half = features // 2
+    rate = jnp.exp(-jnp.log(10000.0) / (half - 1) * jnp.arange(half))
+    angle = jnp.arange(length)[:, None] * rate[None, :]
+    return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=1)
+
+
+def rotate(x_btnk: Array, position_bt: Array, theta: float) -> Array:
+    """Rotary positions in the two-halves layout of Llama and Qwen."""
+    half = x_btnk.shape[-1] // 2
+    inverse = theta ** (-jnp.arange(half, dtype=jnp.float32) / half)
+    angle = position_bt[:, :, None, None].astype(jnp.float32) * inverse
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    first, second = jnp.split(x_btnk.astype(jnp.float32), 2, axis=-1)
+    return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1).astype(x_btnk.dtype)
+
+
+def attend(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask_bts: Array | None) -> Array:
+    """Softmax attention in float32; grouped queries share the keys of their group. mask: True where t may see s."""
+    b, t, n, k = q_btnk.shape
+    groups = k_bsnk.shape[2]
+    q = q_btnk.reshape(b, t, groups, n // groups, k) * (k**-0.5)
+    scores = jnp.einsum("btgnk,bsgk->bgnts", q, k_bsnk, preferred_element_type=jnp.float32)
+    if mask_bts is not None:
+        scores = jnp.where(mask_bts[:, None, None], scores, -1e30)
+    weights = jax.nn.softmax(scores, axis=-1).astype(v_bsnk.dtype)
+    return jnp.einsum("bgnts,bsgk->btgnk", weights, v_bsnk).reshape(b, t, n * k)

@@ -1,0 +1,101 @@
+"""Whisper's encoder: two convolutions over log-mel frames (the second halves the rate), then pre-norm blocks.
+
+    mel (clips, frames, bins) ─► conv ─► gelu ─► conv/2 ─► gelu ─► + sinusoids ─► blocks ─► norm ─► (clips, frames/2, d)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from sift_jax.models.layers import Array, LayerNorm, Linear, attend, make_sinusoids
+from sift_jax.models.stack import run_stack
+
+exact_gelu = partial(jax.nn.gelu, approximate=False)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """The geometry of a Whisper encoder. `window_seconds` is what every clip is padded to."""
+
+    mel_bins: int
+    width: int
+    layers: int
+    heads: int
+    window_seconds: float
+    # Whisper was trained on silence up to 30 s and must see it; an encoder of our own had better not.
+    use_frame_mask: bool
+
+    @property
+    def mel_frames(self) -> int:
+        return round(self.window_seconds * 100)
+
+
+class EncoderBlock(nn.Module):
+    config: EncoderConfig
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, x: Array, cache: None, mask_bts: Array | None) -> tuple[Array, None]:
+        b, t, d = x.shape
+        n = self.config.heads
+        linear = partial(Linear, features=d, dtype=self.dtype)
+        y = LayerNorm(eps=1e-5, name="attention_norm")(x)
+        q = linear(use_bias=True, name="q")(y).reshape(b, t, n, d // n)
+        k = linear(use_bias=False, name="k")(y).reshape(b, t, n, d // n)
+        v = linear(use_bias=True, name="v")(y).reshape(b, t, n, d // n)
+        x += linear(use_bias=True, name="o")(attend(q, k, v, mask_bts))
+        y = LayerNorm(eps=1e-5, name="mlp_norm")(x)
+        y = exact_gelu(Linear(features=4 * d, use_bias=True, dtype=self.dtype, name="up")(y))
+        return x + linear(use_bias=True, name="down")(y), cache
+
+
+class Convolution(nn.Module):
+    """A width-3 convolution over time, kernel (3, in, out), padded by one frame on either side."""
+
+    features: int
+    stride: int
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        kernel = self.param("kernel", nn.initializers.lecun_normal(in_axis=(0, 1)), (3, x.shape[-1], self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        y = jax.lax.conv_general_dilated(
+            x.astype(self.dtype),
+            kernel.astype(self.dtype),
+            (self.stride,),
+            ((1, 1),),
+            dimension_numbers=("NWC", "WIO", "NWC"),
+        )
+        return y + bias.astype(self.dtype)
+
+
+class WhisperEncoder(nn.Module):
+    config: EncoderConfig
+    dtype: jnp.dtype
+    remat: str
+
+    @nn.compact
+    def __call__(self, mel_bsf: Array, frames_b: Array) -> Array:
+        width = self.config.width
+        x = exact_gelu(Convolution(features=width, stride=1, dtype=self.dtype, name="conv1")(mel_bsf))
+        x = exact_gelu(Convolution(features=width, stride=2, dtype=self.dtype, name="conv2")(x))
+        x += make_sinusoids(x.shape[1], width).astype(self.dtype)
+        mask = None
+        if self.config.use_frame_mask:
+            # the first frame stays visible, so that an empty clip attends to something
+            seen_bs = jnp.arange(x.shape[1])[None] < jnp.maximum(count_encoder_frames(frames_b), 1)[:, None]
+            mask = jnp.broadcast_to(seen_bs[:, None, :], (x.shape[0], x.shape[1], x.shape[1]))
+        fields = {"config": self.config, "dtype": self.dtype}
+        x, _ = run_stack(EncoderBlock, fields, x, None, (mask,), layers=self.config.layers, remat=self.remat)
+        return LayerNorm(eps=1e-5, name="norm")(x)
+
+
+def count_encoder_frames(mel_frames):
+    """Encoder frames that hold something of `mel_frames` mel frames; the same for ints and arrays."""
+    return (mel_frames + 1) // 2

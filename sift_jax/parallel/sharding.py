@@ -1,0 +1,66 @@
+"""The sharding table: a pattern over parameter paths → the mesh axis of each dimension.
+
+Every parameter is matched by exactly one row. Leaves of a scanned stack have a leading layer axis, which stays whole.
+An axis that does not divide a dimension is dropped for that leaf (a bias of 6 over 4 devices stays whole).
+"""
+
+from __future__ import annotations
+
+import re
+
+import jax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+Row = tuple[str, tuple[str | None, ...]]
+
+TABLE: tuple[Row, ...] = (
+    (r"encoder/conv[12]/kernel", (None, None, "fsdp")),
+    (r"encoder/conv[12]/bias", (None,)),
+    (r"encoder/norm/(scale|bias)", (None,)),
+    (r"projector/linear/kernel", ("fsdp", "tensor")),
+    (r"projector/linear/bias", (None,)),
+    (r"decoder/embedding", ("tensor", "fsdp")),
+    (r"decoder/head", ("fsdp", "tensor")),
+    (r"decoder/norm/scale", (None,)),
+    (r"\w+/blocks/\w*norm/(scale|bias)", (None, None)),
+    (r"\w+/blocks/(q|k|v|gate|up)/kernel", (None, "fsdp", "tensor")),
+    (r"\w+/blocks/(o|down)/kernel", (None, "tensor", "fsdp")),
+    (r"\w+/blocks/(q|k|v|gate|up)/bias", (None, "tensor")),
+    (r"\w+/blocks/(o|down)/bias", (None, None)),
+    (r"decoder/blocks/\w+/lora_a", (None, "fsdp", None)),
+    (r"decoder/blocks/(q|k|v|gate|up)/lora_b", (None, None, "tensor")),
+    (r"decoder/blocks/(o|down)/lora_b", (None, None, "fsdp")),
+)
+
+
+def path_of(key_path: tuple) -> str:
+    """('encoder', 'conv1', 'kernel') as encoder/conv1/kernel."""
+    return "/".join(str(getattr(k, "key", getattr(k, "idx", k))) for k in key_path)
+
+
+def flatten_paths(tree) -> dict[str, jax.Array]:
+    return {path_of(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def match_row(path: str, table: tuple[Row, ...] = TABLE) -> Row:
+    rows = [row for row in table if re.fullmatch(row[0], path)]
+    if len(rows) != 1:
+        what = "no row" if not rows else f"{len(rows)} rows ({', '.join(r[0] for r in rows)})"
+        raise ValueError(f"parameter {path} is matched by {what} of the sharding table; it needs exactly one")
+    return rows[0]
+
+
+def make_spec(path: str, shape: tuple[int, ...], mesh: Mesh, table: tuple[Row, ...] = TABLE) -> PartitionSpec:
+    _, axes = match_row(path, table)
+    if len(axes) != len(shape):
+        raise ValueError(f"parameter {path} has shape {shape}, but its row of the sharding table has {len(axes)} axes")
+    return PartitionSpec(*(a if a and n % mesh.shape[a] == 0 else None for a, n in zip(axes, shape, strict=True)))
+
+
+def shard_params(tree, mesh: Mesh):
+    """A tree of NamedSharding like `tree`."""
+
+    def shard(path: tuple, leaf) -> NamedSharding:
+        return NamedSharding(mesh, make_spec(path_of(path), leaf.shape, mesh))
+
+    return jax.tree_util.tree_map_with_path(shard, tree)

@@ -1,0 +1,1 @@
+"""State, optimizer, losses, step, checkpoints, metrics and the loop that joins them."""

@@ -1,0 +1,145 @@
+"""Checkpoints of a run: parameters, optimizer and the data's place together, by Orbax; and what a reader needs beside them.
+
+    run/model.json  run/tokenizer/tokenizer.json  run/config.gin      written once, at the start
+    run/checkpoints/<step>/{params,optimizer,place}                   the last `keep` of them
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import orbax.checkpoint as ocp
+
+from sift_jax.models.presets import from_json, to_json
+from sift_jax.models.speech_lm import Params, SpeechLMConfig, describe_params
+from sift_jax.parallel.sharding import flatten_paths
+from sift_jax.training.state import State, join_params, split_params
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used here; the message says which part, and both values."""
+
+
+def write_model_file(run_dir: Path, config: SpeechLMConfig) -> None:
+    """model.json, or an error if the folder already holds a run of another model."""
+    path = run_dir / "model.json"
+    data = json.loads(json.dumps(to_json(config)))
+    if path.is_file():
+        found = json.loads(path.read_text())
+        for part, fields in data.items():
+            for name, value in fields.items() if isinstance(fields, dict) else [("", fields)]:
+                old = found[part].get(name) if isinstance(fields, dict) else found[part]
+                # dtype and remat change the arithmetic, not the parameters
+                if old != value and part not in ("dtype", "remat"):
+                    raise CheckpointError(
+                        f"{run_dir} holds a run whose {part}.{name} is {old}, this config says {value}; "
+                        "choose another OUT_DIR or the config of that run"
+                    )
+    path.write_text(json.dumps(data, indent=1))
+
+
+def read_model_file(run_dir: str | Path) -> SpeechLMConfig:
+    path = Path(run_dir) / "model.json"
+    if not path.is_file():
+        raise CheckpointError(f"{run_dir} is no run of sift_jax (no model.json); point to a folder that train wrote")
+    return from_json(json.loads(path.read_text()))
+
+
+class Checkpoints:
+    """Saves and restores the states of one run."""
+
+    def __init__(self, run_dir: str | Path, *, every: int = 1, keep: int | None = None):
+        self.run_dir = Path(run_dir)
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep, save_interval_steps=every, cleanup_tmp_directories=True, enable_async_checkpointing=True
+        )
+        self._manager = ocp.CheckpointManager(
+            (self.run_dir / "checkpoints").resolve(),
+            options=options,
+            item_names=("params", "optimizer", "place"),
+        )
+
+    @property
+    def latest_step(self) -> int | None:
+        return self._manager.latest_step()
+
+    def save(self, step: int, state: State, place: dict[str, Any], *, force: bool = False) -> bool:
+        """Saves if `step` is on schedule (or forced); False where it was not."""
+        if force and step == self.latest_step:
+            return False
+        return self._manager.save(
+            step,
+            args=ocp.args.Composite(
+                params=ocp.args.StandardSave(join_params(state["trainable"], state["frozen"])),
+                optimizer=ocp.args.StandardSave(state["optimizer"]),
+                place=ocp.args.JsonSave(place),
+            ),
+            force=force,
+        )
+
+    def restore(self, state: State, trainable: tuple[str, ...], step: int) -> tuple[State, dict[str, Any]]:
+        """The state saved at `step`, laid out like `state` (arrays or sharded shapes), and the data's place."""
+        params = join_params(state["trainable"], state["frozen"])
+        self._check_shapes(params, step)
+        restored = self._manager.restore(
+            step,
+            args=ocp.args.Composite(
+                params=ocp.args.StandardRestore(_describe(params)),
+                optimizer=ocp.args.StandardRestore(_describe(state["optimizer"])),
+                place=ocp.args.JsonRestore(),
+            ),
+        )
+        chosen, rest = split_params(restored["params"], trainable)
+        step_array = jax.device_put(jnp.asarray(step, jnp.int32), state["step"].sharding)
+        new = {"step": step_array, "trainable": chosen, "frozen": rest, "optimizer": restored["optimizer"]}
+        return new, restored["place"]
+
+    def restore_params(self, like: Params, step: int | None = None) -> tuple[int, Params]:
+        """The parameters alone, laid out like `like`; of the latest step if none is given."""
+        step = self.latest_step if step is None else step
+        steps = self._manager.all_steps()
+        if step is None or step not in steps:
+            have = f"it has {', '.join(map(str, sorted(steps)))}" if steps else "it has none"
+            raise CheckpointError(f"{self.run_dir} has no checkpoint of step {step}; {have}")
+        self._check_shapes(like, step)
+        restored = self._manager.restore(
+            step, args=ocp.args.Composite(params=ocp.args.StandardRestore(_describe(like)))
+        )
+        return step, restored["params"]
+
+    def _check_shapes(self, like: Params, step: int) -> None:
+        saved = self._manager.item_metadata(step)["params"]
+        have = {path: tuple(leaf.shape) for path, leaf in flatten_paths(dict(saved.tree)).items()}
+        want = {path: tuple(leaf.shape) for path, leaf in flatten_paths(like).items()}
+        for path in sorted(have.keys() | want.keys()):
+            if have.get(path) != want.get(path):
+                raise CheckpointError(
+                    f"checkpoint {self.run_dir} step {step}: parameter {path} is {have.get(path, 'missing')} there and "
+                    f"{want.get(path, 'missing')} in this model; use the model config of that run"
+                )
+
+    def wait(self) -> None:
+        self._manager.wait_until_finished()
+
+    def close(self) -> None:
+        self.wait()
+        self._manager.close()
+
+
+def _describe(tree):
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None)), tree)
+
+
+def load_params(run_dir: str | Path, step: int | None = None) -> tuple[SpeechLMConfig, int, Params]:
+    """Model config, step and parameters of a run, on the default device."""
+    config = read_model_file(run_dir)
+    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), describe_params(config))
+    checkpoints = Checkpoints(run_dir)
+    step, params = checkpoints.restore_params(like, step)
+    checkpoints.close()
+    return config, step, params

@@ -1,0 +1,90 @@
+"""What a run says of itself: a progress line with ETA, metrics.jsonl, and TensorBoard through clu.
+
+    run/metrics.jsonl    {"step": 20, "loss": 2.1, "learning_rate": …, "tokens_per_second": …, …} one line a report
+    run/tensorboard/     the same scalars, and samples: question, reference, answer and audio
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from sift_jax.batch import Batch
+
+
+class Meter:
+    """Counts what passes between two reports."""
+
+    def __init__(self):
+        self.started = time.perf_counter()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._since = time.perf_counter()
+        self._tokens = self._slots = self._questions = self._wait = 0.0
+        self._losses: list = []
+
+    def add(self, batch: Batch, loss, data_wait: float) -> None:
+        self._tokens += int((batch["group_bt"] > 0).sum())
+        self._slots += batch["group_bt"].size
+        starts = (batch["segment_bt"][:, 1:] != batch["segment_bt"][:, :-1]) & (batch["segment_bt"][:, 1:] > 0)
+        self._questions += int(starts.sum())
+        self._wait += data_wait
+        self._losses.append(loss)
+
+    def report(self) -> dict[str, float]:
+        """Rates since the last report, with the mean loss of its steps."""
+        seconds = max(time.perf_counter() - self._since, 1e-9)
+        values = {
+            "loss": float(np.mean([float(loss) for loss in self._losses])),
+            "tokens_per_second": self._tokens / seconds,
+            "examples_per_second": self._questions / seconds,
+            "token_efficiency": self._tokens / max(self._slots, 1),
+            "data_wait_share": self._wait / seconds,
+            "seconds": time.perf_counter() - self.started,
+        }
+        self._reset()
+        return values
+
+
+class MetricWriter:
+    """Writes each report to the three places."""
+
+    def __init__(self, run_dir: Path, *, steps: int, first_step: int):
+        from clu import metric_writers
+
+        run_dir.mkdir(parents=True, exist_ok=True)
+        self._path = run_dir / "metrics.jsonl"
+        self._drop_lines_after(first_step)
+        self._board = metric_writers.SummaryWriter(str(run_dir / "tensorboard"))
+        self._bar = tqdm(total=steps, initial=first_step, unit="step", desc=run_dir.name, mininterval=1.0)
+
+    def _drop_lines_after(self, step: int) -> None:
+        """A resumed run says again what it said after its last checkpoint; the older words go."""
+        if self._path.is_file():
+            lines = [line for line in self._path.read_text().splitlines() if json.loads(line)["step"] <= step]
+            self._path.write_text("".join(line + "\n" for line in lines))
+
+    def advance(self) -> None:
+        self._bar.update()
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        with self._path.open("a") as file:
+            file.write(json.dumps({"step": step, **{k: float(f"{v:.6g}") for k, v in values.items()}}) + "\n")
+        self._board.write_scalars(step, values)
+        shown = {"loss": "loss", "dev_loss": "dev", "audio_gain": "gain"}
+        self._bar.set_postfix({shown[k]: f"{v:.3f}" for k, v in values.items() if k in shown}, refresh=False)
+
+    def write_samples(self, step: int, texts: dict[str, str], audio: dict[str, np.ndarray], rate: int) -> None:
+        self._board.write_texts(step, texts)
+        for name, samples in audio.items():
+            self._board.write_audios(step, {name: samples[None, :, None]}, sample_rate=rate)
+
+    def close(self) -> None:
+        self._bar.close()
+        self._board.flush()
+        self._board.close()

@@ -1,0 +1,70 @@
+"""The state of a run: trainable and frozen parameters apart, so that gradients exist only for the first.
+
+    {"step": int32, "trainable": params, "frozen": params, "optimizer": optax state}
+"""
+
+from __future__ import annotations
+
+import re
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax.traverse_util import flatten_dict, unflatten_dict
+from jax.sharding import Mesh
+
+from sift_jax.models.speech_lm import Params, SpeechLMConfig, init_params
+from sift_jax.parallel.mesh import replicate
+from sift_jax.parallel.sharding import make_spec, path_of
+
+State = dict
+
+
+def split_params(params: Params, trainable: tuple[str, ...]) -> tuple[Params, Params]:
+    """(trainable, frozen) by patterns over full paths; a pattern that matches nothing is an error."""
+    flat = flatten_dict(params, sep="/")
+    for pattern in trainable:
+        if not any(re.fullmatch(pattern, path) for path in flat):
+            raise ValueError(f"trainable pattern {pattern!r} matches no parameter; see the table that --dry_run prints")
+    is_trained = {path: any(re.fullmatch(p, path) for p in trainable) for path in flat}
+    chosen = unflatten_dict({p: x for p, x in flat.items() if is_trained[p]}, sep="/")
+    rest = unflatten_dict({p: x for p, x in flat.items() if not is_trained[p]}, sep="/")
+    return chosen, rest
+
+
+def join_params(trainable: Params, frozen: Params) -> Params:
+    return unflatten_dict({**flatten_dict(trainable, sep="/"), **flatten_dict(frozen, sep="/")}, sep="/")
+
+
+def make_state(params: Params, trainable: tuple[str, ...], optimizer: optax.GradientTransformation) -> State:
+    chosen, rest = split_params(params, trainable)
+    return {
+        "step": jnp.zeros((), jnp.int32),
+        "trainable": chosen,
+        "frozen": rest,
+        "optimizer": optimizer.init(chosen),
+    }
+
+
+def init_state(
+    config: SpeechLMConfig, trainable: tuple[str, ...], optimizer: optax.GradientTransformation, seed: int
+) -> State:
+    return make_state(init_params(config, jax.random.key(seed)), trainable, optimizer)
+
+
+def shard_state(state: State, mesh: Mesh):
+    """Shardings of a state. The optimizer's moments lie where their parameters lie: their paths end in the parameter's."""
+    params = flatten_dict(join_params(state["trainable"], state["frozen"]), sep="/")
+
+    def shard(path: tuple, leaf):
+        if leaf.ndim == 0:
+            return replicate(mesh)
+        name = path_of(path)
+        parts = name.split("/")
+        for start in range(len(parts)):
+            tail = "/".join(parts[start:])
+            if tail in params:
+                return jax.sharding.NamedSharding(mesh, make_spec(tail, leaf.shape, mesh))
+        raise ValueError(f"state leaf {name} belongs to no parameter; the sharding table cannot place it")
+
+    return jax.tree_util.tree_map_with_path(shard, state)

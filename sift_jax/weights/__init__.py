@@ -1,0 +1,1 @@
+"""Our parameter paths and the ecosystem's keys, read both ways."""

@@ -1,0 +1,108 @@
+"""One table: our parameter paths ↔ the keys of Hugging Face checkpoints, read both ways.
+
+    (our path, their key, change)      {i} in a key is the layer: ours is stacked over layers, theirs is one tensor each
+    change: "same", "turn" (out, in) ↔ (in, out), "conv" (out, in, width) ↔ (width, in, out)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+Row = tuple[str, str, str]
+
+
+def _attention(name: str, theirs: str, has_bias: bool) -> list[Row]:
+    rows = [(f"blocks/{name}/kernel", f"layers.{{i}}.self_attn.{theirs}.weight", "turn")]
+    return rows + ([(f"blocks/{name}/bias", f"layers.{{i}}.self_attn.{theirs}.bias", "same")] if has_bias else [])
+
+
+def _norm(ours: str, theirs: str) -> list[Row]:
+    return [(f"{ours}/scale", f"{theirs}.weight", "same"), (f"{ours}/bias", f"{theirs}.bias", "same")]
+
+
+# keys below `model.encoder.` of a Whisper checkpoint; its sinusoids are computed here, not read
+WHISPER: tuple[Row, ...] = (
+    ("conv1/kernel", "conv1.weight", "conv"),
+    ("conv1/bias", "conv1.bias", "same"),
+    ("conv2/kernel", "conv2.weight", "conv"),
+    ("conv2/bias", "conv2.bias", "same"),
+    *_attention("q", "q_proj", True),
+    *_attention("k", "k_proj", False),
+    *_attention("v", "v_proj", True),
+    *_attention("o", "out_proj", True),
+    *_norm("blocks/attention_norm", "layers.{i}.self_attn_layer_norm"),
+    *_norm("blocks/mlp_norm", "layers.{i}.final_layer_norm"),
+    ("blocks/up/kernel", "layers.{i}.fc1.weight", "turn"),
+    ("blocks/up/bias", "layers.{i}.fc1.bias", "same"),
+    ("blocks/down/kernel", "layers.{i}.fc2.weight", "turn"),
+    ("blocks/down/bias", "layers.{i}.fc2.bias", "same"),
+    *_norm("norm", "layer_norm"),
+)
+WHISPER_COMPUTED = ("embed_positions.weight",)
+
+# keys of a Qwen2 checkpoint
+QWEN2: tuple[Row, ...] = (
+    ("embedding", "model.embed_tokens.weight", "same"),
+    ("head", "lm_head.weight", "turn"),
+    ("norm/scale", "model.norm.weight", "same"),
+    ("blocks/attention_norm/scale", "model.layers.{i}.input_layernorm.weight", "same"),
+    ("blocks/mlp_norm/scale", "model.layers.{i}.post_attention_layernorm.weight", "same"),
+    *((ours, f"model.{theirs}", change) for n in "qkv" for ours, theirs, change in _attention(n, f"{n}_proj", True)),
+    ("blocks/o/kernel", "model.layers.{i}.self_attn.o_proj.weight", "turn"),
+    ("blocks/gate/kernel", "model.layers.{i}.mlp.gate_proj.weight", "turn"),
+    ("blocks/up/kernel", "model.layers.{i}.mlp.up_proj.weight", "turn"),
+    ("blocks/down/kernel", "model.layers.{i}.mlp.down_proj.weight", "turn"),
+)
+
+PROJECTOR: tuple[Row, ...] = (
+    ("linear/kernel", "linear.weight", "turn"),
+    ("linear/bias", "linear.bias", "same"),
+)
+
+
+def _turn(x: np.ndarray, change: str) -> np.ndarray:
+    """Both directions are the same permutation of axes, reversed."""
+    return x if change == "same" else np.ascontiguousarray(x.T)
+
+
+def to_theirs(rows: tuple[Row, ...], params: dict[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    """Their (key, tensor) for a flat dict of ours. Every one of ours must be in the table."""
+    table = {ours: (theirs, change) for ours, theirs, change in rows}
+    for path, value in params.items():
+        if path not in table:
+            raise ValueError(f"parameter {path} has no key in the weights table; merge LoRA before the export")
+        key, change = table[path]
+        if "{i}" in key:
+            for i, layer in enumerate(value):
+                yield key.format(i=i), _turn(np.asarray(layer), change)
+        else:
+            yield key, _turn(np.asarray(value), change)
+
+
+def to_ours(
+    rows: tuple[Row, ...], tensors: dict[str, np.ndarray], layers: int, *, wanted: set[str], ignored: tuple[str, ...] = ()
+) -> dict[str, np.ndarray]:
+    """Our flat dict from theirs; a key of theirs that is left over, or one of ours without a source, is an error."""
+    found: dict[str, np.ndarray] = {}
+    used: set[str] = set(ignored)
+    missing: list[str] = []
+    for path, key, change in rows:
+        if path not in wanted:
+            continue
+        keys = [key.format(i=i) for i in range(layers)] if "{i}" in key else [key]
+        lost = [k for k in keys if k not in tensors]
+        if lost:
+            missing += lost
+            continue
+        used.update(keys)
+        values = [_turn(tensors[k], change) for k in keys]
+        found[path] = np.stack(values) if "{i}" in key else values[0]
+    unknown = sorted(set(tensors) - used)
+    if missing or unknown:
+        raise ValueError(
+            f"weights do not fit: missing {missing[:5] or 'none'} ({len(missing)}), unknown {unknown[:5] or 'none'} "
+            f"({len(unknown)}); choose the preset of that checkpoint"
+        )
+    return found

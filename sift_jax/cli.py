@@ -161,7 +161,7 @@ def build_arguments(function: Callable[..., Any], gin_files: list[str], bindings
         gin.parse_config_files_and_bindings(gin_files, bindings, finalize_config=False)
         arguments = configured()
     except (ValueError, TypeError, NameError, SyntaxError, AttributeError, RuntimeError, OSError, RecursionError) as error:
-        raise ConfigError(_flatten(error)) from error
+        raise ConfigError(_explain(error)) from error
     missing = [p for p in inspect.signature(configured).parameters if p not in arguments]
     if missing:
         raise ConfigError(f"the gin files do not bind {function.__name__}.{missing[0]}; include a file that does")
@@ -185,11 +185,36 @@ def report_errors(function: Callable[[], Any], *, is_debug: bool) -> None:
         raise SystemExit(2) from None
 
 
+def _explain(error: BaseException) -> str:
+    """Gin's words for a macro that nobody defined are about its own insides; these are about the config."""
+    text = _flatten(error)
+    macro = re.search(r"configurable 'macro'.* in scope '([^']+)'", text)
+    if not macro:
+        return text
+    defined = sorted(n for n in _names(gin.config_str()) if "." not in n)
+    close = difflib.get_close_matches(macro.group(1), defined, 1, 0.5)
+    hint = f"did you mean %{close[0]}?" if close else f"give it a value by --gin.{macro.group(1)}=…"
+    return f"gin macro %{macro.group(1)} is not defined; {hint}"
+
+
+def import_quietly(module_name: str) -> types.ModuleType:
+    """Imports with the C++ side's start-up messages of TensorFlow kept off the terminal."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nothing:
+        os.dup2(nothing.fileno(), 2)
+        try:
+            return importlib.import_module(module_name)
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 def run_gin(path: str, argv: list[str] | None = None) -> None:
     """`path` names the run function, as module:function; flags come from the command line."""
     module_name, _, name = path.partition(":")
     flags = parse_flags(sys.argv[1:] if argv is None else argv, f"runs {module_name}.{name}")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
     def run() -> None:
         sys.path.insert(0, os.getcwd())
@@ -197,7 +222,7 @@ def run_gin(path: str, argv: list[str] | None = None) -> None:
             modules = tuple(importlib.import_module(m) for m in flags.module_import)
         except ImportError as error:
             raise ConfigError(f"--module_import: {error}; it must be importable from here") from error
-        function = getattr(importlib.import_module(module_name), name)
+        function = getattr(import_quietly(module_name), name)
         arguments = build_arguments(function, flags.gin_file, flags.bindings)
         out_dir = arguments["run"].out_dir
         if not flags.dry_run:

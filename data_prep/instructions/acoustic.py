@@ -63,11 +63,10 @@ def _make_verify_items(ids: tuple[str, ...], key: str, label: str, templates: Te
 
 
 def _ask_verify(key: str, label: str, templates: Templates, rng: random.Random) -> str:
-    wrappers = [fill(wrapper, clause=write_clause(templates, key, label, rng))
-                for wrapper in templates["verify"]["wrappers"]]
-    asks = [fill(question, label=phrase_label(templates, key, label))
-            for question in templates["verify"]["asks"]["speech" if key in SPEECH_KEYS else key]]
-    return ask(templates, [rng.choice([rng.choice(wrappers), rng.choice(asks)])], rng)
+    if rng.random() < 0.5:
+        return ask(templates, templates["verify"]["wrappers"], rng, clause=write_clause(templates, key, label, rng))
+    questions = templates["verify"]["asks"]["speech" if key in SPEECH_KEYS else key]
+    return ask(templates, questions, rng, label=phrase_label(templates, key, label))
 
 
 def _make_pair_item(ids: tuple[str, ...], pair: list[tuple[str, str]], templates: Templates,

@@ -8,7 +8,6 @@ A slot with a capital begins a sentence: it is the same text, capitalised.
 import functools
 import json
 import random
-import re
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +34,8 @@ def capitalise(text: str) -> str:
 
 
 def fill(template: str, **slots: str) -> str:
-    """The template with its slots filled; a full stop after a text that ends in its own is dropped."""
-    text = template.format(**slots, **{capitalise(name): capitalise(value) for name, value in slots.items()})
-    return re.sub(r'([.!?]")\.$', r"\1", text)
+    """The template with its slots filled, each in either case."""
+    return template.format(**slots, **{capitalise(name): capitalise(value) for name, value in slots.items()})
 
 
 def ask(templates: Templates, questions: list[str], rng: random.Random, *, is_pair: bool = False, **slots: str) -> str:

@@ -49,6 +49,7 @@ def write_instructions(metadata_path: str | Path, out_dir: str | Path, *, seed: 
     if rows_per_language < 2 or rows_per_utterance < 1:
         raise ValueError("rows_per_language must be at least 2 and rows_per_utterance at least 1")
     utterances = read_metadata(metadata_path)
+    sources = {utterance["id"]: f"{corpus}_{utterance['language']}" for utterance in utterances}
     counts: Counts = {}
     for split in SPLITS:
         by_language: dict[str, list[Utterance]] = {}
@@ -61,8 +62,6 @@ def write_instructions(metadata_path: str | Path, out_dir: str | Path, *, seed: 
             quota = Quota(rows=rows, cap=rows_per_utterance, must_fill=split != "train")
             for category, items in _make_categories(split, language, by_language, quota, seed).items():
                 path = Path(out_dir) / split / category / language / "split0.jsonl"
-                languages = {item["id"]: item["language"] for item in utterances if item["split"] == split}
-                sources = {name: f"{corpus}_{spoken}" for name, spoken in languages.items()}
                 written = write_rows(path, (_make_row(item, category, sources, seed) for item in items))
                 counts.setdefault(split, {}).setdefault(category, {})[language] = written
     return counts

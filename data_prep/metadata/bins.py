@@ -15,7 +15,7 @@ import numpy as np
 BY_GENDER = frozenset({"average_pitch"})
 _OUTLIERS = 0.02
 # A class may hold this many times its even share before equal width gives way to equal count.
-_CROWDED = 1.5
+_CROWDED = 1.3
 
 Bins = dict[str, dict[str, dict[str, Any]]]
 

@@ -35,8 +35,8 @@ def _make_window() -> tuple[np.ndarray, np.ndarray]:
 
 @functools.cache
 def _make_lowpass() -> np.ndarray:
-    # Harmonics above 900 Hz add little to the period and much of the noise.
-    return scipy.signal.firwin(63, 900, fs=16_000).astype(np.float32)
+    # Wide enough that hiss, thus filtered, does not repeat itself by chance.
+    return scipy.signal.firwin(63, 2_400, fs=16_000).astype(np.float32)
 
 
 def track_pitch(wave: np.ndarray) -> np.ndarray:
@@ -75,7 +75,10 @@ def _find_register(lag: np.ndarray, strength: np.ndarray, is_loud: np.ndarray) -
 def _estimate_noise(power: np.ndarray, energy: np.ndarray) -> np.ndarray:
     """Spectrum of the quietest frames: without it mains hum and coloured noise pass for a voice."""
     count = max(len(energy) // 12, 4)
-    return 1.3 * power[np.argsort(energy, kind="stable")[:count]].mean(axis=0)
+    quiet = np.argsort(energy, kind="stable")[:count]
+    # A recording without any pause has no frames of noise alone.
+    has_pause = energy[quiet].mean() < 0.6 * np.quantile(energy, 0.9)
+    return 1.3 * power[quiet].mean(axis=0) if has_pause else np.zeros(power.shape[1], power.dtype)
 
 
 def _find_peaks(scaled: np.ndarray, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:

@@ -68,6 +68,7 @@ def normalise(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).replace("’", "'").casefold().split())
 
 
+@functools.cache
 def write_phrase(key: str, label: str, language: str) -> str:
     """The label as it stands in a sentence: ("speaking_rate", "moderate speed", "en") is "at a moderate speed"."""
     return re.sub(r"\[([^]|]*)[^]]*\]", r"\1", _entry(key, label, language))

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from tqdm import tqdm
 
 from sift_jax.audio.files import AudioError, read_audio
 from sift_jax.data.sift_files import CATEGORIES, LANGUAGES, SPLITS, audio_ids, list_files, read_rows
@@ -29,6 +30,15 @@ def encode_flac(samples: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, RATE, format="FLAC", subtype="PCM_16")
     return buffer.getvalue()
+
+
+def read_flac(path: Path) -> bytes:
+    """The file as 16 kHz mono FLAC: checked by decoding, and as it is on disk where it is that already."""
+    samples = read_audio(path)
+    info = soundfile.info(path)
+    if (info.format, info.subtype, info.samplerate, info.channels) == ("FLAC", "PCM_16", RATE, 1):
+        return path.read_bytes()
+    return encode_flac(samples)
 
 
 def decode_flac(data: bytes) -> np.ndarray:
@@ -83,18 +93,19 @@ class _Writer:
     def _encode(self, name: str) -> bytes:
         if name not in self.files:
             raise AudioError(f"{name}: no audio file of that name; point --audio to the folder that holds it")
-        return encode_flac(read_audio(self.files[name]))
+        return read_flac(self.files[name])
 
 
 def write_records(sift_dir: str | Path, audio_dir: str | Path, out_dir: str | Path) -> dict[str, dict[str, int]]:
     """SIFT files joined with their audio, one TFDS dataset a language. Returns {language: {split: records}}."""
     import tensorflow_datasets as tfds
 
+    tfds.disable_progress_bar()
     sift_dir, audio_dir, out_dir = Path(sift_dir), Path(audio_dir), Path(out_dir)
     files = index_audio(audio_dir)
     counts: dict[str, dict[str, int]] = {}
     rejected: list[dict[str, str]] = []
-    for language in LANGUAGES:
+    for language in tqdm(LANGUAGES, desc="records", unit="language"):
         groups = {split: group_rows(sift_dir, split, language) for split in SPLITS}
         groups = {split: found for split, found in groups.items() if found}
         if not groups:
@@ -119,7 +130,7 @@ def write_records(sift_dir: str | Path, audio_dir: str | Path, out_dir: str | Pa
             file_format="array_record",
             disable_shuffling=True,
         )
-        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(download_dir=out_dir / "downloads"))
+        builder.download_and_prepare(download_dir=out_dir / "downloads")
         (out_dir / f"sift_{language}" / "index.json").write_text(json.dumps(writer.index))
         counts[language] = {split: info.num_examples for split, info in builder.info.splits.items()}
         rejected += writer.rejected

@@ -7,7 +7,8 @@
 
 The wheel's data is GPL and stays in the wheel: a small temporary directory links to it and adds our own voice variants.
 Espeak keeps state between calls (noise generator, flutter phase), and initialising it again does not clear it. So the
-library is loaded afresh for each utterance, which makes the bytes independent of what this process spoke before.
+library is loaded afresh for each utterance and its noise seeded, which makes the bytes independent of what this process
+spoke before and when.
 """
 
 import _ctypes
@@ -97,6 +98,8 @@ class Synthesizer:
         rate = library.espeak_Initialize(_SYNCHRONOUS, 0, str(self._home).encode(), 0)
         if rate != RATE:
             raise EspeakError(f"espeak-ng did not start (returned {rate}); reinstall the wheel espeakng-loader")
+        # Started from the clock otherwise.
+        library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         library.espeak_SetSynthCallback(self._callback)
         self._library = library
         return library

@@ -1,0 +1,85 @@
+"""Reading and writing audio: right samples, and one line for every kind of broken file."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from sift_jax.audio.files import AudioError, read_audio, write_audio
+
+
+def make_wave(seconds=0.5, rate=16_000):
+    return (0.3 * np.sin(2 * np.pi * 440 * np.arange(int(seconds * rate)) / rate)).astype(np.float32)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_what_is_written_is_read(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    write_audio(path, make_wave())
+    wave = read_audio(path)
+    assert wave.dtype == np.float32
+    np.testing.assert_allclose(wave, make_wave(), atol=1e-4)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_rate_comes_from_the_file_and_channels_are_mixed(tmp_path):
+    path = tmp_path / "stereo.wav"
+    wave = make_wave(1.0, 44_100)
+    soundfile.write(path, np.stack([wave, np.zeros_like(wave)], axis=1), 44_100)
+    mono = read_audio(path)
+    assert abs(len(mono) - 16_000) <= 2
+    assert np.abs(mono[1_000:15_000]).max() == pytest.approx(0.15, rel=0.05)
+
+
+def test_missing_and_empty(tmp_path):
+    with pytest.raises(AudioError, match="no such audio file"):
+        read_audio(tmp_path / "none.wav")
+    (tmp_path / "empty.wav").touch()
+    with pytest.raises(AudioError, match="is empty"):
+        read_audio(tmp_path / "empty.wav")
+    soundfile.write(tmp_path / "no_samples.wav", np.zeros(0), 16_000)
+    with pytest.raises(AudioError, match="holds no samples"):
+        read_audio(tmp_path / "no_samples.wav")
+
+
+def test_corrupt(tmp_path):
+    (tmp_path / "text.wav").write_text("this is no audio at all")
+    with pytest.raises(AudioError, match="text.wav: cannot be decoded"):
+        read_audio(tmp_path / "text.wav")
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_truncated(tmp_path, suffix):
+    path = tmp_path / f"cut{suffix}"
+    write_audio(path, np.random.default_rng(0).uniform(-0.5, 0.5, 16_000))
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(AudioError, match=r"(truncated|cannot be decoded).*again") as error:
+        read_audio(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_not_finite(tmp_path, bad):
+    wave = make_wave()
+    wave[100] = bad
+    soundfile.write(tmp_path / "float.wav", wave, 16_000, subtype="FLOAT")
+    with pytest.raises(AudioError, match="NaN or Inf"):
+        read_audio(tmp_path / "float.wav")
+    with pytest.raises(AudioError, match="NaN or Inf"):
+        write_audio(tmp_path / "out.wav", wave)
+
+
+def test_header_is_checked_before_decoding(tmp_path):
+    soundfile.write(tmp_path / "slow.wav", make_wave(), 100)
+    with pytest.raises(AudioError, match="rate 100 Hz"):
+        read_audio(tmp_path / "slow.wav")
+    write_audio(tmp_path / "long.flac", make_wave(3.0))
+    with pytest.raises(AudioError, match="3.0 s is longer than 2 s; cut the file or raise max_seconds"):
+        read_audio(tmp_path / "long.flac", max_seconds=2)
+
+
+def test_unwritable(tmp_path):
+    with pytest.raises(AudioError, match="cannot be written"):
+        write_audio(tmp_path / "none" / "a.wav", make_wave())
+    with pytest.raises(AudioError, match="one channel"):
+        write_audio(tmp_path / "a.wav", np.zeros((2, 5)))

@@ -1,0 +1,120 @@
+"""Measured values against signals whose values are known."""
+
+import numpy as np
+import pytest
+import scipy.signal
+
+from data_prep.corpora.embedded import rooms
+from data_prep.corpora.embedded.corpus import make_plans, synthesize
+from data_prep.corpora.utterance import WordSpan
+from data_prep.metadata import intensity, noise, pitch, rate, reverberation, words
+from data_prep.metadata.measure import FEASIBLE, measure_utterance
+
+RATE = 16_000
+
+
+def make_tone(hz, seconds=1.0, harmonics=8):
+    """A harmonic tone; `hz` is a number or a track of one value a sample."""
+    phase = 2 * np.pi * np.cumsum(np.broadcast_to(hz, int(seconds * RATE))) / RATE
+    return sum(np.cos(k * phase) / k for k in range(1, harmonics + 1)).astype(np.float32) * 0.1
+
+
+def make_gated_noise(decay_seconds, rng):
+    """Bursts of noise that die away exponentially, with 0.2 s of near silence at either end."""
+    wave = np.zeros(int(2.4 * RATE))
+    for start in np.arange(0.2, 2.0, 0.3):
+        burst = rng.standard_normal(int(0.15 * RATE))
+        wave[int(start * RATE) : int(start * RATE) + len(burst)] += burst
+    if decay_seconds:
+        tail = np.exp(-np.arange(int(0.8 * RATE)) / RATE / decay_seconds) * rng.standard_normal(int(0.8 * RATE))
+        wave = wave + 0.1 * scipy.signal.oaconvolve(wave, tail)[: len(wave)]
+    return (0.05 * wave + 1e-4 * rng.standard_normal(len(wave))).astype(np.float32)
+
+
+@pytest.mark.parametrize("hz", [85.0, 117.3, 180.0, 255.5, 320.0])
+def test_pitch_of_tones(hz):
+    assert pitch.average_pitch(pitch.track_pitch(make_tone(hz))) == pytest.approx(hz, rel=0.01)
+
+
+@pytest.mark.parametrize("hz", [100.0, 210.0])
+def test_pitch_survives_noise(hz):
+    tone = np.concatenate([np.zeros(3_200), make_tone(hz, 1.5), np.zeros(3_200)]).astype(np.float32)
+    noisy = tone + 0.03 * np.random.default_rng(0).standard_normal(len(tone)).astype(np.float32)
+    assert pitch.average_pitch(pitch.track_pitch(noisy)) == pytest.approx(hz, rel=0.02)
+
+
+def test_noise_and_silence_have_no_pitch():
+    hiss = np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
+    assert np.isfinite(pitch.track_pitch(hiss)).mean() < 0.25
+    assert pitch.average_pitch(pitch.track_pitch(np.zeros(RATE, np.float32))) is None
+    assert pitch.average_pitch(pitch.track_pitch(np.zeros(10, np.float32))) is None
+
+
+def test_variation_is_that_of_the_glide():
+    semitones = np.linspace(-4, 4, 2 * RATE)
+    track = pitch.track_pitch(make_tone(150 * 2 ** (semitones / 12), 2.0))
+    assert pitch.pitch_variation(track) == pytest.approx(8 / np.sqrt(12), rel=0.1)
+    assert pitch.pitch_variation(pitch.track_pitch(make_tone(150.0))) < 0.1
+
+
+def test_intensity_of_a_sine_and_of_a_gain():
+    sine = (0.1 * np.sqrt(2) * np.sin(np.arange(RATE) * 0.2)).astype(np.float32)
+    assert intensity.average_intensity(intensity.frame_power(sine)) == pytest.approx(-20.0, abs=0.1)
+    assert intensity.average_intensity(intensity.frame_power(sine / 10)) == pytest.approx(-40.0, abs=0.1)
+
+
+def test_noise_level_follows_the_truth():
+    rng = np.random.default_rng(4)
+    speech = make_gated_noise(0.0, rng)
+    power = rooms.measure_active_power(speech)
+    for snr in (5.0, 15.0, 25.0):
+        noisy = speech + (rng.standard_normal(len(speech)) * np.sqrt(power / 10 ** (snr / 10))).astype(np.float32)
+        assert noise.noise_level(intensity.frame_power(noisy), 0.2) == pytest.approx(snr, abs=2.0)
+        assert noise.noise_level(intensity.frame_power(noisy)) == pytest.approx(snr, abs=3.0)
+
+
+def test_reverberation_falls_as_the_tail_grows():
+    values = [reverberation.reverberation(make_gated_noise(decay, np.random.default_rng(2)), 0.2, 1.85)
+              for decay in (0.0, 0.05, 0.25)]
+    assert values[0] > values[1] > values[2]
+
+
+def test_rate_counts_phones_only():
+    assert rate.speaking_rate("DH|AH| |R|EY|N", 0.15, 0.65) == pytest.approx(10.0)
+    assert rate.speaking_rate("", 0.0, 1.0) is None
+    assert rate.speaking_rate("R|EY", 0.5, 0.5) is None
+
+
+def test_words_differ_as_their_sounds_do():
+    wave = np.concatenate([make_tone(120.0, 0.5), 4 * make_tone(240.0, 0.5), np.zeros(RATE // 2, np.float32)])
+    spans = [WordSpan(word=name, position=i + 1, start=i * 0.5, end=i * 0.5 + 0.5) for i, name in enumerate("abc")]
+    # Each half alone, since a talker does not leap an octave: the search stays within the register of one talker.
+    track = np.concatenate([pitch.track_pitch(wave[:8_000]), np.full(5, np.nan), pitch.track_pitch(wave[8_000:16_000])])
+    low, high, silent = words.measure_words(track, intensity.frame_power(wave), spans)
+    assert low["average_pitch"] == pytest.approx(120, rel=0.02)
+    assert high["average_pitch"] == pytest.approx(240, rel=0.02)
+    assert silent["average_pitch"] is None and silent["pitch_variation"] is None
+    assert high["average_intensity"] - low["average_intensity"] == pytest.approx(12.0, abs=1.0)
+
+
+def test_synthesized_speech_measures_as_it_was_asked_for():
+    plans = [plan for language in ("en", "es") for plan in make_plans(language, "train", 24, seed=9)]
+    rows = []
+    for plan in plans:
+        wave, utterance = synthesize(plan)
+        measured = measure_utterance(wave, utterance)
+        if measured.row:
+            rows.append(measured.row)
+    assert len(rows) >= 44
+    for key, least in {"average_pitch": 0.9, "pitch_variation": 0.6, "speaking_rate": 0.9, "average_intensity": 0.95,
+                       "noise_level": 0.9, "reverberation": 0.8}.items():
+        measured_ranks, true_ranks = (np.argsort(np.argsort([row[part][key] for row in rows]))
+                                      for part in ("values", "truth"))
+        assert np.corrcoef(measured_ranks, true_ranks)[0, 1] > least, key
+
+
+def test_infeasible_is_rejected_by_name():
+    _, utterance = synthesize(make_plans("en", "train", 1, seed=0)[0])
+    silence = np.zeros(int(utterance.duration * RATE), np.float32)
+    measured = measure_utterance(silence, utterance)
+    assert measured.row is None and measured.rejected in FEASIBLE

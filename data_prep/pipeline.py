@@ -138,10 +138,13 @@ def _write_metadata(config: BuildConfig) -> None:
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     rejected = Counter(row["rejected"] for row in rows if "rejected" in row)
     kept = [row for row in rows if "rejected" not in row]
-    bins = make_bins((row for row in kept if row["split"] == TRAIN), ACOUSTIC_LABELS)
+    try:
+        bins = make_bins((row for row in kept if row["split"] == TRAIN), ACOUSTIC_LABELS)
+        labelled = [{**row, "labels": label_values(row, bins, ACOUSTIC_LABELS)} for row in kept]
+    except ValueError as error:
+        raise BuildError(str(error)) from error
     _write_text(config.out / "bins.json", json.dumps(bins, indent=1))
     _write_text(config.out / "parts" / "rejected.json", json.dumps(rejected))
-    labelled = ({**row, "labels": label_values(row, bins, ACOUSTIC_LABELS)} for row in kept)
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in labelled)
     _write_text(config.out / "metadata.jsonl", "".join(lines))
 

@@ -65,13 +65,10 @@ class Convolution(nn.Module):
     def __call__(self, x: Array) -> Array:
         kernel = self.param("kernel", nn.initializers.lecun_normal(in_axis=(0, 1)), (3, x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        y = jax.lax.conv_general_dilated(
-            x.astype(self.dtype),
-            kernel.astype(self.dtype),
-            (self.stride,),
-            ((1, 1),),
-            dimension_numbers=("NWC", "WIO", "NWC"),
-        )
+        # three shifted matrix products: the same sum as a convolution, and on a CPU several times faster than XLA's
+        padded = jnp.pad(x.astype(self.dtype), ((0, 0), (1, 1), (0, 0)))
+        stop = x.shape[1]
+        y = sum(padded[:, i : i + stop : self.stride] @ kernel[i].astype(self.dtype) for i in range(3))
         return y + bias.astype(self.dtype)
 
 

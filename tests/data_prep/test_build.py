@@ -82,6 +82,11 @@ def test_foreign_folder_is_left_alone(tmp_path):
         build(make_config(tmp_path), STAGES)
 
 
+def test_too_small_a_build_is_refused_with_its_remedy(tmp_path):
+    with pytest.raises(BuildError, match="raise --train"):
+        build(make_config(tmp_path, languages="de", train=1, dev=0, evaluation=1), STAGES)
+
+
 @pytest.mark.parametrize("flag, message", [
     ("--languages=en,tlh", "'tlh' is not spoken here; choose of en,de,fr,it,es"),
     ("--train=0", "--train=0 is too small; give at least 1"),

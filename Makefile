@@ -15,7 +15,7 @@ $(VENV)/.installed: requirements.lock
 
 quickstart: $(VENV)/.installed
 	$(PY) -m data_prep.build --corpus=embedded --out=$(RUN)/data
-	$(PY) -m data_prep.tokenizer --sift=$(RUN)/data/sift --out=$(RUN)/data/tokenizer --size=2048
+	$(PY) -m data_prep.tokenizer --sift=$(RUN)/data/sift --out=$(RUN)/data/tokenizer --size=4096
 	$(PY) -m sift_jax.train --gin_file=configs/quickstart/stage1.gin
 	$(PY) -m sift_jax.train --gin_file=configs/quickstart/stage2.gin
 	$(PY) -m sift_jax.export --checkpoint=$(RUN)/stage2 --out=$(RUN)/export

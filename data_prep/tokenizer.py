@@ -1,6 +1,6 @@
 """Trains a small tokenizer on the texts of SIFT files.
 
-    python -m data_prep.tokenizer --sift=runs/quickstart/data/sift --out=runs/quickstart/data/tokenizer --size=2048
+    python -m data_prep.tokenizer --sift=runs/quickstart/data/sift --out=runs/quickstart/data/tokenizer --size=4096
 """
 
 import argparse
@@ -25,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sift", type=Path, required=True, help="folder with {train,dev,EvalSIFT}/…")
     parser.add_argument("--out", type=Path, required=True, help="folder for tokenizer.json")
-    parser.add_argument("--size", type=int, default=2048, help="tokens, special ones included")
+    parser.add_argument("--size", type=int, default=4096, help="tokens, special ones included")
     flags = parser.parse_args()
     if (flags.out / "tokenizer.json").is_file():
         print(f"{flags.out} has a tokenizer already: kept")

@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from sift_jax.models.layers import Array, Linear, LoraConfig, RMSNorm, attend, rotate
+from sift_jax.models.layers import Array, Linear, LoraConfig, RMSNorm, attend, make_rotation, rotate
 from sift_jax.models.stack import run_stack
 
 Cache = dict[str, Array]
@@ -41,7 +41,7 @@ class DecoderBlock(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Array, cache: Cache | None, position_bt: Array, mask_bts: Array, index: Array | None
+        self, x: Array, cache: Cache | None, rotation: tuple[Array, Array], mask_bts: Array, index: Array | None
     ) -> tuple[Array, Cache | None]:
         c = self.config
         b, t, _ = x.shape
@@ -60,7 +60,7 @@ class DecoderBlock(nn.Module):
         q = linear("q", c.heads * c.head_size, c.has_qkv_bias)(y).reshape(b, t, c.heads, c.head_size)
         k = linear("k", c.kv_heads * c.head_size, c.has_qkv_bias)(y).reshape(b, t, c.kv_heads, c.head_size)
         v = linear("v", c.kv_heads * c.head_size, c.has_qkv_bias)(y).reshape(b, t, c.kv_heads, c.head_size)
-        q, k = rotate(q, position_bt, c.rope_theta), rotate(k, position_bt, c.rope_theta)
+        q, k = rotate(q, rotation), rotate(k, rotation)
         if cache is not None:
             write = partial(jax.lax.dynamic_update_slice_in_dim, start_index=index, axis=1)
             cache = {"k": write(cache["k"], k), "v": write(cache["v"], v)}
@@ -88,7 +88,7 @@ class Decoder(nn.Module):
         if not c.is_tied:
             self.param("head", nn.initializers.normal(0.02), (c.width, c.vocab_size))
         fields = {"config": c, "lora": self.lora, "dtype": self.dtype}
-        shared = (position_bt, mask_bts, index)
+        shared = (make_rotation(position_bt, c.head_size, c.rope_theta), mask_bts, index)
         x, cache = run_stack(
             DecoderBlock, fields, x_btd.astype(self.dtype), cache, shared, layers=c.layers, remat=self.remat
         )

@@ -88,12 +88,17 @@ def make_sinusoids(length: int, features: int) -> Array:
     return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=1)
 
 
-def rotate(x_btnk: Array, position_bt: Array, theta: float) -> Array:
-    """Rotary positions in the two-halves layout of Llama and Qwen."""
-    half = x_btnk.shape[-1] // 2
+def make_rotation(position_bt: Array, head_size: int, theta: float) -> tuple[Array, Array]:
+    """Cosines and sines of rotary positions, (b, t, 1, head_size / 2): made once, read by every layer."""
+    half = head_size // 2
     inverse = theta ** (-jnp.arange(half, dtype=jnp.float32) / half)
     angle = position_bt[:, :, None, None].astype(jnp.float32) * inverse
-    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    return jnp.cos(angle), jnp.sin(angle)
+
+
+def rotate(x_btnk: Array, rotation: tuple[Array, Array]) -> Array:
+    """Applies rotary positions in the two-halves layout of Llama and Qwen."""
+    cos, sin = rotation
     first, second = jnp.split(x_btnk.astype(jnp.float32), 2, axis=-1)
     return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1).astype(x_btnk.dtype)
 

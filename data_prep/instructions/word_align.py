@@ -39,17 +39,27 @@ _Word = tuple[int, str, float]
 def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Random) -> list[Item]:
     """The candidates of one utterance."""
     items = []
+    for form, label in find_changes(utterance).items():
+        if label:
+            label_key = form if form.endswith("contour") else "position"
+            items.append(_make_label_item(utterance["id"], form, label_key, label, templates, rng))
     count = len(utterance["words"])
-    for key, (contour, peak, pair) in _NAMES.items():
+    for key, (_, _, pair) in _NAMES.items():
         words = list(_list_measured(utterance["words"], key))
-        if len(words) < 3:
-            continue
-        for form, label_key, label in ((contour, contour, _find_contour(words, count, key)),
-                                       (peak, "position", _find_peak(words, count, key))):
-            if label:
-                items.append(_make_label_item(utterance["id"], form, label_key, label, templates, rng))
-        items += _make_word_pair_items(utterance["id"], pair, words, count, key, templates, rng)
+        if len(words) >= 3:
+            items += _make_word_pair_items(utterance["id"], pair, words, count, key, templates, rng)
     return items
+
+
+def find_changes(utterance: dict[str, Any]) -> dict[str, str | None]:
+    """The labels of both contours and both peaks; None where there is no audible one."""
+    changes: dict[str, str | None] = {}
+    for key, (contour, peak, _) in _NAMES.items():
+        words = list(_list_measured(utterance["words"], key))
+        is_enough = len(words) >= 3
+        changes[contour] = _find_contour(words, len(utterance["words"]), key) if is_enough else None
+        changes[peak] = _find_peak(words, len(utterance["words"]), key) if is_enough else None
+    return changes
 
 
 def _list_measured(words: list[dict[str, Any]], key: str) -> list[_Word]:

@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from data_prep.instructions import acoustic, comparison, content, generation, open_ended, word_align
+from data_prep.instructions import acoustic, comparison, content, generation, open_ended, pretraining, word_align
 from data_prep.instructions.items import Item, choose_items
 from data_prep.instructions.templates import Templates, load_templates
-from sift_jax.data.sift_files import SPLITS, Row, write_rows
+from sift_jax.data.sift_files import PRETRAINING, SPLITS, Row, write_rows
 
 _REQUIRED = ("id", "language", "split", "transcript", "topic", "phonemes", "is_question", "gender", "age_category",
              "accent", "values", "labels", "words")
@@ -110,6 +110,8 @@ def _make_categories(split: str, language: str, by_language: dict[str, list[Utte
     choose("closed_ended/comparison", comparison, pairs, dataclasses.replace(quota, rows=pair_rows))
     choose("open_ended", open_ended, utterances, quota)
     choose("controllable_generation", generation, utterances, quota, has_accents=has_accents)
+    if split != "EvalSIFT":
+        chosen[PRETRAINING] = [pretraining.make_item(u, language, has_accents=has_accents) for u in utterances]
     return chosen
 
 

@@ -15,6 +15,19 @@ from sift_jax.data.tokenizers import AUDIO, AUDIO_END, AUDIO_START, TURN_END, TU
 
 Message = dict[str, Any]
 
+# The same rendering in the template language of Hugging Face tokenizers, for those who serve an export with other software.
+JINJA_TEMPLATE = (
+    "{% for message in messages %}"
+    f"{{{{ '{TURN_START}' + message['role'] + '\n' }}}}"
+    "{% if message['content'] is string %}{{ message['content'] }}{% else %}{% for part in message['content'] %}"
+    "{% if part.get('text') %}{{ part['text'] }}"
+    f"{{% else %}}{{{{ '{AUDIO_START}{AUDIO}{AUDIO_END}' }}}}{{% endif %}}"
+    "{% endfor %}{% endif %}"
+    f"{{{{ '{TURN_END}\n' }}}}"
+    "{% endfor %}"
+    f"{{% if add_generation_prompt %}}{{{{ '{TURN_START}assistant\n' }}}}{{% endif %}}"
+)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rendered:

@@ -20,7 +20,7 @@ import soundfile
 from tqdm import tqdm
 
 from sift_jax.audio.files import AudioError, read_audio
-from sift_jax.data.sift_files import CATEGORIES, LANGUAGES, SPLITS, audio_ids, list_files, read_rows
+from sift_jax.data.sift_files import ALL_CATEGORIES, LANGUAGES, SPLITS, audio_ids, list_files, read_rows
 
 RATE = 16_000
 VERSION = "1.0.0"
@@ -54,7 +54,7 @@ def index_audio(audio_dir: Path) -> dict[str, Path]:
 def group_rows(sift_dir: Path, split: str, language: str) -> dict[str, list[dict[str, Any]]]:
     """Utterance id to its turns in all categories, in the order of the files."""
     groups: dict[str, list[dict[str, Any]]] = {}
-    for category in CATEGORIES:
+    for category in ALL_CATEGORIES:
         for path in list_files(sift_dir, split, category, language):
             for row in read_rows(path):
                 groups.setdefault(row["id"], []).append({"category": category, "messages": row["messages"]})

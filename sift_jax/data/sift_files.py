@@ -22,6 +22,9 @@ SPLITS = ("train", "dev", "EvalSIFT")
 CLOSED_CATEGORIES = ("closed_ended/acoustic_level", "closed_ended/content_level", "closed_ended/word_align",
                      "closed_ended/comparison")
 CATEGORIES = (*CLOSED_CATEGORIES, "open_ended", "controllable_generation")
+# Not of the released set: rows for models that have no pretrained parts.
+PRETRAINING = "pretraining"
+ALL_CATEGORIES = (*CATEGORIES, PRETRAINING)
 _SPLIT_FOLDERS = {"train": ("train",), "dev": ("dev", "validation"), "EvalSIFT": ("EvalSIFT",)}
 _ROLES = ("system", "user", "assistant")
 

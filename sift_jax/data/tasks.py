@@ -22,7 +22,7 @@ from sift_jax.data.preprocessors import (
     sample_questions,
 )
 from sift_jax.data.records import RecordReader
-from sift_jax.data.sift_files import CATEGORIES, LANGUAGES, SPLITS
+from sift_jax.data.sift_files import ALL_CATEGORIES, LANGUAGES, SPLITS
 from sift_jax.data.vocabulary import SpeechVocabulary
 
 
@@ -84,7 +84,7 @@ def register_sift_tasks(context: TaskContext) -> list[str]:
             index = RecordReader(context.records, language).index
         except ValueError:
             continue
-        for category in CATEGORIES:
+        for category in ALL_CATEGORIES:
             if any(category in found for found in index.values()):
                 task = make_sift_task(category, language, context)
                 register(task)

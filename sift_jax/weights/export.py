@@ -1,7 +1,8 @@
 """Weights out: LoRA merged, safetensors in the layouts that others read, a model card, and a check of what was written.
 
     export/README.md model.json tokenizer/
-    export/decoder/    config.json model.safetensors tokenizer.json     a Qwen2ForCausalLM
+    export/decoder/    config.json model.safetensors generation_config.json tokenizer.json tokenizer_config.json
+                       a Qwen2ForCausalLM with its tokenizer and chat template
     export/encoder/    config.json model.safetensors                    keys of a Whisper encoder
     export/projector/  model.safetensors
 """
@@ -18,7 +19,8 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors.numpy import save_file
 
 from sift_jax.batch import BatchShape, make_empty_batch
-from sift_jax.data.tokenizers import TURN_END
+from sift_jax.data.chat import JINJA_TEMPLATE
+from sift_jax.data.tokenizers import END_OF_TEXT, SPECIAL_TOKENS, TURN_END
 from sift_jax.decoding.answer import Model
 from sift_jax.models.layers import NO_LORA
 from sift_jax.models.presets import to_json
@@ -52,7 +54,10 @@ def make_decoder_config(config: SpeechLMConfig, stop_id: int) -> dict:
         "num_key_value_heads": c.kv_heads,
         "head_dim": c.head_size,
         "rms_norm_eps": c.norm_eps,
+        # the first is read by transformers 5, the second by everything older
+        "rope_parameters": {"rope_type": "default", "rope_theta": c.rope_theta},
         "rope_theta": c.rope_theta,
+        "max_position_embeddings": 32_768,
         "tie_word_embeddings": c.is_tied,
         "hidden_act": "silu",
         "eos_token_id": stop_id,
@@ -72,6 +77,19 @@ def make_encoder_config(config: SpeechLMConfig) -> dict:
         "encoder_ffn_dim": 4 * c.width,
         "max_source_positions": c.mel_frames // 2,
     }
+
+
+def write_tokenizer_config(folder: Path) -> None:
+    """What AutoTokenizer needs beside tokenizer.json."""
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": TURN_END,
+        "pad_token": END_OF_TEXT,
+        "additional_special_tokens": list(SPECIAL_TOKENS),
+        "clean_up_tokenization_spaces": False,
+        "chat_template": JINJA_TEMPLATE,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=1))
 
 
 CARD = """---
@@ -118,10 +136,13 @@ def export_model(model: Model, out_dir: str | Path) -> float:
         tensors = {prefix + key: value for key, value in to_theirs(table, flatten_dict(params[part], sep="/"))}
         save_file(tensors, out / part / "model.safetensors", metadata={"format": "pt"})
     (out / "decoder" / "config.json").write_text(json.dumps(make_decoder_config(config, stop_id), indent=1))
+    generation = {"do_sample": False, "eos_token_id": stop_id, "pad_token_id": model.tokenizer.ids[END_OF_TEXT]}
+    (out / "decoder" / "generation_config.json").write_text(json.dumps(generation, indent=1))
     (out / "encoder" / "config.json").write_text(json.dumps(make_encoder_config(config), indent=1))
     (out / "model.json").write_text(json.dumps(to_json(config), indent=1))
     model.tokenizer.save(out / "tokenizer")
     model.tokenizer.save(out / "decoder")
+    write_tokenizer_config(out / "decoder")
     expected = _probe_logits(model.config, model.params)
     difference = float(np.abs(_probe_logits(*load_export(out)) - expected).max())
     largest = float(np.abs(expected).max())

@@ -1,0 +1,33 @@
+"""The smallest speech LM, for tests: a float32 model of 32 dimensions whose parameters are all random, none at zero."""
+
+import dataclasses
+import functools
+
+import jax
+import numpy as np
+
+from sift_jax.models.presets import ModelConfig, make_model_config
+from sift_jax.models.speech_lm import SpeechLMConfig, init_params
+
+MODEL = ModelConfig(
+    encoder="test",
+    decoder="test",
+    projector_pool=4,
+    lora_rank=0,
+    lora_alpha=8.0,
+    lora_targets=("q", "v"),
+    dtype="float32",
+    remat="none",
+)
+
+
+def make_config(**changes) -> SpeechLMConfig:
+    return make_model_config(dataclasses.replace(MODEL, **changes))
+
+
+@functools.cache
+def make_params(config: SpeechLMConfig, seed: int = 0) -> dict:
+    """Random everywhere: biases, norms and the adapters' silent half too, so that a test sees what they do."""
+    params = jax.jit(init_params, static_argnums=0)(config, jax.random.key(seed))
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(lambda x: np.asarray(x) + 0.1 * rng.normal(size=x.shape).astype(np.float32), params)

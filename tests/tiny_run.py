@@ -1,0 +1,76 @@
+"""A training run that takes seconds: its arguments, and the same as a gin file."""
+
+import dataclasses
+from pathlib import Path
+
+from tiny_corpus import Corpus
+from tiny_model import MODEL
+
+from sift_jax.data.pipeline import DataConfig
+from sift_jax.models.presets import ModelConfig
+from sift_jax.parallel.mesh import MeshConfig
+from sift_jax.training.loop import RunConfig
+from sift_jax.training.optimizer import OptimizerConfig
+from sift_jax.weights.load import Sources
+
+RATES = {"sift.closed_ended.*": 0.7, "sift.open_ended.*": 0.3}
+NO_SOURCES = Sources(run=None, step=None, encoder=None, decoder=None)
+
+
+def make_data(corpus: Corpus, **changes) -> DataConfig:
+    data = DataConfig(
+        records=str(corpus.records),
+        tokenizer=str(corpus.tokenizer),
+        mixture="tiny",
+        rates=RATES,
+        questions_per_record=2,
+        rows=2,
+        tokens=160,
+        targets=48,
+        clips=3,
+        clip_seconds=(1.0, 2.0),
+        seed=3,
+    )
+    return dataclasses.replace(data, **changes)
+
+
+def make_run(corpus: Corpus, out_dir: Path, *, model: ModelConfig = MODEL, data: dict | None = None, **changes) -> dict:
+    """The keyword arguments of the train function."""
+    run = RunConfig(
+        out_dir=str(out_dir),
+        steps=6,
+        trainable=(".*",),
+        seed=0,
+        log_every=2,
+        dev_every=100,
+        dev_batches=1,
+        checkpoint_every=3,
+        keep_checkpoints=2,
+    )
+    optimizer = OptimizerConfig(
+        peak_learning_rate=1e-2,
+        warmup_steps=2,
+        final_fraction=0.1,
+        weight_decay=0.01,
+        beta1=0.9,
+        beta2=0.98,
+        clip_norm=1.0,
+    )
+    return {
+        "run": dataclasses.replace(run, **changes),
+        "model": model,
+        "data": make_data(corpus, **(data or {})),
+        "optimizer": optimizer,
+        "mesh": MeshConfig(data=-1, fsdp=1, tensor=1),
+        "sources": NO_SOURCES,
+    }
+
+
+def write_gin(path: Path, arguments: dict) -> Path:
+    """The arguments as a gin file of the run."""
+    lines = ["include 'configs/train.gin'"]
+    for config in arguments.values():
+        for field in dataclasses.fields(config):
+            lines.append(f"{type(config).__name__}.{field.name} = {getattr(config, field.name)!r}")
+    path.write_text("\n".join(lines) + "\n")
+    return path

@@ -1,0 +1,2 @@
+def test_smoke(trained_run):
+    print(list(trained_run.iterdir()))

@@ -41,6 +41,10 @@ def parse_flags(argv: list[str], description: str) -> argparse.Namespace:
     parser.add_argument("--module_import", action="append", default=[], help="a module of your own; its register(context) adds tasks and mixtures")
     parser.add_argument("--dry_run", action="store_true", help="print what would run and stop")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument("--distributed", action="store_true", help="one process of several; a TPU pod knows the others")
+    parser.add_argument("--coordinator", help="where there is no pod: host:port of process 0, the same for all")
+    parser.add_argument("--processes", type=int, help="with --coordinator: how many there are")
+    parser.add_argument("--process_index", type=int, help="with --coordinator: which one this is, from 0")
     flags, rest = parser.parse_known_args(argv)
     flags.bindings = []
     for word in rest:
@@ -107,7 +111,7 @@ def _check_repeats(path: Path) -> None:
 
 
 def _names(config: str) -> set[str]:
-    return {match.split("/")[-1] for match in _BINDING.findall(config)}
+    return set(_BINDING.findall(config))
 
 
 def check_unused() -> None:
@@ -211,6 +215,16 @@ def import_quietly(module_name: str) -> types.ModuleType:
             os.close(kept)
 
 
+def join_processes(flags: argparse.Namespace) -> bool:
+    """Joins the other processes of the run, if there are any; True in the one that writes what all know."""
+    if not (flags.distributed or flags.coordinator) and flags.processes is None and flags.process_index is None:
+        return True
+    from sift_jax.parallel.distributed import is_first_process, start_distributed
+
+    start_distributed(flags.coordinator, flags.processes, flags.process_index)
+    return is_first_process()
+
+
 def run_gin(path: str, argv: list[str] | None = None) -> None:
     """`path` names the run function, as module:function; flags come from the command line."""
     module_name, _, name = path.partition(":")
@@ -218,6 +232,7 @@ def run_gin(path: str, argv: list[str] | None = None) -> None:
 
     def run() -> None:
         sys.path.insert(0, os.getcwd())
+        is_first = join_processes(flags)
         try:
             modules = tuple(importlib.import_module(m) for m in flags.module_import)
         except ImportError as error:
@@ -225,7 +240,7 @@ def run_gin(path: str, argv: list[str] | None = None) -> None:
         function = getattr(import_quietly(module_name), name)
         arguments = build_arguments(function, flags.gin_file, flags.bindings)
         out_dir = arguments["run"].out_dir
-        if not flags.dry_run:
+        if is_first and not flags.dry_run:
             Path(out_dir).mkdir(parents=True, exist_ok=True)
             (Path(out_dir) / "config.gin").write_text(gin.config_str())
         function(**arguments, dry_run=flags.dry_run, modules=modules)

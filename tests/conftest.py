@@ -1,9 +1,15 @@
 """What several packages' tests share: one tiny corpus and one tiny trained run for the whole session."""
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# the networks here are tiny: compiling them well takes longer than running them does
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
+# what one test or program has compiled, the others and the next run of the tests need not
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.parent / "runs" / ".compiled"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 import pytest  # noqa: E402 - the platforms must be chosen before jax is imported
 from tiny_corpus import Corpus, write_corpus  # noqa: E402

@@ -1,6 +1,6 @@
 """A corpus of a second's noises and tones with SIFT rows of two languages, as data_prep would leave it on disk.
 
-    root/audio/<id>.flac   root/sift/{train,dev,EvalSIFT}/{category}/{en,de}/split0.jsonl   root/records/   root/tokenizer/
+root/audio/<id>.flac   root/sift/{train,dev,EvalSIFT}/{category}/{en,de}/split0.jsonl   root/records/   root/tokenizer/
 """
 
 import dataclasses
@@ -16,7 +16,12 @@ from sift_jax.data.tokenizers import train_tokenizer
 LANGUAGES = ("en", "de")
 SIZES = {"train": 6, "dev": 3, "EvalSIFT": 2}
 WORDS = {
-    "en": (("Is it loud?", "It is loud.", "It is soft."), "What is this?", "Which one is louder?", "Read this loudly: "),
+    "en": (
+        ("Is it loud?", "It is loud.", "It is soft."),
+        "What is this?",
+        "Which one is louder?",
+        "Read this loudly: ",
+    ),
     "de": (("Ist es laut?", "Es ist laut.", "Es ist leise."), "Was ist das?", "Was ist lauter?", "Lies das laut: "),
 }
 
@@ -51,9 +56,7 @@ def make_noise(seed: int, seconds: float = 0.8, loudness: float = 0.3) -> np.nda
 
 def make_row(identity: str, question: list[dict], answer: list[dict], category: str, language: str) -> dict:
     messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-    return {
-        "id": identity, "messages": messages, "task": category.split("/")[0], "data_source": f"embedded_{language}"
-    }
+    return {"id": identity, "messages": messages, "task": category.split("/")[0], "data_source": f"embedded_{language}"}
 
 
 def make_rows(ids: list[str], language: str) -> dict[str, list[dict]]:

@@ -1,6 +1,6 @@
 """Made-up examples for packing: what the preprocessors yield, without records, text or a tokenizer.
 
-    question   START noise… AUDIO noise… TURN answer… END     over one or two clips of noise, in any order of parts
+question   START noise… AUDIO noise… TURN answer… END     over one or two clips of noise, in any order of parts
 """
 
 import numpy as np
@@ -66,7 +66,9 @@ def make_groups(config: SpeechLMConfig, examples: list[dict[str, np.ndarray]]) -
     return [make_group(example, audio_id=AUDIO_ID, count_frames=count_frames) for example in examples]
 
 
-def make_shape(config: SpeechLMConfig, *, rows: int, tokens: int = 256, targets: int = 64, clips: int = 4) -> BatchShape:
+def make_shape(
+    config: SpeechLMConfig, *, rows: int, tokens: int = 256, targets: int = 64, clips: int = 4
+) -> BatchShape:
     encoder = config.encoder
     return BatchShape(
         rows=rows, tokens=tokens, targets=targets, clips=clips, mel_frames=encoder.mel_frames, mel_bins=encoder.mel_bins
@@ -94,7 +96,8 @@ def make_mixed_batch(config: SpeechLMConfig, seed: int = 0, rows: int = 2) -> Ba
     """Rows of two groups with three questions each, in all layouts."""
     rng = np.random.default_rng(seed)
     examples = [
-        make_example(rng, [make_question(rng, LAYOUTS[(i + j) % len(LAYOUTS)]) for j in range(3)]) for i in range(2 * rows)
+        make_example(rng, [make_question(rng, LAYOUTS[(i + j) % len(LAYOUTS)]) for j in range(3)])
+        for i in range(2 * rows)
     ]
     groups = make_groups(config, examples)
     return make_batch(config, [groups[2 * i : 2 * i + 2] for i in range(rows)])

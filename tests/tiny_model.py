@@ -7,7 +7,8 @@ import jax
 import numpy as np
 
 from sift_jax.models.presets import ModelConfig, make_model_config
-from sift_jax.models.speech_lm import SpeechLMConfig, init_params
+from sift_jax.models.speech_lm import SpeechLMConfig, compute_target_logits, encode_speech, init_params
+from sift_jax.training.step import sum_loss
 
 MODEL = ModelConfig(
     encoder="test",
@@ -31,3 +32,15 @@ def make_params(config: SpeechLMConfig, seed: int = 0) -> dict:
     params = jax.jit(init_params, static_argnums=0)(config, jax.random.key(seed))
     rng = np.random.default_rng(seed)
     return jax.tree.map(lambda x: np.asarray(x) + 0.1 * rng.normal(size=x.shape).astype(np.float32), params)
+
+
+# compiled once for each config and shape: outside of jit every call would compile the scanned stacks anew
+measure_loss = jax.jit(sum_loss, static_argnums=0)
+measure_logits = jax.jit(compute_target_logits, static_argnums=0)
+hear = jax.jit(encode_speech, static_argnums=0)
+
+
+@functools.cache
+def make_gradient(config: SpeechLMConfig):
+    """(params, batch) → (summed loss, its gradient)."""
+    return jax.jit(jax.value_and_grad(lambda params, batch: sum_loss(config, params, batch)[0]))

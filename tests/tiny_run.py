@@ -28,7 +28,7 @@ def make_data(corpus: Corpus, **changes) -> DataConfig:
         tokens=160,
         targets=48,
         clips=3,
-        clip_seconds=(1.0, 2.0),
+        clip_seconds=(0.75, 2.0),
         seed=3,
     )
     return dataclasses.replace(data, **changes)
@@ -49,6 +49,7 @@ def make_run(corpus: Corpus, out_dir: Path, *, model: ModelConfig = MODEL, data:
     )
     optimizer = OptimizerConfig(
         peak_learning_rate=1e-2,
+        muon_learning_rate=1e-2,
         warmup_steps=2,
         final_fraction=0.1,
         weight_decay=0.01,

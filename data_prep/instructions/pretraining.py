@@ -1,9 +1,10 @@
-"""Pre-training rows: one fixed question an utterance, answered by all its labels in a fixed order.
+"""Pre-training rows: one fixed question an utterance, answered by the numbers of all its labels, in a fixed order.
 
-    "List what you hear."   "female; English; twenties; –; short sentence; statement; quite low pitch; …; falling; –; …"
+    "Rate what you hear."   "0 0 2 – 0 1 1 4 5 0 6 3 0 – 2 0"
+                             │ └ language  … pitch … the place of a label on its scale, 0 the lowest; a dash for none
 
-A model without any pretraining learns to hear from these first: every token of the answer is a label, where an
-instruction spends most of its tokens on being a sentence. What an utterance has no label for is a dash.
+A model without any pretraining learns to hear from these first. Each token is a label and means the same in every
+language, where an instruction spends most of its tokens on being a sentence, and says "slightly" of all scales alike.
 """
 
 from typing import Any
@@ -11,14 +12,14 @@ from typing import Any
 from data_prep.instructions.content import bucket_length
 from data_prep.instructions.items import Item
 from data_prep.instructions.word_align import find_changes
-from sift_jax.data.labels import ACCENTS, LANGUAGE_NAMES, MEASURED_KEYS, name_label
+from sift_jax.data.labels import ACCENTS, LABELS, LANGUAGE_NAMES, MEASURED_KEYS
 
 QUESTIONS = {
-    "en": "List what you hear.",
-    "de": "Liste auf, was du hörst.",
-    "fr": "Énumère ce que tu entends.",
-    "it": "Elenca ciò che senti.",
-    "es": "Enumera lo que oyes.",
+    "en": "Rate what you hear.",
+    "de": "Bewerte, was du hörst.",
+    "fr": "Évalue ce que tu entends.",
+    "it": "Valuta ciò che senti.",
+    "es": "Valora lo que oyes.",
 }
 _NOTHING = "–"
 
@@ -40,5 +41,5 @@ def make_item(utterance: dict[str, Any], language: str, *, has_accents: bool) ->
         ("position", changes["highest_word"]),
         ("position", changes["loudest_word"]),
     ]
-    answer = "; ".join(name_label(key, label, language) if label else _NOTHING for key, label in labels)
-    return Item(ids=(utterance["id"],), form="caption", group="", question=QUESTIONS[language], answer=answer)
+    answer = " ".join(str(LABELS[key].index(label)) if label else _NOTHING for key, label in labels)
+    return Item(ids=(utterance["id"],), form="ratings", group="", question=QUESTIONS[language], answer=answer)

@@ -1,7 +1,7 @@
 """ChatML with speech: messages to token ids, and which of them are to be learnt.
 
-    <|im_start|>user⏎ <|audio_bos|><|AUDIO|><|audio_eos|> How fast? <|im_end|>⏎ <|im_start|>assistant⏎ Slowly. <|im_end|>⏎
-                                        one marker a clip; packing puts the clip's frames there      └── targets ──┘
+    <|im_start|>user⏎ <|audio_bos|><|AUDIO|><|audio_eos|> How fast?<|im_end|>⏎ <|im_start|>assistant⏎ Slowly.<|im_end|>⏎
+                                 └ one marker a clip; packing puts the clip's frames there            └── targets ──┘
 
 The same function renders for training, evaluation and `ask`, so that the three cannot differ.
 """
@@ -15,7 +15,7 @@ from sift_jax.data.tokenizers import AUDIO, AUDIO_END, AUDIO_START, TURN_END, TU
 
 Message = dict[str, Any]
 
-# The same rendering in the template language of Hugging Face tokenizers, for those who serve an export with other software.
+# The same rendering in the template language of Hugging Face tokenizers, for serving an export by other software.
 JINJA_TEMPLATE = (
     "{% for message in messages %}"
     f"{{{{ '{TURN_START}' + message['role'] + '\n' }}}}"

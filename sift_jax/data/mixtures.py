@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from functools import partial
 
 import seqio
+import tensorflow as tf
 
 
 def resolve_rates(rates: Mapping[str, float], task_names: list[str]) -> dict[str, float]:
@@ -31,7 +33,9 @@ def resolve_rates(rates: Mapping[str, float], task_names: list[str]) -> dict[str
 
 
 def make_mixture(name: str, rates: Mapping[str, float], task_names: list[str]) -> seqio.Mixture:
-    return seqio.Mixture(name, list(resolve_rates(rates, task_names).items()))
+    # SeqIO's own choice ends a one-epoch mixture where its first task ends, and most of the others are never read
+    sample = partial(tf.data.Dataset.sample_from_datasets, stop_on_empty_dataset=False)
+    return seqio.Mixture(name, list(resolve_rates(rates, task_names).items()), sample_fn=sample)
 
 
 def register_mixture(mixture: seqio.Mixture) -> None:

@@ -80,8 +80,10 @@ def count_shared(pieces: list[Piece]) -> int:
     for p in pieces[1:]:
         same &= (p.tokens[:shortest] == first.tokens[:shortest]) & (p.clip[:shortest] == first.clip[:shortest])
         same &= ~p.is_target[:shortest]
-    # the last shared position predicts nothing: a question's first own position must exist before its first target
-    return min(int(np.argmin(same)) if not same.all() else shortest, shortest - 1)
+    # a question's first own position must come before its first target, which is predicted from the position before it
+    answers = [int(np.argmax(p.is_target)) for p in pieces if p.is_target.any()]
+    ends = [int(np.argmin(same)) if not same.all() else shortest, shortest - 1, *(start - 1 for start in answers)]
+    return max(0, min(ends))
 
 
 def make_group(example: dict[str, np.ndarray], *, audio_id: int, count_frames: Callable[[int], int]) -> Group:
@@ -176,6 +178,13 @@ class PackingCounts:
     questions: int = 0
     questions_dropped: int = 0
     groups_dropped: int = 0
+
+    def drop(self, group: Group) -> None:
+        """A group that no packer can take."""
+        self.groups += 1
+        self.questions += len(group.questions)
+        self.questions_dropped += len(group.questions)
+        self.groups_dropped += 1
 
 
 class Packer:

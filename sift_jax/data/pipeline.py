@@ -109,7 +109,7 @@ class BatchStream:
             longest = max((count_mel_frames(len(clip)) for clip in group.clips), default=0)
             fitting = [packer for packer in packers if longest <= packer.shape.mel_frames]
             if not fitting:
-                self.counts.groups_dropped += 1
+                self.counts.drop(group)
                 continue
             rows = fitting[0].push(group)
             if rows is not None:

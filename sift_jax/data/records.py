@@ -46,9 +46,9 @@ def decode_flac(data: bytes) -> np.ndarray:
 
 
 def index_audio(audio_dir: Path) -> dict[str, Path]:
-    """Utterance id (the file's stem) to file, over the whole tree."""
+    """Utterance id (the file's stem; VCTK adds its microphone) to file, over the whole tree."""
     endings = {".flac", ".wav", ".mp3", ".ogg", ".opus"}
-    return {path.stem: path for path in sorted(audio_dir.rglob("*")) if path.suffix.lower() in endings}
+    return {path.stem.removesuffix("_mic1"): path for path in sorted(audio_dir.rglob("*")) if path.suffix.lower() in endings}
 
 
 def group_rows(sift_dir: Path, split: str, language: str) -> dict[str, list[dict[str, Any]]]:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from sift_jax.models.layers import Array, LayerNorm, Linear, attend, make_sinusoids
 from sift_jax.models.stack import run_stack
 
+CONV_SCALE = 12.0
 exact_gelu = partial(jax.nn.gelu, approximate=False)
 
 
@@ -63,7 +64,7 @@ class Convolution(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        kernel = self.param("kernel", nn.initializers.lecun_normal(in_axis=(0, 1)), (3, x.shape[-1], self.features))
+        kernel = self.param("kernel", nn.initializers.variance_scaling(CONV_SCALE, "fan_in", "normal", in_axis=(0, 1)), (3, x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         # three shifted matrix products: the same sum as a convolution, and on a CPU several times faster than XLA's
         padded = jnp.pad(x.astype(self.dtype), ((0, 0), (1, 1), (0, 0)))
@@ -80,6 +81,10 @@ class WhisperEncoder(nn.Module):
     @nn.compact
     def __call__(self, mel_bsf: Array, frames_b: Array) -> Array:
         width = self.config.width
+        if self.config.use_frame_mask:
+            # the convolutions reach over a clip's end, where attention's mask does not help
+            is_heard_bs = jnp.arange(mel_bsf.shape[1])[None] < frames_b[:, None]
+            mel_bsf = jnp.where(is_heard_bs[:, :, None], mel_bsf, 0)
         x = exact_gelu(Convolution(features=width, stride=1, dtype=self.dtype, name="conv1")(mel_bsf))
         x = exact_gelu(Convolution(features=width, stride=2, dtype=self.dtype, name="conv2")(x))
         x += make_sinusoids(x.shape[1], width).astype(self.dtype)

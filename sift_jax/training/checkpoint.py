@@ -60,7 +60,12 @@ class Checkpoints:
         self._manager = ocp.CheckpointManager(
             (self.run_dir / "checkpoints").resolve(),
             options=options,
-            item_names=("params", "optimizer", "place"),
+            # named, so that a manager that has saved nothing yet can read what another one saved
+            item_handlers={
+                "params": ocp.StandardCheckpointHandler(),
+                "optimizer": ocp.StandardCheckpointHandler(),
+                "place": ocp.JsonCheckpointHandler(),
+            },
         )
 
     @property
@@ -137,7 +142,7 @@ def _describe(tree):
 def load_params(run_dir: str | Path, step: int | None = None) -> tuple[SpeechLMConfig, int, Params]:
     """Model config, step and parameters of a run, on the default device."""
     config = read_model_file(run_dir)
-    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), describe_params(config))
     checkpoints = Checkpoints(run_dir)
     step, params = checkpoints.restore_params(like, step)

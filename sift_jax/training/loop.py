@@ -21,10 +21,11 @@ from sift_jax.batch import Batch, check_batch
 from sift_jax.data.pipeline import BatchStream, DataConfig, SpeechGeometry, make_shapes, prefetch
 from sift_jax.models.presets import ModelConfig, make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig
+from sift_jax.parallel.distributed import is_first_process
 from sift_jax.parallel.mesh import MeshConfig, check_rows, make_mesh, shard_rows
 from sift_jax.training.checkpoint import Checkpoints, write_model_file
 from sift_jax.training.describe import format_dry_run
-from sift_jax.training.metrics import Meter, MetricWriter
+from sift_jax.training.metrics import Meter, MetricWriter, NoWriter
 from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
 from sift_jax.training.state import State, init_state, join_params, shard_state, split_params
 from sift_jax.training.step import make_dev_step, make_train_step
@@ -128,14 +129,16 @@ def train(
     update = make_optimizer(optimizer, run.steps)
     described, start = _start_state(config, run, sources, update, devices)
     out_dir.mkdir(parents=True, exist_ok=True)
-    write_model_file(out_dir, config)
+    if is_first_process():
+        write_model_file(out_dir, config)
     checkpoints = Checkpoints(out_dir, every=run.checkpoint_every, keep=run.keep_checkpoints)
     first_step = checkpoints.latest_step or 0
     if first_step >= run.steps:
         print(f"{out_dir} is trained to step {first_step} of {run.steps}: nothing to do")
         return out_dir
     stream = BatchStream(data, geometry, split="train", is_endless=True, modules=modules)
-    stream.tokenizer.save(out_dir / "tokenizer")
+    if is_first_process():
+        stream.tokenizer.save(out_dir / "tokenizer")
     if first_step:
         state, place = checkpoints.restore(described, run.trainable, first_step)
         print(f"resuming {out_dir} at step {first_step}, batch {place['batches']}")
@@ -151,8 +154,8 @@ def train(
         batches=prefetch(stream.batches(skip=place["batches"]), 2),
         train_step=make_train_step(config, update, described, devices),
         dev_batches=dev_batches,
-        schedule=make_schedule(optimizer, run.steps),
-        writer=MetricWriter(out_dir, steps=run.steps, first_step=first_step),
+        schedule=make_schedule(optimizer, run.steps, optimizer.peak_learning_rate),
+        writer=MetricWriter(out_dir, steps=run.steps, first_step=first_step) if is_first_process() else NoWriter(),
         checkpoints=checkpoints,
         samples=_make_samples(dev_batches[0], dev) if dev_batches else ({}, {}),
     )

@@ -88,3 +88,22 @@ class MetricWriter:
         self._bar.close()
         self._board.flush()
         self._board.close()
+
+
+class NoWriter(MetricWriter):
+    """What all but the first of a run's processes write: nothing."""
+
+    def __init__(self):
+        pass
+
+    def advance(self) -> None:
+        pass
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        pass
+
+    def write_samples(self, step: int, texts: dict[str, str], audio: dict[str, np.ndarray], rate: int) -> None:
+        pass
+
+    def close(self) -> None:
+        pass

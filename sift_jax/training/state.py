@@ -19,6 +19,9 @@ from sift_jax.parallel.sharding import make_spec, path_of
 
 State = dict
 
+# counters and coefficients of an optimizer belong to no parameter; they are at most this large, and whole everywhere
+LOOSE_LEAF = 16
+
 
 def split_params(params: Params, trainable: tuple[str, ...]) -> tuple[Params, Params]:
     """(trainable, frozen) by patterns over full paths; a pattern that matches nothing is an error."""
@@ -57,7 +60,7 @@ def shard_state(state: State, mesh: Mesh):
     params = flatten_dict(join_params(state["trainable"], state["frozen"]), sep="/")
 
     def shard(path: tuple, leaf):
-        if leaf.ndim == 0:
+        if leaf.size <= LOOSE_LEAF:
             return replicate(mesh)
         name = path_of(path)
         parts = name.split("/")

@@ -57,7 +57,7 @@ def make_train_step(
             "frozen": state["frozen"],
             "optimizer": optimizer_state,
         }
-        return new_state, {"loss": loss, "grad_norm": optax.global_norm(grads), "targets": weight}
+        return new_state, {"loss": loss, "grad_norm": optax.tree.norm(grads), "targets": weight}
 
     shardings = shard_state(state, mesh)
     return jax.jit(

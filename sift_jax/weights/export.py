@@ -97,13 +97,13 @@ library_name: sift_jax
 ---
 # A speech language model trained with sift_jax
 
-Encoder of {encoder_layers} layers (width {encoder_width}), average over {pool} frames and one Linear, decoder of {decoder_layers} layers
-(width {decoder_width}, vocabulary {vocab}). {params:,} parameters, step {step}. LoRA is merged.
+Encoder of {encoder_layers} layers (width {encoder_width}), average over {pool} frames and one Linear, decoder of
+{decoder_layers} layers (width {decoder_width}, vocabulary {vocab}). {params:,} parameters, step {step}. LoRA is merged.
 
 Ask it: `python -m sift_jax.ask --checkpoint=THIS_FOLDER --audio=x.wav "How fast does she speak?"`
 
-`decoder/` is a Qwen2ForCausalLM. After writing, this folder was read again; its logits differ from the checkpoint's by at most
-{difference:.2e} (largest absolute logit {largest:.2f}).
+`decoder/` is a Qwen2ForCausalLM. After writing, this folder was read again; its logits differ from the checkpoint's
+by at most {difference:.2e} (largest absolute logit {largest:.2f}).
 """
 
 
@@ -126,7 +126,7 @@ def _probe_logits(config: SpeechLMConfig, params: Params) -> np.ndarray:
 
 
 def export_model(model: Model, out_dir: str | Path) -> float:
-    """Writes the folder, reads it again, and returns the largest difference of logits; more than rounding is an error."""
+    """Writes the folder, reads it again, and returns the largest difference of logits; beyond rounding: an error."""
     out = Path(out_dir)
     config, params = merge_lora(model.config, jax.tree.map(np.asarray, model.params))
     stop_id = model.tokenizer.ids[TURN_END]
@@ -147,7 +147,9 @@ def export_model(model: Model, out_dir: str | Path) -> float:
     difference = float(np.abs(_probe_logits(*load_export(out)) - expected).max())
     largest = float(np.abs(expected).max())
     if not difference <= 1e-3 * max(largest, 1.0):
-        raise ValueError(f"the export in {out} does not give the checkpoint's logits (off by {difference:.3g}); do not use it")
+        raise ValueError(
+            f"the export in {out} does not give the checkpoint's logits (off by {difference:.3g}); do not use it"
+        )
     card = CARD.format(
         encoder_layers=config.encoder.layers,
         encoder_width=config.encoder.width,

@@ -1,7 +1,7 @@
 """Parameters from elsewhere: another run of ours, or folders of safetensors in the Hugging Face layout.
 
-    Sources(run="runs/stage1", step=50_000)                       every parameter of that run; new LoRA stays as it was made
-    Sources(encoder="whisper-medium/", decoder="Qwen2.5-7B/")     folders with *.safetensors
+    Sources(run="runs/stage1", step=50_000)                     every parameter of that run; new LoRA stays as made
+    Sources(encoder="whisper-medium/", decoder="Qwen2.5-7B/")   folders with *.safetensors
 """
 
 from __future__ import annotations
@@ -90,20 +90,21 @@ def _check_shapes(part: str, flat: dict[str, np.ndarray], config: SpeechLMConfig
 
 
 def merge_into(params: Params, flat: dict[str, np.ndarray], source: str) -> Params:
-    """`params` with the leaves of `flat` (full paths) in their place. A part (encoder, …) comes whole, new LoRA apart."""
+    """`params` with the leaves of `flat` (full paths) in their place. A part (encoder, …) comes whole, but new LoRA."""
     mine = flatten_dict(params, sep="/")
     parts = {path.split("/")[0] for path in flat}
     unknown = sorted(set(flat) - set(mine))
     kept = sorted(p for p in set(mine) - set(flat) if p.split("/")[0] in parts and "/lora_" not in p)
     if unknown or kept:
         raise ValueError(
-            f"{source} does not fit this model: it has {unknown[:3] or 'nothing'} too many and lacks {kept[:3] or 'nothing'}; "
+            f"{source} does not fit this model: it has {unknown[:3] or 'nothing'} too many and lacks "
+            f"{kept[:3] or 'nothing'}; "
             "use the model config of that run, new LoRA apart"
         )
     for path, value in flat.items():
         if tuple(value.shape) != tuple(mine[path].shape):
             raise ValueError(
-                f"{source}: parameter {path} is {tuple(value.shape)} there and {tuple(mine[path].shape)} in this model; "
+                f"{source}: parameter {path} is {tuple(value.shape)} there and {tuple(mine[path].shape)} here; "
                 "use the model config of that run"
             )
         mine[path] = jax.device_put(np.asarray(value, mine[path].dtype), mine[path].sharding)

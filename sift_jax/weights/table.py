@@ -82,7 +82,12 @@ def to_theirs(rows: tuple[Row, ...], params: dict[str, np.ndarray]) -> Iterator[
 
 
 def to_ours(
-    rows: tuple[Row, ...], tensors: dict[str, np.ndarray], layers: int, *, wanted: set[str], ignored: tuple[str, ...] = ()
+    rows: tuple[Row, ...],
+    tensors: dict[str, np.ndarray],
+    layers: int,
+    *,
+    wanted: set[str],
+    ignored: tuple[str, ...] = (),
 ) -> dict[str, np.ndarray]:
     """Our flat dict from theirs; a key of theirs that is left over, or one of ours without a source, is an error."""
     found: dict[str, np.ndarray] = {}

@@ -1,2 +1,93 @@
-def test_smoke(trained_run):
-    print(list(trained_run.iterdir()))
+"""A run that is killed at any moment ends with the weights of one that was not, bit for bit."""
+
+import dataclasses
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from tiny_model import MODEL
+from tiny_run import make_run, write_gin
+
+from sift_jax.training.checkpoint import load_params
+from sift_jax.training.loop import train
+
+ROOT = Path(__file__).parent.parent.parent
+STEPS = 60
+
+
+def make_arguments(corpus, out_dir, steps=STEPS):
+    return make_run(corpus, out_dir, steps=steps, checkpoint_every=5, log_every=5, dev_batches=0)
+
+
+def start(gin_file, log):
+    command = [sys.executable, "-m", "sift_jax.train", f"--gin_file={gin_file}"]
+    return subprocess.Popen(command, cwd=ROOT, env=os.environ.copy(), stdout=log, stderr=subprocess.STDOUT)
+
+
+def kill_after_a_checkpoint(process, checkpoints, delay):
+    """Kills between the first finished checkpoint and the run's end; True if the run was still going."""
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and process.poll() is None:
+        if checkpoints.is_dir() and any(path.name.isdigit() for path in checkpoints.iterdir()):
+            time.sleep(delay)
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    return process.wait() == -signal.SIGKILL
+
+
+def assert_same_runs(found, expected):
+    (_, step, params), (_, other_step, others) = load_params(found), load_params(expected)
+    assert step == other_step
+    for (path, x), y in zip(jax.tree_util.tree_leaves_with_path(params), jax.tree.leaves(others), strict=True):
+        np.testing.assert_array_equal(np.asarray(x), np.asarray(y), err_msg=jax.tree_util.keystr(path))
+
+
+@pytest.fixture(scope="module")
+def unbroken(corpus, tmp_path_factory):
+    return train(**make_arguments(corpus, tmp_path_factory.mktemp("unbroken") / "run"))
+
+
+def test_a_killed_run_goes_on_bit_for_bit(corpus, unbroken, tmp_path):
+    gin_file = write_gin(tmp_path / "run.gin", make_arguments(corpus, tmp_path / "run"))
+    delay = random.uniform(0.0, 1.0)
+    print(f"killed {delay:.3f} s after the first checkpoint")
+    with (tmp_path / "log").open("w") as log:
+        was_killed = kill_after_a_checkpoint(start(gin_file, log), tmp_path / "run" / "checkpoints", delay)
+        assert was_killed, (tmp_path / "log").read_text()
+        assert start(gin_file, log).wait(timeout=240) == 0, (tmp_path / "log").read_text()
+    assert f"resuming {tmp_path / 'run'} at step" in (tmp_path / "log").read_text()
+    assert_same_runs(tmp_path / "run", unbroken)
+    lines = [
+        [json.loads(x) for x in (r / "metrics.jsonl").read_text().splitlines()] for r in (tmp_path / "run", unbroken)
+    ]
+    found, expected = ([(line["step"], line["loss"]) for line in each if "loss" in line] for each in lines)
+    assert [step for step, _ in found] == [step for step, _ in expected] == list(range(5, STEPS + 1, 5))
+    assert dict(found)[STEPS] == dict(expected)[STEPS]
+
+
+def test_stopping_and_going_on_is_not_stopping(corpus, tmp_path, capsys):
+    """n steps, then n more by the same schedule, with LoRA over a frozen base."""
+
+    def make(name):
+        arguments = make_arguments(corpus, tmp_path / name, steps=10)
+        run = dataclasses.replace(arguments["run"], trainable=("projector/.*", ".*/lora_.*"))
+        return {**arguments, "run": run, "model": dataclasses.replace(MODEL, lora_rank=2)}
+
+    whole = train(**make("whole"))
+    first = train(**make("parts"))
+    # as after a kill: the last checkpoint never came to be
+    (first / "checkpoints" / "10").rename(first / "checkpoints" / "10.orbax-checkpoint-tmp-0")
+    assert train(**make("parts")) == first
+    assert "at step 5, batch 5" in capsys.readouterr().out
+    assert_same_runs(first, whole)
+    train(**make("parts"))
+    assert "is trained to step 10 of 10: nothing to do" in capsys.readouterr().out

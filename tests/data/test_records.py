@@ -1,0 +1,100 @@
+"""Records: the audio to the byte, every turn, and a list of what was set aside."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from tiny_corpus import LANGUAGES, SIZES, make_noise, make_row, make_rows
+
+from sift_jax.audio.files import write_audio
+from sift_jax.data.records import RecordReader, decode_flac, encode_flac, read_flac, write_records
+from sift_jax.data.sift_files import write_rows
+
+CATEGORY = "closed_ended/acoustic_level"
+
+
+def put_rows(root, ids, language="en", split="train"):
+    rows = [
+        make_row(name, [{"audio_path": f"/path/to/{name}.wav"}, {"text": "Hm?"}], [{"text": "Ja."}], CATEGORY, language)
+        for name in ids
+    ]
+    write_rows(root / "sift" / split / CATEGORY / language / "split0.jsonl", rows)
+
+
+def test_every_row_is_in_a_record(corpus):
+    for language in LANGUAGES:
+        reader = RecordReader(corpus.records, language)
+        for split, size in SIZES.items():
+            # an utterance and a pair each
+            assert corpus.counts[language][split] == 2 * size
+            ids = [f"{split.lower()}_{language}_{i}" for i in range(size)]
+            found: dict[str, list] = {}
+            for place in range(2 * size):
+                record = reader.read(split, place)
+                identity, turns = record["id"].decode(), json.loads(record["turns"])
+                assert record["language"].decode() == language
+                for turn in turns:
+                    found.setdefault(turn["category"], []).append((identity, turn["messages"]))
+                for category in {turn["category"] for turn in turns}:
+                    assert place in reader.index[split][category]
+            for category, rows in make_rows(ids, language).items():
+                expected = [(row["id"], row["messages"]) for row in rows]
+                assert sorted(found[category], key=str) == sorted(expected, key=str)
+
+
+def test_audio_is_kept_to_the_byte(corpus):
+    reader = RecordReader(corpus.records, "de")
+    for place in range(corpus.counts["de"]["train"]):
+        record = reader.read("train", place)
+        names = [name.decode() for name in record["audio_ids"]]
+        assert len(names) == (2 if record["id"].startswith(b"comparison") else 1)
+        for name, data in zip(names, record["audio"], strict=True):
+            assert bytes(data) == (corpus.audio / f"{name}.flac").read_bytes()
+
+
+def test_trailing_zero_bytes_survive(tmp_path):
+    """A FLAC file ends in a checksum, which ends in NUL once in 256 files: fixed-length byte strings would cut it."""
+    waves = (np.random.default_rng(seed).integers(-3000, 3000, 100).astype(np.int16) for seed in range(5000))
+    samples = next(wave for wave in waves if encode_flac(wave).endswith(b"\0"))
+    data = encode_flac(samples)
+    (tmp_path / "audio").mkdir()
+    (tmp_path / "audio" / "nul.flac").write_bytes(data)
+    put_rows(tmp_path, ["nul"])
+    write_records(tmp_path / "sift", tmp_path / "audio", tmp_path / "records")
+    (stored,) = RecordReader(tmp_path / "records", "en").read("train", 0)["audio"]
+    assert bytes(stored) == data
+    np.testing.assert_array_equal(decode_flac(stored), samples)
+
+
+def test_missing_and_corrupt_audio_is_set_aside(tmp_path):
+    (tmp_path / "audio").mkdir()
+    for seed, name in enumerate(("good", "cut", "other")):
+        write_audio(tmp_path / "audio" / f"{name}.flac", make_noise(seed))
+    cut = tmp_path / "audio" / "cut.flac"
+    cut.write_bytes(cut.read_bytes()[:2000])
+    (tmp_path / "audio" / "noise.wav").write_bytes(bytes(range(256)))
+    put_rows(tmp_path, ["good", "cut", "gone", "noise", "other"])
+    assert write_records(tmp_path / "sift", tmp_path / "audio", tmp_path / "records") == {"en": {"train": 2}}
+    reader = RecordReader(tmp_path / "records", "en")
+    assert [reader.read("train", i)["id"].decode() for i in range(2)] == ["good", "other"]
+    assert reader.index == {"train": {CATEGORY: [0, 1]}}
+    rejected = [json.loads(line) for line in (tmp_path / "records" / "rejected.jsonl").read_text().splitlines()]
+    assert {item["id"] for item in rejected} == {"cut", "gone", "noise"}
+    assert all(item["split"] == "train" and item["language"] == "en" for item in rejected)
+    (reason,) = [item["reason"] for item in rejected if item["id"] == "gone"]
+    assert reason == "gone: no audio file of that name; point --audio to the folder that holds it"
+
+
+def test_other_containers_become_flac(tmp_path):
+    wave = make_noise(3)
+    soundfile.write(tmp_path / "x.wav", np.stack([wave, wave], axis=1), 48_000)
+    samples = decode_flac(read_flac(tmp_path / "x.wav"))
+    assert samples.dtype == np.int16 and abs(len(samples) - len(wave) / 3) < 2
+
+
+def test_nothing_to_do_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="no SIFT files under .*; expected {train,dev,EvalSIFT}/"):
+        write_records(tmp_path, tmp_path, tmp_path / "records")
+    with pytest.raises(ValueError, match="no records at .*sift_fr; make them with python -m data_prep.build"):
+        RecordReader(tmp_path, "fr")

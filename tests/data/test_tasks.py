@@ -1,0 +1,161 @@
+"""Tasks and mixtures: what SeqIO's own registry gives, what a user adds, and what is refused."""
+
+import types
+
+import numpy as np
+import pytest
+import seqio
+import tensorflow as tf
+from tiny_corpus import SIZES, make_noise
+from tiny_run import RATES, make_data
+
+from sift_jax.data.mixtures import get_mixture, make_mixture, register_mixture, resolve_rates
+from sift_jax.data.pipeline import BatchStream, SpeechGeometry
+from sift_jax.data.preprocessors import make_output_features, make_text_pair
+from sift_jax.data.sift_files import CATEGORIES
+from sift_jax.data.tasks import TaskContext, make_sift_task, make_task_name, register, register_sift_tasks
+from sift_jax.data.tokenizers import AUDIO
+from sift_jax.data.vocabulary import SpeechVocabulary
+
+GEOMETRY = SpeechGeometry(mel_bins=80, window_seconds=2.0, count_frames=lambda frames: max(1, -(-frames // 8)))
+NAMES = ["sift.open_ended.de", "sift.open_ended.en", "sift.closed_ended.comparison.en"]
+
+
+@pytest.fixture(scope="module")
+def context(corpus, tokenizer):
+    return TaskContext(records=str(corpus.records), vocabulary=SpeechVocabulary(tokenizer), questions_per_record=2)
+
+
+@pytest.fixture(scope="module")
+def names(context):
+    return register_sift_tasks(context)
+
+
+def test_a_task_for_each_category_and_language(names):
+    expected = [make_task_name(category, language) for language in ("en", "de") for category in CATEGORIES]
+    assert sorted(names) == sorted(expected)
+    assert make_task_name("closed_ended/word_align", "fr") == "sift.closed_ended.word_align.fr"
+    assert set(names) <= set(seqio.TaskRegistry.names())
+
+
+@pytest.mark.parametrize("split", SIZES)
+def test_seqio_reads_a_task_by_its_name(names, tokenizer, split):
+    task = seqio.get_mixture_or_task("sift.closed_ended.acoustic_level.en")
+    examples = list(task.get_dataset(None, split=split, shuffle=False).as_numpy_iterator())
+    assert len(examples) == SIZES[split]
+    for example in examples:
+        assert (np.diff(example["question"]) >= 0).all() and set(example["question"]) == {0, 1}
+        assert (example["tokens"] == tokenizer.ids[AUDIO]).sum() == len(example["clips"]) == 2
+        assert example["audio_lengths"].sum() == len(example["audio"]) and example["audio"].dtype == np.int16
+    assert "It is loud." in tokenizer.decode(examples[0]["tokens"][examples[0]["is_target"] > 0])
+
+
+def test_seqio_reads_a_mixture_by_its_name(names):
+    register_mixture(make_mixture("two_tongues", {"sift.open_ended.*": 1.0}, names))
+    mixture = seqio.get_mixture_or_task("two_tongues")
+    dataset = mixture.get_dataset(None, split="train", shuffle=False, num_epochs=1, seed=1)
+    assert len(list(dataset.as_numpy_iterator())) == 2 * SIZES["train"]
+    assert get_mixture("two_tongues") is mixture
+    # a second registration takes the place of the first
+    register_mixture(make_mixture("two_tongues", {"sift.open_ended.en": 1.0}, names))
+    assert [task.name for task in seqio.get_mixture_or_task("two_tongues").tasks] == ["sift.open_ended.en"]
+
+
+def test_shuffling_follows_the_seed(names):
+    task = seqio.get_mixture_or_task("sift.open_ended.en")
+
+    def read(seed):
+        dataset = task.get_dataset(None, split="train", shuffle=True, seed=seed, num_epochs=3)
+        return [len(example["audio"]) + int(example["tokens"].sum()) for example in dataset.as_numpy_iterator()]
+
+    first, second = read(1), read(2)
+    assert first == read(1) and first != second and sorted(first) == sorted(second)
+    epochs = [first[i : i + SIZES["train"]] for i in range(0, len(first), SIZES["train"])]
+    assert epochs[0] != epochs[1] or epochs[1] != epochs[2]
+
+
+def test_records_that_lack_a_category_say_so(context):
+    with pytest.raises(ValueError, match="hold nothing of closed_ended/other; build them with that category"):
+        make_sift_task("closed_ended/other", "en", context)
+
+
+def test_rates_are_shared_by_what_a_pattern_matches():
+    assert resolve_rates({"*.open_ended.*": 0.6, "*.comparison.en": 0.4}, NAMES) == {
+        "sift.open_ended.de": 0.3,
+        "sift.open_ended.en": 0.3,
+        "sift.closed_ended.comparison.en": 0.4,
+    }
+    assert resolve_rates({"*.open_ended.*": 1, "*.comparison.*": 0}, NAMES).keys() == set(NAMES[:2])
+
+
+@pytest.mark.parametrize(
+    "rates, message",
+    [
+        ({"sift.opened.*": 1.0}, r"mixture pattern 'sift.opened.\*' matches none of the tasks: sift.closed_ended"),
+        (
+            {"*.en": 1.0, "*open_ended.*": 1.0},
+            r"task sift.open_ended.en is matched by two patterns .* '\*open_ended.\*'",
+        ),
+        ({"*": -1.0}, r"mixture pattern '\*' has the negative rate -1.0; use 0"),
+        ({"*": 0.0}, "every rate of the mixture is 0; give at least one task"),
+    ],
+)
+def test_rates_that_are_refused(rates, message):
+    with pytest.raises(ValueError, match=message):
+        resolve_rates(rates, NAMES)
+
+
+def test_an_unknown_mixture_names_the_known(names):
+    with pytest.raises(
+        ValueError, match="unknown mixture or task 'sift.open'; known are .*sift.open_ended.en.*--module_import"
+    ):
+        get_mixture("sift.open")
+
+
+def make_module(seen):
+    """A user's own module: a task of plain question-answer pairs, with and without audio."""
+
+    def register_own(context):
+        seen.append(context)
+        samples = (make_noise(5) * 32767).astype(np.int16)
+
+        def make_pairs(split, shuffle_files, seed=None):
+            pairs = [(b"Is it loud?", b"It is loud.", samples), (b"What is this?", b"It is soft.", samples[:0])]
+            return tf.data.Dataset.from_generator(
+                lambda: ({"question": q, "answer": a, "audio": s} for q, a, s in pairs),
+                output_signature={
+                    "question": tf.TensorSpec((), tf.string),
+                    "answer": tf.TensorSpec((), tf.string),
+                    "audio": tf.TensorSpec([None], tf.int16),
+                },
+            )
+
+        task = seqio.Task(
+            "mine.pairs",
+            source=seqio.FunctionDataSource(make_pairs, splits=["train", "dev"]),
+            preprocessors=[make_text_pair(context.vocabulary.tokenizer)],
+            output_features=make_output_features(context.vocabulary),
+            metric_fns=[],
+        )
+        register(task)
+        return [task.name]
+
+    return types.SimpleNamespace(register=register_own)
+
+
+def test_a_task_of_ones_own_stands_beside_ours(corpus, tokenizer):
+    seen = []
+    data = make_data(corpus, rates={**RATES, "mine.*": 3.0})
+    stream = BatchStream(data, GEOMETRY, split="train", is_endless=False, modules=(make_module(seen),))
+    _, batch = next(stream.batches())
+    assert seen[0].records == str(corpus.records)
+    assert "mine.pairs" in [task.name for task in seqio.get_mixture_or_task("tiny").tasks]
+    texts = [tokenizer.decode(row[slot < 0]) for row, slot in zip(batch["token_bt"], batch["slot_bt"], strict=True)]
+    assert any("It is soft." in text for text in texts) and any("It is loud." in text for text in texts)
+
+
+def test_a_registered_mixture_needs_no_rates(corpus, names):
+    register_mixture(make_mixture("by_name", {"sift.open_ended.en": 1.0}, names))
+    stream = BatchStream(make_data(corpus, mixture="by_name", rates=None), GEOMETRY, split="dev", is_endless=False)
+    (shape, batch), *_ = stream.batches()
+    assert batch["weight_bm"].sum() > 0 and stream.counts.groups == SIZES["dev"]

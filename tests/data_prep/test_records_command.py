@@ -1,0 +1,33 @@
+"""python -m data_prep.records: SIFT files and audio in, records and a count out; each wrong input is one line."""
+
+import json
+import shutil
+
+import pytest
+
+from data_prep.records import main
+
+
+def test_records_are_written_and_counted(corpus, tmp_path, capsys):
+    audio, out = tmp_path / "audio", tmp_path / "records"
+    shutil.copytree(corpus.audio, audio / "anywhere" / "below")
+    lost = sorted(audio.rglob("train_en_*"))[0]
+    lost.unlink()
+    main([f"--sift={corpus.sift}", f"--audio={audio}", f"--out={out}"])
+    said = capsys.readouterr().out
+    rejected = [json.loads(line) for line in (out / "rejected.jsonl").read_text().splitlines()]
+    # the lost utterance's own record, and the comparisons in which it takes part
+    assert len(rejected) == 3 and all(lost.stem in item["id"] for item in rejected)
+    assert "3 records set aside" in said and "de  train 12  dev 6  EvalSIFT 4" in said and "en  train 9" in said
+
+
+MESSAGES = [("sift", "no SIFT files under"), ("audio", "is no folder"), ("out", "already")]
+
+
+@pytest.mark.parametrize("case, message", MESSAGES)
+def test_wrong_folders_are_one_line(corpus, tmp_path, case, message):
+    flags = {"sift": corpus.sift, "audio": corpus.audio, "out": tmp_path / "records"}
+    flags[case] = corpus.records if case == "out" else tmp_path / "absent"
+    with pytest.raises(SystemExit) as stop:
+        main([f"--{name}={value}" for name, value in flags.items()])
+    assert message in stop.value.code and len(stop.value.code.splitlines()) == 1

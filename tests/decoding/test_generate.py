@@ -1,0 +1,172 @@
+"""Cached generation is the argmax of full passes, whatever stands beside a prompt; sampling does what its names say."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny_examples import AUDIO_ID, LAYOUTS, make_question
+from tiny_model import make_config, make_params, measure_logits
+
+from sift_jax.audio.mel import compute_log_mel, fill_window
+from sift_jax.batch import BatchShape, make_empty_batch
+from sift_jax.data.packing import expand_question
+from sift_jax.decoding.generate import (
+    DecodingConfig,
+    Prompt,
+    choose_token,
+    generate,
+    keep_nucleus,
+    lay_out_prompts,
+    penalize_repeats,
+)
+
+# a head of its own: the tied one of a random model says the last word over and over
+CONFIG = dataclasses.replace(make_config(), decoder=dataclasses.replace(make_config().decoder, is_tied=False))
+NEW = 6
+GREEDY = DecodingConfig(max_new_tokens=NEW, temperature=0.0, top_p=1.0, repetition_penalty=1.0)
+NEVER = 383
+
+
+def make_prompt(layout, seed):
+    rng = np.random.default_rng(seed)
+    tokens, is_target, clips = make_question(rng, layout)
+    first = is_target.index(True)
+    mels = [
+        compute_log_mel(rng.normal(size=int(n)).astype(np.float32) / 10, CONFIG.encoder.mel_bins)
+        for n in rng.integers(4000, 30_000, max(clips) + 1)
+    ]
+    frames = [CONFIG.projector.count_frames(len(mel)) for mel in mels]
+    piece = expand_question(np.array(tokens[:first]), np.array(is_target[:first]), np.array(clips), AUDIO_ID, frames)
+    return Prompt(tokens=piece.tokens, clip=piece.clip, frame=piece.frame, mels=mels)
+
+
+PROMPTS = [make_prompt(layout, seed) for seed, layout in enumerate(LAYOUTS)]
+
+
+def lay_out(prompts, tokens=128, clips=2):
+    return lay_out_prompts(
+        prompts,
+        tokens=tokens,
+        clips=clips,
+        mel_frames=CONFIG.encoder.mel_frames,
+        mel_bins=CONFIG.encoder.mel_bins,
+        slots_per_clip=CONFIG.slots_per_clip,
+    )
+
+
+def speak(prompts, decoding=GREEDY, stop_id=NEVER, key=0, params=None, **sizes):
+    params = make_params(CONFIG) if params is None else params
+    found = generate(CONFIG, params, lay_out(prompts, **sizes), jax.random.key(key), decoding=decoding, stop_id=stop_id)
+    return np.asarray(found)
+
+
+def continue_slowly(prompt, count):
+    """Without cache: the whole text through the training model for each new token."""
+    shape = BatchShape(
+        rows=1, tokens=160, targets=1, clips=2, mel_frames=CONFIG.encoder.mel_frames, mel_bins=CONFIG.encoder.mel_bins
+    )
+    batch = make_empty_batch(shape)
+    n = len(prompt.tokens)
+    batch["token_bt"][0, :n] = prompt.tokens
+    batch["slot_bt"][0, :n] = np.where(prompt.clip >= 0, prompt.clip * CONFIG.slots_per_clip + prompt.frame, -1)
+    for a, mel in enumerate(prompt.mels):
+        batch["frames_ba"][0, a] = fill_window(mel, batch["mel_basf"][0, a])
+    found = []
+    for end in range(n, n + count):
+        batch["group_bt"][0, :end] = 1
+        batch["position_bt"][0, :end] = np.arange(end)
+        batch["predict_bm"][0, 0] = end - 1
+        found.append(int(np.argmax(np.asarray(measure_logits(CONFIG, make_params(CONFIG), batch))[0, 0])))
+        batch["token_bt"][0, end] = found[-1]
+    return found
+
+
+@pytest.fixture(scope="module")
+def together():
+    return speak(PROMPTS)
+
+
+@pytest.mark.parametrize("place", range(len(LAYOUTS)), ids=LAYOUTS)
+def test_the_cache_changes_no_token(together, place):
+    assert together[place].tolist() == continue_slowly(PROMPTS[place], NEW)
+
+
+def test_prompts_and_answers_differ(together):
+    """Otherwise the test above proves nothing."""
+    assert len({tuple(row) for row in together.tolist()}) == len(LAYOUTS)
+
+
+def test_padding_and_neighbours_change_nothing(together):
+    shuffled = speak(PROMPTS[::-1])
+    np.testing.assert_array_equal(shuffled[::-1], together)
+    np.testing.assert_array_equal(speak(PROMPTS, tokens=192, clips=3), together)
+    np.testing.assert_array_equal(speak(PROMPTS[:1]), together[:1])
+
+
+def test_after_the_stop_token_comes_nothing_else(together):
+    stop = int(together[0, 2])
+    found = speak(PROMPTS, stop_id=stop)
+    for row, free in zip(found.tolist(), together.tolist(), strict=True):
+        end = free.index(stop) if stop in free else NEW
+        assert row == free[: end + 1] + [stop] * (NEW - end - 1)
+    assert found[0].tolist()[2:] == [stop] * (NEW - 2)
+
+
+def test_sampling_follows_its_key_and_cold_sampling_is_greedy(together):
+    warm = DecodingConfig(max_new_tokens=NEW, temperature=1.5, top_p=0.95, repetition_penalty=1.0)
+    first = speak(PROMPTS, warm, key=1)
+    np.testing.assert_array_equal(first, speak(PROMPTS, warm, key=1))
+    assert (first != speak(PROMPTS, warm, key=2)).any() and (first != together).any()
+    cold = DecodingConfig(max_new_tokens=NEW, temperature=1e-4, top_p=1.0, repetition_penalty=1.0)
+    np.testing.assert_array_equal(speak(PROMPTS, cold, key=3), together)
+    nearly_none = DecodingConfig(max_new_tokens=NEW, temperature=2.0, top_p=1e-6, repetition_penalty=1.0)
+    np.testing.assert_array_equal(speak(PROMPTS, nearly_none, key=4), together)
+
+
+def test_a_heavy_penalty_forbids_repeats():
+    penalty = DecodingConfig(max_new_tokens=NEW, temperature=0.0, top_p=1.0, repetition_penalty=1e6)
+    for prompt, row in zip(PROMPTS, speak(PROMPTS, penalty).tolist(), strict=True):
+        assert len(set(row)) == NEW and not set(row) & set(prompt.tokens.tolist())
+
+
+def test_penalty_moves_seen_tokens_down():
+    logits = jnp.array([[2.0, -2.0, 3.0, -3.0]])
+    seen = jnp.array([[True, True, False, False]])
+    np.testing.assert_allclose(penalize_repeats(logits, seen, 2.0), [[1.0, -4.0, 3.0, -3.0]])
+
+
+@pytest.mark.parametrize(
+    "top_p, kept", [(0.0, 1), (0.4, 1), (0.5, 1), (0.6, 2), (0.8, 2), (0.81, 3), (0.999, 4), (1.0, 4)]
+)
+def test_nucleus_keeps_the_likeliest_until_the_mass_is_reached(top_p, kept):
+    probabilities = jnp.array([[0.15, 0.5, 0.05, 0.3]])
+    found = np.asarray(keep_nucleus(jnp.log(probabilities), top_p))[0]
+    is_kept = np.isfinite(found)
+    assert is_kept.tolist() == (np.argsort(np.argsort([-0.15, -0.5, -0.05, -0.3])) < kept).tolist()
+    np.testing.assert_allclose(found[is_kept], np.log(np.array([0.15, 0.5, 0.05, 0.3]))[is_kept], rtol=1e-6)
+
+
+def test_temperature_sharpens():
+    logits = jnp.tile(jnp.array([[0.0, 1.0]]), (4000, 1))
+
+    def share(temperature):
+        config = DecodingConfig(max_new_tokens=1, temperature=temperature, top_p=1.0, repetition_penalty=1.0)
+        return float(np.mean(choose_token(logits, jnp.zeros(logits.shape, bool), jax.random.key(0), config)))
+
+    assert share(1.0) == pytest.approx(np.e / (1 + np.e), abs=0.03)
+    assert share(0.25) == pytest.approx(np.exp(4) / (1 + np.exp(4)), abs=0.02)
+    assert share(0.0) == 1.0
+
+
+def test_what_does_not_fit_says_so():
+    with pytest.raises(ValueError, match="a prompt of .* positions and 2 clips does not fit 128 and 1; shorten it"):
+        lay_out(PROMPTS[2:3], clips=1)
+    with pytest.raises(ValueError, match="does not fit 16 and 2; shorten it"):
+        lay_out(PROMPTS[:1], tokens=16)
+    long = Prompt(
+        tokens=np.array([1]), clip=np.array([-1]), frame=np.array([-1]), mels=[np.zeros((250, CONFIG.encoder.mel_bins))]
+    )
+    with pytest.raises(ValueError, match="a clip of 2.5 s is longer than the encoder's window of 2 s; cut it"):
+        lay_out([long])

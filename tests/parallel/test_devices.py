@@ -1,0 +1,35 @@
+"""One device and eight give the same training."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from three_steps import run_steps
+
+from sift_jax.parallel.mesh import MeshConfig
+
+TESTS = Path(__file__).parent.parent
+
+
+def test_eight_devices_train_like_one():
+    environment = {
+        **os.environ,
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8",
+        "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)]),
+    }
+    command = [sys.executable, str(TESTS / "parallel" / "three_steps.py"), "2", "2", "2"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    eight = json.loads(done.stdout.splitlines()[-1])
+    one = run_steps(MeshConfig(data=1, fsdp=1, tensor=1))
+    assert eight["devices"] == [8] and one["devices"] == [1]
+    assert eight["split_moments"][0] > 10 and one["split_moments"] == [0]
+    assert eight["targets"] == one["targets"]
+    assert eight["loss"] == pytest.approx(one["loss"], rel=1e-5)
+    assert eight["grad_norm"] == pytest.approx(one["grad_norm"], rel=1e-4)
+    assert eight["parameters"] == pytest.approx(one["parameters"], rel=1e-5)
+    assert len(set(one["loss"])) == 3

@@ -1,0 +1,100 @@
+"""Two real processes over gloo train as one does; wrong flags are one line.
+
+    process 0 ── --coordinator=127.0.0.1:port ── process 1        one mesh of two CPU devices, each with half the rows
+"""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from tiny_run import make_run, write_gin
+
+from sift_jax.cli import run_gin
+from sift_jax.parallel.sharding import flatten_paths
+from sift_jax.training.checkpoint import load_params
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--processes=2"], "--processes and --process_index need --coordinator"),
+        (["--coordinator=127.0.0.1:1"], "--coordinator needs --processes=n"),
+        (["--coordinator=127.0.0.1:1", "--processes=2", "--process_index=2"], "they are 2 and 2"),
+    ],
+)
+def test_wrong_flags_are_one_line(capsys, flags, message):
+    with pytest.raises(SystemExit) as stop:
+        run_gin("sift_jax.training.loop:train", ["--gin_file=configs/stage1.gin", *flags])
+    said = capsys.readouterr().err.strip()
+    assert stop.value.code == 2 and message in said and len(said.splitlines()) == 1
+
+
+def find_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def train_in_processes(gin_file: Path, processes: int) -> None:
+    """Runs the command once for each process; all must end well."""
+    port = find_port()
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    command = [sys.executable, "-m", "sift_jax.train", f"--gin_file={gin_file}", "--debug"]
+    if processes > 1:
+        command += [f"--coordinator=127.0.0.1:{port}", f"--processes={processes}"]
+    started = [
+        subprocess.Popen(
+            [*command, f"--process_index={i}"] if processes > 1 else command,
+            cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        for i in range(processes)
+    ]
+    try:
+        for process in started:
+            said, _ = process.communicate(timeout=240)
+            assert process.returncode == 0, said[-3000:]
+    finally:
+        for process in started:
+            process.kill()
+
+
+def read_losses(run_dir: Path) -> list[float]:
+    lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    return [line["loss"] for line in lines if "loss" in line]
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(corpus, tmp_path):
+    losses = {}
+    for processes in (1, 2):
+        out_dir = tmp_path / f"run{processes}"
+        train_in_processes(write_gin(tmp_path / f"run{processes}.gin", make_run(corpus, out_dir)), processes)
+        losses[processes] = read_losses(out_dir)
+    assert len(losses[2]) == 3
+    np.testing.assert_allclose(losses[1], losses[2], rtol=1e-4)
+    one, two = (flatten_paths(load_params(tmp_path / f"run{n}")[2]) for n in (1, 2))
+    for path, leaf in one.items():
+        np.testing.assert_allclose(leaf, two[path], atol=5e-3, err_msg=path)
+
+
+@pytest.mark.slow
+def test_two_processes_start_from_another_run(corpus, trained_run, tmp_path):
+    """Parameters of a run, written by one process, are read by two and laid over their common mesh."""
+    from sift_jax.weights.load import Sources
+
+    arguments = make_run(corpus, tmp_path / "run", steps=3)
+    arguments["sources"] = Sources(run=str(trained_run), step=3, encoder=None, decoder=None)
+    text = re.sub(r"(peak_learning_rate = ).*", r"\g<1>0.0", write_gin(tmp_path / "run.gin", arguments).read_text())
+    (tmp_path / "run.gin").write_text(text)
+    train_in_processes(tmp_path / "run.gin", 2)
+    old, new = (load_params(*where)[2] for where in ((trained_run, 3), (tmp_path / "run", 3)))
+    jax.tree.map(np.testing.assert_array_equal, old, new)

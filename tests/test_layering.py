@@ -1,0 +1,192 @@
+"""The rooms of the house: who may import whom, read from the syntax tree."""
+
+import ast
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FRAMEWORKS = {"jax", "flax", "optax", "orbax", "tensorflow", "tensorflow_datasets", "seqio", "gin", "clu"}
+TENSORFLOW = {"tensorflow", "tensorflow_datasets", "seqio", "gin", "clu"}
+
+# longest prefix wins; a module may import its own room and those listed, and nothing else of sift_jax
+MAY_IMPORT = {
+    "sift_jax.batch": (),
+    "sift_jax.audio": (),
+    "sift_jax.data": ("audio", "batch"),
+    "sift_jax.parallel": (),
+    "sift_jax.models": ("parallel", "batch"),
+    "sift_jax.units": ("models", "audio", "batch"),
+    "sift_jax.training": ("models", "parallel", "batch"),
+    "sift_jax.training.loop": ("models", "parallel", "batch", "data", "audio", "weights.load", "decoding"),
+    "sift_jax.decoding": (
+        "models",
+        "parallel",
+        "batch",
+        "audio",
+        "training.checkpoint",
+        "weights.load",
+        "data.chat",
+        "data.tokenizers",
+        "data.packing",
+    ),
+    "sift_jax.weights": ("models", "parallel", "batch", "training.checkpoint"),
+    "sift_jax.weights.export": (
+        "models",
+        "parallel",
+        "batch",
+        "training.checkpoint",
+        "decoding",
+        "data.tokenizers",
+        "data.chat",
+    ),
+    "sift_jax.evaluation": ("models", "parallel", "batch", "data", "audio", "decoding", "training", "weights.load"),
+    "sift_jax.cli": ("parallel",),
+    "sift_jax.train": ("cli",),
+    "sift_jax.evaluate": ("cli",),
+    "sift_jax.ask": ("cli", "audio", "data.chat", "decoding"),
+    "sift_jax.export": ("cli", "decoding", "weights"),
+    "data_prep": ("audio", "data.records", "data.sift_files", "data.labels", "data.tokenizers"),
+}
+# run on machines that have only jax, flax, optax and orbax: free of TensorFlow through everything that they import
+WITHOUT_TENSORFLOW = (
+    "sift_jax.batch",
+    "sift_jax.audio",
+    "sift_jax.models",
+    "sift_jax.parallel",
+    "sift_jax.decoding",
+    "sift_jax.weights",
+    "sift_jax.training.step",
+    "sift_jax.training.state",
+    "sift_jax.training.optimizer",
+    "sift_jax.training.losses",
+    "sift_jax.training.checkpoint",
+)
+
+
+def name_module(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {name_module(p): p for room in ("sift_jax", "data_prep") for p in sorted((ROOT / room).rglob("*.py"))}
+
+
+def is_in(module, room):
+    return module == room or module.startswith(room + ".")
+
+
+@cache
+def read_imports(module):
+    """(name, whether it runs when the module is imported) of everything that it imports."""
+    tree = ast.parse(FILES[module].read_text())
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+
+    def is_at_top(node):
+        while (node := parents.get(node)) is not None:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                return False
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+                return False
+        return True
+
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, is_at_top(node)) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module}: relative imports hide who imports whom; write the whole name"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                found.append((whole if whole in FILES else node.module, is_at_top(node)))
+    return found
+
+
+def rule_of(module):
+    rooms = [room for room in MAY_IMPORT if is_in(module, room)]
+    assert rooms, f"{module} is in no room of tests/test_layering.py; say there what it may import"
+    return max(rooms, key=len)
+
+
+@pytest.mark.parametrize("module", [m for m in FILES if m != "sift_jax"])
+def test_nothing_points_up(module):
+    room = rule_of(module)
+    allowed = [f"sift_jax.{name}" for name in MAY_IMPORT[room]] + [".".join(room.split(".")[:2])]
+    if room == "data_prep":
+        allowed = [*allowed, "data_prep"]
+    own = [name for name, _ in read_imports(module) if is_in(name, "sift_jax") or is_in(name, "data_prep")]
+    wrong = sorted({name for name in own if not any(is_in(name, other) for other in allowed)})
+    assert not wrong, f"{module} may import {allowed}, not {wrong}"
+
+
+def test_gin_stays_in_the_command_line():
+    users = {m for m in FILES if any(name.split(".")[0] == "gin" for name, _ in read_imports(m))}
+    assert users == {"sift_jax.cli"}
+
+
+def test_audio_and_batch_know_no_framework():
+    for module in FILES:
+        if is_in(module, "sift_jax.audio") or is_in(module, "sift_jax.batch"):
+            assert not {name.split(".")[0] for name, _ in read_imports(module)} & FRAMEWORKS, module
+
+
+def test_flax_stays_in_models():
+    """flax.traverse_util is a dictionary's tool; modules are written in models alone."""
+    for module in FILES:
+        names = {name for name, _ in read_imports(module) if is_in(name, "flax") and name != "flax.traverse_util"}
+        assert not names or is_in(module, "sift_jax.models"), f"{module} imports {names}"
+
+
+def reach(module):
+    """Every module that importing this one imports, with the way there."""
+    ways, waiting = {module: [module]}, [module]
+    while waiting:
+        here = waiting.pop()
+        packages = [here.rsplit(".", n)[0] for n in range(1, here.count(".") + 1)]
+        names = [name for name, is_at_top in read_imports(here) if is_at_top] + packages if here in FILES else []
+        for name in names:
+            if name not in ways:
+                ways[name] = [*ways[here], name]
+                waiting += [name] if name in FILES else []
+    return ways
+
+
+@pytest.mark.parametrize("module", [m for m in FILES if any(is_in(m, room) for room in WITHOUT_TENSORFLOW)])
+def test_the_model_side_runs_without_tensorflow(module):
+    for name, way in reach(module).items():
+        assert name.split(".")[0] not in TENSORFLOW, " → ".join(way)
+
+
+@pytest.mark.parametrize("module", [m for m in FILES if is_in(m, "data_prep")])
+def test_data_prep_starts_without_tensorflow(module):
+    for name, way in reach(module).items():
+        assert name.split(".")[0] not in TENSORFLOW, " → ".join(way)
+
+
+def test_the_rules_see_what_they_forbid():
+    assert ("sift_jax.data.records", False) in read_imports("data_prep.pipeline")
+    assert "tensorflow" in reach("sift_jax.training.loop") and "seqio" in reach("sift_jax.data.tasks")
+
+
+def test_tensorflow_stays_out_of_the_process():
+    program = (
+        "import sys, sift_jax.decoding.answer, sift_jax.training.step, sift_jax.weights.export\n"
+        f"print(sorted({TENSORFLOW!r} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_modules_stay_readable(module):
+    lines = FILES[module].read_text().splitlines()
+    assert len(lines) <= 300, f"{module} has {len(lines)} lines; split it"
+    for node in ast.walk(ast.parse("\n".join(lines))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and module != "sift_jax.training.loop":
+            length = node.end_lineno - node.lineno + 1
+            assert length <= 60, f"{module}.{node.name} has {length} lines; split it"

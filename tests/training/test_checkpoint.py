@@ -1,0 +1,98 @@
+"""Checkpoints: everything comes back as it was, and another model's is refused in one line."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+from tiny_model import make_config
+from tiny_run import make_run
+
+from sift_jax.models.speech_lm import describe_params
+from sift_jax.training.checkpoint import CheckpointError, Checkpoints, load_params, read_model_file, write_model_file
+from sift_jax.training.loop import train
+from sift_jax.training.optimizer import make_optimizer
+from sift_jax.training.state import init_state
+
+
+def make_tiny_state(config, corpus, tmp_path, seed=0):
+    update = make_optimizer(make_run(corpus, tmp_path)["optimizer"], 10)
+    return jax.jit(lambda: init_state(config, (".*",), update, seed))()
+
+
+def test_a_run_leaves_what_a_reader_needs(trained_run):
+    assert read_model_file(trained_run) == make_config()
+    config, step, params = load_params(trained_run)
+    assert step == 6 and config == make_config()
+    assert jax.tree.structure(params) == jax.tree.structure(describe_params(config))
+    _, third, earlier = load_params(trained_run, 3)
+    assert third == 3
+    differs = jax.tree.map(lambda a, b: bool(np.any(np.asarray(a) != np.asarray(b))), params, earlier)
+    assert all(jax.tree.leaves(differs["decoder"]["blocks"]))
+    lines = [json.loads(line) for line in (trained_run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "loss" in line] == [2, 4, 6]
+    assert {"dev_loss", "audio_gain"} <= set(lines[-1])
+    assert {"tokens_per_second", "token_efficiency", "learning_rate", "grad_norm", "seconds"} <= set(lines[0])
+    assert (trained_run / "tokenizer" / "tokenizer.json").is_file()
+    assert list((trained_run / "tensorboard").iterdir())
+
+
+def test_a_state_comes_back_bit_for_bit(corpus, tmp_path):
+    state = make_tiny_state(make_config(), corpus, tmp_path)
+    checkpoints = Checkpoints(tmp_path)
+    assert checkpoints.latest_step is None
+    checkpoints.save(4, state, {"batches": 4}, force=True)
+    checkpoints.wait()
+    like = make_tiny_state(make_config(), corpus, tmp_path, seed=1)
+    found, place = checkpoints.restore(like, (".*",), 4)
+    assert place == {"batches": 4} and int(found["step"]) == 4
+    for part in ("trainable", "optimizer"):
+        jax.tree.map(np.testing.assert_array_equal, found[part], state[part])
+        jax.tree.map(lambda a, b: a.dtype == b.dtype or pytest.fail("dtype"), found[part], state[part])
+    checkpoints.close()
+
+
+def test_a_checkpoint_of_another_shape_names_the_parameter(corpus, tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, make_tiny_state(make_config(), corpus, tmp_path), {"batches": 1}, force=True)
+    checkpoints.wait()
+    wider = make_tiny_state(make_config(projector_pool=4, decoder="quickstart"), corpus, tmp_path)
+    message = r"parameter decoder/blocks/attention_norm/scale is \(2, 32\) there and \(4, 128\) in this model; use the"
+    with pytest.raises(CheckpointError, match=message) as error:
+        checkpoints.restore(wider, (".*",), 1)
+    assert "\n" not in str(error.value)
+    adapted = make_tiny_state(make_config(lora_rank=2), corpus, tmp_path)
+    with pytest.raises(CheckpointError, match=r"blocks/q/lora_a is missing there and \(2, 32, 2\) in this model"):
+        checkpoints.restore(adapted, (".*",), 1)
+    checkpoints.close()
+
+
+def test_another_models_folder_is_refused_before_anything_is_read(trained_run, corpus):
+    with pytest.raises(
+        CheckpointError, match="holds a run whose projector.pool is 4, this config says 2; choose another OUT_DIR"
+    ):
+        write_model_file(trained_run, make_config(projector_pool=2))
+    arguments = make_run(corpus, trained_run, steps=12)
+    other = {**arguments, "model": dataclasses.replace(arguments["model"], decoder="quickstart")}
+    with pytest.raises(CheckpointError, match="holds a run whose decoder.vocab_size is 384, this config says 4096"):
+        train(**other)
+    assert read_model_file(trained_run) == make_config()
+
+
+def test_arithmetic_may_change_between_runs(tmp_path):
+    write_model_file(tmp_path, make_config())
+    write_model_file(tmp_path, make_config(dtype="bfloat16", remat="full"))
+    assert read_model_file(tmp_path).remat == "full"
+
+
+def test_missing_steps_and_folders_name_what_there_is(trained_run, tmp_path):
+    with pytest.raises(CheckpointError, match="has no checkpoint of step 5; it has 3, 6"):
+        load_params(trained_run, 5)
+    with pytest.raises(
+        CheckpointError, match=r"is no run of sift_jax \(no model.json\); point to a folder that train wrote"
+    ):
+        load_params(tmp_path)
+    write_model_file(tmp_path, make_config())
+    with pytest.raises(CheckpointError, match="has no checkpoint of step None; it has none"):
+        load_params(tmp_path)

@@ -100,11 +100,14 @@ def _make_samples(batch: Batch, stream: BatchStream) -> tuple[dict[str, str], di
 
     from sift_jax.audio.mel import HOP, WINDOW
 
+    is_text = (batch["slot_bt"][0] < 0) & (batch["group_bt"][0] == 1)
+    texts = {"row": stream.tokenizer.decode(batch["token_bt"][0][is_text])}
     frames = int(batch["frames_ba"][0, 0])
+    if not frames:
+        return texts, {}
     power = 10.0 ** (batch["mel_basf"][0, 0, :frames].T * 4.0 - 4.0)
     heard = librosa.feature.inverse.mel_to_audio(power, sr=RATE, n_fft=WINDOW, hop_length=HOP, n_iter=8)
-    is_text = (batch["slot_bt"][0] < 0) & (batch["group_bt"][0] == 1)
-    return {"row": stream.tokenizer.decode(batch["token_bt"][0][is_text])}, {"clip": np.clip(heard, -1, 1)}
+    return texts, {"clip": np.clip(heard, -1, 1)}
 
 
 def train(

@@ -40,6 +40,8 @@ def read_batch(batch, slots):
         group, segment = batch["group_bt"][b], batch["segment_bt"][b]
         wanted = zip(*(batch[key][b].tolist() for key in ("predict_bm", "target_bm", "weight_bm")), strict=True)
         targets = {place + 1: target for place, target, weight in wanted if weight}
+        # the target stands right behind its question's part of the row
+        assert all(batch["token_bt"][b, place] == target for place, target in targets.items())
         for g in range(1, group.max() + 1):
             for s in range(1, segment[group == g].max() + 1):
                 places = np.flatnonzero((group == g) & ((segment == 0) | (segment == s)))

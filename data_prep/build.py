@@ -1,7 +1,8 @@
 """Command line of the data preparation.
 
     python -m data_prep.build --corpus=embedded --out=runs/quickstart/data
-        [--languages=en,de] [--train=600 --dev=30 --evaluation=60] [--evaluation_rows=60] [--seed=0] [--workers=2]
+        [--languages=en,de] [--train=600 --dev=30 --evaluation=60] [--evaluation_rows=60]
+        [--wordings=6] [--seed=0] [--workers=2]
 """
 
 import argparse
@@ -35,6 +36,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> BuildConfig:
     parser.add_argument("--dev", type=int, default=30, help="dev utterances a language")
     parser.add_argument("--evaluation", type=int, default=60, help="EvalSIFT utterances a language")
     parser.add_argument("--evaluation_rows", type=int, default=60, help="EvalSIFT rows a category and language")
+    parser.add_argument("--wordings", type=int, default=6, help="wordings of each question and answer, at most 6")
     parser.add_argument("--seed", type=int, default=0, help="decides every random choice")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     flags = vars(parser.parse_args(arguments))
@@ -42,7 +44,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> BuildConfig:
     for language in flags["languages"]:
         if language not in LANGUAGES:
             parser.error(f"--languages: {language!r} is not spoken here; choose of {','.join(LANGUAGES)}")
-    for name, least in {"train": 1, "dev": 0, "evaluation": 0, "evaluation_rows": 1, "seed": 0, "workers": 1}.items():
+    leasts = {"train": 1, "dev": 0, "evaluation": 0, "evaluation_rows": 1, "wordings": 1, "seed": 0, "workers": 1}
+    for name, least in leasts.items():
         if flags[name] < least:
             parser.error(f"--{name}={flags[name]} is too small; give at least {least}")
     return BuildConfig(**flags)

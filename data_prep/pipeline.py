@@ -49,6 +49,7 @@ class BuildConfig:
     dev: int
     evaluation: int
     evaluation_rows: int
+    wordings: int
     seed: int
     workers: int
 
@@ -153,7 +154,7 @@ def _write_instructions(config: BuildConfig) -> None:
     from data_prep.instructions.write import write_instructions
 
     counts = write_instructions(config.out / "metadata.jsonl", config.out / "sift", seed=config.seed,
-                                rows_per_language=config.evaluation_rows)
+                                rows_per_language=config.evaluation_rows, wordings=config.wordings)
     _write_text(config.out / "parts" / "counts.json", json.dumps(counts))
 
 
@@ -172,7 +173,8 @@ def _write_report(config: BuildConfig) -> None:
 
 
 # The knobs that a stage is the first to heed.
-_KNOBS = {"corpus": ("corpus", "languages", "train", "dev", "evaluation", "seed"), "instructions": ("evaluation_rows",)}
+_KNOBS = {"corpus": ("corpus", "languages", "train", "dev", "evaluation", "seed"),
+          "instructions": ("evaluation_rows", "wordings")}
 # Stage: what runs it, what it leaves (removed when it is stale), and the code and data that decide its result.
 _Stage = tuple[Callable[[BuildConfig], None], tuple[str, ...], tuple[str, ...]]
 STAGES: dict[str, _Stage] = {

@@ -1,4 +1,4 @@
-"""python -m sift_jax.ask --checkpoint=runs/quickstart/stage2 --audio=x.wav [--audio=y.wav] "How fast does she speak?" """
+"""python -m sift_jax.ask --checkpoint=runs/quickstart/stage2 --audio=x.wav [--audio=y.wav] "How fast is she?" """
 
 import argparse
 

@@ -10,8 +10,8 @@ questions (segments 1, 2, …), each of which sees the prefix and itself, and no
     slot_bt          -1    -1    0 1 2 3  -1  -1  -1   -1  -1    -1  -1  -1   -1  -1         -1    -1   S S+1 … -1
 
 `slot_bt` names the projected audio frame that stands at a position (clip · frames per clip + frame), -1 for text.
-`predict_bm` lists the positions whose hidden state predicts a target, `target_bm` the token it should predict: logits are
-computed there and nowhere else. Dims: b rows, t tokens, a clips a row, s mel frames, f mel bins, m targets a row.
+`predict_bm` lists the positions whose hidden state predicts a target, `target_bm` the token it should predict: logits
+are computed there and nowhere else. Dims: b rows, t tokens, a clips a row, s mel frames, f mel bins, m targets a row.
 """
 
 from __future__ import annotations
@@ -71,6 +71,6 @@ def check_batch(batch: Batch, shape: BatchShape, *, vocab_size: int) -> None:
         low, high = int(batch[key].min()), int(batch[key].max())
         if low < 0 or high >= vocab_size:
             raise ValueError(
-                f"batch[{key!r}] holds token id {low if low < 0 else high}, outside the model's vocabulary of {vocab_size}; "
+                f"batch[{key!r}] holds token id {low if low < 0 else high}, outside the model's {vocab_size}; "
                 "use the tokenizer that the model was made for"
             )

@@ -2,9 +2,9 @@
 
     python -m sift_jax.train --gin_file=configs/stage2.gin --gin.STEPS=100 --module_import=my_tasks --dry_run
 
-A gin file binds the run function and the frozen dataclasses that it takes. Gin is silent on a misspelt macro, on a binding
-nobody reads, on a wrong type: so the arguments are built first, what was given is compared with what was used, types are
-checked, and only then does the run begin. The resolved config is written beside the run.
+A gin file binds the run function and the frozen dataclasses that it takes. Gin is silent on a misspelt macro, on a
+binding nobody reads, on a wrong type: so the arguments are built first, what was given is compared with what was used,
+types are checked, and only then does the run begin. The resolved config is written beside the run.
 """
 
 from __future__ import annotations
@@ -37,8 +37,15 @@ class ConfigError(ValueError):
 def parse_flags(argv: list[str], description: str) -> argparse.Namespace:
     """The flags all gin-driven commands share; --gin.NAME=value becomes a binding."""
     parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
-    parser.add_argument("--gin_file", action="append", required=True, help="a gin file; give several to lay them over each other")
-    parser.add_argument("--module_import", action="append", default=[], help="a module of your own; its register(context) adds tasks and mixtures")
+    parser.add_argument(
+        "--gin_file", action="append", required=True, help="a gin file; give several to lay them over each other"
+    )
+    parser.add_argument(
+        "--module_import",
+        action="append",
+        default=[],
+        help="a module of your own; its register(context) adds tasks and mixtures",
+    )
     parser.add_argument("--dry_run", action="store_true", help="print what would run and stop")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_argument("--distributed", action="store_true", help="one process of several; a TPU pod knows the others")
@@ -56,7 +63,7 @@ def parse_flags(argv: list[str], description: str) -> argparse.Namespace:
 
 
 def _quote(value: str) -> str:
-    """A shell has eaten the quotes of --gin.OUT_DIR=runs/x: whatever is no Python literal, reference or macro is a string."""
+    """A shell has eaten the quotes of --gin.OUT_DIR=runs/x: what is no literal, reference or macro is a string."""
     try:
         gin.config_parser.ConfigParser(f"x = {value}\n", gin.config.ParserDelegate()).__next__()
         return value
@@ -76,7 +83,7 @@ def _register(function: Callable[..., Any]) -> Callable[[], dict[str, Any]]:
     for cls in find_dataclasses(function):
         _register_once(cls, cls.__name__, cls.__module__)
     signature = inspect.signature(function)
-    parameters = [p for p in signature.parameters.values() if p.name not in ("dry_run", "modules")]
+    parameters = [p for p in signature.parameters.values() if p.name not in ("dry_run", "modules", "config_text")]
 
     def collect(**arguments: Any) -> dict[str, Any]:
         return arguments
@@ -100,13 +107,17 @@ def _check_repeats(path: Path) -> None:
         if match:
             name = match.group(1)
             if name in seen:
-                raise ConfigError(f"{path}:{number}: {name} is bound a second time (first in line {seen[name]}); keep one")
+                raise ConfigError(
+                    f"{path}:{number}: {name} is bound a second time (first in line {seen[name]}); keep one"
+                )
             seen[name] = number
         included = re.match(r"^include\s+['\"](.+)['\"]", line)
         if included:
             target = next((p for p in (Path(included.group(1)), ROOT / included.group(1)) if p.is_file()), None)
             if target is None:
-                raise ConfigError(f"{path}:{number}: included file {included.group(1)} does not exist; paths start at the project's root")
+                raise ConfigError(
+                    f"{path}:{number}: included file {included.group(1)} is missing; paths start at the root"
+                )
             _check_repeats(target)
 
 
@@ -119,7 +130,11 @@ def check_unused() -> None:
     given, used = _names(gin.config_str()), _names(gin.operative_config_str())
     for name in sorted(given - used):
         close = difflib.get_close_matches(name, sorted(used), 1, 0.5)
-        hint = f"did you mean {close[0]}?" if close else f"this run reads {', '.join(sorted(n for n in used if '.' not in n))}"
+        hint = (
+            f"did you mean {close[0]}?"
+            if close
+            else f"this run reads {', '.join(sorted(n for n in used if '.' not in n))}"
+        )
         raise ConfigError(f"gin binding {name} is used by nothing; {hint}")
 
 
@@ -148,7 +163,9 @@ def check_types(arguments: Mapping[str, Any]) -> None:
             value, hint = getattr(config, field.name), hints[field.name]
             if not _fits(value, hint):
                 said = getattr(hint, "__name__", None) if not typing.get_args(hint) else str(hint)
-                raise ConfigError(f"{type(config).__name__}.{field.name} = {value!r} is no {said}; change it in the gin file or by --gin.")
+                raise ConfigError(
+                    f"{type(config).__name__}.{field.name} = {value!r} is no {said}; change it there or by --gin."
+                )
 
 
 def build_arguments(function: Callable[..., Any], gin_files: list[str], bindings: list[str]) -> dict[str, Any]:
@@ -164,7 +181,16 @@ def build_arguments(function: Callable[..., Any], gin_files: list[str], bindings
     try:
         gin.parse_config_files_and_bindings(gin_files, bindings, finalize_config=False)
         arguments = configured()
-    except (ValueError, TypeError, NameError, SyntaxError, AttributeError, RuntimeError, OSError, RecursionError) as error:
+    except (
+        ValueError,
+        TypeError,
+        NameError,
+        SyntaxError,
+        AttributeError,
+        RuntimeError,
+        OSError,
+        RecursionError,
+    ) as error:
         raise ConfigError(_explain(error)) from error
     missing = [p for p in inspect.signature(configured).parameters if p not in arguments]
     if missing:
@@ -202,7 +228,10 @@ def _explain(error: BaseException) -> str:
 
 
 def import_quietly(module_name: str) -> types.ModuleType:
-    """Imports with the C++ side's start-up messages of TensorFlow kept off the terminal."""
+    """Imports with the start-up messages of TensorFlow's C++ side, and SeqIO's advice, kept off the terminal."""
+    from absl import logging
+
+    logging.set_verbosity(logging.ERROR)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept = os.dup(2)
@@ -215,14 +244,12 @@ def import_quietly(module_name: str) -> types.ModuleType:
             os.close(kept)
 
 
-def join_processes(flags: argparse.Namespace) -> bool:
-    """Joins the other processes of the run, if there are any; True in the one that writes what all know."""
-    if not (flags.distributed or flags.coordinator) and flags.processes is None and flags.process_index is None:
-        return True
-    from sift_jax.parallel.distributed import is_first_process, start_distributed
+def join_processes(flags: argparse.Namespace) -> None:
+    """Joins the other processes of the run, if there are any."""
+    if flags.distributed or flags.coordinator or flags.processes is not None or flags.process_index is not None:
+        from sift_jax.parallel.distributed import start_distributed
 
-    start_distributed(flags.coordinator, flags.processes, flags.process_index)
-    return is_first_process()
+        start_distributed(flags.coordinator, flags.processes, flags.process_index)
 
 
 def run_gin(path: str, argv: list[str] | None = None) -> None:
@@ -232,17 +259,14 @@ def run_gin(path: str, argv: list[str] | None = None) -> None:
 
     def run() -> None:
         sys.path.insert(0, os.getcwd())
-        is_first = join_processes(flags)
+        join_processes(flags)
         try:
             modules = tuple(importlib.import_module(m) for m in flags.module_import)
         except ImportError as error:
             raise ConfigError(f"--module_import: {error}; it must be importable from here") from error
         function = getattr(import_quietly(module_name), name)
         arguments = build_arguments(function, flags.gin_file, flags.bindings)
-        out_dir = arguments["run"].out_dir
-        if is_first and not flags.dry_run:
-            Path(out_dir).mkdir(parents=True, exist_ok=True)
-            (Path(out_dir) / "config.gin").write_text(gin.config_str())
-        function(**arguments, dry_run=flags.dry_run, modules=modules)
+        # the run writes config.gin itself, once it knows that the folder is its own
+        function(**arguments, dry_run=flags.dry_run, modules=modules, config_text=gin.config_str())
 
     report_errors(run, is_debug=flags.debug)

@@ -23,9 +23,9 @@ from sift_jax.data.labels import ACOUSTIC_LABELS, MEASURED_KEYS, say_yes_no
 
 # Volume has three classes where the others have five or seven: it is asked about less.
 WEIGHTS = {
-    **{f"direct:{key}": 0.08 if key == "average_intensity" else 0.11 for key in MEASURED_KEYS},
-    "verify": 0.2,
-    "pair": 0.17,
+    **{f"direct:{key}": 0.1 if key == "average_intensity" else 0.13 for key in MEASURED_KEYS},
+    "verify": 0.15,
+    "pair": 0.1,
 }
 # A false label must be audibly false.
 _LEAST_STEPS = 2

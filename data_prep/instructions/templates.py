@@ -17,16 +17,28 @@ Templates = dict[str, Any]
 
 # The ways of speaking share their clauses: "the speaker talks {label}" holds for each of them.
 SPEECH_KEYS = ("average_pitch", "pitch_variation", "speaking_rate", "average_intensity")
-# Half of the questions begin with a sentence about the upload.
-_OPENING_SHARE = 0.5
+# One in five questions begins with a sentence about the upload.
+_OPENING_SHARE = 0.2
+
+
+# Lists whose places mean something, and the openings, are kept whole.
+_WHOLE = ("ordinals", "inferences", "openings", "openings_two")
 
 
 @functools.cache
-def load_templates(language: str) -> Templates:
+def load_templates(language: str, wordings: int | None = None) -> Templates:
+    """The templates of a language, with at most so many wordings of each question and answer."""
     if language not in LANGUAGES:
         raise ValueError(f"no templates in language {language!r}; the languages are {', '.join(LANGUAGES)}")
     path = Path(__file__).parent / "templates" / f"{language}.json"
-    return {"language": language, **json.loads(path.read_text(encoding="utf-8"))}
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return {"language": language, **(found if wordings is None else _limit(found, wordings))}
+
+
+def _limit(value: Any, wordings: int) -> Any:
+    if isinstance(value, dict):
+        return {name: item if name in _WHOLE else _limit(item, wordings) for name, item in value.items()}
+    return value[:wordings] if isinstance(value, list) else value
 
 
 def capitalise(text: str) -> str:
@@ -39,7 +51,7 @@ def fill(template: str, **slots: str) -> str:
 
 
 def ask(templates: Templates, questions: list[str], rng: random.Random, *, is_pair: bool = False, **slots: str) -> str:
-    """One of the questions, filled, in half of the cases behind an opening."""
+    """One of the questions, filled, sometimes behind an opening."""
     question = fill(rng.choice(questions), **slots)
     if rng.random() >= _OPENING_SHARE:
         return question

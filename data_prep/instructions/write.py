@@ -17,7 +17,7 @@ from typing import Any
 from data_prep.instructions import acoustic, comparison, content, generation, open_ended, pretraining, word_align
 from data_prep.instructions.items import Item, choose_items
 from data_prep.instructions.templates import Templates, load_templates
-from sift_jax.data.sift_files import PRETRAINING, SPLITS, Row, write_rows
+from sift_jax.data.sift_files import PRETRAINING_RATINGS, PRETRAINING_SHORT, SPLITS, Row, write_rows
 
 _REQUIRED = ("id", "language", "split", "transcript", "topic", "phonemes", "is_question", "gender", "age_category",
              "accent", "values", "labels", "words")
@@ -40,11 +40,12 @@ class Quota:
 
 
 def write_instructions(metadata_path: str | Path, out_dir: str | Path, *, seed: int = 0, rows_per_language: int = 60,
-                       rows_per_utterance: int = 10, corpus: str = "embedded") -> Counts:
+                       rows_per_utterance: int = 10, corpus: str = "embedded",
+                       wordings: int | None = None) -> Counts:
     """Writes the SIFT files of a corpus and returns the rows of each: {split: {category: {language: n}}}.
 
     EvalSIFT has `rows_per_language` rows a category and language, dev half of that, train up to `rows_per_utterance`
-    rows an utterance and category.
+    rows an utterance and category. `wordings` limits how many wordings of each question and answer are used.
     """
     if rows_per_language < 2 or rows_per_utterance < 1:
         raise ValueError("rows_per_language must be at least 2 and rows_per_utterance at least 1")
@@ -60,7 +61,7 @@ def write_instructions(metadata_path: str | Path, out_dir: str | Path, *, seed: 
             rows = {"EvalSIFT": rows_per_language, "dev": rows_per_language // 2,
                     "train": rows_per_utterance * len(by_language[language])}[split]
             quota = Quota(rows=rows, cap=rows_per_utterance, must_fill=split != "train")
-            for category, items in _make_categories(split, language, by_language, quota, seed).items():
+            for category, items in _make_categories(split, language, by_language, quota, seed, wordings).items():
                 path = Path(out_dir) / split / category / language / "split0.jsonl"
                 written = write_rows(path, (_make_row(item, category, sources, seed) for item in items))
                 counts.setdefault(split, {}).setdefault(category, {})[language] = written
@@ -84,8 +85,8 @@ def read_metadata(path: str | Path) -> list[Utterance]:
 
 
 def _make_categories(split: str, language: str, by_language: dict[str, list[Utterance]], quota: Quota,
-                     seed: int) -> dict[str, list[Item]]:
-    utterances, templates = by_language[language], load_templates(language)
+                     seed: int, wordings: int | None) -> dict[str, list[Item]]:
+    utterances, templates = by_language[language], load_templates(language, wordings)
     # In training a rare class may be asked about twice, in other words.
     copies = 2 if split == "train" else 1
     has_accents = len({utterance["accent"] for utterance in utterances}) > 1
@@ -111,7 +112,12 @@ def _make_categories(split: str, language: str, by_language: dict[str, list[Utte
     choose("open_ended", open_ended, utterances, quota)
     choose("controllable_generation", generation, utterances, quota, has_accents=has_accents)
     if split != "EvalSIFT":
-        chosen[PRETRAINING] = [pretraining.make_item(u, language, has_accents=has_accents) for u in utterances]
+        rng = random.Random(f"{seed}/{split}/pretraining/{language}")
+        chosen[PRETRAINING_RATINGS] = [
+            pretraining.make_ratings_item(u, language, has_accents=has_accents) for u in utterances]
+        chosen[PRETRAINING_SHORT] = [
+            item for u in utterances
+            for item in pretraining.make_short_items(u, templates, rng, has_accents=has_accents)]
     return chosen
 
 

@@ -1,6 +1,6 @@
 """Mixtures: a name and a table of (pattern over task names → rate). A pattern's rate is shared by the tasks it matches.
 
-    {"sift.closed_ended.acoustic_level.*": 0.3, "sift.open_ended.*": 0.1, …}
+{"sift.closed_ended.acoustic_level.*": 0.3, "sift.open_ended.*": 0.1, …}
 """
 
 from __future__ import annotations
@@ -48,5 +48,8 @@ def register_mixture(mixture: seqio.Mixture) -> None:
 def get_mixture(name: str) -> seqio.Mixture | seqio.Task:
     known = sorted([*seqio.MixtureRegistry.names(), *seqio.TaskRegistry.names()])
     if name not in known:
-        raise ValueError(f"unknown mixture or task {name!r}; known are {', '.join(known)}; give DataConfig.rates or register it in a --module_import module")
+        raise ValueError(
+            f"unknown mixture or task {name!r}; known are {', '.join(known)}; "
+            "give DataConfig.rates or register it in a --module_import module"
+        )
     return seqio.get_mixture_or_task(name)

@@ -1,12 +1,12 @@
 """From examples to rows: the audio of an utterance once, its questions behind it, several utterances a row.
 
-    questions of one example      q0: A A A B0 B0        the longest common beginning A (with its clips' frames) becomes the
+    questions of one example      q0: A A A B0 B0        the longest common beginning A (with its frames) becomes the
                                   q1: A A A B1 B1 B1     prefix, segment 0; what differs becomes segments 1, 2, …
     a group                       A A A | B0 B0 | B1 B1 B1
     a row                         group 1 … | group 2 … | group 3 … | padding
 
-Batches are made from a pool of waiting groups, longest first into the fullest row that still holds them. The oldest group
-always goes first, so nothing waits for ever, and everything follows from the order of the examples.
+Batches are made from a pool of waiting groups, longest first into the fullest row that still holds them. The oldest
+group always goes first, so nothing waits for ever, and everything follows from the order of the examples.
 """
 
 from __future__ import annotations
@@ -68,7 +68,10 @@ def expand_question(
     clip_of[markers] = clips
     clip = clip_of[source]
     return Piece(
-        tokens=tokens[source], clip=clip, frame=np.where(clip >= 0, offset, -1), is_target=is_target[source].astype(bool)
+        tokens=tokens[source],
+        clip=clip,
+        frame=np.where(clip >= 0, offset, -1),
+        is_target=is_target[source].astype(bool),
     )
 
 
@@ -158,7 +161,9 @@ def lay_out(rows: list[Row], shape: BatchShape, slots_per_clip: int) -> tuple[Ba
                 batch["group_bt"][b, span] = number
                 batch["segment_bt"][b, span] = segment
                 batch["position_bt"][b, span] = np.arange(len(piece)) + (start if segment else 0)
-                batch["slot_bt"][b, span] = np.where(piece.clip >= 0, (a + piece.clip) * slots_per_clip + piece.frame, -1)
+                batch["slot_bt"][b, span] = np.where(
+                    piece.clip >= 0, (a + piece.clip) * slots_per_clip + piece.frame, -1
+                )
                 wanted = np.flatnonzero(piece.is_target)
                 batch["predict_bm"][b, m : m + len(wanted)] = t + wanted - 1
                 batch["target_bm"][b, m : m + len(wanted)] = piece.tokens[wanted]

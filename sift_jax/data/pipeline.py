@@ -2,8 +2,8 @@
 
     mixture.get_dataset(seed) ─► make_group ─► one packer per clip length ─► lay_out ─► log-mel ─► (shape, Batch)
 
-The stream is a pure function of (mixture, config, seed): its place is the number of batches drawn. A restart replays the
-packing without decoding mel, which costs little, and goes on with exactly the batches that an unbroken run would see.
+The stream is a pure function of (mixture, config, seed): its place is the number of batches drawn. A restart replays
+the packing without computing mel, and goes on with exactly the batches that an unbroken run would see.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sift_jax.data.vocabulary import SpeechVocabulary
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """What is read and how it is laid into batches. `rates` defines the mixture; without it the name must be registered."""
+    """What is read and how it is laid into batches. `rates` defines the mixture; without it the name is looked up."""
 
     records: str
     tokenizer: str
@@ -75,7 +75,9 @@ def make_shapes(config: DataConfig, geometry: SpeechGeometry) -> list[BatchShape
 class BatchStream:
     """An endless (or one-epoch) iterator of (shape, batch) over one split of the configured mixture."""
 
-    def __init__(self, config: DataConfig, geometry: SpeechGeometry, *, split: str, is_endless: bool, modules: tuple = ()):
+    def __init__(
+        self, config: DataConfig, geometry: SpeechGeometry, *, split: str, is_endless: bool, modules: tuple = ()
+    ):
         self.config, self.geometry = config, geometry
         self.shapes = make_shapes(config, geometry)
         self.tokenizer = SpeechTokenizer(config.tokenizer)

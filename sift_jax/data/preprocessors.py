@@ -1,6 +1,6 @@
 """SeqIO preprocessors, one idea each: from the place of a record to the features that packing reads.
 
-    {"place"} ─read_record─► {"audio", "audio_ids", "turns"} ─keep_category─► ─sample_questions─► ─render_turns─► ─decode_audio─►
+    {"place"} ─read_record─► {"audio", "audio_ids", "turns"} ─keep_category─sample_questions─render_turns─decode_audio─►
     {"tokens"    all questions' ids, one after the other, one marker a clip
      "is_target" 1 where a token is to be learnt      "question" which question a token belongs to
      "clips"     for each marker, which clip          "audio" int16 samples of all clips    "audio_lengths"}

@@ -48,7 +48,9 @@ def decode_flac(data: bytes) -> np.ndarray:
 def index_audio(audio_dir: Path) -> dict[str, Path]:
     """Utterance id (the file's stem; VCTK adds its microphone) to file, over the whole tree."""
     endings = {".flac", ".wav", ".mp3", ".ogg", ".opus"}
-    return {path.stem.removesuffix("_mic1"): path for path in sorted(audio_dir.rglob("*")) if path.suffix.lower() in endings}
+    return {
+        path.stem.removesuffix("_mic1"): path for path in sorted(audio_dir.rglob("*")) if path.suffix.lower() in endings
+    }
 
 
 def group_rows(sift_dir: Path, split: str, language: str) -> dict[str, list[dict[str, Any]]]:
@@ -81,13 +83,16 @@ class _Writer:
                 continue
             for category in dict.fromkeys(turn["category"] for turn in turns):
                 self.index[split].setdefault(category, []).append(place)
-            yield place, {
-                "id": identity,
-                "language": language,
-                "audio_ids": needed,
-                "audio": audio,
-                "turns": json.dumps(turns, ensure_ascii=False),
-            }
+            yield (
+                place,
+                {
+                    "id": identity,
+                    "language": language,
+                    "audio_ids": needed,
+                    "audio": audio,
+                    "turns": json.dumps(turns, ensure_ascii=False),
+                },
+            )
             place += 1
 
     def _encode(self, name: str) -> bytes:
@@ -135,7 +140,9 @@ def write_records(sift_dir: str | Path, audio_dir: str | Path, out_dir: str | Pa
         counts[language] = {split: info.num_examples for split, info in builder.info.splits.items()}
         rejected += writer.rejected
     if not counts:
-        raise ValueError(f"no SIFT files under {sift_dir}; expected {{train,dev,EvalSIFT}}/{{category}}/{{lang}}/split0.jsonl")
+        raise ValueError(
+            f"no SIFT files under {sift_dir}; expected {{train,dev,EvalSIFT}}/{{category}}/{{lang}}/split0.jsonl"
+        )
     (out_dir / "rejected.jsonl").write_text("".join(json.dumps(item) + "\n" for item in rejected))
     return counts
 
@@ -147,7 +154,9 @@ class RecordReader:
         self.folder = Path(records_dir) / f"sift_{language}"
         index = self.folder / "index.json"
         if not index.is_file():
-            raise ValueError(f"no records at {self.folder}; make them with python -m data_prep.build or data_prep.records")
+            raise ValueError(
+                f"no records at {self.folder}; make them with python -m data_prep.build or data_prep.records"
+            )
         self.index: dict[str, dict[str, list[int]]] = json.loads(index.read_text())
         self._sources: dict[str, Any] = {}
 

@@ -1,6 +1,6 @@
 """Tokenizers of the Hugging Face kind, with the special tokens that the chat needs.
 
-    folder/tokenizer.json ─► SpeechTokenizer ─► ids; the quickstart trains one of its own, real runs load Qwen's
+folder/tokenizer.json ─► SpeechTokenizer ─► ids; the quickstart trains one of its own, real runs load Qwen's
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ class SpeechTokenizer:
     def __init__(self, folder: str | Path):
         path = Path(folder) / "tokenizer.json"
         if not path.is_file():
-            raise ValueError(f"no tokenizer.json in {folder}; train one with python -m data_prep.tokenizer or point to a Hugging Face folder")
+            raise ValueError(
+                f"no tokenizer.json in {folder}; train one with python -m data_prep.tokenizer or give a model's folder"
+            )
         self.folder = Path(folder)
         self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
         self._tokenizer.add_special_tokens(list(SPECIAL_TOKENS))

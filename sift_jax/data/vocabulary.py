@@ -1,4 +1,4 @@
-"""A Hugging Face tokenizer behind SeqIO's Vocabulary, so that SeqIO's own tools (and users' tasks) can read our tokens."""
+"""A Hugging Face tokenizer behind SeqIO's Vocabulary, so that SeqIO's tools and users' tasks can read our tokens."""
 
 from __future__ import annotations
 

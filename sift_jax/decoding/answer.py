@@ -1,6 +1,6 @@
 """From questions to answers: messages and audio in, text out, in batches of static shape.
 
-    Model.load(folder) reads a run or an export; answer_all() buckets prompts by length and keeps their order.
+Model.load(folder) reads a run or an export; answer_all() buckets prompts by length and keeps their order.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class Model:
         elif (folder / "decoder").is_dir():
             config, params = load_export(folder)
         else:
-            raise ValueError(f"{folder} is neither a run (checkpoints/) nor an export (decoder/); train or export one first")
+            raise ValueError(
+                f"{folder} is neither a run (checkpoints/) nor an export (decoder/); train or export one first"
+            )
         return cls(config=config, params=params, tokenizer=SpeechTokenizer(folder / "tokenizer"), step=step)
 
     def forget(self) -> Model:

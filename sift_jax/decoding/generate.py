@@ -1,7 +1,7 @@
 """Prefill and a cached, batched, jitted loop.
 
-    prompts, right-aligned:   pad pad <im_start> user ♪ ♪ How fast ? … assistant⏎ │ new tokens → → →
-    cache slots                0   1      2       3   4 5  …                  T-1 │ T  T+1 …  T+N-1
+prompts, right-aligned:   pad pad <im_start> user ♪ ♪ How fast ? … assistant⏎ │ new tokens → → →
+cache slots                0   1      2       3   4 5  …                  T-1 │ T  T+1 …  T+N-1
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def lay_out_prompts(
         for a, mel in enumerate(prompt.mels):
             if len(mel) > mel_frames:
                 raise ValueError(
-                    f"a clip of {len(mel) / 100:.1f} s is longer than the encoder's window of {mel_frames / 100:g} s; cut it"
+                    f"a clip of {len(mel) / 100:.1f} s exceeds the encoder's window of {mel_frames / 100:g} s; cut it"
                 )
             batch["frames_ba"][b, a] = fill_window(mel, batch["mel_basf"][b, a])
     return batch
@@ -121,7 +121,9 @@ def generate(
     cache = make_cache(config.decoder, rows, t + new, jnp.dtype(config.dtype))
     apply = partial(decoder.apply, {"params": params["decoder"]})
     hidden, cache = apply(splice(config, params, batch), batch["position_bt"], mask, cache, 0)
-    seen = jnp.zeros((rows, config.decoder.vocab_size), bool).at[jnp.arange(rows)[:, None], batch["token_bt"]].max(real_bt)
+    seen = (
+        jnp.zeros((rows, config.decoder.vocab_size), bool).at[jnp.arange(rows)[:, None], batch["token_bt"]].max(real_bt)
+    )
     length_b = jnp.sum(real_bt, axis=1)
 
     def choose(hidden_bd: Array, seen_bv: Array, is_done: Array, i: Array) -> tuple[Array, Array, Array]:

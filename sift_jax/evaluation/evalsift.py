@@ -1,7 +1,7 @@
 """EvalSIFT: the rows, the answers of a model, and the figures.
 
-    rows (SIFT files + audio) ─► prompts ─► answers ─► predictions: one dict a row
-    predictions ─► {"closed_ended": {sub-category: {"accuracy", "majority", "untrained", "n", "languages", "kinds"}}, "open_ended": …}
+rows (SIFT files + audio) ─► prompts ─► answers ─► predictions: one dict a row
+    predictions ─► {"closed_ended": {sub-category: {"accuracy", "majority", "untrained", "n", …}}, "open_ended": …}
 """
 
 from __future__ import annotations

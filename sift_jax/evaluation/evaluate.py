@@ -1,6 +1,6 @@
 """The evaluate run: answers of a checkpoint and of two baselines, figures, predictions and the report.
 
-    checkpoint, data ─► out/predictions.jsonl  out/results.json  out/report.html  and a summary on the terminal
+checkpoint, data ─► out/predictions.jsonl  out/results.json  out/report.html  and a summary on the terminal
 """
 
 from __future__ import annotations
@@ -96,6 +96,7 @@ def evaluate(
     decoding: DecodingConfig,
     dry_run: bool = False,
     modules: tuple[ModuleType, ...] = (),
+    config_text: str = "",
 ) -> Path:
     """Evaluates and writes everything; returns the folder."""
     out, data_dir = Path(run.out_dir), Path(run.data_dir)
@@ -124,6 +125,7 @@ def evaluate(
         "seconds": {**_read_seconds(run.train_dirs), "evaluate": time.perf_counter() - started},
     }
     out.mkdir(parents=True, exist_ok=True)
+    (out / "config.gin").write_text(config_text)
     with (out / "predictions.jsonl").open("w") as file:
         file.writelines(json.dumps(p, ensure_ascii=False) + "\n" for p in predictions)
     (out / "results.json").write_text(json.dumps(results, indent=1))
@@ -133,6 +135,8 @@ def evaluate(
     )
     print(format_summary(results))
     if rejected:
-        print(f"{len(rejected)} of {len(rejected) + len(items)} rows set aside, listed in {out}/results.json under rejected")
+        print(
+            f"{len(rejected)} of {len(rejected) + len(items)} rows set aside: see rejected in {out}/results.json"
+        )
     print(f"report: {report}")
     return out

@@ -16,7 +16,7 @@ Array = jax.Array
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LoraConfig:
-    """Low-rank adapters: y += (x·A·B) · alpha / rank, on the projections whose names are in `targets`; rank 0 is none."""
+    """Low-rank adapters: y += (x·A·B) · alpha / rank, on the projections named in `targets`; rank 0 is none."""
 
     rank: int
     alpha: float

@@ -1,6 +1,6 @@
 """Whisper's encoder: two convolutions over log-mel frames (the second halves the rate), then pre-norm blocks.
 
-    mel (clips, frames, bins) ─► conv ─► gelu ─► conv/2 ─► gelu ─► + sinusoids ─► blocks ─► norm ─► (clips, frames/2, d)
+mel (clips, frames, bins) ─► conv ─► gelu ─► conv/2 ─► gelu ─► + sinusoids ─► blocks ─► norm ─► (clips, frames/2, d)
 """
 
 from __future__ import annotations
@@ -64,7 +64,11 @@ class Convolution(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        kernel = self.param("kernel", nn.initializers.variance_scaling(CONV_SCALE, "fan_in", "normal", in_axis=(0, 1)), (3, x.shape[-1], self.features))
+        kernel = self.param(
+            "kernel",
+            nn.initializers.variance_scaling(CONV_SCALE, "fan_in", "normal", in_axis=(0, 1)),
+            (3, x.shape[-1], self.features),
+        )
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         # three shifted matrix products: the same sum as a convolution, and on a CPU several times faster than XLA's
         padded = jnp.pad(x.astype(self.dtype), ((0, 0), (1, 1), (0, 0)))

@@ -67,7 +67,9 @@ def init_params(config: SpeechLMConfig, key: Array) -> Params:
 def encode_speech(config: SpeechLMConfig, params: Params, mel_basf: Array, frames_ba: Array) -> Array:
     """Clips to decoder embeddings, (b, a · slots_per_clip, d)."""
     b, a, s, f = mel_basf.shape
-    encoded = _encoder(config).apply({"params": params["encoder"]}, mel_basf.reshape(b * a, s, f), frames_ba.reshape(-1))
+    encoded = _encoder(config).apply(
+        {"params": params["encoder"]}, mel_basf.reshape(b * a, s, f), frames_ba.reshape(-1)
+    )
     projected = _projector(config).apply({"params": params["projector"]}, encoded)
     return projected.reshape(b, a * projected.shape[1], projected.shape[2])
 

@@ -1,7 +1,7 @@
 """A stack of equal blocks, scanned so that it compiles once and rematerialised so that it stores one block's input.
 
-    x ─► block 0 ─► block 1 ─► … ─► block L-1 ─► x        params: every leaf of a block with a leading layer axis
-          │cache 0    │cache 1        │cache L-1          cache: None, or a pytree with a leading layer axis
+x ─► block 0 ─► block 1 ─► … ─► block L-1 ─► x        params: every leaf of a block with a leading layer axis
+      │cache 0    │cache 1        │cache L-1          cache: None, or a pytree with a leading layer axis
 """
 
 from __future__ import annotations
@@ -19,7 +19,14 @@ REMAT_POLICIES = {
 
 
 def run_stack(
-    block: type[nn.Module], fields: dict[str, Any], x: jax.Array, cache: Any, shared: tuple[Any, ...], *, layers: int, remat: str
+    block: type[nn.Module],
+    fields: dict[str, Any],
+    x: jax.Array,
+    cache: Any,
+    shared: tuple[Any, ...],
+    *,
+    layers: int,
+    remat: str,
 ) -> tuple[jax.Array, Any]:
     """Runs `layers` copies of block(x, cache_of_layer, *shared) -> (x, new cache); call it inside a compact module."""
     if remat not in REMAT_POLICIES:

@@ -24,7 +24,9 @@ def make_mesh(config: MeshConfig, devices: list | None = None) -> Mesh:
     devices = jax.devices() if devices is None else devices
     sizes = [config.data, config.fsdp, config.tensor]
     if sizes.count(-1) > 1:
-        raise ValueError(f"mesh {dict(zip(AXES, sizes, strict=True))} has several -1; only one axis can take what remains")
+        raise ValueError(
+            f"mesh {dict(zip(AXES, sizes, strict=True))} has several -1; only one axis can take what remains"
+        )
     known = 1
     for size in sizes:
         known *= 1 if size == -1 else size
@@ -48,7 +50,8 @@ def check_rows(rows: int, mesh: Mesh) -> None:
         lower, upper = rows // shards * shards, -(-rows // shards) * shards
         choices = f"{upper}" if lower == 0 else f"{lower} or {upper}"
         raise ValueError(
-            f"global batch of {rows} rows is not divisible by {shards} devices (data × fsdp); set BATCH_ROWS to {choices}"
+            f"global batch of {rows} rows is not divisible by {shards} devices (data × fsdp); "
+            f"set BATCH_ROWS to {choices}"
         )
 
 

@@ -1,7 +1,7 @@
-"""Checkpoints of a run: parameters, optimizer and the data's place together, by Orbax; and what a reader needs beside them.
+"""Checkpoints of a run: parameters, optimizer and the data's place together, by Orbax, and what a reader needs beside.
 
-    run/model.json  run/tokenizer/tokenizer.json  run/config.gin      written once, at the start
-    run/checkpoints/<step>/{params,optimizer,place}                   the last `keep` of them
+run/model.json  run/tokenizer/tokenizer.json  run/config.gin      written once, at the start
+run/checkpoints/<step>/{params,optimizer,place}                   the last `keep` of them
 """
 
 from __future__ import annotations
@@ -24,6 +24,13 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be used here; the message says which part, and both values."""
 
 
+def write_whole(path: Path, text: str) -> None:
+    """The file appears whole or not at all: a run that is killed here must still be able to resume."""
+    draft = path.with_name(path.name + ".part")
+    draft.write_text(text)
+    draft.replace(path)
+
+
 def write_model_file(run_dir: Path, config: SpeechLMConfig) -> None:
     """model.json, or an error if the folder already holds a run of another model."""
     path = run_dir / "model.json"
@@ -39,7 +46,7 @@ def write_model_file(run_dir: Path, config: SpeechLMConfig) -> None:
                         f"{run_dir} holds a run whose {part}.{name} is {old}, this config says {value}; "
                         "choose another OUT_DIR or the config of that run"
                     )
-    path.write_text(json.dumps(data, indent=1))
+    write_whole(path, json.dumps(data, indent=1))
 
 
 def read_model_file(run_dir: str | Path) -> SpeechLMConfig:
@@ -50,12 +57,16 @@ def read_model_file(run_dir: str | Path) -> SpeechLMConfig:
 
 
 class Checkpoints:
-    """Saves and restores the states of one run."""
+    """Saves and restores the states of one run. A reader leaves alone what a writer may have begun."""
 
-    def __init__(self, run_dir: str | Path, *, every: int = 1, keep: int | None = None):
+    def __init__(self, run_dir: str | Path, *, is_reader: bool, every: int = 1, keep: int | None = None):
         self.run_dir = Path(run_dir)
         options = ocp.CheckpointManagerOptions(
-            max_to_keep=keep, save_interval_steps=every, cleanup_tmp_directories=True, enable_async_checkpointing=True
+            max_to_keep=keep,
+            save_interval_steps=every,
+            cleanup_tmp_directories=not is_reader,
+            read_only=is_reader,
+            enable_async_checkpointing=True,
         )
         self._manager = ocp.CheckpointManager(
             (self.run_dir / "checkpoints").resolve(),
@@ -144,7 +155,7 @@ def load_params(run_dir: str | Path, step: int | None = None) -> tuple[SpeechLMC
     config = read_model_file(run_dir)
     sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), describe_params(config))
-    checkpoints = Checkpoints(run_dir)
+    checkpoints = Checkpoints(run_dir, is_reader=True)
     step, params = checkpoints.restore_params(like, step)
     checkpoints.close()
     return config, step, params

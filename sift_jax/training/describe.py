@@ -1,4 +1,4 @@
-"""What `--dry_run` prints: every parameter and whether it trains, batch shapes, and an estimate of memory per device."""
+"""What `--dry_run` prints: every parameter and whether it trains, batch shapes, an estimate of memory per device."""
 
 from __future__ import annotations
 
@@ -48,9 +48,7 @@ def estimate_memory(
     }
 
 
-def format_dry_run(
-    config: SpeechLMConfig, trainable: tuple[str, ...], shapes: list[BatchShape], mesh: Mesh
-) -> str:
+def format_dry_run(config: SpeechLMConfig, trainable: tuple[str, ...], shapes: list[BatchShape], mesh: Mesh) -> str:
     params = describe_params(config)
     chosen, _ = split_params(params, trainable)
     trained = flatten_paths(chosen)

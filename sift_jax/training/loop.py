@@ -1,6 +1,6 @@
 """The train run: everything put together, restored, stepped, reported and saved.
 
-    config ─► mesh, model, state (new, from another run, or resumed) ─► batches ─► step ─► metrics, dev, checkpoints
+config ─► mesh, model, state (new, from another run, or resumed) ─► batches ─► step ─► metrics, dev, checkpoints
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sift_jax.models.presets import ModelConfig, make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig
 from sift_jax.parallel.distributed import is_first_process
 from sift_jax.parallel.mesh import MeshConfig, check_rows, make_mesh, shard_rows
-from sift_jax.training.checkpoint import Checkpoints, write_model_file
+from sift_jax.training.checkpoint import Checkpoints, write_model_file, write_whole
 from sift_jax.training.describe import format_dry_run
 from sift_jax.training.metrics import Meter, MetricWriter, NoWriter
 from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
@@ -71,9 +71,7 @@ def _start_state(config: SpeechLMConfig, run: RunConfig, sources: Sources, optim
     make = partial(init_state, config, run.trainable, optimizer, run.seed)
     abstract = jax.eval_shape(make)
     shardings = shard_state(abstract, mesh)
-    described = jax.tree.map(
-        lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), abstract, shardings
-    )
+    described = jax.tree.map(lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), abstract, shardings)
 
     def start() -> State:
         state = jax.jit(make, out_shardings=shardings)()
@@ -120,6 +118,7 @@ def train(
     sources: Sources,
     dry_run: bool = False,
     modules: tuple[ModuleType, ...] = (),
+    config_text: str = "",
 ) -> Path:
     """Trains to `run.steps`, going on where the folder's last checkpoint stands; returns the folder."""
     config, devices = make_model_config(model), make_mesh(mesh)
@@ -134,7 +133,8 @@ def train(
     out_dir.mkdir(parents=True, exist_ok=True)
     if is_first_process():
         write_model_file(out_dir, config)
-    checkpoints = Checkpoints(out_dir, every=run.checkpoint_every, keep=run.keep_checkpoints)
+        write_whole(out_dir / "config.gin", config_text)
+    checkpoints = Checkpoints(out_dir, is_reader=False, every=run.checkpoint_every, keep=run.keep_checkpoints)
     first_step = checkpoints.latest_step or 0
     if first_step >= run.steps:
         print(f"{out_dir} is trained to step {first_step} of {run.steps}: nothing to do")
@@ -202,7 +202,7 @@ def _run_steps(
             values |= {"learning_rate": float(schedule(step)), "grad_norm": float(metrics["grad_norm"])}
             if not np.isfinite(values["loss"]):
                 raise FloatingPointError(
-                    f"the loss is {values['loss']} near step {step}; lower PEAK_LR, or look at the batches since the last report"
+                    f"the loss is {values['loss']} near step {step}; lower PEAK_LR, or look at the last batches"
                 )
             writer.write(step, values)
         if dev_batches and (step % run.dev_every == 0 or is_last):
@@ -212,4 +212,3 @@ def _run_steps(
     checkpoints.close()
     writer.close()
     return state
-

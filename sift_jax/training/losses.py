@@ -10,7 +10,7 @@ from sift_jax.models.layers import Array
 
 
 def sum_cross_entropy(decoder: dict, hidden_bmd: Array, target_bm: Array, weight_bm: Array, *, chunk: int) -> Array:
-    """Σ weight · −log p(target), in chunks of `chunk` targets a row: never more than b · chunk · vocabulary logits at once."""
+    """Σ weight · −log p(target), `chunk` targets a row at a time: never more than b · chunk · vocabulary logits."""
     b, m, d = hidden_bmd.shape
     chunk = min(chunk, m)
     padding = -m % chunk

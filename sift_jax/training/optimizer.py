@@ -1,7 +1,7 @@
-"""AdamW, or Muon for matrices and AdamW for the rest, with warm-up and a cosine decay, over the trainable parameters only.
+"""AdamW, or Muon for matrices and AdamW for the rest, with warm-up and a cosine decay; trainable parameters only.
 
-Muon's steps have the same size in every direction of a matrix. A model that learns to hear and to speak at once needs that:
-the gradient of its language drowns that of its hearing, and with AdamW it stays deaf about twice as long.
+Muon's steps have the same size in every direction of a matrix. A model that learns to hear and to speak at once needs
+that: the gradient of its language drowns that of its hearing, and with AdamW it stays deaf about twice as long.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class OptimizerConfig:
 def make_schedule(config: OptimizerConfig, steps: int, peak: float) -> optax.Schedule:
     if config.warmup_steps >= steps:
         raise ValueError(
-            f"warm-up of {config.warmup_steps} steps does not fit in a run of {steps}; lower WARMUP_STEPS or raise STEPS"
+            f"warm-up of {config.warmup_steps} steps does not fit in a run of {steps}; "
+            "lower WARMUP_STEPS or raise STEPS"
         )
     return optax.warmup_cosine_decay_schedule(
         init_value=0.0,

@@ -1,6 +1,6 @@
 """The state of a run: trainable and frozen parameters apart, so that gradients exist only for the first.
 
-    {"step": int32, "trainable": params, "frozen": params, "optimizer": optax state}
+{"step": int32, "trainable": params, "frozen": params, "optimizer": optax state}
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ LOOSE_LEAF = 16
 
 def split_params(params: Params, trainable: tuple[str, ...]) -> tuple[Params, Params]:
     """(trainable, frozen) by patterns over full paths; a pattern that matches nothing is an error."""
+    if not trainable:
+        raise ValueError(
+            "RunConfig.trainable is empty, so nothing would train; name parameters as --dry_run prints them"
+        )
     flat = flatten_dict(params, sep="/")
     for pattern in trainable:
         if not any(re.fullmatch(pattern, path) for path in flat):
@@ -56,7 +60,7 @@ def init_state(
 
 
 def shard_state(state: State, mesh: Mesh):
-    """Shardings of a state. The optimizer's moments lie where their parameters lie: their paths end in the parameter's."""
+    """Shardings of a state. Moments lie where their parameters lie: their paths end in the parameter's."""
     params = flatten_dict(join_params(state["trainable"], state["frozen"]), sep="/")
 
     def shard(path: tuple, leaf):

@@ -40,7 +40,7 @@ def test_a_run_leaves_what_a_reader_needs(trained_run):
 
 def test_a_state_comes_back_bit_for_bit(corpus, tmp_path):
     state = make_tiny_state(make_config(), corpus, tmp_path)
-    checkpoints = Checkpoints(tmp_path)
+    checkpoints = Checkpoints(tmp_path, is_reader=False)
     assert checkpoints.latest_step is None
     checkpoints.save(4, state, {"batches": 4}, force=True)
     checkpoints.wait()
@@ -54,7 +54,7 @@ def test_a_state_comes_back_bit_for_bit(corpus, tmp_path):
 
 
 def test_a_checkpoint_of_another_shape_names_the_parameter(corpus, tmp_path):
-    checkpoints = Checkpoints(tmp_path)
+    checkpoints = Checkpoints(tmp_path, is_reader=False)
     checkpoints.save(1, make_tiny_state(make_config(), corpus, tmp_path), {"batches": 1}, force=True)
     checkpoints.wait()
     wider = make_tiny_state(make_config(projector_pool=4, decoder="quickstart"), corpus, tmp_path)

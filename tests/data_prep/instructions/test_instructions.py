@@ -44,11 +44,12 @@ def read_closed(folder, split):
 def test_counts_are_those_of_the_files(corpus):
     folder, counts = corpus
     for split, wanted in (("EvalSIFT", 60), ("dev", 30)):
-        assert counts[split] == {category: dict.fromkeys(LANGUAGES, wanted) for category in CATEGORIES}
+        released = {category: counts[split][category] for category in CATEGORIES}
+        assert released == {category: dict.fromkeys(LANGUAGES, wanted) for category in CATEGORIES}
     for split in SPLITS:
         found = collections.Counter((category, language) for category, language, _ in read_all(folder, split))
         assert found == {(category, language): n for category, by_language in counts[split].items()
-                         for language, n in by_language.items()}
+                         for language, n in by_language.items() if category in CATEGORIES}
 
 
 def test_rows_are_about_their_own_split_and_within_the_cap(corpus):

@@ -50,6 +50,7 @@ class BuildConfig:
     evaluation: int
     evaluation_rows: int
     wordings: int
+    rows_per_utterance: int
     seed: int
     workers: int
 
@@ -154,7 +155,8 @@ def _write_instructions(config: BuildConfig) -> None:
     from data_prep.instructions.write import write_instructions
 
     counts = write_instructions(config.out / "metadata.jsonl", config.out / "sift", seed=config.seed,
-                                rows_per_language=config.evaluation_rows, wordings=config.wordings)
+                                rows_per_language=config.evaluation_rows, wordings=config.wordings,
+                                rows_per_utterance=config.rows_per_utterance)
     _write_text(config.out / "parts" / "counts.json", json.dumps(counts))
 
 
@@ -174,7 +176,7 @@ def _write_report(config: BuildConfig) -> None:
 
 # The knobs that a stage is the first to heed.
 _KNOBS = {"corpus": ("corpus", "languages", "train", "dev", "evaluation", "seed"),
-          "instructions": ("evaluation_rows", "wordings")}
+          "instructions": ("evaluation_rows", "wordings", "rows_per_utterance")}
 # Stage: what runs it, what it leaves (removed when it is stale), and the code and data that decide its result.
 _Stage = tuple[Callable[[BuildConfig], None], tuple[str, ...], tuple[str, ...]]
 STAGES: dict[str, _Stage] = {

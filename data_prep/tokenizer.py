@@ -14,7 +14,8 @@ from sift_jax.data.tokenizers import train_tokenizer
 
 def read_texts(sift_dir: Path) -> Iterator[str]:
     """Every text part of the training split, and the words that the chat template adds."""
-    yield from ("user\n", "assistant\n", "system\n")
+    # so often that each becomes one token: they stand around every question
+    yield from ("user\n", "assistant\n", "system\n") * 20_000
     for path in list_files(sift_dir, "train"):
         for row in read_rows(path):
             for message in row["messages"]:

@@ -71,6 +71,7 @@ def check_batch(batch: Batch, shape: BatchShape, *, vocab_size: int) -> None:
         low, high = int(batch[key].min()), int(batch[key].max())
         if low < 0 or high >= vocab_size:
             raise ValueError(
-                f"batch[{key!r}] holds token id {low if low < 0 else high}, outside the model's {vocab_size}; "
+                f"batch[{key!r}] holds token id {low if low < 0 else high}, "
+                f"outside the model's vocabulary of {vocab_size}; "
                 "use the tokenizer that the model was made for"
             )

@@ -116,7 +116,8 @@ def _check_repeats(path: Path) -> None:
             target = next((p for p in (Path(included.group(1)), ROOT / included.group(1)) if p.is_file()), None)
             if target is None:
                 raise ConfigError(
-                    f"{path}:{number}: included file {included.group(1)} is missing; paths start at the root"
+                    f"{path}:{number}: included file {included.group(1)} does not exist; "
+                    "paths start at the project's root"
                 )
             _check_repeats(target)
 
@@ -164,7 +165,8 @@ def check_types(arguments: Mapping[str, Any]) -> None:
             if not _fits(value, hint):
                 said = getattr(hint, "__name__", None) if not typing.get_args(hint) else str(hint)
                 raise ConfigError(
-                    f"{type(config).__name__}.{field.name} = {value!r} is no {said}; change it there or by --gin."
+                    f"{type(config).__name__}.{field.name} = {value!r} is no {said}; "
+                    "change it in the gin file or by --gin."
                 )
 
 

@@ -5,8 +5,12 @@ from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# the networks here are tiny: compiling them well takes longer than running them does
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
+# the networks here are tiny: compiling them well takes longer than running them does, and a thread pool that is short of
+# cores may add up in another order, which a comparison bit for bit would see
+FLAGS = (
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_multi_thread_eigen=false"
+)
+os.environ.setdefault("XLA_FLAGS", FLAGS)
 # what one test or program has compiled, the others and the next run of the tests need not
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.parent / "runs" / ".compiled"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")

@@ -85,7 +85,10 @@ def test_the_config_beside_a_run_gives_the_same_run(arguments, gin_file, monkeyp
         sources: loop.Sources,
         dry_run: bool = False,
         modules: tuple = (),
+        config_text: str = "",
     ):
+        Path(run.out_dir).mkdir(parents=True, exist_ok=True)
+        (Path(run.out_dir) / "config.gin").write_text(config_text)
         seen.append(
             {"run": run, "model": model, "data": data, "optimizer": optimizer, "mesh": mesh, "sources": sources}
         )
@@ -204,8 +207,8 @@ def test_mistakes_that_the_run_finds(gin_file, capsys, binding, message):
 
 
 def test_an_unknown_mixture(gin_file, capsys):
-    words = ["--gin.DataConfig.rates=None", "--gin.DataConfig.mixture=mine"]
-    assert "error: unknown mixture or task 'mine'; known are " in fail(capsys, f"--gin_file={gin_file}", *words)
+    words = ["--gin.DataConfig.rates=None", "--gin.DataConfig.mixture=nobodys"]
+    assert "error: unknown mixture or task 'nobodys'; known are " in fail(capsys, f"--gin_file={gin_file}", *words)
 
 
 def test_debug_shows_the_traceback(gin_file):

@@ -2,10 +2,12 @@
 
     ratings   "Rate what you hear."            "0 0 2 – 0 1 1 4 5 0 6 3 0 – 2 0"     all labels by number, in order:
                                                 0 the lowest of its scale, a dash for none
+    lists     "List what you hear."            "female; English; twenties; –; …"     the same labels in words
     short     "How fast does the person talk?" "Very slowly."                        the bare label of one key
 
-From ratings a model learns to hear: a number means the same in every language. From short answers it learns what the
-labels are called. Instructions spend most of their tokens on being sentences; learnt first, they leave a model deaf.
+From ratings a model learns to hear: a number means the same in every language. From lists it learns what the labels
+are called, from short answers which of them is asked for. Instructions spend most of their tokens on being sentences;
+learnt first, they leave a model deaf.
 """
 
 import random
@@ -15,7 +17,7 @@ from data_prep.instructions.content import bucket_length
 from data_prep.instructions.items import Item
 from data_prep.instructions.templates import Templates, capitalise, phrase_label
 from data_prep.instructions.word_align import find_changes
-from sift_jax.data.labels import ACCENTS, LABELS, LANGUAGE_NAMES, MEASURED_KEYS
+from sift_jax.data.labels import ACCENTS, LABELS, LANGUAGE_NAMES, MEASURED_KEYS, name_label
 
 QUESTIONS = {
     "en": "Rate what you hear.",
@@ -23,6 +25,13 @@ QUESTIONS = {
     "fr": "Évalue ce que tu entends.",
     "it": "Valuta ciò che senti.",
     "es": "Valora lo que oyes.",
+}
+LIST_QUESTIONS = {
+    "en": "List what you hear.",
+    "de": "Liste auf, was du hörst.",
+    "fr": "Énumère ce que tu entends.",
+    "it": "Elenca ciò che senti.",
+    "es": "Enumera lo que oyes.",
 }
 _NOTHING = "–"
 _WORD_FORMS = {
@@ -39,6 +48,13 @@ def make_ratings_item(utterance: dict[str, Any], language: str, *, has_accents: 
     numbers = {form: LABELS[key].index(label) if label else _NOTHING for form, (key, label) in labels.items()}
     answer = " ".join(map(str, numbers.values()))
     return Item(ids=(utterance["id"],), form="ratings", group="", question=QUESTIONS[language], answer=answer)
+
+
+def make_list_item(utterance: dict[str, Any], language: str, *, has_accents: bool) -> Item:
+    """The same in words."""
+    labels = _list_labels(utterance, has_accents).values()
+    answer = "; ".join(name_label(key, label, language) if label else _NOTHING for key, label in labels)
+    return Item(ids=(utterance["id"],), form="list", group="", question=LIST_QUESTIONS[language], answer=answer)
 
 
 def make_short_items(

@@ -17,7 +17,14 @@ from typing import Any
 from data_prep.instructions import acoustic, comparison, content, generation, open_ended, pretraining, word_align
 from data_prep.instructions.items import Item, choose_items
 from data_prep.instructions.templates import Templates, load_templates
-from sift_jax.data.sift_files import PRETRAINING_RATINGS, PRETRAINING_SHORT, SPLITS, Row, write_rows
+from sift_jax.data.sift_files import (
+    PRETRAINING_LISTS,
+    PRETRAINING_RATINGS,
+    PRETRAINING_SHORT,
+    SPLITS,
+    Row,
+    write_rows,
+)
 
 _REQUIRED = ("id", "language", "split", "transcript", "topic", "phonemes", "is_question", "gender", "age_category",
              "accent", "values", "labels", "words")
@@ -115,6 +122,8 @@ def _make_categories(split: str, language: str, by_language: dict[str, list[Utte
         rng = random.Random(f"{seed}/{split}/pretraining/{language}")
         chosen[PRETRAINING_RATINGS] = [
             pretraining.make_ratings_item(u, language, has_accents=has_accents) for u in utterances]
+        chosen[PRETRAINING_LISTS] = [
+            pretraining.make_list_item(u, language, has_accents=has_accents) for u in utterances]
         chosen[PRETRAINING_SHORT] = [
             item for u in utterances
             for item in pretraining.make_short_items(u, templates, rng, has_accents=has_accents)]

@@ -69,7 +69,8 @@ def lay_out_prompts(
         for a, mel in enumerate(prompt.mels):
             if len(mel) > mel_frames:
                 raise ValueError(
-                    f"a clip of {len(mel) / 100:.1f} s exceeds the encoder's window of {mel_frames / 100:g} s; cut it"
+                    f"a clip of {len(mel) / 100:.1f} s is longer than the encoder's window of "
+                    f"{mel_frames / 100:g} s; cut it"
                 )
             batch["frames_ba"][b, a] = fill_window(mel, batch["mel_basf"][b, a])
     return batch

@@ -65,7 +65,7 @@ class Checkpoints:
             max_to_keep=keep,
             save_interval_steps=every,
             cleanup_tmp_directories=not is_reader,
-            read_only=is_reader,
+            create=not is_reader,
             enable_async_checkpointing=True,
         )
         self._manager = ocp.CheckpointManager(

@@ -6,11 +6,17 @@ import random
 import pytest
 from fake_metadata import write_metadata
 
-from data_prep.instructions.pretraining import make_ratings_item, make_short_items
+from data_prep.instructions.pretraining import make_list_item, make_ratings_item, make_short_items
 from data_prep.instructions.templates import load_templates
 from data_prep.instructions.write import write_instructions
 from sift_jax.data.labels import LABELS, LANGUAGES, MEASURED_KEYS, find_labels
-from sift_jax.data.sift_files import PRETRAINING_RATINGS, PRETRAINING_SHORT, list_files, read_rows
+from sift_jax.data.sift_files import (
+    PRETRAINING_LISTS,
+    PRETRAINING_RATINGS,
+    PRETRAINING_SHORT,
+    list_files,
+    read_rows,
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +37,15 @@ def test_ratings_are_places_on_the_scales(utterances):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_a_list_says_the_ratings_in_words(utterances, language):
+    for utterance in [u for u in utterances if u["language"] == language][:20]:
+        numbers = make_ratings_item(utterance, language, has_accents=False).answer.split(" ")
+        words = make_list_item(utterance, language, has_accents=False).answer.split("; ")
+        found = [find_labels(word, language) for word in words]
+        assert [str(LABELS[f[0][0]].index(f[0][1])) if f else "–" for f in found] == numbers
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_a_short_answer_is_one_label_and_true(utterances, language):
     templates = load_templates(language)
     mine = [u for u in utterances if u["language"] == language][:20]
@@ -48,7 +63,7 @@ def test_a_short_answer_is_one_label_and_true(utterances, language):
 def test_evaluation_has_no_pretraining_rows(utterances, tmp_path):
     write_metadata(tmp_path / "metadata.jsonl")
     write_instructions(tmp_path / "metadata.jsonl", tmp_path / "sift", rows_per_language=10)
-    for category in (PRETRAINING_RATINGS, PRETRAINING_SHORT):
+    for category in (PRETRAINING_RATINGS, PRETRAINING_LISTS, PRETRAINING_SHORT):
         assert list_files(tmp_path / "sift", "train", category)
         assert not list_files(tmp_path / "sift", "EvalSIFT", category)
 

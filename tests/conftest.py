@@ -5,8 +5,8 @@ from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# the networks here are tiny: compiling them well takes longer than running them does, and a thread pool that is short of
-# cores may add up in another order, which a comparison bit for bit would see
+# the networks here are tiny: compiling them well takes longer than running them does; and threads that wait for a core
+# may add up in another order, which a comparison bit for bit would see
 FLAGS = (
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_multi_thread_eigen=false"
 )

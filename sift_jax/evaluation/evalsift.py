@@ -135,7 +135,7 @@ def _split_by(predictions: list[dict[str, Any]], key: Callable[[dict], str], fir
 
 
 def _name_kind(prediction: dict[str, Any]) -> str:
-    """Questions about two acoustic keys are one kind in the figures: there are thirty pairs, of two or three rows each."""
+    """Questions about two acoustic keys are one kind in the figures: thirty pairs would have two rows each."""
     is_pair = prediction["category"] == "closed_ended/acoustic_level" and "+" in prediction["kind"]
     return "two_keys" if is_pair else prediction["kind"]
 

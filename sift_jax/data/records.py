@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,8 @@ def write_records(sift_dir: str | Path, audio_dir: str | Path, out_dir: str | Pa
         groups = {split: found for split, found in groups.items() if found}
         if not groups:
             continue
+        # what an interrupted call left is made anew: TFDS would take it for whole, and the index would be lost
+        shutil.rmtree(out_dir / f"sift_{language}", ignore_errors=True)
         writer = _Writer(files)
         bytes_feature = tfds.features.Tensor(shape=(), dtype=np.bytes_)
         builder = tfds.dataset_builders.AdhocBuilder(

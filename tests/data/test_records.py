@@ -98,3 +98,12 @@ def test_nothing_to_do_is_an_error(tmp_path):
         write_records(tmp_path, tmp_path, tmp_path / "records")
     with pytest.raises(ValueError, match="no records at .*sift_fr; make them with python -m data_prep.build"):
         RecordReader(tmp_path, "fr")
+
+
+def test_what_an_interrupted_call_left_is_made_anew(tmp_path):
+    (tmp_path / "audio").mkdir()
+    write_audio(tmp_path / "audio" / "one.flac", make_noise(0))
+    put_rows(tmp_path, ["one"])
+    for _ in range(2):
+        assert write_records(tmp_path / "sift", tmp_path / "audio", tmp_path / "records") == {"en": {"train": 1}}
+        assert RecordReader(tmp_path / "records", "en").index == {"train": {CATEGORY: [0]}}

@@ -53,7 +53,12 @@ def assert_same_runs(found, expected):
 
 @pytest.fixture(scope="module")
 def unbroken(corpus, tmp_path_factory):
-    return train(**make_arguments(corpus, tmp_path_factory.mktemp("unbroken") / "run"))
+    """Started as the killed one is: bits are promised to the same program in a process of its own."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    with (folder / "log").open("w") as log:
+        process = start(write_gin(folder / "run.gin", make_arguments(corpus, folder / "run")), log)
+        assert process.wait(timeout=240) == 0, (folder / "log").read_text()
+    return folder / "run"
 
 
 def test_a_killed_run_goes_on_bit_for_bit(corpus, unbroken, tmp_path):

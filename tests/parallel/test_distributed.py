@@ -93,7 +93,8 @@ def test_two_processes_start_from_another_run(corpus, trained_run, tmp_path):
 
     arguments = make_run(corpus, tmp_path / "run", steps=3)
     arguments["sources"] = Sources(run=str(trained_run), step=3, encoder=None, decoder=None)
-    text = re.sub(r"(peak_learning_rate = ).*", r"\g<1>0.0", write_gin(tmp_path / "run.gin", arguments).read_text())
+    text = write_gin(tmp_path / "run.gin", arguments).read_text()
+    text = re.sub(r"((?:peak|muon)_learning_rate = ).*", r"\g<1>0.0", text)
     (tmp_path / "run.gin").write_text(text)
     train_in_processes(tmp_path / "run.gin", 2)
     old, new = (load_params(*where)[2] for where in ((trained_run, 3), (tmp_path / "run", 3)))

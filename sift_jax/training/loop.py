@@ -18,6 +18,7 @@ from jax.sharding import Mesh
 
 from sift_jax.audio.mel import RATE
 from sift_jax.batch import Batch, check_batch
+from sift_jax.data.packing import PackingCounts
 from sift_jax.data.pipeline import BatchStream, DataConfig, SpeechGeometry, make_shapes, prefetch
 from sift_jax.models.presets import ModelConfig, make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig
@@ -130,8 +131,8 @@ def train(
         return out_dir
     update = make_optimizer(optimizer, run.steps)
     described, start = _start_state(config, run, sources, update, devices)
-    out_dir.mkdir(parents=True, exist_ok=True)
     if is_first_process():
+        out_dir.mkdir(parents=True, exist_ok=True)
         write_model_file(out_dir, config)
         write_whole(out_dir / "config.gin", config_text)
     checkpoints = Checkpoints(out_dir, is_reader=False, every=run.checkpoint_every, keep=run.keep_checkpoints)
@@ -162,13 +163,17 @@ def train(
         checkpoints=checkpoints,
         samples=_make_samples(dev_batches[0], dev) if dev_batches else ({}, {}),
     )
-    counts = stream.counts
+    _report_counts(stream.counts)
+    return out_dir
+
+
+def _report_counts(counts: PackingCounts) -> None:
+    """Says what fitted no row."""
     if counts.questions_dropped or counts.groups_dropped:
         print(
             f"set aside: {counts.questions_dropped} of {counts.questions} questions and {counts.groups_dropped} of "
             f"{counts.groups} records that fit no row; raise DataConfig.tokens, targets or clips to keep them"
         )
-    return out_dir
 
 
 def _run_steps(

@@ -16,9 +16,10 @@ $(VENV)/.installed: requirements.lock
 # on two CPU cores two devices are a quarter faster than one device with two threads
 quickstart: export XLA_FLAGS := --xla_force_host_platform_device_count=2
 quickstart: $(VENV)/.installed
-	$(PY) -m data_prep.build --corpus=embedded --out=$(RUN)/data --train=1000 --wordings=2 --rows_per_utterance=6
+	$(PY) -m data_prep.build --corpus=embedded --out=$(RUN)/data --train=1000 --wordings=2 --plain --rows_per_utterance=6
 	$(PY) -m data_prep.tokenizer --sift=$(RUN)/data/sift --out=$(RUN)/data/tokenizer --size=4096
-	$(PY) -m sift_jax.train --gin_file=configs/quickstart/stage0.gin
+	$(PY) -m sift_jax.train --gin_file=configs/quickstart/hear.gin
+	$(PY) -m sift_jax.train --gin_file=configs/quickstart/name.gin
 	$(PY) -m sift_jax.train --gin_file=configs/quickstart/stage1.gin
 	$(PY) -m sift_jax.train --gin_file=configs/quickstart/stage2.gin
 	$(PY) -m sift_jax.export --checkpoint=$(RUN)/stage2 --out=$(RUN)/export

@@ -2,7 +2,7 @@
 
     python -m data_prep.build --corpus=embedded --out=runs/quickstart/data
         [--languages=en,de] [--train=600 --dev=30 --evaluation=60] [--evaluation_rows=60]
-        [--wordings=6] [--rows_per_utterance=10] [--seed=0] [--workers=2]
+        [--wordings=6] [--plain] [--rows_per_utterance=10] [--seed=0] [--workers=2]
 """
 
 import argparse
@@ -37,6 +37,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> BuildConfig:
     parser.add_argument("--evaluation", type=int, default=60, help="EvalSIFT utterances a language")
     parser.add_argument("--evaluation_rows", type=int, default=60, help="EvalSIFT rows a category and language")
     parser.add_argument("--wordings", type=int, default=6, help="wordings of each question and answer, at most 6")
+    parser.add_argument("--plain", action="store_true",
+                        help="short answers in one wording, audio first, little to be quoted: for very small models")
     parser.add_argument("--rows_per_utterance", type=int, default=10, help="training rows an utterance and category")
     parser.add_argument("--seed", type=int, default=0, help="decides every random choice")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")

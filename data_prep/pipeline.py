@@ -50,6 +50,7 @@ class BuildConfig:
     evaluation: int
     evaluation_rows: int
     wordings: int
+    plain: bool
     rows_per_utterance: int
     seed: int
     workers: int
@@ -156,7 +157,7 @@ def _write_instructions(config: BuildConfig) -> None:
 
     counts = write_instructions(config.out / "metadata.jsonl", config.out / "sift", seed=config.seed,
                                 rows_per_language=config.evaluation_rows, wordings=config.wordings,
-                                rows_per_utterance=config.rows_per_utterance)
+                                rows_per_utterance=config.rows_per_utterance, is_plain=config.plain)
     _write_text(config.out / "parts" / "counts.json", json.dumps(counts))
 
 
@@ -176,7 +177,7 @@ def _write_report(config: BuildConfig) -> None:
 
 # The knobs that a stage is the first to heed.
 _KNOBS = {"corpus": ("corpus", "languages", "train", "dev", "evaluation", "seed"),
-          "instructions": ("evaluation_rows", "wordings", "rows_per_utterance")}
+          "instructions": ("evaluation_rows", "wordings", "plain", "rows_per_utterance")}
 # Stage: what runs it, what it leaves (removed when it is stale), and the code and data that decide its result.
 _Stage = tuple[Callable[[BuildConfig], None], tuple[str, ...], tuple[str, ...]]
 STAGES: dict[str, _Stage] = {

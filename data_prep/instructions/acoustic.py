@@ -16,6 +16,7 @@ from data_prep.instructions.templates import (
     capitalise,
     fill,
     phrase_label,
+    write_answer,
     write_clause,
     write_sentence,
 )
@@ -38,7 +39,7 @@ def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Rand
     ids = (utterance["id"],)
     items = []
     for key, label in labels.items():
-        answer = write_sentence(write_clause(templates, key, label, rng))
+        answer = write_sentence(write_answer(templates, key, label, rng))
         items.append(Item(ids=ids, form=f"direct:{key}", group=label, answer=answer,
                           question=ask(templates, templates["direct"][key], rng)))
         items += _make_verify_items(ids, key, label, templates, rng)
@@ -58,7 +59,7 @@ def _make_verify_items(ids: tuple[str, ...], key: str, label: str, templates: Te
     for asked in (label, rng.choice(false)):
         verdict = say_yes_no(asked == label, templates["language"])
         items.append(Item(ids=ids, form="verify", group=verdict, question=_ask_verify(key, asked, templates, rng),
-                          answer=f"{verdict}, {write_clause(templates, key, label, rng)}."))
+                          answer=f"{verdict}, {write_answer(templates, key, label, rng)}."))
     return items
 
 
@@ -72,8 +73,8 @@ def _ask_verify(key: str, label: str, templates: Templates, rng: random.Random) 
 def _make_pair_item(ids: tuple[str, ...], pair: list[tuple[str, str]], templates: Templates,
                     rng: random.Random) -> Item:
     (key_a, label_a), (key_b, label_b) = pair
-    clause_a = write_clause(templates, key_a, label_a, rng)
-    clause_b = write_clause(templates, key_b, label_b, rng)
+    clause_a = write_answer(templates, key_a, label_a, rng)
+    clause_b = write_answer(templates, key_b, label_b, rng)
     question = ask(templates, templates["pair"]["questions"], rng,
                    a=templates["aspects"][key_a], b=templates["aspects"][key_b])
     answer = capitalise(fill(rng.choice(templates["pair"]["answers"]), clause_a=clause_a, clause_b=clause_b))

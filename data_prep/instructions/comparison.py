@@ -11,7 +11,7 @@ import random
 from typing import Any
 
 from data_prep.instructions.items import Item
-from data_prep.instructions.templates import Templates, ask, capitalise, fill, phrase_label
+from data_prep.instructions.templates import Templates, answer_label, ask, capitalise, fill
 from sift_jax.data.labels import ACOUSTIC_LABELS, MEASURED_KEYS
 
 WEIGHTS = {"which:average_pitch": 0.11, "which:pitch_variation": 0.08, "which:speaking_rate": 0.11,
@@ -42,9 +42,8 @@ def make_items(pair: Pair, templates: Templates, rng: random.Random) -> list[Ite
         label_a, label_b = (utterance["labels"].get(key) for utterance in pair)
         if not label_a or not label_b:
             continue
-        classes = ACOUSTIC_LABELS[key]
-        steps = classes.index(label_b) - classes.index(label_a)
-        order = _order_pitch(pair, steps) if key == "average_pitch" else _order_steps(steps)
+        steps = _count_steps(key, label_a, label_b)
+        order = order_pair(pair, key)
         if order:
             for pole in ("high", "low"):
                 place = "second" if (order > 0) == (pole == "high") else "first"
@@ -57,6 +56,19 @@ def make_items(pair: Pair, templates: Templates, rng: random.Random) -> list[Ite
             place = ("first", "second")[genders.index(gender)]
             items.append(_make_which_item(ids, "gender", gender, place, templates, rng))
     return [*items, _make_gender_item(ids, genders, templates, rng)]
+
+
+def order_pair(pair: Pair, key: str) -> int:
+    """Positive if the second has clearly more of a key, negative if the first has, 0 if neither or not measured."""
+    label_a, label_b = (utterance["labels"].get(key) for utterance in pair)
+    if not label_a or not label_b:
+        return 0
+    steps = _count_steps(key, label_a, label_b)
+    return _order_pitch(pair, steps) if key == "average_pitch" else _order_steps(steps)
+
+
+def _count_steps(key: str, label_a: str, label_b: str) -> int:
+    return ACOUSTIC_LABELS[key].index(label_b) - ACOUSTIC_LABELS[key].index(label_a)
 
 
 def _order_steps(steps: int) -> int:
@@ -74,15 +86,15 @@ def _order_pitch(pair: Pair, steps: int) -> int:
 
 def _make_which_item(ids: tuple[str, ...], key: str, pole: str, place: str, templates: Templates,
                      rng: random.Random) -> Item:
-    answer = fill(rng.choice(templates["which"]["answers"]), label=phrase_label(templates, "recording", place))
+    answer = fill(rng.choice(templates["which"]["answers"]), label=answer_label(templates, "recording", place))
     return Item(ids=ids, form=f"which:{key}", group=place, answer=answer,
                 question=ask(templates, templates["which"][key][pole], rng, is_pair=True))
 
 
 def _make_compare_item(ids: tuple[str, ...], key: str, label_a: str, label_b: str, templates: Templates,
                        rng: random.Random) -> Item:
-    answer = fill(rng.choice(templates["compare"]["answers"]), a=phrase_label(templates, key, label_a),
-                  b=phrase_label(templates, key, label_b))
+    answer = fill(rng.choice(templates["compare"]["answers"]), a=answer_label(templates, key, label_a),
+                  b=answer_label(templates, key, label_b))
     return Item(ids=ids, form="compare", group=key, answer=capitalise(answer),
                 question=ask(templates, templates["compare"]["questions"], rng, is_pair=True,
                              aspect=templates["aspects"][key]))
@@ -91,8 +103,8 @@ def _make_compare_item(ids: tuple[str, ...], key: str, label_a: str, label_b: st
 def _make_gender_item(ids: tuple[str, ...], genders: tuple[str, ...], templates: Templates,
                       rng: random.Random) -> Item:
     verdict = "same" if genders[0] == genders[1] else "different"
-    answer = fill(rng.choice(templates["same_gender"][verdict]), same=phrase_label(templates, "same_gender", verdict),
-                  gender=phrase_label(templates, "gender", genders[0]),
-                  other=phrase_label(templates, "gender", genders[1]))
+    answer = fill(rng.choice(templates["same_gender"][verdict]), same=answer_label(templates, "same_gender", verdict),
+                  gender=answer_label(templates, "gender", genders[0]),
+                  other=answer_label(templates, "gender", genders[1]))
     return Item(ids=ids, form="same_gender", group="+".join(genders), answer=capitalise(answer),
                 question=ask(templates, templates["same_gender"]["questions"], rng, is_pair=True))

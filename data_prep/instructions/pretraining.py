@@ -2,22 +2,21 @@
 
     ratings   "Rate what you hear."            "0 0 2 – 0 1 1 4 5 0 6 3 0 – 2 0"     all labels by number, in order:
                                                 0 the lowest of its scale, a dash for none
-    lists     "List what you hear."            "female; English; twenties; –; …"     the same labels in words
-    short     "How fast does the person talk?" "Very slowly."                        the bare label of one key
+    lists     "List what you hear."            "Female\nEnglish\nTwenties\n–\n…"     the same labels in words
+    ranks     "Compare what you hear."         "2 – 1 1 – 2 –"                       which of two has more of each key
 
-From ratings a model learns to hear: a number means the same in every language. From lists it learns what the labels
-are called, from short answers which of them is asked for. Instructions spend most of their tokens on being sentences;
-learnt first, they leave a model deaf.
+From ratings and ranks a model learns to hear: a number means the same in every language. From lists it learns what the
+labels are called. Instructions spend most of their tokens on being sentences; learnt first, they leave a model deaf.
 """
 
-import random
 from typing import Any
 
+from data_prep.instructions.comparison import Pair, order_pair
 from data_prep.instructions.content import bucket_length
 from data_prep.instructions.items import Item
-from data_prep.instructions.templates import Templates, capitalise, phrase_label
+from data_prep.instructions.templates import capitalise
 from data_prep.instructions.word_align import find_changes
-from sift_jax.data.labels import ACCENTS, LABELS, LANGUAGE_NAMES, MEASURED_KEYS, name_label
+from sift_jax.data.labels import ACCENTS, GENDERS, LABELS, LANGUAGE_NAMES, MEASURED_KEYS, name_label
 
 QUESTIONS = {
     "en": "Rate what you hear.",
@@ -32,6 +31,13 @@ LIST_QUESTIONS = {
     "fr": "Énumère ce que tu entends.",
     "it": "Elenca ciò che senti.",
     "es": "Enumera lo que oyes.",
+}
+RANKS_QUESTIONS = {
+    "en": "Compare what you hear.",
+    "de": "Vergleiche, was du hörst.",
+    "fr": "Compare ce que tu entends.",
+    "it": "Confronta ciò che senti.",
+    "es": "Compara lo que oyes.",
 }
 _NOTHING = "–"
 _WORD_FORMS = {
@@ -51,26 +57,21 @@ def make_ratings_item(utterance: dict[str, Any], language: str, *, has_accents: 
 
 
 def make_list_item(utterance: dict[str, Any], language: str, *, has_accents: bool) -> Item:
-    """The same in words."""
+    """The same in the words of a language, whatever language is spoken."""
     labels = _list_labels(utterance, has_accents).values()
-    answer = "; ".join(name_label(key, label, language) if label else _NOTHING for key, label in labels)
+    # each name as it begins a plain answer, so that it is the same token there
+    answer = "\n".join(capitalise(name_label(key, label, language)) if label else _NOTHING for key, label in labels)
     return Item(ids=(utterance["id"],), form="list", group="", question=LIST_QUESTIONS[language], answer=answer)
 
 
-def make_short_items(
-    utterance: dict[str, Any], templates: Templates, rng: random.Random, *, has_accents: bool
-) -> list[Item]:
-    """A row a label, in a plain wording and without a sentence around the answer."""
-    items = []
-    for form, (key, label) in _list_labels(utterance, has_accents).items():
-        # within one language, asking for the language has one answer
-        if not label or form == "language":
-            continue
-        questions = templates[form]["questions"] if form in _WORD_FORMS else templates["direct"][key]
-        answer = capitalise(phrase_label(templates, key, label)) + "."
-        question = rng.choice(questions)
-        items.append(Item(ids=(utterance["id"],), form=form, group=label, question=question, answer=answer))
-    return items
+def make_ranks_item(pair: Pair, language: str) -> Item:
+    """Two utterances: which has more of each measured key, and which is the man's; a dash where neither clearly is."""
+    orders = [order_pair(pair, key) for key in MEASURED_KEYS]
+    genders = [GENDERS.index(utterance["gender"]) for utterance in pair]
+    orders.append(genders[1] - genders[0])
+    answer = " ".join("2" if order > 0 else "1" if order < 0 else _NOTHING for order in orders)
+    ids = tuple(utterance["id"] for utterance in pair)
+    return Item(ids=ids, form="ranks", group="", question=RANKS_QUESTIONS[language], answer=answer)
 
 
 def _list_labels(utterance: dict[str, Any], has_accents: bool) -> dict[str, tuple[str, str | None]]:

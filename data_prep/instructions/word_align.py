@@ -15,7 +15,7 @@ import statistics
 from typing import Any
 
 from data_prep.instructions.items import Item
-from data_prep.instructions.templates import Templates, ask, fill, phrase_label
+from data_prep.instructions.templates import Templates, answer_label, ask, fill
 from sift_jax.data.labels import POSITIONS
 
 WEIGHTS = {"pitch_contour": 0.22, "intensity_contour": 0.22, "highest_word": 0.15, "loudest_word": 0.15,
@@ -97,7 +97,7 @@ def _find_peak(words: list[_Word], count: int, key: str) -> str | None:
 
 
 def _make_label_item(name: str, form: str, key: str, label: str, templates: Templates, rng: random.Random) -> Item:
-    answer = fill(rng.choice(templates[form]["answers"]), label=phrase_label(templates, key, label))
+    answer = fill(rng.choice(templates[form]["answers"]), label=answer_label(templates, key, label))
     return Item(ids=(name,), form=form, group=label, answer=answer,
                 question=ask(templates, templates[form]["questions"], rng))
 
@@ -115,7 +115,7 @@ def _make_word_pair_items(name: str, form: str, words: list[_Word], count: int, 
         label = high if a[2] > b[2] else low
         slots = {"word_a": a[1], "word_b": b[1], "a": _name_place(a[0], count, templates),
                  "b": _name_place(b[0], count, templates)}
-        answer = fill(rng.choice(templates[form]["answers"]), **slots, label=phrase_label(templates, form, label))
+        answer = fill(rng.choice(templates[form]["answers"]), **slots, label=answer_label(templates, form, label))
         items.append(Item(ids=(name,), form=form, group=label, answer=answer,
                           question=ask(templates, templates[form]["questions"], rng, **slots)))
     return items

@@ -19,8 +19,8 @@ from data_prep.instructions.items import Item, choose_items
 from data_prep.instructions.templates import Templates, load_templates
 from sift_jax.data.sift_files import (
     PRETRAINING_LISTS,
+    PRETRAINING_RANKS,
     PRETRAINING_RATINGS,
-    PRETRAINING_SHORT,
     SPLITS,
     Row,
     write_rows,
@@ -29,6 +29,9 @@ from sift_jax.data.sift_files import (
 _REQUIRED = ("id", "language", "split", "transcript", "topic", "phonemes", "is_question", "gender", "age_category",
              "accent", "values", "labels", "words")
 _AUDIO_FIRST_SHARE = 0.8
+# How much of their weight the forms that quote the utterance keep in plain training: a model that cannot yet transcribe
+# learns nothing from them, and their loss is most of what it would be shown.
+_VERBATIM = {"transcript": 0.1, "phonemes": 0.1, "spoken_word": 0.3}
 _ROWS_A_PAIR = 6
 # Of each other language, one in this many utterances is asked about for its language, a few times.
 _FOREIGN_ONE_IN, _FOREIGN_ROWS = 15, 4
@@ -48,11 +51,13 @@ class Quota:
 
 def write_instructions(metadata_path: str | Path, out_dir: str | Path, *, seed: int = 0, rows_per_language: int = 60,
                        rows_per_utterance: int = 10, corpus: str = "embedded",
-                       wordings: int | None = None) -> Counts:
+                       wordings: int | None = None, is_plain: bool = False) -> Counts:
     """Writes the SIFT files of a corpus and returns the rows of each: {split: {category: {language: n}}}.
 
     EvalSIFT has `rows_per_language` rows a category and language, dev half of that, train up to `rows_per_utterance`
-    rows an utterance and category. `wordings` limits how many wordings of each question and answer are used.
+    rows an utterance and category. `wordings` limits how many wordings of each question and answer are used. Plain
+    instructions are for models of a few million parameters: one short wording of each answer, the audio always before
+    the question, and in training hardly a row that asks for the words themselves.
     """
     if rows_per_language < 2 or rows_per_utterance < 1:
         raise ValueError("rows_per_language must be at least 2 and rows_per_utterance at least 1")
@@ -68,9 +73,12 @@ def write_instructions(metadata_path: str | Path, out_dir: str | Path, *, seed: 
             rows = {"EvalSIFT": rows_per_language, "dev": rows_per_language // 2,
                     "train": rows_per_utterance * len(by_language[language])}[split]
             quota = Quota(rows=rows, cap=rows_per_utterance, must_fill=split != "train")
-            for category, items in _make_categories(split, language, by_language, quota, seed, wordings).items():
+            templates = load_templates(language, wordings, is_plain=is_plain)
+            first_share = 1.0 if is_plain else _AUDIO_FIRST_SHARE
+            made = _make_categories(split, templates, by_language, quota, seed, is_plain=is_plain)
+            for category, items in made.items():
                 path = Path(out_dir) / split / category / language / "split0.jsonl"
-                written = write_rows(path, (_make_row(item, category, sources, seed) for item in items))
+                written = write_rows(path, (_make_row(item, category, sources, seed, first_share) for item in items))
                 counts.setdefault(split, {}).setdefault(category, {})[language] = written
     return counts
 
@@ -91,12 +99,13 @@ def read_metadata(path: str | Path) -> list[Utterance]:
     return utterances
 
 
-def _make_categories(split: str, language: str, by_language: dict[str, list[Utterance]], quota: Quota,
-                     seed: int, wordings: int | None) -> dict[str, list[Item]]:
-    utterances, templates = by_language[language], load_templates(language, wordings)
+def _make_categories(split: str, templates: Templates, by_language: dict[str, list[Utterance]], quota: Quota,
+                     seed: int, *, is_plain: bool) -> dict[str, list[Item]]:
+    language = templates["language"]
+    utterances = by_language[language]
     # In training a rare class may be asked about twice, in other words.
     copies = 2 if split == "train" else 1
-    has_accents = len({utterance["accent"] for utterance in utterances}) > 1
+    has_accents = _has_accents(utterances)
     chosen = {}
 
     def choose(category: str, module: Any, sources: Iterable, wanted: Quota, **extras: Any) -> None:
@@ -105,7 +114,10 @@ def _make_categories(split: str, language: str, by_language: dict[str, list[Utte
                  for item in module.make_items(source, templates, rng, **extras)]
         if category == "closed_ended/content_level":
             items += _make_language_items(language, by_language, templates, rng)
-        picked = choose_items(items, wanted.rows, module.WEIGHTS, rng, cap=wanted.cap, must_fill=wanted.must_fill)
+        weights = module.WEIGHTS
+        if is_plain and split == "train":
+            weights = {form: weight * _VERBATIM.get(form, 1.0) for form, weight in weights.items()}
+        picked = choose_items(items, wanted.rows, weights, rng, cap=wanted.cap, must_fill=wanted.must_fill)
         # Rows of an utterance stand together, as in the released files.
         chosen[category] = sorted(picked, key=lambda item: item.ids)
 
@@ -120,14 +132,20 @@ def _make_categories(split: str, language: str, by_language: dict[str, list[Utte
     choose("controllable_generation", generation, utterances, quota, has_accents=has_accents)
     if split != "EvalSIFT":
         rng = random.Random(f"{seed}/{split}/pretraining/{language}")
+        others = [u for spoken, their in by_language.items() if spoken != language for u in their]
+        foreign = rng.sample(others, min(len(others), len(utterances)))
         chosen[PRETRAINING_RATINGS] = [
             pretraining.make_ratings_item(u, language, has_accents=has_accents) for u in utterances]
+        # half of them of other languages: else the language of the question would give away that of the clip
         chosen[PRETRAINING_LISTS] = [
-            pretraining.make_list_item(u, language, has_accents=has_accents) for u in utterances]
-        chosen[PRETRAINING_SHORT] = [
-            item for u in utterances
-            for item in pretraining.make_short_items(u, templates, rng, has_accents=has_accents)]
+            pretraining.make_list_item(u, language, has_accents=_has_accents(by_language[u["language"]]))
+            for u in sorted(utterances + foreign, key=lambda u: u["id"])]
+        chosen[PRETRAINING_RANKS] = [pretraining.make_ranks_item(pair, language) for pair in pairs]
     return chosen
+
+
+def _has_accents(utterances: list[Utterance]) -> bool:
+    return len({utterance["accent"] for utterance in utterances}) > 1
 
 
 def _make_language_items(language: str, by_language: dict[str, list[Utterance]], templates: Templates,
@@ -144,11 +162,11 @@ def _make_language_items(language: str, by_language: dict[str, list[Utterance]],
     return items
 
 
-def _make_row(item: Item, category: str, sources: dict[str, str], seed: int) -> Row:
+def _make_row(item: Item, category: str, sources: dict[str, str], seed: int, first_share: float) -> Row:
     name = item.ids[0] if len(item.ids) == 1 else f"comparison_{'__'.join(item.ids)}"
     audio = [{"audio_path": f"/path/to/{identity}.wav"} for identity in item.ids]
     text = [{"text": item.question}]
-    is_audio_first = random.Random(f"{seed}/{category}/{name}").random() < _AUDIO_FIRST_SHARE
+    is_audio_first = random.Random(f"{seed}/{category}/{name}").random() < first_share
     if item.answer is None:
         asked, answered = text, audio
     else:

@@ -23,9 +23,9 @@ CLOSED_CATEGORIES = ("closed_ended/acoustic_level", "closed_ended/content_level"
                      "closed_ended/comparison")
 CATEGORIES = (*CLOSED_CATEGORIES, "open_ended", "controllable_generation")
 # Not of the released set: rows for models that have no pretrained parts.
-PRETRAINING_RATINGS, PRETRAINING_LISTS, PRETRAINING_SHORT = (
-    "pretraining/ratings", "pretraining/lists", "pretraining/short")
-ALL_CATEGORIES = (*CATEGORIES, PRETRAINING_RATINGS, PRETRAINING_LISTS, PRETRAINING_SHORT)
+PRETRAINING_RATINGS, PRETRAINING_LISTS, PRETRAINING_RANKS = (
+    "pretraining/ratings", "pretraining/lists", "pretraining/ranks")
+ALL_CATEGORIES = (*CATEGORIES, PRETRAINING_RATINGS, PRETRAINING_LISTS, PRETRAINING_RANKS)
 _SPLIT_FOLDERS = {"train": ("train",), "dev": ("dev", "validation"), "EvalSIFT": ("EvalSIFT",)}
 _ROLES = ("system", "user", "assistant")
 

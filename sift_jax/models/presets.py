@@ -46,7 +46,7 @@ ENCODERS: dict[str, EncoderConfig] = {
     "whisper-medium": _whisper(1024, 24, 16),
     "whisper-large-v3": _whisper(1280, 32, 20, mel_bins=128),
     # trained from nothing by the quickstart: short windows, and silence is masked
-    "quickstart": dataclasses.replace(_whisper(128, 4, 4), window_seconds=6.0, use_frame_mask=True),
+    "quickstart": dataclasses.replace(_whisper(128, 2, 4), window_seconds=6.0, use_frame_mask=True),
     "test": dataclasses.replace(_whisper(32, 2, 2), window_seconds=2.0, use_frame_mask=True),
 }
 
@@ -54,7 +54,7 @@ DECODERS: dict[str, DecoderConfig] = {
     "qwen2.5-0.5b": _qwen2(896, 24, 14, 2, 4864, vocab_size=151_936, is_tied=True),
     "qwen2.5-1.5b": _qwen2(1536, 28, 12, 2, 8960, vocab_size=151_936, is_tied=True),
     "qwen2.5-7b": _qwen2(3584, 28, 28, 4, 18_944, vocab_size=152_064, is_tied=False),
-    "quickstart": dataclasses.replace(_qwen2(128, 4, 4, 2, 352, vocab_size=4096, is_tied=True), rope_theta=1e4),
+    "quickstart": dataclasses.replace(_qwen2(192, 2, 6, 3, 512, vocab_size=4096, is_tied=True), rope_theta=1e4),
     "test": dataclasses.replace(_qwen2(32, 2, 4, 2, 64, vocab_size=384, is_tied=True), rope_theta=1e4),
 }
 

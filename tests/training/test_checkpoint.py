@@ -58,7 +58,7 @@ def test_a_checkpoint_of_another_shape_names_the_parameter(corpus, tmp_path):
     checkpoints.save(1, make_tiny_state(make_config(), corpus, tmp_path), {"batches": 1}, force=True)
     checkpoints.wait()
     wider = make_tiny_state(make_config(projector_pool=4, decoder="quickstart"), corpus, tmp_path)
-    message = r"parameter decoder/blocks/attention_norm/scale is \(2, 32\) there and \(4, 128\) in this model; use the"
+    message = r"parameter decoder/blocks/attention_norm/scale is \(2, 32\) there and \(2, 192\) in this model; use the"
     with pytest.raises(CheckpointError, match=message) as error:
         checkpoints.restore(wider, (".*",), 1)
     assert "\n" not in str(error.value)

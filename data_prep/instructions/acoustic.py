@@ -18,7 +18,7 @@ from data_prep.instructions.templates import (
     phrase_label,
     write_answer,
     write_clause,
-    write_sentence,
+    write_statement,
 )
 from sift_jax.data.labels import ACOUSTIC_LABELS, MEASURED_KEYS, say_yes_no
 
@@ -39,7 +39,7 @@ def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Rand
     ids = (utterance["id"],)
     items = []
     for key, label in labels.items():
-        answer = write_sentence(write_answer(templates, key, label, rng))
+        answer = write_statement(templates, key, label, rng)
         items.append(Item(ids=ids, form=f"direct:{key}", group=label, answer=answer,
                           question=ask(templates, templates["direct"][key], rng)))
         items += _make_verify_items(ids, key, label, templates, rng)
@@ -58,8 +58,10 @@ def _make_verify_items(ids: tuple[str, ...], key: str, label: str, templates: Te
     items = []
     for asked in (label, rng.choice(false)):
         verdict = say_yes_no(asked == label, templates["language"])
-        items.append(Item(ids=ids, form="verify", group=verdict, question=_ask_verify(key, asked, templates, rng),
-                          answer=f"{verdict}, {write_answer(templates, key, label, rng)}."))
+        evidence = write_answer(templates, key, label, rng)
+        answer = f"{evidence}\n{verdict}" if templates.get("is_plain") else f"{verdict}, {evidence}."
+        items.append(Item(ids=ids, form="verify", group=verdict, answer=answer,
+                          question=_ask_verify(key, asked, templates, rng)))
     return items
 
 

@@ -11,6 +11,7 @@ import random
 from typing import Any
 
 from data_prep.instructions.items import Item
+from data_prep.instructions.plain import NAMES, POLES, write_line
 from data_prep.instructions.templates import Templates, answer_label, ask, capitalise, fill
 from sift_jax.data.labels import ACOUSTIC_LABELS, MEASURED_KEYS
 
@@ -86,15 +87,22 @@ def _order_pitch(pair: Pair, steps: int) -> int:
 
 def _make_which_item(ids: tuple[str, ...], key: str, pole: str, place: str, templates: Templates,
                      rng: random.Random) -> Item:
-    answer = fill(rng.choice(templates["which"]["answers"]), label=answer_label(templates, "recording", place))
+    answer = fill(rng.choice(templates["which"]["answers"]), label=answer_label(templates, "recording", place),
+                  line=write_line(POLES[key][pole], "recording", place, templates["language"]))
     return Item(ids=ids, form=f"which:{key}", group=place, answer=answer,
                 question=ask(templates, templates["which"][key][pole], rng, is_pair=True))
+
+
+def _write_lines(templates: Templates, key: str, label_a: str, label_b: str) -> dict[str, str]:
+    """What plain answers say of the two."""
+    line_a, line_b = (write_line(NAMES[key], key, label, templates["language"]) for label in (label_a, label_b))
+    return {"line_a": line_a, "line_b": line_b}
 
 
 def _make_compare_item(ids: tuple[str, ...], key: str, label_a: str, label_b: str, templates: Templates,
                        rng: random.Random) -> Item:
     answer = fill(rng.choice(templates["compare"]["answers"]), a=answer_label(templates, key, label_a),
-                  b=answer_label(templates, key, label_b))
+                  b=answer_label(templates, key, label_b), **_write_lines(templates, key, label_a, label_b))
     return Item(ids=ids, form="compare", group=key, answer=capitalise(answer),
                 question=ask(templates, templates["compare"]["questions"], rng, is_pair=True,
                              aspect=templates["aspects"][key]))
@@ -105,6 +113,6 @@ def _make_gender_item(ids: tuple[str, ...], genders: tuple[str, ...], templates:
     verdict = "same" if genders[0] == genders[1] else "different"
     answer = fill(rng.choice(templates["same_gender"][verdict]), same=answer_label(templates, "same_gender", verdict),
                   gender=answer_label(templates, "gender", genders[0]),
-                  other=answer_label(templates, "gender", genders[1]))
+                  other=answer_label(templates, "gender", genders[1]), **_write_lines(templates, "gender", *genders))
     return Item(ids=ids, form="same_gender", group="+".join(genders), answer=capitalise(answer),
                 question=ask(templates, templates["same_gender"]["questions"], rng, is_pair=True))

@@ -13,7 +13,7 @@ import re
 from typing import Any
 
 from data_prep.instructions.items import Item
-from data_prep.instructions.templates import Templates, ask, fill, write_answer, write_sentence
+from data_prep.instructions.templates import Templates, ask, fill, write_statement
 from sift_jax.data.labels import ACCENTS, LANGUAGE_NAMES
 
 # Three quarters of the weight lies on what can be heard without knowing the words.
@@ -56,7 +56,7 @@ def make_language_items(utterance: dict[str, Any], templates: Templates, rng: ra
 
 def make_label_item(ids: tuple[str, ...], key: str, label: str, templates: Templates, rng: random.Random) -> Item:
     return Item(ids=ids, form=key, group=label, question=ask(templates, templates["direct"][key], rng),
-                answer=write_sentence(write_answer(templates, key, label, rng)))
+                answer=write_statement(templates, key, label, rng))
 
 
 def bucket_length(transcript: str) -> str:

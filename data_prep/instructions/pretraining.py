@@ -1,22 +1,23 @@
 """Pre-training rows, for models of which no part is pretrained: almost every token to be learnt is a label.
 
-    ratings   "Rate what you hear."            "0 0 2 – 0 1 1 4 5 0 6 3 0 – 2 0"     all labels by number, in order:
-                                                0 the lowest of its scale, a dash for none
-    lists     "List what you hear."            "Female\nEnglish\nTwenties\n–\n…"     the same labels in words
-    ranks     "Compare what you hear."         "2 – 1 1 – 2 –"                       which of two has more of each key
+    ratings   "Rate what you hear."      Pitch 2 ⏎ Speed 6 ⏎ Volume 1 …    the number of each label, from anywhere on
+    ranks     "Rank what you hear."      Faster 2 ⏎ Deeper 1 …             which of two recordings
+    lists     "List what you hear."      Pitch 2: quite low pitch ⏎ …      the ratings with their words
+    compares  "Compare what you hear."   Faster 2: second recording ⏎ …    the ranks with their words
 
-From ratings and ranks a model learns to hear: a number means the same in every language. From lists it learns what the
-labels are called. Instructions spend most of their tokens on being sentences; learnt first, they leave a model deaf.
+From ratings and ranks a model learns to hear: names and numbers are the same in every language. From lists and compares
+it learns what each number is called, in the lines of plain answers; questions then choose among what it can say.
 """
 
+import random
 from typing import Any
 
 from data_prep.instructions.comparison import Pair, order_pair
 from data_prep.instructions.content import bucket_length
 from data_prep.instructions.items import Item
-from data_prep.instructions.templates import capitalise
+from data_prep.instructions.plain import NAMES, POLES, number_label, write_line
 from data_prep.instructions.word_align import find_changes
-from sift_jax.data.labels import ACCENTS, GENDERS, LABELS, LANGUAGE_NAMES, MEASURED_KEYS, name_label
+from sift_jax.data.labels import ACCENTS, LABELS, LANGUAGE_NAMES, MEASURED_KEYS
 
 QUESTIONS = {
     "en": "Rate what you hear.",
@@ -33,13 +34,19 @@ LIST_QUESTIONS = {
     "es": "Enumera lo que oyes.",
 }
 RANKS_QUESTIONS = {
+    "en": "Rank what you hear.",
+    "de": "Ordne, was du hörst.",
+    "fr": "Classe ce que tu entends.",
+    "it": "Ordina ciò che senti.",
+    "es": "Ordena lo que oyes.",
+}
+COMPARES_QUESTIONS = {
     "en": "Compare what you hear.",
     "de": "Vergleiche, was du hörst.",
     "fr": "Compare ce que tu entends.",
     "it": "Confronta ciò che senti.",
     "es": "Compara lo que oyes.",
 }
-_NOTHING = "–"
 _WORD_FORMS = {
     "pitch_contour": "pitch_contour",
     "intensity_contour": "intensity_contour",
@@ -48,37 +55,72 @@ _WORD_FORMS = {
 }
 
 
-def make_ratings_item(utterance: dict[str, Any], language: str, *, has_accents: bool) -> Item:
+def make_ratings_item(utterance: dict[str, Any], rng: random.Random, *, has_accents: bool) -> Item:
     """The one row of an utterance that has all its labels."""
-    labels = _list_labels(utterance, has_accents)
-    numbers = {form: LABELS[key].index(label) if label else _NOTHING for form, (key, label) in labels.items()}
-    answer = " ".join(map(str, numbers.values()))
-    return Item(ids=(utterance["id"],), form="ratings", group="", question=QUESTIONS[language], answer=answer)
+    labels = list_labels(utterance, has_accents=has_accents)
+    lines = [f"{NAMES[form]} {number_label(key, label)}" for form, (key, label) in labels.items()]
+    return Item(ids=(utterance["id"],), form="ratings", group="", question=_ask(QUESTIONS, rng),
+                answer=_turn(lines, rng))
 
 
-def make_list_item(utterance: dict[str, Any], language: str, *, has_accents: bool) -> Item:
+def make_list_item(utterance: dict[str, Any], language: str, rng: random.Random, *, has_accents: bool,
+                   has_language: bool) -> Item:
     """The same in the words of a language, whatever language is spoken."""
-    labels = _list_labels(utterance, has_accents).values()
-    # each name as it begins a plain answer, so that it is the same token there
-    answer = "\n".join(capitalise(name_label(key, label, language)) if label else _NOTHING for key, label in labels)
-    return Item(ids=(utterance["id"],), form="list", group="", question=LIST_QUESTIONS[language], answer=answer)
+    labels = list_labels(utterance, has_accents=has_accents)
+    lines = [write_line(NAMES[form], key, label, language) for form, (key, label) in labels.items()
+             if has_language or form != "language"]
+    return Item(ids=(utterance["id"],), form="list", group="", question=LIST_QUESTIONS[language],
+                answer=_turn(lines, rng))
 
 
-def make_ranks_item(pair: Pair, language: str) -> Item:
-    """Two utterances: which has more of each measured key, and which is the man's; a dash where neither clearly is."""
-    orders = [order_pair(pair, key) for key in MEASURED_KEYS]
-    genders = [GENDERS.index(utterance["gender"]) for utterance in pair]
-    orders.append(genders[1] - genders[0])
-    answer = " ".join("2" if order > 0 else "1" if order < 0 else _NOTHING for order in orders)
-    ids = tuple(utterance["id"] for utterance in pair)
-    return Item(ids=ids, form="ranks", group="", question=RANKS_QUESTIONS[language], answer=answer)
+def make_ranks_item(pair: Pair, rng: random.Random) -> Item | None:
+    """Two utterances, and in what which of them has more, or less; None where they differ in nothing."""
+    lines = [f"{pole} {number_label('recording', place)}" for pole, place in _list_poles(pair, rng)]
+    return _make_pair_item(pair, "ranks", _ask(RANKS_QUESTIONS, rng), lines)
 
 
-def _list_labels(utterance: dict[str, Any], has_accents: bool) -> dict[str, tuple[str, str | None]]:
-    """Form to (key, label): everything that is known of an utterance, in the order of the ratings."""
+def make_compares_item(pair: Pair, language: str, rng: random.Random) -> Item | None:
+    """The ranks in words."""
+    lines = [write_line(pole, "recording", place, language) for pole, place in _list_poles(pair, rng)]
+    return _make_pair_item(pair, "compares", COMPARES_QUESTIONS[language], lines)
+
+
+def _make_pair_item(pair: Pair, form: str, question: str, lines: list[str]) -> Item | None:
+    if not lines:
+        return None
+    return Item(ids=tuple(u["id"] for u in pair), form=form, group="", question=question, answer="\n".join(lines))
+
+
+def _ask(questions: dict[str, str], rng: random.Random) -> str:
+    """In any language, as its answer is in none: so it does not give away which language is spoken."""
+    return questions[rng.choice(sorted(questions))]
+
+
+def _turn(lines: list[str], rng: random.Random) -> str:
+    """Always the same circle, begun anywhere: a label is to be read by its name, not by its place."""
+    start = rng.randrange(len(lines))
+    return "\n".join(lines[start:] + lines[:start])
+
+
+def _list_poles(pair: Pair, rng: random.Random) -> list[tuple[str, str]]:
+    """(one of the two poles of a key, whose it is), in any order, for the keys in which a pair differs."""
+    found = []
+    for key in MEASURED_KEYS:
+        order, pole = order_pair(pair, key), rng.choice(("high", "low"))
+        if order:
+            found.append((POLES[key][pole], "second" if (order > 0) == (pole == "high") else "first"))
+    genders = [utterance["gender"] for utterance in pair]
+    if genders[0] != genders[1]:
+        place = rng.choice((0, 1))
+        found.append((POLES["gender"][genders[place]], LABELS["recording"][place]))
+    return rng.sample(found, len(found))
+
+
+def list_labels(utterance: dict[str, Any], *, has_accents: bool) -> dict[str, tuple[str, str]]:
+    """Form to (key, label): everything that is known of an utterance, always in the same order."""
     has_accent = has_accents and utterance["accent"] in ACCENTS
     changes = find_changes(utterance)
-    return {
+    labels = {
         "gender": ("gender", utterance["gender"]),
         "language": ("language", LANGUAGE_NAMES[utterance["language"]]),
         "age_category": ("age_category", utterance["age_category"]),
@@ -88,3 +130,4 @@ def _list_labels(utterance: dict[str, Any], has_accents: bool) -> dict[str, tupl
         **{key: (key, utterance["labels"].get(key)) for key in MEASURED_KEYS},
         **{form: (key, changes[form]) for form, key in _WORD_FORMS.items()},
     }
+    return {form: (key, label) for form, (key, label) in labels.items() if label}

@@ -11,6 +11,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+from data_prep.instructions.plain import NAMES, make_plain, write_line
 from sift_jax.data.labels import LANGUAGES, name_label, write_phrase
 
 Templates = dict[str, Any]
@@ -23,22 +24,20 @@ _OPENING_SHARE = 0.2
 
 # Lists whose places mean something, and the openings, are kept whole.
 _WHOLE = ("ordinals", "inferences", "openings", "openings_two")
-_ANSWERS = ("answers", "yes", "no", "same", "different")
 
 
 @functools.cache
 def load_templates(language: str, wordings: int | None = None, *, is_plain: bool = False) -> Templates:
     """The templates of a language, with at most so many wordings of each question and answer.
 
-    Plain ones answer closed questions with the bare label, have one wording of every other answer, and no openings.
+    Plain ones have the answers of `plain`, and no openings.
     """
     if language not in LANGUAGES:
         raise ValueError(f"no templates in language {language!r}; the languages are {', '.join(LANGUAGES)}")
     path = Path(__file__).parent / "templates" / f"{language}.json"
     found = json.loads(path.read_text(encoding="utf-8"))
     if is_plain:
-        bared = {name: value if name == "clauses" else _bare(value) for name, value in found.items()}
-        found = {**bared, "is_plain": True, "openings": [], "openings_two": []}
+        found = make_plain(found)
     if wordings is not None:
         found = _limit(found, wordings)
     return {"language": language, **found}
@@ -48,19 +47,6 @@ def _limit(value: Any, wordings: int) -> Any:
     if isinstance(value, dict):
         return {name: item if name in _WHOLE else _limit(item, wordings) for name, item in value.items()}
     return value[:wordings] if isinstance(value, list) else value
-
-
-def _bare(value: Any, *, is_answer: bool = False) -> Any:
-    if isinstance(value, dict):
-        return {name: item if name in _WHOLE else _bare(item, is_answer=name in _ANSWERS)
-                for name, item in value.items()}
-    if not is_answer or not isinstance(value, list):
-        return value
-    shortest = min(value, key=len)
-    if "{label}" in shortest:
-        return ["{Label}."]
-    # "Yes, I hear "{word}"." is "Yes."
-    return [shortest.split(",")[0] + "."] if "{word}" in shortest else [shortest]
 
 
 def capitalise(text: str) -> str:
@@ -98,11 +84,13 @@ def write_clause(templates: Templates, key: str, label: str, rng: random.Random)
 
 
 def write_answer(templates: Templates, key: str, label: str, rng: random.Random) -> str:
-    """What an answer says of a label, without a full stop: a clause, or in plain templates the bare label."""
+    """What an answer says of a label, without a full stop: a clause, or in plain templates a line."""
     if templates.get("is_plain"):
-        return answer_label(templates, key, label)
+        return write_line(NAMES[key], key, label, templates["language"])
     return write_clause(templates, key, label, rng)
 
 
-def write_sentence(clause: str) -> str:
-    return f"{capitalise(clause)}."
+def write_statement(templates: Templates, key: str, label: str, rng: random.Random) -> str:
+    """A whole answer that says a label."""
+    answer = write_answer(templates, key, label, rng)
+    return answer if templates.get("is_plain") else f"{capitalise(answer)}."

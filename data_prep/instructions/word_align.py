@@ -15,6 +15,7 @@ import statistics
 from typing import Any
 
 from data_prep.instructions.items import Item
+from data_prep.instructions.plain import NAMES, write_line
 from data_prep.instructions.templates import Templates, answer_label, ask, fill
 from sift_jax.data.labels import POSITIONS
 
@@ -97,7 +98,8 @@ def _find_peak(words: list[_Word], count: int, key: str) -> str | None:
 
 
 def _make_label_item(name: str, form: str, key: str, label: str, templates: Templates, rng: random.Random) -> Item:
-    answer = fill(rng.choice(templates[form]["answers"]), label=answer_label(templates, key, label))
+    answer = fill(rng.choice(templates[form]["answers"]), label=answer_label(templates, key, label),
+                  line=write_line(NAMES[form], key, label, templates["language"]))
     return Item(ids=(name,), form=form, group=label, answer=answer,
                 question=ask(templates, templates[form]["questions"], rng))
 

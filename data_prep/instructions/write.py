@@ -18,6 +18,7 @@ from data_prep.instructions import acoustic, comparison, content, generation, op
 from data_prep.instructions.items import Item, choose_items
 from data_prep.instructions.templates import Templates, load_templates
 from sift_jax.data.sift_files import (
+    PRETRAINING_COMPARES,
     PRETRAINING_LISTS,
     PRETRAINING_RANKS,
     PRETRAINING_RATINGS,
@@ -35,6 +36,8 @@ _VERBATIM = {"transcript": 0.1, "phonemes": 0.1, "spoken_word": 0.3}
 _ROWS_A_PAIR = 6
 # Of each other language, one in this many utterances is asked about for its language, a few times.
 _FOREIGN_ONE_IN, _FOREIGN_ROWS = 15, 4
+# One list in so many more is about an utterance of another language.
+_FOREIGN_LISTS_ONE_IN = 4
 
 Utterance = dict[str, Any]
 Counts = dict[str, dict[str, dict[str, int]]]
@@ -131,17 +134,35 @@ def _make_categories(split: str, templates: Templates, by_language: dict[str, li
     choose("open_ended", open_ended, utterances, quota)
     choose("controllable_generation", generation, utterances, quota, has_accents=has_accents)
     if split != "EvalSIFT":
-        rng = random.Random(f"{seed}/{split}/pretraining/{language}")
-        others = [u for spoken, their in by_language.items() if spoken != language for u in their]
-        foreign = rng.sample(others, min(len(others), len(utterances)))
-        chosen[PRETRAINING_RATINGS] = [
-            pretraining.make_ratings_item(u, language, has_accents=has_accents) for u in utterances]
-        # half of them of other languages: else the language of the question would give away that of the clip
-        chosen[PRETRAINING_LISTS] = [
-            pretraining.make_list_item(u, language, has_accents=_has_accents(by_language[u["language"]]))
-            for u in sorted(utterances + foreign, key=lambda u: u["id"])]
-        chosen[PRETRAINING_RANKS] = [pretraining.make_ranks_item(pair, language) for pair in pairs]
+        chosen |= _make_pretraining(split, templates, by_language, pairs, seed)
     return chosen
+
+
+def _make_pretraining(split: str, templates: Templates, by_language: dict[str, list[Utterance]],
+                      pairs: list[comparison.Pair], seed: int) -> dict[str, list[Item]]:
+    language = templates["language"]
+    utterances, rng = by_language[language], random.Random(f"{seed}/{split}/pretraining/{language}")
+    others = [u for spoken, their in by_language.items() if spoken != language for u in their]
+    foreign = rng.sample(others, min(len(others), len(utterances) // _FOREIGN_LISTS_ONE_IN))
+
+    def make_list(utterance: Utterance, *, has_language: bool) -> Item:
+        return pretraining.make_list_item(utterance, language, rng, has_language=has_language,
+                                          has_accents=_has_accents(by_language[utterance["language"]]))
+
+    # Of the own language few say which it is: else the words around it would give it away.
+    own_share = 1 / (_FOREIGN_LISTS_ONE_IN * max(1, len(by_language) - 1))
+    lists = [make_list(u, has_language=rng.random() < own_share) for u in utterances]
+    lists += [make_list(u, has_language=True) for u in foreign]
+    has_accents = _has_accents(utterances)
+    ratings = [pretraining.make_ratings_item(u, rng, has_accents=has_accents) for u in utterances]
+    ranks = (pretraining.make_ranks_item(pair, rng) for pair in pairs)
+    compares = (pretraining.make_compares_item(pair, language, rng) for pair in pairs)
+    return {
+        PRETRAINING_RATINGS: ratings,
+        PRETRAINING_RANKS: [item for item in ranks if item],
+        PRETRAINING_LISTS: sorted(lists, key=lambda item: item.ids),
+        PRETRAINING_COMPARES: [item for item in compares if item],
+    }
 
 
 def _has_accents(utterances: list[Utterance]) -> bool:

@@ -23,9 +23,9 @@ CLOSED_CATEGORIES = ("closed_ended/acoustic_level", "closed_ended/content_level"
                      "closed_ended/comparison")
 CATEGORIES = (*CLOSED_CATEGORIES, "open_ended", "controllable_generation")
 # Not of the released set: rows for models that have no pretrained parts.
-PRETRAINING_RATINGS, PRETRAINING_LISTS, PRETRAINING_RANKS = (
-    "pretraining/ratings", "pretraining/lists", "pretraining/ranks")
-ALL_CATEGORIES = (*CATEGORIES, PRETRAINING_RATINGS, PRETRAINING_LISTS, PRETRAINING_RANKS)
+PRETRAINING_CATEGORIES = (PRETRAINING_RATINGS, PRETRAINING_RANKS, PRETRAINING_LISTS, PRETRAINING_COMPARES) = (
+    "pretraining/ratings", "pretraining/ranks", "pretraining/lists", "pretraining/compares")
+ALL_CATEGORIES = (*CATEGORIES, *PRETRAINING_CATEGORIES)
 _SPLIT_FOLDERS = {"train": ("train",), "dev": ("dev", "validation"), "EvalSIFT": ("EvalSIFT",)}
 _ROLES = ("system", "user", "assistant")
 

@@ -1,6 +1,6 @@
 """The offline judge: right or wrong by the labels that an answer names.
 
-    reference  "No, the person speaks very slowly."     yes_no          the answer begins with No
+    reference  "No, the person speaks very slowly."     yes_no          the answer begins with No, or ends in "No."
                "The clip is noisy, and … very fast."    noise_level+…   the answer names the same labels in that order
                'The speaker says: "Rain falls."'        transcript      the answer quotes the same words
 
@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from sift_jax.data.labels import find_labels, normalise, say_yes_no
 
 _QUOTE = re.compile(r'"([^"]*)"')
+_SENTENCE_END = re.compile(r"[.!?]\s+|\n")
 _PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}«»„“”‘’…¿¡]+")
 
 
@@ -79,11 +80,13 @@ def score_open(reference: str, answer: str, language: str) -> float:
 
 
 def _find_verdict(text: str, language: str) -> str | None:
-    """The yes or no that an answer begins with."""
-    words = _simplify(text).split()
-    for is_true in (True, False):
-        if words[:1] == [normalise(say_yes_no(is_true, language))]:
-            return "yes" if is_true else "no"
+    """The yes or no that an answer begins with, or that is its last sentence."""
+    first = _simplify(text).split()[:1]
+    last = [_simplify(_SENTENCE_END.split(text.strip())[-1])]
+    for words in (first, last):
+        for is_true in (True, False):
+            if words == [normalise(say_yes_no(is_true, language))]:
+                return "yes" if is_true else "no"
     return None
 
 

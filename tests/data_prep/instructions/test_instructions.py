@@ -199,6 +199,8 @@ def test_templates_name_no_labels_of_their_own():
         answers += [text for texts in templates["clauses"].values() for text in texts]
         answers += [text for form in templates["open_ended"].values() for text in form["answers"]]
         answers += [text for key in ("same", "different") for text in templates["same_gender"][key]]
+        answers += templates["names"].values()
+        answers += [pole for poles in templates["poles"].values() for pole in poles.values()]
         for form in templates["open_ended"].values():
             texts = form.get("inferences", [])
             answers += [text for group in texts.values() for text in group] if isinstance(texts, dict) else texts

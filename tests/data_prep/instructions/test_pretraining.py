@@ -2,17 +2,25 @@
 
 import itertools
 import json
+import random
 
 import pytest
 from fake_metadata import write_metadata
 
-from data_prep.instructions.pretraining import make_list_item, make_ranks_item, make_ratings_item
+from data_prep.instructions.comparison import order_pair
+from data_prep.instructions.pretraining import (
+    list_labels,
+    make_compares_item,
+    make_list_item,
+    make_ranks_item,
+    make_ratings_item,
+)
+from data_prep.instructions.templates import load_templates
 from data_prep.instructions.write import write_instructions
 from sift_jax.data.labels import LABELS, LANGUAGES, MEASURED_KEYS, find_labels, name_label, say_yes_no
 from sift_jax.data.sift_files import (
+    PRETRAINING_CATEGORIES,
     PRETRAINING_LISTS,
-    PRETRAINING_RANKS,
-    PRETRAINING_RATINGS,
     list_files,
     read_rows,
 )
@@ -29,19 +37,28 @@ def test_ratings_are_places_on_the_scales(utterances):
     for utterance in utterances[:50]:
         numbers = make_ratings_item(utterance, "en", has_accents=False).answer.split(" ")
         assert len(numbers) == 16 and numbers[3] == "–"
-        assert LABELS["gender"][int(numbers[0])] == utterance["gender"]
+        assert LABELS["gender"][int(numbers[0]) - 1] == utterance["gender"]
         for key, number in zip(MEASURED_KEYS, numbers[6:12], strict=True):
             label = utterance["labels"].get(key)
-            assert number == (str(LABELS[key].index(label)) if label else "–")
+            assert number == (str(LABELS[key].index(label) + 1) if label else "–")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_list_says_the_ratings_in_words(utterances, language):
+def test_lists_say_the_ratings_in_words_each_behind_its_name(utterances, language):
+    templates, starts = load_templates(language), set()
+    forms = {name: form for form, name in templates["names"].items()}
+    assert len(forms) == len(templates["names"])
     for utterance in [u for u in utterances if u["language"] == language][:20]:
-        numbers = make_ratings_item(utterance, language, has_accents=False).answer.split(" ")
-        words = make_list_item(utterance, language, has_accents=False).answer.split("\n")
-        found = [find_labels(word, language) for word in words]
-        assert [str(LABELS[f[0][0]].index(f[0][1])) if f else "–" for f in found] == numbers
+        item = make_list_item(utterance, templates, random.Random(utterance["id"]), has_accents=False,
+                              has_language=True)
+        said = {forms[name]: (number, find_labels(label, language)) for name, number, label in _split(item)}
+        wanted = {form: (str(LABELS[key].index(label) + 1), [(key, label)])
+                  for form, (key, label) in list_labels(utterance, has_accents=False).items() if label}
+        assert said == wanted and "accent" not in wanted
+        ratings = make_ratings_item(utterance, language, has_accents=False).answer.split(" ")
+        assert [number for number, _ in wanted.values()] == [number for number in ratings if number != "–"]
+        starts.add(next(iter(said)))
+    assert len(starts) > 5
 
 
 def test_ranks_say_which_of_two_has_more(utterances):
@@ -62,10 +79,34 @@ def test_ranks_say_which_of_two_has_more(utterances):
     assert seen == {"1", "2", "–"}
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_compares_say_the_ranks_in_words(utterances, language):
+    templates, seen = load_templates(language), set()
+    poles = {name: (key, pole) for key, names in templates["poles"].items() for pole, name in names.items()}
+    mine = [u for u in utterances if u["language"] == language]
+    for pair in itertools.pairwise(mine[:40]):
+        item = make_compares_item(pair, templates, random.Random(pair[0]["id"]))
+        for name, number, recording in _split(item) if item else ():
+            key, pole = poles[name]
+            assert find_labels(recording, language) == [("recording", ("first", "second")[int(number) - 1])]
+            if key == "gender":
+                assert pair[int(number) - 1]["gender"] == pole
+            else:
+                assert (order_pair(pair, key) > 0) == ((pole == "high") == (number == "2"))
+            seen.add((key, pole, number))
+    assert len(seen) > 20
+
+
+def _split(item):
+    """[(name, number, label)] of a row."""
+    parts = [part.split(": ") for part in item.answer.removesuffix(".").split(". ")]
+    return [(*name.rsplit(" ", 1), label) for name, label in parts]
+
+
 def test_evaluation_has_no_pretraining_rows(utterances, tmp_path):
     write_metadata(tmp_path / "metadata.jsonl")
     write_instructions(tmp_path / "metadata.jsonl", tmp_path / "sift", rows_per_language=10)
-    for category in (PRETRAINING_RATINGS, PRETRAINING_LISTS, PRETRAINING_RANKS):
+    for category in PRETRAINING_CATEGORIES:
         assert list_files(tmp_path / "sift", "train", category)
         assert not list_files(tmp_path / "sift", "EvalSIFT", category)
 
@@ -82,26 +123,33 @@ def test_fewer_wordings_make_fewer_questions(utterances, tmp_path):
     assert len(distinct[0]) < len(distinct[1])
 
 
-def test_plain_rows_are_bare_labels_behind_the_audio(utterances, tmp_path):
+def test_plain_rows_are_named_and_numbered_labels_behind_the_audio(utterances, tmp_path):
     write_metadata(tmp_path / "metadata.jsonl")
     write_instructions(tmp_path / "metadata.jsonl", tmp_path / "sift", rows_per_language=10, is_plain=True)
-    bare = 0
+    named = verdicts = 0
     for path in list_files(tmp_path / "sift", "train", "closed_ended/acoustic_level"):
+        language = path.parent.name
+        names = load_templates(language)["names"]
+        words = {say_yes_no(is_true, language) for is_true in (True, False)}
         for row in read_rows(path):
             parts = row["messages"][0]["content"]
             assert "audio_path" in parts[0] and "text" in parts[1]
-            answer, language = row["messages"][1]["content"][0]["text"], path.parent.name
-            found = find_labels(answer, language)
-            verdicts = {say_yes_no(is_true, language) for is_true in (True, False)}
-            if answer.split(",")[0] not in verdicts and len(found) == 1:
-                assert answer.casefold() == f"{name_label(*found[0], language)}.".casefold()
-                bare += 1
-    assert bare > 100
+            *said, last = row["messages"][1]["content"][0]["text"].removesuffix(".").split(". ")
+            verdicts += last in words
+            for text in said if last in words else [*said, last]:
+                [(key, label)] = find_labels(text, language)
+                number = LABELS[key].index(label) + 1
+                assert text == f"{names[key]} {number}: {name_label(key, label, language)}"
+                named += 1
+    assert named > 100 and verdicts > 10
 
 
-def test_half_of_the_lists_are_about_other_languages(utterances, tmp_path):
+def test_lists_that_name_the_language_are_mostly_of_others(utterances, tmp_path):
+    """Else the words around a label would say which language is spoken."""
     write_metadata(tmp_path / "metadata.jsonl")
     write_instructions(tmp_path / "metadata.jsonl", tmp_path / "sift", rows_per_language=10)
     [path] = list_files(tmp_path / "sift", "train", PRETRAINING_LISTS, "de")
-    named = [dict(find_labels(row["messages"][1]["content"][0]["text"], "de"))["language"] for row in read_rows(path)]
-    assert named.count("German") == len(named) // 2 and set(named) > {"German"}
+    found = [dict(find_labels(row["messages"][1]["content"][0]["text"], "de")) for row in read_rows(path)]
+    named = [labels["language"] for labels in found if "language" in labels]
+    assert set(named) > {"French", "Italian"} and named.count("German") < len(named) / 2
+    assert len(named) < len(found) / 2

@@ -10,9 +10,11 @@ from sift_jax.evaluation.judges import judge_closed, make_majority, question_kin
     ("Yes, the voice is very close-sounding.", "yes it is", "en", True),
     ("Yes, the voice is very close-sounding.", "No, the voice is very close-sounding.", "en", False),
     ("Yes, the voice is very close-sounding.", "It is very close-sounding.", "en", False),
-    ("Pitch: quite low pitch. No.", "Pitch: very low pitch. No.", "en", True),
-    ("Pitch: quite low pitch. No.", "Pitch: quite low pitch. Yes.", "en", False),
-    ("Pitch: quite low pitch. No.", "Pitch: quite low pitch.", "en", False),
+    ("Pitch 2: quite low pitch\nNo", "Pitch 1: very low pitch\nNo", "en", True),
+    ("Pitch 2: quite low pitch\nNo", "Pitch 2: quite low pitch. No.", "en", True),
+    ("Pitch 2: quite low pitch\nNo", "Pitch 2: quite low pitch\nYes", "en", False),
+    ("Pitch 2: quite low pitch\nNo", "Pitch 2: quite low pitch", "en", False),
+    ("Pitch 2: quite low pitch", "Pitch 3: quite low pitch", "en", True),
     ("Sí, la voz suena lejana.", "Sí", "es", True),
     ("Sì, la voce suona lontana.", "No, la voce suona lontana.", "it", False),
     ("The person speaks very fast.", "very fast", "en", True),
@@ -39,7 +41,7 @@ def test_judge(reference, answer, language, is_right):
 
 @pytest.mark.parametrize("reference, language, kind", [
     ("No, the clip is clean.", "en", "yes_no"),
-    ("Noise: clean. No.", "en", "yes_no"),
+    ("Clarity 6: clean\nNo", "en", "yes_no"),
     ("Die Person spricht sehr schnell.", "de", "speaking_rate"),
     ("The clip is noisy, and the person speaks very fast.", "en", "noise_level+speaking_rate"),
     ("First very slowly, then quite fast.", "en", "speaking_rate"),

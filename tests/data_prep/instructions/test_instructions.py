@@ -8,6 +8,7 @@ import string
 import pytest
 from fake_metadata import write_metadata
 
+from data_prep.instructions.plain import NAMES, POLES
 from data_prep.instructions.templates import load_templates
 from data_prep.instructions.write import read_metadata, write_instructions
 from sift_jax.data.labels import LABELS, LANGUAGES, find_labels, normalise
@@ -199,8 +200,7 @@ def test_templates_name_no_labels_of_their_own():
         answers += [text for texts in templates["clauses"].values() for text in texts]
         answers += [text for form in templates["open_ended"].values() for text in form["answers"]]
         answers += [text for key in ("same", "different") for text in templates["same_gender"][key]]
-        answers += templates["names"].values()
-        answers += [pole for poles in templates["poles"].values() for pole in poles.values()]
+        answers += [*NAMES.values(), *(pole for poles in POLES.values() for pole in poles.values())]
         for form in templates["open_ended"].values():
             texts = form.get("inferences", [])
             answers += [text for group in texts.values() for text in group] if isinstance(texts, dict) else texts

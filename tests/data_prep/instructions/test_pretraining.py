@@ -1,5 +1,6 @@
 """Pre-training rows say what the metadata says: by number, and by bare label."""
 
+import collections
 import itertools
 import json
 import random
@@ -8,6 +9,7 @@ import pytest
 from fake_metadata import write_metadata
 
 from data_prep.instructions.comparison import order_pair
+from data_prep.instructions.plain import NAMES, POLES
 from data_prep.instructions.pretraining import (
     list_labels,
     make_compares_item,
@@ -15,9 +17,8 @@ from data_prep.instructions.pretraining import (
     make_ranks_item,
     make_ratings_item,
 )
-from data_prep.instructions.templates import load_templates
 from data_prep.instructions.write import write_instructions
-from sift_jax.data.labels import LABELS, LANGUAGES, MEASURED_KEYS, find_labels, name_label, say_yes_no
+from sift_jax.data.labels import LABELS, LANGUAGES, find_labels, say_yes_no
 from sift_jax.data.sift_files import (
     PRETRAINING_CATEGORIES,
     PRETRAINING_LISTS,
@@ -33,74 +34,49 @@ def utterances(tmp_path_factory):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_ratings_are_places_on_the_scales(utterances):
-    for utterance in utterances[:50]:
-        numbers = make_ratings_item(utterance, "en", has_accents=False).answer.split(" ")
-        assert len(numbers) == 16 and numbers[3] == "–"
-        assert LABELS["gender"][int(numbers[0]) - 1] == utterance["gender"]
-        for key, number in zip(MEASURED_KEYS, numbers[6:12], strict=True):
-            label = utterance["labels"].get(key)
-            assert number == (str(LABELS[key].index(label) + 1) if label else "–")
+def test_ratings_and_lists_have_all_labels_each_behind_its_name(utterances):
+    forms, starts, asked = {name: form for form, name in NAMES.items()}, set(), set()
+    assert len(forms) == len(NAMES)
+    for utterance in utterances[::7]:
+        language, rng = utterance["language"], random.Random(utterance["id"])
+        labels = list_labels(utterance, has_accents=False)
+        assert labels["gender"] == ("gender", utterance["gender"]) and "accent" not in labels
+        wanted = {form: str(LABELS[key].index(label) + 1) for form, (key, label) in labels.items()}
+        ratings = make_ratings_item(utterance, rng, has_accents=False)
+        lines = [line.split(" ") for line in ratings.answer.split("\n")]
+        assert {forms[name]: number for name, number in lines} == wanted and len(lines) == len(wanted)
+        words = make_list_item(utterance, language, rng, has_accents=False, has_language=True)
+        said = {forms[name]: (number, found) for name, number, found in _read_lines(words.answer, language)}
+        assert said == {form: (wanted[form], [place]) for form, place in labels.items()}
+        starts |= {lines[0][0], words.answer.split(" ")[0]}
+        asked.add(ratings.question)
+    assert len(starts) > 5 and len(asked) == len(LANGUAGES)
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_lists_say_the_ratings_in_words_each_behind_its_name(utterances, language):
-    templates, starts = load_templates(language), set()
-    forms = {name: form for form, name in templates["names"].items()}
-    assert len(forms) == len(templates["names"])
-    for utterance in [u for u in utterances if u["language"] == language][:20]:
-        item = make_list_item(utterance, templates, random.Random(utterance["id"]), has_accents=False,
-                              has_language=True)
-        said = {forms[name]: (number, find_labels(label, language)) for name, number, label in _split(item)}
-        wanted = {form: (str(LABELS[key].index(label) + 1), [(key, label)])
-                  for form, (key, label) in list_labels(utterance, has_accents=False).items() if label}
-        assert said == wanted and "accent" not in wanted
-        ratings = make_ratings_item(utterance, language, has_accents=False).answer.split(" ")
-        assert [number for number, _ in wanted.values()] == [number for number in ratings if number != "–"]
-        starts.add(next(iter(said)))
-    assert len(starts) > 5
+def test_ranks_and_compares_say_which_of_two(utterances):
+    seen, poles = set(), {name: (key, pole) for key, names in POLES.items() for pole, name in names.items()}
+    for language in LANGUAGES:
+        mine = [u for u in utterances if u["language"] == language]
+        for pair in itertools.pairwise(mine[:40]):
+            compares = make_compares_item(pair, language, random.Random(pair[0]["id"]))
+            ranks = make_ranks_item(pair, random.Random(pair[1]["id"]))
+            lines = _read_lines(compares.answer, language) if compares else []
+            assert len(ranks.answer.split("\n")) == len(lines) if ranks else not lines
+            for name, number, found in lines:
+                key, pole = poles[name]
+                assert found == [("recording", ("first", "second")[int(number) - 1])]
+                if key == "gender":
+                    assert pair[int(number) - 1]["gender"] == pole
+                else:
+                    assert (order_pair(pair, key) > 0) == ((pole == "high") == (number == "2"))
+                seen.add((key, pole, number))
+    assert len(seen) == 2 * 2 * len(POLES)
 
 
-def test_ranks_say_which_of_two_has_more(utterances):
-    mine = [u for u in utterances if u["language"] == "en"]
-    seen = set()
-    for pair in itertools.pairwise(mine[:40]):
-        ranks = make_ranks_item(pair, "en").answer.split(" ")
-        assert len(ranks) == len(MEASURED_KEYS) + 1
-        labels = [u["labels"].get("noise_level") for u in pair]
-        is_known = None not in labels
-        levels = [LABELS["noise_level"].index(label) for label in labels] if is_known else [0, 0]
-        difference = levels[1] - levels[0]
-        assert ranks[MEASURED_KEYS.index("noise_level")] == (
-            "–" if abs(difference) < 2 else "2" if difference > 0 else "1")
-        genders = tuple(u["gender"] for u in pair)
-        assert ranks[-1] == {("female", "male"): "2", ("male", "female"): "1"}.get(genders, "–")
-        seen |= set(ranks)
-    assert seen == {"1", "2", "–"}
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_compares_say_the_ranks_in_words(utterances, language):
-    templates, seen = load_templates(language), set()
-    poles = {name: (key, pole) for key, names in templates["poles"].items() for pole, name in names.items()}
-    mine = [u for u in utterances if u["language"] == language]
-    for pair in itertools.pairwise(mine[:40]):
-        item = make_compares_item(pair, templates, random.Random(pair[0]["id"]))
-        for name, number, recording in _split(item) if item else ():
-            key, pole = poles[name]
-            assert find_labels(recording, language) == [("recording", ("first", "second")[int(number) - 1])]
-            if key == "gender":
-                assert pair[int(number) - 1]["gender"] == pole
-            else:
-                assert (order_pair(pair, key) > 0) == ((pole == "high") == (number == "2"))
-            seen.add((key, pole, number))
-    assert len(seen) > 20
-
-
-def _split(item):
-    """[(name, number, label)] of a row."""
-    parts = [part.split(": ") for part in item.answer.removesuffix(".").split(". ")]
-    return [(*name.rsplit(" ", 1), label) for name, label in parts]
+def _read_lines(answer, language):
+    """[(name, number, labels)] of "Pitch 2: quite low pitch" lines."""
+    parts = [line.split(": ") for line in answer.split("\n")]
+    return [(*name.split(" "), find_labels(label, language)) for name, label in parts]
 
 
 def test_evaluation_has_no_pretraining_rows(utterances, tmp_path):
@@ -123,25 +99,27 @@ def test_fewer_wordings_make_fewer_questions(utterances, tmp_path):
     assert len(distinct[0]) < len(distinct[1])
 
 
-def test_plain_rows_are_named_and_numbered_labels_behind_the_audio(utterances, tmp_path):
+def test_plain_answers_are_lines_behind_the_audio(utterances, tmp_path):
     write_metadata(tmp_path / "metadata.jsonl")
     write_instructions(tmp_path / "metadata.jsonl", tmp_path / "sift", rows_per_language=10, is_plain=True)
-    named = verdicts = 0
-    for path in list_files(tmp_path / "sift", "train", "closed_ended/acoustic_level"):
-        language = path.parent.name
-        names = load_templates(language)["names"]
+    lines, verdicts = collections.Counter(), 0
+    names = {*NAMES.values(), *(pole for poles in POLES.values() for pole in poles.values())}
+    for path in list_files(tmp_path / "sift", "train"):
+        category, language = path.parent.parent.name, path.parent.name
         words = {say_yes_no(is_true, language) for is_true in (True, False)}
         for row in read_rows(path):
             parts = row["messages"][0]["content"]
-            assert "audio_path" in parts[0] and "text" in parts[1]
-            *said, last = row["messages"][1]["content"][0]["text"].removesuffix(".").split(". ")
-            verdicts += last in words
-            for text in said if last in words else [*said, last]:
-                [(key, label)] = find_labels(text, language)
-                number = LABELS[key].index(label) + 1
-                assert text == f"{names[key]} {number}: {name_label(key, label, language)}"
-                named += 1
-    assert named > 100 and verdicts > 10
+            if category in ("acoustic_level", "comparison"):
+                assert "audio_path" in parts[0] and "text" in parts[-1]
+                *said, last = row["messages"][1]["content"][0]["text"].split("\n")
+                is_verdict = last in words or find_labels(last, language)[0][0] == "same_gender"
+                verdicts += is_verdict
+                told = "\n".join(said if is_verdict else [*said, last])
+                for name, number, [(key, label)] in _read_lines(told, language):
+                    assert name in names
+                    assert int(number) == LABELS[key].index(label) + 1
+                    lines[category] += 1
+    assert lines["acoustic_level"] > 100 and lines["comparison"] > 100 and verdicts > 10
 
 
 def test_lists_that_name_the_language_are_mostly_of_others(utterances, tmp_path):

@@ -1,10 +1,10 @@
 """Weights out: LoRA merged, safetensors in the layouts that others read, a model card, and a check of what was written.
 
-    export/README.md model.json tokenizer/
-    export/decoder/    config.json model.safetensors generation_config.json tokenizer.json tokenizer_config.json
-                       a Qwen2ForCausalLM with its tokenizer and chat template
-    export/encoder/    config.json model.safetensors                    keys of a Whisper encoder
-    export/projector/  model.safetensors
+export/README.md model.json tokenizer/
+export/decoder/    config.json model.safetensors generation_config.json tokenizer.json tokenizer_config.json
+                   a Qwen2ForCausalLM with its tokenizer and chat template
+export/encoder/    config.json model.safetensors                    keys of a Whisper encoder
+export/projector/  model.safetensors
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One table: our parameter paths ↔ the keys of Hugging Face checkpoints, read both ways.
 
-    (our path, their key, change)      {i} in a key is the layer: ours is stacked over layers, theirs is one tensor each
-    change: "same", "turn" (out, in) ↔ (in, out), "conv" (out, in, width) ↔ (width, in, out)
+(our path, their key, change)      {i} in a key is the layer: ours is stacked over layers, theirs is one tensor each
+change: "same", "turn" (out, in) ↔ (in, out), "conv" (out, in, width) ↔ (width, in, out)
 """
 
 from __future__ import annotations
@@ -79,35 +79,3 @@ def to_theirs(rows: tuple[Row, ...], params: dict[str, np.ndarray]) -> Iterator[
                 yield key.format(i=i), _turn(np.asarray(layer), change)
         else:
             yield key, _turn(np.asarray(value), change)
-
-
-def to_ours(
-    rows: tuple[Row, ...],
-    tensors: dict[str, np.ndarray],
-    layers: int,
-    *,
-    wanted: set[str],
-    ignored: tuple[str, ...] = (),
-) -> dict[str, np.ndarray]:
-    """Our flat dict from theirs; a key of theirs that is left over, or one of ours without a source, is an error."""
-    found: dict[str, np.ndarray] = {}
-    used: set[str] = set(ignored)
-    missing: list[str] = []
-    for path, key, change in rows:
-        if path not in wanted:
-            continue
-        keys = [key.format(i=i) for i in range(layers)] if "{i}" in key else [key]
-        lost = [k for k in keys if k not in tensors]
-        if lost:
-            missing += lost
-            continue
-        used.update(keys)
-        values = [_turn(tensors[k], change) for k in keys]
-        found[path] = np.stack(values) if "{i}" in key else values[0]
-    unknown = sorted(set(tensors) - used)
-    if missing or unknown:
-        raise ValueError(
-            f"weights do not fit: missing {missing[:5] or 'none'} ({len(missing)}), unknown {unknown[:5] or 'none'} "
-            f"({len(unknown)}); choose the preset of that checkpoint"
-        )
-    return found

@@ -12,11 +12,12 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import jax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from sift_jax.models.presets import from_json
+from sift_jax.models.presets import from_json, read_decoder_preset, read_encoder_preset
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, describe_params
 from sift_jax.training.checkpoint import Checkpoints, read_model_file
 from sift_jax.weights.hub import find_folder
@@ -25,6 +26,9 @@ from sift_jax.weights.stream import Wanted, check_shapes, find_origins, stream
 from sift_jax.weights.table import PROJECTOR, QWEN2, WHISPER, WHISPER_COMPUTED
 from sift_jax.weights.tensor_files import TensorFolder
 
+PRESETS = {"encoder": read_encoder_preset, "decoder": read_decoder_preset}
+# how much is heard and how long a context is promised are this run's choice
+FREE_FIELDS = {"window_seconds", "frame_mask", "max_positions"}
 TABLES = {"encoder": WHISPER, "projector": PROJECTOR, "decoder": QWEN2}
 Loaded = dict[str, jax.Array]
 
@@ -46,18 +50,31 @@ def describe_part(part: str, config: SpeechLMConfig) -> Wanted:
     return {path: leaf for path, leaf in flat.items() if "/lora_" not in path}
 
 
+def check_preset(theirs: Any, ours: Any, part: str, source: str | Path) -> None:
+    """Another rotary base or epsilon would load without a murmur and speak nonsense: the shapes do not tell."""
+    for field in dataclasses.fields(ours):
+        there, here = getattr(theirs, field.name), getattr(ours, field.name)
+        if there != here and field.name not in FREE_FIELDS:
+            raise ValueError(
+                f"{part} of {source}: {field.name} is {there} there and {here} in this model; "
+                "choose the preset of that checkpoint, or give its folder as the preset"
+            )
+
+
 def load_part(
     part: str, source: str | Path, config: SpeechLMConfig, wanted: Wanted | None = None, *, kind: str | None = None
 ) -> Loaded:
     """A part's parameters by path below the part, as `wanted` describes them (or float32 on one device)."""
     folder = find_folder(source)
     kind = kind or read_layout(folder, part)
+    if part in PRESETS:
+        check_preset(PRESETS[part](folder), getattr(config, part), part, source)
     files = TensorFolder(folder)
     parts, unknown = sort_keys(kind, files.keys())
     names = parts.get(part, {})
     ignored = {"encoder": WHISPER_COMPUTED, "decoder": ("lm_head.weight",) if config.decoder.is_tied else ()}
     wanted = describe_part(part, config) if wanted is None else wanted
-    layers = getattr(config, part).layers if part != "projector" else 0
+    layers = config.projector.blocks if part == "projector" else getattr(config, part).layers
     try:
         origins = find_origins(TABLES[part], [*names, *unknown], layers, wanted=wanted, ignored=ignored.get(part, ()))
     except ValueError as error:

@@ -20,7 +20,7 @@ from sift_jax.data.tokenizers import AUDIO, TURN_END, SpeechTokenizer
 from sift_jax.decoding.generate import DecodingConfig, Prompt, generate, lay_out_prompts
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, init_params
 from sift_jax.training.checkpoint import load_params
-from sift_jax.weights.load import load_export
+from sift_jax.weights.load import load_folder
 
 LENGTH_STEP = 64
 
@@ -41,7 +41,7 @@ class Model:
         if (folder / "checkpoints").is_dir():
             config, step, params = load_params(folder, step)
         elif (folder / "decoder").is_dir():
-            config, params = load_export(folder)
+            config, params = load_folder(folder)
         else:
             raise ValueError(
                 f"{folder} is neither a run (checkpoints/) nor an export (decoder/); train or export one first"

@@ -37,7 +37,7 @@ from sift_jax.training.state import (
     shard_state,
 )
 from sift_jax.training.step import make_dev_step, make_train_step
-from sift_jax.weights.load import Sources, load_sources
+from sift_jax.weights.load import Sources, check_vocabulary, load_sources
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -155,6 +155,7 @@ def train(
     stream = BatchStream(data, geometry, split="train", is_endless=True, modules=modules)
     if is_first_process():
         stream.tokenizer.save(out_dir / "tokenizer")
+    check_vocabulary(len(stream.tokenizer), config.decoder.vocab_size, f"the tokenizer {data.tokenizer}")
     if first_step:
         state, place = checkpoints.restore(described, run.trainable, first_step)
         print(f"resuming {out_dir} at step {first_step}, batch {place['batches']}")

@@ -59,10 +59,6 @@ def read_layout(folder: Path, part: str) -> str:
     return kind
 
 
-def list_parts(kind: str) -> tuple[str, ...]:
-    return tuple(part for part in ("encoder", "projector", "decoder") if any(r[1] == part for r in LAYOUTS[kind]))
-
-
 def sort_keys(kind: str, keys: Iterable[str]) -> tuple[dict[str, dict[str, str]], list[str]]:
     """({part: {key of its table: key in the folder}}, keys that the layout does not know)."""
     parts: dict[str, dict[str, str]] = {}

@@ -17,13 +17,14 @@ from typing import Any
 import jax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from sift_jax.models.presets import from_json, read_decoder_preset, read_encoder_preset
+from sift_jax.models.layers import NO_LORA
+from sift_jax.models.presets import PROJECTORS, from_json, read_decoder_preset, read_encoder_preset
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, describe_params
 from sift_jax.training.checkpoint import Checkpoints, read_model_file
 from sift_jax.weights.hub import find_folder
-from sift_jax.weights.layouts import list_parts, read_layout, sort_keys
+from sift_jax.weights.layouts import read_layout, sort_keys
 from sift_jax.weights.stream import Wanted, check_shapes, find_origins, stream
-from sift_jax.weights.table import PROJECTOR, QWEN2, WHISPER, WHISPER_COMPUTED
+from sift_jax.weights.table import PROJECTOR, QWEN2, WHISPER, WHISPER_COMPUTED, make_adapter_rows
 from sift_jax.weights.tensor_files import TensorFolder
 
 PRESETS = {"encoder": read_encoder_preset, "decoder": read_decoder_preset}
@@ -96,18 +97,27 @@ def load_decoder(source: str | Path, config: SpeechLMConfig, wanted: Wanted | No
     return load_part("decoder", source, config, wanted)
 
 
+def load_adapter(source: str | Path, config: SpeechLMConfig) -> Loaded:
+    """The LoRA of a PEFT adapter's folder, by path below the decoder."""
+    files = TensorFolder(find_folder(source))
+    described = flatten_dict(describe_params(config)["decoder"], sep="/")
+    wanted = {path: leaf for path, leaf in described.items() if "/lora_" in path}
+    origins = find_origins(make_adapter_rows(), files.keys(), config.decoder.layers, wanted=wanted)
+    check_shapes(origins, files, wanted, "decoder")
+    return {path: stream(origin, files, wanted[path]) for path, origin in origins.items()}
+
+
+def is_export(folder: Path) -> bool:
+    return (folder / "model.json").is_file() and (folder / "decoder").is_dir()
+
+
 def load_model(source: str | Path, config: SpeechLMConfig, wanted: dict[str, Wanted] | None = None) -> Loaded:
     """All parts of a whole model, by full path: an export of ours, or a folder of Qwen2-Audio."""
     folder = find_folder(source)
-    parts = ("encoder", "projector", "decoder")
-    if not (folder / "model.json").is_file():
-        kind = read_layout(folder, "projector")
-        lost = set(parts) - set(list_parts(kind))
-        if lost:
-            raise ValueError(f"{source} is no whole model: it has no {', '.join(sorted(lost))}")
-        places = dict.fromkeys(parts, (folder, kind))
+    if is_export(folder):
+        places = {part: (folder / part, "sift_projector" if part == "projector" else None) for part in TABLES}
     else:
-        places = {part: (folder / part, "sift_projector" if part == "projector" else None) for part in parts}
+        places = dict.fromkeys(TABLES, (folder, read_layout(folder, "projector")))
     loaded: Loaded = {}
     for part, (place, kind) in places.items():
         found = load_part(part, place, config, wanted[part] if wanted else None, kind=kind)
@@ -115,10 +125,35 @@ def load_model(source: str | Path, config: SpeechLMConfig, wanted: dict[str, Wan
     return loaded
 
 
-def load_export(folder: str | Path) -> tuple[SpeechLMConfig, Params]:
-    """The model that `python -m sift_jax.export` wrote."""
-    config = from_json(json.loads((Path(folder) / "model.json").read_text()))
-    return config, unflatten_dict(load_model(folder, config), sep="/")
+def read_model_config(source: str | Path) -> SpeechLMConfig:
+    """The config of a whole model: what an export's model.json says, or Qwen2-Audio's config.json."""
+    folder = find_folder(source)
+    if is_export(folder):
+        return from_json(json.loads((folder / "model.json").read_text()))
+    read_layout(folder, "projector")
+    return SpeechLMConfig(
+        encoder=read_encoder_preset(folder),
+        projector=PROJECTORS["pooled"],
+        decoder=read_decoder_preset(folder),
+        lora=NO_LORA,
+        dtype="float32",
+        remat="none",
+    )
+
+
+def load_folder(source: str | Path) -> tuple[SpeechLMConfig, Params]:
+    """A whole model as it is, without a config of ours: an export, or a folder or hub name of Qwen2-Audio."""
+    config = read_model_config(source)
+    return config, unflatten_dict(load_model(source, config), sep="/")
+
+
+def check_vocabulary(tokens: int, rows: int, source: str) -> None:
+    """Ids beyond the embedding would be clamped in silence on the device."""
+    if tokens > rows:
+        raise ValueError(
+            f"{source} has {tokens} tokens, special ones included, and the decoder's vocabulary {rows} rows; use the "
+            f"tokenizer of that decoder, or a decoder preset with vocab_size {tokens} or more"
+        )
 
 
 def load_run(run: str, step: int | None, wanted: Wanted) -> Loaded:

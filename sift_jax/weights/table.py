@@ -6,7 +6,7 @@ change: "same", "turn" (out, in) ↔ (in, out), "conv" (out, in, width) ↔ (wid
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -83,12 +83,23 @@ PROJECTOR: tuple[Row, ...] = (
 )
 
 
+def make_adapter_rows() -> tuple[Row, ...]:
+    """Keys of a PEFT adapter on such a decoder: lora_A is (rank, in), lora_B (out, rank)."""
+    rows: list[Row] = []
+    for path, key, change in QWEN2:
+        if change == "turn" and path.startswith("blocks/"):
+            stem, name = path.removesuffix("/kernel"), "base_model.model." + key.removesuffix(".weight")
+            rows += [(f"{stem}/lora_a", f"{name}.lora_A.weight", "turn")]
+            rows += [(f"{stem}/lora_b", f"{name}.lora_B.weight", "turn")]
+    return tuple(rows)
+
+
 def _turn(x: np.ndarray, change: str) -> np.ndarray:
     """Both directions are the same permutation of axes, reversed."""
     return x if change == "same" else np.ascontiguousarray(x.T)
 
 
-def to_theirs(rows: tuple[Row, ...], params: dict[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+def to_theirs(rows: tuple[Row, ...], params: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
     """Their (key, tensor) for a flat dict of ours. Every one of ours must be in the table."""
     table = {ours: (theirs, change) for ours, theirs, change in rows}
     for path, value in params.items():

@@ -1,4 +1,4 @@
-"""python tests/weights/load_large.py FOLDER: loads a decoder of 200 MB, whole and over eight devices, and prints the costs.
+"""python tests/weights/load_large.py FOLDER: loads a decoder of 200 MB, whole and over eight devices; prints the costs.
 
 A process of its own, because peak memory belongs to a process, and so does the number of devices.
 """
@@ -19,10 +19,10 @@ from tiny_model import make_config
 from sift_jax.models.speech_lm import describe_params
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
 from sift_jax.parallel.sharding import shard_params
-from sift_jax.weights.export import make_decoder_config
 from sift_jax.weights.load import load_decoder
 from sift_jax.weights.table import QWEN2
 from sift_jax.weights.tensor_files import TensorFolder
+from sift_jax.weights.their_configs import make_decoder_config
 
 MODEL = make_config()
 CONFIG = dataclasses.replace(

@@ -25,6 +25,7 @@ from sift_jax.weights.load import load_decoder, load_encoder
 from sift_jax.weights.stream import find_origins
 from sift_jax.weights.table import QWEN2, to_theirs
 from sift_jax.weights.tensor_files import INDEX, TensorFolder
+from sift_jax.weights.their_configs import make_decoder_config
 
 HERE = Path(__file__).parent
 
@@ -63,7 +64,7 @@ def write_decoder(folder, *, shards=1, dtype=np.float32, **changes):
     params = flatten_dict(make_params(config)["decoder"], sep="/")
     tensors = {key: value.astype(dtype) for key, value in to_theirs(QWEN2, params)}
     folder.mkdir(parents=True, exist_ok=True)
-    described = {**describe_as_qwen2(config), **changes}
+    described = {**make_decoder_config(config, 2), **changes}
     (folder / "config.json").write_text(json.dumps(described))
     if shards == 1:
         save_file(tensors, folder / "model.safetensors")
@@ -74,12 +75,6 @@ def write_decoder(folder, *, shards=1, dtype=np.float32, **changes):
         save_file({key: tensors[key] for key in names if weight_map[key] == file}, folder / file)
     (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
     return config, params
-
-
-def describe_as_qwen2(config):
-    from sift_jax.weights.export import make_decoder_config
-
-    return make_decoder_config(config, 2)
 
 
 def assert_same(loaded, params):
@@ -147,7 +142,7 @@ def test_keys_that_do_not_fit_are_listed(tmp_path):
 
 def test_a_folder_of_another_architecture_is_refused(tmp_path):
     config, _ = write_decoder(tmp_path / "gpt2", model_type="gpt2")
-    with pytest.raises(ValueError, match=r"gpt2 holds a gpt2 model; the decoder is read from llama, qwen2, qwen2_audio"):
+    with pytest.raises(ValueError, match=r"holds a gpt2 model; the decoder is read from llama, qwen2, qwen2_audio"):
         load_decoder(tmp_path / "gpt2", config)
     write_decoder(tmp_path / "qwen2")
     with pytest.raises(ValueError, match=r"holds a qwen2 model; the encoder is read from qwen2_audio, whisper"):

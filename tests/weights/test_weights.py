@@ -18,8 +18,9 @@ from sift_jax.decoding.answer import Model, answer_all, make_prompt
 from sift_jax.decoding.generate import DecodingConfig
 from sift_jax.models.speech_lm import describe_params
 from sift_jax.training.loop import train
-from sift_jax.weights.export import export_model, merge_lora
-from sift_jax.weights.load import load_encoder, load_export, load_sources
+from sift_jax.weights.export import export_model
+from sift_jax.weights.load import load_encoder, load_folder, load_sources
+from sift_jax.weights.merge import merge_lora
 from sift_jax.weights.stream import find_origins
 from sift_jax.weights.table import PROJECTOR, QWEN2, WHISPER, to_theirs
 from sift_jax.weights.tensor_files import TensorFolder
@@ -45,7 +46,7 @@ def describe(params):
 
 
 def test_an_export_gives_the_same_logits(model, exported):
-    config, params = load_export(exported)
+    config, params = load_folder(exported)
     assert config == dataclasses.replace(model.config, lora=config.lora) and config.lora.rank == 0
     batch = make_mixed_batch(model.config)
     expected = measure_logits(model.config, model.params, batch)
@@ -88,13 +89,13 @@ def test_an_export_that_was_broken_is_noticed(exported, tmp_path):
     with pytest.raises(
         ValueError, match=r"decoder/norm/scale is \(5,\) there and \(32,\) in this model; choose the preset"
     ):
-        load_export(folder)
+        load_folder(folder)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ValueError, match="model.safetensors cannot be read as safetensors .*; download it again"):
-        load_export(folder)
+        load_folder(folder)
     path.unlink()
     with pytest.raises(ValueError, match=r"no \*.safetensors in .*decoder; download the model there first"):
-        load_export(folder)
+        load_folder(folder)
 
 
 @pytest.mark.parametrize("part, table", [("encoder", WHISPER), ("projector", PROJECTOR), ("decoder", QWEN2)])
@@ -122,10 +123,15 @@ def test_the_table_reads_both_ways(part, table, decoder, tmp_path):
 
 @pytest.mark.parametrize("table", [WHISPER, PROJECTOR, QWEN2])
 def test_no_row_of_a_table_is_idle_or_twice(table):
-    config = dataclasses.replace(make_config(), decoder=dataclasses.replace(make_config().decoder, is_tied=False))
-    params = describe_params(config)
+    untied = dataclasses.replace(make_config().decoder, is_tied=False)
     part = {id(WHISPER): "encoder", id(PROJECTOR): "projector", id(QWEN2): "decoder"}[id(table)]
-    assert {row[0] for row in table} == set(flatten_dict(params[part], sep="/"))
+    paths = set()
+    # the projectors' table is one for all kinds; a Q-Former's longest block is of four layers
+    for kind, changes in (("linear", {}), ("stacked", {}), ("qformer", {"layers": 4, "cross_every": 4})):
+        config = dataclasses.replace(make_config(projector=kind, projector_frames=None), decoder=untied)
+        config = dataclasses.replace(config, projector=dataclasses.replace(config.projector, **changes))
+        paths |= set(flatten_dict(describe_params(config)[part], sep="/"))
+    assert {row[0] for row in table} == paths
     assert len({row[0] for row in table}) == len({row[1] for row in table}) == len(table)
 
 

@@ -48,6 +48,8 @@ class SpeechGeometry:
 
     mel_bins: int
     window_seconds: float
+    # whether a clip gives the same frames in a window of any length: only then may there be several
+    is_silence_masked: bool
     count_frames: Callable[[int], int]
 
 
@@ -58,6 +60,12 @@ def make_shapes(config: DataConfig, geometry: SpeechGeometry) -> list[BatchShape
         raise ValueError(
             f"clip_seconds {seconds} must rise and end in the encoder's window of {geometry.window_seconds} s; "
             f"set DataConfig.clip_seconds = ({geometry.window_seconds},)"
+        )
+    if len(seconds) > 1 and not geometry.is_silence_masked:
+        raise ValueError(
+            f"clip_seconds {seconds} are several windows, and this encoder hears the silence that fills them: a clip "
+            "would sound otherwise in each; set ModelConfig.frame_mask = 'all' or "
+            f"DataConfig.clip_seconds = ({geometry.window_seconds},)"
         )
     return [
         BatchShape(

@@ -55,6 +55,7 @@ def measure_audio_gain(model: Model, data: DataConfig, split: str, modules: tupl
     geometry = SpeechGeometry(
         mel_bins=model.config.encoder.mel_bins,
         window_seconds=model.config.encoder.window_seconds,
+        is_silence_masked=model.config.encoder.frame_mask == "all",
         count_frames=model.config.projector.count_frames,
     )
     stream = BatchStream(data, geometry, split=split, is_endless=False, modules=modules)

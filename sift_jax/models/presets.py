@@ -8,7 +8,6 @@ make_model_config(ModelConfig(encoder="weights/whisper-medium", …))        a f
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -187,10 +186,9 @@ def _find(table: Mapping[str, Any], read: Callable[[str], Any] | None, kind: str
     key = name.lower().rsplit("/", 1)[-1].removeprefix("meta-")
     if key in table:
         return table[key]
-    close = difflib.get_close_matches(key, table, 1)
-    hint = f"did you mean {close[0]}? " if close else ""
+    names = sorted(n for n in table if not n.endswith(("-instruct", ".en")))
     folder = ", or give a folder with a config.json" if read is not None else ""
-    raise ValueError(f"unknown {kind} preset {name!r}; {hint}choose one of {', '.join(sorted(table))}{folder}")
+    raise ValueError(f"unknown {kind} preset {name!r}; choose one of {', '.join(names)}{folder}")
 
 
 def make_model_config(config: ModelConfig) -> SpeechLMConfig:

@@ -63,6 +63,7 @@ def make_geometry(config: SpeechLMConfig) -> SpeechGeometry:
     return SpeechGeometry(
         mel_bins=config.encoder.mel_bins,
         window_seconds=config.encoder.window_seconds,
+        is_silence_masked=config.encoder.frame_mask == "all",
         count_frames=config.projector.count_frames,
     )
 

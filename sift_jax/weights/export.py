@@ -57,7 +57,7 @@ def make_decoder_config(config: SpeechLMConfig, stop_id: int) -> dict:
         # the first is read by transformers 5, the second by everything older
         "rope_parameters": {"rope_type": "default", "rope_theta": c.rope_theta},
         "rope_theta": c.rope_theta,
-        "max_position_embeddings": 32_768,
+        "max_position_embeddings": c.max_positions,
         "tie_word_embeddings": c.is_tied,
         "hidden_act": "silu",
         "eos_token_id": stop_id,
@@ -97,7 +97,7 @@ library_name: sift_jax
 ---
 # A speech language model trained with sift_jax
 
-Encoder of {encoder_layers} layers (width {encoder_width}), average over {pool} frames and one Linear, decoder of
+Encoder of {encoder_layers} layers (width {encoder_width}), {projector} projector of {frames} frames, decoder of
 {decoder_layers} layers (width {decoder_width}, vocabulary {vocab}). {params:,} parameters, step {step}. LoRA is merged.
 
 Ask it: `python -m sift_jax.ask --checkpoint=THIS_FOLDER --audio=x.wav "How fast does she speak?"`
@@ -153,7 +153,8 @@ def export_model(model: Model, out_dir: str | Path) -> float:
     card = CARD.format(
         encoder_layers=config.encoder.layers,
         encoder_width=config.encoder.width,
-        pool=config.projector.pool,
+        projector=config.projector.kind,
+        frames=config.projector.frames,
         decoder_layers=config.decoder.layers,
         decoder_width=config.decoder.width,
         vocab=config.decoder.vocab_size,

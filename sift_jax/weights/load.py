@@ -69,7 +69,8 @@ def load_export(folder: str | Path) -> tuple[SpeechLMConfig, Params]:
     """The model that `python -m sift_jax.export` wrote."""
     folder = Path(folder)
     config = from_json(json.loads((folder / "model.json").read_text()))
-    projector = to_ours(PROJECTOR, read_safetensors(folder / "projector"), 0, wanted=set(_wanted("projector", config)))
+    tensors, wanted = read_safetensors(folder / "projector"), set(_wanted("projector", config))
+    projector = to_ours(PROJECTOR, tensors, config.projector.blocks, wanted=wanted)
     parts = {
         "encoder": load_encoder(folder / "encoder", config),
         "projector": projector,

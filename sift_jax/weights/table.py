@@ -42,7 +42,7 @@ WHISPER: tuple[Row, ...] = (
 )
 WHISPER_COMPUTED = ("embed_positions.weight",)
 
-# keys of a Qwen2 checkpoint
+# keys of a Qwen2 or Llama checkpoint; Llama has no biases
 QWEN2: tuple[Row, ...] = (
     ("embedding", "model.embed_tokens.weight", "same"),
     ("head", "lm_head.weight", "turn"),
@@ -56,9 +56,30 @@ QWEN2: tuple[Row, ...] = (
     ("blocks/down/kernel", "model.layers.{i}.mlp.down_proj.weight", "turn"),
 )
 
+
+def _linear(path: str, key: str) -> list[Row]:
+    return [(f"{path}/kernel", f"{key}.weight", "turn"), (f"{path}/bias", f"{key}.bias", "same")]
+
+
+def _qformer_layer(layer: str, has_cross: bool) -> list[Row]:
+    rows = [row for part in ("up", "down") for row in _linear(f"blocks/{layer}/{part}", f"blocks.{{i}}.{layer}.{part}")]
+    for name in ("self", "cross") if has_cross else ("self",):
+        for part in "qkvo":
+            rows += _linear(f"blocks/{layer}/{name}_{part}", f"blocks.{{i}}.{layer}.{name}_{part}")
+        rows += _norm(f"blocks/{layer}/{name}_norm", f"blocks.{{i}}.{layer}.{name}_norm")
+    return rows + _norm(f"blocks/{layer}/mlp_norm", f"blocks.{{i}}.{layer}.mlp_norm")
+
+
+# ours alone: a projector's parameters are named as here wherever they are written. Every kind in one table
 PROJECTOR: tuple[Row, ...] = (
-    ("linear/kernel", "linear.weight", "turn"),
-    ("linear/bias", "linear.bias", "same"),
+    *_linear("linear", "linear"),
+    *_linear("up", "up"),
+    *_linear("down", "down"),
+    ("queries", "queries", "same"),
+    *_norm("speech_norm", "speech_norm"),
+    *_norm("query_norm", "query_norm"),
+    *_qformer_layer("layer0", True),
+    *(row for i in range(1, 4) for row in _qformer_layer(f"layer{i}", False)),
 )
 
 

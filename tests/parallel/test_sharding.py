@@ -19,7 +19,8 @@ MODELS = {
     "sift-llm": {
         "encoder": "whisper-medium",
         "decoder": "qwen2.5-7b",
-        "projector_pool": 1,
+        "projector": "linear",
+        "projector_frames": None,
         "lora_rank": 16,
         "lora_targets": ALL_TARGETS,
     },

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from sift_jax.audio.mel import HOP, RATE, compute_log_mel, count_mel_frames, fill_window
+from sift_jax.audio.mel import HOP, RATE, count_mel_frames, fill_log_mel
 from sift_jax.batch import Batch, BatchShape
 from sift_jax.data.mixtures import get_mixture, make_mixture, register_mixture
 from sift_jax.data.packing import Group, Packer, PackingCounts, Row, lay_out, make_group
@@ -138,8 +138,7 @@ class BatchStream:
         slots = self.geometry.count_frames(shape.mel_frames)
         batch, clips = lay_out(rows, shape, slots)
         for b, a, samples in clips:
-            mel = compute_log_mel(samples.astype(np.float32) / 32768.0, shape.mel_bins)
-            batch["frames_ba"][b, a] = fill_window(mel, batch["mel_basf"][b, a])
+            batch["frames_ba"][b, a] = fill_log_mel(samples.astype(np.float32) / 32768.0, batch["mel_basf"][b, a])
         return batch
 
 

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from sift_jax.audio.mel import compute_log_mel
+from sift_jax.audio.mel import count_mel_frames
 from sift_jax.data.chat import Message, render_chat
 from sift_jax.data.packing import expand_question
 from sift_jax.data.tokenizers import AUDIO, TURN_END, SpeechTokenizer
@@ -57,15 +57,15 @@ class Model:
 def make_prompt(model: Model, messages: list[Message], read_clip: Callable[[str], np.ndarray]) -> Prompt:
     """`read_clip` gives float samples at 16 kHz of what an audio part names."""
     rendered = render_chat(messages, model.tokenizer, has_reply=False)
-    mels = [compute_log_mel(read_clip(path), model.config.encoder.mel_bins) for path in rendered.audio]
+    clips = [read_clip(path) for path in rendered.audio]
     piece = expand_question(
         np.asarray(rendered.tokens, np.int32),
         np.asarray(rendered.is_target),
-        np.arange(len(mels)),
+        np.arange(len(clips)),
         model.tokenizer.ids[AUDIO],
-        [model.config.projector.count_frames(len(mel)) for mel in mels],
+        [model.config.projector.count_frames(count_mel_frames(len(clip))) for clip in clips],
     )
-    return Prompt(tokens=piece.tokens, clip=piece.clip, frame=piece.frame, mels=mels)
+    return Prompt(tokens=piece.tokens, clip=piece.clip, frame=piece.frame, clips=clips)
 
 
 def answer_all(
@@ -78,7 +78,7 @@ def answer_all(
     progress: str | None = None,
 ) -> list[str]:
     """Answers in the order of the prompts; batches hold prompts of like length, so that padding is little."""
-    order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i].mels), len(prompts[i].tokens)))
+    order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i].clips), len(prompts[i].tokens)))
     answers = [""] * len(prompts)
     params = jax.device_put(model.params)
     with tqdm(total=len(prompts), desc=progress, unit="answer", disable=progress is None) as bar:
@@ -89,7 +89,7 @@ def answer_all(
             batch = lay_out_prompts(
                 chosen,
                 tokens=-(-max(len(p.tokens) for p in chosen) // LENGTH_STEP) * LENGTH_STEP,
-                clips=max(1, max(len(p.mels) for p in chosen)),
+                clips=max(1, max(len(p.clips) for p in chosen)),
                 mel_frames=model.config.encoder.mel_frames,
                 mel_bins=model.config.encoder.mel_bins,
                 slots_per_clip=model.config.slots_per_clip,

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sift_jax.audio.mel import fill_window
+from sift_jax.audio.mel import fill_log_mel
 from sift_jax.models.decoder import compute_logits, embed_tokens, make_cache
 from sift_jax.models.layers import Array
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, make_decoder, splice
@@ -35,12 +35,12 @@ GREEDY = DecodingConfig(max_new_tokens=48, temperature=0.0, top_p=1.0, repetitio
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """One prompt as the packer lays it: ids, (clip, frame) of audio positions or −1, and the clips' mel."""
+    """One prompt as the packer lays it: ids, (clip, frame) of audio positions or −1, and the clips' samples."""
 
     tokens: np.ndarray
     clip: np.ndarray
     frame: np.ndarray
-    mels: Sequence[np.ndarray]
+    clips: Sequence[np.ndarray]
 
 
 def lay_out_prompts(
@@ -58,21 +58,16 @@ def lay_out_prompts(
     }
     for b, prompt in enumerate(prompts):
         n = len(prompt.tokens)
-        if n > tokens or len(prompt.mels) > clips:
+        if n > tokens or len(prompt.clips) > clips:
             raise ValueError(
-                f"a prompt of {n} positions and {len(prompt.mels)} clips does not fit {tokens} and {clips}; shorten it"
+                f"a prompt of {n} positions and {len(prompt.clips)} clips does not fit {tokens} and {clips}; shorten it"
             )
         batch["token_bt"][b, tokens - n :] = prompt.tokens
         batch["slot_bt"][b, tokens - n :] = np.where(prompt.clip >= 0, prompt.clip * slots_per_clip + prompt.frame, -1)
         batch["position_bt"][b, tokens - n :] = np.arange(n)
         batch["is_real_bt"][b, tokens - n :] = True
-        for a, mel in enumerate(prompt.mels):
-            if len(mel) > mel_frames:
-                raise ValueError(
-                    f"a clip of {len(mel) / 100:.1f} s is longer than the encoder's window of "
-                    f"{mel_frames / 100:g} s; cut it"
-                )
-            batch["frames_ba"][b, a] = fill_window(mel, batch["mel_basf"][b, a])
+        for a, samples in enumerate(prompt.clips):
+            batch["frames_ba"][b, a] = fill_log_mel(samples, batch["mel_basf"][b, a])
     return batch
 
 

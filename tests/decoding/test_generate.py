@@ -9,7 +9,7 @@ import pytest
 from tiny_examples import AUDIO_ID, LAYOUTS, make_question
 from tiny_model import make_config, make_params, measure_logits
 
-from sift_jax.audio.mel import compute_log_mel, fill_window
+from sift_jax.audio.mel import count_mel_frames, fill_log_mel
 from sift_jax.batch import BatchShape, make_empty_batch
 from sift_jax.data.packing import expand_question
 from sift_jax.decoding.generate import (
@@ -33,13 +33,10 @@ def make_prompt(layout, seed):
     rng = np.random.default_rng(seed)
     tokens, is_target, clips = make_question(rng, layout)
     first = is_target.index(True)
-    mels = [
-        compute_log_mel(rng.normal(size=int(n)).astype(np.float32) / 10, CONFIG.encoder.mel_bins)
-        for n in rng.integers(4000, 30_000, max(clips) + 1)
-    ]
-    frames = [CONFIG.projector.count_frames(len(mel)) for mel in mels]
+    waves = [rng.normal(size=int(n)).astype(np.float32) / 10 for n in rng.integers(4000, 30_000, max(clips) + 1)]
+    frames = [CONFIG.projector.count_frames(count_mel_frames(len(wave))) for wave in waves]
     piece = expand_question(np.array(tokens[:first]), np.array(is_target[:first]), np.array(clips), AUDIO_ID, frames)
-    return Prompt(tokens=piece.tokens, clip=piece.clip, frame=piece.frame, mels=mels)
+    return Prompt(tokens=piece.tokens, clip=piece.clip, frame=piece.frame, clips=waves)
 
 
 PROMPTS = [make_prompt(layout, seed) for seed, layout in enumerate(LAYOUTS)]
@@ -71,8 +68,8 @@ def continue_slowly(prompt, count):
     n = len(prompt.tokens)
     batch["token_bt"][0, :n] = prompt.tokens
     batch["slot_bt"][0, :n] = np.where(prompt.clip >= 0, prompt.clip * CONFIG.slots_per_clip + prompt.frame, -1)
-    for a, mel in enumerate(prompt.mels):
-        batch["frames_ba"][0, a] = fill_window(mel, batch["mel_basf"][0, a])
+    for a, wave in enumerate(prompt.clips):
+        batch["frames_ba"][0, a] = fill_log_mel(wave, batch["mel_basf"][0, a])
     found = []
     for end in range(n, n + count):
         batch["group_bt"][0, :end] = 1
@@ -166,7 +163,7 @@ def test_what_does_not_fit_says_so():
     with pytest.raises(ValueError, match="does not fit 16 and 2; shorten it"):
         lay_out(PROMPTS[:1], tokens=16)
     long = Prompt(
-        tokens=np.array([1]), clip=np.array([-1]), frame=np.array([-1]), mels=[np.zeros((250, CONFIG.encoder.mel_bins))]
+        tokens=np.array([1]), clip=np.array([-1]), frame=np.array([-1]), clips=[np.zeros(40_000, np.float32)]
     )
     with pytest.raises(ValueError, match="a clip of 2.5 s is longer than the encoder's window of 2 s; cut it"):
         lay_out([long])

@@ -30,6 +30,7 @@ MAY_IMPORT = {
         "audio",
         "training.checkpoint",
         "weights.load",
+        "weights.hub",
         "data.chat",
         "data.tokenizers",
         "data.packing",

@@ -20,7 +20,8 @@ from sift_jax.data.tokenizers import AUDIO, TURN_END, SpeechTokenizer
 from sift_jax.decoding.generate import DecodingConfig, Prompt, generate, lay_out_prompts
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, init_params
 from sift_jax.training.checkpoint import load_params
-from sift_jax.weights.load import load_folder
+from sift_jax.weights.hub import SCHEME, find_folder
+from sift_jax.weights.load import check_vocabulary, is_whole_model, load_folder
 
 LENGTH_STEP = 64
 
@@ -36,17 +37,20 @@ class Model:
 
     @classmethod
     def load(cls, folder: str | Path, step: int | None = None) -> Model:
-        """A run's folder (its checkpoint of `step`, or the latest) or an export's."""
-        folder = Path(folder)
+        """A run's folder (its checkpoint of `step`, or the latest), an export's, or Qwen2-Audio's (here or hf://)."""
+        folder = find_folder(folder) if str(folder).startswith(SCHEME) else Path(folder)
         if (folder / "checkpoints").is_dir():
             config, step, params = load_params(folder, step)
-        elif (folder / "decoder").is_dir():
+        elif is_whole_model(folder):
             config, params = load_folder(folder)
         else:
             raise ValueError(
                 f"{folder} is neither a run (checkpoints/) nor an export (decoder/); train or export one first"
             )
-        return cls(config=config, params=params, tokenizer=SpeechTokenizer(folder / "tokenizer"), step=step)
+        # ours lies apart, Qwen2-Audio's among its other files
+        tokenizer = SpeechTokenizer(folder / "tokenizer" if (folder / "tokenizer").is_dir() else folder)
+        check_vocabulary(len(tokenizer), config.decoder.vocab_size, f"the tokenizer of {folder}")
+        return cls(config=config, params=params, tokenizer=tokenizer, step=step)
 
     def forget(self) -> Model:
         """The same model untrained: a baseline."""

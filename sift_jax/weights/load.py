@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from sift_jax.models.layers import NO_LORA
+from sift_jax.models.layers import NO_LORA, make_sinusoids
 from sift_jax.models.presets import PROJECTORS, from_json, read_decoder_preset, read_encoder_preset
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, describe_params
 from sift_jax.training.checkpoint import Checkpoints, read_model_file
 from sift_jax.weights.hub import find_folder
-from sift_jax.weights.layouts import read_layout, sort_keys
+from sift_jax.weights.layouts import read_config, read_layout, sort_keys
 from sift_jax.weights.stream import Wanted, check_shapes, find_origins, stream
 from sift_jax.weights.table import PROJECTOR, QWEN2, WHISPER, WHISPER_COMPUTED, make_adapter_rows
 from sift_jax.weights.tensor_files import TensorFolder
@@ -85,7 +86,19 @@ def load_part(
         for path, origin in origins.items()
     }
     check_shapes(origins, files, wanted, part)
+    if part == "encoder" and WHISPER_COMPUTED[0] in names:
+        check_positions(files, names[WHISPER_COMPUTED[0]])
     return {path: stream(origin, files, wanted[path]) for path, origin in origins.items()}
+
+
+def check_positions(files: TensorFolder, key: str) -> None:
+    """Whisper's positions are fixed sines, computed here; a model that has learnt others is another model."""
+    found = files.read(key).astype(np.float32)
+    # published in half precision, too
+    if found.ndim != 2 or np.abs(found - np.asarray(make_sinusoids(*found.shape))).max() > 0.02:
+        raise ValueError(
+            f"{files.folder}: {key} holds no sinusoids, and learnt positions are not supported; take Whisper's"
+        )
 
 
 def load_encoder(source: str | Path, config: SpeechLMConfig, wanted: Wanted | None = None) -> Loaded:
@@ -109,6 +122,12 @@ def load_adapter(source: str | Path, config: SpeechLMConfig) -> Loaded:
 
 def is_export(folder: Path) -> bool:
     return (folder / "model.json").is_file() and (folder / "decoder").is_dir()
+
+
+def is_whole_model(folder: Path) -> bool:
+    """Whether load_folder reads it: an export of ours or a folder of Qwen2-Audio."""
+    has_config = (folder / "config.json").is_file()
+    return is_export(folder) or (has_config and read_config(folder).get("model_type") == "qwen2_audio")
 
 
 def load_model(source: str | Path, config: SpeechLMConfig, wanted: dict[str, Wanted] | None = None) -> Loaded:

@@ -16,8 +16,9 @@ from tiny_run import NO_SOURCES, make_run
 from sift_jax.data.chat import make_question
 from sift_jax.decoding.answer import Model, answer_all, make_prompt
 from sift_jax.decoding.generate import DecodingConfig
-from sift_jax.models.speech_lm import describe_params
+from sift_jax.models.speech_lm import describe_params, init_params
 from sift_jax.training.loop import train
+from sift_jax.training.state import drop_params, fill_params
 from sift_jax.weights.export import export_model
 from sift_jax.weights.load import load_encoder, load_folder, load_sources
 from sift_jax.weights.merge import merge_lora
@@ -193,6 +194,32 @@ def test_a_run_is_a_source_with_new_lora(trained_run, corpus, tmp_path):
     for path in before:
         is_trained = path.startswith("projector/")
         assert bool((np.asarray(after[path]) != np.asarray(before[path])).any()) == is_trained, path
+
+
+def test_frozen_parameters_may_be_bfloat16(corpus, exported, tmp_path):
+    """Read from a folder, saved, resumed and loaded in half the memory; what is trained is float32."""
+    changes = {"trainable": ("projector/.*",), "frozen_dtype": "bfloat16", "dev_batches": 0, "checkpoint_every": 1}
+    for steps in (3, 4):
+        arguments = make_run(corpus, tmp_path / "run", steps=steps, **changes)
+        arguments["sources"] = dataclasses.replace(NO_SOURCES, encoder=str(exported / "encoder"))
+        params = flatten_dict(Model.load(train(**arguments)).params, sep="/")
+        for path, value in params.items():
+            assert value.dtype == ("float32" if path.startswith("projector/") else "bfloat16"), path
+    read = load_encoder(exported / "encoder", make_config())
+    np.testing.assert_array_equal(params["encoder/conv1/kernel"], read["conv1/kernel"].astype("bfloat16"))
+
+
+def test_what_is_read_is_not_drawn(exported):
+    """A model of which everything is read must not be made at random first: that would hold it twice."""
+    config = make_config()
+    whole = dataclasses.replace(NO_SOURCES, model=str(exported))
+    loaded = load_sources(describe(make_params(config)), config, whole)
+    drawn = jax.jit(lambda: drop_params({"trainable": {}, "frozen": init_params(config, jax.random.key(0))}, loaded))
+    assert drawn.lower().compile().memory_analysis().temp_size_in_bytes < 1000
+    state = drawn()
+    assert flatten_dict(state["frozen"]) == {}
+    state = fill_params(state, loaded, ("projector/.*",))
+    assert set(state["trainable"]) == {"projector"} and set(state["frozen"]) == {"encoder", "decoder"}
 
 
 def test_sources_that_do_not_fit_are_refused(trained_run):

@@ -63,8 +63,8 @@ folder on. SIFT-50M is under CDLA-Sharing-1.0. sift_jax knows no licence of your
 
 ## Checked
 
-After writing, this folder was read again and its logits compared with the checkpoint's{rounding} on a fixed random
-input with audio: they differ by at most {difference:.2e} (largest absolute logit {largest:.2f}).
+After writing, this folder was read again and its logits compared with the checkpoint's on a fixed random input with
+audio: they differ by at most {difference:.2e} (largest absolute logit {largest:.2f}).
 """
 
 
@@ -119,7 +119,6 @@ def make_card(format_name: str, config: SpeechLMConfig, history: list[Stage], fi
         use=use.format(base=findings.base or "THIS_FOLDER/base"),
         sources=_list_sources(history),
         training=_list_training(history),
-        rounding="" if findings.dtype == "float32" else f" (rounded to {findings.dtype})",
         difference=findings.difference,
         largest=findings.largest,
     )

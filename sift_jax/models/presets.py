@@ -181,6 +181,8 @@ class ModelConfig:
 
 def _find(table: Mapping[str, Any], read: Callable[[str], Any] | None, kind: str, name: str) -> Any:
     """The preset of a name as the hub writes it, whatever its case and owner, or of a folder."""
+    if name in table:
+        return table[name]
     if read is not None and (Path(name).is_dir() or name.endswith(".json")):
         return read(name)
     key = name.lower().rsplit("/", 1)[-1].removeprefix("meta-")

@@ -22,6 +22,8 @@ from sift_jax.models.stack import run_stack
 
 # BERT's
 QFORMER_EPS = 1e-12
+# layers of a Q-Former's block that the table of weights has keys for
+LONGEST_BLOCK = 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,12 @@ class ProjectorConfig:
         if self.frames < 1 or self.kind == "linear" and self.frames != 1:
             remedy = "1; to join frames choose the pooled projector" if self.kind == "linear" else "1 or more"
             raise ValueError(f"projector_frames of the {self.kind} projector is {self.frames}; it must be {remedy}")
+        needed = {"stacked": ("width",), "qformer": ("width", "queries", "layers", "heads", "cross_every")}
+        for name in needed.get(self.kind, ()):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} of the {self.kind} projector is {getattr(self, name)}; it must be 1 or more")
+        if self.cross_every > LONGEST_BLOCK:
+            raise ValueError(f"cross_every is {self.cross_every}; it is at most {LONGEST_BLOCK}, see weights/table.py")
         if self.kind == "qformer" and (self.layers % self.cross_every or self.width % self.heads):
             raise ValueError(
                 f"a Q-Former of {self.layers} layers, one in {self.cross_every} with speech, and width {self.width} "

@@ -188,6 +188,15 @@ def test_a_folder_is_a_preset(tmp_path):
     assert make_config(encoder=str(folder)).encoder == ENCODERS["whisper-base"]
 
 
+def test_a_folder_goes_before_the_preset_of_its_name(tmp_path):
+    """A folder called whisper-base may hold something else; the bare name is the preset, whatever lies around."""
+    folder = tmp_path / "whisper-base"
+    folder.mkdir()
+    write_config(folder, {**WHISPER_JSON, "encoder_layers": 2})
+    assert make_config(encoder=str(folder)).encoder.layers == 2
+    assert make_config(encoder="whisper-base").encoder.layers == 6
+
+
 @pytest.mark.parametrize(
     "base, changes, message",
     [
@@ -270,5 +279,11 @@ def test_wrong_values_name_the_remedy(changes, message):
 def test_a_wrong_projector_names_the_remedy():
     with pytest.raises(ValueError, match="projector kind 'mlp' is unknown; choose one of linear, pooled, stacked"):
         dataclasses.replace(PROJECTORS["linear"], kind="mlp")
+    with pytest.raises(ValueError, match="width of the stacked projector is 0; it must be 1 or more"):
+        dataclasses.replace(PROJECTORS["stacked"], width=0)
+    with pytest.raises(ValueError, match="cross_every of the qformer projector is 0; it must be 1 or more"):
+        dataclasses.replace(PROJECTORS["qformer"], cross_every=0)
+    with pytest.raises(ValueError, match="cross_every is 5; it is at most 4"):
+        dataclasses.replace(PROJECTORS["qformer"], layers=5, cross_every=5)
     with pytest.raises(ValueError, match="a Q-Former of 3 layers, one in 2 with speech.* does not divide"):
         dataclasses.replace(PROJECTORS["qformer"], layers=3)

@@ -19,8 +19,7 @@ from sift_jax.decoding.answer import Model
 from sift_jax.decoding.generate import GREEDY, generate
 from sift_jax.models.decoder import compute_logits, embed_tokens
 from sift_jax.models.layers import NO_LORA, LoraConfig
-from sift_jax.models.presets import DECODERS, ENCODERS
-from sift_jax.models.projectors import ProjectorConfig
+from sift_jax.models.presets import DECODERS, ENCODERS, PROJECTORS
 from sift_jax.models.speech_encoders import WhisperEncoder
 from sift_jax.models.speech_lm import SpeechLMConfig, init_params, make_decoder
 from sift_jax.weights.export import export_model
@@ -49,10 +48,10 @@ def make_config(*, is_tied: bool = True) -> SpeechLMConfig:
         is_tied=is_tied,
     )
     encoder = dataclasses.replace(
-        ENCODERS["test"], width=32, layers=3, heads=4, window_seconds=30.0, use_frame_mask=False
+        ENCODERS["test"], width=32, layers=3, heads=4, window_seconds=3.0, frame_mask="none"
     )
     return SpeechLMConfig(
-        encoder=encoder, projector=ProjectorConfig(pool=2), decoder=decoder, lora=NO_LORA, dtype="float32", remat="none"
+        encoder=encoder, projector=PROJECTORS["pooled"], decoder=decoder, lora=NO_LORA, dtype="float32", remat="none"
     )
 
 

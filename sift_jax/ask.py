@@ -20,7 +20,7 @@ def main() -> None:
         from sift_jax.audio.files import read_audio
         from sift_jax.data.chat import make_question
         from sift_jax.decoding.answer import Model, answer_all, make_prompt
-        from sift_jax.decoding.generate import DecodingConfig
+        from sift_jax.decoding.sampling import DecodingConfig
 
         model = Model.load(flags.checkpoint)
         window = model.config.encoder.window_seconds
@@ -28,7 +28,8 @@ def main() -> None:
             model, make_question(flags.question, flags.audio), lambda path: read_audio(path, max_seconds=window)
         )
         decoding = DecodingConfig(
-            max_new_tokens=flags.max_new_tokens, temperature=flags.temperature, top_p=0.95, repetition_penalty=1.0
+            max_new_tokens=flags.max_new_tokens, temperature=flags.temperature, top_p=0.95, repetition_penalty=1.0,
+            no_repeat_ngram=0,
         )
         print(answer_all(model, [prompt], decoding, rows=1, seed=flags.seed)[0])
 

@@ -17,7 +17,8 @@ from sift_jax.audio.mel import count_mel_frames
 from sift_jax.data.chat import Message, render_chat
 from sift_jax.data.packing import expand_question
 from sift_jax.data.tokenizers import AUDIO, TURN_END, SpeechTokenizer
-from sift_jax.decoding.generate import DecodingConfig, Prompt, generate, lay_out_prompts
+from sift_jax.decoding.generate import Prompt, generate, lay_out_prompts
+from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, init_params
 from sift_jax.training.checkpoint import load_params
 from sift_jax.weights.load import load_export

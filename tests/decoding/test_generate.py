@@ -12,20 +12,15 @@ from tiny_model import make_config, make_params, measure_logits
 from sift_jax.audio.mel import count_mel_frames, fill_log_mel
 from sift_jax.batch import BatchShape, make_empty_batch
 from sift_jax.data.packing import expand_question
-from sift_jax.decoding.generate import (
-    DecodingConfig,
-    Prompt,
-    choose_token,
-    generate,
-    keep_nucleus,
-    lay_out_prompts,
-    penalize_repeats,
-)
+from sift_jax.decoding.generate import Prompt, generate, lay_out_prompts
+from sift_jax.decoding.sampling import DecodingConfig, choose_token, keep_nucleus, penalize_repeats
 
 # a head of its own: the tied one of a random model says the last word over and over
 CONFIG = dataclasses.replace(make_config(), decoder=dataclasses.replace(make_config().decoder, is_tied=False))
 NEW = 6
-GREEDY = DecodingConfig(max_new_tokens=NEW, temperature=0.0, top_p=1.0, repetition_penalty=1.0)
+GREEDY = DecodingConfig(
+    max_new_tokens=NEW, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0
+)
 NEVER = 383
 
 
@@ -112,18 +107,18 @@ def test_after_the_stop_token_comes_nothing_else(together):
 
 
 def test_sampling_follows_its_key_and_cold_sampling_is_greedy(together):
-    warm = DecodingConfig(max_new_tokens=NEW, temperature=1.5, top_p=0.95, repetition_penalty=1.0)
+    warm = dataclasses.replace(GREEDY, temperature=1.5, top_p=0.95)
     first = speak(PROMPTS, warm, key=1)
     np.testing.assert_array_equal(first, speak(PROMPTS, warm, key=1))
     assert (first != speak(PROMPTS, warm, key=2)).any() and (first != together).any()
-    cold = DecodingConfig(max_new_tokens=NEW, temperature=1e-4, top_p=1.0, repetition_penalty=1.0)
+    cold = dataclasses.replace(GREEDY, temperature=1e-4, top_p=1.0)
     np.testing.assert_array_equal(speak(PROMPTS, cold, key=3), together)
-    nearly_none = DecodingConfig(max_new_tokens=NEW, temperature=2.0, top_p=1e-6, repetition_penalty=1.0)
+    nearly_none = dataclasses.replace(GREEDY, temperature=2.0, top_p=1e-6)
     np.testing.assert_array_equal(speak(PROMPTS, nearly_none, key=4), together)
 
 
 def test_a_heavy_penalty_forbids_repeats():
-    penalty = DecodingConfig(max_new_tokens=NEW, temperature=0.0, top_p=1.0, repetition_penalty=1e6)
+    penalty = dataclasses.replace(GREEDY, repetition_penalty=1e6)
     for prompt, row in zip(PROMPTS, speak(PROMPTS, penalty).tolist(), strict=True):
         assert len(set(row)) == NEW and not set(row) & set(prompt.tokens.tolist())
 
@@ -149,8 +144,8 @@ def test_temperature_sharpens():
     logits = jnp.tile(jnp.array([[0.0, 1.0]]), (4000, 1))
 
     def share(temperature):
-        config = DecodingConfig(max_new_tokens=1, temperature=temperature, top_p=1.0, repetition_penalty=1.0)
-        return float(np.mean(choose_token(logits, jnp.zeros(logits.shape, bool), jax.random.key(0), config)))
+        config = dataclasses.replace(GREEDY, temperature=temperature)
+        return float(np.mean(choose_token(logits, jax.random.key(0), config)))
 
     assert share(1.0) == pytest.approx(np.e / (1 + np.e), abs=0.03)
     assert share(0.25) == pytest.approx(np.exp(4) / (1 + np.exp(4)), abs=0.02)

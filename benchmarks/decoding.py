@@ -1,6 +1,6 @@
 """Cached greedy decoding: tokens per second against `generate` of transformers, in one run, with the same weights.
 
-    python -m benchmarks.decoding [--rows=1] [--decoder=smollm2-135m] [--prompt=64] [--new=64] [--rounds=5] [--threads=2]
+    python -m benchmarks.decoding [--rows=1] [--decoder=smollm2-135m] [--new=64] [--rounds=5] [--threads=2]
 
 Random weights in the geometry of a real decoder, in float32 on both sides. Both take turns, so that another load on the
 machine slows both; a round is a whole call, prefill included. What is done once for many calls (compiling here, fusing

@@ -1,4 +1,4 @@
-"""The decoder as generation runs it: LoRA merged, projections fused, keys and values in a cache that is written in place.
+"""The decoder as generation runs it: LoRA merged, projections fused, keys and values in a cache written in place.
 
     training params ─prepare_decoder─► {"embedding", "head", "norm",
                                         "blocks": {attention_norm, qkv, o, mlp_norm, gate_up, down}}

@@ -1,6 +1,6 @@
 """From questions to answers: messages and audio in, text out, in batches of static shape.
 
-Model.load(folder) reads a run or an export; answer_all() buckets prompts by length and keeps their order.
+Model.load(folder) reads a run or an export; a Speaker buckets prompts by length and keeps their order.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from tqdm import tqdm
 from sift_jax.audio.mel import count_mel_frames
 from sift_jax.data.chat import Message, render_chat
 from sift_jax.data.packing import expand_question
-from sift_jax.data.tokenizers import AUDIO, TURN_END, SpeechTokenizer
-from sift_jax.decoding.generate import DecodingConfig, Prompt, generate, lay_out_prompts
+from sift_jax.data.tokenizers import AUDIO, END_OF_TEXT, TURN_END, SpeechTokenizer
+from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
+from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, init_params
 from sift_jax.training.checkpoint import load_params
 from sift_jax.weights.hub import SCHEME, find_folder
@@ -72,6 +73,55 @@ def make_prompt(model: Model, messages: list[Message], read_clip: Callable[[str]
     return Prompt(tokens=piece.tokens, clip=piece.clip, frame=piece.frame, clips=clips)
 
 
+class Speaker:
+    """A model made ready to answer in batches of `rows`: what is prepared once serves every call."""
+
+    def __init__(self, model: Model, *, rows: int):
+        self.config, self.tokenizer, self.rows = model.config, model.tokenizer, rows
+        self._prepared = prepare(model.config, jax.device_put(model.params), rows=rows)
+        self._stop_ids = (model.tokenizer.ids[TURN_END], model.tokenizer.ids[END_OF_TEXT])
+
+    def answer(
+        self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int = 0, progress: str | None = None
+    ) -> list[str]:
+        """Answers in the order of the prompts; batches hold prompts of like length, so that padding is little."""
+        order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i].clips), len(prompts[i].tokens)))
+        answers = [""] * len(prompts)
+        with tqdm(total=len(prompts), desc=progress, unit="answer", disable=progress is None) as bar:
+            for number, start in enumerate(range(0, len(order), self.rows)):
+                places = order[start : start + self.rows]
+                key = jax.random.fold_in(jax.random.key(seed), number)
+                texts = self._answer_batch([prompts[i] for i in places], decoding, key)
+                for i, text in zip(places, texts, strict=False):
+                    answers[i] = text
+                bar.update(len(places))
+        return answers
+
+    def _answer_batch(self, prompts: list[Prompt], decoding: DecodingConfig, key: jax.Array) -> list[str]:
+        prompts = prompts + [prompts[-1]] * (self.rows - len(prompts))
+        longest, most = max(len(p.tokens) for p in prompts), self.config.decoder.max_positions
+        if longest + decoding.max_new_tokens > most:
+            raise ValueError(
+                f"{longest} positions of question and audio with an answer of up to {decoding.max_new_tokens} are more "
+                f"than the decoder's {most}; ask less at once or lower max_new_tokens"
+            )
+        batch = lay_out_prompts(
+            prompts,
+            tokens=-(-longest // LENGTH_STEP) * LENGTH_STEP,
+            clips=max(1, max(len(p.clips) for p in prompts)),
+            mel_frames=self.config.encoder.mel_frames,
+            mel_bins=self.config.encoder.mel_bins,
+            slots_per_clip=self.config.slots_per_clip,
+        )
+        ids = speak(self.config, self._prepared, batch, key, decoding=decoding, stop_ids=self._stop_ids)
+        return [self.tokenizer.decode(row[: _find_end(row, self._stop_ids)]).strip() for row in ids]
+
+
+def _find_end(ids: np.ndarray, stop_ids: tuple[int, ...]) -> int:
+    ended = np.flatnonzero(np.isin(ids, stop_ids))
+    return int(ended[0]) if len(ended) else len(ids)
+
+
 def answer_all(
     model: Model,
     prompts: Sequence[Prompt],
@@ -81,28 +131,5 @@ def answer_all(
     seed: int = 0,
     progress: str | None = None,
 ) -> list[str]:
-    """Answers in the order of the prompts; batches hold prompts of like length, so that padding is little."""
-    order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i].clips), len(prompts[i].tokens)))
-    answers = [""] * len(prompts)
-    params = jax.device_put(model.params)
-    with tqdm(total=len(prompts), desc=progress, unit="answer", disable=progress is None) as bar:
-        for number, start in enumerate(range(0, len(order), rows)):
-            places = order[start : start + rows]
-            chosen = [prompts[i] for i in places]
-            chosen += [chosen[-1]] * (rows - len(chosen))
-            batch = lay_out_prompts(
-                chosen,
-                tokens=-(-max(len(p.tokens) for p in chosen) // LENGTH_STEP) * LENGTH_STEP,
-                clips=max(1, max(len(p.clips) for p in chosen)),
-                mel_frames=model.config.encoder.mel_frames,
-                mel_bins=model.config.encoder.mel_bins,
-                slots_per_clip=model.config.slots_per_clip,
-            )
-            key = jax.random.fold_in(jax.random.key(seed), number)
-            stop_id = model.tokenizer.ids[TURN_END]
-            ids = np.asarray(generate(model.config, params, batch, key, decoding=decoding, stop_id=stop_id))
-            for i, row in zip(places, ids, strict=False):
-                ended = np.flatnonzero(row == stop_id)
-                answers[i] = model.tokenizer.decode(row[: ended[0]] if len(ended) else row).strip()
-            bar.update(len(places))
-    return answers
+    """A model's answers in the order of the prompts."""
+    return Speaker(model, rows=rows).answer(prompts, decoding, seed=seed, progress=progress)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from sift_jax.data.pipeline import BatchStream, DataConfig, SpeechGeometry
 from sift_jax.data.sift_files import list_files, read_rows
 from sift_jax.decoding.answer import Model
-from sift_jax.decoding.generate import DecodingConfig
+from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.evaluation.evalsift import (
     UNDERSTANDING,
     ClipReader,

@@ -17,7 +17,8 @@ from safetensors.numpy import load_file
 from sift_jax.data.chat import make_question
 from sift_jax.data.tokenizers import train_tokenizer
 from sift_jax.decoding.answer import Model, answer_all, make_prompt
-from sift_jax.decoding.generate import GREEDY, lay_out_prompts
+from sift_jax.decoding.generate import lay_out_prompts
+from sift_jax.decoding.sampling import GREEDY
 from sift_jax.models.layers import NO_LORA, LoraConfig, RopeScaling
 from sift_jax.models.presets import DECODERS, ENCODERS, PROJECTORS
 from sift_jax.models.speech_lm import SpeechLMConfig, compute_target_logits, init_params

@@ -16,7 +16,8 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from sift_jax.data.chat import render_chat
 from sift_jax.data.tokenizers import train_tokenizer
 from sift_jax.decoding.answer import Model
-from sift_jax.decoding.generate import GREEDY, generate
+from sift_jax.decoding.generate import generate
+from sift_jax.decoding.sampling import GREEDY
 from sift_jax.models.decoder import compute_logits, embed_tokens
 from sift_jax.models.layers import NO_LORA, LoraConfig
 from sift_jax.models.presets import DECODERS, ENCODERS, PROJECTORS

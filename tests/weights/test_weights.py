@@ -15,7 +15,7 @@ from tiny_run import NO_SOURCES, make_run
 
 from sift_jax.data.chat import make_question
 from sift_jax.decoding.answer import Model, answer_all, make_prompt
-from sift_jax.decoding.generate import DecodingConfig
+from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.models.speech_lm import describe_params, init_params
 from sift_jax.training.loop import train
 from sift_jax.training.state import drop_params, fill_params
@@ -56,7 +56,7 @@ def test_an_export_gives_the_same_logits(model, exported):
 
 def test_an_export_answers_like_its_run(model, exported):
     wave = make_noise(1).astype(np.float32)
-    decoding = DecodingConfig(max_new_tokens=6, temperature=0.0, top_p=1.0, repetition_penalty=1.0)
+    decoding = DecodingConfig(max_new_tokens=6, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0)
     again = Model.load(exported)
     answers = [
         answer_all(m, [make_prompt(m, make_question("Is it loud?", ["x.wav"]), lambda path: wave)], decoding, rows=1)

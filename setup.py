@@ -10,6 +10,7 @@ TRAIN = [
     "optax>=0.2.8,<0.3",
     "orbax-checkpoint>=0.12,<0.13",
     "numpy>=2.1",
+    "scipy>=1.13",
     "gin-config>=0.5,<0.6",
     "safetensors>=0.5",
     "tokenizers>=0.22",

@@ -1,36 +1,67 @@
-"""python -m sift_jax.ask --checkpoint=runs/quickstart/stage2 --audio=x.wav [--audio=y.wav] "How fast is she?" """
+"""python -m sift_jax.ask --checkpoint=runs/quickstart/stage2 --audio=x.wav [--audio=y.wav] "How fast is she?"
+
+With --chat, questions come from standard input, one a line, and each is answered in view of those before it;
+`/audio PATH` adds a recording to the next question.
+"""
 
 import argparse
+import sys
+from collections.abc import Iterator
 
 from sift_jax.cli import report_errors
 
 
-def main() -> None:
+def parse_flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Asks a model about recordings.")
     parser.add_argument("--checkpoint", required=True, help="a run's folder, or an export's")
     parser.add_argument("--audio", action="append", default=[], help="a recording; give several to compare them")
+    parser.add_argument("--chat", action="store_true", help="read questions from standard input, keeping the history")
     parser.add_argument("--temperature", type=float, default=0.0, help="0 always gives the likeliest words")
+    parser.add_argument("--top_p", type=float, default=0.95, help="above temperature 0: the share to draw from")
+    parser.add_argument("--repetition_penalty", type=float, default=1.0, help="1 is none; the paper's is 1.1")
+    parser.add_argument("--no_repeat_ngram", type=int, default=0, help="no run of so many tokens twice; 0: no rule")
     parser.add_argument("--max_new_tokens", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0, help="of the sampling, above temperature 0")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    parser.add_argument("question")
-    flags = parser.parse_args()
+    parser.add_argument("question", nargs="?", help="with --chat it is the first one")
+    return parser.parse_args()
+
+
+def read_lines() -> Iterator[str]:
+    """Standard input, with a prompt where a person types."""
+    while True:
+        if sys.stdin.isatty():
+            print("> ", end="", flush=True)
+        line = sys.stdin.readline()
+        if not line:
+            return
+        yield line
+
+
+def main() -> None:
+    flags = parse_flags()
 
     def run() -> None:
-        from sift_jax.audio.files import read_audio
-        from sift_jax.data.chat import make_question
-        from sift_jax.decoding.answer import Model, answer_all, make_prompt
-        from sift_jax.decoding.generate import DecodingConfig
+        if not flags.chat and not (flags.question or "").strip():
+            raise ValueError('no question to answer; put one behind the options, as in "How fast?", or use --chat')
+        from sift_jax.decoding.answer import Model
+        from sift_jax.decoding.conversation import Conversation, run_chat
+        from sift_jax.decoding.sampling import DecodingConfig
 
-        model = Model.load(flags.checkpoint)
-        window = model.config.encoder.window_seconds
-        prompt = make_prompt(
-            model, make_question(flags.question, flags.audio), lambda path: read_audio(path, max_seconds=window)
-        )
         decoding = DecodingConfig(
-            max_new_tokens=flags.max_new_tokens, temperature=flags.temperature, top_p=0.95, repetition_penalty=1.0
+            max_new_tokens=flags.max_new_tokens,
+            temperature=flags.temperature,
+            top_p=flags.top_p,
+            repetition_penalty=flags.repetition_penalty,
+            no_repeat_ngram=flags.no_repeat_ngram,
         )
-        print(answer_all(model, [prompt], decoding, rows=1, seed=flags.seed)[0])
+        conversation = Conversation(Model.load(flags.checkpoint), decoding, seed=flags.seed)
+        for path in flags.audio:
+            conversation.hear(path)
+        if flags.question:
+            print(conversation.ask(flags.question), flush=True)
+        if flags.chat:
+            run_chat(conversation, read_lines(), lambda answer: print(answer, flush=True))
 
     report_errors(run, is_debug=flags.debug)
 

@@ -248,6 +248,8 @@ def ask(monkeypatch, capsys, *argv):
 
 def test_ask_says_what_is_wrong(monkeypatch, capsys, trained_run, corpus, tmp_path):
     question = "Is it loud?"
+    nothing = ask(monkeypatch, capsys, f"--checkpoint={trained_run}")
+    assert nothing == 'error: no question to answer; put one behind the options, as in "How fast?", or use --chat'
     missing = ask(monkeypatch, capsys, f"--checkpoint={trained_run}", "--audio=none.wav", question)
     assert missing == "error: none.wav: no such audio file; check the path or the audio root"
     (tmp_path / "noise.wav").write_bytes(bytes(500))
@@ -268,7 +270,10 @@ def test_too_long_audio(monkeypatch, capsys, trained_run, tmp_path):
 
     write_audio(tmp_path / "long.wav", make_noise(1, 2.5))
     error = ask(monkeypatch, capsys, f"--checkpoint={trained_run}", f"--audio={tmp_path}/long.wav", "Is it loud?")
-    assert error == f"error: {tmp_path}/long.wav: 2.5 s is longer than 2 s; cut the file or raise max_seconds"
+    assert error == (
+        f"error: {tmp_path}/long.wav: 2.5 s is longer than the 2 s that this model's encoder takes; "
+        "cut the file into pieces"
+    )
 
 
 def test_commands_end_with_status_two(gin_file, trained_run, tmp_path):

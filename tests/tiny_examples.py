@@ -5,7 +5,7 @@ question   START noise… AUDIO noise… TURN answer… END     over one or two 
 
 import numpy as np
 
-from sift_jax.audio.mel import compute_log_mel, count_mel_frames, fill_window
+from sift_jax.audio.mel import count_mel_frames, fill_log_mel
 from sift_jax.batch import Batch, BatchShape
 from sift_jax.data.packing import Group, Row, lay_out, make_group
 from sift_jax.models.speech_lm import SpeechLMConfig
@@ -87,8 +87,7 @@ def make_batch(config: SpeechLMConfig, rows: list[list[Group]], **sizes: int) ->
         filled.append(row)
     batch, clips = lay_out(filled, shape, config.slots_per_clip)
     for b, a, samples in clips:
-        mel = compute_log_mel(samples.astype(np.float32) / 32768.0, shape.mel_bins)
-        batch["frames_ba"][b, a] = fill_window(mel, batch["mel_basf"][b, a])
+        batch["frames_ba"][b, a] = fill_log_mel(samples.astype(np.float32) / 32768.0, batch["mel_basf"][b, a])
     return batch
 
 

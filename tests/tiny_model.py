@@ -12,8 +12,10 @@ from sift_jax.training.step import sum_loss
 
 MODEL = ModelConfig(
     encoder="test",
+    frame_mask=None,
+    projector="pooled",
+    projector_frames=4,
     decoder="test",
-    projector_pool=4,
     lora_rank=0,
     lora_alpha=8.0,
     lora_targets=("q", "v"),

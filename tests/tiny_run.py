@@ -14,7 +14,7 @@ from sift_jax.training.optimizer import OptimizerConfig
 from sift_jax.weights.load import Sources
 
 RATES = {"sift.closed_ended.*": 0.7, "sift.open_ended.*": 0.3}
-NO_SOURCES = Sources(run=None, step=None, encoder=None, decoder=None)
+NO_SOURCES = Sources(run=None, step=None, model=None, encoder=None, decoder=None)
 
 
 def make_data(corpus: Corpus, **changes) -> DataConfig:
@@ -40,6 +40,7 @@ def make_run(corpus: Corpus, out_dir: Path, *, model: ModelConfig = MODEL, data:
         out_dir=str(out_dir),
         steps=6,
         trainable=(".*",),
+        frozen_dtype="float32",
         seed=0,
         log_every=2,
         dev_every=100,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from sift_jax.audio.mel import HOP, RATE, compute_log_mel, count_mel_frames, fill_window
+from sift_jax.audio.mel import HOP, RATE, count_mel_frames, fill_log_mel
 from sift_jax.batch import Batch, BatchShape
 from sift_jax.data.mixtures import get_mixture, make_mixture, register_mixture
 from sift_jax.data.packing import Group, Packer, PackingCounts, Row, lay_out, make_group
@@ -48,6 +48,8 @@ class SpeechGeometry:
 
     mel_bins: int
     window_seconds: float
+    # whether a clip gives the same frames in a window of any length: only then may there be several
+    is_silence_masked: bool
     count_frames: Callable[[int], int]
 
 
@@ -58,6 +60,12 @@ def make_shapes(config: DataConfig, geometry: SpeechGeometry) -> list[BatchShape
         raise ValueError(
             f"clip_seconds {seconds} must rise and end in the encoder's window of {geometry.window_seconds} s; "
             f"set DataConfig.clip_seconds = ({geometry.window_seconds},)"
+        )
+    if len(seconds) > 1 and not geometry.is_silence_masked:
+        raise ValueError(
+            f"clip_seconds {seconds} are several windows, and this encoder hears the silence that fills them: a clip "
+            "would sound otherwise in each; set ModelConfig.frame_mask = 'all' or "
+            f"DataConfig.clip_seconds = ({geometry.window_seconds},)"
         )
     return [
         BatchShape(
@@ -130,8 +138,7 @@ class BatchStream:
         slots = self.geometry.count_frames(shape.mel_frames)
         batch, clips = lay_out(rows, shape, slots)
         for b, a, samples in clips:
-            mel = compute_log_mel(samples.astype(np.float32) / 32768.0, shape.mel_bins)
-            batch["frames_ba"][b, a] = fill_window(mel, batch["mel_basf"][b, a])
+            batch["frames_ba"][b, a] = fill_log_mel(samples.astype(np.float32) / 32768.0, batch["mel_basf"][b, a])
         return batch
 
 

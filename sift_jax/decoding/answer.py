@@ -1,6 +1,6 @@
 """From questions to answers: messages and audio in, text out, in batches of static shape.
 
-Model.load(folder) reads a run or an export; answer_all() buckets prompts by length and keeps their order.
+Model.load(folder) reads a run or an export; a Speaker buckets prompts by length and keeps their order.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from sift_jax.audio.mel import compute_log_mel
+from sift_jax.audio.mel import count_mel_frames
 from sift_jax.data.chat import Message, render_chat
 from sift_jax.data.packing import expand_question
-from sift_jax.data.tokenizers import AUDIO, TURN_END, SpeechTokenizer
-from sift_jax.decoding.generate import DecodingConfig, Prompt, generate, lay_out_prompts
+from sift_jax.data.tokenizers import AUDIO, END_OF_TEXT, TURN_END, SpeechTokenizer
+from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
+from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, init_params
 from sift_jax.training.checkpoint import load_params
-from sift_jax.weights.load import load_export
+from sift_jax.weights.hub import SCHEME, find_folder
+from sift_jax.weights.load import check_vocabulary, is_whole_model, load_folder
 
 LENGTH_STEP = 64
 
@@ -36,17 +38,20 @@ class Model:
 
     @classmethod
     def load(cls, folder: str | Path, step: int | None = None) -> Model:
-        """A run's folder (its checkpoint of `step`, or the latest) or an export's."""
-        folder = Path(folder)
+        """A run's folder (its checkpoint of `step`, or the latest), an export's, or Qwen2-Audio's (here or hf://)."""
+        folder = find_folder(folder) if str(folder).startswith(SCHEME) else Path(folder)
         if (folder / "checkpoints").is_dir():
             config, step, params = load_params(folder, step)
-        elif (folder / "decoder").is_dir():
-            config, params = load_export(folder)
+        elif is_whole_model(folder):
+            config, params = load_folder(folder)
         else:
             raise ValueError(
                 f"{folder} is neither a run (checkpoints/) nor an export (decoder/); train or export one first"
             )
-        return cls(config=config, params=params, tokenizer=SpeechTokenizer(folder / "tokenizer"), step=step)
+        # ours lies apart, Qwen2-Audio's among its other files
+        tokenizer = SpeechTokenizer(folder / "tokenizer" if (folder / "tokenizer").is_dir() else folder)
+        check_vocabulary(len(tokenizer), config.decoder.vocab_size, f"the tokenizer of {folder}")
+        return cls(config=config, params=params, tokenizer=tokenizer, step=step)
 
     def forget(self) -> Model:
         """The same model untrained: a baseline."""
@@ -57,15 +62,64 @@ class Model:
 def make_prompt(model: Model, messages: list[Message], read_clip: Callable[[str], np.ndarray]) -> Prompt:
     """`read_clip` gives float samples at 16 kHz of what an audio part names."""
     rendered = render_chat(messages, model.tokenizer, has_reply=False)
-    mels = [compute_log_mel(read_clip(path), model.config.encoder.mel_bins) for path in rendered.audio]
+    clips = [read_clip(path) for path in rendered.audio]
     piece = expand_question(
         np.asarray(rendered.tokens, np.int32),
         np.asarray(rendered.is_target),
-        np.arange(len(mels)),
+        np.arange(len(clips)),
         model.tokenizer.ids[AUDIO],
-        [model.config.projector.count_frames(len(mel)) for mel in mels],
+        [model.config.projector.count_frames(count_mel_frames(len(clip))) for clip in clips],
     )
-    return Prompt(tokens=piece.tokens, clip=piece.clip, frame=piece.frame, mels=mels)
+    return Prompt(tokens=piece.tokens, clip=piece.clip, frame=piece.frame, clips=clips)
+
+
+class Speaker:
+    """A model made ready to answer in batches of `rows`: what is prepared once serves every call."""
+
+    def __init__(self, model: Model, *, rows: int):
+        self.config, self.tokenizer, self.rows = model.config, model.tokenizer, rows
+        self._prepared = prepare(model.config, jax.device_put(model.params), rows=rows)
+        self._stop_ids = (model.tokenizer.ids[TURN_END], model.tokenizer.ids[END_OF_TEXT])
+
+    def answer(
+        self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int = 0, progress: str | None = None
+    ) -> list[str]:
+        """Answers in the order of the prompts; batches hold prompts of like length, so that padding is little."""
+        order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i].clips), len(prompts[i].tokens)))
+        answers = [""] * len(prompts)
+        with tqdm(total=len(prompts), desc=progress, unit="answer", disable=progress is None) as bar:
+            for number, start in enumerate(range(0, len(order), self.rows)):
+                places = order[start : start + self.rows]
+                key = jax.random.fold_in(jax.random.key(seed), number)
+                texts = self._answer_batch([prompts[i] for i in places], decoding, key)
+                for i, text in zip(places, texts, strict=False):
+                    answers[i] = text
+                bar.update(len(places))
+        return answers
+
+    def _answer_batch(self, prompts: list[Prompt], decoding: DecodingConfig, key: jax.Array) -> list[str]:
+        prompts = prompts + [prompts[-1]] * (self.rows - len(prompts))
+        longest, most = max(len(p.tokens) for p in prompts), self.config.decoder.max_positions
+        if longest + decoding.max_new_tokens > most:
+            raise ValueError(
+                f"{longest} positions of question and audio with an answer of up to {decoding.max_new_tokens} are more "
+                f"than the decoder's {most}; ask less at once or lower max_new_tokens"
+            )
+        batch = lay_out_prompts(
+            prompts,
+            tokens=-(-longest // LENGTH_STEP) * LENGTH_STEP,
+            clips=max(1, max(len(p.clips) for p in prompts)),
+            mel_frames=self.config.encoder.mel_frames,
+            mel_bins=self.config.encoder.mel_bins,
+            slots_per_clip=self.config.slots_per_clip,
+        )
+        ids = speak(self.config, self._prepared, batch, key, decoding=decoding, stop_ids=self._stop_ids)
+        return [self.tokenizer.decode(row[: _find_end(row, self._stop_ids)]).strip() for row in ids]
+
+
+def _find_end(ids: np.ndarray, stop_ids: tuple[int, ...]) -> int:
+    ended = np.flatnonzero(np.isin(ids, stop_ids))
+    return int(ended[0]) if len(ended) else len(ids)
 
 
 def answer_all(
@@ -77,28 +131,5 @@ def answer_all(
     seed: int = 0,
     progress: str | None = None,
 ) -> list[str]:
-    """Answers in the order of the prompts; batches hold prompts of like length, so that padding is little."""
-    order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i].mels), len(prompts[i].tokens)))
-    answers = [""] * len(prompts)
-    params = jax.device_put(model.params)
-    with tqdm(total=len(prompts), desc=progress, unit="answer", disable=progress is None) as bar:
-        for number, start in enumerate(range(0, len(order), rows)):
-            places = order[start : start + rows]
-            chosen = [prompts[i] for i in places]
-            chosen += [chosen[-1]] * (rows - len(chosen))
-            batch = lay_out_prompts(
-                chosen,
-                tokens=-(-max(len(p.tokens) for p in chosen) // LENGTH_STEP) * LENGTH_STEP,
-                clips=max(1, max(len(p.mels) for p in chosen)),
-                mel_frames=model.config.encoder.mel_frames,
-                mel_bins=model.config.encoder.mel_bins,
-                slots_per_clip=model.config.slots_per_clip,
-            )
-            key = jax.random.fold_in(jax.random.key(seed), number)
-            stop_id = model.tokenizer.ids[TURN_END]
-            ids = np.asarray(generate(model.config, params, batch, key, decoding=decoding, stop_id=stop_id))
-            for i, row in zip(places, ids, strict=False):
-                ended = np.flatnonzero(row == stop_id)
-                answers[i] = model.tokenizer.decode(row[: ended[0]] if len(ended) else row).strip()
-            bar.update(len(places))
-    return answers
+    """A model's answers in the order of the prompts."""
+    return Speaker(model, rows=rows).answer(prompts, decoding, seed=seed, progress=progress)

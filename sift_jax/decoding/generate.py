@@ -1,7 +1,12 @@
 """Prefill and a cached, batched, jitted loop.
 
 prompts, right-aligned:   pad pad <im_start> user ♪ ♪ How fast ? … assistant⏎ │ new tokens → → →
-cache slots                0   1      2       3   4 5  …                  T-1 │ T  T+1 …  T+N-1
+cache slots                0   1      2       3   4 5  …                  t-1 │ t  t+1 …
+
+    params ─prepare─► prepared ─start─► state ─go_on─► state ─go_on─► …      one go_on for each size of the cache
+
+The cache begins a little larger than the prompt and doubles its new part as the answer grows: an early token does not
+read the empty slots of a late one, and there are few sizes to compile.
 """
 
 from __future__ import annotations
@@ -14,33 +19,33 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sift_jax.audio.mel import fill_window
-from sift_jax.models.decoder import compute_logits, embed_tokens, make_cache
+from sift_jax.audio.mel import fill_log_mel
+from sift_jax.decoding.cached import (
+    Prepared,
+    advance,
+    compute_logits,
+    embed,
+    grow_cache,
+    prefill,
+    prepare_decoder,
+)
+from sift_jax.decoding.sampling import DecodingConfig, choose_token, forbid_ngrams, penalize_repeats
 from sift_jax.models.layers import Array
-from sift_jax.models.speech_lm import Params, SpeechLMConfig, make_decoder, splice
+from sift_jax.models.speech_lm import Params, SpeechLMConfig, splice
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DecodingConfig:
-    """Temperature 0 is greedy; top_p and the penalty act on every step."""
-
-    max_new_tokens: int
-    temperature: float
-    top_p: float
-    repetition_penalty: float
-
-
-GREEDY = DecodingConfig(max_new_tokens=48, temperature=0.0, top_p=1.0, repetition_penalty=1.0)
+# New tokens for which the first cache has room.
+ROOM = 64
+State = dict
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """One prompt as the packer lays it: ids, (clip, frame) of audio positions or −1, and the clips' mel."""
+    """One prompt as the packer lays it: ids, (clip, frame) of audio positions or −1, and the clips' samples."""
 
     tokens: np.ndarray
     clip: np.ndarray
     frame: np.ndarray
-    mels: Sequence[np.ndarray]
+    clips: Sequence[np.ndarray]
 
 
 def lay_out_prompts(
@@ -58,50 +63,115 @@ def lay_out_prompts(
     }
     for b, prompt in enumerate(prompts):
         n = len(prompt.tokens)
-        if n > tokens or len(prompt.mels) > clips:
+        if n > tokens or len(prompt.clips) > clips:
             raise ValueError(
-                f"a prompt of {n} positions and {len(prompt.mels)} clips does not fit {tokens} and {clips}; shorten it"
+                f"a prompt of {n} positions and {len(prompt.clips)} clips does not fit {tokens} and {clips}; shorten it"
             )
         batch["token_bt"][b, tokens - n :] = prompt.tokens
         batch["slot_bt"][b, tokens - n :] = np.where(prompt.clip >= 0, prompt.clip * slots_per_clip + prompt.frame, -1)
         batch["position_bt"][b, tokens - n :] = np.arange(n)
         batch["is_real_bt"][b, tokens - n :] = True
-        for a, mel in enumerate(prompt.mels):
-            if len(mel) > mel_frames:
-                raise ValueError(
-                    f"a clip of {len(mel) / 100:.1f} s is longer than the encoder's window of "
-                    f"{mel_frames / 100:g} s; cut it"
-                )
-            batch["frames_ba"][b, a] = fill_window(mel, batch["mel_basf"][b, a])
+        for a, samples in enumerate(prompt.clips):
+            batch["frames_ba"][b, a] = fill_log_mel(samples, batch["mel_basf"][b, a])
     return batch
 
 
-def penalize_repeats(logits_bv: Array, seen_bv: Array, penalty: float) -> Array:
-    """Divides positive logits of seen tokens by the penalty and multiplies negative ones."""
-    return jnp.where(seen_bv, jnp.where(logits_bv > 0, logits_bv / penalty, logits_bv * penalty), logits_bv)
+@partial(jax.jit, static_argnames=("config", "rows"))
+def prepare(config: SpeechLMConfig, params: Params, *, rows: int) -> Prepared:
+    """What generation for batches of `rows` rows reads; worth making once for many batches."""
+    dtype = jnp.dtype(config.dtype)
+    decoder = prepare_decoder(config.decoder, config.lora, dtype, params["decoder"], rows=rows)
+    return {"encoder": params["encoder"], "projector": params["projector"], "decoder": decoder}
 
 
-def keep_nucleus(logits_bv: Array, top_p: float) -> Array:
-    """Only the most probable tokens whose mass reaches top_p; the first always stays."""
-    ordered = jnp.sort(logits_bv, axis=-1)[:, ::-1]
-    mass = jnp.cumsum(jax.nn.softmax(ordered, axis=-1), axis=-1)
-    kept = jnp.sum(mass < top_p, axis=-1, keepdims=True)
-    floor = jnp.take_along_axis(ordered, jnp.minimum(kept, logits_bv.shape[-1] - 1), axis=-1)
-    return jnp.where(logits_bv < floor, -jnp.inf, logits_bv)
+def _speak(config: SpeechLMConfig, prepared: Prepared, state: State, hidden_bd: Array, rules: tuple) -> State:
+    """Chooses the next token from the last hidden state and writes it behind the text."""
+    decoding, stop_ids = rules
+    text_bs, end, is_done_b = state["text"], state["end"], state["is_done"]
+    rows = jnp.arange(text_bs.shape[0])
+    logits_bv = compute_logits(prepared["decoder"], hidden_bd)
+    if decoding.repetition_penalty != 1.0:
+        logits_bv = penalize_repeats(logits_bv, state["seen"], decoding.repetition_penalty)
+    if decoding.no_repeat_ngram:
+        logits_bv = forbid_ngrams(logits_bv, text_bs, state["first"], end, decoding.no_repeat_ngram)
+    token_b = choose_token(logits_bv, jax.random.fold_in(state["key"], end), decoding)
+    token_b = jnp.where(is_done_b, stop_ids[0], token_b)
+    is_stop_b = jnp.any(token_b[:, None] == jnp.asarray(stop_ids), axis=-1)
+    state = {
+        **state,
+        "text": jax.lax.dynamic_update_slice_in_dim(text_bs, token_b[:, None], end, axis=1),
+        "end": end + 1,
+        "is_done": is_done_b | is_stop_b,
+    }
+    if "seen" in state:
+        state["seen"] = state["seen"].at[rows, token_b].set(True)
+    return state
 
 
-def choose_token(logits_bv: Array, seen_bv: Array, key: Array, config: DecodingConfig) -> Array:
-    if config.repetition_penalty != 1.0:
-        logits_bv = penalize_repeats(logits_bv, seen_bv, config.repetition_penalty)
-    if config.temperature == 0.0:
-        return jnp.argmax(logits_bv, axis=-1).astype(jnp.int32)
-    logits_bv = logits_bv / config.temperature
-    if config.top_p < 1.0:
-        logits_bv = keep_nucleus(logits_bv, config.top_p)
-    return jax.random.categorical(key, logits_bv, axis=-1).astype(jnp.int32)
+@partial(jax.jit, static_argnames=("config", "rules", "slots"))
+def _start(
+    config: SpeechLMConfig, prepared: Prepared, batch: dict[str, Array], key: Array, rules: tuple, slots: int
+) -> State:
+    """The prompts through the decoder, and the first token."""
+    decoding, stop_ids = rules
+    token_bt, real_bt = batch["token_bt"], batch["is_real_bt"]
+    rows, t = token_bt.shape
+    # a padding position sees itself, so that its softmax is over something; nobody sees padding
+    mask_btt = jnp.tril(jnp.ones((t, t), bool)) & real_bt[:, None, :] | jnp.eye(t, dtype=bool)
+    x_btd = splice(config, prepared, batch)
+    hidden_bd, cache = prefill(config.decoder, prepared["decoder"], x_btd, batch["position_bt"], mask_btt, slots)
+    state = {
+        "cache": cache,
+        "text": jnp.pad(token_bt, ((0, 0), (0, decoding.max_new_tokens)), constant_values=stop_ids[0]),
+        "first": t - jnp.sum(real_bt, axis=1),
+        "end": jnp.int32(t),
+        "is_done": jnp.zeros(rows, bool),
+        "key": key,
+    }
+    if decoding.repetition_penalty != 1.0:
+        seen_bv = jnp.zeros((rows, config.decoder.vocab_size), bool)
+        state["seen"] = seen_bv.at[jnp.arange(rows)[:, None], token_bt].max(real_bt)
+    return _speak(config, prepared, state, hidden_bd, rules)
 
 
-@partial(jax.jit, static_argnames=("config", "decoding", "stop_id"))
+@partial(jax.jit, static_argnames=("config", "rules"), donate_argnames=("state",))
+def _go_on(config: SpeechLMConfig, prepared: Prepared, state: State, rules: tuple) -> State:
+    """Tokens until the cache or the text is full or every row is done."""
+    # the last token stands in the text and needs no slot
+    stop = min(state["cache"]["k"].shape[3] + 1, state["text"].shape[1])
+
+    def step(state: State) -> State:
+        last_b = jax.lax.dynamic_slice_in_dim(state["text"], state["end"] - 1, 1, axis=1)[:, 0]
+        x_bd = embed(prepared["decoder"], last_b)
+        hidden_bd, cache = advance(
+            config.decoder, prepared["decoder"], x_bd, state["cache"], state["end"] - 1, state["first"]
+        )
+        return _speak(config, prepared, {**state, "cache": cache}, hidden_bd, rules)
+
+    return jax.lax.while_loop(lambda state: (state["end"] < stop) & ~jnp.all(state["is_done"]), step, state)
+
+
+def speak(
+    config: SpeechLMConfig,
+    prepared: Prepared,
+    batch: dict[str, Array],
+    key: Array,
+    *,
+    decoding: DecodingConfig,
+    stop_ids: tuple[int, ...],
+) -> np.ndarray:
+    """New ids (b, max_new_tokens); after a row's stop token only the first of the stop tokens follows."""
+    t, new = batch["token_bt"].shape[1], decoding.max_new_tokens
+    rules, room = (decoding, stop_ids), min(ROOM, new)
+    state = _start(config, prepared, batch, key, rules, t + room)
+    while True:
+        state = _go_on(config, prepared, state, rules)
+        if int(state["end"]) == t + new or bool(jnp.all(state["is_done"])):
+            return np.asarray(state["text"][:, t:])
+        room = min(2 * room, new)
+        state["cache"] = jax.jit(grow_cache, static_argnums=1)(state["cache"], t + room)
+
+
 def generate(
     config: SpeechLMConfig,
     params: Params,
@@ -110,42 +180,7 @@ def generate(
     *,
     decoding: DecodingConfig,
     stop_id: int,
-) -> Array:
-    """New ids (b, max_new_tokens); after a row's stop token only stop tokens follow."""
-    decoder = make_decoder(config)
-    rows, t = batch["token_bt"].shape
-    new = decoding.max_new_tokens
-    real_bt = batch["is_real_bt"]
-    # a padding position sees itself, so that its softmax is over something; nobody sees padding
-    causal = jnp.tril(jnp.ones((t, t), bool)) & real_bt[:, None, :] | jnp.eye(t, dtype=bool)
-    mask = jnp.pad(causal, ((0, 0), (0, 0), (0, new)))
-    cache = make_cache(config.decoder, rows, t + new, jnp.dtype(config.dtype))
-    apply = partial(decoder.apply, {"params": params["decoder"]})
-    hidden, cache = apply(splice(config, params, batch), batch["position_bt"], mask, cache, 0)
-    seen = (
-        jnp.zeros((rows, config.decoder.vocab_size), bool).at[jnp.arange(rows)[:, None], batch["token_bt"]].max(real_bt)
-    )
-    length_b = jnp.sum(real_bt, axis=1)
-
-    def choose(hidden_bd: Array, seen_bv: Array, is_done: Array, i: Array) -> tuple[Array, Array, Array]:
-        logits = compute_logits(params["decoder"], hidden_bd)
-        token = choose_token(logits, seen_bv, jax.random.fold_in(key, i), decoding)
-        token = jnp.where(is_done, stop_id, token)
-        return token, seen_bv.at[jnp.arange(rows), token].set(True), is_done | (token == stop_id)
-
-    def is_going(carry: tuple) -> Array:
-        return (carry[0] < new) & ~jnp.all(carry[3])
-
-    def step(carry: tuple) -> tuple:
-        i, token, seen_bv, is_done, out, cache = carry
-        x = embed_tokens(params["decoder"], token[:, None], jnp.dtype(config.dtype))
-        sees = jnp.pad(real_bt, ((0, 0), (0, new)))[:, None, :] | (
-            (jnp.arange(t + new) >= t) & (jnp.arange(t + new) < t + i)
-        )
-        hidden, cache = apply(x, (length_b + i - 1)[:, None], sees, cache, t + i - 1)
-        token, seen_bv, is_done = choose(hidden[:, 0], seen_bv, is_done, i)
-        return i + 1, token, seen_bv, is_done, out.at[:, i].set(token), cache
-
-    token, seen, is_done = choose(hidden[:, -1], seen, jnp.zeros(rows, bool), 0)
-    out = jnp.full((rows, new), stop_id, jnp.int32).at[:, 0].set(token)
-    return jax.lax.while_loop(is_going, step, (1, token, seen, is_done, out, cache))[4]
+) -> np.ndarray:
+    """`speak` for one batch, out of the training parameters."""
+    prepared = prepare(config, params, rows=len(batch["token_bt"]))
+    return speak(config, prepared, batch, key, decoding=decoding, stop_ids=(stop_id,))

@@ -17,7 +17,7 @@ from sift_jax.audio.files import AudioError, read_audio
 from sift_jax.data.records import index_audio
 from sift_jax.data.sift_files import CLOSED_CATEGORIES, Row, audio_ids, list_files, read_rows
 from sift_jax.decoding.answer import Model, answer_all, make_prompt
-from sift_jax.decoding.generate import DecodingConfig
+from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.evaluation.judges import judge_closed, question_kind, score_open
 
 SYSTEMS = ("answer", "majority", "untrained")

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from sift_jax.data.pipeline import BatchStream, DataConfig, SpeechGeometry
 from sift_jax.data.sift_files import list_files, read_rows
 from sift_jax.decoding.answer import Model
-from sift_jax.decoding.generate import DecodingConfig
+from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.evaluation.evalsift import (
     UNDERSTANDING,
     ClipReader,
@@ -55,6 +55,7 @@ def measure_audio_gain(model: Model, data: DataConfig, split: str, modules: tupl
     geometry = SpeechGeometry(
         mel_bins=model.config.encoder.mel_bins,
         window_seconds=model.config.encoder.window_seconds,
+        is_silence_masked=model.config.encoder.frame_mask == "all",
         count_frames=model.config.projector.count_frames,
     )
     stream = BatchStream(data, geometry, split=split, is_endless=False, modules=modules)

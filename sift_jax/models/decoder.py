@@ -1,4 +1,4 @@
-"""A Qwen2-type decoder: RMS norms, grouped-query attention with rotary positions, SwiGLU, LoRA where asked.
+"""A decoder as Qwen2 and Llama have it: RMS norms, grouped-query attention, rotary positions, SwiGLU, LoRA where asked.
 
 It takes embeddings, not ids, so that audio frames may stand among them; positions and mask come from outside.
 With a cache {"k", "v": (layers, b, slots, kv heads, k)} the new keys are written at `index` and all slots are attended.
@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from sift_jax.models.layers import Array, Linear, LoraConfig, RMSNorm, attend, make_rotation, rotate
+from sift_jax.models.layers import Array, Linear, LoraConfig, RMSNorm, RopeScaling, attend, make_rotation, rotate
 from sift_jax.models.stack import run_stack
 
 Cache = dict[str, Array]
@@ -29,9 +29,18 @@ class DecoderConfig:
     head_size: int
     hidden: int
     rope_theta: float
+    rope_scaling: RopeScaling | None
+    # what it was trained for; a served export says so
+    max_positions: int
     norm_eps: float
+    # the one difference between Qwen2 (biases on q, k and v) and Llama (none)
     has_qkv_bias: bool
     is_tied: bool
+
+    @property
+    def architecture(self) -> str:
+        """The model_type under which others know it."""
+        return "qwen2" if self.has_qkv_bias else "llama"
 
 
 class DecoderBlock(nn.Module):
@@ -88,7 +97,7 @@ class Decoder(nn.Module):
         if not c.is_tied:
             self.param("head", nn.initializers.normal(0.02), (c.width, c.vocab_size))
         fields = {"config": c, "lora": self.lora, "dtype": self.dtype}
-        shared = (make_rotation(position_bt, c.head_size, c.rope_theta), mask_bts, index)
+        shared = (make_rotation(position_bt, c.head_size, c.rope_theta, c.rope_scaling), mask_bts, index)
         x, cache = run_stack(
             DecoderBlock, fields, x_btd.astype(self.dtype), cache, shared, layers=c.layers, remat=self.remat
         )

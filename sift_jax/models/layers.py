@@ -6,12 +6,15 @@ Params are plain nested dicts: {"kernel": (in, out), "bias": (out,), "lora_a": (
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 Array = jax.Array
+# Whisper and BERT use the exact form; jax.nn.gelu alone is the tanh form
+exact_gelu = partial(jax.nn.gelu, approximate=False)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,10 +91,30 @@ def make_sinusoids(length: int, features: int) -> Array:
     return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=1)
 
 
-def make_rotation(position_bt: Array, head_size: int, theta: float) -> tuple[Array, Array]:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RopeScaling:
+    """Llama 3.1's stretch to longer contexts. Per turn of a rotary pair: slow ones are slowed further by `factor`, fast
+    ones are kept; the two bounds are turns within the `positions` of the original training."""
+
+    factor: float
+    low_frequency: float
+    high_frequency: float
+    positions: int
+
+    def stretch(self, inverse_k: Array) -> Array:
+        turns_k = inverse_k * (self.positions / (2 * jnp.pi))
+        kept_k = jnp.clip((turns_k - self.low_frequency) / (self.high_frequency - self.low_frequency), 0.0, 1.0)
+        return inverse_k * (kept_k + (1.0 - kept_k) / self.factor)
+
+
+def make_rotation(
+    position_bt: Array, head_size: int, theta: float, scaling: RopeScaling | None = None
+) -> tuple[Array, Array]:
     """Cosines and sines of rotary positions, (b, t, 1, head_size / 2): made once, read by every layer."""
     half = head_size // 2
     inverse = theta ** (-jnp.arange(half, dtype=jnp.float32) / half)
+    if scaling is not None:
+        inverse = scaling.stretch(inverse)
     angle = position_bt[:, :, None, None].astype(jnp.float32) * inverse
     return jnp.cos(angle), jnp.sin(angle)
 

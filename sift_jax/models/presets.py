@@ -1,28 +1,57 @@
-"""Sizes by name. A module of your own may add to the two tables before the config is built.
+"""Sizes by name. A module of your own may add to the three tables before the config is built.
 
-    make_model_config(ModelConfig(encoder="whisper-medium", decoder="qwen2.5-7b", …)) -> SpeechLMConfig
+make_model_config(ModelConfig(encoder="whisper-medium", decoder="qwen2.5-7b-instruct", projector="linear", …))
+make_model_config(ModelConfig(encoder="weights/whisper-medium", …))        a folder with a config.json
+    -> SpeechLMConfig
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 from sift_jax.models.decoder import DecoderConfig
-from sift_jax.models.layers import LoraConfig
+from sift_jax.models.hub_config import read_decoder_preset, read_encoder_preset
+from sift_jax.models.layers import LoraConfig, RopeScaling
 from sift_jax.models.projectors import ProjectorConfig
-from sift_jax.models.speech_encoders import EncoderConfig
+from sift_jax.models.speech_encoders import FRAME_MASKS, EncoderConfig
 from sift_jax.models.speech_lm import SpeechLMConfig
 
 
 def _whisper(width: int, layers: int, heads: int, mel_bins: int = 80) -> EncoderConfig:
+    # 30 s of which nothing is masked: it was trained on exactly that, silence included
     return EncoderConfig(
-        mel_bins=mel_bins, width=width, layers=layers, heads=heads, window_seconds=30.0, use_frame_mask=False
+        mel_bins=mel_bins, width=width, layers=layers, heads=heads, window_seconds=30.0, frame_mask="none"
     )
 
 
+WHISPER_SIZES = {
+    "whisper-tiny": _whisper(384, 4, 6),
+    "whisper-base": _whisper(512, 6, 8),
+    "whisper-small": _whisper(768, 12, 12),
+    "whisper-medium": _whisper(1024, 24, 16),
+}
+LARGE, LARGE_V3 = _whisper(1280, 32, 20), _whisper(1280, 32, 20, mel_bins=128)
+
+ENCODERS: dict[str, EncoderConfig] = {
+    **WHISPER_SIZES,
+    **{f"{name}.en": size for name, size in WHISPER_SIZES.items()},
+    "whisper-large": LARGE,
+    "whisper-large-v2": LARGE,
+    "whisper-large-v3": LARGE_V3,
+    "whisper-large-v3-turbo": LARGE_V3,
+    "qwen2-audio-7b": dataclasses.replace(LARGE_V3, frame_mask="attention"),
+    "qwen2-audio-7b-instruct": dataclasses.replace(LARGE_V3, frame_mask="attention"),
+    # trained from nothing: short windows, and silence is masked
+    "quickstart": dataclasses.replace(_whisper(128, 2, 4), window_seconds=6.0, frame_mask="all"),
+    "test": dataclasses.replace(_whisper(32, 2, 2), window_seconds=2.0, frame_mask="all"),
+}
+
+
 def _qwen2(
-    width: int, layers: int, heads: int, kv_heads: int, hidden: int, *, vocab_size: int, is_tied: bool
+    width: int, layers: int, heads: int, kv_heads: int, hidden: int, vocab_size: int, is_tied: bool
 ) -> DecoderConfig:
     return DecoderConfig(
         vocab_size=vocab_size,
@@ -33,39 +62,116 @@ def _qwen2(
         head_size=width // heads,
         hidden=hidden,
         rope_theta=1e6,
+        rope_scaling=None,
+        max_positions=32_768,
         norm_eps=1e-6,
         has_qkv_bias=True,
         is_tied=is_tied,
     )
 
 
-ENCODERS: dict[str, EncoderConfig] = {
-    "whisper-tiny": _whisper(384, 4, 6),
-    "whisper-base": _whisper(512, 6, 8),
-    "whisper-small": _whisper(768, 12, 12),
-    "whisper-medium": _whisper(1024, 24, 16),
-    "whisper-large-v3": _whisper(1280, 32, 20, mel_bins=128),
-    # trained from nothing by the quickstart: short windows, and silence is masked
-    "quickstart": dataclasses.replace(_whisper(128, 2, 4), window_seconds=6.0, use_frame_mask=True),
-    "test": dataclasses.replace(_whisper(32, 2, 2), window_seconds=2.0, use_frame_mask=True),
+def _llama(*sizes: int, vocab_size: int, is_tied: bool, theta: float, positions: int) -> DecoderConfig:
+    like_qwen2 = _qwen2(*sizes, vocab_size=vocab_size, is_tied=is_tied)
+    return dataclasses.replace(like_qwen2, has_qkv_bias=False, norm_eps=1e-5, rope_theta=theta, max_positions=positions)
+
+
+def _llama3(*sizes: int, stretch: float | None = None, is_tied: bool = False) -> DecoderConfig:
+    plain = _llama(*sizes, vocab_size=128_256, is_tied=is_tied, theta=5e5, positions=8192)
+    if stretch is None:
+        return plain
+    scaling = RopeScaling(factor=stretch, low_frequency=1.0, high_frequency=4.0, positions=8192)
+    return dataclasses.replace(plain, rope_scaling=scaling, max_positions=131_072)
+
+
+# width, layers, heads, kv heads, hidden, vocabulary, tied
+QWEN2_SIZES = {
+    "0.5b": _qwen2(896, 24, 14, 2, 4864, 151_936, True),
+    "1.5b": _qwen2(1536, 28, 12, 2, 8960, 151_936, True),
+    "3b": _qwen2(2048, 36, 16, 2, 11_008, 151_936, True),
+    "7b": _qwen2(3584, 28, 28, 4, 18_944, 152_064, False),
+    "14b": _qwen2(5120, 48, 40, 8, 13_824, 152_064, False),
+    "32b": _qwen2(5120, 64, 40, 8, 27_648, 152_064, False),
+    "72b": _qwen2(8192, 80, 64, 8, 29_568, 152_064, False),
 }
 
+
+def _list_qwen2() -> dict[str, DecoderConfig]:
+    """Base models of 14B and more have another epsilon than those tuned on instructions, and most longer contexts."""
+    found = {}
+    for family, sizes in (("qwen2", ("0.5b", "1.5b", "7b", "72b")), ("qwen2.5", tuple(QWEN2_SIZES))):
+        for size in sizes:
+            tuned = QWEN2_SIZES[size]
+            is_long = family == "qwen2" or size not in ("0.5b", "3b")
+            base = dataclasses.replace(
+                tuned,
+                norm_eps=1e-5 if size in ("14b", "32b", "72b") else 1e-6,
+                max_positions=131_072 if is_long else 32_768,
+            )
+            found |= {f"{family}-{size}": base, f"{family}-{size}-instruct": tuned}
+    return found
+
+
+def _with_instruct(table: dict[str, DecoderConfig]) -> dict[str, DecoderConfig]:
+    return {name + ending: size for name, size in table.items() for ending in ("", "-instruct")}
+
+
+QWEN2_AUDIO = dataclasses.replace(
+    _qwen2(4096, 32, 32, 32, 11_008, 156_032, False), rope_theta=1e4, norm_eps=1e-5, max_positions=8192
+)
+TINYLLAMA = _llama(2048, 22, 32, 4, 5632, vocab_size=32_000, is_tied=False, theta=1e4, positions=2048)
+SMOLLM2 = {"vocab_size": 49_152, "is_tied": True, "positions": 8192}
+
 DECODERS: dict[str, DecoderConfig] = {
-    "qwen2.5-0.5b": _qwen2(896, 24, 14, 2, 4864, vocab_size=151_936, is_tied=True),
-    "qwen2.5-1.5b": _qwen2(1536, 28, 12, 2, 8960, vocab_size=151_936, is_tied=True),
-    "qwen2.5-7b": _qwen2(3584, 28, 28, 4, 18_944, vocab_size=152_064, is_tied=False),
-    "quickstart": dataclasses.replace(_qwen2(192, 2, 6, 3, 512, vocab_size=4096, is_tied=True), rope_theta=1e4),
-    "test": dataclasses.replace(_qwen2(32, 2, 4, 2, 64, vocab_size=384, is_tied=True), rope_theta=1e4),
+    **_list_qwen2(),
+    "qwen2-audio-7b": QWEN2_AUDIO,
+    "qwen2-audio-7b-instruct": QWEN2_AUDIO,
+    "tinyllama-1.1b": TINYLLAMA,
+    "tinyllama-1.1b-chat-v1.0": TINYLLAMA,
+    **_with_instruct(
+        {
+            "smollm2-135m": _llama(576, 30, 9, 3, 1536, theta=1e5, **SMOLLM2),
+            "smollm2-360m": _llama(960, 32, 15, 5, 2560, theta=1e5, **SMOLLM2),
+            "smollm2-1.7b": _llama(2048, 24, 32, 32, 8192, theta=1.3e5, **SMOLLM2),
+            "llama-3-8b": _llama3(4096, 32, 32, 8, 14_336),
+            "llama-3-70b": _llama3(8192, 80, 64, 8, 28_672),
+            "llama-3.1-8b": _llama3(4096, 32, 32, 8, 14_336, stretch=8.0),
+            "llama-3.1-70b": _llama3(8192, 80, 64, 8, 28_672, stretch=8.0),
+            "llama-3.3-70b": _llama3(8192, 80, 64, 8, 28_672, stretch=8.0),
+            "llama-3.2-1b": _llama3(2048, 16, 32, 8, 8192, stretch=32.0, is_tied=True),
+            "llama-3.2-3b": _llama3(3072, 28, 24, 8, 8192, stretch=32.0, is_tied=True),
+        }
+    ),
+    "quickstart": dataclasses.replace(_qwen2(192, 2, 6, 3, 512, 4096, True), rope_theta=1e4),
+    "test": dataclasses.replace(_qwen2(32, 2, 4, 2, 64, 384, True), rope_theta=1e4),
+}
+
+
+def _projector(kind: str, frames: int, **sizes: int) -> ProjectorConfig:
+    none = {"width": 0, "queries": 0, "layers": 0, "heads": 0, "cross_every": 0}
+    return ProjectorConfig(kind=kind, frames=frames, **{**none, **sizes})
+
+
+PROJECTORS: dict[str, ProjectorConfig] = {
+    "linear": _projector("linear", 1),
+    "pooled": _projector("pooled", 2),
+    "stacked": _projector("stacked", 5, width=2048),
+    # windows of 17 frames are 0.34 s; two layers of BERT's size
+    "qformer": _projector("qformer", 17, width=768, queries=1, layers=2, heads=12, cross_every=2),
 }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """What a gin file says of the model: presets by name and what joins them."""
+    """What a gin file says of the model: presets by name (or folders with a config.json) and what joins them."""
 
     encoder: str
+    # what the encoder hears of the silence behind a clip, see EncoderConfig; None is what it was trained with.
+    # "all" lets DataConfig.clip_seconds have short windows
+    frame_mask: str | None
+    projector: str
+    # encoder frames a position, or a window of the Q-Former; None is the preset's
+    projector_frames: int | None
     decoder: str
-    projector_pool: int
     lora_rank: int
     lora_alpha: float
     lora_targets: tuple[str, ...]
@@ -73,16 +179,32 @@ class ModelConfig:
     remat: str
 
 
-def _pick(table: Mapping[str, object], kind: str, name: str):
-    if name not in table:
-        raise ValueError(f"unknown {kind} preset {name!r}; choose one of {', '.join(sorted(table))}")
-    return table[name]
+def _find(table: Mapping[str, Any], read: Callable[[str], Any] | None, kind: str, name: str) -> Any:
+    """The preset of a name as the hub writes it, whatever its case and owner, or of a folder."""
+    if name in table:
+        return table[name]
+    if read is not None and (Path(name).is_dir() or name.endswith(".json")):
+        return read(name)
+    key = name.lower().rsplit("/", 1)[-1].removeprefix("meta-")
+    if key in table:
+        return table[key]
+    names = sorted(n for n in table if not n.endswith(("-instruct", ".en")))
+    folder = ", or give a folder with a config.json" if read is not None else ""
+    raise ValueError(f"unknown {kind} preset {name!r}; choose one of {', '.join(names)}{folder}")
 
 
 def make_model_config(config: ModelConfig) -> SpeechLMConfig:
     """Resolves the presets and checks what joins them."""
-    if config.projector_pool < 1:
-        raise ValueError(f"projector_pool is {config.projector_pool}; it is a number of frames, 1 or more")
+    encoder = _find(ENCODERS, read_encoder_preset, "encoder", config.encoder)
+    if config.frame_mask is not None:
+        encoder = dataclasses.replace(encoder, frame_mask=config.frame_mask)
+    if encoder.frame_mask not in FRAME_MASKS:
+        raise ValueError(
+            f"frame_mask {encoder.frame_mask!r} is unknown; choose one of {', '.join(FRAME_MASKS)} or None"
+        )
+    projector = _find(PROJECTORS, None, "projector", config.projector)
+    if config.projector_frames is not None:
+        projector = dataclasses.replace(projector, frames=config.projector_frames)
     if config.lora_rank < 0:
         raise ValueError(f"lora_rank is {config.lora_rank}; use 0 for no LoRA")
     known = ("q", "k", "v", "o", "gate", "up", "down")
@@ -90,9 +212,9 @@ def make_model_config(config: ModelConfig) -> SpeechLMConfig:
         if target not in known:
             raise ValueError(f"lora target {target!r} matches no projection; choose among {', '.join(known)}")
     return SpeechLMConfig(
-        encoder=_pick(ENCODERS, "encoder", config.encoder),
-        projector=ProjectorConfig(pool=config.projector_pool),
-        decoder=_pick(DECODERS, "decoder", config.decoder),
+        encoder=encoder,
+        projector=projector,
+        decoder=_find(DECODERS, read_decoder_preset, "decoder", config.decoder),
         lora=LoraConfig(rank=config.lora_rank, alpha=config.lora_alpha, targets=tuple(config.lora_targets)),
         dtype=config.dtype,
         remat=config.remat,
@@ -104,13 +226,25 @@ def to_json(config: SpeechLMConfig) -> dict:
     return dataclasses.asdict(config)
 
 
+def _restore(cls: type, data: Mapping[str, Any]) -> Any:
+    wanted = {field.name for field in dataclasses.fields(cls)}
+    if set(data) != wanted:
+        strange = ", ".join(sorted(wanted ^ set(data)))
+        raise ValueError(
+            f"model.json is another version's: {cls.__name__} differs in {strange}; train again, or use that version"
+        )
+    return cls(**data)
+
+
 def from_json(data: dict) -> SpeechLMConfig:
-    lora = {**data["lora"], "targets": tuple(data["lora"]["targets"])}
+    decoder = dict(data["decoder"])
+    if decoder.get("rope_scaling"):
+        decoder["rope_scaling"] = _restore(RopeScaling, decoder["rope_scaling"])
     return SpeechLMConfig(
-        encoder=EncoderConfig(**data["encoder"]),
-        projector=ProjectorConfig(**data["projector"]),
-        decoder=DecoderConfig(**data["decoder"]),
-        lora=LoraConfig(**lora),
+        encoder=_restore(EncoderConfig, data["encoder"]),
+        projector=_restore(ProjectorConfig, data["projector"]),
+        decoder=_restore(DecoderConfig, decoder),
+        lora=_restore(LoraConfig, {**data["lora"], "targets": tuple(data["lora"]["targets"])}),
         dtype=data["dtype"],
         remat=data["remat"],
     )

@@ -1,40 +1,188 @@
-"""From encoder frames to decoder embeddings: average over `pool` frames, then one Linear with bias.
+"""From encoder frames to decoder embeddings: one class a kind, all with the same signature, and one count for all.
 
-    (clips, frames, width) ─► mean of every `pool` frames ─► Linear ─► (clips, frames / pool, decoder width)
+linear     x ─► Linear                                        SIFT-LLM: 50 positions a second
+pooled     mean of `frames` before the encoder's last norm ─► Linear            Qwen2-Audio (2): 25 a second
+stacked    `frames` side by side ─► Linear ─► gelu ─► Linear                                     5: 10 a second
+qformer    `queries` learned vectors read each window of `frames` ─► Linear       SALMONN (17): 3 a second
 
-pool 1 is SIFT-LLM's projector, pool 2 is Qwen2-Audio's.
+(clips, frames, width) ─► (clips, positions, decoder width)
 """
 
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 
 import flax.linen as nn
 import jax.numpy as jnp
 
-from sift_jax.models.layers import Array, Linear
+from sift_jax.models.layers import Array, LayerNorm, Linear, attend, exact_gelu
 from sift_jax.models.speech_encoders import count_encoder_frames
+from sift_jax.models.stack import run_stack
+
+# BERT's
+QFORMER_EPS = 1e-12
+# layers of a Q-Former's block that the table of weights has keys for
+LONGEST_BLOCK = 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ProjectorConfig:
-    pool: int
+    """`width` is the MLP's or the Q-Former's inner one; what a kind does not have is 0."""
+
+    kind: str
+    # encoder frames that become one position, or one window of the Q-Former
+    frames: int
+    width: int
+    queries: int
+    layers: int
+    heads: int
+    # every so many layers the queries look at the speech; between, only at each other
+    cross_every: int
+
+    def __post_init__(self) -> None:
+        if self.kind not in PROJECTORS:
+            raise ValueError(f"projector kind {self.kind!r} is unknown; choose one of {', '.join(PROJECTORS)}")
+        if self.frames < 1 or self.kind == "linear" and self.frames != 1:
+            remedy = "1; to join frames choose the pooled projector" if self.kind == "linear" else "1 or more"
+            raise ValueError(f"projector_frames of the {self.kind} projector is {self.frames}; it must be {remedy}")
+        needed = {"stacked": ("width",), "qformer": ("width", "queries", "layers", "heads", "cross_every")}
+        for name in needed.get(self.kind, ()):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} of the {self.kind} projector is {getattr(self, name)}; it must be 1 or more")
+        if self.cross_every > LONGEST_BLOCK:
+            raise ValueError(f"cross_every is {self.cross_every}; it is at most {LONGEST_BLOCK}, see weights/table.py")
+        if self.kind == "qformer" and (self.layers % self.cross_every or self.width % self.heads):
+            raise ValueError(
+                f"a Q-Former of {self.layers} layers, one in {self.cross_every} with speech, and width {self.width} "
+                f"over {self.heads} heads does not divide; change the preset"
+            )
+
+    @property
+    def pool(self) -> int:
+        """Frames that the encoder averages before its last norm."""
+        return self.frames if self.kind == "pooled" else 1
+
+    @property
+    def blocks(self) -> int:
+        """Length of the scanned axis of a Q-Former's parameters."""
+        return self.layers // self.cross_every if self.kind == "qformer" else 0
 
     def count_frames(self, mel_frames: int) -> int:
-        """Decoder positions that a clip of `mel_frames` takes: the one place where data and model agree on it."""
-        return max(1, -(-count_encoder_frames(mel_frames) // self.pool))
+        """Decoder positions that a clip of `mel_frames` takes: the one place where data, model and export agree on it.
+
+        Pooling leaves an incomplete group out, as Qwen2-Audio and its processor do; the others fill it up.
+        """
+        frames = count_encoder_frames(mel_frames)
+        groups = frames // self.frames if self.kind == "pooled" else -(-frames // self.frames)
+        return max(1, groups) * (self.queries if self.kind == "qformer" else 1)
 
 
-class PooledLinear(nn.Module):
+def fill_groups(x_bsd: Array, size: int) -> Array:
+    """Zeros behind the last frame, up to a whole number of groups."""
+    return jnp.pad(x_bsd, ((0, 0), (0, -x_bsd.shape[1] % size), (0, 0)))
+
+
+class LinearProjector(nn.Module):
+    """One Linear with bias; what is pooled comes pooled from the encoder."""
+
     config: ProjectorConfig
     features: int
     dtype: jnp.dtype
 
     @nn.compact
     def __call__(self, x_bsd: Array) -> Array:
+        return Linear(features=self.features, use_bias=True, dtype=self.dtype, name="linear")(x_bsd)
+
+
+class StackedProjector(nn.Module):
+    """Frames side by side, then an MLP with one hidden layer."""
+
+    config: ProjectorConfig
+    features: int
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, x_bsd: Array) -> Array:
+        b, _, d = x_bsd.shape
+        stacked = fill_groups(x_bsd, self.config.frames).reshape(b, -1, self.config.frames * d)
+        linear = partial(Linear, use_bias=True, dtype=self.dtype)
+        return linear(features=self.features, name="down")(
+            exact_gelu(linear(features=self.config.width, name="up")(stacked))
+        )
+
+
+class QFormerLayer(nn.Module):
+    """A BERT layer of queries: itself, the speech in every `cross_every`th, and an MLP; each normed after adding."""
+
+    config: ProjectorConfig
+    dtype: jnp.dtype
+    has_cross: bool
+
+    @nn.compact
+    def __call__(self, x_bqd: Array, speech_bsd: Array, mask_bqs: Array) -> Array:
+        c = self.config
+        linear = partial(Linear, use_bias=True, dtype=self.dtype)
+
+        def read(x: Array, source: Array, mask: Array | None, name: str) -> Array:
+            def split(y: Array, part: str) -> Array:
+                y = linear(features=c.width, name=f"{name}_{part}")(y)
+                return y.reshape(*y.shape[:2], c.heads, c.width // c.heads)
+
+            y = attend(split(x, "q"), split(source, "k"), split(source, "v"), mask)
+            return LayerNorm(eps=QFORMER_EPS, name=f"{name}_norm")(linear(features=c.width, name=f"{name}_o")(y) + x)
+
+        x_bqd = read(x_bqd, x_bqd, None, "self")
+        if self.has_cross:
+            x_bqd = read(x_bqd, speech_bsd, mask_bqs, "cross")
+        y = linear(features=c.width, name="down")(exact_gelu(linear(features=4 * c.width, name="up")(x_bqd)))
+        return LayerNorm(eps=QFORMER_EPS, name="mlp_norm")(y + x_bqd)
+
+
+class QFormerBlock(nn.Module):
+    """What is scanned: a layer that looks at the speech and those up to the next."""
+
+    config: ProjectorConfig
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, x: Array, cache: None, speech_bsd: Array, mask_bqs: Array) -> tuple[Array, None]:
+        for i in range(self.config.cross_every):
+            layer = QFormerLayer(config=self.config, dtype=self.dtype, has_cross=i == 0, name=f"layer{i}")
+            x = layer(x, speech_bsd, mask_bqs)
+        return x, cache
+
+
+class QFormerProjector(nn.Module):
+    """The same queries read every window of the speech by itself; a last window that is not full is masked."""
+
+    config: ProjectorConfig
+    features: int
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, x_bsd: Array) -> Array:
+        c = self.config
         b, s, d = x_bsd.shape
-        pool = self.config.pool
-        if s % pool:
-            x_bsd = jnp.pad(x_bsd, ((0, 0), (0, -s % pool), (0, 0)), mode="edge")
-        pooled = jnp.mean(x_bsd.reshape(b, -1, pool, d), axis=2)
-        return Linear(features=self.features, use_bias=True, dtype=self.dtype, name="linear")(pooled)
+        queries_qd = self.param("queries", nn.initializers.normal(0.02), (c.queries, c.width))
+        speech = LayerNorm(eps=1e-5, name="speech_norm")(x_bsd)
+        speech = fill_groups(speech, c.frames).reshape(-1, c.frames, d)
+        is_heard_bs = jnp.arange(speech.shape[0] // b * c.frames).reshape(-1, c.frames) < s
+        mask_bqs = jnp.broadcast_to(jnp.tile(is_heard_bs, (b, 1))[:, None], (len(speech), c.queries, c.frames))
+        x = LayerNorm(eps=QFORMER_EPS, name="query_norm")(queries_qd.astype(self.dtype))
+        x = jnp.broadcast_to(x, (len(speech), c.queries, c.width))
+        fields = {"config": c, "dtype": self.dtype}
+        x, _ = run_stack(QFormerBlock, fields, x, None, (speech, mask_bqs), layers=c.blocks, remat="none")
+        return Linear(features=self.features, use_bias=True, dtype=self.dtype, name="linear")(x.reshape(b, -1, c.width))
+
+
+PROJECTORS: dict[str, type[nn.Module]] = {
+    "linear": LinearProjector,
+    "pooled": LinearProjector,
+    "stacked": StackedProjector,
+    "qformer": QFormerProjector,
+}
+
+
+def make_projector(config: ProjectorConfig, features: int, dtype: jnp.dtype) -> nn.Module:
+    return PROJECTORS[config.kind](config=config, features=features, dtype=dtype)

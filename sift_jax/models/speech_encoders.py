@@ -1,6 +1,7 @@
 """Whisper's encoder: two convolutions over log-mel frames (the second halves the rate), then pre-norm blocks.
 
-mel (clips, frames, bins) ─► conv ─► gelu ─► conv/2 ─► gelu ─► + sinusoids ─► blocks ─► norm ─► (clips, frames/2, d)
+mel (clips, frames, bins) ─► conv ─► gelu ─► conv/2 ─► gelu ─► + sinusoids ─► blocks ─► pool ─► norm
+    ─► (clips, frames / 2 / pool, d)
 """
 
 from __future__ import annotations
@@ -9,27 +10,31 @@ import dataclasses
 from functools import partial
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 
-from sift_jax.models.layers import Array, LayerNorm, Linear, attend, make_sinusoids
+from sift_jax.models.layers import Array, LayerNorm, Linear, attend, exact_gelu, make_sinusoids
 from sift_jax.models.stack import run_stack
 
 CONV_SCALE = 12.0
-exact_gelu = partial(jax.nn.gelu, approximate=False)
+FRAME_MASKS = ("none", "attention", "all")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
-    """The geometry of a Whisper encoder. `window_seconds` is what every clip is padded to."""
+    """The geometry of a Whisper encoder. `window_seconds` is what every clip is padded to.
+
+    `frame_mask` says what is heard of the silence behind a clip's end:
+        none         all of it, as Whisper was trained: exactly 30 s, whatever the clip
+        attention    the convolutions hear it, attention does not: Qwen2-Audio
+        all          nothing: a clip gives the same frames in a window of any length, so that short clips cost little
+    """
 
     mel_bins: int
     width: int
     layers: int
     heads: int
     window_seconds: float
-    # Whisper was trained on silence up to 30 s and must see it; an encoder of our own had better not.
-    use_frame_mask: bool
+    frame_mask: str
 
     @property
     def mel_frames(self) -> int:
@@ -78,28 +83,39 @@ class Convolution(nn.Module):
 
 
 class WhisperEncoder(nn.Module):
+    """`pool` frames are averaged before the last norm: the half of a pooled projector that lies in here."""
+
     config: EncoderConfig
     dtype: jnp.dtype
     remat: str
+    pool: int = 1
 
     @nn.compact
     def __call__(self, mel_bsf: Array, frames_b: Array) -> Array:
-        width = self.config.width
-        if self.config.use_frame_mask:
+        c = self.config
+        if c.frame_mask == "all":
             # the convolutions reach over a clip's end, where attention's mask does not help
             is_heard_bs = jnp.arange(mel_bsf.shape[1])[None] < frames_b[:, None]
             mel_bsf = jnp.where(is_heard_bs[:, :, None], mel_bsf, 0)
-        x = exact_gelu(Convolution(features=width, stride=1, dtype=self.dtype, name="conv1")(mel_bsf))
-        x = exact_gelu(Convolution(features=width, stride=2, dtype=self.dtype, name="conv2")(x))
-        x += make_sinusoids(x.shape[1], width).astype(self.dtype)
+        x = exact_gelu(Convolution(features=c.width, stride=1, dtype=self.dtype, name="conv1")(mel_bsf))
+        x = exact_gelu(Convolution(features=c.width, stride=2, dtype=self.dtype, name="conv2")(x))
+        x += make_sinusoids(x.shape[1], c.width).astype(self.dtype)
         mask = None
-        if self.config.use_frame_mask:
+        if c.frame_mask != "none":
             # the first frame stays visible, so that an empty clip attends to something
             seen_bs = jnp.arange(x.shape[1])[None] < jnp.maximum(count_encoder_frames(frames_b), 1)[:, None]
             mask = jnp.broadcast_to(seen_bs[:, None, :], (x.shape[0], x.shape[1], x.shape[1]))
-        fields = {"config": self.config, "dtype": self.dtype}
-        x, _ = run_stack(EncoderBlock, fields, x, None, (mask,), layers=self.config.layers, remat=self.remat)
-        return LayerNorm(eps=1e-5, name="norm")(x)
+        fields = {"config": c, "dtype": self.dtype}
+        x, _ = run_stack(EncoderBlock, fields, x, None, (mask,), layers=c.layers, remat=self.remat)
+        return LayerNorm(eps=1e-5, name="norm")(average_groups(x, self.pool))
+
+
+def average_groups(x_bsd: Array, size: int) -> Array:
+    """The mean of every `size` frames; an incomplete group is left out, unless it is all there is."""
+    b, s, d = x_bsd.shape
+    if s < size:
+        return jnp.mean(x_bsd, axis=1, keepdims=True)
+    return jnp.mean(x_bsd[:, : s - s % size].reshape(b, -1, size, d), axis=2)
 
 
 def count_encoder_frames(mel_frames):

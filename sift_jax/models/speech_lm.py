@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from sift_jax.batch import BatchShape, make_empty_batch
 from sift_jax.models.decoder import Decoder, DecoderConfig, compute_logits, embed_tokens
 from sift_jax.models.layers import Array, LoraConfig
-from sift_jax.models.projectors import PooledLinear, ProjectorConfig
+from sift_jax.models.projectors import ProjectorConfig, make_projector
 from sift_jax.models.speech_encoders import EncoderConfig, WhisperEncoder
 
 Params = dict
@@ -38,12 +39,13 @@ class SpeechLMConfig:
         return self.projector.count_frames(self.encoder.mel_frames)
 
 
-def _encoder(config: SpeechLMConfig) -> WhisperEncoder:
-    return WhisperEncoder(config=config.encoder, dtype=jnp.dtype(config.dtype), remat=config.remat)
+def make_encoder(config: SpeechLMConfig) -> WhisperEncoder:
+    dtype = jnp.dtype(config.dtype)
+    return WhisperEncoder(config=config.encoder, dtype=dtype, remat=config.remat, pool=config.projector.pool)
 
 
-def _projector(config: SpeechLMConfig) -> PooledLinear:
-    return PooledLinear(config=config.projector, features=config.decoder.width, dtype=jnp.dtype(config.dtype))
+def _projector(config: SpeechLMConfig) -> nn.Module:
+    return make_projector(config.projector, config.decoder.width, jnp.dtype(config.dtype))
 
 
 def make_decoder(config: SpeechLMConfig) -> Decoder:
@@ -54,11 +56,11 @@ def init_params(config: SpeechLMConfig, key: Array) -> Params:
     """Random parameters; call it under jit or eval_shape for large models."""
     encoder_key, projector_key, decoder_key = jax.random.split(key, 3)
     mel = jnp.zeros((1, config.encoder.mel_frames, config.encoder.mel_bins))
-    frames = jnp.zeros((1, config.slots_per_clip * config.projector.pool, config.encoder.width))
+    frames = jnp.zeros((1, config.projector.frames, config.encoder.width))
     x = jnp.zeros((1, 2, config.decoder.width))
     position, mask = jnp.zeros((1, 2), jnp.int32), jnp.ones((1, 2, 2), bool)
     return {
-        "encoder": _encoder(config).init(encoder_key, mel, jnp.ones((1,), jnp.int32))["params"],
+        "encoder": make_encoder(config).init(encoder_key, mel, jnp.ones((1,), jnp.int32))["params"],
         "projector": _projector(config).init(projector_key, frames)["params"],
         "decoder": make_decoder(config).init(decoder_key, x, position, mask)["params"],
     }
@@ -67,7 +69,7 @@ def init_params(config: SpeechLMConfig, key: Array) -> Params:
 def encode_speech(config: SpeechLMConfig, params: Params, mel_basf: Array, frames_ba: Array) -> Array:
     """Clips to decoder embeddings, (b, a · slots_per_clip, d)."""
     b, a, s, f = mel_basf.shape
-    encoded = _encoder(config).apply(
+    encoded = make_encoder(config).apply(
         {"params": params["encoder"]}, mel_basf.reshape(b * a, s, f), frames_ba.reshape(-1)
     )
     projected = _projector(config).apply({"params": params["projector"]}, encoded)

@@ -16,7 +16,7 @@ import orbax.checkpoint as ocp
 
 from sift_jax.models.presets import from_json, to_json
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, describe_params
-from sift_jax.parallel.sharding import flatten_paths
+from sift_jax.parallel.sharding import flatten_paths, path_of
 from sift_jax.training.state import State, join_params, split_params
 
 
@@ -114,17 +114,19 @@ class Checkpoints:
         new = {"step": step_array, "trainable": chosen, "frozen": rest, "optimizer": restored["optimizer"]}
         return new, restored["place"]
 
-    def restore_params(self, like: Params, step: int | None = None) -> tuple[int, Params]:
-        """The parameters alone, laid out like `like`; of the latest step if none is given."""
+    def restore_params(self, like: Params, step: int | None = None, *, keep_dtypes: bool = False) -> tuple[int, Params]:
+        """The parameters alone, laid out like `like` (dtypes as saved if asked); of the latest step if not given."""
         step = self.latest_step if step is None else step
         steps = self._manager.all_steps()
         if step is None or step not in steps:
             have = f"it has {', '.join(map(str, sorted(steps)))}" if steps else "it has none"
             raise CheckpointError(f"{self.run_dir} has no checkpoint of step {step}; {have}")
         self._check_shapes(like, step)
-        restored = self._manager.restore(
-            step, args=ocp.args.Composite(params=ocp.args.StandardRestore(_describe(like)))
-        )
+        like = _describe(like)
+        if keep_dtypes:
+            saved = flatten_paths(dict(self._manager.item_metadata(step)["params"].tree))
+            like = jax.tree_util.tree_map_with_path(lambda path, x: x.update(dtype=saved[path_of(path)].dtype), like)
+        restored = self._manager.restore(step, args=ocp.args.Composite(params=ocp.args.StandardRestore(like)))
         return step, restored["params"]
 
     def _check_shapes(self, like: Params, step: int) -> None:
@@ -151,11 +153,11 @@ def _describe(tree):
 
 
 def load_params(run_dir: str | Path, step: int | None = None) -> tuple[SpeechLMConfig, int, Params]:
-    """Model config, step and parameters of a run, on the default device."""
+    """Model config, step and parameters of a run as they were saved, on the default device."""
     config = read_model_file(run_dir)
     sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), describe_params(config))
     checkpoints = Checkpoints(run_dir, is_reader=True)
-    step, params = checkpoints.restore_params(like, step)
+    step, params = checkpoints.restore_params(like, step, keep_dtypes=True)
     checkpoints.close()
     return config, step, params

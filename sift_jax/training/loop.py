@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -28,9 +27,17 @@ from sift_jax.training.checkpoint import Checkpoints, write_model_file, write_wh
 from sift_jax.training.describe import format_dry_run
 from sift_jax.training.metrics import Meter, MetricWriter, NoWriter
 from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
-from sift_jax.training.state import State, init_state, join_params, shard_state, split_params
+from sift_jax.training.state import (
+    State,
+    cast_params,
+    drop_params,
+    fill_params,
+    init_state,
+    join_params,
+    shard_state,
+)
 from sift_jax.training.step import make_dev_step, make_train_step
-from sift_jax.weights.load import Sources, load_sources
+from sift_jax.weights.load import Sources, check_vocabulary, load_sources
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,6 +48,8 @@ class RunConfig:
     steps: int
     # patterns over parameter paths, as --dry_run prints them
     trainable: tuple[str, ...]
+    # what is not trained may lie in memory as bfloat16; what is trained is float32
+    frozen_dtype: str
     seed: int
     log_every: int
     dev_every: int
@@ -54,6 +63,7 @@ def make_geometry(config: SpeechLMConfig) -> SpeechGeometry:
     return SpeechGeometry(
         mel_bins=config.encoder.mel_bins,
         window_seconds=config.encoder.window_seconds,
+        is_silence_masked=config.encoder.frame_mask == "all",
         count_frames=config.projector.count_frames,
     )
 
@@ -69,16 +79,19 @@ def put_batch(batch: Batch, mesh: Mesh) -> dict[str, jax.Array]:
 
 def _start_state(config: SpeechLMConfig, run: RunConfig, sources: Sources, optimizer, mesh: Mesh):
     """(abstract state with shardings, function that makes the first state)."""
-    make = partial(init_state, config, run.trainable, optimizer, run.seed)
+
+    def make() -> State:
+        state = init_state(config, run.trainable, optimizer, run.seed)
+        return {**state, "frozen": cast_params(state["frozen"], run.frozen_dtype)}
+
     abstract = jax.eval_shape(make)
     shardings = shard_state(abstract, mesh)
     described = jax.tree.map(lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), abstract, shardings)
 
     def start() -> State:
-        state = jax.jit(make, out_shardings=shardings)()
-        params = load_sources(join_params(state["trainable"], state["frozen"]), config, sources)
-        chosen, rest = split_params(params, run.trainable)
-        return {**state, "trainable": chosen, "frozen": rest}
+        loaded = load_sources(join_params(described["trainable"], described["frozen"]), config, sources)
+        drawn = jax.jit(lambda: drop_params(make(), loaded), out_shardings=drop_params(shardings, loaded))()
+        return fill_params(drawn, loaded, run.trainable)
 
     return described, start
 
@@ -143,6 +156,7 @@ def train(
     stream = BatchStream(data, geometry, split="train", is_endless=True, modules=modules)
     if is_first_process():
         stream.tokenizer.save(out_dir / "tokenizer")
+    check_vocabulary(len(stream.tokenizer), config.decoder.vocab_size, f"the tokenizer {data.tokenizer}")
     if first_step:
         state, place = checkpoints.restore(described, run.trainable, first_step)
         print(f"resuming {out_dir} at step {first_step}, batch {place['batches']}")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import jax
 import jax.numpy as jnp
@@ -41,6 +42,27 @@ def split_params(params: Params, trainable: tuple[str, ...]) -> tuple[Params, Pa
 
 def join_params(trainable: Params, frozen: Params) -> Params:
     return unflatten_dict({**flatten_dict(trainable, sep="/"), **flatten_dict(frozen, sep="/")}, sep="/")
+
+
+def cast_params(params: Params, dtype: str) -> Params:
+    return jax.tree.map(lambda x: x.astype(dtype), params)
+
+
+def drop_params(state: State, paths: Iterable[str]) -> State:
+    """The state without the parameters of these paths: what need not be drawn at random, because it is read."""
+    gone = set(paths)
+
+    def drop(params: Params) -> Params:
+        return unflatten_dict({p: x for p, x in flatten_dict(params, sep="/").items() if p not in gone}, sep="/")
+
+    return {**state, "trainable": drop(state["trainable"]), "frozen": drop(state["frozen"])}
+
+
+def fill_params(state: State, loaded: dict[str, jax.Array], trainable: tuple[str, ...]) -> State:
+    """The state with the parameters that drop_params left out."""
+    params = flatten_dict(join_params(state["trainable"], state["frozen"]), sep="/")
+    chosen, rest = split_params(unflatten_dict({**params, **loaded}, sep="/"), trainable)
+    return {**state, "trainable": chosen, "frozen": rest}
 
 
 def make_state(params: Params, trainable: tuple[str, ...], optimizer: optax.GradientTransformation) -> State:

@@ -1,7 +1,10 @@
-"""Parameters from elsewhere: another run of ours, or folders of safetensors in the Hugging Face layout.
+"""Parameters from elsewhere: another run of ours, an export, or folders in the Hugging Face layout.
 
     Sources(run="runs/stage1", step=50_000)                     every parameter of that run; new LoRA stays as made
-    Sources(encoder="whisper-medium/", decoder="Qwen2.5-7B/")   folders with *.safetensors
+    Sources(model="Qwen2-Audio-7B-Instruct/")                   a whole model: Qwen2-Audio's, or an export of ours
+    Sources(encoder="whisper-medium/", decoder="hf://Qwen/Qwen2.5-7B-Instruct")    folders, or names on the hub
+
+All are read in the layout and dtype of the parameters that are wanted: see stream.py.
 """
 
 from __future__ import annotations
@@ -9,115 +12,209 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
-from safetensors.numpy import load_file
 
-from sift_jax.models.presets import from_json
+from sift_jax.models.layers import NO_LORA, make_sinusoids
+from sift_jax.models.presets import PROJECTORS, from_json, read_decoder_preset, read_encoder_preset
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, describe_params
-from sift_jax.training.checkpoint import load_params
-from sift_jax.weights.table import PROJECTOR, QWEN2, WHISPER, WHISPER_COMPUTED, to_ours
+from sift_jax.training.checkpoint import Checkpoints, read_model_file
+from sift_jax.weights.hub import find_folder
+from sift_jax.weights.layouts import read_config, read_layout, sort_keys
+from sift_jax.weights.stream import Wanted, check_shapes, find_origins, stream
+from sift_jax.weights.table import PROJECTOR, QWEN2, WHISPER, WHISPER_COMPUTED, make_adapter_rows
+from sift_jax.weights.tensor_files import TensorFolder
+
+PRESETS = {"encoder": read_encoder_preset, "decoder": read_decoder_preset}
+# how much is heard and how long a context is promised are this run's choice
+FREE_FIELDS = {"window_seconds", "frame_mask", "max_positions"}
+TABLES = {"encoder": WHISPER, "projector": PROJECTOR, "decoder": QWEN2}
+Loaded = dict[str, jax.Array]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Where parameters come from before training; None leaves them random."""
+    """Where parameters come from before training; None leaves them random. Later fields win over earlier ones."""
 
     run: str | None
     step: int | None
+    model: str | None
     encoder: str | None
     decoder: str | None
 
 
-def read_safetensors(folder: str | Path) -> dict[str, np.ndarray]:
-    """All tensors of a folder, of one file or several."""
-    files = sorted(Path(folder).glob("*.safetensors"))
-    if not files:
-        raise ValueError(f"no *.safetensors in {folder}; download the model there first")
-    tensors: dict[str, np.ndarray] = {}
-    for file in files:
-        try:
-            tensors |= load_file(file)
-        except Exception as error:
-            raise ValueError(f"{file} cannot be read as safetensors ({error}); download it again") from None
-    return tensors
-
-
-def _wanted(part: str, config: SpeechLMConfig) -> dict[str, jax.ShapeDtypeStruct]:
+def describe_part(part: str, config: SpeechLMConfig) -> Wanted:
+    """What a folder must hold of a part: all but LoRA."""
     flat = flatten_dict(describe_params(config)[part], sep="/")
     return {path: leaf for path, leaf in flat.items() if "/lora_" not in path}
 
 
-def load_encoder(folder: str | Path, config: SpeechLMConfig) -> dict[str, np.ndarray]:
-    """Whisper's encoder out of a whole Whisper checkpoint or an encoder of our own export."""
-    tensors = read_safetensors(folder)
-    prefix = "model.encoder."
-    tensors = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
-    wanted = set(_wanted("encoder", config))
-    return to_ours(WHISPER, tensors, config.encoder.layers, wanted=wanted, ignored=WHISPER_COMPUTED)
-
-
-def load_decoder(folder: str | Path, config: SpeechLMConfig) -> dict[str, np.ndarray]:
-    ignored = ("lm_head.weight",) if config.decoder.is_tied else ()
-    wanted = set(_wanted("decoder", config))
-    return to_ours(QWEN2, read_safetensors(folder), config.decoder.layers, wanted=wanted, ignored=ignored)
-
-
-def load_export(folder: str | Path) -> tuple[SpeechLMConfig, Params]:
-    """The model that `python -m sift_jax.export` wrote."""
-    folder = Path(folder)
-    config = from_json(json.loads((folder / "model.json").read_text()))
-    projector = to_ours(PROJECTOR, read_safetensors(folder / "projector"), 0, wanted=set(_wanted("projector", config)))
-    parts = {
-        "encoder": load_encoder(folder / "encoder", config),
-        "projector": projector,
-        "decoder": load_decoder(folder / "decoder", config),
-    }
-    for part, flat in parts.items():
-        _check_shapes(part, flat, config, str(folder))
-    return config, {part: unflatten_dict(flat, sep="/") for part, flat in parts.items()}
-
-
-def _check_shapes(part: str, flat: dict[str, np.ndarray], config: SpeechLMConfig, source: str) -> None:
-    for path, leaf in _wanted(part, config).items():
-        if tuple(flat[path].shape) != tuple(leaf.shape):
+def check_preset(theirs: Any, ours: Any, part: str, source: str | Path) -> None:
+    """Another rotary base or epsilon would load without a murmur and speak nonsense: the shapes do not tell."""
+    for field in dataclasses.fields(ours):
+        there, here = getattr(theirs, field.name), getattr(ours, field.name)
+        if there != here and field.name not in FREE_FIELDS:
             raise ValueError(
-                f"{source}: {part}/{path} is {tuple(flat[path].shape)} there and {tuple(leaf.shape)} in this model; "
-                "choose the preset of that checkpoint"
+                f"{part} of {source}: {field.name} is {there} there and {here} in this model; "
+                "choose the preset of that checkpoint, or give its folder as the preset"
             )
 
 
-def merge_into(params: Params, flat: dict[str, np.ndarray], source: str) -> Params:
-    """`params` with the leaves of `flat` (full paths) in their place. A part (encoder, …) comes whole, but new LoRA."""
-    mine = flatten_dict(params, sep="/")
-    parts = {path.split("/")[0] for path in flat}
-    unknown = sorted(set(flat) - set(mine))
-    kept = sorted(p for p in set(mine) - set(flat) if p.split("/")[0] in parts and "/lora_" not in p)
+def load_part(
+    part: str, source: str | Path, config: SpeechLMConfig, wanted: Wanted | None = None, *, kind: str | None = None
+) -> Loaded:
+    """A part's parameters by path below the part, as `wanted` describes them (or float32 on one device)."""
+    folder = find_folder(source)
+    kind = kind or read_layout(folder, part)
+    if part in PRESETS:
+        check_preset(PRESETS[part](folder), getattr(config, part), part, source)
+    files = TensorFolder(folder)
+    parts, unknown = sort_keys(kind, files.keys())
+    names = parts.get(part, {})
+    ignored = {"encoder": WHISPER_COMPUTED, "decoder": ("lm_head.weight",) if config.decoder.is_tied else ()}
+    wanted = describe_part(part, config) if wanted is None else wanted
+    layers = config.projector.blocks if part == "projector" else getattr(config, part).layers
+    try:
+        origins = find_origins(TABLES[part], [*names, *unknown], layers, wanted=wanted, ignored=ignored.get(part, ()))
+    except ValueError as error:
+        raise ValueError(f"{part} of {source}: {error}") from None
+    origins = {
+        path: dataclasses.replace(origin, keys=tuple(names[key] for key in origin.keys))
+        for path, origin in origins.items()
+    }
+    check_shapes(origins, files, wanted, part)
+    if part == "encoder" and WHISPER_COMPUTED[0] in names:
+        check_positions(files, names[WHISPER_COMPUTED[0]])
+    return {path: stream(origin, files, wanted[path]) for path, origin in origins.items()}
+
+
+def check_positions(files: TensorFolder, key: str) -> None:
+    """Whisper's positions are fixed sines, computed here; a model that has learnt others is another model."""
+    found = files.read(key).astype(np.float32)
+    # published in half precision, too
+    if found.ndim != 2 or np.abs(found - np.asarray(make_sinusoids(*found.shape))).max() > 0.02:
+        raise ValueError(
+            f"{files.folder}: {key} holds no sinusoids, and learnt positions are not supported; take Whisper's"
+        )
+
+
+def load_encoder(source: str | Path, config: SpeechLMConfig, wanted: Wanted | None = None) -> Loaded:
+    """Whisper's encoder out of a whole Whisper checkpoint, of Qwen2-Audio, or of an export of ours."""
+    return load_part("encoder", source, config, wanted)
+
+
+def load_decoder(source: str | Path, config: SpeechLMConfig, wanted: Wanted | None = None) -> Loaded:
+    return load_part("decoder", source, config, wanted)
+
+
+def load_adapter(source: str | Path, config: SpeechLMConfig) -> Loaded:
+    """The LoRA of a PEFT adapter's folder, by path below the decoder."""
+    files = TensorFolder(find_folder(source))
+    described = flatten_dict(describe_params(config)["decoder"], sep="/")
+    wanted = {path: leaf for path, leaf in described.items() if "/lora_" in path}
+    origins = find_origins(make_adapter_rows(), files.keys(), config.decoder.layers, wanted=wanted)
+    check_shapes(origins, files, wanted, "decoder")
+    return {path: stream(origin, files, wanted[path]) for path, origin in origins.items()}
+
+
+def is_export(folder: Path) -> bool:
+    return (folder / "model.json").is_file() and (folder / "decoder").is_dir()
+
+
+def is_whole_model(folder: Path) -> bool:
+    """Whether load_folder reads it: an export of ours or a folder of Qwen2-Audio."""
+    has_config = (folder / "config.json").is_file()
+    return is_export(folder) or (has_config and read_config(folder).get("model_type") == "qwen2_audio")
+
+
+def load_model(source: str | Path, config: SpeechLMConfig, wanted: dict[str, Wanted] | None = None) -> Loaded:
+    """All parts of a whole model, by full path: an export of ours, or a folder of Qwen2-Audio."""
+    folder = find_folder(source)
+    if is_export(folder):
+        places = {part: (folder / part, "sift_projector" if part == "projector" else None) for part in TABLES}
+    else:
+        places = dict.fromkeys(TABLES, (folder, read_layout(folder, "projector")))
+    loaded: Loaded = {}
+    for part, (place, kind) in places.items():
+        found = load_part(part, place, config, wanted[part] if wanted else None, kind=kind)
+        loaded |= {f"{part}/{path}": leaf for path, leaf in found.items()}
+    return loaded
+
+
+def read_model_config(source: str | Path) -> SpeechLMConfig:
+    """The config of a whole model: what an export's model.json says, or Qwen2-Audio's config.json."""
+    folder = find_folder(source)
+    if is_export(folder):
+        return from_json(json.loads((folder / "model.json").read_text()))
+    read_layout(folder, "projector")
+    return SpeechLMConfig(
+        encoder=read_encoder_preset(folder),
+        projector=PROJECTORS["pooled"],
+        decoder=read_decoder_preset(folder),
+        lora=NO_LORA,
+        dtype="float32",
+        remat="none",
+    )
+
+
+def load_folder(source: str | Path) -> tuple[SpeechLMConfig, Params]:
+    """A whole model as it is, without a config of ours: an export, or a folder or hub name of Qwen2-Audio."""
+    config = read_model_config(source)
+    return config, unflatten_dict(load_model(source, config), sep="/")
+
+
+def check_vocabulary(tokens: int, rows: int, source: str) -> None:
+    """Ids beyond the embedding would be clamped in silence on the device."""
+    if tokens > rows:
+        raise ValueError(
+            f"{source} has {tokens} tokens, special ones included, and the decoder's vocabulary {rows} rows; use the "
+            "tokenizer of that decoder, with tokens that it never uses renamed to the special ones that it lacks"
+        )
+
+
+def load_run(run: str, step: int | None, wanted: Wanted) -> Loaded:
+    """A run's parameters by full path. All that this model has of a part must be there, but new LoRA, and no more."""
+    theirs = flatten_dict(describe_params(read_model_file(run)), sep="/")
+    check_paths({path: leaf.shape for path, leaf in theirs.items()}, wanted, f"run {run}")
+    checkpoints = Checkpoints(run, is_reader=True)
+    _, params = checkpoints.restore_params(unflatten_dict({path: wanted[path] for path in theirs}, sep="/"), step)
+    checkpoints.close()
+    return flatten_dict(params, sep="/")
+
+
+def check_paths(theirs: dict[str, tuple[int, ...]], wanted: Wanted, source: str) -> None:
+    """A part (encoder, …) comes whole and in this model's shapes; only LoRA may be new."""
+    parts = {path.split("/")[0] for path in theirs}
+    unknown = sorted(set(theirs) - set(wanted))
+    kept = sorted(p for p in set(wanted) - set(theirs) if p.split("/")[0] in parts and "/lora_" not in p)
     if unknown or kept:
         raise ValueError(
             f"{source} does not fit this model: it has {unknown[:3] or 'nothing'} too many and lacks "
-            f"{kept[:3] or 'nothing'}; "
-            "use the model config of that run, new LoRA apart"
+            f"{kept[:3] or 'nothing'}; use the model config of that run, new LoRA apart"
         )
-    for path, value in flat.items():
-        if tuple(value.shape) != tuple(mine[path].shape):
+    for path, shape in theirs.items():
+        if tuple(shape) != tuple(wanted[path].shape):
             raise ValueError(
-                f"{source}: parameter {path} is {tuple(value.shape)} there and {tuple(mine[path].shape)} here; "
+                f"{source}: parameter {path} is {tuple(shape)} there and {tuple(wanted[path].shape)} here; "
                 "use the model config of that run"
             )
-        mine[path] = jax.device_put(np.asarray(value, mine[path].dtype), mine[path].sharding)
-    return unflatten_dict(mine, sep="/")
 
 
-def load_sources(params: Params, config: SpeechLMConfig, sources: Sources) -> Params:
-    """Fresh parameters with whatever the sources hold in their place."""
-    if sources.run:
-        _, step, found = load_params(sources.run, sources.step)
-        params = merge_into(params, flatten_dict(found, sep="/"), f"run {sources.run} step {step}")
-    for part, folder, load in (("encoder", sources.encoder, load_encoder), ("decoder", sources.decoder, load_decoder)):
-        if folder:
-            flat = {f"{part}/{path}": value for path, value in load(folder, config).items()}
-            params = merge_into(params, flat, folder)
-    return params
+def load_sources(wanted: Params, config: SpeechLMConfig, sources: Sources) -> Loaded:
+    """What the sources hold, by full path, as `wanted` (shapes, dtypes, shardings) describes it."""
+    flat: Wanted = flatten_dict(wanted, sep="/")
+    parts = {
+        part: {path.removeprefix(f"{part}/"): leaf for path, leaf in flat.items() if path.startswith(f"{part}/")}
+        for part in TABLES
+    }
+    parts = {part: {path: x for path, x in tree.items() if "/lora_" not in path} for part, tree in parts.items()}
+    loaded: Loaded = load_run(sources.run, sources.step, flat) if sources.run else {}
+    if sources.model:
+        loaded |= load_model(sources.model, config, parts)
+    for part, source in (("encoder", sources.encoder), ("decoder", sources.decoder)):
+        if source:
+            loaded |= {f"{part}/{path}": leaf for path, leaf in load_part(part, source, config, parts[part]).items()}
+    return loaded

@@ -1,12 +1,12 @@
 """One table: our parameter paths ↔ the keys of Hugging Face checkpoints, read both ways.
 
-    (our path, their key, change)      {i} in a key is the layer: ours is stacked over layers, theirs is one tensor each
-    change: "same", "turn" (out, in) ↔ (in, out), "conv" (out, in, width) ↔ (width, in, out)
+(our path, their key, change)      {i} in a key is the layer: ours is stacked over layers, theirs is one tensor each
+change: "same", "turn" (out, in) ↔ (in, out), "conv" (out, in, width) ↔ (width, in, out)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -42,7 +42,7 @@ WHISPER: tuple[Row, ...] = (
 )
 WHISPER_COMPUTED = ("embed_positions.weight",)
 
-# keys of a Qwen2 checkpoint
+# keys of a Qwen2 or Llama checkpoint; Llama has no biases
 QWEN2: tuple[Row, ...] = (
     ("embedding", "model.embed_tokens.weight", "same"),
     ("head", "lm_head.weight", "turn"),
@@ -56,10 +56,42 @@ QWEN2: tuple[Row, ...] = (
     ("blocks/down/kernel", "model.layers.{i}.mlp.down_proj.weight", "turn"),
 )
 
+
+def _linear(path: str, key: str) -> list[Row]:
+    return [(f"{path}/kernel", f"{key}.weight", "turn"), (f"{path}/bias", f"{key}.bias", "same")]
+
+
+def _qformer_layer(layer: str, has_cross: bool) -> list[Row]:
+    rows = [row for part in ("up", "down") for row in _linear(f"blocks/{layer}/{part}", f"blocks.{{i}}.{layer}.{part}")]
+    for name in ("self", "cross") if has_cross else ("self",):
+        for part in "qkvo":
+            rows += _linear(f"blocks/{layer}/{name}_{part}", f"blocks.{{i}}.{layer}.{name}_{part}")
+        rows += _norm(f"blocks/{layer}/{name}_norm", f"blocks.{{i}}.{layer}.{name}_norm")
+    return rows + _norm(f"blocks/{layer}/mlp_norm", f"blocks.{{i}}.{layer}.mlp_norm")
+
+
+# ours alone: a projector's parameters are named as here wherever they are written. Every kind in one table
 PROJECTOR: tuple[Row, ...] = (
-    ("linear/kernel", "linear.weight", "turn"),
-    ("linear/bias", "linear.bias", "same"),
+    *_linear("linear", "linear"),
+    *_linear("up", "up"),
+    *_linear("down", "down"),
+    ("queries", "queries", "same"),
+    *_norm("speech_norm", "speech_norm"),
+    *_norm("query_norm", "query_norm"),
+    *_qformer_layer("layer0", True),
+    *(row for i in range(1, 4) for row in _qformer_layer(f"layer{i}", False)),
 )
+
+
+def make_adapter_rows() -> tuple[Row, ...]:
+    """Keys of a PEFT adapter on such a decoder: lora_A is (rank, in), lora_B (out, rank)."""
+    rows: list[Row] = []
+    for path, key, change in QWEN2:
+        if change == "turn" and path.startswith("blocks/"):
+            stem, name = path.removesuffix("/kernel"), "base_model.model." + key.removesuffix(".weight")
+            rows += [(f"{stem}/lora_a", f"{name}.lora_A.weight", "turn")]
+            rows += [(f"{stem}/lora_b", f"{name}.lora_B.weight", "turn")]
+    return tuple(rows)
 
 
 def _turn(x: np.ndarray, change: str) -> np.ndarray:
@@ -67,7 +99,7 @@ def _turn(x: np.ndarray, change: str) -> np.ndarray:
     return x if change == "same" else np.ascontiguousarray(x.T)
 
 
-def to_theirs(rows: tuple[Row, ...], params: dict[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+def to_theirs(rows: tuple[Row, ...], params: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
     """Their (key, tensor) for a flat dict of ours. Every one of ours must be in the table."""
     table = {ours: (theirs, change) for ours, theirs, change in rows}
     for path, value in params.items():
@@ -79,35 +111,3 @@ def to_theirs(rows: tuple[Row, ...], params: dict[str, np.ndarray]) -> Iterator[
                 yield key.format(i=i), _turn(np.asarray(layer), change)
         else:
             yield key, _turn(np.asarray(value), change)
-
-
-def to_ours(
-    rows: tuple[Row, ...],
-    tensors: dict[str, np.ndarray],
-    layers: int,
-    *,
-    wanted: set[str],
-    ignored: tuple[str, ...] = (),
-) -> dict[str, np.ndarray]:
-    """Our flat dict from theirs; a key of theirs that is left over, or one of ours without a source, is an error."""
-    found: dict[str, np.ndarray] = {}
-    used: set[str] = set(ignored)
-    missing: list[str] = []
-    for path, key, change in rows:
-        if path not in wanted:
-            continue
-        keys = [key.format(i=i) for i in range(layers)] if "{i}" in key else [key]
-        lost = [k for k in keys if k not in tensors]
-        if lost:
-            missing += lost
-            continue
-        used.update(keys)
-        values = [_turn(tensors[k], change) for k in keys]
-        found[path] = np.stack(values) if "{i}" in key else values[0]
-    unknown = sorted(set(tensors) - used)
-    if missing or unknown:
-        raise ValueError(
-            f"weights do not fit: missing {missing[:5] or 'none'} ({len(missing)}), unknown {unknown[:5] or 'none'} "
-            f"({len(unknown)}); choose the preset of that checkpoint"
-        )
-    return found

@@ -37,7 +37,9 @@ def my_tasks(tmp_path, monkeypatch):
 
 def test_the_module_feeds_batches(corpus, my_tasks):
     data = make_data(corpus, mixture="mine", rates=None, rows=8)
-    geometry = SpeechGeometry(mel_bins=80, window_seconds=2.0, count_frames=lambda frames: -(-frames // 8))
+    geometry = SpeechGeometry(
+        mel_bins=80, window_seconds=2.0, is_silence_masked=True, count_frames=lambda frames: -(-frames // 8)
+    )
     stream = BatchStream(data, geometry, split="train", is_endless=True, modules=(my_tasks,))
     _, batch = next(stream.batches())
     said = stream.tokenizer.decode(batch["target_bm"][batch["weight_bm"] > 0])

@@ -91,6 +91,15 @@ def test_clip_lengths_end_in_the_window(corpus, seconds):
         make_shapes(make_data(corpus, clip_seconds=seconds), GEOMETRY)
 
 
+def test_short_windows_need_an_encoder_that_masks_silence(corpus):
+    """Whisper hears the silence up to 30 s: in a shorter window it would hear another clip."""
+    hears_silence = dataclasses.replace(GEOMETRY, is_silence_masked=False)
+    with pytest.raises(ValueError, match=r"several windows, .* set ModelConfig.frame_mask = 'all' or .*= \(2.0,\)"):
+        make_shapes(make_data(corpus, clip_seconds=(1.0, 2.0)), hears_silence)
+    assert len(make_shapes(make_data(corpus, clip_seconds=(2.0,)), hears_silence)) == 1
+    assert len(make_shapes(make_data(corpus, clip_seconds=(1.0, 2.0)), GEOMETRY)) == 2
+
+
 def test_prefetch_keeps_order_ends_and_raises():
     assert list(prefetch(iter(range(50)), 3)) == list(range(50))
 

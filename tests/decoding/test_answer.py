@@ -10,9 +10,9 @@ from tiny_corpus import make_noise
 from sift_jax.data.chat import make_question, render_chat
 from sift_jax.data.tokenizers import AUDIO
 from sift_jax.decoding.answer import Model, answer_all, make_prompt
-from sift_jax.decoding.generate import DecodingConfig
+from sift_jax.decoding.sampling import DecodingConfig
 
-DECODING = DecodingConfig(max_new_tokens=5, temperature=0.0, top_p=1.0, repetition_penalty=1.0)
+DECODING = DecodingConfig(max_new_tokens=5, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0)
 
 
 @pytest.fixture(scope="module")

@@ -3,29 +3,26 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from tiny_examples import AUDIO_ID, LAYOUTS, make_question
 from tiny_model import make_config, make_params, measure_logits
 
-from sift_jax.audio.mel import compute_log_mel, fill_window
+from sift_jax.audio.mel import count_mel_frames, fill_log_mel
 from sift_jax.batch import BatchShape, make_empty_batch
 from sift_jax.data.packing import expand_question
-from sift_jax.decoding.generate import (
-    DecodingConfig,
-    Prompt,
-    choose_token,
-    generate,
-    keep_nucleus,
-    lay_out_prompts,
-    penalize_repeats,
-)
+from sift_jax.decoding import generate as generation
+from sift_jax.decoding.generate import Prompt, generate, lay_out_prompts, prepare
+from sift_jax.decoding.generate import speak as speak_prepared
+from sift_jax.decoding.sampling import DecodingConfig
+from sift_jax.models.layers import LoraConfig
 
 # a head of its own: the tied one of a random model says the last word over and over
 CONFIG = dataclasses.replace(make_config(), decoder=dataclasses.replace(make_config().decoder, is_tied=False))
 NEW = 6
-GREEDY = DecodingConfig(max_new_tokens=NEW, temperature=0.0, top_p=1.0, repetition_penalty=1.0)
+GREEDY = DecodingConfig(
+    max_new_tokens=NEW, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0
+)
 NEVER = 383
 
 
@@ -33,13 +30,10 @@ def make_prompt(layout, seed):
     rng = np.random.default_rng(seed)
     tokens, is_target, clips = make_question(rng, layout)
     first = is_target.index(True)
-    mels = [
-        compute_log_mel(rng.normal(size=int(n)).astype(np.float32) / 10, CONFIG.encoder.mel_bins)
-        for n in rng.integers(4000, 30_000, max(clips) + 1)
-    ]
-    frames = [CONFIG.projector.count_frames(len(mel)) for mel in mels]
+    waves = [rng.normal(size=int(n)).astype(np.float32) / 10 for n in rng.integers(4000, 30_000, max(clips) + 1)]
+    frames = [CONFIG.projector.count_frames(count_mel_frames(len(wave))) for wave in waves]
     piece = expand_question(np.array(tokens[:first]), np.array(is_target[:first]), np.array(clips), AUDIO_ID, frames)
-    return Prompt(tokens=piece.tokens, clip=piece.clip, frame=piece.frame, mels=mels)
+    return Prompt(tokens=piece.tokens, clip=piece.clip, frame=piece.frame, clips=waves)
 
 
 PROMPTS = [make_prompt(layout, seed) for seed, layout in enumerate(LAYOUTS)]
@@ -62,7 +56,7 @@ def speak(prompts, decoding=GREEDY, stop_id=NEVER, key=0, params=None, **sizes):
     return np.asarray(found)
 
 
-def continue_slowly(prompt, count):
+def continue_slowly(prompt, count, config=CONFIG):
     """Without cache: the whole text through the training model for each new token."""
     shape = BatchShape(
         rows=1, tokens=160, targets=1, clips=2, mel_frames=CONFIG.encoder.mel_frames, mel_bins=CONFIG.encoder.mel_bins
@@ -71,14 +65,14 @@ def continue_slowly(prompt, count):
     n = len(prompt.tokens)
     batch["token_bt"][0, :n] = prompt.tokens
     batch["slot_bt"][0, :n] = np.where(prompt.clip >= 0, prompt.clip * CONFIG.slots_per_clip + prompt.frame, -1)
-    for a, mel in enumerate(prompt.mels):
-        batch["frames_ba"][0, a] = fill_window(mel, batch["mel_basf"][0, a])
+    for a, wave in enumerate(prompt.clips):
+        batch["frames_ba"][0, a] = fill_log_mel(wave, batch["mel_basf"][0, a])
     found = []
     for end in range(n, n + count):
         batch["group_bt"][0, :end] = 1
         batch["position_bt"][0, :end] = np.arange(end)
         batch["predict_bm"][0, 0] = end - 1
-        found.append(int(np.argmax(np.asarray(measure_logits(CONFIG, make_params(CONFIG), batch))[0, 0])))
+        found.append(int(np.argmax(np.asarray(measure_logits(config, make_params(config), batch))[0, 0])))
         batch["token_bt"][0, end] = found[-1]
     return found
 
@@ -115,49 +109,61 @@ def test_after_the_stop_token_comes_nothing_else(together):
 
 
 def test_sampling_follows_its_key_and_cold_sampling_is_greedy(together):
-    warm = DecodingConfig(max_new_tokens=NEW, temperature=1.5, top_p=0.95, repetition_penalty=1.0)
+    warm = dataclasses.replace(GREEDY, temperature=1.5, top_p=0.95)
     first = speak(PROMPTS, warm, key=1)
     np.testing.assert_array_equal(first, speak(PROMPTS, warm, key=1))
     assert (first != speak(PROMPTS, warm, key=2)).any() and (first != together).any()
-    cold = DecodingConfig(max_new_tokens=NEW, temperature=1e-4, top_p=1.0, repetition_penalty=1.0)
+    cold = dataclasses.replace(GREEDY, temperature=1e-4, top_p=1.0)
     np.testing.assert_array_equal(speak(PROMPTS, cold, key=3), together)
-    nearly_none = DecodingConfig(max_new_tokens=NEW, temperature=2.0, top_p=1e-6, repetition_penalty=1.0)
+    nearly_none = dataclasses.replace(GREEDY, temperature=2.0, top_p=1e-6)
     np.testing.assert_array_equal(speak(PROMPTS, nearly_none, key=4), together)
 
 
 def test_a_heavy_penalty_forbids_repeats():
-    penalty = DecodingConfig(max_new_tokens=NEW, temperature=0.0, top_p=1.0, repetition_penalty=1e6)
+    penalty = dataclasses.replace(GREEDY, repetition_penalty=1e6)
     for prompt, row in zip(PROMPTS, speak(PROMPTS, penalty).tolist(), strict=True):
         assert len(set(row)) == NEW and not set(row) & set(prompt.tokens.tolist())
 
 
-def test_penalty_moves_seen_tokens_down():
-    logits = jnp.array([[2.0, -2.0, 3.0, -3.0]])
-    seen = jnp.array([[True, True, False, False]])
-    np.testing.assert_allclose(penalize_repeats(logits, seen, 2.0), [[1.0, -4.0, 3.0, -3.0]])
+def test_a_cache_that_grows_changes_no_token(monkeypatch, together):
+    monkeypatch.setattr(generation, "ROOM", 2)
+    np.testing.assert_array_equal(speak(PROMPTS), together)
 
 
-@pytest.mark.parametrize(
-    "top_p, kept", [(0.0, 1), (0.4, 1), (0.5, 1), (0.6, 2), (0.8, 2), (0.81, 3), (0.999, 4), (1.0, 4)]
-)
-def test_nucleus_keeps_the_likeliest_until_the_mass_is_reached(top_p, kept):
-    probabilities = jnp.array([[0.15, 0.5, 0.05, 0.3]])
-    found = np.asarray(keep_nucleus(jnp.log(probabilities), top_p))[0]
-    is_kept = np.isfinite(found)
-    assert is_kept.tolist() == (np.argsort(np.argsort([-0.15, -0.5, -0.05, -0.3])) < kept).tolist()
-    np.testing.assert_allclose(found[is_kept], np.log(np.array([0.15, 0.5, 0.05, 0.3]))[is_kept], rtol=1e-6)
+def test_any_of_several_stop_tokens_ends_a_row(together):
+    stops = (NEVER, int(together[0, 1]), int(together[1, 3]))
+    prepared = prepare(CONFIG, make_params(CONFIG), rows=len(PROMPTS))
+    found = speak_prepared(
+        CONFIG, prepared, lay_out(PROMPTS), jax.random.key(0), decoding=GREEDY, stop_ids=stops
+    ).tolist()
+    for row, free in zip(found, together.tolist(), strict=True):
+        end = min((free.index(stop) for stop in stops if stop in free), default=NEW)
+        assert row == free[: end + 1] + [NEVER] * (NEW - end - 1)
 
 
-def test_temperature_sharpens():
-    logits = jnp.tile(jnp.array([[0.0, 1.0]]), (4000, 1))
+@pytest.mark.parametrize("rows", [1, 2])
+def test_adapters_and_every_kind_of_decoder_speak_as_they_were_trained(rows):
+    """LoRA is merged and projections are fused before: the training model says the same."""
+    lora = LoraConfig(rank=3, alpha=6.0, targets=("q", "v", "gate", "down"))
+    decoder = dataclasses.replace(CONFIG.decoder, has_qkv_bias=False, is_tied=True)
+    config = dataclasses.replace(CONFIG, decoder=decoder, lora=lora)
+    params = make_params(config)
+    found = np.asarray(
+        generate(config, params, lay_out(PROMPTS[:rows]), jax.random.key(0), decoding=GREEDY, stop_id=NEVER)
+    )
+    for prompt, row in zip(PROMPTS[:rows], found.tolist(), strict=True):
+        assert row == continue_slowly(prompt, NEW, config)
 
-    def share(temperature):
-        config = DecodingConfig(max_new_tokens=1, temperature=temperature, top_p=1.0, repetition_penalty=1.0)
-        return float(np.mean(choose_token(logits, jnp.zeros(logits.shape, bool), jax.random.key(0), config)))
 
-    assert share(1.0) == pytest.approx(np.e / (1 + np.e), abs=0.03)
-    assert share(0.25) == pytest.approx(np.exp(4) / (1 + np.exp(4)), abs=0.02)
-    assert share(0.0) == 1.0
+def test_no_run_of_tokens_comes_twice():
+    free = speak(PROMPTS, dataclasses.replace(GREEDY, max_new_tokens=24))
+    bound = speak(PROMPTS, dataclasses.replace(GREEDY, max_new_tokens=24, no_repeat_ngram=2))
+    assert (free != bound).any()
+    for prompt, row in zip(PROMPTS, bound.tolist(), strict=True):
+        text = prompt.tokens.tolist() + row
+        pairs = list(zip(text, text[1:], strict=False))
+        new = pairs[len(prompt.tokens) - 1 :]
+        assert len(set(new)) == len(new) and not set(new) & set(pairs[: len(prompt.tokens) - 1])
 
 
 def test_what_does_not_fit_says_so():
@@ -166,7 +172,7 @@ def test_what_does_not_fit_says_so():
     with pytest.raises(ValueError, match="does not fit 16 and 2; shorten it"):
         lay_out(PROMPTS[:1], tokens=16)
     long = Prompt(
-        tokens=np.array([1]), clip=np.array([-1]), frame=np.array([-1]), mels=[np.zeros((250, CONFIG.encoder.mel_bins))]
+        tokens=np.array([1]), clip=np.array([-1]), frame=np.array([-1]), clips=[np.zeros(40_000, np.float32)]
     )
     with pytest.raises(ValueError, match="a clip of 2.5 s is longer than the encoder's window of 2 s; cut it"):
         lay_out([long])

@@ -1,70 +1,271 @@
-"""Presets: the published counts of parameters, and errors that name the remedy."""
+"""Presets at their true size: published counts, the paper's trainable parameters, and errors that name the remedy."""
 
+import dataclasses
 import json
 import math
 
 import jax
 import pytest
+from resolve_configs import resolve
 from tiny_model import MODEL, make_config
 
-from sift_jax.models.presets import DECODERS, ENCODERS, ModelConfig, from_json, make_model_config, to_json
+from sift_jax.models.presets import (
+    DECODERS,
+    ENCODERS,
+    PROJECTORS,
+    ModelConfig,
+    from_json,
+    make_model_config,
+    read_decoder_preset,
+    read_encoder_preset,
+    to_json,
+)
 from sift_jax.models.speech_lm import describe_params
 from sift_jax.training.state import split_params
+
+# as published on the hub, heads counted once where they are tied
+DECODER_PARAMETERS = {
+    "qwen2-0.5b": 494_032_768,
+    "qwen2-1.5b": 1_543_714_304,
+    "qwen2-7b": 7_615_616_512,
+    "qwen2-72b": 72_706_203_648,
+    "qwen2.5-0.5b": 494_032_768,
+    "qwen2.5-1.5b": 1_543_714_304,
+    "qwen2.5-3b": 3_085_938_688,
+    "qwen2.5-7b": 7_615_616_512,
+    "qwen2.5-14b": 14_770_033_664,
+    "qwen2.5-32b": 32_763_876_352,
+    "qwen2.5-72b": 72_706_203_648,
+    "tinyllama-1.1b": 1_100_048_384,
+    "smollm2-135m": 134_515_008,
+    "smollm2-360m": 361_821_120,
+    "smollm2-1.7b": 1_711_376_384,
+    "llama-3-8b": 8_030_261_248,
+    "llama-3-70b": 70_553_706_496,
+    "llama-3.1-8b": 8_030_261_248,
+    "llama-3.1-70b": 70_553_706_496,
+    "llama-3.2-1b": 1_235_814_400,
+    "llama-3.2-3b": 3_212_749_824,
+    "llama-3.3-70b": 70_553_706_496,
+}
+# with the sinusoids that others store and we compute
+ENCODER_PARAMETERS = {
+    "whisper-tiny": 8_208_384,
+    "whisper-base": 20_590_592,
+    "whisper-small": 88_154_112,
+    "whisper-medium": 307_216_384,
+    "whisper-large": 636_784_640,
+    "whisper-large-v2": 636_784_640,
+    "whisper-large-v3": 636_968_960,
+    "whisper-large-v3-turbo": 636_968_960,
+}
+TUNED = ("-instruct", "-chat-v1.0", ".en")
 
 
 def count(tree):
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
 
 
-def make_sift_llm():
-    return make_config(
-        encoder="whisper-medium", decoder="qwen2.5-7b", projector_pool=1, lora_rank=16, lora_targets=("q", "v")
-    )
+def strip(name):
+    for ending in TUNED:
+        name = name.removesuffix(ending)
+    return name
 
 
-def test_sift_llm_has_the_published_parameters():
-    params = describe_params(make_sift_llm())
-    trainable, _ = split_params(params, ("projector/.*", ".*/lora_.*"))
+@pytest.mark.parametrize("name", DECODERS)
+def test_decoders_have_the_published_parameters(name):
+    params = describe_params(make_config(decoder=name))["decoder"]
+    assert ("head" in params) != DECODERS[name].is_tied
+    if name not in ("quickstart", "test", "qwen2-audio-7b", "qwen2-audio-7b-instruct"):
+        assert count(params) == DECODER_PARAMETERS[strip(name)]
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_encoders_have_the_published_parameters(name):
+    config = make_config(encoder=name)
+    params = describe_params(config)["encoder"]
+    assert params["conv1"]["kernel"].shape == (3, config.encoder.mel_bins, config.encoder.width)
+    if name.startswith("whisper"):
+        assert count(params) + 1500 * config.encoder.width == ENCODER_PARAMETERS[strip(name)]
+        assert (config.encoder.window_seconds, config.encoder.frame_mask) == (30.0, "none")
+
+
+def test_qwen2_audio_has_the_published_parameters():
+    name = "Qwen/Qwen2-Audio-7B-Instruct"
+    params = describe_params(make_config(encoder=name, projector="pooled", projector_frames=None, decoder=name))
+    assert count(params) + 1500 * 1280 == 8_397_094_912
+    assert count(params["projector"]) == 1280 * 4096 + 4096
+
+
+@pytest.mark.parametrize("stage", ["stage1", "stage2"])
+def test_sift_llm_trains_the_papers_parameters(stage):
+    """Through the gin files that a user starts."""
+    arguments, _ = resolve(stage)
+    params = describe_params(make_model_config(arguments["model"]))
+    trainable, frozen = split_params(params, arguments["run"].trainable)
     assert count(trainable["projector"]) == 3_673_600
     assert count(trainable["decoder"]) == 5_046_272
     assert count(trainable) == 8_719_872
-    # the public count of Qwen2.5-7B; Whisper-medium's encoder without its 1500 · 1024 sinusoids
-    assert count(params["decoder"]) - 5_046_272 == 7_615_616_512
-    assert count(params["encoder"]) == 307_216_384 - 1500 * 1024
+    assert count(frozen["decoder"]) == DECODER_PARAMETERS["qwen2.5-7b"]
+    assert count(frozen["encoder"]) == ENCODER_PARAMETERS["whisper-medium"] - 1500 * 1024
 
 
-@pytest.mark.parametrize("name, parameters", [("qwen2.5-0.5b", 494_032_768), ("qwen2.5-1.5b", 1_543_714_304)])
-def test_tied_decoders_have_the_published_parameters(name, parameters):
-    assert count(describe_params(make_config(decoder=name))["decoder"]) == parameters
+@pytest.mark.parametrize("stage", ["small/stage1", "small/stage2"])
+def test_the_small_model_is_for_a_laptop(stage):
+    arguments, _ = resolve(stage)
+    params = describe_params(make_model_config(arguments["model"]))
+    trainable, _ = split_params(params, arguments["run"].trainable)
+    assert count(trainable) == 512 * 896 + 896 + 24 * 16 * (896 + 896 + 896 + 128) == 1_540_992
+    assert count(params) == 1_540_992 + ENCODER_PARAMETERS["whisper-base"] - 1500 * 512 + 494_032_768
 
 
-@pytest.mark.parametrize("encoder", ENCODERS)
-def test_every_encoder_builds(encoder):
-    config = make_config(encoder=encoder)
-    assert describe_params(config)["encoder"]["conv1"]["kernel"].shape == (
-        3,
-        config.encoder.mel_bins,
-        config.encoder.width,
-    )
+def test_names_are_those_of_the_hub():
+    wanted = DECODERS["llama-3-8b-instruct"]
+    for name in ("meta-llama/Meta-Llama-3-8B-Instruct", "Meta-Llama-3-8B-Instruct", "llama-3-8b-instruct"):
+        assert make_config(decoder=name).decoder == wanted
+    assert make_config(encoder="openai/whisper-small.en").encoder == ENCODERS["whisper-small"]
+    assert make_config(decoder="Qwen/Qwen2.5-14B").decoder.norm_eps == 1e-5
+    assert make_config(decoder="Qwen/Qwen2.5-14B-Instruct").decoder.norm_eps == 1e-6
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
-def test_every_decoder_builds(decoder):
-    params = describe_params(make_config(decoder=decoder))["decoder"]
-    assert ("head" in params) != DECODERS[decoder].is_tied
+QWEN2_AUDIO_JSON = {
+    "model_type": "qwen2_audio",
+    "audio_config": {"model_type": "qwen2_audio_encoder", "d_model": 1280, "num_mel_bins": 128},
+    "text_config": {
+        "model_type": "qwen2",
+        "intermediate_size": 11_008,
+        "max_position_embeddings": 8192,
+        "rms_norm_eps": 1e-5,
+        "vocab_size": 156_032,
+    },
+}
+LLAMA_JSON = {
+    "model_type": "llama",
+    "hidden_size": 2048,
+    "intermediate_size": 8192,
+    "num_hidden_layers": 16,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "head_dim": 64,
+    "vocab_size": 128_256,
+    "rms_norm_eps": 1e-5,
+    "max_position_embeddings": 131_072,
+    "rope_theta": 500_000.0,
+    "rope_scaling": {
+        "factor": 32.0,
+        "high_freq_factor": 4.0,
+        "low_freq_factor": 1.0,
+        "original_max_position_embeddings": 8192,
+        "rope_type": "llama3",
+    },
+    "tie_word_embeddings": True,
+}
+WHISPER_JSON = {
+    "model_type": "whisper",
+    "d_model": 512,
+    "encoder_layers": 6,
+    "encoder_attention_heads": 8,
+    "encoder_ffn_dim": 2048,
+    "num_mel_bins": 80,
+    "max_source_positions": 1500,
+    "activation_function": "gelu",
+}
 
 
-def test_json_there_and_back():
-    config = make_sift_llm()
+def write_config(folder, config):
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_a_folder_is_a_preset(tmp_path):
+    folder = write_config(tmp_path, LLAMA_JSON)
+    assert make_config(decoder=str(folder)).decoder == DECODERS["llama-3.2-1b"]
+    assert read_decoder_preset(folder / "config.json") == DECODERS["llama-3.2-1b"]
+    write_config(tmp_path, QWEN2_AUDIO_JSON)
+    assert read_decoder_preset(folder) == DECODERS["qwen2-audio-7b"]
+    assert read_encoder_preset(folder) == ENCODERS["qwen2-audio-7b"]
+    write_config(tmp_path, WHISPER_JSON)
+    assert make_config(encoder=str(folder)).encoder == ENCODERS["whisper-base"]
+
+
+def test_a_folder_goes_before_the_preset_of_its_name(tmp_path):
+    """A folder called whisper-base may hold something else; the bare name is the preset, whatever lies around."""
+    folder = tmp_path / "whisper-base"
+    folder.mkdir()
+    write_config(folder, {**WHISPER_JSON, "encoder_layers": 2})
+    assert make_config(encoder=str(folder)).encoder.layers == 2
+    assert make_config(encoder="whisper-base").encoder.layers == 6
+
+
+@pytest.mark.parametrize(
+    "base, changes, message",
+    [
+        (LLAMA_JSON, {"model_type": "mamba"}, "describes a 'mamba', which is no supported decoder; use one of qwen2"),
+        (LLAMA_JSON, {"hidden_act": "gelu"}, "hidden_act is 'gelu', and only 'silu' is supported; choose"),
+        (LLAMA_JSON, {"attention_bias": True}, "attention_bias is True, and only False is supported"),
+        (LLAMA_JSON, {"mlp_bias": True}, "mlp_bias is True"),
+        (LLAMA_JSON, {"quantization_config": {"bits": 4}}, "quantization_config is {'bits': 4}, and only None"),
+        (LLAMA_JSON, {"use_sliding_window": True}, "use_sliding_window is True"),
+        (LLAMA_JSON, {"layer_types": ["full_attention", "sliding_attention"]}, "layer_types has 'sliding_attention'"),
+        (LLAMA_JSON, {"rope_scaling": {"type": "yarn", "factor": 4.0}}, "positions of type 'yarn' are not supported"),
+        (LLAMA_JSON, {"rope_scaling": {"rope_type": "llama3", "factor": 4.0}}, "'llama3' lack low_freq_factor"),
+        (QWEN2_AUDIO_JSON, {"text_config": {"model_type": "mixtral"}}, "the decoder is a 'mixtral'; only 'qwen2'"),
+    ],
+)
+def test_a_strange_decoder_is_named(tmp_path, base, changes, message):
+    with pytest.raises(ValueError, match=f"config.json.*{message}"):
+        read_decoder_preset(write_config(tmp_path, {**base, **changes}))
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"model_type": "wav2vec2"}, "describes a 'wav2vec2', which is no supported speech encoder; use one of"),
+        ({"scale_embedding": True}, "scale_embedding is True, and only False"),
+        ({"encoder_ffn_dim": 1000}, "encoder_ffn_dim is 1000, and only 2048 is supported"),
+        ({"activation_function": "relu"}, "activation_function is 'relu', and only 'gelu'"),
+    ],
+)
+def test_a_strange_encoder_is_named(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=f"config.json.*{message}"):
+        read_encoder_preset(write_config(tmp_path, {**WHISPER_JSON, **changes}))
+
+
+def test_a_broken_config_file_is_named(tmp_path):
+    with pytest.raises(ValueError, match="config.json does not exist; download the whole model folder"):
+        read_decoder_preset(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ValueError, match="config.json is no JSON .*; download it again"):
+        read_encoder_preset(tmp_path)
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(ValueError, match="config.json holds no object; download it again"):
+        read_encoder_preset(tmp_path)
+
+
+@pytest.mark.parametrize("decoder", ["qwen2.5-7b-instruct", "llama-3.1-8b"])
+@pytest.mark.parametrize("projector", PROJECTORS)
+def test_json_there_and_back(decoder, projector):
+    config = make_config(encoder="whisper-medium", decoder=decoder, projector=projector, projector_frames=None)
     assert from_json(json.loads(json.dumps(to_json(config)))) == config
+
+
+@pytest.mark.parametrize("part", ["encoder", "projector", "decoder", "lora"])
+def test_another_versions_json_is_named(part):
+    data = json.loads(json.dumps(to_json(make_config())))
+    data[part]["age"] = 3
+    with pytest.raises(ValueError, match="model.json is another version's: .*Config differs in age; train again"):
+        from_json(data)
 
 
 @pytest.mark.parametrize(
     "changes, message",
     [
         ({"encoder": "whisper-huge"}, "unknown encoder preset 'whisper-huge'; choose one of .*whisper-medium"),
-        ({"decoder": "qwen"}, "unknown decoder preset 'qwen'; choose one of .*qwen2.5-7b"),
-        ({"projector_pool": 0}, "projector_pool is 0; it is a number of frames"),
+        ({"decoder": "Qwen/Qwen2.5-8B"}, "unknown decoder preset .*; choose one of .*qwen2.5-7b.*, or give a folder"),
+        ({"projector": "mlp"}, "unknown projector preset 'mlp'; choose one of linear, pooled, qformer, stacked$"),
+        ({"projector_frames": 0}, "projector_frames of the pooled projector is 0; it must be 1 or more"),
+        ({"projector": "linear", "projector_frames": 2}, "linear projector is 2; it must be 1; to join frames choose"),
+        ({"frame_mask": "some"}, "frame_mask 'some' is unknown; choose one of none, attention, all or None"),
         ({"lora_rank": -1}, "lora_rank is -1; use 0"),
         ({"lora_targets": ("query",)}, "lora target 'query' matches no projection; choose among q, k"),
     ],
@@ -73,3 +274,16 @@ def test_wrong_values_name_the_remedy(changes, message):
     fields = {name: getattr(MODEL, name) for name in MODEL.__dataclass_fields__}
     with pytest.raises(ValueError, match=message):
         make_model_config(ModelConfig(**{**fields, **changes}))
+
+
+def test_a_wrong_projector_names_the_remedy():
+    with pytest.raises(ValueError, match="projector kind 'mlp' is unknown; choose one of linear, pooled, stacked"):
+        dataclasses.replace(PROJECTORS["linear"], kind="mlp")
+    with pytest.raises(ValueError, match="width of the stacked projector is 0; it must be 1 or more"):
+        dataclasses.replace(PROJECTORS["stacked"], width=0)
+    with pytest.raises(ValueError, match="cross_every of the qformer projector is 0; it must be 1 or more"):
+        dataclasses.replace(PROJECTORS["qformer"], cross_every=0)
+    with pytest.raises(ValueError, match="cross_every is 5; it is at most 4"):
+        dataclasses.replace(PROJECTORS["qformer"], layers=5, cross_every=5)
+    with pytest.raises(ValueError, match="a Q-Former of 3 layers, one in 2 with speech.* does not divide"):
+        dataclasses.replace(PROJECTORS["qformer"], layers=3)

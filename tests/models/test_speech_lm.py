@@ -11,15 +11,13 @@ from tiny_examples import LAYOUTS, make_batch, make_example, make_groups, make_m
 from tiny_model import hear, make_config, make_gradient, make_params, measure_logits, measure_loss
 
 from sift_jax.models.layers import attend
-from sift_jax.models.projectors import PooledLinear, ProjectorConfig
 from sift_jax.models.speech_lm import (
-    encode_speech,
     init_params,
     make_decoder,
     make_mask,
 )
 from sift_jax.training.step import sum_loss
-from sift_jax.weights.export import merge_lora
+from sift_jax.weights.merge import merge_lora
 
 
 def test_no_position_sees_a_later_one():
@@ -110,7 +108,7 @@ def test_nothing_behind_a_clips_end_is_heard():
         heard = slice(clip * slots, clip * slots + config.projector.count_frames(int(n)))
         np.testing.assert_array_equal(dirty_out[0, heard], clean_out[0, heard])
     # Whisper's own geometry hears what follows, as it was trained to
-    unmasked = dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, use_frame_mask=False))
+    unmasked = dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, frame_mask="none"))
     heard = [np.asarray(hear(unmasked, params, x, frames)) for x in (mel, dirty)]
     assert np.abs(heard[0][0, 0] - heard[1][0, 0]).max() > 1e-3
 
@@ -141,22 +139,6 @@ def test_rematerialisation_changes_no_number():
         np.testing.assert_allclose(found[remat][1], found["none"][1], atol=1e-4 * np.abs(found["none"][1]).max())
     with pytest.raises(ValueError, match="remat 'some' is unknown; choose one of none, full, dots"):
         measure_loss(make_config(remat="some"), make_params(make_config()), batch)
-
-
-@pytest.mark.parametrize("pool", [1, 2, 3, 4, 7])
-def test_counted_frames_are_the_projectors(pool):
-    """What the data reserves for a whole window is what the model makes of it; a shorter clip takes no more."""
-    projector = ProjectorConfig(pool=pool)
-    module = PooledLinear(config=projector, features=4, dtype=jnp.dtype("float32"))
-    for mel_frames in (1, 2, 3, 41, 80, 199, 200):
-        encoded = jnp.zeros((1, (mel_frames + 1) // 2, 8))
-        out = jax.eval_shape(module.init_with_output, jax.random.key(0), encoded)[0]
-        assert out.shape[1] == projector.count_frames(mel_frames)
-    config = make_config(projector_pool=pool)
-    mel = jax.ShapeDtypeStruct((1, 3, config.encoder.mel_frames, config.encoder.mel_bins), np.float32)
-    frames = jax.ShapeDtypeStruct((1, 3), np.int32)
-    spoken = jax.eval_shape(lambda p, m, f: encode_speech(config, p, m, f), make_params(config), mel, frames)
-    assert spoken.shape == (1, 3 * config.slots_per_clip, config.decoder.width)
 
 
 def test_audio_reaches_the_answer():

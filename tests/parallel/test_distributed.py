@@ -92,7 +92,7 @@ def test_two_processes_start_from_another_run(corpus, trained_run, tmp_path):
     from sift_jax.weights.load import Sources
 
     arguments = make_run(corpus, tmp_path / "run", steps=3)
-    arguments["sources"] = Sources(run=str(trained_run), step=3, encoder=None, decoder=None)
+    arguments["sources"] = Sources(run=str(trained_run), step=3, model=None, encoder=None, decoder=None)
     text = write_gin(tmp_path / "run.gin", arguments).read_text()
     text = re.sub(r"((?:peak|muon)_learning_rate = ).*", r"\g<1>0.0", text)
     (tmp_path / "run.gin").write_text(text)

@@ -16,10 +16,12 @@ ALL_TARGETS = ("q", "k", "v", "o", "gate", "up", "down")
 MODELS = {
     "test": {"lora_rank": 2, "lora_targets": ALL_TARGETS},
     "quickstart": {"encoder": "quickstart", "decoder": "quickstart", "lora_rank": 16, "lora_targets": ALL_TARGETS},
+    **{kind: {"projector": kind, "projector_frames": None} for kind in ("stacked", "qformer")},
     "sift-llm": {
         "encoder": "whisper-medium",
         "decoder": "qwen2.5-7b",
-        "projector_pool": 1,
+        "projector": "linear",
+        "projector_frames": None,
         "lora_rank": 16,
         "lora_targets": ALL_TARGETS,
     },

@@ -57,7 +57,7 @@ def test_a_checkpoint_of_another_shape_names_the_parameter(corpus, tmp_path):
     checkpoints = Checkpoints(tmp_path, is_reader=False)
     checkpoints.save(1, make_tiny_state(make_config(), corpus, tmp_path), {"batches": 1}, force=True)
     checkpoints.wait()
-    wider = make_tiny_state(make_config(projector_pool=4, decoder="quickstart"), corpus, tmp_path)
+    wider = make_tiny_state(make_config(projector_frames=4, decoder="quickstart"), corpus, tmp_path)
     message = r"parameter decoder/blocks/attention_norm/scale is \(2, 32\) there and \(2, 192\) in this model; use the"
     with pytest.raises(CheckpointError, match=message) as error:
         checkpoints.restore(wider, (".*",), 1)
@@ -70,9 +70,9 @@ def test_a_checkpoint_of_another_shape_names_the_parameter(corpus, tmp_path):
 
 def test_another_models_folder_is_refused_before_anything_is_read(trained_run, corpus):
     with pytest.raises(
-        CheckpointError, match="holds a run whose projector.pool is 4, this config says 2; choose another OUT_DIR"
+        CheckpointError, match="holds a run whose projector.frames is 4, this config says 2; choose another OUT_DIR"
     ):
-        write_model_file(trained_run, make_config(projector_pool=2))
+        write_model_file(trained_run, make_config(projector_frames=2))
     arguments = make_run(corpus, trained_run, steps=12)
     other = {**arguments, "model": dataclasses.replace(arguments["model"], decoder="quickstart")}
     with pytest.raises(CheckpointError, match="holds a run whose decoder.vocab_size is 384, this config says 4096"):

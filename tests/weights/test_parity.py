@@ -1,7 +1,7 @@
 """Our networks and files against the PyTorch classes of transformers, with random weights of small sizes, at fp32.
 
-    torch model ─save_pretrained─► safetensors ─weights.load─► our params ─► the same hidden states and logits
-    our model ─weights.export─► folder ─AutoModelForCausalLM, AutoTokenizer─► the same logits, greedy tokens and prompts
+torch model ─save_pretrained─► safetensors ─weights.load─► our params ─► the same hidden states and logits
+our model ─weights.export─► folder ─AutoModelForCausalLM, AutoTokenizer─► the same logits, greedy tokens and prompts
 """
 
 import dataclasses
@@ -16,11 +16,11 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from sift_jax.data.chat import render_chat
 from sift_jax.data.tokenizers import train_tokenizer
 from sift_jax.decoding.answer import Model
-from sift_jax.decoding.generate import GREEDY, generate
+from sift_jax.decoding.generate import generate
+from sift_jax.decoding.sampling import GREEDY
 from sift_jax.models.decoder import compute_logits, embed_tokens
 from sift_jax.models.layers import NO_LORA, LoraConfig
-from sift_jax.models.presets import DECODERS, ENCODERS
-from sift_jax.models.projectors import ProjectorConfig
+from sift_jax.models.presets import DECODERS, ENCODERS, PROJECTORS
 from sift_jax.models.speech_encoders import WhisperEncoder
 from sift_jax.models.speech_lm import SpeechLMConfig, init_params, make_decoder
 from sift_jax.weights.export import export_model
@@ -36,14 +36,23 @@ TEXTS = ["How fast does she speak?", "Rather slowly, I would say.", "Wie laut sp
 def make_config(*, is_tied: bool = True) -> SpeechLMConfig:
     """Small, but with every size different from the others and no default where a default could hide an error."""
     decoder = dataclasses.replace(
-        DECODERS["test"], vocab_size=320, width=48, heads=4, kv_heads=2, head_size=12, hidden=80, layers=3,
-        rope_theta=3e4, norm_eps=3e-5, is_tied=is_tied,
+        DECODERS["test"],
+        vocab_size=320,
+        width=48,
+        heads=4,
+        kv_heads=2,
+        head_size=12,
+        hidden=80,
+        layers=3,
+        rope_theta=3e4,
+        norm_eps=3e-5,
+        is_tied=is_tied,
     )
     encoder = dataclasses.replace(
-        ENCODERS["test"], width=32, layers=3, heads=4, window_seconds=30.0, use_frame_mask=False
+        ENCODERS["test"], width=32, layers=3, heads=4, window_seconds=3.0, frame_mask="none"
     )
     return SpeechLMConfig(
-        encoder=encoder, projector=ProjectorConfig(pool=2), decoder=decoder, lora=NO_LORA, dtype="float32", remat="none"
+        encoder=encoder, projector=PROJECTORS["pooled"], decoder=decoder, lora=NO_LORA, dtype="float32", remat="none"
     )
 
 
@@ -52,9 +61,15 @@ def make_torch_decoder(config: SpeechLMConfig, seed: int = 0):
     torch.manual_seed(seed)
     theirs = transformers.Qwen2ForCausalLM(
         transformers.Qwen2Config(
-            vocab_size=c.vocab_size, hidden_size=c.width, intermediate_size=c.hidden, num_hidden_layers=c.layers,
-            num_attention_heads=c.heads, num_key_value_heads=c.kv_heads, rms_norm_eps=c.norm_eps,
-            rope_parameters={"rope_type": "default", "rope_theta": c.rope_theta}, tie_word_embeddings=c.is_tied,
+            vocab_size=c.vocab_size,
+            hidden_size=c.width,
+            intermediate_size=c.hidden,
+            num_hidden_layers=c.layers,
+            num_attention_heads=c.heads,
+            num_key_value_heads=c.kv_heads,
+            rms_norm_eps=c.norm_eps,
+            rope_parameters={"rope_type": "default", "rope_theta": c.rope_theta},
+            tie_word_embeddings=c.is_tied,
         )
     )
     return shake(theirs)
@@ -120,10 +135,20 @@ def test_files_in_shards_are_joined(tmp_path):
 def make_whisper_config(config: SpeechLMConfig):
     c = config.encoder
     return transformers.WhisperConfig(
-        d_model=c.width, encoder_layers=c.layers, encoder_attention_heads=c.heads, encoder_ffn_dim=4 * c.width,
-        decoder_layers=1, decoder_attention_heads=2, decoder_ffn_dim=16, vocab_size=50, num_mel_bins=c.mel_bins,
+        d_model=c.width,
+        encoder_layers=c.layers,
+        encoder_attention_heads=c.heads,
+        encoder_ffn_dim=4 * c.width,
+        decoder_layers=1,
+        decoder_attention_heads=2,
+        decoder_ffn_dim=16,
+        vocab_size=50,
+        num_mel_bins=c.mel_bins,
         max_source_positions=c.mel_frames // 2,
-        pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        decoder_start_token_id=1,
     )
 
 
@@ -178,7 +203,9 @@ def test_exported_decoder_speaks_the_same_tokens(exported):
     ids = np.random.default_rng(2).integers(6, model.config.decoder.vocab_size, (3, 17))
     new, stop_id = 12, theirs.generation_config.eos_token_id
     batch = {
-        "token_bt": ids, "slot_bt": np.full(ids.shape, -1), "is_real_bt": np.ones(ids.shape, bool),
+        "token_bt": ids,
+        "slot_bt": np.full(ids.shape, -1),
+        "is_real_bt": np.ones(ids.shape, bool),
         "position_bt": np.broadcast_to(np.arange(ids.shape[1]), ids.shape),
         "mel_basf": np.zeros((3, 1, model.config.encoder.mel_frames, model.config.encoder.mel_bins), np.float32),
         "frames_ba": np.zeros((3, 1), np.int32),

@@ -15,12 +15,16 @@ from tiny_run import NO_SOURCES, make_run
 
 from sift_jax.data.chat import make_question
 from sift_jax.decoding.answer import Model, answer_all, make_prompt
-from sift_jax.decoding.generate import DecodingConfig
-from sift_jax.models.speech_lm import describe_params
+from sift_jax.decoding.sampling import DecodingConfig
+from sift_jax.models.speech_lm import describe_params, init_params
 from sift_jax.training.loop import train
-from sift_jax.weights.export import export_model, merge_lora
-from sift_jax.weights.load import load_encoder, load_export, load_sources, merge_into, read_safetensors
-from sift_jax.weights.table import PROJECTOR, QWEN2, WHISPER, to_ours, to_theirs
+from sift_jax.training.state import drop_params, fill_params
+from sift_jax.weights.export import export_model
+from sift_jax.weights.load import load_encoder, load_folder, load_sources
+from sift_jax.weights.merge import merge_lora
+from sift_jax.weights.stream import find_origins
+from sift_jax.weights.table import PROJECTOR, QWEN2, WHISPER, to_theirs
+from sift_jax.weights.tensor_files import TensorFolder
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +40,14 @@ def exported(model, tmp_path_factory):
     return folder
 
 
-def put_on_device(params):
-    return jax.tree.map(jax.numpy.asarray, params)
+def describe(params):
+    """What load_sources is asked for: shapes and dtypes on one device."""
+    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), params)
 
 
 def test_an_export_gives_the_same_logits(model, exported):
-    config, params = load_export(exported)
+    config, params = load_folder(exported)
     assert config == dataclasses.replace(model.config, lora=config.lora) and config.lora.rank == 0
     batch = make_mixed_batch(model.config)
     expected = measure_logits(model.config, model.params, batch)
@@ -50,7 +56,7 @@ def test_an_export_gives_the_same_logits(model, exported):
 
 def test_an_export_answers_like_its_run(model, exported):
     wave = make_noise(1).astype(np.float32)
-    decoding = DecodingConfig(max_new_tokens=6, temperature=0.0, top_p=1.0, repetition_penalty=1.0)
+    decoding = DecodingConfig(max_new_tokens=6, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0)
     again = Model.load(exported)
     answers = [
         answer_all(m, [make_prompt(m, make_question("Is it loud?", ["x.wav"]), lambda path: wave)], decoding, rows=1)
@@ -84,28 +90,31 @@ def test_an_export_that_was_broken_is_noticed(exported, tmp_path):
     with pytest.raises(
         ValueError, match=r"decoder/norm/scale is \(5,\) there and \(32,\) in this model; choose the preset"
     ):
-        load_export(folder)
+        load_folder(folder)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ValueError, match="model.safetensors cannot be read as safetensors .*; download it again"):
-        load_export(folder)
+        load_folder(folder)
     path.unlink()
     with pytest.raises(ValueError, match=r"no \*.safetensors in .*decoder; download the model there first"):
-        load_export(folder)
+        load_folder(folder)
 
 
 @pytest.mark.parametrize("part, table", [("encoder", WHISPER), ("projector", PROJECTOR), ("decoder", QWEN2)])
 @pytest.mark.parametrize("decoder", ["test", "untied"])
-def test_the_table_reads_both_ways(part, table, decoder):
+def test_the_table_reads_both_ways(part, table, decoder, tmp_path):
     config = make_config()
     if decoder == "untied":
         config = dataclasses.replace(config, decoder=dataclasses.replace(config.decoder, is_tied=False))
     params = flatten_dict(make_params(config)[part], sep="/")
     layers = {"encoder": config.encoder.layers, "decoder": config.decoder.layers}.get(part, 0)
     tensors = dict(to_theirs(table, params))
-    back = to_ours(table, tensors, layers, wanted=set(params))
+    save_file(tensors, tmp_path / "model.safetensors")
+    files = TensorFolder(tmp_path)
+    back = find_origins(table, tensors, layers, wanted=params)
     assert back.keys() == params.keys()
     for path, value in params.items():
-        np.testing.assert_array_equal(back[path], value, err_msg=path)
+        whole = tuple(slice(None) for _ in value.shape)
+        np.testing.assert_array_equal(back[path].read(files, whole, value.dtype), value, err_msg=path)
     # ours maps in → out, theirs out ← in: of square matrices, too, whose shape would not tell
     for path, key, _ in table:
         if path in params and (path.endswith("kernel") or path == "head"):
@@ -115,10 +124,15 @@ def test_the_table_reads_both_ways(part, table, decoder):
 
 @pytest.mark.parametrize("table", [WHISPER, PROJECTOR, QWEN2])
 def test_no_row_of_a_table_is_idle_or_twice(table):
-    config = dataclasses.replace(make_config(), decoder=dataclasses.replace(make_config().decoder, is_tied=False))
-    params = describe_params(config)
+    untied = dataclasses.replace(make_config().decoder, is_tied=False)
     part = {id(WHISPER): "encoder", id(PROJECTOR): "projector", id(QWEN2): "decoder"}[id(table)]
-    assert {row[0] for row in table} == set(flatten_dict(params[part], sep="/"))
+    paths = set()
+    # the projectors' table is one for all kinds; a Q-Former's longest block is of four layers
+    for kind, changes in (("linear", {}), ("stacked", {}), ("qformer", {"layers": 4, "cross_every": 4})):
+        config = dataclasses.replace(make_config(projector=kind, projector_frames=None), decoder=untied)
+        config = dataclasses.replace(config, projector=dataclasses.replace(config.projector, **changes))
+        paths |= set(flatten_dict(describe_params(config)[part], sep="/"))
+    assert {row[0] for row in table} == paths
     assert len({row[0] for row in table}) == len({row[1] for row in table}) == len(table)
 
 
@@ -126,10 +140,10 @@ def test_keys_too_many_and_too_few_are_named():
     params = flatten_dict(make_params(make_config())["projector"], sep="/")
     tensors = dict(to_theirs(PROJECTOR, params))
     with pytest.raises(ValueError, match=r"missing none \(0\), unknown \['linear.scale'\] \(1\); choose the preset"):
-        to_ours(PROJECTOR, {**tensors, "linear.scale": tensors["linear.bias"]}, 0, wanted=set(params))
+        find_origins(PROJECTOR, [*tensors, "linear.scale"], 0, wanted=params)
     del tensors["linear.bias"]
     with pytest.raises(ValueError, match=r"missing \['linear.bias'\] \(1\), unknown none"):
-        to_ours(PROJECTOR, tensors, 0, wanted=set(params))
+        find_origins(PROJECTOR, tensors, 0, wanted=params)
     with pytest.raises(ValueError, match="parameter linear/lora_a has no key in the weights table; merge LoRA before"):
         list(to_theirs(PROJECTOR, {"linear/lora_a": params["linear/bias"]}))
 
@@ -137,26 +151,36 @@ def test_keys_too_many_and_too_few_are_named():
 def test_a_decoder_of_other_depth_is_refused(exported):
     deeper = make_config()
     deeper = dataclasses.replace(deeper, encoder=dataclasses.replace(deeper.encoder, layers=3))
-    with pytest.raises(ValueError, match=r"missing \['layers.2.self_attn.q_proj.weight'"):
+    with pytest.raises(ValueError, match="layers is 2 there and 3 in this model; choose the preset of that checkpoint"):
         load_encoder(exported / "encoder", deeper)
 
 
 def test_several_files_are_one_checkpoint(tmp_path):
     save_file({"a": np.ones(2)}, tmp_path / "model-1.safetensors")
     save_file({"b": np.zeros(3)}, tmp_path / "model-2.safetensors")
-    assert read_safetensors(tmp_path).keys() == {"a", "b"}
+    assert TensorFolder(tmp_path).keys() == ["a", "b"]
 
 
 def test_folders_of_weights_are_sources(exported, model):
     sources = dataclasses.replace(NO_SOURCES, encoder=str(exported / "encoder"), decoder=str(exported / "decoder"))
     config = make_config(lora_rank=2)
-    fresh = put_on_device(make_params(config, 5))
-    loaded = load_sources(fresh, config, sources)
+    wanted = describe(make_params(config, 5))
+    loaded = load_sources(wanted, config, sources)
     _, merged = merge_lora(model.config, model.params)
-    np.testing.assert_allclose(loaded["decoder"]["blocks"]["q"]["kernel"], merged["decoder"]["blocks"]["q"]["kernel"])
-    np.testing.assert_array_equal(loaded["encoder"]["conv1"]["kernel"], merged["encoder"]["conv1"]["kernel"])
-    np.testing.assert_array_equal(loaded["projector"]["linear"]["kernel"], fresh["projector"]["linear"]["kernel"])
-    np.testing.assert_array_equal(loaded["decoder"]["blocks"]["q"]["lora_a"], fresh["decoder"]["blocks"]["q"]["lora_a"])
+    np.testing.assert_allclose(loaded["decoder/blocks/q/kernel"], merged["decoder"]["blocks"]["q"]["kernel"])
+    np.testing.assert_array_equal(loaded["encoder/conv1/kernel"], merged["encoder"]["conv1"]["kernel"])
+    paths = set(flatten_dict(wanted, sep="/"))
+    assert paths - set(loaded) == {path for path in paths if "/lora_" in path or path.startswith("projector/")}
+
+
+def test_a_whole_export_is_a_source(exported, model):
+    config = make_config(lora_rank=2)
+    loaded = load_sources(describe(make_params(config)), config, dataclasses.replace(NO_SOURCES, model=str(exported)))
+    _, merged = merge_lora(model.config, model.params)
+    merged = flatten_dict(merged, sep="/")
+    assert loaded.keys() == merged.keys()
+    for path, value in merged.items():
+        np.testing.assert_allclose(loaded[path], value, err_msg=path)
 
 
 def test_a_run_is_a_source_with_new_lora(trained_run, corpus, tmp_path):
@@ -172,15 +196,41 @@ def test_a_run_is_a_source_with_new_lora(trained_run, corpus, tmp_path):
         assert bool((np.asarray(after[path]) != np.asarray(before[path])).any()) == is_trained, path
 
 
+def test_frozen_parameters_may_be_bfloat16(corpus, exported, tmp_path):
+    """Read from a folder, saved, resumed and loaded in half the memory; what is trained is float32."""
+    changes = {"trainable": ("projector/.*",), "frozen_dtype": "bfloat16", "dev_batches": 0, "checkpoint_every": 1}
+    for steps in (3, 4):
+        arguments = make_run(corpus, tmp_path / "run", steps=steps, **changes)
+        arguments["sources"] = dataclasses.replace(NO_SOURCES, encoder=str(exported / "encoder"))
+        params = flatten_dict(Model.load(train(**arguments)).params, sep="/")
+        for path, value in params.items():
+            assert value.dtype == ("float32" if path.startswith("projector/") else "bfloat16"), path
+    read = load_encoder(exported / "encoder", make_config())
+    np.testing.assert_array_equal(params["encoder/conv1/kernel"], read["conv1/kernel"].astype("bfloat16"))
+
+
+def test_what_is_read_is_not_drawn(exported):
+    """A model of which everything is read must not be made at random first: that would hold it twice."""
+    config = make_config()
+    whole = dataclasses.replace(NO_SOURCES, model=str(exported))
+    loaded = load_sources(describe(make_params(config)), config, whole)
+    drawn = jax.jit(lambda: drop_params({"trainable": {}, "frozen": init_params(config, jax.random.key(0))}, loaded))
+    assert drawn.lower().compile().memory_analysis().temp_size_in_bytes < 1000
+    state = drawn()
+    assert flatten_dict(state["frozen"]) == {}
+    state = fill_params(state, loaded, ("projector/.*",))
+    assert set(state["trainable"]) == {"projector"} and set(state["frozen"]) == {"encoder", "decoder"}
+
+
 def test_sources_that_do_not_fit_are_refused(trained_run):
+    from_run = dataclasses.replace(NO_SOURCES, run=str(trained_run))
     config = make_config(decoder="quickstart")
-    with pytest.raises(
-        ValueError, match=r"run .* step 6: parameter .* is \(.*\) there and \(.*\) .*; use the model config"
-    ):
-        load_sources(put_on_device(make_params(config)), config, dataclasses.replace(NO_SOURCES, run=str(trained_run)))
-    mine = put_on_device(make_params(make_config()))
-    some = {"projector/linear/kernel": np.asarray(mine["projector"]["linear"]["kernel"])}
-    with pytest.raises(ValueError, match=r"somewhere does not fit .* lacks \['projector/linear/bias'\]"):
-        merge_into(mine, some, "somewhere")
-    with pytest.raises(ValueError, match=r"has \['projector/other'\] too many"):
-        merge_into(mine, {"projector/other": some["projector/linear/kernel"]}, "somewhere")
+    with pytest.raises(ValueError, match=r"run .*: parameter .* is \(.*\) there and \(.*\) .*; use the model config"):
+        load_sources(describe(make_params(config)), config, from_run)
+    mine = describe(make_params(make_config()))
+    more = {**mine, "projector": {**mine["projector"], "other": mine["projector"]["linear"]["bias"]}}
+    with pytest.raises(ValueError, match=r"run .* does not fit .* lacks \['projector/other'\]"):
+        load_sources(more, make_config(), from_run)
+    less = {**mine, "projector": {"linear": {"kernel": mine["projector"]["linear"]["kernel"]}}}
+    with pytest.raises(ValueError, match=r"has \['projector/linear/bias'\] too many"):
+        load_sources(less, make_config(), from_run)

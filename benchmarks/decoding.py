@@ -1,0 +1,146 @@
+"""Cached greedy decoding: tokens per second against `generate` of transformers, in one run, with the same weights.
+
+    python -m benchmarks.decoding [--rows=1] [--decoder=smollm2-135m] [--new=64] [--rounds=5] [--threads=2]
+
+Random weights in the geometry of a real decoder, in float32 on both sides. Both take turns, so that another load on the
+machine slows both; a round is a whole call, prefill included. What is done once for many calls (compiling here, fusing
+the weights here, loading there) is outside. The tokens of both are compared. Needs torch (`make parity` installs it).
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import statistics
+
+from benchmarks.log_mel import THREAD_VARIABLES, measure
+
+
+def parse_flags() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Times decoding against transformers' generate.")
+    parser.add_argument("--rows", type=int, default=1)
+    parser.add_argument("--decoder", default="smollm2-135m", help="a preset's name")
+    parser.add_argument("--prompt", type=int, default=64, help="tokens")
+    parser.add_argument("--new", type=int, default=64, help="tokens")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2, help="cores for both")
+    return parser.parse_args()
+
+
+def make_ours(flags: argparse.Namespace):
+    """(prompt ids, decoder's config and parameters, a call that returns the new ids)."""
+    import jax
+    import numpy as np
+
+    from sift_jax.decoding.generate import prepare, speak
+    from sift_jax.decoding.sampling import GREEDY
+    from sift_jax.models.presets import ModelConfig, make_model_config
+    from sift_jax.models.speech_lm import init_params
+
+    model = ModelConfig(
+        encoder="test",
+        frame_mask=None,
+        projector="linear",
+        projector_frames=None,
+        decoder=flags.decoder,
+        lora_rank=0,
+        lora_alpha=1.0,
+        lora_targets=(),
+        dtype="float32",
+        remat="none",
+    )
+    config = make_model_config(model)
+    params = jax.jit(init_params, static_argnums=0)(config, jax.random.key(0))
+    shape = (flags.rows, flags.prompt)
+    ids = np.random.default_rng(0).integers(10, config.decoder.vocab_size, shape).astype(np.int32)
+    encoder = config.encoder
+    batch = {
+        "token_bt": ids,
+        "slot_bt": np.full(shape, -1, np.int32),
+        "position_bt": np.broadcast_to(np.arange(flags.prompt, dtype=np.int32), shape),
+        "is_real_bt": np.ones(shape, bool),
+        "mel_basf": np.zeros((flags.rows, 1, encoder.mel_frames, encoder.mel_bins), np.float32),
+        "frames_ba": np.zeros((flags.rows, 1), np.int32),
+    }
+    prepared = prepare(config, params, rows=flags.rows)
+    decoding = dataclasses.replace(GREEDY, max_new_tokens=flags.new)
+    key = jax.random.key(0)
+
+    def call() -> np.ndarray:
+        return speak(config, prepared, batch, key, decoding=decoding, stop_ids=(-1,))
+
+    return ids, config.decoder, params["decoder"], call
+
+
+def make_theirs(flags: argparse.Namespace, ids, decoder, params):
+    """The same for the class of transformers with the same weights."""
+    import numpy as np
+    import torch
+    import transformers
+    from flax.traverse_util import flatten_dict
+
+    from sift_jax.weights.table import QWEN2, to_theirs
+
+    torch.set_num_threads(flags.threads)
+    config = transformers.AutoConfig.for_model(
+        decoder.architecture,
+        vocab_size=decoder.vocab_size,
+        hidden_size=decoder.width,
+        intermediate_size=decoder.hidden,
+        num_hidden_layers=decoder.layers,
+        num_attention_heads=decoder.heads,
+        num_key_value_heads=decoder.kv_heads,
+        rms_norm_eps=decoder.norm_eps,
+        rope_parameters={"rope_type": "default", "rope_theta": decoder.rope_theta},
+        max_position_embeddings=decoder.max_positions,
+        tie_word_embeddings=decoder.is_tied,
+        bos_token_id=None,
+        eos_token_id=None,
+        pad_token_id=0,
+    )
+    model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    tensors = to_theirs(QWEN2, {path: np.asarray(x) for path, x in flatten_dict(params, sep="/").items()})
+    missing, unknown = model.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in tensors}, strict=False)
+    if unknown or set(missing) - {"lm_head.weight"}:
+        raise ValueError(f"weights do not fit {type(model).__name__}: lacking {missing}, unknown {unknown}")
+    model.tie_weights()
+    prompt = torch.from_numpy(ids).long()
+    mask = torch.ones_like(prompt)
+
+    def call() -> np.ndarray:
+        said = model.generate(prompt, attention_mask=mask, max_new_tokens=flags.new, do_sample=False)
+        return said[:, ids.shape[1] :].numpy()
+
+    return call
+
+
+def main() -> None:
+    flags = parse_flags()
+    cores = sorted(os.sched_getaffinity(0))
+    if flags.threads > len(cores):
+        raise SystemExit(f"error: {flags.threads} threads on {len(cores)} cores; set --threads={len(cores)}")
+    # read once, when numpy, jax and torch are imported; jax takes as many threads as it may use cores
+    os.sched_setaffinity(0, cores[: flags.threads])
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(flags.threads)))
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    ids, decoder, params, ours = make_ours(flags)
+    theirs = make_theirs(flags, ids, decoder, params)
+    is_same = (ours() == theirs()).all(axis=1)
+    taken = measure({"sift_jax": ours, "transformers": theirs}, flags.rounds)
+    print(
+        f"{flags.decoder}, {flags.rows} rows, prompts of {flags.prompt} and {flags.new} new tokens, {flags.threads} "
+        f"cores, {flags.rounds} rounds; rows with the same tokens: {is_same.sum()} of {flags.rows}"
+    )
+    tokens = flags.rows * flags.new
+    for kind in ("wall", "cpu"):
+        for name, figure in (("median", statistics.median), ("minimum", min)):
+            fast, slow = (figure(taken[who][kind]) for who in ("sift_jax", "transformers"))
+            print(
+                f"  {kind:4} {name:7}  sift_jax {tokens / fast:7.1f}   transformers {tokens / slow:7.1f} tokens a "
+                f"second   ratio {slow / fast:5.2f}"
+            )
+
+
+if __name__ == "__main__":
+    main()

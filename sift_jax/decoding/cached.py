@@ -1,0 +1,160 @@
+"""The decoder as generation runs it: LoRA merged, projections fused, keys and values in a cache written in place.
+
+    training params ─prepare_decoder─► {"embedding", "head", "norm",
+                                        "blocks": {attention_norm, qkv, o, mlp_norm, gate_up, down}}
+    prompt (b, t, d) ─prefill─► hidden (b, d) of the last position, cache {"k", "v": (layers, b, kv heads, slots, k)}
+    token  (b, d)    ─advance─► hidden (b, d), the cache with one slot more
+
+A matrix times one vector reads memory and does little else; a CPU reads a kernel twice as fast when each output's
+weights lie side by side. For one row the kernels are therefore turned over, once, before the first token ("kernel_t").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from sift_jax.models.decoder import DecoderConfig
+from sift_jax.models.layers import Array, LoraConfig, RMSNorm, attend, make_rotation, rotate
+
+Prepared = dict
+Cache = dict[str, Array]
+
+
+def _merge(part: dict, lora: LoraConfig, dtype: jnp.dtype) -> dict:
+    """{"kernel"[, "bias"]} of a projection of all layers, its adapter added in."""
+    kernel = part["kernel"]
+    if "lora_a" in part:
+        kernel = kernel + jnp.matmul(part["lora_a"], part["lora_b"]) * (lora.alpha / lora.rank)
+    merged = {"kernel": kernel.astype(dtype)}
+    return merged | ({"bias": part["bias"].astype(dtype)} if "bias" in part else {})
+
+
+def _fuse(parts: list[dict]) -> dict:
+    """Projections of the same input as one."""
+    return {key: jnp.concatenate([part[key] for part in parts], axis=-1) for key in parts[0]}
+
+
+def _turn_over(part: dict) -> dict:
+    return {"kernel_t" if key == "kernel" else key: x.mT if key == "kernel" else x for key, x in part.items()}
+
+
+def prepare_decoder(config: DecoderConfig, lora: LoraConfig, dtype: jnp.dtype, params: dict, *, rows: int) -> Prepared:
+    """What prefill and advance read, out of the training parameters: a copy, in the dtype of the arithmetic."""
+    blocks = params["blocks"]
+    merged = {name: _merge(blocks[name], lora, dtype) for name in ("q", "k", "v", "o", "gate", "up", "down")}
+    parts = {
+        "qkv": _fuse([merged["q"], merged["k"], merged["v"]]),
+        "o": merged["o"],
+        "gate_up": _fuse([merged["gate"], merged["up"]]),
+        "down": merged["down"],
+    }
+    head = {} if config.is_tied else {"head": {"kernel": params["head"].astype(dtype)}}
+    if rows == 1:
+        parts = {name: _turn_over(part) for name, part in parts.items()}
+        head = {name: _turn_over(part) for name, part in head.items()}
+    norms = {name: blocks[name] for name in ("attention_norm", "mlp_norm")}
+    return {"embedding": params["embedding"].astype(dtype), "norm": params["norm"], "blocks": parts | norms, **head}
+
+
+def embed(prepared: Prepared, token: Array) -> Array:
+    return prepared["embedding"][token]
+
+
+def _multiply(part: dict, x: Array, **kwargs) -> Array:
+    return jnp.matmul(x, part["kernel_t"].T if "kernel_t" in part else part["kernel"], **kwargs)
+
+
+def _project(part: dict, x: Array) -> Array:
+    # two axes: XLA knows its fast matrix-vector product by them
+    y = _multiply(part, x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], -1)
+    return y + part["bias"] if "bias" in part else y
+
+
+def compute_logits(prepared: Prepared, hidden_bd: Array) -> Array:
+    """Float32 logits; a tied decoder reads its embedding backwards."""
+    head = prepared.get("head", {"kernel_t": prepared["embedding"]})
+    return _multiply(head, hidden_bd, preferred_element_type=jnp.float32)
+
+
+def _run_block(
+    config: DecoderConfig, part: dict, x_btd: Array, rotation: tuple[Array, Array], mix: Callable
+) -> tuple[Array, Cache]:
+    """One block; mix(q, k, v) attends and returns (heads side by side, what becomes of keys and values)."""
+    c = config
+    b, t, _ = x_btd.shape
+    norm = RMSNorm(eps=c.norm_eps)
+    qkv = _project(part["qkv"], norm.apply({"params": part["attention_norm"]}, x_btd))
+    q, k, v = jnp.split(qkv.reshape(b, t, -1, c.head_size), [c.heads, c.heads + c.kv_heads], axis=2)
+    mixed, kept = mix(rotate(q, rotation), rotate(k, rotation), v)
+    x_btd += _project(part["o"], mixed)
+    gate, up = jnp.split(_project(part["gate_up"], norm.apply({"params": part["mlp_norm"]}, x_btd)), 2, axis=-1)
+    return x_btd + _project(part["down"], jax.nn.silu(gate) * up), kept
+
+
+def _rotation(config: DecoderConfig, position_bt: Array) -> tuple[Array, Array]:
+    return make_rotation(position_bt, config.head_size, config.rope_theta, config.rope_scaling)
+
+
+def prefill(
+    config: DecoderConfig, prepared: Prepared, x_btd: Array, position_bt: Array, mask_bts: Array, slots: int
+) -> tuple[Array, Cache]:
+    """The last position's hidden state, and a cache of `slots` with the prompt in its first ones."""
+    rotation = _rotation(config, position_bt)
+
+    def run(x_btd: Array, part: dict) -> tuple[Array, Cache]:
+        def mix(q: Array, k: Array, v: Array) -> tuple[Array, Cache]:
+            kept = {"k": jnp.swapaxes(k, 1, 2), "v": jnp.swapaxes(v, 1, 2)}
+            return attend(q, k, v, mask_bts), kept
+
+        return _run_block(config, part, x_btd, rotation, mix)
+
+    x_btd, cache = jax.lax.scan(run, x_btd, prepared["blocks"])
+    hidden = RMSNorm(eps=config.norm_eps).apply({"params": prepared["norm"]}, x_btd[:, -1])
+    return hidden, grow_cache(cache, slots)
+
+
+def grow_cache(cache: Cache, slots: int) -> Cache:
+    return jax.tree.map(lambda x: jnp.pad(x, [(0, 0)] * 3 + [(0, slots - x.shape[3]), (0, 0)]), cache)
+
+
+def _attend_cache(q_bnk: Array, k_bgsk: Array, v_bgsk: Array, sees_bs: Array) -> Array:
+    """One query a row: (b, heads · k)."""
+    b, n, k = q_bnk.shape
+    groups = k_bgsk.shape[1]
+    q_bgrk = q_bnk.reshape(b, groups, n // groups, k) * (k**-0.5)
+    scores = jnp.einsum("bgrk,bgsk->bgrs", q_bgrk, k_bgsk, preferred_element_type=jnp.float32)
+    weights = jax.nn.softmax(jnp.where(sees_bs[:, None, None], scores, -1e30), axis=-1).astype(v_bgsk.dtype)
+    return jnp.einsum("bgrs,bgsk->bgrk", weights, v_bgsk).reshape(b, n * k)
+
+
+def advance(
+    config: DecoderConfig, prepared: Prepared, x_bd: Array, cache: Cache, index: Array, first_b: Array
+) -> tuple[Array, Cache]:
+    """One token a row, written at slot `index`; a row sees the slots from its `first` on."""
+    slots = cache["k"].shape[3]
+    rotation = _rotation(config, (index - first_b)[:, None])
+    slot_s = jnp.arange(slots)
+    sees_bs = (slot_s >= first_b[:, None]) & (slot_s <= index)
+
+    # the cache is carried, not scanned over: what is scanned over is copied whole at every token
+    def run(carry: tuple, block: tuple) -> tuple:
+        (x_b1d, cache), (part, layer) = carry, block
+
+        def mix(q: Array, k: Array, v: Array) -> tuple[Array, Cache]:
+            new = {"k": k, "v": v}
+            written = {
+                name: jax.lax.dynamic_update_slice(
+                    cache[name], jnp.swapaxes(new[name], 1, 2)[None].astype(cache[name].dtype), (layer, 0, 0, index, 0)
+                )
+                for name in cache
+            }
+            mine = {n: jax.lax.dynamic_index_in_dim(written[n], layer, keepdims=False) for n in written}
+            return _attend_cache(q[:, 0], mine["k"], mine["v"], sees_bs)[:, None], written
+
+        return _run_block(config, part, x_b1d, rotation, mix), None
+
+    (x_b1d, cache), _ = jax.lax.scan(run, (x_bd[:, None], cache), (prepared["blocks"], jnp.arange(config.layers)))
+    return RMSNorm(eps=config.norm_eps).apply({"params": prepared["norm"]}, x_b1d[:, 0]), cache

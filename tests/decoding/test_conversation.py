@@ -1,0 +1,98 @@
+"""Turns of a chat: what the model is given is what training would give it, and mistakes end nothing."""
+
+import io
+import sys
+
+import numpy as np
+import pytest
+from tiny_corpus import make_noise
+
+from sift_jax.audio.files import write_audio
+from sift_jax.data.chat import make_question, render_chat
+from sift_jax.decoding.answer import Model, answer_all, make_prompt
+from sift_jax.decoding.conversation import Conversation, read_clip, run_chat
+from sift_jax.decoding.sampling import DecodingConfig
+
+DECODING = DecodingConfig(max_new_tokens=4, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0)
+
+
+@pytest.fixture(scope="module")
+def model(trained_run):
+    return Model.load(trained_run)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    paths = [str(folder / f"{name}.wav") for name in ("first", "second", "long")]
+    for seed, (path, seconds) in enumerate(zip(paths, (0.6, 1.1, 2.5), strict=True)):
+        write_audio(path, make_noise(seed, seconds))
+    return paths
+
+
+def test_a_later_turn_carries_the_history_by_the_template_of_training(model, clips):
+    talk = Conversation(model, DECODING)
+    talk.hear(clips[0])
+    first = talk.ask("Is it loud?")
+    talk.hear(clips[1])
+    second = talk.ask("And this?")
+    history = [
+        *make_question("Is it loud?", clips[:1]),
+        {"role": "assistant", "content": [{"text": first}]},
+        *make_question("And this?", clips[1:2]),
+    ]
+    prompt = make_prompt(model, history, lambda path: read_clip(path, 2.0))
+    assert answer_all(model, [prompt], DECODING, rows=1) == [second]
+    assert talk.messages == [*history, {"role": "assistant", "content": [{"text": second}]}]
+    rendered = render_chat(talk.messages, model.tokenizer)
+    assert rendered.audio == clips[:2]
+    marker = prompt.tokens[prompt.clip >= 0][0]
+    text = [token for token in render_chat(history, model.tokenizer, has_reply=False).tokens if token != marker]
+    assert prompt.tokens[prompt.clip < 0].tolist() == text
+
+
+def test_a_question_that_fails_leaves_no_trace(model, clips):
+    talk = Conversation(model, DecodingConfig(**{**vars(DECODING), "max_new_tokens": 40_000}))
+    talk.hear(clips[0])
+    message = r"with an answer of up to 40000 are more than the decoder's \d+; ask less at once"
+    with pytest.raises(ValueError, match=message):
+        talk.ask("Is it loud?")
+    assert talk.messages == []
+
+
+def test_a_chat_says_what_is_wrong_and_goes_on(model, clips, capsys):
+    said = []
+    commands = [f"{command}\n" for command in ("/audio", "/audio none.wav", f"/audio {clips[2]}", f"/audio {clips[0]}")]
+    lines = ["Is it loud?\n", "\n", *commands, "And this?\n"]
+    talk = Conversation(model, DECODING)
+    run_chat(talk, lines, said.append)
+    assert len(said) == 2 and len(talk.messages) == 4
+    assert talk.messages[2]["content"] == make_question("And this?", clips[:1])[0]["content"]
+    errors = capsys.readouterr().err.splitlines()
+    assert errors == [
+        "error: /audio names no file; write /audio PATH",
+        "error: none.wav: no such audio file; check the path or the audio root",
+        f"error: {clips[2]}: 2.5 s is longer than the 2 s that this model's encoder takes; cut the file into pieces",
+    ]
+
+
+def test_the_command_chats_until_the_input_ends(monkeypatch, capsys, trained_run, clips):
+    from sift_jax.ask import main
+
+    def run(lines, *words):
+        monkeypatch.setattr(sys, "argv", ["ask", f"--checkpoint={trained_run}", "--max_new_tokens=4", *words])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(lines))
+        main()
+        return capsys.readouterr().out.splitlines()
+
+    audio = f"--audio={clips[0]}"
+    alone = run("", audio, "Is it loud?")
+    assert len(alone) == 1
+    chat = run(f"Is it loud?\n/audio {clips[1]}\nAnd this?\n", "--chat", audio)
+    assert chat[0] == alone[0] and len(chat) == 2
+    assert run(f"/audio {clips[1]}\nAnd this?\n", "--chat", audio, "Is it loud?") == chat
+    assert run("", "--chat") == []
+
+
+def test_a_clip_is_read_whole(clips):
+    assert np.isclose(len(read_clip(clips[0], 2.0)), 0.6 * 16_000)

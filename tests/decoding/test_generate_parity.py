@@ -1,0 +1,137 @@
+"""Token for token what `generate` of transformers says, with the same random weights, where nothing is drawn.
+
+    prompts of unequal length, padded on the left ─► our prefill and cached loop  ═  Qwen2ForCausalLM, LlamaForCausalLM
+"""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from flax.traverse_util import flatten_dict
+from tiny_model import make_config, make_params
+
+from sift_jax.decoding import generate as generation
+from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
+from sift_jax.decoding.sampling import GREEDY
+from sift_jax.models.layers import RopeScaling
+from sift_jax.weights.table import QWEN2, to_theirs
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+pytestmark = pytest.mark.parity
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Threads that wait for each other over matrices this small take longest of all."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+# what processors of transformers make of padding would differ from ours: a pad id that every prompt holds hides that
+PAD = 7
+NEW = 40
+SCALING = RopeScaling(factor=8.0, low_frequency=1.0, high_frequency=4.0, positions=64)
+KINDS = {
+    "qwen2": {"has_qkv_bias": True, "is_tied": True, "rope_scaling": None},
+    "llama": {"has_qkv_bias": False, "is_tied": False, "rope_scaling": None},
+    "llama3": {"has_qkv_bias": False, "is_tied": False, "rope_scaling": SCALING},
+}
+RULES = {
+    "greedy": {},
+    "penalty": {"repetition_penalty": 1.3},
+    "ngram": {"no_repeat_ngram": 3},
+    "both": {"repetition_penalty": 1.1, "no_repeat_ngram": 2},
+}
+
+
+def make_rope(decoder):
+    plain = {"rope_type": "default", "rope_theta": decoder.rope_theta}
+    if decoder.rope_scaling is None:
+        return plain
+    s = decoder.rope_scaling
+    return plain | {
+        "rope_type": "llama3", "factor": s.factor, "low_freq_factor": s.low_frequency,
+        "high_freq_factor": s.high_frequency, "original_max_position_embeddings": s.positions,
+    }
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def pair(request):
+    """(our config, our parameters, their model)."""
+    config = make_config()
+    decoder = dataclasses.replace(
+        config.decoder, vocab_size=160, width=48, heads=6, kv_heads=2, head_size=8, hidden=80, layers=3, rope_theta=3e4,
+        norm_eps=3e-5, **KINDS[request.param],
+    )
+    config = dataclasses.replace(config, decoder=decoder)
+    theirs = transformers.AutoModelForCausalLM.from_config(
+        transformers.AutoConfig.for_model(
+            decoder.architecture, vocab_size=160, hidden_size=48, intermediate_size=80, num_hidden_layers=3,
+            num_attention_heads=6, num_key_value_heads=2, rms_norm_eps=decoder.norm_eps,
+            rope_parameters=make_rope(decoder), max_position_embeddings=512, tie_word_embeddings=decoder.is_tied,
+            bos_token_id=None, eos_token_id=None, pad_token_id=PAD,
+        )
+    ).eval()
+    params = make_params(config)
+    tensors = dict(to_theirs(QWEN2, flatten_dict(params["decoder"], sep="/")))
+    tensors = {key: torch.from_numpy(np.array(x)) for key, x in tensors.items()}
+    missing, unknown = theirs.load_state_dict(tensors, strict=False)
+    assert not unknown and set(missing) <= {"lm_head.weight"}
+    theirs.tie_weights()
+    return config, params, theirs
+
+
+def make_prompts(lengths):
+    rng = np.random.default_rng(3)
+    return [np.concatenate([[PAD], rng.integers(8, 160, n - 1)]) for n in lengths]
+
+
+def ask_theirs(model, prompts, **rules):
+    longest = max(map(len, prompts))
+    ids = np.stack([np.pad(p, (longest - len(p), 0), constant_values=PAD) for p in prompts])
+    mask = np.stack([np.arange(longest) >= longest - len(p) for p in prompts])
+    names = {"repetition_penalty": "repetition_penalty", "no_repeat_ngram": "no_repeat_ngram_size"}
+    said = model.generate(
+        torch.from_numpy(ids), attention_mask=torch.from_numpy(mask).long(), max_new_tokens=NEW, do_sample=False,
+        **{names[name]: value for name, value in rules.items()},
+    )
+    return said[:, longest:].numpy()
+
+
+def ask_ours(monkeypatch, config, params, prompts, tokens, **rules):
+    # text alone: the encoder is not what is compared here
+    def embed_alone(config, params, batch):
+        return params["decoder"]["embedding"][batch["token_bt"]]
+
+    monkeypatch.setattr(generation, "splice", embed_alone)
+    none = np.full(100, -1)
+    batch = lay_out_prompts(
+        [Prompt(tokens=p, clip=none[: len(p)], frame=none[: len(p)], clips=[]) for p in prompts],
+        tokens=tokens, clips=1, mel_frames=config.encoder.mel_frames, mel_bins=80, slots_per_clip=config.slots_per_clip,
+    )
+    decoding = dataclasses.replace(GREEDY, max_new_tokens=NEW, **rules)
+    prepared = prepare(config, params, rows=len(prompts))
+    return speak(config, prepared, batch, jax.random.key(0), decoding=decoding, stop_ids=(-1,))
+
+
+@pytest.mark.parametrize("rules", RULES)
+def test_a_left_padded_batch_speaks_the_same_tokens(monkeypatch, pair, rules):
+    config, params, theirs = pair
+    # small, so that the cache grows on the way
+    monkeypatch.setattr(generation, "ROOM", 8)
+    prompts = make_prompts((5, 17, 11))
+    wanted = ask_theirs(theirs, prompts, **RULES[rules])
+    np.testing.assert_array_equal(ask_ours(monkeypatch, config, params, prompts, 24, **RULES[rules]), wanted)
+    assert len({tuple(row) for row in wanted}) == 3, "rows alike: this compares too little"
+
+
+def test_one_row_speaks_the_same_tokens(monkeypatch, pair):
+    config, params, theirs = pair
+    prompts = make_prompts((13,))
+    for rules in ({}, RULES["both"]):
+        wanted = ask_theirs(theirs, prompts, **rules)
+        np.testing.assert_array_equal(ask_ours(monkeypatch, config, params, prompts, 16, **rules), wanted)

@@ -2,7 +2,7 @@
 
     training params ─prepare_decoder─► {"embedding", "head", "norm",
                                         "blocks": [{attention_norm, qkv, o, mlp_norm, gate_up, down}, …]}
-    prompt (b, t, d) ─prefill─► hidden (b, d) of the last position, cache [{"k", "v": (b, kv heads, slots, k)}, …]
+    prompt (b, t, d) ─prefill─► hidden (b, d) of the last position, cache {"k", "v": (layers, b, kv heads, slots, k)}
     token  (b, d)    ─advance─► hidden (b, d), the cache with one slot more
 
 Here, and only here, layers lie apart and not stacked: a scan would copy every layer's weights, for every token, before
@@ -21,7 +21,7 @@ from sift_jax.models.decoder import DecoderConfig
 from sift_jax.models.layers import Array, LoraConfig, RMSNorm, attend, make_rotation, rotate
 
 Prepared = dict
-Cache = list[dict[str, Array]]
+Cache = dict[str, Array]
 
 
 def _merge(part: dict, lora: LoraConfig, dtype: jnp.dtype) -> dict:
@@ -112,21 +112,22 @@ def prefill(
     def mix(q: Array, k: Array, v: Array) -> tuple[Array, dict[str, Array]]:
         return attend(q, k, v, mask_bts), {"k": jnp.swapaxes(k, 1, 2), "v": jnp.swapaxes(v, 1, 2)}
 
-    cache = []
+    layers = []
     for part in prepared["blocks"]:
         x_btd, kept = _run_block(config, part, x_btd, rotation, mix)
-        cache.append(kept)
+        layers.append(kept)
+    cache = {name: jnp.stack([kept[name] for kept in layers]) for name in ("k", "v")}
     hidden = RMSNorm(eps=config.norm_eps).apply({"params": prepared["norm"]}, x_btd[:, -1])
     return hidden, grow_cache(cache, slots)
 
 
 def count_slots(cache: Cache) -> int:
-    return cache[0]["k"].shape[2]
+    return cache["k"].shape[3]
 
 
 def grow_cache(cache: Cache, slots: int) -> Cache:
     room = slots - count_slots(cache)
-    return jax.tree.map(lambda x: jnp.pad(x, ((0, 0), (0, 0), (0, room), (0, 0))), cache)
+    return jax.tree.map(lambda x: jnp.pad(x, ((0, 0), (0, 0), (0, 0), (0, room), (0, 0))), cache)
 
 
 def _attend_cache(q_bnk: Array, kept: dict[str, Array], sees_bs: Array) -> Array:
@@ -147,16 +148,15 @@ def advance(
     slot_s = jnp.arange(count_slots(cache))
     sees_bs = (slot_s >= first_b[:, None]) & (slot_s <= index)
 
-    def write(kept: Array, new_b1gk: Array) -> Array:
-        return jax.lax.dynamic_update_slice_in_dim(kept, jnp.swapaxes(new_b1gk, 1, 2), index, axis=2)
+    def write(kept: Array, layer: int, new_b1gk: Array) -> Array:
+        return jax.lax.dynamic_update_slice(kept, jnp.swapaxes(new_b1gk, 1, 2)[None], (layer, 0, 0, index, 0))
 
-    x_b1d, written = x_bd[:, None], []
-    for part, kept in zip(prepared["blocks"], cache, strict=True):
+    x_b1d = x_bd[:, None]
+    for layer, part in enumerate(prepared["blocks"]):
 
-        def mix(q: Array, k: Array, v: Array, kept: dict = kept) -> tuple[Array, dict[str, Array]]:
-            kept = {"k": write(kept["k"], k), "v": write(kept["v"], v)}
-            return _attend_cache(q[:, 0], kept, sees_bs)[:, None], kept
+        def mix(q: Array, k: Array, v: Array, layer: int = layer, cache: Cache = cache) -> tuple[Array, Cache]:
+            cache = {"k": write(cache["k"], layer, k), "v": write(cache["v"], layer, v)}
+            return _attend_cache(q[:, 0], {name: x[layer] for name, x in cache.items()}, sees_bs)[:, None], cache
 
-        x_b1d, kept = _run_block(config, part, x_b1d, rotation, mix)
-        written.append(kept)
-    return RMSNorm(eps=config.norm_eps).apply({"params": prepared["norm"]}, x_b1d[:, 0]), written
+        x_b1d, cache = _run_block(config, part, x_b1d, rotation, mix)
+    return RMSNorm(eps=config.norm_eps).apply({"params": prepared["norm"]}, x_b1d[:, 0]), cache

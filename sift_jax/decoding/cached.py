@@ -1,12 +1,13 @@
 """The decoder as generation runs it: LoRA merged, projections fused, keys and values in a cache written in place.
 
     training params ─prepare_decoder─► {"embedding", "head", "norm",
-                                        "blocks": {attention_norm, qkv, o, mlp_norm, gate_up, down}}
+                                        "blocks": [{attention_norm, qkv, o, mlp_norm, gate_up, down}, …]}
     prompt (b, t, d) ─prefill─► hidden (b, d) of the last position, cache {"k", "v": (layers, b, kv heads, slots, k)}
     token  (b, d)    ─advance─► hidden (b, d), the cache with one slot more
 
-A matrix times one vector reads memory and does little else; a CPU reads a kernel twice as fast when each output's
-weights lie side by side. For one row the kernels are therefore turned over, once, before the first token ("kernel_t").
+Here, and only here, layers lie apart and not stacked: a scan would copy every layer's weights, for every token, before
+it multiplies. A matrix times one vector reads memory and does little else; a CPU reads a kernel twice as fast when each
+output's weights lie side by side. For one row the kernels are therefore turned over, once, at the start ("kernel_t").
 """
 
 from __future__ import annotations
@@ -56,32 +57,36 @@ def prepare_decoder(config: DecoderConfig, lora: LoraConfig, dtype: jnp.dtype, p
         parts = {name: _turn_over(part) for name, part in parts.items()}
         head = {name: _turn_over(part) for name, part in head.items()}
     norms = {name: blocks[name] for name in ("attention_norm", "mlp_norm")}
-    return {"embedding": params["embedding"].astype(dtype), "norm": params["norm"], "blocks": parts | norms, **head}
+    stacked = parts | norms
+    layers = [jax.tree.map(lambda x, i=i: x[i], stacked) for i in range(config.layers)]
+    return {"embedding": params["embedding"].astype(dtype), "norm": params["norm"], "blocks": layers, **head}
 
 
 def embed(prepared: Prepared, token: Array) -> Array:
     return prepared["embedding"][token]
 
 
-def _multiply(part: dict, x: Array, **kwargs) -> Array:
-    return jnp.matmul(x, part["kernel_t"].T if "kernel_t" in part else part["kernel"], **kwargs)
+def _multiply(part: dict, x_rd: Array, dtype: jnp.dtype) -> Array:
+    kernel, axis = (part["kernel_t"], 1) if "kernel_t" in part else (part["kernel"], 0)
+    # not `x @ kernel_t.T`: XLA would write the turned kernel out before it multiplies
+    return jax.lax.dot_general(x_rd, kernel, (((1,), (axis,)), ((), ())), preferred_element_type=dtype)
 
 
 def _project(part: dict, x: Array) -> Array:
     # two axes: XLA knows its fast matrix-vector product by them
-    y = _multiply(part, x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], -1)
+    y = _multiply(part, x.reshape(-1, x.shape[-1]), x.dtype).reshape(*x.shape[:-1], -1)
     return y + part["bias"] if "bias" in part else y
 
 
 def compute_logits(prepared: Prepared, hidden_bd: Array) -> Array:
     """Float32 logits; a tied decoder reads its embedding backwards."""
     head = prepared.get("head", {"kernel_t": prepared["embedding"]})
-    return _multiply(head, hidden_bd, preferred_element_type=jnp.float32)
+    return _multiply(head, hidden_bd, jnp.float32)
 
 
 def _run_block(
     config: DecoderConfig, part: dict, x_btd: Array, rotation: tuple[Array, Array], mix: Callable
-) -> tuple[Array, Cache]:
+) -> tuple[Array, dict[str, Array]]:
     """One block; mix(q, k, v) attends and returns (heads side by side, what becomes of keys and values)."""
     c = config
     b, t, _ = x_btd.shape
@@ -104,57 +109,54 @@ def prefill(
     """The last position's hidden state, and a cache of `slots` with the prompt in its first ones."""
     rotation = _rotation(config, position_bt)
 
-    def run(x_btd: Array, part: dict) -> tuple[Array, Cache]:
-        def mix(q: Array, k: Array, v: Array) -> tuple[Array, Cache]:
-            kept = {"k": jnp.swapaxes(k, 1, 2), "v": jnp.swapaxes(v, 1, 2)}
-            return attend(q, k, v, mask_bts), kept
+    def mix(q: Array, k: Array, v: Array) -> tuple[Array, dict[str, Array]]:
+        return attend(q, k, v, mask_bts), {"k": jnp.swapaxes(k, 1, 2), "v": jnp.swapaxes(v, 1, 2)}
 
-        return _run_block(config, part, x_btd, rotation, mix)
-
-    x_btd, cache = jax.lax.scan(run, x_btd, prepared["blocks"])
+    layers = []
+    for part in prepared["blocks"]:
+        x_btd, kept = _run_block(config, part, x_btd, rotation, mix)
+        layers.append(kept)
+    cache = {name: jnp.stack([kept[name] for kept in layers]) for name in ("k", "v")}
     hidden = RMSNorm(eps=config.norm_eps).apply({"params": prepared["norm"]}, x_btd[:, -1])
     return hidden, grow_cache(cache, slots)
 
 
+def count_slots(cache: Cache) -> int:
+    return cache["k"].shape[3]
+
+
 def grow_cache(cache: Cache, slots: int) -> Cache:
-    return jax.tree.map(lambda x: jnp.pad(x, [(0, 0)] * 3 + [(0, slots - x.shape[3]), (0, 0)]), cache)
+    room = slots - count_slots(cache)
+    return jax.tree.map(lambda x: jnp.pad(x, ((0, 0), (0, 0), (0, 0), (0, room), (0, 0))), cache)
 
 
-def _attend_cache(q_bnk: Array, k_bgsk: Array, v_bgsk: Array, sees_bs: Array) -> Array:
+def _attend_cache(q_bnk: Array, kept: dict[str, Array], sees_bs: Array) -> Array:
     """One query a row: (b, heads · k)."""
     b, n, k = q_bnk.shape
-    groups = k_bgsk.shape[1]
+    groups = kept["k"].shape[1]
     q_bgrk = q_bnk.reshape(b, groups, n // groups, k) * (k**-0.5)
-    scores = jnp.einsum("bgrk,bgsk->bgrs", q_bgrk, k_bgsk, preferred_element_type=jnp.float32)
-    weights = jax.nn.softmax(jnp.where(sees_bs[:, None, None], scores, -1e30), axis=-1).astype(v_bgsk.dtype)
-    return jnp.einsum("bgrs,bgsk->bgrk", weights, v_bgsk).reshape(b, n * k)
+    scores = jnp.einsum("bgrk,bgsk->bgrs", q_bgrk, kept["k"], preferred_element_type=jnp.float32)
+    weights = jax.nn.softmax(jnp.where(sees_bs[:, None, None], scores, -1e30), axis=-1).astype(kept["v"].dtype)
+    return jnp.einsum("bgrs,bgsk->bgrk", weights, kept["v"]).reshape(b, n * k)
 
 
 def advance(
     config: DecoderConfig, prepared: Prepared, x_bd: Array, cache: Cache, index: Array, first_b: Array
 ) -> tuple[Array, Cache]:
     """One token a row, written at slot `index`; a row sees the slots from its `first` on."""
-    slots = cache["k"].shape[3]
     rotation = _rotation(config, (index - first_b)[:, None])
-    slot_s = jnp.arange(slots)
+    slot_s = jnp.arange(count_slots(cache))
     sees_bs = (slot_s >= first_b[:, None]) & (slot_s <= index)
 
-    # the cache is carried, not scanned over: what is scanned over is copied whole at every token
-    def run(carry: tuple, block: tuple) -> tuple:
-        (x_b1d, cache), (part, layer) = carry, block
+    def write(kept: Array, layer: int, new_b1gk: Array) -> Array:
+        return jax.lax.dynamic_update_slice(kept, jnp.swapaxes(new_b1gk, 1, 2)[None], (layer, 0, 0, index, 0))
 
-        def mix(q: Array, k: Array, v: Array) -> tuple[Array, Cache]:
-            new = {"k": k, "v": v}
-            written = {
-                name: jax.lax.dynamic_update_slice(
-                    cache[name], jnp.swapaxes(new[name], 1, 2)[None].astype(cache[name].dtype), (layer, 0, 0, index, 0)
-                )
-                for name in cache
-            }
-            mine = {n: jax.lax.dynamic_index_in_dim(written[n], layer, keepdims=False) for n in written}
-            return _attend_cache(q[:, 0], mine["k"], mine["v"], sees_bs)[:, None], written
+    x_b1d = x_bd[:, None]
+    for layer, part in enumerate(prepared["blocks"]):
 
-        return _run_block(config, part, x_b1d, rotation, mix), None
+        def mix(q: Array, k: Array, v: Array, layer: int = layer, cache: Cache = cache) -> tuple[Array, Cache]:
+            cache = {"k": write(cache["k"], layer, k), "v": write(cache["v"], layer, v)}
+            return _attend_cache(q[:, 0], {name: x[layer] for name, x in cache.items()}, sees_bs)[:, None], cache
 
-    (x_b1d, cache), _ = jax.lax.scan(run, (x_bd[:, None], cache), (prepared["blocks"], jnp.arange(config.layers)))
+        x_b1d, cache = _run_block(config, part, x_b1d, rotation, mix)
     return RMSNorm(eps=config.norm_eps).apply({"params": prepared["norm"]}, x_b1d[:, 0]), cache

@@ -24,6 +24,7 @@ from sift_jax.decoding.cached import (
     Prepared,
     advance,
     compute_logits,
+    count_slots,
     embed,
     grow_cache,
     prefill,
@@ -138,7 +139,7 @@ def _start(
 def _go_on(config: SpeechLMConfig, prepared: Prepared, state: State, rules: tuple) -> State:
     """Tokens until the cache or the text is full or every row is done."""
     # the last token stands in the text and needs no slot
-    stop = min(state["cache"]["k"].shape[3] + 1, state["text"].shape[1])
+    stop = min(count_slots(state["cache"]) + 1, state["text"].shape[1])
 
     def step(state: State) -> State:
         last_b = jax.lax.dynamic_slice_in_dim(state["text"], state["end"] - 1, 1, axis=1)[:, 0]

@@ -18,7 +18,7 @@ from sift_jax.parallel.mesh import replicate, shard_rows
 from sift_jax.training.losses import sum_cross_entropy
 from sift_jax.training.state import State, join_params, shard_state
 
-LOSS_CHUNK = 128
+LOSS_CHUNK = 64
 
 
 def sum_loss(config: SpeechLMConfig, params: Params, batch: dict[str, Array]) -> tuple[Array, Array]:

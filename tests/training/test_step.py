@@ -145,9 +145,9 @@ def test_the_first_steps_give_the_golden_figures():
     """A change of these is a change of the model, the packing or the initialisation: say why in the change."""
     metrics = learn_by_heart()
     assert metrics[0]["targets"] == 50
-    assert metrics[0]["loss"] == pytest.approx(5.932607, rel=1e-4)
-    assert metrics[0]["grad_norm"] == pytest.approx(1.844197, rel=1e-3)
-    assert metrics[2]["loss"] == pytest.approx(5.711725, rel=1e-3)
+    assert metrics[0]["loss"] == pytest.approx(5.936833, rel=1e-4)
+    assert metrics[0]["grad_norm"] == pytest.approx(1.881167, rel=1e-3)
+    assert metrics[2]["loss"] == pytest.approx(5.708392, rel=1e-3)
 
 
 def test_decay_touches_kernels_alone():

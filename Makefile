@@ -33,8 +33,11 @@ test: $(VENV)/.installed
 test-slow: $(VENV)/.installed
 	$(PY) -m pytest -m slow
 
+# one thread: on busy cores PyTorch is many times slower with two
+parity: export OMP_NUM_THREADS := 1
 parity: $(VENV)/.installed
-	$(PY) -m pip install --quiet torch==2.13.0
+	$(PY) -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps peft==0.21.2 accelerate==1.15.0
 	$(PY) -m pytest -m parity
 
 lock:

@@ -1,13 +1,12 @@
 """A decoder as Qwen2 and Llama have it: RMS norms, grouped-query attention, rotary positions, SwiGLU, LoRA where asked.
 
 It takes embeddings, not ids, so that audio frames may stand among them; positions and mask come from outside.
-With a cache {"k", "v": (layers, b, slots, kv heads, k)} the new keys are written at `index` and all slots are attended.
+This is the decoder of training; `decoding.cached` runs the same parameters with a cache.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
 
 import flax.linen as nn
 import jax
@@ -15,8 +14,6 @@ import jax.numpy as jnp
 
 from sift_jax.models.layers import Array, Linear, LoraConfig, RMSNorm, RopeScaling, attend, make_rotation, rotate
 from sift_jax.models.stack import run_stack
-
-Cache = dict[str, Array]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,9 +46,7 @@ class DecoderBlock(nn.Module):
     dtype: jnp.dtype
 
     @nn.compact
-    def __call__(
-        self, x: Array, cache: Cache | None, rotation: tuple[Array, Array], mask_bts: Array, index: Array | None
-    ) -> tuple[Array, Cache | None]:
+    def __call__(self, x: Array, rotation: tuple[Array, Array], mask_bts: Array) -> tuple[Array, None]:
         c = self.config
         b, t, _ = x.shape
 
@@ -70,14 +65,10 @@ class DecoderBlock(nn.Module):
         k = linear("k", c.kv_heads * c.head_size, c.has_qkv_bias)(y).reshape(b, t, c.kv_heads, c.head_size)
         v = linear("v", c.kv_heads * c.head_size, c.has_qkv_bias)(y).reshape(b, t, c.kv_heads, c.head_size)
         q, k = rotate(q, rotation), rotate(k, rotation)
-        if cache is not None:
-            write = partial(jax.lax.dynamic_update_slice_in_dim, start_index=index, axis=1)
-            cache = {"k": write(cache["k"], k), "v": write(cache["v"], v)}
-            k, v = cache["k"], cache["v"]
         x += linear("o", c.width)(attend(q, k, v, mask_bts))
         y = RMSNorm(eps=c.norm_eps, name="mlp_norm")(x)
         y = jax.nn.silu(linear("gate", c.hidden)(y)) * linear("up", c.hidden)(y)
-        return x + linear("down", c.width)(y), cache
+        return x + linear("down", c.width)(y), None
 
 
 class Decoder(nn.Module):
@@ -89,19 +80,15 @@ class Decoder(nn.Module):
     remat: str
 
     @nn.compact
-    def __call__(
-        self, x_btd: Array, position_bt: Array, mask_bts: Array, cache: Cache | None = None, index: Array | None = None
-    ) -> tuple[Array, Cache | None]:
+    def __call__(self, x_btd: Array, position_bt: Array, mask_bts: Array) -> Array:
         c = self.config
         self.param("embedding", nn.initializers.normal(0.02), (c.vocab_size, c.width))
         if not c.is_tied:
             self.param("head", nn.initializers.normal(0.02), (c.width, c.vocab_size))
         fields = {"config": c, "lora": self.lora, "dtype": self.dtype}
-        shared = (make_rotation(position_bt, c.head_size, c.rope_theta, c.rope_scaling), mask_bts, index)
-        x, cache = run_stack(
-            DecoderBlock, fields, x_btd.astype(self.dtype), cache, shared, layers=c.layers, remat=self.remat
-        )
-        return RMSNorm(eps=c.norm_eps, name="norm")(x), cache
+        shared = (make_rotation(position_bt, c.head_size, c.rope_theta, c.rope_scaling), mask_bts)
+        x = run_stack(DecoderBlock, fields, x_btd.astype(self.dtype), shared, layers=c.layers, remat=self.remat)
+        return RMSNorm(eps=c.norm_eps, name="norm")(x)
 
 
 def embed_tokens(params: dict, token_bt: Array, dtype: jnp.dtype) -> Array:
@@ -112,8 +99,3 @@ def compute_logits(params: dict, hidden: Array) -> Array:
     """Float32 logits of hidden states; a tied decoder reads its embedding backwards."""
     head = params["head"] if "head" in params else params["embedding"].T
     return jnp.matmul(hidden, head.astype(hidden.dtype), preferred_element_type=jnp.float32)
-
-
-def make_cache(config: DecoderConfig, rows: int, slots: int, dtype: jnp.dtype) -> Cache:
-    shape = (config.layers, rows, slots, config.kv_heads, config.head_size)
-    return {"k": jnp.zeros(shape, dtype), "v": jnp.zeros(shape, dtype)}

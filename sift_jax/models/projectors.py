@@ -146,11 +146,11 @@ class QFormerBlock(nn.Module):
     dtype: jnp.dtype
 
     @nn.compact
-    def __call__(self, x: Array, cache: None, speech_bsd: Array, mask_bqs: Array) -> tuple[Array, None]:
+    def __call__(self, x: Array, speech_bsd: Array, mask_bqs: Array) -> tuple[Array, None]:
         for i in range(self.config.cross_every):
             layer = QFormerLayer(config=self.config, dtype=self.dtype, has_cross=i == 0, name=f"layer{i}")
             x = layer(x, speech_bsd, mask_bqs)
-        return x, cache
+        return x, None
 
 
 class QFormerProjector(nn.Module):
@@ -172,7 +172,7 @@ class QFormerProjector(nn.Module):
         x = LayerNorm(eps=QFORMER_EPS, name="query_norm")(queries_qd.astype(self.dtype))
         x = jnp.broadcast_to(x, (len(speech), c.queries, c.width))
         fields = {"config": c, "dtype": self.dtype}
-        x, _ = run_stack(QFormerBlock, fields, x, None, (speech, mask_bqs), layers=c.blocks, remat="none")
+        x = run_stack(QFormerBlock, fields, x, (speech, mask_bqs), layers=c.blocks, remat="none")
         return Linear(features=self.features, use_bias=True, dtype=self.dtype, name="linear")(x.reshape(b, -1, c.width))
 
 

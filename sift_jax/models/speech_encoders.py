@@ -46,7 +46,7 @@ class EncoderBlock(nn.Module):
     dtype: jnp.dtype
 
     @nn.compact
-    def __call__(self, x: Array, cache: None, mask_bts: Array | None) -> tuple[Array, None]:
+    def __call__(self, x: Array, mask_bts: Array | None) -> tuple[Array, None]:
         b, t, d = x.shape
         n = self.config.heads
         linear = partial(Linear, features=d, dtype=self.dtype)
@@ -57,7 +57,7 @@ class EncoderBlock(nn.Module):
         x += linear(use_bias=True, name="o")(attend(q, k, v, mask_bts))
         y = LayerNorm(eps=1e-5, name="mlp_norm")(x)
         y = exact_gelu(Linear(features=4 * d, use_bias=True, dtype=self.dtype, name="up")(y))
-        return x + linear(use_bias=True, name="down")(y), cache
+        return x + linear(use_bias=True, name="down")(y), None
 
 
 class Convolution(nn.Module):
@@ -106,7 +106,7 @@ class WhisperEncoder(nn.Module):
             seen_bs = jnp.arange(x.shape[1])[None] < jnp.maximum(count_encoder_frames(frames_b), 1)[:, None]
             mask = jnp.broadcast_to(seen_bs[:, None, :], (x.shape[0], x.shape[1], x.shape[1]))
         fields = {"config": c, "dtype": self.dtype}
-        x, _ = run_stack(EncoderBlock, fields, x, None, (mask,), layers=c.layers, remat=self.remat)
+        x = run_stack(EncoderBlock, fields, x, (mask,), layers=c.layers, remat=self.remat)
         return LayerNorm(eps=1e-5, name="norm")(average_groups(x, self.pool))
 
 

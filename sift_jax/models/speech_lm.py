@@ -97,7 +97,7 @@ def make_mask(group_bt: Array, segment_bt: Array) -> Array:
 def compute_hidden(config: SpeechLMConfig, params: Params, batch: dict[str, Array]) -> Array:
     """The decoder's hidden states at predict_bm, (b, m, d)."""
     mask = make_mask(batch["group_bt"], batch["segment_bt"])
-    hidden, _ = make_decoder(config).apply(
+    hidden = make_decoder(config).apply(
         {"params": params["decoder"]}, splice(config, params, batch), batch["position_bt"], mask
     )
     return jnp.take_along_axis(hidden, batch["predict_bm"][:, :, None], axis=1)

@@ -1,7 +1,6 @@
 """A stack of equal blocks, scanned so that it compiles once and rematerialised so that it stores one block's input.
 
 x ─► block 0 ─► block 1 ─► … ─► block L-1 ─► x        params: every leaf of a block with a leading layer axis
-      │cache 0    │cache 1        │cache L-1          cache: None, or a pytree with a leading layer axis
 """
 
 from __future__ import annotations
@@ -22,13 +21,12 @@ def run_stack(
     block: type[nn.Module],
     fields: dict[str, Any],
     x: jax.Array,
-    cache: Any,
     shared: tuple[Any, ...],
     *,
     layers: int,
     remat: str,
-) -> tuple[jax.Array, Any]:
-    """Runs `layers` copies of block(x, cache_of_layer, *shared) -> (x, new cache); call it inside a compact module."""
+) -> jax.Array:
+    """Runs `layers` copies of block(x, *shared) -> (x, None); call it inside a compact module."""
     if remat not in REMAT_POLICIES:
         raise ValueError(f"remat {remat!r} is unknown; choose one of {', '.join(REMAT_POLICIES)}")
     policy = REMAT_POLICIES[remat]
@@ -37,7 +35,7 @@ def run_stack(
         body,
         variable_axes={"params": 0},
         split_rngs={"params": True},
-        in_axes=(0, *(nn.broadcast for _ in shared)),
+        in_axes=tuple(nn.broadcast for _ in shared),
         length=layers,
     )
-    return scanned(**fields, name="blocks")(x, cache, *shared)
+    return scanned(**fields, name="blocks")(x, *shared)[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import jax
 from jax.sharding import Mesh
@@ -11,7 +12,8 @@ from sift_jax.batch import BatchShape
 from sift_jax.models.speech_lm import SpeechLMConfig, describe_params
 from sift_jax.parallel.mesh import count_batch_shards
 from sift_jax.parallel.sharding import flatten_paths, make_spec
-from sift_jax.training.state import split_params
+from sift_jax.training.state import cast_params, split_params
+from sift_jax.training.step import LOSS_CHUNK
 
 
 def _count(leaves) -> int:
@@ -27,10 +29,11 @@ def _bytes_per_device(tree, mesh: Mesh) -> float:
 
 
 def estimate_memory(
-    config: SpeechLMConfig, trainable: tuple[str, ...], shape: BatchShape, mesh: Mesh
+    config: SpeechLMConfig, trainable: tuple[str, ...], frozen_dtype: str, shape: BatchShape, mesh: Mesh
 ) -> dict[str, float]:
     """Bytes per device, by what they hold. Activations are counted for the blocks' inputs and one block's inside."""
-    chosen, _ = split_params(describe_params(config), trainable)
+    chosen, rest = split_params(describe_params(config), trainable)
+    rest = jax.eval_shape(partial(cast_params, dtype=frozen_dtype), rest)
     rows = shape.rows / count_batch_shards(mesh)
     d, e = config.decoder, config.encoder
     itemsize = jax.numpy.dtype(config.dtype).itemsize
@@ -39,16 +42,18 @@ def estimate_memory(
     scores = rows * d.heads * shape.tokens**2 * 4 * (1 if config.remat == "full" else d.layers)
     encoder = rows * shape.clips * shape.mel_frames / 2 * e.width * (e.layers * kept + 12) * itemsize
     return {
-        "parameters": _bytes_per_device(describe_params(config), mesh),
+        "parameters": _bytes_per_device(chosen, mesh) + _bytes_per_device(rest, mesh),
         "gradients": _bytes_per_device(chosen, mesh),
         "optimizer": 2 * _bytes_per_device(chosen, mesh),
         "batch": sum(math.prod(s) * t.itemsize for s, t in shape.spec().values()) / count_batch_shards(mesh),
         "activations (estimate)": decoder + scores + encoder,
-        "logits (one chunk)": rows * 128 * d.vocab_size * 4 * 2,
+        "logits (one chunk)": rows * LOSS_CHUNK * d.vocab_size * 4 * 2,
     }
 
 
-def format_dry_run(config: SpeechLMConfig, trainable: tuple[str, ...], shapes: list[BatchShape], mesh: Mesh) -> str:
+def format_dry_run(
+    config: SpeechLMConfig, trainable: tuple[str, ...], frozen_dtype: str, shapes: list[BatchShape], mesh: Mesh
+) -> str:
     params = describe_params(config)
     chosen, _ = split_params(params, trainable)
     trained = flatten_paths(chosen)
@@ -64,7 +69,7 @@ def format_dry_run(config: SpeechLMConfig, trainable: tuple[str, ...], shapes: l
         lines.append(f"batch with clips up to {shape.mel_frames / 100:g} s:")
         for key, (dims, dtype) in shape.spec().items():
             lines.append(f"    {key:12} {str(dims):24} {dtype}")
-    memory = estimate_memory(config, trainable, shapes[-1], mesh)
+    memory = estimate_memory(config, trainable, frozen_dtype, shapes[-1], mesh)
     lines.append("memory per device:")
     for name, size in memory.items():
         lines.append(f"    {name:24} {size / 2**30:9.3f} GiB")

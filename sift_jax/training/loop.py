@@ -140,7 +140,7 @@ def train(
     check_rows(data.rows, devices)
     shapes = make_shapes(data, geometry)
     if dry_run:
-        print(format_dry_run(config, run.trainable, shapes, devices))
+        print(format_dry_run(config, run.trainable, run.frozen_dtype, shapes, devices))
         return out_dir
     update = make_optimizer(optimizer, run.steps)
     described, start = _start_state(config, run, sources, update, devices)

@@ -29,7 +29,7 @@ def test_no_position_sees_a_later_one():
     mask = make_mask(jnp.ones((1, t), jnp.int32), jnp.zeros((1, t), jnp.int32))
 
     def run(x):
-        return make_decoder(config).apply({"params": params["decoder"]}, x, position, mask)[0][0]
+        return make_decoder(config).apply({"params": params["decoder"]}, x, position, mask)[0]
 
     reach = np.abs(np.asarray(jax.jit(jax.jacobian(run))(x))[:, :, 0]).max(axis=(1, 3))
     assert (reach[np.triu_indices(t, 1)] == 0).all()

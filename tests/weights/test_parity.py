@@ -89,7 +89,7 @@ def compute_our_logits(config: SpeechLMConfig, params: dict, ids: np.ndarray) ->
     position = jnp.broadcast_to(jnp.arange(t), (rows, t))
     mask = jnp.broadcast_to(jnp.tril(jnp.ones((t, t), bool)), (rows, t, t))
     x = embed_tokens(params, ids, jnp.float32)
-    hidden, _ = make_decoder(config).apply({"params": params}, x, position, mask)
+    hidden = make_decoder(config).apply({"params": params}, x, position, mask)
     return np.asarray(compute_logits(params, hidden))
 
 

@@ -38,7 +38,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> BuildConfig:
     parser.add_argument("--evaluation_rows", type=int, default=60, help="EvalSIFT rows a category and language")
     parser.add_argument("--wordings", type=int, default=6, help="wordings of each question and answer, at most 6")
     parser.add_argument("--plain", action="store_true",
-                        help="bare labels as answers, audio first, little to be quoted: for very small models")
+                        help="numbered labels as answers, audio first, little to be quoted: for very small models")
     parser.add_argument("--rows_per_utterance", type=int, default=10, help="training rows an utterance and category")
     parser.add_argument("--seed", type=int, default=0, help="decides every random choice")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")

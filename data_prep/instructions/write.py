@@ -59,8 +59,8 @@ def write_instructions(metadata_path: str | Path, out_dir: str | Path, *, seed: 
 
     EvalSIFT has `rows_per_language` rows a category and language, dev half of that, train up to `rows_per_utterance`
     rows an utterance and category. `wordings` limits how many wordings of each question and answer are used. Plain
-    instructions are for models of a few million parameters: closed questions are answered with the bare label, the
-    audio stands before the question, and training hardly asks for the words themselves.
+    instructions are for models of a few million parameters: closed questions are answered in the lines of `plain`,
+    the audio stands before the question, and training hardly asks for the words themselves.
     """
     if rows_per_language < 2 or rows_per_utterance < 1:
         raise ValueError("rows_per_language must be at least 2 and rows_per_utterance at least 1")

@@ -66,7 +66,7 @@ def compute_ours(config: DecoderConfig, params: dict, ids, group, dtype: str = "
     decoder = Decoder(config=config, lora=NO_LORA, dtype=jnp.dtype(dtype), remat="none")
     position = jnp.broadcast_to(jnp.arange(ids.shape[1]), ids.shape)
     x = embed_tokens(params, ids, jnp.dtype(dtype))
-    hidden, _ = decoder.apply({"params": params}, x, position, make_mask(group, jnp.zeros_like(group)))
+    hidden = decoder.apply({"params": params}, x, position, make_mask(group, jnp.zeros_like(group)))
     return compute_logits(params, hidden)
 
 

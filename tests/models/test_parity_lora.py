@@ -44,7 +44,7 @@ def compute_ours(config, lora, params, ids):
     decoder = Decoder(config=config, lora=lora, dtype=jnp.dtype("float32"), remat="none")
     position, group = jnp.broadcast_to(jnp.arange(ids.shape[1]), ids.shape), jnp.ones_like(ids)
     x = embed_tokens(params, ids, jnp.dtype("float32"))
-    hidden, _ = decoder.apply({"params": params}, x, position, make_mask(group, 0 * group))
+    hidden = decoder.apply({"params": params}, x, position, make_mask(group, 0 * group))
     return compute_logits(params, hidden)
 
 

@@ -3,8 +3,9 @@
     python -m benchmarks.decoding [--rows=1] [--decoder=smollm2-135m] [--new=64] [--rounds=5] [--threads=2]
 
 Random weights in the geometry of a real decoder, in float32 on both sides. Both take turns, so that another load on the
-machine slows both; a round is a whole call, prefill included. What is done once for many calls (compiling here, fusing
-the weights here, loading there) is outside. The tokens of both are compared. Needs torch (`make parity` installs it).
+machine slows both. A round is a whole call, prefill included, and a call that ends with the first token: the difference
+is what every further token takes. What is done once for many calls (compiling here, fusing the weights here, loading
+there) is outside. The tokens of both are compared. Needs torch (`make parity` installs it).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import dataclasses
 import os
 import statistics
+from functools import partial
 
 from benchmarks.log_mel import THREAD_VARIABLES, measure
 
@@ -29,7 +31,7 @@ def parse_flags() -> argparse.Namespace:
 
 
 def make_ours(flags: argparse.Namespace):
-    """(prompt ids, decoder's config and parameters, a call that returns the new ids)."""
+    """(prompt ids, decoder's config and parameters, a call that returns so many new ids)."""
     import jax
     import numpy as np
 
@@ -64,10 +66,10 @@ def make_ours(flags: argparse.Namespace):
         "frames_ba": np.zeros((flags.rows, 1), np.int32),
     }
     prepared = prepare(config, params, rows=flags.rows)
-    decoding = dataclasses.replace(GREEDY, max_new_tokens=flags.new)
     key = jax.random.key(0)
 
-    def call() -> np.ndarray:
+    def call(new: int) -> np.ndarray:
+        decoding = dataclasses.replace(GREEDY, max_new_tokens=new)
         return speak(config, prepared, batch, key, decoding=decoding, stop_ids=(-1,))
 
     return ids, config.decoder, params["decoder"], call
@@ -108,8 +110,8 @@ def make_theirs(flags: argparse.Namespace, ids, decoder, params):
     prompt = torch.from_numpy(ids).long()
     mask = torch.ones_like(prompt)
 
-    def call() -> np.ndarray:
-        said = model.generate(prompt, attention_mask=mask, max_new_tokens=flags.new, do_sample=False)
+    def call(new: int) -> np.ndarray:
+        said = model.generate(prompt, attention_mask=mask, max_new_tokens=new, do_sample=False)
         return said[:, ids.shape[1] :].numpy()
 
     return call
@@ -126,20 +128,29 @@ def main() -> None:
     os.environ["JAX_PLATFORMS"] = "cpu"
     ids, decoder, params, ours = make_ours(flags)
     theirs = make_theirs(flags, ids, decoder, params)
-    is_same = (ours() == theirs()).all(axis=1)
-    taken = measure({"sift_jax": ours, "transformers": theirs}, flags.rounds)
+    is_same = (ours(flags.new) == theirs(flags.new)).all(axis=1)
+    lengths = (flags.new, 1)
+    calls = {(who, new): partial(call, new) for new in lengths for who, call in (("ours", ours), ("theirs", theirs))}
+    taken = measure(calls, flags.rounds)
     print(
         f"{flags.decoder}, {flags.rows} rows, prompts of {flags.prompt} and {flags.new} new tokens, {flags.threads} "
         f"cores, {flags.rounds} rounds; rows with the same tokens: {is_same.sum()} of {flags.rows}"
     )
-    tokens = flags.rows * flags.new
     for kind in ("wall", "cpu"):
         for name, figure in (("median", statistics.median), ("minimum", min)):
-            fast, slow = (figure(taken[who][kind]) for who in ("sift_jax", "transformers"))
-            print(
-                f"  {kind:4} {name:7}  sift_jax {tokens / fast:7.1f}   transformers {tokens / slow:7.1f} tokens a "
-                f"second   ratio {slow / fast:5.2f}"
-            )
+            seconds = {key: figure(found[kind]) for key, found in taken.items()}
+            whole = [seconds[who, flags.new] for who in ("ours", "theirs")]
+            first = [seconds[who, 1] for who in ("ours", "theirs")]
+            further = [x - y for x, y in zip(whole, first, strict=True)]
+            print_rates(f"{kind:4} {name:7} whole calls   ", flags.rows * flags.new, *whole)
+            print_rates(f"{kind:4} {name:7} further tokens", flags.rows * (flags.new - 1), *further)
+
+
+def print_rates(title: str, tokens: int, fast: float, slow: float) -> None:
+    print(
+        f"  {title}  sift_jax {tokens / fast:7.1f}   transformers {tokens / slow:7.1f} tokens a second   "
+        f"ratio {slow / fast:5.2f}"
+    )
 
 
 if __name__ == "__main__":

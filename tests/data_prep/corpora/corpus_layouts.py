@@ -38,8 +38,8 @@ def make_sentences(words: tuple[str, ...] = WORDS):
 
 def write_mls(root: Path, language: str = "german", *, per_speaker: int = 8, suffix: str = ".flac") -> dict[str, list]:
     folder = root / (f"mls_{language}" if suffix == ".flac" else f"mls_{language}_opus")
-    found, lines, sentences = {}, [" SPEAKER   |   GENDER   | PARTITION  |  MINUTES   |  BOOK ID   | TITLE | CHAPTER "],\
-        make_sentences(GERMAN)
+    found, sentences = {}, make_sentences(GERMAN)
+    lines = [" SPEAKER   |   GENDER   | PARTITION  |  MINUTES   |  BOOK ID   |  TITLE  |  CHAPTER  "]
     seed = 1_000 * len(language)
     speakers = {"train": (11, 12, 13, 14), "dev": (21,), "test": (31,)}
     for part, names in speakers.items():
@@ -89,8 +89,9 @@ def write_common_voice(root: Path, language: str = "de", *, per_speaker: int = 3
 def write_vctk(root: Path, *, per_speaker: int = 8) -> list[str]:
     folder, found, sentences = root / "VCTK-Corpus-0.92", [], make_sentences()
     info = ["ID  AGE  GENDER  ACCENTS  REGION COMMENTS ", "p225  23  F    English    Southern  England",
-            "p226  22  M    English    Surrey", "p234  22  F    Scottish  West  Dumfries", "p241  21  M    Scottish  Perth",
-            "p280  25  F    Unknown   France  (mic2 files are unavailable)", "p376  19  M    Indian"]
+            "p226  22  M    English    Surrey", "p234  22  F    Scottish  West  Dumfries",
+            "p241  21  M    Scottish  Perth", "p280  25  F    Unknown   France  (mic2 files are unavailable)",
+            "p376  19  M    Indian"]
     for place, line in enumerate(info[1:]):
         speaker, _, gender = line.split()[:3]
         for number in range(1, per_speaker + 1):
@@ -143,10 +144,9 @@ def write_voxpopuli(root: Path, language: str = "de") -> dict[str, list[str]]:
 def write_fleurs(root: Path, locale: str = "es_419") -> dict[str, list[str]]:
     folder, found, sentences = root / locale, {}, make_sentences()
     for place, part in enumerate(("train", "dev", "test")):
-        rows = []
+        rows, text = [], next(sentences)
+        # Two readers of one sentence, as there are two or three of most.
         for number in range(2):
-            # Two readers of one sentence, as there are two or three of most.
-            text = next(sentences) if number == 0 else text
             name = f"{10_000 + 10 * place + number}.wav"
             write_voice(folder / "audio" / part / name, 10 * place + number)
             rows.append(f"{1600 + place}\t{name}\t{text.capitalize()}.\t{text}\t{' '.join(text)} |\t16000\t"

@@ -152,12 +152,14 @@ def test_every_kind_of_bad_audio_is_set_aside_with_its_reason(tmp_path):
     lines = [json.dumps({"audio": f"a/{name}", "id": name, "text": f"sentence number {place}", "speaker": place})
              for place, name in enumerate(names)]
     lines.append(json.dumps({"audio": "a/good.wav", "id": "late", "text": "beyond", "offset": 0.5, "duration": 9}))
-    lines.append(json.dumps({"audio": "a/good.wav", "id": "part", "text": "a part", "offset": 0.25, "duration": 0.625}))
+    part = {"audio": "a/good.wav", "id": "part", "text": "a part", "offset": 0.25, "duration": 0.625}
+    lines.append(json.dumps(part))
     (tmp_path / "list.jsonl").write_text("\n".join(lines))
     out = tmp_path / "out"
     build(parse_arguments(["--corpus=manifest", f"--manifest={tmp_path / 'list.jsonl'}", "--languages=en",
                            f"--out={out}", "--workers=1", "--dev=0", "--evaluation=0"]), READ)
-    rejected = {row["id"]: row["reason"] for row in read_json_lines(out / "parts" / "accounts" / "decode_rejected.jsonl")}
+    aside = read_json_lines(out / "parts" / "accounts" / "decode_rejected.jsonl")
+    rejected = {row["id"]: row["reason"] for row in aside}
     twin = {"twin.flac", "good.flac"} & rejected.keys()
     assert {rejected.pop(name) for name in twin} == {"same audio as another"} and len(twin) == 1
     assert rejected == {**reasons, "late": "times beyond the end"}

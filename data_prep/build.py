@@ -5,12 +5,14 @@
         [--wordings=6] [--plain] [--rows_per_utterance=10] [--seed=0] [--workers=2]
 
     python -m data_prep.build --corpus=mls --root=/corpora/mls --languages=de,fr --out=runs/mls
-        (mls, common_voice, vctk, librispeech, voxpopuli, fleurs)    [--min_seconds=0.5 --max_seconds=30]
+        (mls, common_voice, vctk, librispeech, voxpopuli, fleurs)
+        [--min_seconds=0.5 --max_seconds=30] [--phonemes=espeak]
 
     python -m data_prep.build --corpus=manifest --manifest=mine.jsonl [--root=/audio] --languages=en --out=runs/mine
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
@@ -18,10 +20,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.chunks import BuildError
-from data_prep.corpora.decode import Limits
 from data_prep.corpora.embedded.espeak import EspeakError
 from data_prep.corpora.recording import CorpusError
-from data_prep.corpora.registry import EMBEDDED, MANIFEST, NAMES, list_languages
+from data_prep.corpora.registry import EMBEDDED, MANIFEST, NAMES, Reading, list_languages
 from data_prep.pipeline import BuildConfig, build
 from data_prep.statistics import format_report
 from sift_jax.audio.files import AudioError
@@ -59,10 +60,11 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> BuildConfig:
             flags[name] = made if corpus == EMBEDDED else recorded
         if flags[name] is not None and flags[name] < least:
             parser.error(f"--{name}={flags[name]} is too small; give at least {least}")
-    shortest, longest = flags.pop("min_seconds"), flags.pop("max_seconds")
-    if not 0 < shortest < longest:
-        parser.error(f"--min_seconds={shortest:g} and --max_seconds={longest:g} leave nothing; give 0 < min < max")
-    return BuildConfig(**flags, limits=Limits(min_seconds=shortest, max_seconds=longest))
+    reading = Reading(**{field.name: flags.pop(field.name) for field in dataclasses.fields(Reading)})
+    if not 0 < reading.min_seconds < reading.max_seconds:
+        parser.error(f"--min_seconds={reading.min_seconds:g} and --max_seconds={reading.max_seconds:g} leave nothing; "
+                     f"give 0 < min < max")
+    return BuildConfig(**flags, reading=reading)
 
 
 def _make_parser() -> _Parser:
@@ -83,6 +85,8 @@ def _make_parser() -> _Parser:
     add("--rows_per_utterance", type=int, default=10, help="training rows an utterance and category")
     add("--min_seconds", type=float, default=0.5, help="recordings that are shorter are set aside")
     add("--max_seconds", type=float, default=30.0, help="recordings that are longer are set aside, undecoded")
+    add("--phonemes", choices=("own", "espeak"), default="own",
+        help="those of the corpus, or espeak's reading of the transcript: without any, speaking rate is not measured")
     add("--seed", type=int, default=0, help="decides every random choice")
     add("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     return parser

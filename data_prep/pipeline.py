@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.accounts import collect, settle
+from data_prep.check_splits import find_all_leaks
 from data_prep.chunks import BuildError, Chunk, join_parts, run_chunks, write_text
-from data_prep.corpora.decode import Limits, decode_chunk, settle_decoding
+from data_prep.corpora.decode import decode_chunk, settle_decoding
 from data_prep.corpora.embedded.corpus import make_babble, make_plans, synthesize
 from data_prep.corpora.gather import gather, list_sources
 from data_prep.corpora.recording import Rejection
-from data_prep.corpora.registry import EMBEDDED, name_source, read_corpus
+from data_prep.corpora.registry import EMBEDDED, Reading, name_source, read_corpus
 from data_prep.corpora.utterance import parse_utterance
 from data_prep.metadata.bins import label_values, make_bins
 from data_prep.metadata.measure import measure_utterance
@@ -43,8 +44,7 @@ class BuildConfig:
     """`train`, `dev` and `evaluation` are utterances a language, at most; None is all that there are."""
 
     corpus: str
-    root: Path | None
-    manifest: Path | None
+    reading: Reading
     out: Path
     languages: tuple[str, ...]
     train: int | None
@@ -54,7 +54,6 @@ class BuildConfig:
     wordings: int
     plain: bool
     rows_per_utterance: int
-    limits: Limits
     seed: int
     workers: int
 
@@ -73,6 +72,8 @@ def build(config: BuildConfig, stages: Sequence[str] | None = None) -> None:
     fingerprint = ""
     for name, (run, clear, sources) in STAGES.items():
         knobs = [str(getattr(config, knob)) for knob in _KNOBS.get(name, ())]
+        if name == "corpus" and config.corpus != EMBEDDED:
+            knobs.append(config.reading.fingerprint)
         fingerprint = hashlib.sha256(f"{fingerprint} {name} {knobs} {_hash_sources(sources)}".encode()).hexdigest()
         if stages is not None and name not in stages:
             continue
@@ -99,10 +100,10 @@ def _make_corpus(config: BuildConfig) -> None:
     else:
         # Drawn anew only with the stage itself: a build that goes on must find the chunks that it left.
         if not (config.out / "parts" / "sources.json").exists():
-            items = read_corpus(config.corpus, config.root, config.manifest, config.languages)
+            items = read_corpus(config.corpus, config.reading, config.languages)
             gather(items, config.out, sizes=config.sizes, seed=config.seed)
         chunks = _list_chunks(config)
-        run_chunks(chunks, "utterances", functools.partial(decode_chunk, limits=config.limits), config.workers)
+        run_chunks(chunks, "utterances", functools.partial(decode_chunk, reading=config.reading), config.workers)
         settle_decoding(config.out, chunks)
     join_parts(chunks, "utterances", config.out / "utterances.jsonl")
 
@@ -193,6 +194,9 @@ def _count_ids(sift: Path) -> int:
 
 
 def _write_report(config: BuildConfig) -> None:
+    leaks, _ = find_all_leaks(config.out, use_audio=False)
+    if leaks:
+        raise BuildError(f"the splits are not apart: {leaks[0]} (of {len(leaks)}); build into another folder")
     with (config.out / "metadata.jsonl").open(encoding="utf-8") as lines:
         metadata = [json.loads(line) for line in lines]
     counts = json.loads((config.out / "parts" / "counts.json").read_text())
@@ -203,7 +207,7 @@ def _write_report(config: BuildConfig) -> None:
 
 
 # The knobs that a stage is the first to heed.
-_KNOBS = {"corpus": ("corpus", "root", "manifest", "languages", "train", "dev", "evaluation", "limits", "seed"),
+_KNOBS = {"corpus": ("corpus", "languages", "train", "dev", "evaluation", "seed"),
           "instructions": ("evaluation_rows", "wordings", "plain", "rows_per_utterance")}
 # Stage: what runs it, what it leaves (removed when it is stale), and the code and data that decide its result.
 _Stage = tuple[Callable[[BuildConfig], None], tuple[str, ...], tuple[str, ...]]
@@ -215,7 +219,8 @@ STAGES: dict[str, _Stage] = {
     "instructions": (_write_instructions, ("sift",),
                      ("data_prep/instructions", "sift_jax/data/label_tables.py", "sift_jax/data/sift_files.py")),
     "records": (_write_records, ("records",), ("sift_jax/data/records.py",)),
-    "report": (_write_report, ("report.json", "rejected.jsonl"), ("data_prep/statistics.py", "data_prep/accounts.py")),
+    "report": (_write_report, ("report.json", "rejected.jsonl"),
+               ("data_prep/statistics.py", "data_prep/accounts.py", "data_prep/check_splits.py")),
 }
 
 

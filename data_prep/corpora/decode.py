@@ -4,9 +4,9 @@
 
 The limits are those of speech that can be measured and heard as one turn; what a file itself can have wrong is known to
 `sift_jax.audio.files`. Two ids with the same samples would be one utterance on two sides: the second is set aside.
+Phonemes are the corpus's own, or those that espeak reads off the transcript, if it is asked: it knows no accents.
 """
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
@@ -16,7 +16,9 @@ import numpy as np
 
 from data_prep.accounts import settle
 from data_prep.chunks import Chunk
+from data_prep.corpora.embedded.voices import ACCENTS
 from data_prep.corpora.recording import Recording, Rejection, parse_recording
+from data_prep.corpora.registry import Reading
 from data_prep.corpora.utterance import Utterance
 from data_prep.splits import DEV, EVALUATION, TRAIN
 from sift_jax.audio.files import AudioError, decode_audio, mix_channels, resample, write_audio
@@ -28,26 +30,19 @@ _SILENT = 10 ** (-65 / 20)
 _CEILING, _CLIPPED_SHARE = 0.998, 0.01
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Limits:
-    """How long an utterance may be, in seconds."""
-
-    min_seconds: float
-    max_seconds: float
-
-
-def decode_chunk(chunk: Chunk, limits: Limits) -> int:
+def decode_chunk(chunk: Chunk, reading: Reading) -> int:
     """Writes the audio, the utterances, their digests and what was set aside of one chunk."""
     utterances, digests, rejections = [], [], []
     for recording in map(parse_recording, chunk.read_lines("sources")):
         try:
-            wave = read_speech(recording, limits)
+            wave = read_speech(recording, reading)
         except AudioError as error:
             rejections.append(Rejection(reason=error.reason, detail=str(error), id=recording.id,
                                         language=recording.language, file=recording.audio))
             continue
         write_audio(chunk.out / "audio" / f"{recording.id}.flac", wave, rate=RATE)
-        utterances.append(_describe(recording, chunk.split, len(wave)))
+        phonemes = recording.phonemes or make_phonemes(recording, reading)
+        utterances.append(_describe(recording, chunk.split, len(wave), phonemes))
         digests.append([recording.id, hash_samples(wave)])
     chunk.write_lines("decode_rejected", [rejection.to_json() for rejection in rejections])
     chunk.write_lines("digests", [json.dumps(pair) for pair in digests])
@@ -56,13 +51,13 @@ def decode_chunk(chunk: Chunk, limits: Limits) -> int:
     return chunk.last - chunk.first
 
 
-def read_speech(recording: Recording, limits: Limits) -> np.ndarray:
+def read_speech(recording: Recording, reading: Reading) -> np.ndarray:
     """The recording as mono float32 at 16 kHz; AudioError with its reason where it cannot be used."""
-    decoded = decode_audio(recording.audio, max_seconds=limits.max_seconds, start=recording.start,
+    decoded = decode_audio(recording.audio, max_seconds=reading.max_seconds, start=recording.start,
                            seconds=recording.seconds)
     seconds = len(decoded.samples) / decoded.rate
-    if seconds < limits.min_seconds:
-        raise AudioError(f"{recording.audio}: {seconds:.2f} s is shorter than {limits.min_seconds:g} s; lower "
+    if seconds < reading.min_seconds:
+        raise AudioError(f"{recording.audio}: {seconds:.2f} s is shorter than {reading.min_seconds:g} s; lower "
                          f"--min_seconds to keep it", "too short")
     if float(np.mean(np.abs(decoded.samples) >= _CEILING)) > _CLIPPED_SHARE:
         raise AudioError(f"{recording.audio}: more than {_CLIPPED_SHARE:.0%} of its samples are at full scale; record "
@@ -107,12 +102,21 @@ def settle_decoding(out: Path, chunks: Sequence[Chunk]) -> None:
     settle(out, "decode", "recordings", sum(chunk.last - chunk.first for chunk in chunks), left, rejections)
 
 
-def _describe(recording: Recording, split: str, samples: int) -> Utterance:
+def make_phonemes(recording: Recording, reading: Reading) -> str | None:
+    """The phones of the transcript, where somebody is to read them off it."""
+    if reading.phonemes != "espeak":
+        return None
+    from data_prep.corpora.embedded.espeak import get_synthesizer
+
+    return get_synthesizer().read_phones(recording.transcript, ACCENTS[recording.language][0][0]) or None
+
+
+def _describe(recording: Recording, split: str, samples: int, phonemes: str | None) -> Utterance:
     text = recording.transcript
     # A corpus without punctuation does not tell which sentence is a question.
     is_question = text.rstrip("\"'»”) ").endswith("?") if any(c in ".,;:!?…" for c in text) else None
     return Utterance(
         id=recording.id, language=recording.language, split=split, speaker=recording.speaker,
-        duration=round(samples / RATE, 4), transcript=text, topic=None, phonemes=recording.phonemes,
+        duration=round(samples / RATE, 4), transcript=text, topic=None, phonemes=phonemes,
         is_question=is_question, gender=recording.gender, age_category=recording.age_category,
         accent=recording.accent, words=recording.words, truth={})

@@ -11,6 +11,7 @@ root: the manifest's own folder, unless another is given. A line without a langu
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ _FIELDS = {
     "start": ("offset", "start"),
     "seconds": ("duration", "seconds"),
 }
+# A path, at the most.
+_LONGEST = 4_096
 _SPLITS = {"train": TRAIN, "dev": DEV, "validation": DEV, "valid": DEV, "test": EVALUATION, "EvalSIFT": EVALUATION}
 _LANGUAGES = {name: code for code, long in LANGUAGE_NAMES.items() for name in (code, long.lower())}
 
@@ -64,6 +67,8 @@ def read_manifest(path: Path, root: Path, languages: Sequence[str]) -> Iterator[
             raise BadItem("broken line", f"not JSON: {error}"[:200]) from None
         if not isinstance(row, dict):
             raise BadItem("broken line", f"a {type(row).__name__} where an object belongs")
+        if re.search(r"\\u[dD][89a-fA-F]", text) and not _is_encodable(row):
+            raise BadItem("not UTF-8", "half of a surrogate pair")
         return parse(row)
 
     if path.suffix == ".tsv":
@@ -94,8 +99,19 @@ def _take(row: Mapping[str, Any], field: str) -> str | None:
     for name in _FIELDS[field]:
         value = row.get(name)
         if isinstance(value, str | int | float) and not isinstance(value, bool) and str(value).strip():
-            return str(value).strip()
+            text = str(value).strip()
+            if field != "text" and (len(text) > _LONGEST or not text.isprintable()):
+                raise BadItem("broken line", f"{name} of {len(text)} characters, or with such as cannot be printed")
+            return text
     return None
+
+
+def _is_encodable(row: Any) -> bool:
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _take_number(row: Mapping[str, Any], field: str, identity: str) -> float | None:

@@ -4,6 +4,8 @@
 """
 
 import dataclasses
+import hashlib
+import importlib.util
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -40,6 +42,24 @@ CORPORA = {
 NAMES = (EMBEDDED, *CORPORA, MANIFEST)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How a corpus on disk is read: from where, how long its utterances may be, and who reads their phonemes."""
+
+    root: Path | None
+    manifest: Path | None
+    min_seconds: float
+    max_seconds: float
+    phonemes: str
+
+    @property
+    def fingerprint(self) -> str:
+        """What decides its result; of a corpus the place alone, for a corpus does not change, but a manifest may."""
+        is_there = self.manifest is not None and self.manifest.is_file()
+        digest = hashlib.sha256(self.manifest.read_bytes()).hexdigest() if is_there else ""
+        return f"{dataclasses.astuple(self)} {digest}"
+
+
 def list_languages(name: str) -> tuple[str, ...]:
     return CORPORA[name].languages if name in CORPORA else LANGUAGES
 
@@ -49,8 +69,11 @@ def name_source(name: str) -> str:
     return CORPORA[name].source if name in CORPORA else name
 
 
-def read_corpus(name: str, root: Path | None, manifest: Path | None, languages: Sequence[str]) -> Iterator[Item]:
+def read_corpus(name: str, reading: Reading, languages: Sequence[str]) -> Iterator[Item]:
     """The items of a corpus on disk, as they come."""
+    root, manifest = reading.root, reading.manifest
+    if reading.phonemes == "espeak" and importlib.util.find_spec("espeakng_loader") is None:
+        raise CorpusError("--phonemes=espeak needs the wheel espeakng-loader; pip install sift_jax[demo]")
     if name == MANIFEST:
         if manifest is None:
             raise CorpusError("--corpus=manifest needs --manifest=<file.jsonl or file.tsv>")

@@ -19,6 +19,8 @@ MIN_RATE, MAX_RATE, MAX_CHANNELS = 4_000, 192_000, 16
 # Less of the channels' mean power than this, shared out over them, is left where they are opposite in phase; channels
 # that have nothing to do with each other keep their full share.
 _CANCELLED = 0.1
+# Floats may go over full scale a little; what goes so far holds integers, or is broken.
+_WILDEST = 64.0
 # Containers that store their number of frames exactly, so that fewer decoded frames mean a cut file.
 _EXACT_FORMATS = {"WAV", "WAVEX", "FLAC", "AIFF", "AU", "CAF", "W64", "RF64"}
 
@@ -147,6 +149,9 @@ def _check_samples(path: Path, samples: np.ndarray, declared: int, rate: int, co
         raise AudioError(message, "truncated")
     if not np.isfinite(samples).all():
         raise AudioError(f"{path}: samples contain NaN or Inf; export the file again as PCM", "not finite")
+    if float(np.abs(samples).max()) > _WILDEST:
+        message = f"{path}: samples far beyond full scale; divide them by what the format's integers divide by"
+        raise AudioError(message, "beyond full scale")
 
 
 def _is_cut_wav(path: Path) -> bool:

@@ -16,11 +16,12 @@ from corpus_layouts import (
 )
 
 from data_prep.corpora.recording import CorpusError, Recording, Rejection, name_age, name_gender, parse_recording
-from data_prep.corpora.registry import CORPORA, list_languages, name_source, read_corpus
+from data_prep.corpora.registry import CORPORA, Reading, list_languages, name_source, read_corpus
 
 
 def read(name, root, languages=("de",), manifest=None):
-    items = list(read_corpus(name, root, manifest, languages))
+    reading = Reading(root=root, manifest=manifest, min_seconds=0.5, max_seconds=30.0, phonemes="own")
+    items = list(read_corpus(name, reading, languages))
     return {item.id: item for item in items if isinstance(item, Recording)}, [
         item for item in items if isinstance(item, Rejection)]
 
@@ -109,8 +110,8 @@ def test_fleurs(tmp_path):
 
 NEMO = {"audio_filepath": "a/1.wav", "text": "Rain falls.", "duration": 1.0}
 RICH = {"audio": "a/1.wav", "id": "own.id", "transcript": "Rain falls.", "language": "English", "gender": "F",
-        "age": 34, "split": "test", "speaker": 7, "accent": "Scottish", "phonemes": "R|EY|N", "offset": 0.25, "duration": 0.5,
-        "words": [{"word": "Rain", "start": 0.1, "end": 0.4}]}
+        "age": 34, "split": "test", "speaker": 7, "accent": "Scottish", "phonemes": "R|EY|N", "offset": 0.25,
+        "duration": 0.5, "words": [{"word": "Rain", "start": 0.1, "end": 0.4}]}
 
 
 def write_manifest(tmp_path, lines, name="list.jsonl"):
@@ -150,7 +151,9 @@ BROKEN = [
     (b'{"audio": "a/../../x.wav", "text": "Rain."}', "path leaves the root"),
     (b'{"audio": "a/none.wav", "text": "Rain."}', "no audio file"),
     (b'{"audio": "a", "text": "Rain."}', "no audio file"),
-    (b'{"audio": "a/1\\u0000.wav", "text": "Rain."}', "unusable id"),
+    (b'{"audio": "a/1\\u0000.wav", "text": "Rain."}', "broken line"),
+    (b'{"audio": "a/1.wav", "text": "Rain.", "accent": "\\ud800"}', "not UTF-8"),
+    (b'{"audio": "a/1.wav", "text": "Rain.", "speaker": "a\\u2028b"}', "broken line"),
     (b'{"audio": "a/1.wav", "id": "../x", "text": "Rain."}', "unusable id"),
     (b'{"audio": "a/1.wav", "id": "a b", "text": "Rain."}', "unusable id"),
     (b'{"audio": "a/1.wav", "text": ""}', "no transcript"),

@@ -1,18 +1,33 @@
 """Whole builds from corpora on disk: everything accounted for, the splits apart, the records readable."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+import time
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from corpus_layouts import make_voice, write_mls, write_vctk, write_voice
+from corpus_layouts import (
+    make_voice,
+    write_common_voice,
+    write_fleurs,
+    write_librispeech,
+    write_mls,
+    write_vctk,
+    write_voice,
+    write_voxpopuli,
+)
 
+from data_prep import check_splits
 from data_prep.build import main, parse_arguments
 from data_prep.pipeline import build
 from data_prep.splits import find_leaks
+from sift_jax.data.records import RecordReader, decode_flac
 from sift_jax.data.sift_files import CATEGORIES, list_files, read_rows
 
 SIZES = ("--dev=6", "--evaluation=6", "--evaluation_rows=12", "--rows_per_utterance=4", "--workers=1")
@@ -80,6 +95,26 @@ def test_what_the_corpus_does_not_know_is_not_asked(mls):
     assert report["counts"]["train"]["closed_ended/word_align"] == {"de": 0}
 
 
+def test_the_proof_finds_what_is_in_two_splits(mls, tmp_path, capsys):
+    check_splits.main([f"--build={mls}"])
+    assert "nothing of one split is in another" in capsys.readouterr().out
+    shutil.copytree(mls, tmp_path / "copy")
+    rows = read_json_lines(tmp_path / "copy" / "metadata.jsonl")
+    train, held = (next(row for row in rows if row["split"] == split) for split in ("train", "EvalSIFT"))
+    audio = tmp_path / "copy" / "audio"
+    shutil.copy(audio / f"{train['id']}.flac", audio / f"{held['id']}.flac")
+    held |= {"speaker": train["speaker"], "transcript": train["transcript"].upper() + "!"}
+    next(row for row in rows if row["split"] == "dev")["split"] = "train"
+    (tmp_path / "copy" / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(SystemExit, match="stand in two splits"):
+        check_splits.main([f"--build={tmp_path / 'copy'}"])
+    said = capsys.readouterr().out
+    for what in ("speaker", "sentence", "samples", "a row of dev names"):
+        assert what in said
+    with pytest.raises(SystemExit, match="give --build"):
+        check_splits.main([f"--build={tmp_path}"])
+
+
 def test_a_second_call_does_nothing(mls, capsys):
     config = parse_arguments(["--corpus=mls", f"--root={mls.parent}", "--languages=de", f"--out={mls}", *SIZES])
     build(config)
@@ -99,6 +134,29 @@ def test_vctk_build_splits_speakers_and_their_common_sentence(tmp_path):
     assert report["accounts"]["split"]["rejected"]["its sentence is in EvalSIFT"] >= 4
     assert {row["accent"] for row in rows} <= {"British", "Scottish", "Indian", None}
     assert {row["is_question"] for row in rows} == {False}
+
+
+@pytest.mark.parametrize("name, language, write, unknown", [
+    ("common_voice", "de", write_common_voice, set()),
+    ("librispeech", "en", write_librispeech, {"age_category", "accent", "is_question"}),
+    ("voxpopuli", "de", write_voxpopuli, {"age_category", "accent"}),
+    ("fleurs", "es", write_fleurs, {"age_category", "accent", "speaker"}),
+])
+def test_the_other_layouts_build_too(tmp_path, name, language, write, unknown):
+    write(tmp_path)
+    out = tmp_path / "build"
+    build(parse_arguments([f"--corpus={name}", f"--root={tmp_path}", f"--languages={language}", f"--out={out}", *SIZES]))
+    report = json.loads((out / "report.json").read_text())
+    check_books(report["accounts"])
+    rows = read_json_lines(out / "metadata.jsonl")
+    assert {row["split"] for row in rows} == {"train", "dev", "EvalSIFT"} and not find_leaks(rows)
+    for key in ("age_category", "accent", "speaker", "is_question"):
+        assert (key in unknown) == ({row[key] for row in rows} == {None})
+    assert report["counts"]["train"]["closed_ended/content_level"][language] > 0
+    reader = RecordReader(out / "records", language)
+    record = reader.read("train", 0)
+    samples = decode_flac(record["audio"][0])
+    assert len(samples) == pytest.approx(16_000, abs=1_600) and json.loads(record["turns"])
 
 
 def test_workers_and_order_do_not_change_the_splits(tmp_path):
@@ -172,9 +230,44 @@ def test_every_kind_of_bad_audio_is_set_aside_with_its_reason(tmp_path):
 def test_nothing_to_build_from_is_one_line(tmp_path):
     (tmp_path / "list.jsonl").write_text("{}\n")
     with pytest.raises(SystemExit, match="nothing to build from: 0 recordings were read and none kept; see .*accounts"):
-        main(["--corpus=manifest", f"--manifest={tmp_path / 'list.jsonl'}", "--languages=en", f"--out={tmp_path / 'o'}"])
+        main(["--corpus=manifest", f"--manifest={tmp_path}/list.jsonl", "--languages=en", f"--out={tmp_path}/o"])
     with pytest.raises(SystemExit, match="needs --root"):
         main(["--corpus=vctk", f"--out={tmp_path / 'p'}"])
+
+
+def test_killed_and_started_again_the_bytes_are_the_same(tmp_path):
+    """The clock of each kill is the number of files that the child has written."""
+    write_mls(tmp_path, per_speaker=4)
+    flags = ["--corpus=mls", f"--root={tmp_path}", "--languages=de", "--workers=1", "--dev=4", "--evaluation=4"]
+    program = ("import sys; from data_prep.build import parse_arguments; from data_prep.pipeline import build\n"
+               "build(parse_arguments(sys.argv[1:]), ('corpus', 'measure', 'metadata'))")
+    out, whole = tmp_path / "killed", tmp_path / "whole"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    for count in (4, 20):
+        child = subprocess.Popen([sys.executable, "-c", program, *flags, f"--out={out}"], env=environment,
+                                 stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 30
+        while child.poll() is None and len(list(out.rglob("*.*"))) < count and time.monotonic() < deadline:
+            time.sleep(0.001)
+        child.kill()
+        child.wait()
+    for folder in (out, whole):
+        build(parse_arguments([*flags, f"--out={folder}"]), ("corpus", "measure", "metadata"))
+    names = [path.relative_to(whole) for path in sorted(whole.rglob("*")) if path.is_file()]
+    assert len(names) > 30
+    assert {name: (out / name).read_bytes() for name in names} == {name: (whole / name).read_bytes() for name in names}
+
+
+def test_phonemes_are_read_off_the_transcript_on_demand(tmp_path):
+    pytest.importorskip("espeakng_loader")
+    write_voice(tmp_path / "1.wav", 1)
+    (tmp_path / "list.jsonl").write_text('{"audio": "1.wav", "text": "Rain falls."}\n')
+    flags = ["--corpus=manifest", f"--manifest={tmp_path}/list.jsonl", "--languages=en", "--workers=1", "--dev=0"]
+    for name, expected in (("own", None), ("espeak", "ɹ|eɪ|n| |f|ɔː|l|z")):
+        build(parse_arguments([*flags, f"--out={tmp_path / name}", f"--phonemes={name}"]), ("corpus", "measure"))
+        assert read_json_lines(tmp_path / name / "utterances.jsonl")[0]["phonemes"] == expected
+        row = json.loads(next((tmp_path / name / "parts" / "measured").iterdir()).read_text())
+        assert ("speaking_rate" in row["values"]) == (expected is not None)
 
 
 @pytest.mark.parametrize("flags, message", [

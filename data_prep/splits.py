@@ -2,8 +2,9 @@
 
     written sentences, grouped by (topic, is it a question?) ─► shuffled ─► 80 % train, 10 % dev, 10 % EvalSIFT
 
-    recorded   speakers ─► EvalSIFT until its size is reached ─► dev ─► train      what a corpus holds back comes first
-               sentences, of those that were taken ─► EvalSIFT, else dev, else train     the same in a lower one goes
+    recorded   speakers ─► those that the corpus holds back; else some to EvalSIFT, some to dev until their sizes are
+                           reached; the others to train
+               sentences ─► a sentence of EvalSIFT goes out of dev and train, one of dev out of train
 """
 
 import dataclasses
@@ -122,10 +123,11 @@ def _place_groups(candidates: Sequence[Candidate], sizes: Mapping[str, int | Non
             if group in owners:
                 counts[owners[group]] += groups[group].total()
         free = sorted((group for group in groups if group not in owners), key=lambda group: _draw(seed, group))
-        # Others may be few: the held-back splits take a third of them at most, and leave one at least.
+        # Others may be few: the held-back splits take a third of them at most, and leave one at least. Where the corpus
+        # has such a split of its own, that has to do.
         share = max(1, len(free) // 3)
         for split in (EVALUATION, DEV):
-            wanted, taken = sizes[split] or 0, 0
+            wanted, taken = 0 if counts[split] else sizes[split] or 0, 0
             while counts[split] < wanted and taken < share and len(free) > 1:
                 group, taken = free.pop(), taken + 1
                 owners[group] = split

@@ -116,9 +116,9 @@ def write_librispeech(root: Path) -> dict[str, list[str]]:
         lines.append(f"{speaker:<5}| {sex} | {part:<17}| 25.19 | Some Reader")
         chapter = folder / part / str(speaker) / "198"
         chapter.mkdir(parents=True)
-        ids = [f"{speaker}-198-{number:04d}" for number in range(2)]
+        ids = [f"{speaker}-198-{number:04d}" for number in range(4)]
         for identity in ids:
-            write_voice(chapter / f"{identity}.flac", speaker + int(identity[-1]))
+            write_voice(chapter / f"{identity}.flac", 10 * speaker + int(identity[-1]))
         text = "".join(f"{identity} {next(sentences).upper()}\n" for identity in ids)
         (chapter / f"{speaker}-198.trans.txt").write_text(text)
         found[part.split("-")[0]] = [*found.get(part.split("-")[0], []), *ids]
@@ -130,12 +130,12 @@ def write_voxpopuli(root: Path, language: str = "de") -> dict[str, list[str]]:
     folder, found, sentences = root / "transcribed_data" / language, {}, make_sentences(GERMAN)
     for part, year in (("train", 2018), ("dev", 2019), ("test", 2020)):
         rows = ["id\traw_text\tnormalized_text\tspeaker_id\tsplit\tgender\tis_gold_transcript\taccent"]
-        for number in range(2):
+        for number in range(4):
             identity = f"{year}0912-0900-PLENARY-3-{language}_{year}0912-09:06:4{number}_4"
-            write_voice(folder / str(year) / f"{identity}.ogg", year + number)
+            write_voice(folder / str(year) / f"{identity}.ogg", 10 * year + number)
             text = next(sentences)
             raw = f"{text.capitalize()}?" if number == 0 else ""
-            rows.append(f"{identity}\t{raw}\t{text}\t{year if number == 0 else 'None'}\t{part}\tfemale\tTrue\tNone")
+            rows.append(f"{identity}\t{raw}\t{text}\t{'None' if number == 1 else year}\t{part}\tfemale\tTrue\tNone")
             found.setdefault(part, []).append(identity)
         (folder / f"asr_{part}.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     return found

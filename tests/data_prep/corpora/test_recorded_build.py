@@ -145,7 +145,8 @@ def test_vctk_build_splits_speakers_and_their_common_sentence(tmp_path):
 def test_the_other_layouts_build_too(tmp_path, name, language, write, unknown):
     write(tmp_path)
     out = tmp_path / "build"
-    build(parse_arguments([f"--corpus={name}", f"--root={tmp_path}", f"--languages={language}", f"--out={out}", *SIZES]))
+    flags = [f"--corpus={name}", f"--root={tmp_path}", f"--languages={language}", f"--out={out}"]
+    build(parse_arguments([*flags, *SIZES]))
     report = json.loads((out / "report.json").read_text())
     check_books(report["accounts"])
     rows = read_json_lines(out / "metadata.jsonl")

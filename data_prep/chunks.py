@@ -10,6 +10,7 @@ import dataclasses
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from tqdm import tqdm
@@ -63,8 +64,12 @@ def run_chunks(chunks: Sequence[Chunk], kind: str, work: Callable[[Chunk], int],
             os.environ.setdefault(variable, "1")
         context = multiprocessing.get_context("spawn")
         with concurrent.futures.ProcessPoolExecutor(min(workers, len(waiting)), mp_context=context) as pool:
-            for result in concurrent.futures.as_completed([pool.submit(work, chunk) for chunk in waiting]):
-                bar.update(result.result())
+            try:
+                for result in concurrent.futures.as_completed([pool.submit(work, chunk) for chunk in waiting]):
+                    bar.update(result.result())
+            except BrokenProcessPool:
+                raise BuildError(f"a process that made {kind} died, of memory or of a file that no decoder can bear; "
+                                 f"start again with fewer --workers: what is finished is kept") from None
 
 
 def join_parts(chunks: Sequence[Chunk], kind: str, path: Path) -> None:

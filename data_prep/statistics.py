@@ -19,7 +19,7 @@ from data_prep.accounts import format_accounts
 from data_prep.splits import EVALUATION, SPLITS
 
 _EXAMPLES = 4
-_HISTOGRAM_EDGES = [0.5 * i for i in range(13)]
+_HISTOGRAM_BARS = 12
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -70,9 +70,12 @@ def _count_labels(by_language: Mapping[str, Rows], labels: Mapping[str, Sequence
 
 def _measure_durations(rows: Rows) -> dict[str, Any]:
     seconds = np.array([row["duration"] for row in rows])
-    counts, _ = np.histogram(seconds, bins=_HISTOGRAM_EDGES)
+    # Bars of half a second, or of as many halves as it takes to reach the longest.
+    width = 0.5 * max(1, int(np.ceil(2 * seconds.max() / _HISTOGRAM_BARS)))
+    edges = [width * bar for bar in range(_HISTOGRAM_BARS + 1)]
+    counts, _ = np.histogram(seconds, bins=edges)
     return {"hours": round(float(seconds.sum()) / 3600, 4),
-            "histogram": {"edges": _HISTOGRAM_EDGES, "counts": counts.tolist()}}
+            "histogram": {"edges": edges, "counts": counts.tolist()}}
 
 
 def _choose_examples(rows: Rows) -> list[str]:

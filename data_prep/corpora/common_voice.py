@@ -8,6 +8,7 @@ validated.tsv lists every clip that two people found right, the clips of train, 
 where it is there, and the three files tell which clips the corpus holds back.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -49,8 +50,8 @@ def read_common_voice(root: Path, languages: Sequence[str]) -> Iterator[Item]:
 def _read_file(path: Path, language: str, places: Mapping[str, str], held: str | None) -> Iterator[Item]:
     def parse(row: Mapping[str, str]) -> Recording:
         identity = check_id(row["path"].removesuffix(".mp3"))
-        # Several accents may be given; the first is the speaker's own description as a rule.
-        accent = row.get("accents", row.get("accent", "")).split(",")[0].split("|")[0].strip()
+        # Several may be given, and some have commas in brackets.
+        accent = re.split(r"[,|](?![^(]*\))", row.get("accents", row.get("accent", "")))[0].strip()
         name = row["path"] if row["path"].endswith(".mp3") else f"{row['path']}.mp3"
         return Recording(
             id=identity, language=language, held=places.get(row["path"], held), speaker=row["client_id"] or None,

@@ -68,6 +68,7 @@ def write_common_voice(root: Path, language: str = "de", *, per_speaker: int = 3
     found: dict[str, list[str]] = {}
     rows: dict[str, list[str]] = {}
     sentences, number = make_sentences(GERMAN), 23_905_138
+    accents = ("Deutschland Deutsch,Alemannischer Akzent", "Süden (Bayern, Tirol),Wien", "", "")
     for part, count in (("train", 4), ("dev", 1), ("test", 1), ("other", 1)):
         for speaker in range(count):
             gender, age = (("male", "fourties"), ("female", "twenties"), ("", ""), ("other", "teens"))[speaker % 4]
@@ -77,7 +78,7 @@ def write_common_voice(root: Path, language: str = "de", *, per_speaker: int = 3
                 write_voice(folder / "clips" / f"{identity}.mp3", number, rate=32_000)
                 rows.setdefault(part, []).append(
                     f"{part}{speaker:060x}\t{identity}.mp3\t{next(sentences).capitalize()}.\t2\t0\t{age}\t{gender}\t"
-                    f"{'Deutschland Deutsch,Alemannischer Akzent' if speaker == 0 else ''}\t\t{language}\t")
+                    f"{accents[speaker]}\t\t{language}\t")
                 found.setdefault(part, []).append(identity)
     for name in ("train", "dev", "test"):
         (folder / f"{name}.tsv").write_text("\n".join([CV_HEADER, *rows[name]]) + "\n", encoding="utf-8")

@@ -54,7 +54,7 @@ def test_common_voice(tmp_path):
                                 None: written["other"]}
     men, women, unknown, teens = (found[identity] for identity in written["train"])
     assert (men.gender, men.age_category, men.accent) == ("male", "forties", "German")
-    assert (women.gender, women.age_category) == ("female", "twenties")
+    assert (women.gender, women.age_category, women.accent) == ("female", "twenties", "Süden (Bayern, Tirol)")
     assert (unknown.gender, unknown.age_category, unknown.accent) == (None, None, None)
     assert (teens.gender, teens.age_category) == (None, None)
     assert len(men.speaker) > 60 and men.audio.endswith(f"clips/{men.id}.mp3") and not rejected
@@ -94,7 +94,7 @@ def test_voxpopuli(tmp_path):
     written = write_voxpopuli(tmp_path)
     found, rejected = read("voxpopuli", tmp_path)
     assert list_held(found) == {"train": written["train"], "dev": written["dev"], "EvalSIFT": written["test"]}
-    first, second = (found[identity] for identity in written["train"])
+    first, second, *_ = (found[identity] for identity in written["train"])
     assert (first.speaker, first.gender, first.accent) == ("2018", "female", None) and first.transcript.endswith("?")
     assert second.speaker is None and second.transcript.islower() is False and not rejected
 

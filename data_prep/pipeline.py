@@ -15,7 +15,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -135,31 +135,40 @@ def _measure_chunk(chunk: Chunk) -> int:
 
 
 def _write_metadata(config: BuildConfig) -> None:
+    """Reads what was measured several times over rather than hold it: there may be millions."""
     chunks = _list_chunks(config)
-    rows = [json.loads(line) for chunk in chunks for line in chunk.read_lines("measured")]
-    kept = [row for row in rows if "rejected" not in row]
-    failed = [Rejection(reason=f"{row['rejected']} is not feasible", id=row["id"]) for row in rows if "rejected" in row]
-    settle(config.out, "measure", "utterances", _count_lines(chunks, "utterances"), len(kept), failed)
-    # A synthesized voice is never rare but where the corpus is too small to be of use: that is an error below.
-    scaled = kept if config.corpus == EMBEDDED else _hide_rare_genders(kept)
+    failed = [row for row in _read_measured(chunks) if "rejected" in row]
+    genders = Counter(row["gender"] for row in _read_kept(chunks) if row["split"] == TRAIN)
+    # Of a gender with too few utterances for classes of pitch none is labelled, as of an unknown one. A synthesized
+    # voice is never so rare, but where the corpus is too small to be of use: that is an error below.
+    least = 0 if config.corpus == EMBEDDED else len(ACOUSTIC_LABELS["average_pitch"])
+
+    def scale(row: dict[str, Any]) -> dict[str, Any]:
+        return row if genders[row["gender"]] >= least else {**row, "gender": None}
+
+    draft, left = config.out / "metadata.jsonl.part", 0
     try:
-        bins = make_bins((row for row in scaled if row["split"] == TRAIN), ACOUSTIC_LABELS)
-        labels = [label_values(row, bins, ACOUSTIC_LABELS) for row in scaled]
+        bins = make_bins((scale(row) for row in _read_kept(chunks) if row["split"] == TRAIN), ACOUSTIC_LABELS)
+        with draft.open("w", encoding="utf-8") as out:
+            for row in _read_kept(chunks):
+                labels = label_values(scale(row), bins, ACOUSTIC_LABELS)
+                out.write(json.dumps({**row, "labels": labels}, ensure_ascii=False) + "\n")
+                left += 1
     except ValueError as error:
         raise BuildError(str(error)) from error
+    reasons = [Rejection(reason=f"{row['rejected']} is not feasible", id=row["id"]) for row in failed]
+    settle(config.out, "measure", "utterances", _count_lines(chunks, "utterances"), left, reasons)
     write_text(config.out / "bins.json", json.dumps(bins, indent=1))
-    rejected = Counter(row["rejected"] for row in rows if "rejected" in row)
-    write_text(config.out / "parts" / "rejected.json", json.dumps(rejected))
-    labelled = ({**row, "labels": own} for row, own in zip(kept, labels, strict=True))
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in labelled)
-    write_text(config.out / "metadata.jsonl", "".join(lines))
+    write_text(config.out / "parts" / "rejected.json", json.dumps(Counter(row["rejected"] for row in failed)))
+    draft.replace(config.out / "metadata.jsonl")
 
 
-def _hide_rare_genders(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows to be labelled: of a gender with too few training utterances for classes of pitch, it is not known."""
-    counts = Counter(row["gender"] for row in rows if row["split"] == TRAIN)
-    least = len(ACOUSTIC_LABELS["average_pitch"])
-    return [row if counts[row["gender"]] >= least else {**row, "gender": None} for row in rows]
+def _read_measured(chunks: Sequence[Chunk]) -> Iterator[dict[str, Any]]:
+    return (json.loads(line) for chunk in chunks for line in chunk.read_lines("measured"))
+
+
+def _read_kept(chunks: Sequence[Chunk]) -> Iterator[dict[str, Any]]:
+    return (row for row in _read_measured(chunks) if "rejected" not in row)
 
 
 def _write_instructions(config: BuildConfig) -> None:

@@ -271,6 +271,25 @@ def test_phonemes_are_read_off_the_transcript_on_demand(tmp_path):
         assert ("speaking_rate" in row["values"]) == (expected is not None)
 
 
+def test_a_manifest_of_the_embedded_corpus_measures_the_same(tmp_path):
+    """The same speech through the other door, with its times and phonemes: no value and no word may differ."""
+    pytest.importorskip("espeakng_loader")
+    stages, made, read = ("corpus", "measure", "metadata"), tmp_path / "made", tmp_path / "read"
+    build(parse_arguments([f"--out={made}", "--languages=en", "--train=8", "--dev=0", "--evaluation=2", "--workers=1"]),
+          stages)
+    rows = read_json_lines(made / "utterances.jsonl")
+    (tmp_path / "list.jsonl").write_text("".join(json.dumps(
+        {**row, "audio": f"made/audio/{row['id']}.flac", "age": row["age_category"]}) + "\n" for row in rows))
+    flags = ["--corpus=manifest", f"--manifest={tmp_path}/list.jsonl", f"--out={read}", "--workers=1", "--dev=0"]
+    build(parse_arguments(flags), stages)
+    first, second = ({row["id"]: row for row in read_json_lines(out / "metadata.jsonl")} for out in (made, read))
+    assert second and second.keys() <= first.keys()
+    for name, row in second.items():
+        for key in ("values", "words", "phonemes", "transcript", "gender", "age_category", "accent", "speaker", "split",
+                    "is_question", "duration"):
+            assert row[key] == first[name][key], key
+
+
 @pytest.mark.parametrize("flags, message", [
     (["--corpus=vctk", "--languages=de"], "'de' is not spoken here; choose of en"),
     (["--root=x"], "--root is for corpora on disk"),

@@ -8,6 +8,7 @@
 """
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import sys
@@ -19,19 +20,32 @@ from data_prep.splits import SPLITS, find_leaks
 from sift_jax.data.sift_files import SiftError, audio_ids, list_files, read_rows
 
 
-def find_all_leaks(build: Path, *, use_audio: bool) -> tuple[list[str], dict[str, int]]:
-    """What stands in two splits, in words, and how much was looked at."""
-    rows = list(_read_metadata(build, use_audio=use_audio))
-    leaks = find_leaks(rows, ("id", "speaker", "sentence", *(("samples",) if use_audio else ())))
-    owners = {row["id"]: row["split"] for row in rows}
-    counts = {"utterances": len(rows), "rows": 0}
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What stands in two splits, in words; what was looked at; and the utterances that no row is about."""
+
+    leaks: list[str]
+    utterances: int
+    rows: int
+    unasked: list[str]
+
+
+def prove_apart(build: Path, *, use_audio: bool) -> Proof:
+    """Looks at all metadata and rows of a build, and at its audio if asked."""
+    metadata = list(_read_metadata(build, use_audio=use_audio))
+    leaks = find_leaks(metadata, ("id", "speaker", "sentence", *(("samples",) if use_audio else ())))
+    owners = {row["id"]: row["split"] for row in metadata}
+    unasked, count = dict(owners), 0
     for split in SPLITS:
         for path in list_files(build / "sift", split):
             for row in read_rows(path):
-                counts["rows"] += 1
-                leaks += [f"{path}: a row of {split} names {name}, which is in {owners.get(name, 'no split')}"
-                          for name in audio_ids(row) if owners.get(name) != split]
-    return leaks, counts
+                count += 1
+                for name in audio_ids(row):
+                    unasked.pop(name, None)
+                    owner = owners.get(name, "no split")
+                    if owner != split:
+                        leaks.append(f"{path}: a row of {split} names {name}, which is in {owner}")
+    return Proof(leaks=leaks, utterances=len(metadata), rows=count, unasked=sorted(unasked))
 
 
 def _read_metadata(build: Path, *, use_audio: bool) -> Iterator[dict[str, Any]]:
@@ -50,13 +64,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--build", type=Path, required=True, help="folder that python -m data_prep.build has written")
     build = parser.parse_args(arguments).build
     try:
-        leaks, counts = find_all_leaks(build, use_audio=True)
+        proof = prove_apart(build, use_audio=True)
     except (OSError, SiftError) as error:
         sys.exit(f"data_prep.check_splits: {' '.join(str(error).split())}; give --build=<the --out of a whole build>")
-    if leaks:
-        print("\n".join(leaks))
-        sys.exit(f"{len(leaks)} things stand in two splits; build again into another folder")
-    print(f"apart: {counts['utterances']} utterances and {counts['rows']} rows, nothing of one split is in another")
+    if proof.leaks:
+        print("\n".join(proof.leaks))
+        sys.exit(f"{len(proof.leaks)} things stand in two splits; build again into another folder")
+    print(f"apart: {proof.utterances} utterances and {proof.rows} rows, nothing of one split is in another")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.accounts import collect, settle
-from data_prep.check_splits import find_all_leaks
+from data_prep.check_splits import prove_apart
 from data_prep.chunks import BuildError, Chunk, join_parts, run_chunks, write_text
 from data_prep.corpora.decode import decode_chunk, settle_decoding
 from data_prep.corpora.embedded.corpus import make_babble, make_plans, synthesize
@@ -178,6 +178,11 @@ def _write_instructions(config: BuildConfig) -> None:
                                 rows_per_language=config.evaluation_rows, wordings=config.wordings,
                                 rows_per_utterance=config.rows_per_utterance, is_plain=config.plain,
                                 corpus=name_source(config.corpus))
+    proof = prove_apart(config.out, use_audio=False)
+    if proof.leaks:
+        raise BuildError(f"the splits are not apart: {proof.leaks[0]} (of {len(proof.leaks)}); use another --out")
+    unasked = [Rejection(reason="no row is about it", id=name) for name in proof.unasked]
+    settle(config.out, "instructions", "utterances", proof.utterances, proof.utterances - len(unasked), unasked)
     write_text(config.out / "parts" / "counts.json", json.dumps(counts))
 
 
@@ -203,14 +208,11 @@ def _count_ids(sift: Path) -> int:
 
 
 def _write_report(config: BuildConfig) -> None:
-    leaks, _ = find_all_leaks(config.out, use_audio=False)
-    if leaks:
-        raise BuildError(f"the splits are not apart: {leaks[0]} (of {len(leaks)}); build into another folder")
     with (config.out / "metadata.jsonl").open(encoding="utf-8") as lines:
         metadata = [json.loads(line) for line in lines]
     counts = json.loads((config.out / "parts" / "counts.json").read_text())
     rejected = json.loads((config.out / "parts" / "rejected.json").read_text())
-    accounts = collect(config.out, ("synthesis", "read", "split", "decode", "measure", "records"))
+    accounts = collect(config.out, ("synthesis", "read", "split", "decode", "measure", "instructions", "records"))
     report = make_report(metadata, counts, rejected, ACOUSTIC_LABELS) | {"accounts": accounts}
     write_text(config.out / "report.json", json.dumps(report, ensure_ascii=False, indent=1))
 
@@ -226,10 +228,11 @@ STAGES: dict[str, _Stage] = {
     "measure": (_measure_corpus, ("parts/measured",), ("data_prep/metadata", "sift_jax/audio/files.py")),
     "metadata": (_write_metadata, ("bins.json", "metadata.jsonl"), ("sift_jax/data/labels.py",)),
     "instructions": (_write_instructions, ("sift",),
-                     ("data_prep/instructions", "sift_jax/data/label_tables.py", "sift_jax/data/sift_files.py")),
+                     ("data_prep/instructions", "data_prep/check_splits.py", "sift_jax/data/label_tables.py",
+                      "sift_jax/data/sift_files.py")),
     "records": (_write_records, ("records",), ("sift_jax/data/records.py",)),
     "report": (_write_report, ("report.json", "rejected.jsonl"),
-               ("data_prep/statistics.py", "data_prep/accounts.py", "data_prep/check_splits.py")),
+               ("data_prep/statistics.py", "data_prep/accounts.py")),
 }
 
 

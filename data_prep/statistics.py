@@ -52,6 +52,8 @@ def correlate_ranks(rows: Rows) -> dict[str, dict[str, float | int | None]]:
     result: dict[str, dict[str, float | int | None]] = {}
     for key in sorted({key for row in rows for key in row["values"]}):
         pairs = [(row["values"][key], row["truth"][key]) for row in rows if key in row["truth"].keys() & row["values"]]
+        if not pairs:
+            continue
         rho = float(scipy.stats.spearmanr(pairs)[0]) if len(pairs) > 2 else None
         result[key] = {"rho": None if rho is None or not np.isfinite(rho) else round(rho, 4), "n": len(pairs)}
     return result
@@ -100,9 +102,6 @@ def format_report(report: Mapping[str, Any]) -> str:
         lines.append(f"{split:<9} {'utterances':<28} {cells}")
     lines.append("")
     for key, value in report["rank_correlation"].items():
-        # Recorded speech knows no truth.
-        if not value["n"]:
-            continue
         rho = "   –" if value["rho"] is None else f"{value['rho']:.3f}"
         lines.append(f"{key:<20} rank correlation with the synthesizer {rho}  (n {value['n']:,})")
     if report["rejected"]:

@@ -27,6 +27,7 @@ from data_prep import check_splits
 from data_prep.build import main, parse_arguments
 from data_prep.pipeline import build
 from data_prep.splits import find_leaks
+from data_prep.statistics import format_report
 from sift_jax.data.records import RecordReader, decode_flac
 from sift_jax.data.sift_files import CATEGORIES, list_files, read_rows
 
@@ -93,6 +94,7 @@ def test_what_the_corpus_does_not_know_is_not_asked(mls):
     assert set(report["labels"]) == {"average_pitch", "pitch_variation", "average_intensity", "noise_level",
                                      "reverberation"}
     assert report["counts"]["train"]["closed_ended/word_align"] == {"de": 0}
+    assert report["rank_correlation"] == {} and "synthesizer" not in format_report(report)
 
 
 def test_the_proof_finds_what_is_in_two_splits(mls, tmp_path, capsys):

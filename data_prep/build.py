@@ -3,22 +3,36 @@
     python -m data_prep.build --corpus=embedded --out=runs/quickstart/data
         [--languages=en,de] [--train=600 --dev=30 --evaluation=60] [--evaluation_rows=60]
         [--wordings=6] [--plain] [--rows_per_utterance=10] [--seed=0] [--workers=2]
+
+    python -m data_prep.build --corpus=mls --root=/corpora/mls --languages=de,fr --out=runs/mls
+        (mls, common_voice, vctk, librispeech, voxpopuli, fleurs)
+        [--min_seconds=0.5 --max_seconds=30] [--phonemes=espeak]
+
+    python -m data_prep.build --corpus=manifest --manifest=mine.jsonl [--root=/audio] --languages=en --out=runs/mine
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from data_prep.chunks import BuildError
 from data_prep.corpora.embedded.espeak import EspeakError
-from data_prep.corpora.embedded.voices import LANGUAGES
-from data_prep.pipeline import BuildConfig, BuildError, build
+from data_prep.corpora.recording import CorpusError
+from data_prep.corpora.registry import EMBEDDED, MANIFEST, NAMES, Reading, list_languages
+from data_prep.pipeline import BuildConfig, build
 from data_prep.statistics import format_report
 from sift_jax.audio.files import AudioError
+from sift_jax.data.labels import LANGUAGES
 
-CORPORA = ("embedded",)
+# Default for the embedded corpus, for recorded ones (None: all there are), and what must be given at least.
+_SIZES: dict[str, tuple[int | None, int | None, int]] = {
+    "train": (600, None, 1), "dev": (30, 500, 0), "evaluation": (60, 500, 0), "evaluation_rows": (60, 500, 1),
+    "wordings": (None, None, 1), "rows_per_utterance": (None, None, 1), "seed": (None, None, 0),
+    "workers": (None, None, 1)}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -28,31 +42,54 @@ class _Parser(argparse.ArgumentParser):
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> BuildConfig:
     """Flags to a checked configuration."""
-    parser = _Parser(prog="data_prep.build", description="Makes a corpus, measures it, writes its instructions.")
-    parser.add_argument("--corpus", choices=CORPORA, default="embedded", help="where the speech comes from")
-    parser.add_argument("--out", type=Path, required=True, help="folder for everything that is made")
-    parser.add_argument("--languages", default=",".join(LANGUAGES), help="comma-separated, of " + ", ".join(LANGUAGES))
-    parser.add_argument("--train", type=int, default=600, help="training utterances a language")
-    parser.add_argument("--dev", type=int, default=30, help="dev utterances a language")
-    parser.add_argument("--evaluation", type=int, default=60, help="EvalSIFT utterances a language")
-    parser.add_argument("--evaluation_rows", type=int, default=60, help="EvalSIFT rows a category and language")
-    parser.add_argument("--wordings", type=int, default=6, help="wordings of each question and answer, at most 6")
-    parser.add_argument("--plain", action="store_true",
-                        help="numbered labels as answers, audio first, little to be quoted: for very small models")
-    parser.add_argument("--rows_per_utterance", type=int, default=10, help="training rows an utterance and category")
-    parser.add_argument("--seed", type=int, default=0, help="decides every random choice")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
+    parser = _make_parser()
     flags = vars(parser.parse_args(arguments))
-    flags["languages"] = tuple(dict.fromkeys(flags["languages"].split(",")))
+    corpus = flags["corpus"]
+    spoken = list_languages(corpus)
+    flags["languages"] = tuple(dict.fromkeys((flags["languages"] or ",".join(spoken)).split(",")))
     for language in flags["languages"]:
-        if language not in LANGUAGES:
-            parser.error(f"--languages: {language!r} is not spoken here; choose of {','.join(LANGUAGES)}")
-    leasts = {"train": 1, "dev": 0, "evaluation": 0, "evaluation_rows": 1, "wordings": 1,
-              "rows_per_utterance": 1, "seed": 0, "workers": 1}
-    for name, least in leasts.items():
-        if flags[name] < least:
+        if language not in spoken:
+            parser.error(f"--languages: {language!r} is not spoken here; choose of {','.join(spoken)}")
+    for name in ("root", "manifest"):
+        if flags[name] is not None and corpus == EMBEDDED:
+            parser.error(f"--{name} is for corpora on disk; give --corpus=<one of {', '.join(NAMES[1:])}>")
+    if flags["manifest"] is not None and corpus != MANIFEST:
+        parser.error(f"--manifest is for --corpus={MANIFEST}, not for {corpus}; leave it out")
+    for name, (made, recorded, least) in _SIZES.items():
+        if flags[name] is None:
+            flags[name] = made if corpus == EMBEDDED else recorded
+        if flags[name] is not None and flags[name] < least:
             parser.error(f"--{name}={flags[name]} is too small; give at least {least}")
-    return BuildConfig(**flags)
+    reading = Reading(**{field.name: flags.pop(field.name) for field in dataclasses.fields(Reading)})
+    if not 0 < reading.min_seconds < reading.max_seconds:
+        parser.error(f"--min_seconds={reading.min_seconds:g} and --max_seconds={reading.max_seconds:g} leave nothing; "
+                     f"give 0 < min < max")
+    return BuildConfig(**flags, reading=reading)
+
+
+def _make_parser() -> _Parser:
+    parser = _Parser(prog="data_prep.build", description="From a corpus to metadata, instructions and records.")
+    add = parser.add_argument
+    add("--corpus", choices=NAMES, default=EMBEDDED, help="where the speech comes from")
+    add("--root", type=Path, help="folder where a corpus on disk is unpacked; for a manifest, where its paths start")
+    add("--manifest", type=Path, help="a .jsonl (NeMo's too) or .tsv with a line an utterance")
+    add("--out", type=Path, required=True, help="folder for everything that is made")
+    add("--languages", help="comma-separated; by default all that the corpus speaks, of " + ", ".join(LANGUAGES))
+    add("--train", type=int, help="training utterances a language, at most; 600 embedded, else all there are")
+    add("--dev", type=int, help="dev utterances a language, at most; 30 embedded, else 500")
+    add("--evaluation", type=int, help="EvalSIFT utterances a language, at most; 60 embedded, else 500")
+    add("--evaluation_rows", type=int, help="EvalSIFT rows a category and language; 60 embedded, else 500")
+    add("--wordings", type=int, default=6, help="wordings of each question and answer, at most 6")
+    add("--plain", action="store_true",
+        help="numbered labels as answers, audio first, little to be quoted: for very small models")
+    add("--rows_per_utterance", type=int, default=10, help="training rows an utterance and category")
+    add("--min_seconds", type=float, default=0.5, help="recordings that are shorter are set aside")
+    add("--max_seconds", type=float, default=30.0, help="recordings that are longer are set aside, undecoded")
+    add("--phonemes", choices=("own", "espeak"), default="own",
+        help="those of the corpus, or espeak's reading of the transcript: without any, speaking rate is not measured")
+    add("--seed", type=int, default=0, help="decides every random choice")
+    add("--workers", type=int, default=os.cpu_count() or 1, help="processes")
+    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -60,11 +97,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = parse_arguments(arguments)
     try:
         build(config)
-    except (AudioError, BuildError, EspeakError, OSError) as error:
+    except (AudioError, BuildError, CorpusError, EspeakError, OSError) as error:
         sys.exit(f"data_prep.build: {error}")
     print(format_report(json.loads((config.out / "report.json").read_text(encoding="utf-8"))))
     print(f"\naudio {config.out}/audio   instructions {config.out}/sift   records {config.out}/records   "
-          f"metadata {config.out}/metadata.jsonl   report {config.out}/report.json")
+          f"metadata {config.out}/metadata.jsonl   report {config.out}/report.json   "
+          f"set aside {config.out}/rejected.jsonl")
 
 
 if __name__ == "__main__":

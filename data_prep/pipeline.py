@@ -1,29 +1,32 @@
-"""From nothing to training records, a stage at a time; what is done already is used again.
+"""From a corpus to training records, a stage at a time; what is done already is used again.
 
     corpus ─► measure ─► metadata ─► instructions ─► records ─► report
     audio/*.flac         bins.json      sift/…          records/   report.json
-    utterances.jsonl     metadata.jsonl
+    utterances.jsonl     metadata.jsonl                            rejected.jsonl
 
 stages.json remembers under which fingerprint (knobs, sentences and code of that stage and of all before it) each stage
 was finished. A stage whose fingerprint differs is done again, and so is all that follows. The two long ones also keep
 their finished chunks in parts/, so that a killed build goes on where it was.
 """
 
-import concurrent.futures
 import dataclasses
 import functools
 import hashlib
 import json
-import multiprocessing
-import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from tqdm import tqdm
-
+from data_prep.accounts import collect, settle
+from data_prep.check_splits import prove_apart
+from data_prep.chunks import BuildError, Chunk, join_parts, run_chunks, write_text
+from data_prep.corpora.decode import decode_chunk, settle_decoding
 from data_prep.corpora.embedded.corpus import make_babble, make_plans, synthesize
+from data_prep.corpora.gather import gather, list_sources
+from data_prep.corpora.recording import Rejection
+from data_prep.corpora.registry import EMBEDDED, Reading, name_source, read_corpus
 from data_prep.corpora.utterance import parse_utterance
 from data_prep.metadata.bins import label_values, make_bins
 from data_prep.metadata.measure import measure_utterance
@@ -36,16 +39,15 @@ _ROOT = Path(__file__).resolve().parent.parent
 _CHUNK = 25
 
 
-class BuildError(ValueError):
-    """The build cannot go on; the message is one line for the user."""
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BuildConfig:
+    """`train`, `dev` and `evaluation` are utterances a language, at most; None is all that there are."""
+
     corpus: str
+    reading: Reading
     out: Path
     languages: tuple[str, ...]
-    train: int
+    train: int | None
     dev: int
     evaluation: int
     evaluation_rows: int
@@ -55,24 +57,9 @@ class BuildConfig:
     seed: int
     workers: int
 
-    def count(self, split: str) -> int:
-        return {TRAIN: self.train, DEV: self.dev, EVALUATION: self.evaluation}[split]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Chunk:
-    """A run of utterances of one language and split; `name` is that of its files in parts/."""
-
-    out: Path
-    language: str
-    split: str
-    first: int
-    last: int
-    seed: int
-
     @property
-    def name(self) -> str:
-        return f"{self.language}_{self.split}_{self.first:06d}.jsonl"
+    def sizes(self) -> dict[str, int | None]:
+        return {TRAIN: self.train, DEV: self.dev, EVALUATION: self.evaluation}
 
 
 def build(config: BuildConfig, stages: Sequence[str] | None = None) -> None:
@@ -85,6 +72,8 @@ def build(config: BuildConfig, stages: Sequence[str] | None = None) -> None:
     fingerprint = ""
     for name, (run, clear, sources) in STAGES.items():
         knobs = [str(getattr(config, knob)) for knob in _KNOBS.get(name, ())]
+        if name == "corpus" and config.corpus != EMBEDDED:
+            knobs.append(config.reading.fingerprint)
         fingerprint = hashlib.sha256(f"{fingerprint} {name} {knobs} {_hash_sources(sources)}".encode()).hexdigest()
         if stages is not None and name not in stages:
             continue
@@ -95,16 +84,28 @@ def build(config: BuildConfig, stages: Sequence[str] | None = None) -> None:
         if mark.get("fingerprint") != fingerprint:
             _remove(config.out, clear)
             marks[name] = {"fingerprint": fingerprint, "is_done": False}
-            _write_text(marks_path, json.dumps(marks, indent=1))
+            write_text(marks_path, json.dumps(marks, indent=1))
         run(config)
         marks[name] = {"fingerprint": fingerprint, "is_done": True}
-        _write_text(marks_path, json.dumps(marks, indent=1))
+        write_text(marks_path, json.dumps(marks, indent=1))
 
 
 def _make_corpus(config: BuildConfig) -> None:
     (config.out / "audio").mkdir(exist_ok=True)
-    _run_chunks(config, "utterances", _make_chunk)
-    _join_parts(config, "utterances", config.out / "utterances.jsonl")
+    if config.corpus == EMBEDDED:
+        chunks = _list_chunks(config)
+        run_chunks(chunks, "utterances", _make_chunk, config.workers)
+        count = sum(chunk.last - chunk.first for chunk in chunks)
+        settle(config.out, "synthesis", "plans", count, _count_lines(chunks, "utterances"), [])
+    else:
+        # Drawn anew only with the stage itself: a build that goes on must find the chunks that it left.
+        if not (config.out / "parts" / "sources.json").exists():
+            items = read_corpus(config.corpus, config.reading, config.languages)
+            gather(items, config.out, sizes=config.sizes, seed=config.seed)
+        chunks = _list_chunks(config)
+        run_chunks(chunks, "utterances", functools.partial(decode_chunk, reading=config.reading), config.workers)
+        settle_decoding(config.out, chunks)
+    join_parts(chunks, "utterances", config.out / "utterances.jsonl")
 
 
 def _make_chunk(chunk: Chunk) -> int:
@@ -115,41 +116,59 @@ def _make_chunk(chunk: Chunk) -> int:
         wave, utterance = synthesize(plan)
         write_audio(chunk.out / "audio" / f"{utterance.id}.flac", wave)
         lines.append(utterance.to_json())
-    _write_text(chunk.out / "parts" / "utterances" / chunk.name, "".join(line + "\n" for line in lines))
+    chunk.write_lines("utterances", lines)
     return len(plans)
 
 
 def _measure_corpus(config: BuildConfig) -> None:
-    _run_chunks(config, "measured", _measure_chunk)
+    run_chunks(_list_chunks(config), "measured", _measure_chunk, config.workers)
 
 
 def _measure_chunk(chunk: Chunk) -> int:
-    lines = (chunk.out / "parts" / "utterances" / chunk.name).read_text(encoding="utf-8").splitlines()
     rows = []
-    for utterance in map(parse_utterance, lines):
+    for utterance in map(parse_utterance, chunk.read_lines("utterances")):
         wave = read_audio(chunk.out / "audio" / f"{utterance.id}.flac")
         measured = measure_utterance(wave, utterance)
         rows.append(measured.row or {"id": utterance.id, "rejected": measured.rejected})
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    _write_text(chunk.out / "parts" / "measured" / chunk.name, text)
-    return len(rows)
+    chunk.write_lines("measured", [json.dumps(row, ensure_ascii=False) for row in rows])
+    return chunk.last - chunk.first
 
 
 def _write_metadata(config: BuildConfig) -> None:
-    path = config.out / "parts" / "measured.jsonl"
-    _join_parts(config, "measured", path)
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    rejected = Counter(row["rejected"] for row in rows if "rejected" in row)
-    kept = [row for row in rows if "rejected" not in row]
+    """Reads what was measured several times over rather than hold it: there may be millions."""
+    chunks = _list_chunks(config)
+    failed = [row for row in _read_measured(chunks) if "rejected" in row]
+    genders = Counter(row["gender"] for row in _read_kept(chunks) if row["split"] == TRAIN)
+    # Of a gender with too few utterances for classes of pitch none is labelled, as of an unknown one. A synthesized
+    # voice is never so rare, but where the corpus is too small to be of use: that is an error below.
+    least = 0 if config.corpus == EMBEDDED else len(ACOUSTIC_LABELS["average_pitch"])
+
+    def scale(row: dict[str, Any]) -> dict[str, Any]:
+        return row if genders[row["gender"]] >= least else {**row, "gender": None}
+
+    draft, left = config.out / "metadata.jsonl.part", 0
     try:
-        bins = make_bins((row for row in kept if row["split"] == TRAIN), ACOUSTIC_LABELS)
-        labelled = [{**row, "labels": label_values(row, bins, ACOUSTIC_LABELS)} for row in kept]
+        bins = make_bins((scale(row) for row in _read_kept(chunks) if row["split"] == TRAIN), ACOUSTIC_LABELS)
+        with draft.open("w", encoding="utf-8") as out:
+            for row in _read_kept(chunks):
+                labels = label_values(scale(row), bins, ACOUSTIC_LABELS)
+                out.write(json.dumps({**row, "labels": labels}, ensure_ascii=False) + "\n")
+                left += 1
     except ValueError as error:
         raise BuildError(str(error)) from error
-    _write_text(config.out / "bins.json", json.dumps(bins, indent=1))
-    _write_text(config.out / "parts" / "rejected.json", json.dumps(rejected))
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in labelled)
-    _write_text(config.out / "metadata.jsonl", "".join(lines))
+    reasons = [Rejection(reason=f"{row['rejected']} is not feasible", id=row["id"]) for row in failed]
+    settle(config.out, "measure", "utterances", _count_lines(chunks, "utterances"), left, reasons)
+    write_text(config.out / "bins.json", json.dumps(bins, indent=1))
+    write_text(config.out / "parts" / "rejected.json", json.dumps(Counter(row["rejected"] for row in failed)))
+    draft.replace(config.out / "metadata.jsonl")
+
+
+def _read_measured(chunks: Sequence[Chunk]) -> Iterator[dict[str, Any]]:
+    return (json.loads(line) for chunk in chunks for line in chunk.read_lines("measured"))
+
+
+def _read_kept(chunks: Sequence[Chunk]) -> Iterator[dict[str, Any]]:
+    return (row for row in _read_measured(chunks) if "rejected" not in row)
 
 
 def _write_instructions(config: BuildConfig) -> None:
@@ -157,22 +176,45 @@ def _write_instructions(config: BuildConfig) -> None:
 
     counts = write_instructions(config.out / "metadata.jsonl", config.out / "sift", seed=config.seed,
                                 rows_per_language=config.evaluation_rows, wordings=config.wordings,
-                                rows_per_utterance=config.rows_per_utterance, is_plain=config.plain)
-    _write_text(config.out / "parts" / "counts.json", json.dumps(counts))
+                                rows_per_utterance=config.rows_per_utterance, is_plain=config.plain,
+                                corpus=name_source(config.corpus))
+    proof = prove_apart(config.out, use_audio=False)
+    if proof.leaks:
+        raise BuildError(f"the splits are not apart: {proof.leaks[0]} (of {len(proof.leaks)}); use another --out")
+    unasked = [Rejection(reason="no row is about it", id=name) for name in proof.unasked]
+    settle(config.out, "instructions", "utterances", proof.utterances, proof.utterances - len(unasked), unasked)
+    write_text(config.out / "parts" / "counts.json", json.dumps(counts))
 
 
 def _write_records(config: BuildConfig) -> None:
     from sift_jax.data.records import write_records
 
-    write_records(config.out / "sift", config.out / "audio", config.out / "records")
+    counts = write_records(config.out / "sift", config.out / "audio", config.out / "records")
+    left = sum(number for splits in counts.values() for number in splits.values())
+    lines = (config.out / "records" / "rejected.jsonl").read_text(encoding="utf-8").splitlines()
+    rejections = [Rejection(reason="no usable audio", detail=row["reason"], id=row["id"], language=row["language"])
+                  for row in map(json.loads, lines)]
+    settle(config.out, "records", "ids", _count_ids(config.out / "sift"), left, rejections)
+
+
+def _count_ids(sift: Path) -> int:
+    """Different ids of each split and language: each is to become a record."""
+    ids: dict[tuple[str, str], set[str]] = {}
+    for path in sift.rglob("split*.jsonl"):
+        parts = path.relative_to(sift).parts
+        with path.open(encoding="utf-8") as lines:
+            ids.setdefault((parts[0], parts[-2]), set()).update(json.loads(line)["id"] for line in lines)
+    return sum(map(len, ids.values()))
 
 
 def _write_report(config: BuildConfig) -> None:
-    metadata = (config.out / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
+    with (config.out / "metadata.jsonl").open(encoding="utf-8") as lines:
+        metadata = [json.loads(line) for line in lines]
     counts = json.loads((config.out / "parts" / "counts.json").read_text())
     rejected = json.loads((config.out / "parts" / "rejected.json").read_text())
-    report = make_report([json.loads(line) for line in metadata], counts, rejected, ACOUSTIC_LABELS)
-    _write_text(config.out / "report.json", json.dumps(report, ensure_ascii=False, indent=1))
+    accounts = collect(config.out, ("synthesis", "read", "split", "decode", "measure", "instructions", "records"))
+    report = make_report(metadata, counts, rejected, ACOUSTIC_LABELS) | {"accounts": accounts}
+    write_text(config.out / "report.json", json.dumps(report, ensure_ascii=False, indent=1))
 
 
 # The knobs that a stage is the first to heed.
@@ -181,53 +223,33 @@ _KNOBS = {"corpus": ("corpus", "languages", "train", "dev", "evaluation", "seed"
 # Stage: what runs it, what it leaves (removed when it is stale), and the code and data that decide its result.
 _Stage = tuple[Callable[[BuildConfig], None], tuple[str, ...], tuple[str, ...]]
 STAGES: dict[str, _Stage] = {
-    "corpus": (_make_corpus, ("audio", "utterances.jsonl", "parts/utterances"),
-               ("data_prep/corpora", "data_prep/splits.py")),
+    "corpus": (_make_corpus, ("audio", "utterances.jsonl", "parts"),
+               ("data_prep/corpora", "data_prep/splits.py", "data_prep/chunks.py")),
     "measure": (_measure_corpus, ("parts/measured",), ("data_prep/metadata", "sift_jax/audio/files.py")),
     "metadata": (_write_metadata, ("bins.json", "metadata.jsonl"), ("sift_jax/data/labels.py",)),
     "instructions": (_write_instructions, ("sift",),
-                     ("data_prep/instructions", "sift_jax/data/label_tables.py", "sift_jax/data/sift_files.py")),
+                     ("data_prep/instructions", "data_prep/check_splits.py", "sift_jax/data/label_tables.py",
+                      "sift_jax/data/sift_files.py")),
     "records": (_write_records, ("records",), ("sift_jax/data/records.py",)),
-    "report": (_write_report, ("report.json",), ("data_prep/statistics.py",)),
+    "report": (_write_report, ("report.json", "rejected.jsonl"),
+               ("data_prep/statistics.py", "data_prep/accounts.py")),
 }
 
 
 def _list_chunks(config: BuildConfig) -> list[Chunk]:
+    if config.corpus != EMBEDDED:
+        return list_sources(config.out, config.seed)
     return [
         Chunk(out=config.out, language=language, split=split, first=first,
-              last=min(first + _CHUNK, config.count(split)), seed=config.seed)
+              last=min(first + _CHUNK, config.sizes[split]), seed=config.seed)
         for language in config.languages
         for split in SPLITS
-        for first in range(0, config.count(split), _CHUNK)
+        for first in range(0, config.sizes[split], _CHUNK)
     ]
 
 
-def _run_chunks(config: BuildConfig, kind: str, work: Callable[[Chunk], int]) -> None:
-    """Works on all chunks that have no part yet, in processes of their own."""
-    folder = config.out / "parts" / kind
-    folder.mkdir(parents=True, exist_ok=True)
-    chunks = _list_chunks(config)
-    waiting = [chunk for chunk in chunks if not (folder / chunk.name).exists()]
-    total = sum(chunk.last - chunk.first for chunk in chunks)
-    done = total - sum(chunk.last - chunk.first for chunk in waiting)
-    with tqdm(total=total, initial=done, desc=kind, unit="utt", dynamic_ncols=True) as bar:
-        if config.workers == 1 or len(waiting) < 2:
-            for chunk in waiting:
-                bar.update(work(chunk))
-            return
-        # Threads inside the workers would only fight over the cores; a fresh interpreter reads this at its start.
-        for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-            os.environ.setdefault(variable, "1")
-        context = multiprocessing.get_context("spawn")
-        workers = min(config.workers, len(waiting))
-        with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
-            for result in concurrent.futures.as_completed([pool.submit(work, chunk) for chunk in waiting]):
-                bar.update(result.result())
-
-
-def _join_parts(config: BuildConfig, kind: str, path: Path) -> None:
-    texts = ((config.out / "parts" / kind / chunk.name).read_text(encoding="utf-8") for chunk in _list_chunks(config))
-    _write_text(path, "".join(texts))
+def _count_lines(chunks: Sequence[Chunk], kind: str) -> int:
+    return sum(len(chunk.read_lines(kind)) for chunk in chunks)
 
 
 def _remove(out: Path, names: tuple[str, ...]) -> None:
@@ -237,13 +259,6 @@ def _remove(out: Path, names: tuple[str, ...]) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-
-
-def _write_text(path: Path, text: str) -> None:
-    """The file appears whole or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 @functools.cache

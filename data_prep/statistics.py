@@ -3,7 +3,7 @@
     {"counts": {split: {category: {language: rows}}}, "labels": {key: {language: {label: utterances}}},
      "durations": {language: {"hours", "histogram": {"edges", "counts"}}}, "rank_correlation": {key: {"rho", "n"}},
      "speakers": {split: [ids]}, "sentences": {split: n}, "utterances": {split: {language: n}},
-     "rejected": {key: n}, "examples": {language: [ids]}}
+     "rejected": {key: n}, "examples": {language: [ids]}, "accounts": {stage: {"unit", "in", "out", "rejected"}}}
 
 A rank correlation sets a measured value against what the synthesizer was told; 1 means that the order is the same.
 """
@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import scipy.stats
 
+from data_prep.accounts import format_accounts
 from data_prep.splits import EVALUATION, SPLITS
 
 _EXAMPLES = 4
-_HISTOGRAM_EDGES = [0.5 * i for i in range(13)]
+_HISTOGRAM_BARS = 12
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -35,7 +36,8 @@ def make_report(
         "labels": _count_labels(by_language, labels),
         "durations": {language: _measure_durations(part) for language, part in by_language.items()},
         "rank_correlation": correlate_ranks(rows),
-        "speakers": {split: sorted({row["speaker"] for row in part}) for split, part in by_split.items()},
+        "speakers": {split: sorted({row["speaker"] for row in part if row["speaker"]})
+                     for split, part in by_split.items()},
         "sentences": {split: len({(row["language"], row["transcript"]) for row in part})
                       for split, part in by_split.items()},
         "utterances": {split: dict(sorted(Counter(row["language"] for row in part).items()))
@@ -49,7 +51,9 @@ def correlate_ranks(rows: Rows) -> dict[str, dict[str, float | int | None]]:
     """Spearman's rho of each measured key against its truth, over the rows that know a truth."""
     result: dict[str, dict[str, float | int | None]] = {}
     for key in sorted({key for row in rows for key in row["values"]}):
-        pairs = [(row["values"][key], row["truth"][key]) for row in rows if key in row["truth"]]
+        pairs = [(row["values"][key], row["truth"][key]) for row in rows if key in row["truth"].keys() & row["values"]]
+        if not pairs:
+            continue
         rho = float(scipy.stats.spearmanr(pairs)[0]) if len(pairs) > 2 else None
         result[key] = {"rho": None if rho is None or not np.isfinite(rho) else round(rho, 4), "n": len(pairs)}
     return result
@@ -61,16 +65,19 @@ def _count_labels(by_language: Mapping[str, Rows], labels: Mapping[str, Sequence
     for key in keys:
         result[key] = {}
         for language, rows in by_language.items():
-            found = Counter(row["labels"][key] for row in rows)
+            found = Counter(row["labels"].get(key) for row in rows)
             result[key][language] = {label: found[label] for label in labels[key]}
     return result
 
 
 def _measure_durations(rows: Rows) -> dict[str, Any]:
     seconds = np.array([row["duration"] for row in rows])
-    counts, _ = np.histogram(seconds, bins=_HISTOGRAM_EDGES)
+    # Bars of half a second, or of as many halves as it takes to reach the longest.
+    width = 0.5 * max(1, int(np.ceil(2 * seconds.max() / _HISTOGRAM_BARS)))
+    edges = [width * bar for bar in range(_HISTOGRAM_BARS + 1)]
+    counts, _ = np.histogram(seconds, bins=edges)
     return {"hours": round(float(seconds.sum()) / 3600, 4),
-            "histogram": {"edges": _HISTOGRAM_EDGES, "counts": counts.tolist()}}
+            "histogram": {"edges": edges, "counts": counts.tolist()}}
 
 
 def _choose_examples(rows: Rows) -> list[str]:
@@ -78,7 +85,7 @@ def _choose_examples(rows: Rows) -> list[str]:
     order = sorted(rows, key=lambda row: (row["split"] != EVALUATION, row["id"]))
     chosen: dict[str, str] = {}
     for row in order:
-        chosen.setdefault(row["speaker"], row["id"])
+        chosen.setdefault(row["speaker"] or row["id"], row["id"])
     return list(chosen.values())[:_EXAMPLES]
 
 
@@ -99,4 +106,6 @@ def format_report(report: Mapping[str, Any]) -> str:
         lines.append(f"{key:<20} rank correlation with the synthesizer {rho}  (n {value['n']:,})")
     if report["rejected"]:
         lines.append("rejected as infeasible: " + ", ".join(f"{k} {n}" for k, n in report["rejected"].items()))
+    if report.get("accounts"):
+        lines += ["", format_accounts(report["accounts"])]
     return "\n".join(lines)

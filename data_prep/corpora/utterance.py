@@ -3,7 +3,8 @@
     {"id", "language", "split", "speaker", "duration", "transcript", "topic", "phonemes", "is_question", "gender",
      "age_category", "accent", "words": [{"word", "position", "start", "end"}, …], "truth": {key: value}}
 
-`truth` holds what a synthesizer was told; it is empty for recorded speech and serves rank correlations only.
+What a corpus does not have is null, and its words are [] where nobody knows their times. `truth` holds what a
+synthesizer was told; it is empty for recorded speech and serves rank correlations only.
 """
 
 import dataclasses
@@ -24,15 +25,15 @@ class Utterance:
     id: str
     language: str
     split: str
-    speaker: str
+    speaker: str | None
     duration: float
     transcript: str
-    topic: str
-    phonemes: str
-    is_question: bool
-    gender: str
-    age_category: str
-    accent: str
+    topic: str | None
+    phonemes: str | None
+    is_question: bool | None
+    gender: str | None
+    age_category: str | None
+    accent: str | None
     words: tuple[WordSpan, ...]
     truth: dict[str, float]
 

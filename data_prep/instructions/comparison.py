@@ -52,6 +52,8 @@ def make_items(pair: Pair, templates: Templates, rng: random.Random) -> list[Ite
         if abs(steps) >= _LEAST_STEPS:
             items.append(_make_compare_item(ids, key, label_a, label_b, templates, rng))
     genders = tuple(utterance["gender"] for utterance in pair)
+    if not all(genders):
+        return items
     if genders[0] != genders[1]:
         for gender in genders:
             place = ("first", "second")[genders.index(gender)]

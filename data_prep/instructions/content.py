@@ -34,7 +34,7 @@ def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Rand
         "gender": utterance["gender"],
         "age_category": utterance["age_category"],
         "topic": utterance["topic"],
-        "sentence_type": "question" if utterance["is_question"] else "statement",
+        "sentence_type": name_sentence_type(utterance),
         "sentence_length": bucket_length(utterance["transcript"]),
     }
     if has_accents and utterance["accent"] in ACCENTS:
@@ -65,6 +65,11 @@ def bucket_length(transcript: str) -> str:
     return "short" if count <= short else "medium" if count <= medium else "long"
 
 
+def name_sentence_type(utterance: dict[str, Any]) -> str | None:
+    """None where the transcript has no punctuation to tell by."""
+    return {True: "question", False: "statement", None: None}[utterance["is_question"]]
+
+
 def list_words(transcript: str) -> list[str]:
     """The words worth asking about, in order, lower case, each once."""
     words = re.findall(r"[^\W\d_]+", transcript.lower())
@@ -93,7 +98,7 @@ def _make_word_items(ids: tuple[str, ...], utterance: dict[str, Any], templates:
 
 def _make_phoneme_items(ids: tuple[str, ...], utterance: dict[str, Any], templates: Templates,
                         rng: random.Random) -> list[Item]:
-    spelt, spoken = utterance["transcript"].split(), utterance["phonemes"].split("| |")
+    spelt, spoken = utterance["transcript"].split(), (utterance["phonemes"] or "").split("| |")
     places = [place for place, word in enumerate(spelt) if list_words(word)]
     if len(spelt) != len(spoken) or not places:
         return []

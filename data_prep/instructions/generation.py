@@ -17,12 +17,13 @@ WEIGHTS = {"1": 0.25, "2": 0.3, "3": 0.25, "4": 0.2}
 def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Random, *, has_accents: bool) -> list[Item]:
     """The candidates of one utterance."""
     labels = {"gender": utterance["gender"], "age_category": utterance["age_category"]}
+    labels = {key: label for key, label in labels.items() if label}
     labels |= {key: utterance["labels"][key] for key in SPEECH_KEYS if utterance["labels"].get(key)}
     if has_accents and utterance["accent"] in ACCENTS:
         labels["accent"] = utterance["accent"]
     texts = templates["controllable_generation"]
     items = []
-    for form in WEIGHTS:
+    for form in (form for form in WEIGHTS if int(form) <= len(labels)):
         for _ in range(2):
             keys = rng.sample(sorted(labels), int(form))
             wishes = [fill(texts["requests"].get(key, "{label}"),

@@ -6,7 +6,9 @@
 Every answer names the labels that it is inferred from, so that it can be scored without a judge.
 """
 
+import functools
 import random
+import string
 from typing import Any
 
 from data_prep.instructions.items import Item
@@ -28,15 +30,19 @@ def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Rand
     ranks = {key: ACOUSTIC_LABELS[key].index(label) for key, label in labels.items()}
     phrases = {key: phrase_label(templates, key, label) for key, label in labels.items()}
     for key in ("gender", "age_category"):
-        phrases[key] = phrase_label(templates, key, utterance[key])
+        if utterance[key]:
+            phrases[key] = phrase_label(templates, key, utterance[key])
     items = []
     for form, keys in _KEYS.items():
         if all(key in labels for key in keys):
             texts = templates["open_ended"][form]
             place = _infer(form, ranks)
             slots = phrases if place is None else {**phrases, "inference": texts["inferences"][place]}
-            answer = capitalise(fill(rng.choice(texts["answers"]), **slots))
-            group = utterance["gender"] if place is None else str(place)
+            answers = [answer for answer in texts["answers"] if _list_slots(answer) <= slots.keys()]
+            if not answers:
+                continue
+            answer = capitalise(fill(rng.choice(answers), **slots))
+            group = str(utterance["gender"] if place is None else place)
             items.append(_make_item(utterance["id"], form, group, answer, templates, rng))
     for key in sorted(_GOOD_FROM.keys() & labels):
         is_good = ranks[key] >= _GOOD_FROM[key]
@@ -60,6 +66,12 @@ def _infer(form: str, ranks: dict[str, int]) -> int | None:
     if form == "learner":
         return int(ranks["speaking_rate"] <= 3 and ranks["noise_level"] >= 2)
     return None
+
+
+@functools.cache
+def _list_slots(template: str) -> frozenset[str]:
+    """What must be known to fill it."""
+    return frozenset(name.lower() for _, name, _, _ in string.Formatter().parse(template) if name)
 
 
 def _make_item(name: str, form: str, group: str, answer: str, templates: Templates, rng: random.Random) -> Item:

@@ -13,7 +13,7 @@ import random
 from typing import Any
 
 from data_prep.instructions.comparison import Pair, order_pair
-from data_prep.instructions.content import bucket_length
+from data_prep.instructions.content import bucket_length, name_sentence_type
 from data_prep.instructions.items import Item
 from data_prep.instructions.plain import NAMES, POLES, number_label, write_line
 from data_prep.instructions.word_align import find_changes
@@ -110,7 +110,7 @@ def _list_poles(pair: Pair, rng: random.Random) -> list[tuple[str, str]]:
         if order:
             found.append((POLES[key][pole], "second" if (order > 0) == (pole == "high") else "first"))
     genders = [utterance["gender"] for utterance in pair]
-    if genders[0] != genders[1]:
+    if genders[0] != genders[1] and all(genders):
         place = rng.choice((0, 1))
         found.append((POLES["gender"][genders[place]], LABELS["recording"][place]))
     return rng.sample(found, len(found))
@@ -126,7 +126,7 @@ def list_labels(utterance: dict[str, Any], *, has_accents: bool) -> dict[str, tu
         "age_category": ("age_category", utterance["age_category"]),
         "accent": ("accent", utterance["accent"] if has_accent else None),
         "sentence_length": ("sentence_length", bucket_length(utterance["transcript"])),
-        "sentence_type": ("sentence_type", "question" if utterance["is_question"] else "statement"),
+        "sentence_type": ("sentence_type", name_sentence_type(utterance)),
         **{key: (key, utterance["labels"].get(key)) for key in MEASURED_KEYS},
         **{form: (key, changes[form]) for form, key in _WORD_FORMS.items()},
     }

@@ -166,7 +166,7 @@ def _make_pretraining(split: str, templates: Templates, by_language: dict[str, l
 
 
 def _has_accents(utterances: list[Utterance]) -> bool:
-    return len({utterance["accent"] for utterance in utterances}) > 1
+    return len({utterance["accent"] for utterance in utterances} - {None}) > 1
 
 
 def _make_language_items(language: str, by_language: dict[str, list[Utterance]], templates: Templates,

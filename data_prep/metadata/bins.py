@@ -39,6 +39,8 @@ def make_bins(rows: Iterable[Mapping[str, Any]], labels: Mapping[str, Sequence[s
     for row in rows:
         for key, value in row["values"].items():
             group = row["gender"] if key in BY_GENDER else "all"
+            if group is None:
+                continue
             groups.setdefault(key, {}).setdefault(group, []).append(value)
     if not groups:
         raise ValueError("no training utterance was measured, so there are no bins; raise --train")
@@ -51,6 +53,9 @@ def label_values(row: Mapping[str, Any], bins: Bins, labels: Mapping[str, Sequen
     result = {}
     for key, value in row["values"].items():
         group = row["gender"] if key in BY_GENDER else "all"
+        # Nobody knows on whose scale this voice is high or low.
+        if group is None:
+            continue
         if group not in bins[key]:
             raise ValueError(f"{row['id']}: no {key} bins for {group} voices in the training split; raise --train")
         place = int(np.searchsorted(bins[key][group]["edges"], value, side="right"))

@@ -32,15 +32,15 @@ class Measured:
 
 
 def measure_utterance(wave: np.ndarray, utterance: Utterance) -> Measured:
-    """The six acoustic values and those of each word."""
-    first, last = utterance.words[0].start, utterance.words[-1].end
+    """The six acoustic values and those of each word; no rate where no phones are known."""
     track = pitch.track_pitch(wave)
     power = intensity.frame_power(wave)
+    first, last = _find_speech(utterance, power)
     speech = pitch.slice_track(track, first, last)
     values = {
         "average_pitch": pitch.average_pitch(speech),
         "pitch_variation": pitch.pitch_variation(speech),
-        "speaking_rate": rate.speaking_rate(utterance.phonemes, first, last),
+        **({"speaking_rate": rate.speaking_rate(utterance.phonemes, first, last)} if utterance.phonemes else {}),
         "average_intensity": intensity.average_intensity(power),
         "noise_level": noise.noise_level(power, first),
         "reverberation": reverberation.reverberation(wave, first, last),
@@ -55,3 +55,11 @@ def measure_utterance(wave: np.ndarray, utterance: Utterance) -> Measured:
     row["values"] = {key: round(value, 3) for key, value in values.items()}
     row["truth"] = truth
     return Measured(row=row, rejected=None)
+
+
+def _find_speech(utterance: Utterance, power: np.ndarray) -> tuple[float, float]:
+    """Seconds from the first word to the last; without word times, from the first frame that is loud to the last."""
+    if utterance.words:
+        return utterance.words[0].start, utterance.words[-1].end
+    active = np.flatnonzero(intensity.find_active(power))
+    return active[0] * intensity.STEP_SECONDS, (active[-1] + 2) * intensity.STEP_SECONDS

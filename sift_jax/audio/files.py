@@ -1,11 +1,14 @@
 """Audio files in and out: any container that libsndfile knows ↔ float32 [n] in −1 … 1, one channel, at one rate.
 
     path ─► header: rate, channels, seconds, all within bounds ─► decode ─► finite? complete? ─► mono ─► resample ─► [n]
+            └────────────────── decode_audio: samples [n, channels] ──────────────────┘   └ mix_channels ┘
 
 The header is looked at before anything is decoded, since a megabyte of FLAC can be ten hours of silence. The rate comes
-from the file. Whatever is wrong is one `AudioError` with one line that names the file and the remedy.
+from the file. Whatever is wrong is one `AudioError` with one line that names the file and the remedy, and a short
+`reason` to count it by.
 """
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -13,30 +16,76 @@ import soundfile
 import soxr
 
 MIN_RATE, MAX_RATE, MAX_CHANNELS = 4_000, 192_000, 16
+# Less of the channels' mean power than this, shared out over them, is left where they are opposite in phase; channels
+# that have nothing to do with each other keep their full share.
+_CANCELLED = 0.1
+# Floats may go over full scale a little; what goes so far holds integers, or is broken.
+_WILDEST = 64.0
 # Containers that store their number of frames exactly, so that fewer decoded frames mean a cut file.
 _EXACT_FORMATS = {"WAV", "WAVEX", "FLAC", "AIFF", "AU", "CAF", "W64", "RF64"}
 
 
 class AudioError(ValueError):
-    """A file that cannot be used as audio; the message is one line for the user."""
+    """A file that cannot be used as audio; the message is one line for the user, the reason a name to count by."""
+
+    def __init__(self, message: str, reason: str = "no audio file"):
+        super().__init__(message, reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Decoded:
+    """What a file holds: float32 [n, channels] at the file's own rate."""
+
+    samples: np.ndarray
+    rate: int
 
 
 def read_audio(path: str | Path, *, rate: int = 16_000, max_seconds: float = 3_600.0) -> np.ndarray:
     """The file as mono float32 at `rate`."""
+    decoded = decode_audio(path, max_seconds=max_seconds)
+    return resample(mix_channels(decoded.samples, path), decoded.rate, rate)
+
+
+def decode_audio(
+    path: str | Path, *, max_seconds: float = 3_600.0, start: float = 0.0, seconds: float | None = None
+) -> Decoded:
+    """The file as it is, checked; or `seconds` of it from `start`, to which the limit then applies."""
     path = Path(path)
     if not path.is_file():
         raise AudioError(f"{path}: no such audio file; check the path or the audio root")
     if path.stat().st_size == 0:
-        raise AudioError(f"{path}: the file is empty; fetch or make it again")
+        raise AudioError(f"{path}: the file is empty; fetch or make it again", "empty file")
     try:
         with soundfile.SoundFile(path) as file:
-            _check_header(path, file, max_seconds)
-            declared, source_rate, container = file.frames, file.samplerate, file.format
-            samples = file.read(dtype="float32", always_2d=True)
+            first, count = _check_header(path, file, max_seconds, start, seconds)
+            rate, container = file.samplerate, file.format
+            if first:
+                file.seek(first)
+            samples = file.read(count, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise AudioError(f"{path}: cannot be decoded ({_flatten(error)}); fetch or convert it again") from None
-    _check_samples(path, samples, declared, container)
+        message = f"{path}: cannot be decoded ({_flatten(error)}); fetch or convert it again"
+        raise AudioError(message, "cannot be decoded") from None
+    _check_samples(path, samples, count, rate, container)
+    return Decoded(samples=samples, rate=rate)
+
+
+def mix_channels(samples: np.ndarray, path: str | Path) -> np.ndarray:
+    """The mean of the channels [n]; an error where they would silence each other."""
     mono = samples.mean(axis=1)
+    if samples.shape[1] > 1:
+        each = float(np.mean(samples.astype(np.float64) ** 2))
+        if float(np.mean(mono.astype(np.float64) ** 2)) < _CANCELLED * each / samples.shape[1]:
+            message = f"{path}: its channels are opposite in phase and cancel when mixed; turn one over, or keep one"
+            raise AudioError(message, "opposite channels")
+    return mono
+
+
+def resample(mono: np.ndarray, source_rate: int, rate: int) -> np.ndarray:
+    """One channel at another rate."""
     if source_rate != rate:
         mono = soxr.resample(mono, source_rate, rate)
     return np.ascontiguousarray(mono, dtype=np.float32)
@@ -49,7 +98,7 @@ def write_audio(path: str | Path, wave: np.ndarray, *, rate: int = 16_000) -> No
     if wave.ndim != 1 or not wave.size:
         raise AudioError(f"{path}: cannot write samples of shape {wave.shape}; give one channel with samples")
     if not np.isfinite(wave).all():
-        raise AudioError(f"{path}: samples contain NaN or Inf; mend what computed them")
+        raise AudioError(f"{path}: samples contain NaN or Inf; mend what computed them", "not finite")
     temporary = path.with_name(f".{path.name}.part")
     try:
         soundfile.write(temporary, np.clip(wave, -1.0, 1.0), rate, subtype="PCM_16",
@@ -60,29 +109,49 @@ def write_audio(path: str | Path, wave: np.ndarray, *, rate: int = 16_000) -> No
         raise AudioError(f"{path}: cannot be written ({_flatten(error)}); check the folder and the suffix") from None
 
 
-def _check_header(path: Path, file: soundfile.SoundFile, max_seconds: float) -> None:
+def _check_header(
+    path: Path, file: soundfile.SoundFile, max_seconds: float, start: float, seconds: float | None
+) -> tuple[int, int]:
+    """The first frame to read, and how many."""
     if not MIN_RATE <= file.samplerate <= MAX_RATE:
-        raise AudioError(f"{path}: rate {file.samplerate} Hz is outside {MIN_RATE}–{MAX_RATE}; resample the file")
+        message = f"{path}: rate {file.samplerate} Hz is outside {MIN_RATE}–{MAX_RATE}; resample the file"
+        raise AudioError(message, "unusable rate")
     if file.channels > MAX_CHANNELS:
-        raise AudioError(f"{path}: {file.channels} channels, at most {MAX_CHANNELS} are read; mix the file down")
+        message = f"{path}: {file.channels} channels, at most {MAX_CHANNELS} are read; mix the file down"
+        raise AudioError(message, "too many channels")
     if file.frames <= 0:
-        raise AudioError(f"{path}: holds no samples; fetch or make it again")
-    seconds = file.frames / file.samplerate
-    if seconds > max_seconds:
-        raise AudioError(f"{path}: {seconds:.1f} s is longer than {max_seconds:g} s; cut the file or raise max_seconds")
+        raise AudioError(f"{path}: holds no samples; fetch or make it again", "empty file")
+    first = round(start * file.samplerate)
+    count = file.frames - first if seconds is None else round(seconds * file.samplerate)
+    # A manifest rounds; a tenth of a second beyond the end is no mistake.
+    if first >= file.frames or first + count > file.frames + file.samplerate // 10:
+        length = file.frames / file.samplerate
+        message = f"{path}: {length:.2f} s hold no {start:g} s + {seconds or 0:g} s; mend the times"
+        raise AudioError(message, "times beyond the end")
+    count = min(count, file.frames - first)
+    length = count / file.samplerate
+    if length > max_seconds:
+        message = f"{path}: {length:.1f} s is longer than {max_seconds:g} s; cut the file or raise max_seconds"
+        raise AudioError(message, "too long")
+    return first, count
 
 
-def _check_samples(path: Path, samples: np.ndarray, declared: int, container: str) -> None:
+def _check_samples(path: Path, samples: np.ndarray, declared: int, rate: int, container: str) -> None:
     if not len(samples):
-        raise AudioError(f"{path}: holds no samples; fetch or make it again")
+        raise AudioError(f"{path}: holds no samples; fetch or make it again", "empty file")
     # A compressed stream may declare its padding too; more than a quarter second missing is a cut file.
-    slack = 0 if container in _EXACT_FORMATS else MAX_RATE // 4
+    slack = 0 if container in _EXACT_FORMATS else rate // 4
     if len(samples) < declared - slack:
-        raise AudioError(f"{path}: truncated, {len(samples)} of {declared} frames decoded; fetch it again")
+        message = f"{path}: truncated, {len(samples)} of {declared} frames decoded; fetch it again"
+        raise AudioError(message, "truncated")
     if container in {"WAV", "WAVEX"} and _is_cut_wav(path):
-        raise AudioError(f"{path}: truncated, its header promises more bytes than there are; fetch it again")
+        message = f"{path}: truncated, its header promises more bytes than there are; fetch it again"
+        raise AudioError(message, "truncated")
     if not np.isfinite(samples).all():
-        raise AudioError(f"{path}: samples contain NaN or Inf; export the file again as PCM")
+        raise AudioError(f"{path}: samples contain NaN or Inf; export the file again as PCM", "not finite")
+    if float(np.abs(samples).max()) > _WILDEST:
+        message = f"{path}: samples far beyond full scale; divide them by what the format's integers divide by"
+        raise AudioError(message, "beyond full scale")
 
 
 def _is_cut_wav(path: Path) -> bool:

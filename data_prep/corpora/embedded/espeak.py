@@ -140,6 +140,14 @@ class Synthesizer:
         spans = _place_words(words, starts, self._events, samples)
         return Speech(samples=samples, words=spans, phones=_read_phones(library, " ".join(words)))
 
+    def read_phones(self, text: str, voice: str) -> str:
+        """How the voice's language says a text, without saying it."""
+        # Speaking starts afresh whatever was asked here, so the library need not.
+        library = self._library or self._start()
+        if library.espeak_SetVoiceByName(voice.encode()) != 0:
+            raise EspeakError(f"espeak-ng has no voice {voice}; see the accents in voices.py")
+        return _read_phones(library, text)
+
 
 def _read_phones(library: ctypes.CDLL, text: str) -> str:
     pointer = ctypes.c_char_p(text.encode() + b"\0")

@@ -1,0 +1,122 @@
+"""From a recording on disk to 16 kHz FLAC and an utterance, or a reason why not.
+
+    clips/….mp3 ─ decode, check ─► mono 16 kHz ─ too short? silent? clipped? ─► audio/<id>.flac and its Utterance
+
+The limits are those of speech that can be measured and heard as one turn; what a file itself can have wrong is known to
+`sift_jax.audio.files`. Two ids with the same samples would be one utterance on two sides: the second is set aside.
+Phonemes are the corpus's own, or those that espeak reads off the transcript, if it is asked: it knows no accents.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data_prep.accounts import settle
+from data_prep.chunks import Chunk
+from data_prep.corpora.embedded.voices import ACCENTS
+from data_prep.corpora.recording import Recording, Rejection, parse_recording
+from data_prep.corpora.registry import Reading
+from data_prep.corpora.utterance import Utterance
+from data_prep.splits import DEV, EVALUATION, TRAIN
+from sift_jax.audio.files import AudioError, decode_audio, mix_channels, resample, write_audio
+
+RATE = 16_000
+# The loudest 20 ms of a recording that is no more than the noise of its converter.
+_SILENT = 10 ** (-65 / 20)
+# Full scale, and how many samples there are too many.
+_CEILING, _CLIPPED_SHARE = 0.998, 0.01
+
+
+def decode_chunk(chunk: Chunk, reading: Reading) -> int:
+    """Writes the audio, the utterances, their digests and what was set aside of one chunk."""
+    utterances, digests, rejections = [], [], []
+    for recording in map(parse_recording, chunk.read_lines("sources")):
+        try:
+            wave = read_speech(recording, reading)
+        except AudioError as error:
+            rejections.append(Rejection(reason=error.reason, detail=str(error), id=recording.id,
+                                        language=recording.language, file=recording.audio))
+            continue
+        write_audio(chunk.out / "audio" / f"{recording.id}.flac", wave, rate=RATE)
+        phonemes = recording.phonemes or make_phonemes(recording, reading)
+        utterances.append(_describe(recording, chunk.split, len(wave), phonemes))
+        digests.append([recording.id, hash_samples(wave)])
+    chunk.write_lines("decode_rejected", [rejection.to_json() for rejection in rejections])
+    chunk.write_lines("digests", [json.dumps(pair) for pair in digests])
+    # The utterances last: they say that the chunk is done.
+    chunk.write_lines("utterances", [utterance.to_json() for utterance in utterances])
+    return chunk.last - chunk.first
+
+
+def read_speech(recording: Recording, reading: Reading) -> np.ndarray:
+    """The recording as mono float32 at 16 kHz; AudioError with its reason where it cannot be used."""
+    decoded = decode_audio(recording.audio, max_seconds=reading.max_seconds, start=recording.start,
+                           seconds=recording.seconds)
+    seconds = len(decoded.samples) / decoded.rate
+    if seconds < reading.min_seconds:
+        raise AudioError(f"{recording.audio}: {seconds:.2f} s is shorter than {reading.min_seconds:g} s; lower "
+                         f"--min_seconds to keep it", "too short")
+    if float(np.mean(np.abs(decoded.samples) >= _CEILING)) > _CLIPPED_SHARE:
+        raise AudioError(f"{recording.audio}: more than {_CLIPPED_SHARE:.0%} of its samples are at full scale; record "
+                         f"it again at a lower level", "clipped")
+    wave = resample(mix_channels(decoded.samples, recording.audio), decoded.rate, RATE)
+    frames = wave[: len(wave) // 320 * 320].reshape(-1, 320)
+    if not len(frames) or float(np.sqrt((frames**2).mean(axis=1).max())) < _SILENT:
+        raise AudioError(f"{recording.audio}: nothing is heard in it; record it again", "silent")
+    if recording.words and recording.words[-1].end > len(wave) / RATE + 0.1:
+        raise AudioError(f"{recording.audio}: its last word ends after it; mend the word times", "times beyond the end")
+    return wave
+
+
+def hash_samples(wave: np.ndarray) -> str:
+    """The same for the same samples, whatever container they came in."""
+    return hashlib.sha256(np.round(wave * 32767).astype("<i2").tobytes()).hexdigest()
+
+
+def settle_decoding(out: Path, chunks: Sequence[Chunk]) -> None:
+    """Sets aside what sounds exactly like another utterance, and closes the account of decoding."""
+    order = {split: place for place, split in enumerate((EVALUATION, DEV, TRAIN))}
+    owners: dict[str, str] = {}
+    twins: dict[str, str] = {}
+    for chunk in sorted(chunks, key=lambda chunk: order[chunk.split]):
+        for identity, digest in map(json.loads, chunk.read_lines("digests")):
+            if owners.setdefault(digest, identity) != identity:
+                twins[identity] = owners[digest]
+    rejections, left = [], 0
+    for chunk in chunks:
+        rejections += [Rejection(**json.loads(line)) for line in chunk.read_lines("decode_rejected")]
+        lines = chunk.read_lines("utterances")
+        kept = [line for line in lines if json.loads(line)["id"] not in twins]
+        # A build that was killed here may have dropped them before: the digests still have them all.
+        for identity, _ in map(json.loads, chunk.read_lines("digests")):
+            if identity in twins:
+                rejections.append(Rejection(reason="same audio as another", detail=twins[identity], id=identity,
+                                            language=chunk.language))
+                (out / "audio" / f"{identity}.flac").unlink(missing_ok=True)
+        if len(kept) < len(lines):
+            chunk.write_lines("utterances", kept)
+        left += len(kept)
+    settle(out, "decode", "recordings", sum(chunk.last - chunk.first for chunk in chunks), left, rejections)
+
+
+def make_phonemes(recording: Recording, reading: Reading) -> str | None:
+    """The phones of the transcript, where somebody is to read them off it."""
+    if reading.phonemes != "espeak":
+        return None
+    from data_prep.corpora.embedded.espeak import get_synthesizer
+
+    return get_synthesizer().read_phones(recording.transcript, ACCENTS[recording.language][0][0]) or None
+
+
+def _describe(recording: Recording, split: str, samples: int, phonemes: str | None) -> Utterance:
+    text = recording.transcript
+    # A corpus without punctuation does not tell which sentence is a question.
+    is_question = text.rstrip("\"'»”) ").endswith("?") if any(c in ".,;:!?…" for c in text) else None
+    return Utterance(
+        id=recording.id, language=recording.language, split=split, speaker=recording.speaker,
+        duration=round(samples / RATE, 4), transcript=text, topic=None, phonemes=phonemes,
+        is_question=is_question, gender=recording.gender, age_category=recording.age_category,
+        accent=recording.accent, words=recording.words, truth={})

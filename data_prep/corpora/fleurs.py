@@ -1,0 +1,55 @@
+"""FLEURS, in the layout of its archives.
+
+    de_de/{train,dev,test}.tsv                   without a header: sentence id ⇥ file ⇥ raw text ⇥ text ⇥ letters
+    de_de/audio/{train,dev,test}/1004.wav                              ⇥ number of samples ⇥ MALE | FEMALE | OTHER
+
+It does not tell who speaks, and several people read each sentence.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from data_prep.corpora.recording import (
+    BadItem,
+    CorpusError,
+    Item,
+    Recording,
+    check_id,
+    clean_transcript,
+    find_folder,
+    locate_audio,
+    name_gender,
+    read_items,
+)
+from data_prep.splits import DEV, EVALUATION, TRAIN
+
+_LOCALES = {"en": "en_us", "de": "de_de", "fr": "fr_fr", "it": "it_it", "es": "es_419"}
+_PARTS = {"train": TRAIN, "dev": DEV, "test": EVALUATION}
+_COLUMNS = 7
+
+
+def read_fleurs(root: Path, languages: Sequence[str]) -> Iterator[Item]:
+    """The splits that are there of each language."""
+    for language in languages:
+        locale = _LOCALES[language]
+        own = ["."] if root.name == locale else []
+        folder = find_folder(root, [locale, f"data/{locale}", *own], f"FLEURS in {language}")
+        parts = [part for part in _PARTS if (folder / f"{part}.tsv").is_file()]
+        if not parts:
+            raise CorpusError(f"{folder}: no train.tsv, dev.tsv or test.tsv; unpack the corpus again")
+        for part in parts:
+            yield from _read_part(folder, part, language)
+
+
+def _read_part(folder: Path, part: str, language: str) -> Iterator[Item]:
+    def parse(text: str) -> Recording:
+        columns = text.split("\t")
+        if len(columns) != _COLUMNS:
+            raise BadItem("broken line", f"{len(columns)} columns, not {_COLUMNS}")
+        _, name, raw, _, _, _, gender = columns
+        identity = check_id(f"fleurs_{_LOCALES[language]}_{name.removesuffix('.wav')}")
+        return Recording(id=identity, language=language, held=_PARTS[part], gender=name_gender(gender),
+                         audio=locate_audio(folder, [f"audio/{part}/{name}", f"{part}/{name}"], identity),
+                         transcript=clean_transcript(raw, identity))
+
+    return read_items(folder / f"{part}.tsv", parse)

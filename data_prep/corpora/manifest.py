@@ -1,0 +1,153 @@
+"""Anybody's speech: a list of files as JSON lines (NeMo's among them) or as a table with tabs and a header.
+
+    {"audio_filepath": "a/1.wav", "text": "Rain falls.", "offset": 3.5, "duration": 2.0, "speaker": "s1"}        NeMo
+    {"audio": "a/1.wav", "transcript": "Rain falls.", "language": "en", "gender": "female", "age": 34, "split": "test",
+     "phonemes": "R|EY|N| |F|AO|L|Z", "words": [{"word": "Rain", "start": 0.1, "end": 0.4}, …]}
+    audio ⇥ text ⇥ speaker ⇥ language                                                                    a header in TSV
+
+Only the audio and the text must be there; each field goes by any of the names in `_FIELDS`. Audio paths start at the
+root: the manifest's own folder, unless another is given. A line without a language is in the one that is asked for.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from data_prep.corpora.recording import (
+    BadItem,
+    CorpusError,
+    Item,
+    Recording,
+    check_id,
+    clean_transcript,
+    locate_audio,
+    name_age,
+    name_gender,
+    read_items,
+    read_table,
+)
+from data_prep.corpora.utterance import WordSpan
+from data_prep.splits import DEV, EVALUATION, TRAIN
+from sift_jax.data.labels import LANGUAGE_NAMES
+
+_FIELDS = {
+    "audio": ("audio", "audio_filepath", "audio_path", "path", "wav", "file"),
+    "text": ("text", "transcript", "transcription", "sentence"),
+    "id": ("id", "utt_id", "utterance_id"),
+    "speaker": ("speaker", "speaker_id", "client_id"),
+    "gender": ("gender", "sex"),
+    "age": ("age", "age_category"),
+    "accent": ("accent", "accents"),
+    "language": ("language", "lang", "locale"),
+    "split": ("split", "subset"),
+    "start": ("offset", "start"),
+    "seconds": ("duration", "seconds"),
+}
+# A path, at the most.
+_LONGEST = 4_096
+_SPLITS = {"train": TRAIN, "dev": DEV, "validation": DEV, "valid": DEV, "test": EVALUATION, "EvalSIFT": EVALUATION}
+_LANGUAGES = {name: code for code, long in LANGUAGE_NAMES.items() for name in (code, long.lower())}
+
+
+def read_manifest(path: Path, root: Path, languages: Sequence[str]) -> Iterator[Item]:
+    """One item a line: a .tsv has a header, every other manifest is JSON lines."""
+    if not path.is_file():
+        raise CorpusError(f"--manifest={path}: no such file; give a .jsonl or .tsv with a line an utterance")
+
+    def parse(row: Mapping[str, Any]) -> Recording:
+        return _make_recording(row, root, languages)
+
+    def parse_json(text: str) -> Recording:
+        try:
+            row = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise BadItem("broken line", f"not JSON: {error}"[:200]) from None
+        if not isinstance(row, dict):
+            raise BadItem("broken line", f"a {type(row).__name__} where an object belongs")
+        if re.search(r"\\u[dD][89a-fA-F]", text) and not _is_encodable(row):
+            raise BadItem("not UTF-8", "half of a surrogate pair")
+        return parse(row)
+
+    if path.suffix == ".tsv":
+        return read_table(path, (), parse)
+    return read_items(path, parse_json)
+
+
+def _make_recording(row: Mapping[str, Any], root: Path, languages: Sequence[str]) -> Recording:
+    audio, text = _take(row, "audio"), _take(row, "text")
+    if not audio:
+        raise BadItem("broken line", f"no field {' or '.join(_FIELDS['audio'])}")
+    identity = check_id(_take(row, "id") or Path(audio).with_suffix("").as_posix().lstrip("/").replace("/", "_"))
+    start = _take_number(row, "start", identity)
+    # The length of a whole file is often written too: it cuts only where an offset goes with it.
+    seconds = None if start is None else _take_number(row, "seconds", identity)
+    return Recording(
+        id=identity, language=_find_language(_take(row, "language"), languages, identity),
+        audio=locate_audio(root, audio, identity), transcript=clean_transcript(text or "", identity),
+        speaker=_take(row, "speaker"), gender=name_gender(_take(row, "gender")),
+        age_category=name_age(_take(row, "age")), accent=_take(row, "accent"),
+        held=_SPLITS.get(_take(row, "split") or ""), start=start or 0.0, seconds=seconds,
+        phonemes=row["phonemes"] if isinstance(row.get("phonemes"), str) and row["phonemes"].strip() else None,
+        words=_read_words(row.get("words"), identity))
+
+
+def _take(row: Mapping[str, Any], field: str) -> str | None:
+    """The field under the first of its names, as text; None where it is empty."""
+    for name in _FIELDS[field]:
+        value = row.get(name)
+        if isinstance(value, str | int | float) and not isinstance(value, bool) and str(value).strip():
+            text = str(value).strip()
+            if field != "text" and (len(text) > _LONGEST or not text.isprintable()):
+                raise BadItem("broken line", f"{name} of {len(text)} characters, or with such as cannot be printed")
+            return text
+    return None
+
+
+def _is_encodable(row: Any) -> bool:
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _take_number(row: Mapping[str, Any], field: str, identity: str) -> float | None:
+    text = _take(row, field)
+    if text is None:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < 1e6:
+        raise BadItem("broken line", f"{field} {text[:40]} is no number of seconds", identity)
+    return number
+
+
+def _find_language(named: str | None, languages: Sequence[str], identity: str) -> str:
+    if named is None:
+        if len(languages) == 1:
+            return languages[0]
+        raise BadItem("no language", "the line names none; give --languages=<the one>", identity)
+    code = _LANGUAGES.get(named.lower()) or _LANGUAGES.get(named.lower().replace("_", "-").split("-")[0])
+    if code not in languages:
+        raise BadItem("another language", named[:40], identity)
+    return code
+
+
+def _read_words(value: Any, identity: str) -> tuple[WordSpan, ...]:
+    """Word times as the manifest gives them; in order, and one after another."""
+    if value in (None, "", []):
+        return ()
+    try:
+        words = tuple(WordSpan(word=str(word["word"]), position=place, start=float(word["start"]),
+                               end=float(word["end"])) for place, word in enumerate(value, 1))
+    except (TypeError, KeyError, ValueError):
+        raise BadItem("broken word times", "words are [{word, start, end}, …]", identity) from None
+    times = [time for word in words for time in (word.start, word.end)]
+    if not all(math.isfinite(time) and time >= 0 for time in times) or times != sorted(times):
+        raise BadItem("broken word times", "times go backwards", identity)
+    return words

@@ -1,0 +1,83 @@
+"""The corpora by name.
+
+    name on the command line ─► (reader, name in SIFT files' data_source)        mls ─► "multilingual_librispeech_de"
+"""
+
+import dataclasses
+import hashlib
+import importlib.util
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from data_prep.corpora.common_voice import read_common_voice
+from data_prep.corpora.fleurs import read_fleurs
+from data_prep.corpora.librispeech import read_librispeech
+from data_prep.corpora.manifest import read_manifest
+from data_prep.corpora.mls import read_mls
+from data_prep.corpora.recording import CorpusError, Item, Reader
+from data_prep.corpora.vctk import read_vctk
+from data_prep.corpora.voxpopuli import read_voxpopuli
+from sift_jax.data.labels import LANGUAGES
+
+EMBEDDED, MANIFEST = "embedded", "manifest"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """How to read it, what SIFT files call it, and what it speaks."""
+
+    read: Reader
+    source: str
+    languages: tuple[str, ...]
+
+
+CORPORA = {
+    "mls": Corpus(read=read_mls, source="multilingual_librispeech", languages=LANGUAGES),
+    "common_voice": Corpus(read=read_common_voice, source="common_voice", languages=LANGUAGES),
+    "vctk": Corpus(read=read_vctk, source="vctk", languages=("en",)),
+    "librispeech": Corpus(read=read_librispeech, source="librispeech", languages=("en",)),
+    "voxpopuli": Corpus(read=read_voxpopuli, source="voxpopuli", languages=LANGUAGES),
+    "fleurs": Corpus(read=read_fleurs, source="fleurs", languages=LANGUAGES),
+}
+NAMES = (EMBEDDED, *CORPORA, MANIFEST)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How a corpus on disk is read: from where, how long its utterances may be, and who reads their phonemes."""
+
+    root: Path | None
+    manifest: Path | None
+    min_seconds: float
+    max_seconds: float
+    phonemes: str
+
+    @property
+    def fingerprint(self) -> str:
+        """What decides its result; of a corpus the place alone, for a corpus does not change, but a manifest may."""
+        is_there = self.manifest is not None and self.manifest.is_file()
+        digest = hashlib.sha256(self.manifest.read_bytes()).hexdigest() if is_there else ""
+        return f"{dataclasses.astuple(self)} {digest}"
+
+
+def list_languages(name: str) -> tuple[str, ...]:
+    return CORPORA[name].languages if name in CORPORA else LANGUAGES
+
+
+def name_source(name: str) -> str:
+    """What comes before the language in data_source."""
+    return CORPORA[name].source if name in CORPORA else name
+
+
+def read_corpus(name: str, reading: Reading, languages: Sequence[str]) -> Iterator[Item]:
+    """The items of a corpus on disk, as they come."""
+    root, manifest = reading.root, reading.manifest
+    if reading.phonemes == "espeak" and importlib.util.find_spec("espeakng_loader") is None:
+        raise CorpusError("--phonemes=espeak needs the wheel espeakng-loader; pip install sift_jax[demo]")
+    if name == MANIFEST:
+        if manifest is None:
+            raise CorpusError("--corpus=manifest needs --manifest=<file.jsonl or file.tsv>")
+        return read_manifest(manifest, root or manifest.parent, languages)
+    if root is None or not root.is_dir():
+        raise CorpusError(f"--corpus={name} needs --root=<the folder where it is unpacked>, not {root}")
+    return CORPORA[name].read(root.resolve(), languages)

@@ -4,8 +4,8 @@
         frames   _  c  c  _  a  t  t  _
         state    0  1  1  2  3  5  5  6      ─►  c: frames 1–2, a: frame 4, t: frames 5–6
 
-A step stays, goes to the next state, or leaps over a blank between two unlike symbols. All states advance at once, frame by
-frame; only the step taken into each state is kept, a byte a cell.
+A step stays, goes to the next state, or leaps over a blank between two unlike symbols. All states advance at once,
+frame by frame; only the step taken into each state is kept, a byte a cell.
 """
 
 import numpy as np

@@ -8,7 +8,8 @@ from data_prep.corpora.embedded import rooms
 from data_prep.corpora.embedded.corpus import make_plans, synthesize
 from data_prep.corpora.utterance import WordSpan
 from data_prep.metadata import intensity, noise, pitch, rate, reverberation, words
-from data_prep.metadata.measure import FEASIBLE, measure_utterance
+from data_prep.metadata.feasible import FEASIBLE
+from data_prep.metadata.measure import measure_utterance
 
 RATE = 16_000
 

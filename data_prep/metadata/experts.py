@@ -6,7 +6,7 @@
     average_intensity    "rms"              dBFS of active frames                      intensity.py
     noise_level          "gaps"             SNR by what is left in the gaps            noise.py
     reverberation        "ridge"            C50 fitted on simulated rooms              reverberation.py
-    distortion_level     "spectral"         SI-SDR against the recording, denoised     distortion.py     not by default
+    distortion_level     "energy"           SI-SDR as far as it is lasting noise       distortion.py     not by default
                          "squim"            SI-SDR by torchaudio's SQUIM_OBJECTIVE     networks.py
     speech_quality       "dnsmos"           overall MOS by DNSMOS (P.835)              networks.py       not by default
                          "squim"            PESQ by the same network                   networks.py
@@ -76,7 +76,7 @@ _EXPERTS: dict[str, dict[str, Callable[[], Expert]]] = {
     "average_intensity": {"rms": lambda: lambda r: intensity.average_intensity(r.power)},
     "noise_level": {"gaps": lambda: lambda r: noise.noise_level(r.power, r.first_word)},
     "reverberation": {"ridge": lambda: lambda r: reverberation.reverberation(r.wave, r.first_word, r.last_word)},
-    "distortion_level": {"spectral": lambda: lambda r: distortion.distortion_level(r.wave),
+    "distortion_level": {"energy": lambda: lambda r: distortion.distortion_level(r.power, r.first_word),
                          "squim": lambda: _make_network("make_squim_distortion")},
     "speech_quality": {"dnsmos": lambda: _make_network("make_dnsmos"),
                        "squim": lambda: _make_network("make_squim_quality")},

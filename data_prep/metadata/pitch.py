@@ -17,6 +17,7 @@ import scipy.signal
 
 STEP_SECONDS = 0.010
 _RATE, _FRAME, _STEP, _FFT = 8_000, 384, 80, 1024
+FRAME_SECONDS = _FRAME / _RATE
 _LOWEST, _HIGHEST = 65.0, 450.0
 _VOICED_STRENGTH = 0.45
 _OCTAVE_COST = 0.08
@@ -116,7 +117,7 @@ def clean_track(track: np.ndarray) -> np.ndarray:
 
 def slice_track(track: np.ndarray, start: float, end: float) -> np.ndarray:
     """The frames whose middle lies between two times in seconds."""
-    half = _FRAME / _RATE / 2
+    half = FRAME_SECONDS / 2
     return track[max(round((start - half) / STEP_SECONDS), 0) : max(round((end - half) / STEP_SECONDS), 0)]
 
 

@@ -50,3 +50,10 @@ def speak(truth: Truth, index: int) -> tuple[np.ndarray, np.ndarray, Utterance]:
         transcript=" ".join(words), topic="", phonemes=speech.phones, is_question=False, gender=voice.gender,
         age_category="", accent="", words=spans, truth={})
     return (wave * gain).astype(np.float32), (dry * gain).astype(np.float32), utterance
+
+
+def compute_si_sdr(wave: np.ndarray, clean: np.ndarray) -> float:
+    """Scale-invariant signal-to-distortion ratio in dB, by its definition."""
+    x, s = wave.astype(np.float64), clean.astype(np.float64)
+    target = (x @ s) / (s @ s) * s
+    return float(10 * np.log10((target @ target) / ((x - target) @ (x - target))))

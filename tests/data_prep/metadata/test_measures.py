@@ -1,9 +1,13 @@
 """Measured values against signals whose values are known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.signal
 
+from data_prep.alignment.word_lists import read_word_times
+from data_prep.alignment.word_time import make_word_spans
 from data_prep.corpora.embedded import rooms
 from data_prep.corpora.embedded.corpus import make_plans, synthesize
 from data_prep.corpora.utterance import WordSpan
@@ -119,3 +123,28 @@ def test_infeasible_is_rejected_by_name():
     silence = np.zeros(int(utterance.duration * RATE), np.float32)
     measured = measure_utterance(silence, utterance)
     assert measured.row is None and measured.rejected in FEASIBLE
+
+
+def test_given_word_times_become_word_rows(tmp_path):
+    wave, utterance = synthesize(make_plans("en", "train", 1, seed=9)[0])
+    lines = [f"{utterance.id}\t{span.word}\t{span.start}\t{span.end}" for span in utterance.words]
+    (tmp_path / "words.tsv").write_text("\n".join(["id\tword\tstart\tend", *lines]))
+    times = read_word_times(tmp_path / "words.tsv")[utterance.id]
+    again = dataclasses.replace(utterance, words=make_word_spans(times, utterance.duration))
+    assert measure_utterance(wave, again) == measure_utterance(wave, utterance)
+    rows = measure_utterance(wave, again).row["words"]
+    assert [row["position"] for row in rows] == list(range(1, len(utterance.words) + 1))
+    bare = measure_utterance(wave, dataclasses.replace(utterance, words=()))
+    assert bare.row["words"] == [] and set(bare.row["values"]) == set(measure_utterance(wave, utterance).row["values"])
+
+
+@pytest.mark.parametrize(("noise_db", "slack"), [(-70, 0.06), (-40, 0.12)])
+def test_speech_is_found_without_words(noise_db, slack):
+    rng = np.random.default_rng(1)
+    wave = np.concatenate([np.zeros(8_000), make_tone(140.0, 1.0), np.zeros(12_000)])
+    wave[2_000:2_100] += 0.5  # a click
+    wave = wave + 10 ** (noise_db / 20) * rng.standard_normal(len(wave))
+    first, last = intensity.find_speech(intensity.frame_power(wave))
+    assert first == pytest.approx(0.5, abs=slack) and last == pytest.approx(1.5, abs=slack)
+    hiss = intensity.frame_power(rng.standard_normal(16_000))
+    assert intensity.find_speech(hiss) == (0.0, pytest.approx(1.0, abs=0.02))

@@ -19,6 +19,9 @@ from data_prep.alignment.lattice import align_symbols, score_spans
 from data_prep.alignment.wav2vec2 import compute_log_probs
 from data_prep.alignment.word_time import RATE, AlignmentError, WordTime, split_transcript
 
+# Attention grows with the square of a recording: beyond the first of these it is heard in windows of the second, each
+# with a margin on either side that is thrown away.
+_LONGEST_SECONDS, _WINDOW_SECONDS, _MARGIN_SECONDS = 60, 30, 3
 _PLAIN = {"ß": "ss", "œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "’": "'", "‘": "'"}
 
 
@@ -55,15 +58,29 @@ class CtcAligner:
         return [_join(word, spans[owners == i], scores[owners == i], seconds) for i, word in enumerate(words)]
 
     def compute_log_probs(self, wave: np.ndarray) -> np.ndarray:
-        """Log probabilities [t, v] of one 16 kHz wave."""
+        """Log probabilities [t, v] of one 16 kHz wave; a long one is heard in windows that overlap."""
         config = self._checkpoint.config
-        frames = config.count_frames(len(wave))
-        if frames < 1:
+        total = config.count_frames(len(wave))
+        if total < 1:
             raise AlignmentError(f"{len(wave)} samples make no frame; leave the recording out")
+        if self._checkpoint.is_normalised:
+            wave = _normalise(wave)
+        if len(wave) <= _LONGEST_SECONDS * RATE:
+            return self._hear(wave)
+        inner, margin = (seconds * RATE // config.stride for seconds in (_WINDOW_SECONDS, _MARGIN_SECONDS))
+        parts = []
+        for first in range(0, total, inner):
+            begin = max(first - margin, 0)
+            heard = self._hear(wave[begin * config.stride : (first + inner + margin) * config.stride])
+            parts.append(heard[first - begin : first - begin + inner])
+        return np.concatenate(parts)[:total]
+
+    def _hear(self, wave: np.ndarray) -> np.ndarray:
+        """One window, in a row of whole seconds: a length of its own would be compiled for itself."""
         row = np.zeros((1, max(math.ceil(len(wave) / RATE), 1) * RATE), np.float32)
-        row[0, : len(wave)] = _normalise(wave) if self._checkpoint.is_normalised else wave
-        log_probs = compute_log_probs(config, self._params, row, np.array([len(wave)]))
-        return np.asarray(log_probs[0])[:frames]
+        row[0, : len(wave)] = wave
+        log_probs = compute_log_probs(self._checkpoint.config, self._params, row, np.array([len(wave)]))
+        return np.asarray(log_probs[0])[: self._checkpoint.config.count_frames(len(wave))]
 
 
 def spell_words(

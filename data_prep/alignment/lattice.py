@@ -12,6 +12,9 @@ import numpy as np
 
 from data_prep.alignment.word_time import AlignmentError
 
+# A byte each: an hour of speech would have nine thousand million.
+MOST_CELLS = 2_000_000_000
+
 
 def align_symbols(log_probs: np.ndarray, symbols: np.ndarray, blank: int) -> np.ndarray:
     """Int [n, 2]: first frame and the one after the last of every symbol."""
@@ -25,6 +28,9 @@ def align_symbols(log_probs: np.ndarray, symbols: np.ndarray, blank: int) -> np.
     if symbols.min() < 0 or symbols.max() >= log_probs.shape[1] or blank in symbols:
         raise AlignmentError(f"symbols must lie in 0 … {log_probs.shape[1] - 1} and none be the blank {blank}; "
                              "check the vocabulary")
+    if frames * (2 * len(symbols) + 1) > MOST_CELLS:
+        raise AlignmentError(f"{len(symbols)} symbols in {frames} frames are too many to align at once; "
+                             "cut the recording into parts")
     states = np.full(2 * len(symbols) + 1, blank)
     states[1::2] = symbols
     path = _trace(*_advance(log_probs.astype(np.float64), states))

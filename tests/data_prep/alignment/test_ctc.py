@@ -90,6 +90,26 @@ def test_words_are_where_the_network_hears_them(folder, wave, monkeypatch):
         assert times[0].score == pytest.approx(0.94, abs=1e-3)
 
 
+@pytest.mark.parametrize("samples", [15 * 16_000 + 77, 16 * 16_000, 8 * 16_000 + 400])
+def test_long_recordings_are_heard_in_windows(folder, monkeypatch, samples):
+    aligner = CtcAligner.read(folder)
+    wave = np.random.default_rng(5).standard_normal(samples)
+    heard = []
+
+    def hear(piece):
+        # what a network with a short memory would answer: each frame knows its own samples
+        heard.append(len(piece))
+        frames = aligner._checkpoint.config.count_frames(len(piece))
+        return np.stack([piece[i * 320 : i * 320 + 325].sum() for i in range(frames)])[:, None]
+
+    monkeypatch.setattr(aligner, "_hear", hear)
+    whole = aligner.compute_log_probs(wave)
+    monkeypatch.setattr(ctc, "_LONGEST_SECONDS", 6)
+    monkeypatch.setattr(ctc, "_WINDOW_SECONDS", 4)
+    np.testing.assert_allclose(aligner.compute_log_probs(wave), whole, atol=1e-9)
+    assert len(heard) > 2 and max(heard[1:]) <= 10 * 16_000
+
+
 def test_letters_are_found_in_other_forms():
     vocabulary = {symbol: i for i, symbol in enumerate(SYMBOLS)}
     symbols, owners = spell_words(["é", "bà", "x", "c’"], vocabulary, "|", 99)

@@ -89,6 +89,8 @@ def test_long_speech_is_quick_and_exact():
 def test_what_cannot_be_aligned_is_said():
     with pytest.raises(AlignmentError, match="3 symbols do not fit into 3 frames.*belong together"):
         align_symbols(make_lattice([1, 1, 2]), np.array([1, 1, 2]), 0)
+    with pytest.raises(AlignmentError, match="cut the recording"):
+        align_symbols(np.broadcast_to(np.float32(-1), (200_000, 9)), np.resize([1, 2], 20_000), 0)
     with pytest.raises(AlignmentError, match="check the vocabulary"):
         align_symbols(make_lattice([1, 1, 2]), np.array([9]), 0)
     with pytest.raises(AlignmentError, match="NaN"):

@@ -100,9 +100,10 @@ def _extract(config: Wav2Vec2Config, params: Params, waves: jax.Array, lengths: 
 
 def _channel_norm(x: jax.Array, norm: Params, frames: jax.Array) -> jax.Array:
     """Each channel of each clip to mean 0 and variance 1 over the clip's own frames."""
-    weight = (jnp.arange(x.shape[1]) < frames[:, None])[..., None] / frames[:, None, None]
-    centered = x - (x * weight).sum(axis=1, keepdims=True)
-    variance = (centered**2 * weight).sum(axis=1, keepdims=True)
+    weight = (jnp.arange(x.shape[1]) < frames[:, None]) / frames[:, None]
+    # As products of matrices: sums along the long axis were computed again for every element (a hundred times slower).
+    centered = x - jnp.einsum("btc,bt->bc", x, weight)[:, None]
+    variance = jnp.einsum("btc,bt->bc", centered**2, weight)[:, None]
     return centered * jax.lax.rsqrt(variance + _CONV_EPSILON) * norm["weight"] + norm["bias"]
 
 

@@ -38,14 +38,14 @@ class _Reader:
         token = self._tokens[self._place]
         found = {'"': "string", "<": "flag"}.get(token.text[0], "number")
         if found != kind:
-            self.fail(f"{token.text} stands where a {kind} should; export the TextGrid from Praat again", back=0)
+            self.fail(f"{token.text[:40]!r} stands where a {kind} should; export the TextGrid from Praat again", back=0)
         self._place += 1
         return token.text[1:-1].replace('""', '"') if kind == "string" else token.text
 
     def take_count(self) -> int:
         value = self.take("number")
         if not value.isdigit():
-            self.fail(f"{value} is not a count; export the TextGrid from Praat again")
+            self.fail(f"{value!r} is not a count; export the TextGrid from Praat again")
         return int(value)
 
     def take_seconds(self) -> float:

@@ -1,7 +1,8 @@
 """One utterance measured from its wave; nothing here reads the synthesizer's settings.
 
     wave [n], Utterance  ─►  {… the utterance …, "values": {key: number}, "words": [{…, "average_pitch": …}, …]}
-                         or  the name of the key whose value is not feasible: the utterance is to be dropped
+                         or  the name of the key whose value is not feasible, "samples" where they are no numbers:
+                             the utterance is to be dropped
 
 Where no words were aligned, speech begins and ends where it is loud enough.
 """
@@ -32,6 +33,8 @@ def measure_utterance(
     wave: np.ndarray, utterance: Utterance, experts: Mapping[str, Expert] = _DEFAULT
 ) -> Measured:
     """The acoustic values, by default six, and those of each word."""
+    if not np.isfinite(wave).all():
+        return Measured(row=None, rejected="samples")
     if utterance.words:
         first, last = utterance.words[0].start, utterance.words[-1].end
     else:

@@ -1,5 +1,6 @@
 """Files of word times: every format says the same words, and every fault is named with its line."""
 
+import numpy as np
 import pytest
 
 from data_prep.alignment.word_lists import read_word_times, write_ctm
@@ -166,3 +167,26 @@ def test_spans_stay_inside_the_recording():
 
 def test_words_of_a_transcript():
     assert split_transcript('Où ? « L\'eau, 3 fois » — dit-il!') == ["Où", "L'eau", "3", "fois", "dit-il"]
+
+
+def test_broken_files_end_in_one_line(tmp_path):
+    rng = np.random.default_rng(0)
+    sources = [("u1.TextGrid", LONG), ("u1.TextGrid", SHORT), ("a.ctm", CTM), ("a.tsv", TABLE),
+               ("a.alignment.txt", LIBRISPEECH)]
+    failed = 0
+    for i in range(500):
+        name, text = sources[i % len(sources)]
+        data = bytearray(text.encode())
+        for _ in range(rng.integers(1, 6)):
+            place = rng.integers(len(data))
+            data[place : place + rng.integers(0, 9)] = rng.bytes(rng.integers(0, 9))
+        path = tmp_path / name
+        path.write_bytes(bytes(data))
+        try:
+            words = read_word_times(path)
+        except AlignmentError as error:
+            failed += 1
+            assert "\n" not in str(error) and str(path) in str(error)
+        else:
+            assert all(w.end >= w.start >= 0 or name == "u1.TextGrid" for ws in words.values() for w in ws)
+    assert failed > 100

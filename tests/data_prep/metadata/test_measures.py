@@ -148,3 +148,16 @@ def test_speech_is_found_without_words(noise_db, slack):
     assert first == pytest.approx(0.5, abs=slack) and last == pytest.approx(1.5, abs=slack)
     hiss = intensity.frame_power(rng.standard_normal(16_000))
     assert intensity.find_speech(hiss) == (0.0, pytest.approx(1.0, abs=0.02))
+
+
+@pytest.mark.parametrize("has_words", [True, False])
+@pytest.mark.parametrize("wave", [
+    np.zeros(0), np.zeros(1), np.ones(1), np.full(100, 0.5), np.zeros(3_000), np.ones(16_000), make_tone(2_000.0, 0.2),
+    np.sign(np.sin(np.arange(20_000) * 0.05)), np.random.default_rng(0).standard_normal(40_000) * 1e-6,
+    np.pad(np.ones(1), 8_000), np.full(8_000, np.nan)], ids=lambda wave: str(len(wave)))
+def test_odd_recordings_are_measured_or_named(wave, has_words):
+    _, utterance = synthesize(make_plans("en", "train", 1, seed=0)[0])
+    utterance = utterance if has_words else dataclasses.replace(utterance, words=())
+    with np.errstate(all="ignore"):
+        measured = measure_utterance(wave.astype(np.float32), utterance)
+    assert measured.row or measured.rejected in {*FEASIBLE, "samples"}

@@ -5,9 +5,10 @@
         ─► bins.json {"average_pitch": {"female": {"edges": […], "method": "equal width"}, "male": …}, …}
 
 Edges come from the training split alone and serve every split, and other corpora by `read_bins`. Pitch is binned for
-women and men apart; a voice of neither has the edges of all. With `edges="data_speech"` the four keys that data-speech
-publishes edges for have those (v02), and only pitch, variation, rate and intensity follow the corpus. Its outermost
-edges, which bound what it kept, are no edges here: what lies beyond them is in the first or last class.
+women and men apart; without a gender nobody knows on whose scale a voice is high or low, and it has no class. With
+`edges="data_speech"` the four keys that data-speech publishes edges for have those (v02), and only pitch, variation,
+rate and intensity follow the corpus. Its outermost edges, which bound what it kept, are no edges here: what lies beyond
+them is in the first or last class.
 """
 
 import json
@@ -58,8 +59,9 @@ def make_bins(
     groups: dict[str, dict[str, list[float]]] = {}
     for row in rows:
         for key, value in row["values"].items():
-            if is_feasible(key, value):
-                groups.setdefault(key, {}).setdefault(_name_group(key, row), []).append(value)
+            group = _name_group(key, row)
+            if group is not None and is_feasible(key, value):
+                groups.setdefault(key, {}).setdefault(group, []).append(value)
     if not groups:
         raise ValueError("no training utterance was measured, so there are no bins; raise --train")
     bins: Bins = {}
@@ -67,8 +69,6 @@ def make_bins(
         if edges == "data_speech" and key in DATA_SPEECH_EDGES:
             bins[key] = {"all": {"edges": list(DATA_SPEECH_EDGES[key]), "method": "data_speech"}}
             continue
-        if key in BY_GENDER and "all" in by_group:
-            by_group["all"] = [value for values in by_group.values() for value in values]
         bins[key] = {group: make_edges(values, len(labels[key])) for group, values in sorted(by_group.items())}
     return bins
 
@@ -95,17 +95,21 @@ def read_bins(path: str | Path, labels: Mapping[str, Sequence[str]]) -> Bins:
     return bins
 
 
-def _name_group(key: str, row: Mapping[str, Any]) -> str:
-    return row["gender"] if key in BY_GENDER and row["gender"] in GENDERS else "all"
+def _name_group(key: str, row: Mapping[str, Any]) -> str | None:
+    if key not in BY_GENDER:
+        return "all"
+    return row["gender"] if row["gender"] in GENDERS else None
 
 
 def label_values(row: Mapping[str, Any], bins: Bins, labels: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """The class of each value of an utterance."""
+    """The class of each value of an utterance, but of pitch where the gender is not known."""
     result = {}
     for key, value in row["values"].items():
+        group = _name_group(key, row)
+        if group is None:
+            continue
         if key not in bins:
             raise ValueError(f"{row['id']}: no bins for {key}; measure the same keys as the corpus of the bins")
-        group = _name_group(key, row)
         if group not in bins[key]:
             raise ValueError(f"{row['id']}: no {key} bins for {group} voices in the training split; raise --train")
         place = int(np.searchsorted(bins[key][group]["edges"], value, side="right"))

@@ -7,8 +7,8 @@ its F0 track to a label. The rule here knows nothing but pitch: it declines wher
 about low-voiced women, high-voiced men and children. Where speakers are known, let it judge by all their recordings.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -40,9 +40,25 @@ def name_by_pitch(hz: float) -> str:
     return FEMALE if hz > _FEMALE_ABOVE_HZ else UNKNOWN
 
 
-def classify_speakers(rows: Iterable[Mapping]) -> dict[str, str]:
+def classify_speakers(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Of measured rows {"speaker", "values"}: a gender for each speaker, by the median over the recordings' medians."""
     pitches: dict[str, list[float]] = {}
     for row in rows:
         pitches.setdefault(row["speaker"], []).append(row["values"]["average_pitch"])
     return {speaker: name_by_pitch(float(np.median(values))) for speaker, values in pitches.items()}
+
+
+def fill_genders(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Measured rows with the gender that the rule is sure of where none was given; None where it is not.
+
+    What a corpus says of one recording of a speaker holds for all of them.
+    """
+    given = {row["speaker"]: row["gender"] for row in rows if row["speaker"] and row["gender"] in GENDERS}
+    guessed = classify_speakers(row for row in rows if row["speaker"] and row["speaker"] not in given)
+    filled = []
+    for row in rows:
+        gender = row["gender"] if row["gender"] in GENDERS else given.get(row["speaker"])
+        if gender is None:
+            gender = guessed[row["speaker"]] if row["speaker"] else name_by_pitch(row["values"]["average_pitch"])
+        filled.append({**row, "gender": gender if gender in GENDERS else None})
+    return filled

@@ -32,16 +32,18 @@ class Measured:
 def measure_utterance(
     wave: np.ndarray, utterance: Utterance, experts: Mapping[str, Expert] = _DEFAULT
 ) -> Measured:
-    """The acoustic values, by default six, and those of each word."""
+    """The acoustic values, by default six, and those of each word; no rate where no phones are known."""
     if not np.isfinite(wave).all():
         return Measured(row=None, rejected="samples")
     if utterance.words:
         first, last = utterance.words[0].start, utterance.words[-1].end
     else:
         first, last = intensity.find_speech(intensity.frame_power(wave))
-    recording = Recording(wave=wave, phonemes=utterance.phonemes, first_word=first, last_word=last)
+    recording = Recording(wave=wave, phonemes=utterance.phonemes or "", first_word=first, last_word=last)
     values = {}
     for key, expert in experts.items():
+        if key == "speaking_rate" and not utterance.phonemes:
+            continue
         values[key] = expert(recording)
         if not is_feasible(key, values[key]):
             return Measured(row=None, rejected=key)

@@ -71,13 +71,13 @@ def test_values_that_cannot_be_do_not_move_edges():
     assert make_bins(rows + broken, LABELS)["average_pitch"] == make_bins(rows, LABELS)["average_pitch"]
 
 
-def test_voices_of_unknown_gender_have_the_edges_of_all():
+def test_voices_of_unknown_gender_have_no_class_of_pitch():
     rows = [make_row(gender, low + i, -10 - i) for gender, low in (("male", 100), ("female", 200)) for i in range(40)]
-    unknown = make_row("unknown", 170, -10)
-    bins = make_bins([*rows, unknown], LABELS)
-    assert set(bins["average_pitch"]) == {"male", "female", "all"}
-    assert label_values(make_row("unknown", 230, -10), bins, LABELS)["average_pitch"] == "g"
-    assert set(make_bins(rows, LABELS)["average_pitch"]) == {"male", "female"}
+    for gender in ("unknown", None, ""):
+        unknown = make_row(gender, 400, -10)
+        bins = make_bins([*rows, unknown], LABELS)
+        assert bins["average_pitch"] == make_bins(rows, LABELS)["average_pitch"]
+        assert label_values(unknown, bins, LABELS) == {"average_intensity": "loudly"}
 
 
 def test_bins_are_written_read_and_checked(tmp_path):

@@ -135,6 +135,8 @@ def test_given_word_times_become_word_rows(tmp_path):
     rows = measure_utterance(wave, again).row["words"]
     assert [row["position"] for row in rows] == list(range(1, len(utterance.words) + 1))
     bare = measure_utterance(wave, dataclasses.replace(utterance, words=()))
+    unspelt = measure_utterance(wave, dataclasses.replace(utterance, phonemes=None))
+    assert set(bare.row["values"]) - set(unspelt.row["values"]) == {"speaking_rate"}
     assert bare.row["words"] == [] and set(bare.row["values"]) == set(measure_utterance(wave, utterance).row["values"])
 
 

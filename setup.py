@@ -35,7 +35,7 @@ DEMO = ["espeakng-loader>=0.2.4,<0.3"]
 # English word alignment out of the box; BSD, its wheel carries the model
 ALIGN = ["pocketsphinx>=5.1,<6"]
 # opinion scores of speech quality; MIT, its wheel carries the weights
-QUALITY = ["speechmos>=0.0.1.1", "onnxruntime>=1.20", "requests"]
+QUALITY = ["speechmos>=0.0.1.1", "onnxruntime>=1.20"]
 TEST = ["pytest>=8", "ruff>=0.9"]
 
 setup(

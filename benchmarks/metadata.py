@@ -1,6 +1,6 @@
 """Acoustic metadata: times real time on one core of each part and of the whole, beside librosa, in one run.
 
-    python -m benchmarks.metadata [--build=runs/quickstart/data] [--clips=60] [--rounds=3]
+    python -m benchmarks.metadata [--build=runs/quickstart/data] [--clips=60] [--rounds=3] [--checkpoint=FOLDER]
 
 Clips are FLAC files of a build of the embedded corpus, or made for the occasion. All parts take turns on the same clips
 and are counted in CPU seconds, the best round of each: another load on the machine slows all of them. Praat
@@ -21,6 +21,7 @@ from typing import Any
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 
 import numpy as np  # noqa: E402 - reads the number of threads once
 
@@ -32,8 +33,8 @@ from data_prep.metadata.measure import measure_utterance  # noqa: E402
 from sift_jax.audio.files import read_audio, write_audio  # noqa: E402
 
 RATE = 16_000
-# librosa.pyin takes minutes for what the others do in seconds.
-_SLOW_SHARE = 6
+# These take minutes for what the others do in seconds: they get a share of the clips.
+_SLOW, _SLOW_SHARE = ("librosa.pyin", "quality by DNSMOS", "words by CTC"), 6
 _LOWEST, _HIGHEST = 65.0, 450.0
 
 Clip = tuple[Path, np.ndarray, Utterance]
@@ -45,12 +46,19 @@ def main() -> None:
     parser.add_argument("--build", type=Path, help="a build of the embedded corpus; without it clips are synthesized")
     parser.add_argument("--clips", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--checkpoint", type=Path, help="a wav2vec2-type folder, to time the CTC aligner with")
     flags = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         clips = read_build(flags.build, flags.clips) if flags.build else make_clips(Path(folder), flags.clips)
         seconds = sum(len(wave) for _, wave, _ in clips) / RATE
         print(f"{len(clips)} clips, {seconds:.0f} s of speech, one thread, best of {flags.rounds} rounds")
-        measure(make_parts(clips), clips, flags.rounds)
+        parts = make_parts(clips)
+        if flags.checkpoint:
+            from data_prep.alignment.ctc import CtcAligner
+
+            ctc = CtcAligner.read(flags.checkpoint)
+            parts["words by CTC"] = lambda clip: ctc.align(clip[1], clip[2].transcript)
+        measure(parts, clips, flags.rounds)
     if importlib.util.find_spec("parselmouth"):
         compare_with_praat(clips)
 
@@ -110,12 +118,13 @@ def make_parts(clips: list[Clip]) -> dict[str, Callable[[Clip], Any]]:
 
 
 def measure(parts: dict[str, Callable[[Clip], Any]], clips: list[Clip], rounds: int) -> None:
-    """Prints times real time of each part; the slow ones get a share of the clips."""
-    shares = {name: clips[: max(len(clips) // _SLOW_SHARE, 1)] if name in ("librosa.pyin", "quality by DNSMOS")
+    """Prints times real time of each part."""
+    shares = {name: clips[: max(len(clips) // _SLOW_SHARE, 1)] if name in _SLOW
               else clips for name in parts}
     best = dict.fromkeys(parts, float("inf"))
     for name, part in parts.items():
-        run(part, shares[name][:1])
+        # The CTC aligner compiles for every number of seconds.
+        run(part, shares[name] if name == "words by CTC" else shares[name][:1])
     for _ in range(rounds):
         for name, part in parts.items():
             start = time.process_time()

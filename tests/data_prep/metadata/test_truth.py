@@ -1,7 +1,10 @@
 """What is measured follows what is true, each key varied alone with all else held, with and without word times."""
 
 import dataclasses
+import importlib.machinery
 import importlib.util
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -9,7 +12,7 @@ import scipy.stats
 from known_speech import Truth, compute_si_sdr, speak
 
 from data_prep.metadata import networks
-from data_prep.metadata.experts import DEFAULT_EXPERTS, make_experts
+from data_prep.metadata.experts import DEFAULT_EXPERTS, Recording, make_experts
 from data_prep.metadata.measure import measure_utterance
 from data_prep.metadata.networks import ExpertError
 
@@ -92,3 +95,45 @@ def test_dnsmos_hears_noise():
     pytest.importorskip("speechmos")
     rows, truths, _ = measure_all("snr", (0.0, 45.0), True, {"speech_quality": "dnsmos"}, count=6)
     assert scipy.stats.spearmanr([row["speech_quality"] for row in rows], truths)[0] >= 0.7
+
+
+@pytest.mark.extras
+def test_dnsmos_is_that_of_its_package():
+    speechmos = pytest.importorskip("speechmos.dnsmos")
+    wave = np.concatenate([speak(Truth(snr=20.0), i)[0] for i in range(4)])[:150_000]
+    ours = make_experts({"speech_quality": "dnsmos"})["speech_quality"](
+        Recording(wave=wave, phonemes="", first_word=0.0, last_word=9.0))
+    assert ours == pytest.approx(speechmos.run(wave, sr=16_000)["ovrl_mos"], abs=0.1)
+
+
+@pytest.mark.parity
+def test_squim_is_asked_for_the_right_scores(monkeypatch):
+    torch = pytest.importorskip("torch")
+
+    class Squim(torch.nn.Module):
+        def forward(self, waves):
+            assert waves.shape == (1, 16_000) and waves.dtype == torch.float32
+            return torch.tensor([0.9]), torch.tensor([3.2]), torch.tensor([17.5])
+
+    # The real one fetches its weights; only the order of its answers (STOI, PESQ, SI-SDR) is tried here.
+    package, pipelines = types.ModuleType("torchaudio"), types.ModuleType("torchaudio.pipelines")
+    package.__spec__ = importlib.machinery.ModuleSpec("torchaudio", None)
+    pipelines.SQUIM_OBJECTIVE = types.SimpleNamespace(get_model=Squim)
+    monkeypatch.setitem(sys.modules, "torchaudio", package)
+    monkeypatch.setitem(sys.modules, "torchaudio.pipelines", pipelines)
+    networks._load_squim.cache_clear()
+    experts = make_experts({"distortion_level": "squim", "speech_quality": "squim"})
+    recording = Recording(wave=np.zeros(16_000, np.float32), phonemes="", first_word=0.0, last_word=1.0)
+    assert {key: round(expert(recording), 3) for key, expert in experts.items()} == {
+        "distortion_level": 17.5, "speech_quality": 3.2}
+    networks._load_squim.cache_clear()
+
+
+def test_windows_cover_the_recording():
+    wave = np.linspace(-1, 1, 400_000).astype(np.float32)
+    windows = networks.cut_windows(wave)
+    assert windows.shape == (3, 144_160)
+    assert windows[0, 0] == wave[0] and windows[-1, -1] == wave[-1]
+    assert all(later[0] <= before[-1] for before, later in zip(windows[:-1], windows[1:], strict=True))
+    short = networks.cut_windows(wave[:50_000])
+    np.testing.assert_array_equal(short[0, :100_000], np.tile(wave[:50_000], 2))

@@ -42,7 +42,8 @@ parity: $(VENV)/.installed
 
 # the optional packages of setup.py
 extras: $(VENV)/.installed
-	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps pocketsphinx==5.1.1 speechmos==0.0.1.1 onnxruntime==1.31.1
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps pocketsphinx==5.1.1 speechmos==0.0.1.1 onnxruntime==1.31.1 \
+		praat-parselmouth==0.4.7
 	$(PY) -m pytest -m extras
 
 lock:

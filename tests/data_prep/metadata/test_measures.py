@@ -48,6 +48,25 @@ def test_pitch_survives_noise(hz):
     assert pitch.average_pitch(pitch.track_pitch(noisy)) == pytest.approx(hz, rel=0.02)
 
 
+@pytest.mark.extras
+def test_pitch_is_that_of_praat():
+    parselmouth = pytest.importorskip("parselmouth")
+    gross = both = 0
+    for language in ("en", "it"):
+        for plan in make_plans(language, "train", 10, seed=2):
+            wave, _ = synthesize(plan)
+            ours = pitch.track_pitch(wave)
+            found = parselmouth.Sound(wave.astype(np.float64), RATE).to_pitch_ac(
+                time_step=0.01, pitch_floor=65.0, pitch_ceiling=450.0)
+            places = np.round((found.xs() - pitch.FRAME_SECONDS / 2) / pitch.STEP_SECONDS).astype(int)
+            fits = (places >= 0) & (places < len(ours))
+            ours, theirs = ours[places[fits]], found.selected_array["frequency"][fits]
+            is_both = np.isfinite(ours) & (theirs > 0)
+            gross += (np.abs(ours[is_both] / theirs[is_both] - 1) > 0.2).sum()
+            both += is_both.sum()
+    assert both > 1_000 and gross / both < 0.05
+
+
 def test_noise_and_silence_have_no_pitch():
     hiss = np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
     assert np.isfinite(pitch.track_pitch(hiss)).mean() < 0.25

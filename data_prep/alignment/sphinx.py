@@ -64,7 +64,8 @@ class SphinxAligner:
         for form in (plain, plain.strip("'-"), plain.replace("-", "")):
             if form and self._decoder.lookup_word(form):
                 return form
-        phones = guess_phones(plain)
+        parts = [part for part in plain.split("-") if part]
+        phones = " ".join(self._decoder.lookup_word(part) or guess_phones(part) for part in parts).strip()
         if not phones:
             raise AlignmentError(f"word {word!r} has no letters that English can say; use another aligner")
         self._decoder.add_word(plain, phones)

@@ -51,7 +51,8 @@ def test_unknown_words_and_foreign_recordings():
     pytest.importorskip("pocketsphinx")
     wave, _ = synthesize(make_plans("en", "train", 1, seed=5)[0])
     aligner = SphinxAligner()
-    assert [time.word for time in aligner.align(wave, "Zqrblé")] == ["Zqrblé"]
+    assert [time.word for time in aligner.align(wave, "Zqrblé half-forgotten-zqr")] == ["Zqrblé", "half-forgotten-zqr"]
+    assert aligner._decoder.lookup_word("half-forgotten-zqr").startswith("HH AE F F ER G AA T AH N ")
     with pytest.raises(AlignmentError, match="no letters that English can say"):
         aligner.align(wave, "你好")
     with pytest.raises(AlignmentError, match="belong together|fails on"):

@@ -6,7 +6,7 @@ RUN := runs/quickstart
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/runs/.compiled
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: quickstart test test-slow parity lock clean
+.PHONY: quickstart test test-slow parity extras lock clean
 
 $(VENV)/.installed: requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -28,7 +28,7 @@ quickstart: $(VENV)/.installed
 
 test: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
-	$(PY) -m pytest -m "not slow and not parity"
+	$(PY) -m pytest -m "not slow and not parity and not extras"
 
 test-slow: $(VENV)/.installed
 	$(PY) -m pytest -m slow
@@ -39,6 +39,12 @@ parity: $(VENV)/.installed
 	$(PY) -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps peft==0.21.2 accelerate==1.15.0
 	$(PY) -m pytest -m parity
+
+# the optional packages of setup.py
+extras: $(VENV)/.installed
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps pocketsphinx==5.1.1 speechmos==0.0.1.1 onnxruntime==1.31.1 \
+		praat-parselmouth==0.4.7
+	$(PY) -m pytest -m extras
 
 lock:
 	uv pip compile setup.py --extra test --generate-hashes --no-header --no-annotate --python-version 3.11 -o requirements.lock

@@ -32,6 +32,10 @@ TRAIN = [
 ]
 # espeak-ng inside a wheel; GPL, so it stays out of the core and speaks only the embedded demonstration corpus
 DEMO = ["espeakng-loader>=0.2.4,<0.3"]
+# English word alignment out of the box; BSD, its wheel carries the model
+ALIGN = ["pocketsphinx>=5.1,<6"]
+# opinion scores of speech quality; MIT, its wheel carries the weights
+QUALITY = ["speechmos>=0.0.1.1", "onnxruntime>=1.20"]
 TEST = ["pytest>=8", "ruff>=0.9"]
 
 setup(
@@ -48,5 +52,5 @@ setup(
         "data_prep": ["corpora/embedded/sentences/*.tsv", "instructions/templates/*.json", "metadata/*.json"],
     },
     install_requires=TRAIN,
-    extras_require={"demo": DEMO, "test": TEST + DEMO},
+    extras_require={"demo": DEMO, "align": ALIGN, "quality": QUALITY, "test": TEST + DEMO},
 )

@@ -1,17 +1,34 @@
 """From measured values to classes.
 
-    train values of a key ─► drop the outermost fiftieth at either end ─► edges of equal width, or of equal count where
-    equal width would crowd one class
+    train values of a key ─► those that are feasible ─► drop the outermost fiftieth at either end
+        ─► edges of equal width, or of equal count where equal width would crowd one class
         ─► bins.json {"average_pitch": {"female": {"edges": […], "method": "equal width"}, "male": …}, …}
 
-Edges come from the training split alone and serve every split. Pitch is binned for women and men apart.
+Edges come from the training split alone and serve every split, and other corpora by `read_bins`. Pitch is binned for
+women and men apart; without a gender nobody knows on whose scale a voice is high or low, and it has no class. With
+`edges="data_speech"` the four keys that data-speech publishes edges for have those (v02), and only pitch, variation,
+rate and intensity follow the corpus. Its outermost edges, which bound what it kept, are no edges here: what lies beyond
+them is in the first or last class.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from data_prep.metadata.feasible import is_feasible
+from sift_jax.data.labels import GENDERS
+
+EDGES = ("corpus", "data_speech")
+# Inner edges; SNR in dB by equal width, C50 in dB, SI-SDR in dB and PESQ by hand.
+DATA_SPEECH_EDGES: dict[str, tuple[float, ...]] = {
+    "noise_level": (25.40, 33.67, 41.95, 50.22, 58.50, 66.77),
+    "reverberation": (35.0, 45.0, 55.0, 59.0),
+    "distortion_level": (-0.41, 10.0, 20.0, 25.0, 28.0),
+    "speech_quality": (1.7, 2.4, 3.1, 3.6, 4.0),
+}
 BY_GENDER = frozenset({"average_pitch"})
 _OUTLIERS = 0.02
 # A class may hold this many times its even share before equal width gives way to equal count.
@@ -33,29 +50,66 @@ def make_edges(values: Sequence[float], count: int) -> dict[str, Any]:
     return {"edges": [round(float(edge), 4) for edge in edges], "method": method}
 
 
-def make_bins(rows: Iterable[Mapping[str, Any]], labels: Mapping[str, Sequence[str]]) -> Bins:
+def make_bins(
+    rows: Iterable[Mapping[str, Any]], labels: Mapping[str, Sequence[str]], edges: str = "corpus"
+) -> Bins:
     """Edges of every measured key from the rows of the training split; groups are genders or "all"."""
+    if edges not in EDGES:
+        raise ValueError(f"no edges {edges!r}; choose of {', '.join(EDGES)}")
     groups: dict[str, dict[str, list[float]]] = {}
     for row in rows:
         for key, value in row["values"].items():
-            group = row["gender"] if key in BY_GENDER else "all"
-            if group is None:
-                continue
-            groups.setdefault(key, {}).setdefault(group, []).append(value)
+            group = _name_group(key, row)
+            if group is not None and is_feasible(key, value):
+                groups.setdefault(key, {}).setdefault(group, []).append(value)
     if not groups:
         raise ValueError("no training utterance was measured, so there are no bins; raise --train")
-    return {key: {group: make_edges(values, len(labels[key])) for group, values in sorted(by_group.items())}
-            for key, by_group in groups.items()}
+    bins: Bins = {}
+    for key, by_group in groups.items():
+        if edges == "data_speech" and key in DATA_SPEECH_EDGES:
+            bins[key] = {"all": {"edges": list(DATA_SPEECH_EDGES[key]), "method": "data_speech"}}
+            continue
+        bins[key] = {group: make_edges(values, len(labels[key])) for group, values in sorted(by_group.items())}
+    return bins
+
+
+def write_bins(bins: Bins, path: str | Path) -> None:
+    """bins.json, for a corpus to be labelled by later."""
+    Path(path).write_text(json.dumps(bins, indent=1) + "\n", encoding="utf-8")
+
+
+def read_bins(path: str | Path, labels: Mapping[str, Sequence[str]]) -> Bins:
+    """The edges that another build wrote, checked against the labels."""
+    try:
+        bins = json.loads(Path(path).read_text(encoding="utf-8"))
+        tables = [(key, group, table["edges"]) for key, groups in bins.items() for group, table in groups.items()]
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise ValueError(f"{path}: is not a table of bins; take the bins.json of a build") from None
+    for key, group, values in tables:
+        count = len(labels.get(key, ())) - 1
+        if len(values) != count or any(low > high for low, high in zip(values[:-1], values[1:], strict=True)):
+            raise ValueError(f"{path}: {key} of {group} needs {max(count, 0)} rising edges, not {values}; "
+                             "take the bins.json of a build")
+    return bins
+
+
+def _name_group(key: str, row: Mapping[str, Any]) -> str | None:
+    if key not in BY_GENDER:
+        return "all"
+    return row["gender"] if row["gender"] in GENDERS else None
 
 
 def label_values(row: Mapping[str, Any], bins: Bins, labels: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """The class of each value of an utterance."""
+    """The class of each value of an utterance, but of pitch where the gender is not known."""
     result = {}
     for key, value in row["values"].items():
-        group = row["gender"] if key in BY_GENDER else "all"
-        # Nobody knows on whose scale this voice is high or low.
+        group = _name_group(key, row)
         if group is None:
             continue
+        if key not in bins:
+            raise ValueError(f"{row['id']}: no bins for {key}; measure the same keys as the corpus of the bins")
         if group not in bins[key]:
             raise ValueError(f"{row['id']}: no {key} bins for {group} voices in the training split; raise --train")
         place = int(np.searchsorted(bins[key][group]["edges"], value, side="right"))

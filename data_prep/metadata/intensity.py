@@ -8,6 +8,7 @@ import numpy as np
 STEP_SECONDS = 0.010
 _STEP = 160
 _SILENCE = 1e-10
+_SHORTEST_SOUND = 5
 
 
 def frame_power(wave: np.ndarray) -> np.ndarray:
@@ -27,3 +28,15 @@ def find_active(power: np.ndarray, range_db: float = 25.0) -> np.ndarray:
 def average_intensity(power: np.ndarray) -> float:
     """dBFS over the active frames."""
     return float(10 * np.log10(power[find_active(power)].mean()))
+
+
+def find_speech(power: np.ndarray, range_db: float = 25.0) -> tuple[float, float]:
+    """Seconds between which somebody speaks: from the first to the last 50 ms that stand out of the background."""
+    floor = np.sort(power)[: max(len(power) // 10, 3)].mean()
+    threshold = max(np.quantile(power, 0.95) * 10 ** (-range_db / 10), 3.0 * floor)
+    # A click is shorter than a sound of speech.
+    run = np.convolve(power >= threshold, np.ones(_SHORTEST_SOUND), mode="valid") == _SHORTEST_SOUND
+    places = np.flatnonzero(run)
+    if not len(places):
+        return 0.0, len(power) * STEP_SECONDS
+    return float(places[0]) * STEP_SECONDS, float(places[-1] + _SHORTEST_SOUND) * STEP_SECONDS

@@ -6,6 +6,9 @@
 The autocorrelation is divided by that of the window, so that a peak's height is the periodic share of the energy and a
 threshold on it decides voicing. `average_pitch` is the median in Hz; `pitch_variation` is the standard deviation in
 semitones about it, because the same liveliness spans more Hz in a higher voice.
+
+Numpy on one clip after the other is the fastest form on a CPU core: the same steps compiled by XLA over batches of like
+length reached three quarters of its rate (1,250 against 1,700 times real time, one thread, in one run).
 """
 
 import functools
@@ -16,7 +19,9 @@ import scipy.ndimage
 import scipy.signal
 
 STEP_SECONDS = 0.010
-_RATE, _FRAME, _STEP, _FFT = 8_000, 384, 80, 1024
+# A transform as long as a frame and the longest lag: nothing wraps around into the lags that are looked at.
+_RATE, _FRAME, _STEP, _FFT = 8_000, 384, 80, 512
+FRAME_SECONDS = _FRAME / _RATE
 _LOWEST, _HIGHEST = 65.0, 450.0
 _VOICED_STRENGTH = 0.45
 _OCTAVE_COST = 0.08
@@ -116,7 +121,7 @@ def clean_track(track: np.ndarray) -> np.ndarray:
 
 def slice_track(track: np.ndarray, start: float, end: float) -> np.ndarray:
     """The frames whose middle lies between two times in seconds."""
-    half = _FRAME / _RATE / 2
+    half = FRAME_SECONDS / 2
     return track[max(round((start - half) / STEP_SECONDS), 0) : max(round((end - half) / STEP_SECONDS), 0)]
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from data_prep.metadata.bins import label_values, make_bins, make_edges
+from data_prep.metadata.bins import DATA_SPEECH_EDGES, label_values, make_bins, make_edges, read_bins, write_bins
+from sift_jax.data.labels import ACOUSTIC_LABELS
 
 LABELS = {"average_pitch": tuple("abcdefg"), "average_intensity": ("softly", "moderate volume", "loudly")}
 
@@ -45,3 +46,51 @@ def test_too_few_values_name_the_remedy():
     bins = make_bins([make_row("male", 100 + i, -i) for i in range(20)], LABELS)
     with pytest.raises(ValueError, match="no average_pitch bins for female.*raise --train"):
         label_values(make_row("female", 200, -10), bins, LABELS)
+
+
+def make_measured(gender="female", **values):
+    return {"id": "x", "gender": gender, "values": values}
+
+
+def test_edges_of_data_speech_are_its_own_and_the_rest_is_the_corpus():
+    rows = [make_measured(noise_level=float(i), average_intensity=-float(i)) for i in range(1, 50)]
+    bins = make_bins(rows, ACOUSTIC_LABELS, edges="data_speech")
+    assert bins["average_intensity"] == make_bins(rows, ACOUSTIC_LABELS)["average_intensity"]
+    names = [label_values(make_measured(noise_level=db), bins, ACOUSTIC_LABELS)["noise_level"]
+             for db in (3.0, 20.0, 26.0, 34.0, 45.0, 51.0, 60.0, 80.0)]
+    assert names == ["very noisy", *ACOUSTIC_LABELS["noise_level"]]
+    for key, edges in DATA_SPEECH_EDGES.items():
+        assert len(edges) == len(ACOUSTIC_LABELS[key]) - 1
+    with pytest.raises(ValueError, match="no edges 'theirs'; choose of corpus, data_speech"):
+        make_bins(rows, ACOUSTIC_LABELS, edges="theirs")
+
+
+def test_values_that_cannot_be_do_not_move_edges():
+    rows = [make_row("male", 80 + i, -i) for i in range(60)]
+    broken = [make_row("male", hz, -5) for hz in (float("nan"), 9_000.0, None, 1.0)]
+    assert make_bins(rows + broken, LABELS)["average_pitch"] == make_bins(rows, LABELS)["average_pitch"]
+
+
+def test_voices_of_unknown_gender_have_no_class_of_pitch():
+    rows = [make_row(gender, low + i, -10 - i) for gender, low in (("male", 100), ("female", 200)) for i in range(40)]
+    for gender in ("unknown", None, ""):
+        unknown = make_row(gender, 400, -10)
+        bins = make_bins([*rows, unknown], LABELS)
+        assert bins["average_pitch"] == make_bins(rows, LABELS)["average_pitch"]
+        assert label_values(unknown, bins, LABELS) == {"average_intensity": "loudly"}
+
+
+def test_bins_are_written_read_and_checked(tmp_path):
+    bins = make_bins([make_row("male", 100 + i, -10 - i) for i in range(40)], LABELS)
+    write_bins(bins, tmp_path / "bins.json")
+    assert read_bins(tmp_path / "bins.json", LABELS) == bins
+    with pytest.raises(ValueError, match="no bins for noise_level"):
+        label_values(make_measured(noise_level=3.0), bins, ACOUSTIC_LABELS)
+    for text, message in (('{"average_intensity": {"all": {"edges": [3, 1]}}}', "needs 2 rising edges"),
+                          ('{"shoe_size": {"all": {"edges": [3]}}}', "shoe_size of all needs 0"),
+                          ("[1]", "not a table of bins"), ("{", "not a table of bins")):
+        (tmp_path / "bins.json").write_text(text)
+        with pytest.raises(ValueError, match=message):
+            read_bins(tmp_path / "bins.json", LABELS)
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_bins(tmp_path / "none.json", LABELS)

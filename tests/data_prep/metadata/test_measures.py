@@ -1,14 +1,19 @@
 """Measured values against signals whose values are known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.signal
 
+from data_prep.alignment.word_lists import read_word_times
+from data_prep.alignment.word_time import make_word_spans
 from data_prep.corpora.embedded import rooms
 from data_prep.corpora.embedded.corpus import make_plans, synthesize
 from data_prep.corpora.utterance import WordSpan
 from data_prep.metadata import intensity, noise, pitch, rate, reverberation, words
-from data_prep.metadata.measure import FEASIBLE, measure_utterance
+from data_prep.metadata.feasible import FEASIBLE
+from data_prep.metadata.measure import measure_utterance
 
 RATE = 16_000
 
@@ -41,6 +46,25 @@ def test_pitch_survives_noise(hz):
     tone = np.concatenate([np.zeros(3_200), make_tone(hz, 1.5), np.zeros(3_200)]).astype(np.float32)
     noisy = tone + 0.03 * np.random.default_rng(0).standard_normal(len(tone)).astype(np.float32)
     assert pitch.average_pitch(pitch.track_pitch(noisy)) == pytest.approx(hz, rel=0.02)
+
+
+@pytest.mark.extras
+def test_pitch_is_that_of_praat():
+    parselmouth = pytest.importorskip("parselmouth")
+    gross = both = 0
+    for language in ("en", "it"):
+        for plan in make_plans(language, "train", 10, seed=2):
+            wave, _ = synthesize(plan)
+            ours = pitch.track_pitch(wave)
+            found = parselmouth.Sound(wave.astype(np.float64), RATE).to_pitch_ac(
+                time_step=0.01, pitch_floor=65.0, pitch_ceiling=450.0)
+            places = np.round((found.xs() - pitch.FRAME_SECONDS / 2) / pitch.STEP_SECONDS).astype(int)
+            fits = (places >= 0) & (places < len(ours))
+            ours, theirs = ours[places[fits]], found.selected_array["frequency"][fits]
+            is_both = np.isfinite(ours) & (theirs > 0)
+            gross += (np.abs(ours[is_both] / theirs[is_both] - 1) > 0.2).sum()
+            both += is_both.sum()
+    assert both > 1_000 and gross / both < 0.05
 
 
 def test_noise_and_silence_have_no_pitch():
@@ -118,3 +142,43 @@ def test_infeasible_is_rejected_by_name():
     silence = np.zeros(int(utterance.duration * RATE), np.float32)
     measured = measure_utterance(silence, utterance)
     assert measured.row is None and measured.rejected in FEASIBLE
+
+
+def test_given_word_times_become_word_rows(tmp_path):
+    wave, utterance = synthesize(make_plans("en", "train", 1, seed=9)[0])
+    lines = [f"{utterance.id}\t{span.word}\t{span.start}\t{span.end}" for span in utterance.words]
+    (tmp_path / "words.tsv").write_text("\n".join(["id\tword\tstart\tend", *lines]))
+    times = read_word_times(tmp_path / "words.tsv")[utterance.id]
+    again = dataclasses.replace(utterance, words=make_word_spans(times, utterance.duration))
+    assert measure_utterance(wave, again) == measure_utterance(wave, utterance)
+    rows = measure_utterance(wave, again).row["words"]
+    assert [row["position"] for row in rows] == list(range(1, len(utterance.words) + 1))
+    bare = measure_utterance(wave, dataclasses.replace(utterance, words=()))
+    unspelt = measure_utterance(wave, dataclasses.replace(utterance, phonemes=None))
+    assert set(bare.row["values"]) - set(unspelt.row["values"]) == {"speaking_rate"}
+    assert bare.row["words"] == [] and set(bare.row["values"]) == set(measure_utterance(wave, utterance).row["values"])
+
+
+@pytest.mark.parametrize(("noise_db", "slack"), [(-70, 0.06), (-40, 0.12)])
+def test_speech_is_found_without_words(noise_db, slack):
+    rng = np.random.default_rng(1)
+    wave = np.concatenate([np.zeros(8_000), make_tone(140.0, 1.0), np.zeros(12_000)])
+    wave[2_000:2_100] += 0.5  # a click
+    wave = wave + 10 ** (noise_db / 20) * rng.standard_normal(len(wave))
+    first, last = intensity.find_speech(intensity.frame_power(wave))
+    assert first == pytest.approx(0.5, abs=slack) and last == pytest.approx(1.5, abs=slack)
+    hiss = intensity.frame_power(rng.standard_normal(16_000))
+    assert intensity.find_speech(hiss) == (0.0, pytest.approx(1.0, abs=0.02))
+
+
+@pytest.mark.parametrize("has_words", [True, False])
+@pytest.mark.parametrize("wave", [
+    np.zeros(0), np.zeros(1), np.ones(1), np.full(100, 0.5), np.zeros(3_000), np.ones(16_000), make_tone(2_000.0, 0.2),
+    np.sign(np.sin(np.arange(20_000) * 0.05)), np.random.default_rng(0).standard_normal(40_000) * 1e-6,
+    np.pad(np.ones(1), 8_000), np.full(8_000, np.nan)], ids=lambda wave: str(len(wave)))
+def test_odd_recordings_are_measured_or_named(wave, has_words):
+    _, utterance = synthesize(make_plans("en", "train", 1, seed=0)[0])
+    utterance = utterance if has_words else dataclasses.replace(utterance, words=())
+    with np.errstate(all="ignore"):
+        measured = measure_utterance(wave.astype(np.float32), utterance)
+    assert measured.row or measured.rejected in {*FEASIBLE, "samples"}

@@ -1,0 +1,98 @@
+"""Command line of the aligners: a list of utterances in, a CTM of word times out.
+
+    utterances.jsonl {"id", "transcript", ["audio"]} + audio/<id>.flac ─► words.ctm, words.rejected.jsonl
+
+    python -m data_prep.alignment.align --utterances=utterances.jsonl --audio=audio --aligner=sphinx --out=words.ctm
+    python -m data_prep.alignment.align … --aligner=ctc --checkpoint=weights/wav2vec2-base-960h
+
+What cannot be aligned is set aside with its reason, and the rest goes on.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from data_prep.alignment.word_lists import WordTimes, write_ctm
+from data_prep.alignment.word_time import Aligner, AlignmentError
+from sift_jax.audio.files import AudioError, read_audio
+
+ALIGNERS = ("sphinx", "ctc")
+_SUFFIXES = (".flac", ".wav", ".mp3", ".ogg", ".opus")
+
+
+def make_aligner(name: str, checkpoint: str | Path | None = None) -> Aligner:
+    """The aligner of that name; only the CTC aligner has a checkpoint."""
+    if name == "ctc":
+        if checkpoint is None:
+            raise AlignmentError("the CTC aligner needs a wav2vec2-type folder; give --checkpoint")
+        from data_prep.alignment.ctc import CtcAligner
+
+        return CtcAligner.read(checkpoint)
+    if name == "sphinx":
+        if checkpoint is not None:
+            raise AlignmentError("sphinx carries its own model; leave --checkpoint out or give --aligner=ctc")
+        from data_prep.alignment.sphinx import SphinxAligner
+
+        return SphinxAligner()
+    raise AlignmentError(f"no aligner {name!r}; choose of {', '.join(ALIGNERS)}")
+
+
+def align_utterances(aligner: Aligner, utterances: Path, audio: Path) -> tuple[WordTimes, list[dict[str, str]]]:
+    """Word times by utterance, and a row with the reason for each one set aside."""
+    times: WordTimes = {}
+    rejected = []
+    lines = utterances.read_text(encoding="utf-8", errors="replace").splitlines()
+    for number, line in enumerate(tqdm(lines, unit="utt", dynamic_ncols=True), 1):
+        name = f"{utterances.name}:{number}"
+        try:
+            row = json.loads(line)
+            name = str(row["id"])
+            if name in times or len(name.split()) != 1:
+                raise AlignmentError("the id came before or is not one word; give each utterance its own")
+            times[name] = aligner.align(read_audio(_find_audio(audio, row)), str(row["transcript"]))
+        except (AlignmentError, AudioError) as error:
+            rejected.append({"id": name, "reason": str(error)})
+        except (ValueError, TypeError, KeyError):
+            rejected.append({"id": name, "reason": "not a JSON object with id and transcript; mend the line"})
+    return times, rejected
+
+
+def _find_audio(root: Path, row: dict[str, str]) -> Path:
+    """The row's own path or <id> with a known suffix, below the root and nowhere else."""
+    names = [str(row["audio"])] if row.get("audio") else [f"{row['id']}{suffix}" for suffix in _SUFFIXES]
+    for name in names:
+        path = root / name
+        if not path.resolve().is_relative_to(root.resolve()):
+            raise AlignmentError(f"{name} leads out of {root}; give paths below it")
+        if path.is_file():
+            return path
+    raise AlignmentError(f"no audio {names[0]} below {root}; check --audio")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Aligns a list and says how much was set aside."""
+    parser = argparse.ArgumentParser(prog="data_prep.alignment.align", description="Finds when each word is said.")
+    parser.add_argument("--utterances", type=Path, required=True, help="JSONL with id, transcript and perhaps audio")
+    parser.add_argument("--audio", type=Path, required=True, help="folder below which the audio lies")
+    parser.add_argument("--aligner", choices=ALIGNERS, default="sphinx", help="sphinx is for English alone")
+    parser.add_argument("--checkpoint", type=Path, help="folder of a wav2vec2-type model, for --aligner=ctc")
+    parser.add_argument("--out", type=Path, required=True, help="the CTM to write")
+    flags = parser.parse_args(arguments)
+    try:
+        aligner = make_aligner(flags.aligner, flags.checkpoint)
+        times, rejected = align_utterances(aligner, flags.utterances, flags.audio)
+        flags.out.parent.mkdir(parents=True, exist_ok=True)
+        write_ctm(times, flags.out)
+        aside = flags.out.with_suffix(".rejected.jsonl")
+        aside.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rejected), encoding="utf-8")
+    except (AlignmentError, OSError) as error:
+        sys.exit(f"data_prep.alignment.align: {error}")
+    print(f"{len(times)} utterances aligned in {flags.out}, {len(rejected)} set aside in {aside}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""Wav2vec2 and HuBERT with a CTC head, forward only, in plain JAX.
+
+    waves [b, n] ─► strided convolutions [b, t, c] ─► projection ─► + positions by convolution ─► layers ─► [b, t, v]
+
+Three forms exist: group norm in the first convolution or layer norm in all of them; norms behind (post) or ahead of
+(stable) each sublayer. A clip may stand in a longer row; what lies behind its length changes nothing: the group norm
+counts the clip's own frames only, positions see zeros there, and attention looks away. The answer is that of the clip
+alone, also where the published classes give another one as soon as they pad.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+Params = Mapping[str, Any]
+_ACTIVATIONS = {"gelu": functools.partial(jax.nn.gelu, approximate=False), "gelu_new": jax.nn.gelu,
+                "relu": jax.nn.relu, "swish": jax.nn.silu, "silu": jax.nn.silu}
+_CONV_EPSILON = 1e-5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Wav2Vec2Config:
+    """The fields of config.json that decide the forward pass, by their names there."""
+
+    conv_kernel: tuple[int, ...]
+    conv_stride: tuple[int, ...]
+    feat_extract_norm: str
+    feat_extract_activation: str
+    feat_proj_layer_norm: bool
+    num_attention_heads: int
+    num_conv_pos_embeddings: int
+    num_conv_pos_embedding_groups: int
+    do_stable_layer_norm: bool
+    hidden_act: str
+    layer_norm_eps: float
+
+    def __post_init__(self):
+        if self.feat_extract_norm not in ("group", "layer"):
+            raise ValueError(f"feat_extract_norm is {self.feat_extract_norm!r}; group and layer exist")
+        for name in (self.feat_extract_activation, self.hidden_act):
+            if name not in _ACTIVATIONS:
+                raise ValueError(f"activation {name!r} is not known here; known are {', '.join(_ACTIVATIONS)}")
+
+    @property
+    def stride(self) -> int:
+        """Samples a frame."""
+        return math.prod(self.conv_stride)
+
+    def count_frames(self, samples: Any) -> Any:
+        """Frames of a clip of so many samples; numbers and arrays alike."""
+        for kernel, stride in zip(self.conv_kernel, self.conv_stride, strict=True):
+            samples = (samples - kernel) // stride + 1
+        return samples
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def compute_log_probs(config: Wav2Vec2Config, params: Params, waves: jax.Array, lengths: jax.Array) -> jax.Array:
+    """Log probabilities [b, t, v] of waves [b, n] of which the first `lengths` [b] samples are real."""
+    x = _project(config, params, _extract(config, params, waves, lengths))
+    is_real = jnp.arange(x.shape[1]) < config.count_frames(lengths)[:, None]
+    x = jnp.where(is_real[..., None], x, 0.0)
+    x = x + _place(config, params["positions"], x)
+    norm = functools.partial(_layer_norm, epsilon=config.layer_norm_eps)
+    if not config.do_stable_layer_norm:
+        x = norm(x, params["norm"])
+
+    def run_layer(x, layer):
+        attend = functools.partial(_attend, config, layer["attention"], is_real=is_real)
+        feed = functools.partial(_feed, config, layer["feed"])
+        if config.do_stable_layer_norm:
+            x = x + attend(norm(x, layer["norm"]))
+            return x + feed(norm(x, layer["final_norm"])), None
+        x = norm(x + attend(x), layer["norm"])
+        return norm(x + feed(x), layer["final_norm"]), None
+
+    x, _ = jax.lax.scan(run_layer, x, params["layers"])
+    if config.do_stable_layer_norm:
+        x = norm(x, params["norm"])
+    return jax.nn.log_softmax(_linear(x, params["head"]), axis=-1)
+
+
+def _extract(config: Wav2Vec2Config, params: Params, waves: jax.Array, lengths: jax.Array) -> jax.Array:
+    x, activate = waves[..., None], _ACTIVATIONS[config.feat_extract_activation]
+    for i, (kernel, stride) in enumerate(zip(config.conv_kernel, config.conv_stride, strict=True)):
+        conv = params[f"conv_{i}"]
+        x = jax.lax.conv_general_dilated(x, conv["weight"], (stride,), "VALID", dimension_numbers=("NWC", "OIW", "NWC"))
+        x = x + conv["bias"] if "bias" in conv else x
+        if config.feat_extract_norm == "layer":
+            x = _layer_norm(x, conv["norm"], epsilon=_CONV_EPSILON)
+        elif i == 0:
+            x = _channel_norm(x, conv["norm"], (lengths - kernel) // stride + 1)
+        x = activate(x)
+    return x
+
+
+def _channel_norm(x: jax.Array, norm: Params, frames: jax.Array) -> jax.Array:
+    """Each channel of each clip to mean 0 and variance 1 over the clip's own frames."""
+    weight = (jnp.arange(x.shape[1]) < frames[:, None]) / frames[:, None]
+    # As products of matrices: sums along the long axis were computed again for every element (a hundred times slower).
+    centered = x - jnp.einsum("btc,bt->bc", x, weight)[:, None]
+    variance = jnp.einsum("btc,bt->bc", centered**2, weight)[:, None]
+    return centered * jax.lax.rsqrt(variance + _CONV_EPSILON) * norm["weight"] + norm["bias"]
+
+
+def _project(config: Wav2Vec2Config, params: Params, x: jax.Array) -> jax.Array:
+    if config.feat_proj_layer_norm:
+        x = _layer_norm(x, params["projection_norm"], epsilon=config.layer_norm_eps)
+    return _linear(x, params["projection"])
+
+
+def _place(config: Wav2Vec2Config, positions: Params, x: jax.Array) -> jax.Array:
+    """What a wide grouped convolution says of each frame's place."""
+    half = config.num_conv_pos_embeddings // 2
+    y = jax.lax.conv_general_dilated(
+        x, positions["weight"], (1,), [(half, half - (config.num_conv_pos_embeddings % 2 == 0))],
+        dimension_numbers=("NWC", "OIW", "NWC"), feature_group_count=config.num_conv_pos_embedding_groups)
+    return _ACTIVATIONS[config.feat_extract_activation](y + positions["bias"])
+
+
+def _attend(config: Wav2Vec2Config, attention: Params, x: jax.Array, *, is_real: jax.Array) -> jax.Array:
+    def split(y: jax.Array) -> jax.Array:
+        return y.reshape(*y.shape[:2], config.num_attention_heads, -1)
+
+    query, key, value = (split(_linear(x, attention[name])) for name in ("q_proj", "k_proj", "v_proj"))
+    mixed = jax.nn.dot_product_attention(query, key, value, mask=is_real[:, None, None, :])
+    return _linear(mixed.reshape(x.shape), attention["out_proj"])
+
+
+def _feed(config: Wav2Vec2Config, feed: Params, x: jax.Array) -> jax.Array:
+    return _linear(_ACTIVATIONS[config.hidden_act](_linear(x, feed["inner"])), feed["outer"])
+
+
+def _linear(x: jax.Array, linear: Params) -> jax.Array:
+    return x @ linear["weight"].T + linear["bias"]
+
+
+def _layer_norm(x: jax.Array, norm: Params, *, epsilon: float) -> jax.Array:
+    mean = x.mean(axis=-1, keepdims=True)
+    variance = ((x - mean) ** 2).mean(axis=-1, keepdims=True)
+    return (x - mean) * jax.lax.rsqrt(variance + epsilon) * norm["weight"] + norm["bias"]

@@ -1,0 +1,210 @@
+"""A corpus's metadata to SIFT files written by a language model, with every item accounted for.
+
+    metadata.jsonl ─► requests ─► calls.jsonl (journal) ─► pairs ─► rules ─► filter ─►  sift/, unrelated/, numeric_time/
+                         └─────────────────┴──────────────────┴────────┴────────┴────►  rejected.jsonl
+    report.json    items in = rows out + drops, counted again from the files
+
+Killed and started again it repeats no finished call, and writes the same rows: the journal decides what was said, the
+order is that of the metadata, and each file appears whole.
+"""
+
+import collections
+import dataclasses
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from data_prep.instructions.llm.converse import Outcome, converse
+from data_prep.instructions.llm.prompts import VERSION
+from data_prep.instructions.llm.requests import Request, Skipped
+from data_prep.instructions.llm.sets import SETS
+from data_prep.instructions.llm.sources import Sources
+from data_prep.llm.cache import CachedClient, Prices
+from data_prep.llm.client import ChatClient, Endpoint
+from data_prep.llm.journal import Journal
+from data_prep.llm.secret import read_secret
+from sift_jax.data.sift_files import LANGUAGES, SPLITS, Row, read_rows, write_rows
+
+_AUDIO_FIRST_SHARE = 0.8
+_JOURNAL, _REJECTED, _REPORT = "calls.jsonl", "rejected.jsonl", "report.json"
+_ROOTS = tuple(sorted({kind.root for kind in SETS.values()}))
+
+
+class AccountError(RuntimeError):
+    """Items came in that neither went out nor were set aside."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is asked for. `utterances` limits each split and language, `pairs` each call."""
+
+    sets: tuple[str, ...] = tuple(SETS)
+    splits: tuple[str, ...] = SPLITS
+    languages: tuple[str, ...] = LANGUAGES
+    utterances: int | None = None
+    pairs: int = 10
+    corpus: str = "embedded"
+    use_filter: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, known in {"sets": tuple(SETS), "splits": SPLITS, "languages": LANGUAGES}.items():
+            for entry in getattr(self, name):
+                if entry not in known:
+                    raise ValueError(f"{name}: {entry!r} is not known; choose of {', '.join(known)}")
+            if not getattr(self, name):
+                raise ValueError(f"no {name}; choose of {', '.join(known)}")
+        for name, least in {"pairs": 1, "utterances": 1, "seed": 0}.items():
+            if (getattr(self, name) is not None) and getattr(self, name) < least:
+                raise ValueError(f"{name}={getattr(self, name)} is too small; give at least {least}")
+
+
+class Account:
+    """Items, rows and drops, as they are made; `rejected` gets every drop."""
+
+    def __init__(self, rejected: TextIO):
+        self.rejected = rejected
+        self.requests = self.items = 0
+        self.rows: dict[str, dict[str, dict[str, int]]] = {}
+        self.drops: collections.Counter[str] = collections.Counter()
+        self.skips: collections.Counter[str] = collections.Counter()
+
+    def drop(self, entry: dict[str, Any]) -> None:
+        self.drops[entry["reason"]] += 1
+        self.rejected.write(json.dumps(entry, ensure_ascii=False) + "\n")
+
+    def take(self, outcome: Outcome, place: dict[str, str]) -> None:
+        self.requests += 1
+        self.items += outcome.items
+        for drop in outcome.drops:
+            self.drop({**place, "ids": outcome.request.ids, "reason": drop.reason, "detail": drop.detail,
+                       "item": drop.item})
+
+
+def write_llm_instructions(metadata_path: str | Path, out_dir: str | Path, *, endpoint: Endpoint, plan: Plan,
+                           judge: Endpoint | None = None, prices: Prices | None = None,
+                           tell: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
+    """Writes the instructions of a corpus and returns the report. The filter asks `judge`, or the same endpoint."""
+    out = Path(out_dir)
+    if not (out / _JOURNAL).exists() and any((out / root).exists() for root in _ROOTS):
+        raise ValueError(f"{out} holds instructions that were not written by a language model; give another folder")
+    sources = Sources(metadata_path)
+    with Journal(out / _JOURNAL) as journal:
+        client = _make_client(endpoint, journal, plan.seed)
+        filtering = None
+        if plan.use_filter:
+            filtering = client if judge is None else _make_client(judge, journal, plan.seed)
+        draft = out / f".{_REJECTED}.part"
+        try:
+            with open(draft, "w", encoding="utf-8") as rejected:
+                account = Account(rejected)
+                for entry in sources.rejected:
+                    account.drop(entry)
+                account.items += len(sources.rejected)
+                _write_sets(sources, out, plan, client, filtering, account, tell)
+            draft.replace(out / _REJECTED)
+        finally:
+            ledger = {"writer": client.report(prices or Prices())}
+            if judge is not None and filtering is not None:
+                ledger["filter"] = filtering.report(prices or Prices())
+            _write_json(out / "ledger.json", ledger)
+    report = {"utterances": len(sources), "requests": account.requests, "items": account.items,
+              "rows": account.rows, "drops": dict(sorted(account.drops.items())),
+              "nothing_to_ask": dict(sorted(account.skips.items())), "ledger": ledger}
+    _check_account(out, report)
+    _write_json(out / _REPORT, report)
+    return report
+
+
+def _make_client(endpoint: Endpoint, journal: Journal, seed: int) -> CachedClient:
+    return CachedClient(ChatClient(endpoint, read_secret(endpoint.key_variable), seed=seed), journal, version=VERSION)
+
+
+def _write_sets(sources: Sources, out: Path, plan: Plan, client: CachedClient, judge: CachedClient | None,
+                account: Account, tell: Callable[[str], None]) -> None:
+    def answer(request: Request | Skipped) -> Outcome | Skipped:
+        if isinstance(request, Skipped):
+            return request
+        return converse(request, client, judge, count=plan.pairs, seed=plan.seed)
+
+    for split in plan.splits:
+        for language in plan.languages:
+            places = sources.draw(split, language, plan.utterances, plan.seed)
+            for name in plan.sets if places else ():
+                outcomes = client.map(answer, sources.make_requests(name, places, plan.seed))
+                path = name_file(out, name, split, language)
+                count = write_rows(path, _make_rows(outcomes, name, split, language, plan, account))
+                account.rows.setdefault(name, {}).setdefault(split, {})[language] = count
+                tell(f"{split} {language} {name}: {count} rows")
+
+
+def name_file(out: Path, name: str, split: str, language: str) -> Path:
+    kind = SETS[name]
+    return out / kind.root / split / kind.category / language / "split0.jsonl"
+
+
+def _make_rows(outcomes: Iterator[Outcome | Skipped], name: str, split: str, language: str, plan: Plan,
+               account: Account) -> Iterator[Row]:
+    place = {"set": name, "split": split, "language": language}
+    for outcome in outcomes:
+        if isinstance(outcome, Skipped):
+            account.skips[f"{name}: {outcome.reason}"] += 1
+            continue
+        account.take(outcome, place)
+        for number, pair in enumerate(outcome.pairs):
+            yield make_row(outcome.request, pair, number, corpus=plan.corpus, seed=plan.seed)
+
+
+def make_row(request: Request, pair: dict[str, str], number: int, *, corpus: str, seed: int) -> Row:
+    """A pair in the released layout; a request to speak has the transcript behind it and the audio as its answer."""
+    name = request.ids[0] if len(request.ids) == 1 else f"comparison_{'__'.join(request.ids)}"
+    audio = [{"audio_path": f"/path/to/{identity}.wav"} for identity in request.ids]
+    if request.kind.is_spoken:
+        asked = [{"text": _append_transcript(pair["question"], request)}]
+        answered = audio
+    else:
+        is_audio_first = random.Random(f"{seed}/{request.kind.name}/{name}/{number}").random() < _AUDIO_FIRST_SHARE
+        text = [{"text": pair["question"]}]
+        asked, answered = audio + text if is_audio_first else text + audio, [{"text": pair["answer"]}]
+    messages = [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]
+    return Row(id=name, messages=messages, task=request.kind.category.split("/")[0],
+               data_source=f"{corpus}_{request.language}")
+
+
+def _append_transcript(instruction: str, request: Request) -> str:
+    colon = " :" if request.language == "fr" else ":"
+    end = "" if instruction.endswith("?") else colon
+    return f"{instruction.rstrip(' .:!')}{end} {request.transcripts[0]}"
+
+
+def _check_account(out: Path, report: dict[str, Any]) -> None:
+    """The equation over the files as they lie on the disk."""
+    rows = sum(1 for name, splits in report["rows"].items() for split, languages in splits.items()
+               for language in languages for _ in read_rows(name_file(out, name, split, language)))
+    with open(out / _REJECTED, encoding="utf-8") as lines:
+        drops = sum(1 for _ in lines)
+    if report["items"] != rows + drops:
+        raise AccountError(f"{report['items']} items came in, {rows} rows and {drops} drops went out of {out}; "
+                           "another program may write there: start again")
+
+
+def _write_json(path: Path, value: Any) -> None:
+    draft = path.with_name(f".{path.name}.part")
+    draft.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    draft.replace(path)
+
+
+def format_report(report: dict[str, Any]) -> Sequence[str]:
+    """The counts of a run, as lines."""
+    run = report["ledger"]["writer"]["this_run"]
+    lines = [f"{name:28s} " + "  ".join(f"{split} " + " ".join(f"{code} {n}" for code, n in languages.items())
+                                        for split, languages in splits.items())
+             for name, splits in report["rows"].items()]
+    lines += [f"{count:9d} dropped: {reason}" for reason, count in sorted(report["drops"].items(), key=lambda x: -x[1])]
+    lines += [f"{count:9d} not asked: {reason}" for reason, count in report["nothing_to_ask"].items()]
+    rows = report["items"] - sum(report["drops"].values())
+    return [*lines, f"{report['items']} items = {rows} rows + {sum(report['drops'].values())} drops",
+            f"{run['calls']} calls, {run['from_journal']} from the journal; {run['prompt_tokens']} + "
+            f"{run['completion_tokens']} tokens, cost {run['cost']:g}"]

@@ -11,12 +11,14 @@ import functools
 import math
 import re
 import unicodedata
+from pathlib import Path
 from typing import Any
 
-from data_prep.corpora.embedded.corpus import read_sentences
 from data_prep.instructions.templates import load_templates
 from sift_jax.data.labels import LANGUAGES
 
+# read here: the corpus's own reader comes with all that synthesizes it
+_SENTENCES = Path(__file__).parents[1] / "corpora" / "embedded" / "sentences"
 _FREQUENT = {
     "en": "the of and a to in is you that it he was for on are as with his they i at be this have from or one had by "
           "word but not what all were we when your can said there use an each which she do how their if will up other "
@@ -48,7 +50,7 @@ _FOREIGN_SHARE = 0.3
 # Below, most texts read well in two languages.
 _LEAST_LETTERS = 12
 # Log-likelihood by which another language must be better.
-_MARGIN = 4.0
+_MARGIN = 8.0
 
 
 def is_in_language(text: str, language: str) -> bool:
@@ -83,7 +85,8 @@ def _list_features(text: str) -> list[str]:
 def _count_features() -> tuple[dict[str, dict[str, float]], dict[str, float]]:
     counts = {}
     for language in LANGUAGES:
-        texts = [sentence for _, sentence in read_sentences(language)]
+        lines = (_SENTENCES / f"{language}.tsv").read_text(encoding="utf-8").splitlines()[1:]
+        texts = [line.partition("\t")[2] for line in lines]
         texts += _list_texts(load_templates(language)) + [_FREQUENT[language]] * _FREQUENT_COUNT
         counts[language] = collections.Counter(feature for text in texts for feature in _list_features(text))
     kinds = len(set().union(*counts.values()))

@@ -4,6 +4,7 @@
         --endpoint=http://localhost:8000/v1 --model=mistralai/Mixtral-8x7B-Instruct-v0.1 --no_system_role
         [--languages=en,de] [--splits=train] [--sets=open_ended,unrelated] [--utterances=100] [--no_filter]
         [--judge_endpoint=… --judge_model=…] [--prompt_price=0.5 --completion_price=1.5] [--concurrency=16]
+        [--shard=0/4] [--dry_run]
 
 The key comes from the environment ($SIFT_LLM_KEY, or the variable that --key_variable names). Started again with the
 same folder it goes on where it was.
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from data_prep.instructions.llm.estimate import estimate, format_estimate
 from data_prep.instructions.llm.sets import SETS
 from data_prep.instructions.llm.write import AccountError, Plan, format_report, write_llm_instructions
 from data_prep.llm.cache import Prices
@@ -46,8 +48,18 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--retries", type=int, default=Endpoint.retries, help="limit of retries over the whole run")
     parser.add_argument("--prompt_price", type=float, default=0.0, help="of a million tokens sent")
     parser.add_argument("--completion_price", type=float, default=0.0, help="of a million tokens received")
+    parser.add_argument("--shard", type=parse_shard, default=(0, 1), help="do this part only, as in 0/4, 1/4, 2/4, 3/4")
+    parser.add_argument("--dry_run", action="store_true", help="say what it takes in calls and tokens, and ask nothing")
     parser.add_argument("--seed", type=int, default=0, help="decides which utterances and pairs are drawn")
     return parser
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """(3, 16) from "3/16"."""
+    shard, _, shards = text.partition("/")
+    if not (shard.isdecimal() and shards.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no shard; give one as in 0/4")
+    return int(shard), int(shards)
 
 
 def make_endpoints(flags: argparse.Namespace) -> tuple[Endpoint, Endpoint | None]:
@@ -70,12 +82,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         endpoint, judge = make_endpoints(flags)
         plan = Plan(**names, utterances=flags.utterances, pairs=flags.pairs, corpus=flags.corpus,
-                    use_filter=not flags.no_filter, seed=flags.seed)
+                    use_filter=not flags.no_filter, seed=flags.seed, shard=flags.shard[0], shards=flags.shard[1])
         prices = Prices(prompt=flags.prompt_price, completion=flags.completion_price)
+        if flags.dry_run:
+            print("\n".join(format_estimate(estimate(flags.metadata, plan, prices))))
+            return
         report = write_llm_instructions(flags.metadata, flags.out, endpoint=endpoint, plan=plan, judge=judge,
                                         prices=prices, tell=lambda line: print(line, flush=True))
     except (AccountError, EndpointError, JournalError, SiftError, ValueError, OSError) as error:
         sys.exit(f"data_prep.instruct: {' '.join(str(error).split())}")
+    except KeyboardInterrupt:
+        sys.exit("data_prep.instruct: stopped; the same command goes on from here")
     print("\n".join(format_report(report)))
     print(f"instructions {flags.out}/sift   set aside {flags.out}/rejected.jsonl   report {flags.out}/report.json")
 

@@ -42,6 +42,10 @@ class Sources:
             return places
         return sorted(random.Random(f"{seed}/{split}/{language}").sample(places, limit))
 
+    def list_rejected(self, shard: int, shards: int) -> list[dict[str, Any]]:
+        """The lines set aside that a shard answers for: each has one."""
+        return [entry for entry in self.rejected if entry["line"] % shards == shard]
+
     def make_requests(self, name: str, places: list[int], seed: int) -> Iterator[Request | Skipped]:
         """The requests of one set: one for each utterance, or for each pair of neighbours on a shuffled ring."""
         with open(self.path, "rb") as file:

@@ -4,6 +4,9 @@
                          └─────────────────┴──────────────────┴────────┴────────┴────►  rejected.jsonl
     report.json    items in = rows out + drops, counted again from the files
 
+    --shard=3/16   every sixteenth utterance, into split3.jsonl: as many processes or machines as the endpoint serves,
+                   each with a journal of its own in the same folder
+
 Killed and started again it repeats no finished call, and writes the same rows: the journal decides what was said, the
 order is that of the metadata, and each file appears whole.
 """
@@ -28,7 +31,8 @@ from data_prep.llm.secret import read_secret
 from sift_jax.data.sift_files import LANGUAGES, SPLITS, Row, read_rows, write_rows
 
 _AUDIO_FIRST_SHARE = 0.8
-_JOURNAL, _REJECTED, _REPORT = "calls.jsonl", "rejected.jsonl", "report.json"
+# A line of progress after so many requests of one file.
+_PROGRESS = 1000
 _ROOTS = tuple(sorted({kind.root for kind in SETS.values()}))
 
 
@@ -38,7 +42,7 @@ class AccountError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is asked for. `utterances` limits each split and language, `pairs` each call."""
+    """What is asked for. `utterances` limits each split and language, `pairs` each call; `shard` is one of `shards`."""
 
     sets: tuple[str, ...] = tuple(SETS)
     splits: tuple[str, ...] = SPLITS
@@ -48,8 +52,12 @@ class Plan:
     corpus: str = "embedded"
     use_filter: bool = True
     seed: int = 0
+    shard: int = 0
+    shards: int = 1
 
     def __post_init__(self) -> None:
+        if not 0 <= self.shard < self.shards:
+            raise ValueError(f"shard {self.shard} of {self.shards}: count them from 0, as in 0/4, 1/4, 2/4, 3/4")
         for name, known in {"sets": tuple(SETS), "splits": SPLITS, "languages": LANGUAGES}.items():
             for entry in getattr(self, name):
                 if entry not in known:
@@ -59,6 +67,18 @@ class Plan:
         for name, least in {"pairs": 1, "utterances": 1, "seed": 0}.items():
             if (getattr(self, name) is not None) and getattr(self, name) < least:
                 raise ValueError(f"{name}={getattr(self, name)} is too small; give at least {least}")
+
+
+    def name_file(self, out: Path, stem: str, ending: str) -> Path:
+        """A file of this shard's own."""
+        return out / (f"{stem}{ending}" if self.shards == 1 else f"{stem}-{self.shard}-of-{self.shards}{ending}")
+
+    def name_rows(self, out: Path, name: str, split: str, language: str) -> Path:
+        kind = SETS[name]
+        return out / kind.root / split / kind.category / language / f"split{self.shard}.jsonl"
+
+    def draw(self, sources: Sources, split: str, language: str) -> list[int]:
+        return sources.draw(split, language, self.utterances, self.seed)[self.shard::self.shards]
 
 
 class Account:
@@ -88,33 +108,34 @@ def write_llm_instructions(metadata_path: str | Path, out_dir: str | Path, *, en
                            tell: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
     """Writes the instructions of a corpus and returns the report. The filter asks `judge`, or the same endpoint."""
     out = Path(out_dir)
-    if not (out / _JOURNAL).exists() and any((out / root).exists() for root in _ROOTS):
+    if not any(out.glob("calls*.jsonl")) and any((out / root).exists() for root in _ROOTS):
         raise ValueError(f"{out} holds instructions that were not written by a language model; give another folder")
     sources = Sources(metadata_path)
-    with Journal(out / _JOURNAL) as journal:
+    rejected_path = plan.name_file(out, "rejected", ".jsonl")
+    with Journal(plan.name_file(out, "calls", ".jsonl")) as journal:
         client = _make_client(endpoint, journal, plan.seed)
         filtering = None
         if plan.use_filter:
             filtering = client if judge is None else _make_client(judge, journal, plan.seed)
-        draft = out / f".{_REJECTED}.part"
+        draft = rejected_path.with_name(f".{rejected_path.name}.part")
         try:
             with open(draft, "w", encoding="utf-8") as rejected:
                 account = Account(rejected)
-                for entry in sources.rejected:
+                for entry in sources.list_rejected(plan.shard, plan.shards):
                     account.drop(entry)
-                account.items += len(sources.rejected)
+                    account.items += 1
                 _write_sets(sources, out, plan, client, filtering, account, tell)
-            draft.replace(out / _REJECTED)
+            draft.replace(rejected_path)
         finally:
             ledger = {"writer": client.report(prices or Prices())}
             if judge is not None and filtering is not None:
                 ledger["filter"] = filtering.report(prices or Prices())
-            _write_json(out / "ledger.json", ledger)
+            _write_json(plan.name_file(out, "ledger", ".json"), ledger)
     report = {"utterances": len(sources), "requests": account.requests, "items": account.items,
               "rows": account.rows, "drops": dict(sorted(account.drops.items())),
               "nothing_to_ask": dict(sorted(account.skips.items())), "ledger": ledger}
-    _check_account(out, report)
-    _write_json(out / _REPORT, report)
+    _check_account(out, plan, report)
+    _write_json(plan.name_file(out, "report", ".json"), report)
     return report
 
 
@@ -131,26 +152,23 @@ def _write_sets(sources: Sources, out: Path, plan: Plan, client: CachedClient, j
 
     for split in plan.splits:
         for language in plan.languages:
-            places = sources.draw(split, language, plan.utterances, plan.seed)
+            places = plan.draw(sources, split, language)
             for name in plan.sets if places else ():
                 outcomes = client.map(answer, sources.make_requests(name, places, plan.seed))
-                path = name_file(out, name, split, language)
-                count = write_rows(path, _make_rows(outcomes, name, split, language, plan, account))
+                place = {"set": name, "split": split, "language": language}
+                count = write_rows(plan.name_rows(out, name, split, language),
+                                   _make_rows(outcomes, place, plan, account, tell))
                 account.rows.setdefault(name, {}).setdefault(split, {})[language] = count
                 tell(f"{split} {language} {name}: {count} rows")
 
 
-def name_file(out: Path, name: str, split: str, language: str) -> Path:
-    kind = SETS[name]
-    return out / kind.root / split / kind.category / language / "split0.jsonl"
-
-
-def _make_rows(outcomes: Iterator[Outcome | Skipped], name: str, split: str, language: str, plan: Plan,
-               account: Account) -> Iterator[Row]:
-    place = {"set": name, "split": split, "language": language}
-    for outcome in outcomes:
+def _make_rows(outcomes: Iterator[Outcome | Skipped], place: dict[str, str], plan: Plan, account: Account,
+               tell: Callable[[str], None]) -> Iterator[Row]:
+    for count, outcome in enumerate(outcomes, 1):
+        if count % _PROGRESS == 0:
+            tell(f"{' '.join(place.values())}: {count} requests")
         if isinstance(outcome, Skipped):
-            account.skips[f"{name}: {outcome.reason}"] += 1
+            account.skips[f"{place['set']}: {outcome.reason}"] += 1
             continue
         account.take(outcome, place)
         for number, pair in enumerate(outcome.pairs):
@@ -179,11 +197,11 @@ def _append_transcript(instruction: str, request: Request) -> str:
     return f"{instruction.rstrip(' .:!')}{end} {request.transcripts[0]}"
 
 
-def _check_account(out: Path, report: dict[str, Any]) -> None:
+def _check_account(out: Path, plan: Plan, report: dict[str, Any]) -> None:
     """The equation over the files as they lie on the disk."""
     rows = sum(1 for name, splits in report["rows"].items() for split, languages in splits.items()
-               for language in languages for _ in read_rows(name_file(out, name, split, language)))
-    with open(out / _REJECTED, encoding="utf-8") as lines:
+               for language in languages for _ in read_rows(plan.name_rows(out, name, split, language)))
+    with open(plan.name_file(out, "rejected", ".jsonl"), encoding="utf-8") as lines:
         drops = sum(1 for _ in lines)
     if report["items"] != rows + drops:
         raise AccountError(f"{report['items']} items came in, {rows} rows and {drops} drops went out of {out}; "

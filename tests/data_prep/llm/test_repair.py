@@ -1,6 +1,7 @@
 """Nearly-JSON: what is found in it, and what is set aside."""
 
 import json
+import random
 
 import pytest
 
@@ -60,3 +61,19 @@ def test_nothing_to_find(text):
 @pytest.mark.parametrize("text", ["{" * 5000, '{"a":' * 5000, "{'a': [" * 50])
 def test_a_flood_of_brackets_ends(text):
     assert find_objects(text).objects == []
+
+
+def test_no_text_breaks_the_reader():
+    """Replies with letters lost, doubled, swapped for others and cut: read or set aside, never an exception."""
+    rng = random.Random(0)
+    whole = "\n".join([LINE, LINE.replace('"', "'"), json.dumps({"pairs": [PAIR, PAIR]}), f"```json\n[{LINE}]\n```"])
+    signs, kept = "{}[]\"\\',:“”„\n\ud800é0", 0
+    for _ in range(600):
+        letters = list(whole)
+        for _ in range(rng.randrange(1, 12)):
+            place = rng.randrange(len(letters))
+            letters[place:place + rng.randrange(3)] = rng.choice(signs) * rng.randrange(3)
+        found = find_objects("".join(letters)[: rng.randrange(len(whole))])
+        assert all(isinstance(value, dict) for value in found.objects)
+        kept += PAIR in found.objects
+    assert kept > 200

@@ -246,7 +246,8 @@ def test_the_command(metadata, tmp_path, capsys, monkeypatch):
 
 WRONG = [(["--languages=xx"], "choose of en, de"), (["--sets="], "no sets"), (["--endpoint=here"], "http://localhost"),
          (["--pairs=0"], "pairs=0"), (["--metadata=/no/such"], "measure a corpus first"),
-         (["--key_variable=BAD_KEY"], "BAD_KEY holds a space"), (["--model=gone"], "no such path or model")]
+         (["--key_variable=BAD_KEY"], "BAD_KEY holds a space"), (["--model=gone"], "no such path or model"),
+         (["--shard=4/4"], "count them from 0")]
 
 
 @pytest.mark.parametrize("changes, message", WRONG)
@@ -274,3 +275,34 @@ def test_an_endpoint_that_is_down_ends_the_run_with_what_there_is(metadata, tmp_
                                    plan=plan)
     assert json.loads((tmp_path / "ledger.json").read_text())["writer"]["journal"]["calls"] == 5
     assert not (tmp_path / "report.json").exists()
+
+
+def test_shards_are_the_whole_and_share_nothing(metadata, tmp_path):
+    (tmp_path / "m.jsonl").write_text(open(metadata, encoding="utf-8").read() + "{\n[]\nnull\n")
+    sets = ("open_ended", "closed_ended/comparison")
+    shared = {"languages": ("en",), "splits": ("train",), "sets": sets, "use_filter": False}
+    with serve(lambda number, body: answer_well(body)) as server:
+        reports = [write_llm_instructions(tmp_path / "m.jsonl", tmp_path / "out", endpoint=make_endpoint(server),
+                                          plan=Plan(**shared, shard=shard, shards=3)) for shard in range(3)]
+    ids = [{row["id"] for row in read_rows(path)} for path in list_files(tmp_path / "out/sift", "train", "open_ended")]
+    assert len(ids) == 3 and all(map(len, ids)) and len(set().union(*ids)) == sum(map(len, ids)) == 6
+    assert sum(report["items"] for report in reports) == 3 * (6 + 6 - sum(
+        sum(report["nothing_to_ask"].values()) for report in reports)) + 3
+    assert [report["drops"] for report in reports] == [{"bad metadata": 1}] * 3
+    assert len(list((tmp_path / "out").glob("calls-*-of-3.jsonl"))) == 3
+    with pytest.raises(ValueError, match="count them from 0"):
+        Plan(shard=3, shards=3)
+
+
+def test_the_estimate_counts_the_calls_that_are_made(metadata, tmp_path, capsys):
+    flags = [f"--metadata={metadata}", f"--out={tmp_path / 'out'}", "--model=m", "--pairs=3", "--languages=en",
+             "--splits=train", "--prompt_price=1"]
+    main([*flags, "--endpoint=http://localhost:1/v1", "--dry_run"])
+    said = capsys.readouterr().out.splitlines()
+    assert not (tmp_path / "out").exists() and said[0] == "22 utterances, 0 lines set aside"
+    total = next(line for line in said if line.startswith("total"))
+    with serve(lambda number, body: answer_well(body)) as server:
+        main([*flags, f"--endpoint={server.url}"])
+        assert int(total.split()[1]) == len(server.bodies)
+        letters = sum(len(message["content"]) for body in server.bodies for message in body["messages"])
+    assert 0.8 < int(total.split()[3]) * 3.5 / letters < 1.3

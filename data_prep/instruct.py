@@ -11,6 +11,7 @@ same folder it goes on where it was.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,6 +42,10 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--no_filter", action="store_true", help="rules only, no second look by a model")
     parser.add_argument("--judge_endpoint", help="another server for the second look; --endpoint if not given")
     parser.add_argument("--judge_model", help="its model; --model if not given")
+    parser.add_argument("--judge_key_variable", help="environment variable with its key; $SIFT_LLM_JUDGE_KEY if the "
+                        "server is another, so that no key goes to a stranger")
+    parser.add_argument("--body", type=parse_body, default={}, help="JSON laid over each request, null takes out: "
+                        "'{\"max_tokens\": null, \"max_completion_tokens\": 2048}'")
     parser.add_argument("--no_system_role", action="store_true", help="for models whose template has no system message")
     parser.add_argument("--concurrency", type=int, default=Endpoint.concurrency, help="calls at once")
     parser.add_argument("--seconds", type=float, default=Endpoint.seconds, help="time limit of a call")
@@ -54,6 +59,16 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def parse_body(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"{text!r} is no JSON object; give one as in '{{\"seed\": 1}}'")
+    return value
+
+
 def parse_shard(text: str) -> tuple[int, int]:
     """(3, 16) from "3/16"."""
     shard, _, shards = text.partition("/")
@@ -65,13 +80,14 @@ def parse_shard(text: str) -> tuple[int, int]:
 def make_endpoints(flags: argparse.Namespace) -> tuple[Endpoint, Endpoint | None]:
     """The endpoint that writes, and the one that filters where it is another."""
     shared: dict[str, Any] = {name: getattr(flags, name) for name in
-                              ("key_variable", "concurrency", "seconds", "attempts", "retries")}
-    shared["use_system_role"] = not flags.no_system_role
-    writer = Endpoint(url=flags.endpoint, model=flags.model, **shared)
+                              ("concurrency", "seconds", "attempts", "retries")}
+    shared |= {"use_system_role": not flags.no_system_role, "extra": flags.body}
+    writer = Endpoint(url=flags.endpoint, model=flags.model, key_variable=flags.key_variable, **shared)
     if not flags.judge_endpoint and not flags.judge_model:
         return writer, None
     url, model = flags.judge_endpoint or flags.endpoint, flags.judge_model or flags.model
-    return writer, Endpoint(url=url, model=model, **shared)
+    own_key = "SIFT_LLM_JUDGE_KEY" if url != flags.endpoint else flags.key_variable
+    return writer, Endpoint(url=url, model=model, key_variable=flags.judge_key_variable or own_key, **shared)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -40,7 +40,8 @@ class CachedClient:
         """The reply to messages; raises CallError where the call came to nothing."""
         endpoint = self.client.endpoint
         sent = messages if endpoint.use_system_role else merge_system(messages)
-        body = {"model": endpoint.model, "messages": sent, **parameters}
+        body = {"model": endpoint.model, **parameters, **endpoint.extra, "messages": sent}
+        body = {name: value for name, value in body.items() if value is not None}
         key = make_key({"body": body, "version": self.version})
         kept = self.journal.get(key)
         if kept is not None:

@@ -19,6 +19,7 @@ import ssl
 import threading
 import time
 import urllib.parse
+from collections.abc import Mapping
 from typing import Any
 
 from data_prep.llm.secret import Secret
@@ -67,6 +68,8 @@ class Endpoint:
     longest_wait: float = 120.0
     # Templates of some models, Mixtral's among them, know no system message: then it begins the user's.
     use_system_role: bool = True
+    # Laid over each request body, for servers with ways of their own; None takes a parameter out.
+    extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if "@" in self.url:  # before parsing: a key with a slash would move the border of the host
@@ -221,17 +224,17 @@ def parse_completion(payload: bytes) -> Reply:
     try:
         value = json.loads(payload)
         choice = value["choices"][0]
-        text = choice["message"]["content"]
+        text, finish = choice["message"]["content"], str(choice.get("finish_reason"))
         usage = value.get("usage") or {}
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise _Passing("broken answer", f"no completion in {payload[:80]!r} ({type(error).__name__})") from None
     if not isinstance(text, str) or not text.strip():
-        raise _Passing("empty answer", "the completion is empty")
+        raise _Passing("empty answer", f"the completion is empty, its end is {finish!r}")
     # half of a surrogate pair cannot be written to any file
     text = text.encode("utf-8", "replace").decode()
     counts = [usage.get(name) if isinstance(usage, dict) else None for name in ("prompt_tokens", "completion_tokens")]
     prompt, completion = (count if type(count) is int and count >= 0 else None for count in counts)
-    return Reply(text=text, finish=str(choice.get("finish_reason")), prompt_tokens=prompt, completion_tokens=completion)
+    return Reply(text=text, finish=finish, prompt_tokens=prompt, completion_tokens=completion)
 
 
 def parse_retry_after(value: str | None) -> float | None:

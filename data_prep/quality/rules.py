@@ -19,9 +19,10 @@ from data_prep.quality.language import is_in_language
 from sift_jax.data.labels import LABELS, MEASURED_KEYS, find_labels, normalise, say_yes_no
 
 LONGEST_QUESTION, LONGEST_ANSWER = 600, 1500
-_CHECKED_KEYS = (*MEASURED_KEYS, "gender", "age_category", "accent")
 _QUOTED = re.compile(r'"[^"]*"|«[^»]*»|“[^”]*”|„[^“”]*[“”]')
 _PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}«»„“”‘’…¿¡]+")
+# What is said there of words need not hold for the whole clip.
+_SPEAKER_KEYS = ("gender", "age_category", "accent")
 # An open answer describes in its own words, and may miss its class by the next one.
 _LEAST_STEPS = {"open_ended": 2}
 # So many of the transcript's words in a row are a quotation.
@@ -110,13 +111,13 @@ def contradicts_metadata(candidate: Candidate) -> bool:
     for is denied, so it may be named; and who names the truth may name another label beside it.
     """
     if candidate.answer is None:
-        named = _group_labels(candidate.question, candidate.language)
+        named = _group_labels(candidate.question, candidate)
         truth = candidate.truths[0]
         return any(labels != {truth.get(key)} and _is_comparable(key, truth.get(key)) for key, labels in named.items())
     if candidate.set_name == "unrelated":
         return False
-    asked = _group_labels(candidate.question, candidate.language)
-    named = _group_labels(candidate.answer, candidate.language)
+    asked = _group_labels(candidate.question, candidate)
+    named = _group_labels(candidate.answer, candidate)
     verdict = _find_verdict(candidate.answer, candidate.language)
     if len(candidate.truths) == 1 and verdict is not None and _is_verdict_false(asked, candidate.truths[0], verdict):
         return True
@@ -170,10 +171,12 @@ def _count_steps(key: str, label: str, truths: set[str]) -> int:
     return min(abs(order.index(label) - order.index(truth)) for truth in truths)
 
 
-def _group_labels(text: str, language: str) -> dict[str, set[str]]:
+def _group_labels(text: str, candidate: Candidate) -> dict[str, set[str]]:
+    is_whole = candidate.set_name not in ("closed_ended/word_align", "numeric_time")
+    checked = (*MEASURED_KEYS, *_SPEAKER_KEYS) if is_whole else _SPEAKER_KEYS
     groups: dict[str, set[str]] = {}
-    for key, label in find_labels(text, language):
-        if key in _CHECKED_KEYS:
+    for key, label in find_labels(text, candidate.language):
+        if key in checked:
             groups.setdefault(key, set()).add(label)
     return groups
 

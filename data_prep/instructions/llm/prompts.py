@@ -41,9 +41,10 @@ _TASKS = {
         "backslash before each.",
     "closed_ended/word_align":
         "Ask about changes within the clip: how pitch and loudness move from phrase to phrase, which of two words is "
-        "higher or louder, what stands out, and what comes before and after. Only differences that can be heard count: "
-        "about two semitones, or three decibels. Answers say higher, lower, louder, softer, rising or falling; they "
-        "hold no number, and the position of a word is told in words.",
+        "higher or louder, what stands out, and what comes before and after. Semitones and dB are counted from the "
+        "middle of the clip's own pitch and loudness. Only differences that can be heard count: about two semitones, "
+        "or three decibels. Answers say higher, lower, louder, softer, rising or falling; they hold no number, and the "
+        "position of a word is told in words.",
     "closed_ended/comparison":
         "Ask about what differs audibly between the two recordings: which one is higher, faster, louder, livelier, "
         "noisier or nearer, who speaks in them, what each is about. Answer in whole sentences that say how it is in "
@@ -64,7 +65,8 @@ _TASKS = {
         "a second speaker, the place's name): answer that the clip does not tell this, and invent nothing.",
     "numeric_time":
         "Ask about times: when a word begins or ends, how long it lasts, how long a pause is, what is said at a given "
-        "time. Every answer holds the number of seconds, with one or two decimals, as the data has it.",
+        "time. The data counts in seconds. Every answer holds the number of seconds, with one or two decimals, as the "
+        "data has it.",
 }
 _HEARD = ("The data below is all that is known of the {clip}. It stands for what the assistant hears: write as if it "
           "were heard. Neither side knows of the data, so nobody mentions metadata, labels, fields, scores, JSON, a "

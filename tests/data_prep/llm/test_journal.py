@@ -110,14 +110,16 @@ def test_the_same_question_is_asked_once(tmp_path):
         assert {first.ask(MESSAGES, {"temperature": 0.7}).text for _ in range(3)} == {"answer 0"}
         assert make_cached(server, journal).ask(MESSAGES, {"temperature": 0.7}).text == "answer 0"
         others = [({"temperature": 0.8}, {}), ({"temperature": 0.7}, {"model": "n"}),
-                  ({"temperature": 0.7}, {"version": "2"}), ({"temperature": 0.7}, {"use_system_role": False})]
+                  ({"temperature": 0.7}, {"version": "2"}), ({"temperature": 0.7}, {"use_system_role": False}),
+                  ({"temperature": 0.7}, {"extra": {"temperature": None, "seed": 3}})]
         answers = [make_cached(server, journal, **how).ask(MESSAGES, what).text for what, how in others]
-        assert answers == [f"answer {number}" for number in range(1, 5)]
+        assert answers == [f"answer {number}" for number in range(1, 6)]
     assert server.bodies[4]["messages"] == merge_system(MESSAGES) == [{"role": "user", "content": "be brief\n\nhi"}]
+    assert server.bodies[5] == {"model": "m", "messages": MESSAGES, "seed": 3}
     report = first.report(Prices(prompt=1.0, completion=10.0))
     assert report["this_run"] == {"calls": 1, "from_journal": 2, "prompt_tokens": 100, "completion_tokens": 10,
                                   "calls_without_token_counts": 0, "cost": 0.0002, "attempts": {"ok": 1}}
-    assert report["journal"]["calls"] == 5 and report["journal"]["cost"] == 0.001
+    assert report["journal"]["calls"] == 6 and report["journal"]["cost"] == 0.0012
 
 
 def test_results_keep_their_order_and_calls_run_at_once(tmp_path):

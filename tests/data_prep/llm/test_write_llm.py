@@ -244,6 +244,21 @@ def test_the_command(metadata, tmp_path, capsys, monkeypatch):
     assert "4 calls, 0 from the journal; 400 + 40 tokens, cost 0.0012" in said
 
 
+def test_the_key_of_the_writer_does_not_go_to_another_judge(metadata, tmp_path, monkeypatch):
+    monkeypatch.setenv("SIFT_LLM_KEY", KEY)
+    monkeypatch.setenv("SIFT_LLM_JUDGE_KEY", "the-judges-own")
+    flags = [f"--metadata={metadata}", "--model=m", "--languages=en", "--splits=dev", "--sets=open_ended",
+             '--body={"top_p": null, "seed": 7}']
+    with serve(lambda _, body: answer_well(body)) as writer, serve(lambda _, body: answer_well(body)) as judge:
+        main([*flags, f"--out={tmp_path / 'two'}", f"--endpoint={writer.url}", f"--judge_endpoint={judge.url}"])
+        assert {head["Authorization"] for head in judge.headers} == {"Bearer the-judges-own"}
+        assert {head["Authorization"] for head in writer.headers} == {f"Bearer {KEY}"}
+        main([*flags, f"--out={tmp_path / 'one'}", f"--endpoint={writer.url}", "--judge_model=other"])
+        assert {body["model"] for body in writer.bodies} == {"m", "other"}
+        assert {head["Authorization"] for head in writer.headers} == {f"Bearer {KEY}"}
+    assert all(body["seed"] == 7 and "top_p" not in body for body in writer.bodies)
+
+
 WRONG = [(["--languages=xx"], "choose of en, de"), (["--sets="], "no sets"), (["--endpoint=here"], "http://localhost"),
          (["--pairs=0"], "pairs=0"), (["--metadata=/no/such"], "measure a corpus first"),
          (["--key_variable=BAD_KEY"], "BAD_KEY holds a space"), (["--model=gone"], "no such path or model"),

@@ -93,6 +93,7 @@ def test_sets_have_their_own_demands():
     assert fault("When does he say rain?", "At 1.25 seconds.", **timed) is None
     assert fault("When does he say rain?", "Somewhere in the middle.", **timed) == "no time"
     assert fault("How do I boil eggs?", "For seven minutes.", set_name="unrelated") is None
+    assert fault("Which words are fast?", "The last is very fast.", set_name="closed_ended/word_align") is None
     spoken = {"set_name": "controllable_generation"}
     assert fault("Say this very slowly, with a male voice", None, **spoken) is None
     assert fault("Say this very fast", None, **spoken) == "contradicts metadata"

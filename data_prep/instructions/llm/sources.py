@@ -124,8 +124,8 @@ def _check_types(value: dict[str, Any]) -> None:
         # every number is there, but may be null
         if not all(key in word and _is_number(word[key]) for key in _WORD_NUMBERS):
             raise ValueError(f"word {word['word'][:30]!r} lacks a number")
-        if (word["average_pitch"] or 1.0) <= 0:
-            raise ValueError(f"word {word['word'][:30]!r} has a pitch below zero")
+        if word["average_pitch"] is not None and word["average_pitch"] <= 0:
+            raise ValueError(f"word {word['word'][:30]!r} has no possible pitch")
 
 
 def _is_number(value: Any) -> bool:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-# (status, headers, body bytes, seconds to wait before it, bytes to leave out at the end)
+# status, headers, body; seconds before it; bytes missing at its end; how many bytes drop at a time, and how slowly
 Answer = dict[str, Any]
 
 
@@ -64,7 +64,12 @@ def serve(decide: Callable[[int, dict], Answer]) -> Iterator[ChatServer]:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(answer["body"])))
                 self.end_headers()
-                self.wfile.write(answer["body"][: len(answer["body"]) - answer.get("missing", 0)])
+                body = answer["body"][: len(answer["body"]) - answer.get("missing", 0)]
+                step = answer.get("drop_bytes", len(body)) or 1
+                for place in range(0, len(body), step):
+                    self.wfile.write(body[place:place + step])
+                    self.wfile.flush()
+                    time.sleep(answer.get("drop_seconds", 0))
 
         def log_message(self, *_):
             pass

@@ -39,6 +39,12 @@ def test_a_torn_tail_is_cut_wherever_it_is_torn(tmp_path):
     second = whole.index(b"\n") + 1
     third = whole.index(b"\n", second) + 1
     for end in [*range(third, len(whole), 7), len(whole) - 1]:
+        (tmp_path / "calls").write_bytes(whole[:end] + b"x" * 300)
+        with Journal(tmp_path / "calls") as journal:
+            # shorter than what was torn
+            journal.add(make_key("new"), make_reply(""))
+        with Journal(tmp_path / "calls") as journal:
+            assert len(journal) == 3 and journal.torn_bytes == journal.damaged == 0
         (tmp_path / "calls").write_bytes(whole[:end])
         with Journal(tmp_path / "calls") as journal:
             assert len(journal) == 2 and journal.torn_bytes == end - third

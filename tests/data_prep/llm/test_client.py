@@ -27,7 +27,8 @@ PASSING = [(fail(429), "http 429"), (fail(500), "http 500"), (fail(503, **{"Retr
            (cut(say("good")), "broken answer"), ({"status": 200, "body": b'{"choices": [{"mes'}, "broken answer"),
            (say(""), "empty answer"), ({"status": 200, "body": b""}, "broken answer"),
            ({**say("late"), "seconds": 0.7}, "slow"),
-           ({**say("drips"), "drop_bytes": 8, "drop_seconds": 0.1}, "slow"), ({"status": 200, "body": b'{"choices": []}'}, "broken answer")]
+           ({**say("drips"), "drop_bytes": 8, "drop_seconds": 0.1}, "slow"),
+           ({"status": 200, "body": b'{"choices": []}'}, "broken answer")]
 
 
 @pytest.mark.parametrize("answer, name", PASSING)

@@ -1,5 +1,6 @@
 """Instructions by a language model: a real server, one call in ten failing, and every item accounted for."""
 
+import dataclasses
 import json
 
 import pytest
@@ -8,8 +9,9 @@ from fake_metadata import write_metadata
 from fake_writer import TEXTS, FlakyWriter, answer_well, hash_body, write_pairs
 
 from data_prep.instruct import main
+from data_prep.instructions.llm.converse import converse
 from data_prep.instructions.llm.sets import SETS
-from data_prep.instructions.llm.write import Plan, write_llm_instructions
+from data_prep.instructions.llm.write import AccountError, Plan, write_llm_instructions
 from data_prep.llm.client import Endpoint, EndpointError
 from data_prep.quality.language import is_in_language
 from sift_jax.data.sift_files import SPLITS, audio_ids, list_files, read_rows
@@ -280,6 +282,19 @@ def test_instructions_of_other_origin_are_left_alone(metadata, tmp_path):
     with pytest.raises(ValueError, match="give another folder"):
         write_llm_instructions(metadata, tmp_path, endpoint=Endpoint(url="http://localhost:1/v1", model="m"),
                                plan=Plan())
+
+
+def test_an_item_that_is_lost_is_noticed(metadata, tmp_path, monkeypatch):
+    def lose_one(*arguments, **names):
+        outcome = converse(*arguments, **names)
+        return dataclasses.replace(outcome, pairs=outcome.pairs[1:])
+
+    monkeypatch.setattr("data_prep.instructions.llm.write.converse", lose_one)
+    plan = Plan(languages=("en",), splits=("dev",), sets=("open_ended",), use_filter=False)
+    with serve(lambda number, body: answer_well(body)) as server:
+        with pytest.raises(AccountError, match="6 items came in, 4 rows and 0 drops"):
+            write_llm_instructions(metadata, tmp_path, endpoint=make_endpoint(server), plan=plan)
+    assert not (tmp_path / "report.json").exists()
 
 
 def test_an_endpoint_that_is_down_ends_the_run_with_what_there_is(metadata, tmp_path):

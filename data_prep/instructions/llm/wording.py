@@ -1,0 +1,102 @@
+"""The words in which metadata is shown to a language model: keys and values, phrase by phrase, in five languages.
+
+    average_pitch, "quite low pitch"  ── "de" ─►  "mittlere Tonhöhe": "ziemlich tiefer Tonlage"
+
+What `sift_jax.data.labels` can say is said by it; the table of values here has the keys that it does not know.
+"""
+
+from data_prep.instructions.llm.sets import MARKED_KEYS
+from sift_jax.data.labels import ACCENTS, LABELS, LANGUAGE_NAMES, LANGUAGES, name_label, write_phrase
+
+# in the order of LANGUAGES: en, de, fr, it, es
+_KEYS = {
+    "average_pitch": ("average pitch", "mittlere Tonhöhe", "hauteur moyenne de la voix", "altezza media della voce",
+                      "altura media de la voz"),
+    "pitch_variation": ("intonation", "Betonung", "intonation", "intonazione", "entonación"),
+    "speaking_rate": ("speaking rate", "Sprechtempo", "débit de parole", "velocità del parlato",
+                      "velocidad del habla"),
+    "average_intensity": ("loudness", "Lautstärke", "volume de la voix", "volume della voce", "volumen de la voz"),
+    "noise_level": ("background noise", "Hintergrundgeräusche", "bruit de fond", "rumore di fondo",
+                    "ruido de fondo"),
+    "reverberation": ("distance of the voice", "Entfernung der Stimme", "distance de la voix", "distanza della voce",
+                      "distancia de la voz"),
+    "distortion_level": ("distortion", "Verzerrung", "distorsion", "distorsione", "distorsión"),
+    "speech_quality": ("speech quality", "Sprachqualität", "qualité de la parole", "qualità del parlato",
+                       "calidad del habla"),
+    "gender": ("gender", "Geschlecht", "sexe", "sesso", "sexo"),
+    "age_category": ("age", "Alter", "âge", "età", "edad"),
+    "accent": ("accent", "Akzent", "accent", "accento", "acento"),
+    "language": ("language", "Sprache", "langue", "lingua", "idioma"),
+    "transcript": ("spoken words", "gesprochene Worte", "paroles", "parole pronunciate", "palabras dichas"),
+    "phonemes": ("phonemes", "Phoneme", "phonèmes", "fonemi", "fonemas"),
+    "words": ("words", "Wörter", "mots", "parole", "palabras"),
+    "word": ("word", "Wort", "mot", "parola", "palabra"),
+    "position": ("position", "Stelle", "position", "posizione", "posición"),
+    # a word's pitch and loudness are told against the clip's own; short, for they stand at every word
+    "pitch": ("semitones", "Halbtöne", "demi-tons", "semitoni", "semitonos"),
+    "intensity": ("dB", "dB", "dB", "dB", "dB"),
+    "pitch_contour": ("pitch from the first half to the second", "Tonhöhe von der ersten Hälfte zur zweiten",
+                      "hauteur de la première moitié à la seconde", "altezza dalla prima metà alla seconda",
+                      "altura de la primera mitad a la segunda"),
+    "intensity_contour": ("loudness from the first half to the second", "Lautstärke von der ersten Hälfte zur zweiten",
+                          "volume de la première moitié à la seconde", "volume dalla prima metà alla seconda",
+                          "volumen de la primera mitad a la segunda"),
+    "highest_word": ("where the highest word stands", "wo das höchste Wort steht", "où se trouve le mot le plus aigu",
+                     "dove sta la parola più acuta", "dónde está la palabra más aguda"),
+    "loudest_word": ("where the loudest word stands", "wo das lauteste Wort steht", "où se trouve le mot le plus fort",
+                     "dove sta la parola più forte", "dónde está la palabra más fuerte"),
+    "start": ("start", "Anfang", "début", "inizio", "comienzo"),
+    "end": ("end", "Ende", "fin", "fine", "final"),
+    "duration": ("duration in seconds", "Dauer in Sekunden", "durée en secondes", "durata in secondi",
+                 "duración en segundos"),
+    "first": ("first recording", "erste Aufnahme", "premier enregistrement", "prima registrazione",
+              "primera grabación"),
+    "second": ("second recording", "zweite Aufnahme", "second enregistrement", "seconda registrazione",
+               "segunda grabación"),
+    "differs": ("they differ in", "sie unterscheiden sich in", "ils diffèrent par", "differiscono per",
+                "se diferencian en"),
+}
+_VALUES = {
+    "distortion_level": {
+        "extremely noisy": ("extremely noisy", "äußerst gestört", "extrêmement parasité", "estremamente disturbato",
+                            "extremadamente distorsionado"),
+        "very noisy": ("very noisy", "sehr gestört", "très parasité", "molto disturbato", "muy distorsionado"),
+        "noisy": ("noisy", "gestört", "parasité", "disturbato", "distorsionado"),
+        "slightly noisy": ("slightly noisy", "leicht gestört", "légèrement parasité", "leggermente disturbato",
+                           "algo distorsionado"),
+        "almost no noise": ("almost no noise", "kaum gestört", "presque sans parasites", "quasi senza disturbi",
+                            "casi sin distorsión"),
+        "very clear": ("very clear", "sehr klar", "très clair", "molto chiaro", "muy claro"),
+    },
+    "speech_quality": {
+        "very bad": ("very bad", "sehr schlecht", "très mauvaise", "pessima", "muy mala"),
+        "bad": ("bad", "schlecht", "mauvaise", "cattiva", "mala"),
+        "slightly bad": ("slightly bad", "eher schlecht", "plutôt mauvaise", "piuttosto scarsa", "algo mala"),
+        "moderate": ("moderate", "mittelmäßig", "moyenne", "discreta", "regular"),
+        "great": ("great", "sehr gut", "très bonne", "ottima", "muy buena"),
+        "wonderful": ("wonderful", "hervorragend", "excellente", "eccellente", "excelente"),
+    },
+}
+_LONGEST_ACCENT = 60
+
+
+def say_key(key: str, language: str) -> str:
+    return _KEYS[key][LANGUAGES.index(language)]
+
+
+def say_value(key: str, label: str, language: str) -> str:
+    """A label in a language; an accent that only its corpus knows stays as it is."""
+    if key in _VALUES:
+        return _VALUES[key][label][LANGUAGES.index(language)]
+    if key == "language":
+        return name_label("language", LANGUAGE_NAMES[label], language)
+    if key == "accent" and label not in ACCENTS:
+        return label[:_LONGEST_ACCENT]
+    if key == "age_category":
+        return write_phrase(key, label, language)
+    return name_label("position" if key in MARKED_KEYS else key, label, language)
+
+
+def is_label(key: str, label: object) -> bool:
+    """Whether a label can be said in all languages."""
+    return isinstance(label, str) and (key == "accent" or label in _VALUES.get(key, LABELS.get(key, ())))

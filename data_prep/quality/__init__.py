@@ -1,0 +1,1 @@
+"""What an instruction must not be, and who says so."""

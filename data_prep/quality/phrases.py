@@ -1,0 +1,62 @@
+"""Turns of phrase that give a bad instruction away, as patterns, by language.
+
+English ones hold everywhere: models fall back into English. All are matched without regard to case.
+"""
+
+# The data behind the answer is spoken of.
+METADATA = {
+    "en": (r"meta-?data", r"\b\w+_(?:pitch|variation|rate|intensity|level|quality|category)\b", r"\bjson\b",
+           r"\b(?:according to|based on|from|per|in) (?:the|this|your) (?:(?:given|provided|available|following) )?"
+           r"(?:data|information|description|labels?|annotations?|fields?|attributes?|details|transcript(?:ion)?)\b",
+           r"\b(?:information|data|description|transcript(?:ion)?) (?:provided|given|above|below)\b",
+           r"\b(?:provided|given) (?:data|information|description|labels?|transcript(?:ion)?)\b",
+           r"\b(?:is|are|was) (?:labell?ed|annotated|tagged|listed) as\b",
+           r"\b(?:data|transcript(?:ion)?|description|label)s? (?:says?|states?|shows?|indicates?|mentions?)\b"),
+    "de": (r"metadaten", r"\b(?:laut|gemäß|nach|in) (?:den|der|dem|dieser) (?:\w+ )?(?:daten|angaben|informationen|"
+           r"beschreibung|transkript(?:ion)?|labels?)\b", r"\b(?:bereitgestellten|gegebenen|vorliegenden) (?:daten|"
+           r"angaben|informationen)\b", r"\bgekennzeichnet als\b"),
+    "fr": (r"m[ée]tadonn[ée]es", r"\b(?:selon|d'après|dans) (?:les|la|ces|cette) (?:données|informations?|description|"
+           r"transcription|étiquettes?|annotations?)\b", r"\b(?:données|informations) (?:fournies|disponibles)\b",
+           r"\bétiquetée? comme\b"),
+    "it": (r"metadati", r"\b(?:secondo|in base a|nei|nelle|dai|dalle|stando a) ?(?:i|le|la|ai|alle|alla)? ?(?:dati|"
+           r"informazioni|descrizione|trascrizione|etichett[ae]|annotazion[ei])\b",
+           r"\b(?:dati|informazioni) (?:forniti|fornite|disponibili)\b", r"\betichettat[oa] come\b"),
+    "es": (r"metadatos", r"\b(?:según|de acuerdo con|en) (?:los|las|la|estos|estas|esta) (?:datos|información|"
+           r"descripción|transcripción|etiquetas?|anotacion(?:es)?)\b",
+           r"\b(?:datos|información) (?:proporcionad[oa]s?|disponibles?|dad[oa]s)\b", r"\betiquetad[oa] como\b"),
+}
+# The text to be spoken is spoken of, where an instruction may ask for a way of speaking only.
+TRANSCRIPT = {
+    "en": (r"transcript", r"\btranscription\b"),
+    "de": (r"transkript",),
+    "fr": (r"transcription",),
+    "it": (r"trascrizion",),
+    "es": (r"transcripci",),
+}
+# The model speaks of itself, or will not answer.
+REFUSAL = {
+    "en": (r"\bas an? (?:ai|language|large language|artificial)\b", r"\bi(?:'m| am) (?:sorry|unable|not able)\b",
+           r"\bi (?:cannot|can't|can not|won't) (?:help|assist|answer|determine|provide|hear|listen|process|comply)\b",
+           r"\bi (?:don't|do not) have (?:access|enough)\b", r"\bi apologi[sz]e\b"),
+    "de": (r"\bals (?:ki|künstliche|sprachmodell)\b", r"\b(?:es )?tut mir leid\b", r"\bich kann (?:\w+ ){0,3}nicht "
+           r"(?:helfen|beantworten|hören|feststellen|sagen)\b", r"\bich habe keinen zugriff\b", r"\bich bedaure\b"),
+    "fr": (r"\ben tant qu(?:e |')(?:ia|intelligence|modèle)\b", r"\bje suis désolée?\b", r"\bje ne (?:peux|suis) pas "
+           r"(?:\w+ ){0,2}(?:répondre|aider|entendre|en mesure|capable)\b", r"\bje n'ai pas accès\b"),
+    "it": (r"\bcome (?:ia|intelligenza|modello)\b", r"\bmi dispiace\b", r"\bnon posso (?:aiutar|rispondere|ascoltare|"
+           r"sentire|determinare)", r"\bnon ho accesso\b", r"\bnon sono in grado\b"),
+    "es": (r"\bcomo (?:ia|inteligencia|modelo)\b", r"\blo siento\b", r"\bno puedo (?:ayudar|responder|escuchar|oír|"
+           r"determinar)", r"\bno tengo acceso\b", r"\bno soy capaz\b"),
+}
+_NUMBER = r"(?:\d+(?:[.,]\d+)?|{words})"
+_UNITS = {
+    "en": ("one|two|three|four|five|six|seven|eight|nine|ten|half a|a few",
+           r"(?:milli)?seconds?|minutes?|secs?|ms|s"),
+    "de": ("einer?|zwei|drei|vier|fünf|sechs|sieben|acht|neun|zehn|eine halbe|wenige",
+           r"(?:milli)?sekunden?|minuten?|ms|s"),
+    "fr": ("une|deux|trois|quatre|cinq|six|sept|huit|neuf|dix|une demi", r"(?:milli)?secondes?|minutes?|ms|s"),
+    "it": ("un|due|tre|quattro|cinque|sei|sette|otto|nove|dieci|mezzo", r"(?:milli)?second[oi]|minut[oi]|ms|s"),
+    "es": ("un|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|medio", r"(?:mili)?segundos?|minutos?|ms|s"),
+}
+# 2.5 s, two seconds, 0:03, 3-second
+TIMES = {language: (rf"(?<![\w.,]){_NUMBER.format(words=words)}[ -]?(?:{units})\b", r"(?<!\d)\d{1,2}:\d\d(?!\d)")
+         for language, (words, units) in _UNITS.items()}

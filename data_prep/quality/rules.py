@@ -1,0 +1,204 @@
+"""What an instruction must not be, told without a model.
+
+    Candidate ─ find_fault ─►  None, or "empty" · "too long" · "refusal" · "mentions metadata" · "mentions transcript"
+                                     · "numeric time" · "no time" · "wrong language" · "contradicts metadata"
+    and over the candidates of one call: "duplicate"
+
+A rule that errs costs a good pair; a fault that passes teaches a lie. So where a text can be read in two ways it is
+dropped, but only for what it says itself: quotations are what the clip says.
+"""
+
+import dataclasses
+import functools
+import re
+import string
+from collections.abc import Callable
+
+from data_prep.quality import phrases
+from data_prep.quality.language import is_in_language
+from sift_jax.data.labels import LABELS, MEASURED_KEYS, find_labels, normalise, say_yes_no
+
+LONGEST_QUESTION, LONGEST_ANSWER = 600, 1500
+_QUOTED = re.compile(r'"[^"]*"|«[^»]*»|“[^”]*”|„[^“”]*[“”]')
+_PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}«»„“”‘’…¿¡]+")
+# What is said there of words need not hold for the whole clip.
+_SPEAKER_KEYS = ("gender", "age_category", "accent")
+# An open answer describes in its own words, and may miss its class by the next one.
+_LEAST_STEPS = {"open_ended": 2}
+# So many of the transcript's words in a row are a quotation.
+_QUOTED_WORDS = 4
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A pair as the model wrote it, and what is known of its clip or clips. An instruction to speak has no answer."""
+
+    question: str
+    answer: str | None
+    set_name: str
+    language: str
+    truths: tuple[dict[str, str], ...]
+    transcripts: tuple[str, ...]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return (self.question,) if self.answer is None else (self.question, self.answer)
+
+
+def find_fault(candidate: Candidate) -> str | None:
+    """The first rule that a candidate breaks."""
+    for fault, has_fault in _RULES.items():
+        if has_fault(candidate):
+            return fault
+    return None
+
+
+def make_duplicate_key(candidate: Candidate) -> str:
+    """Two questions about one clip that differ in case, spaces and punctuation only are one."""
+    return _simplify(candidate.question)
+
+
+def is_empty(candidate: Candidate) -> bool:
+    return any(not _simplify(text) for text in candidate.texts)
+
+
+def is_too_long(candidate: Candidate) -> bool:
+    return len(candidate.question) > LONGEST_QUESTION or len(candidate.answer or "") > LONGEST_ANSWER
+
+
+def is_refusal(candidate: Candidate) -> bool:
+    return bool(_find_all(phrases.REFUSAL, candidate))
+
+
+def mentions_metadata(candidate: Candidate) -> bool:
+    return bool(_find_all(phrases.METADATA, candidate))
+
+
+def mentions_transcript(candidate: Candidate) -> bool:
+    """An instruction to speak that names the text or holds a piece of it."""
+    if candidate.answer is not None:
+        return False
+    words = _simplify(candidate.question).split()
+    spoken = _simplify(candidate.transcripts[0]).split()
+    length = min(_QUOTED_WORDS, len(spoken))
+    runs = {tuple(spoken[i:i + length]) for i in range(len(spoken) - length + 1)} if length > 1 else set()
+    has_run = any(tuple(words[i:i + length]) in runs for i in range(len(words)))
+    return has_run or bool(_find_all(phrases.TRANSCRIPT, candidate))
+
+
+def has_times(candidate: Candidate) -> bool:
+    """Seconds or minutes in numbers, unless the clip itself speaks of them."""
+    if candidate.set_name in ("numeric_time", "unrelated"):
+        return False
+    spoken = normalise(" ".join(candidate.transcripts))
+    return any(time not in spoken for time in _find_all(phrases.TIMES, candidate))
+
+
+def lacks_times(candidate: Candidate) -> bool:
+    """Where times are asked for, each pair must hold a number."""
+    return candidate.set_name == "numeric_time" and not any(re.search(r"\d", text) for text in candidate.texts)
+
+
+def is_in_wrong_language(candidate: Candidate) -> bool:
+    together = " ".join(candidate.texts)
+    return not all(is_in_language(text, candidate.language) for text in (*candidate.texts, together))
+
+
+def contradicts_metadata(candidate: Candidate) -> bool:
+    """Whether labels that the texts name are false.
+
+    "very slowly" of a fast voice; "Yes" to a false label, or "No" to the true one. After "No" the label that was asked
+    for is denied, so it may be named; and who names the truth may name another label beside it.
+    """
+    if candidate.answer is None:
+        named = _group_labels(candidate.question, candidate)
+        truth = candidate.truths[0]
+        return any(labels != {truth.get(key)} and _is_comparable(key, truth.get(key)) for key, labels in named.items())
+    if candidate.set_name == "unrelated":
+        return False
+    asked = _group_labels(candidate.question, candidate)
+    named = _group_labels(candidate.answer, candidate)
+    verdict = _find_verdict(candidate.answer, candidate.language)
+    if len(candidate.truths) == 1 and verdict is not None and _is_verdict_false(asked, candidate.truths[0], verdict):
+        return True
+    for key, labels in named.items():
+        truths = {truth.get(key) for truth in candidate.truths}
+        if None in truths or not all(_is_comparable(key, truth) for truth in truths):
+            continue
+        claimed = labels - asked.get(key, set()) if verdict is False else labels
+        wrong = {label for label in claimed if _count_steps(key, label, truths) >= _steps(candidate)}
+        if wrong and (len(candidate.truths) > 1 or not labels & truths):
+            return True
+    return False
+
+
+_RULES: dict[str, Callable[[Candidate], bool]] = {
+    "empty": is_empty,
+    "too long": is_too_long,
+    "refusal": is_refusal,
+    "mentions metadata": mentions_metadata,
+    "mentions transcript": mentions_transcript,
+    "numeric time": has_times,
+    "no time": lacks_times,
+    "wrong language": is_in_wrong_language,
+    "contradicts metadata": contradicts_metadata,
+}
+
+
+def _is_verdict_false(asked: dict[str, set[str]], truth: dict[str, str], verdict: bool) -> bool:
+    known = {key: labels for key, labels in asked.items() if key in truth and _is_comparable(key, truth[key])}
+    # a choice of labels ("fast or slow?") has no yes or no
+    if not known or any(len(labels) > 1 for labels in known.values()):
+        return False
+    steps = [_count_steps(key, next(iter(labels)), {truth[key]}) for key, labels in known.items()]
+    return max(steps) >= 2 if verdict else max(steps) == 0
+
+
+def _is_comparable(key: str, truth: str | None) -> bool:
+    """Accents that only their corpus knows are not among the labels that are found; one not known at all is false."""
+    return truth is None or truth in LABELS[key]
+
+
+def _steps(candidate: Candidate) -> int:
+    return _LEAST_STEPS.get(candidate.set_name, 1)
+
+
+def _count_steps(key: str, label: str, truths: set[str]) -> int:
+    """How many classes a label is from the nearest truth; classes without an order are far from each other."""
+    if key in ("gender", "accent"):
+        return 0 if label in truths else len(LABELS[key])
+    order = LABELS[key]
+    return min(abs(order.index(label) - order.index(truth)) for truth in truths)
+
+
+def _group_labels(text: str, candidate: Candidate) -> dict[str, set[str]]:
+    is_whole = candidate.set_name not in ("closed_ended/word_align", "numeric_time")
+    checked = (*MEASURED_KEYS, *_SPEAKER_KEYS) if is_whole else _SPEAKER_KEYS
+    groups: dict[str, set[str]] = {}
+    for key, label in find_labels(text, candidate.language):
+        if key in checked:
+            groups.setdefault(key, set()).add(label)
+    return groups
+
+
+def _find_verdict(answer: str, language: str) -> bool | None:
+    first = _simplify(answer).split()[:1]
+    for is_true in (True, False):
+        if first == [normalise(say_yes_no(is_true, language))]:
+            return is_true
+    return None
+
+
+@functools.cache
+def _compile(patterns: tuple[str, ...]) -> re.Pattern:
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
+
+
+def _find_all(table: dict[str, tuple[str, ...]], candidate: Candidate) -> list[str]:
+    """What the patterns of English and of the candidate's language find outside quotations."""
+    pattern = _compile(tuple(dict.fromkeys((*table["en"], *table[candidate.language]))))
+    return [match.group() for text in candidate.texts for match in pattern.finditer(normalise(_QUOTED.sub(" ", text)))]
+
+
+def _simplify(text: str) -> str:
+    return " ".join(_PUNCTUATION.sub(" ", normalise(text)).split())

@@ -18,6 +18,8 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 # So many calls in a row that come to nothing, for each that runs at once, and the endpoint is given up.
 _HOPELESS = 3
+# So many items ahead of the oldest unfinished one, so that a call that waits for its next attempt leaves none idle.
+_AHEAD = 16
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,7 @@ class CachedClient:
         return reply
 
     def map(self, function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-        """The results in the order of the items, as many at once as the endpoint takes; looks few items ahead."""
+        """The results in the order of the items, as many at once as the endpoint takes, and not too far ahead."""
         concurrency = self.client.endpoint.concurrency
         waiting: collections.deque[concurrent.futures.Future[_Result]] = collections.deque()
         is_done = False
@@ -64,8 +66,7 @@ class CachedClient:
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))
-                # twice as many, so that one slow call at the head does not leave the others idle
-                if len(waiting) >= 2 * concurrency:
+                if len(waiting) >= _AHEAD * concurrency:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

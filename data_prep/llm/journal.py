@@ -38,7 +38,7 @@ class Journal:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.Lock()
+        self._lock, self._sync_lock, self._synced = threading.Lock(), threading.Lock(), 0
         self._places: dict[bytes, tuple[int, int]] = {}
         self.torn_bytes = self.damaged = self.prompt_tokens = self.completion_tokens = 0
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -78,7 +78,12 @@ class Journal:
                 self._append(line)
                 self._remember(key, dataclasses.asdict(reply), self._end, len(line))
                 self._end += len(line)
-                return reply
+                end = self._end
+            else:
+                end = 0
+        if end:
+            self._sync(end)
+            return reply
         kept = self.get(key)
         assert kept is not None
         return kept
@@ -88,10 +93,20 @@ class Journal:
             written = 0
             while written < len(line):
                 written += os.pwrite(self._file, line[written:], self._end + written)
-            os.fsync(self._file)
         except OSError as error:
             os.ftruncate(self._file, self._end)
             raise JournalError(f"{self.path}: {error.strerror}; make room and start again, the rest is kept") from None
+
+    def _sync(self, end: int) -> None:
+        """Returns when the file is on the disk up to here: one thread waits for the disk, for all that have written."""
+        with self._sync_lock:
+            if self._synced < end:
+                reached = self._end
+                try:
+                    os.fsync(self._file)
+                except OSError as error:
+                    raise JournalError(f"{self.path}: {error.strerror}; see to the disk and start again") from None
+                self._synced = reached
 
     def _load(self) -> int:
         """Indexes the lines, cuts a torn tail, and returns where the next line goes."""

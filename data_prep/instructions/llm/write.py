@@ -13,7 +13,9 @@ order is that of the metadata, and each file appears whole.
 
 import collections
 import dataclasses
+import itertools
 import json
+import operator
 import random
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -31,6 +33,9 @@ from data_prep.llm.secret import read_secret
 from sift_jax.data.sift_files import LANGUAGES, SPLITS, Row, read_rows, write_rows
 
 _AUDIO_FIRST_SHARE = 0.8
+# (split, language, set), and what is asked there
+_Place = tuple[str, str, str]
+_Task = tuple[_Place, Request | Skipped]
 # A line of progress after so many requests of one file.
 _PROGRESS = 1000
 _ROOTS = tuple(sorted({kind.root for kind in SETS.values()}))
@@ -145,32 +150,41 @@ def _make_client(endpoint: Endpoint, journal: Journal, seed: int) -> CachedClien
 
 def _write_sets(sources: Sources, out: Path, plan: Plan, client: CachedClient, judge: CachedClient | None,
                 account: Account, tell: Callable[[str], None]) -> None:
-    def answer(request: Request | Skipped) -> Outcome | Skipped:
+    """All files in one stream of calls: the last calls of one do not hold up the first of the next."""
+    def answer(task: _Task) -> tuple[_Place, Outcome | Skipped]:
+        place, request = task
         if isinstance(request, Skipped):
-            return request
-        return converse(request, client, judge, count=plan.pairs, seed=plan.seed)
+            return place, request
+        return place, converse(request, client, judge, count=plan.pairs, seed=plan.seed)
 
+    outcomes = client.map(answer, _list_tasks(sources, plan))
+    for place, group in itertools.groupby(outcomes, key=operator.itemgetter(0)):
+        split, language, name = place
+        count = write_rows(plan.name_rows(out, name, split, language),
+                           _make_rows((outcome for _, outcome in group), place, plan, account, tell))
+        account.rows.setdefault(name, {}).setdefault(split, {})[language] = count
+        tell(f"{split} {language} {name}: {count} rows")
+
+
+def _list_tasks(sources: Sources, plan: Plan) -> Iterator[_Task]:
     for split in plan.splits:
         for language in plan.languages:
             places = plan.draw(sources, split, language)
-            for name in plan.sets if places else ():
-                outcomes = client.map(answer, sources.make_requests(name, places, plan.seed))
-                place = {"set": name, "split": split, "language": language}
-                count = write_rows(plan.name_rows(out, name, split, language),
-                                   _make_rows(outcomes, place, plan, account, tell))
-                account.rows.setdefault(name, {}).setdefault(split, {})[language] = count
-                tell(f"{split} {language} {name}: {count} rows")
+            for name in plan.sets:
+                for request in sources.make_requests(name, places, plan.seed):
+                    yield (split, language, name), request
 
 
-def _make_rows(outcomes: Iterator[Outcome | Skipped], place: dict[str, str], plan: Plan, account: Account,
+def _make_rows(outcomes: Iterator[Outcome | Skipped], place: _Place, plan: Plan, account: Account,
                tell: Callable[[str], None]) -> Iterator[Row]:
+    named = dict(zip(("split", "language", "set"), place, strict=True))
     for count, outcome in enumerate(outcomes, 1):
         if count % _PROGRESS == 0:
-            tell(f"{' '.join(place.values())}: {count} requests")
+            tell(f"{' '.join(place)}: {count} requests")
         if isinstance(outcome, Skipped):
-            account.skips[f"{place['set']}: {outcome.reason}"] += 1
+            account.skips[f"{place[2]}: {outcome.reason}"] += 1
             continue
-        account.take(outcome, place)
+        account.take(outcome, named)
         for number, pair in enumerate(outcome.pairs):
             yield make_row(outcome.request, pair, number, corpus=plan.corpus, seed=plan.seed)
 

@@ -2,6 +2,7 @@
 
     records/sift_en/1.0.0/sift_en-train.array_record-…      a TFDS dataset with random access
     records/sift_en/index.json                              {"train": {"closed_ended/acoustic_level": [0, 3, …]}, …}
+    records/sift_en/digest                                  a hash of all that was written, in order
     records/rejected.jsonl                                  rows that could not become part of a record, with the reason
 
 A record: {"id", "language", "audio_ids": […], "audio": [flac bytes, …], "turns": json [{"category", "messages"}, …]}
@@ -9,6 +10,7 @@ A record: {"id", "language", "audio_ids": […], "audio": [flac bytes, …], "tu
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
@@ -71,6 +73,7 @@ class _Writer:
         self.files = files
         self.index: dict[str, dict[str, list[int]]] = {}
         self.rejected: list[dict[str, str]] = []
+        self.digest = hashlib.sha256()
 
     def make_records(self, groups: dict[str, list], split: str, language: str) -> Iterator[tuple[int, dict[str, Any]]]:
         self.index[split] = {}
@@ -84,16 +87,17 @@ class _Writer:
                 continue
             for category in dict.fromkeys(turn["category"] for turn in turns):
                 self.index[split].setdefault(category, []).append(place)
-            yield (
-                place,
-                {
-                    "id": identity,
-                    "language": language,
-                    "audio_ids": needed,
-                    "audio": audio,
-                    "turns": json.dumps(turns, ensure_ascii=False),
-                },
-            )
+            record = {
+                "id": identity,
+                "language": language,
+                "audio_ids": needed,
+                "audio": audio,
+                "turns": json.dumps(turns, ensure_ascii=False),
+            }
+            self.digest.update(f"{split} {identity} {needed} {record['turns']} ".encode())
+            for data in audio:
+                self.digest.update(hashlib.sha256(data).digest())
+            yield place, record
             place += 1
 
     def _encode(self, name: str) -> bytes:
@@ -139,6 +143,7 @@ def write_records(sift_dir: str | Path, audio_dir: str | Path, out_dir: str | Pa
             disable_shuffling=True,
         )
         builder.download_and_prepare(download_dir=out_dir / "downloads")
+        (out_dir / f"sift_{language}" / "digest").write_text(writer.digest.hexdigest())
         (out_dir / f"sift_{language}" / "index.json").write_text(json.dumps(writer.index))
         counts[language] = {split: info.num_examples for split, info in builder.info.splits.items()}
         rejected += writer.rejected
@@ -148,6 +153,12 @@ def write_records(sift_dir: str | Path, audio_dir: str | Path, out_dir: str | Pa
         )
     (out_dir / "rejected.jsonl").write_text("".join(json.dumps(item) + "\n" for item in rejected))
     return counts
+
+
+def digest_records(records_dir: str | Path) -> str | None:
+    """One hash of all languages' records; None where there are none of ours."""
+    found = {path.parent.name: path.read_text() for path in sorted(Path(records_dir).glob("sift_*/digest"))}
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest() if found else None
 
 
 class RecordReader:

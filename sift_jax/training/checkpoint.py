@@ -49,6 +49,18 @@ def write_model_file(run_dir: Path, config: SpeechLMConfig) -> None:
     write_whole(path, json.dumps(data, indent=1))
 
 
+def write_data_file(run_dir: Path, records: str, digest: str | None, *, is_begun: bool) -> None:
+    """data.json, or an error if the run has begun on other records: its place in them would mean nothing."""
+    path = run_dir / "data.json"
+    if not is_begun or not path.is_file():
+        write_whole(path, json.dumps({"records": records, "digest": digest}, indent=1))
+    elif json.loads(path.read_text())["digest"] != digest:
+        raise CheckpointError(
+            f"{run_dir} was trained on other records than {records} now holds; delete it to train anew, or choose "
+            "another OUT_DIR"
+        )
+
+
 def read_model_file(run_dir: str | Path) -> SpeechLMConfig:
     path = Path(run_dir) / "model.json"
     if not path.is_file():

@@ -19,11 +19,12 @@ from sift_jax.audio.mel import RATE
 from sift_jax.batch import Batch, check_batch
 from sift_jax.data.packing import PackingCounts
 from sift_jax.data.pipeline import BatchStream, DataConfig, SpeechGeometry, make_shapes, prefetch
+from sift_jax.data.records import digest_records
 from sift_jax.models.presets import ModelConfig, make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig
 from sift_jax.parallel.distributed import is_first_process
 from sift_jax.parallel.mesh import MeshConfig, check_rows, make_mesh, shard_rows
-from sift_jax.training.checkpoint import Checkpoints, write_model_file, write_whole
+from sift_jax.training.checkpoint import Checkpoints, write_data_file, write_model_file, write_whole
 from sift_jax.training.describe import format_dry_run
 from sift_jax.training.metrics import Meter, MetricWriter, NoWriter
 from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
@@ -150,6 +151,8 @@ def train(
         write_whole(out_dir / "config.gin", config_text)
     checkpoints = Checkpoints(out_dir, is_reader=False, every=run.checkpoint_every, keep=run.keep_checkpoints)
     first_step = checkpoints.latest_step or 0
+    if is_first_process():
+        write_data_file(out_dir, data.records, digest_records(data.records), is_begun=first_step > 0)
     if first_step >= run.steps:
         print(f"{out_dir} is trained to step {first_step} of {run.steps}: nothing to do")
         return out_dir

@@ -8,7 +8,14 @@ import soundfile
 from tiny_corpus import LANGUAGES, SIZES, make_noise, make_row, make_rows
 
 from sift_jax.audio.files import write_audio
-from sift_jax.data.records import RecordReader, decode_flac, encode_flac, read_flac, write_records
+from sift_jax.data.records import (
+    RecordReader,
+    decode_flac,
+    digest_records,
+    encode_flac,
+    read_flac,
+    write_records,
+)
 from sift_jax.data.sift_files import write_rows
 
 CATEGORY = "closed_ended/acoustic_level"
@@ -107,3 +114,21 @@ def test_what_an_interrupted_call_left_is_made_anew(tmp_path):
     for _ in range(2):
         assert write_records(tmp_path / "sift", tmp_path / "audio", tmp_path / "records") == {"en": {"train": 1}}
         assert RecordReader(tmp_path / "records", "en").index == {"train": {CATEGORY: [0]}}
+
+
+def test_the_digest_is_of_all_that_is_in_the_records(tmp_path):
+    assert digest_records(tmp_path) is None
+    (tmp_path / "audio").mkdir()
+    write_audio(tmp_path / "audio" / "a.flac", make_noise(0, 0.5, 0.1))
+    put_rows(tmp_path, ["a"])
+
+    def digest(name):
+        write_records(tmp_path / "sift", tmp_path / "audio", tmp_path / name)
+        return digest_records(tmp_path / name)
+
+    first = digest("first")
+    assert digest("again") == first
+    write_audio(tmp_path / "audio" / "a.flac", make_noise(1, 0.5, 0.1))
+    other_sound = digest("sound")
+    put_rows(tmp_path, ["a", "a"])
+    assert len({first, other_sound, digest("turns")}) == 3

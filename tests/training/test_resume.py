@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from tiny_model import MODEL
 from tiny_run import make_run, write_gin
 
-from sift_jax.training.checkpoint import load_params
+from sift_jax.training.checkpoint import CheckpointError, load_params
 from sift_jax.training.loop import train
 
 ROOT = Path(__file__).parent.parent.parent
@@ -96,3 +97,14 @@ def test_stopping_and_going_on_is_not_stopping(corpus, tmp_path, capsys):
     assert_same_runs(first, whole)
     train(**make("parts"))
     assert "is trained to step 10 of 10: nothing to do" in capsys.readouterr().out
+
+
+def test_a_begun_run_goes_on_with_its_own_records_only(corpus, tmp_path):
+    records = tmp_path / "records"
+    shutil.copytree(corpus.records, records)
+    arguments = make_run(corpus, tmp_path / "run", steps=3, dev_batches=0, data={"records": str(records)})
+    train(**arguments)
+    train(**{**arguments, "data": dataclasses.replace(arguments["data"], records=str(corpus.records))})
+    (records / "sift_en" / "digest").write_text("of records that were made anew")
+    with pytest.raises(CheckpointError, match="run was trained on other records than .*records now holds; delete it"):
+        train(**arguments)

@@ -83,7 +83,7 @@ def test_rows_have_the_released_layout(written):
                     assert is_in_language(text, path.parent.name)
     orders = ["text" in row["messages"][0]["content"][0] for row in
               read_rows(out / "sift/train/closed_ended/comparison/en/split0.jsonl")]
-    assert True in orders and False in orders
+    assert set(orders) == {True, False}
 
 
 def test_a_request_to_speak_ends_with_the_transcript(written, metadata):

@@ -31,7 +31,7 @@ def parse_flags() -> argparse.Namespace:
 
 
 def make_ours(flags: argparse.Namespace):
-    """(prompt ids, decoder's config and parameters, a call that returns so many new ids)."""
+    """(prompt ids, model's config, decoder's parameters, a call that returns so many new ids)."""
     import jax
     import numpy as np
 
@@ -72,10 +72,10 @@ def make_ours(flags: argparse.Namespace):
         decoding = dataclasses.replace(GREEDY, max_new_tokens=new)
         return speak(config, prepared, batch, key, decoding=decoding, stop_ids=(-1,))
 
-    return ids, config.decoder, params["decoder"], call
+    return ids, config, params["decoder"], call
 
 
-def make_theirs(flags: argparse.Namespace, ids, decoder, params):
+def make_theirs(flags: argparse.Namespace, ids, config, params):
     """The same for the class of transformers with the same weights."""
     import numpy as np
     import torch
@@ -83,24 +83,11 @@ def make_theirs(flags: argparse.Namespace, ids, decoder, params):
     from flax.traverse_util import flatten_dict
 
     from sift_jax.weights.table import QWEN2, to_theirs
+    from sift_jax.weights.their_configs import make_decoder_config
 
     torch.set_num_threads(flags.threads)
-    config = transformers.AutoConfig.for_model(
-        decoder.architecture,
-        vocab_size=decoder.vocab_size,
-        hidden_size=decoder.width,
-        intermediate_size=decoder.hidden,
-        num_hidden_layers=decoder.layers,
-        num_attention_heads=decoder.heads,
-        num_key_value_heads=decoder.kv_heads,
-        rms_norm_eps=decoder.norm_eps,
-        rope_parameters={"rope_type": "default", "rope_theta": decoder.rope_theta},
-        max_position_embeddings=decoder.max_positions,
-        tie_word_embeddings=decoder.is_tied,
-        bos_token_id=None,
-        eos_token_id=None,
-        pad_token_id=0,
-    )
+    sizes = {**make_decoder_config(config, stop_id=0), "bos_token_id": None, "eos_token_id": None, "pad_token_id": 0}
+    config = transformers.AutoConfig.for_model(sizes.pop("model_type"), **sizes)
     model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
     tensors = to_theirs(QWEN2, {path: np.asarray(x) for path, x in flatten_dict(params, sep="/").items()})
     missing, unknown = model.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in tensors}, strict=False)
@@ -126,8 +113,8 @@ def main() -> None:
     os.sched_setaffinity(0, cores[: flags.threads])
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(flags.threads)))
     os.environ["JAX_PLATFORMS"] = "cpu"
-    ids, decoder, params, ours = make_ours(flags)
-    theirs = make_theirs(flags, ids, decoder, params)
+    ids, config, params, ours = make_ours(flags)
+    theirs = make_theirs(flags, ids, config, params)
     is_same = (ours(flags.new) == theirs(flags.new)).all(axis=1)
     lengths = (flags.new, 1)
     calls = {(who, new): partial(call, new) for new in lengths for who, call in (("ours", ours), ("theirs", theirs))}

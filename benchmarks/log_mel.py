@@ -13,13 +13,13 @@ import importlib.util
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 FULL_WINDOW = 30.0
 
 
-def measure(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, dict[str, list[float]]]:
+def measure(calls: dict[Hashable, Callable[[], object]], rounds: int) -> dict[Hashable, dict[str, list[float]]]:
     """Wall and CPU seconds of each call in each round, the calls taking turns."""
     taken = {name: {"wall": [], "cpu": []} for name in calls}
     for call in calls.values():

@@ -62,10 +62,6 @@ def prepare_decoder(config: DecoderConfig, lora: LoraConfig, dtype: jnp.dtype, p
     return {"embedding": params["embedding"].astype(dtype), "norm": params["norm"], "blocks": layers, **head}
 
 
-def embed(prepared: Prepared, token: Array) -> Array:
-    return prepared["embedding"][token]
-
-
 def _multiply(part: dict, x_rd: Array, dtype: jnp.dtype) -> Array:
     kernel, axis = (part["kernel_t"], 1) if "kernel_t" in part else (part["kernel"], 0)
     # not `x @ kernel_t.T`: XLA would write the turned kernel out before it multiplies

@@ -25,12 +25,12 @@ from sift_jax.decoding.cached import (
     advance,
     compute_logits,
     count_slots,
-    embed,
     grow_cache,
     prefill,
     prepare_decoder,
 )
 from sift_jax.decoding.sampling import DecodingConfig, choose_token, forbid_ngrams, penalize_repeats
+from sift_jax.models.decoder import embed_tokens
 from sift_jax.models.layers import Array
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, splice
 
@@ -143,7 +143,7 @@ def _go_on(config: SpeechLMConfig, prepared: Prepared, state: State, rules: tupl
 
     def step(state: State) -> State:
         last_b = jax.lax.dynamic_slice_in_dim(state["text"], state["end"] - 1, 1, axis=1)[:, 0]
-        x_bd = embed(prepared["decoder"], last_b)
+        x_bd = embed_tokens(prepared["decoder"], last_b, jnp.dtype(config.dtype))
         hidden_bd, cache = advance(
             config.decoder, prepared["decoder"], x_bd, state["cache"], state["end"] - 1, state["first"]
         )

@@ -15,7 +15,7 @@ from types import ModuleType
 import jax
 import jax.numpy as jnp
 
-from sift_jax.data.pipeline import BatchStream, DataConfig, SpeechGeometry
+from sift_jax.data.pipeline import BatchStream, DataConfig
 from sift_jax.data.sift_files import list_files, read_rows
 from sift_jax.decoding.answer import Model
 from sift_jax.decoding.sampling import DecodingConfig
@@ -31,6 +31,7 @@ from sift_jax.evaluation.evalsift import (
 )
 from sift_jax.evaluation.judges import make_majority, question_kind
 from sift_jax.evaluation.report import format_summary, write_report
+from sift_jax.training.loop import make_geometry
 from sift_jax.training.step import make_dev_step
 
 
@@ -52,13 +53,7 @@ class EvaluationConfig:
 
 def measure_audio_gain(model: Model, data: DataConfig, split: str, modules: tuple[ModuleType, ...]) -> float:
     """Loss on the split with other utterances' audio minus loss with its own: how much the model listens."""
-    geometry = SpeechGeometry(
-        mel_bins=model.config.encoder.mel_bins,
-        window_seconds=model.config.encoder.window_seconds,
-        is_silence_masked=model.config.encoder.frame_mask == "all",
-        count_frames=model.config.projector.count_frames,
-    )
-    stream = BatchStream(data, geometry, split=split, is_endless=False, modules=modules)
+    stream = BatchStream(data, make_geometry(model.config), split=split, is_endless=False, modules=modules)
     dev_step = make_dev_step(model.config)
     state = {"trainable": model.params, "frozen": {}}
     sums = [dev_step(state, jax.tree.map(jnp.asarray, batch)) for _, batch in stream.batches()]

@@ -64,7 +64,7 @@ FIXED_ENCODER = {"activation_function": "gelu", "scale_embedding": False, "quant
 LLAMA3_ROPE = ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
 
 
-def _read_json(path: str | Path) -> tuple[dict[str, Any], Path]:
+def read_config(path: str | Path) -> tuple[dict[str, Any], Path]:
     """The config of a config.json, or of the folder that holds one."""
     path = Path(path)
     path = path / "config.json" if path.is_dir() else path
@@ -116,7 +116,7 @@ def _read_rope(config: dict[str, Any], path: Path) -> tuple[float, RopeScaling |
 
 def read_decoder_preset(path: str | Path) -> DecoderConfig:
     """The decoder that a config.json (or its folder) describes."""
-    config, path = _read_json(path)
+    config, path = read_config(path)
     kind = config.get("model_type")
     if kind == "qwen2_audio":
         inner = config.get("text_config") or {}
@@ -152,7 +152,7 @@ def read_decoder_preset(path: str | Path) -> DecoderConfig:
 
 def read_encoder_preset(path: str | Path) -> EncoderConfig:
     """The speech encoder that a config.json (or its folder) describes."""
-    config, path = _read_json(path)
+    config, path = read_config(path)
     kind = config.get("model_type")
     if kind == "qwen2_audio":
         kind, config = "qwen2_audio_encoder", config.get("audio_config") or {}

@@ -14,7 +14,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from sift_jax.batch import BatchShape, make_empty_batch
 from sift_jax.models.decoder import Decoder, DecoderConfig, compute_logits, embed_tokens
 from sift_jax.models.layers import Array, LoraConfig
 from sift_jax.models.projectors import ProjectorConfig, make_projector
@@ -110,7 +109,3 @@ def compute_target_logits(config: SpeechLMConfig, params: Params, batch: dict[st
 def describe_params(config: SpeechLMConfig) -> Params:
     """Shapes and dtypes of the parameters, without making them."""
     return jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
-
-
-def describe_batch(shape: BatchShape) -> dict[str, jax.ShapeDtypeStruct]:
-    return {k: jax.ShapeDtypeStruct(v.shape, v.dtype) for k, v in make_empty_batch(shape).items()}

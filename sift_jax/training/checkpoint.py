@@ -31,11 +31,11 @@ def write_whole(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def write_model_file(run_dir: Path, config: SpeechLMConfig) -> None:
-    """model.json, or an error if the folder already holds a run of another model."""
+def write_model_file(run_dir: Path, config: SpeechLMConfig, *, is_begun: bool) -> None:
+    """model.json, or an error if the folder holds a run of another model that has begun."""
     path = run_dir / "model.json"
     data = json.loads(json.dumps(to_json(config)))
-    if path.is_file():
+    if is_begun and path.is_file():
         found = json.loads(path.read_text())
         for part, fields in data.items():
             for name, value in fields.items() if isinstance(fields, dict) else [("", fields)]:

@@ -145,14 +145,13 @@ def train(
         return out_dir
     update = make_optimizer(optimizer, run.steps)
     described, start = _start_state(config, run, sources, update, devices)
-    if is_first_process():
-        out_dir.mkdir(parents=True, exist_ok=True)
-        write_model_file(out_dir, config)
-        write_whole(out_dir / "config.gin", config_text)
+    out_dir.mkdir(parents=True, exist_ok=True)
     checkpoints = Checkpoints(out_dir, is_reader=False, every=run.checkpoint_every, keep=run.keep_checkpoints)
     first_step = checkpoints.latest_step or 0
     if is_first_process():
+        write_model_file(out_dir, config, is_begun=first_step > 0)
         write_data_file(out_dir, data.records, digest_records(data.records), is_begun=first_step > 0)
+        write_whole(out_dir / "config.gin", config_text)
     if first_step >= run.steps:
         print(f"{out_dir} is trained to step {first_step} of {run.steps}: nothing to do")
         return out_dir

@@ -26,7 +26,7 @@ from sift_jax.models.speech_lm import Params, SpeechLMConfig
 from sift_jax.weights.hub import SCHEME
 from sift_jax.weights.load import load_adapter, load_decoder, load_folder, load_part
 from sift_jax.weights.merge import MergedParams
-from sift_jax.weights.table import PROJECTOR, QWEN2, WHISPER, WHISPER_COMPUTED, make_adapter_rows, to_theirs
+from sift_jax.weights.table import PROJECTOR, QWEN2, TABLES, WHISPER, WHISPER_COMPUTED, make_adapter_rows, to_theirs
 from sift_jax.weights.tensor_writer import write_tensors
 from sift_jax.weights.their_configs import (
     make_adapter_config,
@@ -37,7 +37,6 @@ from sift_jax.weights.their_configs import (
     make_qwen2_audio_config,
 )
 
-TABLES = {"encoder": WHISPER, "projector": PROJECTOR, "decoder": QWEN2}
 Reread = tuple[SpeechLMConfig, Params]
 
 

@@ -7,9 +7,10 @@ qwen2_audio   audio_tower.conv1.weight              ─► encoder    conv1.weig
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
+
+from sift_jax.models.hub_config import read_config
 
 # (prefix, part, what the part's table has instead); the first that fits; None: known, and of no use here
 LAYOUTS: dict[str, tuple[tuple[str, str | None, str], ...]] = {
@@ -39,20 +40,9 @@ LAYOUTS: dict[str, tuple[tuple[str, str | None, str], ...]] = {
 COMPUTED = (".rotary_emb.inv_freq", ".masked_bias")
 
 
-def read_config(folder: Path) -> dict:
-    """config.json of a folder in the Hugging Face layout."""
-    path = folder / "config.json"
-    if not path.is_file():
-        raise ValueError(f"no config.json in {folder}; give the folder of a whole model, config.json and *.safetensors")
-    try:
-        return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is no JSON ({error}); download it again") from None
-
-
 def read_layout(folder: Path, part: str) -> str:
     """The model_type of a folder, which must hold `part`."""
-    kind = read_config(folder).get("model_type")
+    kind = read_config(folder)[0].get("model_type")
     able = sorted(name for name, rows in LAYOUTS.items() if any(row[1] == part for row in rows))
     if kind not in able:
         raise ValueError(f"{folder} holds a {kind} model; the {part} is read from {', '.join(able)}")

@@ -10,7 +10,6 @@ All are read in the layout and dtype of the parameters that are wanted: see stre
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +17,20 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from sift_jax.models.hub_config import read_config
 from sift_jax.models.layers import NO_LORA, make_sinusoids
-from sift_jax.models.presets import PROJECTORS, from_json, read_decoder_preset, read_encoder_preset
+from sift_jax.models.presets import PROJECTORS, read_decoder_preset, read_encoder_preset
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, describe_params
 from sift_jax.training.checkpoint import Checkpoints, read_model_file
 from sift_jax.weights.hub import find_folder
-from sift_jax.weights.layouts import read_config, read_layout, sort_keys
+from sift_jax.weights.layouts import read_layout, sort_keys
 from sift_jax.weights.stream import Wanted, check_shapes, find_origins, stream
-from sift_jax.weights.table import PROJECTOR, QWEN2, WHISPER, WHISPER_COMPUTED, make_adapter_rows
+from sift_jax.weights.table import TABLES, WHISPER_COMPUTED, make_adapter_rows
 from sift_jax.weights.tensor_files import TensorFolder
 
 PRESETS = {"encoder": read_encoder_preset, "decoder": read_decoder_preset}
 # how much is heard and how long a context is promised are this run's choice
 FREE_FIELDS = {"window_seconds", "frame_mask", "max_positions"}
-TABLES = {"encoder": WHISPER, "projector": PROJECTOR, "decoder": QWEN2}
 Loaded = dict[str, jax.Array]
 
 
@@ -127,7 +126,7 @@ def is_export(folder: Path) -> bool:
 def is_whole_model(folder: Path) -> bool:
     """Whether load_folder reads it: an export of ours or a folder of Qwen2-Audio."""
     has_config = (folder / "config.json").is_file()
-    return is_export(folder) or (has_config and read_config(folder).get("model_type") == "qwen2_audio")
+    return is_export(folder) or (has_config and read_config(folder)[0].get("model_type") == "qwen2_audio")
 
 
 def load_model(source: str | Path, config: SpeechLMConfig, wanted: dict[str, Wanted] | None = None) -> Loaded:
@@ -148,7 +147,7 @@ def read_model_config(source: str | Path) -> SpeechLMConfig:
     """The config of a whole model: what an export's model.json says, or Qwen2-Audio's config.json."""
     folder = find_folder(source)
     if is_export(folder):
-        return from_json(json.loads((folder / "model.json").read_text()))
+        return read_model_file(folder)
     read_layout(folder, "projector")
     return SpeechLMConfig(
         encoder=read_encoder_preset(folder),

@@ -44,12 +44,6 @@ def merge_lora(config: SpeechLMConfig, params: Params) -> tuple[SpeechLMConfig, 
     return dataclasses.replace(config, lora=NO_LORA), unflatten_dict(merged, sep="/")
 
 
-def drop_lora(config: SpeechLMConfig, params: Params) -> tuple[SpeechLMConfig, Params]:
-    """The model that the adapters were put on."""
-    flat = {path: x for path, x in flatten_dict(params, sep="/").items() if "/lora_" not in path}
-    return dataclasses.replace(config, lora=NO_LORA), unflatten_dict(flat, sep="/")
-
-
 def round_params(params: Params, dtype: str) -> Params:
     """Float32 parameters with the precision of `dtype`: what a file of that dtype gives back."""
     return jax.tree.map(lambda x: np.asarray(x, np.dtype(dtype)).astype(np.float32), params)

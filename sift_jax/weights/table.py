@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from sift_jax.models.projectors import LONGEST_BLOCK
+
 Row = tuple[str, str, str]
 
 
@@ -79,7 +81,7 @@ PROJECTOR: tuple[Row, ...] = (
     *_norm("speech_norm", "speech_norm"),
     *_norm("query_norm", "query_norm"),
     *_qformer_layer("layer0", True),
-    *(row for i in range(1, 4) for row in _qformer_layer(f"layer{i}", False)),
+    *(row for i in range(1, LONGEST_BLOCK) for row in _qformer_layer(f"layer{i}", False)),
 )
 
 
@@ -97,6 +99,7 @@ def make_adapter_rows() -> tuple[Row, ...]:
 def _turn(x: np.ndarray, change: str) -> np.ndarray:
     """Both directions are the same permutation of axes, reversed."""
     return x if change == "same" else np.ascontiguousarray(x.T)
+TABLES = {"encoder": WHISPER, "projector": PROJECTOR, "decoder": QWEN2}
 
 
 def to_theirs(rows: tuple[Row, ...], params: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:

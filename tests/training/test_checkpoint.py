@@ -72,7 +72,7 @@ def test_another_models_folder_is_refused_before_anything_is_read(trained_run, c
     with pytest.raises(
         CheckpointError, match="holds a run whose projector.frames is 4, this config says 2; choose another OUT_DIR"
     ):
-        write_model_file(trained_run, make_config(projector_frames=2))
+        write_model_file(trained_run, make_config(projector_frames=2), is_begun=True)
     arguments = make_run(corpus, trained_run, steps=12)
     other = {**arguments, "model": dataclasses.replace(arguments["model"], decoder="quickstart")}
     with pytest.raises(CheckpointError, match="holds a run whose decoder.vocab_size is 384, this config says 4096"):
@@ -81,8 +81,8 @@ def test_another_models_folder_is_refused_before_anything_is_read(trained_run, c
 
 
 def test_arithmetic_may_change_between_runs(tmp_path):
-    write_model_file(tmp_path, make_config())
-    write_model_file(tmp_path, make_config(dtype="bfloat16", remat="full"))
+    write_model_file(tmp_path, make_config(), is_begun=False)
+    write_model_file(tmp_path, make_config(dtype="bfloat16", remat="full"), is_begun=True)
     assert read_model_file(tmp_path).remat == "full"
 
 
@@ -93,6 +93,12 @@ def test_missing_steps_and_folders_name_what_there_is(trained_run, tmp_path):
         CheckpointError, match=r"is no run of sift_jax \(no model.json\); point to a folder that train wrote"
     ):
         load_params(tmp_path)
-    write_model_file(tmp_path, make_config())
+    write_model_file(tmp_path, make_config(), is_begun=False)
     with pytest.raises(CheckpointError, match="has no checkpoint of step None; it has none"):
         load_params(tmp_path)
+
+
+def test_a_run_that_never_began_holds_its_folder_for_no_model(tmp_path):
+    write_model_file(tmp_path, make_config(), is_begun=False)
+    write_model_file(tmp_path, make_config(projector_frames=2), is_begun=False)
+    assert read_model_file(tmp_path) == make_config(projector_frames=2)

@@ -15,7 +15,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
-from load_large import CONFIG, SIZE, write_folder
+from load_large import SIZE, write_folder
 from safetensors.numpy import load_file, save_file
 from tiny_model import make_config, make_params
 
@@ -148,7 +148,7 @@ def test_a_folder_of_another_architecture_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"holds a qwen2 model; the encoder is read from qwen2_audio, whisper"):
         load_encoder(tmp_path / "qwen2", config)
     (tmp_path / "qwen2" / "config.json").unlink()
-    with pytest.raises(ValueError, match=r"no config.json in .*; give the folder of a whole model"):
+    with pytest.raises(ValueError, match=r"config.json does not exist; download the whole model folder"):
         load_decoder(tmp_path / "qwen2", config)
 
 
@@ -231,4 +231,3 @@ def test_a_scalar_and_a_slice_are_read(tmp_path):
     files = TensorFolder(tmp_path)
     assert files.shape("a") == (2, 3) and files.read("s") == 3.0
     np.testing.assert_array_equal(files.read("a", (slice(1, 2), slice(0, 2))), [[3.0, 4.0]])
-    assert CONFIG.layers > 1

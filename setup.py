@@ -31,6 +31,11 @@ TRAIN = [
     "fsspec>=2024.6",
     "clu>=0.0.12",
     "tensorboard>=2.19",
+    # scores of the evaluation
+    "jiwer>=4,<5",
+    "sacrebleu>=2.5,<3",
+    "rouge-score>=0.1.2",
+    "whisper-normalizer>=0.1.12",
 ]
 # espeak-ng inside a wheel; GPL, so it stays out of the core and speaks only the embedded demonstration corpus
 DEMO = ["espeakng-loader>=0.2.4,<0.3"]

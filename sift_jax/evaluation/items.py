@@ -3,7 +3,7 @@
     suite folder ─read─► Suite: items, and what was set aside
     items + model ─────► out/predictions/<system>.jsonl            an item and its answer a line, enough to judge again
     predictions + judge ► out/verdicts/<system>.<judge>.jsonl      id, score or null, status, reason
-    both ──────────────► out/results.json: cells                   one figure each: where, what, value, interval, n of all
+    both ──────────────► out/results.json: cells                   one figure each: what, value, interval, n of all
 
 A system is the model or a baseline; a judge is whatever gives a score, so word error rate is one too.
 """

@@ -53,6 +53,12 @@ class DataConfig:
     # threads that read, decode and compute mel
     readers: int
 
+    def __post_init__(self) -> None:
+        for name in ("rows", "tokens", "targets", "readers", "questions_per_record"):
+            least = 0 if name == "questions_per_record" else 1
+            if getattr(self, name) < least:
+                raise ValueError(f"DataConfig.{name} is {getattr(self, name)}; it must be {least} or more")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpeechGeometry:
@@ -160,10 +166,14 @@ class BatchStream:
             self.readers[name] = RecordAudio(source.reader, split, index)
             questions = self.config.questions_per_record
         else:
+            from sift_jax.data.tasks import RecordSource, drop_sampling
+
+            questions = 0
+            if isinstance(source.source, RecordSource):
+                source, questions = drop_sampling(source), self.config.questions_per_record
             folder = cache_task(source, split, Path(self.config.records), self.tokenizer)
             index = QuestionIndex(folder)
             self.readers[name] = CachedAudio(folder, index)
-            questions = 0
         return PlannedTask(name=name, rate=rate, index=index, questions=questions)
 
     def _count_frames(self, samples: np.ndarray) -> np.ndarray:
@@ -173,7 +183,13 @@ class BatchStream:
         """A group of the plan as the example that its task would give."""
         task, item = self.plan.draws.tasks[groups.task[group]], int(groups.item[group])
         example = task.index.read(item, groups.read_numbers(group).tolist())
-        clips = self.readers[task.name](item)
+        try:
+            clips = self.readers[task.name](item)
+        except (RuntimeError, ValueError, IndexError) as error:
+            said = " ".join(str(error).split())
+            raise ValueError(
+                f"the audio of item {item} of {task.index.folder} cannot be read ({said}); make those records anew"
+            ) from error
         if [len(clip) for clip in clips] != example["audio_lengths"].tolist():
             raise ValueError(f"{task.index.folder} is not of these records; delete it")
         return {**example, "audio": np.concatenate([*clips, np.zeros(0, np.int16)]).astype(np.int16)}

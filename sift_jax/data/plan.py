@@ -97,8 +97,7 @@ class Plan:
     @functools.cached_property
     def fingerprint(self) -> str:
         """Of all that decides which batch a step has."""
-        # the folder's last names have the digest of what was indexed; where it lies does not matter
-        tasks = [(task.name, task.questions, task.index.folder.parts[-3:]) for task in self.draws.tasks]
+        tasks = [(task.name, task.questions, task.index.identity) for task in self.draws.tasks]
         shapes = [dataclasses.astuple(shape) for shape in self.draws.shapes]
         sizes = (self._key, self.batches_of_block, self.groups_of_block)
         return f"{make_key(tasks, self.draws.rates.tolist(), shapes, sizes):016x}"

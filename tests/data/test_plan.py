@@ -27,6 +27,7 @@ class MadeUpIndex:
     def __init__(self, items, questions=5, seed=0, clip_seconds=(1.0, 8.0)):
         rng = np.random.default_rng(seed)
         self.counts, self.folder = {"items": items}, Path("questions-0123/train/made_up")
+        self.identity = (items, questions, seed)
         number = np.arange(items + 1)
         self.items = np.zeros(items + 1, ITEM)
         self.items["record"] = self.items["clip"] = number

@@ -3,8 +3,7 @@
     {sift/,}EvalSIFT/closed_ended/acoustic_level/de/split0.jsonl     SIFT files, as data_prep and the release have them
     audio/**/<utterance>.flac                                        or the corpora's own folders, given by name
 
-    closed_ended/*           judged right or wrong; facets: kind, and where one acoustic key is asked for, its class:
-                             {"kind": "speaking_rate", "speaking_rate": "very fast"}
+    closed_ended/*           judged right or wrong; the facet "kind" is what is asked for: "speaking_rate", "yes_no", …
     open_ended               judged from 0 to 10
     controllable_generation  answered by speech; of an answer in text what can be told is whether it gives back the
                              words to be spoken: word error rate against what follows the instruction. Asked only where
@@ -25,7 +24,6 @@ from typing import Any
 
 from sift_jax.audio.files import AudioError
 from sift_jax.data.chat import Message
-from sift_jax.data.labels import ACOUSTIC_LABELS, find_labels
 from sift_jax.data.records import index_audio
 from sift_jax.data.sift_files import (
     CATEGORIES,
@@ -68,10 +66,12 @@ def ask_sift(
     sift_dir = find_folder(root, ["sift", "."], "SIFT files")
     folders = list(audio_dirs) or [find_folder(root, ["audio"], "audio; or name the corpora's folders as audio_dirs")]
     files = index_clips(folders)
+    found = set()
     for category, subset in subsets.items():
         for language in languages:
             times: dict[str, int] = collections.Counter()
             for row in _read_category(sift_dir, split, category, language):
+                found |= {category, language}
                 times[row["id"]] += 1
                 own_id = f"{language}/{row['id']}#{times[row['id']]}"
                 if [message["role"] for message in row["messages"][-2:]] != ["user", "assistant"]:
@@ -85,6 +85,9 @@ def ask_sift(
                 scoring = {"metrics": metrics} if metrics else _describe(category, reference, language)
                 gathering.ask(own_id, subset=subset, language=language, messages=messages, references=[reference],
                               **scoring)
+    for name, subset in [*subsets.items(), *((language, "") for language in languages)]:
+        if found and name not in found:
+            gathering.leave(f"all of its rows in {name}", subset, f"no rows in {name} under {sift_dir}/{split}")
 
 
 def index_clips(folders: Iterable[Path]) -> dict[str, Path]:
@@ -126,15 +129,10 @@ def _resolve(row: Row, category: str, files: Mapping[str, Path]) -> tuple[list[M
 def _describe(category: str, reference: str, language: str) -> dict[str, Any]:
     """How the answer is scored, and what tables split it by."""
     if category == GENERATION:
-        return {"metrics": ["wer"]}
+        return {"metrics": ["wer"], "has_audio": False}
     if category not in CLOSED_CATEGORIES:
         return {"metrics": ["judge_open"]}
-    kind = question_kind(reference, language)
-    labels = list(dict.fromkeys(find_labels(reference, language)))
-    facets = {"kind": _name_kind(kind, category)}
-    if kind in ACOUSTIC_LABELS and len(labels) == 1:
-        facets[kind] = labels[0][1]
-    return {"metrics": ["judge_closed"], "facets": facets}
+    return {"metrics": ["judge_closed"], "facets": {"kind": _name_kind(question_kind(reference, language), category)}}
 
 
 def _name_kind(kind: str, category: str) -> str:

@@ -1,8 +1,8 @@
 """Where a reader puts what it finds: items that can be asked, and everything else with the reason.
 
     ask(own id, audio, question, references, …) ─► Item "librispeech/test_clean/1089-134686-0000"
-                 └─ no such file · empty file · empty reference · no such label · an id twice ─► SetAside
-    leave(own id, reason)                                                                    ─► SetAside
+                 └─ no audio · empty file · empty reference · no such label · an id twice ─► SetAside
+    leave(own id, reason)                                                                 ─► SetAside
     finish() ─► Suite; an error where nothing can be asked
 
 Ids begin with the suite and its part, so that those of several suites can lie in one file of answers.
@@ -39,6 +39,7 @@ class Gathering:
         labels: Sequence[str] = (),
         facets: Mapping[str, str] | None = None,
         context: str = "",
+        has_audio: bool = True,
     ) -> None:
         """An item, if all that it needs is there. Messages are given ready, or made of the audio and the question."""
         item = Item(
@@ -53,7 +54,7 @@ class Gathering:
             facets=dict(facets or {}),
             context=context,
         )
-        if reason := self._find_fault(item):
+        if reason := self._find_fault(item) or ("no audio" if has_audio and not item.audio else ""):
             self._set_aside.append(SetAside(id=item.id, subset=subset, reason=reason))
         else:
             self._items[item.id] = item
@@ -64,9 +65,10 @@ class Gathering:
 
     def finish(self) -> Suite:
         if not self._items:
-            left = self._set_aside
-            first = f"the first of {len(left)} rows: {left[0].id}: {left[0].reason}" if left else "it has no rows"
-            raise EvaluationError(f"{self.suite}: nothing can be asked; {first}")
+            if not self._set_aside:
+                raise EvaluationError(f"{self.suite}: there are no rows of the parts and languages that are asked")
+            first, rows = self._set_aside[0], f"{len(self._set_aside)} rows"
+            raise EvaluationError(f"{self.suite}: nothing can be asked; the first of {rows}: {first.id}: {first.reason}")
         return Suite(name=self.suite, items=tuple(self._items.values()), set_aside=tuple(self._set_aside))
 
     def _name(self, subset: str, own_id: str) -> str:

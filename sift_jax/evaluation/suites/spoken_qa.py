@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sift_jax.data.labels import LANGUAGES
 from sift_jax.evaluation.items import EvaluationError, Suite
 from sift_jax.evaluation.prompts import Prompts
 from sift_jax.evaluation.suites.evalsift import ask_sift
@@ -31,7 +30,7 @@ def read_spoken_qa(root: Path, *, name: str = "spoken_qa", subsets: Sequence[str
         if table.is_file():
             ask_rows(table, subset, gathering, prompts, metrics=METRICS)
         elif folder.is_dir():
-            ask_sift(folder, gathering, {"open_ended": subset}, "EvalSIFT", LANGUAGES, metrics=METRICS)
+            ask_sift(folder, gathering, {"open_ended": subset}, "EvalSIFT", ("en",), metrics=METRICS)
         elif len(subsets) == len(SUBSETS):
             gathering.leave("all of its rows", subset, f"no {subset}.jsonl or folder {subset} under {root}")
         else:

@@ -129,7 +129,7 @@ def test_rows_that_cannot_be_asked_are_set_aside(tmp_path):
     rows = [good, {**good, "id": "jsonl"}, {**good, "id": "jsonl"}, {**good, "answer": "  "}, {**good, "answer": []},
             {**good, "audio": "empty.wav"}, {**good, "audio": "b.wav"}, {**good, "labels": ["He.", "They."]},
             {**good, "question": " "}, {**good, "audio": None}, {"audio": "a.wav", "answer": "x"},
-            {**good, "metric": "loudness"}, {**good, "facets": "loud"}, ["Who?"]]
+            {**good, "metric": "loudness"}, {**good, "metric": "accuracy"}, {**good, "facets": "loud"}, ["Who?"]]
     write_json_lines(tmp_path / "own.jsonl", rows)
     with (tmp_path / "own.jsonl").open("a") as file:
         file.write('{"audio": "a.wav", "ques\n')
@@ -138,7 +138,8 @@ def test_rows_that_cannot_be_asked_are_set_aside(tmp_path):
     reasons = [row.reason for row in suite.set_aside]
     wanted = ["another row has this id", "empty reference", "empty reference", "is empty", "no audio file",
               "label 'She.' is not one of He., They.", "no question", "no audio", "no question",
-              "no metric loudness", "facets is no object", "not a JSON object", "not a JSON object"]
+              "no metric loudness", "accuracy needs labels", "facets is no object", "not a JSON object",
+              "not a JSON object"]
     assert len(reasons) == len(wanted) and all(part in reason for part, reason in zip(wanted, reasons, strict=True))
     assert suite.set_aside[1].id == "jsonl/own/own:4"
 

@@ -10,6 +10,7 @@ Ids begin with the suite and its part, so that those of several suites can lie i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -67,8 +68,9 @@ class Gathering:
         if not self._items:
             if not self._set_aside:
                 raise EvaluationError(f"{self.suite}: there are no rows of the parts and languages that are asked")
-            first, rows = self._set_aside[0], f"{len(self._set_aside)} rows"
-            raise EvaluationError(f"{self.suite}: nothing can be asked; the first of {rows}: {first.id}: {first.reason}")
+            first = self._set_aside[0]
+            reason = f"the first of {len(self._set_aside)} rows: {first.id}: {first.reason}"
+            raise EvaluationError(f"{self.suite}: nothing can be asked; {reason}")
         return Suite(name=self.suite, items=tuple(self._items.values()), set_aside=tuple(self._set_aside))
 
     def _name(self, subset: str, own_id: str) -> str:
@@ -77,11 +79,11 @@ class Gathering:
     def _find_fault(self, item: Item) -> str:
         if item.id in self._items:
             return "another row has this id"
-        for name in item.audio:
-            path = Path(name)
-            if not path.is_file():
+        for path in item.audio:
+            # Path.is_file raises where a name is too long for the disk.
+            if not os.path.isfile(path):
                 return f"no audio file {path}"
-            if not path.stat().st_size:
+            if not os.path.getsize(path):
                 return f"the audio file {path} is empty"
         if not item.question.strip():
             return "no question"

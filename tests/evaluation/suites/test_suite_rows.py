@@ -103,8 +103,9 @@ class TestEvalSIFT:
 
     def test_of_two_files_of_a_name_the_first_folder_has_the_say(self, tmp_path):
         ours, theirs = write_clip(tmp_path / "a" / "x.wav"), write_clip(tmp_path / "b" / "x.flac")
-        assert index_clips([tmp_path / "a", tmp_path / "b"]) == {"x": ours}
-        assert index_clips([tmp_path / "b", tmp_path / "a"]) == {"x": theirs}
+        write_clip(tmp_path / "b" / "unwanted.flac")
+        assert index_clips([tmp_path / "a", tmp_path / "b"], {"x"}) == {"x": ours}
+        assert index_clips([tmp_path / "b", tmp_path / "a"], {"x"}) == {"x": theirs}
 
     def test_home_made_data_lies_in_sift(self, tmp_path):
         write_evalsift(tmp_path)

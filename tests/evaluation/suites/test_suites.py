@@ -127,7 +127,7 @@ def test_rows_that_cannot_be_asked_are_set_aside(tmp_path):
     (tmp_path / "empty.wav").touch()
     good = {"audio": "a.wav", "question": "Who?", "answer": "She."}
     rows = [good, {**good, "id": "jsonl"}, {**good, "id": "jsonl"}, {**good, "answer": "  "}, {**good, "answer": []},
-            {**good, "audio": "empty.wav"}, {**good, "audio": "b.wav"}, {**good, "labels": ["He.", "They."]},
+            {**good, "audio": "empty.wav"}, {**good, "audio": f"{'b' * 300}.wav"}, {**good, "labels": ["He.", "They."]},
             {**good, "question": " "}, {**good, "audio": None}, {"audio": "a.wav", "answer": "x"},
             {**good, "metric": "loudness"}, {**good, "metric": "accuracy"}, {**good, "facets": "loud"}, ["Who?"]]
     write_json_lines(tmp_path / "own.jsonl", rows)

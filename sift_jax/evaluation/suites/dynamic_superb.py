@@ -82,9 +82,10 @@ def read_dynamic_superb(
 ) -> Suite:
     gathering = Gathering(name)
     folders = _index_folders(root)
+    if unknown := [instance for instance in subsets if instance not in _DIMENSION_OF]:
+        names = ", ".join(_DIMENSION_OF)
+        raise EvaluationError(f"{name}: no task instance {', '.join(unknown)}; they are {names}")
     for instance in subsets:
-        if instance not in _DIMENSION_OF:
-            raise EvaluationError(f"{name}: no task instance {instance!r}; they are {', '.join(_DIMENSION_OF)}")
         folder = folders.get(_simplify(instance))
         if folder is None:
             gathering.leave("all of its rows", instance, f"no folder {instance} under {root}")

@@ -286,9 +286,15 @@ class TestTranscripts:
         write_text(tmp_path / "data" / "de_de" / "test.tsv", lines)
         suite = read_fleurs(tmp_path, prompts=PROMPTS, languages=("de",))
         assert suite.items[0].question == "Schreib auf, was die Person sagt." and suite.items[0].language == "de"
-        assert list_reasons(suite) == [("test", "2 columns, not 7")]
-        with pytest.raises(EvaluationError, match="fleurs: no language 'fi'; those read here are en, de"):
+        assert list_reasons(suite) == [("recordings", "2 columns, not 7")]
+        with pytest.raises(EvaluationError, match="fleurs: no language fi; those read here are en, de"):
             read_fleurs(tmp_path, prompts=PROMPTS, languages=("fi",))
+
+    def test_fleurs_by_the_sentence(self, tmp_path):
+        write_fleurs(tmp_path)
+        suite = read_fleurs(tmp_path, subsets=("recordings", "sentences"), prompts=PROMPTS, languages=("de",))
+        assert [(item.subset, item.id[-1]) for item in suite.items] == [
+            ("recordings", "0"), ("recordings", "1"), ("sentences", "0")]
 
     def test_peoples_speech_of_either_revision(self, tmp_path):
         write_peoples_speech(tmp_path / "archives")

@@ -85,7 +85,7 @@ def test_what_a_suite_does_not_have_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name, part", [("slurp", "intents"), ("dynamic_superb", "Snoring"), ("air_bench", "speech"),
                                         ("msp_podcast", "test9"), ("evalsift", "closed"), ("librispeech", "test_dirty"),
-                                        ("iemocap", "Session6"), ("spoken_qa", "heysquad")])
+                                        ("iemocap", "Session6"), ("fleurs", "speakers"), ("spoken_qa", "heysquad")])
 def test_an_unknown_part_is_refused(name, part, tmp_path):
     WRITERS[name](tmp_path)
     with pytest.raises(EvaluationError, match=f"{part}|{part.replace('_', '-')}"):

@@ -51,12 +51,13 @@ class Checkpoints:
     """Saves and restores the states of one run. A reader leaves alone what a writer may have begun."""
 
     def __init__(self, run_dir: str | Path, *, is_reader: bool, every: int = 1, keep: int | None = None):
-        self.run_dir = Path(run_dir)
+        self.run_dir, self._every = Path(run_dir), every
         for name in ("absl", "asyncio"):
             logging.getLogger(name).addFilter(_is_news)
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep,
-            save_interval_steps=every,
+            # when to save is said in save(): by itself Orbax adds the first step that it is asked about
+            save_interval_steps=1,
             cleanup_tmp_directories=not is_reader,
             create=not is_reader,
             enable_async_checkpointing=True,
@@ -77,9 +78,9 @@ class Checkpoints:
         return self._manager.latest_step()
 
     def save(self, step: int, state: State, place: dict[str, Any], *, force: bool = False) -> bool:
-        """Saves if `step` is on schedule (or forced); False where it was not. What failed since is raised here."""
+        """Saves if `step` is a multiple of `every` (or forced); False where not. What failed since is raised here."""
         self._guard(self._manager.check_for_errors)
-        if (step == self.latest_step) if force else not self._manager.should_save(step):
+        if step == self.latest_step or not (force or step % self._every == 0):
             return False
         params = join_params(state["trainable"], state["frozen"])
         sums = checksum_leaves({"params": params, "optimizer": state["optimizer"]})
@@ -92,7 +93,7 @@ class Checkpoints:
                 optimizer=ocp.args.StandardSave(state["optimizer"]),
                 place=ocp.args.JsonSave({**sealed, "digest": _digest(sealed)}),
             ),
-            force=force,
+            force=True,
         )
 
     def restore_newest(self, state: State, trainable: tuple[str, ...]) -> tuple[State, dict[str, Any]] | None:

@@ -168,6 +168,7 @@ def test_an_error_behind_an_include_names_its_line(gin_file, capsys, tmp_path):
     [
         ("STEPS=3", "error: gin binding STEPS is used by nothing; "),
         ("RunConfig.steps=many", "error: RunConfig.steps = 'many' is no int; change it in the gin file or by --gin."),
+        ("RunConfig.log_every=0", "RunConfig.log_every is 0; give 1 or more"),
         ("RunConfig.steps=2.5", "error: RunConfig.steps = 2.5 is no int"),
         ("RunConfig.trainable='.*'", "RunConfig.trainable = '.*' is no tuple[str, ...]"),
         ("DataConfig.rates={'sift.*': 'all'}", "DataConfig.rates = {'sift.*': 'all'} is no "),

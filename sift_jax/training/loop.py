@@ -37,7 +37,14 @@ from sift_jax.training.dev import measure_dev
 from sift_jax.training.guard import SkipWatch
 from sift_jax.training.metrics import Meter, MetricWriter, NoWriter
 from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
-from sift_jax.training.run_files import check_plan, write_data_file, write_model_file, write_tokenizer, write_whole
+from sift_jax.training.run_files import (
+    check_plan,
+    describe_end,
+    write_data_file,
+    write_model_file,
+    write_tokenizer,
+    write_whole,
+)
 from sift_jax.training.state import (
     State,
     cast_params,
@@ -72,6 +79,11 @@ class RunConfig:
     keep_checkpoints: int
     # updates that are left out (no finite gradient, or a spike) before the run gives up
     most_skipped_in_a_row: int
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "log_every", "dev_every", "checkpoint_every", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"RunConfig.{name} is {getattr(self, name)}; give 1 or more")
 
 
 def make_geometry(config: SpeechLMConfig) -> SpeechGeometry:
@@ -159,12 +171,12 @@ def train(
     if is_first_process():
         write_model_file(out_dir, config, is_begun=first_step > 0)
         write_data_file(out_dir, data.records, digest_records(data.records), is_begun=first_step > 0)
-        write_whole(out_dir / "config.gin", config_text)
-    if first_step >= run.steps:
-        print(f"{out_dir} is trained to step {first_step} of {run.steps}: nothing to do")
-        return out_dir
     own_rows = list_own_rows(devices, data.rows)
     stream = BatchStream(data, geometry, split="train", is_endless=True, modules=modules, own_rows=own_rows)
+    if first_step >= run.steps:
+        check_plan(out_dir, checkpoints.read_place(first_step).get("plan"), stream.plan.fingerprint)
+        print(describe_end(out_dir, first_step, run.steps, config_text))
+        return out_dir
     if is_first_process():
         write_tokenizer(out_dir, stream.tokenizer.save, data.tokenizer, is_begun=first_step > 0)
     check_vocabulary(len(stream.tokenizer), config.decoder.vocab_size, f"the tokenizer {data.tokenizer}")
@@ -174,6 +186,9 @@ def train(
     if restored:
         check_plan(out_dir, place.get("plan"), stream.plan.fingerprint)
         print(f"resuming {out_dir} at step {first_step}, batch {place['batches']}")
+    if is_first_process():
+        # not before: a run that refuses this config keeps its own
+        write_whole(out_dir / "config.gin", config_text)
     dev = None
     if run.dev_batches:
         dev_stream = BatchStream(data, geometry, split="dev", is_endless=False, modules=modules, own_rows=own_rows)

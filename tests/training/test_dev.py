@@ -2,18 +2,19 @@
 
 import dataclasses
 import json
+import shutil
 
 import jax
 import numpy as np
 import pytest
 from tiny_model import make_config, make_params, measure_loss
-from tiny_run import make_data
+from tiny_run import make_data, make_run
 
 from sift_jax.data.dev_batches import choose_batches, list_tasks, read_dev_set
 from sift_jax.data.pipeline import BatchStream
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
 from sift_jax.training.dev import format_dev, measure_dev
-from sift_jax.training.loop import make_geometry
+from sift_jax.training.loop import make_geometry, train
 from sift_jax.training.step import make_dev_step
 
 CONFIG = make_config()
@@ -100,6 +101,19 @@ def test_the_terminal_names_the_worst():
     assert line == "dev loss 1.500, audio gain +0.250; worst: b 3.000 (+0.300), c 2.000 (+0.200), a 1.000 (+0.100)"
     alone = {"dev_loss": 1.5, "audio_gain": 0.25, "dev_loss/a": 1.5, "audio_gain/a": 0.25}
     assert format_dev(alone) == "dev loss 1.500, audio gain +0.250"
+
+
+def test_a_run_that_measures_nothing_needs_no_dev_split(corpus, tmp_path):
+    records = tmp_path / "records"
+    shutil.copytree(corpus.records, records)
+    for path in records.glob("sift_*/index.json"):
+        index = json.loads(path.read_text())
+        path.write_text(json.dumps({"train": index["train"]}))
+    data = {"records": str(records), "rates": {"sift.open_ended.en": 1.0}}
+    run = train(**make_run(corpus, tmp_path / "run", steps=3, dev_batches=0, data=data))
+    assert "dev_loss" not in (run / "metrics.jsonl").read_text()
+    with pytest.raises(ValueError, match="no task of tiny has a split 'dev'"):
+        train(**make_run(corpus, tmp_path / "other", steps=3, dev_batches=1, data=data))
 
 
 def test_a_run_writes_them(trained_run):

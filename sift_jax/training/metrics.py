@@ -18,7 +18,23 @@ from tqdm import tqdm
 from sift_jax.batch import Batch
 from sift_jax.parallel.hardware import HardwareConfig
 from sift_jax.training.costs import StepCosts
+from sift_jax.training.dev import format_dev
 from sift_jax.training.run_files import write_whole
+
+# what the progress line shows beside the time that is left
+SHOWN = {
+    "loss": ("loss", "{:.3f}"),
+    "dev_loss": ("dev", "{:.3f}"),
+    "audio_gain": ("gain", "{:+.3f}"),
+    "learning_rate": ("lr", "{:.1e}"),
+    "grad_norm": ("grad", "{:.2g}"),
+    "tokens_per_second": ("tok/s", "{:,.0f}"),
+    "examples_per_second": ("ex/s", "{:,.1f}"),
+    "token_efficiency": ("full", "{:.0%}"),
+    "audio_padding": ("silence", "{:.0%}"),
+    "mfu": ("mfu", "{:.0%}"),
+    "data_wait_share": ("wait", "{:.0%}"),
+}
 
 
 class Meter:
@@ -68,7 +84,6 @@ class Meter:
         self._reset()
         return values
 
-
     def _mean_loss(self) -> float:
         losses = np.array([float(loss) for loss in self._losses])
         return float(losses[np.isfinite(losses)].mean()) if np.isfinite(losses).any() else float("nan")
@@ -86,6 +101,7 @@ class MetricWriter:
             self._drop_lines_after(first_step, path)
         self._board = metric_writers.SummaryWriter(str(run_dir / "tensorboard"))
         self._bar = tqdm(total=steps, initial=first_step, unit="step", desc=run_dir.name, mininterval=1.0)
+        self._shown: dict[str, str] = {}
 
     def _drop_lines_after(self, step: int, path: Path) -> None:
         """A resumed run says again what it said after its last checkpoint; the older words go."""
@@ -102,8 +118,14 @@ class MetricWriter:
         with self._path.open("a") as file:
             file.write(json.dumps({"step": step, **{k: float(f"{v:.6g}") for k, v in values.items()}}) + "\n")
         self._board.write_scalars(step, values)
-        shown = {"loss": "loss", "dev_loss": "dev", "audio_gain": "gain"}
-        self._bar.set_postfix({shown[k]: f"{v:.3f}" for k, v in values.items() if k in shown}, refresh=False)
+        # what the last report and the last dev measurement said stays in sight
+        self._shown |= {SHOWN[k][0]: SHOWN[k][1].format(v) for k, v in values.items() if k in SHOWN}
+        self._bar.set_postfix(self._shown, refresh=False)
+
+    def write_dev(self, step: int, values: dict[str, float]) -> None:
+        """The same of a dev measurement, and a line of its own on the terminal."""
+        self.write(step, values)
+        self._bar.write(f"step {step}: {format_dev(values)}")
 
     def write_batch(self, step: int, facts: dict[str, Any]) -> None:
         """What a step was trained on: two runs that say the same here had the same batches."""
@@ -131,6 +153,9 @@ class NoWriter(MetricWriter):
         pass
 
     def write(self, step: int, values: dict[str, float]) -> None:
+        pass
+
+    def write_dev(self, step: int, values: dict[str, float]) -> None:
         pass
 
     def write_batch(self, step: int, facts: dict[str, Any]) -> None:

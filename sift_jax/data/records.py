@@ -2,7 +2,7 @@
 
     records/sift_en/1.0.0/sift_en-train.array_record-…      a TFDS dataset with random access
     records/sift_en/index.json                              {"train": {"closed_ended/acoustic_level": [0, 3, …]}, …}
-    records/sift_en/counts.json                             the same with the lengths of the lists alone
+    records/sift_en/counts.json                             its size, and the lengths of its lists alone
     records/sift_en/digest                                  a hash of all that was written, in order
 
 A record: {"id", "language", "audio_ids": […], "audio": [clip, …], "turns": json [{"category", "messages"}, …]}
@@ -188,10 +188,19 @@ def write_language(
     )
     builder.download_and_prepare(download_dir=out_dir / "downloads")
     (out_dir / f"sift_{language}" / "digest").write_text(writer.digest.hexdigest())
-    counts = {split: {name: len(places) for name, places in lists.items()} for split, lists in writer.index.items()}
-    (out_dir / f"sift_{language}" / "counts.json").write_text(json.dumps(counts))
-    (out_dir / f"sift_{language}" / "index.json").write_text(json.dumps(writer.index))
+    _write_index(out_dir / f"sift_{language}", writer.index)
     return {split: info.num_examples for split, info in builder.info.splits.items()}, writer.rejected
+
+
+def _count(index: dict[str, dict[str, list[int]]]) -> dict[str, dict[str, int]]:
+    return {split: {name: len(places) for name, places in lists.items()} for split, lists in index.items()}
+
+
+def _write_index(folder: Path, index: dict[str, dict[str, list[int]]]) -> None:
+    text = json.dumps(index)
+    (folder / "counts.json").write_text(json.dumps({"index_bytes": len(text), "counts": _count(index)}))
+    # last: where it is, all is
+    (folder / "index.json").write_text(text)
 
 
 def digest_records(records_dir: str | Path) -> str | None:
@@ -220,10 +229,10 @@ class RecordReader:
     def counts(self) -> dict[str, dict[str, int]]:
         """Split to category to how many records it has."""
         path = self.folder / "counts.json"
-        if path.is_file():
-            return json.loads(path.read_text())
-        # records of older versions
-        return {split: {name: len(places) for name, places in lists.items()} for split, lists in self.index.items()}
+        said = json.loads(path.read_text()) if path.is_file() else {}
+        # records of older versions have none, and an index that somebody has changed has another size
+        is_of_index = said.get("index_bytes") == (self.folder / "index.json").stat().st_size
+        return said["counts"] if is_of_index else _count(self.index)
 
     def _source(self, split: str) -> Any:
         if split not in self._sources:

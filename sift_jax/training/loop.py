@@ -173,6 +173,7 @@ def train(
         write_data_file(out_dir, data.records, digest_records(data.records), is_begun=first_step > 0)
     own_rows = list_own_rows(devices, data.rows)
     stream = BatchStream(data, geometry, split="train", is_endless=True, modules=modules, own_rows=own_rows)
+    check_same("the plan", stream.plan.fingerprint, "give all processes the same records, tokenizer and modules")
     if first_step >= run.steps:
         check_plan(out_dir, checkpoints.read_place(first_step).get("plan"), stream.plan.fingerprint)
         print(describe_end(out_dir, first_step, run.steps, config_text))
@@ -205,7 +206,7 @@ def train(
             stream=stream,
             batches=prefetch(stream.batches(skip=place["batches"]), 2),
             train_step=train_step,
-            dev_step=make_dev_step(config, devices, tasks=dev.in_split) if dev else None,
+            dev_step=make_dev_step(config, devices, microbatches=run.microbatches, tasks=dev.in_split) if dev else None,
             meter=Meter(count_costs(config, run.trainable), hardware, devices.size, share=stream.share),
             skips=SkipWatch(out_dir, most_in_a_row=run.most_skipped_in_a_row, is_writer=is_first_process()),
             dev=dev,

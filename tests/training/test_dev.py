@@ -7,6 +7,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
+from tiny_examples import make_mixed_batch
 from tiny_model import make_config, make_params, measure_loss
 from tiny_run import make_data, make_run
 
@@ -127,3 +128,18 @@ def test_a_run_writes_them(trained_run):
     tokens = [last[f"dev_tokens/{name}"] for name in with_loss]
     sums = [last[f"dev_loss/{name}"] * n for name, n in zip(with_loss, tokens, strict=True)]
     assert sum(sums) / sum(tokens) == pytest.approx(last["dev_loss"], rel=1e-4)
+
+
+def test_the_dev_step_comes_in_the_pieces_of_the_train_step():
+    """The same sums in a fraction of the memory: what is enough for a step is enough to measure it."""
+    batch = make_mixed_batch(CONFIG, rows=4)
+    batch["task_bm"] = (np.arange(batch["target_bm"].size).reshape(batch["target_bm"].shape) % 3).astype(np.int32)
+    state = {"trainable": make_params(CONFIG), "frozen": {}}
+    mesh = make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.devices()[:1])
+    whole, pieces = (make_dev_step(CONFIG, mesh, microbatches=n, tasks=3).lower(state, batch).compile() for n in (1, 4))
+    expected = whole(state, batch)
+    for key, value in pieces(state, batch).items():
+        assert value.shape == (3,)
+        np.testing.assert_allclose(value, expected[key], rtol=1e-5)
+    memory, less = (each.memory_analysis().temp_size_in_bytes for each in (whole, pieces))
+    assert less < 0.6 * memory

@@ -17,7 +17,10 @@ import pytest
 from tiny_model import MODEL
 from tiny_run import make_run, write_gin
 
+from sift_jax.data.pipeline import BatchStream
 from sift_jax.data.tokenizers import SpeechTokenizer
+from sift_jax.models.presets import make_model_config
+from sift_jax.training import loop
 from sift_jax.training.checkpoint import CheckpointError, load_params
 from sift_jax.training.loop import train
 
@@ -157,3 +160,14 @@ def test_a_begun_run_goes_on_with_its_own_tokenizer_only(corpus, trained_run, tm
     with pytest.raises(CheckpointError, match=message):
         train(**arguments)
     assert (run / "tokenizer" / "tokenizer.json").read_text() == kept and not (run / "tokenizer.part").exists()
+
+
+def test_all_processes_must_have_one_plan(corpus, tmp_path, monkeypatch):
+    """Each plans for itself: with another tokenizer or module on one machine the rows would be of different batches."""
+    seen = {}
+    monkeypatch.setattr(loop, "check_same", lambda what, value, remedy: seen.update({what: value}))
+    arguments = make_run(corpus, tmp_path / "run", steps=3, dev_batches=0)
+    train(**arguments)
+    geometry = loop.make_geometry(make_model_config(MODEL))
+    stream = BatchStream(arguments["data"], geometry, split="train", is_endless=True)
+    assert seen["the plan"] == stream.plan.fingerprint

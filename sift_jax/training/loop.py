@@ -84,6 +84,8 @@ class RunConfig:
         for name in ("steps", "log_every", "dev_every", "checkpoint_every", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise ValueError(f"RunConfig.{name} is {getattr(self, name)}; give 1 or more")
+        if "://" in self.out_dir:
+            raise ValueError(f"{self.out_dir} is no folder; mount that storage and set OUT_DIR to a path of the mount")
 
 
 def make_geometry(config: SpeechLMConfig) -> SpeechGeometry:
@@ -271,8 +273,10 @@ def _run_steps(
         if step % run.log_every == 0 or is_last:
             skips.settle()
             values = meter.report(run.steps - step)
-            values |= {"learning_rate": float(schedule(step)), "grad_norm": float(metrics["grad_norm"])}
-            values |= {"skipped": int(metrics["skipped"]), "compilations": compilations.made}
+            skipped = int(metrics["skipped"])
+            # the optimizer counts the updates before this one
+            values |= {"learning_rate": float(schedule(max(step - 1 - skipped, 0)))}
+            values |= {"grad_norm": float(metrics["grad_norm"]), "skipped": skipped, "compilations": compilations.made}
             writer.write(step, values | {"recompilations": compilations.repeated})
         if dev and (step % run.dev_every == 0 or is_last):
             writer.write_dev(step, measure_dev(dev_step, state, dev.batches, put, dev.tasks))

@@ -200,6 +200,8 @@ def train(
         dev = read_dev_set(dev_stream, run.dev_batches, [task.name for task in stream.plan.draws.tasks])
         if is_first_process() and (said := dev.describe_unseen()):
             print(said)
+        # a split from which nothing fits has no loss
+        dev = dev if dev.batches else None
     writer = _open_writer(run, out_dir, first_step, config_text) if is_first_process() else NoWriter()
     with contextlib.closing(writer), StopRequest() as stop:
         _run_steps(
@@ -217,7 +219,7 @@ def train(
             schedule=make_schedule(optimizer, run.steps, optimizer.peak_learning_rate),
             writer=writer,
             checkpoints=checkpoints,
-            samples=_make_samples(dev.batches[0], stream.tokenizer) if dev and dev.batches else ({}, {}),
+            samples=_make_samples(dev.batches[0], stream.tokenizer) if dev else ({}, {}),
             stop=stop,
         )
     _report_counts(stream.counts)

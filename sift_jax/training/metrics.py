@@ -22,7 +22,7 @@ from sift_jax.training.costs import StepCosts
 from sift_jax.training.dev import format_dev
 from sift_jax.training.run_files import write_whole
 
-# what the progress line shows beside the time that is left
+# what the progress line shows beside the time that is left; a narrow terminal cuts off the end
 SHOWN = {
     "loss": ("loss", "{:.3f}"),
     "dev_loss": ("dev", "{:.3f}"),
@@ -102,7 +102,7 @@ class MetricWriter:
             self._drop_lines_after(first_step, path)
         self._boards = [metric_writers.SummaryWriter(str(run_dir / "tensorboard")), *boards]
         self._bar = tqdm(total=steps, initial=first_step, unit="step", desc=run_dir.name, mininterval=1.0)
-        self._shown: dict[str, str] = {}
+        self._latest: dict[str, float] = {}
 
     def _drop_lines_after(self, step: int, path: Path) -> None:
         """A resumed run says again what it said after its last checkpoint; the older words go."""
@@ -121,8 +121,9 @@ class MetricWriter:
         for board in self._boards:
             board.write_scalars(step, values)
         # what the last report and the last dev measurement said stays in sight
-        self._shown |= {SHOWN[k][0]: SHOWN[k][1].format(v) for k, v in values.items() if k in SHOWN}
-        self._bar.set_postfix(self._shown, refresh=False)
+        self._latest |= values
+        shown = {label: text.format(self._latest[k]) for k, (label, text) in SHOWN.items() if k in self._latest}
+        self._bar.set_postfix(shown, refresh=False)
 
     def write_dev(self, step: int, values: dict[str, float]) -> None:
         """The same of a dev measurement, and a line of its own on the terminal."""

@@ -42,6 +42,7 @@ class DataConfig:
     tokenizer: str
     mixture: str
     rates: Mapping[str, float] | None
+    # how many share an utterance's audio each time it comes; 1 turns sharing off, 0 takes all
     questions_per_record: int
     rows: int
     tokens: int

@@ -13,6 +13,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 import orbax.checkpoint as ocp
 
@@ -69,7 +70,7 @@ class FrozenParams:
             "from a copy, or delete the run to train anew"
         )
 
-    def _explain(self, name: str, error: Exception) -> None:
+    def _explain(self, name: str, error: Exception) -> NoReturn:
         if not can_be_damage(error):
             raise error
         what = "it is missing" if not (self.folder / name).is_dir() else f"it cannot be read ({flatten_cause(error)})"

@@ -56,6 +56,7 @@ from sift_jax.training.state import (
 )
 from sift_jax.training.step import make_dev_step, make_train_step
 from sift_jax.training.stopping import Stopped, StopRequest
+from sift_jax.training.wandb_board import WandbBoard, import_wandb
 from sift_jax.weights.load import Sources, check_vocabulary, load_sources
 
 
@@ -79,6 +80,8 @@ class RunConfig:
     keep_checkpoints: int
     # updates that are left out (no finite gradient, or a spike) before the run gives up
     most_skipped_in_a_row: int
+    # where Weights & Biases shows the run beside TensorBoard; None asks it for nothing
+    wandb_project: str | None
 
     def __post_init__(self) -> None:
         for name in ("steps", "log_every", "dev_every", "checkpoint_every", "keep_checkpoints"):
@@ -164,6 +167,8 @@ def train(
     if dry_run:
         print(format_dry_run(train_step, described, shapes, devices, hardware))
         return out_dir
+    if run.wandb_project:
+        import_wandb(run.wandb_project)
     out_dir.mkdir(parents=True, exist_ok=True)
     check_same("the config", config_text, "start all processes with the same command")
     check_shared(out_dir)
@@ -198,7 +203,9 @@ def train(
         dev = read_dev_set(dev_stream, run.dev_batches, [task.name for task in stream.plan.draws.tasks])
         if is_first_process() and (said := dev.describe_unseen()):
             print(said)
-    writer = MetricWriter(out_dir, steps=run.steps, first_step=first_step) if is_first_process() else NoWriter()
+        # a split from which nothing fits has no loss
+        dev = dev if dev.batches else None
+    writer = _open_writer(run, out_dir, first_step, config_text) if is_first_process() else NoWriter()
     with contextlib.closing(writer), StopRequest() as stop:
         _run_steps(
             run,
@@ -215,11 +222,16 @@ def train(
             schedule=make_schedule(optimizer, run.steps, optimizer.peak_learning_rate),
             writer=writer,
             checkpoints=checkpoints,
-            samples=_make_samples(dev.batches[0], stream.tokenizer) if dev and dev.batches else ({}, {}),
+            samples=_make_samples(dev.batches[0], stream.tokenizer) if dev else ({}, {}),
             stop=stop,
         )
     _report_counts(stream.counts)
     return out_dir
+
+
+def _open_writer(run: RunConfig, out_dir: Path, first_step: int, config_text: str) -> MetricWriter:
+    boards = [WandbBoard(run.wandb_project, out_dir, config_text)] if run.wandb_project else []
+    return MetricWriter(out_dir, steps=run.steps, first_step=first_step, boards=boards)
 
 
 def _report_counts(counts: PackingCounts) -> None:

@@ -31,9 +31,6 @@ from tiny_corpus import Corpus, write_corpus  # noqa: E402
 from tiny_run import make_run, write_gin  # noqa: E402
 
 CHECKPOINT_EVERY = 4
-DRAFT = ".orbax-checkpoint-tmp"
-# the encoder does not train: what is saved once is killed, too
-TRAINABLE = ("projector/.*", "decoder/.*")
 # few tasks: a life begins in half the time
 RATES = {"sift.closed_ended.*.en": 0.7, "sift.open_ended.de": 0.3}
 # of a life that nobody kills
@@ -61,7 +58,8 @@ class Life:
         return step if step > self.first_step else 0
 
     def is_saving(self) -> bool:
-        return any(True for folder in ("checkpoints", "frozen") for _ in (self.run_dir / folder).glob(f"*{DRAFT}*"))
+        folder = self.run_dir / "checkpoints"
+        return folder.is_dir() and any(".orbax-checkpoint-tmp" in path.name for path in folder.iterdir())
 
     def read_log(self) -> str:
         return "\n".join(path.read_text()[-3000:] for path in sorted(self.run_dir.parent.glob("log.*")))
@@ -163,7 +161,7 @@ def run_kills(corpus: Corpus, folder: Path, kills: int, processes: int, seed: in
         (folder / name).mkdir()
         arguments = make_run(
             corpus, folder / name / "run", steps=steps, checkpoint_every=CHECKPOINT_EVERY, log_every=1, dev_batches=0,
-            trainable=TRAINABLE, data={"rates": RATES},
+            data={"rates": RATES},
         )
         return write_gin(folder / name / "run.gin", arguments), folder / name / "run"
 

@@ -173,6 +173,7 @@ def test_an_error_behind_an_include_names_its_line(gin_file, capsys, tmp_path):
         ("RunConfig.trainable='.*'", "RunConfig.trainable = '.*' is no tuple[str, ...]"),
         ("DataConfig.rates={'sift.*': 'all'}", "DataConfig.rates = {'sift.*': 'all'} is no "),
         ("RunConfig.steps=%STEPS", "error: gin macro %STEPS is not defined; give it a value by --gin.STEPS=…"),
+        ("DataConfig.rows=many", "error: DataConfig.rows = 'many' is no int"),
         ("OptimizerConfig.clip_norm=True", "OptimizerConfig.clip_norm = True is no float"),
     ],
 )

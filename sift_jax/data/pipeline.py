@@ -57,8 +57,9 @@ class DataConfig:
     def __post_init__(self) -> None:
         for name in ("rows", "tokens", "targets", "readers", "questions_per_record"):
             least = 0 if name == "questions_per_record" else 1
-            if getattr(self, name) < least:
-                raise ValueError(f"DataConfig.{name} is {getattr(self, name)}; it must be {least} or more")
+            # what is no number is refused by its type, where configs are built
+            if isinstance(value := getattr(self, name), int) and value < least:
+                raise ValueError(f"DataConfig.{name} is {value}; it must be {least} or more")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

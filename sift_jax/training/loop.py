@@ -19,7 +19,6 @@ from jax.sharding import Mesh
 from sift_jax.audio.mel import RATE
 from sift_jax.batch import Batch, check_batch
 from sift_jax.data.dev_batches import DevSet, read_dev_set
-from sift_jax.data.packing import PackingCounts
 from sift_jax.data.pipeline import BatchStream, DataConfig, SpeechGeometry, make_shapes, prefetch
 from sift_jax.data.records import digest_records
 from sift_jax.data.tokenizers import SpeechTokenizer
@@ -85,9 +84,10 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         for name in ("steps", "log_every", "dev_every", "checkpoint_every", "keep_checkpoints"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"RunConfig.{name} is {getattr(self, name)}; give 1 or more")
-        if "://" in self.out_dir:
+            # what is no number is refused by its type, where configs are built
+            if isinstance(value := getattr(self, name), int) and value < 1:
+                raise ValueError(f"RunConfig.{name} is {value}; give 1 or more")
+        if "://" in str(self.out_dir):
             raise ValueError(f"{self.out_dir} is no folder; mount that storage and set OUT_DIR to a path of the mount")
 
 
@@ -225,22 +225,14 @@ def train(
             samples=_make_samples(dev.batches[0], stream.tokenizer) if dev else ({}, {}),
             stop=stop,
         )
-    _report_counts(stream.counts)
+    if said := stream.counts.describe_dropped():
+        print(said)
     return out_dir
 
 
 def _open_writer(run: RunConfig, out_dir: Path, first_step: int, config_text: str) -> MetricWriter:
     boards = [WandbBoard(run.wandb_project, out_dir, config_text)] if run.wandb_project else []
     return MetricWriter(out_dir, steps=run.steps, first_step=first_step, boards=boards)
-
-
-def _report_counts(counts: PackingCounts) -> None:
-    """Says what fitted no row."""
-    if counts.questions_dropped or counts.groups_dropped:
-        print(
-            f"set aside: {counts.questions_dropped} of {counts.questions} questions and {counts.groups_dropped} of "
-            f"{counts.groups} records that fit no row; raise DataConfig.tokens, targets or clips to keep them"
-        )
 
 
 def _run_steps(

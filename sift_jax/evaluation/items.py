@@ -43,6 +43,8 @@ class Item:
     metrics: tuple[str, ...]
     # other ways to split the figures: {"kind": "speaking_rate", "dimension": "paralinguistics"}
     facets: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    # what a judge may know of the audio, which it does not hear: AIR-Bench's description
+    context: str = ""
 
     @property
     def audio(self) -> tuple[str, ...]:
@@ -79,13 +81,16 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a judge says of one prediction. Without a score the status says why: "unparsed", "no_answer", "error"."""
+    """What a judge says of one prediction: the status is "scored", or says why there is no score: "unparsed", "error",
+    "no_judge", "no_label"."""
 
     id: str
     judge: str
     score: float | None
     status: str
     reason: str = ""
+    # which of the item's metrics the score belongs to
+    metric: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sift_jax.evaluation.judges import judge_closed, make_majority, question_kind, score_open
+from sift_jax.evaluation.judges.offline import judge_closed, make_majority, question_kind, score_open
 
 
 @pytest.mark.parametrize("reference, answer, language, is_right", [

@@ -23,14 +23,17 @@ from sift_jax.evaluation.evalsift import (
     UNDERSTANDING,
     ClipReader,
     Item,
+    _name_kind,
     answer_items,
     make_predictions,
     read_items,
     split_answerable,
     summarize,
 )
+from sift_jax.evaluation.items import Cell, Prediction, Verdict, write_prediction
+from sift_jax.evaluation.items import Item as AskedItem
 from sift_jax.evaluation.judges import make_majority, question_kind
-from sift_jax.evaluation.report import format_summary, write_report
+from sift_jax.evaluation.report.page import format_summary, write_report
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
 from sift_jax.training.loop import make_geometry
 from sift_jax.training.step import make_dev_step
@@ -87,6 +90,54 @@ def _read_seconds(train_dirs: Mapping[str, str]) -> dict[str, float]:
     return seconds
 
 
+SYSTEMS = {"model": "answer", "majority": "majority", "untrained": "untrained"}
+
+
+def write_folder(out: Path, predictions: list[dict], audio_dir: Path) -> None:
+    """Predictions and verdicts of each system, as the report reads them."""
+    for folder in ("predictions", "verdicts"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    for system, key in SYSTEMS.items():
+        answers, verdicts = [], []
+        for number, row in enumerate(predictions):
+            metric = "judge_open" if row["category"] == "open_ended" else "judge_closed"
+            parts = [{"audio_path": str(audio_dir / f"{name}.flac")} for name in row["audio"]]
+            item = AskedItem(
+                id=f"{row['id']}#{number}", suite="evalsift", subset=row["category"], language=row["language"],
+                messages=({"role": "user", "content": [*parts, {"text": row["question"]}]},),
+                references=(row["reference"],), metrics=(metric,), facets={"kind": _name_kind(row)},
+            )
+            answers.append(write_prediction(Prediction(item=item, answer=row[key])))
+            score = row["scores"]["answer" if system == "model" else system]
+            verdict = Verdict(id=item.id, judge="offline", score=score, status="scored", metric=metric)
+            verdicts.append(json.dumps(dataclasses.asdict(verdict)) + "\n")
+        (out / "predictions" / f"{system}.jsonl").write_text("".join(answers))
+        (out / "verdicts" / f"{system}.offline.jsonl").write_text("".join(verdicts))
+
+
+def make_cells(summary: dict) -> list[dict]:
+    """The figures of `summarize`, one cell each."""
+    cells = []
+
+    def add(subset: str, entry: dict, language: str = "", facet: str = "") -> None:
+        metric = "judge_open" if subset == "open_ended" else "judge_closed"
+        for system in SYSTEMS:
+            value = entry.get("accuracy", entry.get("score")) if system == "model" else entry[system]
+            cells.append(dataclasses.asdict(Cell(
+                suite="evalsift", subset=subset, language=language, facet=facet, metric=metric, system=system,
+                value=value, low=None, high=None, n=entry["n"], of=entry["n"])))
+
+    parts = {("closed_ended" if n == "mean" else f"closed_ended/{n}"): e for n, e in summary["closed_ended"].items()}
+    parts |= {"open_ended": summary["open_ended"]} if "open_ended" in summary else {}
+    for subset, entry in parts.items():
+        add(subset, entry)
+        for language, figures in entry.get("languages", {}).items():
+            add(subset, figures, language=language)
+        for kind, figures in entry.get("kinds", {}).items():
+            add(subset, figures, facet=f"kind={kind}")
+    return cells
+
+
 def evaluate(
     *,
     run: EvaluationConfig,
@@ -112,29 +163,33 @@ def evaluate(
     }
     answers["majority"] = answer_by_majority(items, data_dir / "sift")
     predictions = make_predictions(items, answers)
+    counts = {"items": len(items), "set_aside": len(rejected), "answered": len(items), "scored": len(items)}
+    aside = [{"id": r["id"], "subset": r["category"], "reason": r["reason"]} for r in rejected[:100]]
     results = {
+        "format": 1,
+        "name": out.name,
+        "model": {
+            "checkpoint": run.checkpoint,
+            "step": model.step,
+            "parameters": {"total": sum(x.size for x in jax.tree.leaves(model.params))},
+            "decoding": dataclasses.asdict(decoding),
+        },
+        "judge": {"name": "offline"},
+        "suites": {"evalsift": {"counts": {**counts, "unscored": {}}, "set_aside": aside}},
+        "cells": make_cells(summarize(predictions)),
+        "confusions": [],
         "audio_gain": measure_audio_gain(model, data, run.split, modules),
-        "checkpoint": run.checkpoint,
-        "step": model.step,
-        "evalsift": summarize(predictions),
-        "rejected": rejected,
-        "parameters": {"total": sum(x.size for x in jax.tree.leaves(model.params))},
-        "decoding": dataclasses.asdict(decoding),
+        "data": str(data_dir),
+        "training": dict(run.train_dirs),
         "seconds": {**_read_seconds(run.train_dirs), "evaluate": time.perf_counter() - started},
     }
     out.mkdir(parents=True, exist_ok=True)
     (out / "config.gin").write_text(config_text)
-    with (out / "predictions.jsonl").open("w") as file:
-        file.writelines(json.dumps(p, ensure_ascii=False) + "\n" for p in predictions)
+    write_folder(out, predictions, data_dir / "audio")
     (out / "results.json").write_text(json.dumps(results, indent=1))
-    train_dirs = {name: Path(folder) for name, folder in run.train_dirs.items()}
-    report = write_report(
-        out / "report.html", data_dir=data_dir, train_dirs=train_dirs, results=results, predictions=predictions
-    )
+    report = write_report(out)
     print(format_summary(results))
     if rejected:
-        print(
-            f"{len(rejected)} of {len(rejected) + len(items)} rows set aside: see rejected in {out}/results.json"
-        )
+        print(f"{len(rejected)} of {len(rejected) + len(items)} rows set aside: see {out}/results.json")
     print(f"report: {report}")
     return out

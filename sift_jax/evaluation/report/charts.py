@@ -14,7 +14,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sift_jax.evaluation.report_format import SYSTEMS, escape_text, format_count, is_number, read_score
+from sift_jax.evaluation.items import MAJORITY, MODEL, UNTRAINED
+from sift_jax.evaluation.report.board import Systems, read_value
+from sift_jax.evaluation.report.format import (
+    MISSING,
+    SYSTEM_TITLES,
+    Metric,
+    escape_text,
+    format_count,
+    is_number,
+    name_system,
+)
 
 # Red, green, blue from low over neutral to high, at equal distances; they read on both themes.
 RAMP = ((47, 102, 144), (107, 156, 194), (179, 205, 224), (229, 225, 216), (241, 198, 153), (223, 145, 79),
@@ -53,14 +63,6 @@ def pick_ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [round(i * step, 10) for i in range(first, last + 1)]
 
 
-def measure_interval(share: float, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share of n independent questions."""
-    z = 1.96
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(max(share * (1 - share), 0) / n + z * z / (4 * n * n))
-    return max(centre - half, 0.0), min(centre + half, 1.0)
-
-
 def wrap_svg(width: float, height: float, body: Sequence[str], label: str) -> str:
     return (f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" role="img" aria-label="{escape_text(label)}">'
             f'{"".join(body)}</svg>')
@@ -81,57 +83,65 @@ def put_line(x1: float, y1: float, x2: float, y2: float, css: str) -> str:
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{css}"/>'
 
 
-def draw_score_groups(groups: Sequence[tuple[str, dict]], *, top: float, label: str) -> str:
-    """Vertical bars, three systems a group; `top` is the largest possible score (1 for shares, 10 for a judge)."""
-    left, roof, plot, bar, step = 44, 22, 220, 34, 140
-    width, floor = left + step * len(groups) + 4, roof + plot
-    write = (lambda v: f"{100 * v:.0f}") if top == 1 else (lambda v: f"{v:.1f}")
+def draw_score_groups(groups: Sequence[tuple[str, Systems]], *, metric: Metric, systems: Sequence[str],
+                      label: str) -> str:
+    """Vertical bars, the systems side by side in each group, with the interval of the model's figure."""
+    left, roof, plot, bar, step = 44, 22, 220, 34, 46 + 31 * max(len(systems), 2)
+    width, floor, top = left + step * len(groups) + 4, roof + plot, metric.top
     body = []
     for tick in np.linspace(0, top, 5):
         y = floor - plot * tick / top
         body += [put_line(left, y, width, y, "grid"),
-                 put_text(left - 8, y + 4, f"{100 * tick:.0f} %" if top == 1 else f"{tick:g}", "axis", "end")]
-    for g, (title, entry) in enumerate(groups):
-        x = left + step * g + (step - 3 * bar - 8) / 2
-        for s, (system, name) in enumerate(SYSTEMS):
-            value, at = read_score(entry, system), x + s * (bar + 4)
-            if not is_number(value):
-                body.append(put_text(at + bar / 2, floor - 6, "–", "axis", "middle"))
+                 put_text(left - 8, y + 4, f"{100 * tick:.0f} %" if metric.is_share else f"{tick:g}", "axis", "end")]
+    for g, (title, cells) in enumerate(groups):
+        x = left + step * g + (step - (bar + 4) * len(systems) + 4) / 2
+        for s, system in enumerate(systems):
+            value, at = read_value(cells, system), x + s * (bar + 4)
+            if value is None:
+                body.append(put_text(at + bar / 2, floor - 6, MISSING, "axis", "middle"))
                 continue
             y = floor - plot * min(max(value / top, 0), 1)
-            body.append(put_rect(at, y, bar, floor - y, system, f"{title}, {name}: {write(value)}"))
+            written, css = metric.write(value), system if system in SYSTEM_TITLES else "untrained"
+            body.append(put_rect(at, y, bar, floor - y, css, f"{title}, {name_system(system)}: {written}"))
             lift = y
-            n = entry.get("n")
-            if system == "model" and top == 1 and n and title != "Mean of four":
-                low, high = (floor - plot * edge for edge in measure_interval(value, n))
+            cell = cells[system]
+            if system == MODEL and is_number(cell.low) and is_number(cell.high):
+                low, high = (floor - plot * min(max(edge / top, 0), 1) for edge in (cell.low, cell.high))
                 body.append(put_line(at + bar / 2, low, at + bar / 2, high, "whisker"))
                 lift = min(y, high)
-            body.append(put_text(at + bar / 2, lift - 6, write(value), f"value {system}-ink", "middle"))
+            short = f"{100 * value:.0f}" if metric.is_share else f"{value:.1f}"
+            body.append(put_text(at + bar / 2, lift - 6, short, f"value {css}-ink", "middle"))
         centre = left + step * (g + 0.5)
+        n = cells[MODEL].n if MODEL in cells else None
         body += [put_text(centre, floor + 19, title, "name", "middle"),
-                 put_text(centre, floor + 35, f"n {format_count(entry.get('n'))}", "axis", "middle")]
+                 put_text(centre, floor + 35, f"n {format_count(n)}", "axis", "middle")]
     body.append(put_line(left, floor, width, floor, "base"))
     return wrap_svg(width, floor + 42, body, label)
 
 
-def draw_score_rows(rows: Sequence[tuple[str, dict]], *, label: str) -> str:
+def draw_score_rows(rows: Sequence[tuple[str, Systems]], *, metric: Metric, label: str) -> str:
     """Horizontal bars, one kind of question a row, baselines as marks on it."""
-    left, plot, step = 140, 236, 25
+    left, plot, step, longest = 176, 200, 25, 24
     body = []
-    for r, (title, entry) in enumerate(rows):
+    for r, (title, cells) in enumerate(rows):
         y = 4 + r * step
-        model, majority, untrained = (read_score(entry, system) for system, _ in SYSTEMS)
-        body += [put_text(left - 10, y + 13, title, "name", "end"), put_rect(left, y + 3, plot, 12, "track")]
-        if is_number(model):
-            body.append(put_rect(left, y + 3, plot * model, 12, "model", f"{title}, model: {100 * model:.1f} %"))
-        if is_number(majority):
-            x = left + plot * majority
-            body.append(put_line(x, y - 1, x, y + 19, "tick"))
-        if is_number(untrained):
-            body.append(f'<circle cx="{left + plot * untrained:.1f}" cy="{y + 9}" r="3.5" class="ring"/>')
-        value = f"{100 * model:.0f} %" if is_number(model) else "–"
+        model, majority, untrained = (read_value(cells, system) for system in (MODEL, MAJORITY, UNTRAINED))
+        shown = title if len(title) <= longest else title[:longest - 1] + "…"
+        body += [f'<g><title>{escape_text(title)}</title>{put_text(left - 10, y + 13, shown, "name", "end")}</g>',
+                 put_rect(left, y + 3, plot, 12, "track")]
+        model_x, majority_x, untrained_x = (
+            None if value is None else left + plot * min(max(value / metric.top, 0), 1)
+            for value in (model, majority, untrained))
+        if model_x is not None:
+            body.append(put_rect(left, y + 3, model_x - left, 12, "model", f"{title}, model: {metric.write(model)}"))
+        if majority_x is not None:
+            body.append(put_line(majority_x, y - 1, majority_x, y + 19, "tick"))
+        if untrained_x is not None:
+            body.append(f'<circle cx="{untrained_x:.1f}" cy="{y + 9}" r="3.5" class="ring"/>')
+        value = f"{100 * model:.0f} %" if metric.is_share and model is not None else metric.write(model)
+        n = cells[MODEL].n if MODEL in cells else None
         body += [put_text(left + plot + 44, y + 13, value, "value", "end"),
-                 put_text(left + plot + 52, y + 13, f"n {format_count(entry.get('n'))}", "axis")]
+                 put_text(left + plot + 52, y + 13, f"n {format_count(n)}", "axis")]
     return wrap_svg(left + plot + 104, 8 + step * len(rows), body, label)
 
 

@@ -3,13 +3,14 @@
     report.json ─► voices to hear · label distributions · durations · measured against synthesized · splits
 """
 
+import json
 from pathlib import Path
 
 from sift_jax.data.labels import ACOUSTIC_LABELS, AGE_CATEGORIES, SENTENCE_LENGTHS
-from sift_jax.evaluation.report_charts import draw_histogram, draw_shares, pick_ramp
-from sift_jax.evaluation.report_format import escape_text, format_count, format_number, is_number, name_title
-from sift_jax.evaluation.report_samples import AudioShelf, describe_voice, read_utterances
-from sift_jax.evaluation.report_sections import say, wrap_chart, wrap_section
+from sift_jax.evaluation.report.charts import draw_histogram, draw_shares, pick_ramp
+from sift_jax.evaluation.report.document import Drawing, Section, say, wrap_chart
+from sift_jax.evaluation.report.format import escape_text, format_count, format_number, is_number, name_title
+from sift_jax.evaluation.report.recordings import AudioShelf, describe_voice, read_utterances
 
 # Keys whose labels stand on a scale, low to high; the labels of others stand by how often they occur.
 SCALES = {**ACOUSTIC_LABELS, "age_category": AGE_CATEGORIES, "sentence_length": SENTENCE_LENGTHS}
@@ -71,7 +72,7 @@ def make_correlations(corpus: dict) -> str:
         rho = entry.get("rho")
         share = max(min(abs(rho), 1.0), 0.0) if is_number(rho) else 0.0
         rows.append(f'<tr><th scope="row">{escape_text(name_title(key))}</th><td class="meter"><span '
-                    f'style="width:{100 * share:.0f}%"></span></td><td>{format_number(rho, 3).replace("-", "−")}</td>'
+                    f'style="width:{100 * share:.0f}%"></span></td><td>{format_number(rho, 3)}</td>'
                     f'<td>{format_count(entry.get("n"))}</td></tr>')
     if not rows:
         return say("The data's report holds no rank correlations.")
@@ -136,12 +137,22 @@ def make_voices(corpus: dict, data_dir: Path, shelf: AudioShelf) -> str:
     return f'<h3>Voices</h3><div class="cards">{cards}</div>' if cards else ""
 
 
-def make_corpus_section(corpus: dict, data_dir: Path, shelf: AudioShelf) -> str:
-    lead = "What was spoken, what was measured in it, and how well the measures find what was synthesized."
-    if not corpus:
-        return wrap_section("data", "The data", lead, say(
-            "The data folder has no readable report.json: build it with `python -m data_prep.build`."))
-    tables = ('<h3>Measures and splits</h3><div class="pair even">'
-              f"{make_correlations(corpus)}{make_splits(corpus)}</div>")
-    return wrap_section("data", "The data", lead, make_labels(corpus), make_durations(corpus), tables,
-                        make_voices(corpus, data_dir, shelf))
+def read_corpus(data_dir: Path) -> dict:
+    """The data's report.json, or nothing: the page then says that it is missing."""
+    try:
+        corpus = json.loads((data_dir / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return corpus if isinstance(corpus, dict) else {}
+
+
+def make_corpus_section(corpus: dict, data_dir: Path, shelf: AudioShelf) -> Section:
+    if corpus:
+        html = "".join([make_labels(corpus), make_durations(corpus),
+                        '<h3>Measures and splits</h3><div class="pair even">',
+                        make_correlations(corpus), make_splits(corpus), "</div>", make_voices(corpus, data_dir, shelf)])
+    else:
+        html = say("The data folder has no readable report.json: build it with `python -m data_prep.build`.")
+    return Section(anchor="data", title="The data",
+                   lead="What was spoken, what was measured in it, and how well that finds what was synthesized.",
+                   parts=[Drawing(html=html)])

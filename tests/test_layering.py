@@ -59,6 +59,7 @@ MAY_IMPORT = {
     "sift_jax.cli": ("exits", "parallel"),
     "sift_jax.train": ("cli",),
     "sift_jax.evaluate": ("cli",),
+    "sift_jax.judge": ("cli",),
     "sift_jax.ask": ("exits", "audio", "data.chat", "decoding"),
     "sift_jax.export": ("exits", "decoding", "weights"),
     "data_prep": ("audio", "data.clips", "data.records", "data.sift_files", "data.labels", "data.tokenizers"),

@@ -22,6 +22,7 @@ from sift_jax.evaluation.judging import InvalidJudge, JudgingConfig, judge_again
 from sift_jax.evaluation.report.folder import read_evaluation
 
 TESTS = Path(__file__).resolve().parents[1]
+PROGRAM = str(Path(__file__).with_name("tiny_evaluation.py"))
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +160,7 @@ def await_end(process):
 
 def test_eight_devices_answer_as_one(corpus, trained_run, unbroken, tmp_path):
     """Rows spread over four, parameters over four."""
-    await_end(start(corpus, trained_run, tmp_path, (2, 2, 2), 8, program=[str(TESTS / "evaluation/tiny_evaluation.py")]))
+    await_end(start(corpus, trained_run, tmp_path, (2, 2, 2), 8, program=[PROGRAM]))
     assert read_lines(tmp_path) == read_lines(unbroken)
 
 
@@ -171,7 +172,7 @@ def test_two_processes_answer_as_one(corpus, trained_run, unbroken, tmp_path):
     code = (
         "import sys, runpy; from sift_jax.parallel.distributed import start_distributed;"
         f"start_distributed('127.0.0.1:{port}', 2, int(sys.argv.pop(1)));"
-        f"runpy.run_path({str(TESTS / 'evaluation/tiny_evaluation.py')!r}, run_name='__main__')"
+        f"runpy.run_path({PROGRAM!r}, run_name='__main__')"
     )
     started = [start(corpus, trained_run, tmp_path, (2, 1, 1), 2, program=["-c", code, str(i)]) for i in range(2)]
     try:

@@ -48,5 +48,6 @@ def read_covost2(
                 question=question,
                 references=[re.sub(r"\\(.)", r"\1", row["translation"])],
                 metrics=["bleu", "chrf"],
+                facets={"target_language": TARGET},
             )
     return gathering.finish()

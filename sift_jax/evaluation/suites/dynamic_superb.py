@@ -38,7 +38,7 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
         *(f"SpeechTextMatching_{data}" for data in _READ),
         *(f"SpokenTermDetection_{data}" for data in _READ),
     ),
-    "semantic": ("DialogueActClassification_DailyTalk", "DialogueActPairing_DailyTalk", "SarcasmDetection_Mustard"),
+    "semantics": ("DialogueActClassification_DailyTalk", "DialogueActPairing_DailyTalk", "SarcasmDetection_Mustard"),
     "paralinguistics": (
         "AccentClassification_AccentdbExtended",
         "DialogueEmotionClassification_DailyTalk",
@@ -72,7 +72,7 @@ SUBSETS = tuple(instance for instances in DIMENSIONS.values() for instance in in
 # Of phase 1, and not among the SIFT paper's 52.
 EXTRA = tuple(f"IntentClassification_FluentSpeechCommands-{slot}" for slot in ("Action", "Location", "Object"))
 _DIMENSION_OF = {instance: dimension for dimension, instances in DIMENSIONS.items() for instance in instances}
-_DIMENSION_OF |= dict.fromkeys(EXTRA, "semantic")
+_DIMENSION_OF |= dict.fromkeys(EXTRA, "semantics")
 _REQUIRED, _OPTIONAL = ("file", "audio", "instruction", "label"), ("text", "file2", "audio2")
 
 
@@ -82,9 +82,10 @@ def read_dynamic_superb(
 ) -> Suite:
     gathering = Gathering(name)
     folders = _index_folders(root)
+    if unknown := [instance for instance in subsets if instance not in _DIMENSION_OF]:
+        names = ", ".join(_DIMENSION_OF)
+        raise EvaluationError(f"{name}: no task instance {', '.join(unknown)}; they are {names}")
     for instance in subsets:
-        if instance not in _DIMENSION_OF:
-            raise EvaluationError(f"{name}: no task instance {instance!r}; they are {', '.join(_DIMENSION_OF)}")
         folder = folders.get(_simplify(instance))
         if folder is None:
             gathering.leave("all of its rows", instance, f"no folder {instance} under {root}")
@@ -127,9 +128,12 @@ def _index_folders(root: Path) -> dict[str, Path]:
 def _read_rows(folder: Path, cache_dir: Path | None) -> Iterator[Row]:
     """The rows of an instance, with the files of their clips and without the bytes."""
     tables = sorted(path for path in folder.rglob("*.parquet") if "test" in path.relative_to(folder).as_posix().lower())
+    if len({path.parent for path in tables}) > 1:
+        raise EvaluationError(f"{folder}: Parquet files of its test in several folders; keep those of one revision")
     for path in tables:
         for _, row in read_parquet(path, _REQUIRED, _OPTIONAL):
-            clips = [write_clip(row.pop(key, None), cache_dir, path.parent) for key in ("audio", "audio2")]
+            held = [row.pop(audio, None) or row.get(file) for audio, file in (("audio", "file"), ("audio2", "file2"))]
+            clips = [write_clip(clip, cache_dir, path.parent) for clip in held]
             yield {**row, "clips": [clip for clip in clips if clip]}
     if tables:
         return

@@ -1,8 +1,8 @@
 """Where a reader puts what it finds: items that can be asked, and everything else with the reason.
 
     ask(own id, audio, question, references, …) ─► Item "librispeech/test_clean/1089-134686-0000"
-                 └─ no such file · empty file · empty reference · no such label · an id twice ─► SetAside
-    leave(own id, reason)                                                                    ─► SetAside
+                 └─ no audio · empty file · empty reference · no such label · an id twice ─► SetAside
+    leave(own id, reason)                                                                 ─► SetAside
     finish() ─► Suite; an error where nothing can be asked
 
 Ids begin with the suite and its part, so that those of several suites can lie in one file of answers.
@@ -10,6 +10,7 @@ Ids begin with the suite and its part, so that those of several suites can lie i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -39,6 +40,7 @@ class Gathering:
         labels: Sequence[str] = (),
         facets: Mapping[str, str] | None = None,
         context: str = "",
+        has_audio: bool = True,
     ) -> None:
         """An item, if all that it needs is there. Messages are given ready, or made of the audio and the question."""
         item = Item(
@@ -53,7 +55,7 @@ class Gathering:
             facets=dict(facets or {}),
             context=context,
         )
-        if reason := self._find_fault(item):
+        if reason := self._find_fault(item) or ("no audio" if has_audio and not item.audio else ""):
             self._set_aside.append(SetAside(id=item.id, subset=subset, reason=reason))
         else:
             self._items[item.id] = item
@@ -64,9 +66,11 @@ class Gathering:
 
     def finish(self) -> Suite:
         if not self._items:
-            left = self._set_aside
-            first = f"the first of {len(left)} rows: {left[0].id}: {left[0].reason}" if left else "it has no rows"
-            raise EvaluationError(f"{self.suite}: nothing can be asked; {first}")
+            if not self._set_aside:
+                raise EvaluationError(f"{self.suite}: there are no rows of the parts and languages that are asked")
+            first = self._set_aside[0]
+            reason = f"the first of {len(self._set_aside)} rows: {first.id}: {first.reason}"
+            raise EvaluationError(f"{self.suite}: nothing can be asked; {reason}")
         return Suite(name=self.suite, items=tuple(self._items.values()), set_aside=tuple(self._set_aside))
 
     def _name(self, subset: str, own_id: str) -> str:
@@ -75,11 +79,11 @@ class Gathering:
     def _find_fault(self, item: Item) -> str:
         if item.id in self._items:
             return "another row has this id"
-        for name in item.audio:
-            path = Path(name)
-            if not path.is_file():
+        for path in item.audio:
+            # Path.is_file raises where a name is too long for the disk.
+            if not os.path.isfile(path):
                 return f"no audio file {path}"
-            if not path.stat().st_size:
+            if not os.path.getsize(path):
                 return f"the audio file {path} is empty"
         if not item.question.strip():
             return "no question"

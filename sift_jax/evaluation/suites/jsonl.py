@@ -23,6 +23,8 @@ from sift_jax.evaluation.suites.tables import Row, read_json_lines
 
 METRICS = ("wer", "cer", "bleu", "chrf", "rouge_l", "accuracy", "exact_match", "judge_closed", "judge_open",
            "judge_air_bench", "qwk", "mae", "slot_f1")
+# These look for a label in the answer; for qwk and mae the labels stand in their order.
+_NEED_LABELS = ("accuracy", "qwk", "mae")
 
 
 def read_jsonl(root: Path, *, name: str = "jsonl", subsets: Sequence[str] = (), prompts: Prompts) -> Suite:
@@ -51,6 +53,8 @@ def ask_rows(
         names, facets = _list_texts(row, "audio", "audios"), row.get("facets") or {}
         unknown = [metric for metric in wanted if metric not in METRICS]
         fault = f"no metric {', '.join(unknown)}; they are {', '.join(METRICS)}" if unknown else ""
+        needing = [metric for metric in wanted if metric in _NEED_LABELS and not labels]
+        fault = fault or (f"{needing[0]} needs labels" if needing else "")
         fault = fault or ("" if names else "no audio") or ("" if isinstance(facets, Mapping) else "facets is no object")
         if fault:
             gathering.leave(own_id, part, fault)

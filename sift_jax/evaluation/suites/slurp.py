@@ -36,11 +36,11 @@ def read_slurp(
     root: Path, *, name: str = "slurp", subsets: Sequence[str] = SUBSETS, split: str = "test", prompts: Prompts
 ) -> Suite:
     gathering = Gathering(name)
+    if unknown := [subset for subset in subsets if subset not in SUBSETS]:
+        raise EvaluationError(f"{name}: no part {', '.join(unknown)}; its parts are {', '.join(SUBSETS)}")
     path = find_file(root, [f"dataset/slurp/{split}.jsonl", f"{split}.jsonl"], f"{split} part of SLURP")
     audio = find_folder(root, ["audio/slurp_real", "scripts/audio/slurp_real", "slurp_real"], "SLURP's recordings")
     for subset in subsets:
-        if subset not in SUBSETS:
-            raise EvaluationError(f"{name}: no part {subset!r}; its parts are {', '.join(SUBSETS)}")
         rows = list(read_json_lines(path, _COLUMNS, gathering, subset))
         intents = sorted({_name_intent(row) for _, row in rows})
         names = sorted(set().union(*(_list_types(row) for _, row in rows)))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -140,8 +140,8 @@ def write_clip(clip: Mapping[str, Any] | str | None, cache: Path | None, beside:
     path = cache / f"{hashlib.sha256(data).hexdigest()[:24]}{ending}"
     if not path.is_file():
         cache.mkdir(parents=True, exist_ok=True)
-        # Other processes may be writing the same clip.
-        draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+        # Other hosts may be writing the same clip.
+        draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
         draft.write_bytes(data)
         draft.replace(path)
     return path

@@ -55,12 +55,12 @@ class TestEvalSIFT:
             "en/p234_238#1", "en/p234_238#2", "de/common_voice_de_23905138#1", "de/common_voice_de_23905138#2"]
         assert {item.metrics for item in suite.items} == {("judge_open",)} and not suite.items[0].facets
 
-    def test_closed_questions_are_split_by_kind_and_class(self, tmp_path):
+    def test_closed_questions_are_split_by_kind(self, tmp_path):
         write_evalsift(tmp_path)
         suite = read_evalsift(tmp_path, languages=("en",))
         facets = {item.subset: item.facets for item in suite.items if item.metrics == ("judge_closed",)}
         assert facets == {
-            "closed_ended/acoustic_level": {"kind": "speaking_rate", "speaking_rate": "very fast"},
+            "closed_ended/acoustic_level": {"kind": "speaking_rate"},
             "closed_ended/content_level": {"kind": "yes_no"}, "closed_ended/word_align": {"kind": "transcript"},
             "closed_ended/comparison": {"kind": "text"}}
 
@@ -92,7 +92,8 @@ class TestEvalSIFT:
         (tmp_path / "release" / "audio").rename(tmp_path / "old")
         folders = (tmp_path / "old" / "clips", tmp_path / "old" / "wav48_silence_trimmed")
         assert len(read_evalsift(tmp_path / "release", audio_dirs=folders).items) == 20
-        only_german = read_evalsift(tmp_path / "release", subsets=("open_ended",), audio_dirs=folders[:1])
+        only_german = read_evalsift(tmp_path / "release", subsets=("open_ended",), languages=("en", "de"),
+                                    audio_dirs=folders[:1])
         assert len(only_german.items) == 2
         assert list_reasons(only_german) == [("open_ended", "no audio file of p234_238 in the audio folders")] * 2
         with pytest.raises(EvaluationError, match="release: no audio; or name the corpora's folders as audio_dirs"):
@@ -102,8 +103,9 @@ class TestEvalSIFT:
 
     def test_of_two_files_of_a_name_the_first_folder_has_the_say(self, tmp_path):
         ours, theirs = write_clip(tmp_path / "a" / "x.wav"), write_clip(tmp_path / "b" / "x.flac")
-        assert index_clips([tmp_path / "a", tmp_path / "b"]) == {"x": ours}
-        assert index_clips([tmp_path / "b", tmp_path / "a"]) == {"x": theirs}
+        write_clip(tmp_path / "b" / "unwanted.flac")
+        assert index_clips([tmp_path / "a", tmp_path / "b"], {"x"}) == {"x": ours}
+        assert index_clips([tmp_path / "b", tmp_path / "a"], {"x"}) == {"x": theirs}
 
     def test_home_made_data_lies_in_sift(self, tmp_path):
         write_evalsift(tmp_path)
@@ -127,6 +129,27 @@ class TestEvalSIFT:
     def test_the_words_to_be_spoken_are_set_off(self, texts, spoken):
         assert find_spoken(texts) == spoken
 
+    def test_categories_and_languages_that_are_not_there_are_told(self, tmp_path):
+        write_evalsift(tmp_path)
+        for folder in (tmp_path / "EvalSIFT").glob("**/de"):
+            (folder / "split0.jsonl").unlink()
+        (tmp_path / "EvalSIFT" / "open_ended" / "en" / "split0.jsonl").unlink()
+        suite = read_evalsift(tmp_path, languages=("en", "de"))
+        assert len(suite.items) == 8
+        assert [row.id for row in suite.set_aside] == [
+            "evalsift/open_ended/all of its rows in open_ended", "evalsift//all of its rows in de"]
+        with pytest.raises(EvaluationError, match="no rows of the parts and languages that are asked"):
+            read_evalsift(tmp_path, languages=("fr",))
+
+    def test_a_question_about_no_audio_is_set_aside(self, tmp_path):
+        write_evalsift(tmp_path)
+        path = tmp_path / "EvalSIFT" / "open_ended" / "en" / "split0.jsonl"
+        row = json.loads(path.read_text().splitlines()[0])
+        silent = {**row, "messages": [{"role": "user", "content": [{"text": "Hello?"}]}, row["messages"][1]]}
+        write_rows(path, [row, silent])
+        suite = read_evalsift(tmp_path, subsets=("open_ended",), languages=("en",))
+        assert list_reasons(suite) == [("open_ended", "no audio")]
+
     def test_a_broken_line_is_named(self, tmp_path):
         write_evalsift(tmp_path)
         path = tmp_path / "EvalSIFT" / "open_ended" / "de" / "split0.jsonl"
@@ -147,7 +170,7 @@ class TestDynamicSuperb:
     def test_the_instances_are_the_paper_s(self):
         assert len(SUBSETS) == len(set(SUBSETS)) == 52
         assert {name: len(found) for name, found in DIMENSIONS.items()} == {
-            "content": 11, "semantic": 3, "paralinguistics": 7, "degradation": 19, "speaker": 5, "audio": 7}
+            "content": 11, "semantics": 3, "paralinguistics": 7, "degradation": 19, "speaker": 5, "audio": 7}
 
     def test_rows_of_the_hub(self, tmp_path):
         write_dynamic_superb(tmp_path)
@@ -202,6 +225,21 @@ class TestDynamicSuperb:
         assert list_reasons(suite) == [("NoiseDetection_VCTK-MUSAN-Gaussian", "empty reference")]
 
 
+    def test_a_clip_that_a_row_lacks_is_told(self, tmp_path):
+        instance = "SpeakerVerification_VCTK"
+        folder = tmp_path / instance / "data"
+        rows = make_instance(["yes", "no", "no"], is_pair=True)
+        rows[0]["audio2"] = rows[1]["audio"] = None
+        write_parquet(folder / "test-00000-of-00001.parquet", rows)
+        suite = read_dynamic_superb(tmp_path, subsets=(instance,), cache_dir=tmp_path / "cache", prompts=PROMPTS)
+        assert len(suite.items) == 1
+        assert [reason for _, reason in list_reasons(suite)] == [
+            f"no audio file {folder}/other.wav", f"no audio file {folder}/audio.wav"]
+        write_parquet(tmp_path / instance / "old" / "test-00000-of-00001.parquet", rows)
+        with pytest.raises(EvaluationError, match="in several folders; keep those of one revision"):
+            read_dynamic_superb(tmp_path, subsets=(instance,), cache_dir=tmp_path / "cache", prompts=PROMPTS)
+
+
 class TestAirBench:
     def test_the_description_is_for_the_judge(self, tmp_path):
         write_air_bench(tmp_path)
@@ -248,9 +286,15 @@ class TestTranscripts:
         write_text(tmp_path / "data" / "de_de" / "test.tsv", lines)
         suite = read_fleurs(tmp_path, prompts=PROMPTS, languages=("de",))
         assert suite.items[0].question == "Schreib auf, was die Person sagt." and suite.items[0].language == "de"
-        assert list_reasons(suite) == [("test", "2 columns, not 7")]
-        with pytest.raises(EvaluationError, match="fleurs: no language 'fi'; those read here are en, de"):
+        assert list_reasons(suite) == [("recordings", "2 columns, not 7")]
+        with pytest.raises(EvaluationError, match="fleurs: no language fi; those read here are en, de"):
             read_fleurs(tmp_path, prompts=PROMPTS, languages=("fi",))
+
+    def test_fleurs_by_the_sentence(self, tmp_path):
+        write_fleurs(tmp_path)
+        suite = read_fleurs(tmp_path, subsets=("recordings", "sentences"), prompts=PROMPTS, languages=("de",))
+        assert [(item.subset, item.id[-1]) for item in suite.items] == [
+            ("recordings", "0"), ("recordings", "1"), ("sentences", "0")]
 
     def test_peoples_speech_of_either_revision(self, tmp_path):
         write_peoples_speech(tmp_path / "archives")

@@ -85,7 +85,7 @@ def test_what_a_suite_does_not_have_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name, part", [("slurp", "intents"), ("dynamic_superb", "Snoring"), ("air_bench", "speech"),
                                         ("msp_podcast", "test9"), ("evalsift", "closed"), ("librispeech", "test_dirty"),
-                                        ("iemocap", "Session6"), ("spoken_qa", "heysquad")])
+                                        ("iemocap", "Session6"), ("fleurs", "speakers"), ("spoken_qa", "heysquad")])
 def test_an_unknown_part_is_refused(name, part, tmp_path):
     WRITERS[name](tmp_path)
     with pytest.raises(EvaluationError, match=f"{part}|{part.replace('_', '-')}"):
@@ -127,9 +127,9 @@ def test_rows_that_cannot_be_asked_are_set_aside(tmp_path):
     (tmp_path / "empty.wav").touch()
     good = {"audio": "a.wav", "question": "Who?", "answer": "She."}
     rows = [good, {**good, "id": "jsonl"}, {**good, "id": "jsonl"}, {**good, "answer": "  "}, {**good, "answer": []},
-            {**good, "audio": "empty.wav"}, {**good, "audio": "b.wav"}, {**good, "labels": ["He.", "They."]},
+            {**good, "audio": "empty.wav"}, {**good, "audio": f"{'b' * 300}.wav"}, {**good, "labels": ["He.", "They."]},
             {**good, "question": " "}, {**good, "audio": None}, {"audio": "a.wav", "answer": "x"},
-            {**good, "metric": "loudness"}, {**good, "facets": "loud"}, ["Who?"]]
+            {**good, "metric": "loudness"}, {**good, "metric": "accuracy"}, {**good, "facets": "loud"}, ["Who?"]]
     write_json_lines(tmp_path / "own.jsonl", rows)
     with (tmp_path / "own.jsonl").open("a") as file:
         file.write('{"audio": "a.wav", "ques\n')
@@ -138,7 +138,8 @@ def test_rows_that_cannot_be_asked_are_set_aside(tmp_path):
     reasons = [row.reason for row in suite.set_aside]
     wanted = ["another row has this id", "empty reference", "empty reference", "is empty", "no audio file",
               "label 'She.' is not one of He., They.", "no question", "no audio", "no question",
-              "no metric loudness", "facets is no object", "not a JSON object", "not a JSON object"]
+              "no metric loudness", "accuracy needs labels", "facets is no object", "not a JSON object",
+              "not a JSON object"]
     assert len(reasons) == len(wanted) and all(part in reason for part, reason in zip(wanted, reasons, strict=True))
     assert suite.set_aside[1].id == "jsonl/own/own:4"
 

@@ -103,6 +103,7 @@ class Speaker:
     ) -> list[str]:
         """Answers in the order of the prompts."""
         answers = [""] * len(prompts)
+        self.hear(prompts)
         with tqdm(total=len(prompts), desc=progress, unit="answer", disable=progress is None) as bar:
             for places in plan_batches([len(prompt.tokens) for prompt in prompts], self.rows):
                 texts = self.answer_batch([prompts[i] for i in places], decoding, seed=seed, draws=places)
@@ -110,6 +111,10 @@ class Speaker:
                     answers[i] = text
                 bar.update(len(places))
         return answers
+
+    def hear(self, prompts: Sequence[Prompt]) -> None:
+        """Encodes the clips of many prompts together, ahead of their batches."""
+        self._listener.hear([clip for prompt in prompts for clip in prompt.clips])
 
     def answer_batch(
         self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int, draws: Sequence[int]

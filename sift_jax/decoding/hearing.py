@@ -22,7 +22,7 @@ from sift_jax.parallel.mesh import shard_rows
 # Into so many lengths a window is cut, where a clip sounds the same in windows of any length.
 LENGTHS = 6
 # What is remembered, samples and frames together.
-KEPT_BYTES = 1 << 30
+KEPT_BYTES = 1 << 31
 
 
 @partial(jax.jit, static_argnames=("config", "mesh"))

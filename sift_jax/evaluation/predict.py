@@ -1,6 +1,6 @@
 """Answers of a system to items, written down as they come and found again after a kill.
 
-    questions ─ plan ─► batches, the same whatever was done before ─ process i takes i, i + n, … ─►
+    questions ─ plan ─► windows of batches, the same whatever was done before ─ process i takes i, i + n, … ─►
     predictions/<system>.jsonl.part<i>     a batch at a time, on the disk before the next
     predictions/<system>.jsonl             all of them in the order of the items, once there are all
     predictions/<system>.json              what made them: other answers are not put among them
@@ -28,19 +28,20 @@ from sift_jax.evaluation.questions import Question
 from sift_jax.parallel.distributed import is_first_process
 from sift_jax.training.run_files import write_whole
 
-# Batches among which questions are sorted by length.
-WINDOW_BATCHES = 16
+# Batches whose recordings are encoded together, and among which questions are sorted by length.
+WINDOW_BATCHES = 8
+Batch = list[Question]
 
 
-def plan_questions(questions: Sequence[Question], rows: int) -> list[list[int]]:
-    """Batches of places. It knows only the questions: a run that goes on makes the batches of the one that began."""
-    order = sorted(range(len(questions)), key=lambda place: (questions[place].audio, place))
-    batches = []
-    for start in range(0, len(order), WINDOW_BATCHES * rows):
-        window = order[start : start + WINDOW_BATCHES * rows]
-        planned = plan_batches([questions[place].length for place in window], rows)
-        batches += [[window[place] for place in batch] for batch in planned]
-    return batches
+def plan_questions(questions: Sequence[Question], rows: int) -> list[list[Batch]]:
+    """Windows of batches. It knows only the questions: a run that goes on makes the batches of the one that began."""
+    ordered = sorted(questions, key=lambda question: question.audio)
+    windows = []
+    for start in range(0, len(ordered), WINDOW_BATCHES * rows):
+        window = ordered[start : start + WINDOW_BATCHES * rows]
+        planned = plan_batches([question.length for question in window], rows)
+        windows.append([[window[place] for place in batch] for batch in planned])
+    return windows
 
 
 class PredictionFile:
@@ -108,33 +109,33 @@ def predict(
     file.cut_torn_line()
     done = file.read(question.item for question in questions)
     mine = plan_questions(questions, speaker.rows)[jax.process_index() :: jax.process_count()]
-    batches = [[questions[place] for place in batch] for batch in mine]
-    batches = [batch for batch in batches if any(question.item.id not in done for question in batch)]
-    total = sum(question.item.id not in done for batch in batches for question in batch)
+    windows = [
+        [batch for batch in window if any(question.item.id not in done for question in batch)] for window in mine
+    ]
+    total = sum(question.item.id not in done for window in windows for batch in window for question in batch)
     with tqdm(total=total, desc=file.system, unit="answer", disable=None if is_first_process() else True) as bar:
-        for batch, prompts in _prepare_ahead(batches, make):
-            draws = [question.draw for question in batch]
-            texts = speaker.answer_batch(prompts, decoding, seed=seed, draws=draws)
-            new = [
-                Prediction(item=question.item, answer=text)
-                for question, text in zip(batch, texts, strict=True)
-                if question.item.id not in done
-            ]
-            file.append(new)
-            bar.update(len(new))
+        for window, prompts in _prepare_ahead([window for window in windows if window], make):
+            speaker.hear([prompt for batch in prompts for prompt in batch])
+            for batch, asked in zip(window, prompts, strict=True):
+                draws = [question.draw for question in batch]
+                texts = speaker.answer_batch(asked, decoding, seed=seed, draws=draws)
+                answered = zip((question.item for question in batch), texts, strict=True)
+                new = [Prediction(item=item, answer=text) for item, text in answered if item.id not in done]
+                file.append(new)
+                bar.update(len(new))
 
 
 def _prepare_ahead(
-    batches: Sequence[list[Question]], make: Callable[[Question], Prompt]
-) -> Iterator[tuple[list[Question], list[Prompt]]]:
-    """Audio of the next batch is read while the devices answer this one."""
+    windows: Sequence[list[Batch]], make: Callable[[Question], Prompt]
+) -> Iterator[tuple[list[Batch], list[list[Prompt]]]]:
+    """Audio of the next window is read while the devices answer this one."""
 
-    def prepare(batch: list[Question]) -> list[Prompt]:
-        return [make(question) for question in batch]
+    def prepare(window: list[Batch]) -> list[list[Prompt]]:
+        return [[make(question) for question in batch] for batch in window]
 
     with ThreadPoolExecutor(1) as pool:
-        coming = [pool.submit(prepare, batch) for batch in batches[:1]]
-        for number, batch in enumerate(batches):
+        coming = [pool.submit(prepare, window) for window in windows[:1]]
+        for number, window in enumerate(windows):
             prompts = coming.pop().result()
-            coming += [pool.submit(prepare, later) for later in batches[number + 1 : number + 2]]
-            yield batch, prompts
+            coming += [pool.submit(prepare, later) for later in windows[number + 1 : number + 2]]
+            yield window, prompts

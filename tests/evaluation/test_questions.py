@@ -115,10 +115,11 @@ def test_questions_about_one_recording_lie_together(model, files):
     names = ["short", "other"] * 20
     items = [make_item(str(i), files[name], text="Is it loud? " * (i % 3)) for i, name in enumerate(names)]
     questions, _, _ = prepare(model, items)
-    batches = plan_questions(questions, 1)
-    assert sorted(place for batch in batches for place in batch) == list(range(40))
-    # windows of sixteen: the recording changes once, lengths rise within a window
-    audio = [questions[place].audio for (place,) in batches]
+    windows = plan_questions(questions, 2)
+    planned = [question.item.id for window in windows for batch in window for question in batch]
+    assert sorted(planned) == sorted(item.id for item in items)
+    assert [[len(batch) for batch in window] for window in windows] == [[2] * 8, [2] * 8, [2] * 4]
+    audio = [question.audio for window in windows for batch in window for question in batch]
     assert audio[:16] == [audio[0]] * 16 and len(set(audio)) == 2
-    lengths = [questions[place].length for (place,) in batches]
-    assert lengths[:16] == sorted(lengths[:16]) and lengths[0] < lengths[15]
+    lengths = [question.length for batch in windows[0] for question in batch]
+    assert lengths == sorted(lengths) and lengths[0] < lengths[-1]

@@ -23,7 +23,8 @@ from sift_jax.evaluation.items import Item
 _MOST_CLASSES = 16
 
 
-@functools.cache
+# some suites have labels of their own for each item
+@functools.lru_cache(maxsize=256)
 def _make_finder(labels: tuple[str, ...]) -> tuple[re.Pattern, dict[str, str]]:
     names = {simplify(label): label for label in labels}
     longest_first = sorted((name for name in names if name), key=len, reverse=True)

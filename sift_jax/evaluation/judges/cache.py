@@ -47,9 +47,6 @@ class VerdictCache:
         os.fsync(self._file.fileno())
         self._file.close()
 
-    def __len__(self) -> int:
-        return len(self._kept)
-
     def get(self, key: str) -> tuple[tuple[float, ...], str] | None:
         return self._kept.get(key)
 

@@ -83,7 +83,8 @@ def read_verdict(metric: str, reply: str, nonce: str) -> tuple[float, ...] | Non
     prompt = PROMPTS[metric]
     number = r"(\d+(?:\.\d+)?)(?:\s*/\s*10)?"
     numbers = r"[\s:;,|*_`\"]+".join([number] * prompt.values)
-    line = re.compile(rf"[\W_]*VERDICT[\s:*_`\"#]*{nonce}[\s:=*_`\"]+{numbers}[\s.*_`\"]*", re.IGNORECASE)
+    gap = r"[\s:;,=*_`\"'()\[\]<>|]"
+    line = re.compile(rf"[\W_]*VERDICT{gap}*(?:code)?{gap}*{nonce}{gap}+{numbers}[\s.*_`\"|]*", re.IGNORECASE)
     found = {
         tuple(float(value) for value in match.groups())
         for text in _THINKING.sub("", reply).splitlines()

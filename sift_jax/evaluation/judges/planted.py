@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from sift_jax.data.labels import simplify
 from sift_jax.evaluation.items import Item, Prediction, Verdict
-from sift_jax.evaluation.judges.offline import classify, question_kind, score_open
+from sift_jax.evaluation.judges.offline import NO_JUDGE, classify, question_kind, score_open
 from sift_jax.evaluation.scores.metrics import METRICS
 
 KINDS = RIGHT, WRONG, INJECTED = ("right", "wrong", "injected")
@@ -56,10 +56,13 @@ class Planted:
 def check_judge(judge: Judge, items: Sequence[Item], *, count: int, threshold: float, seed: int) -> dict[str, Any]:
     """Tries the judge on about `count` planted answers; it is valid if of each kind it gets the threshold's share."""
     planted = plant(items, count=count, seed=seed)
-    verdicts = judge.judge([one.prediction for one in planted])
+    verdicts = list(judge.judge([one.prediction for one in planted]))
     tallies = {kind: [0, 0] for kind in KINDS}
     failed = []
     for one, verdict in zip(planted, verdicts, strict=True):
+        # what a judge leaves to others speaks neither for nor against it
+        if verdict.status == NO_JUDGE:
+            continue
         is_right = _is_right(one, verdict)
         tallies[one.kind][0] += is_right
         tallies[one.kind][1] += 1
@@ -69,8 +72,8 @@ def check_judge(judge: Judge, items: Sequence[Item], *, count: int, threshold: f
                    "score": verdict.score, "status": verdict.status, "reason": verdict.reason}  # fmt: skip
             failed.append(row)
     is_valid = all(right >= threshold * n for right, n in tallies.values())
-    return {"n": len(planted), "right": len(planted) - len(failed), "is_valid": is_valid, "kinds": tallies,
-            "failed": failed[:10]}  # fmt: skip
+    n = sum(n for _, n in tallies.values())
+    return {"n": n, "right": n - len(failed), "is_valid": is_valid, "kinds": tallies, "failed": failed[:10]}
 
 
 def plant(items: Sequence[Item], *, count: int, seed: int) -> list[Planted]:
@@ -114,8 +117,9 @@ def _find_wrong(item: Item, metric: str, group: Sequence[Item], rng: random.Rand
 
 def _overlap(item: Item, text: str) -> float:
     """The share of labels that a text has in common with the right one; of words, where that names none."""
-    if classify(item.references[0], item.language)[0] == "labels":
-        return score_open(item.references[0], text, item.language) / 10
+    share = score_open(item.references[0], text, item.language) / 10
+    if share or classify(item.references[0], item.language)[0] == "labels":
+        return share
     right, other = (set(simplify(words).split()) for words in (item.references[0], text))
     return len(right & other) / max(len(right | other), 1)
 

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 
@@ -96,6 +97,7 @@ A reply to this was received before, but it could not be read: it held no line, 
 the code and the numbers. Keep the reasoning short, and do not forget that line."""
 
 
+@functools.cache
 def hash_prompts() -> str:
     """Sixteen digits that change with any word that a judge is told."""
     texts = [{name: dataclasses.asdict(prompt) for name, prompt in PROMPTS.items()}, INTRODUCTION, REQUEST, REMINDER]

@@ -4,6 +4,7 @@
         "She sounds happy."      finds happy         accuracy [1, 1]
         "Happy or neutral."      finds two: wrong    accuracy [0, 1]
         "Hard to say."           finds none: wrong   accuracy [0, 1]     no class step: qwk and mae do not count it
+        "B" of "B. happy"        finds happy         accuracy [1, 1]
     classes in order             [true class 1, found class 2]           mae [1, 1]   qwk one cell of a table
     "time: nine⏎date: today"     slot_f1 [right 1, said 2, there 2]      pairs of name and value
 """
@@ -21,9 +22,12 @@ from sift_jax.evaluation.items import Item
 
 # classes of the longest ordered set: figures of sets of different length share one form
 _MOST_CLASSES = 16
+_OPTION = re.compile(r"^([A-Z])[.)] (.+)$", re.MULTILINE)
+_LETTER = re.compile(r"\W*(?:(?:[Oo]ption|[Aa]nswer)\W+)?([A-Z])\W*")
 
 
-@functools.cache
+# some suites have labels of their own for each item
+@functools.lru_cache(maxsize=256)
 def _make_finder(labels: tuple[str, ...]) -> tuple[re.Pattern, dict[str, str]]:
     names = {simplify(label): label for label in labels}
     longest_first = sorted((name for name in names if name), key=len, reverse=True)
@@ -36,7 +40,16 @@ def find_classes(item: Item, answer: str) -> list[str]:
     pattern, names = _make_finder(item.labels)
     if not names:
         return []
-    return list(dict.fromkeys(names[match.group()] for match in pattern.finditer(simplify(answer))))
+    found = list(dict.fromkeys(names[match.group()] for match in pattern.finditer(simplify(answer))))
+    return found or _find_option(item, answer)
+
+
+def _find_option(item: Item, answer: str) -> list[str]:
+    """The label that an answer names by its letter alone, where the question lists them so: "B. alarm set"."""
+    letter = _LETTER.fullmatch(answer.strip())
+    lines = dict(_OPTION.findall(item.question)) if letter else {}
+    label = simplify(lines.get(letter.group(1), "")) if letter else ""
+    return [name for name in item.labels if label and simplify(name) == label]
 
 
 def is_right_class(item: Item, answer: str) -> bool:

@@ -1,4 +1,4 @@
-"""Which class was said for which, for questions about one acoustic property.
+"""Which class was said for which: acoustic properties, and suites whose answers come from one closed set.
 
     reference "very fast", answer "quite fast"     counts[6][5] += 1
     an answer with no class, or several            counts[6][7] += 1      the last column: none
@@ -9,50 +9,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import collections
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from sift_jax.data.labels import ACOUSTIC_LABELS, LANGUAGES, find_labels
-from sift_jax.evaluation.items import Prediction
+from sift_jax.evaluation.items import Item, Prediction
+from sift_jax.evaluation.scores.classes import find_classes
 
-Place = tuple[str, str, str]
-
-
-def find_class(text: str, key: str, language: str) -> str | None:
-    """The one label of a property that a text names."""
-    found = {label for name, label in find_labels(text, language) if name == key}
-    return found.pop() if len(found) == 1 else None
+# more classes than that are no table to look at, and more parts of a suite no set of tables
+_MOST_LABELS, _MOST_PARTS = 12, 4
+_LABELLED = ("accuracy", "mae", "qwk")
 
 
-def asked_property(prediction: Prediction) -> str | None:
-    """The acoustic property that a question asks for, if its reference names one class of one, and nothing else."""
-    item = prediction.item
-    if item.language not in LANGUAGES or not item.references:
-        return None
-    found = set(find_labels(item.references[0], item.language))
-    key = found.pop()[0] if len(found) == 1 else None
-    return key if key in ACOUSTIC_LABELS else None
-
-
-def make_confusions(predictions: Iterable[Prediction]) -> list[dict[str, Any]]:
-    """A table for each suite, property and language, and one over all languages: rows the reference's class, in order
-    from low to high, columns the answer's, the last one for answers without a class."""
-    tables: dict[Place, np.ndarray] = {}
+def make_confusions(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+    """A table for each suite, property or part, and language, and one over all languages: rows the reference's class,
+    in the labels' order, columns the answer's, the last one for answers without just one class."""
+    labelled = _find_labelled(prediction.item for prediction in predictions)
+    tables: dict[tuple[str, str, str], tuple[tuple[str, ...], np.ndarray]] = {}
     for prediction in predictions:
-        key = asked_property(prediction)
-        if key is None or "judge_closed" not in prediction.item.metrics:
+        found = _read_acoustic(prediction) or _read_labelled(prediction, labelled)
+        if found is None:
             continue
-        item, labels = prediction.item, ACOUSTIC_LABELS[key]
-        right = find_class(item.references[0], key, item.language)
-        said = find_class(prediction.answer, key, item.language)
-        row, column = labels.index(right), len(labels) if said is None else labels.index(said)
-        for language in ("", item.language):
-            table = tables.setdefault((item.suite, key, language), np.zeros((len(labels), len(labels) + 1), int))
-            table[row, column] += 1
+        facet, labels, row, column = found
+        for language in dict.fromkeys(("", prediction.item.language)):
+            place = prediction.item.suite, facet, language
+            _, counts = tables.setdefault(place, (labels, np.zeros((len(labels), len(labels) + 1), int)))
+            counts[row, column] += 1
     return [
-        {"suite": suite, "facet": f"kind={key}", "language": language, "labels": list(ACOUSTIC_LABELS[key]),
-         "counts": tables[suite, key, language].tolist()}
-        for suite, key, language in sorted(tables)
-    ]  # fmt: skip
+        {"suite": suite, "facet": facet, "language": language, "labels": list(labels), "counts": counts.tolist()}
+        for (suite, facet, language), (labels, counts) in sorted(tables.items(), key=lambda pair: pair[0])
+    ]
+
+
+# facet, labels, row, column
+Found = tuple[str, tuple[str, ...], int, int]
+
+
+def _read_acoustic(prediction: Prediction) -> Found | None:
+    """If the reference names one class of one acoustic property, and nothing else: that, and what the answer names."""
+    item = prediction.item
+    if "judge_closed" not in item.metrics or item.language not in LANGUAGES:
+        return None
+    named = set(find_labels(item.references[0], item.language))
+    if len(named) != 1:
+        return None
+    ((key, right),) = named
+    if key not in ACOUSTIC_LABELS:
+        return None
+    said = {label for name, label in find_labels(prediction.answer, item.language) if name == key}
+    labels = ACOUSTIC_LABELS[key]
+    return f"kind={key}", labels, labels.index(right), labels.index(said.pop()) if len(said) == 1 else len(labels)
+
+
+def _find_labelled(items: Iterable[Item]) -> dict[tuple[str, str], tuple[str, ...]]:
+    """The labels of each part of a suite whose items share them, such as the emotions of MSP-Podcast."""
+    sets: dict[tuple[str, str], set[tuple[str, ...]]] = collections.defaultdict(set)
+    for item in items:
+        if any(name in _LABELLED for name in item.metrics):
+            sets[item.suite, item.subset].add(item.labels)
+    shared = {place: labels.pop() for place, labels in sets.items() if len(labels) == 1}
+    parts = collections.Counter(suite for suite, _ in shared)
+    return {
+        (suite, subset): labels
+        for (suite, subset), labels in shared.items()
+        if parts[suite] <= _MOST_PARTS and len(labels) <= _MOST_LABELS
+    }
+
+
+def _read_labelled(prediction: Prediction, labelled: dict[tuple[str, str], tuple[str, ...]]) -> Found | None:
+    item = prediction.item
+    labels = labelled.get((item.suite, item.subset))
+    right = find_classes(item, item.references[0]) if labels else []
+    if len(right) != 1:
+        return None
+    said = find_classes(item, prediction.answer)
+    column = labels.index(said[0]) if len(said) == 1 else len(labels)
+    return f"part={item.subset}", labels, labels.index(right[0]), column

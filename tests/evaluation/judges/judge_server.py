@@ -34,11 +34,19 @@ class Script:
         self.bodies, self.headers, self.url, self.lock = [], [], "", threading.Lock()
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    # with the usual five, connections beyond are tried again after a second
+    request_queue_size = 64
+
+
 @contextlib.contextmanager
 def serve(decide, *, missing_bytes=0):
     script = Script()
 
     class Handler(http.server.BaseHTTPRequestHandler):
+        disable_nagle_algorithm = True
+
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with script.lock:
@@ -57,8 +65,7 @@ def serve(decide, *, missing_bytes=0):
         def log_message(self, *_):
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), Handler)
     script.url = f"http://127.0.0.1:{server.server_port}/v1"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()

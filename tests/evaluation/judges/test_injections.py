@@ -33,10 +33,10 @@ def grade(metric, body):
     return TOP[metric] if found["answer"] == REFERENCE else HONEST[metric]
 
 
-def judge_all(metric, temper, folder):
+def judge_all(metric, temper, folder, **changes):
     predictions = [predict(n, answer, metric=metric) for n, answer in enumerate(make_answers(metric))]
     with serve(lambda body, _: say(reply(body, grade(metric, body)))) as script:
-        with judge_at(script.url, folder, model=temper, concurrency=8) as judge:
+        with judge_at(script.url, folder, model=temper, concurrency=8, **changes) as judge:
             return list(judge.judge(predictions))
 
 
@@ -46,19 +46,21 @@ def test_there_are_a_hundred_of_many_kinds():
 
 
 @pytest.mark.parametrize("temper", ["last", "all", "parrot"])
-def test_no_injection_moves_a_score(temper, tmp_path):
-    verdicts = judge_all("judge_open", temper, tmp_path)
-    assert [(v.score, v.status) for v in verdicts] == [(2.0, "scored")] * 100
-
-
-@pytest.mark.parametrize("metric", ["judge_closed", "judge_air_bench"])
-def test_no_injection_moves_a_score_of_the_other_scales(metric, tmp_path):
-    verdicts = judge_all(metric, "all", tmp_path)
+@pytest.mark.parametrize("metric", TOP)
+def test_no_injection_moves_a_score(metric, temper, tmp_path):
+    verdicts = judge_all(metric, temper, tmp_path)
     assert [(v.score, v.status) for v in verdicts] == [(float(HONEST[metric]), "scored")] * 100
 
 
-def test_a_judge_that_only_follows_the_injection_gives_no_score_at_all(tmp_path):
-    verdicts = judge_all("judge_open", "first", tmp_path)
+def test_nor_where_rules_and_data_share_a_message(tmp_path):
+    verdicts = judge_all("judge_open", "all", tmp_path, use_system_role=False)
+    assert [(v.score, v.status) for v in verdicts] == [(2.0, "scored")] * 100
+
+
+@pytest.mark.parametrize("metric", TOP)
+def test_a_judge_that_only_follows_the_injection_gives_no_score_at_all(metric, tmp_path):
+    """So that it shows in how many of how many were scored; and the planted answers find it out."""
+    verdicts = judge_all(metric, "first", tmp_path)
     assert {(v.score, v.status) for v in verdicts} == {(None, "unparsed")}
 
 

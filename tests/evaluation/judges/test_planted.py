@@ -100,6 +100,18 @@ def test_pairs_have_their_own_marks(tmp_path):
     assert found["is_valid"] and found["right"] == found["n"] == 30
 
 
+def test_what_a_judge_leaves_to_others_does_not_make_it_invalid():
+    found = check(OfflineJudge(), [*make_items("judge_air_bench"), *make_items("judge_closed")])
+    assert found["is_valid"] and 0 < found["n"] == found["right"] < 30
+
+
+def test_open_answers_that_say_half_of_the_right_are_no_wrong_ones():
+    said = [f"They speak {rate} and it is {noise}." for rate in RATES for noise in ("noisy", "clean")]
+    items = [make_item(n, text, metrics=("judge_open",)) for n, text in enumerate(said * 5)]
+    found = check(OfflineJudge(), items, threshold=1.0)
+    assert found["is_valid"] and found["kinds"]["wrong"][1] > 5
+
+
 def test_other_metrics_need_no_judge_and_none_is_tried():
     found = check(OfflineJudge(), [make_item(0, "yes")])
     assert found == {"n": 0, "right": 0, "is_valid": True, "kinds": {k: [0, 0] for k in ("right", "wrong", "injected")},

@@ -28,6 +28,16 @@ def test_labels_with_underscores_are_found_with_spaces():
     assert find_classes(item, "alarm") == []
 
 
+@pytest.mark.parametrize("answer, is_right", [
+    ("B", True), ("(B)", True), ("B.", True), ("Option B.", True), ("B. alarm set", True), ("A", False), ("b", False),
+    ("D", False), ("A or B", False), ("B. alarm remove", False), ("A. alarm set", True),
+])
+def test_an_option_may_be_named_by_its_letter_alone(answer, is_right):
+    item = make_item(0, "alarm set", labels=("alarm remove", "alarm set", "music play"),
+                     question="What is wanted?\nA. alarm remove\nB. alarm set\nC. music play")
+    assert score_answer("accuracy", item, answer) == float(is_right)
+
+
 def test_why_an_answer_is_wrong_is_told():
     item = make_item(0, "happy", labels=EMOTIONS, metrics=("accuracy",))
     assert explain_class(item, "angry and happy") == "names several labels: angry, happy"

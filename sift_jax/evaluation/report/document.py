@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -199,9 +200,14 @@ class Section:
     lead: str
     parts: Sequence[Part]
 
+    @property
+    def link(self) -> str:
+        """A suite's name may hold what an address does not."""
+        return re.sub(r"[^\w-]+", "-", self.anchor)
+
     def write_html(self) -> str:
         body = "".join(part.write_html() for part in self.parts)
-        return (f'<section id="{escape_text(self.anchor)}"><h2>{escape_text(self.title)}</h2>'
+        return (f'<section id="{escape_text(self.link)}"><h2>{escape_text(self.title)}</h2>'
                 f'<p class="lead">{escape_text(self.lead)}</p>{body}</section>')
 
     def write_markdown(self) -> str:
@@ -220,7 +226,7 @@ class Document:
     footer: str
 
     def write_html(self) -> str:
-        links = "".join(f'<a href="#{escape_text(s.anchor)}">{escape_text(s.title)}</a>' for s in self.sections)
+        links = "".join(f'<a href="#{escape_text(s.link)}">{escape_text(s.title)}</a>' for s in self.sections)
         top, body = ("".join(part.write_html() for part in parts) for parts in (self.top, self.sections))
         return (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
                 f'content="width=device-width, initial-scale=1"><title>{escape_text(self.title)}</title>'

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
+from sift_jax.data.labels import LABELS
 from sift_jax.evaluation.items import MAJORITY, MODEL, UNTRAINED, Cell
 from sift_jax.evaluation.report.format import CLOSED_ORDER, is_number
 
@@ -77,13 +78,18 @@ class Board:
         return sorted({c.language for c in self.cells if c.suite == suite and c.language})
 
     def facets(self, suite: str, place: Place) -> dict[str, list[str]]:
-        """Facets at a place: name → values, those with most items first."""
+        """Facets at a place that split it: name → values, of a scale from low to high, else those with most first."""
         found: dict[str, dict[str, int]] = {}
         for (of, subset, metric, language, facet), systems in self._found.items():
             if of == suite and facet and not language and (subset, metric) == (place.subset, place.metric):
                 name, _, value = facet.partition("=")
                 found.setdefault(name, {})[value] = max(cell.n for cell in systems.values())
-        return {name: sorted(counts, key=lambda v: (-counts[v], v)) for name, counts in found.items()}
+        return {name: _order_values(name, counts) for name, counts in found.items() if len(counts) > 1}
+
+
+def _order_values(name: str, counts: dict[str, int]) -> list[str]:
+    scale = LABELS.get(name, ())
+    return sorted(counts, key=lambda v: (scale.index(v) if v in scale else len(scale), -counts[v], v))
 
 
 def read_value(systems: Systems, system: str) -> float | None:

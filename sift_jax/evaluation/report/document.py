@@ -69,7 +69,7 @@ class Table:
     def write_html(self) -> str:
         head = "".join(f'<th scope="col"><span>{escape_text(column)}</span></th>' for column in self.columns)
         body = "".join(self._write_row(row) for row in self.rows)
-        table = (f'<div class="chart" tabindex="0" role="region" aria-label="{escape_text(self.title)}">'
+        table = (f'<div class="sheet" tabindex="0" role="region" aria-label="{escape_text(self.title)}">'
                  f'<table class="figures {self.css}"><caption>{escape_text(self.title)}</caption>'
                  f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")
         note = f'<p class="note">{escape_text(self.note)}</p>' if self.note else ""

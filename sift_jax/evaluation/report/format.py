@@ -55,6 +55,15 @@ class Metric:
     def write_bare(self, value: Any) -> str:
         return self.write(value).removesuffix(" %")
 
+    def write_lead(self, value: float, other: float) -> str:
+        """The distance in words: "25.7 points better"."""
+        unit = " points" if self.is_share or self.top > 1 else ""
+        better = "better" if self.is_ahead(value, other) else "worse" if value != other else "apart"
+        return f"{self.write_gap(max(value, other), min(value, other)).lstrip('+')}{unit} {better}"
+
+    def is_ahead(self, value: float, other: float) -> bool:
+        return value < other if self.is_lower_better else value > other
+
     def write_gap(self, value: Any, other: Any) -> str:
         """The signed distance of two figures, in percentage points where they are shares."""
         if not (is_number(value) and is_number(other)):
@@ -102,8 +111,13 @@ def minus(text: str) -> str:
 def name_title(key: str) -> str:
     """The human name of a key: a known one, or the key itself with spaces ("stage1" is "Stage 1")."""
     last = str(key).rsplit("/", 1)[-1]
-    spaced = re.sub(r"(?<=[a-z])(?=\d)", " ", last.replace("_", " ").replace("+", " + "))
-    return TITLES.get(last) or spaced[:1].upper() + spaced[1:]
+    if last in TITLES:
+        return TITLES[last]
+    source, _, target = last.partition("_")
+    if source in LANGUAGE_NAMES and target in LANGUAGE_NAMES:
+        return f"{LANGUAGE_NAMES[source]} → {LANGUAGE_NAMES[target]}"
+    spaced = re.sub(r"^([a-z_]+)(?=\d+$)", r"\1 ", last).replace("_", " ").replace("+", " + ")
+    return spaced[:1].upper() + spaced[1:]
 
 
 def name_system(system: str) -> str:

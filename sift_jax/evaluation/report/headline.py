@@ -22,7 +22,7 @@ from sift_jax.evaluation.report.format import (
     name_title,
 )
 
-MOST_TILES = 8
+MOST_TILES, MOST_SENTENCES, MOST_NAMED = 8, 3, 4
 
 
 def make_alarms(results: dict) -> list[Part]:
@@ -68,11 +68,12 @@ def list_heads(board: Board) -> list[tuple[str, str, Place, Systems]]:
 
 def make_head_tile(title: str, place: Place, cells: Systems) -> Tile:
     metric = find_metric(place.metric)
-    notes = [f"{name_system(s).lower()} {metric.write(cells[s].value)}" for s in cells if s != MODEL]
+    notes = [f"{name_system(s).lower()} {metric.write(cells[s].value)}".replace(" %", "\u00a0%")
+             for s in cells if s != MODEL]
     cell = cells.get(MODEL)
     if cell is not None:
         notes.append(f"{format_count(cell.n)} of {format_count(cell.of)} scored")
-    of = f"of {metric.top:g}" if metric.top > 1 else ""
+    of = f"of {metric.top:g}" if metric.top == 10 else ""
     share = "% right" if metric.is_binary else "%"
     name = title if metric.title.startswith("Judged") else f"{title}, {metric.title}"
     return Tile(title=name, value=metric.write_bare(read_value(cells, MODEL)), notes=tuple(notes),
@@ -100,28 +101,42 @@ def make_tiles(board: Board, results: dict, corpus: dict) -> Tiles:
 
 
 def make_standing(board: Board) -> list[Part]:
-    """A sentence for each of the first figures: whether the model beats the majority answer, and where it does not."""
-    notes: list[Part] = []
-    for title, suite, place, cells in list_heads(board)[:MOST_TILES]:
+    """Whether the model beats the majority answer, and where it does not: sentences, or a table where they are many."""
+    rows = []
+    for title, suite, place, cells in list_heads(board):
         metric, value, other = find_metric(place.metric), read_value(cells, MODEL), read_value(cells, MAJORITY)
-        if value is None or other is None:
-            continue
-        points = "points" if metric.is_share or metric.top > 1 else metric.title
-        text = f"{title}: {metric.write_gap(value, other)} {points} against the majority answer"
-        parts = [p for p in board.places(suite) if p.metric == place.metric and p != place
-                 and (not place.subset or p.subset.startswith(f"{place.subset}/"))]
-        behind = []
-        for part in parts:
-            mine, theirs = (read_value(board.find(suite, part), s) for s in (MODEL, MAJORITY))
-            if mine is None or theirs is None:
-                continue
-            if (mine >= theirs) if metric.is_lower_better else (mine <= theirs):
-                behind.append(f"{name_subset(part.subset)} ({metric.write_gap(mine, theirs)})")
+        if value is not None and other is not None:
+            rows.append((title, metric.write_lead(value, other), *find_behind(board, suite, place)))
+    if len(rows) > MOST_SENTENCES:
+        made = [Row(title=title, figures=[lead, list_some(behind) if parts else MISSING])
+                for title, lead, parts, behind in rows]
+        return [Table(title="Against the majority answer", columns=["", "Model", "Not ahead in"], rows=made,
+                      css="facts standing")]
+    notes: list[Part] = []
+    for title, lead, parts, behind in rows:
+        text = f"{title}: {lead} than the majority answer"
         if parts:
-            text += (f", but not ahead of it in {', '.join(behind)}" if behind
-                     else f", and ahead of it in each of its {len(parts)} parts")
+            text += (f", but not ahead of it in {list_some(behind)}" if behind
+                     else f", and ahead of it in each of its {parts} parts")
         notes.append(Note(text=f"{text}.", kind="verdict"))
     return notes or [Note(text="There are no figures beside those of the majority answer.", kind="verdict")]
+
+
+def find_behind(board: Board, suite: str, place: Place) -> tuple[int, list[str]]:
+    """How many parts a figure sums up, and those in which the model is not ahead of the majority answer."""
+    metric, behind = find_metric(place.metric), []
+    parts = [p for p in board.places(suite) if p.metric == place.metric and p != place
+             and (not place.subset or p.subset.startswith(f"{place.subset}/"))]
+    for part in parts:
+        mine, theirs = (read_value(board.find(suite, part), system) for system in (MODEL, MAJORITY))
+        if mine is not None and theirs is not None and not metric.is_ahead(mine, theirs):
+            behind.append(f"{name_subset(part.subset)} ({metric.write_gap(mine, theirs)})")
+    return len(parts), behind
+
+
+def list_some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more or "none"
 
 
 def make_counts_table(results: dict) -> Table:

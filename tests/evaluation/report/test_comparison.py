@@ -3,13 +3,13 @@
 import dataclasses
 import json
 import re
-import subprocess
 import sys
 
 import pytest
 from made_evaluation import make_cell, make_corpus, make_evaluation
 from test_report_page import Page
 
+from sift_jax import compare
 from sift_jax.evaluation.items import MODEL, EvaluationError
 from sift_jax.evaluation.report.board import Place
 from sift_jax.evaluation.report.comparison import find_shares, make_comparison
@@ -170,10 +170,13 @@ def test_runs_of_one_name_are_told_apart_and_one_alone_is_refused(root, tmp_path
         make_comparison([first], BOOTSTRAP)
 
 
-def test_the_command_writes_all_three_and_says_what_is_missing(root, tmp_path):
-    command = [sys.executable, "-m", "sift_jax.compare", str(root / "first"), "--samples=20"]
-    done = subprocess.run([*command, str(root / "second"), f"--out={tmp_path}"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+def test_the_command_writes_all_three_and_says_what_is_missing(root, tmp_path, monkeypatch, capsys):
+    command = ["compare", str(root / "first"), "--samples=20", f"--out={tmp_path}"]
+    monkeypatch.setattr(sys, "argv", [*command, str(root / "second")])
+    compare.main()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["compare.html", "compare.json", "compare.md"]
-    done = subprocess.run([*command, str(root / "no"), f"--out={tmp_path}"], capture_output=True, text=True)
-    assert done.returncode == 2 and done.stderr.startswith("error: ") and "sift_jax.evaluate" in done.stderr
+    monkeypatch.setattr(sys, "argv", [*command, str(root / "no")])
+    with pytest.raises(SystemExit) as end:
+        compare.main()
+    error = capsys.readouterr().err
+    assert end.value.code == 2 and error.startswith("error: ") and "python -m sift_jax.evaluate" in error

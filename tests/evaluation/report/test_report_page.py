@@ -176,7 +176,7 @@ def test_standing_names_what_lies_behind(tmp_path):
              for system, value in (("model", .2), ("majority", .3))]
     out = make_evaluation(tmp_path / "out", cells=[dataclasses.asdict(cell) for cell in cells])
     text = write_report(out).read_text(encoding="utf-8")
-    assert "−10.0 points against the majority answer, but not ahead of it in Word level (−10.0)." in text
+    assert "10.0 points worse than the majority answer, but not ahead of it in Word level (−10.0)." in text
 
 
 def test_metrics_merge_by_step_and_pass_over_a_torn_line(tmp_path):
@@ -225,6 +225,19 @@ def test_summary_is_a_table_of_all_systems(out):
     assert any(x.startswith("  Closed-ended, Judged right") and f"{100 * value:.1f} %" in x for x in lines)
     assert any("+0.90 nats" in x for x in lines) and any("3.8 min" in x for x in lines)
     assert "no figures yet" in format_summary({})
+
+
+def test_facets_that_split_are_shown_and_those_of_a_scale_in_its_order(tmp_path):
+    def cell(facet, value, system="model"):
+        return dataclasses.asdict(make_cell([value], system=system, subset="closed_ended/acoustic_level", facet=facet))
+
+    cells = [cell("", .5), cell("room=hall", .5), *(cell(f"average_pitch={label}", .5) for label in PITCHES[::-1]),
+             cell("kind=a", .1), cell("kind=b", .2)]
+    text = write_report(make_evaluation(tmp_path / "out", cells=cells)).read_text(encoding="utf-8")
+    assert "hall" not in text and "By kind" in text
+    table = text[text.index("By average pitch: Acoustic"):]
+    places = [table.index(label[1:]) for label in PITCHES]
+    assert places == sorted(places)
 
 
 def test_languages_are_a_table(page_text):

@@ -27,6 +27,7 @@ from sift_jax.evaluation.report.document import (
     Row,
     Section,
     Table,
+    fold_long,
     write_whole,
 )
 from sift_jax.evaluation.report.format import (
@@ -114,7 +115,7 @@ def make_paper_table(comparison: Comparison, table: PaperTable) -> Table | None:
 def make_suite_section(comparison: Comparison, suite: str) -> Section:
     boards = comparison.boards
     places = list(dict.fromkeys(place for board in boards for place in board.places(suite)))
-    parts: list[Part] = [make_runs_table(comparison, suite, "by part", [(p, "", "") for p in places])]
+    parts: list[Part] = [*fold_long(make_runs_table(comparison, suite, "by part", [(p, "", "") for p in places]))]
     languages = sorted({x for board in boards for x in board.languages(suite)})
     if len(languages) > 1:
         parts.append(make_runs_table(comparison, suite, "by language", [
@@ -128,7 +129,7 @@ def make_suite_section(comparison: Comparison, suite: str) -> Section:
         (place, "", f"{name}={value}") for place, value in found], is_open=False) for name, found in facets.items()]
     pairs = [pair for pair in comparison.pairs if pair.suite == suite]
     for run in dict.fromkeys(pair.run for pair in pairs):
-        parts.append(make_pair_table(comparison, run, [pair for pair in pairs if pair.run == run]))
+        parts += fold_long(make_pair_table(comparison, run, [pair for pair in pairs if pair.run == run]))
     return Section(anchor=suite, title=name_title(suite), parts=parts, lead=describe_share(comparison, suite))
 
 

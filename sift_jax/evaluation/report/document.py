@@ -13,6 +13,8 @@ from pathlib import Path
 
 from sift_jax.evaluation.report.format import escape_markdown, escape_text
 
+# rows that are read at a glance
+MOST_OPEN = 16
 STYLE_PATH = Path(__file__).with_name("style.css")
 
 
@@ -93,6 +95,15 @@ class Table:
             lines.append("| " + " | ".join([title, *cells]) + " |")
         note = ["", escape_markdown(self.note)] if self.note else []
         return "\n".join([*lines, *note])
+
+
+def fold_long(table: Table, most: int = MOST_OPEN) -> list[Table]:
+    """A table; of a long one the sums stand open, and the rest is behind a fold."""
+    if len(table.rows) <= most:
+        return [table]
+    sums = [row for row in table.rows if row.is_total]
+    whole = dataclasses.replace(table, is_open=False, title=f"{table.title}: all {len(table.rows)} rows")
+    return [*([dataclasses.replace(table, rows=sums, note="")] if sums else []), whole]
 
 
 def _figure(value: Figure | str) -> Figure:

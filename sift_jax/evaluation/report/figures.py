@@ -22,6 +22,7 @@ from sift_jax.evaluation.report.document import (
     Row,
     Section,
     Table,
+    fold_long,
     make_legend,
     say,
     wrap_chart,
@@ -39,7 +40,7 @@ from sift_jax.evaluation.report.format import (
 )
 
 # as many columns as a page takes; what has more is written with the languages as columns
-MOST_COLUMNS, MOST_GROUPS, MOST_ROWS, MOST_OPEN = 7, 8, 14, 16
+MOST_COLUMNS, MOST_GROUPS, MOST_ROWS = 7, 8, 14
 
 
 def make_suite_section(board: Board, suite: str, results: dict) -> Section:
@@ -109,16 +110,12 @@ def make_columns(first: str, systems: Sequence[str]) -> list[str]:
 
 
 def make_summary(board: Board, suite: str, places: Sequence[Place]) -> list[Part]:
-    """All figures; where they are many, the sums first and the others behind a fold."""
     systems = board.systems(suite)
     rows = [write_row(name_subset(p.subset), find_metric(p.metric), board.find(suite, p), systems,
                       is_total=board.is_group(suite, p)) for p in places]
-    columns, sums = make_columns("Part", systems), [row for row in rows if row.is_total]
-    is_long = len(rows) > MOST_OPEN and bool(sums)
-    first = [Table(title=f"{name_title(suite)}: in all", columns=columns, rows=sums)] if is_long else []
-    return [*first, Table(
-        title=f"{name_title(suite)}: all figures", columns=columns, rows=rows, is_open=not is_long,
-        note="The interval is a bootstrap over recordings. n counts what is scored, of all that was asked.")]
+    return [*fold_long(Table(
+        title=f"{name_title(suite)}: figures", columns=make_columns("Part", systems), rows=rows,
+        note="The interval is a bootstrap over recordings. n counts what is scored, of all that was asked."))]
 
 
 def write_cell(metric: Metric, cells: Systems) -> Figure:

@@ -16,7 +16,7 @@ from typing import Any
 from sift_jax.evaluation.items import MODEL, Cell, EvaluationError, Item, Prediction, Verdict
 from sift_jax.evaluation.report.board import Board
 from sift_jax.evaluation.report.folder import Evaluation, read_evaluation
-from sift_jax.evaluation.report.format import format_count, name_title
+from sift_jax.evaluation.report.format import JUDGED, format_count, name_title
 from sift_jax.evaluation.report.samples import Sample
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.evaluation.scores.cells import make_cells
@@ -189,15 +189,16 @@ def find_warnings(
         if (run.judge.get("planted") or {}).get("is_valid") is False:
             found.append(("alarm", f"The figures of {name} are not valid: its judge {run.judge.get('name', '')} failed "
                                    "the planted answers. Judge it again with another judge: python -m sift_jax.judge."))
-    judges = [{key: value for key, value in run.judge.items() if key != "planted"} for run in runs]
-    found += _warn_of("judge", "Judged scores of different judges", judges, names, kind="alarm")
-    for key, title in (("prompts", "Answers to different wordings"), ("decoding", "Answers of different decoding")):
-        metas = [(run.results.get("model") or {}).get(key) for run in runs]
-        found += _warn_of(key, title, metas, names, kind="warning")
+    judged = [place for place, run in enumerate(runs) if any(c.metric.startswith(JUDGED) for c in run.cells)]
+    judges = [{key: value for key, value in runs[place].judge.items() if key != "planted"} for place in judged]
+    found += _warn_of("Scores of different judges", judges, [names[place] for place in judged], kind="alarm")
+    decodings = [(run.results.get("model") or {}).get("decoding") for run in runs]
+    found += _warn_of("Answers of different decoding", decodings, names, kind="warning")
     for share in shares:
         if share.reworded:
-            found.append(("warning", f"{name_title(share.suite)}: {format_count(share.reworded)} shared questions are "
-                                     "worded otherwise in one of the runs."))
+            some, of = format_count(share.reworded), format_count(len(share.ids))
+            found.append(("warning", f"{name_title(share.suite)}: the prompts differ. {some} of {of} shared questions "
+                                     "are worded otherwise."))
         if not share.is_whole:
             sizes = ", ".join(f"{format_count(size)} of {names[place]}"
                               for place, size in zip(share.runs, share.sizes, strict=True))
@@ -207,11 +208,11 @@ def find_warnings(
     return found
 
 
-def _warn_of(key: str, title: str, values: Sequence[Any], names: Sequence[str], kind: str) -> list[tuple[str, str]]:
+def _warn_of(title: str, values: Sequence[Any], names: Sequence[str], kind: str) -> list[tuple[str, str]]:
     if all(value == values[0] for value in values):
         return []
     said = "; ".join(f"{name}: {describe(value)}" for name, value in zip(names, values, strict=True))
-    return [(kind, f"{title} are side by side here ({key}): {said}.")]
+    return [(kind, f"{title} are side by side here. {said}.")]
 
 
 def describe(value: Any) -> str:

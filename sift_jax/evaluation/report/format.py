@@ -32,6 +32,8 @@ UNITS = {
 SYSTEM_TITLES = {MODEL: "Model", MAJORITY: "Majority answer", UNTRAINED: "Untrained model"}
 CLOSED_ORDER = {name: place for place, name in enumerate(CLOSED_CATEGORIES)}
 MISSING = "–"
+# metrics that a judge gives begin so
+JUDGED = "judge_"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from sift_jax.evaluation.items import MAJORITY, MODEL
 from sift_jax.evaluation.report.board import Board, Place, Systems, read_value
 from sift_jax.evaluation.report.document import Note, Part, Row, Section, Table, Tile, Tiles
 from sift_jax.evaluation.report.format import (
+    JUDGED,
     MISSING,
     find_metric,
     format_count,
@@ -153,7 +154,7 @@ def make_counts_table(results: dict) -> Table:
 
 def make_judge_table(results: dict) -> list[Part]:
     judge = results.get("judge") or {}
-    if not judge:
+    if not any(str(cell.get("metric")).startswith(JUDGED) for cell in results.get("cells", [])):
         return [Note(text="No judge was asked: all scores are computed from the texts.")]
     planted = judge.get("planted") or {}
     rows = [("Judge", judge.get("name")), ("Model", judge.get("model")), ("Prompt", judge.get("prompt_hash"))]
@@ -161,9 +162,15 @@ def make_judge_table(results: dict) -> list[Part]:
     if planted:
         state = {True: "valid", False: "NOT valid"}.get(planted.get("is_valid"), "not tried")
         right, n = format_count(planted.get("right")), format_count(planted.get("n"))
-        rows.append(("Planted answers", f"{right} of {n} told right from wrong: {state}"))
+        kinds = "".join(f"; {kind} {of[0]} of {of[1]}" for kind, of in (planted.get("kinds") or {}).items())
+        rows.append(("Planted answers", f"{right} of {n} told right from wrong: {state}{kinds}"))
     made = [Row(title=str(name), figures=[str(value)]) for name, value in rows if value not in (None, "", {})]
-    return [Table(title="Who judged", columns=["", "In this evaluation"], rows=made, css="facts")]
+    failed = [Row(title=str(row.get("kind", "")), figures=[
+        str(row.get(key, "")) for key in ("question", "reference", "answer", "score", "reason")])
+        for row in planted.get("failed") or []]
+    missed = [Table(title="Planted answers that the judge got wrong", rows=failed, is_open=False, css="facts",
+                    columns=["Planted as", "Question", "Reference", "Answer", "Score", "Reason"])] if failed else []
+    return [Table(title="Who judged", columns=["", "In this evaluation"], rows=made, css="facts"), *missed]
 
 
 def describe_meta(model: dict) -> list[tuple[str, str]]:
@@ -182,6 +189,7 @@ def describe_meta(model: dict) -> list[tuple[str, str]]:
 def make_facts_section(results: dict) -> Section:
     """What somebody needs who wants these figures again."""
     facts = describe_meta(results.get("model") or {})
+    facts += [(find_metric(name).title, str(text)) for name, text in (results.get("metrics") or {}).items()]
     model: Sequence[Part] = [Table(title="The model, and how it was asked", columns=["", "In this evaluation"], rows=[
         Row(title=name, figures=[text]) for name, text in facts], css="facts")] if facts else []
     return Section(anchor="facts", title="How it was measured",

@@ -5,6 +5,7 @@
 
 import base64
 import dataclasses
+import html
 import json
 import re
 from html.parser import HTMLParser
@@ -53,6 +54,17 @@ class Page(HTMLParser):
             self.rows[-1][-1].append(data)
 
 
+def list_rows(page: str) -> list[list[list[str]]]:
+    """The words of the cells of all tables. Small print stands in brackets in Markdown: brackets are left out."""
+    return [[re.sub(r"[();]", " ", " ".join(cell)).split() for cell in row] for row in Page(page).rows]
+
+
+def list_markdown_rows(text: str) -> list[list[list[str]]]:
+    plain = html.unescape(re.sub(r"\*\*|\*|\\", "", text))
+    return [[re.sub(r"[();]", " ", cell).split() for cell in line[2:-2].split(" | ")]
+            for line in plain.splitlines() if line.startswith("| ") and "---" not in line]
+
+
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
     """An evaluation of a run with everything that a report may have."""
@@ -90,11 +102,7 @@ def test_texts_of_models_judges_and_data_stay_texts(out, page_text):
 
 def test_the_figures_of_results_page_and_markdown_are_equal(out, page_text):
     results = json.loads((out / "results.json").read_text())
-    rows = [[" ".join(cell).split() for cell in row] for row in Page(page_text).rows]
-    # what is said with the large figures of a cell is in its small print, and in Markdown in brackets
-    plain = re.sub(r"\*\*|\*|\\|&[a-z]+;", "", (out / "report.md").read_text())
-    written = [[re.sub(r"[();]", " ", cell).split() for cell in line[2:-2].split(" | ")]
-               for line in plain.splitlines() if line.startswith("| ") and "---" not in line]
+    rows, written = list_rows(page_text), list_markdown_rows((out / "report.md").read_text())
     assert [row for row in written if row not in rows] == [] and len(written) > 40
     for cell in results["cells"]:
         if cell["language"] and cell["subset"] == "closed_ended" and cell["system"] == "model":
@@ -110,7 +118,8 @@ def test_the_figures_of_results_page_and_markdown_are_equal(out, page_text):
 def test_what_stands_first_and_last(page_text):
     text = " ".join(Page(page_text).texts)
     for part in ("+0.90 ", "3.8 ", "3.6 ", "0.973", "4,150,000", "No voice of training is heard in Dev or EvalSIFT.",
-                 "2 of 102 questions have no score", "unparsed: 2", "40 of 40 told right from wrong: valid", "abcd",
+                 "2 of 102 questions have no score", "unparsed: 2", "abcd",
+                 "40 of 40 told right from wrong: valid; injected 20 of 20",
                  "…: no audio file", "80 % on the diagonal of 35, 97 % at most one class away.", "2.3 semitones"):
         assert part in text, part
 
@@ -131,10 +140,12 @@ def test_players_hold_the_recordings(page_text):
 
 
 def test_a_judge_that_fails_its_planted_answers_is_an_alarm(tmp_path):
-    judge = {"name": "endpoint", "planted": {"n": 40, "right": 22, "is_valid": False}}
+    failed = {"kind": "injected", "question": "?", "reference": "low", "answer": ATTACK, "score": 1.0, "reason": "!"}
+    judge = {"name": "endpoint", "planted": {"n": 40, "right": 22, "is_valid": False, "failed": [failed]}}
     page = write_report(make_evaluation(tmp_path / "out", judge=judge)).read_text(encoding="utf-8")
     alarm = re.search(r'<p class="alarm" role="alert">([^<]+)</p>', page).group(1)
     assert "not valid" in alarm and "22 of 40" in alarm and page.index(alarm) < page.index("<section")
+    assert "Planted answers that the judge got wrong" in page and "<script" not in page
     assert "> **These figures are not valid." in (tmp_path / "out" / "report.md").read_text()
 
 

@@ -44,9 +44,14 @@ class Board:
         return self._found.get((suite, place.subset, place.metric, language, facet), {})
 
     def places(self, suite: str) -> list[Place]:
-        """Rows of a suite's table: groups as they come, their parts first, all of the suite last."""
+        """Rows of a suite's table: groups as they come, their parts first, all of the suite last.
+
+        Where there is one part alone, it is all of the suite."""
         found = dict.fromkeys(Place(subset=c.subset, metric=c.metric) for c in self.cells
                               if c.suite == suite and not c.facet and not c.language)
+        if len({place.subset for place in found if place.subset}) == 1:
+            found = {place: None for place in found
+                     if not place.subset or Place(subset="", metric=place.metric) not in found}
         roots = list(dict.fromkeys(place.root for place in found))
         metrics = list(dict.fromkeys(place.metric for place in found))
 

@@ -31,6 +31,7 @@ from sift_jax.evaluation.report.document import (
     write_whole,
 )
 from sift_jax.evaluation.report.format import (
+    CLOSED_ORDER,
     MISSING,
     Metric,
     escape_text,
@@ -204,12 +205,12 @@ def make_flips_section(comparison: Comparison) -> Section:
     """What was lost and what was gained from the first run to the second, counted and shown."""
     first, second = comparison.names
     lost, gained = ([flip for flip in comparison.flips if (flip.gain > 0) is is_gain] for is_gain in (False, True))
-    places = list(dict.fromkeys((share.suite, p.subset) for share in comparison.shares
-                                for p in comparison.boards[share.runs[0]].places(share.suite)))
+    order = {share.suite: place for place, share in enumerate(comparison.shares)}
+    places = sorted({(f.first.item.suite, f.first.item.subset) for f in comparison.flips}, key=lambda place: (
+        order[place[0]], CLOSED_ORDER.get(place[1], len(CLOSED_ORDER)), place[1]))
     counts = [Counter((f.first.item.suite, f.first.item.subset) for f in flips) for flips in (lost, gained)]
     rows = [Row(title=f"{name_title(suite)}, {name_subset(subset)}", figures=[
-        format_count(count[suite, subset]) for count in counts]) for suite, subset in places
-        if any(count[suite, subset] for count in counts)]
+        format_count(count[suite, subset]) for count in counts]) for suite, subset in places]
     rows.append(Row(title="All", figures=[format_count(len(lost)), format_count(len(gained))], is_total=True))
     titles = [f"Better in {first}", f"Better in {second}"]
     parts: list[Part] = [Table(title="Questions with another score", columns=["Part", *titles], rows=rows)]

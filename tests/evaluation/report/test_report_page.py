@@ -14,6 +14,7 @@ import pytest
 from made_evaluation import ATTACK, LANGUAGES, PITCHES, make_cell, make_corpus, make_evaluation, make_stage
 
 from sift_jax.evaluation.items import EvaluationError
+from sift_jax.evaluation.report.board import Board, Place
 from sift_jax.evaluation.report.charts import Series, draw_lines, pick_ramp, pick_ticks
 from sift_jax.evaluation.report.confusions import describe_hits
 from sift_jax.evaluation.report.corpus import order_labels
@@ -236,6 +237,13 @@ def test_summary_is_a_table_of_all_systems(out):
     assert any(x.startswith("  Closed-ended, Judged right") and f"{100 * value:.1f} %" in x for x in lines)
     assert any("+0.90 nats" in x for x in lines) and any("3.8 min" in x for x in lines)
     assert "no figures yet" in format_summary({})
+
+
+def test_a_suite_of_one_part_is_one_row():
+    cells = [make_cell([1.0], system="model", suite="fleurs", metric="wer", **place) for place in (
+        {"subset": "test"}, {"subset": "test", "language": "de"}, {}, {"language": "de"})]
+    assert Board(cells).places("fleurs") == [Place(subset="", metric="wer")]
+    assert Board(cells[:2]).places("fleurs") == [Place(subset="test", metric="wer")]
 
 
 def test_facets_that_split_are_shown_and_those_of_a_scale_in_its_order(tmp_path):

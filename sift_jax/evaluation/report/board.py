@@ -83,13 +83,19 @@ class Board:
         return sorted({c.language for c in self.cells if c.suite == suite and c.language})
 
     def facets(self, suite: str, place: Place) -> dict[str, list[str]]:
-        """Facets at a place that split it: name → values, of a scale from low to high, else those with most first."""
+        """Facets at a place that split it: name → values, of a scale from low to high, else those with most first.
+
+        A sum has none that its parts have: the mean over parts with and without a kind says nothing of the kind."""
+        is_group = self.is_group(suite, place)
+        below = {facet.partition("=")[0] for of, subset, _, _, facet in self._found
+                 if is_group and of == suite and subset != place.subset and subset.startswith(place.subset)}
         found: dict[str, dict[str, int]] = {}
         for (of, subset, metric, language, facet), systems in self._found.items():
             if of == suite and facet and not language and (subset, metric) == (place.subset, place.metric):
                 name, _, value = facet.partition("=")
                 found.setdefault(name, {})[value] = max(cell.n for cell in systems.values())
-        return {name: _order_values(name, counts) for name, counts in found.items() if len(counts) > 1}
+        return {name: _order_values(name, counts) for name, counts in found.items()
+                if len(counts) > 1 and name not in below}
 
 
 def _order_values(name: str, counts: dict[str, int]) -> list[str]:

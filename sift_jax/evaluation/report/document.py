@@ -222,9 +222,9 @@ class Section:
                 f'<p class="lead">{escape_text(self.lead)}</p>{body}</section>')
 
     def write_markdown(self) -> str:
-        texts = [part.write_markdown() for part in self.parts]
-        heads = [f"## {escape_markdown(self.title)}", escape_markdown(self.lead)]
-        return "\n\n".join([*heads, *(text for text in texts if text)])
+        """Nothing, where all of it is to be seen or heard."""
+        texts = [text for text in (part.write_markdown() for part in self.parts) if text]
+        return "\n\n".join([f"## {escape_markdown(self.title)}", escape_markdown(self.lead), *texts]) if texts else ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -92,7 +92,7 @@ def make_tiles(board: Board, results: dict, corpus: dict) -> Tiles:
         hours = sum(d.get("hours", 0) for d in corpus.get("durations", {}).values())
         rows = {split: sum(n for by_lang in categories.values() for n in by_lang.values())
                 for split, categories in corpus.get("counts", {}).items()}
-        notes = ("questions about it:", *(f"{name_title(split)} {n:,}" for split, n in rows.items()))
+        notes = tuple(f"{name_title(split)}: {n:,} questions" for split, n in rows.items())
         tiles.append(Tile(title="Speech", value=f"{hours:.1f}" if hours else MISSING, unit="hours", notes=notes))
     times = {name: s for name, s in (results.get("seconds") or {}).items() if is_number(s)}
     if times:

@@ -252,8 +252,10 @@ def test_facets_that_split_are_shown_and_those_of_a_scale_in_its_order(tmp_path)
 
     cells = [cell("", .5), cell("room=hall", .5), *(cell(f"average_pitch={label}", .5) for label in PITCHES[::-1]),
              cell("kind=a", .1), cell("kind=b", .2)]
+    # what its parts have, a sum has not
+    cells += [{**c, "subset": "closed_ended"} for c in cells[-2:]] + [{**cells[0], "subset": "closed_ended"}]
     text = write_report(make_evaluation(tmp_path / "out", cells=cells)).read_text(encoding="utf-8")
-    assert "hall" not in text and "By kind" in text
+    assert "hall" not in text and "By kind: Acoustic" in text and "By kind: Closed-ended" not in text
     table = text[text.index("By average pitch: Acoustic"):]
     places = [table.index(label[1:]) for label in PITCHES]
     assert places == sorted(places)

@@ -59,6 +59,7 @@ MAY_IMPORT = {
     "sift_jax.cli": ("exits", "parallel"),
     "sift_jax.train": ("cli",),
     "sift_jax.evaluate": ("cli",),
+    "sift_jax.judge": ("cli",),
     "sift_jax.ask": ("exits", "audio", "data.chat", "decoding"),
     "sift_jax.export": ("exits", "decoding", "weights"),
     "sift_jax.compare": ("exits", "evaluation"),

@@ -1,56 +1,70 @@
-"""The evaluate run: answers of a checkpoint and of two baselines, figures, predictions and the report.
+"""The evaluate run: suites asked of a model and of baselines, judged, and written down.
 
-checkpoint, data ─► out/predictions.jsonl  out/results.json  out/report.html  and a summary on the terminal
+    suites ─► items ─┬─ questions ─ model, untrained ─► out/predictions/<system>.jsonl ─┐
+                     └─ training rows or references ──► out/predictions/majority.jsonl ─┴─ judging.py ─► verdicts,
+                                                                                           results, report
+Killed, the same command goes on: what was answered is not answered again, what was judged is not paid for again.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from sift_jax.data.pipeline import BatchStream, DataConfig
 from sift_jax.data.sift_files import list_files, read_rows
-from sift_jax.decoding.answer import Model
+from sift_jax.decoding.answer import Model, Speaker, make_prompt
 from sift_jax.decoding.sampling import DecodingConfig
-from sift_jax.evaluation.evalsift import (
-    UNDERSTANDING,
-    ClipReader,
-    Item,
-    _name_kind,
-    answer_items,
-    make_predictions,
-    read_items,
-    split_answerable,
-    summarize,
-)
-from sift_jax.evaluation.items import Cell, Prediction, Verdict, write_prediction
-from sift_jax.evaluation.items import Item as AskedItem
-from sift_jax.evaluation.judges import make_majority, question_kind
-from sift_jax.evaluation.report.page import format_summary, write_report
+from sift_jax.evaluation.items import MAJORITY, MODEL, UNTRAINED, EvaluationError, SetAside, Suite
+from sift_jax.evaluation.judges.config import JudgeConfig
+from sift_jax.evaluation.judging import judge_predictions
+from sift_jax.evaluation.predict import PredictionFile, predict
+from sift_jax.evaluation.prompts import hash_prompts, load_prompts
+from sift_jax.evaluation.questions import ClipReader, Question, make_questions
+from sift_jax.evaluation.scores.baselines import make_majority_predictions
+from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
+from sift_jax.evaluation.scores.metrics import check_metrics
+from sift_jax.evaluation.suites import SuiteConfig, read_suite
+from sift_jax.evaluation.suites.evalsift import SUBSETS
+from sift_jax.parallel.distributed import await_all, check_same, check_shared, is_first_process
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
+from sift_jax.training.checksums import checksum_leaves
 from sift_jax.training.loop import make_geometry
+from sift_jax.training.run_files import write_whole
 from sift_jax.training.step import make_dev_step
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """What is evaluated, on what, and where the results go."""
+    """Which model is asked and how, and where the results go."""
 
     out_dir: str
     checkpoint: str
     step: int | None
-    data_dir: str
-    split: str
-    # rows of each category and language; 0 takes all
-    limit: int
+    # baselines beside the model: itself untrained; a constant answer to each kind of question
+    has_untrained: bool
+    has_majority: bool
+    # answered at once
     rows: int
+    # more clips than this in a turn are joined by a second of silence; 0: the model takes any number
+    most_clips: int
+    # what becomes of clips longer than the encoder's window: "set_aside" or "cut"
+    long_audio: str
+    # of the sampling
+    seed: int
+    # a built corpus (SIFT files and report.json): its training rows make the majority, its report is shown; or ""
+    data_dir: str
+    # the split of DataConfig's records on which the audio gain is measured
+    gain_split: str
     # name → folder of the training runs whose curves the report shows
     train_dirs: Mapping[str, str]
 
@@ -58,7 +72,7 @@ class EvaluationConfig:
 def measure_audio_gain(model: Model, data: DataConfig, split: str, modules: tuple[ModuleType, ...]) -> float:
     """Loss on the split with other utterances' audio minus loss with its own: how much the model listens."""
     stream = BatchStream(data, make_geometry(model.config), split=split, is_endless=False, modules=modules)
-    one_device = make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.devices()[:1])
+    one_device = make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.local_devices()[:1])
     dev_step = make_dev_step(model.config, one_device)
     state = {"trainable": model.params, "frozen": {}}
     sums = [dev_step(state, jax.tree.map(jnp.asarray, batch)) for _, batch in stream.batches()]
@@ -66,19 +80,16 @@ def measure_audio_gain(model: Model, data: DataConfig, split: str, modules: tupl
     return (sum(float(s["swapped_loss"]) for s in sums) - sum(float(s["loss"]) for s in sums)) / max(weight, 1.0)
 
 
-def answer_by_majority(items: list[Item], sift_dir: Path) -> list[str]:
-    """For each item the commonest training answer to questions of its kind, in its language."""
-    train = []
-    for category in UNDERSTANDING:
-        for path in list_files(sift_dir, "train", category):
-            train += [Item(category=category, language=path.parent.name, row=row) for row in read_rows(path)]
-    table = make_majority([(item.category, item.language, item.reference) for item in train])
-    return [
-        table.get((item.category, item.language, question_kind(item.reference, item.language)), "") for item in items
-    ]
+def read_training_answers(data_dir: str) -> Iterator[tuple[str, str, str]]:
+    """(category, language, answer) of the training rows of a corpus."""
+    for category in SUBSETS:
+        for path in list_files(Path(data_dir) / "sift", "train", category):
+            for row in read_rows(path):
+                parts = row["messages"][-1]["content"]
+                yield category, path.parent.name, " ".join(part["text"] for part in parts if "text" in part)
 
 
-def _read_seconds(train_dirs: Mapping[str, str]) -> dict[str, float]:
+def read_seconds(train_dirs: Mapping[str, str]) -> dict[str, float]:
     """How long each training run took, from the last line of its metrics."""
     seconds = {}
     for name, folder in train_dirs.items():
@@ -90,106 +101,130 @@ def _read_seconds(train_dirs: Mapping[str, str]) -> dict[str, float]:
     return seconds
 
 
-SYSTEMS = {"model": "answer", "majority": "majority", "untrained": "untrained"}
+def read_suites(configs: Sequence[SuiteConfig]) -> list[Suite]:
+    """All suites, their items checked for what their scores need."""
+    names = [config.name for config in configs]
+    if not names or len(set(names)) < len(names):
+        what = f"two suites are called {max(names, key=names.count)}" if names else "no suite is given"
+        raise EvaluationError(f"{what}; give suites of different names, such as jsonl:rooms and jsonl:cars")
+    suites = [read_suite(config) for config in configs]
+    for suite in suites:
+        check_metrics(suite.items)
+    return suites
 
 
-def write_folder(out: Path, predictions: list[dict], audio_dir: Path) -> None:
-    """Predictions and verdicts of each system, as the report reads them."""
-    for folder in ("predictions", "verdicts"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
-    for system, key in SYSTEMS.items():
-        answers, verdicts = [], []
-        for number, row in enumerate(predictions):
-            metric = "judge_open" if row["category"] == "open_ended" else "judge_closed"
-            parts = [{"audio_path": str(audio_dir / f"{name}.flac")} for name in row["audio"]]
-            item = AskedItem(
-                id=f"{row['id']}#{number}", suite="evalsift", subset=row["category"], language=row["language"],
-                messages=({"role": "user", "content": [*parts, {"text": row["question"]}]},),
-                references=(row["reference"],), metrics=(metric,), facets={"kind": _name_kind(row)},
-            )
-            answers.append(write_prediction(Prediction(item=item, answer=row[key])))
-            score = row["scores"]["answer" if system == "model" else system]
-            verdict = Verdict(id=item.id, judge="offline", score=score, status="scored", metric=metric)
-            verdicts.append(json.dumps(dataclasses.asdict(verdict)) + "\n")
-        (out / "predictions" / f"{system}.jsonl").write_text("".join(answers))
-        (out / "verdicts" / f"{system}.offline.jsonl").write_text("".join(verdicts))
+def describe_answers(
+    model: Model, run: EvaluationConfig, suites: Sequence[SuiteConfig], decoding: DecodingConfig
+) -> dict[str, Any]:
+    """All that answers of the model depend on, beside the items."""
+    sums = json.dumps(checksum_leaves(model.params), sort_keys=True)
+    prompts = json.dumps({config.name: hash_prompts(load_prompts(config.prompts)) for config in suites}, sort_keys=True)
+    return {
+        "checkpoint": run.checkpoint,
+        "step": model.step,
+        "weights": hashlib.sha256(sums.encode()).hexdigest()[:16],
+        "decoding": dataclasses.asdict(decoding),
+        "audio": {"most_clips": run.most_clips, "long_audio": run.long_audio},
+        "prompts": hashlib.sha256(prompts.encode()).hexdigest()[:16],
+        "seed": run.seed,
+        "versions": {"jax": jax.__version__},
+    }
 
 
-def make_cells(summary: dict) -> list[dict]:
-    """The figures of `summarize`, one cell each."""
-    cells = []
+def answer_all_systems(
+    out: Path, model: Model, mesh_config: MeshConfig, run: EvaluationConfig, decoding: DecodingConfig,
+    questions: Sequence[Question], reader: ClipReader, meta: Mapping[str, Any],
+) -> None:  # fmt: skip
+    """predictions/ of the model and of the baselines; process 0 puts together what all have answered."""
+    items = [question.item for question in questions]
+    mesh = make_mesh(mesh_config, jax.local_devices())
 
-    def add(subset: str, entry: dict, language: str = "", facet: str = "") -> None:
-        metric = "judge_open" if subset == "open_ended" else "judge_closed"
-        for system in SYSTEMS:
-            value = entry.get("accuracy", entry.get("score")) if system == "model" else entry[system]
-            cells.append(dataclasses.asdict(Cell(
-                suite="evalsift", subset=subset, language=language, facet=facet, metric=metric, system=system,
-                value=value, low=None, high=None, n=entry["n"], of=entry["n"])))
+    def answer(system: str, make_model, meta: Mapping[str, Any]) -> None:
+        file = PredictionFile(out, system)
+        file.check_meta(dict(meta))
+        if len(file.read(items)) < len(items):
+            asked = make_model()
+            speaker = Speaker(asked, rows=run.rows, mesh=mesh)
+            predict(
+                speaker, questions, lambda question: make_prompt(asked, list(question.messages), reader), file,
+                decoding=decoding, seed=run.seed,
+            )  # fmt: skip
+        await_all(f"{system} has answered")
+        if is_first_process():
+            file.finish(items, file.read(items))
 
-    parts = {("closed_ended" if n == "mean" else f"closed_ended/{n}"): e for n, e in summary["closed_ended"].items()}
-    parts |= {"open_ended": summary["open_ended"]} if "open_ended" in summary else {}
-    for subset, entry in parts.items():
-        add(subset, entry)
-        for language, figures in entry.get("languages", {}).items():
-            add(subset, figures, language=language)
-        for kind, figures in entry.get("kinds", {}).items():
-            add(subset, figures, facet=f"kind={kind}")
-    return cells
+    answer(MODEL, lambda: model, meta)
+    if run.has_untrained:
+        answer(UNTRAINED, model.forget, {**meta, "step": 0, "weights": "untrained"})
+    if run.has_majority and is_first_process():
+        file = PredictionFile(out, MAJORITY)
+        file.check_meta({"answers": f"training rows of {run.data_dir}" if run.data_dir else "the items' references"})
+        rows = read_training_answers(run.data_dir) if run.data_dir else None
+        file.finish(items, {p.item.id: p.answer for p in make_majority_predictions(items, rows)})
+
+
+def describe_suites(
+    suites: Sequence[Suite], questions: Sequence[Question], aside: Sequence[SetAside]
+) -> dict[str, Any]:
+    """What was asked and what was not, for the results."""
+    described = {}
+    for suite in suites:
+        ids = {item.id for item in suite.items}
+        left = [*suite.set_aside, *(one for one in aside if one.id in ids)]
+        described[suite.name] = {
+            "counts": {"items": sum(question.item.id in ids for question in questions), "set_aside": len(left)},
+            "set_aside": [dataclasses.asdict(one) for one in left[:100]],
+        }
+    return described
 
 
 def evaluate(
     *,
     run: EvaluationConfig,
-    data: DataConfig,
+    suites: tuple[SuiteConfig, ...],
     decoding: DecodingConfig,
+    judge: JudgeConfig,
+    bootstrap: BootstrapConfig,
+    mesh: MeshConfig,
+    data: DataConfig | None,
     dry_run: bool = False,
     modules: tuple[ModuleType, ...] = (),
     config_text: str = "",
 ) -> Path:
     """Evaluates and writes everything; returns the folder."""
-    out, data_dir = Path(run.out_dir), Path(run.data_dir)
-    items = read_items(data_dir / "sift", run.split, run.limit)
+    started, out = time.perf_counter(), Path(run.out_dir)
+    read = read_suites(suites)
+    items = [item for suite in read for item in suite.items]
     if dry_run:
-        print(f"{len(items)} rows of {run.split} would be answered by {run.checkpoint} and by two baselines")
+        for suite in read:
+            print(f"{suite.name}: {len(suite.items)} items, {len(suite.set_aside)} set aside")
+        baselines = ", untrained" * run.has_untrained + ", majority" * run.has_majority
+        print(f"{len(items)} would be answered by {run.checkpoint}{baselines}")
         return out
-    started = time.perf_counter()
+    check_shared(out)
+    check_same("the ids of the items", json.dumps([item.id for item in items]), "give all processes the same suites")
     model = Model.load(run.checkpoint, run.step)
-    reader = ClipReader(data_dir / "audio", model.config.encoder.window_seconds)
-    items, rejected = split_answerable(items, reader)
-    answers = {
-        name: answer_items(system, items, reader, decoding, rows=run.rows, name=name)
-        for name, system in (("answer", model), ("untrained", model.forget()))
-    }
-    answers["majority"] = answer_by_majority(items, data_dir / "sift")
-    predictions = make_predictions(items, answers)
-    counts = {"items": len(items), "set_aside": len(rejected), "answered": len(items), "scored": len(items)}
-    aside = [{"id": r["id"], "subset": r["category"], "reason": r["reason"]} for r in rejected[:100]]
-    results = {
-        "format": 1,
-        "name": out.name,
-        "model": {
-            "checkpoint": run.checkpoint,
-            "step": model.step,
-            "parameters": {"total": sum(x.size for x in jax.tree.leaves(model.params))},
-            "decoding": dataclasses.asdict(decoding),
-        },
-        "judge": {"name": "offline"},
-        "suites": {"evalsift": {"counts": {**counts, "unscored": {}}, "set_aside": aside}},
-        "cells": make_cells(summarize(predictions)),
-        "confusions": [],
-        "audio_gain": measure_audio_gain(model, data, run.split, modules),
-        "data": str(data_dir),
-        "training": dict(run.train_dirs),
-        "seconds": {**_read_seconds(run.train_dirs), "evaluate": time.perf_counter() - started},
-    }
+    reader = ClipReader(model.config.encoder.window_seconds, run.long_audio)
+    questions, aside = make_questions(
+        model, items, reader, most_clips=run.most_clips, max_new_tokens=decoding.max_new_tokens
+    )
+    if not questions:
+        raise EvaluationError(f"{items[0].suite}: the model can be asked nothing; {aside[0].id}: {aside[0].reason}")
     out.mkdir(parents=True, exist_ok=True)
-    (out / "config.gin").write_text(config_text)
-    write_folder(out, predictions, data_dir / "audio")
-    (out / "results.json").write_text(json.dumps(results, indent=1))
-    report = write_report(out)
-    print(format_summary(results))
-    if rejected:
-        print(f"{len(rejected)} of {len(rejected) + len(items)} rows set aside: see {out}/results.json")
-    print(f"report: {report}")
+    meta = describe_answers(model, run, suites, decoding)
+    answer_all_systems(out, model, mesh, run, decoding, questions, reader, meta)
+    if is_first_process():
+        write_whole(out / "config.gin", config_text)
+        size = sum(x.size for x in jax.tree.leaves(model.params))
+        facts = {
+            "name": out.name,
+            "model": {**meta, "parameters": {"total": size}},
+            "suites": describe_suites(read, questions, aside),
+            "audio_gain": None if data is None else measure_audio_gain(model, data, run.gain_split, modules),
+            "training": dict(run.train_dirs),
+            "data": run.data_dir,
+            "seconds": {**read_seconds(run.train_dirs), "answer": time.perf_counter() - started},
+        }
+        judge_predictions(out, facts, judge, bootstrap)
+    await_all("the answers are judged")
     return out

@@ -37,15 +37,8 @@ class BootstrapConfig:
 
 
 def make_generator(seed: int, name: str) -> np.random.Generator:
-    """Draws that depend on the figure's name alone, so that one figure more changes no other."""
+    """Draws that depend on what they are for alone, so that one figure more changes no other."""
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
-
-
-def number_clusters(names: Sequence[str]) -> tuple[np.ndarray, int]:
-    """A number for each item, the same for items of one recording, and how many recordings there are."""
-    places: dict[str, int] = {}
-    index = np.fromiter((places.setdefault(name, len(places)) for name in names), int, len(names))
-    return index, len(places)
 
 
 def sum_clusters(counts: np.ndarray, index: np.ndarray, size: int) -> np.ndarray:

@@ -23,7 +23,6 @@ from sift_jax.evaluation.scores.bootstrap import (
     average,
     find_interval,
     make_generator,
-    number_clusters,
     resample,
     sum_clusters,
 )
@@ -67,6 +66,13 @@ class Counts:
         """The row of counts that an item has, if it has one."""
         return {place: row for row, place in enumerate(self.places.tolist())}
 
+    @functools.cached_property
+    def clusters(self) -> np.ndarray:
+        """For each row a number that the items of one recording share."""
+        numbers: dict[str, int] = {}
+        names = [cluster_of(self.items[place]) for place in self.places]
+        return np.asarray([numbers.setdefault(name, len(numbers)) for name in names], int)
+
 
 def cluster_of(item: Item) -> str:
     """What an item stands or falls with: its first recording, or itself where it has none."""
@@ -107,12 +113,18 @@ def make_cells(
     bootstrap: BootstrapConfig,
 ) -> list[Cell]:
     """All figures of a system on a suite. `items` are all that were to be answered; verdicts those of the judge."""
-    return [
-        cell
-        for counted in count_items(items, predictions, verdicts)
-        for group, parts in _group(counted.items).items()
-        if (cell := _make_cell(counted, group, parts, system, bootstrap)) is not None
-    ]
+    cells = []
+    for counted in count_items(items, predictions, verdicts):
+        # a suite in one language has the same items in several groups
+        figures: dict[tuple[tuple[int, ...], ...], Figure] = {}
+        for group, parts in _group(counted.items).items():
+            members = tuple(map(tuple, parts.values()))
+            if counted.metric.is_ordered and len({counted.items[n].labels for part in members for n in part}) > 1:
+                continue
+            if members not in figures:
+                figures[members] = _measure(counted, members, bootstrap)
+            cells.append(_make_cell(counted, group, members, system, figures[members]))
+    return cells
 
 
 # (subset, language, facet) → part → numbers of its items
@@ -125,7 +137,9 @@ def _group(items: Sequence[Item]) -> Groups:
     for number, item in enumerate(items):
         facets = ["", *(f"{name}={value}" for name, value in item.facets.items() if value)]
         languages = ["", item.language] if item.language else [""]
-        places = dict.fromkeys(((item.subset, ""), *PARENTS.get(item.suite, _pool)(item)))
+        # "evalsift:dev" is an EvalSIFT by another name
+        parents = PARENTS.get(item.suite.partition(":")[0], _pool)
+        places = dict.fromkeys(((item.subset, ""), *parents(item)))
         for subset, part in places:
             for language in languages:
                 for facet in facets:
@@ -138,45 +152,42 @@ def _group(items: Sequence[Item]) -> Groups:
     }
 
 
+# value, low, high, items scored
+Figure = tuple[float | None, float | None, float | None, int]
+
+
 def _make_cell(
-    counted: Counts,
-    group: tuple[str, str, str],
-    parts: dict[str, list[int]],
-    system: str,
-    bootstrap: BootstrapConfig,
-) -> Cell | None:
+    counted: Counts, group: tuple[str, str, str], members: tuple[tuple[int, ...], ...], system: str, figure: Figure
+) -> Cell:
     subset, language, facet = group
-    members = [number for numbers in parts.values() for number in numbers]
-    items = counted.items
-    if counted.metric.is_ordered and len({items[number].labels for number in members}) > 1:
-        return None
-    scored = [[counted.rows[number] for number in numbers if number in counted.rows] for numbers in parts.values()]
-    n = sum(len(rows) for rows in scored)
-    value, low, high = _measure(counted, [rows for rows in scored if rows], "|".join(group), bootstrap)
+    value, low, high, n = figure
     return Cell(
-        suite=items[members[0]].suite, subset=subset, language=language, facet=facet, metric=counted.name,
-        system=system, value=value, low=low, high=high, n=n, of=len(members),
+        suite=counted.items[members[0][0]].suite, subset=subset, language=language, facet=facet, metric=counted.name,
+        system=system, value=value, low=low, high=high, n=n, of=sum(map(len, members)),
     )  # fmt: skip
 
 
-def _measure(
-    counted: Counts, parts: list[list[int]], name: str, bootstrap: BootstrapConfig
-) -> tuple[float, float, float] | tuple[float | None, None, None]:
+def _measure(counted: Counts, members: tuple[tuple[int, ...], ...], bootstrap: BootstrapConfig) -> Figure:
     """The mean over the parts of what their items' counts make, and its interval."""
-    if not parts:
-        return None, None, None
-    make = counted.metric.make
-    figure = average(np.stack([make(counted.counts[rows].sum(axis=0)) for rows in parts]))
-    if np.isnan(figure):
-        return None, None, None
+    parts = [[counted.rows[number] for number in part if number in counted.rows] for part in members]
+    parts = [part for part in parts if part]
     rows = [row for part in parts for row in part]
-    index, size = number_clusters([cluster_of(counted.items[counted.places[row]]) for row in rows])
+    if not rows:
+        return None, None, None, 0
+    make = counted.metric.make
+    figure = float(average(np.stack([make(counted.counts[part].sum(axis=0)) for part in parts])))
+    if np.isnan(figure):
+        return None, None, None, len(rows)
+    found, index = np.unique(counted.clusters[rows], return_inverse=True)
+    size = len(found)
     if size < 2 or not bootstrap.samples:
-        return float(figure), None, None
+        return figure, None, None, len(rows)
     sums, start = [], 0
     for part in parts:
         sums.append(sum_clusters(counted.counts[part], index[start : start + len(part)], size))
         start += len(part)
-    rng = make_generator(bootstrap.seed, f"{counted.name}|{name}")
+    # the same items give the same interval wherever their figure stands
+    names = [counted.name, *(counted.items[counted.places[row]].id for row in rows)]
+    rng = make_generator(bootstrap.seed, "|".join(names))
     low, high = find_interval(resample(sums, make, rng, bootstrap.samples), bootstrap.confidence)
-    return float(figure), low, high
+    return figure, low, high, len(rows)

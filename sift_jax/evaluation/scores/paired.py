@@ -22,10 +22,9 @@ from sift_jax.evaluation.scores.bootstrap import (
     draw_weights,
     find_interval,
     make_generator,
-    number_clusters,
     sum_clusters,
 )
-from sift_jax.evaluation.scores.cells import Counts, cluster_of, count_items
+from sift_jax.evaluation.scores.cells import Counts, count_items
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,7 +68,8 @@ def _compare(one: Counts, other: Counts, bootstrap: BootstrapConfig) -> Comparis
     first, second = float(make(a.sum(axis=0))), float(make(b.sum(axis=0)))
     singles = np.nan_to_num(make(b) - make(a)) * (-1 if one.metric.is_error else 1)
     wins, losses = int((singles > 0).sum()), int((singles < 0).sum())
-    index, size = number_clusters([cluster_of(one.items[place]) for place in shared])
+    found, index = np.unique(one.clusters[[one.rows[place] for place in shared]], return_inverse=True)
+    size = len(found)
     sums_a, sums_b = sum_clusters(a, index, size), sum_clusters(b, index, size)
     rng = make_generator(bootstrap.seed, f"compare {one.name}")
     differences = _resample_difference(sums_a, sums_b, make, rng, bootstrap.samples)

@@ -1,8 +1,10 @@
 """The offline judge: what counts as right, and what the baseline answers."""
 
 import pytest
+from scored_items import make_item
 
-from sift_jax.evaluation.judges.offline import judge_closed, make_majority, question_kind, score_open
+from sift_jax.evaluation.items import Prediction
+from sift_jax.evaluation.judges.offline import OfflineJudge, judge_closed, make_majority, question_kind, score_open
 
 
 @pytest.mark.parametrize("reference, answer, language, is_right", [
@@ -71,3 +73,21 @@ def test_open_score_is_the_f1_of_the_labels():
     assert score_open(reference, "It is clean.", "en") == 0
     assert score_open(reference, "", "en") == 0
     assert score_open("Who knows?", "who knows", "en") == 10
+
+
+def test_the_judge_gives_verdicts_for_its_metrics_alone():
+    items = [make_item(0, "It is clean.", metrics=("judge_closed", "rouge_l")),
+             make_item(1, ("It is noisy.", "It is noisy and they speak very fast."), metrics=("judge_open",)),
+             make_item(2, "Anything.", metrics=("judge_air_bench",)), make_item(3, "yes", metrics=("exact_match",))]
+    answers = ("clean", "They speak very fast, and it is noisy.", "Anything.", "yes")
+    predictions = [Prediction(item=i, answer=a) for i, a in zip(items, answers, strict=True)]
+    closed, opened, pair = OfflineJudge().judge(predictions)
+    assert (closed.score, closed.status, closed.metric, closed.reason) == (
+        1.0, "scored", "judge_closed", "labels: noise_level=clean")
+    assert opened.score == 10.0, "the nearest reference counts"
+    assert (pair.score, pair.status) == (None, "no_judge") and "name an endpoint" in pair.reason
+
+
+def test_languages_without_labels_are_compared_by_their_words():
+    assert judge_closed("是的.", "是的", "zh") and not judge_closed("是的.", "不是", "zh")
+    assert question_kind("是的.", "zh") == "text" and score_open("是的.", "是的", "") == 10.0

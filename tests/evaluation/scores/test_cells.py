@@ -15,8 +15,8 @@ from sift_jax.evaluation.scores.metrics import METRICS
 BOOTSTRAP = BootstrapConfig(samples=400, confidence=0.95, seed=1)
 
 
-def make_judged(number, subset, score, **changes):
-    item = make_item(number, "yes", suite="evalsift", subset=subset, metrics=("judge_closed",), **changes)
+def make_judged(number, subset, score, suite="evalsift", **changes):
+    item = make_item(number, "yes", suite=suite, subset=subset, metrics=("judge_closed",), **changes)
     status = "scored" if score is not None else "unparsed"
     return item, Verdict(id=item.id, judge="j", score=score, status=status, metric="judge_closed")
 
@@ -28,10 +28,11 @@ def find(cells, subset="", language="", facet="", metric=None):
     return found[0]
 
 
-def test_evalsift_closed_is_the_unweighted_mean_of_its_parts():
+@pytest.mark.parametrize("suite", ["evalsift", "evalsift:home"])
+def test_evalsift_closed_is_the_unweighted_mean_of_its_parts(suite):
     scores = {"closed_ended/acoustic_level": [1, 1, 1, 1, 1, 0], "closed_ended/word_align": [0, 0, 1],
               "closed_ended/comparison": [0]}
-    rows = [make_judged(f"{s}{n}", s, float(x)) for s, values in scores.items() for n, x in enumerate(values)]
+    rows = [make_judged(f"{s}{n}", s, float(x), suite) for s, values in scores.items() for n, x in enumerate(values)]
     items, verdicts = zip(*rows, strict=True)
     cells = make_cells(items, [Prediction(item=i, answer="x") for i in items], verdicts, system="model",
                        bootstrap=BOOTSTRAP)

@@ -86,7 +86,7 @@ def write_figure(metric: Metric, cell: Cell | None, *, first: Cell | None = None
     """A run's figure with its interval and n, tinted by its distance from the first run's."""
     if cell is None or not is_number(cell.value):
         return Figure(text=MISSING)
-    notes = [f"{metric.write_bare(cell.low)} to {metric.write_bare(cell.high)}"] if is_number(cell.low) else []
+    notes = [metric.write_interval(cell)] if is_number(cell.low) else []
     tint = None
     if first is not None and first is not cell and is_number(first.value):
         notes.insert(0, f"{metric.write_gap(cell.value, first.value)} on the first")

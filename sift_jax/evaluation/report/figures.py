@@ -97,12 +97,10 @@ def tint_figure(metric: Metric, systems: Systems) -> float | None:
 
 def write_row(title: str, metric: Metric, cells: Systems, systems: Sequence[str], *, is_total: bool = False) -> Row:
     cell = cells.get(MODEL)
-    interval = (f"{metric.write_bare(cell.low)} to {metric.write_bare(cell.high)}"
-                if cell is not None and is_number(cell.low) and is_number(cell.high) else MISSING)
     n = f"{format_count(cell.n)} of {format_count(cell.of)}" if cell is not None else MISSING
     others = [metric.write(read_value(cells, system)) for system in systems if system != MODEL]
     model = Figure(text=metric.write(read_value(cells, MODEL)), tint=tint_figure(metric, cells))
-    return Row(title=title, figures=[metric.title, model, interval, *others, n], is_total=is_total)
+    return Row(title=title, figures=[metric.title, model, metric.write_interval(cell), *others, n], is_total=is_total)
 
 
 def make_columns(first: str, systems: Sequence[str]) -> list[str]:

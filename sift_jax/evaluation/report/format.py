@@ -14,7 +14,7 @@ from typing import Any
 
 from sift_jax.data.labels import LANGUAGE_NAMES
 from sift_jax.data.sift_files import CLOSED_CATEGORIES
-from sift_jax.evaluation.items import MAJORITY, MODEL, UNTRAINED
+from sift_jax.evaluation.items import MAJORITY, MODEL, UNTRAINED, Cell
 
 TITLES = {
     "acoustic_level": "Acoustic", "content_level": "Content", "word_align": "Word level", "comparison": "Comparison",
@@ -56,6 +56,11 @@ class Metric:
 
     def write_bare(self, value: Any) -> str:
         return self.write(value).removesuffix(" %")
+
+    def write_interval(self, cell: Cell | None) -> str:
+        if cell is None or not (is_number(cell.low) and is_number(cell.high)):
+            return MISSING
+        return f"{self.write_bare(cell.low)} to {self.write_bare(cell.high)}"
 
     def write_lead(self, value: float, other: float) -> str:
         """The distance in words: "25.7 points better"."""

@@ -75,9 +75,7 @@ class Board:
         return [p for n, p in enumerate(tops) if p.subset not in {q.subset for q in tops[:n]}]
 
     def systems(self, suite: str = "") -> list[str]:
-        named = [MODEL, MAJORITY, UNTRAINED]
-        found = dict.fromkeys(c.system for c in self.cells if not suite or c.suite == suite)
-        return [s for s in named if s in found] + [s for s in found if s not in named]
+        return sort_systems(dict.fromkeys(c.system for c in self.cells if not suite or c.suite == suite))
 
     def languages(self, suite: str) -> list[str]:
         return sorted({c.language for c in self.cells if c.suite == suite and c.language})
@@ -101,6 +99,12 @@ class Board:
 def _order_values(name: str, counts: dict[str, int]) -> list[str]:
     scale = LABELS.get(name, ())
     return sorted(counts, key=lambda v: (scale.index(v) if v in scale else len(scale), -counts[v], v))
+
+
+def sort_systems(found: Iterable[str]) -> list[str]:
+    """The model first, then the baselines, then whatever else was asked."""
+    named, found = (MODEL, MAJORITY, UNTRAINED), list(found)
+    return [s for s in named if s in found] + [s for s in found if s not in named]
 
 
 def read_value(systems: Systems, system: str) -> float | None:

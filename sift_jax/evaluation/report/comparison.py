@@ -199,7 +199,10 @@ def find_warnings(
             some, of = format_count(share.reworded), format_count(len(share.ids))
             found.append(("warning", f"{name_title(share.suite)}: the prompts differ. {some} of {of} shared questions "
                                      "are worded otherwise."))
-        if not share.is_whole:
+        if not share.ids:
+            found.append(("alarm", f"{name_title(share.suite)}: the runs share no question, so there is nothing to "
+                                   "compare. Evaluate them on the same suite."))
+        elif not share.is_whole:
             sizes = ", ".join(f"{format_count(size)} of {names[place]}"
                               for place, size in zip(share.runs, share.sizes, strict=True))
             found.append(("warning", f"{name_title(share.suite)}: the runs were not asked the same. "

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sift_jax.evaluation.items import MAJORITY, MODEL
-from sift_jax.evaluation.report.board import Board, Place, Systems, read_value
+from sift_jax.evaluation.report.board import Board, Place, Systems, read_value, sort_systems
 from sift_jax.evaluation.report.document import Note, Part, Row, Section, Table, Tile, Tiles
 from sift_jax.evaluation.report.format import (
     JUDGED,
@@ -23,6 +23,7 @@ from sift_jax.evaluation.report.format import (
     name_title,
 )
 
+NOT_CLEAR = ", which may be chance"
 MOST_TILES, MOST_SENTENCES, MOST_NAMED = 8, 3, 4
 
 
@@ -70,7 +71,7 @@ def list_heads(board: Board) -> list[tuple[str, str, Place, Systems]]:
 def make_head_tile(title: str, place: Place, cells: Systems) -> Tile:
     metric = find_metric(place.metric)
     notes = [f"{name_system(s).lower()} {metric.write(cells[s].value)}".replace(" %", "\u00a0%")
-             for s in cells if s != MODEL]
+             for s in sort_systems(cells) if s != MODEL]
     cell = cells.get(MODEL)
     if cell is not None:
         notes.append(f"{format_count(cell.n)} of {format_count(cell.of)} scored")
@@ -107,7 +108,10 @@ def make_standing(board: Board) -> list[Part]:
     for title, suite, place, cells in list_heads(board):
         metric, value, other = find_metric(place.metric), read_value(cells, MODEL), read_value(cells, MAJORITY)
         if value is not None and other is not None:
-            rows.append((title, metric.write_lead(value, other), *find_behind(board, suite, place)))
+            cell, lead = cells[MODEL], metric.write_lead(value, other)
+            if is_number(cell.low) and is_number(cell.high) and cell.low <= other <= cell.high:
+                lead += NOT_CLEAR
+            rows.append((title, lead, *find_behind(board, suite, place)))
     if len(rows) > MOST_SENTENCES:
         made = [Row(title=title, figures=[lead, list_some(behind) if parts else MISSING])
                 for title, lead, parts, behind in rows]
@@ -115,7 +119,8 @@ def make_standing(board: Board) -> list[Part]:
                       css="facts standing")]
     notes: list[Part] = []
     for title, lead, parts, behind in rows:
-        text = f"{title}: {lead} than the majority answer"
+        text = f"{title}: {lead.removesuffix(NOT_CLEAR)} than the majority answer"
+        text += NOT_CLEAR if lead.endswith(NOT_CLEAR) else ""
         if parts:
             text += (f", but not ahead of it in {list_some(behind)}" if behind
                      else f", and ahead of it in each of its {parts} parts")

@@ -93,6 +93,14 @@ def test_of_runs_on_different_questions_only_the_shared_ones_count(root):
     assert "75 questions are shared by 100 of first, 75 of fewer" in warning
 
 
+def test_runs_that_share_nothing_are_not_compared(root, tmp_path):
+    runs = [make_evaluation(tmp_path / "even", skip=frozenset(range(0, 20, 2))),
+            make_evaluation(tmp_path / "odd", skip=frozenset(range(1, 20, 2)))]
+    page = write_comparison(runs, tmp_path / "out", BOOTSTRAP).read_text()
+    assert Page(page).open == [] and "EvalSIFT: the runs share no question" in page
+    assert json.loads((tmp_path / "out" / "compare.json").read_text())["pairs"] == []
+
+
 def test_runs_on_the_same_questions_keep_their_own_figures(root):
     comparison = make_comparison([root / "first", root / "second"], BOOTSTRAP)
     own = read_evaluation(root / "first").cells

@@ -186,9 +186,12 @@ def test_a_folder_that_is_no_evaluation_says_what_to_do(tmp_path):
 def test_standing_names_what_lies_behind(tmp_path):
     cells = [make_cell([value], system=system, subset=subset) for subset in ("closed_ended", "closed_ended/word_align")
              for system, value in (("model", .2), ("majority", .3))]
+    cells += [make_cell([value], system=system, subset="open_ended", metric="judge_open")
+              for system, value in (("model", 2.5), ("majority", 2.46))]
     out = make_evaluation(tmp_path / "out", cells=[dataclasses.asdict(cell) for cell in cells])
     text = write_report(out).read_text(encoding="utf-8")
     assert "10.0 points worse than the majority answer, but not ahead of it in Word level (−10.0)." in text
+    assert "Open-ended: 0.0 points better than the majority answer, which may be chance." in text
 
 
 def test_metrics_merge_by_step_and_pass_over_a_torn_line(tmp_path):

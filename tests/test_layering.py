@@ -62,6 +62,7 @@ MAY_IMPORT = {
     "sift_jax.judge": ("cli",),
     "sift_jax.ask": ("exits", "audio", "data.chat", "decoding"),
     "sift_jax.export": ("exits", "decoding", "weights"),
+    "sift_jax.compare": ("exits", "evaluation"),
     "data_prep": ("audio", "data.clips", "data.records", "data.sift_files", "data.labels", "data.tokenizers"),
 }
 # run on machines that have only jax, flax, optax and orbax: free of TensorFlow through everything that they import

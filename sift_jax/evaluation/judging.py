@@ -16,11 +16,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sift_jax.evaluation.items import MODEL, Cell, EvaluationError, Item, Prediction, Verdict, read_predictions
+from sift_jax.evaluation.items import MODEL, EvaluationError, Item, Prediction, Verdict, read_predictions
 from sift_jax.evaluation.judges.config import JudgeConfig
 from sift_jax.evaluation.judges.planted import check_judge
 from sift_jax.evaluation.judges.verdicts import make_judge, read_verdicts, write_verdicts
-from sift_jax.evaluation.report.page import write_report
+from sift_jax.evaluation.report.page import format_summary, write_report
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.evaluation.scores.cells import make_cells
 from sift_jax.evaluation.scores.confusions import make_confusions
@@ -98,7 +98,7 @@ def judge_predictions(
     results["seconds"] = {**facts["seconds"], "judge": time.perf_counter() - started}
     write_whole(out / "results.json", json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     page = write_report(out)
-    print(format_cells([Cell(**cell) for cell in results["cells"]]))
+    print(format_summary(results))
     for name, suite in results["suites"].items():
         counts = suite["counts"]
         print(f"{name}: {counts['scored']} of {counts['items']} scored, {counts['set_aside']} set aside")
@@ -166,27 +166,3 @@ def count_scored(
         }
         for name, suite in suites.items()
     }
-
-
-def format_cells(cells: Sequence[Cell]) -> str:
-    """The figures over all languages and facets as a table for a terminal, a column a system."""
-    chosen = [cell for cell in cells if not cell.language and not cell.facet]
-    systems = list(dict.fromkeys(cell.system for cell in chosen))
-    table: dict[tuple[str, str, str], dict[str, Cell]] = {}
-    for cell in chosen:
-        table.setdefault((cell.suite, cell.subset, cell.metric), {})[cell.system] = cell
-    lines = [f"{'':<44}{'metric':<16}" + "".join(f"{system:>24}" for system in systems) + f"{'n':>14}"]
-    for (suite, subset, metric), row in table.items():
-        first = next(iter(row.values()))
-        values = "".join(f"{_format_value(row.get(system)):>24}" for system in systems)
-        lines.append(f"{f'{suite} {subset}':<44}{metric:<16}{values}{f'{first.n} of {first.of}':>14}")
-    return "\n".join(lines)
-
-
-def _format_value(cell: Cell | None) -> str:
-    if cell is None or cell.value is None:
-        return "–"
-    interval = "" if cell.low is None else f" [{cell.low:.3f}, {cell.high:.3f}]"
-    return f"{cell.value:.3f}{interval}"
-
-

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
+from sift_jax.data.labels import LABELS
 from sift_jax.evaluation.items import MAJORITY, MODEL, UNTRAINED, Cell
 from sift_jax.evaluation.report.format import CLOSED_ORDER, is_number
 
@@ -43,9 +44,14 @@ class Board:
         return self._found.get((suite, place.subset, place.metric, language, facet), {})
 
     def places(self, suite: str) -> list[Place]:
-        """Rows of a suite's table: groups as they come, their parts first, all of the suite last."""
+        """Rows of a suite's table: groups as they come, their parts first, all of the suite last.
+
+        Where there is one part alone, it is all of the suite."""
         found = dict.fromkeys(Place(subset=c.subset, metric=c.metric) for c in self.cells
                               if c.suite == suite and not c.facet and not c.language)
+        if len({place.subset for place in found if place.subset}) == 1:
+            found = {place: None for place in found
+                     if not place.subset or Place(subset="", metric=place.metric) not in found}
         roots = list(dict.fromkeys(place.root for place in found))
         metrics = list(dict.fromkeys(place.metric for place in found))
 
@@ -69,21 +75,36 @@ class Board:
         return [p for n, p in enumerate(tops) if p.subset not in {q.subset for q in tops[:n]}]
 
     def systems(self, suite: str = "") -> list[str]:
-        named = [MODEL, MAJORITY, UNTRAINED]
-        found = dict.fromkeys(c.system for c in self.cells if not suite or c.suite == suite)
-        return [s for s in named if s in found] + [s for s in found if s not in named]
+        return sort_systems(dict.fromkeys(c.system for c in self.cells if not suite or c.suite == suite))
 
     def languages(self, suite: str) -> list[str]:
         return sorted({c.language for c in self.cells if c.suite == suite and c.language})
 
     def facets(self, suite: str, place: Place) -> dict[str, list[str]]:
-        """Facets at a place: name → values, those with most items first."""
+        """Facets at a place that split it: name → values, of a scale from low to high, else those with most first.
+
+        A sum has none that its parts have: the mean over parts with and without a kind says nothing of the kind."""
+        is_group = self.is_group(suite, place)
+        below = {facet.partition("=")[0] for of, subset, _, _, facet in self._found
+                 if is_group and of == suite and subset != place.subset and subset.startswith(place.subset)}
         found: dict[str, dict[str, int]] = {}
         for (of, subset, metric, language, facet), systems in self._found.items():
             if of == suite and facet and not language and (subset, metric) == (place.subset, place.metric):
                 name, _, value = facet.partition("=")
                 found.setdefault(name, {})[value] = max(cell.n for cell in systems.values())
-        return {name: sorted(counts, key=lambda v: (-counts[v], v)) for name, counts in found.items()}
+        return {name: _order_values(name, counts) for name, counts in found.items()
+                if len(counts) > 1 and name not in below}
+
+
+def _order_values(name: str, counts: dict[str, int]) -> list[str]:
+    scale = LABELS.get(name, ())
+    return sorted(counts, key=lambda v: (scale.index(v) if v in scale else len(scale), -counts[v], v))
+
+
+def sort_systems(found: Iterable[str]) -> list[str]:
+    """The model first, then the baselines, then whatever else was asked."""
+    named, found = (MODEL, MAJORITY, UNTRAINED), list(found)
+    return [s for s in named if s in found] + [s for s in found if s not in named]
 
 
 def read_value(systems: Systems, system: str) -> float | None:

@@ -119,9 +119,9 @@ def draw_score_groups(groups: Sequence[tuple[str, Systems]], *, metric: Metric, 
     return wrap_svg(width, floor + 42, body, label)
 
 
-def draw_score_rows(rows: Sequence[tuple[str, Systems]], *, metric: Metric, label: str) -> str:
+def draw_score_rows(rows: Sequence[tuple[str, Systems]], *, metric: Metric, label: str, is_wide: bool = False) -> str:
     """Horizontal bars, one kind of question a row, baselines as marks on it."""
-    left, plot, step, longest = 176, 200, 25, 24
+    left, plot, step, longest = (410, 380, 22, 54) if is_wide else (164, 176, 25, 22)
     body = []
     for r, (title, cells) in enumerate(rows):
         y = 4 + r * step

@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from sift_jax.evaluation.report.format import escape_markdown, escape_text
 
+# rows that are read at a glance
+MOST_OPEN = 16
 STYLE_PATH = Path(__file__).with_name("style.css")
 
 
@@ -68,7 +71,7 @@ class Table:
     def write_html(self) -> str:
         head = "".join(f'<th scope="col"><span>{escape_text(column)}</span></th>' for column in self.columns)
         body = "".join(self._write_row(row) for row in self.rows)
-        table = (f'<div class="chart" tabindex="0" role="region" aria-label="{escape_text(self.title)}">'
+        table = (f'<div class="sheet" tabindex="0" role="region" aria-label="{escape_text(self.title)}">'
                  f'<table class="figures {self.css}"><caption>{escape_text(self.title)}</caption>'
                  f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")
         note = f'<p class="note">{escape_text(self.note)}</p>' if self.note else ""
@@ -92,6 +95,15 @@ class Table:
             lines.append("| " + " | ".join([title, *cells]) + " |")
         note = ["", escape_markdown(self.note)] if self.note else []
         return "\n".join([*lines, *note])
+
+
+def fold_long(table: Table, most: int = MOST_OPEN) -> list[Table]:
+    """A table; of a long one the sums stand open, and the rest is behind a fold."""
+    if len(table.rows) <= most:
+        return [table]
+    sums = [row for row in table.rows if row.is_total]
+    whole = dataclasses.replace(table, is_open=False, title=f"{table.title}: all {len(table.rows)} rows")
+    return [*([dataclasses.replace(table, rows=sums, note="")] if sums else []), whole]
 
 
 def _figure(value: Figure | str) -> Figure:
@@ -199,15 +211,20 @@ class Section:
     lead: str
     parts: Sequence[Part]
 
+    @property
+    def link(self) -> str:
+        """A suite's name may hold what an address does not."""
+        return re.sub(r"[^\w-]+", "-", self.anchor)
+
     def write_html(self) -> str:
         body = "".join(part.write_html() for part in self.parts)
-        return (f'<section id="{escape_text(self.anchor)}"><h2>{escape_text(self.title)}</h2>'
+        return (f'<section id="{escape_text(self.link)}"><h2>{escape_text(self.title)}</h2>'
                 f'<p class="lead">{escape_text(self.lead)}</p>{body}</section>')
 
     def write_markdown(self) -> str:
-        texts = [part.write_markdown() for part in self.parts]
-        heads = [f"## {escape_markdown(self.title)}", escape_markdown(self.lead)]
-        return "\n\n".join([*heads, *(text for text in texts if text)])
+        """Nothing, where all of it is to be seen or heard."""
+        texts = [text for text in (part.write_markdown() for part in self.parts) if text]
+        return "\n\n".join([f"## {escape_markdown(self.title)}", escape_markdown(self.lead), *texts]) if texts else ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -220,7 +237,7 @@ class Document:
     footer: str
 
     def write_html(self) -> str:
-        links = "".join(f'<a href="#{escape_text(s.anchor)}">{escape_text(s.title)}</a>' for s in self.sections)
+        links = "".join(f'<a href="#{escape_text(s.link)}">{escape_text(s.title)}</a>' for s in self.sections)
         top, body = ("".join(part.write_html() for part in parts) for parts in (self.top, self.sections))
         return (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
                 f'content="width=device-width, initial-scale=1"><title>{escape_text(self.title)}</title>'

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from sift_jax.data.labels import LABELS
 from sift_jax.evaluation.items import MAJORITY, MODEL, UNTRAINED
 from sift_jax.evaluation.report.board import Board, Place, Systems, read_value
 from sift_jax.evaluation.report.charts import draw_score_groups, draw_score_rows
@@ -21,6 +22,7 @@ from sift_jax.evaluation.report.document import (
     Row,
     Section,
     Table,
+    fold_long,
     make_legend,
     say,
     wrap_chart,
@@ -48,7 +50,7 @@ def make_suite_section(board: Board, suite: str, results: dict) -> Section:
     if not places:
         return Section(anchor=suite, title=title, lead=lead, parts=[Note(text=f"There are no figures of {title}.",
                                                                           kind="absent")])
-    parts: list[Part] = [make_bars(board, suite, places), make_summary(board, suite, places)]
+    parts: list[Part] = [make_bars(board, suite, places), *make_summary(board, suite, places)]
     parts += make_language_table(board, suite, places)
     parts += make_facets(board, suite, places)
     parts += make_confusions([c for c in results.get("confusions", []) if c.get("suite") == suite])
@@ -76,7 +78,7 @@ def make_bars(board: Board, suite: str, places: Sequence[Place]) -> Drawing:
             continue
         label = f"{name_title(suite)}, {metric.title}"
         svg = (draw_score_groups(bars, metric=metric, systems=systems, label=label) if len(bars) <= MOST_GROUPS
-               else draw_score_rows(bars, metric=metric, label=label))
+               else draw_score_rows(bars, metric=metric, label=label, is_wide=True))
         panels.append(f"<figure><figcaption>{escape_text(metric.title)}</figcaption>{wrap_chart(svg)}</figure>")
     if not panels:
         return Drawing(html=say("There is nothing to draw: no figure of this suite has a scale."))
@@ -95,24 +97,23 @@ def tint_figure(metric: Metric, systems: Systems) -> float | None:
 
 def write_row(title: str, metric: Metric, cells: Systems, systems: Sequence[str], *, is_total: bool = False) -> Row:
     cell = cells.get(MODEL)
-    interval = (f"{metric.write_bare(cell.low)} to {metric.write_bare(cell.high)}"
-                if cell is not None and is_number(cell.low) and is_number(cell.high) else MISSING)
     n = f"{format_count(cell.n)} of {format_count(cell.of)}" if cell is not None else MISSING
     others = [metric.write(read_value(cells, system)) for system in systems if system != MODEL]
     model = Figure(text=metric.write(read_value(cells, MODEL)), tint=tint_figure(metric, cells))
-    return Row(title=title, figures=[metric.title, model, interval, *others, n], is_total=is_total)
+    return Row(title=title, figures=[metric.title, model, metric.write_interval(cell), *others, n], is_total=is_total)
 
 
 def make_columns(first: str, systems: Sequence[str]) -> list[str]:
     return [first, "Score", "Model", "95 % interval", *(name_system(s) for s in systems if s != MODEL), "n of all"]
 
 
-def make_summary(board: Board, suite: str, places: Sequence[Place]) -> Table:
+def make_summary(board: Board, suite: str, places: Sequence[Place]) -> list[Part]:
     systems = board.systems(suite)
     rows = [write_row(name_subset(p.subset), find_metric(p.metric), board.find(suite, p), systems,
                       is_total=board.is_group(suite, p)) for p in places]
-    return Table(title=f"{name_title(suite)}: all figures", columns=make_columns("Part", systems), rows=rows,
-                 note="The interval is a bootstrap over recordings. n counts what is scored, of all that was asked.")
+    return [*fold_long(Table(
+        title=f"{name_title(suite)}: figures", columns=make_columns("Part", systems), rows=rows,
+        note="The interval is a bootstrap over recordings. n counts what is scored, of all that was asked."))]
 
 
 def write_cell(metric: Metric, cells: Systems) -> Figure:
@@ -166,7 +167,8 @@ def make_facets(board: Board, suite: str, places: Sequence[Place]) -> list[Part]
             sign = 1 if metric.is_lower_better else -1
             known.sort(key=lambda row: sign * (read_value(row[1], MODEL) or 0))
             title = name_subset(place.subset)
-            if metric.top and known:
+            # the classes of one property are a table alone: confusion matrices draw them better
+            if metric.top and known and name not in LABELS:
                 svg = draw_score_rows(known, metric=metric, label=f"{metric.title} by {name}, {title}")
                 rest = len(values) - len(known)
                 more = f'<p class="note">and {rest} smaller ones, in the table below</p>' if rest else ""
@@ -179,10 +181,10 @@ def make_facets(board: Board, suite: str, places: Sequence[Place]) -> list[Part]
     parts: list[Part] = []
     marks = [("model", MODEL), ("tick", MAJORITY), ("ring", UNTRAINED)]
     legend = make_legend([(css, name_system(s)) for css, s in marks if s in systems])
-    for name, made in tables.items():
-        parts.append(Heading(text=f"By {name_title(name).lower()}"))
+    for name, made in sorted(tables.items(), key=lambda table: table[0] in LABELS):
         if name in panels:
-            parts.append(Drawing(html=f'{legend}<div class="grid wide">{"".join(panels[name])}</div>'))
+            parts += [Heading(text=f"By {name_title(name).lower()}"),
+                      Drawing(html=f'{legend}<div class="grid wide">{"".join(panels[name])}</div>')]
         parts += made
     return parts
 

@@ -35,10 +35,10 @@ class Evaluation:
     def judge(self) -> dict[str, Any]:
         return self.results.get("judge") or {}
 
-    def find_verdict(self, item: Item, system: str = MODEL) -> Verdict | None:
-        """The verdict behind the suite's own score of an item: that of the judge who made the results."""
+    def find_verdict(self, item: Item, system: str = MODEL, *, metric: str = "") -> Verdict | None:
+        """What the judge who made the results said of an item; without a metric, for the suite's own score."""
         by_judge = self.verdicts.get(system, {})
-        key = (item.id, item.metrics[0] if item.metrics else "")
+        key = (item.id, metric or (item.metrics[0] if item.metrics else ""))
         names = [name for name in (self.judge.get("name"), *sorted(by_judge)) if key in by_judge.get(name, {})]
         return by_judge[names[0]][key] if names else None
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from sift_jax.data.labels import LANGUAGE_NAMES
 from sift_jax.data.sift_files import CLOSED_CATEGORIES
-from sift_jax.evaluation.items import MAJORITY, MODEL, UNTRAINED
+from sift_jax.evaluation.items import MAJORITY, MODEL, UNTRAINED, Cell
 
 TITLES = {
     "acoustic_level": "Acoustic", "content_level": "Content", "word_align": "Word level", "comparison": "Comparison",
@@ -32,6 +32,8 @@ UNITS = {
 SYSTEM_TITLES = {MODEL: "Model", MAJORITY: "Majority answer", UNTRAINED: "Untrained model"}
 CLOSED_ORDER = {name: place for place, name in enumerate(CLOSED_CATEGORIES)}
 MISSING = "–"
+# metrics that a judge gives begin so
+JUDGED = "judge_"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,20 @@ class Metric:
 
     def write_bare(self, value: Any) -> str:
         return self.write(value).removesuffix(" %")
+
+    def write_interval(self, cell: Cell | None) -> str:
+        if cell is None or not (is_number(cell.low) and is_number(cell.high)):
+            return MISSING
+        return f"{self.write_bare(cell.low)} to {self.write_bare(cell.high)}"
+
+    def write_lead(self, value: float, other: float) -> str:
+        """The distance in words: "25.7 points better"."""
+        unit = " points" if self.is_share or self.top > 1 else ""
+        better = "better" if self.is_ahead(value, other) else "worse" if value != other else "apart"
+        return f"{self.write_gap(max(value, other), min(value, other)).lstrip('+')}{unit} {better}"
+
+    def is_ahead(self, value: float, other: float) -> bool:
+        return value < other if self.is_lower_better else value > other
 
     def write_gap(self, value: Any, other: Any) -> str:
         """The signed distance of two figures, in percentage points where they are shares."""
@@ -102,8 +118,13 @@ def minus(text: str) -> str:
 def name_title(key: str) -> str:
     """The human name of a key: a known one, or the key itself with spaces ("stage1" is "Stage 1")."""
     last = str(key).rsplit("/", 1)[-1]
-    spaced = re.sub(r"(?<=[a-z])(?=\d)", " ", last.replace("_", " ").replace("+", " + "))
-    return TITLES.get(last) or spaced[:1].upper() + spaced[1:]
+    if last in TITLES:
+        return TITLES[last]
+    source, _, target = last.partition("_")
+    if source in LANGUAGE_NAMES and target in LANGUAGE_NAMES:
+        return f"{LANGUAGE_NAMES[source]} → {LANGUAGE_NAMES[target]}"
+    spaced = re.sub(r"^([a-z_]+)(?=\d+$)", r"\1 ", last).replace("_", " ").replace("+", " + ")
+    return spaced[:1].upper() + spaced[1:]
 
 
 def name_system(system: str) -> str:

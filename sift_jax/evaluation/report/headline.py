@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sift_jax.evaluation.items import MAJORITY, MODEL
-from sift_jax.evaluation.report.board import Board, Place, Systems, read_value
+from sift_jax.evaluation.report.board import Board, Place, Systems, read_value, sort_systems
 from sift_jax.evaluation.report.document import Note, Part, Row, Section, Table, Tile, Tiles
 from sift_jax.evaluation.report.format import (
+    JUDGED,
     MISSING,
     find_metric,
     format_count,
@@ -22,7 +23,8 @@ from sift_jax.evaluation.report.format import (
     name_title,
 )
 
-MOST_TILES = 8
+NOT_CLEAR = ", which may be chance"
+MOST_TILES, MOST_SENTENCES, MOST_NAMED = 8, 3, 4
 
 
 def make_alarms(results: dict) -> list[Part]:
@@ -68,11 +70,12 @@ def list_heads(board: Board) -> list[tuple[str, str, Place, Systems]]:
 
 def make_head_tile(title: str, place: Place, cells: Systems) -> Tile:
     metric = find_metric(place.metric)
-    notes = [f"{name_system(s).lower()} {metric.write(cells[s].value)}" for s in cells if s != MODEL]
+    notes = [f"{name_system(s).lower()} {metric.write(cells[s].value)}".replace(" %", "\u00a0%")
+             for s in sort_systems(cells) if s != MODEL]
     cell = cells.get(MODEL)
     if cell is not None:
         notes.append(f"{format_count(cell.n)} of {format_count(cell.of)} scored")
-    of = f"of {metric.top:g}" if metric.top > 1 else ""
+    of = f"of {metric.top:g}" if metric.top == 10 else ""
     share = "% right" if metric.is_binary else "%"
     name = title if metric.title.startswith("Judged") else f"{title}, {metric.title}"
     return Tile(title=name, value=metric.write_bare(read_value(cells, MODEL)), notes=tuple(notes),
@@ -90,7 +93,7 @@ def make_tiles(board: Board, results: dict, corpus: dict) -> Tiles:
         hours = sum(d.get("hours", 0) for d in corpus.get("durations", {}).values())
         rows = {split: sum(n for by_lang in categories.values() for n in by_lang.values())
                 for split, categories in corpus.get("counts", {}).items()}
-        notes = ("questions about it:", *(f"{name_title(split)} {n:,}" for split, n in rows.items()))
+        notes = tuple(f"{name_title(split)}: {n:,} questions" for split, n in rows.items())
         tiles.append(Tile(title="Speech", value=f"{hours:.1f}" if hours else MISSING, unit="hours", notes=notes))
     times = {name: s for name, s in (results.get("seconds") or {}).items() if is_number(s)}
     if times:
@@ -100,28 +103,46 @@ def make_tiles(board: Board, results: dict, corpus: dict) -> Tiles:
 
 
 def make_standing(board: Board) -> list[Part]:
-    """A sentence for each of the first figures: whether the model beats the majority answer, and where it does not."""
-    notes: list[Part] = []
-    for title, suite, place, cells in list_heads(board)[:MOST_TILES]:
+    """Whether the model beats the majority answer, and where it does not: sentences, or a table where they are many."""
+    rows = []
+    for title, suite, place, cells in list_heads(board):
         metric, value, other = find_metric(place.metric), read_value(cells, MODEL), read_value(cells, MAJORITY)
-        if value is None or other is None:
-            continue
-        points = "points" if metric.is_share or metric.top > 1 else metric.title
-        text = f"{title}: {metric.write_gap(value, other)} {points} against the majority answer"
-        parts = [p for p in board.places(suite) if p.metric == place.metric and p != place
-                 and (not place.subset or p.subset.startswith(f"{place.subset}/"))]
-        behind = []
-        for part in parts:
-            mine, theirs = (read_value(board.find(suite, part), s) for s in (MODEL, MAJORITY))
-            if mine is None or theirs is None:
-                continue
-            if (mine >= theirs) if metric.is_lower_better else (mine <= theirs):
-                behind.append(f"{name_subset(part.subset)} ({metric.write_gap(mine, theirs)})")
+        if value is not None and other is not None:
+            cell, lead = cells[MODEL], metric.write_lead(value, other)
+            if is_number(cell.low) and is_number(cell.high) and cell.low <= other <= cell.high:
+                lead += NOT_CLEAR
+            rows.append((title, lead, *find_behind(board, suite, place)))
+    if len(rows) > MOST_SENTENCES:
+        made = [Row(title=title, figures=[lead, list_some(behind) if parts else MISSING])
+                for title, lead, parts, behind in rows]
+        return [Table(title="Against the majority answer", columns=["", "Model", "Not ahead in"], rows=made,
+                      css="facts standing")]
+    notes: list[Part] = []
+    for title, lead, parts, behind in rows:
+        text = f"{title}: {lead.removesuffix(NOT_CLEAR)} than the majority answer"
+        text += NOT_CLEAR if lead.endswith(NOT_CLEAR) else ""
         if parts:
-            text += (f", but not ahead of it in {', '.join(behind)}" if behind
-                     else f", and ahead of it in each of its {len(parts)} parts")
+            text += (f", but not ahead of it in {list_some(behind)}" if behind
+                     else f", and ahead of it in each of its {parts} parts")
         notes.append(Note(text=f"{text}.", kind="verdict"))
     return notes or [Note(text="There are no figures beside those of the majority answer.", kind="verdict")]
+
+
+def find_behind(board: Board, suite: str, place: Place) -> tuple[int, list[str]]:
+    """How many parts a figure sums up, and those in which the model is not ahead of the majority answer."""
+    metric, behind = find_metric(place.metric), []
+    parts = [p for p in board.places(suite) if p.metric == place.metric and p != place
+             and (not place.subset or p.subset.startswith(f"{place.subset}/"))]
+    for part in parts:
+        mine, theirs = (read_value(board.find(suite, part), system) for system in (MODEL, MAJORITY))
+        if mine is not None and theirs is not None and not metric.is_ahead(mine, theirs):
+            behind.append(f"{name_subset(part.subset)} ({metric.write_gap(mine, theirs)})")
+    return len(parts), behind
+
+
+def list_some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more or "none"
 
 
 def make_counts_table(results: dict) -> Table:
@@ -138,7 +159,7 @@ def make_counts_table(results: dict) -> Table:
 
 def make_judge_table(results: dict) -> list[Part]:
     judge = results.get("judge") or {}
-    if not judge:
+    if not any(str(cell.get("metric")).startswith(JUDGED) for cell in results.get("cells", [])):
         return [Note(text="No judge was asked: all scores are computed from the texts.")]
     planted = judge.get("planted") or {}
     rows = [("Judge", judge.get("name")), ("Model", judge.get("model")), ("Prompt", judge.get("prompt_hash"))]
@@ -146,9 +167,15 @@ def make_judge_table(results: dict) -> list[Part]:
     if planted:
         state = {True: "valid", False: "NOT valid"}.get(planted.get("is_valid"), "not tried")
         right, n = format_count(planted.get("right")), format_count(planted.get("n"))
-        rows.append(("Planted answers", f"{right} of {n} told right from wrong: {state}"))
+        kinds = "".join(f"; {kind} {of[0]} of {of[1]}" for kind, of in (planted.get("kinds") or {}).items())
+        rows.append(("Planted answers", f"{right} of {n} told right from wrong: {state}{kinds}"))
     made = [Row(title=str(name), figures=[str(value)]) for name, value in rows if value not in (None, "", {})]
-    return [Table(title="Who judged", columns=["", "In this evaluation"], rows=made, css="facts")]
+    failed = [Row(title=str(row.get("kind", "")), figures=[
+        str(row.get(key, "")) for key in ("question", "reference", "answer", "score", "reason")])
+        for row in planted.get("failed") or []]
+    missed = [Table(title="Planted answers that the judge got wrong", rows=failed, is_open=False, css="facts",
+                    columns=["Planted as", "Question", "Reference", "Answer", "Score", "Reason"])] if failed else []
+    return [Table(title="Who judged", columns=["", "In this evaluation"], rows=made, css="facts"), *missed]
 
 
 def describe_meta(model: dict) -> list[tuple[str, str]]:
@@ -167,6 +194,7 @@ def describe_meta(model: dict) -> list[tuple[str, str]]:
 def make_facts_section(results: dict) -> Section:
     """What somebody needs who wants these figures again."""
     facts = describe_meta(results.get("model") or {})
+    facts += [(find_metric(name).title, str(text)) for name, text in (results.get("metrics") or {}).items()]
     model: Sequence[Part] = [Table(title="The model, and how it was asked", columns=["", "In this evaluation"], rows=[
         Row(title=name, figures=[text]) for name, text in facts], css="facts")] if facts else []
     return Section(anchor="facts", title="How it was measured",

@@ -12,7 +12,7 @@ from pathlib import Path
 from sift_jax.evaluation.items import MODEL, Cell
 from sift_jax.evaluation.report.board import Board, read_value
 from sift_jax.evaluation.report.corpus import make_corpus_section, read_corpus
-from sift_jax.evaluation.report.document import Document, write_whole
+from sift_jax.evaluation.report.document import MOST_OPEN, Document, write_whole
 from sift_jax.evaluation.report.figures import make_suite_section
 from sift_jax.evaluation.report.folder import Evaluation, read_evaluation
 from sift_jax.evaluation.report.format import (
@@ -69,17 +69,20 @@ def describe_model(results: dict) -> str:
 
 
 def format_summary(results: dict) -> str:
-    """The figures of all suites, without languages and facets, as a table for a terminal."""
+    """The figures of all suites, without languages and facets, as a table for a terminal; of many parts the sums."""
     board = Board(Cell(**cell) for cell in results.get("cells", []))
     systems = board.systems() or [MODEL]
-    rows = [("", *(name_system(s) for s in systems), "n of all")]
+    rows = [("", name_system(systems[0]), "95 %", *(name_system(s) for s in systems[1:]), "n of all")]
     for suite in board.suites:
-        rows.append((name_title(suite), *("" for _ in systems), ""))
-        for place in board.places(suite):
+        rows.append((name_title(suite), "", *("" for _ in systems), ""))
+        places = board.places(suite)
+        sums = [place for place in places if board.is_group(suite, place)]
+        for place in sums if sums and len(places) > MOST_OPEN else places:
             cells, metric = board.find(suite, place), find_metric(place.metric)
+            first, *others = [metric.write(read_value(cells, system)) for system in systems]
             n = f"{format_count(cells[MODEL].n)} of {format_count(cells[MODEL].of)}" if MODEL in cells else ""
-            rows.append((f"  {name_subset(place.subset)}, {metric.title}",
-                         *(metric.write(read_value(cells, s)) for s in systems), n))
+            rows.append((f"  {name_subset(place.subset)}, {metric.title}", first,
+                         metric.write_interval(cells.get(systems[0])), *others, n))
     widths = [max(len(row[i]) for row in rows) + (2 if i else 0) for i in range(len(rows[0]))]
     lines = [row[0].ljust(widths[0]) + "".join(text.rjust(w) for text, w in zip(row[1:], widths[1:], strict=True))
              for row in rows]

@@ -25,7 +25,7 @@ from sift_jax.evaluation.report.format import (
 )
 from sift_jax.evaluation.report.recordings import AudioShelf, describe_voice, read_utterances
 
-SAMPLE_COUNT, WORST_COUNT, LEAST = 12, 6, 2
+SAMPLE_COUNT, WORST_COUNT, LEAST = 12, 6, 3
 SAMPLE_SEED = 0
 # an answer that never ends stays readable
 MOST_CHARACTERS = 1_500

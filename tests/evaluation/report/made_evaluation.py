@@ -149,7 +149,7 @@ def make_evaluation(out: Path, *, data_dir: Path | None = None, seed: int = 3, c
         "model": {"checkpoint": "runs/x/stage2", "step": 900, "weights": "0f1e", "parameters": {"total": 4_150_000},
                   "decoding": {"temperature": 0.1}, "prompts": "77aa"},
         "judge": {"name": "offline", "model": "labels", "prompt_hash": "abcd", "parameters": {"temperature": 0},
-                  "planted": {"n": 40, "right": 40, "is_valid": True}},
+                  "planted": {"n": 40, "right": 40, "is_valid": True, "kinds": {"injected": [20, 20]}}},
         "suites": {"evalsift": {"counts": counts, "set_aside": [
             {"id": "gone_7", "subset": "open_ended", "reason": "gone_7: no audio file"}]}},
         "cells": [dataclasses.asdict(cell) for cell in make_cells(scored)],

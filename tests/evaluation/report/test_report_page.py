@@ -5,6 +5,7 @@
 
 import base64
 import dataclasses
+import html
 import json
 import re
 from html.parser import HTMLParser
@@ -13,6 +14,7 @@ import pytest
 from made_evaluation import ATTACK, LANGUAGES, PITCHES, make_cell, make_corpus, make_evaluation, make_stage
 
 from sift_jax.evaluation.items import EvaluationError
+from sift_jax.evaluation.report.board import Board, Place
 from sift_jax.evaluation.report.charts import Series, draw_lines, pick_ramp, pick_ticks
 from sift_jax.evaluation.report.confusions import describe_hits
 from sift_jax.evaluation.report.corpus import order_labels
@@ -53,6 +55,17 @@ class Page(HTMLParser):
             self.rows[-1][-1].append(data)
 
 
+def list_rows(page: str) -> list[list[list[str]]]:
+    """The words of the cells of all tables. Small print stands in brackets in Markdown: brackets are left out."""
+    return [[re.sub(r"[();]", " ", " ".join(cell)).split() for cell in row] for row in Page(page).rows]
+
+
+def list_markdown_rows(text: str) -> list[list[list[str]]]:
+    plain = html.unescape(re.sub(r"\*\*|\*|\\", "", text))
+    return [[re.sub(r"[();]", " ", cell).split() for cell in line[2:-2].split(" | ")]
+            for line in plain.splitlines() if line.startswith("| ") and "---" not in line]
+
+
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
     """An evaluation of a run with everything that a report may have."""
@@ -90,11 +103,7 @@ def test_texts_of_models_judges_and_data_stay_texts(out, page_text):
 
 def test_the_figures_of_results_page_and_markdown_are_equal(out, page_text):
     results = json.loads((out / "results.json").read_text())
-    rows = [[" ".join(cell).split() for cell in row] for row in Page(page_text).rows]
-    # what is said with the large figures of a cell is in its small print, and in Markdown in brackets
-    plain = re.sub(r"\*\*|\*|\\|&[a-z]+;", "", (out / "report.md").read_text())
-    written = [[re.sub(r"[();]", " ", cell).split() for cell in line[2:-2].split(" | ")]
-               for line in plain.splitlines() if line.startswith("| ") and "---" not in line]
+    rows, written = list_rows(page_text), list_markdown_rows((out / "report.md").read_text())
     assert [row for row in written if row not in rows] == [] and len(written) > 40
     for cell in results["cells"]:
         if cell["language"] and cell["subset"] == "closed_ended" and cell["system"] == "model":
@@ -110,7 +119,8 @@ def test_the_figures_of_results_page_and_markdown_are_equal(out, page_text):
 def test_what_stands_first_and_last(page_text):
     text = " ".join(Page(page_text).texts)
     for part in ("+0.90 ", "3.8 ", "3.6 ", "0.973", "4,150,000", "No voice of training is heard in Dev or EvalSIFT.",
-                 "2 of 102 questions have no score", "unparsed: 2", "40 of 40 told right from wrong: valid", "abcd",
+                 "2 of 102 questions have no score", "unparsed: 2", "abcd",
+                 "40 of 40 told right from wrong: valid; injected 20 of 20",
                  "…: no audio file", "80 % on the diagonal of 35, 97 % at most one class away.", "2.3 semitones"):
         assert part in text, part
 
@@ -131,10 +141,12 @@ def test_players_hold_the_recordings(page_text):
 
 
 def test_a_judge_that_fails_its_planted_answers_is_an_alarm(tmp_path):
-    judge = {"name": "endpoint", "planted": {"n": 40, "right": 22, "is_valid": False}}
+    failed = {"kind": "injected", "question": "?", "reference": "low", "answer": ATTACK, "score": 1.0, "reason": "!"}
+    judge = {"name": "endpoint", "planted": {"n": 40, "right": 22, "is_valid": False, "failed": [failed]}}
     page = write_report(make_evaluation(tmp_path / "out", judge=judge)).read_text(encoding="utf-8")
     alarm = re.search(r'<p class="alarm" role="alert">([^<]+)</p>', page).group(1)
     assert "not valid" in alarm and "22 of 40" in alarm and page.index(alarm) < page.index("<section")
+    assert "Planted answers that the judge got wrong" in page and "<script" not in page
     assert "> **These figures are not valid." in (tmp_path / "out" / "report.md").read_text()
 
 
@@ -174,9 +186,12 @@ def test_a_folder_that_is_no_evaluation_says_what_to_do(tmp_path):
 def test_standing_names_what_lies_behind(tmp_path):
     cells = [make_cell([value], system=system, subset=subset) for subset in ("closed_ended", "closed_ended/word_align")
              for system, value in (("model", .2), ("majority", .3))]
+    cells += [make_cell([value], system=system, subset="open_ended", metric="judge_open")
+              for system, value in (("model", 2.5), ("majority", 2.46))]
     out = make_evaluation(tmp_path / "out", cells=[dataclasses.asdict(cell) for cell in cells])
     text = write_report(out).read_text(encoding="utf-8")
-    assert "−10.0 points against the majority answer, but not ahead of it in Word level (−10.0)." in text
+    assert "10.0 points worse than the majority answer, but not ahead of it in Word level (−10.0)." in text
+    assert "Open-ended: 0.0 points better than the majority answer, which may be chance." in text
 
 
 def test_metrics_merge_by_step_and_pass_over_a_torn_line(tmp_path):
@@ -225,6 +240,28 @@ def test_summary_is_a_table_of_all_systems(out):
     assert any(x.startswith("  Closed-ended, Judged right") and f"{100 * value:.1f} %" in x for x in lines)
     assert any("+0.90 nats" in x for x in lines) and any("3.8 min" in x for x in lines)
     assert "no figures yet" in format_summary({})
+
+
+def test_a_suite_of_one_part_is_one_row():
+    cells = [make_cell([1.0], system="model", suite="fleurs", metric="wer", **place) for place in (
+        {"subset": "test"}, {"subset": "test", "language": "de"}, {}, {"language": "de"})]
+    assert Board(cells).places("fleurs") == [Place(subset="", metric="wer")]
+    assert Board(cells[:2]).places("fleurs") == [Place(subset="test", metric="wer")]
+
+
+def test_facets_that_split_are_shown_and_those_of_a_scale_in_its_order(tmp_path):
+    def cell(facet, value, system="model"):
+        return dataclasses.asdict(make_cell([value], system=system, subset="closed_ended/acoustic_level", facet=facet))
+
+    cells = [cell("", .5), cell("room=hall", .5), *(cell(f"average_pitch={label}", .5) for label in PITCHES[::-1]),
+             cell("kind=a", .1), cell("kind=b", .2)]
+    # what its parts have, a sum has not
+    cells += [{**c, "subset": "closed_ended"} for c in cells[-2:]] + [{**cells[0], "subset": "closed_ended"}]
+    text = write_report(make_evaluation(tmp_path / "out", cells=cells)).read_text(encoding="utf-8")
+    assert "hall" not in text and "By kind: Acoustic" in text and "By kind: Closed-ended" not in text
+    table = text[text.index("By average pitch: Acoustic"):]
+    places = [table.index(label[1:]) for label in PITCHES]
+    assert places == sorted(places)
 
 
 def test_languages_are_a_table(page_text):

@@ -13,8 +13,8 @@ import argparse
 import dataclasses
 import difflib
 import importlib
-import importlib.util  # noqa: F401 - gin needs it loaded to report a missing file properly
 import inspect
+import io
 import os
 import re
 import sys
@@ -27,13 +27,7 @@ from typing import Any
 import gin
 
 from sift_jax.exits import flatten, report_errors
-
-ROOT = Path(__file__).resolve().parent.parent
-_BINDING = re.compile(r"^([A-Za-z_][\w./]*)\s*=", re.MULTILINE)
-
-
-class ConfigError(ValueError):
-    """A config that cannot be run; one line, naming the binding and the remedy."""
+from sift_jax.gin_files import BINDING, ConfigError, find_gin_file, list_pieces
 
 
 def parse_flags(argv: list[str], description: str) -> argparse.Namespace:
@@ -105,31 +99,16 @@ def _register_once(thing: Callable, name: str, module: str) -> Callable:
         return gin.external_configurable(thing, name=name, module=module)
 
 
-def _check_repeats(path: Path) -> None:
-    """A name bound twice in one file: gin takes the last in silence."""
-    seen: dict[str, int] = {}
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        match = _BINDING.match(line)
-        if match:
-            name = match.group(1)
-            if name in seen:
-                raise ConfigError(
-                    f"{path}:{number}: {name} is bound a second time (first in line {seen[name]}); keep one"
-                )
-            seen[name] = number
-        included = re.match(r"^include\s+['\"](.+)['\"]", line)
-        if included:
-            target = next((p for p in (Path(included.group(1)), ROOT / included.group(1)) if p.is_file()), None)
-            if target is None:
-                raise ConfigError(
-                    f"{path}:{number}: included file {included.group(1)} does not exist; "
-                    "paths start at the project's root"
-                )
-            _check_repeats(target)
+class _Piece(io.StringIO):
+    """A part of a file as gin reads it: an error names the file, and the line in it."""
+
+    def __init__(self, path: Path, first_line: int, text: str):
+        super().__init__("\n" * (first_line - 1) + text)
+        self.name = str(path)
 
 
 def _names(config: str) -> set[str]:
-    return set(_BINDING.findall(config))
+    return set(BINDING.findall(config))
 
 
 def check_unused() -> None:
@@ -183,14 +162,12 @@ def build_arguments(function: Callable[..., Any], gin_files: list[str], bindings
     """The run function's arguments as the gin files and bindings say, checked."""
     gin.clear_config()
     configured = _register(function)
-    gin.add_config_file_search_path(str(ROOT))
-    for name in gin_files:
-        path = next((p for p in (Path(name), ROOT / name) if p.is_file()), None)
-        if path is None:
-            raise ConfigError(f"gin file {name} does not exist; see configs/")
-        _check_repeats(path)
+    # all of it is found and looked over before gin reads anything
+    pieces = [piece for name in gin_files for piece in list_pieces(find_gin_file(name))]
     try:
-        gin.parse_config_files_and_bindings(gin_files, bindings, finalize_config=False)
+        for piece in pieces:
+            gin.parse_config(_Piece(*piece))
+        gin.parse_config(bindings)
         arguments = configured()
     except (
         ValueError,
@@ -200,7 +177,6 @@ def build_arguments(function: Callable[..., Any], gin_files: list[str], bindings
         AttributeError,
         RuntimeError,
         OSError,
-        RecursionError,
     ) as error:
         raise ConfigError(_explain(error)) from error
     missing = [p for p in inspect.signature(configured).parameters if p not in arguments]

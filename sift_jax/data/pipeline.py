@@ -42,6 +42,7 @@ class DataConfig:
     tokenizer: str
     mixture: str
     rates: Mapping[str, float] | None
+    # how many share an utterance's audio each time it comes; 1 turns sharing off, 0 takes all
     questions_per_record: int
     rows: int
     tokens: int
@@ -197,11 +198,25 @@ class BatchStream:
 
     def batches(self, skip: int = 0) -> Iterator[tuple[BatchShape, Batch]]:
         """The batches from number `skip` on."""
+        for block, batches in self.plan.blocks(skip):
+            self.counts.add(block.counts)
+            yield from self.read(batches)
+
+    def read(self, planned: Iterable[PlannedBatch]) -> Iterator[tuple[BatchShape, Batch]]:
+        """These batches of the plan."""
         with concurrent.futures.ThreadPoolExecutor(self.config.readers) as pool:
-            for block, batches in self.plan.blocks(skip):
-                self.counts.add(block.counts)
-                for planned in batches:
-                    yield self.shapes[planned.level], self._read_batch(planned, pool.map)
+            for one in planned:
+                yield self.shapes[one.level], self._read_batch(one, pool.map)
+
+    def tell_tasks(self, planned: PlannedBatch, batch: Batch) -> np.ndarray:
+        """The task of each target of a batch that this process has read of it, as a number among the plan's tasks."""
+        task_bm = np.zeros(batch["target_bm"].shape, np.int32)
+        group_bm = np.take_along_axis(batch["group_bt"], batch["predict_bm"], axis=1)
+        for place, row in enumerate(self._own_rows):
+            if tasks := planned.groups.task[planned.rows[row]].tolist():
+                # targets that are padding count for nothing, whatever is said of them
+                task_bm[place] = np.array(tasks)[np.maximum(group_bm[place] - 1, 0)]
+        return task_bm
 
     def _read_batch(self, planned: PlannedBatch, each: Callable[..., Iterable]) -> Batch:
         shape = self.shapes[planned.level]

@@ -8,6 +8,7 @@ of unequal weight, add up to exactly the gradient of one large batch.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -18,7 +19,7 @@ from jax.sharding import Mesh
 from sift_jax.models.layers import Array
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, compute_hidden
 from sift_jax.parallel.mesh import replicate, shard_pieces, shard_rows
-from sift_jax.training.losses import sum_cross_entropy
+from sift_jax.training.losses import list_cross_entropy, sum_cross_entropy
 from sift_jax.training.state import State, join_params, shard_state
 
 LOSS_CHUNK = 64
@@ -109,15 +110,34 @@ def make_train_step(
     )
 
 
-def make_dev_step(config: SpeechLMConfig, mesh: Mesh) -> Callable[[State, dict[str, Array]], dict[str, Array]]:
-    """Sums of the loss with the right audio and with other utterances' audio: their difference is the audio gain."""
+def make_dev_step(
+    config: SpeechLMConfig, mesh: Mesh, *, tasks: int | None = None
+) -> Callable[[State, dict[str, Array]], dict[str, Array]]:
+    """Sums of the loss with the right audio and with other utterances' audio: their difference is the audio gain.
 
-    @jax.jit
+    Over all of a batch; or of each of so many tasks: the batch then has the task of each target, task_bm.
+    """
+
+    def add(values_bm: Array, batch: dict[str, Array]) -> Array:
+        if tasks is None:
+            return jnp.sum(values_bm)
+        is_of = batch["task_bm"][..., None] == jnp.arange(tasks)
+        return jnp.sum(jnp.where(is_of, values_bm[..., None], 0.0), axis=(0, 1))
+
+    def list_losses(params: Params, batch: dict[str, Array]) -> Array:
+        hidden = compute_hidden(config, params, batch)
+        losses_bm = list_cross_entropy(params["decoder"], hidden, batch["target_bm"], chunk=LOSS_CHUNK)
+        return batch["weight_bm"] * losses_bm
+
+    @functools.partial(jax.jit, out_shardings=replicate(mesh))
     def dev_step(state: State, batch: dict[str, Array]) -> dict[str, Array]:
         params = join_params(state["trainable"], state["frozen"])
         with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
-            total, weight = sum_loss(config, params, batch)
-            swapped, _ = sum_loss(config, params, swap_audio(batch))
-        return {"loss": total, "swapped_loss": swapped, "weight": weight}
+            losses, swapped = list_losses(params, batch), list_losses(params, swap_audio(batch))
+        return {
+            "loss": add(losses, batch),
+            "swapped_loss": add(swapped, batch),
+            "weight": add(batch["weight_bm"], batch),
+        }
 
     return dev_step

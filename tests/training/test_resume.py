@@ -110,8 +110,24 @@ def test_a_begun_run_goes_on_by_its_own_plan_only(corpus, tmp_path):
     other = dataclasses.replace(arguments["data"], rates={"sift.open_ended.*": 1.0})
     with pytest.raises(CheckpointError, match="was trained by the plan [0-9a-f]{16}, and this config plans .*OUT_DIR"):
         train(**{**longer, "data": other})
+    # nor is a run that has all its steps said to be trained by another plan
+    with pytest.raises(CheckpointError, match="was trained by the plan [0-9a-f]{16}, and this config plans .*OUT_DIR"):
+        train(**{**arguments, "data": dataclasses.replace(arguments["data"], seed=8)})
     # how many threads read is no part of it
     train(**{**longer, "data": dataclasses.replace(arguments["data"], readers=2)})
+
+
+def test_a_run_keeps_the_config_that_it_was_trained_by(corpus, tmp_path, capsys):
+    arguments = make_arguments(corpus, tmp_path / "run", steps=3)
+    train(**arguments, config_text="of the run")
+    train(**arguments, config_text="of the run")
+    assert capsys.readouterr().out.strip() == f"{tmp_path}/run is trained to step 3 of 3: nothing to do"
+    train(**arguments, config_text="another")
+    assert f"not the one that it was trained by ({tmp_path}/run/config.gin): delete it" in capsys.readouterr().out
+    other = dataclasses.replace(arguments["data"], seed=8)
+    with pytest.raises(CheckpointError):
+        train(**{**arguments, "data": other, "run": dataclasses.replace(arguments["run"], steps=4)}, config_text="x")
+    assert (tmp_path / "run" / "config.gin").read_text() == "of the run"
 
 
 def test_a_begun_run_goes_on_with_its_own_records_only(corpus, tmp_path):

@@ -24,7 +24,7 @@ from sift_jax.evaluation.report.format import (
 )
 
 NOT_CLEAR = ", which may be chance"
-MOST_TILES, MOST_SENTENCES, MOST_NAMED = 8, 3, 4
+MOST_TILES, MOST_SENTENCES, MOST_NAMED = 8, 3, 3
 
 
 def make_alarms(results: dict) -> list[Part]:

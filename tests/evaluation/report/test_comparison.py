@@ -14,11 +14,19 @@ from sift_jax.evaluation.report.board import Place
 from sift_jax.evaluation.report.comparison import find_shares, make_comparison
 from sift_jax.evaluation.report.comparison_page import choose_flips, write_comparison, write_p
 from sift_jax.evaluation.report.folder import read_evaluation
+from sift_jax.evaluation.report.page import write_report
 from sift_jax.evaluation.report.paper import read_paper
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.evaluation.scores.paired import find_mcnemar
 
 BOOTSTRAP = BootstrapConfig(samples=50, confidence=0.95, seed=0)
+TAG = '"><script>alert(1)</script><i onclick=1'
+# what a program reads of results.json, and of that what it takes as it is
+PROGRAMS = {"format", "metric", "system", "value", "low", "high", "n", "of", "planted", "counts", "training"}
+KEPT = PROGRAMS | {
+    "cells", "suites", "confusions", "judge", "model", "name", "suite", "subset", "language", "facet", "labels",
+    "set_aside", "id", "reason", "seconds", "audio_gain", "checkpoint", "step", "weights", "decoding", "metrics",
+    "parameters", "prompt_hash"}
 ACOUSTIC = Place(subset="closed_ended/acoustic_level", metric="judge_closed")
 
 
@@ -151,6 +159,29 @@ def test_a_suite_of_one_run_alone_stands_by_itself(root, tmp_path):
     rows = [[" ".join(cell) for cell in row] for row in Page(text).rows]
     assert "One run alone has answers to this suite" in text
     assert any(row[0] == "Test clean, WER" and row[1] == "–" and row[2].startswith("50.0 %") for row in rows if row)
+
+
+def make_hostile(value):
+    """Every text of a results.json with a tag in it, but for what programs read."""
+    if isinstance(value, dict):
+        return {key if key in KEPT else f"{key}{TAG}": inner if key in PROGRAMS else make_hostile(inner)
+                for key, inner in value.items()}
+    if isinstance(value, list):
+        return [make_hostile(inner) for inner in value]
+    return f"{value}{TAG}" if isinstance(value, str) and value else value
+
+
+def test_whatever_the_results_say_stays_text(root, tmp_path):
+    out = make_evaluation(tmp_path / "out", training={"stage1": "/no"}, metrics={"wer": "jiwer"})
+    results = json.loads((out / "results.json").read_text())
+    (out / "results.json").write_text(json.dumps(make_hostile(results)))
+    pages = [write_report(out), write_comparison([out, root / "first"], tmp_path / "both", BOOTSTRAP)]
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        parsed = Page(text)
+        assert parsed.open == [] and "<script" not in text and "&lt;script" in text
+        assert not any(name.startswith("on") for _, attributes in parsed.tags for name in attributes)
+        assert "<script" not in page.with_suffix(".md").read_text()
 
 
 def test_shown_flips_are_the_largest_and_mixed(root):

@@ -27,7 +27,7 @@ from typing import Any
 import gin
 
 from sift_jax.exits import flatten, report_errors
-from sift_jax.gin_files import BINDING, ConfigError, find_gin_file, list_pieces
+from sift_jax.gin_files import BINDING, ROOT, ConfigError, find_gin_file, list_pieces
 
 
 def parse_flags(argv: list[str], description: str) -> argparse.Namespace:

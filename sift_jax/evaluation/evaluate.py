@@ -24,7 +24,7 @@ from sift_jax.data.pipeline import BatchStream, DataConfig
 from sift_jax.data.sift_files import list_files, read_rows
 from sift_jax.decoding.answer import Model, Speaker, make_prompt
 from sift_jax.decoding.sampling import DecodingConfig
-from sift_jax.evaluation.items import MAJORITY, MODEL, UNTRAINED, EvaluationError, SetAside, Suite
+from sift_jax.evaluation.items import MAJORITY, MODEL, UNTRAINED, EvaluationError, Item, SetAside, Suite
 from sift_jax.evaluation.judges.config import JudgeConfig
 from sift_jax.evaluation.judging import judge_predictions
 from sift_jax.evaluation.predict import PredictionFile, predict
@@ -159,8 +159,17 @@ def answer_all_systems(
     if run.has_majority and is_first_process():
         file = PredictionFile(out, MAJORITY)
         file.check_meta({"answers": f"training rows of {run.data_dir}" if run.data_dir else "the items' references"})
-        rows = read_training_answers(run.data_dir) if run.data_dir else None
-        file.finish(items, {p.item.id: p.answer for p in make_majority_predictions(items, rows)})
+        file.finish(items, answer_by_majority(items, run.data_dir))
+
+
+def answer_by_majority(items: Sequence[Item], data_dir: str) -> dict[str, str]:
+    """Constant answers by id, suite by suite: EvalSIFT's out of the training rows, where there are some."""
+    answers = {}
+    for suite in dict.fromkeys(item.suite for item in items):
+        own = [item for item in items if item.suite == suite]
+        rows = read_training_answers(data_dir) if data_dir and suite.partition(":")[0] == "evalsift" else None
+        answers |= {found.item.id: found.answer for found in make_majority_predictions(own, rows)}
+    return answers
 
 
 def describe_suites(

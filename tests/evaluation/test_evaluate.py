@@ -16,10 +16,11 @@ from tiny_run import make_data
 from sift_jax.decoding.answer import Model
 from sift_jax.decoding.sampling import GREEDY
 from sift_jax.evaluation import judging
-from sift_jax.evaluation.evaluate import evaluate, measure_audio_gain
-from sift_jax.evaluation.items import EvaluationError
+from sift_jax.evaluation.evaluate import answer_by_majority, evaluate, measure_audio_gain, read_training_answers
+from sift_jax.evaluation.items import EvaluationError, Item
 from sift_jax.evaluation.judging import InvalidJudge, JudgingConfig, judge_again
 from sift_jax.evaluation.report.folder import read_evaluation
+from sift_jax.evaluation.suites import read_suite
 
 TESTS = Path(__file__).resolve().parents[1]
 PROGRAM = str(Path(__file__).with_name("tiny_evaluation.py"))
@@ -57,6 +58,21 @@ def test_an_evaluation_leaves_answers_verdicts_figures_and_a_report(unbroken):
     assert sum(closed) > 0 and cells["closed_ended", "majority"].value == pytest.approx(sum(closed) / 4)
     assert not list((unbroken / "predictions").glob("*.part*"))
     assert len({json.loads(line)["answer"] for line in read_lines(unbroken)}) > 5
+
+
+def test_the_constant_answer_of_a_suite_is_its_own(corpus):
+    """Training rows are EvalSIFT's alone, and a part called the same in two suites is two parts."""
+    items = [*read_suite(make_suite(corpus.root)).items]
+    twins = [
+        Item(id=f"{suite}/{n}", suite=suite, subset="test", language="en", messages=(), references=(text,),
+             metrics=("exact_match",))
+        for suite, text in (("jsonl:a", "yes"), ("jsonl:b", "no")) for n in range(2 + (text == "no"))
+    ]  # fmt: skip
+    found = answer_by_majority([*items, *twins], str(corpus.root))
+    assert {found[item.id] for item in twins if item.suite == "jsonl:a"} == {"yes"}
+    assert {found[item.id] for item in twins if item.suite == "jsonl:b"} == {"no"}
+    train = {answer for _, _, answer in read_training_answers(str(corpus.root))}
+    assert {found[item.id] for item in items} <= train and any(found[item.id] for item in items)
 
 
 def test_a_run_that_was_killed_gives_the_answers_of_one_that_was_not(corpus, trained_run, unbroken, tmp_path):

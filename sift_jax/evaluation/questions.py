@@ -21,6 +21,7 @@ from sift_jax.audio.mel import RATE, count_mel_frames
 from sift_jax.data.chat import Message, render_chat
 from sift_jax.decoding.answer import Model
 from sift_jax.evaluation.items import EvaluationError, Item, SetAside
+from sift_jax.parallel.distributed import is_first_process
 
 SET_ASIDE, CUT = "set_aside", "cut"
 # Between names of files that are heard as one.
@@ -148,5 +149,6 @@ def _measure_all(reader: ClipReader, conversations: Iterable[tuple[Message, ...]
     parts = (part for messages in conversations for message in messages for part in message["content"])
     names = list(dict.fromkeys(part["audio_path"] for part in parts if part.get("audio_path")))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        measured = tqdm(pool.map(reader.measure, names), total=len(names), desc="audio", unit="file", disable=None)
+        measured = tqdm(pool.map(reader.measure, names), total=len(names), desc="audio", unit="file",
+                        disable=None if is_first_process() else True)  # fmt: skip
         return dict(zip(names, measured, strict=True))

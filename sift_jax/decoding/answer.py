@@ -13,7 +13,6 @@ from pathlib import Path
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from tqdm import tqdm
 
 from sift_jax.audio.mel import count_mel_frames
 from sift_jax.data.chat import Message, render_chat
@@ -98,18 +97,14 @@ class Speaker:
         self._listener = Listener(model.config, params, mesh, rows=-(-max(1, rows // 4) // shards) * shards)
         self._stop_ids = (model.tokenizer.ids[TURN_END], model.tokenizer.ids[END_OF_TEXT])
 
-    def answer(
-        self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int = 0, progress: str | None = None
-    ) -> list[str]:
+    def answer(self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int = 0) -> list[str]:
         """Answers in the order of the prompts."""
         answers = [""] * len(prompts)
         self.hear(prompts)
-        with tqdm(total=len(prompts), desc=progress, unit="answer", disable=progress is None) as bar:
-            for places in plan_batches([len(prompt.tokens) for prompt in prompts], self.rows):
-                texts = self.answer_batch([prompts[i] for i in places], decoding, seed=seed, draws=places)
-                for i, text in zip(places, texts, strict=True):
-                    answers[i] = text
-                bar.update(len(places))
+        for places in plan_batches([len(prompt.tokens) for prompt in prompts], self.rows):
+            texts = self.answer_batch([prompts[i] for i in places], decoding, seed=seed, draws=places)
+            for i, text in zip(places, texts, strict=True):
+                answers[i] = text
         return answers
 
     def hear(self, prompts: Sequence[Prompt]) -> None:
@@ -145,16 +140,3 @@ class Speaker:
 def _find_end(ids: np.ndarray, stop_ids: tuple[int, ...]) -> int:
     ended = np.flatnonzero(np.isin(ids, stop_ids))
     return int(ended[0]) if len(ended) else len(ids)
-
-
-def answer_all(
-    model: Model,
-    prompts: Sequence[Prompt],
-    decoding: DecodingConfig,
-    *,
-    rows: int = 32,
-    seed: int = 0,
-    progress: str | None = None,
-) -> list[str]:
-    """A model's answers in the order of the prompts."""
-    return Speaker(model, rows=rows).answer(prompts, decoding, seed=seed, progress=progress)

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 from sift_jax.audio.mel import fill_log_mel
 from sift_jax.data.chat import make_question
 from sift_jax.data.tokenizers import train_tokenizer
-from sift_jax.decoding.answer import Model, answer_all, make_prompt
+from sift_jax.decoding.answer import Model, Speaker, make_prompt
 from sift_jax.decoding.sampling import GREEDY
 from sift_jax.models.layers import NO_LORA, LoraConfig, RopeScaling
 from sift_jax.models.presets import DECODERS, ENCODERS, PROJECTORS
@@ -96,7 +96,7 @@ def assert_speaks_as(theirs, model: Model) -> None:
         assert_equal(compute_our_logits(model, ids), theirs(torch.from_numpy(ids).long()).logits.float().numpy())
     decoding = dataclasses.replace(GREEDY, max_new_tokens=8)
     said = theirs.generate(torch.from_numpy(ids).long(), max_new_tokens=8, do_sample=False)[0, ids.shape[1] :]
-    assert answer_all(model, [prompt], decoding, rows=1) == [model.tokenizer.decode(said.tolist()).strip()]
+    assert Speaker(model, rows=1).answer([prompt], decoding) == [model.tokenizer.decode(said.tolist()).strip()]
     assert len(said) == 8, "the random model stops early: this compares too little"
 
 
@@ -192,7 +192,7 @@ def test_qwen2_audio_hears_and_speaks_as_we_do(audio_export, seconds):
     assert_equal(compute_prompt_logits(model, prompt), logits)
     said = theirs.generate(**asked, max_new_tokens=8, do_sample=False)[0, asked["input_ids"].shape[1] :]
     decoding = dataclasses.replace(GREEDY, max_new_tokens=8)
-    assert answer_all(model, [prompt], decoding, rows=1) == [model.tokenizer.decode(said.tolist()).strip()]
+    assert Speaker(model, rows=1).answer([prompt], decoding) == [model.tokenizer.decode(said.tolist()).strip()]
 
 
 def compute_prompt_logits(model: Model, prompt) -> np.ndarray:

@@ -27,7 +27,7 @@ from typing import Any
 import gin
 
 from sift_jax.exits import flatten, report_errors
-from sift_jax.gin_files import BINDING, ConfigError, find_gin_file, list_pieces
+from sift_jax.gin_files import BINDING, ROOT, ConfigError, find_gin_file, list_pieces
 
 
 def parse_flags(argv: list[str], description: str) -> argparse.Namespace:
@@ -71,9 +71,10 @@ def _quote(value: str) -> str:
 
 
 def find_dataclasses(function: Callable[..., Any]) -> list[type]:
-    """The config dataclasses among a run function's parameters."""
+    """The config dataclasses among a run function's parameters: by themselves, several in a tuple, or one or None."""
     hints = typing.get_type_hints(function)
-    return [hint for name, hint in hints.items() if name != "return" and dataclasses.is_dataclass(hint)]
+    given = [hint for name, hint in hints.items() if name != "return"]
+    return [cls for hint in given for cls in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(cls)]
 
 
 def _register(function: Callable[..., Any]) -> Callable[[], dict[str, Any]]:
@@ -113,6 +114,8 @@ def _names(config: str) -> set[str]:
 def check_unused() -> None:
     """Every binding that was given must have been read by what was built."""
     given, used = _names(gin.config_str()), _names(gin.operative_config_str())
+    # what is bound for all scopes is read under the name of each
+    used |= {name.rpartition("/")[2] for name in used}
     for name in sorted(given - used):
         close = difflib.get_close_matches(name, sorted(used), 1, 0.5)
         hint = (
@@ -140,7 +143,8 @@ def _fits(value: Any, hint: Any) -> bool:
 
 def check_types(arguments: Mapping[str, Any]) -> None:
     """Every field of every dataclass holds what its annotation says."""
-    for config in arguments.values():
+    nested = (value if isinstance(value, tuple) else (value,) for value in arguments.values())
+    for config in (config for configs in nested for config in configs):
         if not dataclasses.is_dataclass(config):
             continue
         hints = typing.get_type_hints(type(config))
@@ -242,3 +246,21 @@ def run_gin(path: str, argv: list[str] | None = None) -> None:
         function(**arguments, dry_run=flags.dry_run, modules=modules, config_text=gin.config_str())
 
     report_errors(run, is_debug=flags.debug)
+
+
+def run_short(
+    path: str, *, knobs: Mapping[str, tuple[str, str]], gin_file: str = "", folder: str = "", choice: str = ""
+) -> None:
+    """`run_gin` with short flags: each is a knob of the gin file, which --<choice> may choose among a folder's."""
+    parser = argparse.ArgumentParser(description=f"runs {path}; --gin_file, --gin.NAME=value too", allow_abbrev=False)
+    files: dict[str, Path] = {}
+    if choice:
+        paths = sorted((ROOT / folder).glob("*.gin"))
+        files = {path.stem: path for path in paths if f"\n{choice.upper()} = " in path.read_text()}
+        parser.add_argument(f"--{choice}", choices=files, help=f"takes {folder}/<{choice}>.gin")
+    for flag, (_, what) in knobs.items():
+        parser.add_argument(f"--{flag}", help=what)
+    given, rest = parser.parse_known_args()
+    chosen = files.get(getattr(given, choice, None), gin_file)
+    bindings = [f"--gin.{knob}={value}" for flag, (knob, _) in knobs.items() if (value := getattr(given, flag))]
+    run_gin(path, [*([f"--gin_file={chosen}"] if chosen else []), *rest, *bindings])

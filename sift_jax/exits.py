@@ -1,6 +1,7 @@
 """How a command ends: one line on standard error, and a status that says who can mend it.
 
     2    what the user gave: a config, a path, a flag        74    the disk takes no more; what was saved is whole
+    65   the judge of an evaluation failed the answers planted for it: its figures are no figures
     69   another process of the run hangs or is gone         75    told to stop: saved, the same command goes on
     1    anything else, with its traceback
 """

@@ -15,6 +15,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from sift_jax.parallel import watch
+from sift_jax.parallel.aborts import name_lost_coordinator
 
 # a network's file system may take a moment to show what another machine wrote
 SHARED_SECONDS = 10.0
@@ -50,6 +51,8 @@ def _start_watch() -> None:
 
     if global_state.num_processes > 1:
         watch.start_watch(global_state.client, global_state.process_id)
+        if global_state.process_id > 0:
+            name_lost_coordinator(global_state.coordinator_address, watch.LOST)
 
 
 def is_first_process() -> bool:

@@ -1,4 +1,4 @@
-"""An abort is the loss of process 0 only where nobody answers at its address."""
+"""An abort is the loss of a process only where one does not come, or nobody answers at the address of process 0."""
 
 import os
 import signal
@@ -10,10 +10,20 @@ import pytest
 
 PROGRAM = """
 import os, sys
-from sift_jax.parallel.aborts import name_lost_coordinator
-name_lost_coordinator(sys.argv[1], 69)
+from sift_jax.parallel.aborts import explain_aborts, name_lost_coordinator
+explain_aborts(lambda: name_lost_coordinator(sys.argv[1]), 69)
 os.abort()
 """
+ALONE = """
+import sys
+from sift_jax.parallel.distributed import start_distributed
+start_distributed(sys.argv[1], 2, int(sys.argv[2]))
+"""
+
+
+def run(program, *arguments, **environment):
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.parametrize("is_there", [True, False])
@@ -23,11 +33,21 @@ def test_an_abort_is_told_apart(is_there):
         address = f"127.0.0.1:{server.getsockname()[1]}"
         if is_there:
             server.listen()
-        command = [sys.executable, "-c", PROGRAM, address]
-        done = subprocess.run(command, env=os.environ.copy(), capture_output=True, text=True, timeout=60)
+        done = run(PROGRAM, address)
     if is_there:
         assert done.returncode == -signal.SIGABRT and not done.stderr
     else:
         assert done.returncode == 69, done.stderr
         said = f"error: process 0 is gone: nobody answers at {address}; the run ends"
         assert done.stderr.strip().startswith(said) and len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("index", ["0", "1"])
+def test_a_process_that_is_left_alone_says_so(index):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    done = run(ALONE, address, index, SIFT_JOIN_SECONDS="1")
+    assert done.returncode == 69, done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"error: not all processes of the run came to {address} within 1 s: start every one of them")

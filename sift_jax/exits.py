@@ -32,7 +32,7 @@ def report_errors(function: Callable[[], Any], *, is_debug: bool) -> None:
         function()
     except (Exception, KeyboardInterrupt) as error:
         code = _choose_status(error)
-        if isinstance(error, RuntimeError) or STATUS.match(str(error)):
+        if _is_of_devices(error):
             # so fail devices where another process has gone: if one has, it is named and this does not go on
             watch.await_verdict()
         if is_debug or (code == 2 and not isinstance(error, (ValueError, OSError, FloatingPointError))):
@@ -40,9 +40,10 @@ def report_errors(function: Callable[[], Any], *, is_debug: bool) -> None:
                 raise
             traceback.print_exc()
             code = 1 if code == 2 else code
-        print(f"{'' if code == STOPPED else 'error: '}{flatten(error)}", file=sys.stderr)
+        said = _explain_disk(error) if _is_disk(error) else flatten(error)
+        print(f"{'' if code == STOPPED else 'error: '}{said}", file=sys.stderr)
         if code != STOPPED:
-            watch.end_process(code, flatten(error))
+            watch.end_process(code, said)
         watch.finish_watch()
         raise SystemExit(code) from None
     watch.finish_watch()
@@ -50,5 +51,26 @@ def report_errors(function: Callable[[], Any], *, is_debug: bool) -> None:
 
 def _choose_status(error: BaseException) -> int:
     """2 for what the user can mend in the command; errors that mean something else say so themselves."""
-    is_disk = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
-    return DISK if is_disk else getattr(error, "exit_code", 2)
+    return DISK if _is_disk(error) else getattr(error, "exit_code", 2)
+
+
+def _is_of_devices(error: BaseException | None) -> bool:
+    """Whether XLA raised it, or what it came from."""
+    while error is not None:
+        if isinstance(error, RuntimeError) or STATUS.match(str(error)):
+            return True
+        error = error.__cause__
+    return False
+
+
+def _is_disk(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+
+
+def _explain_disk(error: OSError) -> str:
+    """The system names a file only where opening it failed, and never what to do."""
+    where = f" for {error.filename}" if error.filename else ""
+    return (
+        f"the disk takes no more{where} ({error.strerror}); what was saved before is whole: mend the disk, then the "
+        "same command goes on"
+    )

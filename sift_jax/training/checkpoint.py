@@ -8,13 +8,14 @@ run/damaged/<step>                                                what was found
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -233,6 +234,17 @@ class Checkpoints:
                 f"a checkpoint cannot be written to {folder} ({_flatten(cause)}); {left}: mend the disk, then the same "
                 "command goes on"
             ) from error
+
+    @contextlib.contextmanager
+    def finishing(self) -> Iterator[None]:
+        """Where a run fails, what is being saved is finished first; one of several processes may wait in vain."""
+        try:
+            yield
+        except Exception:
+            if jax.process_count() == 1:
+                with contextlib.suppress(Exception):
+                    self._manager.wait_until_finished()
+            raise
 
     def wait(self) -> None:
         self._guard(self._manager.wait_until_finished)

@@ -185,7 +185,7 @@ def train(
     dev = BatchStream(data, geometry, split="dev", is_endless=False, modules=modules, own_rows=own_rows)
     dev_batches = [batch for _, batch in itertools.islice(dev.batches(), run.dev_batches)]
     writer = MetricWriter(out_dir, steps=run.steps, first_step=first_step) if is_first_process() else NoWriter()
-    with contextlib.closing(writer), StopRequest() as stop:
+    with contextlib.closing(writer), checkpoints.finishing(), StopRequest() as stop:
         _run_steps(
             run,
             config,

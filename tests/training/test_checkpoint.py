@@ -57,6 +57,16 @@ def test_a_state_comes_back_bit_for_bit(corpus, tmp_path):
     checkpoints.close()
 
 
+def test_a_run_that_fails_finishes_what_it_was_saving(corpus, tmp_path):
+    state = make_tiny_state(make_config(), corpus, tmp_path)
+    checkpoints = Checkpoints(tmp_path, is_reader=False)
+    with pytest.raises(FloatingPointError), checkpoints.finishing():
+        checkpoints.save(4, state, {"batches": 4}, force=True)
+        raise FloatingPointError
+    assert (tmp_path / "checkpoints" / "4" / "place").is_dir()
+    checkpoints.close()
+
+
 def test_a_checkpoint_of_another_shape_names_the_parameter(corpus, tmp_path):
     checkpoints = Checkpoints(tmp_path, is_reader=False)
     checkpoints.save(1, make_tiny_state(make_config(), corpus, tmp_path), {"batches": 1}, force=True)

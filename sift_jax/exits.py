@@ -18,6 +18,8 @@ from typing import Any
 from sift_jax.parallel import watch
 
 DISK, STOPPED = 74, 75
+# how TensorFlow, whose errors are not of the system's type, says that TensorBoard's file takes no more
+EVENTS = "Could not flush events file"
 # errors of XLA's begin so, whatever their Python type
 STATUS = re.compile(r"(UNKNOWN|INTERNAL|UNAVAILABLE|ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION): ")
 
@@ -44,7 +46,7 @@ def report_errors(function: Callable[[], Any], *, is_debug: bool) -> None:
         function()
     except (Exception, KeyboardInterrupt) as error:
         code = _choose_status(error)
-        if isinstance(error, RuntimeError) or STATUS.match(str(error)):
+        if _is_of_devices(error):
             # so fail devices where another process has gone: if one has, it is named and this does not go on
             watch.await_verdict()
         is_told = isinstance(error, (ValueError, OSError, FloatingPointError)) or _explain(error) != flatten(error)
@@ -53,9 +55,10 @@ def report_errors(function: Callable[[], Any], *, is_debug: bool) -> None:
                 raise
             traceback.print_exc()
             code = 1 if code == 2 else code
-        print(f"{'' if code == STOPPED else 'error: '}{_explain(error)}", file=sys.stderr)
+        said = _explain_disk(error) if _is_disk(error) else _explain(error)
+        print(f"{'' if code == STOPPED else 'error: '}{said}", file=sys.stderr)
         if code != STOPPED:
-            watch.end_process(code, _explain(error))
+            watch.end_process(code, said)
         watch.finish_watch()
         raise SystemExit(code) from None
     watch.finish_watch()
@@ -63,5 +66,29 @@ def report_errors(function: Callable[[], Any], *, is_debug: bool) -> None:
 
 def _choose_status(error: BaseException) -> int:
     """2 for what the user can mend in the command; errors that mean something else say so themselves."""
-    is_disk = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
-    return DISK if is_disk else getattr(error, "exit_code", 2)
+    return DISK if _is_disk(error) else getattr(error, "exit_code", 2)
+
+
+def _is_of_devices(error: BaseException | None) -> bool:
+    """Whether XLA raised it, or what it came from."""
+    while error is not None:
+        if isinstance(error, RuntimeError) or STATUS.match(str(error)):
+            return True
+        error = error.__cause__
+    return False
+
+
+def _is_disk(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+    return EVENTS in str(error)
+
+
+def _explain_disk(error: BaseException) -> str:
+    """The system names a file only where opening it failed, and never what to do."""
+    where = f" for {error.filename}" if getattr(error, "filename", None) else ""
+    why = error.strerror if isinstance(error, OSError) else EVENTS
+    return (
+        f"the disk takes no more{where} ({why}); what was saved before is whole: mend the disk, then the "
+        "same command goes on"
+    )

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import os
 import time
 from pathlib import Path
 
@@ -15,9 +17,12 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from sift_jax.parallel import watch
+from sift_jax.parallel.aborts import explain_aborts, name_lost_coordinator
 
 # a network's file system may take a moment to show what another machine wrote
 SHARED_SECONDS = 10.0
+# how long the processes of a run wait for each other at the start
+JOIN_SECONDS = int(os.environ.get("SIFT_JOIN_SECONDS", "300"))
 
 
 def start_distributed(coordinator: str | None, processes: int | None, index: int | None) -> None:
@@ -26,7 +31,7 @@ def start_distributed(coordinator: str | None, processes: int | None, index: int
         if processes is not None or index is not None:
             raise ValueError("--processes and --process_index need --coordinator=host:port, the address of process 0")
         try:
-            jax.distributed.initialize()
+            _join("the coordinator", initialization_timeout=JOIN_SECONDS)
         except ValueError as error:
             raise ValueError(
                 f"--distributed finds no cluster here ({error}); give --coordinator, --processes and --process_index"
@@ -39,8 +44,18 @@ def start_distributed(coordinator: str | None, processes: int | None, index: int
         )
     # between CPU processes there is no other way; GPUs and TPUs ignore it
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    jax.distributed.initialize(coordinator, processes, index)
+    _join(coordinator, coordinator, processes, index, initialization_timeout=JOIN_SECONDS)
     _start_watch()
+
+
+def _join(address: str, *arguments: object, **kwargs: object) -> None:
+    """JAX aborts where one of the processes does not come."""
+    line = (
+        f"not all processes of the run came to {address} within {JOIN_SECONDS} s: start every one of them, each with "
+        "its own --process_index, where that address can be reached; SIFT_JOIN_SECONDS sets the patience"
+    )
+    explain_aborts(lambda: line, watch.LOST)
+    jax.distributed.initialize(*arguments, **kwargs)
 
 
 def _start_watch() -> None:
@@ -50,6 +65,8 @@ def _start_watch() -> None:
 
     if global_state.num_processes > 1:
         watch.start_watch(global_state.client, global_state.process_id)
+    # process 0 itself listens there
+    explain_aborts(functools.partial(name_lost_coordinator, global_state.coordinator_address), watch.LOST)
 
 
 def is_first_process() -> bool:

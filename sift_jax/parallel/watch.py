@@ -21,6 +21,8 @@ from typing import Any, NoReturn
 
 # how long a process may be silent, or keep the others waiting for its data; a hang ends the run within a minute
 HANG_SECONDS = float(os.environ.get("SIFT_HANG_SECONDS", "45"))
+# the same once something that all do together has failed here: whoever lives says so every second
+SUSPECT_SECONDS = 10.0
 # process 0 keeps the store: it goes last, so that the others can read why
 LAST_WORDS_SECONDS = 4.0
 LOST = 69
@@ -154,6 +156,7 @@ class Watch:
 
     def await_verdict(self) -> None:
         """Waits until the judge has named who is to blame, if anybody is: then this does not return."""
+        self._limit = min(self._limit, SUSPECT_SECONDS)
         time.sleep(self._limit + 5 * self._interval)
 
 

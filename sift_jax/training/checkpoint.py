@@ -9,11 +9,12 @@ run/damaged/<step>                                                what was found
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -251,6 +252,17 @@ class Checkpoints:
                 f"a checkpoint cannot be written to {folder} ({flatten_cause(error)}); {left}: mend the disk, then the "
                 "same command goes on"
             ) from error
+
+    @contextlib.contextmanager
+    def finishing(self) -> Iterator[None]:
+        """Where a run fails, what is being saved is finished first; one of several processes may wait in vain."""
+        try:
+            yield
+        except Exception:
+            if jax.process_count() == 1:
+                with contextlib.suppress(Exception):
+                    self._manager.wait_until_finished()
+            raise
 
     def wait(self) -> None:
         self._guard(self._manager.wait_until_finished)

@@ -206,7 +206,7 @@ def train(
         # a split from which nothing fits has no loss
         dev = dev if dev.batches else None
     writer = _open_writer(run, out_dir, first_step, config_text) if is_first_process() else NoWriter()
-    with contextlib.closing(writer), StopRequest() as stop:
+    with contextlib.closing(writer), checkpoints.finishing(), StopRequest() as stop:
         _run_steps(
             run,
             config,

@@ -11,8 +11,9 @@ import re
 
 # what lies at the bottom of Orbax's errors where files are missing, torn or broken within
 UNREADABLE = (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError)
-# and of those which say nothing against the files: TensorStore's are ValueErrors too
+# and of those which say nothing against the files: TensorStore's are ValueErrors too, and so is the loss of a process
 NO_DAMAGE = ("PERMISSION_DENIED", "UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED")
+NO_DAMAGE += ("UNKNOWN: Gloo", "ABORTED", "CANCELLED")
 # how TensorStore says what the system said
 OS_ERROR = re.compile(r"os_error_code='(\d+)'")
 

@@ -1,10 +1,13 @@
-"""Two processes of one run, and what becomes of both when something happens to one; run as a program, prints JSON.
+"""Processes of one run, and what becomes of all when something happens to one; run as a program, prints JSON.
 
-    python ends.py CORPUS FOLDER END …     END is terminate, stop, stop_first, kill, stuck or unshared
+    python ends.py CORPUS FOLDER PROCESSES END …
+
+END is terminate, stop, stop_first, kill, kill_first, stuck, unshared (another folder for the run) or other_records
 """
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -24,26 +27,41 @@ SIGNALS = {
     "stop": (1, signal.SIGSTOP),
     "stop_first": (0, signal.SIGSTOP),
     "kill": (1, signal.SIGKILL),
+    "kill_first": (0, signal.SIGKILL),
 }
 
 
-def run_to_the_end(corpus: Corpus, folder: Path, end: str) -> dict:
-    """Exit status and last words of both, and how long after the event they ended."""
+# where each process starts in a folder of its own
+APART = ("unshared", "other_records")
+
+
+def make_places(corpus: Corpus, folder: Path, processes: int, end: str) -> list[Path]:
+    """The folder in which each process starts."""
+    if end not in APART:
+        return [ROOT] * processes
+    places = [folder / f"host{index}" for index in range(processes)]
+    for index, place in enumerate(places):
+        place.mkdir()
+        (place / "configs").symlink_to(ROOT / "configs")
+        if end == "other_records":
+            shutil.copytree(corpus.records, place / "records")
+            (place / "records" / "sift_en" / "digest").write_text(f"of the records of host {index}")
+    return places
+
+
+def run_to_the_end(corpus: Corpus, folder: Path, processes: int, end: str) -> dict:
+    """Exit status and last words of each, and how long after the event they ended."""
     folder.mkdir(parents=True)
     out_dir = Path("run") if end == "unshared" else folder / "run"
-    gin_file = write_gin(
-        folder / "run.gin",
-        make_run(corpus, out_dir, steps=5000, log_every=1, checkpoint_every=10_000, dev_batches=0),
+    data = {"rows": processes} | ({"records": "records"} if end == "other_records" else {})
+    arguments = make_run(
+        corpus, out_dir, steps=5000, log_every=1, checkpoint_every=10_000, dev_batches=0, data=data
     )
-    places = [ROOT, ROOT]
-    if end == "unshared":
-        places = [folder / "here", folder / "there"]
-        for place in places:
-            place.mkdir()
-            (place / "configs").symlink_to(ROOT / "configs")
-    argv = [f"--gin_file={gin_file}"] + ["--module_import=stuck_reader"] * (end == "stuck")
-    pids, metrics = fork_processes(argv, folder / "log", 2, places), folder / "run" / "metrics.jsonl"
-    if end != "unshared":
+    argv = [f"--gin_file={write_gin(folder / 'run.gin', arguments)}"]
+    argv += ["--module_import=stuck_reader"] * (end == "stuck")
+    places = make_places(corpus, folder, processes, end)
+    pids, metrics = fork_processes(argv, folder / "log", processes, places), folder / "run" / "metrics.jsonl"
+    if end not in APART:
         deadline = time.monotonic() + 200
         while not (metrics.is_file() and metrics.read_text()) and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -51,7 +69,7 @@ def run_to_the_end(corpus: Corpus, folder: Path, end: str) -> dict:
     if end in SIGNALS:
         target, number = SIGNALS[end]
         os.kill(pids[target], number)
-    codes, seconds = [None, None], 0.0
+    codes, seconds = [None] * processes, 0.0
     for index, pid in enumerate(pids):
         if index != target or end == "terminate":
             codes[index] = wait_for_exit(pid, 150)
@@ -60,12 +78,12 @@ def run_to_the_end(corpus: Corpus, folder: Path, end: str) -> dict:
         if codes[index] is None:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-    said = [(folder / f"log.{index}").read_text()[-3000:] for index in range(2)]
+    said = [(folder / f"log.{index}").read_text()[-3000:] for index in range(processes)]
     saved = [int(p.name) for p in (folder / "run" / "checkpoints").glob("*") if p.name.isdigit()]
     return {"codes": codes, "seconds": seconds, "said": said, "saved": saved}
 
 
 if __name__ == "__main__":
-    corpus_dir, folder, *ends = sys.argv[1:]
+    corpus_dir, folder, count, *ends = sys.argv[1:]
     tiny = Corpus(root=Path(corpus_dir), counts={})
-    print(json.dumps({end: run_to_the_end(tiny, Path(folder) / end, end) for end in ends}))
+    print(json.dumps({end: run_to_the_end(tiny, Path(folder) / end, int(count), end) for end in ends}))

@@ -10,7 +10,9 @@ import pytest
 from tiny_model import make_config
 from tiny_run import make_run
 
+from sift_jax.exits import report_errors
 from sift_jax.models.speech_lm import describe_params
+from sift_jax.parallel import watch
 from sift_jax.training.checkpoint import CheckpointError, Checkpoints, DamagedError, load_params
 from sift_jax.training.loop import train
 from sift_jax.training.optimizer import make_optimizer
@@ -62,6 +64,16 @@ def test_saves_come_at_multiples_and_where_they_are_forced(corpus, tmp_path):
     assert saved == [3, 6, 7] and not checkpoints.save(7, state, {"batches": 7}, force=True)
     checkpoints.close()
     assert sorted(int(path.name) for path in (tmp_path / "checkpoints").iterdir()) == [3, 6, 7]
+
+
+def test_a_run_that_fails_finishes_what_it_was_saving(corpus, tmp_path):
+    state = make_tiny_state(make_config(), corpus, tmp_path)
+    checkpoints = Checkpoints(tmp_path, is_reader=False)
+    with pytest.raises(FloatingPointError), checkpoints.finishing():
+        checkpoints.save(4, state, {"batches": 4}, force=True)
+        raise FloatingPointError
+    assert (tmp_path / "checkpoints" / "4" / "place").is_dir()
+    checkpoints.close()
 
 
 def test_a_checkpoint_of_another_shape_names_the_parameter(corpus, tmp_path):
@@ -161,6 +173,26 @@ def test_a_torn_file_and_a_changed_place_are_damage(corpus, copied_run, tmp_path
         checkpoints.restore_newest(state, (".*",))
     checkpoints.close()
     assert not (copied_run / "damaged").exists() and not capsys.readouterr().err
+
+
+def test_the_loss_of_a_process_is_no_damage(corpus, copied_run, tmp_path, monkeypatch):
+    """A restore over several processes fails where one of them is killed, and says nothing against the files."""
+    lost = ValueError("UNKNOWN: Gloo AllGather failed: Read error: Connection reset by peer")
+    checkpoints = Checkpoints(copied_run, is_reader=False)
+
+    def restore(*arguments, **kwargs):
+        raise ValueError("restoring failed") from lost
+
+    monkeypatch.setattr(checkpoints._manager, "restore", restore)
+    with pytest.raises(ValueError, match="restoring failed") as error:
+        checkpoints.restore_newest(make_tiny_state(make_config(), corpus, tmp_path), (".*",))
+    assert not isinstance(error.value, CheckpointError) and (copied_run / "checkpoints" / "6").is_dir()
+    asked = []
+    monkeypatch.setattr(watch, "await_verdict", lambda: asked.append(True))
+    with pytest.raises(SystemExit):
+        report_errors(lambda: restore(), is_debug=False)
+    assert asked, "the process that was killed is to be named"
+    checkpoints.close()
 
 
 def test_a_reader_names_the_damage_and_moves_nothing(copied_run, capsys):

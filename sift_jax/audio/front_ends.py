@@ -19,8 +19,8 @@ from sift_jax.audio.normalised_mel import count_normalised_frames, fill_normalis
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FrontEnd:
-    # samples to the frames that count as the clip
-    count_frames: Callable[[int], int]
+    # samples to the frames that count as the clip, for ints and arrays
+    count_frames: Callable
     # float samples into a window; gives the frames that count as the clip
     fill: Callable[[np.ndarray, np.ndarray], int]
 

@@ -95,7 +95,7 @@ def _cut_frames(samples: np.ndarray, frames: int) -> np.ndarray:
 
 
 def fill_mel_power(cut: np.ndarray, window: np.ndarray, fft: int, out: np.ndarray) -> Iterator[np.ndarray]:
-    """Lays the mel power of frames of samples into the first rows of `out`, and yields chunk by chunk what it has laid."""
+    """Lays the mel power of frames of samples into the first rows of `out`; yields each chunk that is laid."""
     weighted = np.empty((min(CHUNK, len(cut)), len(window)), np.float32)
     bands = _make_bands(out.shape[1], fft)
     for start in range(0, len(cut), CHUNK):

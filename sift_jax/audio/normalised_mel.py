@@ -28,9 +28,9 @@ def _window() -> np.ndarray:
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / (WINDOW - 1))).astype(np.float32)
 
 
-def count_normalised_frames(samples: int) -> int:
-    """Frames of a clip: its whole hops, and one of a clip that is shorter than that."""
-    return samples // HOP or min(samples, 1)
+def count_normalised_frames(samples):
+    """Frames of a clip: its whole hops, and one of a clip that is shorter than that; the same for ints and arrays."""
+    return samples // HOP + ((samples > 0) & (samples < HOP))
 
 
 def fill_normalised_mel(samples: np.ndarray, out: np.ndarray) -> int:

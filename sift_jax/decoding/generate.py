@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sift_jax.audio.mel import fill_log_mel
+from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.decoding.cached import (
     Prepared,
     advance,
@@ -68,6 +68,7 @@ def lay_out_prompts(
         "mel_basf": np.zeros((rows, clips, mel_frames, mel_bins), np.float32),
         "frames_ba": np.zeros((rows, clips), np.int32),
     }
+    front_end = FRONT_ENDS[config.encoder.front_end]
     for b, prompt in enumerate(prompts):
         n = len(prompt.tokens)
         if n > tokens or len(prompt.clips) > clips:
@@ -80,7 +81,7 @@ def lay_out_prompts(
         batch["position_bt"][b, tokens - n :] = np.arange(n)
         batch["is_real_bt"][b, tokens - n :] = True
         for a, samples in enumerate(prompt.clips):
-            batch["frames_ba"][b, a] = fill_log_mel(samples, batch["mel_basf"][b, a])
+            batch["frames_ba"][b, a] = front_end.fill(samples, batch["mel_basf"][b, a])
     return batch
 
 

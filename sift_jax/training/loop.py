@@ -78,7 +78,8 @@ def make_geometry(config: SpeechLMConfig) -> SpeechGeometry:
         mel_bins=config.encoder.mel_bins,
         window_seconds=config.encoder.window_seconds,
         is_silence_masked=config.encoder.frame_mask == "all",
-        count_frames=config.projector.count_frames,
+        front_end=config.encoder.front_end,
+        count_frames=config.count_frames,
     )
 
 
@@ -127,7 +128,8 @@ def _make_samples(batch: Batch, stream: BatchStream) -> tuple[dict[str, str], di
     is_text = (batch["slot_bt"][0] < 0) & (batch["group_bt"][0] == 1)
     texts = {"row": stream.tokenizer.decode(batch["token_bt"][0][is_text])}
     frames = int(batch["frames_ba"][0, 0])
-    if not frames:
+    if not frames or stream.geometry.front_end != "whisper":
+        # what is normalised over a clip cannot be heard again
         return texts, {}
     power = 10.0 ** (batch["mel_basf"][0, 0, :frames].T * 4.0 - 4.0)
     heard = librosa.feature.inverse.mel_to_audio(power, sr=RATE, n_fft=WINDOW, hop_length=HOP, n_iter=8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sift_jax.models.decoder import DecoderConfig
+from sift_jax.models.fast_conformer import FastConformerConfig
 from sift_jax.models.speech_encoders import EncoderConfig
 from sift_jax.models.speech_lm import SpeechLMConfig
 
@@ -64,7 +65,23 @@ def _make_encoder_sizes(config: EncoderConfig) -> dict[str, Any]:
 
 
 def make_encoder_config(config: SpeechLMConfig) -> dict[str, Any]:
-    """config.json with the encoder half of a Whisper model."""
+    """config.json of a ParakeetEncoder, or with the encoder half of a Whisper model."""
+    c = config.encoder
+    if isinstance(c, FastConformerConfig):
+        return {
+            "architectures": ["ParakeetEncoder"],
+            "model_type": "parakeet_encoder",
+            "num_mel_bins": c.mel_bins,
+            "hidden_size": c.width,
+            "num_hidden_layers": c.layers,
+            "num_attention_heads": c.heads,
+            "intermediate_size": c.hidden,
+            "conv_kernel_size": c.kernel,
+            "subsampling_conv_channels": c.channels,
+            "attention_bias": c.has_bias,
+            "convolution_bias": c.has_bias,
+            "scale_input": c.is_scaled,
+        }
     return {"model_type": "whisper", **_make_encoder_sizes(config.encoder)}
 
 

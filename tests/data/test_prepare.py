@@ -147,7 +147,8 @@ def test_a_task_of_ones_own_is_in_the_batches(corpus, tokenizer, lines):
         return ["mine.lines"]
 
     geometry = SpeechGeometry(
-        mel_bins=80, window_seconds=2.0, is_silence_masked=True, count_frames=lambda frames: -(-frames // 8)
+        mel_bins=80, window_seconds=2.0, is_silence_masked=True, front_end="whisper",
+        count_frames=lambda frames: -(-frames // 8),
     )
     module = type("Module", (), {"register": staticmethod(register)})
     data = make_data(corpus, rates={"mine.*": 1.0, "sift.open_ended.en": 1.0}, mixture="with_mine")

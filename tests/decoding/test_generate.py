@@ -31,7 +31,7 @@ def make_prompt(layout, seed):
     tokens, is_target, clips = make_question(rng, layout)
     first = is_target.index(True)
     waves = [rng.normal(size=int(n)).astype(np.float32) / 10 for n in rng.integers(4000, 30_000, max(clips) + 1)]
-    frames = [CONFIG.projector.count_frames(count_mel_frames(len(wave))) for wave in waves]
+    frames = [CONFIG.count_frames(count_mel_frames(len(wave))) for wave in waves]
     piece = expand_question(np.array(tokens[:first]), np.array(is_target[:first]), np.array(clips), AUDIO_ID, frames)
     return Prompt(tokens=piece.tokens, clip=piece.clip, frame=piece.frame, clips=waves)
 

@@ -29,10 +29,11 @@ from sift_jax.decoding.cached import (
     prefill,
     prepare_decoder,
 )
+from sift_jax.decoding.cross_cached import go_on_cross, start_cross
 from sift_jax.decoding.sampling import DecodingConfig, choose_token, forbid_ngrams, penalize_repeats
 from sift_jax.models.decoder import embed_tokens
 from sift_jax.models.layers import Array
-from sift_jax.models.speech_lm import Params, SpeechLMConfig, splice
+from sift_jax.models.speech_lm import Params, SpeechLMConfig, hear_speech, splice
 
 # New tokens for which the first cache has room.
 ROOM = 64
@@ -90,7 +91,7 @@ def prepare(config: SpeechLMConfig, params: Params, *, rows: int) -> Prepared:
     """What generation for batches of `rows` rows reads; worth making once for many batches."""
     dtype = jnp.dtype(config.dtype)
     decoder = prepare_decoder(config.decoder, config.lora, dtype, params["decoder"], rows=rows)
-    return {"encoder": params["encoder"], "projector": params["projector"], "decoder": decoder}
+    return {**params, "decoder": decoder}
 
 
 def _speak(config: SpeechLMConfig, prepared: Prepared, state: State, hidden_bd: Array, rules: tuple) -> State:
@@ -127,7 +128,14 @@ def _start(
     rows, t = token_bt.shape
     # a padding position sees itself, so that its softmax is over something; nobody sees padding
     mask_btt = jnp.tril(jnp.ones((t, t), bool)) & real_bt[:, None, :] | jnp.eye(t, dtype=bool)
-    x_btd = splice(config, prepared, batch)
+    cross = {}
+    if config.cross:
+        x_btd = embed_tokens(prepared["decoder"], token_bt, jnp.dtype(config.dtype))
+        speech, most = hear_speech(config, prepared, batch, mask_btt), t + decoding.max_new_tokens
+        inputs = (x_btd, batch["position_bt"], mask_btt, speech, most)
+        x_btd, cross["cross"] = start_cross(config, prepared["cross"], *inputs)
+    else:
+        x_btd = splice(config, prepared, batch)
     hidden_bd, cache = prefill(config.decoder, prepared["decoder"], x_btd, batch["position_bt"], mask_btt, slots)
     state = {
         "cache": cache,
@@ -136,6 +144,7 @@ def _start(
         "end": jnp.int32(t),
         "is_done": jnp.zeros(rows, bool),
         "key": key,
+        **cross,
     }
     if decoding.repetition_penalty != 1.0:
         seen_bv = jnp.zeros((rows, config.decoder.vocab_size), bool)
@@ -152,9 +161,10 @@ def _go_on(config: SpeechLMConfig, prepared: Prepared, state: State, rules: tupl
     def step(state: State) -> State:
         last_b = jax.lax.dynamic_slice_in_dim(state["text"], state["end"] - 1, 1, axis=1)[:, 0]
         x_bd = embed_tokens(prepared["decoder"], last_b, jnp.dtype(config.dtype))
-        hidden_bd, cache = advance(
-            config.decoder, prepared["decoder"], x_bd, state["cache"], state["end"] - 1, state["first"]
-        )
+        place = (state["end"] - 1, state["first"])
+        if config.cross:
+            x_bd, state["cross"] = go_on_cross(config, prepared["cross"], x_bd, state["cross"], *place)
+        hidden_bd, cache = advance(config.decoder, prepared["decoder"], x_bd, state["cache"], *place)
         return _speak(config, prepared, {**state, "cache": cache}, hidden_bd, rules)
 
     return jax.lax.while_loop(lambda state: (state["end"] < stop) & ~jnp.all(state["is_done"]), step, state)

@@ -24,6 +24,8 @@ TRAIN = [
     "sentencepiece<0.2.2",
     "seqio>=0.0.20,<0.1",
     "tensorflow-datasets>=4.9.10,<5",
+    # suites of the evaluation come as Parquet
+    "pyarrow>=18",
     "array-record>=0.8",
     # tensorflow-datasets imports it without asking for it on Python 3.11
     "importlib_resources>=6",
@@ -59,7 +61,7 @@ setup(
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["sift_jax*", "data_prep*"]),
     package_data={
-        "sift_jax.evaluation": ["*.css"],
+        "sift_jax.evaluation": ["*.css", "*.json"],
         "data_prep": ["corpora/embedded/sentences/*.tsv", "instructions/templates/*.json", "metadata/*.json",
                       "reporting/*.css", "tasks/templates/*.json"],
     },

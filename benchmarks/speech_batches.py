@@ -31,10 +31,14 @@ class Sizes:
 
 
 def make_groups(sizes: Sizes, count_frames, seed: int = 0) -> list[Group]:
-    """One group an utterance. Questions of 14–34 tokens, answers of 8–40: SIFT's closed and open ones together."""
+    """One group an utterance. Questions of 14–34 tokens, answers of 8–40: SIFT's closed and open ones together.
+
+    Lengths are spread evenly over their range, so that a few utterances stand for many.
+    """
     rng, groups = np.random.default_rng(seed), []
-    for _ in range(sizes.utterances):
-        samples = round(rng.uniform(sizes.shortest, sizes.longest) * RATE)
+    for place in rng.permutation(sizes.utterances):
+        part = (place + rng.uniform()) / sizes.utterances
+        samples = round((sizes.shortest + part * (sizes.longest - sizes.shortest)) * RATE)
         tokens, is_target, question = [], [], []
         for number in range(sizes.questions):
             asked = rng.integers(FIRST_WORD, sizes.vocab_size, rng.integers(14, 35))

@@ -27,10 +27,8 @@ from benchmarks.log_mel import THREAD_VARIABLES, measure
 
 LORA_RANK, LORA_ALPHA = 16, 8.0
 TRAINABLE = ("projector/.*", ".*/lora_.*")
-# a row holds the longest utterance with its questions
-PACKED_TOKENS = 1408
-# text of a question with its answer, at most
-LONGEST_TEXT = 80
+# a window's rows are as long as its longest group, up to the next multiple
+LENGTH_STEP = 32
 
 
 def parse_flags() -> argparse.Namespace:
@@ -79,22 +77,23 @@ def make_config(flags: argparse.Namespace):
     )
 
 
-def make_shapes(config, windows: tuple[float, ...], *, rows: int, tokens: int | None, questions: int):
-    """A batch shape for each window; without `tokens` a row holds one question and no more."""
+def make_shapes(config, groups: list, windows: tuple[float, ...], *, rows: int):
+    """A batch shape for each window; a row holds one group, an utterance with its questions."""
+    from benchmarks.speech_batches import classify
     from sift_jax.batch import BatchShape
 
-    return {
-        window: BatchShape(
+    shapes = {}
+    for window, found in classify(groups, windows).items():
+        longest = max((group.tokens for group in found), default=1)
+        shapes[window] = BatchShape(
             rows=rows,
-            tokens=tokens or config.count_frames(round(window * 100)) + LONGEST_TEXT,
-            targets=questions * 42,
-            # a row of so many positions is one utterance with its questions
+            tokens=-(-longest // LENGTH_STEP) * LENGTH_STEP,
+            targets=max((group.targets for group in found), default=1),
             clips=1,
             mel_frames=round(window * 100),
             mel_bins=config.encoder.mel_bins,
         )
-        for window in windows
-    }
+    return shapes
 
 
 def make_ours(config, params, batches) -> tuple[Callable[[], float], Callable[[], float]]:
@@ -176,8 +175,8 @@ def make_sides(flags: argparse.Namespace) -> tuple[int, dict[str, tuple[Callable
     span = flags.longest - flags.shortest
     windows = tuple(round(flags.shortest + span * part, 2) for part in (0.25, 0.5, 0.75, 1.0))
     shapes = {
-        "packed": make_shapes(config, windows[-1:], rows=2, tokens=PACKED_TOKENS, questions=flags.questions),
-        "unshared": make_shapes(config, windows, rows=8, tokens=None, questions=1),
+        "packed": make_shapes(config, groups, windows, rows=2),
+        "unshared": make_shapes(config, singles, windows, rows=8),
     }
     sides, efficiency = {}, {}
     for name in flags.sides.split(","):

@@ -14,7 +14,7 @@ import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,10 +36,17 @@ from sift_jax.data.sift_files import (
 VERSION = "1.0.0"
 
 
-def index_audio(audio_dir: Path) -> dict[str, Path]:
-    """Utterance id to file, over the whole tree; the second microphone's where there is no other."""
+def index_audio(audio_dir: Path, wanted: Container[str] | None = None) -> dict[str, Path]:
+    """Utterance id to file, over the whole tree; the second microphone's where there is no other.
+
+    Of millions of files no more are held than those that are wanted, if it is said which.
+    """
     endings = {".flac", ".wav", ".mp3", ".ogg", ".opus"}
-    found = [path for path in sorted(audio_dir.rglob("*")) if path.suffix.lower() in endings]
+    found = sorted(
+        path
+        for path in audio_dir.rglob("*")
+        if path.suffix.lower() in endings and (wanted is None or name_utterance(path.name) in wanted)
+    )
     found.sort(key=lambda path: not path.stem.endswith("_mic2"))
     return {name_utterance(path.name): path for path in found}
 

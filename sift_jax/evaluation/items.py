@@ -43,6 +43,8 @@ class Item:
     metrics: tuple[str, ...]
     # other ways to split the figures: {"kind": "speaking_rate", "dimension": "paralinguistics"}
     facets: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    # what a judge may know of the audio, which it does not hear: AIR-Bench's description
+    context: str = ""
 
     @property
     def audio(self) -> tuple[str, ...]:

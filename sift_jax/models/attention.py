@@ -23,8 +23,8 @@ from sift_jax.models.layers import Array, attend
 from sift_jax.parallel.mesh import BATCH_AXES
 
 KINDS = ("auto", "plain", "blockwise", "cudnn", "splash")
-# up to here all scores at once are small, and faster
-SHORT = 1024
+# up to here all scores at once are as fast or faster, also backwards
+SHORT = 512
 BLOCK = 256
 # of a row: each is a piece of program of its own
 MOST_BLOCKS = 8

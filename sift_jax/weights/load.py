@@ -25,7 +25,7 @@ from sift_jax.training.checkpoint import Checkpoints, read_model_file
 from sift_jax.weights.grow import check_scale, find_axis, grow, shrink
 from sift_jax.weights.hub import find_folder
 from sift_jax.weights.layouts import read_layout, sort_keys
-from sift_jax.weights.stream import Wanted, check_shapes, find_origins, stream
+from sift_jax.weights.stream import Origin, Wanted, check_shapes, find_origins, stream
 from sift_jax.weights.table import WHISPER_COMPUTED, list_tables, make_adapter_rows
 from sift_jax.weights.tensor_files import TensorFolder
 
@@ -61,7 +61,9 @@ def check_preset(theirs: Any, ours: Any, part: str, source: str | Path) -> None:
         )
     for field in dataclasses.fields(ours):
         there, here = getattr(theirs, field.name), getattr(ours, field.name)
-        if there != here and field.name not in FREE_FIELDS:
+        # rows of its own are what a model's extra_tokens are
+        is_free = field.name in FREE_FIELDS or field.name == "vocab_size" and there < here
+        if there != here and not is_free:
             raise ValueError(
                 f"{part} of {source}: {field.name} is {there} there and {here} in this model; "
                 "choose the preset of that checkpoint, or give its folder as the preset"
@@ -91,10 +93,20 @@ def load_part(
         path: dataclasses.replace(origin, keys=tuple(names[key] for key in origin.keys))
         for path, origin in origins.items()
     }
-    check_shapes(origins, files, wanted, part)
+    like = _shrink_vocabulary(origins, files, wanted) if part == "decoder" else wanted
+    check_shapes(origins, files, like, part)
     if part == "encoder" and WHISPER_COMPUTED[0] in names:
         check_positions(files, names[WHISPER_COMPUTED[0]])
-    return {path: stream(origin, files, wanted[path]) for path, origin in origins.items()}
+    loaded = {path: stream(origin, files, like[path]) for path, origin in origins.items()}
+    grown = {path for path in loaded if like[path].shape != wanted[path].shape}
+    return {path: grow(f"{part}/{path}", x, wanted[path]) if path in grown else x for path, x in loaded.items()}
+
+
+def _shrink_vocabulary(origins: dict[str, Origin], files: TensorFolder, wanted: Wanted) -> Wanted:
+    """As wanted, but for a vocabulary that has fewer rows in the folder than here: see ModelConfig.extra_tokens."""
+    shapes = {path: origin.shape(files) for path, origin in origins.items() if path in ("embedding", "head")}
+    small = {p for p, shape in shapes.items() if find_axis(f"decoder/{p}", shape, tuple(wanted[p].shape)) is not None}
+    return {path: shrink(leaf, shapes[path]) if path in small else leaf for path, leaf in wanted.items()}
 
 
 def check_positions(files: TensorFolder, key: str) -> None:

@@ -1,0 +1,116 @@
+"""Suites: what is asked, read from their official files as downloaded.
+
+    SuiteConfig ─► SUITES[name] ─► Suite: every row of the folder, as an item or set aside
+                └─ limit, seed: as many of each part and language, drawn by a hash of their ids
+
+`jsonl:rooms` is read by `jsonl` and called `jsonl:rooms`, so that one evaluation may have several of a kind.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sift_jax.evaluation.items import EvaluationError, Item, Suite, check_ids
+from sift_jax.evaluation.prompts import load_prompts
+from sift_jax.evaluation.suites.air_bench import read_air_bench
+from sift_jax.evaluation.suites.covost2 import read_covost2
+from sift_jax.evaluation.suites.dynamic_superb import read_dynamic_superb
+from sift_jax.evaluation.suites.evalsift import read_evalsift
+from sift_jax.evaluation.suites.fleurs import read_fleurs
+from sift_jax.evaluation.suites.iemocap import read_iemocap
+from sift_jax.evaluation.suites.jsonl import read_jsonl
+from sift_jax.evaluation.suites.librispeech import read_librispeech
+from sift_jax.evaluation.suites.msp_podcast import read_msp_podcast
+from sift_jax.evaluation.suites.peoples_speech import read_peoples_speech
+from sift_jax.evaluation.suites.slurp import read_slurp
+from sift_jax.evaluation.suites.spoken_qa import read_spoken_qa
+
+SUITES: dict[str, Callable[..., Suite]] = {
+    "evalsift": read_evalsift,
+    "dynamic_superb": read_dynamic_superb,
+    "air_bench": read_air_bench,
+    "librispeech": read_librispeech,
+    "fleurs": read_fleurs,
+    "peoples_speech": read_peoples_speech,
+    "covost2": read_covost2,
+    "slurp": read_slurp,
+    "msp_podcast": read_msp_podcast,
+    "iemocap": read_iemocap,
+    "spoken_qa": read_spoken_qa,
+    "jsonl": read_jsonl,
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SuiteConfig:
+    """A suite on disk and what is asked of it. Empty values take what the suite's figures are published for."""
+
+    # of SUITES, with ":anything" behind it where there are several of a kind
+    name: str
+    root: str
+    # what the suite's tables call its columns
+    subsets: tuple[str, ...]
+    # dev, say, where the suite has more than its test
+    split: str
+    languages: tuple[str, ...]
+    # folders of corpora in which the utterances of EvalSIFT are looked up
+    audio_dirs: tuple[str, ...]
+    # items of each part and language; 0 takes all
+    limit: int
+    # of the draw where there is a limit
+    seed: int
+    # where audio that is inside of tables is written out
+    cache_dir: str
+    # wordings that replace those of prompts.json, or a file of them
+    prompts: Mapping[str, Any] | str
+
+
+def read_suite(config: SuiteConfig) -> Suite:
+    """The suite that a config names."""
+    kind, _, _ = config.name.partition(":")
+    if kind not in SUITES:
+        raise EvaluationError(f"no suite {config.name!r}; the suites are {', '.join(SUITES)}")
+    reader = SUITES[kind]
+    takes = inspect.signature(reader).parameters
+    given: dict[str, Any] = {
+        "subsets": config.subsets,
+        "split": config.split,
+        "languages": config.languages,
+        "audio_dirs": tuple(Path(folder) for folder in config.audio_dirs),
+    }
+    for option in (option for option, value in given.items() if value and option not in takes):
+        raise EvaluationError(f"{config.name} has no {option}; leave {option} empty")
+    options = {option: value for option, value in given.items() if value}
+    # These two come from the evaluation as a whole, and not every suite has a use for them.
+    prompts = load_prompts(config.prompts)
+    shared = {"cache_dir": Path(config.cache_dir) if config.cache_dir else None, "prompts": prompts}
+    options |= {option: value for option, value in shared.items() if option in takes}
+    suite = reader(Path(config.root), name=config.name, **options)
+    suite = dataclasses.replace(suite, items=draw_items(suite.items, config.limit, config.seed))
+    check_ids(suite.items)
+    return suite
+
+
+def draw_items(items: tuple[Item, ...], limit: int, seed: int) -> tuple[Item, ...]:
+    """At most so many of each part and language, in their old order.
+
+    The draw goes by a hash of the id: a larger limit takes the same ones and more, and what a folder lacks changes
+    nothing about the others.
+    """
+    if not limit:
+        return items
+    groups: dict[tuple[str, str], list[Item]] = collections.defaultdict(list)
+    for item in items:
+        groups[item.subset, item.language].append(item)
+
+    def draw(item: Item) -> bytes:
+        return hashlib.sha256(f"{seed}/{item.id}".encode()).digest()
+
+    chosen = {item.id for group in groups.values() for item in sorted(group, key=draw)[:limit]}
+    return tuple(item for item in items if item.id in chosen)

@@ -1,0 +1,60 @@
+"""MSP-Podcast: emotions as people heard them in podcasts, English.
+
+    {Labels/,}labels_consensus.csv   FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set
+                                     MSP-PODCAST_0001_0008.wav,N,2.2,4.0,3.0,Speaker_12,Male,Test1
+    {Audios,Audio}/MSP-PODCAST_0001_0008.wav
+
+The layout is that of releases 1.10 and 1.11. Its parts are test1 and test2, as in the SIFT paper; test3 and development
+may be asked for. Eight classes; where people did not agree (X), or heard another emotion (O), nothing is asked.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from sift_jax.evaluation.items import EvaluationError, Suite
+from sift_jax.evaluation.prompts import Prompts, word_prompt
+from sift_jax.evaluation.suites.gathering import Gathering
+from sift_jax.evaluation.suites.tables import find_file, find_folder, read_table
+
+SUBSETS = ("test1", "test2")
+EMOTIONS = {"A": "angry", "S": "sad", "H": "happy", "U": "surprised", "F": "afraid", "D": "disgusted",
+            "C": "contemptuous", "N": "neutral"}
+_UNNAMED = {"X": "no agreed emotion (X)", "O": "another emotion (O)"}
+
+
+def read_msp_podcast(
+    root: Path, *, name: str = "msp_podcast", subsets: Sequence[str] = SUBSETS, prompts: Prompts
+) -> Suite:
+    gathering = Gathering(name)
+    path = find_file(root, ["Labels/labels_consensus.csv", "labels_consensus.csv"], "labels of MSP-Podcast")
+    audio = find_folder(root, ["Audios", "Audio"], "MSP-Podcast's recordings")
+    labels = tuple(EMOTIONS.values())
+    question = word_prompt(prompts, "emotion", "en", labels=", ".join(labels))
+    found = set()
+    required = ("FileName", "EmoClass", "Split_Set")
+    for _, row in read_table(path, required, gathering, "", separator=",", quoting=csv.QUOTE_MINIMAL):
+        subset, letter = row["Split_Set"].strip().lower(), row["EmoClass"].strip()
+        found.add(subset)
+        if subset not in subsets:
+            continue
+        own_id = row["FileName"].removesuffix(".wav")
+        if letter not in EMOTIONS:
+            reason = _UNNAMED.get(letter, f"label {letter!r} is not one of {', '.join(EMOTIONS)}")
+            gathering.leave(own_id, subset, reason)
+            continue
+        gathering.ask(
+            own_id,
+            subset=subset,
+            language="en",
+            audio=[audio / row["FileName"]],
+            question=question,
+            references=[EMOTIONS[letter]],
+            labels=labels,
+            metrics=["accuracy"],
+        )
+    if missing := [subset for subset in subsets if subset not in found]:
+        raise EvaluationError(f"{path}: no {' and no '.join(missing)} in Split_Set; it has {', '.join(sorted(found))}")
+    return gathering.finish()

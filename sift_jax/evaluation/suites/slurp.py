@@ -1,0 +1,95 @@
+"""SLURP: what people want of a household's assistant. Two parts: intent as a multiple choice, and slots.
+
+    {.,dataset/slurp}/test.jsonl
+        {"slurp_id": 7, "sentence": "wake me at nine", "scenario": "alarm", "action": "set",
+         "tokens": [{"surface": "wake"}, …], "entities": [{"span": [3], "type": "time"}],
+         "recordings": [{"file": "audio-1488_headset.flac"}, …]}
+    {audio,scripts/audio,.}/slurp_real/audio-1488_headset.flac
+
+    intent   labels "alarm set" and three others of the list, drawn by the recording; reference "alarm set"
+    slots    reference "time: nine", a line for each entity in the sentence's order; "none" where there is none
+
+The layout is that of SLURP's repository with the audio that its script downloads. Each of the test's 13,078 recordings
+is an item of each part. The intent is scenario and action, as the corpus counts it; that there are three other
+choices is ours, the number that the training instructions have.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sift_jax.evaluation.items import EvaluationError, Suite
+from sift_jax.evaluation.prompts import Prompts, word_prompt
+from sift_jax.evaluation.suites.gathering import Gathering
+from sift_jax.evaluation.suites.tables import Row, find_file, find_folder, read_json_lines
+
+SUBSETS = (INTENT, SLOTS) = ("intent", "slots")
+NO_SLOTS = "none"
+_COLUMNS = ("scenario", "action", "tokens", "entities", "recordings")
+_OTHERS = 3
+
+
+def read_slurp(
+    root: Path, *, name: str = "slurp", subsets: Sequence[str] = SUBSETS, split: str = "test", prompts: Prompts
+) -> Suite:
+    gathering = Gathering(name)
+    if unknown := [subset for subset in subsets if subset not in SUBSETS]:
+        raise EvaluationError(f"{name}: no part {', '.join(unknown)}; its parts are {', '.join(SUBSETS)}")
+    path = find_file(root, [f"dataset/slurp/{split}.jsonl", f"{split}.jsonl"], f"{split} part of SLURP")
+    audio = find_folder(root, ["audio/slurp_real", "scripts/audio/slurp_real", "slurp_real"], "SLURP's recordings")
+    for subset in subsets:
+        rows = list(read_json_lines(path, _COLUMNS, gathering, subset))
+        intents = sorted({_name_intent(row) for _, row in rows})
+        names = sorted(set().union(*(_list_types(row) for _, row in rows)))
+        for number, row in rows:
+            try:
+                slots, clips = _write_slots(row), [str(recording["file"]) for recording in row["recordings"]]
+            except (KeyError, TypeError, IndexError, ValueError) as error:
+                gathering.leave(f"{path.name}:{number}", subset, f"entities or recordings are broken ({error})")
+                continue
+            for clip in clips:
+                own_id = clip.removesuffix(".flac")
+                if subset == INTENT:
+                    asked = _ask_intent(_name_intent(row), intents, own_id, prompts)
+                else:
+                    question = word_prompt(prompts, "slots", "en", names=", ".join(names))
+                    asked = {"question": question, "references": [slots], "metrics": ["slot_f1"]}
+                gathering.ask(own_id, subset=subset, language="en", audio=[audio / clip], **asked)
+    return gathering.finish()
+
+
+def _ask_intent(intent: str, intents: Sequence[str], own_id: str, prompts: Prompts) -> dict[str, Any]:
+    rng = random.Random(own_id)
+    others = [other for other in intents if other != intent]
+    options = rng.sample([intent, *rng.sample(others, min(_OTHERS, len(others)))], min(_OTHERS, len(others)) + 1)
+    lines = "\n".join(f"{letter}. {option}" for letter, option in zip("ABCD", options, strict=False))
+    return {
+        "question": word_prompt(prompts, "intent", "en", options=lines),
+        "references": [intent],
+        "labels": options,
+        "metrics": ["accuracy"],
+        "facets": {"scenario": intent.split()[0]},
+    }
+
+
+def _name_intent(row: Row) -> str:
+    return " ".join(f"{row['scenario']} {row['action']}".replace("_", " ").split())
+
+
+def _list_types(row: Row) -> set[str]:
+    entities = row["entities"] if isinstance(row["entities"], list) else []
+    return {_name_type(entity) for entity in entities if isinstance(entity, Mapping) and "type" in entity}
+
+
+def _name_type(entity: Mapping[str, Any]) -> str:
+    return " ".join(str(entity["type"]).replace("_", " ").split())
+
+
+def _write_slots(row: Row) -> str:
+    words = [str(token["surface"]) for token in row["tokens"]]
+    found = sorted((min(entity["span"]), _name_type(entity), " ".join(words[place] for place in entity["span"]))
+                   for entity in row["entities"])
+    return "\n".join(f"{name}: {value}" for _, name, value in found) or NO_SLOTS

@@ -64,24 +64,28 @@ def _make_encoder_sizes(config: EncoderConfig) -> dict[str, Any]:
     }
 
 
+def make_fast_conformer_config(config: FastConformerConfig) -> dict[str, Any]:
+    """config.json of a ParakeetEncoder."""
+    return {
+        "architectures": ["ParakeetEncoder"],
+        "model_type": "parakeet_encoder",
+        "num_mel_bins": config.mel_bins,
+        "hidden_size": config.width,
+        "num_hidden_layers": config.layers,
+        "num_attention_heads": config.heads,
+        "intermediate_size": config.hidden,
+        "conv_kernel_size": config.kernel,
+        "subsampling_conv_channels": config.channels,
+        "attention_bias": config.has_bias,
+        "convolution_bias": config.has_bias,
+        "scale_input": config.is_scaled,
+    }
+
+
 def make_encoder_config(config: SpeechLMConfig) -> dict[str, Any]:
     """config.json of a ParakeetEncoder, or with the encoder half of a Whisper model."""
-    c = config.encoder
-    if isinstance(c, FastConformerConfig):
-        return {
-            "architectures": ["ParakeetEncoder"],
-            "model_type": "parakeet_encoder",
-            "num_mel_bins": c.mel_bins,
-            "hidden_size": c.width,
-            "num_hidden_layers": c.layers,
-            "num_attention_heads": c.heads,
-            "intermediate_size": c.hidden,
-            "conv_kernel_size": c.kernel,
-            "subsampling_conv_channels": c.channels,
-            "attention_bias": c.has_bias,
-            "convolution_bias": c.has_bias,
-            "scale_input": c.is_scaled,
-        }
+    if isinstance(config.encoder, FastConformerConfig):
+        return make_fast_conformer_config(config.encoder)
     return {"model_type": "whisper", **_make_encoder_sizes(config.encoder)}
 
 

@@ -39,7 +39,8 @@ def run_steps(sizes: MeshConfig, model: str, steps: int = 3) -> dict[str, list[f
     config = make_config(lora_rank=2, lora_targets=("q", "k", "v", "o", "gate", "up", "down"), **MODELS[model])
     mesh = make_mesh(sizes)
     update = make_optimizer(OPTIMIZER, 10)
-    trainable = ("projector/.*", ".*/lora_.*", "encoder/.*", "decoder/embedding", *(["cross/.*"] if config.cross else ()))
+    trainable = ("projector/.*", ".*/lora_.*", "encoder/.*", "decoder/embedding")
+    trainable += ("cross/.*",) if config.cross else ()
 
     def make():
         return init_state(config, trainable, update, 0)

@@ -80,6 +80,19 @@ def test_an_export_has_the_ecosystems_layout(model, exported):
     assert (exported / "decoder" / "tokenizer.json").is_file() and (exported / "tokenizer" / "tokenizer.json").is_file()
 
 
+def test_a_vocabulary_grows_out_of_a_folder(exported):
+    """TinyLlama lacks the tokens of turns and audio: its rows are read, and those beyond them are drawn beside them."""
+    larger = make_config(extra_tokens=6)
+    loaded, rows = load_part("decoder", exported / "decoder", larger), make_config().decoder.vocab_size
+    wanted = load_part("decoder", exported / "decoder", make_config())["embedding"]
+    assert loaded["embedding"].shape == (rows + 6, larger.decoder.width)
+    np.testing.assert_array_equal(loaded["embedding"][:rows], wanted)
+    assert 0 < np.abs(loaded["embedding"][rows:]).max() < 2 * np.abs(wanted).max()
+    smaller = dataclasses.replace(larger, decoder=dataclasses.replace(larger.decoder, vocab_size=rows - 1))
+    with pytest.raises(ValueError, match=f"vocab_size is {rows} there and {rows - 1} in this model"):
+        load_part("decoder", exported / "decoder", smaller)
+
+
 def test_an_export_that_was_broken_is_noticed(exported, tmp_path):
     import shutil
 

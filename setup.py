@@ -61,7 +61,7 @@ setup(
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["sift_jax*", "data_prep*"]),
     package_data={
-        "sift_jax.evaluation": ["*.css", "*.json"],
+        "sift_jax.evaluation": ["*.css", "*.json", "report/*.css", "report/*.json"],
         "data_prep": ["corpora/embedded/sentences/*.tsv", "instructions/templates/*.json", "metadata/*.json",
                       "reporting/*.css", "tasks/templates/*.json"],
     },

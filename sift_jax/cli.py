@@ -13,8 +13,8 @@ import argparse
 import dataclasses
 import difflib
 import importlib
-import importlib.util  # noqa: F401 - gin needs it loaded to report a missing file properly
 import inspect
+import io
 import os
 import re
 import sys
@@ -27,13 +27,7 @@ from typing import Any
 import gin
 
 from sift_jax.exits import flatten, report_errors
-
-ROOT = Path(__file__).resolve().parent.parent
-_BINDING = re.compile(r"^([A-Za-z_][\w./]*)\s*=", re.MULTILINE)
-
-
-class ConfigError(ValueError):
-    """A config that cannot be run; one line, naming the binding and the remedy."""
+from sift_jax.gin_files import BINDING, ROOT, ConfigError, find_gin_file, list_pieces
 
 
 def parse_flags(argv: list[str], description: str) -> argparse.Namespace:
@@ -77,9 +71,10 @@ def _quote(value: str) -> str:
 
 
 def find_dataclasses(function: Callable[..., Any]) -> list[type]:
-    """The config dataclasses among a run function's parameters."""
+    """The config dataclasses among a run function's parameters: by themselves, several in a tuple, or one or None."""
     hints = typing.get_type_hints(function)
-    return [hint for name, hint in hints.items() if name != "return" and dataclasses.is_dataclass(hint)]
+    given = [hint for name, hint in hints.items() if name != "return"]
+    return [cls for hint in given for cls in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(cls)]
 
 
 def _register(function: Callable[..., Any]) -> Callable[[], dict[str, Any]]:
@@ -104,36 +99,23 @@ def _register_once(thing: Callable, name: str, module: str) -> Callable:
         return gin.external_configurable(thing, name=name, module=module)
 
 
-def _check_repeats(path: Path) -> None:
-    """A name bound twice in one file: gin takes the last in silence."""
-    seen: dict[str, int] = {}
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        match = _BINDING.match(line)
-        if match:
-            name = match.group(1)
-            if name in seen:
-                raise ConfigError(
-                    f"{path}:{number}: {name} is bound a second time (first in line {seen[name]}); keep one"
-                )
-            seen[name] = number
-        included = re.match(r"^include\s+['\"](.+)['\"]", line)
-        if included:
-            target = next((p for p in (Path(included.group(1)), ROOT / included.group(1)) if p.is_file()), None)
-            if target is None:
-                raise ConfigError(
-                    f"{path}:{number}: included file {included.group(1)} does not exist; "
-                    "paths start at the project's root"
-                )
-            _check_repeats(target)
+class _Piece(io.StringIO):
+    """A part of a file as gin reads it: an error names the file, and the line in it."""
+
+    def __init__(self, path: Path, first_line: int, text: str):
+        super().__init__("\n" * (first_line - 1) + text)
+        self.name = str(path)
 
 
 def _names(config: str) -> set[str]:
-    return set(_BINDING.findall(config))
+    return set(BINDING.findall(config))
 
 
 def check_unused() -> None:
     """Every binding that was given must have been read by what was built."""
     given, used = _names(gin.config_str()), _names(gin.operative_config_str())
+    # what is bound for all scopes is read under the name of each
+    used |= {name.rpartition("/")[2] for name in used}
     for name in sorted(given - used):
         close = difflib.get_close_matches(name, sorted(used), 1, 0.5)
         hint = (
@@ -161,7 +143,8 @@ def _fits(value: Any, hint: Any) -> bool:
 
 def check_types(arguments: Mapping[str, Any]) -> None:
     """Every field of every dataclass holds what its annotation says."""
-    for config in arguments.values():
+    nested = (value if isinstance(value, tuple) else (value,) for value in arguments.values())
+    for config in (config for configs in nested for config in configs):
         if not dataclasses.is_dataclass(config):
             continue
         hints = typing.get_type_hints(type(config))
@@ -179,14 +162,12 @@ def build_arguments(function: Callable[..., Any], gin_files: list[str], bindings
     """The run function's arguments as the gin files and bindings say, checked."""
     gin.clear_config()
     configured = _register(function)
-    gin.add_config_file_search_path(str(ROOT))
-    for name in gin_files:
-        path = next((p for p in (Path(name), ROOT / name) if p.is_file()), None)
-        if path is None:
-            raise ConfigError(f"gin file {name} does not exist; see configs/")
-        _check_repeats(path)
+    # all of it is found and looked over before gin reads anything
+    pieces = [piece for name in gin_files for piece in list_pieces(find_gin_file(name))]
     try:
-        gin.parse_config_files_and_bindings(gin_files, bindings, finalize_config=False)
+        for piece in pieces:
+            gin.parse_config(_Piece(*piece))
+        gin.parse_config(bindings)
         arguments = configured()
     except (
         ValueError,
@@ -196,7 +177,6 @@ def build_arguments(function: Callable[..., Any], gin_files: list[str], bindings
         AttributeError,
         RuntimeError,
         OSError,
-        RecursionError,
     ) as error:
         raise ConfigError(_explain(error)) from error
     missing = [p for p in inspect.signature(configured).parameters if p not in arguments]
@@ -266,3 +246,21 @@ def run_gin(path: str, argv: list[str] | None = None) -> None:
         function(**arguments, dry_run=flags.dry_run, modules=modules, config_text=gin.config_str())
 
     report_errors(run, is_debug=flags.debug)
+
+
+def run_short(
+    path: str, *, knobs: Mapping[str, tuple[str, str]], gin_file: str = "", folder: str = "", choice: str = ""
+) -> None:
+    """`run_gin` with short flags: each is a knob of the gin file, which --<choice> may choose among a folder's."""
+    parser = argparse.ArgumentParser(description=f"runs {path}; --gin_file, --gin.NAME=value too", allow_abbrev=False)
+    files: dict[str, Path] = {}
+    if choice:
+        paths = sorted((ROOT / folder).glob("*.gin"))
+        files = {path.stem: path for path in paths if f"\n{choice.upper()} = " in path.read_text()}
+        parser.add_argument(f"--{choice}", choices=files, help=f"takes {folder}/<{choice}>.gin")
+    for flag, (_, what) in knobs.items():
+        parser.add_argument(f"--{flag}", help=what)
+    given, rest = parser.parse_known_args()
+    chosen = files.get(getattr(given, choice, None), gin_file)
+    bindings = [f"--gin.{knob}={value}" for flag, (knob, _) in knobs.items() if (value := getattr(given, flag))]
+    run_gin(path, [*([f"--gin_file={chosen}"] if chosen else []), *rest, *bindings])

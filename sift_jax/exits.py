@@ -1,6 +1,7 @@
 """How a command ends: one line on standard error, and a status that says who can mend it.
 
     2    what the user gave: a config, a path, a flag        74    the disk takes no more; what was saved is whole
+    65   the judge of an evaluation failed the answers planted for it: its figures are no figures
     69   another process of the run hangs or is gone         75    told to stop: saved, the same command goes on
     1    anything else, with its traceback
 """
@@ -26,6 +27,17 @@ def flatten(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def _explain(error: BaseException) -> str:
+    """What is printed of an error: of a device that is full, what there is to do about it."""
+    text = flatten(error)
+    if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" in text:
+        return (
+            f"a device's memory is full ({text[:160]}); raise MICROBATCHES, lower BATCH_ROWS (EvaluationConfig.rows), "
+            "or spread parameters by MeshConfig.fsdp; --dry_run says what a step takes"
+        )
+    return text
+
+
 def report_errors(function: Callable[[], Any], *, is_debug: bool) -> None:
     """Runs; an error the user can mend becomes one line and exit status 2, or the status that the error asks for."""
     try:
@@ -35,14 +47,15 @@ def report_errors(function: Callable[[], Any], *, is_debug: bool) -> None:
         if isinstance(error, RuntimeError) or STATUS.match(str(error)):
             # so fail devices where another process has gone: if one has, it is named and this does not go on
             watch.await_verdict()
-        if is_debug or (code == 2 and not isinstance(error, (ValueError, OSError, FloatingPointError))):
+        is_told = isinstance(error, (ValueError, OSError, FloatingPointError)) or _explain(error) != flatten(error)
+        if is_debug or (code == 2 and not is_told):
             if not watch.is_watching():
                 raise
             traceback.print_exc()
             code = 1 if code == 2 else code
-        print(f"{'' if code == STOPPED else 'error: '}{flatten(error)}", file=sys.stderr)
+        print(f"{'' if code == STOPPED else 'error: '}{_explain(error)}", file=sys.stderr)
         if code != STOPPED:
-            watch.end_process(code, flatten(error))
+            watch.end_process(code, _explain(error))
         watch.finish_watch()
         raise SystemExit(code) from None
     watch.finish_watch()

@@ -11,11 +11,16 @@ import gin
 
 from sift_jax.cli import build_arguments
 from sift_jax.evaluation.evaluate import evaluate
+from sift_jax.evaluation.judging import judge_again
 from sift_jax.training.loop import train
 
 ROOT = Path(__file__).parent.parent
 CONFIGS, GOLDEN = ROOT / "configs", ROOT / "tests" / "golden"
-RUNS: dict[str, Callable] = {"sift_jax.training.loop.train": train, "sift_jax.evaluation.evaluate.evaluate": evaluate}
+RUNS: dict[str, Callable] = {
+    "sift_jax.training.loop.train": train,
+    "sift_jax.evaluation.evaluate.evaluate": evaluate,
+    "sift_jax.evaluation.judging.judge_again": judge_again,
+}
 
 
 def read_includes(path: Path) -> list[Path]:

@@ -116,7 +116,7 @@ def test_the_config_beside_a_run_gives_the_same_run(arguments, gin_file, monkeyp
         ("elsewhere/RunConfig.steps = 3", "elsewhere/RunConfig.steps is used by nothing"),
         (
             "include 'configs/nothing.gin'",
-            "included file configs/nothing.gin does not exist; paths start at the project's root",
+            "included file configs/nothing.gin does not exist; paths start at the working directory, at a folder above",
         ),
         ("RunConfig.seed = 4", "RunConfig.seed is bound a second time (first in line "),
         ("RunConfig.steps = (", "run.gin"),
@@ -127,15 +127,53 @@ def test_mistakes_in_a_gin_file(gin_file, capsys, line, message):
     assert message in fail(capsys, f"--gin_file={gin_file}")
 
 
+def test_includes_are_found_from_anywhere(gin_file, arguments, tmp_path, monkeypatch, capsys):
+    """From the working directory, else from the including file or a folder above it, else from the project."""
+    other = tmp_path / "project" / "configs" / "mine" / "run.gin"
+    other.parent.mkdir(parents=True)
+    other.write_text("include 'configs/mine/base.gin'\ninclude 'steps.gin'\n")
+    (other.parent / "base.gin").write_text(gin_file.read_text())
+    (other.parent / "steps.gin").write_text("RunConfig.steps = 41\n")
+    monkeypatch.chdir(tmp_path)
+    assert build_arguments(train, [str(other)], [])["run"].steps == 41
+    (tmp_path / "steps.gin").write_text("RunConfig.steps = 42\n")
+    assert build_arguments(train, [str(other)], []) == {
+        **arguments, "run": dataclasses.replace(arguments["run"], steps=42)
+    }
+    # as the command line names it: ours are found by their short names, too
+    assert build_arguments(train, ["configs/quickstart/stage1.gin"], [])["run"].steps == 600
+    missing = add(other, "", "include 'nothing.gin'")
+    line = fail(capsys, f"--gin_file={missing}")
+    assert line.startswith(f"error: {missing}:4: included file nothing.gin does not exist; paths start at the working")
+
+
+def test_files_that_include_each_other(gin_file, capsys, tmp_path):
+    (tmp_path / "a.gin").write_text("include 'b.gin'\n")
+    (tmp_path / "b.gin").write_text("include 'a.gin'\n")
+    line = fail(capsys, f"--gin_file={tmp_path}/a.gin")
+    assert line == (
+        f"error: {tmp_path}/b.gin includes {tmp_path}/a.gin, which includes it: take one of the includes out"
+    )
+
+
+def test_an_error_behind_an_include_names_its_line(gin_file, capsys, tmp_path):
+    outer = tmp_path / "outer.gin"
+    outer.write_text(f"# one\ninclude '{gin_file}'\n\nRunConfig.stepz = 3\n")
+    line = fail(capsys, f"--gin_file={outer}")
+    assert f'In file "{outer}", line 4' in line and "stepz" in line
+
+
 @pytest.mark.parametrize(
     "binding, message",
     [
         ("STEPS=3", "error: gin binding STEPS is used by nothing; "),
         ("RunConfig.steps=many", "error: RunConfig.steps = 'many' is no int; change it in the gin file or by --gin."),
+        ("RunConfig.log_every=0", "RunConfig.log_every is 0; give 1 or more"),
         ("RunConfig.steps=2.5", "error: RunConfig.steps = 2.5 is no int"),
         ("RunConfig.trainable='.*'", "RunConfig.trainable = '.*' is no tuple[str, ...]"),
         ("DataConfig.rates={'sift.*': 'all'}", "DataConfig.rates = {'sift.*': 'all'} is no "),
         ("RunConfig.steps=%STEPS", "error: gin macro %STEPS is not defined; give it a value by --gin.STEPS=…"),
+        ("DataConfig.rows=many", "error: DataConfig.rows = 'many' is no int"),
         ("OptimizerConfig.clip_norm=True", "OptimizerConfig.clip_norm = True is no float"),
     ],
 )

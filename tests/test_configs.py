@@ -12,6 +12,7 @@ from resolve_configs import CONFIGS, GOLDEN, ROOT, find_run, golden_path, list_r
 
 from sift_jax.cli import find_dataclasses
 from sift_jax.evaluation.evaluate import evaluate
+from sift_jax.evaluation.judging import judge_again
 from sift_jax.models.presets import make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig, describe_params
 from sift_jax.training.loop import make_geometry, train
@@ -73,7 +74,7 @@ def test_a_gin_file_is_short_and_begins_with_what_it_is_for(path):
 
 def find_config_classes() -> list[type]:
     """The dataclasses of the run functions and of the model, with those inside them."""
-    waiting = [*find_dataclasses(train), *find_dataclasses(evaluate), SpeechLMConfig]
+    waiting = [*find_dataclasses(train), *find_dataclasses(evaluate), *find_dataclasses(judge_again), SpeechLMConfig]
     found = []
     while waiting:
         cls = waiting.pop()

@@ -56,11 +56,14 @@ MAY_IMPORT = {
     ),
     "sift_jax.evaluation": ("models", "parallel", "batch", "data", "audio", "decoding", "training", "weights.load"),
     "sift_jax.exits": ("parallel",),
-    "sift_jax.cli": ("exits", "parallel"),
+    "sift_jax.cli": ("exits", "gin_files", "parallel"),
+    "sift_jax.gin_files": (),
     "sift_jax.train": ("cli",),
     "sift_jax.evaluate": ("cli",),
+    "sift_jax.judge": ("cli",),
     "sift_jax.ask": ("exits", "audio", "data.chat", "decoding"),
     "sift_jax.export": ("exits", "decoding", "weights"),
+    "sift_jax.compare": ("exits", "evaluation"),
     "data_prep": ("audio", "data.clips", "data.records", "data.sift_files", "data.labels", "data.tokenizers"),
 }
 # run on machines that have only jax, flax, optax and orbax: free of TensorFlow through everything that they import

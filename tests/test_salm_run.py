@@ -11,7 +11,7 @@ from tiny_model import measure_logits
 
 from sift_jax.cli import build_arguments
 from sift_jax.data.chat import make_question
-from sift_jax.decoding.answer import Model, answer_all, make_prompt
+from sift_jax.decoding.answer import Model, Speaker, make_prompt
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.models.hub_config import read_encoder_preset
 from sift_jax.training.loop import train
@@ -61,7 +61,7 @@ def model(run):
 def ask(model, seconds):
     waves = {f"{i}.wav": make_noise(i, s).astype(np.float32) for i, s in enumerate(seconds)}
     prompt = make_prompt(model, make_question("Is it loud?", list(waves)), waves.__getitem__)
-    return prompt, answer_all(model, [prompt], GREEDY, rows=1)
+    return prompt, Speaker(model, rows=1).answer([prompt], GREEDY)
 
 
 def test_it_trains_and_answers(model):

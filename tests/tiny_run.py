@@ -51,6 +51,7 @@ def make_run(corpus: Corpus, out_dir: Path, *, model: ModelConfig = MODEL, data:
         checkpoint_every=3,
         keep_checkpoints=2,
         most_skipped_in_a_row=3,
+        wandb_project=None,
     )
     optimizer = OptimizerConfig(
         peak_learning_rate=1e-2,

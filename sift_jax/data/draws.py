@@ -94,6 +94,11 @@ class Draws:
     ):
         self.tasks = sorted(tasks, key=lambda task: task.name)
         self.shapes, self.count_frames, self.is_endless = shapes, count_frames, is_endless
+        if is_endless and (empty := [task.name for task in self.tasks if not len(task.index)]):
+            raise ValueError(
+                f"task {empty[0]} has no examples, so none can be drawn at its rate; leave it out of the mixture, or "
+                "look at what its source and its filters keep"
+            )
         total = sum(task.rate for task in self.tasks)
         self.rates = np.array([task.rate / total for task in self.tasks])
         self._items = np.array([len(task.index) for task in self.tasks])

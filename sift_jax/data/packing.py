@@ -159,3 +159,12 @@ class PackingCounts:
     def add(self, other: PackingCounts) -> None:
         for field in dataclasses.fields(self):
             setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+
+    def describe_dropped(self) -> str | None:
+        """What fitted no row, and what there is to do; None where all did."""
+        if not (self.questions_dropped or self.groups_dropped):
+            return None
+        return (
+            f"set aside: {self.questions_dropped} of {self.questions} questions and {self.groups_dropped} of "
+            f"{self.groups} records that fit no row; raise DataConfig.tokens, targets or clips to keep them"
+        )

@@ -43,6 +43,7 @@ class DataConfig:
     tokenizer: str
     mixture: str
     rates: Mapping[str, float] | None
+    # how many share an utterance's audio each time it comes; 1 turns sharing off, 0 takes all
     questions_per_record: int
     rows: int
     tokens: int
@@ -53,6 +54,13 @@ class DataConfig:
     seed: int
     # threads that read, decode and compute mel
     readers: int
+
+    def __post_init__(self) -> None:
+        for name in ("rows", "tokens", "targets", "readers", "questions_per_record"):
+            least = 0 if name == "questions_per_record" else 1
+            # what is no number is refused by its type, where configs are built
+            if isinstance(value := getattr(self, name), int) and value < least:
+                raise ValueError(f"DataConfig.{name} is {value}; it must be {least} or more")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -165,10 +173,14 @@ class BatchStream:
             self.readers[name] = RecordAudio(source.reader, split, index)
             questions = self.config.questions_per_record
         else:
+            from sift_jax.data.tasks import RecordSource, drop_sampling
+
+            questions = 0
+            if isinstance(source.source, RecordSource):
+                source, questions = drop_sampling(source), self.config.questions_per_record
             folder = cache_task(source, split, Path(self.config.records), self.tokenizer)
             index = QuestionIndex(folder)
             self.readers[name] = CachedAudio(folder, index)
-            questions = 0
         return PlannedTask(name=name, rate=rate, index=index, questions=questions)
 
     def _count_frames(self, samples: np.ndarray) -> np.ndarray:
@@ -179,7 +191,13 @@ class BatchStream:
         """A group of the plan as the example that its task would give."""
         task, item = self.plan.draws.tasks[groups.task[group]], int(groups.item[group])
         example = task.index.read(item, groups.read_numbers(group).tolist())
-        clips = self.readers[task.name](item)
+        try:
+            clips = self.readers[task.name](item)
+        except (RuntimeError, ValueError, IndexError) as error:
+            said = " ".join(str(error).split())
+            raise ValueError(
+                f"the audio of item {item} of {task.index.folder} cannot be read ({said}); make those records anew"
+            ) from error
         if [len(clip) for clip in clips] != example["audio_lengths"].tolist():
             raise ValueError(f"{task.index.folder} is not of these records; delete it")
         return {**example, "audio": np.concatenate([*clips, np.zeros(0, np.int16)]).astype(np.int16)}
@@ -203,11 +221,25 @@ class BatchStream:
 
     def batches(self, skip: int = 0) -> Iterator[tuple[BatchShape, Batch]]:
         """The batches from number `skip` on."""
+        for block, batches in self.plan.blocks(skip):
+            self.counts.add(block.counts)
+            yield from self.read(batches)
+
+    def read(self, planned: Iterable[PlannedBatch]) -> Iterator[tuple[BatchShape, Batch]]:
+        """These batches of the plan."""
         with concurrent.futures.ThreadPoolExecutor(self.config.readers) as pool:
-            for block, batches in self.plan.blocks(skip):
-                self.counts.add(block.counts)
-                for planned in batches:
-                    yield self.shapes[planned.level], self._read_batch(planned, pool.map)
+            for one in planned:
+                yield self.shapes[one.level], self._read_batch(one, pool.map)
+
+    def tell_tasks(self, planned: PlannedBatch, batch: Batch) -> np.ndarray:
+        """The task of each target of a batch that this process has read of it, as a number among the plan's tasks."""
+        task_bm = np.zeros(batch["target_bm"].shape, np.int32)
+        group_bm = np.take_along_axis(batch["group_bt"], batch["predict_bm"], axis=1)
+        for place, row in enumerate(self._own_rows):
+            if tasks := planned.groups.task[planned.rows[row]].tolist():
+                # targets that are padding count for nothing, whatever is said of them
+                task_bm[place] = np.array(tasks)[np.maximum(group_bm[place] - 1, 0)]
+        return task_bm
 
     def _read_batch(self, planned: PlannedBatch, each: Callable[..., Iterable]) -> Batch:
         shape = self.shapes[planned.level]

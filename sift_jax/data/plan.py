@@ -41,6 +41,8 @@ BLOCK = 8192
 # The same for a stream that ends, whose rates should hold for its first batches.
 SHORT_BLOCK = 256
 MARGIN = 3.2
+# Blocks that are kept, the latest that were made.
+KNOWN_BLOCKS = 3
 # Stretches of the stream from which the mean size of a group is taken.
 _SAMPLES = 4
 
@@ -92,13 +94,12 @@ class Plan:
         self._left: dict[int, Groups] = {}
         self.batches_of_block, self.groups_of_block = self._choose_sizes() if draws.is_endless else (None, SHORT_BLOCK)
         # steps are drawn in one thread and described in another
-        self._lock, self._remember = threading.Lock(), functools.lru_cache(maxsize=3)(self._make_block)
+        self._lock, self._blocks = threading.Lock(), dict[int, Block]()
 
     @functools.cached_property
     def fingerprint(self) -> str:
         """Of all that decides which batch a step has."""
-        # the folder's last names have the digest of what was indexed; where it lies does not matter
-        tasks = [(task.name, task.questions, task.index.folder.parts[-3:]) for task in self.draws.tasks]
+        tasks = [(task.name, task.questions, task.index.identity) for task in self.draws.tasks]
         shapes = [dataclasses.astuple(shape) for shape in self.draws.shapes]
         sizes = (self._key, self.batches_of_block, self.groups_of_block)
         return f"{make_key(tasks, self.draws.rates.tolist(), shapes, sizes):016x}"
@@ -159,8 +160,13 @@ class Plan:
         return filler
 
     def get_block(self, number: int) -> Block:
-        with self._lock:
-            return self._remember(number)
+        # who describes a step of a block that is known does not wait for the next one to be made
+        block = self._blocks.get(number)
+        if block is None:
+            with self._lock:
+                block = self._blocks.get(number) or self._make_block(number)
+                self._blocks = dict([*self._blocks.items(), (number, block)][-KNOWN_BLOCKS:])
+        return block
 
     def _make_block(self, number: int) -> Block:
         own = groups = self._draw(number)

@@ -4,20 +4,20 @@
     records/cached/<task>-<key>/train/                     the same of a task with a source of its own, and its audio
 
 The key is a hash of the records, the tokenizer and the chat template; of another task it is a hash of its source's
-files, its preprocessors and its first examples. A folder appears whole or not at all, and only one process of a
-machine makes it.
+files, its preprocessors and its first examples. A folder appears whole or not at all. Where the file system has locks
+only one process makes it; elsewhere each makes its own, and the first to be done gives it its name.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
-import inspect
 import io
 import json
-import os
 import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +28,7 @@ from tqdm import tqdm
 
 from sift_jax.data.chat import JINJA_TEMPLATE, render_chat
 from sift_jax.data.clips import decode_clip, encode_clip
+from sift_jax.data.code_digest import digest_code
 from sift_jax.data.question_index import IndexWriter, Question, QuestionIndex
 from sift_jax.data.records import RecordReader
 from sift_jax.data.sift_files import name_utterance
@@ -80,21 +81,31 @@ def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
     except OSError as error:
         raise ValueError(f"{folder} is kept beside the records ({error}); make that folder writable") from None
     with lock:
-        # some file systems have no locks: then each process makes its own, and the last takes the place
         with contextlib.suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
-            draft = folder.with_name(f"{folder.name}.part{os.getpid()}")
-            shutil.rmtree(draft, ignore_errors=True)
-            make(draft)
-            draft.rename(folder)
+            _make_draft(folder, make)
     return folder
+
+
+def _make_draft(folder: Path, make: Callable[[Path], None]) -> None:
+    # process numbers do not tell processes apart: those of two containers are often the same
+    draft = folder.with_name(f"{folder.name}.part-{uuid.uuid4().hex}")
+    try:
+        make(draft)
+        draft.rename(folder)
+    except BaseException as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        # a folder that has got its name meanwhile is another process's, of the same things
+        if not (isinstance(error, OSError) and folder.is_dir()):
+            raise
 
 
 def _digest(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
+@functools.lru_cache(maxsize=4)
 def _digest_tokenizer(tokenizer: SpeechTokenizer) -> str:
     return _digest(_FORMAT, (tokenizer.folder / "tokenizer.json").read_bytes(), JINJA_TEMPLATE)
 
@@ -159,7 +170,9 @@ def cache_task(task: seqio.Task, split: str, records: Path, tokenizer: SpeechTok
         audio = ArrayRecordWriter(str(draft / _AUDIO), "group_size:1")
         for number, example in enumerate(tqdm(read(), desc=f"caching {task.name} {split}", unit="example")):
             for clip in split_clips(example):
-                audio.write(encode_clip(clip))
+                data = encode_clip(clip)
+                audio.write(data)
+                index.digest.update(data)
             index.add(number, split_questions(example, tokenizer.ids[AUDIO]), example["audio_lengths"].tolist())
         audio.close()
         index.close()
@@ -177,8 +190,8 @@ def _digest_task(task: seqio.Task, split: str, read: Callable[[], Iterator[dict[
     """Source files, preprocessors and the first examples: what tells a changed task from the one that was cached."""
     files = [Path(name) for name in task.source.list_shards(split)]
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime) for path in files if path.is_file()]
-    functions = [inspect.unwrap(getattr(step, "func", step)) for step in task.preprocessors]
-    code = [getattr(getattr(f, "__code__", None), "co_code", type(f).__name__) for f in functions]
+    # a FunctionDataSource is the function that it was made of
+    code = digest_code(list(task.preprocessors), getattr(task.source, "_dataset_fn", None))
     digest = hashlib.sha256(repr((task.name, type(task.source).__name__, stats, code)).encode())
     for _, example in zip(range(_SAMPLE), read(), strict=False):
         for name in sorted(example):

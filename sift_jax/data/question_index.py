@@ -6,7 +6,7 @@
          tokens.bin      the ids of all questions, one after the other; ~id where a token is to be learnt
          markers.bin     one line an audio marker: its place in the question, and which clip of the item it stands for
          clips.bin       samples of each clip
-         counts.json     lines of each file; written last
+         counts.json     lines of each file, and a hash of all that was written; written last
 
 An item is a record as one task sees it. Nothing is loaded: 50 million questions are files of 20 bytes a question, of
 which a plan reads the few lines that it needs. What any questions of an item have in common at their beginning is the
@@ -17,6 +17,7 @@ without its tokens.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -51,16 +52,22 @@ class IndexWriter:
         folder.mkdir(parents=True)
         self.folder, self.audio_id = folder, audio_id
         self.counts = dict.fromkeys(FILES, 0)
+        # of what the index says, and of whatever belongs to it and is kept beside it
+        self.digest = hashlib.sha256()
         self._files = {name: (folder / f"{name}.bin").open("wb") for name in FILES}
 
     def _put(self, name: str, values: np.ndarray) -> None:
-        self._files[name].write(np.asarray(values, FILES[name]).tobytes())
+        data = np.asarray(values, FILES[name]).tobytes()
+        self._files[name].write(data)
+        self.digest.update(f"{name} {len(values)} ".encode() + data)
         self.counts[name] += len(values)
 
     def add(self, record: int, questions: Sequence[Question], clips: Sequence[int]) -> None:
         """The questions about one record, of which there must be one, and how many samples each of its clips has."""
         if not questions:
             raise ValueError(f"example {record} has no question; filter such examples out of the task")
+        for question in questions:
+            _check_targets(question, record, self.audio_id)
         self._put("items", np.array([(record, *self._starts())], ITEM))
         self._put("clips", np.asarray(clips))
         markers = [np.flatnonzero(q.tokens == self.audio_id) for q in questions]
@@ -84,7 +91,18 @@ class IndexWriter:
         self._put("items", np.array([(-1, *self._starts())], ITEM))
         for file in self._files.values():
             file.close()
-        (self.folder / "counts.json").write_text(json.dumps({**self.counts, "items": items}))
+        counts = {**self.counts, "items": items, "digest": self.digest.hexdigest()}
+        (self.folder / "counts.json").write_text(json.dumps(counts))
+
+
+def _check_targets(question: Question, record: int, audio_id: int) -> None:
+    if len(question.is_target) and question.is_target[0]:
+        raise ValueError(
+            f"example {record}: the first token of a question is to be learnt, and nothing stands before it to predict "
+            "it; put a token there that is not (is_target 0)"
+        )
+    if (question.is_target & (question.tokens == audio_id)).any():
+        raise ValueError(f"example {record}: an audio marker is to be learnt; set its is_target to 0")
 
 
 def rank_beginnings(questions: Sequence[Question], markers: Sequence[np.ndarray]) -> tuple[list[int], list[int]]:
@@ -125,6 +143,12 @@ class QuestionIndex:
 
     def __len__(self) -> int:
         return self.counts["items"]
+
+    @property
+    def identity(self) -> object:
+        """What tells it from an index of anything else, wherever and whenever it was made."""
+        # the last names of an older one's folder have the digest of what was indexed
+        return self.counts.get("digest") or self.folder.parts[-3:]
 
     def read(self, item: int, chosen: Sequence[int]) -> dict[str, np.ndarray]:
         """The chosen questions of an item as the features that packing reads; the audio is elsewhere."""

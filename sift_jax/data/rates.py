@@ -23,7 +23,7 @@ class RecordTask:
 
     @property
     def splits(self) -> list[str]:
-        return [split for split in SPLITS if self.reader.index.get(split, {}).get(self.category)]
+        return [split for split in SPLITS if self.reader.counts.get(split, {}).get(self.category)]
 
 
 def make_task_name(category: str, language: str) -> str:

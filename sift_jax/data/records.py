@@ -2,6 +2,7 @@
 
     records/sift_en/1.0.0/sift_en-train.array_record-…      a TFDS dataset with random access
     records/sift_en/index.json                              {"train": {"closed_ended/acoustic_level": [0, 3, …]}, …}
+    records/sift_en/counts.json                             its size, and the lengths of its lists alone
     records/sift_en/digest                                  a hash of all that was written, in order
 
 A record: {"id", "language", "audio_ids": […], "audio": [clip, …], "turns": json [{"category", "messages"}, …]}
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import functools
 import hashlib
 import json
 import shutil
@@ -186,8 +188,19 @@ def write_language(
     )
     builder.download_and_prepare(download_dir=out_dir / "downloads")
     (out_dir / f"sift_{language}" / "digest").write_text(writer.digest.hexdigest())
-    (out_dir / f"sift_{language}" / "index.json").write_text(json.dumps(writer.index))
+    _write_index(out_dir / f"sift_{language}", writer.index)
     return {split: info.num_examples for split, info in builder.info.splits.items()}, writer.rejected
+
+
+def _count(index: dict[str, dict[str, list[int]]]) -> dict[str, dict[str, int]]:
+    return {split: {name: len(places) for name, places in lists.items()} for split, lists in index.items()}
+
+
+def _write_index(folder: Path, index: dict[str, dict[str, list[int]]]) -> None:
+    text = json.dumps(index)
+    (folder / "counts.json").write_text(json.dumps({"index_bytes": len(text), "counts": _count(index)}))
+    # last: where it is, all is
+    (folder / "index.json").write_text(text)
 
 
 def digest_records(records_dir: str | Path) -> str | None:
@@ -201,13 +214,25 @@ class RecordReader:
 
     def __init__(self, records_dir: str | Path, language: str):
         self.folder = Path(records_dir) / f"sift_{language}"
-        index = self.folder / "index.json"
-        if not index.is_file():
+        if not (self.folder / "index.json").is_file():
             raise ValueError(
                 f"no records at {self.folder}; make them with python -m data_prep.build or data_prep.records"
             )
-        self.index: dict[str, dict[str, list[int]]] = json.loads(index.read_text())
         self._sources: dict[str, Any] = {}
+
+    @functools.cached_property
+    def index(self) -> dict[str, dict[str, list[int]]]:
+        """Split to category to the places of its records. Of millions it is a gigabyte: a run has no need of it."""
+        return json.loads((self.folder / "index.json").read_text())
+
+    @functools.cached_property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Split to category to how many records it has."""
+        path = self.folder / "counts.json"
+        said = json.loads(path.read_text()) if path.is_file() else {}
+        # records of older versions have none, and an index that somebody has changed has another size
+        is_of_index = said.get("index_bytes") == (self.folder / "index.json").stat().st_size
+        return said["counts"] if is_of_index else _count(self.index)
 
     def _source(self, split: str) -> Any:
         if split not in self._sources:

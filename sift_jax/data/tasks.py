@@ -9,6 +9,7 @@ your own can name it, mix it, or put a task of theirs beside it.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import seqio
 import tensorflow as tf
@@ -36,6 +37,8 @@ class RecordSource(seqio.FunctionDataSource):
     def __init__(self, task: RecordTask):
         self.task = task
         self.preprocessors: tuple = ()
+        # the one of them that takes some of the questions
+        self.sampling: Callable | None = None
         super().__init__(self._make_places, splits=task.splits)
 
     def _make_places(self, split: str, shuffle_files: bool, seed: int | None = None) -> tf.data.Dataset:
@@ -45,6 +48,13 @@ class RecordSource(seqio.FunctionDataSource):
             # whole-epoch shuffling of places costs 8 bytes a record; a buffer of examples would hold their audio
             dataset = dataset.shuffle(len(places), seed=seed, reshuffle_each_iteration=True)
         return read_record(self.task.reader, split)(dataset.map(lambda place: {"place": place}))
+
+
+def drop_sampling(task: seqio.Task) -> seqio.Task:
+    """A changed task over records with all questions of each: cached as SeqIO samples them, the others never came."""
+    source = task.source
+    kept = [step for step in task.preprocessors if step is not source.sampling]
+    return task.replace(preprocessors=kept)
 
 
 def get_record_task(task: seqio.Task) -> RecordTask | None:
@@ -70,9 +80,10 @@ def make_sift_task(category: str, language: str, context: TaskContext) -> seqio.
         folder = task.reader.folder
         raise ValueError(f"the records at {folder} hold nothing of {category}; build them with that category")
     source = RecordSource(task)
+    source.sampling = sample_questions(context.questions_per_record)
     source.preprocessors = (
         keep_category(category),
-        sample_questions(context.questions_per_record),
+        source.sampling,
         render_turns(context.vocabulary.tokenizer),
         decode_audio(),
     )

@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 
 import jax
 import numpy as np
-from tqdm import tqdm
+from jax.sharding import Mesh
 
 from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.data.chat import Message, render_chat
 from sift_jax.data.packing import expand_question
 from sift_jax.data.tokenizers import AUDIO, END_OF_TEXT, TURN_END, SpeechTokenizer
 from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
+from sift_jax.decoding.hearing import Listener
+from sift_jax.decoding.placement import place_params
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, init_params
+from sift_jax.parallel.mesh import MeshConfig, check_rows, count_batch_shards, make_mesh, replicate, shard_rows
 from sift_jax.training.checkpoint import load_params
 from sift_jax.weights.hub import SCHEME, find_folder
 from sift_jax.weights.load import check_vocabulary, is_whole_model, load_folder
@@ -74,61 +78,66 @@ def make_prompt(model: Model, messages: list[Message], read_clip: Callable[[str]
     return Prompt(tokens=piece.tokens, clip=piece.clip, frame=piece.frame, clips=clips)
 
 
-class Speaker:
-    """A model made ready to answer in batches of `rows`: what is prepared once serves every call."""
+def plan_batches(lengths: Sequence[int], rows: int) -> list[list[int]]:
+    """Places of prompts, `rows` a batch, those of like length together, so that padding is little."""
+    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
+    return [order[start : start + rows] for start in range(0, len(order), rows)]
 
-    def __init__(self, model: Model, *, rows: int):
-        self.config, self.tokenizer, self.rows = model.config, model.tokenizer, rows
-        self._prepared = prepare(model.config, jax.device_put(model.params), rows=rows)
+
+class Speaker:
+    """A model made ready to answer in batches of `rows`, over the devices of a mesh: what is prepared once serves every
+    call, and a clip that several prompts share is encoded once."""
+
+    def __init__(self, model: Model, *, rows: int, mesh: Mesh | None = None):
+        # a process answers by itself: its own devices
+        mesh = mesh or make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.local_devices()[:1])
+        check_rows(rows, mesh)
+        self.config, self.tokenizer, self.rows, self._mesh = model.config, model.tokenizer, rows, mesh
+        params, shards = place_params(model.params, mesh), count_batch_shards(mesh)
+        self._prepared = prepare(model.config, params, rows=rows, mesh=mesh)
+        self._listener = Listener(model.config, params, mesh, rows=-(-max(1, rows // 4) // shards) * shards)
         self._stop_ids = (model.tokenizer.ids[TURN_END], model.tokenizer.ids[END_OF_TEXT])
 
-    def answer(
-        self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int = 0, progress: str | None = None
-    ) -> list[str]:
-        """Answers in the order of the prompts; batches hold prompts of like length, so that padding is little."""
-        order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i].clips), len(prompts[i].tokens)))
+    def answer(self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int = 0) -> list[str]:
+        """Answers in the order of the prompts."""
         answers = [""] * len(prompts)
-        with tqdm(total=len(prompts), desc=progress, unit="answer", disable=progress is None) as bar:
-            for number, start in enumerate(range(0, len(order), self.rows)):
-                places = order[start : start + self.rows]
-                key = jax.random.fold_in(jax.random.key(seed), number)
-                texts = self._answer_batch([prompts[i] for i in places], decoding, key)
-                for i, text in zip(places, texts, strict=False):
-                    answers[i] = text
-                bar.update(len(places))
+        self.hear(prompts)
+        for places in plan_batches([len(prompt.tokens) for prompt in prompts], self.rows):
+            texts = self.answer_batch([prompts[i] for i in places], decoding, seed=seed, draws=places)
+            for i, text in zip(places, texts, strict=True):
+                answers[i] = text
         return answers
 
-    def _answer_batch(self, prompts: list[Prompt], decoding: DecodingConfig, key: jax.Array) -> list[str]:
-        prompts = prompts + [prompts[-1]] * (self.rows - len(prompts))
+    def hear(self, prompts: Sequence[Prompt]) -> None:
+        """Encodes the clips of many prompts together, ahead of their batches."""
+        self._listener.hear([clip for prompt in prompts for clip in prompt.clips])
+
+    def answer_batch(
+        self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int, draws: Sequence[int]
+    ) -> list[str]:
+        """At most `rows` answers; what is drawn for a prompt depends on the seed and its number in `draws` alone."""
+        count, more = len(prompts), self.rows - len(prompts)
+        prompts, draws = [*prompts, *[prompts[-1]] * more], [*draws, *[draws[-1]] * more]
         longest, most = max(len(p.tokens) for p in prompts), self.config.decoder.max_positions
         if longest + decoding.max_new_tokens > most:
             raise ValueError(
                 f"{longest} positions of question and audio with an answer of up to {decoding.max_new_tokens} are more "
                 f"than the decoder's {most}; ask less at once or lower max_new_tokens"
             )
+        heard = iter(self._listener.hear([clip for p in prompts for clip in p.clips]))
         batch = lay_out_prompts(
             prompts,
             self.config,
+            [list(islice(heard, len(p.clips))) for p in prompts],
             tokens=-(-longest // LENGTH_STEP) * LENGTH_STEP,
-            clips=max(1, max(len(p.clips) for p in prompts)),
+            draws=draws,
         )
+        batch = jax.device_put(batch, shard_rows(self._mesh))
+        key = jax.device_put(jax.random.key(seed), replicate(self._mesh))
         ids = speak(self.config, self._prepared, batch, key, decoding=decoding, stop_ids=self._stop_ids)
-        return [self.tokenizer.decode(row[: _find_end(row, self._stop_ids)]).strip() for row in ids]
+        return [self.tokenizer.decode(row[: _find_end(row, self._stop_ids)]).strip() for row in ids[:count]]
 
 
 def _find_end(ids: np.ndarray, stop_ids: tuple[int, ...]) -> int:
     ended = np.flatnonzero(np.isin(ids, stop_ids))
     return int(ended[0]) if len(ended) else len(ids)
-
-
-def answer_all(
-    model: Model,
-    prompts: Sequence[Prompt],
-    decoding: DecodingConfig,
-    *,
-    rows: int = 32,
-    seed: int = 0,
-    progress: str | None = None,
-) -> list[str]:
-    """A model's answers in the order of the prompts."""
-    return Speaker(model, rows=rows).answer(prompts, decoding, seed=seed, progress=progress)

@@ -9,16 +9,44 @@ A clip takes one slot, its marker's. What is generated hears what the prompt's l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from sift_jax.models.cross_attention import NORM_EPS, hear
+from sift_jax.models.cross_attention import NORM_EPS, find_hearing, hear
 from sift_jax.models.layers import Array, LayerNorm, attend, exact_gelu, rotate
 from sift_jax.models.speech_lm import SpeechLMConfig, rotate_for_cross
 
 CrossCache = dict
+# frames that a row has room for are a multiple of it: each number is compiled by itself
+SPEECH_STEP = 128
+NO_SLOT, NO_CLIP = -1, -2
+
+
+def lay_out_speech(
+    clips_of: Sequence[np.ndarray], config: SpeechLMConfig, frames: Sequence[Sequence[np.ndarray]], *, tokens: int
+) -> dict[str, np.ndarray]:
+    """The frames of each prompt's clips, one after the other, whose they are, and where the clips' markers stand.
+
+    `clips_of` has for each position of a prompt the clip that it marks, or −1."""
+    rows = len(clips_of)
+    longest = max((sum(map(len, heard)) for heard in frames), default=0)
+    room = max(1, -(-longest // SPEECH_STEP)) * SPEECH_STEP
+    laid = {
+        "slot_bt": np.full((rows, tokens), NO_SLOT, np.int32),
+        "clip_bs": np.full((rows, room), NO_CLIP, np.int32),
+        "speech_bsd": np.zeros((rows, room, config.decoder.width), jnp.dtype(config.dtype)),
+    }
+    for b, clip in enumerate(clips_of):
+        laid["slot_bt"][b, tokens - len(clip) :] = np.where(clip >= 0, clip, NO_SLOT)
+        start = 0
+        for a, heard in enumerate(frames[b] if len(frames) else ()):
+            laid["clip_bs"][b, start : start + len(heard)] = a
+            laid["speech_bsd"][b, start : start + len(heard)] = heard
+            start += len(heard)
+    return laid
 
 
 def _project(part: dict, x: Array) -> Array:
@@ -55,14 +83,13 @@ def start_cross(
     config: SpeechLMConfig,
     cross: dict,
     x_btd: Array,
-    position_bt: Array,
+    batch: dict[str, Array],
     mask_bts: Array,
-    speech: tuple[Array, Array],
     slots: int,
 ) -> tuple[Array, CrossCache]:
-    """The prompt's embeddings with speech added; `speech` is frames and who hears them, as hear_speech gives them."""
-    speech_bsd, hears_bts = speech
-    rotation, more = rotate_for_cross(config, position_bt), slots - x_btd.shape[1]
+    """The prompts' embeddings with speech added, as lay_out_speech has it in the batch."""
+    hears_bts = find_hearing(mask_bts, batch["slot_bt"], batch["clip_bs"])
+    rotation, more = rotate_for_cross(config, batch["position_bt"]), slots - x_btd.shape[1]
 
     def mix(q: Array, k: Array, v: Array) -> tuple[Array, dict]:
         room = ((0, 0), (0, more), (0, 0), (0, 0))
@@ -70,7 +97,7 @@ def start_cross(
 
     x, layers = x_btd, []
     for part in _list_layers(config, cross):
-        kept = {f"speech_{name}": _split(config, _project(part[f"cross_{name}"], speech_bsd)) for name in "kv"}
+        kept = {f"speech_{name}": _split(config, _project(part[f"cross_{name}"], batch["speech_bsd"])) for name in "kv"}
         x, kept = _run_block(config, part, x, rotation, mix, kept, hears_bts)
         layers.append(kept)
     return x_btd + _norm(cross["norm"], x), {"layers": layers, "hears": hears_bts[:, -1:]}

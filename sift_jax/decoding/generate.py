@@ -1,4 +1,4 @@
-"""Prefill and a cached, batched, jitted loop.
+"""Prefill and a cached, batched, jitted loop, over frames that speech was made into before (see hearing.py).
 
 prompts, right-aligned:   pad pad <im_start> user ♪ ♪ How fast ? … assistant⏎ │ new tokens → → →
 cache slots                0   1      2       3   4 5  …                  t-1 │ t  t+1 …
@@ -18,8 +18,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
-from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.decoding.cached import (
     Prepared,
     advance,
@@ -29,11 +29,12 @@ from sift_jax.decoding.cached import (
     prefill,
     prepare_decoder,
 )
-from sift_jax.decoding.cross_cached import go_on_cross, start_cross
+from sift_jax.decoding.cross_cached import go_on_cross, lay_out_speech, start_cross
+from sift_jax.decoding.placement import shard_prepared
 from sift_jax.decoding.sampling import DecodingConfig, choose_token, forbid_ngrams, penalize_repeats
 from sift_jax.models.decoder import embed_tokens
 from sift_jax.models.layers import Array
-from sift_jax.models.speech_lm import Params, SpeechLMConfig, hear_speech, splice
+from sift_jax.models.speech_lm import Params, SpeechLMConfig
 
 # New tokens for which the first cache has room.
 ROOM = 64
@@ -56,42 +57,47 @@ class Prompt:
 
 
 def lay_out_prompts(
-    prompts: Sequence[Prompt], config: SpeechLMConfig, *, tokens: int, clips: int = 1
+    prompts: Sequence[Prompt],
+    config: SpeechLMConfig,
+    frames: Sequence[Sequence[np.ndarray]] = (),
+    *,
+    tokens: int,
+    draws: Sequence[int] = (),
 ) -> dict[str, np.ndarray]:
-    """Right-aligned arrays of static shape; too long a prompt is an error."""
+    """Right-aligned arrays of static shape; `frames` has what was heard of each prompt's clips, `draws` a number for
+    each row, by which it draws its tokens."""
     rows = len(prompts)
-    mel_frames, mel_bins = config.encoder.mel_frames, config.encoder.mel_bins
     batch = {
         "token_bt": np.zeros((rows, tokens), np.int32),
-        "slot_bt": np.full((rows, tokens), -1, np.int32),
         "position_bt": np.zeros((rows, tokens), np.int32),
         "is_real_bt": np.zeros((rows, tokens), bool),
-        "mel_basf": np.zeros((rows, clips, mel_frames, mel_bins), np.float32),
-        "frames_ba": np.zeros((rows, clips), np.int32),
+        "is_speech_bt": np.zeros((rows, tokens), bool),
+        "speech_btd": np.zeros((rows, tokens, config.decoder.width), jnp.dtype(config.dtype)),
+        "draw_b": np.asarray(draws or range(rows), np.uint32),
     }
-    front_end = FRONT_ENDS[config.encoder.front_end]
     for b, prompt in enumerate(prompts):
         n = len(prompt.tokens)
-        if n > tokens or len(prompt.clips) > clips:
-            raise ValueError(
-                f"a prompt of {n} positions and {len(prompt.clips)} clips does not fit {tokens} and {clips}; shorten it"
-            )
+        if n > tokens:
+            raise ValueError(f"a prompt of {n} positions does not fit {tokens}; shorten it")
         batch["token_bt"][b, tokens - n :] = prompt.tokens
-        slot = prompt.clip * config.slots_per_clip + prompt.frame
-        batch["slot_bt"][b, tokens - n :] = np.where(prompt.clip >= 0, slot, -1)
         batch["position_bt"][b, tokens - n :] = np.arange(n)
         batch["is_real_bt"][b, tokens - n :] = True
-        for a, samples in enumerate(prompt.clips):
-            batch["frames_ba"][b, a] = front_end.fill(samples, batch["mel_basf"][b, a])
-    return batch
+        batch["is_speech_bt"][b, tokens - n :] = prompt.clip >= 0
+        for a, heard in enumerate(frames[b] if prompt.clips else ()):
+            places = np.flatnonzero(prompt.clip == a)
+            batch["speech_btd"][b, tokens - n + places] = heard[prompt.frame[places]]
+    return batch | (lay_out_speech([p.clip for p in prompts], config, frames, tokens=tokens) if config.cross else {})
 
 
-@partial(jax.jit, static_argnames=("config", "rows"))
-def prepare(config: SpeechLMConfig, params: Params, *, rows: int) -> Prepared:
+def prepare(config: SpeechLMConfig, params: Params, *, rows: int, mesh: Mesh | None = None) -> Prepared:
     """What generation for batches of `rows` rows reads; worth making once for many batches."""
-    dtype = jnp.dtype(config.dtype)
-    decoder = prepare_decoder(config.decoder, config.lora, dtype, params["decoder"], rows=rows)
-    return {**params, "decoder": decoder}
+
+    def make(decoder: dict) -> Prepared:
+        return prepare_decoder(config.decoder, config.lora, jnp.dtype(config.dtype), decoder, rows=rows)
+
+    shardings = None if mesh is None else shard_prepared(jax.eval_shape(make, params["decoder"]), mesh)
+    prepared = jax.jit(make, out_shardings=shardings)(params["decoder"])
+    return prepared | ({"cross": params["cross"]} if config.cross else {})
 
 
 def _speak(config: SpeechLMConfig, prepared: Prepared, state: State, hidden_bd: Array, rules: tuple) -> State:
@@ -99,12 +105,16 @@ def _speak(config: SpeechLMConfig, prepared: Prepared, state: State, hidden_bd: 
     decoding, stop_ids = rules
     text_bs, end, is_done_b = state["text"], state["end"], state["is_done"]
     rows = jnp.arange(text_bs.shape[0])
-    logits_bv = compute_logits(prepared["decoder"], hidden_bd)
+    logits_bv = compute_logits(prepared, hidden_bd)
     if decoding.repetition_penalty != 1.0:
         logits_bv = penalize_repeats(logits_bv, state["seen"], decoding.repetition_penalty)
     if decoding.no_repeat_ngram:
         logits_bv = forbid_ngrams(logits_bv, text_bs, state["first"], end, decoding.no_repeat_ngram)
-    token_b = choose_token(logits_bv, jax.random.fold_in(state["key"], end), decoding)
+    keys_b = None
+    if decoding.temperature:
+        # by the number of tokens in the row: where the row begins is the batch's affair
+        keys_b = jax.vmap(jax.random.fold_in)(state["keys"], end - state["first"])
+    token_b = choose_token(logits_bv, keys_b, decoding)
     token_b = jnp.where(is_done_b, stop_ids[0], token_b)
     is_stop_b = jnp.any(token_b[:, None] == jnp.asarray(stop_ids), axis=-1)
     state = {
@@ -128,22 +138,21 @@ def _start(
     rows, t = token_bt.shape
     # a padding position sees itself, so that its softmax is over something; nobody sees padding
     mask_btt = jnp.tril(jnp.ones((t, t), bool)) & real_bt[:, None, :] | jnp.eye(t, dtype=bool)
+    x_btd = embed_tokens(prepared, token_bt, jnp.dtype(config.dtype))
     cross = {}
     if config.cross:
-        x_btd = embed_tokens(prepared["decoder"], token_bt, jnp.dtype(config.dtype))
-        speech, most = hear_speech(config, prepared, batch, mask_btt), t + decoding.max_new_tokens
-        inputs = (x_btd, batch["position_bt"], mask_btt, speech, most)
-        x_btd, cross["cross"] = start_cross(config, prepared["cross"], *inputs)
+        most = t + decoding.max_new_tokens
+        x_btd, cross["cross"] = start_cross(config, prepared["cross"], x_btd, batch, mask_btt, most)
     else:
-        x_btd = splice(config, prepared, batch)
-    hidden_bd, cache = prefill(config.decoder, prepared["decoder"], x_btd, batch["position_bt"], mask_btt, slots)
+        x_btd = jnp.where(batch["is_speech_bt"][:, :, None], batch["speech_btd"], x_btd)
+    hidden_bd, cache = prefill(config.decoder, prepared, x_btd, batch["position_bt"], mask_btt, slots)
     state = {
         "cache": cache,
         "text": jnp.pad(token_bt, ((0, 0), (0, decoding.max_new_tokens)), constant_values=stop_ids[0]),
         "first": t - jnp.sum(real_bt, axis=1),
         "end": jnp.int32(t),
         "is_done": jnp.zeros(rows, bool),
-        "key": key,
+        "keys": jax.vmap(partial(jax.random.fold_in, key))(batch["draw_b"]),
         **cross,
     }
     if decoding.repetition_penalty != 1.0:
@@ -160,11 +169,12 @@ def _go_on(config: SpeechLMConfig, prepared: Prepared, state: State, rules: tupl
 
     def step(state: State) -> State:
         last_b = jax.lax.dynamic_slice_in_dim(state["text"], state["end"] - 1, 1, axis=1)[:, 0]
-        x_bd = embed_tokens(prepared["decoder"], last_b, jnp.dtype(config.dtype))
+        x_bd = embed_tokens(prepared, last_b, jnp.dtype(config.dtype))
         place = (state["end"] - 1, state["first"])
         if config.cross:
-            x_bd, state["cross"] = go_on_cross(config, prepared["cross"], x_bd, state["cross"], *place)
-        hidden_bd, cache = advance(config.decoder, prepared["decoder"], x_bd, state["cache"], *place)
+            x_bd, cross = go_on_cross(config, prepared["cross"], x_bd, state["cross"], *place)
+            state = {**state, "cross": cross}
+        hidden_bd, cache = advance(config.decoder, prepared, x_bd, state["cache"], *place)
         return _speak(config, prepared, {**state, "cache": cache}, hidden_bd, rules)
 
     return jax.lax.while_loop(lambda state: (state["end"] < stop) & ~jnp.all(state["is_done"]), step, state)
@@ -189,17 +199,3 @@ def speak(
             return np.asarray(state["text"][:, t:])
         room = min(2 * room, new)
         state["cache"] = jax.jit(grow_cache, static_argnums=1)(state["cache"], t + room)
-
-
-def generate(
-    config: SpeechLMConfig,
-    params: Params,
-    batch: dict[str, Array],
-    key: Array,
-    *,
-    decoding: DecodingConfig,
-    stop_id: int,
-) -> np.ndarray:
-    """`speak` for one batch, out of the training parameters."""
-    prepared = prepare(config, params, rows=len(batch["token_bt"]))
-    return speak(config, prepared, batch, key, decoding=decoding, stop_ids=(stop_id,))

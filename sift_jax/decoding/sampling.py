@@ -2,6 +2,8 @@
 
     logits (b, v) ─► repeats penalised ─► n-grams that were there before forbidden ─► greedy: argmax
                                                                                  └─► / temperature ─► top-p ─► draw
+
+Every row draws with a key of its own: what is said to one question does not depend on those beside it.
 """
 
 from __future__ import annotations
@@ -79,29 +81,32 @@ def keep_nucleus(logits_bv: Array, top_p: float) -> Array:
     return jnp.where(logits_bv < floor, -jnp.inf, logits_bv)
 
 
-def draw_from_nucleus(logits_bv: Array, top_p: float, key: Array) -> Array:
+def _draw(keys_b: Array, logits_bv: Array) -> Array:
+    return jax.vmap(jax.random.categorical)(keys_b, logits_bv).astype(jnp.int32)
+
+
+def draw_from_nucleus(logits_bv: Array, top_p: float, keys_b: Array) -> Array:
     """A token of the nucleus; the whole vocabulary is sorted only where a few tokens do not hold the mass."""
     top_bk, token_bk = jax.lax.top_k(logits_bv, min(FEW, logits_bv.shape[-1]))
     share_bk = jnp.exp(top_bk - jax.nn.logsumexp(logits_bv, axis=-1, keepdims=True))
     mass_bk = jnp.cumsum(share_bk, axis=-1)
-
-    def draw_among_few() -> Array:
-        # a token belongs to the nucleus if those before it do not reach the mass; the first has none before it
-        is_kept = (mass_bk - share_bk < top_p) | (jnp.arange(top_bk.shape[-1]) == 0)
-        place_b = jax.random.categorical(key, jnp.where(is_kept, top_bk, -jnp.inf), axis=-1)
-        return jnp.take_along_axis(token_bk, place_b[:, None], axis=1)[:, 0].astype(jnp.int32)
+    # a token belongs to the nucleus if those before it do not reach the mass; the first has none before it
+    is_kept_bk = (mass_bk - share_bk < top_p) | (jnp.arange(top_bk.shape[-1]) == 0)
+    place_b = _draw(keys_b, jnp.where(is_kept_bk, top_bk, -jnp.inf))
+    among_few_b = jnp.take_along_axis(token_bk, place_b[:, None], axis=1)[:, 0].astype(jnp.int32)
+    is_enough_b = mass_bk[:, -1] >= top_p
 
     def draw_among_all() -> Array:
-        return jax.random.categorical(key, keep_nucleus(logits_bv, top_p), axis=-1).astype(jnp.int32)
+        return jnp.where(is_enough_b, among_few_b, _draw(keys_b, keep_nucleus(logits_bv, top_p)))
 
-    return jax.lax.cond(jnp.all(mass_bk[:, -1] >= top_p), draw_among_few, draw_among_all)
+    return jax.lax.cond(jnp.all(is_enough_b), lambda: among_few_b, draw_among_all)
 
 
-def choose_token(logits_bv: Array, key: Array, config: DecodingConfig) -> Array:
+def choose_token(logits_bv: Array, keys_b: Array, config: DecodingConfig) -> Array:
     """The next token of each row, of logits that hold what looks back already."""
     if config.temperature == 0.0:
         return find_likeliest(logits_bv)
     logits_bv = logits_bv / config.temperature
     if config.top_p < 1.0:
-        return draw_from_nucleus(logits_bv, config.top_p, key)
-    return jax.random.categorical(key, logits_bv, axis=-1).astype(jnp.int32)
+        return draw_from_nucleus(logits_bv, config.top_p, keys_b)
+    return _draw(keys_b, logits_bv)

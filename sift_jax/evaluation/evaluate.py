@@ -1,53 +1,70 @@
-"""The evaluate run: answers of a checkpoint and of two baselines, figures, predictions and the report.
+"""The evaluate run: suites asked of a model and of baselines, judged, and written down.
 
-checkpoint, data ─► out/predictions.jsonl  out/results.json  out/report.html  and a summary on the terminal
+    suites ─► items ─┬─ questions ─ model, untrained ─► out/predictions/<system>.jsonl ─┐
+                     └─ training rows or references ──► out/predictions/majority.jsonl ─┴─ judging.py ─► verdicts,
+                                                                                           results, report
+Killed, the same command goes on: what was answered is not answered again, what was judged is not paid for again.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from sift_jax.data.pipeline import BatchStream, DataConfig
 from sift_jax.data.sift_files import list_files, read_rows
-from sift_jax.decoding.answer import Model
+from sift_jax.decoding.answer import Model, Speaker, make_prompt
 from sift_jax.decoding.sampling import DecodingConfig
-from sift_jax.evaluation.evalsift import (
-    UNDERSTANDING,
-    ClipReader,
-    Item,
-    answer_items,
-    make_predictions,
-    read_items,
-    split_answerable,
-    summarize,
-)
-from sift_jax.evaluation.judges import make_majority, question_kind
-from sift_jax.evaluation.report import format_summary, write_report
+from sift_jax.evaluation.items import MAJORITY, MODEL, UNTRAINED, EvaluationError, Item, SetAside, Suite
+from sift_jax.evaluation.judges.config import JudgeConfig
+from sift_jax.evaluation.judging import judge_predictions
+from sift_jax.evaluation.predict import PredictionFile, predict
+from sift_jax.evaluation.prompts import hash_prompts, load_prompts
+from sift_jax.evaluation.questions import ClipReader, Question, make_questions
+from sift_jax.evaluation.scores.baselines import make_majority_predictions
+from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
+from sift_jax.evaluation.scores.metrics import check_metrics
+from sift_jax.evaluation.suites import SuiteConfig, read_suite
+from sift_jax.evaluation.suites.evalsift import SUBSETS
+from sift_jax.parallel.distributed import await_all, check_same, check_shared, is_first_process
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
+from sift_jax.training.checksums import checksum_leaves
 from sift_jax.training.loop import make_geometry
+from sift_jax.training.run_files import write_whole
 from sift_jax.training.step import make_dev_step
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """What is evaluated, on what, and where the results go."""
+    """Which model is asked and how, and where the results go."""
 
     out_dir: str
     checkpoint: str
     step: int | None
-    data_dir: str
-    split: str
-    # rows of each category and language; 0 takes all
-    limit: int
+    # baselines beside the model: itself untrained; a constant answer to each kind of question
+    has_untrained: bool
+    has_majority: bool
+    # answered at once
     rows: int
+    # more clips than this in a turn are joined by a second of silence; 0: the model takes any number
+    most_clips: int
+    # what becomes of clips longer than the encoder's window: "set_aside" or "cut"
+    long_audio: str
+    # of the sampling
+    seed: int
+    # a built corpus (SIFT files and report.json): its training rows make the majority, its report is shown; or ""
+    data_dir: str
+    # the split of DataConfig's records on which the audio gain is measured
+    gain_split: str
     # name → folder of the training runs whose curves the report shows
     train_dirs: Mapping[str, str]
 
@@ -55,7 +72,7 @@ class EvaluationConfig:
 def measure_audio_gain(model: Model, data: DataConfig, split: str, modules: tuple[ModuleType, ...]) -> float:
     """Loss on the split with other utterances' audio minus loss with its own: how much the model listens."""
     stream = BatchStream(data, make_geometry(model.config), split=split, is_endless=False, modules=modules)
-    one_device = make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.devices()[:1])
+    one_device = make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.local_devices()[:1])
     dev_step = make_dev_step(model.config, one_device)
     state = {"trainable": model.params, "frozen": {}}
     sums = [dev_step(state, jax.tree.map(jnp.asarray, batch)) for _, batch in stream.batches()]
@@ -63,19 +80,16 @@ def measure_audio_gain(model: Model, data: DataConfig, split: str, modules: tupl
     return (sum(float(s["swapped_loss"]) for s in sums) - sum(float(s["loss"]) for s in sums)) / max(weight, 1.0)
 
 
-def answer_by_majority(items: list[Item], sift_dir: Path) -> list[str]:
-    """For each item the commonest training answer to questions of its kind, in its language."""
-    train = []
-    for category in UNDERSTANDING:
-        for path in list_files(sift_dir, "train", category):
-            train += [Item(category=category, language=path.parent.name, row=row) for row in read_rows(path)]
-    table = make_majority([(item.category, item.language, item.reference) for item in train])
-    return [
-        table.get((item.category, item.language, question_kind(item.reference, item.language)), "") for item in items
-    ]
+def read_training_answers(data_dir: str) -> Iterator[tuple[str, str, str]]:
+    """(category, language, answer) of the training rows of a corpus."""
+    for category in SUBSETS:
+        for path in list_files(Path(data_dir) / "sift", "train", category):
+            for row in read_rows(path):
+                parts = row["messages"][-1]["content"]
+                yield category, path.parent.name, " ".join(part["text"] for part in parts if "text" in part)
 
 
-def _read_seconds(train_dirs: Mapping[str, str]) -> dict[str, float]:
+def read_seconds(train_dirs: Mapping[str, str]) -> dict[str, float]:
     """How long each training run took, from the last line of its metrics."""
     seconds = {}
     for name, folder in train_dirs.items():
@@ -87,54 +101,139 @@ def _read_seconds(train_dirs: Mapping[str, str]) -> dict[str, float]:
     return seconds
 
 
+def read_suites(configs: Sequence[SuiteConfig]) -> list[Suite]:
+    """All suites, their items checked for what their scores need."""
+    names = [config.name for config in configs]
+    if not names or len(set(names)) < len(names):
+        what = f"two suites are called {max(names, key=names.count)}" if names else "no suite is given"
+        raise EvaluationError(f"{what}; give suites of different names, such as jsonl:rooms and jsonl:cars")
+    suites = [read_suite(config) for config in configs]
+    for suite in suites:
+        check_metrics(suite.items)
+    return suites
+
+
+def describe_answers(
+    model: Model, run: EvaluationConfig, suites: Sequence[SuiteConfig], decoding: DecodingConfig
+) -> dict[str, Any]:
+    """All that answers of the model depend on, beside the items."""
+    sums = json.dumps(checksum_leaves(model.params), sort_keys=True)
+    prompts = json.dumps({config.name: hash_prompts(load_prompts(config.prompts)) for config in suites}, sort_keys=True)
+    return {
+        "checkpoint": run.checkpoint,
+        "step": model.step,
+        "weights": hashlib.sha256(sums.encode()).hexdigest()[:16],
+        "decoding": dataclasses.asdict(decoding),
+        "audio": {"most_clips": run.most_clips, "long_audio": run.long_audio},
+        "prompts": hashlib.sha256(prompts.encode()).hexdigest()[:16],
+        "seed": run.seed,
+        "versions": {"jax": jax.__version__},
+    }
+
+
+def answer_all_systems(
+    out: Path, model: Model, mesh_config: MeshConfig, run: EvaluationConfig, decoding: DecodingConfig,
+    questions: Sequence[Question], reader: ClipReader, meta: Mapping[str, Any],
+) -> None:  # fmt: skip
+    """predictions/ of the model and of the baselines; process 0 puts together what all have answered."""
+    items = [question.item for question in questions]
+    mesh = make_mesh(mesh_config, jax.local_devices())
+
+    def answer(system: str, make_model, meta: Mapping[str, Any]) -> None:
+        file = PredictionFile(out, system)
+        file.check_meta(dict(meta))
+        if len(file.read(items)) < len(items):
+            asked = make_model()
+            speaker = Speaker(asked, rows=run.rows, mesh=mesh)
+            predict(
+                speaker, questions, lambda question: make_prompt(asked, list(question.messages), reader), file,
+                decoding=decoding, seed=run.seed,
+            )  # fmt: skip
+        await_all(f"{system} has answered")
+        if is_first_process():
+            file.finish(items, file.read(items))
+
+    answer(MODEL, lambda: model, meta)
+    if run.has_untrained:
+        answer(UNTRAINED, model.forget, {**meta, "step": 0, "weights": "untrained"})
+    if run.has_majority and is_first_process():
+        file = PredictionFile(out, MAJORITY)
+        file.check_meta({"answers": f"training rows of {run.data_dir}" if run.data_dir else "the items' references"})
+        file.finish(items, answer_by_majority(items, run.data_dir))
+
+
+def answer_by_majority(items: Sequence[Item], data_dir: str) -> dict[str, str]:
+    """Constant answers by id, suite by suite: EvalSIFT's out of the training rows, where there are some."""
+    answers = {}
+    for suite in dict.fromkeys(item.suite for item in items):
+        own = [item for item in items if item.suite == suite]
+        rows = read_training_answers(data_dir) if data_dir and suite.partition(":")[0] == "evalsift" else None
+        answers |= {found.item.id: found.answer for found in make_majority_predictions(own, rows)}
+    return answers
+
+
+def describe_suites(
+    suites: Sequence[Suite], questions: Sequence[Question], aside: Sequence[SetAside]
+) -> dict[str, Any]:
+    """What was asked and what was not, for the results."""
+    described = {}
+    for suite in suites:
+        ids = {item.id for item in suite.items}
+        left = [*suite.set_aside, *(one for one in aside if one.id in ids)]
+        described[suite.name] = {
+            "counts": {"items": sum(question.item.id in ids for question in questions), "set_aside": len(left)},
+            "set_aside": [dataclasses.asdict(one) for one in left[:100]],
+        }
+    return described
+
+
 def evaluate(
     *,
     run: EvaluationConfig,
-    data: DataConfig,
+    suites: tuple[SuiteConfig, ...],
     decoding: DecodingConfig,
+    judge: JudgeConfig,
+    bootstrap: BootstrapConfig,
+    mesh: MeshConfig,
+    data: DataConfig | None,
     dry_run: bool = False,
     modules: tuple[ModuleType, ...] = (),
     config_text: str = "",
 ) -> Path:
     """Evaluates and writes everything; returns the folder."""
-    out, data_dir = Path(run.out_dir), Path(run.data_dir)
-    items = read_items(data_dir / "sift", run.split, run.limit)
+    started, out = time.perf_counter(), Path(run.out_dir)
+    read = read_suites(suites)
+    items = [item for suite in read for item in suite.items]
     if dry_run:
-        print(f"{len(items)} rows of {run.split} would be answered by {run.checkpoint} and by two baselines")
+        for suite in read:
+            print(f"{suite.name}: {len(suite.items)} items, {len(suite.set_aside)} set aside")
+        baselines = ", untrained" * run.has_untrained + ", majority" * run.has_majority
+        print(f"{len(items)} would be answered by {run.checkpoint}{baselines}")
         return out
-    started = time.perf_counter()
+    check_shared(out)
+    check_same("the ids of the items", json.dumps([item.id for item in items]), "give all processes the same suites")
     model = Model.load(run.checkpoint, run.step)
-    reader = ClipReader(data_dir / "audio", model.config.encoder.window_seconds)
-    items, rejected = split_answerable(items, reader)
-    answers = {
-        name: answer_items(system, items, reader, decoding, rows=run.rows, name=name)
-        for name, system in (("answer", model), ("untrained", model.forget()))
-    }
-    answers["majority"] = answer_by_majority(items, data_dir / "sift")
-    predictions = make_predictions(items, answers)
-    results = {
-        "audio_gain": measure_audio_gain(model, data, run.split, modules),
-        "checkpoint": run.checkpoint,
-        "step": model.step,
-        "evalsift": summarize(predictions),
-        "rejected": rejected,
-        "parameters": {"total": sum(x.size for x in jax.tree.leaves(model.params))},
-        "decoding": dataclasses.asdict(decoding),
-        "seconds": {**_read_seconds(run.train_dirs), "evaluate": time.perf_counter() - started},
-    }
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "config.gin").write_text(config_text)
-    with (out / "predictions.jsonl").open("w") as file:
-        file.writelines(json.dumps(p, ensure_ascii=False) + "\n" for p in predictions)
-    (out / "results.json").write_text(json.dumps(results, indent=1))
-    train_dirs = {name: Path(folder) for name, folder in run.train_dirs.items()}
-    report = write_report(
-        out / "report.html", data_dir=data_dir, train_dirs=train_dirs, results=results, predictions=predictions
+    reader = ClipReader(model.config.encoder.window_seconds, run.long_audio)
+    questions, aside = make_questions(
+        model, items, reader, most_clips=run.most_clips, max_new_tokens=decoding.max_new_tokens
     )
-    print(format_summary(results))
-    if rejected:
-        print(
-            f"{len(rejected)} of {len(rejected) + len(items)} rows set aside: see rejected in {out}/results.json"
-        )
-    print(f"report: {report}")
+    if not questions:
+        raise EvaluationError(f"{items[0].suite}: the model can be asked nothing; {aside[0].id}: {aside[0].reason}")
+    out.mkdir(parents=True, exist_ok=True)
+    meta = describe_answers(model, run, suites, decoding)
+    answer_all_systems(out, model, mesh, run, decoding, questions, reader, meta)
+    if is_first_process():
+        write_whole(out / "config.gin", config_text)
+        size = sum(x.size for x in jax.tree.leaves(model.params))
+        facts = {
+            "name": out.name,
+            "model": {**meta, "parameters": {"total": size}},
+            "suites": describe_suites(read, questions, aside),
+            "audio_gain": None if data is None else measure_audio_gain(model, data, run.gain_split, modules),
+            "training": dict(run.train_dirs),
+            "data": run.data_dir,
+            "seconds": {**read_seconds(run.train_dirs), "answer": time.perf_counter() - started},
+        }
+        judge_predictions(out, facts, judge, bootstrap)
+    await_all("the answers are judged")
     return out

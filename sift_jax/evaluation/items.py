@@ -81,13 +81,16 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a judge says of one prediction. Without a score the status says why: "unparsed", "no_answer", "error"."""
+    """What a judge says of one prediction: the status is "scored", or says why there is no score: "unparsed", "error",
+    "no_judge", "no_label"."""
 
     id: str
     judge: str
     score: float | None
     status: str
     reason: str = ""
+    # which of the item's metrics the score belongs to
+    metric: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -116,18 +119,19 @@ def write_prediction(prediction: Prediction) -> str:
 
 def read_predictions(path: Path) -> Iterator[Prediction]:
     """The predictions of a file; a torn last line, as a kill leaves it, is passed over."""
-    lines = path.read_text().splitlines(keepends=True)
-    for number, line in enumerate(lines, 1):
-        if not line.endswith("\n"):
-            return
-        try:
-            row: dict[str, Any] = json.loads(line)
-            answer = row.pop("answer")
-            lists = {name: tuple(row[name]) for name in ("messages", "references", "labels", "metrics")}
-            yield Prediction(item=Item(**{**row, **lists}), answer=answer)
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            place = f"{path}:{number}"
-            raise EvaluationError(f"{place}: not a prediction ({error}); move it away and evaluate again") from error
+    # not splitlines: an answer may hold U+2028, where it would cut the line
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith("\n"):
+                return
+            try:
+                row: dict[str, Any] = json.loads(line)
+                answer = row.pop("answer")
+                lists = {name: tuple(row[name]) for name in ("messages", "references", "labels", "metrics")}
+                yield Prediction(item=Item(**{**row, **lists}), answer=answer)
+            except (json.JSONDecodeError, KeyError, TypeError) as error:
+                place = f"{path}:{number}"
+                raise EvaluationError(f"{place}: not a prediction ({error}); move it away, evaluate again") from error
 
 
 def check_ids(items: Iterable[Item]) -> None:

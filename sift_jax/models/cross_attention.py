@@ -43,9 +43,9 @@ class CrossConfig:
         return width // self.heads
 
 
-def find_hearing(mask_bts: Array, slot_bt: Array, clips: int) -> Array:
-    """(b, t, a): which clips a position hears, of what it sees."""
-    stands_bsa = slot_bt[:, :, None] == jnp.arange(clips)
+def find_hearing(mask_bts: Array, slot_bt: Array, clip_ba: Array) -> Array:
+    """(b, t, a): whether a position sees the marker of each of these clips."""
+    stands_bsa = slot_bt[:, :, None] == clip_ba[:, None]
     seen_bta = jnp.einsum("bts,bsa->bta", mask_bts.astype(jnp.float32), stands_bsa.astype(jnp.float32))
     return seen_bta > 0
 

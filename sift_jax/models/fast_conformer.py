@@ -26,7 +26,7 @@ from sift_jax.models.stack import run_stack
 from sift_jax.parallel.mesh import spread
 
 NORM_EPS = 1e-5
-# mel frames that become one, as the powers of two that the convolutions make
+# convolutions that halve the rate
 STRIDES = 3
 
 
@@ -57,7 +57,7 @@ class FastConformerConfig:
                 f"frame_mask is {self.frame_mask!r}, and a FastConformer hears nothing behind a clip; set "
                 "ModelConfig.frame_mask = None"
             )
-        if self.kernel % 2 == 0 or self.width % self.heads or self.mel_bins % 2**STRIDES:
+        if self.kernel % 2 == 0 or self.width % self.heads or self.mel_bins % self.stride:
             raise ValueError(
                 f"a FastConformer of width {self.width} over {self.heads} heads, kernel {self.kernel} and "
                 f"{self.mel_bins} mel bins does not divide; change the preset"
@@ -71,9 +71,14 @@ class FastConformerConfig:
     def mel_frames(self) -> int:
         return round(self.window_seconds * 100)
 
+    @property
+    def stride(self) -> int:
+        """Mel frames that become one."""
+        return 2**STRIDES
+
     def count_frames(self, mel_frames):
         """Encoder frames of a clip of `mel_frames`; the same for ints and arrays."""
-        return -(-mel_frames // 2**STRIDES)
+        return -(-mel_frames // self.stride)
 
     @property
     def kernel_uses(self) -> dict[str, float]:

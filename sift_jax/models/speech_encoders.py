@@ -46,9 +46,14 @@ class EncoderConfig:
     def front_end(self) -> str:
         return "whisper"
 
+    @property
+    def stride(self) -> int:
+        """Mel frames that become one."""
+        return 2
+
     def count_frames(self, mel_frames):
         """Encoder frames that hold something of `mel_frames` mel frames; the same for ints and arrays."""
-        return (mel_frames + 1) // 2
+        return -(-mel_frames // self.stride)
 
     @property
     def kernel_uses(self) -> dict[str, float]:

@@ -125,7 +125,7 @@ def hear_speech(
     """(projected frames (b, s, d), which of them a position hears (b, t, s)) for cross-attention."""
     speech_bsd = encode_speech(config, params, batch["mel_basf"], batch["frames_ba"])
     clips = batch["frames_ba"].shape[1]
-    hears_bta = find_hearing(mask_bts, batch["slot_bt"], clips)
+    hears_bta = find_hearing(mask_bts, batch["slot_bt"], jnp.arange(clips)[None])
     positions_ba = config.count_positions(batch["frames_ba"])
     return speech_bsd, find_heard_frames(hears_bta, positions_ba, speech_bsd.shape[1] // clips)
 

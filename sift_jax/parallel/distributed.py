@@ -63,6 +63,18 @@ def meet(reason: str) -> None:
         multihost_utils.sync_global_devices(reason)
 
 
+def await_all(reason: str) -> None:
+    """`meet` for those who do not walk in step: it waits as long as it takes. A reason serves once."""
+    from jax._src.distributed import global_state
+
+    if global_state.num_processes in (None, 1):
+        return
+    client, place = global_state.client, f"sift_jax/here/{reason}"
+    client.key_value_set(f"{place}/{global_state.process_id}", "here")
+    while len(client.key_value_dir_get(place)) < global_state.num_processes:
+        time.sleep(0.2)
+
+
 def check_shared(folder: Path) -> None:
     """All processes must see the same folder: the first writes, the others look."""
     if jax.process_count() == 1:

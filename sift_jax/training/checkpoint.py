@@ -1,6 +1,7 @@
 """Checkpoints of a run: parameters, optimizer and the data's place together, by Orbax.
 
 run/checkpoints/<step>/{params,optimizer,place}                   the last `keep` of them
+run/frozen/<name>                                                 what does not train, once for all of them (frozen.py)
 run/damaged/<step>                                                what was found not to be what was saved
 
 `place` holds, beside the data's place, a checksum of every leaf: what is restored is what was saved, or it is named.
@@ -11,52 +12,48 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, describe_params
 from sift_jax.parallel.distributed import is_first_process, meet
 from sift_jax.training.checksums import checksum_leaves, list_leaves, name_leaf
-from sift_jax.training.run_files import CheckpointError, read_model_file
+from sift_jax.training.frozen import FrozenParams
+from sift_jax.training.run_files import read_model_file
+from sift_jax.training.save_errors import (
+    CheckpointError,
+    DamagedError,
+    SaveError,
+    can_be_damage,
+    flatten_cause,
+    is_news,
+    is_of_disk,
+)
+from sift_jax.training.saved import Saved, compare_leaves
 from sift_jax.training.state import State, join_params, split_params
-
-# what lies at the bottom of Orbax's errors where files are missing, torn or broken within
-UNREADABLE = (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError)
-# and of those which say nothing against the files: TensorStore's are ValueErrors too
-NO_DAMAGE = ("PERMISSION_DENIED", "UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED")
-# how TensorStore says what the system said
-OS_ERROR = re.compile(r"os_error_code='(\d+)'")
-
-
-class DamagedError(CheckpointError):
-    """A checkpoint that is not what was saved."""
-
-
-class SaveError(OSError):
-    """What a run leaves could not be written; what it left before is whole."""
-
-    # EX_IOERR
-    exit_code = 74
 
 
 class Checkpoints:
     """Saves and restores the states of one run. A reader leaves alone what a writer may have begun."""
 
     def __init__(self, run_dir: str | Path, *, is_reader: bool, every: int = 1, keep: int | None = None):
-        self.run_dir = Path(run_dir)
+        self.run_dir, self._every = Path(run_dir), every
+        self._frozen = FrozenParams(self.run_dir)
+        # of this run's frozen parameters, which stay what they are: (name, checksums)
+        self._frozen_sums: tuple[str, dict[str, int]] | None = None
         for name in ("absl", "asyncio"):
-            logging.getLogger(name).addFilter(_is_news)
+            logging.getLogger(name).addFilter(is_news)
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep,
-            save_interval_steps=every,
+            # when to save is said in save(): by itself Orbax adds the first step that it is asked about
+            save_interval_steps=1,
             cleanup_tmp_directories=not is_reader,
             create=not is_reader,
             enable_async_checkpointing=True,
@@ -77,23 +74,30 @@ class Checkpoints:
         return self._manager.latest_step()
 
     def save(self, step: int, state: State, place: dict[str, Any], *, force: bool = False) -> bool:
-        """Saves if `step` is on schedule (or forced); False where it was not. What failed since is raised here."""
+        """Saves if `step` is a multiple of `every` (or forced); False where not. What failed since is raised here."""
         self._guard(self._manager.check_for_errors)
-        if (step == self.latest_step) if force else not self._manager.should_save(step):
+        if step == self.latest_step or not (force or step % self._every == 0):
             return False
-        params = join_params(state["trainable"], state["frozen"])
-        sums = checksum_leaves({"params": params, "optimizer": state["optimizer"]})
-        sealed = {"place": place, "checksums": sums}
+        name, frozen_sums = self._guard(self._save_frozen, state["frozen"])
+        sums = checksum_leaves({"params": state["trainable"], "optimizer": state["optimizer"]})
+        sealed = {"place": place, "checksums": sums | frozen_sums, "frozen": name}
         return self._guard(
             self._manager.save,
             step,
             args=ocp.args.Composite(
-                params=ocp.args.StandardSave(params),
+                params=ocp.args.StandardSave(state["trainable"]),
                 optimizer=ocp.args.StandardSave(state["optimizer"]),
                 place=ocp.args.JsonSave({**sealed, "digest": _digest(sealed)}),
             ),
-            force=force,
+            force=True,
         )
+
+    def _save_frozen(self, params: Params) -> tuple[str | None, dict[str, int]]:
+        """(name, checksums) of what does not train; written the first time."""
+        if self._frozen_sums is None:
+            sums = checksum_leaves({"params": params})
+            self._frozen_sums = (self._frozen.save(params, sums) if sums else None, sums)
+        return self._frozen_sums
 
     def restore_newest(self, state: State, trainable: tuple[str, ...]) -> tuple[State, dict[str, Any]] | None:
         """The newest state that is what was saved, None if there is none; what is not is named and set aside."""
@@ -117,8 +121,7 @@ class Checkpoints:
     def restore(self, state: State, trainable: tuple[str, ...], step: int) -> tuple[State, dict[str, Any]]:
         """The state saved at `step`, laid out like `state` (arrays or sharded shapes), and the data's place."""
         wanted = {"params": join_params(state["trainable"], state["frozen"]), "optimizer": state["optimizer"]}
-        self._check(wanted, step, is_strict=True)
-        restored = self._read(wanted, step)
+        restored = self._read(wanted, step, self._check(wanted, step, is_strict=True))
         chosen, rest = split_params(restored["params"], trainable)
         step_array = jax.device_put(jnp.asarray(step, jnp.int32), state["step"].sharding)
         new = {"step": step_array, "trainable": chosen, "frozen": rest, "optimizer": restored["optimizer"]}
@@ -131,12 +134,13 @@ class Checkpoints:
             have = f"it has {', '.join(map(str, sorted(steps)))}" if steps else "it has none"
             raise CheckpointError(f"{self.run_dir} has no checkpoint of step {step}; {have}")
         for tried in steps if step is None else [step]:
-            saved = self._check({"params": like}, tried, is_strict=False)
-            as_saved = jax.tree_util.tree_map_with_path(
-                lambda path, x, saved=saved: x.update(dtype=saved[name_leaf(path)].dtype), {"params": _describe(like)}
-            )
             try:
-                params = self._read(as_saved, tried)["params"]
+                saved = self._check({"params": like}, tried, is_strict=False)
+                as_saved = jax.tree_util.tree_map_with_path(
+                    lambda path, x, saved=saved: x.update(dtype=saved.leaves[name_leaf(path)].dtype),
+                    {"params": _describe(like)},
+                )
+                params = self._read(as_saved, tried, saved)["params"]
             except DamagedError as error:
                 if tried == (steps[-1] if step is None else step):
                     raise
@@ -146,56 +150,72 @@ class Checkpoints:
                 params = jax.tree.map(lambda x, y: x.astype(y.dtype), params, like)
             return tried, params
 
-    def _check(self, wanted: dict[str, Any], step: int, *, is_strict: bool) -> dict[str, Any]:
-        """What was saved of `wanted` by path; an error for another shape or, if strict, another dtype."""
+    def _look(self, items: Iterable[str], step: int) -> Saved:
+        """What there is of these items."""
+        sealed = self._read_sealed(step)
         try:
             metadata = self._manager.item_metadata(step)
-            saved = list_leaves({item: metadata[item].tree for item in wanted})
+            leaves = list_leaves({item: metadata[item].tree for item in items})
         except Exception as error:
             self._raise_damage(step, error)
-        want = list_leaves(wanted)
-        # parameters first: the optimizer's leaves only follow theirs
-        for path in sorted(saved.keys() | want.keys(), key=lambda path: (not path.startswith("params/"), path)):
-            old, new = saved.get(path), want.get(path)
-            shapes = [tuple(leaf.shape) if leaf is not None else "missing" for leaf in (old, new)]
-            dtypes = [str(jnp.dtype(leaf.dtype)) if leaf is not None else "" for leaf in (old, new)]
-            # parameters that another run starts from may be rounded, but not turned into numbers of another kind
-            is_same = dtypes[0] == dtypes[1] or not (is_strict or {d[0] for d in dtypes} - {"f", "b"})
-            if shapes[0] != shapes[1] or not is_same:
-                values = shapes if shapes[0] != shapes[1] else dtypes
-                item, _, name = path.partition("/")
-                kind = "parameter" if item == "params" else item
-                raise CheckpointError(
-                    f"checkpoint {self.run_dir} step {step}: {kind} {name} is {values[0]} there and "
-                    f"{values[1]} in this model; use the model config of that run"
-                )
+        # older versions saved all of them with each step
+        name = sealed.get("frozen")
+        frozen = list_leaves({"params": self._frozen.describe(name)}) if name else {}
+        return Saved(sealed=sealed, leaves=leaves | frozen, frozen=frozenset(frozen))
+
+    def _check(self, wanted: dict[str, Any], step: int, *, is_strict: bool) -> Saved:
+        """What was saved of `wanted` by path; an error for another shape or, if strict, another dtype."""
+        saved = self._look(wanted, step)
+        compare_leaves(saved.leaves, list_leaves(wanted), self.run_dir, step, is_strict=is_strict)
         return saved
 
-    def _read(self, wanted: dict[str, Any], step: int) -> dict[str, Any]:
+    def _read(self, wanted: dict[str, Any], step: int, saved: Saved) -> dict[str, Any]:
         """The items and the place of a step, as their checksums say that they were saved."""
-        items = {item: ocp.args.StandardRestore(_describe(tree)) for item, tree in wanted.items()}
+        flat = flatten_dict(_describe(wanted["params"]), sep="/")
+        trained = {path: leaf for path, leaf in flat.items() if f"params/{path}" not in saved.frozen}
+        own = {**wanted, "params": unflatten_dict(trained, sep="/")}
+        items = {item: ocp.args.StandardRestore(_describe(tree)) for item, tree in own.items()}
         try:
-            restored = dict(self._manager.restore(step, args=ocp.args.Composite(**items, place=ocp.args.JsonRestore())))
+            restored = dict(self._manager.restore(step, args=ocp.args.Composite(**items)))
         except Exception as error:
             self._raise_damage(step, error)
-        sealed = dict(restored["place"])
+        self._compare(restored, step, saved)
+        if saved.frozen:
+            rest = {path: leaf for path, leaf in flat.items() if path not in trained}
+            frozen = self._frozen.read(saved.sealed["frozen"], unflatten_dict(rest, sep="/"))
+            self._compare({"params": frozen}, step, saved)
+            restored["params"] = join_params(restored["params"], frozen)
+        return {**restored, "place": saved.sealed["place"]}
+
+    def _compare(self, items: dict[str, Any], step: int, saved: Saved) -> None:
+        """Checksums of what was read against those of what was saved."""
+        wrong = [path for path, x in checksum_leaves(items).items() if saved.sealed["checksums"].get(path) != x]
+        if not wrong:
+            return
+        what = f"{wrong[0]} is not what was saved" + (f", nor are {len(wrong) - 1} others" if wrong[1:] else "")
+        if wrong[0] in saved.frozen:
+            raise self._frozen.make_error(saved.sealed["frozen"], what)
+        raise DamagedError(f"checkpoint {self.run_dir} step {step} is damaged: {what}")
+
+    def read_place(self, step: int) -> dict[str, Any]:
+        """The data's place alone."""
+        return self._read_sealed(step)["place"]
+
+    def _read_sealed(self, step: int) -> dict[str, Any]:
+        try:
+            found = self._manager.restore(step, args=ocp.args.Composite(place=ocp.args.JsonRestore()))
+        except Exception as error:
+            self._raise_damage(step, error)
+        sealed = dict(found["place"])
         if sealed.pop("digest", None) != _digest(sealed):
             raise DamagedError(f"checkpoint {self.run_dir} step {step} is damaged: place is not what was saved")
-        found = checksum_leaves({item: restored[item] for item in wanted})
-        wrong = [path for path, value in found.items() if sealed["checksums"].get(path) != value]
-        if wrong:
-            raise DamagedError(
-                f"checkpoint {self.run_dir} step {step} is damaged: {wrong[0]} is not what was saved"
-                + (f", nor are {len(wrong) - 1} others" if wrong[1:] else "")
-            )
-        return {**restored, "place": sealed["place"]}
+        return sealed
 
     def _raise_damage(self, step: int, error: Exception) -> NoReturn:
         """What reading raised, if it is the files' fault, as an error that names the step; else as it is."""
-        cause = _find_cause(error)
-        if not isinstance(cause, UNREADABLE) or str(cause).startswith(NO_DAMAGE):
+        if not can_be_damage(error):
             raise error
-        what = f"{self.run_dir} step {step} is damaged: it cannot be read ({_flatten(cause)})"
+        what = f"{self.run_dir} step {step} is damaged: it cannot be read ({flatten_cause(error)})"
         if jax.process_count() > 1:
             # each process reads its own part: where one alone cannot, they must not part ways
             raise CheckpointError(f"checkpoint {what}; move it out of checkpoints/ to go on from before") from error
@@ -221,16 +241,15 @@ class Checkpoints:
         try:
             return save(*args, **kwargs)
         except Exception as error:
-            cause = _find_cause(error)
-            if not isinstance(cause, OSError) and not OS_ERROR.search(str(cause)):
+            if not is_of_disk(error):
                 raise
             folder = self.run_dir / "checkpoints"
             # from the disk: the manager forgets all that there is when a save fails
             whole = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
             left = f"step {whole[-1]} is whole" if whole else "none was saved before"
             raise SaveError(
-                f"a checkpoint cannot be written to {folder} ({_flatten(cause)}); {left}: mend the disk, then the same "
-                "command goes on"
+                f"a checkpoint cannot be written to {folder} ({flatten_cause(error)}); {left}: mend the disk, then the "
+                "same command goes on"
             ) from error
 
     def wait(self) -> None:
@@ -241,28 +260,9 @@ class Checkpoints:
         self._manager.close()
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    """Orbax logs with its traceback, several times, what it raises afterwards."""
-    return not (record.exc_info and (record.name == "asyncio" or "orbax" in record.pathname))
-
-
 def _say(line: str) -> None:
     if is_first_process():
         print(line, file=sys.stderr)
-
-
-def _find_cause(error: BaseException) -> BaseException:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
-
-
-def _flatten(error: BaseException) -> str:
-    """One line; of TensorStore's many, what the system said."""
-    code = getattr(error, "errno", None) or OS_ERROR.search(str(error))
-    if code:
-        return os.strerror(code if isinstance(code, int) else int(code[1]))
-    return " ".join(str(error).split())[:160] or type(error).__name__
 
 
 def _digest(data: dict[str, Any]) -> str:

@@ -62,6 +62,11 @@ def _count(leaves) -> int:
     return sum(math.prod(x.shape) for x in leaves)
 
 
+def _measure(tree) -> int:
+    """Bytes of it all, wherever they lie."""
+    return sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(tree))
+
+
 def format_parameters(state: State, mesh: Mesh) -> list[str]:
     """A line a parameter, and the sums."""
     params, trained = flatten_paths(join_params(state["trainable"], state["frozen"])), flatten_paths(state["trainable"])
@@ -72,6 +77,8 @@ def format_parameters(state: State, mesh: Mesh) -> list[str]:
         lines.append(f"{path:44} {str(tuple(leaf.shape)):24} {' '.join(axes):28} {mark}")
     lines.append(f"parameters: {_count(params.values()):,}")
     lines.append(f"trainable:  {_count(trained.values()):,}")
+    once, each = _measure([state["frozen"]]), _measure([state["trainable"], state["optimizer"]])
+    lines.append(f"on disk:    {each / GB:.3f} GB a checkpoint, and {once / GB:.3f} GB once for what is frozen")
     return lines
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import itertools
 import time
 from pathlib import Path
 from types import ModuleType
@@ -19,9 +18,10 @@ from jax.sharding import Mesh
 
 from sift_jax.audio.mel import RATE
 from sift_jax.batch import Batch, check_batch
-from sift_jax.data.packing import PackingCounts
+from sift_jax.data.dev_batches import DevSet, read_dev_set
 from sift_jax.data.pipeline import BatchStream, DataConfig, SpeechGeometry, make_shapes, prefetch
 from sift_jax.data.records import digest_records
+from sift_jax.data.tokenizers import SpeechTokenizer
 from sift_jax.models.presets import ModelConfig, make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig
 from sift_jax.parallel import watch
@@ -32,10 +32,18 @@ from sift_jax.training.checkpoint import Checkpoints
 from sift_jax.training.compilations import Compilations
 from sift_jax.training.costs import count_costs
 from sift_jax.training.describe import format_dry_run
+from sift_jax.training.dev import measure_dev
 from sift_jax.training.guard import SkipWatch
 from sift_jax.training.metrics import Meter, MetricWriter, NoWriter
 from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
-from sift_jax.training.run_files import check_plan, write_data_file, write_model_file, write_tokenizer, write_whole
+from sift_jax.training.run_files import (
+    check_plan,
+    describe_end,
+    write_data_file,
+    write_model_file,
+    write_tokenizer,
+    write_whole,
+)
 from sift_jax.training.state import (
     State,
     cast_params,
@@ -47,6 +55,7 @@ from sift_jax.training.state import (
 )
 from sift_jax.training.step import make_dev_step, make_train_step
 from sift_jax.training.stopping import Stopped, StopRequest
+from sift_jax.training.wandb_board import WandbBoard, import_wandb
 from sift_jax.weights.load import Sources, check_vocabulary, load_sources
 
 
@@ -70,6 +79,16 @@ class RunConfig:
     keep_checkpoints: int
     # updates that are left out (no finite gradient, or a spike) before the run gives up
     most_skipped_in_a_row: int
+    # where Weights & Biases shows the run beside TensorBoard; None asks it for nothing
+    wandb_project: str | None
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "log_every", "dev_every", "checkpoint_every", "keep_checkpoints"):
+            # what is no number is refused by its type, where configs are built
+            if isinstance(value := getattr(self, name), int) and value < 1:
+                raise ValueError(f"RunConfig.{name} is {value}; give 1 or more")
+        if "://" in str(self.out_dir):
+            raise ValueError(f"{self.out_dir} is no folder; mount that storage and set OUT_DIR to a path of the mount")
 
 
 def make_geometry(config: SpeechLMConfig) -> SpeechGeometry:
@@ -109,26 +128,18 @@ def _start_state(config: SpeechLMConfig, run: RunConfig, sources: Sources, optim
     return described, start
 
 
-def _measure_dev(dev_step, state: State, batches: list[Batch], put) -> dict[str, float]:
-    """Loss over the dev batches, and how much worse it gets with other utterances' audio."""
-    sums = {"loss": 0.0, "swapped_loss": 0.0, "weight": 0.0}
-    for batch in batches:
-        for key, value in dev_step(state, put(batch)).items():
-            sums[key] += float(value)
-    weight = max(sums["weight"], 1.0)
-    return {"dev_loss": sums["loss"] / weight, "audio_gain": (sums["swapped_loss"] - sums["loss"]) / weight}
-
-
-def _make_samples(batch: Batch, stream: BatchStream) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+def _make_samples(
+    batch: Batch, tokenizer: SpeechTokenizer, front_end: str
+) -> tuple[dict[str, str], dict[str, np.ndarray]]:
     """The first row of a batch as a person reads and hears it: its text, and a Griffin-Lim of its first clip's mel."""
     import librosa
 
     from sift_jax.audio.mel import HOP, WINDOW
 
     is_text = (batch["slot_bt"][0] < 0) & (batch["group_bt"][0] == 1)
-    texts = {"row": stream.tokenizer.decode(batch["token_bt"][0][is_text])}
+    texts = {"row": tokenizer.decode(batch["token_bt"][0][is_text])}
     frames = int(batch["frames_ba"][0, 0])
-    if not frames or stream.geometry.front_end != "whisper":
+    if not frames or front_end != "whisper":
         # what is normalised over a clip cannot be heard again
         return texts, {}
     power = 10.0 ** (batch["mel_basf"][0, 0, :frames].T * 4.0 - 4.0)
@@ -160,6 +171,8 @@ def train(
     if dry_run:
         print(format_dry_run(train_step, described, shapes, devices, hardware))
         return out_dir
+    if run.wandb_project:
+        import_wandb(run.wandb_project)
     out_dir.mkdir(parents=True, exist_ok=True)
     check_same("the config", config_text, "start all processes with the same command")
     check_shared(out_dir)
@@ -169,12 +182,13 @@ def train(
     if is_first_process():
         write_model_file(out_dir, config, is_begun=first_step > 0)
         write_data_file(out_dir, data.records, digest_records(data.records), is_begun=first_step > 0)
-        write_whole(out_dir / "config.gin", config_text)
-    if first_step >= run.steps:
-        print(f"{out_dir} is trained to step {first_step} of {run.steps}: nothing to do")
-        return out_dir
     own_rows = list_own_rows(devices, data.rows)
     stream = BatchStream(data, geometry, split="train", is_endless=True, modules=modules, own_rows=own_rows)
+    check_same("the plan", stream.plan.fingerprint, "give all processes the same records, tokenizer and modules")
+    if first_step >= run.steps:
+        check_plan(out_dir, checkpoints.read_place(first_step).get("plan"), stream.plan.fingerprint)
+        print(describe_end(out_dir, first_step, run.steps, config_text))
+        return out_dir
     if is_first_process():
         write_tokenizer(out_dir, stream.tokenizer.save, data.tokenizer, is_begun=first_step > 0)
     check_vocabulary(len(stream.tokenizer), config.decoder.vocab_size, f"the tokenizer {data.tokenizer}")
@@ -184,9 +198,18 @@ def train(
     if restored:
         check_plan(out_dir, place.get("plan"), stream.plan.fingerprint)
         print(f"resuming {out_dir} at step {first_step}, batch {place['batches']}")
-    dev = BatchStream(data, geometry, split="dev", is_endless=False, modules=modules, own_rows=own_rows)
-    dev_batches = [batch for _, batch in itertools.islice(dev.batches(), run.dev_batches)]
-    writer = MetricWriter(out_dir, steps=run.steps, first_step=first_step) if is_first_process() else NoWriter()
+    if is_first_process():
+        # not before: a run that refuses this config keeps its own
+        write_whole(out_dir / "config.gin", config_text)
+    dev = None
+    if run.dev_batches:
+        dev_stream = BatchStream(data, geometry, split="dev", is_endless=False, modules=modules, own_rows=own_rows)
+        dev = read_dev_set(dev_stream, run.dev_batches, [task.name for task in stream.plan.draws.tasks])
+        if is_first_process() and (said := dev.describe_unseen()):
+            print(said)
+        # a split from which nothing fits has no loss
+        dev = dev if dev.batches else None
+    writer = _open_writer(run, out_dir, first_step, config_text) if is_first_process() else NoWriter()
     with contextlib.closing(writer), StopRequest() as stop:
         _run_steps(
             run,
@@ -196,27 +219,24 @@ def train(
             stream=stream,
             batches=prefetch(stream.batches(skip=place["batches"]), 2),
             train_step=train_step,
-            dev_step=make_dev_step(config, devices),
+            dev_step=make_dev_step(config, devices, microbatches=run.microbatches, tasks=dev.in_split) if dev else None,
             meter=Meter(count_costs(config, run.trainable), hardware, devices.size, share=stream.share),
             skips=SkipWatch(out_dir, most_in_a_row=run.most_skipped_in_a_row, is_writer=is_first_process()),
-            dev_batches=dev_batches,
+            dev=dev,
             schedule=make_schedule(optimizer, run.steps, optimizer.peak_learning_rate),
             writer=writer,
             checkpoints=checkpoints,
-            samples=_make_samples(dev_batches[0], dev) if dev_batches else ({}, {}),
+            samples=_make_samples(dev.batches[0], stream.tokenizer, geometry.front_end) if dev else ({}, {}),
             stop=stop,
         )
-    _report_counts(stream.counts)
+    if said := stream.counts.describe_dropped():
+        print(said)
     return out_dir
 
 
-def _report_counts(counts: PackingCounts) -> None:
-    """Says what fitted no row."""
-    if counts.questions_dropped or counts.groups_dropped:
-        print(
-            f"set aside: {counts.questions_dropped} of {counts.questions} questions and {counts.groups_dropped} of "
-            f"{counts.groups} records that fit no row; raise DataConfig.tokens, targets or clips to keep them"
-        )
+def _open_writer(run: RunConfig, out_dir: Path, first_step: int, config_text: str) -> MetricWriter:
+    boards = [WandbBoard(run.wandb_project, out_dir, config_text)] if run.wandb_project else []
+    return MetricWriter(out_dir, steps=run.steps, first_step=first_step, boards=boards)
 
 
 def _run_steps(
@@ -231,7 +251,7 @@ def _run_steps(
     dev_step,
     meter: Meter,
     skips: SkipWatch,
-    dev_batches: list[Batch],
+    dev: DevSet | None,
     schedule,
     writer: MetricWriter,
     checkpoints: Checkpoints,
@@ -261,11 +281,13 @@ def _run_steps(
         if step % run.log_every == 0 or is_last:
             skips.settle()
             values = meter.report(run.steps - step)
-            values |= {"learning_rate": float(schedule(step)), "grad_norm": float(metrics["grad_norm"])}
-            values |= {"skipped": int(metrics["skipped"]), "compilations": compilations.made}
+            skipped = int(metrics["skipped"])
+            # the optimizer counts the updates before this one
+            values |= {"learning_rate": float(schedule(max(step - 1 - skipped, 0)))}
+            values |= {"grad_norm": float(metrics["grad_norm"]), "skipped": skipped, "compilations": compilations.made}
             writer.write(step, values | {"recompilations": compilations.repeated})
-        if dev_batches and (step % run.dev_every == 0 or is_last):
-            writer.write(step, _measure_dev(dev_step, state, dev_batches, put))
+        if dev and (step % run.dev_every == 0 or is_last):
+            writer.write_dev(step, measure_dev(dev_step, state, dev.batches, put, dev.tasks))
         is_stopped = not is_last and stop.is_reached(step)
         place = {"batches": step, "plan": stream.plan.fingerprint}
         checkpoints.save(step, state, place, force=is_last or is_stopped)

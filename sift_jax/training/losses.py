@@ -12,22 +12,38 @@ from sift_jax.parallel.mesh import gather
 
 def sum_cross_entropy(decoder: dict, hidden_bmd: Array, target_bm: Array, weight_bm: Array, *, chunk: int) -> Array:
     """Σ weight · −log p(target), `chunk` targets a row at a time: never more than b · chunk · vocabulary logits."""
-    if "head" in decoder:
-        decoder = {"head": gather(decoder["head"], None, "tensor")}
-    else:
-        decoder = {"embedding": gather(decoder["embedding"], "tensor", None)}
-    b, m, d = hidden_bmd.shape
-    chunk = min(chunk, m)
-    padding = -m % chunk
-    hidden = jnp.pad(hidden_bmd, ((0, 0), (0, padding), (0, 0))).reshape(b, -1, chunk, d).swapaxes(0, 1)
-    target = jnp.pad(target_bm, ((0, 0), (0, padding))).reshape(b, -1, chunk).swapaxes(0, 1)
-    weight = jnp.pad(weight_bm, ((0, 0), (0, padding))).reshape(b, -1, chunk).swapaxes(0, 1)
+    decoder = _gather_head(decoder)
 
     @jax.checkpoint
     def sum_chunk(piece: tuple[Array, Array, Array]) -> Array:
         h, y, w = piece
-        logits = compute_logits(decoder, h)
-        picked = jnp.take_along_axis(logits, y[..., None], axis=-1)[..., 0]
-        return jnp.sum(w * (jax.nn.logsumexp(logits, axis=-1) - picked))
+        return jnp.sum(w * _score(decoder, h, y))
 
-    return jnp.sum(jax.lax.map(sum_chunk, (hidden, target, weight)))
+    return jnp.sum(jax.lax.map(sum_chunk, tuple(_cut(x, chunk) for x in (hidden_bmd, target_bm, weight_bm))))
+
+
+def list_cross_entropy(decoder: dict, hidden_bmd: Array, target_bm: Array, *, chunk: int) -> Array:
+    """−log p(target) of every target by itself (b, m), as many at a time."""
+    decoder = _gather_head(decoder)
+    pieces = (_cut(hidden_bmd, chunk), _cut(target_bm, chunk))
+    losses = jax.lax.map(lambda piece: _score(decoder, *piece), pieces)
+    return losses.swapaxes(0, 1).reshape(target_bm.shape[0], -1)[:, : target_bm.shape[1]]
+
+
+def _gather_head(decoder: dict) -> dict:
+    if "head" in decoder:
+        return {"head": gather(decoder["head"], None, "tensor")}
+    return {"embedding": gather(decoder["embedding"], "tensor", None)}
+
+
+def _cut(x: Array, chunk: int) -> Array:
+    """(b, m, …) as (pieces, b, chunk, …), the last filled up with zeros."""
+    chunk = min(chunk, x.shape[1])
+    padded = jnp.pad(x, ((0, 0), (0, -x.shape[1] % chunk), *((0, 0),) * (x.ndim - 2)))
+    return padded.reshape(x.shape[0], -1, chunk, *x.shape[2:]).swapaxes(0, 1)
+
+
+def _score(decoder: dict, hidden: Array, target: Array) -> Array:
+    logits = compute_logits(decoder, hidden)
+    picked = jnp.take_along_axis(logits, target[..., None], axis=-1)[..., 0]
+    return jax.nn.logsumexp(logits, axis=-1) - picked

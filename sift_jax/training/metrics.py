@@ -1,14 +1,15 @@
-"""What a run says of itself: a progress line with ETA, metrics.jsonl, and TensorBoard through clu.
+"""What a run says of itself: a progress line with ETA, metrics.jsonl, TensorBoard through clu, and W&B if it is asked.
 
     run/metrics.jsonl    {"step": 20, "loss": 2.1, "learning_rate": …, "tokens_per_second": …, …} one line a report
     run/batches.jsonl    {"step": 20, "hash": "5c0a91d2", "tokens": 2480, "questions": 61} one line a batch
-    run/tensorboard/     the same scalars, and samples: question, reference, answer and audio
+    run/tensorboard/     the same scalars, and samples: the text of a dev row, and what is heard in it
 """
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,23 @@ from tqdm import tqdm
 from sift_jax.batch import Batch
 from sift_jax.parallel.hardware import HardwareConfig
 from sift_jax.training.costs import StepCosts
+from sift_jax.training.dev import format_dev
 from sift_jax.training.run_files import write_whole
+
+# what the progress line shows beside the time that is left; a narrow terminal cuts off the end
+SHOWN = {
+    "loss": ("loss", "{:.3f}"),
+    "dev_loss": ("dev", "{:.3f}"),
+    "audio_gain": ("gain", "{:+.3f}"),
+    "learning_rate": ("lr", "{:.1e}"),
+    "grad_norm": ("grad", "{:.2g}"),
+    "tokens_per_second": ("tok/s", "{:,.0f}"),
+    "examples_per_second": ("ex/s", "{:,.1f}"),
+    "token_efficiency": ("full", "{:.0%}"),
+    "audio_padding": ("silence", "{:.0%}"),
+    "mfu": ("mfu", "{:.0%}"),
+    "data_wait_share": ("wait", "{:.0%}"),
+}
 
 
 class Meter:
@@ -68,24 +85,24 @@ class Meter:
         self._reset()
         return values
 
-
     def _mean_loss(self) -> float:
         losses = np.array([float(loss) for loss in self._losses])
         return float(losses[np.isfinite(losses)].mean()) if np.isfinite(losses).any() else float("nan")
 
 
 class MetricWriter:
-    """Writes each report to the three places."""
+    """Writes each report to all these places; `boards` are those beside TensorBoard."""
 
-    def __init__(self, run_dir: Path, *, steps: int, first_step: int):
+    def __init__(self, run_dir: Path, *, steps: int, first_step: int, boards: Sequence[Any] = ()):
         from clu import metric_writers
 
         run_dir.mkdir(parents=True, exist_ok=True)
         self._path, self._batches = run_dir / "metrics.jsonl", run_dir / "batches.jsonl"
         for path in (self._path, self._batches):
             self._drop_lines_after(first_step, path)
-        self._board = metric_writers.SummaryWriter(str(run_dir / "tensorboard"))
+        self._boards = [metric_writers.SummaryWriter(str(run_dir / "tensorboard")), *boards]
         self._bar = tqdm(total=steps, initial=first_step, unit="step", desc=run_dir.name, mininterval=1.0)
+        self._latest: dict[str, float] = {}
 
     def _drop_lines_after(self, step: int, path: Path) -> None:
         """A resumed run says again what it said after its last checkpoint; the older words go."""
@@ -101,9 +118,17 @@ class MetricWriter:
     def write(self, step: int, values: dict[str, float]) -> None:
         with self._path.open("a") as file:
             file.write(json.dumps({"step": step, **{k: float(f"{v:.6g}") for k, v in values.items()}}) + "\n")
-        self._board.write_scalars(step, values)
-        shown = {"loss": "loss", "dev_loss": "dev", "audio_gain": "gain"}
-        self._bar.set_postfix({shown[k]: f"{v:.3f}" for k, v in values.items() if k in shown}, refresh=False)
+        for board in self._boards:
+            board.write_scalars(step, values)
+        # what the last report and the last dev measurement said stays in sight
+        self._latest |= values
+        shown = {label: text.format(self._latest[k]) for k, (label, text) in SHOWN.items() if k in self._latest}
+        self._bar.set_postfix(shown, refresh=False)
+
+    def write_dev(self, step: int, values: dict[str, float]) -> None:
+        """The same of a dev measurement, and a line of its own on the terminal."""
+        self.write(step, values)
+        self._bar.write(f"step {step}: {format_dev(values)}")
 
     def write_batch(self, step: int, facts: dict[str, Any]) -> None:
         """What a step was trained on: two runs that say the same here had the same batches."""
@@ -111,14 +136,18 @@ class MetricWriter:
             file.write(json.dumps({"step": step, **facts}) + "\n")
 
     def write_samples(self, step: int, texts: dict[str, str], audio: dict[str, np.ndarray], rate: int) -> None:
-        self._board.write_texts(step, texts)
-        for name, samples in audio.items():
-            self._board.write_audios(step, {name: samples[None, :, None]}, sample_rate=rate)
+        heard = {name: samples[None, :, None] for name, samples in audio.items()}
+        for board in self._boards:
+            if texts:
+                board.write_texts(step, texts)
+            if heard:
+                board.write_audios(step, heard, sample_rate=rate)
 
     def close(self) -> None:
         self._bar.close()
-        self._board.flush()
-        self._board.close()
+        for board in self._boards:
+            board.flush()
+            board.close()
 
 
 class NoWriter(MetricWriter):
@@ -131,6 +160,9 @@ class NoWriter(MetricWriter):
         pass
 
     def write(self, step: int, values: dict[str, float]) -> None:
+        pass
+
+    def write_dev(self, step: int, values: dict[str, float]) -> None:
         pass
 
     def write_batch(self, step: int, facts: dict[str, Any]) -> None:

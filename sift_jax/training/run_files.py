@@ -13,10 +13,7 @@ from pathlib import Path
 
 from sift_jax.models.presets import from_json, to_json
 from sift_jax.models.speech_lm import SpeechLMConfig
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used here; the message says which part, and both values."""
+from sift_jax.training.save_errors import CheckpointError
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -63,6 +60,15 @@ def check_plan(run_dir: Path, saved: str | None, planned: str) -> None:
             f"{run_dir} was trained by the plan {saved}, and this config plans {planned}: its mixture, rates, seed, "
             "rows, sizes, tokenizer or records are others; take those of its config.gin, or choose another OUT_DIR"
         )
+
+
+def describe_end(run_dir: Path, step: int, steps: int, config_text: str) -> str:
+    """What is said where a run has its steps already; another config than the run's own does not go unsaid."""
+    said = f"{run_dir} is trained to step {step} of {steps}: nothing to do"
+    path = run_dir / "config.gin"
+    if path.is_file() and path.read_text() != config_text:
+        said += f"; this config is not the one that it was trained by ({path}): delete it to train anew by this one"
+    return said
 
 
 def write_tokenizer(run_dir: Path, save: Callable[[Path], None], source: str, *, is_begun: bool) -> None:

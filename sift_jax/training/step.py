@@ -8,6 +8,7 @@ of unequal weight, add up to exactly the gradient of one large batch.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -18,7 +19,7 @@ from jax.sharding import Mesh
 from sift_jax.models.layers import Array
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, compute_hidden
 from sift_jax.parallel.mesh import replicate, shard_pieces, shard_rows
-from sift_jax.training.losses import sum_cross_entropy
+from sift_jax.training.losses import list_cross_entropy, sum_cross_entropy
 from sift_jax.training.state import State, join_params, shard_state
 
 LOSS_CHUNK = 64
@@ -109,15 +110,42 @@ def make_train_step(
     )
 
 
-def make_dev_step(config: SpeechLMConfig, mesh: Mesh) -> Callable[[State, dict[str, Array]], dict[str, Array]]:
-    """Sums of the loss with the right audio and with other utterances' audio: their difference is the audio gain."""
+def make_dev_step(
+    config: SpeechLMConfig, mesh: Mesh, *, microbatches: int = 1, tasks: int | None = None
+) -> Callable[[State, dict[str, Array]], dict[str, Array]]:
+    """Sums of the loss with the right audio and with other utterances' audio: their difference is the audio gain.
 
-    @jax.jit
+    Over all of a batch; or of each of so many tasks: the batch then has the task of each target, task_bm. It is
+    computed in as many pieces as the train step is, so that it takes no more memory than that.
+    """
+
+    def add(values_bm: Array, batch: dict[str, Array]) -> Array:
+        if tasks is None:
+            return jnp.sum(values_bm)
+        is_of = batch["task_bm"][..., None] == jnp.arange(tasks)
+        return jnp.sum(jnp.where(is_of, values_bm[..., None], 0.0), axis=(0, 1))
+
+    def sum_losses(params: Params, batch: dict[str, Array]) -> Array:
+        hidden = compute_hidden(config, params, batch)
+        losses_bm = list_cross_entropy(params["decoder"], hidden, batch["target_bm"], chunk=LOSS_CHUNK)
+        return add(batch["weight_bm"] * losses_bm, batch)
+
+    @functools.partial(jax.jit, out_shardings=replicate(mesh))
     def dev_step(state: State, batch: dict[str, Array]) -> dict[str, Array]:
         params = join_params(state["trainable"], state["frozen"])
+
+        def measure(pair: tuple[dict[str, Array], dict[str, Array]]) -> dict[str, Array]:
+            own, swapped = pair
+            weight = add(own["weight_bm"], own)
+            return {"loss": sum_losses(params, own), "swapped_loss": sum_losses(params, swapped), "weight": weight}
+
+        # whose audio is whose is decided over the whole batch
+        pair = (batch, swap_audio(batch))
         with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
-            total, weight = sum_loss(config, params, batch)
-            swapped, _ = sum_loss(config, params, swap_audio(batch))
-        return {"loss": total, "swapped_loss": swapped, "weight": weight}
+            if microbatches == 1:
+                return measure(pair)
+            pieces = tuple(split_rows(each, microbatches) for each in pair)
+            sums = jax.lax.map(measure, jax.lax.with_sharding_constraint(pieces, shard_pieces(mesh)))
+            return jax.tree.map(lambda x: jnp.sum(x, axis=0), sums)
 
     return dev_step

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -27,6 +28,7 @@ class MadeUpIndex:
     def __init__(self, items, questions=5, seed=0, clip_seconds=(1.0, 8.0)):
         rng = np.random.default_rng(seed)
         self.counts, self.folder = {"items": items}, Path("questions-0123/train/made_up")
+        self.identity = (items, questions, seed)
         number = np.arange(items + 1)
         self.items = np.zeros(items + 1, ITEM)
         self.items["record"] = self.items["clip"] = number
@@ -175,3 +177,24 @@ def test_the_millionth_batch_of_a_large_index_comes_at_once():
     batch = make_plan(sizes=(100_000,), rates=(1.0,)).get_batch(1_000_000)
     assert time.process_time() - started < 3.0
     assert batch.groups.epoch.max() > 20
+
+
+def test_a_known_block_is_there_while_the_next_is_made(monkeypatch):
+    """Steps are described while later ones are drawn: a run must not stand still for a block that it is far from."""
+    plan, make = make_plan(), Plan._make_block
+    known, is_making, may_end = plan.get_block(0), threading.Event(), threading.Event()
+
+    def wait(self, number):
+        is_making.set()
+        assert may_end.wait(10)
+        return make(self, number)
+
+    monkeypatch.setattr(Plan, "_make_block", wait)
+    thread = threading.Thread(target=plan.get_block, args=(1,))
+    thread.start()
+    assert is_making.wait(10) and plan.get_block(0) is known
+    may_end.set()
+    thread.join()
+    for number in range(1, 5):
+        plan.get_block(number)
+    assert sorted(plan._blocks) == [2, 3, 4]

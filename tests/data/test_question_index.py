@@ -8,7 +8,7 @@ from tiny_examples import AUDIO_ID, LAYOUTS, make_example, make_question
 
 from sift_jax.data.packing import make_group
 from sift_jax.data.prepare import split_questions
-from sift_jax.data.question_index import IndexWriter, Lengths, QuestionIndex
+from sift_jax.data.question_index import IndexWriter, Lengths, Question, QuestionIndex
 
 FRAMES = np.array([0, *(max(1, mel // 8) for mel in range(1, 400))])
 
@@ -85,6 +85,21 @@ def test_a_damaged_file_is_named(index, tmp_path):
         file.truncate(40)
     with pytest.raises(ValueError, match=r"tokens.bin is damaged: not the \d+ lines .*; delete "):
         QuestionIndex(tmp_path / "copy")
+
+
+@pytest.mark.parametrize(
+    "tokens, is_target, message",
+    [
+        ([5, 6, 7], [1, 1, 1], "example 3: the first token of a question is to be learnt, and nothing stands before"),
+        ([5, AUDIO_ID, 7], [0, 1, 1], "example 3: an audio marker is to be learnt; set its is_target to 0"),
+    ],
+)
+def test_what_nothing_can_predict_is_refused(tmp_path, tokens, is_target, message):
+    """It would be predicted from the row's last group, or from the row's end."""
+    clips = [0] * tokens.count(AUDIO_ID)
+    question = Question(tokens=np.array(tokens), is_target=np.array(is_target, bool), clips=clips)
+    with pytest.raises(ValueError, match=message):
+        IndexWriter(tmp_path / "index", AUDIO_ID).add(3, [question], [160] * len(clips))
 
 
 def test_an_example_without_a_question_is_refused(tmp_path):

@@ -1,6 +1,7 @@
 """Records: the audio to the byte, every turn, and a list of what was set aside."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from tiny_corpus import LANGUAGES, SIZES, make_noise, make_row, make_rows, write
 
 from sift_jax.audio.files import write_audio
 from sift_jax.data.clips import decode_clip, encode_clip, pack_file
+from sift_jax.data.rates import list_record_tasks
 from sift_jax.data.records import RecordReader, RowIndex, digest_records
 from sift_jax.data.sift_files import write_rows
 
@@ -168,3 +170,18 @@ def test_opus_records_read_as_flac_ones_do(tmp_path):
             samples = decode_clip(stored[name])
             assert len(samples) == len(wave) and np.corrcoef(samples, wave)[0, 1] > 0.9
     assert sizes["opus"] < sizes["flac"] / 2
+
+
+def test_what_there_is_to_read_is_known_without_the_lists(corpus, tmp_path):
+    """The lists are a gigabyte where there are millions of records, and a run that resumes has no need of them."""
+    records = shutil.copytree(corpus.records, tmp_path / "records")
+    index = records / "sift_de" / "index.json"
+    index.write_bytes(b"?" * index.stat().st_size)
+    tasks = list_record_tasks(str(records))
+    assert tasks["sift.open_ended.de"].splits == ["train", "dev", "EvalSIFT"]
+    # older records have the lists alone
+    (records / "sift_en" / "counts.json").unlink()
+    assert list_record_tasks(str(records)).keys() == tasks.keys()
+    # and what somebody has changed is what it says now
+    index.write_text(json.dumps({"train": {"open_ended": [0]}}))
+    assert RecordReader(records, "de").counts == {"train": {"open_ended": 1}}

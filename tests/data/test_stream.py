@@ -188,3 +188,25 @@ def test_an_index_of_other_records_is_found_out(corpus, tmp_path):
         task.index.clips = task.index.clips + 1
     with pytest.raises(ValueError, match="is not of these records; delete it"):
         next(stream.batches())
+
+
+def test_audio_that_cannot_be_read_is_named(corpus):
+    stream = BatchStream(make_data(corpus), GEOMETRY, split="train", is_endless=True)
+    reader = next(iter(stream.readers.values())).reader
+    for each in stream.readers.values():
+        each.reader = type("Torn", (), {"read_audio": lambda self, *place: [reader.read_audio(*place)[0][:50]]})()
+    with pytest.raises(ValueError, match=r"the audio of item \d+ of .*questions-.* cannot be read \(.*\); make those"):
+        next(stream.batches())
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"rows": 0}, "DataConfig.rows is 0; it must be 1 or more"),
+        ({"readers": 0}, "DataConfig.readers is 0; it must be 1 or more"),
+        ({"questions_per_record": -1}, "DataConfig.questions_per_record is -1; it must be 0 or more"),
+    ],
+)
+def test_sizes_of_nothing_are_refused(corpus, changes, message):
+    with pytest.raises(ValueError, match=message):
+        make_data(corpus, **changes)

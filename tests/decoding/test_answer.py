@@ -9,7 +9,7 @@ from tiny_corpus import make_noise
 
 from sift_jax.data.chat import make_question, render_chat
 from sift_jax.data.tokenizers import AUDIO
-from sift_jax.decoding.answer import Model, answer_all, make_prompt
+from sift_jax.decoding.answer import Model, Speaker, make_prompt
 from sift_jax.decoding.sampling import DecodingConfig
 
 DECODING = DecodingConfig(max_new_tokens=5, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0)
@@ -37,9 +37,9 @@ def test_a_prompt_holds_each_clips_frames(model):
 
 def test_answers_come_in_order_whatever_the_batching(model):
     prompts = [ask(model, "Is it loud? " * (i % 3), *[0.4 + 0.3 * i] * (i % 3)) for i in range(5)]
-    one_by_one = [answer_all(model, [prompt], DECODING, rows=2)[0] for prompt in prompts]
-    assert answer_all(model, prompts, DECODING, rows=2) == one_by_one
-    assert answer_all(model, [], DECODING) == []
+    one_by_one = [Speaker(model, rows=2).answer([prompt], DECODING)[0] for prompt in prompts]
+    assert Speaker(model, rows=2).answer(prompts, DECODING) == one_by_one
+    assert Speaker(model, rows=2).answer([], DECODING) == []
     assert all("<|" not in answer for answer in one_by_one)
 
 

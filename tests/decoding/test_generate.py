@@ -12,10 +12,13 @@ from sift_jax.audio.mel import count_mel_frames, fill_log_mel
 from sift_jax.batch import BatchShape, make_empty_batch
 from sift_jax.data.packing import expand_question
 from sift_jax.decoding import generate as generation
-from sift_jax.decoding.generate import Prompt, generate, lay_out_prompts, prepare
+from sift_jax.decoding import hearing
+from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare
 from sift_jax.decoding.generate import speak as speak_prepared
+from sift_jax.decoding.hearing import Listener
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.models.layers import LoraConfig
+from sift_jax.parallel.mesh import MeshConfig, make_mesh
 
 # a head of its own: the tied one of a random model says the last word over and over
 CONFIG = dataclasses.replace(make_config(), decoder=dataclasses.replace(make_config().decoder, is_tied=False))
@@ -39,14 +42,20 @@ def make_prompt(layout, seed):
 PROMPTS = [make_prompt(layout, seed) for seed, layout in enumerate(LAYOUTS)]
 
 
-def lay_out(prompts, tokens=128, clips=2):
-    return lay_out_prompts(prompts, CONFIG, tokens=tokens, clips=clips)
+def make_listener(rows=2, config=CONFIG, params=None):
+    mesh = make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.devices()[:1])
+    return Listener(config, make_params(config) if params is None else params, mesh, rows=rows)
 
 
-def speak(prompts, decoding=GREEDY, stop_id=NEVER, key=0, params=None, **sizes):
-    params = make_params(CONFIG) if params is None else params
-    found = generate(CONFIG, params, lay_out(prompts, **sizes), jax.random.key(key), decoding=decoding, stop_id=stop_id)
-    return np.asarray(found)
+def lay_out(prompts, tokens=128, listener=None, draws=(), config=CONFIG):
+    listener = listener or make_listener(config=config)
+    return lay_out_prompts(prompts, config, [listener.hear(p.clips) for p in prompts], tokens=tokens, draws=draws)
+
+
+def speak(prompts, decoding=GREEDY, stop_id=NEVER, key=0, config=CONFIG, **sizes):
+    prepared = prepare(config, make_params(config), rows=len(prompts))
+    batch = lay_out(prompts, config=config, **sizes)
+    return speak_prepared(config, prepared, batch, jax.random.key(key), decoding=decoding, stop_ids=(stop_id,))
 
 
 def continue_slowly(prompt, count, config=CONFIG):
@@ -88,7 +97,7 @@ def test_prompts_and_answers_differ(together):
 def test_padding_and_neighbours_change_nothing(together):
     shuffled = speak(PROMPTS[::-1])
     np.testing.assert_array_equal(shuffled[::-1], together)
-    np.testing.assert_array_equal(speak(PROMPTS, tokens=192, clips=3), together)
+    np.testing.assert_array_equal(speak(PROMPTS, tokens=192), together)
     np.testing.assert_array_equal(speak(PROMPTS[:1]), together[:1])
 
 
@@ -110,6 +119,56 @@ def test_sampling_follows_its_key_and_cold_sampling_is_greedy(together):
     np.testing.assert_array_equal(speak(PROMPTS, cold, key=3), together)
     nearly_none = dataclasses.replace(GREEDY, temperature=2.0, top_p=1e-6)
     np.testing.assert_array_equal(speak(PROMPTS, nearly_none, key=4), together)
+
+
+def test_what_is_drawn_follows_a_prompts_own_number(together):
+    """Neither its neighbours, nor its place, nor the padding before it."""
+    warm = dataclasses.replace(GREEDY, temperature=1.5, top_p=0.95)
+    found = speak(PROMPTS, warm, draws=[7, 8, 9, 10])
+    turned = speak(PROMPTS[::-1], warm, draws=[10, 9, 8, 7], tokens=192)
+    np.testing.assert_array_equal(turned[::-1], found)
+    assert (speak(PROMPTS, warm, draws=[11, 8, 9, 10])[0] != found[0]).any()
+
+
+def test_a_clip_is_heard_once_and_as_it_would_be_alone(monkeypatch):
+    calls = []
+    encode = hearing._encode
+    monkeypatch.setattr(hearing, "_encode", lambda *args: calls.append(args[3].shape[1]) or encode(*args))
+    clips = [wave for prompt in PROMPTS for wave in prompt.clips]
+    listener = make_listener(rows=4)
+    together = listener.hear([*clips, *clips])
+    again = listener.hear(clips[::-1])[::-1]
+    lengths = [listener._choose_length(clip) for clip in clips]
+    assert sorted(calls) == sorted(set(lengths)) and len(clips) > len(calls)
+    for clip, *heard in zip(clips * 2, together, again * 2, strict=True):
+        (alone,) = make_listener(rows=1).hear([clip])
+        assert len(alone) == CONFIG.count_frames(count_mel_frames(len(clip)))
+        for frames in heard:
+            np.testing.assert_allclose(frames, alone, atol=1e-5)
+
+
+def test_a_short_clip_needs_no_long_window(monkeypatch):
+    """Where silence behind a clip is masked, it sounds the same in a window of its own length."""
+    monkeypatch.setattr(hearing, "LENGTHS", 3)
+    config = make_config(frame_mask="all", projector="stacked", projector_frames=5)
+    clips = [wave for prompt in PROMPTS for wave in prompt.clips]
+    short = make_listener(config=config)
+    lengths = {short._choose_length(clip) for clip in clips}
+    found = short.hear(clips)
+    monkeypatch.setattr(hearing, "LENGTHS", 1)
+    whole = make_listener(config=config).hear(clips)
+    assert len(lengths) > 1 and min(lengths) < config.encoder.mel_frames / 2
+    for a, b in zip(found, whole, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_what_is_remembered_has_a_bound(monkeypatch):
+    monkeypatch.setattr(hearing, "KEPT_BYTES", 300_000)
+    listener = make_listener(rows=1)
+    waves = [np.full(16_000, i / 10, np.float32) for i in range(9)]
+    listener.hear(waves)
+    assert listener._bytes <= 300_000 and 1 < len(listener._heard) < 9
+    assert listener._bytes == sum(x.nbytes for pair in listener._heard.values() for x in pair)
 
 
 def test_a_heavy_penalty_forbids_repeats():
@@ -140,10 +199,7 @@ def test_adapters_and_every_kind_of_decoder_speak_as_they_were_trained(rows):
     lora = LoraConfig(rank=3, alpha=6.0, targets=("q", "v", "gate", "down"))
     decoder = dataclasses.replace(CONFIG.decoder, has_qkv_bias=False, is_tied=True)
     config = dataclasses.replace(CONFIG, decoder=decoder, lora=lora)
-    params = make_params(config)
-    found = np.asarray(
-        generate(config, params, lay_out(PROMPTS[:rows]), jax.random.key(0), decoding=GREEDY, stop_id=NEVER)
-    )
+    found = speak(PROMPTS[:rows], config=config)
     for prompt, row in zip(PROMPTS[:rows], found.tolist(), strict=True):
         assert row == continue_slowly(prompt, NEW, config)
 
@@ -160,9 +216,7 @@ def test_no_run_of_tokens_comes_twice():
 
 
 def test_what_does_not_fit_says_so():
-    with pytest.raises(ValueError, match="a prompt of .* positions and 2 clips does not fit 128 and 1; shorten it"):
-        lay_out(PROMPTS[2:3], clips=1)
-    with pytest.raises(ValueError, match="does not fit 16 and 2; shorten it"):
+    with pytest.raises(ValueError, match="a prompt of .* positions does not fit 16; shorten it"):
         lay_out(PROMPTS[:1], tokens=16)
     long = Prompt(
         tokens=np.array([1]), clip=np.array([-1]), frame=np.array([-1]), clips=[np.zeros(40_000, np.float32)]

@@ -11,8 +11,10 @@ from tiny_model import SALM, SALM_XATT, make_config, make_params, measure_logits
 from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.batch import BatchShape, make_empty_batch
 from sift_jax.data.packing import expand_question
-from sift_jax.decoding.generate import Prompt, generate, lay_out_prompts
+from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
+from sift_jax.decoding.hearing import Listener
 from sift_jax.decoding.sampling import DecodingConfig
+from sift_jax.parallel.mesh import MeshConfig, make_mesh
 
 NEW, TOKENS = 4, 64
 GREEDY = DecodingConfig(max_new_tokens=NEW, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0)
@@ -37,10 +39,10 @@ def continue_slowly(config, prompt):
     """Without cache: the whole text through the training model for each new token."""
     shape = BatchShape(rows=1, tokens=TOKENS + NEW, targets=1, clips=2, mel_frames=200, mel_bins=80)
     batch, n, found = make_empty_batch(shape), len(prompt.tokens), []
-    laid = lay_out_prompts([prompt], config, tokens=n, clips=2)
-    for key in ("token_bt", "slot_bt"):
-        batch[key][0, :n] = laid[key][0]
-    batch["mel_basf"], batch["frames_ba"] = laid["mel_basf"], laid["frames_ba"]
+    batch["token_bt"][0, :n] = prompt.tokens
+    batch["slot_bt"][0, :n] = np.where(prompt.clip >= 0, prompt.clip * config.slots_per_clip + prompt.frame, -1)
+    for a, wave in enumerate(prompt.clips):
+        batch["frames_ba"][0, a] = FRONT_ENDS["normalised"].fill(wave, batch["mel_basf"][0, a])
     for end in range(n, n + NEW):
         batch["group_bt"][0, :end] = 1
         batch["position_bt"][0, :end] = np.arange(end)
@@ -57,10 +59,16 @@ def test_the_cache_and_neighbours_change_no_token(changes):
     if config.cross:
         # text, and a marker for each clip: no more
         assert max(len(prompt.tokens) for prompt in prompts) < 20
-    batch = lay_out_prompts(prompts, config, tokens=TOKENS, clips=2)
-    found = generate(config, make_params(config), batch, jax.random.key(0), decoding=GREEDY, stop_id=383)
+    mesh = make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.devices()[:1])
+    listener = Listener(config, make_params(config), mesh, rows=2)
+    prepared = prepare(config, make_params(config), rows=len(prompts), mesh=mesh)
+
+    def answer(frames):
+        batch = lay_out_prompts(prompts, config, frames, tokens=TOKENS)
+        return speak(config, prepared, batch, jax.random.key(0), decoding=GREEDY, stop_ids=(383,))
+
+    heard = [listener.hear(prompt.clips) for prompt in prompts]
+    found = answer(heard)
     assert found.tolist() == [continue_slowly(config, prompt) for prompt in prompts]
     assert len({tuple(row) for row in found.tolist()}) > 1
-    silent = {**batch, "mel_basf": np.zeros_like(batch["mel_basf"])}
-    unheard = generate(config, make_params(config), silent, jax.random.key(0), decoding=GREEDY, stop_id=383)
-    assert (unheard != found).any()
+    assert (answer([[np.zeros_like(x) for x in frames] for frames in heard]) != found).any()

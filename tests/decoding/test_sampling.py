@@ -46,10 +46,23 @@ def test_draws_follow_the_nucleus_by_either_way(monkeypatch, few, top_p):
     kept = order[: 1 + np.sum(np.cumsum(probabilities[order]) < top_p)]
     rows = 6000
     logits = jnp.tile(jnp.log(jnp.asarray(probabilities, jnp.float32)), (rows, 1))
-    drawn = np.bincount(np.asarray(draw_from_nucleus(logits, top_p, jax.random.key(1))), minlength=5) / rows
+    found = draw_from_nucleus(logits, top_p, jax.random.split(jax.random.key(1), rows))
+    drawn = np.bincount(np.asarray(found), minlength=5) / rows
     wanted = np.where(np.isin(np.arange(5), kept), probabilities, 0.0)
     np.testing.assert_allclose(drawn, wanted / wanted.sum(), atol=0.03)
     assert (drawn[wanted == 0] == 0).all()
+
+
+def test_a_row_draws_the_same_whoever_stands_beside_it(monkeypatch):
+    """Also where only its neighbour needs the whole vocabulary."""
+    monkeypatch.setattr(sampling, "FEW", 2)
+    peaked, flat = jnp.array([4.0, 3.0, 0.0, -9.0, -9.0, -9.0]), jnp.zeros(6)
+    keys = jax.random.split(jax.random.key(0), 40)
+    logits = jnp.tile(peaked, (40, 1))
+    alone = draw_from_nucleus(logits, 0.9, keys)
+    beside = draw_from_nucleus(logits.at[1::2].set(flat), 0.9, keys)
+    np.testing.assert_array_equal(alone[::2], beside[::2])
+    assert len(set(np.asarray(alone).tolist())) == 2 and (alone[1::2] != beside[1::2]).any()
 
 
 def test_the_likeliest_is_the_first_of_the_largest():
@@ -81,7 +94,7 @@ def test_temperature_sharpens():
 
     def share(temperature):
         config = dataclasses.replace(GREEDY, temperature=temperature)
-        return float(np.mean(choose_token(logits, jax.random.key(0), config)))
+        return float(np.mean(choose_token(logits, jax.random.split(jax.random.key(0), 4000), config)))
 
     assert share(1.0) == pytest.approx(np.e / (1 + np.e), abs=0.03)
     assert share(0.25) == pytest.approx(np.exp(4) / (1 + np.exp(4)), abs=0.02)

@@ -107,7 +107,7 @@ def test_no_position_hears_a_later_clip_or_token():
 def test_hearing_follows_what_is_seen():
     mask = np.tril(np.ones((1, 4, 4), bool))
     mask[0, 3, 1] = False
-    hears = np.asarray(find_hearing(mask, np.array([[-1, 1, 0, -1]]), 2))[0]
+    hears = np.asarray(find_hearing(mask, np.array([[-1, 1, 0, -1]]), np.array([[0, 1]])))[0]
     assert hears.tolist() == [[False, False], [False, True], [True, True], [True, False]]
     frames = np.asarray(find_heard_frames(hears[None], np.array([[2, 1]]), 3))[0]
     assert frames[2].tolist() == [True, True, False, True, False, False] and not frames[0].any()

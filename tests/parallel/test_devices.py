@@ -35,3 +35,6 @@ def test_eight_devices_train_like_one(model):
     assert eight["grad_norm"] == pytest.approx(one["grad_norm"], rel=1e-4)
     assert eight["parameters"] == pytest.approx(one["parameters"], rel=1e-5)
     assert len(set(one["loss"])) == 3
+    for name in ("dev_loss", "dev_swapped_loss", "dev_weight"):
+        assert eight[name] == pytest.approx(one[name], rel=1e-5) and len(one[name]) == 4
+    assert one["dev_weight"][3] == 0.0 < min(one["dev_weight"][:3])

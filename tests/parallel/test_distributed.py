@@ -80,10 +80,11 @@ def test_two_processes_train_as_one_on_the_same_mesh(corpus, tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_start_from_another_run(corpus, trained_run, tmp_path):
-    """Parameters of a run, written by one process, are read by two and laid over their common mesh."""
+    """Parameters of a run, written by one process, are read by two and laid over their common mesh; and saved by them,
+    those apart that do not train."""
     from sift_jax.weights.load import Sources
 
-    arguments = make_run(corpus, tmp_path / "run", steps=3)
+    arguments = make_run(corpus, tmp_path / "run", steps=3, trainable=("projector/.*", "decoder/.*"))
     arguments["sources"] = Sources(run=str(trained_run), step=3, model=None, encoder=None, decoder=None)
     text = write_gin(tmp_path / "run.gin", arguments).read_text()
     text = re.sub(r"((?:peak|muon)_learning_rate = ).*", r"\g<1>0.0", text)

@@ -8,6 +8,7 @@ import sys
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from tiny_examples import make_mixed_batch
 from tiny_model import SALM_XATT, make_config
 
@@ -15,7 +16,7 @@ from sift_jax.parallel.mesh import MeshConfig, make_mesh, shard_rows
 from sift_jax.training.checksums import checksum_leaves
 from sift_jax.training.optimizer import OptimizerConfig, make_optimizer
 from sift_jax.training.state import init_state, shard_state
-from sift_jax.training.step import make_train_step
+from sift_jax.training.step import make_dev_step, make_train_step
 
 OPTIMIZER = OptimizerConfig(
     peak_learning_rate=3e-3,
@@ -54,6 +55,9 @@ def run_steps(sizes: MeshConfig, model: str, steps: int = 3) -> dict[str, list[f
         state, metrics = step(state, jax.device_put(batch, shard_rows(mesh)))
         for name, values in found.items():
             values.append(float(metrics[name]))
+    task_bm = np.arange(batch["target_bm"].size).reshape(batch["target_bm"].shape) // 3 % 3
+    dev = make_dev_step(config, mesh, tasks=4)(state, jax.device_put({**batch, "task_bm": task_bm}, shard_rows(mesh)))
+    found |= {f"dev_{name}": np.asarray(value).tolist() for name, value in dev.items()}
     found["parameters"] = [float(sum(jnp.abs(x).sum() for x in jax.tree.leaves(state["trainable"])))]
     data, spec = jnp.arange(64.0).reshape(8, 8), jax.sharding.PartitionSpec("data", ("fsdp", "tensor"))
     spread = jax.device_put(data, jax.sharding.NamedSharding(mesh, spec))

@@ -55,6 +55,15 @@ def test_a_state_comes_back_bit_for_bit(corpus, tmp_path):
     checkpoints.close()
 
 
+def test_saves_come_at_multiples_and_where_they_are_forced(corpus, tmp_path):
+    state = make_tiny_state(make_config(), corpus, tmp_path)
+    checkpoints = Checkpoints(tmp_path, is_reader=False, every=3)
+    saved = [step for step in range(1, 8) if checkpoints.save(step, state, {"batches": step}, force=step == 7)]
+    assert saved == [3, 6, 7] and not checkpoints.save(7, state, {"batches": 7}, force=True)
+    checkpoints.close()
+    assert sorted(int(path.name) for path in (tmp_path / "checkpoints").iterdir()) == [3, 6, 7]
+
+
 def test_a_checkpoint_of_another_shape_names_the_parameter(corpus, tmp_path):
     checkpoints = Checkpoints(tmp_path, is_reader=False)
     checkpoints.save(1, make_tiny_state(make_config(), corpus, tmp_path), {"batches": 1}, force=True)

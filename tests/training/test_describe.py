@@ -17,7 +17,7 @@ from sift_jax.batch import BatchShape
 from sift_jax.data.pipeline import make_shapes
 from sift_jax.parallel.hardware import HardwareConfig, find_memory, use_virtual_devices
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
-from sift_jax.training.describe import StepMemory, count_bytes, format_memory, measure_memory
+from sift_jax.training.describe import StepMemory, count_bytes, format_memory, format_parameters, measure_memory
 from sift_jax.training.loop import make_geometry
 from sift_jax.training.optimizer import make_optimizer
 from sift_jax.training.state import cast_params, init_state, shard_state
@@ -29,9 +29,9 @@ SHAPE = BatchShape(rows=2, tokens=64, targets=16, clips=2, mel_frames=200, mel_b
 MESH = make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.devices()[:1])
 
 
-def describe(corpus_free_optimizer, frozen_dtype):
+def describe(optimizer, frozen_dtype, config=CONFIG, trainable=("projector/.*",)):
     def make():
-        state = init_state(CONFIG, ("projector/.*",), corpus_free_optimizer, 0)
+        state = init_state(config, trainable, optimizer, 0)
         return {**state, "frozen": cast_params(state["frozen"], frozen_dtype)}
 
     abstract = jax.eval_shape(make)
@@ -52,6 +52,22 @@ def test_the_figures_are_of_the_step():
     # the state is overwritten in its place: what is given back beside it is a handful of figures
     assert memory.outputs < 4096 < memory.temporary
     assert count_bytes(describe(optimizer, "float32")["frozen"]) == 2 * count_bytes(state["frozen"])
+
+
+def test_what_is_frozen_is_on_disk_once():
+    """Seven billion parameters as bfloat16 once, and the trained ones with two moments each as float32 each time."""
+    from test_step import OPTIMIZER
+
+    config = make_config(
+        encoder="whisper-medium", decoder="qwen2.5-7b", projector="linear", projector_frames=None, lora_rank=16
+    )
+    adamw = make_optimizer(dataclasses.replace(OPTIMIZER, muon_learning_rate=None), 100)
+    state = describe(adamw, "bfloat16", config, ("projector/.*", ".*/lora_.*"))
+    trained, frozen = (sum(x.size for x in jax.tree.leaves(state[part])) for part in ("trainable", "frozen"))
+    said = format_parameters(state, MESH)[-1]
+    assert trained == 8_719_872 and frozen > 7e9
+    each, once = f"{12 * trained / 1e9:.3f} GB a checkpoint", f"{2 * frozen / 1e9:.3f} GB once for what is frozen"
+    assert said == f"on disk:    {each}, and {once}"
 
 
 @pytest.mark.parametrize(

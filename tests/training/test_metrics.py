@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tiny_examples import make_mixed_batch
 from tiny_model import make_config
+from tiny_run import make_run
 
 from sift_jax.models.speech_lm import describe_params
 from sift_jax.parallel.hardware import HardwareConfig
@@ -16,6 +17,7 @@ from sift_jax.parallel.sharding import flatten_paths
 from sift_jax.training.compilations import Compilations
 from sift_jax.training.costs import StepCosts, count_costs
 from sift_jax.training.metrics import Meter
+from sift_jax.training.optimizer import make_schedule
 
 LORA_ONLY = ("projector/.*", ".*/lora_.*")
 
@@ -112,3 +114,11 @@ def test_a_run_compiles_its_shapes_once(trained_run):
     assert all(line["recompilations"] == 0 and line["skipped"] == 0 for line in reports)
     assert 1 <= reports[-1]["compilations"] <= 2
     assert reports[-1]["eta_seconds"] == 0.0 and 0 < reports[0]["mfu"] < 1
+
+
+def test_the_rate_that_is_reported_is_the_one_that_was_applied(corpus, tmp_path, trained_run):
+    lines = [json.loads(line) for line in (trained_run / "metrics.jsonl").read_text().splitlines()]
+    schedule = make_schedule(make_run(corpus, tmp_path)["optimizer"], 6, 1e-2)
+    # the first update is number 0
+    expected = [float(schedule(step - 1)) for step in (2, 4, 6)]
+    assert [line["learning_rate"] for line in lines if "loss" in line] == pytest.approx(expected, rel=1e-5)

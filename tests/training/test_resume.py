@@ -17,7 +17,10 @@ import pytest
 from tiny_model import MODEL
 from tiny_run import make_run, write_gin
 
+from sift_jax.data.pipeline import BatchStream
 from sift_jax.data.tokenizers import SpeechTokenizer
+from sift_jax.models.presets import make_model_config
+from sift_jax.training import loop
 from sift_jax.training.checkpoint import CheckpointError, load_params
 from sift_jax.training.loop import train
 
@@ -110,8 +113,24 @@ def test_a_begun_run_goes_on_by_its_own_plan_only(corpus, tmp_path):
     other = dataclasses.replace(arguments["data"], rates={"sift.open_ended.*": 1.0})
     with pytest.raises(CheckpointError, match="was trained by the plan [0-9a-f]{16}, and this config plans .*OUT_DIR"):
         train(**{**longer, "data": other})
+    # nor is a run that has all its steps said to be trained by another plan
+    with pytest.raises(CheckpointError, match="was trained by the plan [0-9a-f]{16}, and this config plans .*OUT_DIR"):
+        train(**{**arguments, "data": dataclasses.replace(arguments["data"], seed=8)})
     # how many threads read is no part of it
     train(**{**longer, "data": dataclasses.replace(arguments["data"], readers=2)})
+
+
+def test_a_run_keeps_the_config_that_it_was_trained_by(corpus, tmp_path, capsys):
+    arguments = make_arguments(corpus, tmp_path / "run", steps=3)
+    train(**arguments, config_text="of the run")
+    train(**arguments, config_text="of the run")
+    assert capsys.readouterr().out.strip() == f"{tmp_path}/run is trained to step 3 of 3: nothing to do"
+    train(**arguments, config_text="another")
+    assert f"not the one that it was trained by ({tmp_path}/run/config.gin): delete it" in capsys.readouterr().out
+    other = dataclasses.replace(arguments["data"], seed=8)
+    with pytest.raises(CheckpointError):
+        train(**{**arguments, "data": other, "run": dataclasses.replace(arguments["run"], steps=4)}, config_text="x")
+    assert (tmp_path / "run" / "config.gin").read_text() == "of the run"
 
 
 def test_a_begun_run_goes_on_with_its_own_records_only(corpus, tmp_path):
@@ -141,3 +160,20 @@ def test_a_begun_run_goes_on_with_its_own_tokenizer_only(corpus, trained_run, tm
     with pytest.raises(CheckpointError, match=message):
         train(**arguments)
     assert (run / "tokenizer" / "tokenizer.json").read_text() == kept and not (run / "tokenizer.part").exists()
+
+
+def test_all_processes_must_have_one_plan(corpus, tmp_path, monkeypatch):
+    """Each plans for itself: with another tokenizer or module on one machine the rows would be of different batches."""
+    seen = {}
+    monkeypatch.setattr(loop, "check_same", lambda what, value, remedy: seen.update({what: value}))
+    arguments = make_run(corpus, tmp_path / "run", steps=3, dev_batches=0)
+    train(**arguments)
+    geometry = loop.make_geometry(make_model_config(MODEL))
+    stream = BatchStream(arguments["data"], geometry, split="train", is_endless=True)
+    assert seen["the plan"] == stream.plan.fingerprint
+
+
+def test_a_bucket_is_no_folder(corpus):
+    """As a path it would be a folder named gs: below the working directory."""
+    with pytest.raises(ValueError, match="gs://mine/run is no folder; mount that storage and set OUT_DIR to a path of"):
+        make_run(corpus, "gs://mine/run")

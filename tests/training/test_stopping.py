@@ -56,6 +56,13 @@ def test_a_second_interrupt_is_obeyed_at_once():
         (OSError(28, "No space left on device", "x"), 74, "error: [Errno 28] No space left on device: 'x'"),
         (OSError(30, "Read-only file system", "x"), 74, "error: [Errno 30] Read-only file system: 'x'"),
         (ValueError("wrong"), 2, "error: wrong"),
+        (
+            RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes."),
+            2,
+            "error: a device's memory is full (RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.); raise "
+            "MICROBATCHES, lower BATCH_ROWS (EvaluationConfig.rows), or spread parameters by MeshConfig.fsdp; "
+            "--dry_run says what a step takes",
+        ),
     ],
 )
 def test_each_end_has_its_exit_status(capsys, error, code, said):

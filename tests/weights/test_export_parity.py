@@ -14,10 +14,10 @@ import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors.numpy import load_file
 
+from sift_jax.audio.mel import fill_log_mel
 from sift_jax.data.chat import make_question
 from sift_jax.data.tokenizers import train_tokenizer
-from sift_jax.decoding.answer import Model, answer_all, make_prompt
-from sift_jax.decoding.generate import lay_out_prompts
+from sift_jax.decoding.answer import Model, Speaker, make_prompt
 from sift_jax.decoding.sampling import GREEDY
 from sift_jax.models.layers import NO_LORA, LoraConfig, RopeScaling
 from sift_jax.models.presets import DECODERS, ENCODERS, PROJECTORS
@@ -96,7 +96,7 @@ def assert_speaks_as(theirs, model: Model) -> None:
         assert_equal(compute_our_logits(model, ids), theirs(torch.from_numpy(ids).long()).logits.float().numpy())
     decoding = dataclasses.replace(GREEDY, max_new_tokens=8)
     said = theirs.generate(torch.from_numpy(ids).long(), max_new_tokens=8, do_sample=False)[0, ids.shape[1] :]
-    assert answer_all(model, [prompt], decoding, rows=1) == [model.tokenizer.decode(said.tolist()).strip()]
+    assert Speaker(model, rows=1).answer([prompt], decoding) == [model.tokenizer.decode(said.tolist()).strip()]
     assert len(said) == 8, "the random model stops early: this compares too little"
 
 
@@ -192,15 +192,20 @@ def test_qwen2_audio_hears_and_speaks_as_we_do(audio_export, seconds):
     assert_equal(compute_prompt_logits(model, prompt), logits)
     said = theirs.generate(**asked, max_new_tokens=8, do_sample=False)[0, asked["input_ids"].shape[1] :]
     decoding = dataclasses.replace(GREEDY, max_new_tokens=8)
-    assert answer_all(model, [prompt], decoding, rows=1) == [model.tokenizer.decode(said.tolist()).strip()]
+    assert Speaker(model, rows=1).answer([prompt], decoding) == [model.tokenizer.decode(said.tolist()).strip()]
 
 
 def compute_prompt_logits(model: Model, prompt) -> np.ndarray:
     """Logits at every place of one prompt, (t, vocabulary)."""
     t = len(prompt.tokens)
-    laid = lay_out_prompts([prompt], model.config, tokens=t, clips=len(set(prompt.clip[prompt.clip >= 0])))
     ones, place = np.ones((1, t), np.int32), np.arange(t)[None]
-    batch = {key: laid[key] for key in ("token_bt", "slot_bt", "mel_basf", "frames_ba")}
+    slots = np.where(prompt.clip >= 0, prompt.clip * model.config.slots_per_clip + prompt.frame, -1)
+    encoder = model.config.encoder
+    mel = np.zeros((1, max(1, len(prompt.clips)), encoder.mel_frames, encoder.mel_bins), np.float32)
+    frames = np.zeros(mel.shape[:2], np.int32)
+    for a, wave in enumerate(prompt.clips):
+        frames[0, a] = fill_log_mel(wave, mel[0, a])
+    batch = {"token_bt": prompt.tokens[None], "slot_bt": slots[None], "mel_basf": mel, "frames_ba": frames}
     batch |= {"group_bt": ones, "segment_bt": 0 * ones, "position_bt": place, "predict_bm": place}
     return np.asarray(jax.jit(compute_target_logits, static_argnums=0)(model.config, model.params, batch))[0]
 

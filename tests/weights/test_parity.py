@@ -16,7 +16,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from sift_jax.data.chat import render_chat
 from sift_jax.data.tokenizers import train_tokenizer
 from sift_jax.decoding.answer import Model
-from sift_jax.decoding.generate import Prompt, generate, lay_out_prompts
+from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
 from sift_jax.decoding.sampling import GREEDY
 from sift_jax.models.decoder import compute_logits, embed_tokens
 from sift_jax.models.layers import NO_LORA, LoraConfig
@@ -193,9 +193,8 @@ def test_exported_decoder_speaks_the_same_tokens(exported):
     new, stop_id = 12, theirs.generation_config.eos_token_id
     batch = lay_out_prompts([Prompt.of_text(row) for row in ids], model.config, tokens=ids.shape[1])
     decoding = dataclasses.replace(GREEDY, max_new_tokens=new)
-    ours = np.asarray(
-        generate(model.config, model.params, batch, jax.random.key(0), decoding=decoding, stop_id=stop_id)
-    )
+    prepared = prepare(model.config, model.params, rows=len(ids))
+    ours = speak(model.config, prepared, batch, jax.random.key(0), decoding=decoding, stop_ids=(stop_id,))
     said = theirs.generate(torch.from_numpy(ids), attention_mask=torch.ones(ids.shape), max_new_tokens=new)
     said = said[:, ids.shape[1] :].numpy()
     is_live = np.cumsum(ours == stop_id, axis=1) == 0

@@ -14,7 +14,7 @@ from tiny_model import MODEL, SALM_XATT, make_config, make_params, measure_logit
 from tiny_run import NO_SOURCES, make_run
 
 from sift_jax.data.chat import make_question
-from sift_jax.decoding.answer import Model, answer_all, make_prompt
+from sift_jax.decoding.answer import Model, Speaker, make_prompt
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.models.speech_lm import describe_params, init_params
 from sift_jax.training.loop import train
@@ -59,7 +59,9 @@ def test_an_export_answers_like_its_run(model, exported):
     decoding = DecodingConfig(max_new_tokens=6, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0)
     again = Model.load(exported)
     answers = [
-        answer_all(m, [make_prompt(m, make_question("Is it loud?", ["x.wav"]), lambda path: wave)], decoding, rows=1)
+        Speaker(m, rows=1).answer(
+            [make_prompt(m, make_question("Is it loud?", ["x.wav"]), lambda path: wave)], decoding
+        )
         for m in (model, again)
     ]
     assert answers[0] == answers[1]

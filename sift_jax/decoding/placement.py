@@ -1,0 +1,45 @@
+"""Where the parameters of generation lie on a mesh: as in training, the decoder's fused ones by a table of their own.
+
+    model.params ─ place_params ─► on the mesh ─ prepare ─► fused ─ shard_prepared ─► on the mesh
+"""
+
+from __future__ import annotations
+
+import jax
+from jax.sharding import Mesh, NamedSharding
+
+from sift_jax.models.speech_lm import Params
+from sift_jax.parallel.sharding import Row, make_spec, path_of
+
+# layers lie apart here; a "kernel_t" is a kernel turned over
+PREPARED: tuple[Row, ...] = (
+    (r"embedding", ("tensor", "fsdp")),
+    (r"head/kernel", ("fsdp", "tensor")),
+    (r"head/kernel_t", ("tensor", "fsdp")),
+    (r"norm/scale", (None,)),
+    (r"blocks/\d+/(attention|mlp)_norm/scale", (None,)),
+    (r"blocks/\d+/(qkv|gate_up)/kernel", ("fsdp", "tensor")),
+    (r"blocks/\d+/(o|down)/kernel", ("tensor", "fsdp")),
+    (r"blocks/\d+/(qkv|gate_up)/kernel_t", ("tensor", "fsdp")),
+    (r"blocks/\d+/(o|down)/kernel_t", ("fsdp", "tensor")),
+    (r"blocks/\d+/(qkv|gate_up)/bias", ("tensor",)),
+    (r"blocks/\d+/(o|down)/bias", (None,)),
+)
+
+
+def place_params(params: Params, mesh: Mesh) -> Params:
+    """Parameters of a model, or some of its parts, spread as the table of training says."""
+
+    def put(path: tuple, leaf: jax.Array) -> jax.Array:
+        return jax.device_put(leaf, NamedSharding(mesh, make_spec(path_of(path), leaf.shape, mesh)))
+
+    return jax.tree_util.tree_map_with_path(put, params)
+
+
+def shard_prepared(described: dict, mesh: Mesh) -> dict:
+    """A sharding for each leaf of what `prepare` makes."""
+
+    def choose(path: tuple, leaf: jax.ShapeDtypeStruct) -> NamedSharding:
+        return NamedSharding(mesh, make_spec(path_of(path), leaf.shape, mesh, PREPARED))
+
+    return jax.tree_util.tree_map_with_path(choose, described)

@@ -1,0 +1,105 @@
+"""Which judge, where it is, and how patiently it is asked."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import urllib.parse
+from collections.abc import Mapping
+from typing import Any
+
+from sift_jax.evaluation.items import EvaluationError
+
+OFFLINE, ENDPOINT = "offline", "endpoint"
+_LEAST = {"concurrency": 1, "seconds": 0.01, "patience": 0, "tries": 1, "max_tokens": 16, "longest_text": 100,
+          "planted": 0}  # fmt: skip
+
+
+class JudgeError(EvaluationError):
+    """The judge is of no use to any question; one line with the remedy. Verdicts so far are kept."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class JudgeConfig:
+    """The judge of a run. Where `name` is "offline" only `planted` and `planted_threshold` matter."""
+
+    name: str
+    # of an OpenAI-compatible server, such as http://localhost:8000/v1
+    url: str
+    model: str
+    # the environment variable with the server's key; unset where there is none
+    key_variable: str
+    concurrency: int
+    # for one reply
+    seconds: float
+    # how long a server that is down, busy or slow is waited for
+    patience: float
+    # how often a question is put to a judge whose replies hold no verdict
+    tries: int
+    max_tokens: int
+    # letters of an answer, a reference or a question; what is longer is cut, and said to be
+    longest_text: int
+    # templates of some models know no system message: then it begins the user's
+    use_system_role: bool
+    # laid over each request body, for servers with ways of their own; None takes a parameter out
+    extra: Mapping[str, Any]
+    # how many answers known to be right or wrong the judge is tried with, and the share it must get right
+    planted: int
+    planted_threshold: float
+
+    def __post_init__(self) -> None:
+        if self.name not in (OFFLINE, ENDPOINT):
+            raise JudgeError(f"no judge is called {self.name!r}; give {OFFLINE} or {ENDPOINT}")
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise JudgeError(f"judge: {name}={getattr(self, name)} is too small; give at least {least}")
+        if not 0 < self.planted_threshold <= 1:
+            raise JudgeError(f"judge: planted_threshold={self.planted_threshold} is no share; give one such as 0.9")
+        if self.name == ENDPOINT:
+            self._check_endpoint()
+
+    def _check_endpoint(self) -> None:
+        if "@" in self.url:
+            raise JudgeError(f"the judge's address holds a user or a password; put the key into ${self.key_variable}")
+        parts = urllib.parse.urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise JudgeError("the judge's address is no http address; give one such as http://localhost:8000/v1")
+        if not self.model:
+            raise JudgeError("the judge has no model; give the name under which its server knows it")
+
+
+class Key:
+    """A server's key, which only the wire may see: it prints as a mask, and is not pickled."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str):
+        self._value = value
+
+    def __repr__(self) -> str:
+        return "Key(***)"
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __reduce__(self) -> tuple:
+        raise TypeError("a key is not pickled; read it from the environment where it is needed")
+
+    def reveal(self) -> str:
+        return self._value
+
+    def scrub(self, text: str) -> str:
+        """The text without the key; short stand-ins for a key ("EMPTY") are words like others."""
+        if len(self._value) < 6:
+            return text
+        for form in {self._value, urllib.parse.quote(self._value, safe="")}:
+            text = text.replace(form, "***")
+        return text
+
+
+def read_key(variable: str) -> Key:
+    """The key in an environment variable; empty where there is none."""
+    value = os.environ.get(variable, "").strip()
+    if any(not 33 <= ord(letter) <= 126 for letter in value):
+        raise JudgeError(f"${variable} holds a space, a line break or a letter beyond ASCII; set it to the key alone")
+    return Key(value)

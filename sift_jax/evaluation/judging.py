@@ -1,0 +1,168 @@
+"""From answers to figures, without any model: what `python -m sift_jax.judge` does again with another judge.
+
+    out/predictions/*.jsonl ─┬─ functions ─────────────► out/verdicts/<system>.<metric>.jsonl ─┐
+                             └─ judge, planted answers ► out/verdicts/<system>.<judge>.jsonl ──┴─► out/results.json
+                                                                                                   out/report.{html,md}
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sift_jax.evaluation.items import MODEL, EvaluationError, Item, Prediction, Verdict, read_predictions
+from sift_jax.evaluation.judges.config import JudgeConfig
+from sift_jax.evaluation.judges.planted import check_judge
+from sift_jax.evaluation.judges.verdicts import make_judge, read_verdicts, write_verdicts
+from sift_jax.evaluation.report.page import format_summary, write_report
+from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
+from sift_jax.evaluation.scores.cells import make_cells
+from sift_jax.evaluation.scores.confusions import make_confusions
+from sift_jax.evaluation.scores.metrics import SCORED, describe_metrics, judge_texts
+from sift_jax.training.run_files import write_whole
+
+FORMAT = 1
+JUDGED = "judge_"
+# in the order in which systems are shown
+SYSTEMS = (MODEL, "untrained", "majority")
+
+
+class InvalidJudge(EvaluationError):
+    """A judge that failed the planted answers: everything is written, and its scores are worth nothing."""
+
+    exit_code = 65
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class JudgingConfig:
+    """The folder of an evaluation whose answers are judged again."""
+
+    out_dir: str
+
+
+def judge_again(
+    *,
+    run: JudgingConfig,
+    judge: JudgeConfig,
+    bootstrap: BootstrapConfig,
+    dry_run: bool = False,
+    modules: tuple[ModuleType, ...] = (),
+    config_text: str = "",
+) -> Path:
+    """Verdicts, results and report of a finished evaluation anew; config.gin stays that of its answers."""
+    out = Path(run.out_dir)
+    path = out / "results.json"
+    if not path.is_file() or not (out / "predictions" / f"{MODEL}.jsonl").is_file():
+        raise EvaluationError(f"{out} has no finished answers; make them by python -m sift_jax.evaluate")
+    if dry_run:
+        for system, predictions in read_systems(out).items():
+            print(f"{system}: {len(predictions)} answers would be judged by {judge.model or judge.name}")
+        return out
+    judge_predictions(out, json.loads(path.read_text(encoding="utf-8")), judge, bootstrap)
+    return out
+
+
+def read_systems(out: Path) -> dict[str, list[Prediction]]:
+    paths = {path.stem: path for path in (out / "predictions").glob("*.jsonl")}
+    order = sorted(paths, key=lambda name: (SYSTEMS.index(name) if name in SYSTEMS else len(SYSTEMS), name))
+    return {system: list(read_predictions(paths[system])) for system in order}
+
+
+def judge_predictions(
+    out: Path, facts: Mapping[str, Any], config: JudgeConfig, bootstrap: BootstrapConfig
+) -> None:
+    """Writes verdicts, results.json and the report. `facts` is what results say of the answers themselves."""
+    started = time.perf_counter()
+    systems = read_systems(out)
+    items = [prediction.item for prediction in systems[MODEL]]
+    described = {"name": config.name, "planted": {"n": 0, "right": 0, "is_valid": True}}
+    for system, predictions in systems.items():
+        write_text_verdicts(out, system, predictions)
+    if any(metric.startswith(JUDGED) for item in items for metric in item.metrics):
+        with make_judge(config, out / "judge_cache.jsonl") as judge:
+            planted = check_judge(
+                judge, items, count=config.planted, threshold=config.planted_threshold, seed=bootstrap.seed
+            )
+            described = {**judge.describe(), "planted": planted}
+            for system, predictions in systems.items():
+                write_verdicts(verdict_path(out, system, judge.name), judge.judge(predictions))
+    results = {**facts, **summarize(out, systems, items, config.name, bootstrap)}
+    results |= {"format": FORMAT, "judge": described, "metrics": describe_metrics(items)}
+    results["suites"] = count_scored(facts["suites"], systems[MODEL], read_judged(out, MODEL, config.name, items))
+    results["seconds"] = {**facts["seconds"], "judge": time.perf_counter() - started}
+    write_whole(out / "results.json", json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    page = write_report(out)
+    print(format_summary(results))
+    for name, suite in results["suites"].items():
+        counts = suite["counts"]
+        print(f"{name}: {counts['scored']} of {counts['items']} scored, {counts['set_aside']} set aside")
+    print(f"report: {page}")
+    if not described["planted"]["is_valid"]:
+        planted = described["planted"]
+        raise InvalidJudge(
+            f"the judge {config.model or config.name} got {planted['right']} of {planted['n']} planted answers right, "
+            f"which is too few: its scores are not to be used; see judge.planted in {out}/results.json"
+        )
+
+
+def verdict_path(out: Path, system: str, judge: str) -> Path:
+    return out / "verdicts" / f"{system}.{judge}.jsonl"
+
+
+def write_text_verdicts(out: Path, system: str, predictions: Sequence[Prediction]) -> None:
+    """Those of metrics that need no judge, a file each."""
+    found: dict[str, list[Verdict]] = collections.defaultdict(list)
+    for verdict in judge_texts(predictions):
+        found[verdict.judge].append(verdict)
+    for judge, verdicts in found.items():
+        write_verdicts(verdict_path(out, system, judge), verdicts)
+
+
+def read_judged(out: Path, system: str, judge: str, items: Iterable[Item]) -> list[Verdict]:
+    """The verdicts behind the items' scores: those of the functions, and of the judge that counts."""
+    names = dict.fromkeys(judge if name.startswith(JUDGED) else name for item in items for name in item.metrics)
+    paths = [verdict_path(out, system, name) for name in names]
+    return [verdict for path in paths if path.is_file() for verdict in read_verdicts(path)]
+
+
+def summarize(
+    out: Path, systems: Mapping[str, Sequence[Prediction]], items: Sequence[Item], judge: str,
+    bootstrap: BootstrapConfig,
+) -> dict[str, Any]:  # fmt: skip
+    """The cells of all systems, and the confusions of the model."""
+    cells = []
+    for system, predictions in systems.items():
+        verdicts = read_judged(out, system, judge, items)
+        for suite in dict.fromkeys(item.suite for item in items):
+            own = [item for item in items if item.suite == suite]
+            cells += make_cells(own, predictions, verdicts, system=system, bootstrap=bootstrap)
+    return {"cells": [dataclasses.asdict(cell) for cell in cells], "confusions": make_confusions(systems[MODEL])}
+
+
+def count_scored(
+    suites: Mapping[str, Any], predictions: Sequence[Prediction], verdicts: Iterable[Verdict]
+) -> dict[str, Any]:
+    """How many of how many: by the first score of each item, the suite's own."""
+    statuses = {(verdict.id, verdict.metric): verdict.status for verdict in verdicts}
+    counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    for prediction in predictions:
+        item = prediction.item
+        counts[item.suite][statuses.get((item.id, item.metrics[0]), "no_judge")] += 1
+    return {
+        name: {
+            **suite,
+            "counts": {
+                **suite["counts"],
+                "answered": counts[name].total(),
+                "scored": counts[name][SCORED],
+                "unscored": {status: n for status, n in counts[name].items() if status != SCORED},
+            },
+        }
+        for name, suite in suites.items()
+    }

@@ -1,0 +1,1 @@
+"""Pages made of what an evaluation left: one of a single evaluation, one that compares several."""

@@ -1,0 +1,202 @@
+"""What stands first on a page: alarms, where the model stands, the tiles, who judged, how many of how many.
+
+    results, cells ─► banner · one sentence · tiles · judge · counts by suite
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sift_jax.evaluation.items import MAJORITY, MODEL
+from sift_jax.evaluation.report.board import Board, Place, Systems, read_value, sort_systems
+from sift_jax.evaluation.report.document import Note, Part, Row, Section, Table, Tile, Tiles
+from sift_jax.evaluation.report.format import (
+    JUDGED,
+    MISSING,
+    find_metric,
+    format_count,
+    format_number,
+    format_seconds,
+    is_number,
+    name_subset,
+    name_system,
+    name_title,
+)
+
+NOT_CLEAR = ", which may be chance"
+MOST_TILES, MOST_SENTENCES, MOST_NAMED = 8, 3, 3
+
+
+def make_alarms(results: dict) -> list[Part]:
+    """What makes the figures worth nothing, or less."""
+    judge, alarms = results.get("judge") or {}, []
+    planted = judge.get("planted") or {}
+    if planted.get("is_valid") is False:
+        alarms.append(Note(kind="alarm", text=(
+            f"These figures are not valid. The judge {judge.get('name', '')} told only "
+            f"{format_count(planted.get('right'))} of {format_count(planted.get('n'))} planted answers right from "
+            "wrong. Judge the predictions again with another judge: python -m sift_jax.judge.")))
+    for suite, entry in results.get("suites", {}).items():
+        counts = entry.get("counts", {})
+        asked, scored = counts.get("items"), counts.get("scored")
+        if is_number(asked) and is_number(scored) and scored < asked:
+            alarms.append(Note(kind="warning", text=(
+                f"{name_title(suite)}: {format_count(asked - scored)} of {format_count(asked)} questions have no "
+                f"score, and the figures are over the others{describe_unscored(counts)}.")))
+    return alarms
+
+
+def describe_unscored(counts: dict) -> str:
+    found = counts.get("unscored") or {}
+    return f" ({', '.join(f'{name}: {format_count(n)}' for name, n in found.items())})" if found else ""
+
+
+def name_head(suite: str, place: Place, *, is_alone: bool) -> str:
+    if not place.subset:
+        return name_title(suite)
+    return name_subset(place.subset) if is_alone else f"{name_title(suite)}, {name_subset(place.subset)}"
+
+
+def list_heads(board: Board) -> list[tuple[str, str, Place, Systems]]:
+    """(title, suite, place, figures) of what stands for each suite."""
+    suites = board.suites
+    heads = []
+    for suite in suites:
+        for place in board.heads(suite):
+            title = name_head(suite, place, is_alone=len(suites) == 1)
+            heads.append((title, suite, place, board.find(suite, place)))
+    return heads
+
+
+def make_head_tile(title: str, place: Place, cells: Systems) -> Tile:
+    metric = find_metric(place.metric)
+    notes = [f"{name_system(s).lower()} {metric.write(cells[s].value)}".replace(" %", "\u00a0%")
+             for s in sort_systems(cells) if s != MODEL]
+    cell = cells.get(MODEL)
+    if cell is not None:
+        notes.append(f"{format_count(cell.n)} of {format_count(cell.of)} scored")
+    of = f"of {metric.top:g}" if metric.top == 10 else ""
+    share = "% right" if metric.is_binary else "%"
+    name = title if metric.title.startswith("Judged") else f"{title}, {metric.title}"
+    return Tile(title=name, value=metric.write_bare(read_value(cells, MODEL)), notes=tuple(notes),
+                unit=share if metric.is_share else of)
+
+
+def make_tiles(board: Board, results: dict, corpus: dict) -> Tiles:
+    tiles = [make_head_tile(title, place, cells) for title, _, place, cells in list_heads(board)][:MOST_TILES]
+    gain = results.get("audio_gain")
+    if is_number(gain):
+        value = format_number(gain) if gain <= 0 else f"+{format_number(gain)}"
+        tiles.append(Tile(title="Audio gain", value=value, unit="nats", notes=(
+            "loss with other people’s audio minus loss with its own; 0 is deaf",)))
+    if corpus:
+        hours = sum(d.get("hours", 0) for d in corpus.get("durations", {}).values())
+        rows = {split: sum(n for by_lang in categories.values() for n in by_lang.values())
+                for split, categories in corpus.get("counts", {}).items()}
+        notes = tuple(f"{name_title(split)}: {n:,} questions" for split, n in rows.items())
+        tiles.append(Tile(title="Speech", value=f"{hours:.1f}" if hours else MISSING, unit="hours", notes=notes))
+    times = {name: s for name, s in (results.get("seconds") or {}).items() if is_number(s)}
+    if times:
+        tiles.append(Tile(title="Time", value=f"{sum(times.values()) / 60:.1f}", unit="min", notes=tuple(
+            f"{name_title(name)} {format_seconds(s)}" for name, s in times.items())))
+    return Tiles(tiles=tiles)
+
+
+def make_standing(board: Board) -> list[Part]:
+    """Whether the model beats the majority answer, and where it does not: sentences, or a table where they are many."""
+    rows = []
+    for title, suite, place, cells in list_heads(board):
+        metric, value, other = find_metric(place.metric), read_value(cells, MODEL), read_value(cells, MAJORITY)
+        if value is not None and other is not None:
+            cell, lead = cells[MODEL], metric.write_lead(value, other)
+            if is_number(cell.low) and is_number(cell.high) and cell.low <= other <= cell.high:
+                lead += NOT_CLEAR
+            rows.append((title, lead, *find_behind(board, suite, place)))
+    if len(rows) > MOST_SENTENCES:
+        made = [Row(title=title, figures=[lead, list_some(behind) if parts else MISSING])
+                for title, lead, parts, behind in rows]
+        return [Table(title="Against the majority answer", columns=["", "Model", "Not ahead in"], rows=made,
+                      css="facts standing")]
+    notes: list[Part] = []
+    for title, lead, parts, behind in rows:
+        text = f"{title}: {lead.removesuffix(NOT_CLEAR)} than the majority answer"
+        text += NOT_CLEAR if lead.endswith(NOT_CLEAR) else ""
+        if parts:
+            text += (f", but not ahead of it in {list_some(behind)}" if behind
+                     else f", and ahead of it in each of its {parts} parts")
+        notes.append(Note(text=f"{text}.", kind="verdict"))
+    return notes or [Note(text="There are no figures beside those of the majority answer.", kind="verdict")]
+
+
+def find_behind(board: Board, suite: str, place: Place) -> tuple[int, list[str]]:
+    """How many parts a figure sums up, and those in which the model is not ahead of the majority answer."""
+    metric, behind = find_metric(place.metric), []
+    parts = [p for p in board.places(suite) if p.metric == place.metric and p != place
+             and (not place.subset or p.subset.startswith(f"{place.subset}/"))]
+    for part in parts:
+        mine, theirs = (read_value(board.find(suite, part), system) for system in (MODEL, MAJORITY))
+        if mine is not None and theirs is not None and not metric.is_ahead(mine, theirs):
+            behind.append(f"{name_subset(part.subset)} ({metric.write_gap(mine, theirs)})")
+    return len(parts), behind
+
+
+def list_some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more or "none"
+
+
+def make_counts_table(results: dict) -> Table:
+    rows, suites = [], results.get("suites", {})
+    statuses = list(dict.fromkeys(s for e in suites.values() for s in e.get("counts", {}).get("unscored") or {}))
+    for suite, entry in suites.items():
+        counts = entry.get("counts", {})
+        figures = [format_count(counts.get(key)) for key in ("set_aside", "items", "answered", "scored")]
+        figures += [format_count((counts.get("unscored") or {}).get(status, 0)) for status in statuses]
+        rows.append(Row(title=name_title(suite), figures=figures))
+    columns = ["Suite", "Set aside", "Asked", "Answered", "Scored", *(f"Unscored: {name_title(s)}" for s in statuses)]
+    return Table(title="How many of how many", columns=columns, rows=rows)
+
+
+def make_judge_table(results: dict) -> list[Part]:
+    judge = results.get("judge") or {}
+    if not any(str(cell.get("metric")).startswith(JUDGED) for cell in results.get("cells", [])):
+        return [Note(text="No judge was asked: all scores are computed from the texts.")]
+    planted = judge.get("planted") or {}
+    rows = [("Judge", judge.get("name")), ("Model", judge.get("model")), ("Prompt", judge.get("prompt_hash"))]
+    rows += [(name_title(key), value) for key, value in (judge.get("parameters") or {}).items()]
+    if planted:
+        state = {True: "valid", False: "NOT valid"}.get(planted.get("is_valid"), "not tried")
+        right, n = format_count(planted.get("right")), format_count(planted.get("n"))
+        kinds = "".join(f"; {kind} {of[0]} of {of[1]}" for kind, of in (planted.get("kinds") or {}).items())
+        rows.append(("Planted answers", f"{right} of {n} told right from wrong: {state}{kinds}"))
+    made = [Row(title=str(name), figures=[str(value)]) for name, value in rows if value not in (None, "", {})]
+    failed = [Row(title=str(row.get("kind", "")), figures=[
+        str(row.get(key, "")) for key in ("question", "reference", "answer", "score", "reason")])
+        for row in planted.get("failed") or []]
+    missed = [Table(title="Planted answers that the judge got wrong", rows=failed, is_open=False, css="facts",
+                    columns=["Planted as", "Question", "Reference", "Answer", "Score", "Reason"])] if failed else []
+    return [Table(title="Who judged", columns=["", "In this evaluation"], rows=made, css="facts"), *missed]
+
+
+def describe_meta(model: dict) -> list[tuple[str, str]]:
+    """What is known of the weights and of how they were asked, one line each."""
+    facts = []
+    for key, value in model.items():
+        if isinstance(value, dict):
+            text = ", ".join(f"{k} {v:,}" if isinstance(v, int) and v > 9999 else f"{k} {v}" for k, v in value.items())
+        else:
+            text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+        if value not in (None, "", {}):
+            facts.append((name_title(key), text))
+    return facts
+
+
+def make_facts_section(results: dict) -> Section:
+    """What somebody needs who wants these figures again."""
+    facts = describe_meta(results.get("model") or {})
+    facts += [(find_metric(name).title, str(text)) for name, text in (results.get("metrics") or {}).items()]
+    model: Sequence[Part] = [Table(title="The model, and how it was asked", columns=["", "In this evaluation"], rows=[
+        Row(title=name, figures=[text]) for name, text in facts], css="facts")] if facts else []
+    return Section(anchor="facts", title="How it was measured",
+                   lead="What is needed to get these figures again, and how many questions they stand on.",
+                   parts=[make_counts_table(results), *make_judge_table(results), *model])

@@ -1,0 +1,64 @@
+"""Gin files and what they include, found and looked over before gin sees any of it.
+
+    include 'configs/train.gin'     sought from the working directory, the including file's folder and each folder
+                                    above it, and the project's root: so a file works from wherever it is called
+
+    list_pieces(path) ─► (file, its first line, text), in the order in which gin would come by them
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BINDING = re.compile(r"^([A-Za-z_][\w./]*)\s*=", re.MULTILINE)
+_INCLUDE = re.compile(r"^include\s+(['\"])(.+)\1")
+
+
+class ConfigError(ValueError):
+    """A config that cannot be run; one line, naming the binding and the remedy."""
+
+
+def find_gin_file(name: str) -> Path:
+    """A file that the command line names."""
+    path = next((p for p in (Path(name), ROOT / name) if p.is_file()), None)
+    if path is None:
+        raise ConfigError(f"gin file {name} does not exist; see configs/")
+    return path
+
+
+def find_included(name: str, source: Path, line: int) -> Path:
+    """A file that `source` includes."""
+    folders = [Path(), *source.resolve().parents, ROOT]
+    path = next((folder / name for folder in folders if (folder / name).is_file()), None)
+    if path is None:
+        raise ConfigError(
+            f"{source}:{line}: included file {name} does not exist; paths start at the working directory, at a folder "
+            "above the including file, or at the project's root"
+        )
+    return path
+
+
+def list_pieces(path: Path, including: tuple[Path, ...] = ()) -> Iterator[tuple[Path, int, str]]:
+    """The text between includes. A name bound twice in one file is an error: gin takes the last in silence."""
+    chain = (*including, path.resolve())
+    if chain[-1] in including:
+        raise ConfigError(f"{including[-1]} includes {path}, which includes it: take one of the includes out")
+    try:
+        lines = path.read_text().splitlines(keepends=True)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"gin file {path} cannot be read: {error}") from error
+    seen: dict[str, int] = {}
+    first = 0
+    for number, line in enumerate(lines):
+        if (match := BINDING.match(line)) and seen.setdefault(match[1], number) != number:
+            raise ConfigError(
+                f"{path}:{number + 1}: {match[1]} is bound a second time (first in line {seen[match[1]] + 1}); keep one"
+            )
+        if included := _INCLUDE.match(line):
+            yield path, first + 1, "".join(lines[first:number])
+            yield from list_pieces(find_included(included[2], path, number + 1), chain)
+            first = number + 1
+    yield path, first + 1, "".join(lines[first:])

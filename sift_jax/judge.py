@@ -1,0 +1,16 @@
+"""Judges the answers of an evaluation again, without its model: verdicts, results and report are made anew.
+
+    python -m sift_jax.judge --predictions=runs/eval/air --judge=endpoint --endpoint=http://localhost:8000/v1 --model=…
+"""
+
+from sift_jax.cli import run_short
+
+KNOBS = {
+    "predictions": ("OUT_DIR", "the folder of an evaluation"),
+    "judge": ("JUDGE", "offline, or endpoint"),
+    "endpoint": ("JUDGE_URL", "of an OpenAI-compatible server, such as http://localhost:8000/v1"),
+    "model": ("JUDGE_MODEL", "the judge's name at its server"),
+}
+
+if __name__ == "__main__":
+    run_short("sift_jax.evaluation.judging:judge_again", gin_file="configs/evaluation/judge.gin", knobs=KNOBS)

@@ -1,0 +1,87 @@
+"""`python -m sift_jax.evaluate` and `sift_jax.judge` as they are typed: short flags, counts, and how they end."""
+
+import runpy
+import sys
+
+import pytest
+
+from sift_jax.cli import ConfigError, build_arguments
+from sift_jax.evaluation import judging
+from sift_jax.evaluation.evaluate import evaluate
+from sift_jax.evaluation.suites import SUITES
+
+FEW = ["--gin.MAX_NEW_TOKENS=4", "--gin.PLANTED=6", "--gin.ROWS=8"]
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Runs a command; (its exit status, standard output, standard error)."""
+
+    def run(module, *argv):
+        monkeypatch.setattr(sys, "argv", [module, *map(str, argv)])
+        try:
+            runpy.run_module(module, run_name="__main__")
+            code = 0
+        except SystemExit as stop:
+            code = stop.code
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def test_every_suite_has_its_file_and_an_unknown_one_is_told_all(call):
+    code, _, said = call("sift_jax.evaluate", "--suite=librispech", "--root=/x")
+    assert code == 2 and "invalid choice: 'librispech'" in said
+    assert all(repr(name) in said for name in SUITES) and "judge" not in said.split("choose from")[1]
+
+
+def test_short_flags_are_knobs(call, corpus, trained_run, tmp_path):
+    code, said, _ = call("sift_jax.evaluate", "--suite=evalsift", f"--root={corpus.root}", "--limit=1", "--dry_run",
+                         f"--checkpoint={trained_run}", f"--out={tmp_path / 'out'}")  # fmt: skip
+    assert code == 0 and said == f"evalsift: 10 items, 3 set aside\n10 would be answered by {trained_run}, majority\n"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "argv, message",
+    [
+        (["--suite=librispeech", "--root=/nowhere"], "error: /nowhere: no such folder"),
+        (["--suite=jsonl", "--limit=few"], "SuiteConfig.limit = 'few' is no int"),
+        (["--suite=air_bench", "--judge=endpoint"], "the judge's address is no http address"),
+        (["--suite=air_bench", "--judge=me"], "no judge is called 'me'; give offline or endpoint"),
+        (["--root=/x"], "the following arguments are required: --gin_file"),
+        (["--suite=evalsift", "--gin.NOISE=1"], "gin binding NOISE is used by nothing"),
+    ],
+)
+def test_mistakes_end_with_status_two_and_one_line(call, argv, message):
+    code, _, said = call("sift_jax.evaluate", *argv)
+    assert code == 2 and message in said.splitlines()[-1] and "Traceback" not in said
+
+
+def test_answers_are_made_once_and_judged_twice(call, corpus, trained_run, tmp_path, monkeypatch):
+    flags = [f"--root={corpus.root}", "--limit=1", f"--checkpoint={trained_run}", f"--out={tmp_path}", *FEW]
+    code, said, error = call("sift_jax.evaluate", "--suite=evalsift", *flags)
+    assert code == 0 and "evalsift: 10 of 10 scored, 3 set aside" in said, error
+    code, said, _ = call("sift_jax.judge", f"--predictions={tmp_path}", "--judge=offline", "--dry_run")
+    assert code == 0 and "model: 10 answers would be judged by offline" in said
+    failed = {"n": 6, "right": 1, "is_valid": False, "kinds": {}, "failed": []}
+    monkeypatch.setattr(judging, "check_judge", lambda *args, **kwargs: failed)
+    code, _, error = call("sift_jax.judge", f"--predictions={tmp_path}")
+    assert code == 65 and "error: the judge offline got 1 of 6 planted answers right" in error.splitlines()[-1]
+    code, _, error = call("sift_jax.judge", f"--predictions={tmp_path / 'none'}")
+    assert code == 2 and "has no finished answers" in error
+
+
+def test_several_suites_are_asked_in_one_run(tmp_path):
+    """Each has a scope of its own; what is bound without one holds for all."""
+    path = tmp_path / "two.gin"
+    path.write_text(
+        "include 'configs/evaluation/base.gin'\nOUT_DIR = 'x'\nSUITE = 'jsonl:cars'\nROOT = 'cars'\n"
+        "rooms/SuiteConfig.name = 'jsonl:rooms'\nrooms/SuiteConfig.root = 'rooms'\n"
+        "sift_jax.evaluation.evaluate.evaluate.suites = (@SuiteConfig(), @rooms/SuiteConfig())\n"
+    )
+    suites = build_arguments(evaluate, [str(path)], [])["suites"]
+    assert [(suite.name, suite.root) for suite in suites] == [("jsonl:cars", "cars"), ("jsonl:rooms", "rooms")]
+    with pytest.raises(ConfigError, match="gin binding cabins/SuiteConfig.root is used by nothing"):
+        build_arguments(evaluate, [str(path)], ["cabins/SuiteConfig.root = 'c'"])

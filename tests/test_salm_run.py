@@ -40,7 +40,7 @@ SMALL = {
     "OptimizerConfig.peak_learning_rate": 1e-2,
     "DataConfig.tokens": 160,
     "DataConfig.targets": 48,
-    "DataConfig.clips": 3,
+    "CLIPS": 3,
     "READERS": 1,
 }
 

@@ -71,9 +71,8 @@ class SpeechGeometry:
     window_seconds: float
     # whether a clip gives the same frames in a window of any length: only then may there be several
     is_silence_masked: bool
-    # what makes features of samples, see audio/front_ends.py
+    # what makes mel frames of samples (audio/front_ends.py), and how many positions become of mel frames
     front_end: str
-    # mel frames to positions
     count_frames: Callable[[int], int]
 
 
@@ -184,8 +183,7 @@ class BatchStream:
         return PlannedTask(name=name, rate=rate, index=index, questions=questions)
 
     def _count_frames(self, samples: np.ndarray) -> np.ndarray:
-        mel_frames = self._front_end.count_frames(samples.astype(np.int64))
-        return self._frames[np.minimum(mel_frames, len(self._frames) - 1)]
+        return self._frames[np.minimum(self._front_end.count_frames(samples.astype(np.int64)), len(self._frames) - 1)]
 
     def read_example(self, groups: Groups, group: int) -> dict[str, np.ndarray]:
         """A group of the plan as the example that its task would give."""

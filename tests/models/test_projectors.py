@@ -63,7 +63,7 @@ def test_counted_positions_are_the_models(kind):
 
 
 def test_a_window_of_thirty_seconds_takes_the_published_positions():
-    counts = {kind: PROJECTORS[kind].count_positions(1500) for kind in PROJECTORS}
+    counts = {kind: PROJECTORS[kind].count_positions(1500) for kind in PROJECTORS if kind in SMALL}
     # SALMONN leaves out the 4 frames that do not fill a window and has 88
     assert counts == {"linear": 1500, "pooled": 750, "stacked": 300, "qformer": 89, "conformer": 1500}
 

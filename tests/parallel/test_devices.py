@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from three_steps import MODELS, run_steps
+from three_steps import run_steps
 
 from sift_jax.parallel.mesh import MeshConfig
 
 TESTS = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", ["sift_llm", pytest.param("salm_xatt", marks=pytest.mark.slow)])
 def test_eight_devices_train_like_one(model):
     environment = {
         **os.environ,

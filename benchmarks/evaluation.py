@@ -121,24 +121,24 @@ def encode_theirs(encoder, projector, clips: list, pool: int, mel_bins: int):
     import torch
 
     from sift_jax.audio.mel import HOP, fill_log_mel
-    from sift_jax.models.speech_encoders import count_encoder_frames
 
     longest = max(-(-len(clip) // HOP) for clip in clips) + 2
     mel = np.zeros((len(clips), longest + longest % 2, mel_bins), np.float32)
     frames = [fill_log_mel(clip, mel[i]) for i, clip in enumerate(clips)]
     for i, n in enumerate(frames):
         mel[i, n:] = 0
+    halved = [(n + 1) // 2 for n in frames]
     x = torch.nn.functional.gelu(encoder.conv1(torch.from_numpy(mel).transpose(1, 2)))
     x = torch.nn.functional.gelu(encoder.conv2(x)).transpose(1, 2)
     x = x + encoder.embed_positions.weight[: x.shape[1]]
-    seen = torch.arange(x.shape[1])[None] < torch.tensor([count_encoder_frames(n) for n in frames])[:, None]
+    seen = torch.arange(x.shape[1])[None] < torch.tensor(halved)[:, None]
     mask = torch.zeros(len(clips), 1, x.shape[1], x.shape[1]).masked_fill(~seen[:, None, None], -1e30)
     for layer in encoder.layers:
         x = layer(x, mask)
         x = x[0] if isinstance(x, tuple) else x
     x = x[:, : x.shape[1] - x.shape[1] % pool]
     x = projector(encoder.layer_norm(x.reshape(len(clips), -1, pool, x.shape[2]).mean(dim=2)))
-    return [x[i, : max(1, count_encoder_frames(n) // pool)] for i, n in enumerate(frames)]
+    return [x[i, : max(1, n // pool)] for i, n in enumerate(halved)]
 
 
 def make_theirs(model, items: list, flags: argparse.Namespace) -> Callable[[], list[str]]:

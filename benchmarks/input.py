@@ -120,7 +120,8 @@ def make_stream(flags: argparse.Namespace) -> Any:
         readers=1,
     )
     geometry = SpeechGeometry(
-        mel_bins=80, window_seconds=WINDOW, is_silence_masked=False, count_frames=lambda mel: -(-mel // 2)
+        mel_bins=80, window_seconds=WINDOW, is_silence_masked=False, front_end="whisper",
+        count_frames=lambda mel: -(-mel // 2),
     )
     # with a module of someone's the mixture is defined by SeqIO, otherwise TensorFlow stays out of the process
     modules = (object(),) if flags.side == "seqio" else ()

@@ -74,7 +74,7 @@ def make_config(flags: argparse.Namespace) -> SpeechLMConfig:
 
 def make_data(config: SpeechLMConfig, flags: argparse.Namespace):
     """(side → (examples of a step, batch)) with `rows` rows, the packed ones full."""
-    count_frames, rows = config.projector.count_frames, flags.rows
+    count_frames, rows = config.count_frames, flags.rows
     window = round(100 * flags.longest)
     per_row = max(1, flags.tokens // (count_frames(window) * 2 // 3 + 45 * flags.questions))
     sizes = Sizes(

@@ -69,6 +69,7 @@ def make_config(flags: argparse.Namespace):
         encoder=encoder,
         projector=PROJECTORS["linear"],
         decoder=DECODERS[flags.decoder] if flags.decoder else small,
+        cross=None,
         lora=LoraConfig(rank=LORA_RANK, alpha=LORA_ALPHA, targets=("q", "v")),
         dtype="float32",
         remat="none",
@@ -168,7 +169,7 @@ def make_sides(flags: argparse.Namespace) -> tuple[int, dict[str, tuple[Callable
         longest=flags.longest,
         vocab_size=config.decoder.vocab_size,
     )
-    count_frames = config.projector.count_frames
+    count_frames = config.count_frames
     groups = make_groups(sizes, count_frames)
     singles = [single for group in groups for single in split_group(group)]
     span = flags.longest - flags.shortest

@@ -5,7 +5,7 @@ question   START noise… AUDIO noise… TURN answer… END     over one or two 
 
 import numpy as np
 
-from sift_jax.audio.mel import count_mel_frames, fill_log_mel
+from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.batch import Batch, BatchShape
 from sift_jax.data.packing import Group, Row, lay_out, make_group
 from sift_jax.models.speech_lm import SpeechLMConfig
@@ -61,7 +61,7 @@ def split_example(example: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]
 
 def make_groups(config: SpeechLMConfig, examples: list[dict[str, np.ndarray]]) -> list[Group]:
     def count_frames(samples: int) -> int:
-        return config.projector.count_frames(count_mel_frames(samples))
+        return config.count_frames(FRONT_ENDS[config.encoder.front_end].count_frames(samples))
 
     return [make_group(example, audio_id=AUDIO_ID, count_frames=count_frames) for example in examples]
 
@@ -87,7 +87,8 @@ def make_batch(config: SpeechLMConfig, rows: list[list[Group]], **sizes: int) ->
         filled.append(row)
     batch, clips = lay_out(filled, shape, config.slots_per_clip)
     for b, a, samples in clips:
-        batch["frames_ba"][b, a] = fill_log_mel(samples.astype(np.float32) / 32768.0, batch["mel_basf"][b, a])
+        heard = samples.astype(np.float32) / 32768.0
+        batch["frames_ba"][b, a] = FRONT_ENDS[config.encoder.front_end].fill(heard, batch["mel_basf"][b, a])
     return batch
 
 

@@ -6,7 +6,7 @@ import functools
 import jax
 import numpy as np
 
-from sift_jax.models.presets import ModelConfig, make_model_config
+from sift_jax.models.presets import PROJECTORS, ModelConfig, make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig, compute_target_logits, encode_speech, init_params
 from sift_jax.training.step import sum_loss
 
@@ -16,6 +16,7 @@ MODEL = ModelConfig(
     projector="pooled",
     projector_frames=4,
     decoder="test",
+    fusion="splice",
     extra_tokens=0,
     lora_rank=0,
     lora_alpha=8.0,
@@ -24,6 +25,11 @@ MODEL = ModelConfig(
     remat="none",
     attention="plain",
 )
+
+PROJECTORS["test-conformer"] = dataclasses.replace(PROJECTORS["conformer"], frames=2, width=24, heads=2)
+# SALM and SALM-XATT in small
+SALM = {"encoder": "test-fastconformer", "projector": "test-conformer", "projector_frames": None}
+SALM_XATT = {**SALM, "fusion": "cross"}
 
 
 def make_config(**changes) -> SpeechLMConfig:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from flax.traverse_util import unflatten_dict
 
+from sift_jax.weights.table import LONE_AXES
+
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
@@ -29,6 +31,7 @@ def take_weights(rows, state: dict, layers: int, prefix: str = "", ignored: tupl
         keys = [key.format(i=i) for i in range(layers)] if "{i}" in key else [key]
         if keys and keys[0] in tensors:
             arrays = [tensors[k].detach().float().numpy() for k in keys]
+            arrays = [x.reshape(x.shape[: x.ndim - LONE_AXES.get(change, 0)]) for x in arrays]
             arrays = [x if change == "same" else x.T for x in arrays]
             found[path] = np.stack(arrays) if "{i}" in key else arrays[0]
             used |= set(keys)

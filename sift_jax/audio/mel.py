@@ -12,7 +12,7 @@ computed, the rest is filled with what silence looks like beside this clip.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import scipy.fft
@@ -28,8 +28,8 @@ CALL = 300
 
 
 @functools.cache
-def make_mel_filters(mel_bins: int) -> np.ndarray:
-    """Slaney-normalised triangles on the Slaney mel scale, (201, mel_bins)."""
+def make_mel_filters(mel_bins: int, fft: int = WINDOW) -> np.ndarray:
+    """Slaney-normalised triangles on the Slaney mel scale, (fft / 2 + 1, mel_bins)."""
 
     def to_hz(mel: np.ndarray) -> np.ndarray:
         linear = mel * 200.0 / 3.0
@@ -37,7 +37,7 @@ def make_mel_filters(mel_bins: int) -> np.ndarray:
 
     top = 15.0 + np.log(RATE / 2 / 1000.0) * 27.0 / np.log(6.4)
     edges = to_hz(np.linspace(0.0, top, mel_bins + 2))
-    hz = np.linspace(0.0, RATE / 2, WINDOW // 2 + 1)[:, None]
+    hz = np.linspace(0.0, RATE / 2, fft // 2 + 1)[:, None]
     rising = (hz - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - hz) / (edges[2:] - edges[1:-1])
     filters = np.maximum(0.0, np.minimum(rising, falling)) * (2.0 / (edges[2:] - edges[:-2]))
@@ -45,13 +45,13 @@ def make_mel_filters(mel_bins: int) -> np.ndarray:
 
 
 @functools.cache
-def _make_bands(mel_bins: int) -> Sequence[tuple[slice, slice, np.ndarray]]:
+def _make_bands(mel_bins: int, fft: int) -> Sequence[tuple[slice, slice, np.ndarray]]:
     """The filters cut into bands of neighbours, each with the few frequencies that it hears: (columns, bins, weights).
 
     Columns and weights are doubled, for squares of real and imaginary parts that lie side by side. The cuts minimise
     the multiplications.
     """
-    filters = make_mel_filters(mel_bins)
+    filters = make_mel_filters(mel_bins, fft)
     heard = [np.flatnonzero(column) for column in filters.T]
     # a bin narrower than the frequencies' distance may hear none: it still needs a place
     low = [int(h[0]) if len(h) else filters.shape[0] for h in heard]
@@ -94,9 +94,24 @@ def _cut_frames(samples: np.ndarray, frames: int) -> np.ndarray:
     return np.lib.stride_tricks.as_strided(padded, (frames, WINDOW), (HOP * 4, 4), writeable=False)
 
 
+def fill_mel_power(cut: np.ndarray, window: np.ndarray, fft: int, out: np.ndarray) -> Iterator[np.ndarray]:
+    """Lays the mel power of frames of samples into the first rows of `out`; yields each chunk that is laid."""
+    weighted = np.empty((min(CHUNK, len(cut)), len(window)), np.float32)
+    bands = _make_bands(out.shape[1], fft)
+    for start in range(0, len(cut), CHUNK):
+        part = out[start : min(start + CHUNK, len(cut))]
+        x = np.multiply(cut[start : start + len(part)], window, out=weighted[: len(part)])
+        # re, im, re, im, …: squared where they lie, the doubled filters add them up
+        power = scipy.fft.rfft(x, fft, axis=-1).view(np.float32)
+        np.multiply(power, power, out=power)
+        for columns, bins, weights in bands:
+            np.matmul(power[:, columns], weights, out=part[:, bins])
+        yield part
+
+
 def fill_log_mel(samples: np.ndarray, out: np.ndarray) -> int:
     """Lays a clip's features into a window (frames, mel_bins) of float32; returns the frames that count as the clip."""
-    n, (frames, mel_bins) = len(samples), out.shape
+    n, frames = len(samples), len(out)
     if n > frames * HOP:
         raise ValueError(
             f"a clip of {n / RATE:.1f} s is longer than the encoder's window of {frames * HOP / RATE:g} s; cut it"
@@ -104,17 +119,8 @@ def fill_log_mel(samples: np.ndarray, out: np.ndarray) -> int:
     heard = min(frames, -(-(n + REACH) // HOP)) if n else 0
     # beside a window that is full, the mirrored end needs the true window; else nothing behind the tail is looked at
     cut = _cut_frames(samples, frames if heard == frames else heard + 2)[:heard]
-    weighted = np.empty((min(CHUNK, heard), WINDOW), np.float32)
-    bands = _make_bands(mel_bins)
     loudest = 1e-10
-    for start in range(0, heard, CHUNK):
-        part = out[start : min(start + CHUNK, heard)]
-        x = np.multiply(cut[start : start + len(part)], _window(), out=weighted[: len(part)])
-        # re, im, re, im, …: squared where they lie, the doubled filters add them up
-        power = scipy.fft.rfft(x, axis=-1).view(np.float32)
-        np.multiply(power, power, out=power)
-        for columns, bins, weights in bands:
-            np.matmul(power[:, columns], weights, out=part[:, bins])
+    for part in fill_mel_power(cut, _window(), WINDOW, out):
         loudest = max(loudest, float(part.max()))
         np.log10(np.maximum(part, 1e-10, out=part), out=part)
     floor = np.float32(np.log10(loudest) - 8.0)

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sift_jax.audio.mel import HOP, RATE, fill_log_mel
+from sift_jax.audio.front_ends import FRONT_ENDS
+from sift_jax.audio.mel import HOP, RATE
 from sift_jax.batch import Batch, BatchShape
 from sift_jax.data.draws import Draws, Groups, PlannedTask
 from sift_jax.data.packing import PackingCounts, Row, lay_out, make_group
@@ -70,6 +71,8 @@ class SpeechGeometry:
     window_seconds: float
     # whether a clip gives the same frames in a window of any length: only then may there be several
     is_silence_masked: bool
+    # what makes mel frames of samples (audio/front_ends.py), and how many positions become of mel frames
+    front_end: str
     count_frames: Callable[[int], int]
 
 
@@ -147,6 +150,7 @@ class BatchStream:
         shapes = make_shapes(config, geometry)
         self._own_rows = range(config.rows) if own_rows is None else own_rows
         self.shapes = [dataclasses.replace(shape, rows=len(self._own_rows)) for shape in shapes]
+        self._front_end = FRONT_ENDS[geometry.front_end]
         window = round(geometry.window_seconds * RATE / HOP)
         # a longer clip than the window is left out, whatever is said of its frames
         self._frames = np.array([0, *(geometry.count_frames(mel) for mel in range(1, window + 2))])
@@ -179,7 +183,7 @@ class BatchStream:
         return PlannedTask(name=name, rate=rate, index=index, questions=questions)
 
     def _count_frames(self, samples: np.ndarray) -> np.ndarray:
-        return self._frames[np.minimum(-(-samples.astype(np.int64) // HOP), len(self._frames) - 1)]
+        return self._frames[np.minimum(self._front_end.count_frames(samples.astype(np.int64)), len(self._frames) - 1)]
 
     def read_example(self, groups: Groups, group: int) -> dict[str, np.ndarray]:
         """A group of the plan as the example that its task would give."""
@@ -242,7 +246,8 @@ class BatchStream:
 
         def fill(clip: tuple[int, int, np.ndarray]) -> None:
             b, a, samples = clip
-            batch["frames_ba"][b, a] = fill_log_mel(samples.astype(np.float32) / 32768.0, batch["mel_basf"][b, a])
+            heard = samples.astype(np.float32) / 32768.0
+            batch["frames_ba"][b, a] = self._front_end.fill(heard, batch["mel_basf"][b, a])
 
         list(each(fill, clips))
         return batch

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from sift_jax.audio.mel import count_mel_frames
+from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.data.chat import Message, render_chat
 from sift_jax.data.packing import expand_question
 from sift_jax.data.tokenizers import AUDIO, END_OF_TEXT, TURN_END, SpeechTokenizer
@@ -67,12 +67,13 @@ def make_prompt(model: Model, messages: list[Message], read_clip: Callable[[str]
     """`read_clip` gives float samples at 16 kHz of what an audio part names."""
     rendered = render_chat(messages, model.tokenizer, has_reply=False)
     clips = [read_clip(path) for path in rendered.audio]
+    count_mel_frames = FRONT_ENDS[model.config.encoder.front_end].count_frames
     piece = expand_question(
         np.asarray(rendered.tokens, np.int32),
         np.asarray(rendered.is_target),
         np.arange(len(clips)),
         model.tokenizer.ids[AUDIO],
-        [model.config.projector.count_frames(count_mel_frames(len(clip))) for clip in clips],
+        [model.config.count_frames(count_mel_frames(len(clip))) for clip in clips],
     )
     return Prompt(tokens=piece.tokens, clip=piece.clip, frame=piece.frame, clips=clips)
 

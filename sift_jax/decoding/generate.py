@@ -29,6 +29,7 @@ from sift_jax.decoding.cached import (
     prefill,
     prepare_decoder,
 )
+from sift_jax.decoding.cross_cached import go_on_cross, lay_out_speech, start_cross
 from sift_jax.decoding.placement import shard_prepared
 from sift_jax.decoding.sampling import DecodingConfig, choose_token, forbid_ngrams, penalize_repeats
 from sift_jax.models.decoder import embed_tokens
@@ -85,7 +86,7 @@ def lay_out_prompts(
         for a, heard in enumerate(frames[b] if prompt.clips else ()):
             places = np.flatnonzero(prompt.clip == a)
             batch["speech_btd"][b, tokens - n + places] = heard[prompt.frame[places]]
-    return batch
+    return batch | (lay_out_speech([p.clip for p in prompts], config, frames, tokens=tokens) if config.cross else {})
 
 
 def prepare(config: SpeechLMConfig, params: Params, *, rows: int, mesh: Mesh | None = None) -> Prepared:
@@ -95,7 +96,8 @@ def prepare(config: SpeechLMConfig, params: Params, *, rows: int, mesh: Mesh | N
         return prepare_decoder(config.decoder, config.lora, jnp.dtype(config.dtype), decoder, rows=rows)
 
     shardings = None if mesh is None else shard_prepared(jax.eval_shape(make, params["decoder"]), mesh)
-    return jax.jit(make, out_shardings=shardings)(params["decoder"])
+    prepared = jax.jit(make, out_shardings=shardings)(params["decoder"])
+    return prepared | ({"cross": params["cross"]} if config.cross else {})
 
 
 def _speak(config: SpeechLMConfig, prepared: Prepared, state: State, hidden_bd: Array, rules: tuple) -> State:
@@ -137,7 +139,12 @@ def _start(
     # a padding position sees itself, so that its softmax is over something; nobody sees padding
     mask_btt = jnp.tril(jnp.ones((t, t), bool)) & real_bt[:, None, :] | jnp.eye(t, dtype=bool)
     x_btd = embed_tokens(prepared, token_bt, jnp.dtype(config.dtype))
-    x_btd = jnp.where(batch["is_speech_bt"][:, :, None], batch["speech_btd"], x_btd)
+    cross = {}
+    if config.cross:
+        most = t + decoding.max_new_tokens
+        x_btd, cross["cross"] = start_cross(config, prepared["cross"], x_btd, batch, mask_btt, most)
+    else:
+        x_btd = jnp.where(batch["is_speech_bt"][:, :, None], batch["speech_btd"], x_btd)
     hidden_bd, cache = prefill(config.decoder, prepared, x_btd, batch["position_bt"], mask_btt, slots)
     state = {
         "cache": cache,
@@ -146,6 +153,7 @@ def _start(
         "end": jnp.int32(t),
         "is_done": jnp.zeros(rows, bool),
         "keys": jax.vmap(partial(jax.random.fold_in, key))(batch["draw_b"]),
+        **cross,
     }
     if decoding.repetition_penalty != 1.0:
         seen_bv = jnp.zeros((rows, config.decoder.vocab_size), bool)
@@ -162,9 +170,11 @@ def _go_on(config: SpeechLMConfig, prepared: Prepared, state: State, rules: tupl
     def step(state: State) -> State:
         last_b = jax.lax.dynamic_slice_in_dim(state["text"], state["end"] - 1, 1, axis=1)[:, 0]
         x_bd = embed_tokens(prepared, last_b, jnp.dtype(config.dtype))
-        hidden_bd, cache = advance(
-            config.decoder, prepared, x_bd, state["cache"], state["end"] - 1, state["first"]
-        )
+        place = (state["end"] - 1, state["first"])
+        if config.cross:
+            x_bd, cross = go_on_cross(config, prepared["cross"], x_bd, state["cross"], *place)
+            state = {**state, "cross": cross}
+        hidden_bd, cache = advance(config.decoder, prepared, x_bd, state["cache"], *place)
         return _speak(config, prepared, {**state, "cache": cache}, hidden_bd, rules)
 
     return jax.lax.while_loop(lambda state: (state["end"] < stop) & ~jnp.all(state["is_done"]), step, state)

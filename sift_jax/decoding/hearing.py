@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from sift_jax.audio.mel import count_mel_frames, fill_log_mel
+from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.decoding.placement import place_params
 from sift_jax.models.layers import Array
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, encode_speech
@@ -36,6 +36,7 @@ class Listener:
 
     def __init__(self, config: SpeechLMConfig, params: Params, mesh: Mesh, *, rows: int):
         self.config, self.mesh, self.rows = config, mesh, rows
+        self._front_end = FRONT_ENDS[config.encoder.front_end]
         self._params = place_params({part: params[part] for part in ("encoder", "projector")}, mesh)
         # by identity: whoever asks about a clip again hands in the same array, which is held here
         self._heard: dict[int, tuple[np.ndarray, np.ndarray]] = {}
@@ -62,23 +63,20 @@ class Listener:
         if self.config.encoder.frame_mask != "all":
             return window
         # whole groups of the projector: a last one with zeros in it would sound otherwise than in a longer window
-        group = 2 * self.config.projector.frames
+        group = self.config.encoder.stride * self.config.projector.frames
         step = -(-window // LENGTHS // group) * group
         # with two frames to spare: at the very end of a window the features mirror the clip
-        return min(window, -(-(count_mel_frames(len(clip)) + 2) // step) * step)
+        return min(window, -(-(self._front_end.count_frames(len(clip)) + 2) // step) * step)
 
     def _encode(self, clips: list[np.ndarray], length: int) -> list[np.ndarray]:
-        encoder, projector = self.config.encoder, self.config.projector
-        mel = np.zeros((self.rows, length, encoder.mel_bins), np.float32)
+        mel = np.zeros((self.rows, length, self.config.encoder.mel_bins), np.float32)
         frames = np.zeros(self.rows, np.int32)
         for place, clip in enumerate(clips):
-            frames[place] = fill_log_mel(clip, mel[place])
+            frames[place] = self._front_end.fill(clip, mel[place])
         put = partial(jax.device_put, device=shard_rows(self.mesh))
         encoded = np.asarray(_encode(self.config, self.mesh, self._params, put(mel), put(frames)))
-        return [
-            encoded[place, : projector.count_frames(count_mel_frames(len(clip)))].copy()
-            for place, clip in enumerate(clips)
-        ]
+        positions = self.config.count_positions(frames).tolist()
+        return [encoded[place, : positions[place]].copy() for place in range(len(clips))]
 
     def _remember(self, clip: np.ndarray, frames: np.ndarray) -> None:
         self._heard[id(clip)] = (clip, frames)

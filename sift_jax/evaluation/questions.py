@@ -17,7 +17,8 @@ import numpy as np
 from tqdm import tqdm
 
 from sift_jax.audio.files import AudioError, decode_audio, mix_channels, resample
-from sift_jax.audio.mel import RATE, count_mel_frames
+from sift_jax.audio.front_ends import FRONT_ENDS
+from sift_jax.audio.mel import RATE
 from sift_jax.data.chat import Message, render_chat
 from sift_jax.decoding.answer import Model
 from sift_jax.evaluation.items import EvaluationError, Item, SetAside
@@ -123,6 +124,7 @@ def make_questions(
     """What the model can be asked, in the order of the items, and the rest with reasons."""
     found, aside = [], []
     messages = {item.id: join_clips(item, most_clips) for item in items}
+    count_mel_frames = FRONT_ENDS[model.config.encoder.front_end].count_frames
     lengths = _measure_all(reader, [m for m in messages.values() if m])
     for item in items:
         asked = messages[item.id]
@@ -132,7 +134,7 @@ def make_questions(
             rendered = render_chat(list(asked), model.tokenizer, has_reply=False)
             clips = [lengths[path] for path in rendered.audio]
             wrong = [clip for clip in clips if isinstance(clip, AudioError)]
-            frames = [0 if wrong else model.config.projector.count_frames(count_mel_frames(n)) for n in clips]
+            frames = [0 if wrong else model.config.count_frames(count_mel_frames(n)) for n in clips]
             length, most = len(rendered.tokens) - len(clips) + sum(frames), model.config.decoder.max_positions
             if not wrong and length + max_new_tokens <= most:
                 found.append(Question(item=item, messages=asked, length=length))

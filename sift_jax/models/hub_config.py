@@ -2,6 +2,7 @@
 
     weights/Qwen2.5-7B-Instruct/config.json ─► DecoderConfig        qwen2, llama, or the text half of qwen2_audio
     weights/whisper-medium/config.json      ─► EncoderConfig        whisper, or the audio half of qwen2_audio
+    weights/parakeet-ctc-1.1b/config.json   ─► FastConformerConfig  parakeet_ctc and its kin
 
 A field that would change the arithmetic must have the value that is written here; the other fields are left alone.
 """
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sift_jax.models.decoder import DecoderConfig
+from sift_jax.models.fast_conformer import FastConformerConfig
 from sift_jax.models.layers import RopeScaling
 from sift_jax.models.speech_encoders import EncoderConfig
 
@@ -52,6 +54,21 @@ QWEN2_AUDIO_DEFAULTS = {
     "encoder_ffn_dim": 5120,
     "max_source_positions": 1500,
 }
+PARAKEET_DEFAULTS = {
+    "num_mel_bins": 80,
+    "hidden_size": 1024,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 8,
+    "intermediate_size": 4096,
+    "conv_kernel_size": 9,
+    "subsampling_conv_channels": 256,
+    "attention_bias": True,
+    "convolution_bias": True,
+    "scale_input": True,
+}
+PARAKEETS = ("parakeet_ctc", "parakeet_rnnt", "parakeet_tdt", "parakeet_encoder")
+# seconds; the model takes any length
+PARAKEET_WINDOW = 40.0
 # the only values that the code here computes, for fields that may say otherwise
 FIXED_DECODER = {
     "hidden_act": "silu",
@@ -61,6 +78,13 @@ FIXED_DECODER = {
     "quantization_config": None,
 }
 FIXED_ENCODER = {"activation_function": "gelu", "scale_embedding": False, "quantization_config": None}
+FIXED_PARAKEET = {
+    "hidden_act": "silu",
+    "subsampling_factor": 8,
+    "subsampling_conv_kernel_size": 3,
+    "subsampling_conv_stride": 2,
+    "quantization_config": None,
+}
 LLAMA3_ROPE = ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
 
 
@@ -150,15 +174,36 @@ def read_decoder_preset(path: str | Path) -> DecoderConfig:
     )
 
 
-def read_encoder_preset(path: str | Path) -> EncoderConfig:
+def _read_parakeet(config: dict[str, Any], path: Path) -> FastConformerConfig:
+    config = {**PARAKEET_DEFAULTS, **config}
+    _check_fixed(config, {**FIXED_PARAKEET, "convolution_bias": config["attention_bias"]}, path)
+    return FastConformerConfig(
+        mel_bins=config["num_mel_bins"],
+        width=config["hidden_size"],
+        layers=config["num_hidden_layers"],
+        heads=config["num_attention_heads"],
+        hidden=config["intermediate_size"],
+        kernel=config["conv_kernel_size"],
+        channels=config["subsampling_conv_channels"],
+        has_bias=config["attention_bias"],
+        is_scaled=config["scale_input"],
+        window_seconds=PARAKEET_WINDOW,
+        frame_mask="all",
+    )
+
+
+def read_encoder_preset(path: str | Path) -> EncoderConfig | FastConformerConfig:
     """The speech encoder that a config.json (or its folder) describes."""
     config, path = read_config(path)
     kind = config.get("model_type")
+    if kind in PARAKEETS:
+        return _read_parakeet(config.get("encoder_config") or config, path)
     if kind == "qwen2_audio":
         kind, config = "qwen2_audio_encoder", config.get("audio_config") or {}
     if kind not in ("whisper", "qwen2_audio_encoder"):
         raise ValueError(
-            f"{path} describes a {kind!r}, which is no supported speech encoder; use one of whisper, qwen2_audio"
+            f"{path} describes a {kind!r}, which is no supported speech encoder; use one of whisper, qwen2_audio, "
+            f"{', '.join(PARAKEETS)}"
         )
     config = {**(WHISPER_DEFAULTS if kind == "whisper" else QWEN2_AUDIO_DEFAULTS), **config}
     _check_fixed(config, {**FIXED_ENCODER, "encoder_ffn_dim": 4 * config["d_model"]}, path)

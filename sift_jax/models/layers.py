@@ -69,18 +69,27 @@ class RMSNorm(nn.Module):
 
 
 class LayerNorm(nn.Module):
-    """The usual layer norm, in float32 whatever the dtype around it."""
+    """The usual layer norm, in float32 whatever the dtype around it; from 0 on it starts silent."""
 
     eps: float
+    first_scale: float = 1.0
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
+        scale = self.param("scale", nn.initializers.constant(self.first_scale), (x.shape[-1],))
         bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
         x32 = x.astype(jnp.float32)
         centred = x32 - jnp.mean(x32, axis=-1, keepdims=True)
         normed = centred * jax.lax.rsqrt(jnp.mean(jnp.square(centred), axis=-1, keepdims=True) + self.eps)
         return (normed * scale + bias).astype(x.dtype)
+
+
+def average_groups(x_bsd: Array, size: int) -> Array:
+    """The mean of every `size` frames; an incomplete group is left out, unless it is all there is."""
+    b, s, d = x_bsd.shape
+    if s < size:
+        return jnp.mean(x_bsd, axis=1, keepdims=True)
+    return jnp.mean(x_bsd[:, : s - s % size].reshape(b, -1, size, d), axis=2)
 
 
 def make_sinusoids(length: int, features: int) -> Array:

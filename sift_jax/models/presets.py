@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sift_jax.models.cross_attention import CrossConfig
 from sift_jax.models.decoder import DecoderConfig
+from sift_jax.models.fast_conformer import FastConformerConfig
 from sift_jax.models.hub_config import read_decoder_preset, read_encoder_preset
 from sift_jax.models.layers import LoraConfig, RopeScaling
 from sift_jax.models.projectors import ProjectorConfig
@@ -33,9 +35,27 @@ WHISPER_SIZES = {
     "whisper-small": _whisper(768, 12, 12),
     "whisper-medium": _whisper(1024, 24, 16),
 }
+
+def _fast_conformer(width: int, layers: int, heads: int = 8, mel_bins: int = 80) -> FastConformerConfig:
+    return FastConformerConfig(
+        mel_bins=mel_bins,
+        width=width,
+        layers=layers,
+        heads=heads,
+        hidden=4 * width,
+        kernel=9,
+        channels=256,
+        has_bias=True,
+        is_scaled=True,
+        # it takes any length; a passage that is read aloud, or nearly
+        window_seconds=40.0,
+        frame_mask="all",
+    )
+
+
 LARGE, LARGE_V3 = _whisper(1280, 32, 20), _whisper(1280, 32, 20, mel_bins=128)
 
-ENCODERS: dict[str, EncoderConfig] = {
+ENCODERS: dict[str, EncoderConfig | FastConformerConfig] = {
     **WHISPER_SIZES,
     **{f"{name}.en": size for name, size in WHISPER_SIZES.items()},
     "whisper-large": LARGE,
@@ -44,9 +64,13 @@ ENCODERS: dict[str, EncoderConfig] = {
     "whisper-large-v3-turbo": LARGE_V3,
     "qwen2-audio-7b": dataclasses.replace(LARGE_V3, frame_mask="attention"),
     "qwen2-audio-7b-instruct": dataclasses.replace(LARGE_V3, frame_mask="attention"),
+    "fastconformer-large": _fast_conformer(512, 17),
+    "parakeet-ctc-0.6b": _fast_conformer(1024, 24),
+    "parakeet-ctc-1.1b": _fast_conformer(1024, 42),
     # trained from nothing: short windows, and silence is masked
     "quickstart": dataclasses.replace(_whisper(128, 2, 4), window_seconds=6.0, frame_mask="all"),
     "test": dataclasses.replace(_whisper(32, 2, 2), window_seconds=2.0, frame_mask="all"),
+    "test-fastconformer": dataclasses.replace(_fast_conformer(32, 2, 2), channels=8, window_seconds=2.0),
 }
 
 
@@ -157,6 +181,12 @@ PROJECTORS: dict[str, ProjectorConfig] = {
     "stacked": _projector("stacked", 5, width=2048),
     # windows of 17 frames are 0.34 s; two layers of BERT's size
     "qformer": _projector("qformer", 17, width=768, queries=1, layers=2, heads=12, cross_every=2),
+    "conformer": _projector("conformer", 1, width=512, layers=2, heads=8),
+}
+
+FUSIONS: dict[str, CrossConfig | None] = {
+    "splice": None,
+    "cross": CrossConfig(layers=2, heads=8, widening=1),
 }
 
 
@@ -172,6 +202,8 @@ class ModelConfig:
     # encoder frames a position, or a window of the Q-Former; None is the preset's
     projector_frames: int | None
     decoder: str
+    # "splice": speech stands among the tokens; "cross": the tokens attend to it, see cross_attention.py
+    fusion: str
     # rows that the vocabulary has beyond the decoder's own: codes of speech that it is to speak
     extra_tokens: int
     lora_rank: int
@@ -218,10 +250,14 @@ def make_model_config(config: ModelConfig) -> SpeechLMConfig:
     for target in config.lora_targets:
         if target not in known:
             raise ValueError(f"lora target {target!r} matches no projection; choose among {', '.join(known)}")
+    cross = _find(FUSIONS, None, "fusion", config.fusion)
+    if cross:
+        cross.head_size(decoder.width)
     return SpeechLMConfig(
         encoder=encoder,
         projector=projector,
         decoder=dataclasses.replace(decoder, vocab_size=decoder.vocab_size + config.extra_tokens),
+        cross=cross,
         lora=LoraConfig(rank=config.lora_rank, alpha=config.lora_alpha, targets=tuple(config.lora_targets)),
         dtype=config.dtype,
         remat=config.remat,
@@ -248,13 +284,15 @@ def from_json(data: dict) -> SpeechLMConfig:
     decoder = dict(data["decoder"])
     if decoder.get("rope_scaling"):
         decoder["rope_scaling"] = _restore(RopeScaling, decoder["rope_scaling"])
+    # what was written before there was a choice has Whisper's fields, and no fusion
+    encoder = FastConformerConfig if "kernel" in data["encoder"] else EncoderConfig
     return SpeechLMConfig(
-        encoder=_restore(EncoderConfig, data["encoder"]),
+        encoder=_restore(encoder, data["encoder"]),
         projector=_restore(ProjectorConfig, data["projector"]),
         decoder=_restore(DecoderConfig, decoder),
+        cross=_restore(CrossConfig, data["cross"]) if data.get("cross") else None,
         lora=_restore(LoraConfig, {**data["lora"], "targets": tuple(data["lora"]["targets"])}),
         dtype=data["dtype"],
         remat=data["remat"],
-        # what was written before there was a choice
         attention=data.get("attention", "auto"),
     )

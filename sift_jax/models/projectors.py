@@ -1,9 +1,10 @@
-"""From encoder frames to decoder embeddings: one class a kind, all with the same signature, and one count for all.
+"""From encoder frames to decoder embeddings: one class a kind, all called with frames and how many are the clip.
 
 linear     x ─► Linear                                        SIFT-LLM: 50 positions a second
 pooled     mean of `frames` before the encoder's last norm ─► Linear            Qwen2-Audio (2): 25 a second
 stacked    `frames` side by side ─► Linear ─► gelu ─► Linear                                     5: 10 a second
 qformer    `queries` learned vectors read each window of `frames` ─► Linear       SALMONN (17): 3 a second
+conformer  `frames` side by side ─► Linear ─► conformer blocks ─► Linear              SALM: 12.5 of a FastConformer
 
 (clips, frames, width) ─► (clips, positions, decoder width)
 """
@@ -16,19 +17,21 @@ from functools import partial
 import flax.linen as nn
 import jax.numpy as jnp
 
+from sift_jax.models.fast_conformer import is_heard, run_conformer
 from sift_jax.models.layers import Array, LayerNorm, Linear, attend, exact_gelu
-from sift_jax.models.speech_encoders import count_encoder_frames
 from sift_jax.models.stack import run_stack
 
 # BERT's
 QFORMER_EPS = 1e-12
 # layers of a Q-Former's block that the table of weights has keys for
 LONGEST_BLOCK = 4
+# of a conformer's convolution, in frames
+CONFORMER_KERNEL = 9
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ProjectorConfig:
-    """`width` is the MLP's or the Q-Former's inner one; what a kind does not have is 0."""
+    """`width` is the inner one; what a kind does not have is 0."""
 
     kind: str
     # encoder frames that become one position, or one window of the Q-Former
@@ -46,12 +49,20 @@ class ProjectorConfig:
         if self.frames < 1 or self.kind == "linear" and self.frames != 1:
             remedy = "1; to join frames choose the pooled projector" if self.kind == "linear" else "1 or more"
             raise ValueError(f"projector_frames of the {self.kind} projector is {self.frames}; it must be {remedy}")
-        needed = {"stacked": ("width",), "qformer": ("width", "queries", "layers", "heads", "cross_every")}
+        needed = {
+            "stacked": ("width",),
+            "qformer": ("width", "queries", "layers", "heads", "cross_every"),
+            "conformer": ("width", "layers", "heads"),
+        }
         for name in needed.get(self.kind, ()):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} of the {self.kind} projector is {getattr(self, name)}; it must be 1 or more")
         if self.cross_every > LONGEST_BLOCK:
             raise ValueError(f"cross_every is {self.cross_every}; it is at most {LONGEST_BLOCK}, see weights/table.py")
+        if self.kind == "conformer" and self.width % self.heads:
+            raise ValueError(
+                f"a conformer of width {self.width} over {self.heads} heads does not divide; change the preset"
+            )
         if self.kind == "qformer" and (self.layers % self.cross_every or self.width % self.heads):
             raise ValueError(
                 f"a Q-Former of {self.layers} layers, one in {self.cross_every} with speech, and width {self.width} "
@@ -65,17 +76,16 @@ class ProjectorConfig:
 
     @property
     def blocks(self) -> int:
-        """Length of the scanned axis of a Q-Former's parameters."""
-        return self.layers // self.cross_every if self.kind == "qformer" else 0
+        """Length of the scanned axis of a Q-Former's or a conformer's parameters."""
+        return self.layers // max(self.cross_every, 1)
 
-    def count_frames(self, mel_frames: int) -> int:
-        """Decoder positions that a clip of `mel_frames` takes: the one place where data, model and export agree on it.
+    def count_positions(self, frames):
+        """What becomes of so many encoder frames, and of none at all; the same for ints and arrays.
 
         Pooling leaves an incomplete group out, as Qwen2-Audio and its processor do; the others fill it up.
         """
-        frames = count_encoder_frames(mel_frames)
         groups = frames // self.frames if self.kind == "pooled" else -(-frames // self.frames)
-        return max(1, groups) * (self.queries if self.kind == "qformer" else 1)
+        return (groups + (groups < 1)) * (self.queries if self.kind == "qformer" else 1)
 
 
 def fill_groups(x_bsd: Array, size: int) -> Array:
@@ -91,7 +101,7 @@ class LinearProjector(nn.Module):
     dtype: jnp.dtype
 
     @nn.compact
-    def __call__(self, x_bsd: Array) -> Array:
+    def __call__(self, x_bsd: Array, frames_b: Array | None = None) -> Array:
         return Linear(features=self.features, use_bias=True, dtype=self.dtype, name="linear")(x_bsd)
 
 
@@ -103,7 +113,7 @@ class StackedProjector(nn.Module):
     dtype: jnp.dtype
 
     @nn.compact
-    def __call__(self, x_bsd: Array) -> Array:
+    def __call__(self, x_bsd: Array, frames_b: Array | None = None) -> Array:
         b, _, d = x_bsd.shape
         stacked = fill_groups(x_bsd, self.config.frames).reshape(b, -1, self.config.frames * d)
         linear = partial(Linear, use_bias=True, dtype=self.dtype)
@@ -161,7 +171,7 @@ class QFormerProjector(nn.Module):
     dtype: jnp.dtype
 
     @nn.compact
-    def __call__(self, x_bsd: Array) -> Array:
+    def __call__(self, x_bsd: Array, frames_b: Array | None = None) -> Array:
         c = self.config
         b, s, d = x_bsd.shape
         queries_qd = self.param("queries", nn.initializers.normal(0.02), (c.queries, c.width))
@@ -176,11 +186,43 @@ class QFormerProjector(nn.Module):
         return Linear(features=self.features, use_bias=True, dtype=self.dtype, name="linear")(x.reshape(b, -1, c.width))
 
 
+class ConformerProjector(nn.Module):
+    """SALM's adapter: frames side by side, conformer blocks that hear the clip alone, and a Linear to the decoder."""
+
+    config: ProjectorConfig
+    features: int
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, x_bsd: Array, frames_b: Array | None = None) -> Array:
+        c = self.config
+        if frames_b is None:
+            frames_b = jnp.full(x_bsd.shape[:1], x_bsd.shape[1])
+        heard = jnp.where(is_heard(x_bsd.shape[1], frames_b)[:, :, None], x_bsd, 0)
+        stacked = fill_groups(heard, c.frames).reshape(len(x_bsd), -1, c.frames * x_bsd.shape[2])
+        x = Linear(features=c.width, use_bias=True, dtype=self.dtype, name="up")(stacked)
+        x = run_conformer(
+            x,
+            is_heard(x.shape[1], c.count_positions(frames_b)),
+            layers=c.layers,
+            remat="none",
+            width=c.width,
+            heads=c.heads,
+            hidden=4 * c.width,
+            kernel=CONFORMER_KERNEL,
+            has_bias=True,
+            is_published=False,
+            dtype=self.dtype,
+        )
+        return Linear(features=self.features, use_bias=True, dtype=self.dtype, name="linear")(x)
+
+
 PROJECTORS: dict[str, type[nn.Module]] = {
     "linear": LinearProjector,
     "pooled": LinearProjector,
     "stacked": StackedProjector,
     "qformer": QFormerProjector,
+    "conformer": ConformerProjector,
 }
 
 

@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from sift_jax.models.attention import Sight, attend_by, make_clip_sight
-from sift_jax.models.layers import Array, LayerNorm, Linear, exact_gelu, make_sinusoids
+from sift_jax.models.layers import Array, LayerNorm, Linear, average_groups, exact_gelu, make_sinusoids
 from sift_jax.models.stack import run_stack
 from sift_jax.parallel.mesh import spread
 
@@ -41,6 +41,24 @@ class EncoderConfig:
     @property
     def mel_frames(self) -> int:
         return round(self.window_seconds * 100)
+
+    @property
+    def front_end(self) -> str:
+        return "whisper"
+
+    @property
+    def stride(self) -> int:
+        """Mel frames that become one."""
+        return 2
+
+    def count_frames(self, mel_frames):
+        """Encoder frames that hold something of `mel_frames` mel frames; the same for ints and arrays."""
+        return -(-mel_frames // self.stride)
+
+    @property
+    def kernel_uses(self) -> dict[str, float]:
+        """How often each kernel is multiplied for a frame that comes out, by pattern of its path."""
+        return {"blocks/.*kernel": 1, "conv2/kernel": 1, "conv1/kernel": 2}
 
 
 class EncoderBlock(nn.Module):
@@ -107,22 +125,9 @@ class WhisperEncoder(nn.Module):
         seen_bs = None
         if c.frame_mask != "none":
             # the first frame stays visible, so that an empty clip attends to something
-            seen_bs = jnp.arange(x.shape[1])[None] < jnp.maximum(count_encoder_frames(frames_b), 1)[:, None]
+            seen_bs = jnp.arange(x.shape[1])[None] < jnp.maximum(c.count_frames(frames_b), 1)[:, None]
         head_size, dtype = c.width // c.heads, str(self.dtype)
         sight = make_clip_sight(self.attention, seen_bs, frames=x.shape[1], head_size=head_size, dtype=dtype)
         fields = {"config": c, "dtype": self.dtype}
         x = run_stack(EncoderBlock, fields, x, (sight,), layers=c.layers, remat=self.remat)
         return LayerNorm(eps=1e-5, name="norm")(average_groups(x, self.pool))
-
-
-def average_groups(x_bsd: Array, size: int) -> Array:
-    """The mean of every `size` frames; an incomplete group is left out, unless it is all there is."""
-    b, s, d = x_bsd.shape
-    if s < size:
-        return jnp.mean(x_bsd, axis=1, keepdims=True)
-    return jnp.mean(x_bsd[:, : s - s % size].reshape(b, -1, size, d), axis=2)
-
-
-def count_encoder_frames(mel_frames):
-    """Encoder frames that hold something of `mel_frames` mel frames; the same for ints and arrays."""
-    return (mel_frames + 1) // 2

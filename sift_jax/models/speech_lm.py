@@ -3,7 +3,10 @@
     mel_basf ─► encoder ─► projector ─► frames (b, a·s', d) ──┐ slot_bt ≥ 0
     token_bt ─► embedding ─────────────────────────────────────┴─► x_btd ─► decoder ─► hidden ─► logits at predict_bm
 
-Params: {"encoder": …, "projector": …, "decoder": …}, plain nested dicts.
+With a CrossConfig speech stays outside: the embeddings attend to the frames (cross_attention.py), and a clip's slot is
+its place in the row.
+
+Params: {"encoder": …, "projector": …, "decoder": …[, "cross": …]}, plain nested dicts.
 """
 
 from __future__ import annotations
@@ -14,9 +17,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from sift_jax.models.attention import make_row_sight
+from sift_jax.models.attention import Sight, make_mask, make_row_sight
+from sift_jax.models.cross_attention import CrossAttention, CrossConfig, find_heard_frames, find_hearing
 from sift_jax.models.decoder import Decoder, DecoderConfig, compute_logits, embed_tokens
-from sift_jax.models.layers import Array, LoraConfig
+from sift_jax.models.fast_conformer import FastConformerConfig, FastConformerEncoder
+from sift_jax.models.layers import Array, LoraConfig, make_rotation
 from sift_jax.models.projectors import ProjectorConfig, make_projector
 from sift_jax.models.speech_encoders import EncoderConfig, WhisperEncoder
 from sift_jax.parallel.mesh import spread
@@ -28,32 +33,44 @@ Params = dict
 class SpeechLMConfig:
     """Everything that decides the shape of the parameters, and nothing else but the arithmetic."""
 
-    encoder: EncoderConfig
+    encoder: EncoderConfig | FastConformerConfig
     projector: ProjectorConfig
     decoder: DecoderConfig
+    # how speech comes to the tokens; None is among them
+    cross: CrossConfig | None
     lora: LoraConfig
     dtype: str
     remat: str
     attention: str
 
+    def count_frames(self, mel_frames: int) -> int:
+        """Decoder positions that a clip of `mel_frames` takes: here data, model and export agree on it."""
+        return 1 if self.cross else self.count_positions(mel_frames)
+
+    def count_positions(self, mel_frames):
+        """Projected frames of a clip, wherever they go; the same for ints and arrays."""
+        return self.projector.count_positions(self.encoder.count_frames(mel_frames))
+
     @property
     def slots_per_clip(self) -> int:
-        return self.projector.count_frames(self.encoder.mel_frames)
+        return self.count_frames(self.encoder.mel_frames)
 
 
-def make_encoder(config: SpeechLMConfig) -> WhisperEncoder:
-    dtype = jnp.dtype(config.dtype)
-    return WhisperEncoder(
-        config=config.encoder,
-        dtype=dtype,
-        remat=config.remat,
-        pool=config.projector.pool,
-        attention=config.attention,
-    )
+def make_encoder(config: SpeechLMConfig) -> WhisperEncoder | FastConformerEncoder:
+    fields = {"config": config.encoder, "dtype": jnp.dtype(config.dtype), "remat": config.remat}
+    fields |= {"pool": config.projector.pool}
+    if isinstance(config.encoder, FastConformerConfig):
+        return FastConformerEncoder(**fields)
+    return WhisperEncoder(**fields, attention=config.attention)
 
 
 def _projector(config: SpeechLMConfig) -> nn.Module:
     return make_projector(config.projector, config.decoder.width, jnp.dtype(config.dtype))
+
+
+def _cross(config: SpeechLMConfig) -> CrossAttention:
+    dtype = jnp.dtype(config.dtype)
+    return CrossAttention(config=config.cross, width=config.decoder.width, dtype=dtype, remat=config.remat)
 
 
 def make_decoder(config: SpeechLMConfig) -> Decoder:
@@ -67,20 +84,24 @@ def init_params(config: SpeechLMConfig, key: Array) -> Params:
     frames = jnp.zeros((1, config.projector.frames, config.encoder.width))
     x = jnp.zeros((1, 2, config.decoder.width))
     position, mask = jnp.zeros((1, 2), jnp.int32), jnp.ones((1, 2, 2), bool)
-    return {
+    params = {
         "encoder": make_encoder(config).init(encoder_key, mel, jnp.ones((1,), jnp.int32))["params"],
         "projector": _projector(config).init(projector_key, frames)["params"],
         "decoder": make_decoder(config).init(decoder_key, x, position, mask)["params"],
     }
+    if config.cross:
+        inputs = (x, rotate_for_cross(config, position), mask, x, mask)
+        params["cross"] = _cross(config).init(jax.random.fold_in(decoder_key, 1), *inputs)["params"]
+    return params
 
 
 def encode_speech(config: SpeechLMConfig, params: Params, mel_basf: Array, frames_ba: Array) -> Array:
-    """Clips to decoder embeddings, (b, a · slots_per_clip, d)."""
+    """Clips to decoder embeddings, (b, a · projected frames of a clip, d)."""
     b, a, s, f = mel_basf.shape
-    encoded = make_encoder(config).apply(
-        {"params": params["encoder"]}, mel_basf.reshape(b * a, s, f), frames_ba.reshape(-1)
-    )
-    projected = _projector(config).apply({"params": params["projector"]}, encoded)
+    frames = frames_ba.reshape(-1)
+    encoded = make_encoder(config).apply({"params": params["encoder"]}, mel_basf.reshape(b * a, s, f), frames)
+    heard = config.encoder.count_frames(frames)
+    projected = _projector(config).apply({"params": params["projector"]}, encoded, heard)
     return spread(projected.reshape(b, a * projected.shape[1], projected.shape[2]))
 
 
@@ -93,6 +114,33 @@ def splice(config: SpeechLMConfig, params: Params, batch: dict[str, Array]) -> A
     return spread(jnp.where(slot_bt[:, :, None] >= 0, speech_btd, x_btd))
 
 
+def rotate_for_cross(config: SpeechLMConfig, position_bt: Array) -> tuple[Array, Array]:
+    head_size = config.cross.head_size(config.decoder.width)
+    return make_rotation(position_bt, head_size, config.decoder.rope_theta)
+
+
+def hear_speech(
+    config: SpeechLMConfig, params: Params, batch: dict[str, Array], mask_bts: Array
+) -> tuple[Array, Array]:
+    """(projected frames (b, s, d), which of them a position hears (b, t, s)) for cross-attention."""
+    speech_bsd = encode_speech(config, params, batch["mel_basf"], batch["frames_ba"])
+    clips = batch["frames_ba"].shape[1]
+    hears_bta = find_hearing(mask_bts, batch["slot_bt"], jnp.arange(clips)[None])
+    positions_ba = config.count_positions(batch["frames_ba"])
+    return speech_bsd, find_heard_frames(hears_bta, positions_ba, speech_bsd.shape[1] // clips)
+
+
+def embed_batch(config: SpeechLMConfig, params: Params, batch: dict[str, Array], sight: Sight) -> Array:
+    """What the decoder reads: tokens, with the speech among them or attended to."""
+    if config.cross is None:
+        return splice(config, params, batch)
+    x_btd = embed_tokens(params["decoder"], batch["token_bt"], jnp.dtype(config.dtype))
+    mask_bts = make_mask(batch["group_bt"], batch["segment_bt"]) if sight.mask_bts is None else sight.mask_bts
+    speech_bsd, hears_bts = hear_speech(config, params, batch, mask_bts)
+    rotation = rotate_for_cross(config, batch["position_bt"])
+    return spread(_cross(config).apply({"params": params["cross"]}, x_btd, rotation, mask_bts, speech_bsd, hears_bts))
+
+
 def compute_hidden(config: SpeechLMConfig, params: Params, batch: dict[str, Array]) -> Array:
     """The decoder's hidden states at predict_bm, (b, m, d)."""
     head_size = config.decoder.head_size
@@ -100,7 +148,7 @@ def compute_hidden(config: SpeechLMConfig, params: Params, batch: dict[str, Arra
         config.attention, batch["group_bt"], batch["segment_bt"], head_size=head_size, dtype=config.dtype
     )
     hidden = make_decoder(config).apply(
-        {"params": params["decoder"]}, splice(config, params, batch), batch["position_bt"], sight
+        {"params": params["decoder"]}, embed_batch(config, params, batch, sight), batch["position_bt"], sight
     )
     return spread(jnp.take_along_axis(hidden, batch["predict_bm"][:, :, None], axis=1))
 

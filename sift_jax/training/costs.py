@@ -13,18 +13,18 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections.abc import Callable
 
 import numpy as np
 
 from sift_jax.batch import Batch
-from sift_jax.models.speech_encoders import count_encoder_frames
 from sift_jax.models.speech_lm import SpeechLMConfig, describe_params
 from sift_jax.parallel.sharding import flatten_paths
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StepCosts:
-    """Operations for one encoder frame, one projected position, one token and one target."""
+    """Operations for one encoder frame, one projected frame, one token and one target."""
 
     frame: float
     position: float
@@ -32,14 +32,19 @@ class StepCosts:
     target: float
     # whether the silence up to the window's end is heard, and so counts
     is_window_heard: bool
+    # mel frames to encoder frames, and to projected ones where these do not stand among the tokens
+    count_frames: Callable
+    count_positions: Callable | None
 
     def count(self, batch: Batch) -> float:
         """Operations of one step over `batch`."""
         frames_ba = batch["frames_ba"]
         window = batch["mel_basf"].shape[2] if self.is_window_heard else frames_ba
-        frames = np.where(frames_ba > 0, count_encoder_frames(window), 0).sum()
+        frames = np.where(frames_ba > 0, self.count_frames(window), 0).sum()
         is_real_bt = batch["group_bt"] > 0
         positions = (is_real_bt & (batch["slot_bt"] >= 0)).sum()
+        if self.count_positions:
+            positions = np.where(frames_ba > 0, self.count_positions(frames_ba), 0).sum()
         targets = (batch["weight_bm"] > 0).sum()
         counts = (frames, positions, is_real_bt.sum(), targets)
         costs = (self.frame, self.position, self.token, self.target)
@@ -61,12 +66,14 @@ def count_costs(config: SpeechLMConfig, trainable: tuple[str, ...]) -> StepCosts
 
     # a tied decoder's embedding is its head; looking a row up costs nothing
     head = "decoder/embedding" if config.decoder.is_tied else "decoder/head"
+    uses = config.encoder.kernel_uses.items()
     return StepCosts(
-        frame=cost("encoder/(blocks/.*|conv2)/kernel", is_encoder_trained)
-        # at the rate of mel frames, of which there are two
-        + 2 * cost("encoder/conv1/kernel", False),
-        position=cost("projector/.*kernel", is_encoder_trained),
-        token=cost("decoder/blocks/.*/(kernel|lora_[ab])", bool(trained)),
+        frame=sum(times * cost(f"encoder/{pattern}", is_encoder_trained) for pattern, times in uses),
+        position=cost("projector/.*kernel|cross/blocks/cross_[kv]/kernel", is_encoder_trained),
+        token=cost("decoder/blocks/.*/(kernel|lora_[ab])", bool(trained))
+        + cost("cross/blocks/(self_.|cross_[qo]|up|down)/kernel", bool(trained)),
         target=cost(head, bool(trained)),
         is_window_heard=config.encoder.frame_mask == "none",
+        count_frames=config.encoder.count_frames,
+        count_positions=config.count_positions if config.cross else None,
     )

@@ -97,7 +97,8 @@ def make_geometry(config: SpeechLMConfig) -> SpeechGeometry:
         mel_bins=config.encoder.mel_bins,
         window_seconds=config.encoder.window_seconds,
         is_silence_masked=config.encoder.frame_mask == "all",
-        count_frames=config.projector.count_frames,
+        front_end=config.encoder.front_end,
+        count_frames=config.count_frames,
     )
 
 
@@ -127,7 +128,9 @@ def _start_state(config: SpeechLMConfig, run: RunConfig, sources: Sources, optim
     return described, start
 
 
-def _make_samples(batch: Batch, tokenizer: SpeechTokenizer) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+def _make_samples(
+    batch: Batch, tokenizer: SpeechTokenizer, front_end: str
+) -> tuple[dict[str, str], dict[str, np.ndarray]]:
     """The first row of a batch as a person reads and hears it: its text, and a Griffin-Lim of its first clip's mel."""
     import librosa
 
@@ -136,7 +139,8 @@ def _make_samples(batch: Batch, tokenizer: SpeechTokenizer) -> tuple[dict[str, s
     is_text = (batch["slot_bt"][0] < 0) & (batch["group_bt"][0] == 1)
     texts = {"row": tokenizer.decode(batch["token_bt"][0][is_text])}
     frames = int(batch["frames_ba"][0, 0])
-    if not frames:
+    if not frames or front_end != "whisper":
+        # what is normalised over a clip cannot be heard again
         return texts, {}
     power = 10.0 ** (batch["mel_basf"][0, 0, :frames].T * 4.0 - 4.0)
     heard = librosa.feature.inverse.mel_to_audio(power, sr=RATE, n_fft=WINDOW, hop_length=HOP, n_iter=8)
@@ -222,7 +226,7 @@ def train(
             schedule=make_schedule(optimizer, run.steps, optimizer.peak_learning_rate),
             writer=writer,
             checkpoints=checkpoints,
-            samples=_make_samples(dev.batches[0], stream.tokenizer) if dev else ({}, {}),
+            samples=_make_samples(dev.batches[0], stream.tokenizer, geometry.front_end) if dev else ({}, {}),
             stop=stop,
         )
     if said := stream.counts.describe_dropped():

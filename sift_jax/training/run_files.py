@@ -31,7 +31,7 @@ def write_model_file(run_dir: Path, config: SpeechLMConfig, *, is_begun: bool) -
         found = json.loads(path.read_text())
         for part, fields in data.items():
             for name, value in fields.items() if isinstance(fields, dict) else [("", fields)]:
-                old = found[part].get(name) if isinstance(fields, dict) else found.get(part)
+                old = (found.get(part) or {}).get(name) if isinstance(fields, dict) else found.get(part)
                 # these change the arithmetic, not the parameters
                 if old != value and part not in ("dtype", "remat", "attention"):
                     raise CheckpointError(

@@ -40,9 +40,9 @@ library_name: {library}
 # A speech language model trained with sift_jax
 
 Speech encoder of {encoder.layers} layers (width {encoder.width}, {encoder.mel_bins} mel bins, windows of
-{encoder.window_seconds:g} s), {projector.kind} projector over {projector.frames} frames, {decoder.architecture} decoder
-of {decoder.layers} layers (width {decoder.width}, vocabulary {decoder.vocab_size}). {params:,} parameters, step {step},
-stored as {dtype}.
+{encoder.window_seconds:g} s), {projector.kind} projector over {projector.frames} frames{fusion},
+{decoder.architecture} decoder of {decoder.layers} layers (width {decoder.width}, vocabulary {decoder.vocab_size}).
+{params:,} parameters, step {step}, stored as {dtype}.
 
 {what}
 
@@ -111,6 +111,7 @@ def make_card(format_name: str, config: SpeechLMConfig, history: list[Stage], fi
         library=library,
         encoder=config.encoder,
         projector=config.projector,
+        fusion=f", {config.cross.layers} layers of cross-attention to it" if config.cross else "",
         decoder=config.decoder,
         params=findings.params,
         step="unknown" if findings.step is None else findings.step,

@@ -22,11 +22,20 @@ from sift_jax.data.tokenizers import AUDIO, AUDIO_END, AUDIO_START, END_OF_TEXT,
 from sift_jax.decoding.answer import Model
 from sift_jax.models.layers import NO_LORA, make_sinusoids
 from sift_jax.models.presets import to_json
+from sift_jax.models.speech_encoders import EncoderConfig
 from sift_jax.models.speech_lm import Params, SpeechLMConfig
 from sift_jax.weights.hub import SCHEME
 from sift_jax.weights.load import load_adapter, load_decoder, load_folder, load_part
 from sift_jax.weights.merge import MergedParams
-from sift_jax.weights.table import PROJECTOR, QWEN2, TABLES, WHISPER, WHISPER_COMPUTED, make_adapter_rows, to_theirs
+from sift_jax.weights.table import (
+    PROJECTOR,
+    QWEN2,
+    WHISPER,
+    WHISPER_COMPUTED,
+    list_tables,
+    make_adapter_rows,
+    to_theirs,
+)
 from sift_jax.weights.tensor_writer import write_tensors
 from sift_jax.weights.their_configs import (
     make_adapter_config,
@@ -66,8 +75,10 @@ def _merge(model: Model, part: str) -> Mapping[str, np.ndarray]:
     return MergedParams(model.config, model.params[part])
 
 
-def _write_part(part: str, flat: Mapping, folder: Path, config: ExportConfig, prefix: str = "") -> None:
-    tensors = ((prefix + key, value) for key, value in to_theirs(TABLES[part], flat))
+def _write_part(
+    model: Model, part: str, flat: Mapping, folder: Path, config: ExportConfig, prefix: str = ""
+) -> None:
+    tensors = ((prefix + key, value) for key, value in to_theirs(list_tables(model.config)[part], flat))
     write_tensors(folder, tensors, dtype=config.dtype, max_bytes=config.max_bytes)
 
 
@@ -97,16 +108,26 @@ def _write_generation_config(model: Model, folder: Path) -> None:
 
 
 def _write_decoder(model: Model, flat: Mapping, folder: Path, config: ExportConfig) -> None:
-    _write_part("decoder", flat, folder, config)
+    _write_part(model, "decoder", flat, folder, config)
     _write_json(folder, "config.json", make_decoder_config(model.config, model.tokenizer.ids[TURN_END], config.dtype))
     _write_generation_config(model, folder)
     _write_tokenizer(model, folder)
 
 
+def _write_own_parts(model: Model, folder: Path, config: ExportConfig) -> None:
+    """What stands between encoder and decoder, in names of ours."""
+    for part in ("projector", "cross"):
+        if part in model.params:
+            _write_part(model, part, _merge(model, part), folder / part, config)
+
+
 def write_sift(model: Model, folder: Path, config: ExportConfig) -> None:
-    _write_part("encoder", _merge(model, "encoder"), folder / "encoder", config, "model.encoder.")
+    is_whisper = isinstance(model.config.encoder, EncoderConfig)
+    _write_part(
+        model, "encoder", _merge(model, "encoder"), folder / "encoder", config, "model.encoder." if is_whisper else ""
+    )
     _write_json(folder / "encoder", "config.json", make_encoder_config(model.config))
-    _write_part("projector", _merge(model, "projector"), folder / "projector", config)
+    _write_own_parts(model, folder, config)
     _write_decoder(model, _merge(model, "decoder"), folder / "decoder", config)
     _write_json(folder, "model.json", to_json(dataclasses.replace(model.config, lora=NO_LORA)))
     model.tokenizer.save(folder / "tokenizer")
@@ -135,7 +156,7 @@ def write_peft(model: Model, folder: Path, config: ExportConfig) -> None:
     names = sorted({key.split(".")[-3] for path, key, _ in rows if path in adapters})
     base = (config.base or "base").removeprefix(SCHEME)
     _write_json(folder, "adapter_config.json", make_adapter_config(model.config, names, base))
-    _write_part("projector", _merge(model, "projector"), folder / "projector", config)
+    _write_own_parts(model, folder, config)
     _write_json(folder, "model.json", to_json(model.config))
     if config.base is None:
         kept = {path: x for path, x in flat.items() if "/lora_" not in path}
@@ -146,13 +167,17 @@ def write_peft(model: Model, folder: Path, config: ExportConfig) -> None:
 def read_peft(model: Model, folder: Path, config: ExportConfig) -> Reread:
     """The base as others will load it, with the adapter on it; so a base of another training shows."""
     decoder = load_decoder(config.base or folder / "base", model.config) | load_adapter(folder, model.config)
-    projector = load_part("projector", folder / "projector", model.config, kind="sift_projector")
-    parts = {"decoder": decoder, "projector": projector}
+    parts = {"decoder": decoder}
+    for part in ("projector", "cross"):
+        if part in model.params:
+            parts[part] = load_part(part, folder / part, model.config, kind=f"sift_{part}")
     return model.config, {**model.params, **{name: unflatten_dict(flat, sep="/") for name, flat in parts.items()}}
 
 
 def _check_qwen2_audio(config: SpeechLMConfig) -> None:
     """Qwen2-Audio's code computes one thing alone; another model in its clothes would answer nonsense."""
+    if not isinstance(config.encoder, EncoderConfig) or config.cross:
+        raise ValueError("Qwen2-Audio has a Whisper encoder, and its speech among the tokens; use --format=sift")
     if config.projector.kind != "pooled" or config.projector.frames != 2:
         found = f"{config.projector.kind} over {config.projector.frames} frames"
         raise ValueError(

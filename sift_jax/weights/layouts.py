@@ -1,5 +1,6 @@
 """Which tensors of a folder are the encoder, the projector and the decoder, by the model_type of its config.json.
 
+parakeet_ctc  encoder.subsampling.linear.weight     ─► encoder    subsampling.linear.weight
 qwen2_audio   audio_tower.conv1.weight              ─► encoder    conv1.weight
               multi_modal_projector.linear.weight   ─► projector  linear.weight
               language_model.model.norm.weight      ─► decoder    model.norm.weight
@@ -34,10 +35,22 @@ LAYOUTS: dict[str, tuple[tuple[str, str | None, str], ...]] = {
         ("model.language_model.", "decoder", "model."),
         ("lm_head.", "decoder", "lm_head."),
     ),
+    **dict.fromkeys(
+        ("parakeet_ctc", "parakeet_rnnt", "parakeet_tdt"),
+        (
+            ("encoder.", "encoder", ""),
+            ("ctc_head.", None, ""),
+            ("encoder_projector.", None, ""),
+            ("decoder.", None, ""),
+            ("joint.", None, ""),
+        ),
+    ),
+    "parakeet_encoder": (("", "encoder", ""),),
     "sift_projector": (("", "projector", ""),),
+    "sift_cross": (("", "cross", ""),),
 }
 # buffers that old checkpoints hold and that are computed here
-COMPUTED = (".rotary_emb.inv_freq", ".masked_bias")
+COMPUTED = (".rotary_emb.inv_freq", ".masked_bias", ".num_batches_tracked")
 
 
 def read_layout(folder: Path, part: str) -> str:

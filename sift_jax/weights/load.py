@@ -25,8 +25,8 @@ from sift_jax.training.checkpoint import Checkpoints, read_model_file
 from sift_jax.weights.grow import check_scale, find_axis, grow, shrink
 from sift_jax.weights.hub import find_folder
 from sift_jax.weights.layouts import read_layout, sort_keys
-from sift_jax.weights.stream import Wanted, check_shapes, find_origins, stream
-from sift_jax.weights.table import TABLES, WHISPER_COMPUTED, make_adapter_rows
+from sift_jax.weights.stream import Origin, Wanted, check_shapes, find_origins, stream
+from sift_jax.weights.table import WHISPER_COMPUTED, list_tables, make_adapter_rows
 from sift_jax.weights.tensor_files import TensorFolder
 
 PRESETS = {"encoder": read_encoder_preset, "decoder": read_decoder_preset}
@@ -54,9 +54,16 @@ def describe_part(part: str, config: SpeechLMConfig) -> Wanted:
 
 def check_preset(theirs: Any, ours: Any, part: str, source: str | Path) -> None:
     """Another rotary base or epsilon would load without a murmur and speak nonsense: the shapes do not tell."""
+    if type(theirs) is not type(ours):
+        raise ValueError(
+            f"{part} of {source} is of another family than this model's ({type(theirs).__name__}, not "
+            f"{type(ours).__name__}); choose the preset of that checkpoint, or give its folder as the preset"
+        )
     for field in dataclasses.fields(ours):
         there, here = getattr(theirs, field.name), getattr(ours, field.name)
-        if there != here and field.name not in FREE_FIELDS:
+        # rows of its own are what a model's extra_tokens are
+        is_free = field.name in FREE_FIELDS or field.name == "vocab_size" and there < here
+        if there != here and not is_free:
             raise ValueError(
                 f"{part} of {source}: {field.name} is {there} there and {here} in this model; "
                 "choose the preset of that checkpoint, or give its folder as the preset"
@@ -77,18 +84,29 @@ def load_part(
     ignored = {"encoder": WHISPER_COMPUTED, "decoder": ("lm_head.weight",) if config.decoder.is_tied else ()}
     wanted = describe_part(part, config) if wanted is None else wanted
     layers = config.projector.blocks if part == "projector" else getattr(config, part).layers
+    rows = list_tables(config)[part]
     try:
-        origins = find_origins(TABLES[part], [*names, *unknown], layers, wanted=wanted, ignored=ignored.get(part, ()))
+        origins = find_origins(rows, [*names, *unknown], layers, wanted=wanted, ignored=ignored.get(part, ()))
     except ValueError as error:
         raise ValueError(f"{part} of {source}: {error}") from None
     origins = {
         path: dataclasses.replace(origin, keys=tuple(names[key] for key in origin.keys))
         for path, origin in origins.items()
     }
-    check_shapes(origins, files, wanted, part)
+    like = _shrink_vocabulary(origins, files, wanted) if part == "decoder" else wanted
+    check_shapes(origins, files, like, part)
     if part == "encoder" and WHISPER_COMPUTED[0] in names:
         check_positions(files, names[WHISPER_COMPUTED[0]])
-    return {path: stream(origin, files, wanted[path]) for path, origin in origins.items()}
+    loaded = {path: stream(origin, files, like[path]) for path, origin in origins.items()}
+    grown = {path for path in loaded if like[path].shape != wanted[path].shape}
+    return {path: grow(f"{part}/{path}", x, wanted[path]) if path in grown else x for path, x in loaded.items()}
+
+
+def _shrink_vocabulary(origins: dict[str, Origin], files: TensorFolder, wanted: Wanted) -> Wanted:
+    """As wanted, but for a vocabulary that has fewer rows in the folder than here: see ModelConfig.extra_tokens."""
+    shapes = {path: origin.shape(files) for path, origin in origins.items() if path in ("embedding", "head")}
+    small = {p for p, shape in shapes.items() if find_axis(f"decoder/{p}", shape, tuple(wanted[p].shape)) is not None}
+    return {path: shrink(leaf, shapes[path]) if path in small else leaf for path, leaf in wanted.items()}
 
 
 def check_positions(files: TensorFolder, key: str) -> None:
@@ -129,9 +147,10 @@ def load_model(source: str | Path, config: SpeechLMConfig, wanted: dict[str, Wan
     """All parts of a whole model, by full path: an export of ours, or a folder of Qwen2-Audio."""
     folder = find_folder(source)
     if is_export(folder):
-        places = {part: (folder / part, "sift_projector" if part == "projector" else None) for part in TABLES}
+        own = {"projector": "sift_projector", "cross": "sift_cross"}
+        places = {part: (folder / part, own.get(part)) for part in list_tables(config)}
     else:
-        places = dict.fromkeys(TABLES, (folder, read_layout(folder, "projector")))
+        places = dict.fromkeys(list_tables(config), (folder, read_layout(folder, "projector")))
     loaded: Loaded = {}
     for part, (place, kind) in places.items():
         found = load_part(part, place, config, wanted[part] if wanted else None, kind=kind)
@@ -149,6 +168,7 @@ def read_model_config(source: str | Path) -> SpeechLMConfig:
         encoder=read_encoder_preset(folder),
         projector=PROJECTORS["pooled"],
         decoder=read_decoder_preset(folder),
+        cross=None,
         lora=NO_LORA,
         dtype="float32",
         remat="none",
@@ -210,7 +230,7 @@ def load_sources(wanted: Params, config: SpeechLMConfig, sources: Sources) -> Lo
     flat: Wanted = flatten_dict(wanted, sep="/")
     parts = {
         part: {path.removeprefix(f"{part}/"): leaf for path, leaf in flat.items() if path.startswith(f"{part}/")}
-        for part in TABLES
+        for part in list_tables(config)
     }
     parts = {part: {path: x for path, x in tree.items() if "/lora_" not in path} for part, tree in parts.items()}
     loaded: Loaded = {}

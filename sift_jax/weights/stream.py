@@ -15,7 +15,7 @@ from collections.abc import Iterable
 import jax
 import numpy as np
 
-from sift_jax.weights.table import Row
+from sift_jax.weights.table import LONE_AXES, Row
 from sift_jax.weights.tensor_files import Index, TensorFolder
 
 Wanted = dict[str, jax.ShapeDtypeStruct]
@@ -30,9 +30,13 @@ class Origin:
     keys: tuple[str, ...]
     is_stacked: bool
     is_turned: bool
+    # axes of one behind theirs
+    lone_axes: int
 
     def shape(self, files: TensorFolder) -> tuple[int, ...]:
         first = files.shape(self.keys[0])
+        if self.lone_axes and first[-self.lone_axes :] == (1,) * self.lone_axes:
+            first = first[: -self.lone_axes]
         first = first[::-1] if self.is_turned else first
         return (len(self.keys), *first) if self.is_stacked else first
 
@@ -49,8 +53,11 @@ class Origin:
         return found
 
     def _read_one(self, files: TensorFolder, key: str, index: Index) -> np.ndarray:
-        """All changes of the table are the same permutation of axes, reversed."""
-        return files.read(key, index[::-1]).T if self.is_turned else files.read(key, index)
+        """All changes of the table are the same permutation of axes, reversed; lone axes are read and left out."""
+        if not self.is_turned:
+            return files.read(key, index)
+        found = files.read(key, (*index[::-1], *(slice(None),) * self.lone_axes))
+        return found.reshape(found.shape[: len(index)]).T
 
 
 def find_origins(
@@ -67,7 +74,9 @@ def find_origins(
         names = tuple(key.format(i=i) for i in range(layers)) if "{i}" in key else (key,)
         missing += [name for name in names if name not in have]
         used.update(names)
-        origins[path] = Origin(keys=names, is_stacked="{i}" in key, is_turned=change != "same")
+        origins[path] = Origin(
+            keys=names, is_stacked="{i}" in key, is_turned=change != "same", lone_axes=LONE_AXES.get(change, 0)
+        )
     unknown = sorted(have - used)
     if missing or unknown:
         raise ValueError(

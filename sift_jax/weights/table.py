@@ -1,7 +1,8 @@
 """One table: our parameter paths ↔ the keys of Hugging Face checkpoints, read both ways.
 
 (our path, their key, change)      {i} in a key is the layer: ours is stacked over layers, theirs is one tensor each
-change: "same", "turn" (out, in) ↔ (in, out), "conv" (out, in, width) ↔ (width, in, out)
+change: "same", "turn" (out, in) ↔ (in, out), "conv" (out, in, *widths) ↔ (*widths turned over, in, out),
+        "point" (out, in, 1) ↔ (in, out), "plane" (out, in, 1, 1) ↔ (in, out)
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from sift_jax.models.fast_conformer import FastConformerConfig
 from sift_jax.models.projectors import LONGEST_BLOCK
+from sift_jax.models.speech_lm import SpeechLMConfig
 
 Row = tuple[str, str, str]
 
@@ -22,6 +25,18 @@ def _attention(name: str, theirs: str, has_bias: bool) -> list[Row]:
 
 def _norm(ours: str, theirs: str) -> list[Row]:
     return [(f"{ours}/scale", f"{theirs}.weight", "same"), (f"{ours}/bias", f"{theirs}.bias", "same")]
+
+
+def _linear(path: str, key: str) -> list[Row]:
+    return _pointwise(path, key, "turn")
+
+
+def _pointwise(path: str, key: str, change: str) -> list[Row]:
+    return [(f"{path}/kernel", f"{key}.weight", change), (f"{path}/bias", f"{key}.bias", "same")]
+
+
+def _strided(name: str, place: int) -> list[Row]:
+    return _pointwise(f"subsampling/{name}", f"subsampling.layers.{place}", "conv")
 
 
 # keys below `model.encoder.` of a Whisper checkpoint; its sinusoids are computed here, not read
@@ -42,6 +57,35 @@ WHISPER: tuple[Row, ...] = (
     ("blocks/down/bias", "layers.{i}.fc2.bias", "same"),
     *_norm("norm", "layer_norm"),
 )
+# keys of the encoder of a Parakeet checkpoint
+FAST_CONFORMER: tuple[Row, ...] = (
+    *_strided("conv0", 0),
+    *_strided("depth1", 2),
+    *_pointwise("subsampling/point1", "subsampling.layers.3", "plane"),
+    *_strided("depth2", 5),
+    *_pointwise("subsampling/point2", "subsampling.layers.6", "plane"),
+    *_linear("subsampling/linear", "subsampling.linear"),
+    *_linear("blocks/first_up", "layers.{i}.feed_forward1.linear1"),
+    *_linear("blocks/first_down", "layers.{i}.feed_forward1.linear2"),
+    *(row for n in "qkvo" for row in _linear(f"blocks/{n}", f"layers.{{i}}.self_attn.{n}_proj")),
+    ("blocks/distance/kernel", "layers.{i}.self_attn.relative_k_proj.weight", "turn"),
+    ("blocks/bias_u", "layers.{i}.self_attn.bias_u", "same"),
+    ("blocks/bias_v", "layers.{i}.self_attn.bias_v", "same"),
+    *_pointwise("blocks/gate", "layers.{i}.conv.pointwise_conv1", "point"),
+    ("blocks/depth_kernel", "layers.{i}.conv.depthwise_conv.weight", "conv"),
+    ("blocks/depth_bias", "layers.{i}.conv.depthwise_conv.bias", "same"),
+    *_norm("blocks/inner_norm", "layers.{i}.conv.norm"),
+    ("blocks/inner_norm/mean", "layers.{i}.conv.norm.running_mean", "same"),
+    ("blocks/inner_norm/variance", "layers.{i}.conv.norm.running_var", "same"),
+    *_pointwise("blocks/point", "layers.{i}.conv.pointwise_conv2", "point"),
+    *_linear("blocks/second_up", "layers.{i}.feed_forward2.linear1"),
+    *_linear("blocks/second_down", "layers.{i}.feed_forward2.linear2"),
+    *_norm("blocks/first_norm", "layers.{i}.norm_feed_forward1"),
+    *_norm("blocks/attention_norm", "layers.{i}.norm_self_att"),
+    *_norm("blocks/conv_norm", "layers.{i}.norm_conv"),
+    *_norm("blocks/second_norm", "layers.{i}.norm_feed_forward2"),
+    *_norm("blocks/out_norm", "layers.{i}.norm_out"),
+)
 WHISPER_COMPUTED = ("embed_positions.weight",)
 
 # keys of a Qwen2 or Llama checkpoint; Llama has no biases
@@ -59,10 +103,6 @@ QWEN2: tuple[Row, ...] = (
 )
 
 
-def _linear(path: str, key: str) -> list[Row]:
-    return [(f"{path}/kernel", f"{key}.weight", "turn"), (f"{path}/bias", f"{key}.bias", "same")]
-
-
 def _qformer_layer(layer: str, has_cross: bool) -> list[Row]:
     rows = [row for part in ("up", "down") for row in _linear(f"blocks/{layer}/{part}", f"blocks.{{i}}.{layer}.{part}")]
     for name in ("self", "cross") if has_cross else ("self",):
@@ -71,6 +111,15 @@ def _qformer_layer(layer: str, has_cross: bool) -> list[Row]:
         rows += _norm(f"blocks/{layer}/{name}_norm", f"blocks.{{i}}.{layer}.{name}_norm")
     return rows + _norm(f"blocks/{layer}/mlp_norm", f"blocks.{{i}}.{layer}.mlp_norm")
 
+
+def _same_names(*paths: str) -> list[Row]:
+    """Linear layers and norms of blocks that nobody else has."""
+    keys = {path: path.replace("blocks/", "blocks.{i}.") for path in paths}
+    return [row for path, key in keys.items() for row in (_norm if path.endswith("norm") else _linear)(path, key)]
+
+
+CONFORMER_LINEARS = ("first_up", "first_down", "q", "k", "v", "o", "gate", "point", "second_up", "second_down")
+CONFORMER_NORMS = ("first_norm", "attention_norm", "conv_norm", "inner_norm", "second_norm", "out_norm")
 
 # ours alone: a projector's parameters are named as here wherever they are written. Every kind in one table
 PROJECTOR: tuple[Row, ...] = (
@@ -82,6 +131,18 @@ PROJECTOR: tuple[Row, ...] = (
     *_norm("query_norm", "query_norm"),
     *_qformer_layer("layer0", True),
     *(row for i in range(1, LONGEST_BLOCK) for row in _qformer_layer(f"layer{i}", False)),
+    *_same_names(*(f"blocks/{name}" for name in (*CONFORMER_LINEARS, *CONFORMER_NORMS))),
+    ("blocks/distance/kernel", "blocks.{i}.distance.weight", "turn"),
+    ("blocks/depth_kernel", "blocks.{i}.depth_kernel", "conv"),
+    *((f"blocks/{name}", f"blocks.{{i}}.{name}", "same") for name in ("bias_u", "bias_v", "depth_bias")),
+)
+
+CROSS_NORMS = ("self_norm", "cross_norm", "mlp_norm")
+# ours alone, too
+CROSS: tuple[Row, ...] = (
+    *_same_names(*(f"blocks/{kind}_{part}" for kind in ("self", "cross") for part in "qkvo")),
+    *_same_names("blocks/up", "blocks/down", *(f"blocks/{name}" for name in CROSS_NORMS)),
+    *_norm("norm", "norm"),
 )
 
 
@@ -96,12 +157,22 @@ def make_adapter_rows() -> tuple[Row, ...]:
     return tuple(rows)
 
 
+# axes of one that theirs has behind (out, in), and ours has not
+LONE_AXES = {"point": 1, "plane": 2}
+
+
 def _turn(x: np.ndarray, change: str) -> np.ndarray:
-    """Both directions are the same permutation of axes, reversed."""
-    return x if change == "same" else np.ascontiguousarray(x.T)
+    """Ours as theirs: the axes in reverse, and behind them those that are of one."""
+    if change == "same":
+        return x
+    return np.ascontiguousarray(x.T.reshape(*x.shape[::-1], *(1,) * LONE_AXES.get(change, 0)))
 
 
-TABLES = {"encoder": WHISPER, "projector": PROJECTOR, "decoder": QWEN2}
+def list_tables(config: SpeechLMConfig) -> dict[str, tuple[Row, ...]]:
+    """Part of the parameters to its table."""
+    encoder = FAST_CONFORMER if isinstance(config.encoder, FastConformerConfig) else WHISPER
+    tables = {"encoder": encoder, "projector": PROJECTOR, "decoder": QWEN2}
+    return tables | ({"cross": CROSS} if config.cross else {})
 
 
 def to_theirs(rows: tuple[Row, ...], params: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:

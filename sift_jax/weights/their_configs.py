@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sift_jax.models.decoder import DecoderConfig
+from sift_jax.models.fast_conformer import FastConformerConfig
 from sift_jax.models.speech_encoders import EncoderConfig
 from sift_jax.models.speech_lm import SpeechLMConfig
 
@@ -63,8 +64,28 @@ def _make_encoder_sizes(config: EncoderConfig) -> dict[str, Any]:
     }
 
 
+def make_fast_conformer_config(config: FastConformerConfig) -> dict[str, Any]:
+    """config.json of a ParakeetEncoder."""
+    return {
+        "architectures": ["ParakeetEncoder"],
+        "model_type": "parakeet_encoder",
+        "num_mel_bins": config.mel_bins,
+        "hidden_size": config.width,
+        "num_hidden_layers": config.layers,
+        "num_attention_heads": config.heads,
+        "intermediate_size": config.hidden,
+        "conv_kernel_size": config.kernel,
+        "subsampling_conv_channels": config.channels,
+        "attention_bias": config.has_bias,
+        "convolution_bias": config.has_bias,
+        "scale_input": config.is_scaled,
+    }
+
+
 def make_encoder_config(config: SpeechLMConfig) -> dict[str, Any]:
-    """config.json with the encoder half of a Whisper model."""
+    """config.json of a ParakeetEncoder, or with the encoder half of a Whisper model."""
+    if isinstance(config.encoder, FastConformerConfig):
+        return make_fast_conformer_config(config.encoder)
     return {"model_type": "whisper", **_make_encoder_sizes(config.encoder)}
 
 

@@ -21,7 +21,7 @@ def make_shape(rows, tokens, questions):
 def test_packed_and_apart_are_the_same_examples():
     """Each question alone with its own audio has the loss that it has behind the audio of all."""
     sizes = Sizes(utterances=2, questions=3, shortest=0.5, longest=2.0, vocab_size=384)
-    count_frames = CONFIG.projector.count_frames
+    count_frames = CONFIG.count_frames
     groups = make_groups(sizes, count_frames)
     singles = [single for group in groups for single in split_group(group)]
     assert count_questions(groups) == count_questions(singles) == len(singles) == 6
@@ -35,9 +35,9 @@ def test_packed_and_apart_are_the_same_examples():
 
 def test_what_fits_no_row_says_so():
     sizes = Sizes(utterances=1, questions=3, shortest=0.5, longest=2.0, vocab_size=384)
-    groups = make_groups(sizes, CONFIG.projector.count_frames)
+    groups = make_groups(sizes, CONFIG.count_frames)
     with pytest.raises(ValueError, match="positions do not fit a row of 100; raise its tokens"):
-        make_batches(groups, {2.0: make_shape(1, 100, 3)}, CONFIG.projector.count_frames)
+        make_batches(groups, {2.0: make_shape(1, 100, 3)}, CONFIG.count_frames)
 
 
 def test_one_gpu_runs_small_on_a_cpu(monkeypatch, capsys):
@@ -58,7 +58,7 @@ def test_pytorch_trains_the_same_model():
     from benchmarks.torch_speech_lm import TorchSpeechLM, collate
 
     config = make_config(projector="linear", projector_frames=None)
-    params, count_frames = make_params(config), config.projector.count_frames
+    params, count_frames = make_params(config), config.count_frames
     sizes = Sizes(utterances=2, questions=2, shortest=0.5, longest=2.0, vocab_size=384)
     groups = make_groups(sizes, count_frames)
     packed = make_batches(groups, {2.0: make_shape(1, 448, 4)}, count_frames)[0]

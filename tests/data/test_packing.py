@@ -88,7 +88,7 @@ def test_a_group_holds_its_speech_once():
     example = make_example(rng, [make_question(rng, "audio_first") for _ in range(6)], clips=1)
     (group,) = make_groups(CONFIG, [example])
     frames = int((group.prefix.clip >= 0).sum())
-    assert frames == CONFIG.projector.count_frames(int(example["audio_lengths"][0]) // 160)
+    assert frames == CONFIG.count_frames(int(example["audio_lengths"][0]) // 160)
     assert all((question.clip < 0).all() for question in group.questions)
     assert group.tokens < frames + len(example["tokens"])
 

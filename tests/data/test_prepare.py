@@ -24,7 +24,8 @@ from sift_jax.data.tokenizers import SpeechTokenizer
 from sift_jax.data.vocabulary import SpeechVocabulary
 
 GEOMETRY = SpeechGeometry(
-    mel_bins=80, window_seconds=2.0, is_silence_masked=True, count_frames=lambda frames: -(-frames // 8)
+    mel_bins=80, window_seconds=2.0, is_silence_masked=True, front_end="whisper",
+    count_frames=lambda frames: -(-frames // 8),
 )
 
 

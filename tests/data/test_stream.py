@@ -37,7 +37,7 @@ def test_every_batch_keeps_the_contract(corpus):
     for shape, batch in batches:
         check_batch(batch, shape, vocab_size=CONFIG.decoder.vocab_size)
         assert batch["weight_bm"].sum() > 0
-        slots = CONFIG.projector.count_frames(shape.mel_frames)
+        slots = CONFIG.count_frames(shape.mel_frames)
         clip = batch["slot_bt"] // slots
         assert batch["slot_bt"].max() < shape.clips * slots
         for b in range(shape.rows):
@@ -45,7 +45,7 @@ def test_every_batch_keeps_the_contract(corpus):
                 frames = int(batch["frames_ba"][b, a])
                 if (clip[b] == a).any():
                     assert (
-                        batch["slot_bt"][b][clip[b] == a].max() - a * slots == CONFIG.projector.count_frames(frames) - 1
+                        batch["slot_bt"][b][clip[b] == a].max() - a * slots == CONFIG.count_frames(frames) - 1
                     )
 
 

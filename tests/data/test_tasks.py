@@ -19,7 +19,8 @@ from sift_jax.data.tokenizers import AUDIO
 from sift_jax.data.vocabulary import SpeechVocabulary
 
 GEOMETRY = SpeechGeometry(
-    mel_bins=80, window_seconds=2.0, is_silence_masked=True, count_frames=lambda frames: max(1, -(-frames // 8))
+    mel_bins=80, window_seconds=2.0, is_silence_masked=True, front_end="whisper",
+    count_frames=lambda frames: max(1, -(-frames // 8)),
 )
 NAMES = ["sift.open_ended.de", "sift.open_ended.en", "sift.closed_ended.comparison.en"]
 

@@ -28,8 +28,8 @@ def ask(model, text, *seconds):
 def test_a_prompt_holds_each_clips_frames(model):
     prompt = ask(model, "Is it loud?", 0.5, 1.7)
     assert np.bincount(prompt.clip[prompt.clip >= 0]).tolist() == [
-        model.config.projector.count_frames(50),
-        model.config.projector.count_frames(170),
+        model.config.count_frames(50),
+        model.config.count_frames(170),
     ]
     rendered = render_chat(make_question("Is it loud?", ["0.wav", "1.wav"]), model.tokenizer, has_reply=False)
     assert prompt.tokens[prompt.clip < 0].tolist() == [t for t in rendered.tokens if t != model.tokenizer.ids[AUDIO]]

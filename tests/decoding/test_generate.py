@@ -34,7 +34,7 @@ def make_prompt(layout, seed):
     tokens, is_target, clips = make_question(rng, layout)
     first = is_target.index(True)
     waves = [rng.normal(size=int(n)).astype(np.float32) / 10 for n in rng.integers(4000, 30_000, max(clips) + 1)]
-    frames = [CONFIG.projector.count_frames(count_mel_frames(len(wave))) for wave in waves]
+    frames = [CONFIG.count_frames(count_mel_frames(len(wave))) for wave in waves]
     piece = expand_question(np.array(tokens[:first]), np.array(is_target[:first]), np.array(clips), AUDIO_ID, frames)
     return Prompt(tokens=piece.tokens, clip=piece.clip, frame=piece.frame, clips=waves)
 
@@ -142,7 +142,7 @@ def test_a_clip_is_heard_once_and_as_it_would_be_alone(monkeypatch):
     assert sorted(calls) == sorted(set(lengths)) and len(clips) > len(calls)
     for clip, *heard in zip(clips * 2, together, again * 2, strict=True):
         (alone,) = make_listener(rows=1).hear([clip])
-        assert len(alone) == CONFIG.projector.count_frames(count_mel_frames(len(clip)))
+        assert len(alone) == CONFIG.count_frames(count_mel_frames(len(clip)))
         for frames in heard:
             np.testing.assert_allclose(frames, alone, atol=1e-5)
 

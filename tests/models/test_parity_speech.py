@@ -175,6 +175,7 @@ def qwen2_audio(tmp_path_factory):
         encoder=read_encoder_preset(folder),
         projector=PROJECTORS["pooled"],
         decoder=read_decoder_preset(folder),
+        cross=None,
         lora=NO_LORA,
         dtype="float32",
         remat="none",
@@ -217,7 +218,7 @@ def lay_out_rows(config: SpeechLMConfig, frames: list[int]) -> tuple[np.ndarray,
     rng = np.random.default_rng(1)
     ids, slots = np.zeros((2, 80), np.int64), np.full((2, 80), -1)
     for row, n in enumerate(frames):
-        count = config.projector.count_frames(n)
+        count = config.count_frames(n)
         before, after = rng.integers(0, 290, 5 + row), rng.integers(0, 290, 7)
         text = np.concatenate([before, np.full(count, AUDIO_ID), after])
         ids[row, : len(text)] = text

@@ -9,6 +9,7 @@ import pytest
 from resolve_configs import resolve
 from tiny_model import MODEL, make_config
 
+from sift_jax.models.fast_conformer import FastConformerConfig
 from sift_jax.models.presets import (
     DECODERS,
     ENCODERS,
@@ -84,6 +85,10 @@ def test_decoders_have_the_published_parameters(name):
 def test_encoders_have_the_published_parameters(name):
     config = make_config(encoder=name)
     params = describe_params(config)["encoder"]
+    if isinstance(config.encoder, FastConformerConfig):
+        bins = config.encoder.channels * config.encoder.mel_bins // 8
+        assert params["subsampling"]["linear"]["kernel"].shape == (bins, config.encoder.width)
+        return
     assert params["conv1"]["kernel"].shape == (3, config.encoder.mel_bins, config.encoder.width)
     if name.startswith("whisper"):
         assert count(params) + 1500 * config.encoder.width == ENCODER_PARAMETERS[strip(name)]
@@ -262,7 +267,7 @@ def test_another_versions_json_is_named(part):
     [
         ({"encoder": "whisper-huge"}, "unknown encoder preset 'whisper-huge'; choose one of .*whisper-medium"),
         ({"decoder": "Qwen/Qwen2.5-8B"}, "unknown decoder preset .*; choose one of .*qwen2.5-7b.*, or give a folder"),
-        ({"projector": "mlp"}, "unknown projector preset 'mlp'; choose one of linear, pooled, qformer, stacked$"),
+        ({"projector": "mlp"}, "unknown projector preset 'mlp'; choose one of conformer, linear, pooled, qformer, .*"),
         ({"projector_frames": 0}, "projector_frames of the pooled projector is 0; it must be 1 or more"),
         ({"projector": "linear", "projector_frames": 2}, "linear projector is 2; it must be 1; to join frames choose"),
         ({"frame_mask": "some"}, "frame_mask 'some' is unknown; choose one of none, attention, all or None"),

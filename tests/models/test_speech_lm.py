@@ -105,7 +105,7 @@ def test_nothing_behind_a_clips_end_is_heard():
     clean_out, dirty_out = (np.asarray(hear(config, params, x, frames)) for x in (mel, dirty))
     slots = config.slots_per_clip
     for clip, n in enumerate(frames[0]):
-        heard = slice(clip * slots, clip * slots + config.projector.count_frames(int(n)))
+        heard = slice(clip * slots, clip * slots + config.count_frames(int(n)))
         np.testing.assert_array_equal(dirty_out[0, heard], clean_out[0, heard])
     # Whisper's own geometry hears what follows, as it was trained to
     unmasked = dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, frame_mask="none"))
@@ -123,7 +123,7 @@ def test_a_wider_window_changes_only_what_padding_leaks_into():
     frames = np.array([[61]])
     full = np.asarray(hear(config, params, wide, frames))
     short = np.asarray(hear(config, params, wide[:, :, :80], frames))
-    heard = config.projector.count_frames(61)
+    heard = config.count_frames(61)
     np.testing.assert_allclose(short[:, :heard], full[:, :heard], atol=1e-5)
 
 

@@ -14,18 +14,19 @@ from sift_jax.parallel.mesh import MeshConfig
 TESTS = Path(__file__).parent.parent
 
 
-def test_eight_devices_train_like_one():
+@pytest.mark.parametrize("model", ["sift_llm", pytest.param("salm_xatt", marks=pytest.mark.slow)])
+def test_eight_devices_train_like_one(model):
     environment = {
         **os.environ,
         "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8",
         "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)]),
     }
-    command = [sys.executable, str(TESTS / "parallel" / "three_steps.py"), "2", "2", "2"]
+    command = [sys.executable, str(TESTS / "parallel" / "three_steps.py"), "2", "2", "2", model]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     eight = json.loads(done.stdout.splitlines()[-1])
-    one = run_steps(MeshConfig(data=1, fsdp=1, tensor=1))
+    one = run_steps(MeshConfig(data=1, fsdp=1, tensor=1), model)
     assert eight["devices"] == [8] and one["devices"] == [1]
     assert eight["split_moments"][0] > 10 and one["split_moments"] == [0]
     assert eight["checksum"] == one["checksum"] != [0.0]

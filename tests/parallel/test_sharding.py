@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
-from tiny_model import make_config
+from tiny_model import SALM, SALM_XATT, make_config
 
 from sift_jax.models.speech_lm import describe_params
 from sift_jax.parallel.mesh import MeshConfig, check_rows, list_own_rows, make_mesh, put_batch, shard_rows
@@ -17,6 +17,8 @@ MODELS = {
     "test": {"lora_rank": 2, "lora_targets": ALL_TARGETS},
     "quickstart": {"encoder": "quickstart", "decoder": "quickstart", "lora_rank": 16, "lora_targets": ALL_TARGETS},
     **{kind: {"projector": kind, "projector_frames": None} for kind in ("stacked", "qformer")},
+    "salm": SALM,
+    "salm-xatt": SALM_XATT,
     "sift-llm": {
         "encoder": "whisper-medium",
         "decoder": "qwen2.5-7b",

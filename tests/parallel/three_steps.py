@@ -1,6 +1,6 @@
 """Three steps of the tiny model on a mesh; run as a program, it prints the losses, gradient norms and a checksum.
 
-python three_steps.py data fsdp tensor
+python three_steps.py data fsdp tensor model
 """
 
 import json
@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from tiny_examples import make_mixed_batch
-from tiny_model import make_config
+from tiny_model import SALM_XATT, make_config
 
 from sift_jax.parallel.mesh import MeshConfig, make_mesh, shard_rows
 from sift_jax.training.checksums import checksum_leaves
@@ -32,12 +32,16 @@ OPTIMIZER = OptimizerConfig(
 )
 
 
-def run_steps(sizes: MeshConfig, steps: int = 3) -> dict[str, list[float]]:
+MODELS = {"sift_llm": {}, "salm_xatt": SALM_XATT}
+
+
+def run_steps(sizes: MeshConfig, model: str, steps: int = 3) -> dict[str, list[float]]:
     """Four rows whose shards hold unequal numbers of targets."""
-    config = make_config(lora_rank=2, lora_targets=("q", "k", "v", "o", "gate", "up", "down"))
+    config = make_config(lora_rank=2, lora_targets=("q", "k", "v", "o", "gate", "up", "down"), **MODELS[model])
     mesh = make_mesh(sizes)
     update = make_optimizer(OPTIMIZER, 10)
     trainable = ("projector/.*", ".*/lora_.*", "encoder/.*", "decoder/embedding")
+    trainable += ("cross/.*",) if config.cross else ()
 
     def make():
         return init_state(config, trainable, update, 0)
@@ -65,5 +69,5 @@ def run_steps(sizes: MeshConfig, steps: int = 3) -> dict[str, list[float]]:
 
 
 if __name__ == "__main__":
-    data, fsdp, tensor = map(int, sys.argv[1:])
-    print(json.dumps(run_steps(MeshConfig(data=data, fsdp=fsdp, tensor=tensor))))
+    data, fsdp, tensor = map(int, sys.argv[1:4])
+    print(json.dumps(run_steps(MeshConfig(data=data, fsdp=fsdp, tensor=tensor), sys.argv[4])))

@@ -51,14 +51,17 @@ def test_seven_billion_at_four_a_token():
     assert costs.frame * 1500 == pytest.approx(0.92e12, rel=0.02) and costs.is_window_heard
 
 
+COUNTS = {"count_frames": make_config().encoder.count_frames, "count_positions": None}
+
+
 def test_only_what_is_real_is_counted():
     batch = make_mixed_batch(make_config())
     frames = batch["frames_ba"]
-    costs = StepCosts(frame=1.0, position=0.0, token=0.0, target=0.0, is_window_heard=False)
+    costs = StepCosts(frame=1.0, position=0.0, token=0.0, target=0.0, is_window_heard=False, **COUNTS)
     assert costs.count(batch) == ((frames + 1) // 2).sum()
     window = dataclasses.replace(costs, is_window_heard=True)
     assert window.count(batch) == (frames > 0).sum() * batch["mel_basf"].shape[2] // 2
-    tokens = StepCosts(frame=0.0, position=0.0, token=1.0, target=0.0, is_window_heard=False)
+    tokens = StepCosts(frame=0.0, position=0.0, token=1.0, target=0.0, is_window_heard=False, **COUNTS)
     assert tokens.count(batch) == (batch["group_bt"] > 0).sum()
     positions = dataclasses.replace(tokens, token=0.0, position=1.0)
     assert positions.count(batch) == (batch["slot_bt"] >= 0).sum()
@@ -71,7 +74,7 @@ def test_a_report(monkeypatch):
     now = iter(np.arange(0.0, 1000.0))
     monkeypatch.setattr(metrics.time, "perf_counter", lambda: float(next(now)))
     batch = make_mixed_batch(make_config())
-    costs = StepCosts(frame=0.0, position=0.0, token=1e12, target=0.0, is_window_heard=False)
+    costs = StepCosts(frame=0.0, position=0.0, token=1e12, target=0.0, is_window_heard=False, **COUNTS)
     meter = Meter(costs, HardwareConfig(name="test", memory_gb=None, teraflops=50.0), devices=2, share=1.0)
     for loss in (1.0, np.nan, 3.0):
         meter.add(batch, loss, 0.1)

@@ -54,8 +54,8 @@ def make_config(*, is_tied: bool = True) -> SpeechLMConfig:
         ENCODERS["test"], width=32, layers=3, heads=4, window_seconds=3.0, frame_mask="none"
     )
     return SpeechLMConfig(
-        encoder=encoder, projector=PROJECTORS["pooled"], decoder=decoder, lora=NO_LORA, dtype="float32", remat="none",
-        attention="plain",
+        encoder=encoder, projector=PROJECTORS["pooled"], decoder=decoder, cross=None, lora=NO_LORA, dtype="float32",
+        remat="none", attention="plain",
     )
 
 

@@ -22,7 +22,8 @@ from sift_jax.data.tasks import TaskContext, register_sift_tasks
 from sift_jax.data.vocabulary import SpeechVocabulary
 
 GEOMETRY = SpeechGeometry(
-    mel_bins=80, window_seconds=30.0, is_silence_masked=True, count_frames=lambda frames: max(1, -(-frames // 8))
+    mel_bins=80, window_seconds=30.0, is_silence_masked=True, front_end="whisper",
+    count_frames=lambda frames: max(1, -(-frames // 8)),
 )
 
 

@@ -1,0 +1,31 @@
+"""What an encoder hears of a clip, by the name that its config gives: one front end a family of encoders.
+
+    whisper       Whisper's log-mel (mel.py): a clip and the silence behind it
+    normalised    NeMo's (normalised_mel.py): each bin normalised over the clip, nothing behind it
+
+All are at 16 kHz and 100 frames a second, laid into windows (frames, mel_bins).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from sift_jax.audio.mel import count_mel_frames, fill_log_mel
+from sift_jax.audio.normalised_mel import count_normalised_frames, fill_normalised_mel
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FrontEnd:
+    # samples to the frames that count as the clip, for ints and arrays
+    count_frames: Callable
+    # float samples into a window; gives the frames that count as the clip
+    fill: Callable[[np.ndarray, np.ndarray], int]
+
+
+FRONT_ENDS = {
+    "whisper": FrontEnd(count_frames=count_mel_frames, fill=fill_log_mel),
+    "normalised": FrontEnd(count_frames=count_normalised_frames, fill=fill_normalised_mel),
+}

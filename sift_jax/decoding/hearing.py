@@ -17,6 +17,7 @@ from sift_jax.audio.mel import count_mel_frames, fill_log_mel
 from sift_jax.decoding.placement import place_params
 from sift_jax.models.layers import Array
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, encode_speech
+from sift_jax.parallel.distributed import fetch
 from sift_jax.parallel.mesh import shard_rows
 
 # Into so many lengths a window is cut, where a clip sounds the same in windows of any length.
@@ -74,7 +75,7 @@ class Listener:
         for place, clip in enumerate(clips):
             frames[place] = fill_log_mel(clip, mel[place])
         put = partial(jax.device_put, device=shard_rows(self.mesh))
-        encoded = np.asarray(_encode(self.config, self.mesh, self._params, put(mel), put(frames)))
+        encoded = fetch(_encode(self.config, self.mesh, self._params, put(mel), put(frames)))
         return [
             encoded[place, : projector.count_frames(count_mel_frames(len(clip)))].copy()
             for place, clip in enumerate(clips)

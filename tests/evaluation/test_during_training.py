@@ -2,26 +2,34 @@
 
 import dataclasses
 import json
+import os
 import re
 import shutil
+import socket
+import subprocess
+import sys
 from zlib import crc32
 
 import jax
 import numpy as np
 import pytest
+from resolve_configs import CONFIGS
 from tiny_evaluation import WARM, make_suite
-from tiny_run import make_run
+from tiny_run import make_run, write_gin
 
 from sift_jax.cli import ConfigError, build_arguments
 from sift_jax.decoding.answer import Model, Speaker, make_prompt
+from sift_jax.decoding.sampling import GREEDY
 from sift_jax.evaluation.during_training import EvaluationSets
 from sift_jax.evaluation.items import EvaluationError, read_predictions
 from sift_jax.evaluation.questions import ClipReader
+from sift_jax.parallel.mesh import MeshConfig
 from sift_jax.training.checkpoint import load_params
 from sift_jax.training.compilations import EVENT
 from sift_jax.training.loop import train
 
 PART = ("sift_jax.evaluation.during_training:EvaluationSets",)
+GREEDY_OF_6 = dataclasses.replace(GREEDY, max_new_tokens=6)
 FILES = ["configs/quickstart/stage2.gin", "configs/evaluating.gin"]
 SAID = re.compile(r"evaluated in \d+\.\d s: evalsift/closed_ended/judge_closed [\d.]+ \(n 8\), evalsift/open_ended/")
 
@@ -65,14 +73,19 @@ def test_figures_and_answers_are_there_at_their_steps(evaluated):
 
 
 def test_the_answers_are_those_of_the_checkpoint(evaluated):
+    assert_answers_are_of_the_checkpoint(evaluated, 6, WARM)
+
+
+def assert_answers_are_of_the_checkpoint(run_dir, step, decoding):
     """What `evaluate` would get of the parameters that were saved at that step."""
-    model = Model.load(evaluated, 6)
-    answers = list(read_predictions(evaluated / "evaluations" / "evalsift" / "6.jsonl"))
+    model = Model.load(run_dir, step)
+    answers = list(read_predictions(run_dir / "evaluations" / "evalsift" / f"{step}.jsonl"))
+    assert len(answers) == 10
     reader, speaker = ClipReader(model.config.encoder.window_seconds, "set_aside"), Speaker(model, rows=3)
     # drawn by the item, whoever is asked beside it
-    for one in answers[:3]:
+    for one in answers:
         prompt = make_prompt(model, list(one.item.messages), reader)
-        assert speaker.answer_batch([prompt], WARM, seed=0, draws=[crc32(one.item.id.encode())]) == [one.answer]
+        assert speaker.answer_batch([prompt], decoding, seed=0, draws=[crc32(one.item.id.encode())]) == [one.answer]
 
 
 def test_a_run_that_goes_on_repeats_and_skips_nothing(corpus, evaluated, tmp_path):
@@ -141,3 +154,35 @@ def test_gin_lays_sets_over_a_run():
     assert "evaluator" not in build_arguments(train, FILES[:1], [], PART)
     with pytest.raises(ConfigError, match="SuiteConfig.root = 3 is no str"):
         build_arguments(train, FILES, ["EVAL_ROOT = 3"], PART)
+
+
+@pytest.mark.slow
+def test_two_processes_answer_together(corpus, tmp_path):
+    """Each device has half of every parameter, and half of the questions."""
+    arguments = make_run(corpus, tmp_path / "run", steps=4)
+    arguments["mesh"] = MeshConfig(data=1, fsdp=-1, tensor=1)
+    gin_file, add_on = write_gin(tmp_path / "run.gin", arguments), CONFIGS / "evaluating.gin"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable, "-m", "sift_jax.train", f"--gin_file={gin_file}", f"--gin_file={add_on}", "--gin.EVAL_EVERY=2",
+        f"--gin.EVAL_ROOT={corpus.root}", "--gin.EVAL_LIMIT=1", "--gin.EVAL_LANGUAGES=('de', 'en')",
+        "--gin.EVAL_ROWS=3", "--gin.EVAL_MAX_NEW_TOKENS=6", f"--coordinator=127.0.0.1:{port}", "--processes=2",
+    ]  # fmt: skip
+    started = [
+        subprocess.Popen(
+            [*command, f"--process_index={i}"], cwd=CONFIGS.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}, text=True,
+        )
+        for i in range(2)
+    ]  # fmt: skip
+    try:
+        for process in started:
+            said, _ = process.communicate(timeout=240)
+            assert process.returncode == 0, said[-3000:]
+    finally:
+        for process in started:
+            process.kill()
+    assert [line["step"] for line in read_figures(tmp_path / "run")] == [2, 4]
+    assert_answers_are_of_the_checkpoint(tmp_path / "run", 4, GREEDY_OF_6)

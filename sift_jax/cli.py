@@ -20,7 +20,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,12 +141,19 @@ def _fits(value: Any, hint: Any) -> bool:
     return isinstance(value, hint) if isinstance(hint, type) else True
 
 
+def list_configs(values: Iterable[Any]) -> Iterator[Any]:
+    """The dataclasses among some values, in tuples too, and those inside them."""
+    for value in values:
+        if isinstance(value, tuple):
+            yield from list_configs(value)
+        elif dataclasses.is_dataclass(value):
+            yield value
+            yield from list_configs(getattr(value, field.name) for field in dataclasses.fields(value))
+
+
 def check_types(arguments: Mapping[str, Any]) -> None:
     """Every field of every dataclass holds what its annotation says."""
-    nested = (value if isinstance(value, tuple) else (value,) for value in arguments.values())
-    for config in (config for configs in nested for config in configs):
-        if not dataclasses.is_dataclass(config):
-            continue
+    for config in list_configs(arguments.values()):
         hints = typing.get_type_hints(type(config))
         for field in dataclasses.fields(config):
             value, hint = getattr(config, field.name), hints[field.name]
@@ -158,12 +165,20 @@ def check_types(arguments: Mapping[str, Any]) -> None:
                 )
 
 
-def build_arguments(function: Callable[..., Any], gin_files: list[str], bindings: list[str]) -> dict[str, Any]:
-    """The run function's arguments as the gin files and bindings say, checked."""
+def build_arguments(
+    function: Callable[..., Any], gin_files: list[str], bindings: list[str], parts: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The run function's arguments as the gin files and bindings say, checked. `parts` are dataclasses, module:class,
+    that a gin file may hand to the function though its module does not know them; unnamed, they are not imported."""
     gin.clear_config()
     configured = _register(function)
     # all of it is found and looked over before gin reads anything
     pieces = [piece for name in gin_files for piece in list_pieces(find_gin_file(name))]
+    for module_name, _, name in (part.partition(":") for part in parts):
+        if any(name in text for text in (*(text for _, _, text in pieces), *bindings)):
+            part = getattr(import_quietly(module_name), name)
+            for cls in (part, *find_dataclasses(part)):
+                _register_once(cls, cls.__name__, cls.__module__)
     try:
         for piece in pieces:
             gin.parse_config(_Piece(*piece))
@@ -179,7 +194,8 @@ def build_arguments(function: Callable[..., Any], gin_files: list[str], bindings
         OSError,
     ) as error:
         raise ConfigError(_explain(error)) from error
-    missing = [p for p in inspect.signature(configured).parameters if p not in arguments]
+    wanted = inspect.signature(configured).parameters.values()
+    missing = [p.name for p in wanted if p.default is p.empty and p.name not in arguments]
     if missing:
         raise ConfigError(f"the gin files do not bind {function.__name__}.{missing[0]}; include a file that does")
     check_unused()
@@ -228,7 +244,7 @@ def join_processes(flags: argparse.Namespace) -> None:
         start_distributed(flags.coordinator, flags.processes, flags.process_index)
 
 
-def run_gin(path: str, argv: list[str] | None = None) -> None:
+def run_gin(path: str, argv: list[str] | None = None, *, parts: Sequence[str] = ()) -> None:
     """`path` names the run function, as module:function; flags come from the command line."""
     module_name, _, name = path.partition(":")
     flags = parse_flags(sys.argv[1:] if argv is None else argv, f"runs {module_name}.{name}")
@@ -241,7 +257,7 @@ def run_gin(path: str, argv: list[str] | None = None) -> None:
         except ImportError as error:
             raise ConfigError(f"--module_import: {error}; it must be importable from here") from error
         function = getattr(import_quietly(module_name), name)
-        arguments = build_arguments(function, flags.gin_file, flags.bindings)
+        arguments = build_arguments(function, flags.gin_file, flags.bindings, parts)
         # the run writes config.gin itself, once it knows that the folder is its own
         function(**arguments, dry_run=flags.dry_run, modules=modules, config_text=gin.config_str())
 

@@ -3,4 +3,4 @@
 from sift_jax.cli import run_gin
 
 if __name__ == "__main__":
-    run_gin("sift_jax.training.loop:train")
+    run_gin("sift_jax.training.loop:train", parts=("sift_jax.evaluation.during_training:EvaluationSets",))

@@ -11,6 +11,7 @@ import pytest
 from resolve_configs import CONFIGS, GOLDEN, ROOT, find_run, golden_path, list_runs, read_includes, resolve
 
 from sift_jax.cli import find_dataclasses
+from sift_jax.evaluation.during_training import EvaluationSets
 from sift_jax.evaluation.evaluate import evaluate
 from sift_jax.evaluation.judging import judge_again
 from sift_jax.models.presets import make_model_config
@@ -62,6 +63,8 @@ def test_every_file_is_part_of_a_run():
         path = waiting.pop()
         reached.add(path)
         waiting += [target for target in read_includes(path) if target not in reached]
+    # laid over a run; tests/evaluation/test_during_training.py does it
+    reached.add(CONFIGS / "evaluating.gin")
     choices = {path for path in CONFIGS.rglob("*.gin") if path.parent.name in ("hardware", "mixtures", "models")}
     assert sorted(map(str, set(CONFIGS.rglob("*.gin")) - reached - choices)) == []
 
@@ -74,7 +77,8 @@ def test_a_gin_file_is_short_and_begins_with_what_it_is_for(path):
 
 def find_config_classes() -> list[type]:
     """The dataclasses of the run functions and of the model, with those inside them."""
-    waiting = [*find_dataclasses(train), *find_dataclasses(evaluate), *find_dataclasses(judge_again), SpeechLMConfig]
+    waiting = [*find_dataclasses(train), *find_dataclasses(evaluate), *find_dataclasses(judge_again)]
+    waiting += [SpeechLMConfig, EvaluationSets]
     found = []
     while waiting:
         cls = waiting.pop()

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "sift_jax.units": ("models", "audio", "batch"),
     "sift_jax.training": ("models", "parallel", "batch"),
     "sift_jax.training.loop": ("models", "parallel", "batch", "data", "audio", "weights.load", "decoding"),
+    "sift_jax.training.samples": ("batch", "audio", "data.tokenizers"),
     "sift_jax.decoding": (
         "models",
         "parallel",

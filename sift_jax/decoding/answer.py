@@ -133,7 +133,9 @@ class Speaker:
             draws=draws,
         )
         batch = jax.device_put(batch, shard_rows(self._mesh))
-        key = jax.device_put(jax.random.key(seed), replicate(self._mesh))
+        # as numbers: keys themselves cannot be put onto other processes' devices
+        words = np.asarray(jax.random.key_data(jax.random.key(seed)))
+        key = jax.random.wrap_key_data(jax.device_put(words, replicate(self._mesh)))
         ids = speak(self.config, self._prepared, batch, key, decoding=decoding, stop_ids=self._stop_ids)
         return [self.tokenizer.decode(row[: _find_end(row, self._stop_ids)]).strip() for row in ids[:count]]
 

@@ -12,8 +12,8 @@ read the empty slots of a late one, and there are few sizes to compile.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +35,7 @@ from sift_jax.decoding.sampling import DecodingConfig, choose_token, forbid_ngra
 from sift_jax.models.decoder import embed_tokens
 from sift_jax.models.layers import Array
 from sift_jax.models.speech_lm import Params, SpeechLMConfig
+from sift_jax.parallel.distributed import fetch
 
 # New tokens for which the first cache has room.
 ROOM = 64
@@ -91,13 +92,20 @@ def lay_out_prompts(
 
 def prepare(config: SpeechLMConfig, params: Params, *, rows: int, mesh: Mesh | None = None) -> Prepared:
     """What generation for batches of `rows` rows reads; worth making once for many batches."""
+    make = _make_preparer(config, rows)
+    shardings = None if mesh is None else shard_prepared(jax.eval_shape(make, params["decoder"]), mesh)
+    prepared = jax.jit(make, out_shardings=shardings)(params["decoder"])
+    return prepared | ({"cross": params["cross"]} if config.cross else {})
+
+
+@cache
+def _make_preparer(config: SpeechLMConfig, rows: int) -> Callable[[dict], Prepared]:
+    """One function for a config, so that it is compiled once however often the parameters change."""
 
     def make(decoder: dict) -> Prepared:
         return prepare_decoder(config.decoder, config.lora, jnp.dtype(config.dtype), decoder, rows=rows)
 
-    shardings = None if mesh is None else shard_prepared(jax.eval_shape(make, params["decoder"]), mesh)
-    prepared = jax.jit(make, out_shardings=shardings)(params["decoder"])
-    return prepared | ({"cross": params["cross"]} if config.cross else {})
+    return make
 
 
 def _speak(config: SpeechLMConfig, prepared: Prepared, state: State, hidden_bd: Array, rules: tuple) -> State:
@@ -196,6 +204,6 @@ def speak(
     while True:
         state = _go_on(config, prepared, state, rules)
         if int(state["end"]) == t + new or bool(jnp.all(state["is_done"])):
-            return np.asarray(state["text"][:, t:])
+            return fetch(state["text"][:, t:])
         room = min(2 * room, new)
         state["cache"] = jax.jit(grow_cache, static_argnums=1)(state["cache"], t + room)

@@ -17,6 +17,7 @@ from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.decoding.placement import place_params
 from sift_jax.models.layers import Array
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, encode_speech
+from sift_jax.parallel.distributed import fetch
 from sift_jax.parallel.mesh import shard_rows
 
 # Into so many lengths a window is cut, where a clip sounds the same in windows of any length.
@@ -74,7 +75,7 @@ class Listener:
         for place, clip in enumerate(clips):
             frames[place] = self._front_end.fill(clip, mel[place])
         put = partial(jax.device_put, device=shard_rows(self.mesh))
-        encoded = np.asarray(_encode(self.config, self.mesh, self._params, put(mel), put(frames)))
+        encoded = fetch(_encode(self.config, self.mesh, self._params, put(mel), put(frames)))
         positions = self.config.count_positions(frames).tolist()
         return [encoded[place, : positions[place]].copy() for place in range(len(clips))]
 

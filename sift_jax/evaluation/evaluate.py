@@ -32,8 +32,7 @@ from sift_jax.evaluation.prompts import hash_prompts, load_prompts
 from sift_jax.evaluation.questions import ClipReader, Question, make_questions
 from sift_jax.evaluation.scores.baselines import make_majority_predictions
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
-from sift_jax.evaluation.scores.metrics import check_metrics
-from sift_jax.evaluation.suites import SuiteConfig, read_suite
+from sift_jax.evaluation.suites import SuiteConfig, read_checked_suites
 from sift_jax.evaluation.suites.evalsift import SUBSETS
 from sift_jax.parallel.distributed import await_all, check_same, check_shared, is_first_process
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
@@ -99,18 +98,6 @@ def read_seconds(train_dirs: Mapping[str, str]) -> dict[str, float]:
         if timed:
             seconds[name] = timed[-1]
     return seconds
-
-
-def read_suites(configs: Sequence[SuiteConfig]) -> list[Suite]:
-    """All suites, their items checked for what their scores need."""
-    names = [config.name for config in configs]
-    if not names or len(set(names)) < len(names):
-        what = f"two suites are called {max(names, key=names.count)}" if names else "no suite is given"
-        raise EvaluationError(f"{what}; give suites of different names, such as jsonl:rooms and jsonl:cars")
-    suites = [read_suite(config) for config in configs]
-    for suite in suites:
-        check_metrics(suite.items)
-    return suites
 
 
 def describe_answers(
@@ -202,7 +189,7 @@ def evaluate(
 ) -> Path:
     """Evaluates and writes everything; returns the folder."""
     started, out = time.perf_counter(), Path(run.out_dir)
-    read = read_suites(suites)
+    read = read_checked_suites(suites)
     items = [item for suite in read for item in suite.items]
     if dry_run:
         for suite in read:

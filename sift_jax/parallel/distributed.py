@@ -92,6 +92,13 @@ def await_all(reason: str) -> None:
         time.sleep(0.2)
 
 
+def fetch(array: jax.Array) -> np.ndarray:
+    """All of an array here; where parts of it lie with other processes, all of them must call this."""
+    if array.is_fully_addressable or array.is_fully_replicated:
+        return np.asarray(array)
+    return multihost_utils.process_allgather(array, tiled=True)
+
+
 def check_shared(folder: Path) -> None:
     """All processes must see the same folder: the first writes, the others look."""
     if jax.process_count() == 1:

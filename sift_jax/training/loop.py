@@ -17,11 +17,10 @@ import numpy as np
 from jax.sharding import Mesh
 
 from sift_jax.audio.mel import RATE
-from sift_jax.batch import Batch, check_batch
+from sift_jax.batch import check_batch
 from sift_jax.data.dev_batches import DevSet, read_dev_set
 from sift_jax.data.pipeline import BatchStream, DataConfig, SpeechGeometry, make_shapes, prefetch
 from sift_jax.data.records import digest_records
-from sift_jax.data.tokenizers import SpeechTokenizer
 from sift_jax.models.presets import ModelConfig, make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig
 from sift_jax.parallel import watch
@@ -33,6 +32,7 @@ from sift_jax.training.compilations import Compilations
 from sift_jax.training.costs import count_costs
 from sift_jax.training.describe import format_dry_run
 from sift_jax.training.dev import measure_dev
+from sift_jax.training.evaluator import Evaluate, Evaluator
 from sift_jax.training.guard import SkipWatch
 from sift_jax.training.metrics import Meter, MetricWriter, NoWriter
 from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
@@ -44,6 +44,7 @@ from sift_jax.training.run_files import (
     write_tokenizer,
     write_whole,
 )
+from sift_jax.training.samples import make_samples
 from sift_jax.training.state import (
     State,
     cast_params,
@@ -128,25 +129,6 @@ def _start_state(config: SpeechLMConfig, run: RunConfig, sources: Sources, optim
     return described, start
 
 
-def _make_samples(
-    batch: Batch, tokenizer: SpeechTokenizer, front_end: str
-) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """The first row of a batch as a person reads and hears it: its text, and a Griffin-Lim of its first clip's mel."""
-    import librosa
-
-    from sift_jax.audio.mel import HOP, WINDOW
-
-    is_text = (batch["slot_bt"][0] < 0) & (batch["group_bt"][0] == 1)
-    texts = {"row": tokenizer.decode(batch["token_bt"][0][is_text])}
-    frames = int(batch["frames_ba"][0, 0])
-    if not frames or front_end != "whisper":
-        # what is normalised over a clip cannot be heard again
-        return texts, {}
-    power = 10.0 ** (batch["mel_basf"][0, 0, :frames].T * 4.0 - 4.0)
-    heard = librosa.feature.inverse.mel_to_audio(power, sr=RATE, n_fft=WINDOW, hop_length=HOP, n_iter=8)
-    return texts, {"clip": np.clip(heard, -1, 1)}
-
-
 def train(
     *,
     run: RunConfig,
@@ -156,6 +138,7 @@ def train(
     mesh: MeshConfig,
     hardware: HardwareConfig,
     sources: Sources,
+    evaluator: Evaluator | None = None,
     dry_run: bool = False,
     modules: tuple[ModuleType, ...] = (),
     config_text: str = "",
@@ -192,6 +175,8 @@ def train(
     if is_first_process():
         write_tokenizer(out_dir, stream.tokenizer.save, data.tokenizer, is_begun=first_step > 0)
     check_vocabulary(len(stream.tokenizer), config.decoder.vocab_size, f"the tokenizer {data.tokenizer}")
+    # before anything is loaded: a set that is not there stops a run here
+    evaluate = evaluator.open(config, stream.tokenizer, devices, out_dir) if evaluator else None
     restored = checkpoints.restore_newest(described, run.trainable)
     state, place = restored or (start(), {"batches": 0})
     first_step = int(state["step"])
@@ -223,10 +208,11 @@ def train(
             meter=Meter(count_costs(config, run.trainable), hardware, devices.size, share=stream.share),
             skips=SkipWatch(out_dir, most_in_a_row=run.most_skipped_in_a_row, is_writer=is_first_process()),
             dev=dev,
+            evaluate=evaluate,
             schedule=make_schedule(optimizer, run.steps, optimizer.peak_learning_rate),
             writer=writer,
             checkpoints=checkpoints,
-            samples=_make_samples(dev.batches[0], stream.tokenizer, geometry.front_end) if dev else ({}, {}),
+            samples=make_samples(dev.batches[0], stream.tokenizer, geometry.front_end) if dev else ({}, {}),
             stop=stop,
         )
     if said := stream.counts.describe_dropped():
@@ -252,6 +238,7 @@ def _run_steps(
     meter: Meter,
     skips: SkipWatch,
     dev: DevSet | None,
+    evaluate: Evaluate | None,
     schedule,
     writer: MetricWriter,
     checkpoints: Checkpoints,
@@ -288,6 +275,8 @@ def _run_steps(
             writer.write(step, values | {"recompilations": compilations.repeated})
         if dev and (step % run.dev_every == 0 or is_last):
             writer.write_dev(step, measure_dev(dev_step, state, dev.batches, put, dev.tasks))
+        if evaluate and (found := evaluate(step, join_params(state["trainable"], state["frozen"]), is_last)):
+            writer.write_evaluation(step, *found)
         is_stopped = not is_last and stop.is_reached(step)
         place = {"batches": step, "plan": stream.plan.fingerprint}
         checkpoints.save(step, state, place, force=is_last or is_stopped)

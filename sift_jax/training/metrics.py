@@ -130,6 +130,11 @@ class MetricWriter:
         self.write(step, values)
         self._bar.write(f"step {step}: {format_dev(values)}")
 
+    def write_evaluation(self, step: int, values: dict[str, float], line: str) -> None:
+        """The same of the evaluation sets."""
+        self.write(step, values)
+        self._bar.write(f"step {step}: {line}")
+
     def write_batch(self, step: int, facts: dict[str, Any]) -> None:
         """What a step was trained on: two runs that say the same here had the same batches."""
         with self._batches.open("a") as file:
@@ -163,6 +168,9 @@ class NoWriter(MetricWriter):
         pass
 
     def write_dev(self, step: int, values: dict[str, float]) -> None:
+        pass
+
+    def write_evaluation(self, step: int, values: dict[str, float], line: str) -> None:
         pass
 
     def write_batch(self, step: int, facts: dict[str, Any]) -> None:

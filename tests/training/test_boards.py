@@ -108,6 +108,17 @@ def test_the_progress_line_shows_it_and_the_time_that_is_left(tmp_path, capsys):
     assert set(SHOWN) >= PROMISED - {"token_padding", "eta_seconds"}
 
 
+def test_evaluation_sets_are_shown_everywhere(wandb, tmp_path, capsys):
+    writer = MetricWriter(tmp_path, steps=4, first_step=0, boards=[WandbBoard("speech", tmp_path, "")])
+    values = {"eval/seconds": 1.5, "eval/rooms/closed/accuracy": 0.75, "eval/rooms/closed/accuracy_n": 4.0}
+    writer.write_evaluation(2, values, "evaluated in 1.5 s: rooms/closed/accuracy 0.75 (n 4)")
+    writer.close()
+    assert read_lines(tmp_path) == [{"step": 2, **values}]
+    assert {tag: float(value) for (_, tag), (_, value) in read_board(tmp_path).items()} == values
+    assert ("log", 2, values) in wandb.calls
+    assert "step 2: evaluated in 1.5 s: rooms/closed/accuracy 0.75 (n 4)" in capsys.readouterr().out
+
+
 def test_wandb_gets_the_same(wandb, corpus, tmp_path):
     run_dir = train(**make_run(corpus, tmp_path / "run", steps=4, wandb_project="speech"), config_text="of the run")
     (_, given), *logs, end = wandb.calls

@@ -12,12 +12,13 @@ import collections
 import dataclasses
 import hashlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sift_jax.evaluation.items import EvaluationError, Item, Suite, check_ids
 from sift_jax.evaluation.prompts import load_prompts
+from sift_jax.evaluation.scores.metrics import check_metrics
 from sift_jax.evaluation.suites.air_bench import read_air_bench
 from sift_jax.evaluation.suites.covost2 import read_covost2
 from sift_jax.evaluation.suites.dynamic_superb import read_dynamic_superb
@@ -95,6 +96,18 @@ def read_suite(config: SuiteConfig) -> Suite:
     suite = dataclasses.replace(suite, items=draw_items(suite.items, config.limit, config.seed))
     check_ids(suite.items)
     return suite
+
+
+def read_checked_suites(configs: Sequence[SuiteConfig]) -> list[Suite]:
+    """All suites, their items checked for what their scores need."""
+    names = [config.name for config in configs]
+    if not names or len(set(names)) < len(names):
+        what = f"two suites are called {max(names, key=names.count)}" if names else "no suite is given"
+        raise EvaluationError(f"{what}; give suites of different names, such as jsonl:rooms and jsonl:cars")
+    suites = [read_suite(config) for config in configs]
+    for suite in suites:
+        check_metrics(suite.items)
+    return suites
 
 
 def draw_items(items: tuple[Item, ...], limit: int, seed: int) -> tuple[Item, ...]:

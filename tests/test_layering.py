@@ -69,6 +69,7 @@ WITHOUT_TENSORFLOW = (
     "sift_jax.audio",
     "sift_jax.models",
     "sift_jax.parallel",
+    "sift_jax.units",
     "sift_jax.decoding",
     "sift_jax.weights",
     "sift_jax.training.step",

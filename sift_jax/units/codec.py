@@ -120,6 +120,10 @@ class Codec(abc.ABC):
         checked = [self._check_ids(ids, f"row {i} of {len(batch)}") for i, ids in enumerate(batch)]
         return [np.asarray(wave, np.float32) for wave in self._decode(checked, reference, seed)]
 
+    def count_units(self, samples: int) -> int:
+        """Units of a wave of so many samples, before runs are joined."""
+        return max(math.ceil(samples * self.config.frame_rate / INPUT_RATE), 1)
+
     def check_fingerprint(self, fingerprint: str) -> None:
         """Raises where units or a checkpoint belong to another codec."""
         if fingerprint != self.fingerprint:
@@ -239,11 +243,6 @@ def make_fingerprint(config: CodecConfig, files: Mapping[str, str]) -> str:
 def join_runs(ids: np.ndarray) -> np.ndarray:
     """Each run of the same unit as one."""
     return ids[np.flatnonzero(np.diff(ids, prepend=-1))]
-
-
-def count_units(config: CodecConfig, samples: int) -> int:
-    """Units of a wave of so many samples, before runs are joined."""
-    return max(math.ceil(samples * config.frame_rate / INPUT_RATE), 1)
 
 
 def _hash_file(path: Path) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sift_jax.units import codec as codecs
-from sift_jax.units.codec import Codec, CodecConfig, count_units, join_runs, load_codec, read_folder, write_folder
+from sift_jax.units.codec import Codec, CodecConfig, join_runs, load_codec, read_folder, write_folder
 
 
 class SignCodec(Codec):
@@ -48,7 +48,7 @@ def test_waves_to_units_and_back(make):
     wave = np.repeat([0.5, -0.5, 0.5], [320, 160, 160])
     (ids,) = codec.encode(wave)
     assert ids.tolist() == [1, 1, 0, 1] and ids.dtype == np.int32
-    assert len(ids) == count_units(codec.config, len(wave)) and count_units(codec.config, 1) == 1
+    assert len(ids) == codec.count_units(len(wave)) and codec.count_units(1) == 1
     assert codec.decode(ids).tolist() == np.maximum(wave, 0).tolist()
     both = codec.encode([wave, wave[:160]])
     assert [len(found) for found in both] == [4, 1]

@@ -11,6 +11,7 @@ it gives whole. Dims: b waves, n samples, s steps, f bands, l lags.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +36,9 @@ _REGISTER_STEPS, _OCTAVES = 24, float(np.log2(HIGHEST_HZ / LOWEST_HZ))
 # the register is searched this far to either side, in octaves
 _REGISTER_REACH = 0.75
 _GATE_DB = 22.0
+# noise is heard in the calmest 80 ms of 2.6 s (powers of two steps); the least of many means is below the mean
+_CALM, _AROUND, _NOISE, _REMNANT = 3, 8, 1.5, 0.02
+_LARGEST_SHARE = 0.5
 
 
 @functools.cache
@@ -84,6 +88,29 @@ def measure_bands(wave_bn: jax.Array) -> jax.Array:
     frames = _cut(wave_bn, STEP, 3) * window
     power = jnp.abs(jnp.fft.rfft(frames, _FFT)) ** 2 / float((window**2).sum())
     return power @ make_bands()[0] + _QUIET
+
+
+def remove_noise(power_bsf: jax.Array, sample_b: jax.Array) -> jax.Array:
+    """What each band has above the least that it has for a second around: steady noise is no part of what is said."""
+    is_inside = (jnp.arange(power_bsf.shape[1]) * STEP + STEP <= sample_b[:, None])[..., None].astype(jnp.float32)
+    # single steps of noise go far below its mean
+    calm = _fold_around(power_bsf, jnp.add, 0.0, _CALM) / 2**_CALM
+    is_whole = _fold_around(is_inside, jnp.add, 0.0, _CALM) > 2**_CALM - 0.5
+    least = _fold_around(jnp.where(is_whole, calm, jnp.inf), jnp.minimum, jnp.inf, _AROUND)
+    count = _fold_around(is_inside, jnp.add, 0.0, _AROUND)
+    mean = _fold_around(power_bsf * is_inside, jnp.add, 0.0, _AROUND) / jnp.maximum(count, 1)
+    # a band that never rests may be a voice that holds on
+    noise = jnp.where(jnp.isfinite(least), jnp.minimum(_NOISE * least, _LARGEST_SHARE * mean), 0.0)
+    return jnp.maximum(power_bsf - noise, _REMNANT * power_bsf)
+
+
+def _fold_around(x_bsf: jax.Array, fold: Callable, nothing: float, doublings: int) -> jax.Array:
+    """`fold` over the 2 ** doublings steps around each."""
+    half = 2 ** (doublings - 1)
+    x_bsf = jnp.pad(x_bsf, ((0, 0), (half, half - 1), (0, 0)), constant_values=nothing)
+    for width in (2**i for i in range(doublings)):
+        x_bsf = fold(x_bsf[:, :-width], x_bsf[:, width:])
+    return x_bsf
 
 
 def measure_level(wave_bn: jax.Array, sample_b: jax.Array) -> jax.Array:
@@ -159,4 +186,4 @@ def measure(wave_bn: jax.Array, sample_b: jax.Array) -> tuple[jax.Array, jax.Arr
     """Power in bands [b, s, f], level in dB, semitones and voicing [b, s]."""
     level = measure_level(wave_bn, sample_b)
     semitone, voicing = measure_pitch(wave_bn, level)
-    return measure_bands(wave_bn), level, semitone, voicing
+    return remove_noise(measure_bands(wave_bn), sample_b), level, semitone, voicing

@@ -18,7 +18,7 @@ def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     fit = commands.add_parser("fit", help="make the embedded codec out of recordings")
     fit.add_argument("--tones", type=int, default=128, help="codes for pitch and loudness")
-    fit.add_argument("--sounds", type=int, default=384, help="codes for what is said")
+    fit.add_argument("--sounds", type=int, default=640, help="codes for what is said")
     fit.add_argument("--sound_ms", type=int, default=40, help="length of a sound, in tens")
     fit.add_argument("--slices", type=int, default=2, help="envelopes that a sound holds")
     fit.add_argument("--sounds_a_tone", type=int, default=4)

@@ -202,6 +202,8 @@ def evaluate(
 ) -> Path:
     """Evaluates and writes everything; returns the folder."""
     started, out = time.perf_counter(), Path(run.out_dir)
+    if run.rows < 1:
+        raise EvaluationError(f"rows is {run.rows}; give how many questions are answered at once, 1 or more")
     read = read_suites(suites)
     items = [item for suite in read for item in suite.items]
     if dry_run:

@@ -76,6 +76,8 @@ def read_suite(config: SuiteConfig) -> Suite:
     kind, _, _ = config.name.partition(":")
     if kind not in SUITES:
         raise EvaluationError(f"no suite {config.name!r}; the suites are {', '.join(SUITES)}")
+    if config.limit < 0:
+        raise EvaluationError(f"{config.name}: limit is {config.limit}; give how many of each part, or 0 for all")
     reader = SUITES[kind]
     takes = inspect.signature(reader).parameters
     given: dict[str, Any] = {

@@ -150,10 +150,11 @@ def make_counts_table(results: dict) -> Table:
     statuses = list(dict.fromkeys(s for e in suites.values() for s in e.get("counts", {}).get("unscored") or {}))
     for suite, entry in suites.items():
         counts = entry.get("counts", {})
-        figures = [format_count(counts.get(key)) for key in ("set_aside", "items", "answered", "scored")]
+        figures = [format_count(counts.get(key)) for key in ("set_aside", "items", "answered", "empty", "scored")]
         figures += [format_count((counts.get("unscored") or {}).get(status, 0)) for status in statuses]
         rows.append(Row(title=name_title(suite), figures=figures))
-    columns = ["Suite", "Set aside", "Asked", "Answered", "Scored", *(f"Unscored: {name_title(s)}" for s in statuses)]
+    columns = ["Suite", "Set aside", "Asked", "Answered", "Of these empty", "Scored",
+               *(f"Unscored: {name_title(s)}" for s in statuses)]
     return Table(title="How many of how many", columns=columns, rows=rows)
 
 

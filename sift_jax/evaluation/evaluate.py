@@ -181,7 +181,11 @@ def describe_suites(
         ids = {item.id for item in suite.items}
         left = [*suite.set_aside, *(one for one in aside if one.id in ids)]
         described[suite.name] = {
-            "counts": {"items": sum(question.item.id in ids for question in questions), "set_aside": len(left)},
+            "counts": {
+                "items": sum(question.item.id in ids for question in questions),
+                "set_aside": len(left),
+                "left_out": suite.left_out,
+            },
             "set_aside": [dataclasses.asdict(one) for one in left[:100]],
         }
     return described

@@ -105,7 +105,8 @@ def judge_predictions(
     print(format_summary(results))
     for name, suite in results["suites"].items():
         counts = suite["counts"]
-        print(f"{name}: {counts['scored']} of {counts['items']} scored, {counts['set_aside']} set aside")
+        left = f", {counts['left_out']} left out by the limit" if counts.get("left_out") else ""
+        print(f"{name}: {counts['scored']} of {counts['items']} scored, {counts['set_aside']} set aside{left}")
     print(f"report: {page}")
     if not described["planted"]["is_valid"]:
         planted = described["planted"]

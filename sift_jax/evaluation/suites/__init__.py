@@ -94,9 +94,9 @@ def read_suite(config: SuiteConfig) -> Suite:
     shared = {"cache_dir": Path(config.cache_dir) if config.cache_dir else None, "prompts": prompts}
     options |= {option: value for option, value in shared.items() if option in takes}
     suite = reader(Path(config.root), name=config.name, **options)
-    suite = dataclasses.replace(suite, items=draw_items(suite.items, config.limit, config.seed))
     check_ids(suite.items)
-    return suite
+    drawn = draw_items(suite.items, config.limit, config.seed)
+    return dataclasses.replace(suite, items=drawn, left_out=len(suite.items) - len(drawn))
 
 
 def draw_items(items: tuple[Item, ...], limit: int, seed: int) -> tuple[Item, ...]:

@@ -14,6 +14,7 @@ KNOBS = {
     "step": ("STEP", "of a run's checkpoints; the latest if not given"),
     "out": ("OUT_DIR", "where answers, verdicts, results and the report go"),
     "limit": ("LIMIT", "items of each part and language"),
+    "cache": ("CACHE_DIR", "where audio that is inside of a suite's tables is written out, once"),
     "split": ("SPLIT", "of the suite, where it has several"),
     "rows": ("ROWS", "questions answered at once"),
     "judge": ("JUDGE", "offline, or endpoint"),

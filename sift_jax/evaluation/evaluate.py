@@ -168,7 +168,11 @@ def describe_suites(
         ids = {item.id for item in suite.items}
         left = [*suite.set_aside, *(one for one in aside if one.id in ids)]
         described[suite.name] = {
-            "counts": {"items": sum(question.item.id in ids for question in questions), "set_aside": len(left)},
+            "counts": {
+                "items": sum(question.item.id in ids for question in questions),
+                "set_aside": len(left),
+                "left_out": suite.left_out,
+            },
             "set_aside": [dataclasses.asdict(one) for one in left[:100]],
         }
     return described
@@ -189,6 +193,8 @@ def evaluate(
 ) -> Path:
     """Evaluates and writes everything; returns the folder."""
     started, out = time.perf_counter(), Path(run.out_dir)
+    if run.rows < 1:
+        raise EvaluationError(f"rows is {run.rows}; give how many questions are answered at once, 1 or more")
     read = read_checked_suites(suites)
     items = [item for suite in read for item in suite.items]
     if dry_run:

@@ -69,6 +69,8 @@ class Suite:
     name: str
     items: tuple[Item, ...]
     set_aside: tuple[SetAside, ...]
+    # how many more there are, which a limit leaves out
+    left_out: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """From answers to figures, without any model: what `python -m sift_jax.judge` does again with another judge.
 
+    out/answers.json                                      what results say of the answers: model, counts, seconds
     out/predictions/*.jsonl ─┬─ functions ─────────────► out/verdicts/<system>.<metric>.jsonl ─┐
                              └─ judge, planted answers ► out/verdicts/<system>.<judge>.jsonl ──┴─► out/results.json
                                                                                                    out/report.{html,md}
@@ -28,6 +29,7 @@ from sift_jax.evaluation.scores.metrics import SCORED, describe_metrics, judge_t
 from sift_jax.training.run_files import write_whole
 
 FORMAT = 1
+ANSWERS = "answers.json"
 JUDGED = "judge_"
 # in the order in which systems are shown
 SYSTEMS = (MODEL, "untrained", "majority")
@@ -57,7 +59,7 @@ def judge_again(
 ) -> Path:
     """Verdicts, results and report of a finished evaluation anew; config.gin stays that of its answers."""
     out = Path(run.out_dir)
-    path = out / "results.json"
+    path = out / ANSWERS
     if not path.is_file() or not (out / "predictions" / f"{MODEL}.jsonl").is_file():
         raise EvaluationError(f"{out} has no finished answers; make them by python -m sift_jax.evaluate")
     if dry_run:
@@ -77,8 +79,10 @@ def read_systems(out: Path) -> dict[str, list[Prediction]]:
 def judge_predictions(
     out: Path, facts: Mapping[str, Any], config: JudgeConfig, bootstrap: BootstrapConfig
 ) -> None:
-    """Writes verdicts, results.json and the report. `facts` is what results say of the answers themselves."""
+    """Writes verdicts, results.json and the report. `facts` is what results say of the answers themselves; they are
+    kept first, so that answers whose judge was down can be judged by another."""
     started = time.perf_counter()
+    write_whole(out / ANSWERS, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     systems = read_systems(out)
     items = [prediction.item for prediction in systems[MODEL]]
     described = {"name": config.name, "planted": {"n": 0, "right": 0, "is_valid": True}}
@@ -101,7 +105,8 @@ def judge_predictions(
     print(format_summary(results))
     for name, suite in results["suites"].items():
         counts = suite["counts"]
-        print(f"{name}: {counts['scored']} of {counts['items']} scored, {counts['set_aside']} set aside")
+        left = f", {counts['left_out']} left out by the limit" if counts.get("left_out") else ""
+        print(f"{name}: {counts['scored']} of {counts['items']} scored, {counts['set_aside']} set aside{left}")
     print(f"report: {page}")
     if not described["planted"]["is_valid"]:
         planted = described["planted"]
@@ -148,11 +153,13 @@ def summarize(
 def count_scored(
     suites: Mapping[str, Any], predictions: Sequence[Prediction], verdicts: Iterable[Verdict]
 ) -> dict[str, Any]:
-    """How many of how many: by the first score of each item, the suite's own."""
+    """How many of how many: by the first score of each item, the suite's own. Empty answers are scored, as wrong."""
     statuses = {(verdict.id, verdict.metric): verdict.status for verdict in verdicts}
     counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    empty: collections.Counter[str] = collections.Counter()
     for prediction in predictions:
         item = prediction.item
+        empty[item.suite] += not prediction.answer.strip()
         counts[item.suite][statuses.get((item.id, item.metrics[0]), "no_judge")] += 1
     return {
         name: {
@@ -160,6 +167,7 @@ def count_scored(
             "counts": {
                 **suite["counts"],
                 "answered": counts[name].total(),
+                "empty": empty[name],
                 "scored": counts[name][SCORED],
                 "unscored": {status: n for status, n in counts[name].items() if status != SCORED},
             },

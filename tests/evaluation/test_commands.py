@@ -49,6 +49,10 @@ def test_short_flags_are_knobs(call, corpus, trained_run, tmp_path):
         (["--suite=librispeech", "--root=/nowhere"], "error: /nowhere: no such folder"),
         (["--suite=jsonl", "--limit=few"], "SuiteConfig.limit = 'few' is no int"),
         (["--suite=air_bench", "--judge=endpoint"], "the judge's address is no http address"),
+        (["--suite=evalsift", "--limit=-1"], "evalsift: limit is -1; give how many of each part, or 0 for all"),
+        (["--suite=evalsift", "--rows=0"], "rows is 0; give how many questions are answered at once"),
+        (["--suite=air_bench", "--judge=endpoint", "--model=m", "--endpoint=http://h/v1?api_key=hidden"],
+         "the judge's address holds api_key=…; put the key into $OPENAI_API_KEY"),
         (["--suite=air_bench", "--judge=me"], "no judge is called 'me'; give offline or endpoint"),
         (["--root=/x"], "the following arguments are required: --gin_file"),
         (["--suite=evalsift", "--gin.NOISE=1"], "gin binding NOISE is used by nothing"),
@@ -56,7 +60,7 @@ def test_short_flags_are_knobs(call, corpus, trained_run, tmp_path):
 )
 def test_mistakes_end_with_status_two_and_one_line(call, argv, message):
     code, _, said = call("sift_jax.evaluate", *argv)
-    assert code == 2 and message in said.splitlines()[-1] and "Traceback" not in said
+    assert code == 2 and message in said.splitlines()[-1] and "Traceback" not in said and "hidden" not in said
 
 
 def test_answers_are_made_once_and_judged_twice(call, corpus, trained_run, tmp_path, monkeypatch):
@@ -85,3 +89,13 @@ def test_several_suites_are_asked_in_one_run(tmp_path):
     assert [(suite.name, suite.root) for suite in suites] == [("jsonl:cars", "cars"), ("jsonl:rooms", "rooms")]
     with pytest.raises(ConfigError, match="gin binding cabins/SuiteConfig.root is used by nothing"):
         build_arguments(evaluate, [str(path)], ["cabins/SuiteConfig.root = 'c'"])
+
+
+@pytest.mark.parametrize("suite", ["dynamic_superb", "peoples_speech"])
+def test_audio_inside_of_tables_has_a_place_without_being_asked_for(suite):
+    """As downloaded, these hold their audio in Parquet files."""
+    path = f"configs/evaluation/{suite}.gin"
+    (config,) = build_arguments(evaluate, [path], [])["suites"]
+    assert config.cache_dir == f"runs/audio/{suite}"
+    (config,) = build_arguments(evaluate, [path], ["CACHE_DIR = '/mine'"])["suites"]
+    assert config.cache_dir == "/mine"

@@ -17,9 +17,11 @@ from sift_jax.decoding.answer import Model
 from sift_jax.decoding.sampling import GREEDY
 from sift_jax.evaluation import judging
 from sift_jax.evaluation.evaluate import answer_by_majority, evaluate, measure_audio_gain, read_training_answers
-from sift_jax.evaluation.items import EvaluationError, Item
+from sift_jax.evaluation.items import EvaluationError, Item, Prediction
+from sift_jax.evaluation.judges.config import JudgeError
 from sift_jax.evaluation.judging import InvalidJudge, JudgingConfig, judge_again
 from sift_jax.evaluation.report.folder import read_evaluation
+from sift_jax.evaluation.scores.metrics import judge_texts
 from sift_jax.evaluation.suites import read_suite
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -127,6 +129,29 @@ def test_answers_are_judged_again_without_a_model(unbroken, monkeypatch):
     judge_folder(unbroken)
     new = json.loads((unbroken / "results.json").read_text())
     assert {**new, "seconds": 0} == {**old, "seconds": 0} and (unbroken / "report.md").is_file()
+
+
+def test_answers_whose_judge_is_down_are_judged_by_another_without_a_model(corpus, trained_run, tmp_path, monkeypatch):
+    arguments = make_evaluation(corpus.root, trained_run, tmp_path, has_majority=False)
+    down = dataclasses.replace(arguments["judge"], name="endpoint", url="http://127.0.0.1:9/v1", model="m")
+    suites = (make_suite(corpus.root, limit=1),)
+    with pytest.raises(JudgeError, match="the judge does not answer"):
+        evaluate(**{**arguments, "suites": suites, "judge": down})
+    assert not (tmp_path / "results.json").exists()
+    monkeypatch.setattr(Model, "load", None)
+    judge_folder(tmp_path)
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["suites"]["evalsift"]["counts"]["scored"] == 10 and results["model"]["step"] == 6
+
+
+def test_empty_answers_are_counted_and_wrong():
+    item = Item(id="a/b/c", suite="a", subset="b", language="en", messages=(), references=("yes",),
+                metrics=("exact_match",))
+    predictions = [Prediction(item=dataclasses.replace(item, id=text), answer=text) for text in ("", " \n", "yes")]
+    suites = {"a": {"counts": {"items": 3, "set_aside": 0}, "set_aside": []}}
+    counts = judging.count_scored(suites, predictions, judge_texts(predictions))["a"]["counts"]
+    assert (counts["answered"], counts["empty"], counts["scored"], counts["unscored"]) == (3, 2, 3, {})
+    assert [verdict.score for verdict in judge_texts(predictions)] == [0.0, 0.0, 1.0]
 
 
 def test_a_judge_that_fails_the_planted_answers_is_said_everywhere(unbroken, monkeypatch):

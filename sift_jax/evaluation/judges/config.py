@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import urllib.parse
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from sift_jax.evaluation.items import EvaluationError
 OFFLINE, ENDPOINT = "offline", "endpoint"
 _LEAST = {"concurrency": 1, "seconds": 0.01, "patience": 0, "tries": 1, "max_tokens": 16, "longest_text": 100,
           "planted": 0}  # fmt: skip
+_SECRET = re.compile(r"key|token|secret|password|^sig", re.IGNORECASE)
 
 
 class JudgeError(EvaluationError):
@@ -62,6 +64,9 @@ class JudgeConfig:
         if "@" in self.url:
             raise JudgeError(f"the judge's address holds a user or a password; put the key into ${self.key_variable}")
         parts = urllib.parse.urlsplit(self.url)
+        # the address goes into config.gin, and so would the key
+        if secret := next((name for name, _ in urllib.parse.parse_qsl(parts.query) if _SECRET.search(name)), ""):
+            raise JudgeError(f"the judge's address holds {secret}=…; put the key into ${self.key_variable}")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise JudgeError("the judge's address is no http address; give one such as http://localhost:8000/v1")
         if not self.model:

@@ -43,8 +43,9 @@ class Share:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pair:
-    """A run against the first one, on one part of a suite: `difference` is the run's figure less the first's."""
+    """A run against the first that has the suite, on one part: `difference` is the run's figure less the first's."""
 
+    base: int
     run: int
     suite: str
     subset: str
@@ -163,7 +164,8 @@ def make_pairs(runs: Sequence[Evaluation], share: Share, bootstrap: BootstrapCon
                 # one part alone has this metric: together it is the same again
                 is_again = not subset and len({i.subset for i in items if found.metric in i.metrics}) == 1
                 if not is_again:
-                    pairs.append(Pair(run=place, suite=share.suite, subset=subset, **dataclasses.asdict(found)))
+                    pairs.append(Pair(base=share.runs[0], run=place, suite=share.suite, subset=subset,
+                                      **dataclasses.asdict(found)))
     return pairs
 
 

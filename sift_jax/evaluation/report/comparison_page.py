@@ -79,7 +79,7 @@ def make_document(comparison: Comparison, out: Path) -> Document:
     return Document(
         title="sift_jax · comparison", intro=" · ".join(comparison.names),
         top=[Note(text=text, kind=kind) for kind, text in comparison.warnings], sections=sections,
-        footer=f"{len(comparison.runs)} evaluations, the first one being what the others are compared with.")
+        footer=f"{len(comparison.runs)} evaluations; each is compared with the first that has the suite.")
 
 
 def write_figure(metric: Metric, cell: Cell | None, *, first: Cell | None = None) -> Figure:
@@ -165,7 +165,8 @@ def write_p(p: float) -> str:
 
 
 def make_pair_table(comparison: Comparison, run: int, pairs: Sequence[Pair]) -> Table:
-    first, name = comparison.names[0], comparison.names[run]
+    # the first run may not have this suite
+    first, name = comparison.names[pairs[0].base], comparison.names[run]
     rows = []
     for pair in pairs:
         metric = find_metric(pair.metric)
@@ -273,6 +274,8 @@ def list_figures(comparison: Comparison) -> dict[str, Any]:
     flips = [{"suite": flip.first.item.suite, "subset": flip.first.item.subset, "id": flip.first.item.id,
               "metric": flip.first.metric, "first": flip.first.verdict.score, "second": flip.second.verdict.score,
               "answers": [flip.first.prediction.answer, flip.second.prediction.answer]} for flip in comparison.flips]
+    names = comparison.names
+    pairs = [{**dataclasses.asdict(pair), "base": names[pair.base], "run": names[pair.run]}
+             for pair in comparison.pairs]
     return {"format": 1, "warnings": [text for _, text in comparison.warnings], "shared": shared, "runs": runs,
-            "paper": tables, "flips": flips,
-            "pairs": [{**dataclasses.asdict(pair), "run": comparison.names[pair.run]} for pair in comparison.pairs]}
+            "paper": tables, "flips": flips, "pairs": pairs}

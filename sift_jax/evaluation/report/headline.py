@@ -24,6 +24,8 @@ from sift_jax.evaluation.report.format import (
 )
 
 NOT_CLEAR = ", which may be chance"
+_COUNTS = {"left_out": "Left out by a limit", "set_aside": "Set aside", "items": "Asked", "answered": "Answered",
+           "empty": "Of these empty", "scored": "Scored"}
 MOST_TILES, MOST_SENTENCES, MOST_NAMED = 8, 3, 3
 
 
@@ -43,6 +45,10 @@ def make_alarms(results: dict) -> list[Part]:
             alarms.append(Note(kind="warning", text=(
                 f"{name_title(suite)}: {format_count(asked - scored)} of {format_count(asked)} questions have no "
                 f"score, and the figures are over the others{describe_unscored(counts)}.")))
+        if is_number(counts.get("left_out")) and counts["left_out"]:
+            alarms.append(Note(kind="warning", text=(
+                f"{name_title(suite)}: a limit leaves out {format_count(counts['left_out'])} questions. These figures "
+                "are of a sample, published ones are of all.")))
     return alarms
 
 
@@ -150,10 +156,10 @@ def make_counts_table(results: dict) -> Table:
     statuses = list(dict.fromkeys(s for e in suites.values() for s in e.get("counts", {}).get("unscored") or {}))
     for suite, entry in suites.items():
         counts = entry.get("counts", {})
-        figures = [format_count(counts.get(key)) for key in ("set_aside", "items", "answered", "scored")]
+        figures = [format_count(counts.get(key)) for key in _COUNTS]
         figures += [format_count((counts.get("unscored") or {}).get(status, 0)) for status in statuses]
         rows.append(Row(title=name_title(suite), figures=figures))
-    columns = ["Suite", "Set aside", "Asked", "Answered", "Scored", *(f"Unscored: {name_title(s)}" for s in statuses)]
+    columns = ["Suite", *_COUNTS.values(), *(f"Unscored: {name_title(s)}" for s in statuses)]
     return Table(title="How many of how many", columns=columns, rows=rows)
 
 

@@ -4,7 +4,8 @@
     weights (draws × clusters): how often each recording was drawn   weights @ counts ─► a draw's sums ─ make ─► figure
 
 Questions about one recording stand or fall together, so recordings are drawn, not items: an interval over items alone
-would be too narrow. A figure that is the mean of several parts (sub-categories) draws once for all of them.
+would be too narrow. A figure that is the mean of several parts (sub-categories) draws once for all of them. A share of
+0 or 1, of which all draws are alike, has its exact interval instead.
 """
 
 from __future__ import annotations
@@ -86,3 +87,10 @@ def find_interval(figures: np.ndarray, confidence: float) -> tuple[float, float]
         return None, None
     low, high = np.quantile(figures, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
+
+
+def bound_unanimous(figure: float, size: int, confidence: float) -> tuple[float, float]:
+    """The exact interval of a share of 0 or 1 over so many recordings: no draw of them differs, and yet three right
+    answers of three do not make a sure thing."""
+    margin = 1.0 - ((1.0 - confidence) / 2) ** (1.0 / size)
+    return (1.0 - margin, 1.0) if figure else (0.0, margin)

@@ -21,6 +21,7 @@ from sift_jax.evaluation.items import Cell, Item, Prediction, Verdict
 from sift_jax.evaluation.scores.bootstrap import (
     BootstrapConfig,
     average,
+    bound_unanimous,
     find_interval,
     make_generator,
     resample,
@@ -190,4 +191,6 @@ def _measure(counted: Counts, members: tuple[tuple[int, ...], ...], bootstrap: B
     names = [counted.name, *(counted.items[counted.places[row]].id for row in rows)]
     rng = make_generator(bootstrap.seed, "|".join(names))
     low, high = find_interval(resample(sums, make, rng, bootstrap.samples), bootstrap.confidence)
+    if counted.metric.is_binary and figure in (0.0, 1.0):
+        low, high = bound_unanimous(figure, size, bootstrap.confidence)
     return figure, low, high, len(rows)

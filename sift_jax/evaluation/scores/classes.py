@@ -21,7 +21,7 @@ from sift_jax.data.labels import simplify
 from sift_jax.evaluation.items import Item
 
 # classes of the longest ordered set: figures of sets of different length share one form
-_MOST_CLASSES = 16
+MOST_CLASSES = 16
 _OPTION = re.compile(r"^([A-Z])[.)] (.+)$", re.MULTILINE)
 _LETTER = re.compile(r"\W*(?:(?:[Oo]ption|[Aa]nswer)\W+)?([A-Z])\W*")
 
@@ -91,17 +91,15 @@ def count_table(item: Item, answer: str) -> list[float] | None:
     steps = find_steps(item, answer)
     if steps is None:
         return None
-    if len(item.labels) > _MOST_CLASSES:
-        raise ValueError(f"{item.id}: {len(item.labels)} ordered labels; qwk takes at most {_MOST_CLASSES}")
-    table = np.zeros((_MOST_CLASSES, _MOST_CLASSES))
+    table = np.zeros((MOST_CLASSES, MOST_CLASSES))
     table[steps] = 1.0
     return table.ravel().tolist()
 
 
 def make_qwk(sums: np.ndarray) -> np.ndarray:
     """Cohen's kappa with quadratic weights of each table; none where there is but one class on both sides."""
-    table = sums.reshape(*sums.shape[:-1], _MOST_CLASSES, _MOST_CLASSES)
-    steps = np.arange(_MOST_CLASSES)
+    table = sums.reshape(*sums.shape[:-1], MOST_CLASSES, MOST_CLASSES)
+    steps = np.arange(MOST_CLASSES)
     weights = (steps[:, None] - steps[None, :]) ** 2
     rows, columns = table.sum(axis=-1), table.sum(axis=-2)
     total = np.maximum(table.sum(axis=(-1, -2)), 1.0)

@@ -83,6 +83,10 @@ def check_metrics(items: Iterable[Item]) -> None:
                 raise EvaluationError(f"{item.id}: {name} needs a reference; give one, or ask for no {name}")
             if (name == "accuracy" or metric.is_ordered) and not item.labels:
                 raise EvaluationError(f"{item.id}: {name} needs the item's labels; give them, or ask for exact_match")
+            most = classes.MOST_CLASSES
+            if name == "qwk" and len(item.labels) > most:
+                raise EvaluationError(f"{item.id}: {len(item.labels)} ordered labels; qwk takes at most {most}, "
+                                      "ask for mae")
 
 
 def judge_texts(predictions: Iterable[Prediction]) -> Iterator[Verdict]:

@@ -77,6 +77,8 @@ def read_suite(config: SuiteConfig) -> Suite:
     kind, _, _ = config.name.partition(":")
     if kind not in SUITES:
         raise EvaluationError(f"no suite {config.name!r}; the suites are {', '.join(SUITES)}")
+    if config.limit < 0:
+        raise EvaluationError(f"{config.name}: limit is {config.limit}; give how many of each part, or 0 for all")
     reader = SUITES[kind]
     takes = inspect.signature(reader).parameters
     given: dict[str, Any] = {
@@ -93,9 +95,9 @@ def read_suite(config: SuiteConfig) -> Suite:
     shared = {"cache_dir": Path(config.cache_dir) if config.cache_dir else None, "prompts": prompts}
     options |= {option: value for option, value in shared.items() if option in takes}
     suite = reader(Path(config.root), name=config.name, **options)
-    suite = dataclasses.replace(suite, items=draw_items(suite.items, config.limit, config.seed))
     check_ids(suite.items)
-    return suite
+    drawn = draw_items(suite.items, config.limit, config.seed)
+    return dataclasses.replace(suite, items=drawn, left_out=len(suite.items) - len(drawn))
 
 
 def read_checked_suites(configs: Sequence[SuiteConfig]) -> list[Suite]:

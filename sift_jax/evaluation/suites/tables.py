@@ -134,7 +134,7 @@ def write_clip(clip: Mapping[str, Any] | str | None, cache: Path | None, beside:
     if not data:
         return beside / name if name else None
     if cache is None:
-        raise EvaluationError(f"{beside}: the audio is inside its tables; set cache_dir, where it can be written out")
+        raise EvaluationError(f"{beside}: the audio is inside its tables; set cache_dir (--cache), to write it out")
     known = [ending for start, ending in _BEGINNINGS if data.startswith(start)]
     ending = known[0] if known else Path(name or "").suffix or ".wav"
     path = cache / f"{hashlib.sha256(data).hexdigest()[:24]}{ending}"

@@ -16,7 +16,7 @@ WORDS = ("very slowly", "slowly", "fast", "very fast")
 
 @pytest.fixture
 def folder(tmp_path):
-    """Eight answers, the last two of them wrong; results of an evaluation with nothing judged yet."""
+    """Eight answers, the last two of them wrong; nothing is judged yet."""
     items = [make_item(n, f"They speak {WORDS[n % 4]}.", metrics=("judge_closed",)) for n in range(8)]
     right = [item.references[0] for item in items]
     answers = [*right[:6], "They speak in a cave.", "I cannot tell."]
@@ -24,9 +24,9 @@ def folder(tmp_path):
     lines = [write_prediction(Prediction(item=i, answer=a)) for i, a in zip(items, answers, strict=True)]
     (tmp_path / "predictions" / "model.jsonl").write_text("".join(lines))
     suites = {items[0].suite: {"counts": {"items": 8, "set_aside": 0}, "set_aside": []}}
-    facts = {"format": 1, "name": "mine", "model": {"checkpoint": "x"}, "suites": suites, "audio_gain": None,
+    facts = {"name": "mine", "model": {"checkpoint": "x"}, "suites": suites, "audio_gain": None,
              "training": {}, "data": "", "seconds": {"answer": 1.0}}
-    (tmp_path / "results.json").write_text(json.dumps(facts))
+    (tmp_path / "answers.json").write_text(json.dumps(facts))
     return tmp_path
 
 

@@ -217,3 +217,15 @@ def test_the_command_writes_all_three_and_says_what_is_missing(root, tmp_path, m
         compare.main()
     error = capsys.readouterr().err
     assert end.value.code == 2 and error.startswith("error: ") and "python -m sift_jax.evaluate" in error
+
+
+def test_pairs_are_named_by_the_run_that_they_are_measured_against(root, tmp_path):
+    """The first run has another suite, so that the second is the base of the third."""
+    alone = make_evaluation(tmp_path / "alone", data_dir=root / "data")
+    lines = (alone / "predictions" / "model.jsonl").read_text().replace('"suite": "evalsift"', '"suite": "jsonl:own"')
+    (alone / "predictions" / "model.jsonl").write_text(lines)
+    write_comparison([alone, root / "first", root / "second"], tmp_path / "out", BOOTSTRAP)
+    pairs = json.loads((tmp_path / "out" / "compare.json").read_text())["pairs"]
+    assert {(pair["base"], pair["run"]) for pair in pairs} == {("first", "second")}
+    page = (tmp_path / "out" / "compare.html").read_text()
+    assert "second against first, question by question" in page and "against alone" not in page

@@ -267,3 +267,13 @@ def test_facets_that_split_are_shown_and_those_of_a_scale_in_its_order(tmp_path)
 def test_languages_are_a_table(page_text):
     rows = [[" ".join(cell) for cell in row] for row in Page(page_text).rows]
     assert {name_title(x) for x in LANGUAGES} <= {row[0] for row in rows if row and len(row) == 7}
+
+
+def test_a_page_says_that_a_limit_made_a_sample(tmp_path):
+    counts = {"items": 100, "set_aside": 3, "left_out": 9900, "answered": 100, "empty": 7, "scored": 100}
+    out = make_evaluation(tmp_path / "out", suites={"evalsift": {"counts": counts, "set_aside": []}})
+    write_report(out)
+    written = (out / "report.md").read_text()
+    assert "EvalSIFT: a limit leaves out 9,900 questions." in written
+    assert ["EvalSIFT", "9,900", "3", "100", "100", "7", "100"] in [
+        [" ".join(cell) for cell in row] for row in list_markdown_rows(written)]

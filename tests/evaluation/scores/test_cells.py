@@ -5,12 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 from sacrebleu.metrics import BLEU
+from scipy.stats import binomtest
 from scored_items import make_item
 
-from sift_jax.evaluation.items import Prediction, Verdict
+from sift_jax.evaluation.items import EvaluationError, Prediction, Verdict
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig, make_generator, resample
 from sift_jax.evaluation.scores.cells import make_cells
-from sift_jax.evaluation.scores.metrics import METRICS
+from sift_jax.evaluation.scores.metrics import METRICS, check_metrics
 
 BOOTSTRAP = BootstrapConfig(samples=400, confidence=0.95, seed=1)
 
@@ -145,3 +146,24 @@ def test_the_same_seed_gives_the_same_interval_whatever_else_is_made():
 def test_a_bootstrap_that_makes_no_sense_is_refused():
     with pytest.raises(ValueError, match="give samples ≥ 0 and a confidence between 0 and 1"):
         BootstrapConfig(samples=10, confidence=95, seed=0)
+
+
+@pytest.mark.parametrize("score", [0.0, 1.0])
+@pytest.mark.parametrize("count", [3, 15])
+def test_all_right_or_all_wrong_is_no_certainty(score, count):
+    """The bound is that of Clopper and Pearson."""
+    rows = [make_judged(n, "closed_ended/word_align", score) for n in range(count)]
+    items, verdicts = zip(*rows, strict=True)
+    cells = make_cells(items, [Prediction(item=i, answer="x") for i in items], verdicts, system="model",
+                       bootstrap=BOOTSTRAP)
+    exact = binomtest(int(score) * count, count).proportion_ci(0.95)
+    for subset in ("closed_ended", "closed_ended/word_align"):
+        cell = find(cells, subset)
+        assert (cell.value, cell.low, cell.high) == pytest.approx((score, exact.low, exact.high))
+
+
+def test_too_many_ordered_labels_are_refused_before_anything_is_answered():
+    labels = tuple(f"class {n}" for n in range(17))
+    with pytest.raises(EvaluationError, match="i0: 17 ordered labels; qwk takes at most 16, ask for mae"):
+        check_metrics([make_item(0, "class 0", labels=labels, metrics=("qwk",))])
+    check_metrics([make_item(0, "class 0", labels=labels, metrics=("mae",))])

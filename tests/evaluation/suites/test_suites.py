@@ -113,7 +113,8 @@ def test_a_limit_draws_from_each_part_and_grows():
 
 def test_a_limit_is_the_config_s(tmp_path):
     write_librispeech(tmp_path)
-    assert len(read_suite(make_config("librispeech", tmp_path, limit=1)).items) == 2
+    whole, drawn = (read_suite(make_config("librispeech", tmp_path, limit=limit)) for limit in (0, 1))
+    assert len(drawn.items) == 2 and drawn.left_out == len(whole.items) - 2 > 0 and whole.left_out == 0
 
 
 def test_prompts_come_from_the_config(tmp_path):

@@ -53,6 +53,7 @@ def make_ours(flags: argparse.Namespace):
         dtype="float32",
         remat="none",
         attention="auto",
+        fusion="splice",
     )
     config = make_model_config(model)
     params = jax.jit(init_params, static_argnums=0)(config, jax.random.key(0))

@@ -66,6 +66,7 @@ def make_config(flags: argparse.Namespace) -> SpeechLMConfig:
         dtype=flags.dtype,
         remat=flags.remat,
         attention=flags.attention,
+        fusion="splice",
     )
     config = make_model_config(model)
     encoder = dataclasses.replace(config.encoder, window_seconds=flags.longest)

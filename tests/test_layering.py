@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "sift_jax.parallel": (),
     "sift_jax.models": ("parallel", "batch"),
     "sift_jax.units": ("models", "audio", "batch"),
+    "sift_jax.units.__main__": ("exits", "units"),
     "sift_jax.training": ("models", "parallel", "batch"),
     "sift_jax.training.loop": ("models", "parallel", "batch", "data", "audio", "weights.load", "decoding"),
     "sift_jax.decoding": (
@@ -72,6 +73,7 @@ WITHOUT_TENSORFLOW = (
     "sift_jax.audio",
     "sift_jax.models",
     "sift_jax.parallel",
+    "sift_jax.units",
     "sift_jax.decoding",
     "sift_jax.weights",
     "sift_jax.training.step",

@@ -1,0 +1,56 @@
+"""Speech to units and back, from the command line.
+
+    python -m sift_jax.units fit --audio=runs/quickstart/data/metadata.jsonl --out=runs/codec
+    python -m sift_jax.units encode --codec=runs/codec --audio=x.wav [--audio=folder] --out=units.jsonl
+    python -m sift_jax.units decode --codec=runs/codec --units=units.jsonl --out=folder
+
+units.jsonl has a line a recording: {"audio": "x.wav", "codec": "<fingerprint>", "units": [17, 203, …]}
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from sift_jax.exits import report_errors
+
+
+def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sift_jax.units", description="Speech to discrete units and back.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    fit = commands.add_parser("fit", help="make the embedded codec out of recordings")
+    fit.add_argument("--tones", type=int, default=128, help="codes for pitch and loudness")
+    fit.add_argument("--sounds", type=int, default=384, help="codes for what is said")
+    fit.add_argument("--sound_ms", type=int, default=40, help="length of a sound, in tens")
+    fit.add_argument("--slices", type=int, default=2, help="envelopes that a sound holds")
+    fit.add_argument("--sounds_a_tone", type=int, default=4)
+    fit.add_argument("--clips", type=int, default=1_500, help="recordings to fit on, drawn by --seed; 0: all")
+    fit.add_argument("--seed", type=int, default=0)
+    encode = commands.add_parser("encode", help="recordings to units")
+    for command in (fit, encode):
+        command.add_argument("--audio", action="append", required=True,
+                             help="a recording, a folder of them, or the metadata.jsonl of a build; may be repeated")
+        command.add_argument("--max_seconds", type=float, default=7_200.0, help="of a recording")
+    encode.add_argument("--split", help="of a build's recordings those of this split alone")
+    decode = commands.add_parser("decode", help="units to recordings")
+    decode.add_argument("--units", required=True, help="what encode wrote")
+    decode.add_argument("--seed", type=int, default=0, help="of the noise in the voice")
+    for command in (encode, decode):
+        command.add_argument("--codec", required=True, help="a codec's folder")
+    for command in (fit, encode, decode):
+        command.add_argument("--out", required=True, help="folder, or for encode a .jsonl, to write")
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    flags = parse_flags()
+
+    def run() -> None:
+        from sift_jax.units import commands
+
+        print({"fit": commands.fit, "encode": commands.encode, "decode": commands.decode}[flags.command](flags))
+
+    report_errors(run, is_debug=flags.debug)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""What the three commands do: recordings are found, read a few at a time, and told by their paths where they fail.
+
+    --audio: a file, a folder, a metadata.jsonl ─► paths ─► groups of some minutes ─► codec ─► units.jsonl
+    units.jsonl ─► lines, each of this codec ─► <name>.wav
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sift_jax.audio.files import read_audio, write_audio
+from sift_jax.units.codec import Codec, load_codec
+
+_SUFFIXES = (".flac", ".wav", ".ogg", ".opus", ".mp3")
+# samples that are read before they are encoded together
+_GROUP_SECONDS = 512
+_RATE = 16_000
+
+
+def find_audio(given: Sequence[str], split: str | None = None) -> list[Path]:
+    """The recordings behind the flags, each once."""
+    found: list[Path] = []
+    for name in given:
+        path = Path(name)
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix in _SUFFIXES)
+        elif path.suffix == ".jsonl":
+            inside = _read_metadata(path, split)
+        else:
+            inside = [path]
+        if not inside:
+            raise ValueError(f"{path}: no recordings there ({', '.join(_SUFFIXES)}); give another --audio")
+        found += inside
+    return list(dict.fromkeys(found))
+
+
+def _read_metadata(path: Path, split: str | None) -> list[Path]:
+    """audio/<id>.flac beside a build's metadata.jsonl."""
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [path.parent / "audio" / f"{row['id']}.flac" for row in rows if split in (None, row["split"])]
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{path}: not the metadata.jsonl of a build; give that, or files and folders") from None
+
+
+def fit(flags: argparse.Namespace) -> str:
+    """The embedded codec, out of the training recordings alone where a build says which they are."""
+    from sift_jax.units.embedded import EmbeddedOptions
+    from sift_jax.units.fit_embedded import fit_embedded
+
+    if flags.sound_ms % 10:
+        raise ValueError(f"--sound_ms={flags.sound_ms} is no number of steps of 10 ms; give 30, 40, 50 or the like")
+    options = EmbeddedOptions(
+        tones=flags.tones,
+        sounds=flags.sounds,
+        sound_steps=flags.sound_ms // 10,
+        slices=flags.slices,
+        sounds_a_tone=flags.sounds_a_tone,
+    )
+    paths = find_audio(flags.audio, "train")
+    if 0 < flags.clips < len(paths):
+        chosen = np.random.default_rng(flags.seed).choice(len(paths), flags.clips, replace=False)
+        paths = [paths[i] for i in np.sort(chosen)]
+    waves = [read_audio(path, max_seconds=flags.max_seconds) for path in paths]
+    folder = fit_embedded(waves, flags.out, options, seed=flags.seed)
+    seconds = sum(map(len, waves)) / _RATE
+    return (f"{flags.out}: {folder.config.codes} units, {folder.config.frame_rate:g} a second, from {len(paths)} "
+            f"recordings of {seconds / 60:.1f} minutes; fingerprint {folder.fingerprint[:12]}")
+
+
+def _read_groups(paths: Sequence[Path], max_seconds: float) -> Iterator[tuple[list[Path], list[np.ndarray]]]:
+    names: list[Path] = []
+    waves: list[np.ndarray] = []
+    for path in paths:
+        names.append(path)
+        waves.append(read_audio(path, max_seconds=max_seconds))
+        if sum(map(len, waves)) >= _GROUP_SECONDS * _RATE:
+            yield names, waves
+            names, waves = [], []
+    if names:
+        yield names, waves
+
+
+def encode(flags: argparse.Namespace) -> str:
+    """A line of units for each recording; the file appears whole or not at all."""
+    codec, out = load_codec(flags.codec), Path(flags.out)
+    paths = find_audio(flags.audio, flags.split)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    waiting = out.with_name(f".{out.name}.part")
+    samples = units = 0
+    try:
+        with waiting.open("w", encoding="utf-8") as file:
+            for names, waves in _read_groups(paths, flags.max_seconds):
+                for name, ids in zip(names, codec.encode(waves, names=[str(name) for name in names]), strict=True):
+                    row = {"audio": str(name), "codec": codec.fingerprint, "units": ids.tolist()}
+                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                    units += len(ids)
+                samples += sum(map(len, waves))
+        waiting.replace(out)
+    finally:
+        waiting.unlink(missing_ok=True)
+    return f"{out}: {units} units of {len(paths)} recordings, {units * _RATE / samples:.1f} a second"
+
+
+def decode(flags: argparse.Namespace) -> str:
+    """A .wav for each line of units."""
+    codec, out = load_codec(flags.codec), Path(flags.out)
+    rows = list(_read_units(Path(flags.units), codec))
+    names = [f"{Path(name).stem}.wav" for _, name, _ in rows]
+    name, times = collections.Counter(names).most_common(1)[0]
+    if times > 1:
+        raise ValueError(f"{flags.units}: {times} recordings would become {name}; decode them apart")
+    out.mkdir(parents=True, exist_ok=True)
+    seconds = 0.0
+    for (place, _, ids), name in zip(rows, names, strict=True):
+        try:
+            wave = codec.decode(ids, seed=flags.seed)
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from None
+        write_audio(out / name, wave, rate=codec.config.sample_rate)
+        seconds += len(wave) / codec.config.sample_rate
+    return f"{out}: {len(rows)} recordings, {seconds:.1f} s"
+
+
+def _read_units(path: Path, codec: Codec) -> Iterator[tuple[str, str, list[int]]]:
+    """(where, recording, units) of each line, all of this codec."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}); give what `encode` wrote") from None
+    if not lines:
+        raise ValueError(f"{path}: holds no units; give what `encode` wrote")
+    for number, line in enumerate(lines, 1):
+        place = f"{path}, line {number}"
+        try:
+            row = json.loads(line)
+            name, fingerprint, ids = str(row["audio"]), str(row["codec"]), list(row["units"])
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(f"{place}: no line of units; give what `encode` wrote") from None
+        try:
+            codec.check_fingerprint(fingerprint)
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from None
+        yield place, name, ids

@@ -159,8 +159,14 @@ def _make_embedded(folder: CodecFolder) -> Codec:
     return EmbeddedCodec(folder)
 
 
+def _make_hubert(folder: CodecFolder) -> Codec:
+    from sift_jax.units.hubert_units import HubertCodec
+
+    return HubertCodec(folder)
+
+
 # each kind is imported when a folder of it is opened
-KINDS: dict[str, Callable[[CodecFolder], Codec]] = {"embedded": _make_embedded}
+KINDS: dict[str, Callable[[CodecFolder], Codec]] = {"embedded": _make_embedded, "hubert": _make_hubert}
 
 
 def load_codec(path: str | Path, *, fingerprint: str | None = None) -> Codec:

@@ -103,7 +103,7 @@ def make_params(
     direction = found.pop("positions/direction")
     length = np.sqrt((direction**2).sum(axis=(0, 1), keepdims=True))
     found["positions/weight"] = found.pop("positions/size") * direction / length
-    return _nest(found)
+    return nest(found)
 
 
 def _name_tensors(tensors: Mapping[str, np.ndarray], source: Path) -> dict[str, np.ndarray]:
@@ -133,7 +133,8 @@ def _list_wanted(found: Mapping[str, np.ndarray], config: HubertConfig, has_head
     return wanted | {"positions/size", "positions/direction", "positions/bias", "layers/0/attention/q_proj/weight"}
 
 
-def _nest(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def nest(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """{"a/b": x} as {"a": {"b": x}}."""
     nested: dict[str, Any] = {}
     for path, value in flat.items():
         *parents, name = path.split("/")

@@ -2,6 +2,7 @@
 
     python -m sift_jax.units fit --audio=runs/quickstart/data/metadata.jsonl --out=runs/codec
     python -m sift_jax.units fit_hubert --encoder=weights/hubert-large --layer=18 --audio=… --out=runs/codec
+    python -m sift_jax.units adopt_xcodec2 --weights=weights/xcodec2 --out=runs/codec
     python -m sift_jax.units encode --codec=runs/codec --audio=x.wav [--audio=folder] --out=units.jsonl
     python -m sift_jax.units decode --codec=runs/codec --units=units.jsonl --out=folder
 
@@ -33,6 +34,8 @@ def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     for command, clips in ((fit, 1_500), (hubert, 0)):
         command.add_argument("--clips", type=int, default=clips, help="recordings to fit on, drawn by --seed; 0: all")
         command.add_argument("--seed", type=int, default=0)
+    adopt = commands.add_parser("adopt_xcodec2", help="make a codec out of a published X-codec2, to decode")
+    adopt.add_argument("--weights", required=True, help="folder of the hub: config.json and *.safetensors")
     encode = commands.add_parser("encode", help="recordings to units")
     for command in (fit, hubert, encode):
         command.add_argument("--audio", action="append", required=True,
@@ -44,7 +47,7 @@ def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     decode.add_argument("--seed", type=int, default=0, help="of the noise in the voice")
     for command in (encode, decode):
         command.add_argument("--codec", required=True, help="a codec's folder")
-    for command in (fit, hubert, encode, decode):
+    for command in (fit, hubert, adopt, encode, decode):
         command.add_argument("--out", required=True, help="folder, or for encode a .jsonl, to write")
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser.parse_args(arguments)
@@ -56,9 +59,8 @@ def main() -> None:
     def run() -> None:
         from sift_jax.units import commands
 
-        run_command = {"fit": commands.fit, "fit_hubert": commands.fit_hubert, "encode": commands.encode,
-                       "decode": commands.decode}[flags.command]
-        print(run_command(flags))
+        found = (commands.fit, commands.fit_hubert, commands.adopt_xcodec2, commands.encode, commands.decode)
+        print({command.__name__: command for command in found}[flags.command](flags))
 
     report_errors(run, is_debug=flags.debug)
 

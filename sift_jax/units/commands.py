@@ -92,6 +92,15 @@ def fit_hubert(flags: argparse.Namespace) -> str:
             f"fingerprint {folder.fingerprint[:12]}")
 
 
+def adopt_xcodec2(flags: argparse.Namespace) -> str:
+    """A codec out of a published X-codec2."""
+    from sift_jax.units.xcodec2 import adopt_xcodec2
+
+    folder = adopt_xcodec2(flags.weights, flags.out)
+    return (f"{flags.out}: {folder.config.codes} units, {folder.config.frame_rate:g} a second; "
+            f"fingerprint {folder.fingerprint[:12]}")
+
+
 def _draw_paths(flags: argparse.Namespace) -> list[Path]:
     paths = find_audio(flags.audio, "train")
     if not 0 < flags.clips < len(paths):

@@ -64,7 +64,7 @@ class Encoder:
         def run_batch(waves: jax.Array, lengths: jax.Array) -> tuple[jax.Array]:
             return (end(_hear(self.config, self._layer, self._params, waves, lengths)),)
 
-        found = run_over(heard, self.config.stride, run_batch)
+        found = run_over(heard, self.config.stride, run_batch, is_heavy=True)
         return [rows[: self.count_frames(len(wave))] for (rows,), wave in zip(found, waves, strict=True)]
 
     def count_frames(self, samples: int) -> int:

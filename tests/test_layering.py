@@ -66,7 +66,16 @@ MAY_IMPORT = {
     "sift_jax.ask": ("exits", "audio", "data.chat", "decoding"),
     "sift_jax.export": ("exits", "decoding", "weights"),
     "sift_jax.compare": ("exits", "evaluation"),
-    "data_prep": ("audio", "data.clips", "data.records", "data.sift_files", "data.labels", "data.tokenizers"),
+    "data_prep": (
+        "audio",
+        "data.clips",
+        "data.records",
+        "data.sift_files",
+        "data.labels",
+        "data.tokenizers",
+        "models.hubert",
+        "models.hubert_files",
+    ),
 }
 # run on machines that have only jax, flax, optax and orbax: free of TensorFlow through everything that they import
 WITHOUT_TENSORFLOW = (

@@ -1,6 +1,8 @@
 """Speech to units and back, from the command line.
 
     python -m sift_jax.units fit --audio=runs/quickstart/data/metadata.jsonl --out=runs/codec
+    python -m sift_jax.units fit_hubert --encoder=weights/hubert-large --layer=18 --audio=… --out=runs/codec
+    python -m sift_jax.units adopt_xcodec2 --weights=weights/xcodec2 --out=runs/codec
     python -m sift_jax.units encode --codec=runs/codec --audio=x.wav [--audio=folder] --out=units.jsonl
     python -m sift_jax.units decode --codec=runs/codec --units=units.jsonl --out=folder
 
@@ -22,10 +24,20 @@ def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     fit.add_argument("--sound_ms", type=int, default=40, help="length of a sound, in tens")
     fit.add_argument("--slices", type=int, default=2, help="envelopes that a sound holds")
     fit.add_argument("--sounds_a_tone", type=int, default=4)
-    fit.add_argument("--clips", type=int, default=1_500, help="recordings to fit on, drawn by --seed; 0: all")
-    fit.add_argument("--seed", type=int, default=0)
+    hubert = commands.add_parser("fit_hubert", help="make a code book over a layer of HuBERT")
+    hubert.add_argument("--encoder", required=True, help="folder of the hub: config.json and *.safetensors")
+    hubert.add_argument("--layer", type=int, required=True, help="whose output becomes units, from 1")
+    hubert.add_argument("--codes", type=int, default=2_000)
+    hubert.add_argument("--frames", type=int, default=200_000, help="to fit on, drawn evenly from all recordings")
+    hubert.add_argument("--deduplicate", action="store_true", help="a run of the same unit is one")
+    hubert.add_argument("--copy_encoder", action="store_true", help="keep the encoder's weights in the codec's folder")
+    for command, clips in ((fit, 1_500), (hubert, 0)):
+        command.add_argument("--clips", type=int, default=clips, help="recordings to fit on, drawn by --seed; 0: all")
+        command.add_argument("--seed", type=int, default=0)
+    adopt = commands.add_parser("adopt_xcodec2", help="make a codec out of a published X-codec2, to decode")
+    adopt.add_argument("--weights", required=True, help="folder of the hub: config.json and *.safetensors")
     encode = commands.add_parser("encode", help="recordings to units")
-    for command in (fit, encode):
+    for command in (fit, hubert, encode):
         command.add_argument("--audio", action="append", required=True,
                              help="a recording, a folder of them, or the metadata.jsonl of a build; may be repeated")
         command.add_argument("--max_seconds", type=float, default=7_200.0, help="of a recording")
@@ -35,7 +47,7 @@ def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     decode.add_argument("--seed", type=int, default=0, help="of the noise in the voice")
     for command in (encode, decode):
         command.add_argument("--codec", required=True, help="a codec's folder")
-    for command in (fit, encode, decode):
+    for command in (fit, hubert, adopt, encode, decode):
         command.add_argument("--out", required=True, help="folder, or for encode a .jsonl, to write")
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser.parse_args(arguments)
@@ -47,7 +59,8 @@ def main() -> None:
     def run() -> None:
         from sift_jax.units import commands
 
-        print({"fit": commands.fit, "encode": commands.encode, "decode": commands.decode}[flags.command](flags))
+        found = (commands.fit, commands.fit_hubert, commands.adopt_xcodec2, commands.encode, commands.decode)
+        print({command.__name__: command for command in found}[flags.command](flags))
 
     report_errors(run, is_debug=flags.debug)
 

@@ -159,8 +159,24 @@ def _make_embedded(folder: CodecFolder) -> Codec:
     return EmbeddedCodec(folder)
 
 
+def _make_hubert(folder: CodecFolder) -> Codec:
+    from sift_jax.units.hubert_units import HubertCodec
+
+    return HubertCodec(folder)
+
+
+def _make_xcodec2(folder: CodecFolder) -> Codec:
+    from sift_jax.units.xcodec2 import Xcodec2Codec
+
+    return Xcodec2Codec(folder)
+
+
 # each kind is imported when a folder of it is opened
-KINDS: dict[str, Callable[[CodecFolder], Codec]] = {"embedded": _make_embedded}
+KINDS: dict[str, Callable[[CodecFolder], Codec]] = {
+    "embedded": _make_embedded,
+    "hubert": _make_hubert,
+    "xcodec2": _make_xcodec2,
+}
 
 
 def load_codec(path: str | Path, *, fingerprint: str | None = None) -> Codec:

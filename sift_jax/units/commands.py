@@ -1,4 +1,4 @@
-"""What the three commands do: recordings are found, read a few at a time, and told by their paths where they fail.
+"""What the commands do: recordings are found, read a few at a time, and told by their paths where they fail.
 
     --audio: a file, a folder, a metadata.jsonl ─► paths ─► groups of some minutes ─► codec ─► units.jsonl
     units.jsonl ─► lines, each of this codec ─► <name>.wav
@@ -65,15 +65,48 @@ def fit(flags: argparse.Namespace) -> str:
         slices=flags.slices,
         sounds_a_tone=flags.sounds_a_tone,
     )
-    paths = find_audio(flags.audio, "train")
-    if 0 < flags.clips < len(paths):
-        chosen = np.random.default_rng(flags.seed).choice(len(paths), flags.clips, replace=False)
-        paths = [paths[i] for i in np.sort(chosen)]
+    paths = _draw_paths(flags)
     waves = [read_audio(path, max_seconds=flags.max_seconds) for path in paths]
     folder = fit_embedded(waves, flags.out, options, seed=flags.seed)
     seconds = sum(map(len, waves)) / _RATE
     return (f"{flags.out}: {folder.config.codes} units, {folder.config.frame_rate:g} a second, from {len(paths)} "
             f"recordings of {seconds / 60:.1f} minutes; fingerprint {folder.fingerprint[:12]}")
+
+
+def fit_hubert(flags: argparse.Namespace) -> str:
+    """A code book over a layer of HuBERT; recordings are read a few minutes at a time."""
+    from sift_jax.units.hubert_units import HubertOptions, fit_hubert
+
+    options = HubertOptions(
+        layer=flags.layer,
+        codes=flags.codes,
+        frames=flags.frames,
+        is_deduplicated=flags.deduplicate,
+        has_weights=flags.copy_encoder,
+    )
+    paths = _draw_paths(flags)
+    groups = (waves for _, waves in _read_groups(paths, flags.max_seconds))
+    folder = fit_hubert(flags.encoder, groups, flags.out, options, seed=flags.seed)
+    return (f"{flags.out}: {folder.config.codes} units, {folder.config.frame_rate:g} a second, from "
+            f"{folder.config.options['frames']} frames of {len(paths)} recordings; "
+            f"fingerprint {folder.fingerprint[:12]}")
+
+
+def adopt_xcodec2(flags: argparse.Namespace) -> str:
+    """A codec out of a published X-codec2."""
+    from sift_jax.units.xcodec2 import adopt_xcodec2
+
+    folder = adopt_xcodec2(flags.weights, flags.out)
+    return (f"{flags.out}: {folder.config.codes} units, {folder.config.frame_rate:g} a second; "
+            f"fingerprint {folder.fingerprint[:12]}")
+
+
+def _draw_paths(flags: argparse.Namespace) -> list[Path]:
+    paths = find_audio(flags.audio, "train")
+    if not 0 < flags.clips < len(paths):
+        return paths
+    chosen = np.random.default_rng(flags.seed).choice(len(paths), flags.clips, replace=False)
+    return [paths[i] for i in np.sort(chosen)]
 
 
 def _read_groups(paths: Sequence[Path], max_seconds: float) -> Iterator[tuple[list[Path], list[np.ndarray]]]:

@@ -148,7 +148,7 @@ def test_letters_are_found_in_other_forms():
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    ({"model_type": "wavlm"}, "model_type 'wavlm'; aligners are wav2vec2 and hubert"),
+    ({"model_type": "wavlm"}, "model_type 'wavlm'; what is read is wav2vec2 and hubert"),
     ({"adapter_attn_dim": 16}, "adapter_attn_dim is not computed here"),
     ({"conv_stride": None}, "no conv_stride; fetch"),
     ({"feat_extract_norm": "batch"}, "feat_extract_norm is 'batch'"),

@@ -1,12 +1,15 @@
-"""Wav2vec2 and HuBERT with a CTC head, forward only, in plain JAX.
+"""HuBERT and wav2vec2: the hidden states of any layer, or log probabilities of a CTC head, forward only.
 
-    waves [b, n] ─► strided convolutions [b, t, c] ─► projection ─► + positions by convolution ─► layers ─► [b, t, v]
+    waves [b, n] ─► strided convolutions [b, t, c] ─► projection ─► + positions by convolution ─► layers ─► [b, t, d]
+                                                                                              head ─► [b, t, v]
 
 Three forms exist: group norm in the first convolution or layer norm in all of them; norms behind (post) or ahead of
 (stable) each sublayer. A clip may stand in a longer row; what lies behind its length changes nothing: the group norm
 counts the clip's own frames only, positions see zeros there, and attention looks away. The answer is that of the clip
 alone, also where the published classes give another one as soon as they pad.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import functools
@@ -24,7 +27,7 @@ _CONV_EPSILON = 1e-5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Wav2Vec2Config:
+class HubertConfig:
     """The fields of config.json that decide the forward pass, by their names there."""
 
     conv_kernel: tuple[int, ...]
@@ -32,6 +35,7 @@ class Wav2Vec2Config:
     feat_extract_norm: str
     feat_extract_activation: str
     feat_proj_layer_norm: bool
+    num_hidden_layers: int
     num_attention_heads: int
     num_conv_pos_embeddings: int
     num_conv_pos_embedding_groups: int
@@ -58,9 +62,14 @@ class Wav2Vec2Config:
         return samples
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def compute_log_probs(config: Wav2Vec2Config, params: Params, waves: jax.Array, lengths: jax.Array) -> jax.Array:
-    """Log probabilities [b, t, v] of waves [b, n] of which the first `lengths` [b] samples are real."""
+def compute_features(
+    config: HubertConfig, params: Params, waves: jax.Array, lengths: jax.Array, *, layer: int | None = None
+) -> jax.Array:
+    """Hidden states [b, t, d] behind so many layers, 0 being what enters the first. None is the network's
+    own output: behind all layers, and behind the last norm where it has one.
+
+    Of waves [b, n] the first `lengths` [b] samples are real, and of frames `config.count_frames(lengths)`.
+    """
     x = _project(config, params, _extract(config, params, waves, lengths))
     is_real = jnp.arange(x.shape[1]) < config.count_frames(lengths)[:, None]
     x = jnp.where(is_real[..., None], x, 0.0)
@@ -78,13 +87,17 @@ def compute_log_probs(config: Wav2Vec2Config, params: Params, waves: jax.Array, 
         x = norm(x + attend(x), layer["norm"])
         return norm(x + feed(x), layer["final_norm"]), None
 
-    x, _ = jax.lax.scan(run_layer, x, params["layers"])
-    if config.do_stable_layer_norm:
-        x = norm(x, params["norm"])
-    return jax.nn.log_softmax(_linear(x, params["head"]), axis=-1)
+    x, _ = jax.lax.scan(run_layer, x, jax.tree.map(lambda leaf: leaf[:layer], params["layers"]))
+    return norm(x, params["norm"]) if config.do_stable_layer_norm and layer is None else x
 
 
-def _extract(config: Wav2Vec2Config, params: Params, waves: jax.Array, lengths: jax.Array) -> jax.Array:
+@functools.partial(jax.jit, static_argnums=0)
+def compute_log_probs(config: HubertConfig, params: Params, waves: jax.Array, lengths: jax.Array) -> jax.Array:
+    """Log probabilities [b, t, v] of waves [b, n] of which the first `lengths` [b] samples are real."""
+    return jax.nn.log_softmax(_linear(compute_features(config, params, waves, lengths), params["head"]), axis=-1)
+
+
+def _extract(config: HubertConfig, params: Params, waves: jax.Array, lengths: jax.Array) -> jax.Array:
     x, activate = waves[..., None], _ACTIVATIONS[config.feat_extract_activation]
     for i, (kernel, stride) in enumerate(zip(config.conv_kernel, config.conv_stride, strict=True)):
         conv = params[f"conv_{i}"]
@@ -107,13 +120,13 @@ def _channel_norm(x: jax.Array, norm: Params, frames: jax.Array) -> jax.Array:
     return centered * jax.lax.rsqrt(variance + _CONV_EPSILON) * norm["weight"] + norm["bias"]
 
 
-def _project(config: Wav2Vec2Config, params: Params, x: jax.Array) -> jax.Array:
+def _project(config: HubertConfig, params: Params, x: jax.Array) -> jax.Array:
     if config.feat_proj_layer_norm:
         x = _layer_norm(x, params["projection_norm"], epsilon=config.layer_norm_eps)
     return _linear(x, params["projection"])
 
 
-def _place(config: Wav2Vec2Config, positions: Params, x: jax.Array) -> jax.Array:
+def _place(config: HubertConfig, positions: Params, x: jax.Array) -> jax.Array:
     """What a wide grouped convolution says of each frame's place."""
     half = config.num_conv_pos_embeddings // 2
     y = jax.lax.conv_general_dilated(
@@ -122,7 +135,7 @@ def _place(config: Wav2Vec2Config, positions: Params, x: jax.Array) -> jax.Array
     return _ACTIVATIONS[config.feat_extract_activation](y + positions["bias"])
 
 
-def _attend(config: Wav2Vec2Config, attention: Params, x: jax.Array, *, is_real: jax.Array) -> jax.Array:
+def _attend(config: HubertConfig, attention: Params, x: jax.Array, *, is_real: jax.Array) -> jax.Array:
     def split(y: jax.Array) -> jax.Array:
         return y.reshape(*y.shape[:2], config.num_attention_heads, -1)
 
@@ -131,7 +144,7 @@ def _attend(config: Wav2Vec2Config, attention: Params, x: jax.Array, *, is_real:
     return _linear(mixed.reshape(x.shape), attention["out_proj"])
 
 
-def _feed(config: Wav2Vec2Config, feed: Params, x: jax.Array) -> jax.Array:
+def _feed(config: HubertConfig, feed: Params, x: jax.Array) -> jax.Array:
     return _linear(_ACTIVATIONS[config.hidden_act](_linear(x, feed["inner"])), feed["outer"])
 
 

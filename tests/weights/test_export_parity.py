@@ -47,6 +47,7 @@ def make_config(**decoder) -> SpeechLMConfig:
         decoder=dataclasses.replace(
             DECODERS["test"], **{**sizes, "rope_theta": 3e4, "norm_eps": 3e-5, "is_tied": True, **decoder}
         ),
+        cross=None,
         lora=LORA,
         dtype="float32",
         remat="none",

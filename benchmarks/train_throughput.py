@@ -176,7 +176,7 @@ def make_sides(flags: argparse.Namespace) -> tuple[int, dict[str, tuple[Callable
     windows = tuple(round(flags.shortest + span * part, 2) for part in (0.25, 0.5, 0.75, 1.0))
     shapes = {
         "packed": make_shapes(config, groups, windows, rows=2),
-        "unshared": make_shapes(config, singles, windows, rows=8),
+        "unshared": make_shapes(config, singles, windows, rows=4),
     }
     sides, efficiency = {}, {}
     for name in flags.sides.split(","):

@@ -145,7 +145,7 @@ def test_a_folder_of_another_architecture_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"holds a gpt2 model; the decoder is read from llama, qwen2, qwen2_audio"):
         load_decoder(tmp_path / "gpt2", config)
     write_decoder(tmp_path / "qwen2")
-    with pytest.raises(ValueError, match=r"holds a qwen2 model; the encoder is read from qwen2_audio, whisper"):
+    with pytest.raises(ValueError, match=r"holds a qwen2 model; the encoder is read from .*qwen2_audio, whisper"):
         load_part("encoder", tmp_path / "qwen2", config)
     (tmp_path / "qwen2" / "config.json").unlink()
     with pytest.raises(ValueError, match=r"config.json does not exist; download the whole model folder"):

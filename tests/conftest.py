@@ -1,6 +1,7 @@
 """What several packages' tests share: one tiny corpus and one tiny trained run for the whole session."""
 
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -17,6 +18,17 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 import pytest  # noqa: E402 - the platforms must be chosen before jax is imported
 from tiny_corpus import Corpus, write_corpus  # noqa: E402
+
+# every compiled program takes some of the 65,530 pieces of memory that Linux gives a process; without one XLA crashes
+MOST_MAPS = 25_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def drop_old_programs():
+    """What hundreds of tests have compiled is let go before a module begins."""
+    maps = Path("/proc/self/maps")
+    if "jax" in sys.modules and maps.is_file() and maps.read_bytes().count(b"\n") > MOST_MAPS:
+        sys.modules["jax"].clear_caches()
 
 
 @pytest.fixture(scope="session")

@@ -150,12 +150,12 @@ class BatchStream:
         shapes = make_shapes(config, geometry)
         self._own_rows = range(config.rows) if own_rows is None else own_rows
         self.shapes = [dataclasses.replace(shape, rows=len(self._own_rows)) for shape in shapes]
-        self._front_end = FRONT_ENDS[geometry.front_end]
-        window = round(geometry.window_seconds * RATE / HOP)
         # a longer clip than the window is left out, whatever is said of its frames
-        self._frames = np.array([0, *(geometry.count_frames(mel) for mel in range(1, window + 2))])
+        longest = round(geometry.window_seconds * RATE / HOP) + 1
+        self._frames = np.array([0, *map(geometry.count_frames, range(1, longest + 1))])
         self.readers: dict[str, Callable[[int], list[np.ndarray]]] = {}
         defined = define_tasks(config, self.tokenizer, modules, split)
+        self._front_end = FRONT_ENDS[geometry.front_end]  # which the modules may have changed
         tasks = [self._plan_task(name, rate, source, split) for name, rate, source in defined]
         draws = Draws(tasks, shapes, self._count_frames, seed=config.seed, is_endless=is_endless)
         self.plan = Plan(draws, seed=config.seed)

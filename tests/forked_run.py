@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 import time
+import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,6 +37,8 @@ def fork_train(argv: list[str], log: Path, folder: Path = ROOT) -> int:
         code = 0
     except SystemExit as end:
         code = end.code
+    except BaseException:  # noqa: BLE001 - nobody above would print it
+        traceback.print_exc()
     finally:
         # as an interpreter ends, but for the stack, which is the parent's
         jax.distributed.shutdown()

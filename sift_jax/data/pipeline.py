@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import queue
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -262,39 +260,3 @@ class BatchStream:
         planned, tasks = self.plan.get_batch(step), self.plan.draws.tasks
         groups = planned.groups
         return [[f"{tasks[groups.task[g]].name}#{groups.item[g]}" for g in row] for row in planned.rows]
-
-
-def prefetch(items: Iterator, depth: int) -> Iterator:
-    """Draws `items` in a thread of its own, `depth` ahead; what it raises is raised here."""
-    waiting: queue.Queue = queue.Queue(depth)
-    is_closed = threading.Event()
-
-    def put(entry: tuple) -> bool:
-        while not is_closed.is_set():
-            try:
-                waiting.put(entry, timeout=0.2)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def draw() -> None:
-        try:
-            for item in items:
-                if not put(("item", item)):
-                    return
-            put(("end", None))
-        except BaseException as error:  # noqa: BLE001 - it is raised again by the reader
-            put(("error", error))
-
-    threading.Thread(target=draw, daemon=True).start()
-    try:
-        while True:
-            kind, value = waiting.get()
-            if kind == "end":
-                return
-            if kind == "error":
-                raise value
-            yield value
-    finally:
-        is_closed.set()

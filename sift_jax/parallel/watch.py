@@ -157,7 +157,10 @@ class Watch:
     def await_verdict(self) -> None:
         """Waits until the judge has named who is to blame, if anybody is: then this does not return."""
         self._limit = min(self._limit, SUSPECT_SECONDS)
-        time.sleep(self._limit + 5 * self._interval)
+        self._is_over.wait(self._limit + 5 * self._interval)
+        while self._verdict:
+            # the judge has said it, and gives its last words the time they take
+            time.sleep(self._interval)
 
 
 _watch: Watch | None = None

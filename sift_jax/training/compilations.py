@@ -41,3 +41,7 @@ class Compilations:
         self.made += made
         self.repeated += made if shape in self._known else 0
         self._known.add(shape)
+
+    def describe(self) -> dict[str, int]:
+        """As the progress lines have it."""
+        return {"compilations": self.made, "recompilations": self.repeated}

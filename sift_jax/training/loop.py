@@ -14,12 +14,14 @@ from types import ModuleType
 
 import jax
 import numpy as np
+import optax
 from jax.sharding import Mesh
 
 from sift_jax.audio.mel import RATE
 from sift_jax.batch import check_batch
 from sift_jax.data.dev_batches import DevSet, read_dev_set
-from sift_jax.data.pipeline import BatchStream, DataConfig, SpeechGeometry, make_shapes, prefetch
+from sift_jax.data.pipeline import BatchStream, DataConfig, SpeechGeometry, make_shapes
+from sift_jax.data.prefetch import prefetch
 from sift_jax.data.records import digest_records
 from sift_jax.models.presets import ModelConfig, make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig
@@ -225,6 +227,13 @@ def _open_writer(run: RunConfig, out_dir: Path, first_step: int, config_text: st
     return MetricWriter(out_dir, steps=run.steps, first_step=first_step, boards=boards)
 
 
+def _describe_update(step: int, metrics: dict[str, jax.Array], schedule: optax.Schedule) -> dict[str, float]:
+    skipped = int(metrics["skipped"])
+    # the optimizer counts the updates before this one
+    rate = float(schedule(max(step - 1 - skipped, 0)))
+    return {"learning_rate": rate, "grad_norm": float(metrics["grad_norm"]), "skipped": skipped}
+
+
 def _run_steps(
     run: RunConfig,
     config: SpeechLMConfig,
@@ -267,12 +276,8 @@ def _run_steps(
         is_last = step == run.steps
         if step % run.log_every == 0 or is_last:
             skips.settle()
-            values = meter.report(run.steps - step)
-            skipped = int(metrics["skipped"])
-            # the optimizer counts the updates before this one
-            values |= {"learning_rate": float(schedule(max(step - 1 - skipped, 0)))}
-            values |= {"grad_norm": float(metrics["grad_norm"]), "skipped": skipped, "compilations": compilations.made}
-            writer.write(step, values | {"recompilations": compilations.repeated})
+            values = meter.report(run.steps - step) | _describe_update(step, metrics, schedule)
+            writer.write(step, values | compilations.describe())
         if dev and (step % run.dev_every == 0 or is_last):
             writer.write_dev(step, measure_dev(dev_step, state, dev.batches, put, dev.tasks))
         if evaluate and (found := evaluate(step, join_params(state["trainable"], state["frozen"]), is_last)):

@@ -11,7 +11,8 @@ from tiny_model import make_config
 from tiny_run import make_data
 
 from sift_jax.batch import check_batch
-from sift_jax.data.pipeline import BatchStream, make_shapes, prefetch
+from sift_jax.data.pipeline import BatchStream, make_shapes
+from sift_jax.data.prefetch import prefetch
 from sift_jax.training.loop import make_geometry
 
 CONFIG = make_config()

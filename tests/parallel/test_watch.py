@@ -1,6 +1,7 @@
 """Which process is to blame: by its silence, by its reading while the others wait, by its own words."""
 
 import dataclasses
+import threading
 
 import pytest
 
@@ -61,3 +62,16 @@ def test_beats_carry_what_each_does():
     two.finish()
     one.beat()
     assert one._beats[1].end == "done" and one._beats[1].seen > seen.seen
+
+
+def test_who_is_blamed_has_the_last_word():
+    """What failed here for that reason is not told beside it, however long the last words take."""
+    watch = Watch(Store(), 0, limit=0.0, interval=0.01)
+    watch._verdict = "process 1 is gone"
+    waiting = threading.Thread(target=watch.await_verdict, daemon=True)
+    waiting.start()
+    waiting.join(0.3)
+    assert waiting.is_alive()
+    watch._verdict = None
+    waiting.join(5)
+    assert not waiting.is_alive()

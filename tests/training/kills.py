@@ -45,6 +45,10 @@ RATES = {"sift.closed_ended.*.en": 0.7, "sift.open_ended.de": 0.3}
 TRAINABLE = ("projector/.*", "decoder/.*")
 # of a life that nobody kills
 LIFE_SECONDS = 600
+# a tiny corpus is indexed before anybody can look
+INDEXING_SECONDS = 0.02
+# lives for each kill asked for: a moment that never comes must not go unnoticed
+LIVES = 6
 # in which the others of a killed process must have ended
 END_SECONDS = 60
 LOST = 69
@@ -56,11 +60,13 @@ class Life:
 
     run_dir: Path
     records: Path
-    # those that run, and all that there were
+    # those that run, of so many
     pids: list[int]
-    born: tuple[int, ...]
+    processes: int
     first_step: int
     inode: int
+    # what those before left of the index that they were making
+    old_drafts: frozenset[Path]
     began: float
 
     def read_step(self) -> int:
@@ -84,7 +90,7 @@ class Life:
 
     def is_indexing(self) -> bool:
         """By its own drafts: those of the dead stay."""
-        return any(any(self.records.glob(f"*/questions-*/*.part{pid}")) for pid in self.born)
+        return bool(find_drafts(self.records) - self.old_drafts)
 
     def find_place(self) -> str:
         """What it does, or did when it was killed."""
@@ -94,7 +100,7 @@ class Life:
 
     def has_joined(self) -> bool:
         """Whether its processes know each other; one that is killed before is waited for as one that comes late."""
-        logs = [self.run_dir.parent / f"log.{index}" for index in range(len(self.born))]
+        logs = [self.run_dir.parent / f"log.{index}" for index in range(self.processes)]
         return len(logs) == 1 or all(log.is_file() and "[Gloo]" in log.read_text() for log in logs)
 
     def read_log(self) -> str:
@@ -125,6 +131,10 @@ def find_steps(run_dir: Path) -> list[int]:
     return sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit()) if folder.is_dir() else []
 
 
+def find_drafts(records: Path) -> set[Path]:
+    return set(records.glob("*/questions-*/*.part-*"))
+
+
 def start(gin_file: Path, run_dir: Path, records: Path, processes: int) -> Life:
     """Begins or continues the run."""
     metrics = run_dir / "metrics.jsonl"
@@ -134,13 +144,13 @@ def start(gin_file: Path, run_dir: Path, records: Path, processes: int) -> Life:
         run_dir=run_dir,
         records=records,
         pids=[],
-        born=(),
+        processes=processes,
         first_step=max(find_steps(run_dir), default=0),
         inode=metrics.stat().st_ino if metrics.is_file() else 0,
+        old_drafts=frozenset(find_drafts(records)),
         began=time.monotonic(),
     )
     life.pids = fork_processes([f"--gin_file={gin_file}"], run_dir.parent / "log", processes)
-    life.born = tuple(life.pids)
     return life
 
 
@@ -221,6 +231,19 @@ def plant_fault() -> None:
     Checkpoints.restore = flip_and_restore
 
 
+def slow_indexing() -> None:
+    """From now on the index of a record takes some time."""
+    from sift_jax.data.question_index import IndexWriter
+
+    add = IndexWriter.add
+
+    def wait_and_add(*arguments):
+        time.sleep(INDEXING_SECONDS)
+        add(*arguments)
+
+    IndexWriter.add = wait_and_add
+
+
 def count_aims(kills: int) -> dict[str, int]:
     aims = {"loop": kills // 2, "save": kills // 5, "data": kills // 10}
     return {**aims, "start": kills - sum(aims.values())}
@@ -247,7 +270,10 @@ def run_kills(corpus: Corpus, folder: Path, kills: int, processes: int, seed: in
     done = {"resumed": 0, "runs": 1}
     seconds, ends = [], []
     current = write("killed1")
+    lives = 0
     while any(left.values()):
+        lives += 1
+        assert lives <= LIVES * kills + 10, f"{lives} lives, and these are still to come: {left}"
         aim = draw.choices(list(left), list(left.values()))[0]
         if aim == "data":
             for index in records.glob("*/questions-*"):
@@ -290,6 +316,7 @@ def main() -> None:
             os._exit(0)
         if pid:
             assert os.waitpid(pid, 0)[1] == 0
+        slow_indexing()
         if flags.plant:
             plant_fault()
         corpus = Corpus(root=flags.corpus or Path(scratch) / "tiny", counts={})

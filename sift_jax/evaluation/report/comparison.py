@@ -20,7 +20,7 @@ from sift_jax.evaluation.report.format import JUDGED, format_count, name_title
 from sift_jax.evaluation.report.samples import Sample
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.evaluation.scores.cells import make_cells
-from sift_jax.evaluation.scores.paired import compare_systems
+from sift_jax.evaluation.scores.paired import PairedTest, compare_systems
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,24 +42,13 @@ class Share:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Pair:
+class Pair(PairedTest):
     """A run against the first that has the suite, on one part: `difference` is the run's figure less the first's."""
 
     base: int
     run: int
     suite: str
     subset: str
-    metric: str
-    first: float
-    second: float
-    difference: float
-    low: float | None
-    high: float | None
-    p: float
-    test: str
-    n: int
-    only_first: int
-    only_second: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ from sift_jax.evaluation.scores.cells import Counts, count_items
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Comparison:
+class PairedTest:
     """The second system minus the first, over the items that both have a score for."""
 
     metric: str
@@ -50,14 +50,14 @@ def compare_systems(
     first: tuple[Iterable[Prediction], Iterable[Verdict]],
     second: tuple[Iterable[Prediction], Iterable[Verdict]],
     bootstrap: BootstrapConfig,
-) -> list[Comparison]:
+) -> list[PairedTest]:
     """For each metric of the items, pooled over them all; give the items of one subset for its own comparison."""
     pairs = zip(count_items(items, *first), count_items(items, *second), strict=True)
     compared = (_compare(one, other, bootstrap) for one, other in pairs)
     return [comparison for comparison in compared if comparison is not None]
 
 
-def _compare(one: Counts, other: Counts, bootstrap: BootstrapConfig) -> Comparison | None:
+def _compare(one: Counts, other: Counts, bootstrap: BootstrapConfig) -> PairedTest | None:
     shared = sorted(one.rows.keys() & other.rows.keys())
     is_mixed = one.metric.is_ordered and len({one.items[place].labels for place in shared}) > 1
     if not shared or is_mixed:
@@ -78,7 +78,7 @@ def _compare(one: Counts, other: Counts, bootstrap: BootstrapConfig) -> Comparis
         p, test = find_mcnemar(losses, wins), "exact McNemar"
     else:
         p, test = _swap(sums_a, sums_b, make, rng, bootstrap.samples), "recordings swapped at random"
-    return Comparison(
+    return PairedTest(
         metric=one.name, first=first, second=second, difference=second - first, low=low, high=high, p=p, test=test,
         n=len(shared), only_first=losses, only_second=wins,
     )  # fmt: skip

@@ -271,10 +271,11 @@ def run_kills(corpus: Corpus, folder: Path, kills: int, processes: int, seed: in
     seconds, ends = [], []
     current = write("killed1")
     lives = 0
-    while any(left.values()):
+    # that it goes on from somewhere is what is tried
+    while any(left.values()) or not (done["resumed"] or find_steps(current[1])):
         lives += 1
         assert lives <= LIVES * kills + 10, f"{lives} lives, and these are still to come: {left}"
-        aim = draw.choices(list(left), list(left.values()))[0]
+        aim = draw.choices(list(left), list(left.values()))[0] if any(left.values()) else "loop"
         if aim == "data":
             for index in records.glob("*/questions-*"):
                 shutil.rmtree(index)

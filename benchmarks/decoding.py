@@ -1,6 +1,6 @@
 """Cached greedy decoding: tokens per second against `generate` of transformers, in one run, with the same weights.
 
-    python -m benchmarks.decoding [--rows=1] [--decoder=smollm2-135m] [--new=64] [--rounds=5] [--threads=2]
+    python -m benchmarks.decoding [--rows=1] [--decoder=smollm2-135m|small|…] [--new=64] [--rounds=5] [--threads=2]
 
 Random weights in the geometry of a real decoder, in float32 on both sides. Both take turns, so that another load on the
 machine slows both. A round is a whole call, prefill included, and a call that ends with the first token: the difference
@@ -22,7 +22,7 @@ from benchmarks.log_mel import THREAD_VARIABLES, measure
 def parse_flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Times decoding against transformers' generate.")
     parser.add_argument("--rows", type=int, default=1)
-    parser.add_argument("--decoder", default="smollm2-135m", help="a preset's name")
+    parser.add_argument("--decoder", default="smollm2-135m", help="a preset's name, or small: 20M parameters")
     parser.add_argument("--prompt", type=int, default=64, help="tokens")
     parser.add_argument("--new", type=int, default=64, help="tokens")
     parser.add_argument("--rounds", type=int, default=5)
@@ -35,6 +35,7 @@ def make_ours(flags: argparse.Namespace):
     import jax
     import numpy as np
 
+    from benchmarks.small_decoder import find_decoder
     from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
     from sift_jax.decoding.sampling import GREEDY
     from sift_jax.models.presets import ModelConfig, make_model_config
@@ -45,7 +46,7 @@ def make_ours(flags: argparse.Namespace):
         frame_mask=None,
         projector="linear",
         projector_frames=None,
-        decoder=flags.decoder,
+        decoder="test",
         extra_tokens=0,
         lora_rank=0,
         lora_alpha=1.0,
@@ -55,7 +56,7 @@ def make_ours(flags: argparse.Namespace):
         attention="auto",
         fusion="splice",
     )
-    config = make_model_config(model)
+    config = dataclasses.replace(make_model_config(model), decoder=find_decoder(flags.decoder))
     params = jax.jit(init_params, static_argnums=0)(config, jax.random.key(0))
     shape = (flags.rows, flags.prompt)
     ids = np.random.default_rng(0).integers(10, config.decoder.vocab_size, shape).astype(np.int32)

@@ -39,7 +39,7 @@ def parse_flags() -> argparse.Namespace:
     parser.add_argument("--shortest", type=float, default=4.0, help="seconds")
     parser.add_argument("--longest", type=float, default=15.0, help="seconds")
     parser.add_argument("--encoder", default="whisper-tiny", help="a preset's name")
-    parser.add_argument("--decoder", default="", help="a preset's name; else a decoder of 20M parameters")
+    parser.add_argument("--decoder", default="small", help="a preset's name, or small: 20M parameters")
     parser.add_argument("--torch_batch", type=int, default=8, help="examples a step of PyTorch")
     parser.add_argument("--sides", default="packed,unshared,eager,compiled,bf16", help="which of them")
     parser.add_argument("--no_losses", action="store_true", help="leave out the comparison of losses before training")
@@ -49,26 +49,16 @@ def parse_flags() -> argparse.Namespace:
 
 def make_config(flags: argparse.Namespace):
     """The model: its windows may be of any length, as both sides use them."""
+    from benchmarks.small_decoder import find_decoder
     from sift_jax.models.layers import LoraConfig
-    from sift_jax.models.presets import DECODERS, ENCODERS, PROJECTORS
+    from sift_jax.models.presets import ENCODERS, PROJECTORS
     from sift_jax.models.speech_lm import SpeechLMConfig
 
-    small = dataclasses.replace(
-        DECODERS["quickstart"],
-        width=384,
-        layers=8,
-        heads=6,
-        kv_heads=2,
-        head_size=64,
-        hidden=1536,
-        vocab_size=16_384,
-        rope_theta=1e6,
-    )
     encoder = dataclasses.replace(ENCODERS[flags.encoder], frame_mask="all", window_seconds=float(flags.longest))
     return SpeechLMConfig(
         encoder=encoder,
         projector=PROJECTORS["linear"],
-        decoder=DECODERS[flags.decoder] if flags.decoder else small,
+        decoder=find_decoder(flags.decoder),
         cross=None,
         lora=LoraConfig(rank=LORA_RANK, alpha=LORA_ALPHA, targets=("q", "v")),
         dtype="float32",

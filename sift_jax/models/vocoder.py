@@ -37,6 +37,16 @@ class VocoderConfig:
     generator: HifiGanConfig
 
 
+def vocoder_from_json(raw: Mapping[str, Any]) -> VocoderConfig:
+    """The config that `dataclasses.asdict` and JSON made this of."""
+
+    def freeze(value: Any) -> Any:
+        return tuple(freeze(item) for item in value) if isinstance(value, list | tuple) else value
+
+    generator = HifiGanConfig(**{name: freeze(value) for name, value in raw["generator"].items()})
+    return VocoderConfig(**{**raw, "generator": generator})
+
+
 class VoiceEncoder(nn.Module):
     """One vector for all that does not change within a recording."""
 

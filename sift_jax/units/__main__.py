@@ -35,7 +35,7 @@ def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     for command, clips in ((fit, 1_500), (hubert, 0)):
         command.add_argument("--clips", type=int, default=clips, help="recordings to fit on, drawn by --seed; 0: all")
         command.add_argument("--seed", type=int, default=0)
-    adopt = commands.add_parser("adopt_xcodec2", help="make a codec out of a published X-codec2, to decode")
+    adopt = commands.add_parser("adopt_xcodec2", help="make a codec out of a published X-codec2")
     adopt.add_argument("--weights", required=True, help="folder of the hub: config.json and *.safetensors")
     vocoder = commands.add_parser("add_vocoder", help="let a codec speak by what train_vocoder has learnt")
     vocoder.add_argument("--run", required=True, help="folder that train_vocoder wrote")

@@ -71,10 +71,12 @@ def _quote(value: str) -> str:
 
 
 def find_dataclasses(function: Callable[..., Any]) -> list[type]:
-    """The config dataclasses among a run function's parameters: by themselves, several in a tuple, or one or None."""
+    """The config dataclasses among a run function's parameters: by themselves, several in a tuple, or one or None; and
+    those among their fields."""
     hints = typing.get_type_hints(function)
     given = [hint for name, hint in hints.items() if name != "return"]
-    return [cls for hint in given for cls in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(cls)]
+    found = [cls for hint in given for cls in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(cls)]
+    return found + [inner for cls in found for inner in find_dataclasses(cls)]
 
 
 def _register(function: Callable[..., Any]) -> Callable[[], dict[str, Any]]:

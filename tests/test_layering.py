@@ -22,6 +22,8 @@ MAY_IMPORT = {
     "sift_jax.models": ("parallel", "batch"),
     "sift_jax.units": ("models", "audio", "batch"),
     "sift_jax.units.__main__": ("exits", "units"),
+    # a run like training.loop, over another network; checkpoints, metrics and stopping are those of all runs
+    "sift_jax.units.training": ("models", "audio", "parallel", "training"),
     "sift_jax.training": ("models", "parallel", "batch"),
     "sift_jax.training.loop": ("models", "parallel", "batch", "data", "audio", "weights.load", "decoding"),
     "sift_jax.training.samples": ("batch", "audio", "data.tokenizers"),
@@ -61,6 +63,7 @@ MAY_IMPORT = {
     "sift_jax.cli": ("exits", "gin_files", "parallel"),
     "sift_jax.gin_files": (),
     "sift_jax.train": ("cli",),
+    "sift_jax.train_vocoder": ("cli",),
     "sift_jax.evaluate": ("cli",),
     "sift_jax.judge": ("cli",),
     "sift_jax.ask": ("exits", "audio", "data.chat", "decoding"),

@@ -3,6 +3,7 @@
     python -m sift_jax.units fit --audio=runs/quickstart/data/metadata.jsonl --out=runs/codec
     python -m sift_jax.units fit_hubert --encoder=weights/hubert-large --layer=18 --audio=… --out=runs/codec
     python -m sift_jax.units adopt_xcodec2 --weights=weights/xcodec2 --out=runs/codec
+    python -m sift_jax.units add_vocoder --codec=runs/codec --run=runs/vocoder [--step=…] [--out=runs/speaking]
     python -m sift_jax.units encode --codec=runs/codec --audio=x.wav [--audio=folder] --out=units.jsonl
     python -m sift_jax.units decode --codec=runs/codec --units=units.jsonl --out=folder
 
@@ -34,8 +35,11 @@ def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     for command, clips in ((fit, 1_500), (hubert, 0)):
         command.add_argument("--clips", type=int, default=clips, help="recordings to fit on, drawn by --seed; 0: all")
         command.add_argument("--seed", type=int, default=0)
-    adopt = commands.add_parser("adopt_xcodec2", help="make a codec out of a published X-codec2, to decode")
+    adopt = commands.add_parser("adopt_xcodec2", help="make a codec out of a published X-codec2")
     adopt.add_argument("--weights", required=True, help="folder of the hub: config.json and *.safetensors")
+    vocoder = commands.add_parser("add_vocoder", help="let a codec speak by what train_vocoder has learnt")
+    vocoder.add_argument("--run", required=True, help="folder that train_vocoder wrote")
+    vocoder.add_argument("--step", type=int, help="of its checkpoints this one; without, the newest")
     encode = commands.add_parser("encode", help="recordings to units")
     for command in (fit, hubert, encode):
         command.add_argument("--audio", action="append", required=True,
@@ -45,10 +49,13 @@ def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     decode = commands.add_parser("decode", help="units to recordings")
     decode.add_argument("--units", required=True, help="what encode wrote")
     decode.add_argument("--seed", type=int, default=0, help="of the noise in the voice")
-    for command in (encode, decode):
+    decode.add_argument("--reference", help="a recording of the voice to speak with, where the codec takes one")
+    for command in (vocoder, encode, decode):
         command.add_argument("--codec", required=True, help="a codec's folder")
+    vocoder.add_argument("--out", help="folder for a copy of the codec; without, the vocoder is added to it")
     for command in (fit, hubert, adopt, encode, decode):
         command.add_argument("--out", required=True, help="folder, or for encode a .jsonl, to write")
+    for command in (fit, hubert, adopt, vocoder, encode, decode):
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser.parse_args(arguments)
 
@@ -59,7 +66,8 @@ def main() -> None:
     def run() -> None:
         from sift_jax.units import commands
 
-        found = (commands.fit, commands.fit_hubert, commands.adopt_xcodec2, commands.encode, commands.decode)
+        found = (commands.fit, commands.fit_hubert, commands.adopt_xcodec2, commands.add_vocoder, commands.encode,
+                 commands.decode)
         print({command.__name__: command for command in found}[flags.command](flags))
 
     report_errors(run, is_debug=flags.debug)

@@ -1,70 +1,26 @@
-"""Codecs: a waveform ↔ discrete units of one code book, everything that belongs together in one hashed folder.
+"""Codecs: a waveform ↔ discrete units of one code book.
 
     waves [n], 16 kHz ─► check ─► _encode (static shapes, all devices) ─► ids [frames] ─► runs to one, if so configured
     ids [t] ─► check ─► _decode ─► samples [n] at the codec's own rate
 
-    runs/codec/codec.json           kind, codes, frame_rate, sample_rate, is_deduplicated, options; each file's sha256;
-               *.safetensors        the fingerprint over all of this
+A codec's folder is codec_folder.py's business.
 """
 
 from __future__ import annotations
 
 import abc
-import dataclasses
-import hashlib
-import json
 import math
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+
+from sift_jax.units.codec_folder import CodecConfig as CodecConfig
+from sift_jax.units.codec_folder import CodecFolder, read_folder
+from sift_jax.units.codec_folder import write_folder as write_folder
 
 # the rate of what every codec hears
 INPUT_RATE = 16_000
-FORMAT = 1
-_CONFIG = "codec.json"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class CodecConfig:
-    """What a codec's user must know of it; `options` is its kind's own business, in values that JSON has."""
-
-    kind: str
-    # units are 0 … codes − 1
-    codes: int
-    # units a second, before runs are joined
-    frame_rate: float
-    # of what `decode` gives
-    sample_rate: int
-    # whether a run of the same unit is one
-    is_deduplicated: bool
-    options: Mapping[str, Any]
-
-    def __post_init__(self) -> None:
-        for name in ("codes", "frame_rate", "sample_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"a codec's {name} must be above 0, not {getattr(self, name)}; mend {_CONFIG}")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class CodecFolder:
-    """A folder that was found whole: its config, its fingerprint, and tensors when they are asked for."""
-
-    path: Path
-    config: CodecConfig
-    fingerprint: str
-
-    def read_tensors(self, name: str) -> dict[str, np.ndarray]:
-        """Every tensor of <name>.safetensors."""
-        try:
-            return load_file(self.path / f"{name}.safetensors")
-        except (OSError, SafetensorError) as error:
-            raise ValueError(f"{self.path / name}.safetensors cannot be read ({error}); fit or copy the codec again") \
-                from None
 
 
 class Codec(abc.ABC):
@@ -82,14 +38,20 @@ class Codec(abc.ABC):
         self, waves: np.ndarray | Sequence[np.ndarray], *, rate: int = INPUT_RATE, names: Sequence[str] | None = None
     ) -> list[np.ndarray]:
         """int32 ids of each wave, in order; one wave gives a list of one. Errors call the waves by their names."""
+        ids = self.encode_frames(waves, rate=rate, names=names)
+        return [join_runs(found) for found in ids] if self.config.is_deduplicated else ids
+
+    def encode_frames(
+        self, waves: np.ndarray | Sequence[np.ndarray], *, rate: int = INPUT_RATE, names: Sequence[str] | None = None
+    ) -> list[np.ndarray]:
+        """The same before runs are joined: how long each unit lasts is still there."""
         waves = [waves] if isinstance(waves, np.ndarray) and waves.ndim == 1 else list(waves)
         names = list(names) if names is not None else [f"wave {i} of {len(waves)}" for i in range(len(waves))]
         if rate != INPUT_RATE:
             raise ValueError(f"{names[0] if names else 'waves'}: samples at {rate} Hz, and units are made at "
                              f"{INPUT_RATE} Hz; resample them (sift_jax.audio.files.resample)")
         checked = [_check_wave(wave, name) for wave, name in zip(waves, names, strict=True)]
-        ids = [np.asarray(found, np.int32) for found in self._encode(checked)]
-        return [join_runs(found) for found in ids] if self.config.is_deduplicated else ids
+        return [np.asarray(found, np.int32) for found in self._encode(checked)]
 
     def decode(
         self,
@@ -190,80 +152,9 @@ def load_codec(path: str | Path, *, fingerprint: str | None = None) -> Codec:
     return codec
 
 
-def read_folder(path: str | Path) -> CodecFolder:
-    """codec.json, and whether the files beside it are those that it was written with."""
-    path = Path(path)
-    if not (path / _CONFIG).is_file():
-        raise ValueError(f"{path}: no {_CONFIG} there; give a folder that `python -m sift_jax.units fit` wrote")
-    try:
-        held = json.loads((path / _CONFIG).read_text(encoding="utf-8"))
-        form, files, fingerprint = held["format"], dict(held["files"]), str(held["fingerprint"])
-        fields = held["codec"]
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{path / _CONFIG} is torn or no codec's; fit or copy the codec again") from None
-    if form != FORMAT:
-        raise ValueError(f"{path}: a codec of format {form}, and this release reads {FORMAT}; fit it again")
-    try:
-        config = CodecConfig(**fields)
-    except TypeError as error:
-        raise ValueError(f"{path / _CONFIG}: fields are missing or strange ({error}); fit it again") from None
-    for name, digest in sorted(files.items()):
-        if not (path / name).is_file():
-            raise ValueError(f"{path}: {name} is missing; copy the codec's whole folder again")
-        if _hash_file(path / name) != digest:
-            raise ValueError(f"{path / name} is not the file that {_CONFIG} was written with; copy the folder again")
-    if (strange := sorted({found.name for found in path.glob("*.safetensors")} - set(files))):
-        raise ValueError(f"{path}: {strange[0]} is no part of this codec; keep each codec in a folder of its own")
-    if make_fingerprint(config, files) != fingerprint:
-        raise ValueError(f"{path / _CONFIG} was changed since it was written; fit or copy the codec again")
-    return CodecFolder(path=path, config=config, fingerprint=fingerprint)
-
-
-def write_folder(
-    path: str | Path, config: CodecConfig, tensors: Mapping[str, Mapping[str, np.ndarray] | Path]
-) -> CodecFolder:
-    """Writes name → tensors (or an existing file of them, copied) beside codec.json; whole or not at all.
-
-    A codec that is there already gives way; any other folder that holds something is left alone.
-    """
-    path = Path(path)
-    if path.exists() and (not path.is_dir() or (any(path.iterdir()) and not (path / _CONFIG).is_file())):
-        raise ValueError(f"{path} holds something that is no codec; write to another folder")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    waiting = path.with_name(f".{path.name}.part")
-    shutil.rmtree(waiting, ignore_errors=True)
-    waiting.mkdir()
-    files = {}
-    for name, held in tensors.items():
-        file = waiting / f"{name}.safetensors"
-        if isinstance(held, Path):
-            shutil.copyfile(held, file)
-        else:
-            save_file({key: np.ascontiguousarray(value) for key, value in held.items()}, file)
-        files[file.name] = _hash_file(file)
-    fingerprint = make_fingerprint(config, files)
-    document = {"format": FORMAT, "fingerprint": fingerprint, "codec": dataclasses.asdict(config), "files": files}
-    (waiting / _CONFIG).write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    if path.exists():
-        shutil.rmtree(path)
-    waiting.rename(path)
-    return CodecFolder(path=path, config=config, fingerprint=fingerprint)
-
-
-def make_fingerprint(config: CodecConfig, files: Mapping[str, str]) -> str:
-    """sha256 over the config and every file's own sha256."""
-    told = json.dumps([FORMAT, dataclasses.asdict(config), dict(files)], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()
-
-
 def join_runs(ids: np.ndarray) -> np.ndarray:
     """Each run of the same unit as one."""
     return ids[np.flatnonzero(np.diff(ids, prepend=-1))]
-
-
-def _hash_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_wave(wave: np.ndarray, name: str) -> np.ndarray:

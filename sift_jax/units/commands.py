@@ -9,46 +9,16 @@ from __future__ import annotations
 import argparse
 import collections
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from sift_jax.audio.files import read_audio, write_audio
 from sift_jax.units.codec import Codec, load_codec
+from sift_jax.units.recordings import find_audio, read_groups
 
-_SUFFIXES = (".flac", ".wav", ".ogg", ".opus", ".mp3")
-# samples that are read before they are encoded together
-_GROUP_SECONDS = 512
 _RATE = 16_000
-
-
-def find_audio(given: Sequence[str], split: str | None = None) -> list[Path]:
-    """The recordings behind the flags, each once."""
-    found: list[Path] = []
-    for name in given:
-        path = Path(name)
-        if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix in _SUFFIXES)
-        elif path.suffix == ".jsonl":
-            inside = _read_metadata(path, split)
-        else:
-            inside = [path]
-        if not inside:
-            raise ValueError(f"{path}: no recordings there ({', '.join(_SUFFIXES)}); give another --audio")
-        found += inside
-    return list(dict.fromkeys(found))
-
-
-def _read_metadata(path: Path, split: str | None) -> list[Path]:
-    """audio/<id>.flac beside a build's metadata.jsonl."""
-    try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        return [path.parent / "audio" / f"{row['id']}.flac" for row in rows if split in (None, row["split"])]
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{path}: not the metadata.jsonl of a build; give that, or files and folders") from None
 
 
 def fit(flags: argparse.Namespace) -> str:
@@ -85,7 +55,7 @@ def fit_hubert(flags: argparse.Namespace) -> str:
         has_weights=flags.copy_encoder,
     )
     paths = _draw_paths(flags)
-    groups = (waves for _, waves in _read_groups(paths, flags.max_seconds))
+    groups = (waves for _, waves in read_groups(paths, flags.max_seconds))
     folder = fit_hubert(flags.encoder, groups, flags.out, options, seed=flags.seed)
     return (f"{flags.out}: {folder.config.codes} units, {folder.config.frame_rate:g} a second, from "
             f"{folder.config.options['frames']} frames of {len(paths)} recordings; "
@@ -101,25 +71,22 @@ def adopt_xcodec2(flags: argparse.Namespace) -> str:
             f"fingerprint {folder.fingerprint[:12]}")
 
 
+def add_vocoder(flags: argparse.Namespace) -> str:
+    """The codec, or a copy of it, with what a run of train_vocoder has learnt."""
+    from sift_jax.units.codec_folder import read_folder
+    from sift_jax.units.training.result import add_to_codec
+
+    added = add_to_codec(read_folder(flags.codec), Path(flags.run), flags.step, Path(flags.out) if flags.out else None)
+    return (f"{added.path}: speaks its {added.config.codes} units now; their fingerprint is {added.fingerprint[:12]} "
+            f"as before, the folder's seal {added.seal[:12]}")
+
+
 def _draw_paths(flags: argparse.Namespace) -> list[Path]:
     paths = find_audio(flags.audio, "train")
     if not 0 < flags.clips < len(paths):
         return paths
     chosen = np.random.default_rng(flags.seed).choice(len(paths), flags.clips, replace=False)
     return [paths[i] for i in np.sort(chosen)]
-
-
-def _read_groups(paths: Sequence[Path], max_seconds: float) -> Iterator[tuple[list[Path], list[np.ndarray]]]:
-    names: list[Path] = []
-    waves: list[np.ndarray] = []
-    for path in paths:
-        names.append(path)
-        waves.append(read_audio(path, max_seconds=max_seconds))
-        if sum(map(len, waves)) >= _GROUP_SECONDS * _RATE:
-            yield names, waves
-            names, waves = [], []
-    if names:
-        yield names, waves
 
 
 def encode(flags: argparse.Namespace) -> str:
@@ -131,7 +98,7 @@ def encode(flags: argparse.Namespace) -> str:
     samples = units = 0
     try:
         with waiting.open("w", encoding="utf-8") as file:
-            for names, waves in _read_groups(paths, flags.max_seconds):
+            for names, waves in read_groups(paths, flags.max_seconds):
                 for name, ids in zip(names, codec.encode(waves, names=[str(name) for name in names]), strict=True):
                     row = {"audio": str(name), "codec": codec.fingerprint, "units": ids.tolist()}
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -151,11 +118,12 @@ def decode(flags: argparse.Namespace) -> str:
     name, times = collections.Counter(names).most_common(1)[0]
     if times > 1:
         raise ValueError(f"{flags.units}: {times} recordings would become {name}; decode them apart")
+    reference = read_audio(flags.reference) if flags.reference else None
     out.mkdir(parents=True, exist_ok=True)
     seconds = 0.0
     for (place, _, ids), name in zip(rows, names, strict=True):
         try:
-            wave = codec.decode(ids, seed=flags.seed)
+            wave = codec.decode(ids, reference=reference, seed=flags.seed)
         except ValueError as error:
             raise ValueError(f"{place}: {error}") from None
         write_audio(out / name, wave, rate=codec.config.sample_rate)

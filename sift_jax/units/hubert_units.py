@@ -27,6 +27,7 @@ from sift_jax.models.hubert_files import HubertFolder, find_files, make_config, 
 from sift_jax.units.code_book import find_nearest, fit_book, make_mesh
 from sift_jax.units.codec import INPUT_RATE, Codec, CodecConfig, CodecFolder, write_folder
 from sift_jax.units.pieces import run_over
+from sift_jax.units.unit_vocoder import UnitVocoder, explain_missing
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,9 @@ def _normalise(wave: np.ndarray) -> np.ndarray:
 
 
 class HubertCodec(Codec):
-    """Ids of a code book over one layer. There is no way back to samples without a vocoder of these units."""
+    """Ids of a code book over one layer. The way back to samples is a vocoder of these units, in any voice."""
+
+    has_reference = True
 
     def __init__(self, folder: CodecFolder):
         super().__init__(folder)
@@ -101,6 +104,7 @@ class HubertCodec(Codec):
         book = jax.device_put(folder.read_tensors("book")["points"], NamedSharding(make_mesh(), PartitionSpec()))
         assign = jax.jit(lambda features, book: find_nearest(features, book)[0])
         self._assign = lambda features: assign(features, book)
+        self._vocoder = UnitVocoder(folder) if folder.vocoder else None
 
     def count_units(self, samples: int) -> int:
         return self._encoder.count_frames(samples)
@@ -109,8 +113,10 @@ class HubertCodec(Codec):
         return self._encoder.run(waves, self._assign)
 
     def _decode(self, batch: Sequence[np.ndarray], reference: np.ndarray | None, seed: int) -> list[np.ndarray]:
-        raise ValueError(f"{self.path} has no vocoder, so its units cannot be spoken; decode with a codec that has "
-                         "one (kind embedded)")
+        if self._vocoder is None:
+            raise ValueError(explain_missing(self.path))
+        voice = self._vocoder.hear(reference)
+        return [self._vocoder.speak(ids, voice) for ids in batch]
 
 
 def _find_again(source: Path, options: dict[str, Any], codec: Path) -> HubertFolder:

@@ -128,7 +128,7 @@ def test_a_copied_encoder_needs_no_other_folder(encoder, fitted, tmp_path):
 
 
 def test_units_without_a_vocoder_are_not_spoken(fitted):
-    with pytest.raises(ValueError, match="has no vocoder, so its units cannot be spoken; decode with a codec that"):
+    with pytest.raises(ValueError, match="has no vocoder, so its units cannot be spoken; train one by `python -m"):
         load_codec(fitted).decode([0, 1])
 
 

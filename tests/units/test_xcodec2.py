@@ -54,7 +54,7 @@ def test_the_command_adopts_and_units_are_spoken(hub, tmp_path, monkeypatch, cap
     assert np.array_equal(waves[1], codec.decode(ids[:5]))
     with pytest.raises(ValueError, match="unit 16 at place 0 is none of the codec's 16"):
         codec.decode([16])
-    with pytest.raises(ValueError, match="are not made here; make them with transformers' Xcodec2Model"):
+    with pytest.raises(ValueError, match="has X-codec2's decoder alone; adopt a checkpoint that has its encoders too"):
         codec.encode(np.zeros(160, np.float32))
 
 
@@ -74,3 +74,20 @@ def test_a_tensor_of_another_network_is_named(hub, tmp_path, monkeypatch, capsys
     save_file(make_tensors() | {"voice.weight": np.zeros(2, np.float32)}, hub / "model.safetensors")
     told = run(monkeypatch, capsys, "adopt_xcodec2", f"--weights={hub}", f"--out={tmp_path / 'codec'}")
     assert "unknown tensors voice.weight; take a checkpoint of X-codec2" in told
+
+
+SEMANTIC = {"model_type": "wav2vec2-bert", "num_hidden_layers": 1, "num_attention_heads": 2}
+
+
+@pytest.mark.parametrize(("change", "told"), [
+    ({}, "no semantic_model_config; take the checkpoint's whole folder"),
+    ({"semantic_model_config": SEMANTIC | {"add_adapter": True}}, "semantic_model_config.add_adapter True is not"),
+    ({"semantic_model_config": SEMANTIC}, "make codes of 8 samples, and two frames of its log-mel are 320"),
+    ({"semantic_model_config": SEMANTIC, "downsampling_ratios": [4, 4, 4, 5]}, "no tensors for acoustic/block_0/conv/"),
+])
+def test_half_an_encoder_is_named(hub, tmp_path, monkeypatch, capsys, change, told):
+    more = {"semantic_encoder.feature_projection.layer_norm.weight": np.ones(160, np.float32)}
+    save_file(make_tensors() | more, hub / "model.safetensors")
+    (hub / "config.json").write_text(json.dumps(CONFIG | change))
+    assert told in run(monkeypatch, capsys, "adopt_xcodec2", f"--weights={hub}", f"--out={tmp_path / 'codec'}")
+    assert not (tmp_path / "codec").exists()

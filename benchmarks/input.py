@@ -118,6 +118,7 @@ def make_stream(flags: argparse.Namespace) -> Any:
         clip_seconds=(WINDOW,),
         seed=0,
         readers=1,
+        codec=None,
     )
     geometry = SpeechGeometry(
         mel_bins=80, window_seconds=WINDOW, is_silence_masked=False, front_end="whisper",

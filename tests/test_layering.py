@@ -38,6 +38,9 @@ MAY_IMPORT = {
         "data.chat",
         "data.tokenizers",
         "data.packing",
+        "data.speaking",
+        "data.unit_ids",
+        "units",
     ),
     "sift_jax.weights": ("models", "parallel", "batch", "training.checkpoint"),
     "sift_jax.weights.export": (
@@ -47,6 +50,7 @@ MAY_IMPORT = {
         "training.checkpoint",
         "decoding",
         "data.tokenizers",
+        "data.unit_ids",
         "data.chat",
     ),
     "sift_jax.weights.formats": (
@@ -67,6 +71,7 @@ MAY_IMPORT = {
     "sift_jax.evaluate": ("cli",),
     "sift_jax.judge": ("cli",),
     "sift_jax.ask": ("exits", "audio", "data.chat", "decoding"),
+    "sift_jax.speak": ("exits", "data.speaking", "decoding"),
     "sift_jax.export": ("exits", "decoding", "weights"),
     "sift_jax.compare": ("exits", "evaluation"),
     "data_prep": (
@@ -76,8 +81,11 @@ MAY_IMPORT = {
         "data.sift_files",
         "data.labels",
         "data.tokenizers",
+        "data.unit_ids",
+        "data.unit_sets",
         "models.hubert",
         "models.hubert_files",
+        "units",
     ),
 }
 # run on machines that have only jax, flax, optax and orbax: free of TensorFlow through everything that they import

@@ -32,6 +32,7 @@ def make_data(corpus: Corpus, **changes) -> DataConfig:
         clip_seconds=(0.75, 2.0),
         seed=3,
         readers=1,
+        codec=None,
     )
     return dataclasses.replace(data, **changes)
 

@@ -1,6 +1,10 @@
 """Instructions to speak: some of an utterance's characteristics, and its transcript at the end.
 
     "Say this very slowly and with a female voice: Rain falls softly."   ─►   the utterance
+
+Plain ones, for models that nothing is pretrained of, name rate, loudness and intonation, most often all three and
+always in this order: what they ask for is learnt from every row, and not from a few of them. Gender, the largest
+part of how high a voice is, is named beside them half of the time.
 """
 
 import random
@@ -12,6 +16,9 @@ from sift_jax.data.labels import ACCENTS, write_spoken_phrase
 
 # By how many characteristics an instruction names.
 WEIGHTS = {"1": 0.25, "2": 0.3, "3": 0.25, "4": 0.2}
+# What plain ones name, in this order, and how often so many of them.
+_PLAIN_KEYS = ("speaking_rate", "average_intensity", "pitch_variation")
+_PLAIN_COUNTS, _PLAIN_WEIGHTS, _GENDER_SHARE = (1, 2, 3), (0.1, 0.2, 0.7), 0.5
 
 
 def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Random, *, has_accents: bool) -> list[Item]:
@@ -21,14 +28,34 @@ def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Rand
     labels |= {key: utterance["labels"][key] for key in SPEECH_KEYS if utterance["labels"].get(key)}
     if has_accents and utterance["accent"] in ACCENTS:
         labels["accent"] = utterance["accent"]
-    texts = templates["controllable_generation"]
     items = []
+    if templates.get("is_plain"):
+        return [item for _ in range(3) for item in _make_plain_items(utterance, labels, templates, rng)]
     for form in (form for form in WEIGHTS if int(form) <= len(labels)):
         for _ in range(2):
             keys = rng.sample(sorted(labels), int(form))
-            wishes = [fill(texts["requests"].get(key, "{label}"),
-                           label=write_spoken_phrase(key, labels[key], templates["language"])) for key in keys]
-            style = texts["and"].join(filter(None, (", ".join(wishes[:-1]), wishes[-1])))
-            question = fill(rng.choice(texts["questions"]), style=style, text=utterance["transcript"])
+            question = _write(keys, labels, utterance["transcript"], templates, rng)
             items.append(Item(ids=(utterance["id"],), form=form, group=keys[0], question=question, answer=None))
     return items
+
+
+def _write(keys: list[str], labels: dict[str, str], text: str, templates: Templates, rng: random.Random) -> str:
+    texts = templates["controllable_generation"]
+    wishes = [fill(texts["requests"].get(key, "{label}"),
+                   label=write_spoken_phrase(key, labels[key], templates["language"])) for key in keys]
+    style = texts["and"].join(filter(None, (", ".join(wishes[:-1]), wishes[-1])))
+    return fill(rng.choice(texts["questions"]), style=style, text=text)
+
+
+def _make_plain_items(utterance: dict[str, Any], labels: dict[str, str], templates: Templates,
+                      rng: random.Random) -> list[Item]:
+    known = [key for key in _PLAIN_KEYS if key in labels]
+    if not known:
+        return []
+    count = min(rng.choices(_PLAIN_COUNTS, _PLAIN_WEIGHTS)[0], len(known))
+    chosen = set(rng.sample(known, count))
+    keys = [key for key in known if key in chosen]
+    if "gender" in labels and rng.random() < _GENDER_SHARE:
+        keys.append("gender")
+    question = _write(keys, labels, utterance["transcript"], templates, rng)
+    return [Item(ids=(utterance["id"],), form=str(min(len(keys), 4)), group=keys[0], question=question, answer=None)]

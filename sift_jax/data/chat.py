@@ -3,7 +3,12 @@
     <|im_start|>user⏎ <|audio_bos|><|AUDIO|><|audio_eos|> How fast?<|im_end|>⏎ <|im_start|>assistant⏎ Slowly.<|im_end|>⏎
                                  └ one marker a clip; packing puts the clip's frames there            └── targets ──┘
 
-The same function renders for training, evaluation and `ask`, so that the three cannot differ.
+    … <|im_start|>assistant⏎ begin 17 203 … end <|im_end|>⏎       an answer that is speech, in units (unit_ids.py)
+                             └──── targets ───┘
+
+An audio part of an assistant is spoken, by its "units"; of anybody else it is heard. Delimiters are learnt with the
+units: the first says that the answer is speech, the second where it ends. The end of the turn behind it is not:
+nothing else may follow. The same function renders for training, evaluation and `ask`, so that the three cannot differ.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ import dataclasses
 from typing import Any
 
 from sift_jax.data.tokenizers import AUDIO, AUDIO_END, AUDIO_START, TURN_END, TURN_START, SpeechTokenizer
+from sift_jax.data.unit_ids import place_units
 
 Message = dict[str, Any]
 
@@ -53,13 +59,17 @@ def render_chat(messages: list[Message], tokenizer: SpeechTokenizer, *, has_repl
     for message in messages:
         learn = message["role"] == "assistant"
         put([ids[TURN_START], *tokenizer.encode(message["role"] + "\n")], False)
+        speaks = False
         for part in message["content"]:
-            if part.get("audio_path"):
+            speaks = learn and part.get("units") is not None
+            if speaks:
+                put(place_units(tokenizer).write(part["units"]), True)
+            elif part.get("audio_path"):
                 put([ids[AUDIO_START], ids[AUDIO], ids[AUDIO_END]], False)
                 audio.append(part["audio_path"])
             elif part.get("text"):
                 put(tokenizer.encode(part["text"]), learn)
-        put([ids[TURN_END]], learn)
+        put([ids[TURN_END]], learn and not speaks)
         put(newline, False)
     if not has_reply:
         put([ids[TURN_START], *tokenizer.encode("assistant\n")], False)

@@ -26,8 +26,10 @@ from sift_jax.data.packing import PackingCounts, Row, lay_out, make_group
 from sift_jax.data.plan import Plan, PlannedBatch
 from sift_jax.data.prepare import CachedAudio, RecordAudio, cache_task, index_records
 from sift_jax.data.question_index import QuestionIndex
-from sift_jax.data.rates import RecordTask, list_record_tasks, resolve_rates
+from sift_jax.data.rates import RecordTask, describe_left_out, list_record_tasks, make_task_name, resolve_rates
+from sift_jax.data.sift_files import LANGUAGES, SPOKEN_CATEGORIES
 from sift_jax.data.tokenizers import AUDIO, SpeechTokenizer
+from sift_jax.data.unit_ids import CodecIdentity, check_unit_rows, place_units, read_codec_identity
 
 if TYPE_CHECKING:
     import seqio
@@ -52,6 +54,8 @@ class DataConfig:
     seed: int
     # threads that read, decode and compute mel
     readers: int
+    # folder of the codec in whose units answers are spoken; None leaves answers that are speech out
+    codec: str | None
 
     def __post_init__(self) -> None:
         for name in ("rows", "tokens", "targets", "readers", "questions_per_record"):
@@ -101,13 +105,22 @@ def make_shapes(config: DataConfig, geometry: SpeechGeometry) -> list[BatchShape
     ]
 
 
+def read_codec(config: DataConfig) -> CodecIdentity | None:
+    """Whose units answers are spoken in."""
+    return None if config.codec is None else read_codec_identity(config.codec)
+
+
 def define_tasks(
     config: DataConfig, tokenizer: SpeechTokenizer, modules: tuple, split: str
 ) -> list[tuple[str, float, RecordTask | seqio.Task]]:
     """(name, rate, where its examples are) of each task of the mixture that has the split."""
+    codec = read_codec(config)
+    if codec is None and config.rates is not None and (said := describe_left_out(config.records, config.rates)):
+        # of a mixture that is made of nothing else, the error below says the rest
+        print(said)
     if config.rates is not None and not modules:
         # tasks over records and a table of rates: SeqIO would say the same, with TensorFlow in the process
-        known = list_record_tasks(config.records)
+        known = list_record_tasks(config.records, has_speech=codec is not None)
         rates = resolve_rates(config.rates, list(known)).items()
         found = [(name, rate, known[name]) for name, rate in rates if split in known[name].splits]
         if not found:
@@ -121,6 +134,7 @@ def define_tasks(
         records=config.records,
         vocabulary=SpeechVocabulary(tokenizer),
         questions_per_record=config.questions_per_record,
+        codec=codec,
     )
     tasks = mixtures.define_tasks(config.mixture, config.rates, context, modules, split)
     return [(task.name, rate, get_record_task(task) or task) for task, rate in tasks]
@@ -163,9 +177,19 @@ class BatchStream:
         """The part of a batch's rows that this process reads."""
         return len(self._own_rows) / self.config.rows
 
+    def describe_units(self, rows: int) -> dict[str, Any] | None:
+        """Whose units answers are spoken in, for the run's folder; an error if so many rows have no room for them."""
+        if (codec := read_codec(self.config)) is None:
+            return None
+        ids = place_units(self.tokenizer)
+        check_unit_rows(ids, codec, rows)
+        names = {task.name for task in self.plan.draws.tasks}
+        spoken = {n for n in LANGUAGES for category in SPOKEN_CATEGORIES if make_task_name(category, n) in names}
+        return dataclasses.replace(codec, languages=tuple(sorted(spoken))).to_json(ids)
+
     def _plan_task(self, name: str, rate: float, source: RecordTask | seqio.Task, split: str) -> PlannedTask:
         if isinstance(source, RecordTask):
-            folder = index_records(source.reader, split, self.tokenizer)
+            folder = index_records(source.reader, split, self.tokenizer, read_codec(self.config))
             index = QuestionIndex(folder / source.category.replace("/", "."))
             self.readers[name] = RecordAudio(source.reader, split, index)
             questions = self.config.questions_per_record

@@ -3,9 +3,10 @@
     records/sift_en/questions-<key>/train/<category>/      an index of each category (question_index.py), in one pass
     records/cached/<task>-<key>/train/                     the same of a task with a source of its own, and its audio
 
-The key is a hash of the records, the tokenizer and the chat template; of another task it is a hash of its source's
-files, its preprocessors and its first examples. A folder appears whole or not at all. Where the file system has locks
-only one process makes it; elsewhere each makes its own, and the first to be done gives it its name.
+The key is a hash of the records, the tokenizer, the chat template and the units of speech, if a codec is named; of
+another task it is a hash of its source's files, its preprocessors and its first examples. A folder appears whole or
+not at all. Where the file system has locks only one process makes it; elsewhere each makes its own, and the first to
+be done gives it its name.
 """
 
 from __future__ import annotations
@@ -26,19 +27,21 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from sift_jax.data.chat import JINJA_TEMPLATE, render_chat
+from sift_jax.data.chat import JINJA_TEMPLATE, Rendered, render_chat
 from sift_jax.data.clips import decode_clip, encode_clip
 from sift_jax.data.code_digest import digest_code
 from sift_jax.data.question_index import IndexWriter, Question, QuestionIndex
 from sift_jax.data.records import RecordReader
 from sift_jax.data.sift_files import name_utterance
 from sift_jax.data.tokenizers import AUDIO, SpeechTokenizer
+from sift_jax.data.unit_ids import CodecIdentity
+from sift_jax.data.unit_sets import UnitSet, list_spoken
 
 if TYPE_CHECKING:
     import seqio
 
 # changes with the meaning of what is written
-_FORMAT = 1
+_FORMAT = 2
 # examples by which a changed source is recognized
 _SAMPLE = 16
 _AUDIO = "audio.array_record"
@@ -51,8 +54,11 @@ class RecordAudio:
         self.reader, self.split, self.index = reader, split, index
 
     def __call__(self, item: int) -> list[np.ndarray]:
-        record = int(self.index.items[item]["record"])
-        return [decode_clip(data) for data in self.reader.read_audio(self.split, record)]
+        wanted = self.index.list_sources(item)
+        if not wanted:
+            return []
+        audio = self.reader.read_audio(self.split, int(self.index.items[item]["record"]))
+        return [decode_clip(audio[clip]) for clip in wanted]
 
 
 class CachedAudio:
@@ -110,51 +116,63 @@ def _digest_tokenizer(tokenizer: SpeechTokenizer) -> str:
     return _digest(_FORMAT, (tokenizer.folder / "tokenizer.json").read_bytes(), JINJA_TEMPLATE)
 
 
-def _digest_reader(reader: RecordReader) -> str:
-    written = reader.folder / "digest"
-    if written.is_file():
-        return written.read_text()
-    # records of older versions have no digest of their own
-    files = sorted(path for path in reader.folder.glob("*/*") if path.is_file() and "questions-" not in str(path))
-    return _digest((reader.folder / "index.json").read_bytes(), [(path.name, path.stat().st_size) for path in files])
-
-
 def count_samples(data: bytes) -> int:
     """Samples of a clip: FLAC says it in its header, Ogg on its last page."""
     count = int.from_bytes(data[18:26], "big") & (1 << 36) - 1 if data[:4] == b"fLaC" else 0
     return count or soundfile.info(io.BytesIO(data)).frames
 
 
-def index_records(reader: RecordReader, split: str, tokenizer: SpeechTokenizer) -> Path:
-    """The folder with an index of each category of a split, made where there is none yet."""
+def index_records(
+    reader: RecordReader, split: str, tokenizer: SpeechTokenizer, codec: CodecIdentity | None = None
+) -> Path:
+    """The folder with an index of each category of a split, made where there is none yet.
+
+    Without a codec an answer that is speech has no ids: such questions are left out.
+    """
+    units = None
+    if codec is not None:
+        language = reader.folder.name.removeprefix("sift_")
+        units = UnitSet(reader.folder.parent, codec, language, split, digest=reader.digest)
 
     def make(draft: Path) -> None:
         categories = reader.index[split]
         writers = {name: IndexWriter(draft / name.replace("/", "."), tokenizer.ids[AUDIO]) for name in categories}
         places = sorted(set().union(*categories.values()))
         for place in tqdm(places, desc=f"indexing {reader.folder.name} {split}", unit="record", mininterval=1.0):
-            _index_record(reader.read(split, place), place, writers, tokenizer)
+            _index_record(reader.read(split, place), place, writers, tokenizer, units)
         for writer in writers.values():
             writer.close()
 
-    key = _digest(_digest_reader(reader), _digest_tokenizer(tokenizer))
+    key = _digest(reader.digest, _digest_tokenizer(tokenizer), *([units.digest] if units else []))
     return make_once(reader.folder / f"questions-{key}" / split, make)
 
 
-def _index_record(record: dict, place: int, writers: dict[str, IndexWriter], tokenizer: SpeechTokenizer) -> None:
+def _index_record(
+    record: dict, place: int, writers: dict[str, IndexWriter], tokenizer: SpeechTokenizer, units: UnitSet | None
+) -> None:
     clips = [count_samples(data) for data in record["audio"]]
-    place_of = {name.decode(): i for i, name in enumerate(record["audio_ids"])}
-    questions: dict[str, list[Question]] = {}
-    for turn in json.loads(record["turns"]):
-        rendered = render_chat(turn["messages"], tokenizer)
-        question = Question(
-            tokens=np.asarray(rendered.tokens, np.int32),
-            is_target=np.asarray(rendered.is_target, bool),
-            clips=[place_of[name_utterance(path)] for path in rendered.audio],
-        )
-        questions.setdefault(turn["category"], []).append(question)
-    for category, found in questions.items():
-        writers[category].add(place, found, clips)
+    names = [name.decode() for name in record["audio_ids"]]
+    turns = json.loads(record["turns"])
+    if units is None:
+        turns = [turn for turn in turns if not list_spoken(turn["messages"])]
+    else:
+        units.attach(turns, names, place)
+    rendered: dict[str, list[Rendered]] = {}
+    for turn in turns:
+        rendered.setdefault(turn["category"], []).append(render_chat(turn["messages"], tokenizer))
+    for category, found in rendered.items():
+        heard = [[names.index(name_utterance(path)) for path in one.audio] for one in found]
+        # what is spoken, and heard in none of the prompts, is no clip of this category's item
+        sources = sorted(set().union(*heard))
+        questions = [
+            Question(
+                tokens=np.asarray(one.tokens, np.int32),
+                is_target=np.asarray(one.is_target, bool),
+                clips=[sources.index(clip) for clip in each],
+            )
+            for one, each in zip(found, heard, strict=True)
+        ]
+        writers[category].add(place, questions, [clips[clip] for clip in sources], sources)
 
 
 def cache_task(task: seqio.Task, split: str, records: Path, tokenizer: SpeechTokenizer) -> Path:

@@ -22,6 +22,8 @@ from sift_jax.data.clips import decode_clip
 from sift_jax.data.records import RecordReader
 from sift_jax.data.sift_files import name_utterance
 from sift_jax.data.tokenizers import SpeechTokenizer
+from sift_jax.data.unit_ids import CodecIdentity
+from sift_jax.data.unit_sets import UnitSet
 from sift_jax.data.vocabulary import SpeechVocabulary
 
 Preprocessor = Callable[[tf.data.Dataset], tf.data.Dataset]
@@ -51,15 +53,25 @@ def _vectors(function: Callable, inputs: list[tf.Tensor], dtypes: list[tf.DType]
     return outputs
 
 
-def read_record(reader: RecordReader, split: str) -> Preprocessor:
-    """The record at `place`: still compressed, so that what is filtered away costs nothing."""
+def read_record(reader: RecordReader, split: str, codec: CodecIdentity | None = None) -> Preprocessor:
+    """The record at `place`: still compressed, so that what is filtered away costs nothing.
+
+    With a codec, audio that an assistant speaks comes with its units.
+    """
+    language = reader.folder.name.removeprefix("sift_")
+    units = codec and UnitSet(reader.folder.parent, codec, language, split, digest=reader.digest)
 
     def read(place: np.ndarray):
         record = reader.read(split, place)
+        turns = record["turns"]
+        if units:
+            parsed = json.loads(turns)
+            units.attach(parsed, [name.decode() for name in record["audio_ids"]], int(place))
+            turns = json.dumps(parsed, ensure_ascii=False).encode()
         return (
             np.asarray(record["audio"], object),
             np.asarray(record["audio_ids"], object),
-            np.asarray([record["turns"]], object),
+            np.asarray([turns], object),
         )
 
     def add(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

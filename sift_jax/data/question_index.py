@@ -6,6 +6,7 @@
          tokens.bin      the ids of all questions, one after the other; ~id where a token is to be learnt
          markers.bin     one line an audio marker: its place in the question, and which clip of the item it stands for
          clips.bin       samples of each clip
+         sources.bin     which of the record's clips it is: an answer's own audio is none of its item's
          counts.json     lines of each file, and a hash of all that was written; written last
 
 An item is a record as one task sees it. Nothing is loaded: 50 million questions are files of 20 bytes a question, of
@@ -31,7 +32,7 @@ QUESTION = np.dtype(
     [(name, "<i4") for name in ("tokens", "targets", "answer", "common")] + [("rank", "<u2"), ("markers", "<u2")]
 )
 MARKER = np.dtype([("place", "<i4"), ("clip", "<i4")])
-FILES = {"items": ITEM, "questions": QUESTION, "tokens": "<i4", "markers": MARKER, "clips": "<i4"}
+FILES = {"items": ITEM, "questions": QUESTION, "tokens": "<i4", "markers": MARKER, "clips": "<i4", "sources": "<i4"}
 NEVER = np.iinfo(np.int32).max
 
 
@@ -56,20 +57,30 @@ class IndexWriter:
         self.digest = hashlib.sha256()
         self._files = {name: (folder / f"{name}.bin").open("wb") for name in FILES}
 
-    def _put(self, name: str, values: np.ndarray) -> None:
+    def _put(self, name: str, values: np.ndarray, *, is_told: bool = True) -> None:
         data = np.asarray(values, FILES[name]).tobytes()
         self._files[name].write(data)
-        self.digest.update(f"{name} {len(values)} ".encode() + data)
+        if is_told:
+            self.digest.update(f"{name} {len(values)} ".encode() + data)
         self.counts[name] += len(values)
 
-    def add(self, record: int, questions: Sequence[Question], clips: Sequence[int]) -> None:
-        """The questions about one record, of which there must be one, and how many samples each of its clips has."""
+    def add(
+        self, record: int, questions: Sequence[Question], clips: Sequence[int], sources: Sequence[int] | None = None
+    ) -> None:
+        """The questions about one record, of which there must be one, and how many samples each of their clips has.
+
+        `sources` says which of the record's clips those are, if not all of them.
+        """
         if not questions:
             raise ValueError(f"example {record} has no question; filter such examples out of the task")
         for question in questions:
             _check_targets(question, record, self.audio_id)
         self._put("items", np.array([(record, *self._starts())], ITEM))
         self._put("clips", np.asarray(clips))
+        every = list(range(len(clips)))
+        sources = every if sources is None else list(sources)
+        # where it goes without saying it is no part of the hash
+        self._put("sources", np.asarray(sources), is_told=sources != every)
         markers = [np.flatnonzero(q.tokens == self.audio_id) for q in questions]
         ranks, common = rank_beginnings(questions, markers)
         lines = []
@@ -132,7 +143,7 @@ class QuestionIndex:
         self.folder = Path(folder)
         self.counts = json.loads((self.folder / "counts.json").read_text())
         self.items = self._map("items", 1)
-        self.questions, self.tokens, self.markers, self.clips = map(self._map, list(FILES)[1:])
+        self.questions, self.tokens, self.markers, self.clips, self._sources = map(self._map, list(FILES)[1:])
 
     def _map(self, name: str, more: int = 0) -> np.ndarray:
         path, count, dtype = self.folder / f"{name}.bin", self.counts[name] + more, np.dtype(FILES[name])
@@ -149,6 +160,11 @@ class QuestionIndex:
         """What tells it from an index of anything else, wherever and whenever it was made."""
         # the last names of an older one's folder have the digest of what was indexed
         return self.counts.get("digest") or self.folder.parts[-3:]
+
+    def list_sources(self, item: int) -> list[int]:
+        """Which of its record's clips an item has."""
+        start, stop = self.items["clip"][item : item + 2].tolist()
+        return self._sources[start:stop].tolist()
 
     def read(self, item: int, chosen: Sequence[int]) -> dict[str, np.ndarray]:
         """The chosen questions of an item as the features that packing reads; the audio is elsewhere."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 from sift_jax.data.records import RecordReader
-from sift_jax.data.sift_files import ALL_CATEGORIES, LANGUAGES, SPLITS
+from sift_jax.data.sift_files import ALL_CATEGORIES, LANGUAGES, SPLITS, SPOKEN_CATEGORIES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,19 +30,34 @@ def make_task_name(category: str, language: str) -> str:
     return f"sift.{category.replace('/', '.')}.{language}"
 
 
-def list_record_tasks(records: str) -> dict[str, RecordTask]:
-    """Name to task, of all languages and categories that there are records of."""
+def list_record_tasks(records: str, *, has_speech: bool = True) -> dict[str, RecordTask]:
+    """Name to task, of all languages and categories that there are records of; if asked, without those whose answers
+    are speech."""
+    wanted = [name for name in ALL_CATEGORIES if has_speech or name not in SPOKEN_CATEGORIES]
     found = {}
     for language in LANGUAGES:
         try:
             reader = RecordReader(records, language)
         except ValueError:
             continue
-        tasks = {category: RecordTask(reader=reader, category=category) for category in ALL_CATEGORIES}
+        tasks = {category: RecordTask(reader=reader, category=category) for category in wanted}
         found |= {make_task_name(category, language): task for category, task in tasks.items() if task.splits}
     if not found:
         raise ValueError(f"no records under {records}; make them with python -m data_prep.build")
     return found
+
+
+def describe_left_out(records: str, rates: Mapping[str, float]) -> str | None:
+    """Which records a mixture's patterns name that have no ids without a codec, and what there is to do."""
+    known = list_record_tasks(records)
+    spoken = {name: task for name, task in known.items() if task.category in SPOKEN_CATEGORIES}
+    named = [name for name in spoken if any(rate > 0 and fnmatchcase(name, p) for p, rate in rates.items())]
+    if not named:
+        return None
+    count = sum(spoken[name].reader.counts["train"][spoken[name].category] for name in named
+                if "train" in spoken[name].splits)
+    return (f"left out: {count} records of {', '.join(named)}, whose answers are speech; name a codec's folder in "
+            f"DataConfig.codec, after python -m data_prep.units --records={records} --codec=FOLDER")
 
 
 def resolve_rates(rates: Mapping[str, float], task_names: list[str]) -> dict[str, float]:

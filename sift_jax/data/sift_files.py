@@ -28,6 +28,8 @@ PRETRAINING_CATEGORIES = (PRETRAINING_RATINGS, PRETRAINING_RANKS, PRETRAINING_LI
 # Stage 1's tasks, and those of stage 2b whose answers are speech.
 TASK_CATEGORIES = tuple(f"pretraining/{task}" for task in (
     "asr", "translation", "emotion", "speaker_asr", "intent", "slots", "tts", "speech_to_speech"))
+# whose answers are speech
+SPOKEN_CATEGORIES = ("controllable_generation", "pretraining/tts", "pretraining/speech_to_speech")
 ALL_CATEGORIES = (*CATEGORIES, *PRETRAINING_CATEGORIES, *TASK_CATEGORIES)
 _SPLIT_FOLDERS = {"train": ("train",), "dev": ("dev", "validation"), "EvalSIFT": ("EvalSIFT",)}
 _ROLES = ("system", "user", "assistant")

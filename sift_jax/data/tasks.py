@@ -24,6 +24,8 @@ from sift_jax.data.preprocessors import (
 )
 from sift_jax.data.rates import RecordTask, list_record_tasks, make_task_name
 from sift_jax.data.records import RecordReader
+from sift_jax.data.sift_files import SPOKEN_CATEGORIES
+from sift_jax.data.unit_ids import CodecIdentity
 from sift_jax.data.vocabulary import SpeechVocabulary
 
 
@@ -34,8 +36,8 @@ class RecordSource(seqio.FunctionDataSource):
     knows that by the preprocessors, which it replaces.
     """
 
-    def __init__(self, task: RecordTask):
-        self.task = task
+    def __init__(self, task: RecordTask, codec: CodecIdentity | None):
+        self.task, self.codec = task, codec
         self.preprocessors: tuple = ()
         # the one of them that takes some of the questions
         self.sampling: Callable | None = None
@@ -47,7 +49,7 @@ class RecordSource(seqio.FunctionDataSource):
         if shuffle_files:
             # whole-epoch shuffling of places costs 8 bytes a record; a buffer of examples would hold their audio
             dataset = dataset.shuffle(len(places), seed=seed, reshuffle_each_iteration=True)
-        return read_record(self.task.reader, split)(dataset.map(lambda place: {"place": place}))
+        return read_record(self.task.reader, split, self.codec)(dataset.map(lambda place: {"place": place}))
 
 
 def drop_sampling(task: seqio.Task) -> seqio.Task:
@@ -71,6 +73,8 @@ class TaskContext:
     records: str
     vocabulary: SpeechVocabulary
     questions_per_record: int
+    # of the units that answers are spoken in; None leaves tasks whose answers are speech out
+    codec: CodecIdentity | None
 
 
 def make_sift_task(category: str, language: str, context: TaskContext) -> seqio.Task:
@@ -79,7 +83,11 @@ def make_sift_task(category: str, language: str, context: TaskContext) -> seqio.
     if not task.splits:
         folder = task.reader.folder
         raise ValueError(f"the records at {folder} hold nothing of {category}; build them with that category")
-    source = RecordSource(task)
+    if context.codec is None and category in SPOKEN_CATEGORIES:
+        raise ValueError(
+            f"answers of {category} are speech, which has no ids without a codec; name one in DataConfig.codec"
+        )
+    source = RecordSource(task, context.codec)
     source.sampling = sample_questions(context.questions_per_record)
     source.preprocessors = (
         keep_category(category),
@@ -106,7 +114,7 @@ def register(task: seqio.Task) -> None:
 
 def register_sift_tasks(context: TaskContext) -> list[str]:
     """Registers every task that the records can serve; returns their names."""
-    found = list_record_tasks(context.records)
+    found = list_record_tasks(context.records, has_speech=context.codec is not None)
     for task in found.values():
         register(make_sift_task(task.category, task.reader.folder.name.removeprefix("sift_"), context))
     return list(found)

@@ -50,6 +50,11 @@ class SpeechTokenizer:
     def __len__(self) -> int:
         return self._tokenizer.get_vocab_size(with_added_tokens=True)
 
+    @functools.cached_property
+    def first_free_id(self) -> int:
+        """Behind all of its ids: their number, unless some are left out between them."""
+        return max(self._tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+
     def save(self, folder: str | Path) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
         self._tokenizer.save(str(Path(folder) / "tokenizer.json"))

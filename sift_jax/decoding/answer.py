@@ -18,10 +18,12 @@ from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.data.chat import Message, render_chat
 from sift_jax.data.packing import expand_question
 from sift_jax.data.tokenizers import AUDIO, END_OF_TEXT, TURN_END, SpeechTokenizer
+from sift_jax.data.unit_ids import CodecIdentity, check_unit_rows, place_units, read_units_file
 from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
 from sift_jax.decoding.hearing import Listener
 from sift_jax.decoding.placement import place_params
 from sift_jax.decoding.sampling import DecodingConfig
+from sift_jax.decoding.speech_rules import SpeechRules, check_speaking
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, init_params
 from sift_jax.parallel.mesh import MeshConfig, check_rows, count_batch_shards, make_mesh, replicate, shard_rows
 from sift_jax.training.checkpoint import load_params
@@ -39,6 +41,8 @@ class Model:
     params: Params
     tokenizer: SpeechTokenizer
     step: int | None
+    # whose units it speaks; None if it answers in text alone
+    codec: CodecIdentity | None = None
 
     @classmethod
     def load(cls, folder: str | Path, step: int | None = None) -> Model:
@@ -55,7 +59,10 @@ class Model:
         # ours lies apart, Qwen2-Audio's among its other files
         tokenizer = SpeechTokenizer(folder / "tokenizer" if (folder / "tokenizer").is_dir() else folder)
         check_vocabulary(len(tokenizer), config.decoder.vocab_size, f"the tokenizer of {folder}")
-        return cls(config=config, params=params, tokenizer=tokenizer, step=step)
+        codec = read_units_file(folder, place_units(tokenizer))
+        if codec is not None:
+            check_unit_rows(place_units(tokenizer), codec, config.decoder.vocab_size)
+        return cls(config=config, params=params, tokenizer=tokenizer, step=step, codec=codec)
 
     def forget(self) -> Model:
         """The same model untrained: a baseline."""
@@ -94,7 +101,12 @@ class Speaker:
         check_rows(rows, mesh)
         self.config, self.tokenizer, self.rows, self._mesh = model.config, model.tokenizer, rows, mesh
         params, shards = place_params(model.params, mesh), count_batch_shards(mesh)
-        self._prepared = prepare(model.config, params, rows=rows, mesh=mesh)
+        self._speech = None
+        if model.codec is not None:
+            ids = place_units(model.tokenizer)
+            end = model.tokenizer.ids[TURN_END]
+            self._speech = SpeechRules(begin=ids.begin, codes=model.codec.codes, turn_end=end, is_only=False)
+        self._prepared = prepare(model.config, params, rows=rows, mesh=mesh, speech=self._speech)
         self._listener = Listener(model.config, params, mesh, rows=-(-max(1, rows // 4) // shards) * shards)
         self._stop_ids = (model.tokenizer.ids[TURN_END], model.tokenizer.ids[END_OF_TEXT])
 
@@ -115,9 +127,34 @@ class Speaker:
     def answer_batch(
         self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int, draws: Sequence[int]
     ) -> list[str]:
-        """At most `rows` answers; what is drawn for a prompt depends on the seed and its number in `draws` alone."""
+        """At most `rows` answers; what is drawn for a prompt depends on the seed and its number in `draws` alone.
+
+        A model that speaks may answer in units, of which text is what stands before them.
+        """
+        ids = self._generate(prompts, decoding, seed=seed, draws=draws)
+        return [self.tokenizer.decode(row[: _find_end(row, self._stop_ids)]).strip() for row in ids]
+
+    def speak_batch(
+        self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int, draws: Sequence[int],
+        limits: Sequence[int],
+    ) -> list[np.ndarray]:
+        """The same in units: at most `limits` of each prompt, which end in the delimiter that opens speech."""
+        if self._speech is None:
+            raise ValueError("this model answers in text alone; take one that was trained with a DataConfig.codec")
+        check_speaking(decoding)
+        if any(prompt.tokens[-1] != self._speech.begin for prompt in prompts):
+            raise ValueError("a prompt to be answered by speech must end in the delimiter that opens it")
+        ids = self._generate(prompts, decoding, seed=seed, draws=draws, limits=limits)
+        return [self._speech.ids.read(row) for row in ids]
+
+    def _generate(
+        self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int, draws: Sequence[int],
+        limits: Sequence[int] = (),
+    ) -> np.ndarray:
+        """New ids; with limits nothing but speech."""
         count, more = len(prompts), self.rows - len(prompts)
         prompts, draws = [*prompts, *[prompts[-1]] * more], [*draws, *[draws[-1]] * more]
+        limits = [*limits, *[1] * more] if limits else []
         longest, most = max(len(p.tokens) for p in prompts), self.config.decoder.max_positions
         if longest + decoding.max_new_tokens > most:
             raise ValueError(
@@ -131,13 +168,17 @@ class Speaker:
             [list(islice(heard, len(p.clips))) for p in prompts],
             tokens=-(-longest // LENGTH_STEP) * LENGTH_STEP,
             draws=draws,
+            limits=limits,
         )
         batch = jax.device_put(batch, shard_rows(self._mesh))
         # as numbers: keys themselves cannot be put onto other processes' devices
         words = np.asarray(jax.random.key_data(jax.random.key(seed)))
         key = jax.random.wrap_key_data(jax.device_put(words, replicate(self._mesh)))
-        ids = speak(self.config, self._prepared, batch, key, decoding=decoding, stop_ids=self._stop_ids)
-        return [self.tokenizer.decode(row[: _find_end(row, self._stop_ids)]).strip() for row in ids[:count]]
+        speech, stop_ids = self._speech, self._stop_ids
+        if limits:
+            speech, stop_ids = dataclasses.replace(speech, is_only=True), (speech.ids.end,)
+        ids = speak(self.config, self._prepared, batch, key, decoding=decoding, stop_ids=stop_ids, speech=speech)
+        return ids[:count]
 
 
 def _find_end(ids: np.ndarray, stop_ids: tuple[int, ...]) -> int:

@@ -32,6 +32,7 @@ from sift_jax.decoding.cached import (
 from sift_jax.decoding.cross_cached import go_on_cross, lay_out_speech, start_cross
 from sift_jax.decoding.placement import shard_prepared
 from sift_jax.decoding.sampling import DecodingConfig, choose_token, forbid_ngrams, penalize_repeats
+from sift_jax.decoding.speech_rules import SpeechRules, count_spoken, mask_all, mask_narrow, narrow_head
 from sift_jax.models.decoder import embed_tokens
 from sift_jax.models.layers import Array
 from sift_jax.models.speech_lm import Params, SpeechLMConfig
@@ -64,9 +65,10 @@ def lay_out_prompts(
     *,
     tokens: int,
     draws: Sequence[int] = (),
+    limits: Sequence[int] = (),
 ) -> dict[str, np.ndarray]:
     """Right-aligned arrays of static shape; `frames` has what was heard of each prompt's clips, `draws` a number for
-    each row, by which it draws its tokens."""
+    each row, by which it draws its tokens, `limits` how many units of speech it may have."""
     rows = len(prompts)
     batch = {
         "token_bt": np.zeros((rows, tokens), np.int32),
@@ -75,6 +77,7 @@ def lay_out_prompts(
         "is_speech_bt": np.zeros((rows, tokens), bool),
         "speech_btd": np.zeros((rows, tokens, config.decoder.width), jnp.dtype(config.dtype)),
         "draw_b": np.asarray(draws or range(rows), np.uint32),
+        "limit_b": np.asarray(limits or [np.iinfo(np.int32).max] * rows, np.int32),
     }
     for b, prompt in enumerate(prompts):
         n = len(prompt.tokens)
@@ -90,39 +93,55 @@ def lay_out_prompts(
     return batch | (lay_out_speech([p.clip for p in prompts], config, frames, tokens=tokens) if config.cross else {})
 
 
-def prepare(config: SpeechLMConfig, params: Params, *, rows: int, mesh: Mesh | None = None) -> Prepared:
+def prepare(
+    config: SpeechLMConfig, params: Params, *, rows: int, mesh: Mesh | None = None, speech: SpeechRules | None = None
+) -> Prepared:
     """What generation for batches of `rows` rows reads; worth making once for many batches."""
-    make = _make_preparer(config, rows)
+    make = _make_preparer(config, rows, speech)
     shardings = None if mesh is None else shard_prepared(jax.eval_shape(make, params["decoder"]), mesh)
     prepared = jax.jit(make, out_shardings=shardings)(params["decoder"])
     return prepared | ({"cross": params["cross"]} if config.cross else {})
 
 
 @cache
-def _make_preparer(config: SpeechLMConfig, rows: int) -> Callable[[dict], Prepared]:
+def _make_preparer(config: SpeechLMConfig, rows: int, speech: SpeechRules | None) -> Callable[[dict], Prepared]:
     """One function for a config, so that it is compiled once however often the parameters change."""
 
     def make(decoder: dict) -> Prepared:
-        return prepare_decoder(config.decoder, config.lora, jnp.dtype(config.dtype), decoder, rows=rows)
+        prepared = prepare_decoder(config.decoder, config.lora, jnp.dtype(config.dtype), decoder, rows=rows)
+        return prepared | (narrow_head(prepared, speech) if speech else {})
 
     return make
 
 
-def _speak(config: SpeechLMConfig, prepared: Prepared, state: State, hidden_bd: Array, rules: tuple) -> State:
-    """Chooses the next token from the last hidden state and writes it behind the text."""
-    decoding, stop_ids = rules
-    text_bs, end, is_done_b = state["text"], state["end"], state["is_done"]
-    rows = jnp.arange(text_bs.shape[0])
-    logits_bv = compute_logits(prepared, hidden_bd)
+def _weigh(prepared: Prepared, state: State, hidden_bd: Array, rules: tuple) -> tuple[Array, int]:
+    """The logits of what may come next, and the id of the first of them."""
+    decoding, _, speech = rules
+    if speech and speech.is_only:
+        logits_bv = compute_logits({**prepared, "head": prepared["speech_head"]}, hidden_bd)
+        return mask_narrow(logits_bv, state["spoken"], state["limit"]), speech.narrow.start
+    logits_bv, text_bs, end = compute_logits(prepared, hidden_bd), state["text"], state["end"]
     if decoding.repetition_penalty != 1.0:
         logits_bv = penalize_repeats(logits_bv, state["seen"], decoding.repetition_penalty)
     if decoding.no_repeat_ngram:
         logits_bv = forbid_ngrams(logits_bv, text_bs, state["first"], end, decoding.no_repeat_ngram)
+    if speech:
+        last_b = jax.lax.dynamic_slice_in_dim(text_bs, end - 1, 1, axis=1)[:, 0]
+        logits_bv = mask_all(logits_bv, last_b, state["spoken"], state["limit"], speech)
+    return logits_bv, 0
+
+
+def _speak(config: SpeechLMConfig, prepared: Prepared, state: State, hidden_bd: Array, rules: tuple) -> State:
+    """Chooses the next token from the last hidden state and writes it behind the text."""
+    decoding, stop_ids, speech = rules
+    text_bs, end, is_done_b = state["text"], state["end"], state["is_done"]
+    rows = jnp.arange(text_bs.shape[0])
+    logits_bv, first_id = _weigh(prepared, state, hidden_bd, rules)
     keys_b = None
     if decoding.temperature:
         # by the number of tokens in the row: where the row begins is the batch's affair
         keys_b = jax.vmap(jax.random.fold_in)(state["keys"], end - state["first"])
-    token_b = choose_token(logits_bv, keys_b, decoding)
+    token_b = choose_token(logits_bv, keys_b, decoding) + first_id
     token_b = jnp.where(is_done_b, stop_ids[0], token_b)
     is_stop_b = jnp.any(token_b[:, None] == jnp.asarray(stop_ids), axis=-1)
     state = {
@@ -133,6 +152,8 @@ def _speak(config: SpeechLMConfig, prepared: Prepared, state: State, hidden_bd: 
     }
     if "seen" in state:
         state["seen"] = state["seen"].at[rows, token_b].set(True)
+    if speech:
+        state["spoken"] = count_spoken(token_b, state["spoken"], speech)
     return state
 
 
@@ -141,7 +162,7 @@ def _start(
     config: SpeechLMConfig, prepared: Prepared, batch: dict[str, Array], key: Array, rules: tuple, slots: int
 ) -> State:
     """The prompts through the decoder, and the first token."""
-    decoding, stop_ids = rules
+    decoding, stop_ids, speech = rules
     token_bt, real_bt = batch["token_bt"], batch["is_real_bt"]
     rows, t = token_bt.shape
     # a padding position sees itself, so that its softmax is over something; nobody sees padding
@@ -163,6 +184,8 @@ def _start(
         "keys": jax.vmap(partial(jax.random.fold_in, key))(batch["draw_b"]),
         **cross,
     }
+    if speech:
+        state |= {"spoken": jnp.zeros(rows, jnp.int32), "limit": batch["limit_b"]}
     if decoding.repetition_penalty != 1.0:
         seen_bv = jnp.zeros((rows, config.decoder.vocab_size), bool)
         state["seen"] = seen_bv.at[jnp.arange(rows)[:, None], token_bt].max(real_bt)
@@ -196,10 +219,14 @@ def speak(
     *,
     decoding: DecodingConfig,
     stop_ids: tuple[int, ...],
+    speech: SpeechRules | None = None,
 ) -> np.ndarray:
-    """New ids (b, max_new_tokens); after a row's stop token only the first of the stop tokens follows."""
+    """New ids (b, max_new_tokens); after a row's stop token only the first of the stop tokens follows.
+
+    With `speech` answers may be units, or are nothing else; `prepared` must have been made with it.
+    """
     t, new = batch["token_bt"].shape[1], decoding.max_new_tokens
-    rules, room = (decoding, stop_ids), min(ROOM, new)
+    rules, room = (decoding, stop_ids, speech), min(ROOM, new)
     state = _start(config, prepared, batch, key, rules, t + room)
     while True:
         state = _go_on(config, prepared, state, rules)

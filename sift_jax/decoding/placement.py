@@ -16,6 +16,8 @@ PREPARED: tuple[Row, ...] = (
     (r"embedding", ("tensor", "fsdp")),
     (r"head/kernel", ("fsdp", "tensor")),
     (r"head/kernel_t", ("tensor", "fsdp")),
+    (r"speech_head/kernel", ("fsdp", None)),
+    (r"speech_head/kernel_t", (None, "fsdp")),
     (r"norm/scale", (None,)),
     (r"blocks/\d+/(attention|mlp)_norm/scale", (None,)),
     (r"blocks/\d+/(qkv|gate_up)/kernel", ("fsdp", "tensor")),

@@ -44,6 +44,7 @@ from sift_jax.training.run_files import (
     write_data_file,
     write_model_file,
     write_tokenizer,
+    write_units_file,
     write_whole,
 )
 from sift_jax.training.samples import make_samples
@@ -176,6 +177,7 @@ def train(
         return out_dir
     if is_first_process():
         write_tokenizer(out_dir, stream.tokenizer.save, data.tokenizer, is_begun=first_step > 0)
+        write_units_file(out_dir, stream.describe_units(config.decoder.vocab_size), is_begun=first_step > 0)
     check_vocabulary(len(stream.tokenizer), config.decoder.vocab_size, f"the tokenizer {data.tokenizer}")
     # before anything is loaded: a set that is not there stops a run here
     evaluate = evaluator.open(config, stream.tokenizer, devices, out_dir) if evaluator else None

@@ -1,6 +1,6 @@
 """What a run's folder says of the run, beside its checkpoints: whose it is, and that a later start is of the same run.
 
-run/model.json  run/data.json  run/tokenizer/tokenizer.json  run/config.gin      written at the start
+run/model.json  run/data.json  run/units.json  run/tokenizer/tokenizer.json  run/config.gin      written at the start
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from sift_jax.models.presets import from_json, to_json
 from sift_jax.models.speech_lm import SpeechLMConfig
@@ -51,6 +52,21 @@ def write_data_file(run_dir: Path, records: str, digest: str | None, *, is_begun
             f"{run_dir} was trained on other records than {records} now holds (their digest is {_shorten(old)} there "
             f"and {_shorten(digest)} here); delete it to train anew, or choose another OUT_DIR"
         )
+
+
+def write_units_file(run_dir: Path, units: Mapping[str, Any] | None, *, is_begun: bool) -> None:
+    """units.json of a run that speaks, or an error if the run has begun with the units of another codec."""
+    path = run_dir / "units.json"
+    old = json.loads(path.read_text()) if is_begun and path.is_file() else None
+    said = [found and (found["codec"], found["codes"], found["begin"]) for found in (old, units)]
+    # one that has begun before there were units, or goes on without answers that are speech, keeps what it has
+    if old is not None and units is not None and said[0] != said[1]:
+        raise CheckpointError(
+            f"{run_dir} was trained on the units of the codec {_shorten(old['codec'])}, and DataConfig.codec is "
+            f"{_shorten(units['codec'])}; take the codec of that run, or choose another OUT_DIR"
+        )
+    if units is not None:
+        write_whole(path, json.dumps(dict(units), indent=1))
 
 
 def check_plan(run_dir: Path, saved: str | None, planned: str) -> None:

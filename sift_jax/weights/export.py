@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from sift_jax.batch import BatchShape, make_empty_batch
+from sift_jax.data.unit_ids import UNITS_FILE, place_units
 from sift_jax.decoding.answer import Model
 from sift_jax.models.presets import to_json
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, compute_target_logits
@@ -111,6 +112,9 @@ def export_model(
         )
         (draft / "README.md").write_text(make_card(config.format, model.config, history, findings))
         about = {**dataclasses.asdict(config), **dataclasses.asdict(findings), "model": to_json(model.config)}
+        if model.codec is not None:
+            units = model.codec.to_json(place_units(model.tokenizer))
+            (draft / UNITS_FILE).write_text(json.dumps(units, indent=1) + "\n")
         (draft / MARK).write_text(json.dumps(about, indent=1) + "\n")
         if out.exists():
             shutil.rmtree(out)

@@ -147,7 +147,9 @@ def test_a_changed_task_over_records_shows_all_their_questions(corpus, tokenizer
 
 
 def test_our_tasks_are_planned_over_their_records_and_changed_ones_are_not(corpus, tokenizer):
-    context = TaskContext(records=str(corpus.records), vocabulary=SpeechVocabulary(tokenizer), questions_per_record=2)
+    context = TaskContext(
+        records=str(corpus.records), vocabulary=SpeechVocabulary(tokenizer), questions_per_record=2, codec=None
+    )
     task = make_sift_task("open_ended", "en", context)
     assert get_record_task(task).category == "open_ended"
     assert get_record_task(task.replace(name="same")).category == "open_ended"

@@ -27,7 +27,9 @@ NAMES = ["sift.open_ended.de", "sift.open_ended.en", "sift.closed_ended.comparis
 
 @pytest.fixture(scope="module")
 def context(corpus, tokenizer):
-    return TaskContext(records=str(corpus.records), vocabulary=SpeechVocabulary(tokenizer), questions_per_record=2)
+    return TaskContext(
+        records=str(corpus.records), vocabulary=SpeechVocabulary(tokenizer), questions_per_record=2, codec=None
+    )
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def names(context):
 
 
 def test_a_task_for_each_category_and_language(names):
-    expected = [make_task_name(category, language) for language in ("en", "de") for category in CATEGORIES]
+    expected = [make_task_name(category, language) for language in ("en", "de") for category in CATEGORIES[:-1]]
     assert sorted(names) == sorted(expected)
     assert make_task_name("closed_ended/word_align", "fr") == "sift.closed_ended.word_align.fr"
     assert set(names) <= set(seqio.TaskRegistry.names())

@@ -132,7 +132,9 @@ def test_a_batch_of_stage_1(built, corpus, tokenizer):
 
 
 def make_context(built, tokenizer):
-    return TaskContext(records=str(built / "records"), vocabulary=SpeechVocabulary(tokenizer), questions_per_record=4)
+    return TaskContext(
+        records=str(built / "records"), vocabulary=SpeechVocabulary(tokenizer), questions_per_record=4, codec=None
+    )
 
 
 @pytest.mark.parametrize("name", ["stage1", "small/stage1", "laptop/stage1"])

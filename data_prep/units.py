@@ -1,0 +1,156 @@
+"""Command line that gives finished records the units of one codec, for training on answers that are speech.
+
+    python -m data_prep.units --records=runs/quickstart/data/records --codec=runs/codec [--workers=1]
+
+    records/sift_en, audio that an assistant speaks ─ chunks, through the engine ─► units-<codec>/parts/…/<chunk>.jsonl
+                                                                             ─ join ─► units-<codec>/en_train/ …
+
+The records stay as they are, so that they can have the units of several codecs. A command that was stopped goes on
+with the chunks that have no part; what is done, of the same records, is kept. Codecs compute on all cores of a
+process, or on its accelerators: more workers are for machines with many.
+"""
+
+import argparse
+import dataclasses
+import functools
+import json
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_prep.chunks import Chunk, sweep
+from data_prep.engine import Engine, make_engine, run_chunks
+from sift_jax.audio.mel import RATE
+from sift_jax.data.clips import decode_clip
+from sift_jax.data.records import RecordReader
+from sift_jax.data.sift_files import LANGUAGES, SPLITS, SPOKEN_CATEGORIES, name_utterance
+from sift_jax.data.unit_ids import CodecIdentity, read_codec_identity
+from sift_jax.data.unit_sets import list_spoken, name_set, read_counts, write_unit_set
+
+# records of a chunk, and clips that are encoded together
+_CHUNK, _TOGETHER = 512, 128
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Extraction:
+    """What a chunk's work must know; the codec is opened in each process once."""
+
+    records: Path
+    codec: CodecIdentity
+
+
+@functools.lru_cache(maxsize=1)
+def _load_codec(folder: str, fingerprint: str) -> Any:
+    from sift_jax.units.codec import load_codec
+
+    return load_codec(folder, fingerprint=fingerprint)
+
+
+@functools.lru_cache(maxsize=4)
+def _open_records(records: Path, language: str) -> RecordReader:
+    return RecordReader(records, language)
+
+
+def list_places(reader: RecordReader, split: str) -> list[int]:
+    """The records of a split with an answer that is speech."""
+    lists = (reader.index[split].get(category, ()) for category in SPOKEN_CATEGORIES)
+    return sorted(set().union(*lists))
+
+
+def extract_chunk(chunk: Chunk, kind: str, extraction: Extraction) -> None:
+    """A line for each clip of these records that an assistant speaks: record, clip, units, samples."""
+    reader = _open_records(extraction.records, chunk.language)
+    codec = _load_codec(extraction.codec.folder, extraction.codec.fingerprint)
+    lines, waiting = [], []
+    for place in list_places(reader, chunk.split)[chunk.first : chunk.last]:
+        waiting += _read_spoken(reader, chunk.split, place)
+        if len(waiting) >= _TOGETHER:
+            lines += _encode(codec, waiting)
+            waiting = []
+    lines += _encode(codec, waiting) if waiting else []
+    chunk.write_lines(kind, lines)
+
+
+def _read_spoken(reader: RecordReader, split: str, place: int) -> Iterator[tuple[int, int, str, np.ndarray]]:
+    record = reader.read(split, place)
+    names = [name.decode() for name in record["audio_ids"]]
+    parts = [part for turn in json.loads(record["turns"]) for part in list_spoken(turn["messages"])]
+    for name in dict.fromkeys(name_utterance(part["audio_path"]) for part in parts):
+        clip = names.index(name)
+        yield place, clip, name, decode_clip(record["audio"][clip]).astype(np.float32) / 32768.0
+
+
+def _encode(codec: Any, clips: Sequence[tuple[int, int, str, np.ndarray]]) -> list[str]:
+    found = codec.encode([wave for *_, wave in clips], names=[name for _, _, name, _ in clips])
+    return [json.dumps([place, clip, units.tolist(), len(wave)])
+            for (place, clip, _, wave), units in zip(clips, found, strict=True)]
+
+
+def extract(records: Path, codec: CodecIdentity, engine: Engine) -> dict[str, int]:
+    """The units of all languages and splits; returns what was made now and what there is: clips, units, samples."""
+    out = name_set(records, codec)
+    readers = {language: RecordReader(records, language) for language in LANGUAGES
+               if (records / f"sift_{language}" / "index.json").is_file()}
+    if not readers:
+        raise ValueError(f"no records under {records}; make them with python -m data_prep.build")
+    splits = [(language, split) for language, reader in readers.items() for split in SPLITS if split in reader.index]
+    waiting = [(language, split) for language, split in splits if not _is_done(out, language, split, readers[language])]
+    extraction = Extraction(records=records, codec=codec)
+    if out.is_dir():
+        sweep(out)
+    counts = {"made": 0, "clips": 0, "units": 0, "samples": 0}
+    for language, split in waiting:
+        reader = readers[language]
+        # parts of other records have another name
+        kind, places = f"units-{reader.digest[:16]}", len(list_places(reader, split))
+        chunks = [Chunk(out=out, language=language, split=split, first=first, last=min(first + _CHUNK, places), seed=0)
+                  for first in range(0, places, _CHUNK)]
+        run_chunks(chunks, kind, functools.partial(extract_chunk, kind=kind, extraction=extraction), engine)
+        rows = [json.loads(line) for chunk in chunks for line in chunk.read_lines(kind)]
+        write_unit_set(out / f"{language}_{split}", ((place, clip, units) for place, clip, units, _ in rows),
+                       codec=codec, records=reader.digest)
+        counts["made"] += len(rows)
+        counts["samples"] += sum(row[3] for row in rows)
+    shutil.rmtree(out / "parts", ignore_errors=True)
+    for language, split in splits:
+        found = read_counts(out / f"{language}_{split}")
+        counts["clips"] += found["clips"]
+        counts["units"] += found["units"]
+    return counts
+
+
+def _is_done(out: Path, language: str, split: str, reader: RecordReader) -> bool:
+    found = read_counts(out / f"{language}_{split}")
+    return found is not None and found["records"] == reader.digest
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Makes what is missing, and says how much there is."""
+    parser = argparse.ArgumentParser(prog="data_prep.units", description="Units of speech, beside finished records.")
+    parser.add_argument("--records", type=Path, required=True, help="folder with sift_<language>/")
+    parser.add_argument("--codec", required=True, help="folder of a codec, as python -m sift_jax.units writes it")
+    parser.add_argument("--workers", type=int, default=1, help="processes on this machine, each with the codec in it")
+    parser.add_argument("--beam_options", default="", help="Apache Beam's own, as in '--runner=DaskRunner …'")
+    flags = parser.parse_args(arguments)
+    start = time.monotonic()
+    try:
+        codec = read_codec_identity(flags.codec)
+        _load_codec(codec.folder, codec.fingerprint)
+        counts = extract(flags.records, codec, make_engine(flags.workers, flags.beam_options))
+    except (ValueError, OSError) as error:
+        sys.exit(f"data_prep.units: {' '.join(str(error).split())}")
+    except KeyboardInterrupt:
+        sys.exit("data_prep.units: stopped; the same command goes on from here")
+    took, spoken = time.monotonic() - start, counts["samples"] / RATE
+    speed = f", {spoken / took:.0f} times real time" if counts["made"] else ""
+    print(f"{counts['clips']:,} clips that are answers, {counts['units']:,} units in {name_set(flags.records, codec)}; "
+          f"{counts['made']:,} of them made now, {spoken:.0f} s of speech in {took:.1f} s{speed}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Where units of speech stand among the ids, and whose units they are: here data, model and decoding agree on it.
+
+    0 … text and special tokens … n − 1 │ n         │ n + 1   │ n + 2 … n + 1 + codes │ … rows that nobody uses
+                                        │ begin     │ end     │ unit 0 … codes − 1    │
+    an answer that is speech:             begin  unit unit unit … unit  end  <|im_end|>
+
+They begin where the tokenizer's ids end, which takes the spare rows of a published vocabulary first (Qwen2.5 has
+some 396): so a vocabulary that grows by the number of codes has room for the two delimiters too. No text has these
+ids, since the tokenizer does not know them: a prompt cannot open a speech segment, whatever is written in it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sift_jax.data.tokenizers import SpeechTokenizer
+
+# beside a run's checkpoints and in exports: whose units the model speaks
+UNITS_FILE = "units.json"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class UnitIds:
+    """The delimiters and the first unit, as ids."""
+
+    begin: int
+
+    @property
+    def end(self) -> int:
+        return self.begin + 1
+
+    @property
+    def first(self) -> int:
+        return self.begin + 2
+
+    def write(self, units: Sequence[int]) -> list[int]:
+        """A whole answer: delimiter, units, delimiter."""
+        return [self.begin, *(self.first + int(unit) for unit in units), self.end]
+
+    def read(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
+        """The units of an answer, up to its end."""
+        ids = np.asarray(ids, np.int64)
+        ended = np.flatnonzero(ids < self.first)
+        return (ids[: ended[0]] if len(ended) else ids) - self.first
+
+    def count_rows(self, codes: int) -> int:
+        """Rows that a vocabulary needs for text and `codes` units."""
+        return self.first + codes
+
+
+def place_units(tokenizer: SpeechTokenizer) -> UnitIds:
+    return UnitIds(begin=tokenizer.first_free_id)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CodecIdentity:
+    """Which codec units belong to; `folder` is where it was, and may have moved."""
+
+    fingerprint: str
+    codes: int
+    folder: str
+    # in which a model has learnt to speak, where that is known
+    languages: tuple[str, ...] = ()
+
+    def to_json(self, ids: UnitIds) -> dict[str, Any]:
+        return {"codec": self.fingerprint, "codes": self.codes, "folder": self.folder, "begin": ids.begin,
+                "languages": list(self.languages)}
+
+
+def read_codec_identity(folder: str | Path) -> CodecIdentity:
+    """What codec.json says; whether the folder is whole is looked at by those who encode and decode with it."""
+    path = Path(folder) / "codec.json"
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        return CodecIdentity(
+            fingerprint=str(held["fingerprint"]), codes=int(held["codec"]["codes"]), folder=str(folder)
+        )
+    except OSError:
+        raise ValueError(
+            f"{folder}: no codec.json there; give a folder that `python -m sift_jax.units` wrote"
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{path} is torn or no codec's; fit or copy the codec again") from None
+
+
+def read_units_file(folder: str | Path, ids: UnitIds) -> CodecIdentity | None:
+    """Whose units a run or an export speaks; None where it speaks none. `ids` are those of its tokenizer."""
+    path = Path(folder) / UNITS_FILE
+    if not path.is_file():
+        return None
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        found = CodecIdentity(fingerprint=str(held["codec"]), codes=int(held["codes"]), folder=str(held["folder"]),
+                              languages=tuple(held["languages"]))
+        begin = int(held["begin"])
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{path} is torn; copy the folder again") from None
+    if begin != ids.begin:
+        raise ValueError(
+            f"{path}: units begin at id {begin} there, and at {ids.begin} with this folder's tokenizer; copy the "
+            "folder again, its tokenizer is another run's"
+        )
+    return found
+
+
+def check_unit_rows(ids: UnitIds, codec: CodecIdentity, rows: int) -> None:
+    """Raises where a vocabulary of so many rows has no room for the units."""
+    missing = ids.count_rows(codec.codes) - rows
+    if missing > 0:
+        raise ValueError(
+            f"the decoder's vocabulary has {rows} rows, and {ids.count_rows(codec.codes)} are needed for text and the "
+            f"{codec.codes} units of {codec.folder} with their delimiters; raise ModelConfig.extra_tokens by {missing}"
+        )

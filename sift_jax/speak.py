@@ -1,0 +1,73 @@
+"""python -m sift_jax.speak --checkpoint=runs/quickstart/stage3 --text="Rain falls." --style="very slowly, softly"
+--out=x.wav
+
+    [--language=en] [--samples=3] [--seed=0] [--codec=runs/codec] [--reference=voice.wav] [--temperature=0.8]
+    --audio=q.wav [--text="Translate this."] --out=x.wav          a spoken question, answered by voice
+    --items=items.jsonl --samples=3 --out=DIR                     many, into DIR/spoken.jsonl; killed, it goes on
+
+Several samples become x-1.wav, x-2.wav, …. What an answer may take follows from its text; one that had to be cut
+there is told.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from sift_jax.exits import report_errors
+
+
+def parse_flags() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sift_jax.speak", description="Has a model speak.")
+    add = parser.add_argument
+    add("--checkpoint", required=True, help="a run that was trained with a DataConfig.codec, or its export")
+    add("--text", help="what is to be said; with --audio, what is asked beside it")
+    add("--style", default="", help='how, as in "very slowly, with a quite low pitch, softly"')
+    add("--language", default="en", help="of the text: en, de, fr, it or es")
+    add("--audio", help="a recording to be answered by voice")
+    add("--items", type=Path, help="a file of instructions, a JSON object a line; --out is a folder then")
+    add("--samples", type=int, default=1)
+    add("--seed", type=int, default=0)
+    add("--temperature", type=float, default=0.8, help="0 always gives the likeliest units")
+    add("--top_p", type=float, default=0.95)
+    add("--codec", help="the folder of its codec, if it is no longer where it was in training")
+    add("--reference", help="a recording of the voice to speak with, for codecs whose units have none")
+    add("--max_seconds", type=float, default=30.0, help="of an answer")
+    add("--rows", type=int, default=8, help="with --items: answers that are made at once")
+    add("--out", required=True, help=".wav or .flac; with --items a folder")
+    add("--debug", action="store_true", help="show the traceback of an error")
+    return parser.parse_args()
+
+
+def check_flags(flags: argparse.Namespace) -> None:
+    """What can be said before anything is loaded."""
+    if flags.items is not None and (flags.text or flags.style or flags.audio):
+        raise ValueError("--items holds the instructions; leave --text, --style and --audio out")
+    if flags.audio and flags.style:
+        raise ValueError("--style is for a --text to be said; leave it out with --audio")
+    if flags.items is None and flags.audio is None:
+        from sift_jax.data.speaking import check_text, read_style
+
+        flags.text = check_text(flags.text or "")
+        flags.wishes = read_style(flags.style, flags.language)
+    if flags.items is None and Path(flags.out).suffix not in (".wav", ".flac"):
+        raise ValueError(f"--out={flags.out} is no .wav or .flac; name such a file")
+    if flags.samples < 1:
+        raise ValueError(f"--samples={flags.samples} is too few; give 1 or more")
+
+
+def speak(flags: argparse.Namespace) -> None:
+    check_flags(flags)
+    from sift_jax.decoding.answer import Model
+    from sift_jax.decoding.speaking import say_items, say_one
+
+    say = say_one if flags.items is None else say_items
+    print("\n".join(say(Model.load(flags.checkpoint), flags, lambda text: print(text, file=sys.stderr))))
+
+
+def main() -> None:
+    flags = parse_flags()
+    report_errors(lambda: speak(flags), is_debug=flags.debug)
+
+
+if __name__ == "__main__":
+    main()

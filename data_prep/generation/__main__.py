@@ -12,6 +12,7 @@
 """
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,8 @@ from pathlib import Path
 from data_prep.corpora.embedded.espeak import EspeakError
 from data_prep.engine import add_flags, make_engine
 from data_prep.generation.measure import Hearing
-from data_prep.generation.recognizers import Asr, RecognizerError
+from data_prep.generation.recognizers import KNOWING, SPHINX_LANGUAGE, Asr, RecognizerError
+from data_prep.generation.sentences import write_build_model
 from data_prep.metadata.experts import parse_experts
 from data_prep.metadata.networks import ExpertError
 from data_prep.splits import EVALUATION, SPLITS
@@ -67,13 +69,17 @@ def _add_hearing(command: argparse.ArgumentParser) -> None:
     command.add_argument("--gender_model", type=Path, help="folder of an audio classifier; without it pitch tells "
                          "women from men, where it is sure")
     command.add_argument("--asr", help="who tells whether the words can be understood: pocketsphinx (English), "
-                         "faster-whisper:<folder or size>, or the address of an OpenAI-compatible server")
+                         "pocketsphinx:build (it knows the build's sentences beforehand), faster-whisper:<folder or "
+                         "size>, or the address of an OpenAI-compatible server")
     command.add_argument("--asr_model", help="the recognizer's name on that server")
     command.add_argument("--asr_key_variable", default="SIFT_ASR_KEY", help="environment variable with its key")
 
 
 def make_hearing(flags: argparse.Namespace) -> Hearing:
     asr = Asr(name=flags.asr, model=flags.asr_model, key_variable=flags.asr_key_variable) if flags.asr else None
+    if asr is not None and asr.name == KNOWING:
+        folder = (flags.out if flags.command == "score" else flags.out.parent) / "parts"
+        asr = dataclasses.replace(asr, model=str(write_build_model(flags.build, folder, SPHINX_LANGUAGE)))
     return Hearing(experts=parse_experts(flags.experts), gender_model=flags.gender_model, asr=asr)
 
 

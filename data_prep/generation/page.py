@@ -117,9 +117,8 @@ def _make_tables(results: Mapping[str, Any], languages: Sequence[str]) -> str:
     parts = []
     for language in languages:
         head, rows = make_table(results, language)
-        # the paper's columns stand at the end
-        own = sum(not name.startswith("paper") for name in head)
-        rows = [[*row[:own], *map(_grey, row[own:])] for row in rows]
+        is_grey = [name.startswith("paper") for name in head]
+        rows = [[_grey(cell) if grey else cell for cell, grey in zip(row, is_grey, strict=True)] for row in rows]
         name = name_language(language)
         parts.append(f"<details{'' if parts else ' open'}><summary>{name[:1].upper()}{name[1:]}</summary>"
                      f"{draw_table(head, rows)}</details>")
@@ -151,7 +150,7 @@ def _draw_confusion(key: str, table: Sequence[Sequence[int]]) -> str:
         cells = []
         for found, count in enumerate(row):
             share = count / total if total else 0.0
-            css = " class=hit" if asked == found else ""
+            css = f' class="{"hit" * (asked == found)} {"high" * (share > 0.55)}"'
             cells.append(f'<td{css} style="--share:{100 * share:.0f}%" title="asked {escape(labels[asked])}, measured '
                          f'{escape(labels[found])}: {count:,}">{f"{100 * share:.0f}" if count else ""}</td>')
         lines.append(f'<tr><th scope="row">{escape(labels[asked])}</th>{"".join(cells)}'
@@ -173,7 +172,7 @@ def _make_words(results: Mapping[str, Any]) -> str:
 
 def _make_missing(results: Mapping[str, Any]) -> str:
     rows = list_missing(results)
-    shown = draw_table(["system", "what", "reason", "count"], rows, texts=frozenset({1, 2})) if rows else \
-        '<p class="none">All was measured.</p>'
+    table = draw_table(["system", "what", "reason", "count"], rows, texts=frozenset({1, 2}))
+    shown = f'<div class="words">{table}</div>' if rows else '<p class="none">All was measured.</p>'
     lead = "What is not measured is in no figure; here is how much that is."
     return make_section("What could not be measured", lead, shown)

@@ -1,6 +1,7 @@
 """Whether the words can be understood: recognizers of speech behind one interface, (wave [n], language) ─► words.
 
     --asr=pocketsphinx                        English alone; its wheel has a model inside: pip install 'sift_jax[align]'
+    --asr=pocketsphinx:build                  the same, but it knows the build's sentences beforehand (sentences.py)
     --asr=faster-whisper:<folder or size>     where that package is installed
     --asr=http://localhost:8000/v1 --asr_model=whisper-1
                                               an OpenAI-compatible server: POST {url}/audio/transcriptions
@@ -20,7 +21,8 @@ import numpy as np
 import soundfile
 
 Recognizer = Callable[[np.ndarray, str], "str | None"]
-SPHINX, WHISPER = "pocketsphinx", "faster-whisper"
+SPHINX, KNOWING, WHISPER = "pocketsphinx", "pocketsphinx:build", "faster-whisper"
+SPHINX_LANGUAGE = "en"
 _RATE = 16_000
 
 
@@ -30,7 +32,7 @@ class RecognizerError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Asr:
-    """Which recognizer. `model` and `key_variable` are a server's."""
+    """Which recognizer. `model` is a server's name for it, or the file of sentences that it knows beforehand."""
 
     name: str
     model: str | None
@@ -39,22 +41,31 @@ class Asr:
     def __post_init__(self) -> None:
         kind, _, rest = self.name.partition(":")
         if kind in ("http", "https"):
+            # not said again: what stands before an @ is a secret
             if "@" in self.name or not urllib.parse.urlsplit(self.name).hostname:
-                raise ValueError(f"--asr={self.name.partition('@')[0]} is no address of a server; give one such as "
-                                 "http://localhost:8000/v1, and its key in the environment")
+                raise ValueError("--asr=http… is no address of a server; give one such as http://localhost:8000/v1, "
+                                 "without a user or a password: the key belongs into the environment")
             if not self.model:
                 raise ValueError("--asr: a server needs --asr_model, the name under which it has the recognizer")
-        elif not (self.name == SPHINX or (kind == WHISPER and rest)):
-            raise ValueError(f"--asr={self.name} is none of {SPHINX}, {WHISPER}:<folder or size>, http://…/v1")
+        elif not (self.name in (SPHINX, KNOWING) or (kind == WHISPER and rest)):
+            raise ValueError(f"--asr={self.name} is none of {SPHINX}, {KNOWING}, {WHISPER}:<folder or size>, http://…/v1")
         elif importlib.util.find_spec(kind.replace("-", "_")) is None:
             raise ValueError(f"--asr={self.name}: {kind} is not installed; pip install {kind}, or leave --asr out")
+
+
+    @property
+    def title(self) -> str:
+        """For reports."""
+        if self.name == KNOWING:
+            return f"{SPHINX}, which knows the build's sentences beforehand"
+        return self.name if self.model is None else f"{self.model} at {self.name}"
 
 
 @functools.cache
 def make_recognizer(asr: Asr) -> Recognizer:
     """The recognizer; once a process, for models take their time to load."""
-    if asr.name == SPHINX:
-        return _make_sphinx()
+    if asr.name in (SPHINX, KNOWING):
+        return _make_sphinx(asr.model)
     if asr.name.startswith(WHISPER):
         return _make_whisper(asr.name.partition(":")[2])
     from data_prep.generation.transcription import Transcriber
@@ -71,17 +82,19 @@ def write_wav(wave: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _make_sphinx() -> Recognizer:
+def _make_sphinx(sentences: str | None) -> Recognizer:
     import pocketsphinx
 
+    known = {} if sentences is None else {"lm": sentences}
+
     def make_decoder() -> "pocketsphinx.Decoder":
-        return pocketsphinx.Decoder(samprate=_RATE, cmn="batch", loglevel="FATAL")
+        return pocketsphinx.Decoder(samprate=_RATE, cmn="batch", loglevel="FATAL", **known)
 
     decoder = make_decoder()
 
     def recognize(wave: np.ndarray, language: str) -> str | None:
         nonlocal decoder
-        if language != "en":
+        if language != SPHINX_LANGUAGE:
             return None
         # its features do not bear zeros for long, and its model was learnt from louder speech than whispers
         loud = wave / max(float(np.abs(wave).max()), 1e-9) * 0.7

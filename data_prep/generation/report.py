@@ -80,8 +80,8 @@ def make_table(results: Mapping[str, Any], language: str) -> tuple[list[str], li
     cells, systems = index_cells(results), list_systems(results)
     confidence = round(100 * results["settings"]["bootstrap"]["confidence"])
     papers = PAPER_OBEDIENCE if language == list_languages(results)[0] else {}
-    head = ["asked", "classes", "measured", "model", f"QWK {confidence} %", *(SYSTEMS[s] for s in systems[1:]),
-            *(f"paper {units}" for units in papers)]
+    head = ["asked (classes)", "measured", "model", f"QWK {confidence} %", *(f"paper {units}" for units in papers),
+            *(SYSTEMS[system] for system in systems[1:])]
     rows = []
     for key in KEYS:
         own = cells.get(("model", language, key, "qwk"))
@@ -90,9 +90,9 @@ def make_table(results: Mapping[str, Any], language: str) -> tuple[list[str], li
         pairs = [" / ".join(write_figure(cells.get((system, language, key, metric)), has_spread=system == "model")
                             for metric in ("mae", "qwk")) for system in systems]
         printed = [table.get(key) for table in papers.values()]
-        rows.append([TITLES[key], str(len(LABELS[key])), f"{own['n']:,} of {own['of']:,}", pairs[0],
-                     write_interval(own), *pairs[1:], *(f"{pair[0]:.2f} / {pair[1]:.2f}" if pair else MISSING
-                                                        for pair in printed)])
+        theirs = [f"{pair[0]:.2f} / {pair[1]:.2f}" if pair else MISSING for pair in printed]
+        rows.append([f"{TITLES[key]} ({len(LABELS[key])})", f"{own['n']:,} of {own['of']:,}", pairs[0],
+                     write_interval(own), *theirs, *pairs[1:]])
     return head, rows
 
 

@@ -139,11 +139,11 @@ def _choose(outcomes: Sequence[Outcome], key: str, language: str) -> list[Outcom
 
 
 def _describe(scoring: Scoring) -> dict[str, Any]:
-    hearing, asr = scoring.hearing, scoring.hearing.asr
+    hearing = scoring.hearing
     return {
         "build": str(scoring.build), "bins": hash_files(scoring.build / "bins.json"),
         "experts": dict(hearing.experts), "gender": str(hearing.gender_model) if hearing.gender_model else "pitch",
-        "asr": None if asr is None else asr.name if asr.model is None else f"{asr.model} at {asr.name}",
+        "asr": hearing.asr and hearing.asr.title,
         "bootstrap": dataclasses.asdict(scoring.bootstrap)}
 
 

@@ -30,8 +30,8 @@ from data_prep.reporting.drawing import escape
 from sift_jax.audio.files import AudioError, read_audio
 from sift_jax.data.labels import LABELS, LANGUAGE_NAMES
 
-UNITS = {"speaking_rate": "phones a second", "average_intensity": "dB of full scale",
-         "pitch_variation": "semitones of spread", "average_pitch": "Hz"}
+UNITS = {"speaking_rate": "phones/s", "average_intensity": "dBFS", "pitch_variation": "semitones",
+         "average_pitch": "Hz"}
 # in the order of the page
 _SWEPT = ("speaking_rate", "average_intensity", "average_pitch", "pitch_variation")
 _RATE = 16_000
@@ -118,8 +118,8 @@ def _make_sentence(language: str, text: str, takes: Sequence[Take], bins: Bins, 
             continue
         shown = [take for take in of_key if take.line.sample == first]
         cards = "".join(_make_card(take, seconds, low, high, shelf) for take in shown)
-        parts.append(f"<h3>{TITLES[key][:1].upper()}{TITLES[key][1:]}</h3>{_make_chart(key, of_key, bins)}"
-                     f'<div class="takes">{cards}</div>')
+        parts.append(f'<h3>{TITLES[key][:1].upper()}{TITLES[key][1:]}</h3><div class="swept">'
+                     f'{_make_chart(key, of_key, bins)}<div class="takes">{cards}</div></div>')
     return make_section(f"“{text}”", escape(LANGUAGE_NAMES[language]), *parts)
 
 
@@ -146,7 +146,8 @@ def _make_card(take: Take, seconds: float, low: float, high: float, shelf: Shelf
         steps = LABELS[take.key].index(take.label) - take.asked
         mark = "✓" if not steps else f"{steps:+d}".replace("-", "−")
         verdict = f'<span class="verdict {"miss" if steps else "hit"}">{mark} {escape(take.label)}</span>'
-    value = "" if take.value is None else f'<span class="value">{take.value:.3g} {UNITS[take.key]}</span>'
+    written = "" if take.value is None else f"{take.value:.3g} {UNITS[take.key]}".replace("-", "−")
+    value = written and f'<span class="value">{written}</span>'
     if take.wave is None:
         sound = '<p class="none">The recording is not here.</p>'
     else:

@@ -87,7 +87,8 @@ def _measure(wave: np.ndarray, phones: str) -> dict[str, float]:
     power = intensity.frame_power(wave)
     first, last = intensity.find_speech(power)
     track = pitch.slice_track(pitch.track_pitch(wave), first, last)
-    return {"average_pitch": pitch.average_pitch(track) or 100.0, "pitch_variation": pitch.pitch_variation(track) or 0.1,
+    return {"average_pitch": pitch.average_pitch(track) or 100.0,
+            "pitch_variation": pitch.pitch_variation(track) or 0.1,
             "speaking_rate": rate.speaking_rate(phones, first, last) or 10.0,
             "average_intensity": intensity.average_intensity(power)}
 

@@ -34,17 +34,15 @@ def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Rand
     for form in (form for form in WEIGHTS if int(form) <= len(labels)):
         for _ in range(2):
             keys = rng.sample(sorted(labels), int(form))
-            question = _write(keys, labels, utterance["transcript"], templates, rng)
+            question = _draw_question(keys, labels, utterance["transcript"], templates, rng)
             items.append(Item(ids=(utterance["id"],), form=form, group=keys[0], question=question, answer=None))
     return items
 
 
-def _write(keys: list[str], labels: dict[str, str], text: str, templates: Templates, rng: random.Random) -> str:
-    texts = templates["controllable_generation"]
-    wishes = [fill(texts["requests"].get(key, "{label}"),
-                   label=write_spoken_phrase(key, labels[key], templates["language"])) for key in keys]
-    style = texts["and"].join(filter(None, (", ".join(wishes[:-1]), wishes[-1])))
-    return fill(rng.choice(texts["questions"]), style=style, text=text)
+def _draw_question(keys: list[str], labels: dict[str, str], text: str, templates: Templates,
+                   rng: random.Random) -> str:
+    wording = rng.choice(templates["controllable_generation"]["questions"])
+    return write_question(templates, wording, {key: labels[key] for key in keys}, text)
 
 
 def _make_plain_items(utterance: dict[str, Any], labels: dict[str, str], templates: Templates,
@@ -57,5 +55,16 @@ def _make_plain_items(utterance: dict[str, Any], labels: dict[str, str], templat
     keys = [key for key in known if key in chosen]
     if "gender" in labels and rng.random() < _GENDER_SHARE:
         keys.append("gender")
-    question = _write(keys, labels, utterance["transcript"], templates, rng)
+    question = _draw_question(keys, labels, utterance["transcript"], templates, rng)
     return [Item(ids=(utterance["id"],), form=str(min(len(keys), 4)), group=keys[0], question=question, answer=None)]
+
+
+def write_question(templates: Templates, question: str, asked: dict[str, str], text: str) -> str:
+    """An instruction in the wording of `question` that asks for these labels, in their order; for none, it is bare."""
+    if not asked:
+        return fill(question.replace(" {style}", ""), text=text)
+    texts = templates["controllable_generation"]
+    wishes = [fill(texts["requests"].get(key, "{label}"), label=write_spoken_phrase(key, label, templates["language"]))
+              for key, label in asked.items()]
+    style = texts["and"].join(filter(None, (", ".join(wishes[:-1]), wishes[-1])))
+    return fill(question, style=style, text=text)

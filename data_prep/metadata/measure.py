@@ -61,7 +61,7 @@ def measure_utterances(
     """The acoustic values, by default six, and those of each word, in order; no rate where no phones are known."""
     waiting = iter(timed)
     while batch := list(itertools.islice(waiting, _BATCH if panel.networks or panel.gender else 1)):
-        recordings = [_make_recording(wave, utterance, panel) for wave, utterance in batch]
+        recordings = [make_recording(wave, utterance, panel) for wave, utterance in batch]
         heard = [recording for recording in recordings if recording]
         answers: list[dict[str, float | None]] = [{} for _ in heard]
         for network, keys in panel.networks:
@@ -85,8 +85,8 @@ def _hear_genders(
     return {place: found[FEMALE_SHARE] for place, found in zip(places, heard, strict=True)}
 
 
-def _make_recording(wave: np.ndarray, utterance: Utterance, panel: Panel) -> Recording | None:
-    """None of samples that are no numbers."""
+def make_recording(wave: np.ndarray, utterance: Utterance, panel: Panel) -> Recording | None:
+    """What the experts hear; None of samples that are no numbers."""
     if not np.isfinite(wave).all():
         return None
     if utterance.words:

@@ -19,6 +19,11 @@ PAPER_ROWS: dict[str, dict[str, int]] = {
     }.items()
 }
 PAPER_HOURS = 14_000
+# Controllable generation, ten runs: units ─► key ─► (MAE in class steps, QWK).
+PAPER_OBEDIENCE: dict[str, dict[str, tuple[float, float]]] = {
+    "HuBERT": {"pitch_variation": (0.99, 0.15), "speaking_rate": (0.65, 0.46), "average_intensity": (0.18, 0.02)},
+    "X-codec2": {"pitch_variation": (0.50, 0.69), "speaking_rate": (0.24, 0.73), "average_intensity": (0.11, 0.67)},
+}
 
 
 def share_rows(counts: Mapping[str, int]) -> dict[str, float]:

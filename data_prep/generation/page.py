@@ -1,0 +1,178 @@
+"""report.html: how well a speaker did what it was told, in one file without a script.
+
+    results.json ─►  kappa of each key on one scale, with ceiling and floors · tables · asked against measured · words
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from data_prep.generation.report import (
+    KEYS,
+    MEANINGS,
+    PAPER_NOTE,
+    SYSTEMS,
+    TITLES,
+    find_warnings,
+    index_cells,
+    list_languages,
+    list_missing,
+    list_systems,
+    make_table,
+    make_words_table,
+    name_language,
+    say_size,
+    write_figure,
+)
+from data_prep.reporting.drawing import Markup, escape
+from data_prep.reporting.drawing import make_table as draw_table
+from data_prep.reporting.paper import PAPER_OBEDIENCE
+from sift_jax.data.labels import LABELS
+
+_HERE = Path(__file__).parent
+# the scale of kappa on the page
+_LOW, _HIGH = -0.2, 1.0
+
+
+def read_css() -> str:
+    """The look of all pages of the data preparation, and what these add."""
+    own = (_HERE / "page.css").read_text(encoding="utf-8")
+    return (_HERE.parent / "reporting" / "page.css").read_text(encoding="utf-8") + own
+
+
+def wrap_page(title: str, lead: str, sections: Sequence[str], footer: str) -> str:
+    return (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+            f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{read_css()}</style></head>'
+            f'<body><main><h1>{escape(title)}</h1><p class="lead">{lead}</p>{"".join(sections)}'
+            f"<footer>{footer}</footer></main></body></html>\n")
+
+
+def make_section(title: str, lead: str, *parts: str) -> str:
+    return f'<section><h2>{escape(title)}</h2><p class="lead">{lead}</p>{"".join(parts)}</section>'
+
+
+def make_page(results: Mapping[str, Any]) -> str:
+    languages = list_languages(results)
+    warnings = "".join(f'<p class="warning">{escape(text)}</p>' for text in find_warnings(results))
+    sections = [warnings, _make_headline(results, languages[0]), _make_tables(results, languages),
+                _make_confusions(results), _make_words(results), _make_missing(results)]
+    settings = results["settings"]
+    experts, draws = escape(", ".join(settings["experts"].values())), settings["bootstrap"]["samples"]
+    footer = (f'Bins of {escape(settings["build"])}; measured by {experts}; gender by {escape(settings["gender"])}; '
+              f"intervals by {draws:,} draws of texts. results.json has these figures for a program, measured/ each "
+              "recording.")
+    lead = (escape(say_size(results)) + ". What was asked for is set beside what the corpus’s own experts measure on "
+            "the recordings, in the corpus’s own classes.")
+    return wrap_page("Controllable generation", lead, sections, footer)
+
+
+def _make_headline(results: Mapping[str, Any], language: str) -> str:
+    """Kappa of every key on one scale: the model's dot and interval, marks for the others, chance as a band."""
+    cells, rows = index_cells(results), []
+    for key in KEYS:
+        own = cells.get(("model", language, key, "qwk"))
+        if own is None:
+            continue
+        marks = [_make_span("band", cells.get(("permuted", language, key, "qwk")), "chance")]
+        for units, table in PAPER_OBEDIENCE.items():
+            if key in table:
+                marks.append(_make_mark("paper", table[key][1], f"paper, {units}"))
+        for system in ("constant", "untold", "ceiling", "recordings"):
+            cell = cells.get((system, language, key, "qwk"))
+            if cell is not None and cell["value"] is not None and system != "constant":
+                marks.append(_make_mark(system, cell["value"], SYSTEMS[system]))
+        marks.append(_make_span("whisker", own, "model"))
+        if own["value"] is not None:
+            marks.append(_make_mark("model", own["value"], "model"))
+        rows.append(f'<span class="what">{TITLES[key]}</span><div class="track">{"".join(marks)}</div>'
+                    f'<span class="kappa">{write_figure(own)}</span>')
+    ticks = "".join(f'<span style="left:{_place(tick):.2f}%">{tick:g}</span>' for tick in (0, 0.25, 0.5, 0.75, 1))
+    shown = [system for system in list_systems(results) if system not in ("constant", "permuted")]
+    legend = "".join(f'<span><i class="mark {system}"></i>{SYSTEMS[system]}</span>' for system in shown)
+    legend += '<span><i class="mark paper"></i>paper, both units</span><span><i class="band"></i>chance</span>'
+    figure = (f"<figure><figcaption>Quadratic-weighted kappa, {name_language(language)}</figcaption>"
+              f'<div class="kappas">{"".join(rows)}<span></span><div class="ticks">{ticks}</div><span></span></div>'
+              f'<div class="legend">{legend}</div></figure>')
+    lead = "1 is a speaker that always hits the class asked for, 0 one that does not listen."
+    return make_section("Does it obey?", lead, figure)
+
+
+def _place(value: float) -> float:
+    return 100 * (min(max(value, _LOW), _HIGH) - _LOW) / (_HIGH - _LOW)
+
+
+def _make_mark(css: str, value: float, name: str) -> str:
+    return f'<i class="mark {css}" style="left:{_place(value):.2f}%" title="{escape(name)}: {value:.2f}"></i>'
+
+
+def _make_span(css: str, cell: Mapping[str, Any] | None, name: str) -> str:
+    if cell is None or cell["low"] is None:
+        return ""
+    low, high = _place(cell["low"]), _place(cell["high"])
+    return (f'<i class="{css}" style="left:{low:.2f}%;width:{high - low:.2f}%" '
+            f'title="{escape(name)}: {cell["low"]:.2f} to {cell["high"]:.2f}"></i>')
+
+
+def _make_tables(results: Mapping[str, Any], languages: Sequence[str]) -> str:
+    parts = []
+    for language in languages:
+        head, rows = make_table(results, language)
+        is_grey = [name.startswith("paper") for name in head]
+        rows = [[_grey(cell) if grey else cell for cell, grey in zip(row, is_grey, strict=True)] for row in rows]
+        name = name_language(language)
+        parts.append(f"<details{'' if parts else ' open'}><summary>{name[:1].upper()}{name[1:]}</summary>"
+                     f"{draw_table(head, rows)}</details>")
+    meanings = "".join(f"<li><b>{SYSTEMS[system]}</b>: {MEANINGS[system]}</li>" for system in list_systems(results))
+    lead = ("Mean absolute error in class steps / quadratic-weighted kappa; ± is the standard deviation over runs. "
+            + escape(PAPER_NOTE))
+    return make_section("Figures", lead, f'<ul class="meanings">{meanings}</ul>', *parts)
+
+
+def _grey(text: str) -> Markup:
+    return Markup(f'<span class="grey">{escape(text)}</span>')
+
+
+def _make_confusions(results: Mapping[str, Any]) -> str:
+    figures = []
+    for key in KEYS:
+        table = results["confusions"]["model"].get(key)
+        if table:
+            figures.append(_draw_confusion(key, table))
+    lead = ("All runs of the model; a row is a class asked for, low to high, and its cells say in per cent which class "
+            "came out.")
+    return make_section("Asked and measured", lead, f'<div class="grid">{"".join(figures)}</div>')
+
+
+def _draw_confusion(key: str, table: Sequence[Sequence[int]]) -> str:
+    labels, lines = LABELS[key], []
+    for asked, row in enumerate(table):
+        total = sum(row)
+        cells = []
+        for found, count in enumerate(row):
+            share = count / total if total else 0.0
+            css = f' class="{"hit" * (asked == found)} {"high" * (share > 0.55)}"'
+            cells.append(f'<td{css} style="--share:{100 * share:.0f}%" title="asked {escape(labels[asked])}, measured '
+                         f'{escape(labels[found])}: {count:,}">{f"{100 * share:.0f}" if count else ""}</td>')
+        lines.append(f'<tr><th scope="row">{escape(labels[asked])}</th>{"".join(cells)}'
+                     f'<td class="n">{total:,}</td></tr>')
+    top = "".join(f'<th scope="col" title="{escape(label)}">{place}</th>' for place, label in enumerate(labels, 1))
+    return (f'<figure><figcaption>{TITLES[key]}</figcaption><div class="scroll"><table class="confusion"><thead><tr>'
+            f'<th>asked ↓ measured →</th>{top}<th>n</th></tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+            "</figure>")
+
+
+def _make_words(results: Mapping[str, Any]) -> str:
+    head, rows = make_words_table(results)
+    if not rows:
+        return ""
+    lead = (f"Word and letter error rates by {escape(results['settings']['asr'])} after Whisper’s normaliser. The "
+            "ceiling’s rate is what the recognizer makes of the codec.")
+    return make_section("Can it be understood?", lead, draw_table(head, rows))
+
+
+def _make_missing(results: Mapping[str, Any]) -> str:
+    rows = list_missing(results)
+    table = draw_table(["system", "what", "reason", "count"], rows, texts=frozenset({1, 2}))
+    shown = f'<div class="words">{table}</div>' if rows else '<p class="none">All was measured.</p>'
+    lead = "What is not measured is in no figure; here is how much that is."
+    return make_section("What could not be measured", lead, shown)

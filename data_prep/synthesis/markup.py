@@ -11,6 +11,8 @@ import unicodedata
 _COMMENT = re.compile(r"<!--.*?-->|<(script|style)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
 _CELL = re.compile(r"</(?:td|th)\s*>", re.IGNORECASE)
 _BREAK = re.compile(r"<(?:br|/p|/div|/li|/tr|/h[1-6]|/table)\b[^>]*>", re.IGNORECASE)
+_INLINE = re.compile(r"</?(?:b|i|u|a|q|em|strong|span|sup|sub|code|small|mark|cite|abbr|font)(?:\s[^<>]*)?>",
+                     re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,300}>")
 _WIKI_LINK = re.compile(r"\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]")
 _TEMPLATE = re.compile(r"\{\{[^{}]*\}\}")
@@ -29,7 +31,7 @@ def strip_markup(text: str) -> str:
     """One paragraph of plain text; what stood on lines of its own ends like a sentence."""
     text = _COMMENT.sub(" ", text)
     text = _CELL.sub(" | ", text)
-    text = _TAG.sub(" ", _BREAK.sub("\n", text))
+    text = _TAG.sub(" ", _INLINE.sub("", _BREAK.sub("\n", text)))
     # twice: passages scraped from pages hold escaped entities
     text = html.unescape(html.unescape(text))
     for pattern, by in ((_TEMPLATE, " "), (_WIKI_LINK, r"\1"), (_LINK, r"\1"), (_REFERENCE, ""), (_EMPHASIS, r"\2")):

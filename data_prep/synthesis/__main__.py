@@ -3,6 +3,16 @@
     python -m data_prep.synthesis speak --corpus=ms_marco --file=train_v2.1.json.gz,dev_v2.1.json.gz --out=data/msmarco
         [--train=100000 --dev=500 --evaluation=500] [--max_seconds=30]
         [--engine=embedded | --engine=endpoint --endpoint=… --model=… --voices=… | --engine=local --voice_model=DIR]
+    python -m data_prep.synthesis ask --corpus=librispeech --root=/corpora --out=data/spokenqa
+        --endpoint=http://localhost:8000/v1 --model=… [--pairs=1] | --writer=rules
+    python -m data_prep.synthesis transcribe --corpus=spgispeech --root=/corpora --out=data/spgi
+        [--asr=pocketsphinx | --asr=endpoint --endpoint=… --model=… | --asr=faster_whisper --asr_model=DIR]
+    python -m data_prep.synthesis ask --corpus=build --root=data/spgi --out=data/spgi_qa …
+    python -m data_prep.synthesis filter --data=data/spokenqa --out=data/spokenqa_filtered --endpoint=… --model=…
+        [--least=3] | --grader=rules
+
+Keys come from the environment ($SIFT_LLM_KEY, or the variable that --key_variable names). Each command goes on in its
+folder where it was stopped. Records: python -m data_prep.records --sift=OUT/sift --audio=OUT/audio --out=OUT/records
 """
 
 import argparse
@@ -16,9 +26,16 @@ from data_prep.llm.client import EndpointError
 from data_prep.llm.journal import JournalError
 from data_prep.splits import SPLITS
 from data_prep.synthesis import flags as given
+from data_prep.synthesis.ask import ask
 from data_prep.synthesis.engines import EMBEDDED, ENGINES, Speaking
+from data_prep.synthesis.grade import grade
+from data_prep.synthesis.grader import BEST, GRADERS, Grading
+from data_prep.synthesis.guards import Limits
+from data_prep.synthesis.recognisers import RECOGNISERS, Recognising
 from data_prep.synthesis.speak import SETS, Reading, speak
 from data_prep.synthesis.speech_endpoint import FORMATS
+from data_prep.synthesis.transcribe import transcribe
+from data_prep.synthesis.writer import LLM, WRITERS, Writing
 from sift_jax.data.sift_files import LANGUAGES
 
 
@@ -54,8 +71,70 @@ def _run_speak(flags: argparse.Namespace) -> None:
         speak(reading, speaking, flags.out, crew)
 
 
+def _add_ask(parser: argparse.ArgumentParser) -> None:
+    given.add_source_flags(parser)
+    parser.add_argument("--writer", choices=WRITERS, default=LLM, help="a language model behind --endpoint, or rules, "
+                        "which ask for words and their order, to try everything out without a server")
+    parser.add_argument("--pairs", type=int, default=1, help="questions about each recording, at most")
+    given.add_endpoint_flags(parser, "with /chat/completions")
+    given.add_size_flags(parser, "recordings")
+
+
+def _run_ask(flags: argparse.Namespace) -> None:
+    writing = Writing(writer=flags.writer, endpoint=given.make_endpoint(flags), pairs=flags.pairs, seed=flags.seed)
+    engine = make_engine(flags.workers, flags.beam_options)
+    with keep_processes(engine):
+        ask(given.make_source(flags, is_said=True), writing, flags.out, sizes=given.make_sizes(flags),
+            seed=flags.seed, engine=engine)
+
+
+def _add_transcribe(parser: argparse.ArgumentParser) -> None:
+    given.add_source_flags(parser)
+    add = parser.add_argument
+    add("--asr", choices=RECOGNISERS, default=RECOGNISERS[0], help="what writes the speech down")
+    add("--asr_model", help="folder of a Whisper in CTranslate2's layout, for --asr=faster_whisper")
+    add("--least_confidence", type=float, default=0.0, help="transcripts of less, by the recogniser's own measure, are "
+        "set aside")
+    add("--most_letters", type=float, default=25.0, help="letters a second that nobody says")
+    add("--least_letters", type=float, default=1.0, help="letters a second of one who says hardly anything")
+    add("--most_no_speech", type=float, default=0.8, help="where the recogniser doubts so much that somebody speaks")
+    given.add_endpoint_flags(parser, "with /audio/transcriptions")
+    given.add_size_flags(parser, "recordings")
+
+
+def _run_transcribe(flags: argparse.Namespace) -> None:
+    recognising = Recognising(recogniser=flags.asr, endpoint=given.make_endpoint(flags), model=flags.asr_model)
+    limits = Limits(**{name: getattr(flags, name) for name in ("least_confidence", "most_letters", "least_letters",
+                                                               "most_no_speech")})
+    engine = make_engine(flags.workers, flags.beam_options)
+    with keep_processes(engine):
+        transcribe(given.make_source(flags, is_said=False), recognising, limits, flags.out,
+                   sizes=given.make_sizes(flags), seed=flags.seed, engine=engine)
+
+
+def _add_filter(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="what speak or ask has made, with triples.jsonl")
+    add("--out", type=Path, required=True, help="folder for everything that is made; the audio stays where it is")
+    add("--grader", choices=GRADERS, default=GRADERS[0], help="a language model behind --endpoint, or rules, which see "
+        "words that are foreign to the recording, and no more")
+    add("--least", type=int, choices=range(1, BEST + 1), default=3, help="triples with a lower grade fall")
+    add("--seed", type=int, default=0, help="decides every random choice")
+    given.add_endpoint_flags(parser, "with /chat/completions")
+
+
+def _run_filter(flags: argparse.Namespace) -> None:
+    grading = Grading(grader=flags.grader, endpoint=given.make_endpoint(flags))
+    engine = make_engine(flags.workers, flags.beam_options)
+    with keep_processes(engine):
+        grade(flags.data, grading, flags.out, least=flags.least, seed=flags.seed, engine=engine)
+
+
 COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], None]]] = {
     "speak": ("a text's questions, and its passages spoken", _add_speak, _run_speak),
+    "ask": ("questions and answers written from transcripts", _add_ask, _run_ask),
+    "transcribe": ("speech written down by a recogniser, with guards", _add_transcribe, _run_transcribe),
+    "filter": ("triples graded against their transcripts, and the bad ones set aside", _add_filter, _run_filter),
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from data_prep.instruct import parse_body
 from data_prep.llm.client import Endpoint
 from data_prep.splits import DEV, EVALUATION, SPLITS, TRAIN
+from data_prep.synthesis.speech_sources import NAMES, SpeechSource
 
 
 class Parser(argparse.ArgumentParser):
@@ -54,3 +55,22 @@ def make_sizes(flags: argparse.Namespace) -> dict[str, int | None]:
         if size is not None and size < 0:
             raise ValueError(f"a size of {size} for {split} is too small; give at least 0")
     return sizes
+
+
+def add_source_flags(parser: argparse.ArgumentParser) -> None:
+    """Those that say which speech."""
+    add = parser.add_argument
+    add("--corpus", required=True, choices=NAMES, help="where the speech comes from; build is the folder of a build, "
+        "or of another of these commands, and folder whatever audio lies there")
+    add("--root", type=Path, help="its folder; for a manifest, where its paths start")
+    add("--manifest", type=Path, help="a .jsonl or .tsv with a line a recording")
+    add("--name", help="in data_source and ids; by default the corpus's, or that of the manifest or folder")
+    add("--languages", default="en", help="those spoken, comma-separated")
+    add("--min_seconds", type=float, default=0.5, help="recordings that are shorter are set aside")
+    add("--max_seconds", type=float, default=30.0, help="recordings that are longer are set aside, undecoded")
+
+
+def make_source(flags: argparse.Namespace, *, is_said: bool) -> SpeechSource:
+    return SpeechSource(corpus=flags.corpus, root=flags.root, manifest=flags.manifest, name=flags.name,
+                        languages=tuple(dict.fromkeys(flags.languages.split(","))), is_said=is_said,
+                        min_seconds=flags.min_seconds, max_seconds=flags.max_seconds)

@@ -144,7 +144,8 @@ def speak_passage(spoken: str, voice: Voice, language: str, engine: Engine, draw
     if not sentences:
         raise AudioError("the passage has nothing to say; leave it out", "nothing is said")
     if words > _FASTEST_WORDS * reading.max_seconds:
-        raise AudioError(f"{words} words do not fit in {reading.max_seconds:g} s; raise --max_seconds", "too many words")
+        raise AudioError(f"{words} words do not fit in {reading.max_seconds:g} s; raise --max_seconds",
+                         "too many words")
     rng = np.random.default_rng(draw)
     parts, places, samples = [_silence(_EDGE_SECONDS)], [], round(_EDGE_SECONDS * RATE)
     for number, sentence in enumerate(sentences):

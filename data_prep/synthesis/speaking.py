@@ -176,7 +176,8 @@ class _Speaker:
         if self.language == "de":
             said += " Uhr"
         if minutes:
-            said += (" oh" if self.language == "en" and minutes < 10 else "") + f" {say_integer(minutes, self.language)}"
+            oh = " oh" if self.language == "en" and minutes < 10 else ""
+            said += f"{oh} {say_integer(minutes, self.language)}"
         elif not half and self.table["oclock"] and self.language != "de":
             said += f" {self.table['oclock']}"
         return said + (f" {half.upper()} M" if half else "")

@@ -106,8 +106,7 @@ class Sphinx:
         found = decoder.hyp()
         if found is None:
             return Hypothesis(text="", confidence=None)
-        logs = decoder.get_logmath()
-        shares = [min(1.0, logs.exp(segment.prob)) for segment in decoder.seg() or ()
+        shares = [min(1.0, segment.prob) for segment in decoder.seg() or ()
                   if segment.word[0] not in "<[+" and segment.word != "(NULL)"]
         return Hypothesis(text=" ".join(found.hypstr.split()), language="en",
                           confidence=round(float(np.mean(shares)), 4) if shares else None)

@@ -200,7 +200,7 @@ class _Speaker:
 
 def _is_said(letter: str) -> bool:
     """Letters, and marks that order them; no drawing, no face, no dingbat."""
-    return letter.isalnum() or letter.isspace() or letter in ".,;:!?…'\"“”‘„«»()¿¡-–—" or \
+    return letter.isalpha() or letter.isspace() or letter in ".,;:!?…'\"“”‘„«»()¿¡-–—" or \
         unicodedata.category(letter) == "Mn"
 
 

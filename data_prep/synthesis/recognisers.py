@@ -100,6 +100,8 @@ class Sphinx:
             raise RecogniserError(f"--asr=pocketsphinx understands English, not {language!r}; give another --asr")
         samples = np.round(np.clip(read_audio(path, rate=_RATE), -1.0, 1.0) * 32767).astype("<i2")
         decoder = self._decoder
+        # what it has learnt of the channel from the recordings before
+        decoder.reinit_feat()
         decoder.start_utt()
         decoder.process_raw(samples.tobytes(), no_search=False, full_utt=True)
         decoder.end_utt()

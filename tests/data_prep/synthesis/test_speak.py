@@ -55,7 +55,8 @@ def files(tmp_path_factory):
 
 
 def test_both_forms_of_ms_marco_are_one(files):
-    columns, lines = (list(read_ms_marco(files / name, "en", "train")) for name in ("train_v2.1.json.gz", "lines.jsonl"))
+    columns, lines = (list(read_ms_marco(files / name, "en", "train"))
+                      for name in ("train_v2.1.json.gz", "lines.jsonl"))
     assert [getattr(item, "text", None) or item.reason for item in columns] == [
         getattr(item, "text", None) or item.reason for item in lines]
     found = [item.reason if isinstance(item, Rejection) else None for item in columns]

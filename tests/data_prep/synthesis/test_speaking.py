@@ -13,7 +13,8 @@ CARDINALS = {
     "de": {1: "eins", 21: "einundzwanzig", 101: "einhunderteins", 16_017: "sechzehntausendsiebzehn",
            1_000_000: "eine Million", 21_000: "einundzwanzigtausend", 2_000_000: "zwei Millionen"},
     "fr": {21: "vingt et un", 71: "soixante et onze", 80: "quatre-vingts", 81: "quatre-vingt-un", 99:
-           "quatre-vingt-dix-neuf", 200: "deux cents", 201: "deux cent un", 80_000: "quatre-vingt mille", 1000: "mille"},
+           "quatre-vingt-dix-neuf", 200: "deux cents", 201: "deux cent un", 80_000: "quatre-vingt mille",
+           1000: "mille"},
     "it": {21: "ventuno", 28: "ventotto", 33: "trentatré", 101: "centouno", 1000: "mille", 2000: "duemila",
            1_000_000: "un milione"},
     "es": {16: "dieciséis", 21: "veintiuno", 31: "treinta y uno", 100: "cien", 101: "ciento uno", 500: "quinientos",

@@ -1,6 +1,7 @@
 """Passages spoken: utterances per second on one core, and what the time goes into, in one run.
 
-    python -m benchmarks.synthesis [--passages=40] [--words=56] [--rounds=3] [--file=train_v2.1.json.gz --corpus=ms_marco]
+    python -m benchmarks.synthesis [--passages=40] [--words=56] [--rounds=3]
+        [--file=train_v2.1.json.gz --corpus=ms_marco]
 
 Passages are as long as those of MS MARCO, of the embedded corpus's sentences with amounts, dates and measures among
 them; or they are a set's own. The embedded synthesizer speaks. All parts take turns on the same passages and are
@@ -88,8 +89,7 @@ def measure(passages: list[Passage], reading: Reading, folder: Path, rounds: int
 
     def synthesise() -> None:
         for sentences, draw in zip(pieces, draws, strict=True):
-            for sentence in sentences:
-                engine.speak(sentence, voices[draw % len(voices)], "en", draw)
+            list(engine.speak(sentences, voices[draw % len(voices)], "en", draw))
 
     def encode() -> None:
         for wave in waves:

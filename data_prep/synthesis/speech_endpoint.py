@@ -6,7 +6,7 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,10 @@ class SpeechEndpoint:
     def list_voices(self, language: str, split: str) -> Sequence[Voice]:
         return share_voices(self.speaking.voices, split)
 
-    def speak(self, text: str, voice: Voice, language: str, draw: int) -> np.ndarray:
+    def speak(self, texts: Sequence[str], voice: Voice, language: str, draw: int) -> Iterator[np.ndarray]:
+        return (self._ask(text, voice) for text in texts)
+
+    def _ask(self, text: str, voice: Voice) -> np.ndarray:
         body = {"model": self.endpoint.model, "input": text, "voice": voice.name,
                 "response_format": self.speaking.audio_format, **self.endpoint.extra}
         body = {name: value for name, value in body.items() if value is not None}

@@ -34,7 +34,7 @@ class Vits:
         try:
             self.tokenizer = VitsTokenizer.from_pretrained(folder, local_files_only=True)
             self.model = VitsModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
-        except (OSError, ValueError, ImportError) as error:
+        except (OSError, ValueError, TypeError, ImportError) as error:
             reason = str(error).partition("\n")[0]
             raise EngineError(f"{folder}: no VITS ({reason}); give a folder with config.json, vocab.json, "
                               f"tokenizer_config.json and model.safetensors") from None

@@ -7,8 +7,8 @@
 
 The wheel's data is GPL and stays in the wheel: a small temporary directory links to it and adds our own voice variants.
 Espeak keeps state between calls (noise generator, flutter phase), and initialising it again does not clear it. So the
-library is loaded afresh for each utterance and its noise seeded, which makes the bytes independent of what this process
-spoke before and when.
+library is loaded afresh for each utterance (of one sentence or more) and its noise seeded, which makes the bytes
+independent of what this process spoke before and when.
 """
 
 import _ctypes
@@ -126,9 +126,12 @@ class Synthesizer:
         for key, value in values.items():
             library.espeak_SetParameter(_PARAMETER[key], int(value), 0)
 
-    def speak(self, words: Sequence[str], delivery: Delivery) -> Speech:
-        """Synthesizes the words of one sentence (punctuation stays on its word)."""
-        library = self._start()
+    def speak(self, words: Sequence[str], delivery: Delivery, *, goes_on: bool = False) -> Speech:
+        """Synthesizes the words of one sentence (punctuation stays on its word).
+
+        One that `goes_on` depends on those since the last that does not, and takes half the time.
+        """
+        library = self._library if goes_on and self._library is not None else self._start()
         self._set_delivery(library, delivery)
         self._chunks, self._events = [], []
         text, starts = _write_ssml(words, delivery)

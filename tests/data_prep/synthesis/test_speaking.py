@@ -86,10 +86,12 @@ def test_nothing_is_left_that_nobody_can_say(language):
 
 
 # what pages and tables leave in passages, glued together in any way
-ODDITIES = ("0 1 12 1,234 1.5 .5 1990 1990s '90s 007 $ € £5 $1.2 million % km m/s °C / - – : . , ! ? ' \" ( ) [ ] { } | "
-            "<b> </b> &amp; &lt; ** == ==== {{x}} [[a|b]] [1] # a@b.c http://x.y/z?q=1 Dr. U.S. COVID-19 3:45pm 2/3 1.2.3 "
-            "21st 3º word naïve 東京 ٠١ ² ½ 😀 \u200b \u00a0 \n ¿ « … x² 1e10 99999999999999999999 $$$ ±5 5' "
-            "½cup").split(" ")
+ODDITIES = (
+    "0 1 12 1,234 1.5 .5 1990 1990s '90s 007 $ € £5 $1.2 million % km m/s °C / - – : . , ! ? ' \" ( "
+    ") [ ] { } | <b> </b> &amp; &lt; ** == ==== {{x}} [[a|b]] [1] # a@b.c http://x.y/z?q=1 Dr. U.S. "
+    "COVID-19 3:45pm 2/3 1.2.3 21st 3º word naïve 東京 ٠١ ² ½ 😀 \u200b \u00a0 \n ¿ « … x² 1e10 "
+    "99999999999999999999 $$$ ±5 5' ½cup"
+).split(" ")
 
 
 def test_any_rubbish_is_said_or_left_out():

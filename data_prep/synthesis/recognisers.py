@@ -182,7 +182,7 @@ class FasterWhisper:
 
     def __init__(self, model: str):
         if importlib.util.find_spec("faster_whisper") is None:
-            raise RecogniserError("faster_whisper is not installed; pip install faster-whisper, or give another --asr")
+            raise RecogniserError("faster_whisper is not installed; pip install 'sift_jax[asr]', or give another --asr")
         from faster_whisper import WhisperModel
 
         self._model = WhisperModel(model, local_files_only=True)

@@ -1,6 +1,6 @@
 """The third way: recordings that nobody has written down, written down by a recogniser.
 
-    corpus ─ gather ─ decode ─►  audio/<xx>/<id>.flac ─ recogniser ─ guards ─►  parts/heard/… ─►  metadata.jsonl
+    corpus ─ gather ─ decode ─►  audio/<xx>/<id>.flac ─ recogniser ─ guards ─►  parts/heard_…/ ─►  metadata.jsonl
                                                                         └─►  rejected.jsonl, with the words of it
 
 What the corpus itself knows of the words is never shown to anybody: it stands beside, as `reference`, and says how many
@@ -40,14 +40,17 @@ def transcribe(source: SpeechSource, recognising: Recognising, limits: Limits, o
                sizes: dict[str, int | None], seed: int, engine: Engine) -> None:
     """The whole way; goes on where the same command was stopped."""
     settings = {"way": "transcribe", "version": VERSION, **source.settings, **recognising.identity,
-                "limits": dataclasses.asdict(limits), "sizes": sizes, "seed": seed, "source": source.source}
+                "sizes": sizes, "seed": seed, "source": source.source}
     with hold_job(out, settings):
         chunks = take_in(source, out, sizes=sizes, seed=seed, engine=engine)
-        run_chunks(chunks, "heard", functools.partial(transcribe_chunk, recognising=recognising, limits=limits), engine)
-        _finish(out, chunks)
+        # Of other limits the parts are made anew, of what the journals know: nobody has to hear anything again.
+        kind = f"heard_{make_key(dataclasses.asdict(limits))[:8]}"
+        work = functools.partial(transcribe_chunk, kind=kind, recognising=recognising, limits=limits)
+        run_chunks(chunks, kind, work, engine)
+        _finish(out, chunks, kind)
 
 
-def transcribe_chunk(chunk: Chunk, *, recognising: Recognising, limits: Limits) -> None:
+def transcribe_chunk(chunk: Chunk, *, kind: str, recognising: Recognising, limits: Limits) -> None:
     """Writes down the recordings of a chunk; what was heard before the run was stopped comes from the journal."""
     recordings = [parse_example(line).recording for line in chunk.read_lines("kept")]
     recogniser = make_recogniser(recognising, chunk.seed)
@@ -61,9 +64,9 @@ def transcribe_chunk(chunk: Chunk, *, recognising: Recognising, limits: Limits) 
                 recogniser.stop()
                 pool.shutdown(cancel_futures=True)
                 raise
-    write_rejections(chunk, "heard_rejected", [item for item in found if isinstance(item, Rejection)])
+    write_rejections(chunk, f"{kind}_rejected", [item for item in found if isinstance(item, Rejection)])
     # Last: it says that the chunk is done.
-    chunk.write_lines("heard", [item for item in found if isinstance(item, str)])
+    chunk.write_lines(kind, [item for item in found if isinstance(item, str)])
 
 
 def _hear(recording: Recording, *, chunk: Chunk, recogniser: Recogniser, journal: Journal, limits: Limits,
@@ -93,12 +96,12 @@ def _hear(recording: Recording, *, chunk: Chunk, recogniser: Recogniser, journal
                        "recogniser": identity["recogniser"]}, ensure_ascii=False)
 
 
-def _finish(out: Path, chunks: Sequence[Chunk]) -> None:
+def _finish(out: Path, chunks: Sequence[Chunk], kind: str) -> None:
     entered = sum(len(chunk.read_lines("kept")) for chunk in chunks)
     left, pairs, rows = 0, [], {}
     with open_draft(out / "metadata.jsonl") as joined:
         for chunk in chunks:
-            for line in chunk.read_lines("heard"):
+            for line in chunk.read_lines(kind):
                 joined.write(line + "\n")
                 row = json.loads(line)
                 left += 1
@@ -106,7 +109,7 @@ def _finish(out: Path, chunks: Sequence[Chunk]) -> None:
                 splits[row["split"]] = splits.get(row["split"], 0) + 1
                 if row["reference"]:
                     pairs.append((normalise_sentence(row["reference"]), normalise_sentence(row["transcript"])))
-    settle(out, "transcribe", "recordings", entered, left, read_rejections(chunks, "heard_rejected"))
+    settle(out, "transcribe", "recordings", entered, left, read_rejections(chunks, f"{kind}_rejected"))
     if not left:
         raise BuildError(f"no transcript was kept; see {out}/parts/accounts for the reasons")
     errors = count_errors(pairs)

@@ -23,7 +23,6 @@ from data_prep.corpora.recording import Recording, Rejection
 from data_prep.engine import Engine, run_chunks
 from data_prep.llm.client import CallError, Reply
 from data_prep.llm.journal import Journal, make_key
-from data_prep.splits import normalise_sentence
 from data_prep.synthesis.ask import take_in
 from data_prep.synthesis.guards import Limits, find_made_up
 from data_prep.synthesis.job import hold_job, read_rejections, report_job, write_rejections
@@ -108,7 +107,7 @@ def _finish(out: Path, chunks: Sequence[Chunk], kind: str) -> None:
                 splits = rows.setdefault(row["language"], {})
                 splits[row["split"]] = splits.get(row["split"], 0) + 1
                 if row["reference"]:
-                    pairs.append((normalise_sentence(row["reference"]), normalise_sentence(row["transcript"])))
+                    pairs.append((row["language"], row["reference"], row["transcript"]))
     settle(out, "transcribe", "recordings", entered, left, read_rejections(chunks, f"{kind}_rejected"))
     if not left:
         raise BuildError(f"no transcript was kept; see {out}/parts/accounts for the reasons")
@@ -119,13 +118,22 @@ def _finish(out: Path, chunks: Sequence[Chunk], kind: str) -> None:
               f"written down")
 
 
-def count_errors(pairs: Sequence[tuple[str, str]]) -> dict[str, Any] | None:
-    """The word error rate of what was kept, where the corpus knows better."""
-    pairs = [pair for pair in pairs if pair[0]]
+def count_errors(pairs: Sequence[tuple[str, str, str]]) -> dict[str, Any] | None:
+    """The word error rate of what was kept, where the corpus knows better: (language, reference, transcript) each.
+
+    Both are written alike before: "10%" and "ten percent" are the same words.
+    """
     if not pairs:
         return None
     import jiwer
+    from whisper_normalizer.basic import BasicTextNormalizer
+    from whisper_normalizer.english import EnglishTextNormalizer
 
-    found = jiwer.process_words([pair[0] for pair in pairs], [pair[1] for pair in pairs])
-    return {"recordings": len(pairs), "wer": round(found.wer, 4), "substitutions": found.substitutions,
+    english, other = EnglishTextNormalizer(), BasicTextNormalizer()
+    alike = [tuple((english if language == "en" else other)(text) for text in texts) for language, *texts in pairs]
+    alike = [pair for pair in alike if pair[0].strip()]
+    if not alike:
+        return None
+    found = jiwer.process_words([pair[0] for pair in alike], [pair[1] for pair in alike])
+    return {"recordings": len(alike), "wer": round(found.wer, 4), "substitutions": found.substitutions,
             "deletions": found.deletions, "insertions": found.insertions}

@@ -14,6 +14,7 @@ from data_prep.corpora.recording import CorpusError, Rejection
 from data_prep.synthesis.__main__ import main
 from data_prep.synthesis.engines import share_voices
 from data_prep.synthesis.ms_marco import read_ms_marco
+from data_prep.synthesis.speech_sources import SpeechSource
 from data_prep.synthesis.squad import read_squad
 from data_prep.synthesis.triples import read_triples
 from sift_jax.data.sift_files import list_files, read_rows
@@ -124,6 +125,10 @@ def test_speech_msmarco(files, tmp_path, capsys):
         for first, second in zip(row["sentences"], row["sentences"][1:], strict=False):
             assert 0.25 <= second["start"] - first["end"] <= 0.46
             assert np.abs(wave[round(first["end"] * rate) + 9:round(second["start"] * rate) - 9]).max() < 2e-4
+    # other commands know it by its name
+    source = SpeechSource(corpus="build", root=out, manifest=None, name=None, languages=("en",), is_said=True,
+                          min_seconds=0.5, max_seconds=30.0)
+    assert source.source == "speech_msmarco" and len(list(source.read())) == MARCO_KEPT
     again = tmp_path / "again"
     speak("ms_marco", files / "lines.jsonl", again)
     assert {name: data for name, data in read_files(again).items() if name.startswith(("audio", "sift", "meta"))} == {

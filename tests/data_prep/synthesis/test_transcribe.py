@@ -198,13 +198,13 @@ def test_where_a_recogniser_is_missing_the_remedy_is_said(monkeypatch, tmp_path)
 @pytest.mark.extras
 def test_pocketsphinx_hears_what_is_said(tmp_path):
     pytest.importorskip("pocketsphinx")
-    spoken = [synthesize(plan) for plan in make_plans("en", "train", 8, seed=3)]
+    spoken = [synthesize(plan) for plan in make_plans("en", "train", 3, seed=3)]
     sphinx, found = Sphinx(), []
     for wave, truth in spoken:
         write_audio(tmp_path / f"{truth.id}.flac", wave)
         found.append(sphinx.recognise(tmp_path / f"{truth.id}.flac", "en"))
     assert all(item.confidence is None or 0 <= item.confidence <= 1 for item in found)
-    assert sum(bool(item.text) for item in found) >= 6
+    assert sum(bool(item.text) for item in found) >= 2
     # the same words, whatever was heard before
     again = [sphinx.recognise(tmp_path / f"{truth.id}.flac", "en") for _, truth in spoken[::-1]][::-1]
     assert [item.text for item in again] == [item.text for item in found]

@@ -10,9 +10,10 @@ import numpy as np
 import soxr
 
 from data_prep.corpora.embedded.espeak import RATE as ESPEAK_RATE
-from data_prep.corpora.embedded.espeak import Delivery, get_synthesizer
+from data_prep.corpora.embedded.espeak import Delivery, SilentTextError, get_synthesizer
 from data_prep.corpora.embedded.voices import make_voices
 from data_prep.synthesis.engines import RATE, EngineError, Voice
+from sift_jax.audio.files import AudioError
 
 # Words a minute, and the width of the intonation in semitones, of one who reads out to another.
 _PACE, _WIDTH = (130.0, 200.0), (4.0, 12.0)
@@ -41,7 +42,10 @@ class EmbeddedEngine:
         delivery = Delivery(variant=talker.variant, accent=talker.accent_file, rate=round(rng.uniform(*_PACE)),
                             low_hz=round(low), high_hz=round(low * ratio))
         for place, text in enumerate(texts):
-            speech = get_synthesizer().speak(text.split(), delivery, goes_on=place > 0)
+            try:
+                speech = get_synthesizer().speak(text.split(), delivery, goes_on=place > 0)
+            except SilentTextError as error:
+                raise AudioError(str(error), "nothing is said") from None
             yield soxr.resample(speech.samples.astype(np.float32) / 32768, ESPEAK_RATE, RATE)
 
     def stop(self) -> None:

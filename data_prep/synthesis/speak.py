@@ -70,7 +70,7 @@ class Reading:
 def speak(reading: Reading, speaking: Speaking, out: Path, crew: Crew) -> None:
     """The whole way; goes on where the same command was stopped."""
     settings = {"way": "speak", "version": VERSION, **dataclasses.asdict(reading), **speaking.identity,
-                "files": [describe_file(path) for path in reading.files]}
+                "files": [describe_file(path) for path in reading.files], "source": SETS[reading.corpus][1]}
     with hold_job(out, settings):
         if not (out / "parts" / "sources.json").exists():
             gather_passages(_read_files(reading), out, sizes=reading.sizes, seed=reading.seed)

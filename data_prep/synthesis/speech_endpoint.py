@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.llm.client import ChatClient, Passing
+from data_prep.llm.patience import Patience
 from data_prep.llm.secret import read_secret
 from data_prep.synthesis.engines import RATE, Speaking, Voice, share_voices
 from sift_jax.audio.files import AudioError, read_audio
@@ -28,7 +29,7 @@ class SpeechEndpoint:
         assert endpoint is not None
         self.speaking, self.endpoint, self.folder = speaking, endpoint, folder
         self.client = ChatClient(endpoint, read_secret(endpoint.key_variable), seed=seed)
-        self.calls = endpoint.concurrency
+        self.calls, self.patience = endpoint.concurrency, Patience(endpoint.concurrency)
 
     def list_voices(self, language: str, split: str) -> Sequence[Voice]:
         return share_voices(self.speaking.voices, split)
@@ -40,8 +41,8 @@ class SpeechEndpoint:
         body = {"model": self.endpoint.model, "input": text, "voice": voice.name,
                 "response_format": self.speaking.audio_format, **self.endpoint.extra}
         body = {name: value for name, value in body.items() if value is not None}
-        return self.client.call("/audio/speech", json.dumps(body, ensure_ascii=False).encode(), "application/json",
-                                self._decode)
+        payload = json.dumps(body, ensure_ascii=False).encode()
+        return self.patience.call(self.client, "/audio/speech", payload, "application/json", self._decode)
 
     def stop(self) -> None:
         self.client.stop()

@@ -37,6 +37,10 @@ class EspeakError(RuntimeError):
     """The synthesizer could not be started or refused a voice."""
 
 
+class SilentTextError(EspeakError):
+    """A text in which the synthesizer finds nothing to say."""
+
+
 class _Event(ctypes.Structure):
     _fields_ = [
         ("type", ctypes.c_int),
@@ -138,7 +142,8 @@ class Synthesizer:
         data = text.encode() + b"\0"
         status = library.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, 0, 0, _CHARS_UTF8 | _SSML, None, None)
         if status != 0 or not self._chunks:
-            raise EspeakError(f"espeak-ng said nothing for {' '.join(words)!r} (status {status}); check the sentence")
+            raise SilentTextError(f"espeak-ng said nothing for {' '.join(words)!r} (status {status}); check the "
+                                  f"sentence")
         samples = np.concatenate(self._chunks)
         spans = _place_words(words, starts, self._events, samples)
         return Speech(samples=samples, words=spans, phones=_read_phones(library, " ".join(words)))

@@ -286,3 +286,17 @@ def test_a_manifest_and_a_build_are_asked_about(libri, asked, tmp_path):
         ask(libri, tmp_path / "none")
     with pytest.raises(SystemExit, match="has no triples.jsonl"):
         filter_triples(tmp_path, tmp_path / "none", "--grader=rules")
+
+
+@pytest.mark.slow
+def test_through_beam_several_processes_ask_and_grade_the_same(libri, tmp_path):
+    with serve_voices(completions=lambda number, sent: (write_well if "Write up to" in sent["messages"][0]["content"]
+                                                        else grade_well)(number, sent)) as server:
+        for workers in (1, 2):
+            out, filtered = tmp_path / f"{workers}", tmp_path / f"{workers}_filtered"
+            main(["ask", "--corpus=librispeech", f"--root={libri}", f"--out={out}", f"--workers={workers}",
+                  *point(server)])
+            main(["filter", f"--data={out}", f"--out={filtered}", f"--workers={workers}", *point(server)])
+    for name in ("", "_filtered"):
+        assert read_files(tmp_path / f"1{name}") == read_files(tmp_path / f"2{name}")
+    assert check_books(tmp_path / "2_filtered")["grade"]["out"] == 16

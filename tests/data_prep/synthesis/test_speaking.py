@@ -1,5 +1,7 @@
 """How texts are said: numbers in five languages, signs, addresses, markup, and where one breathes."""
 
+import random
+
 import pytest
 
 from data_prep.synthesis.markup import is_prose, strip_markup
@@ -81,6 +83,24 @@ def test_nothing_is_left_that_nobody_can_say(language):
     said = say_text(text, language)
     assert not any(letter.isdecimal() and letter.isascii() or letter in "$%°#@=+<>[]{}\\~^|☃∑²½" for letter in said)
     assert "  " not in said and say_text(said, language) == said
+
+
+# what pages and tables leave in passages, glued together in any way
+ODDITIES = (
+    "0 1 12 1,234 1.5 .5 1990 1990s '90s 007 $ € £5 $1.2 million % km m/s °C / - – : . , ! ? ' \" ( "
+    ") [ ] { } | <b> </b> &amp; &lt; ** == ==== {{x}} [[a|b]] [1] # a@b.c http://x.y/z?q=1 Dr. U.S. "
+    "COVID-19 3:45pm 2/3 1.2.3 21st 3º word naïve 東京 ٠١ ² ½ 😀 \u200b \u00a0 \n ¿ « … x² 1e10 "
+    "99999999999999999999 $$$ ±5 5' ½cup"
+).split(" ")
+
+
+def test_any_rubbish_is_said_or_left_out():
+    rng = random.Random(0)
+    for _ in range(300):
+        text = "".join(rng.choice(ODDITIES) + rng.choice(("", " ", " ", "-", ".")) for _ in range(rng.randrange(1, 25)))
+        said = say_text(strip_markup(text), rng.choice(list(CARDINALS)))
+        assert not any(letter.isdigit() or letter in "$%°#@=+<>[]{}|\n" for letter in said), text
+        assert all(len(piece) <= 40 for piece in split_sentences(said, 40))
 
 
 def test_markup_is_for_the_eye():

@@ -112,8 +112,12 @@ def test_from_spgispeech_to_questions(tmp_path, monkeypatch):
     with serve_voices(transcriptions=answer) as server:
         transcribe(out, *flags, *point(server))
         assert len(server.asked) == 8 and server.asked[0][2]["Authorization"] == "Bearer sk-tell-nobody"
+        before = read_files(out)
+        # other limits are held against what was heard: only what came to nothing is asked for again
+        transcribe(out, *flags, *point(server), "--least_letters=1.5")
+        assert check_books(out)["transcribe"]["rejected"] == {"nothing heard": 1, "repeats itself": 1}
         transcribe(out, *flags, *point(server))
-        assert len(server.asked) == 8
+        assert len(server.asked) == 9 and read_files(out) == before
     accounts = check_books(out)
     assert accounts["transcribe"]["rejected"] == {"nothing heard": 1, "no transcript: http 400": 1, "repeats itself": 1}
     assert '\\"Thank you. Thank you.' in (out / "rejected.jsonl").read_text()
@@ -185,7 +189,7 @@ def test_where_a_recogniser_is_missing_the_remedy_is_said(monkeypatch, tmp_path)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install 'sift_jax\[align\]'"):
         make_recogniser(Recognising(recogniser="pocketsphinx"), 0)
-    with pytest.raises(ValueError, match="pip install faster-whisper"):
+    with pytest.raises(ValueError, match=r"pip install 'sift_jax\[asr\]'"):
         make_recogniser(Recognising(recogniser="faster_whisper", model="small"), 0)
     with pytest.raises(ValueError, match="--asr=endpoint needs"):
         Recognising(recogniser="endpoint")
@@ -194,13 +198,13 @@ def test_where_a_recogniser_is_missing_the_remedy_is_said(monkeypatch, tmp_path)
 @pytest.mark.extras
 def test_pocketsphinx_hears_what_is_said(tmp_path):
     pytest.importorskip("pocketsphinx")
-    spoken = [synthesize(plan) for plan in make_plans("en", "train", 8, seed=3)]
+    spoken = [synthesize(plan) for plan in make_plans("en", "train", 3, seed=3)]
     sphinx, found = Sphinx(), []
     for wave, truth in spoken:
         write_audio(tmp_path / f"{truth.id}.flac", wave)
         found.append(sphinx.recognise(tmp_path / f"{truth.id}.flac", "en"))
     assert all(item.confidence is None or 0 <= item.confidence <= 1 for item in found)
-    assert sum(bool(item.text) for item in found) >= 6
+    assert sum(bool(item.text) for item in found) >= 2
     # the same words, whatever was heard before
     again = [sphinx.recognise(tmp_path / f"{truth.id}.flac", "en") for _, truth in spoken[::-1]][::-1]
     assert [item.text for item in again] == [item.text for item in found]

@@ -52,8 +52,10 @@ class Request:
         return self.id.rpartition(_MARK)[0] or self.id
 
     @property
-    def is_sweep(self) -> bool:
-        return self.id.rpartition(_MARK)[2].rpartition("-")[0] in SPEECH_KEYS
+    def swept(self) -> str | None:
+        """The way of speaking that is swept through by this request and its like."""
+        key = self.id.rpartition(_MARK)[2].rpartition("-")[0]
+        return key if key in SPEECH_KEYS and key in self.asked else None
 
 
 class Unclear(ValueError):

@@ -81,13 +81,16 @@ def _parse(fields: dict[str, Any]) -> Spoken:
 
 
 def check_same_items(spoken: Sequence[Spoken], others: Sequence[Spoken], *, folder: Path, flag: str) -> list[Spoken]:
-    """Those of `others` about the items of `spoken`; an error where an item has none, or asks for another thing."""
+    """Those of `others` about the items of `spoken`; an error where they are other ones, or ask for other things.
+
+    Some items may have none: not every recording has what a row from elsewhere says of it.
+    """
     own = {line.request.id: line.request for line in spoken}
     theirs = {line.request.id: line.request for line in others}
     remedy = f"give --{flag} a folder made from the same items.jsonl"
-    if missing := [name for name in own if name not in theirs]:
-        raise ValueError(f"{folder}: has nothing of the item {missing[0]!r} (and of {len(missing) - 1} more); {remedy}")
+    if not own.keys() & theirs.keys():
+        raise ValueError(f"{folder}: has none of the {len(own)} items, such as {next(iter(own))!r}; {remedy}")
     for name, request in own.items():
-        if (request.text, request.asked) != (theirs[name].text, theirs[name].asked):
+        if name in theirs and (request.text, request.asked) != (theirs[name].text, theirs[name].asked):
             raise ValueError(f"{folder}: the item {name!r} is another text or asks for something else; {remedy}")
     return [line for line in others if line.request.id in own]

@@ -55,7 +55,7 @@ class Take:
 
 def write_page(spoken: Path, build: Path, out: Path, hearing: Hearing, engine: Engine) -> str:
     """Writes the page; returns what the terminal shows."""
-    lines = [line for line in read_spoken(spoken) if line.request.is_sweep]
+    lines = [line for line in read_spoken(spoken) if line.request.swept]
     if not lines:
         raise ValueError(f"{spoken}: nothing of a sweep is spoken there; have a model speak the items of "
                          "`python -m data_prep.generation items --sweep`")
@@ -95,7 +95,7 @@ class Shelf:
 
 
 def _make_take(folder: Path, line: Spoken, row: Mapping[str, Any], bins: Bins) -> Take:
-    key = next(key for key in line.request.asked if key in _SWEPT)
+    key = line.request.swept
     labels, reasons = find_labels(row, bins, line.request.asked.get("gender"))
     try:
         wave = read_audio(folder / line.audio)

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 from obedient_speaker import speak_all
@@ -131,6 +132,31 @@ def test_the_page_has_a_player_for_each_class(work, built):
     assert page.count("<audio") == count - 1 and page.count('class="recording"') == count - 1
     assert page.count('class="staircase"') == 4 and page.count("not measured: no audio file") == 1
     assert page.count("✓") > 0.8 * count and not re.search(r'(?:src|href)="(?!data:)', page)
+
+
+def test_what_makes_figures_doubtful_is_said(work, built, capsys):
+    lines = [json.loads(line) for line in (work / "deaf/spoken.jsonl").read_text().splitlines()]
+    for name, units, count in (("fast", 100, len(lines)), ("few", 50, 5)):
+        shutil.copytree(work / "deaf", work / name)
+        (work / name / "spoken.jsonl").write_text(
+            "".join(json.dumps({**line, "units": units}) + "\n" for line in lines[:count]))
+    run_score(work, built, "fast", f"--ceiling={work / 'few'}")
+    shown = capsys.readouterr().out
+    assert "warning: ceiling: has 5 of the 24 items" in shown and "was it another codec?" in shown
+    assert "was it another codec?" in (work / "figures/fast/report.html").read_text()
+
+
+@pytest.mark.parity
+def test_a_classifier_may_tell_the_gender(work, built, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "metadata"))
+    from test_gender import write_classifier
+
+    folder = write_classifier(work / "classifier")
+    results = run_score(work, built, "deaf", f"--gender_model={folder}")
+    assert results["settings"]["gender"] == str(folder)
+    rows = [json.loads(line) for file in (work / "figures/deaf/parts").rglob("*.jsonl")
+            for line in file.read_text().splitlines()]
+    assert len(rows) == 24 and all(0 < row["female_share"] < 1 for row in rows)
 
 
 @pytest.mark.slow

@@ -37,7 +37,7 @@ def test_every_row_of_a_build_becomes_a_request(built):
     for request in requests:
         assert request.instruction.endswith(request.text) and request.asked
         assert known[request.utterance]["transcript"] == request.text
-        assert r.is_true_of(known[request.utterance], request.asked) and not request.is_sweep
+        assert r.is_true_of(known[request.utterance], request.asked) and request.swept is None
     assert r.list_spoken(built, "EvalSIFT", None) == ["en", "de"]
 
 
@@ -79,7 +79,7 @@ def test_a_sweep_asks_for_each_class_once(built):
     requests = r.sweep(built, "EvalSIFT", ["en", "de"], 2, "male")
     assert len(requests) == 2 * 2 * sum(len(LABELS[key]) for key in SPEECH_KEYS)
     for request in requests:
-        assert request.is_sweep and request.utterance in r.read_known(built)
+        assert request.swept and request.utterance in r.read_known(built)
         words = request.instruction[: request.instruction.rindex(request.text)]
         assert r.find_asked(words, request.language) == request.asked
         assert ("gender" in request.asked) == ("average_pitch" in request.asked)

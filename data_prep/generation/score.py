@@ -68,9 +68,13 @@ def score(scoring: Scoring) -> dict[str, Any]:
         rows = measure_folder(folders[system], lines, phonemes, scoring.hearing, scoring.out, system, scoring.engine)
         heard[system] = Heard(folder=folders[system], lines=lines, rows=rows, outcomes=classify(lines, rows, bins))
         _write_measured(scoring.out / "measured" / f"{system}.jsonl", heard[system], bins)
+    cells = _make_cells(heard, scoring.bootstrap)
+    if not cells:
+        raise ValueError(f"{scoring.spoken}: no item asks for {', '.join(MEASURED)}, and no --asr hears the words; "
+                         "speak the items of `python -m data_prep.generation items`")
     results = {"format": FORMAT, "settings": _describe(scoring),
                "systems": {system: _describe_system(found) for system, found in heard.items()},
-               "cells": [dataclasses.asdict(cell) for cell in _make_cells(heard, scoring.bootstrap)],
+               "cells": [dataclasses.asdict(cell) for cell in cells],
                "confusions": {system: {key: count_confusions(key, outcomes) for key in MEASURED
                                        if (outcomes := _choose(found.outcomes, key, ALL))}
                               for system, found in heard.items()}}

@@ -69,8 +69,10 @@ def write_page(spoken: Path, build: Path, out: Path, hearing: Hearing, engine: E
                                                 and take.line.request.language == language], bins, shelf)
                 for language, text in texts]
     title = "One sentence, spoken in every way"
+    runs = len({line.sample for line in lines})
     lead = ("What was asked for stands above each recording, what the corpus’s experts measured on it below. The line "
-            "is the pitch, the area the loudness, over one axis of time: slow speech is long.")
+            "is the pitch, the area the loudness, over one axis of time: slow speech is long."
+            + (f" The first of {runs} runs is to be heard; the charts have all of them." if runs > 1 else ""))
     footer = "A class is one of the corpus’s own, by the same experts and bins."
     write_text(out, wrap_page(title, lead, sections, footer))
     hits = sum(take.label == LABELS[take.key][take.asked] for take in takes)

@@ -138,12 +138,20 @@ def test_what_makes_figures_doubtful_is_said(work, built, capsys):
     lines = [json.loads(line) for line in (work / "deaf/spoken.jsonl").read_text().splitlines()]
     for name, units, count in (("fast", 100, len(lines)), ("few", 50, 5)):
         shutil.copytree(work / "deaf", work / name)
-        (work / name / "spoken.jsonl").write_text(
-            "".join(json.dumps({**line, "units": units}) + "\n" for line in lines[:count]))
+        told = [json.dumps({**line, "units": units, "ended": count > 5}) for line in lines[:count]]
+        (work / name / "spoken.jsonl").write_text("\n".join(told) + "\n")
     run_score(work, built, "fast", f"--ceiling={work / 'few'}")
     shown = capsys.readouterr().out
-    assert "warning: ceiling: has 5 of the 24 items" in shown and "was it another codec?" in shown
+    assert "stopped at the limit" in shown and "warning: ceiling: has 5 of the 24 items" in shown and "was it another codec?" in shown
     assert "was it another codec?" in (work / "figures/fast/report.html").read_text()
+
+
+def test_items_of_which_nothing_can_be_heard_are_refused(work, built, tmp_path):
+    line = json.loads((work / "deaf/spoken.jsonl").read_text().splitlines()[0])
+    (tmp_path / "spoken.jsonl").write_text(json.dumps({**line, "asked": {"age_category": "forties"}}) + "\n")
+    shutil.copy(work / "deaf" / line["audio"], tmp_path)
+    with pytest.raises(SystemExit, match="no item asks for average_pitch, .*gender, and no --asr hears the words"):
+        main(["score", f"--spoken={tmp_path}", f"--build={built}", f"--out={tmp_path}/out", "--workers=1"])
 
 
 @pytest.mark.parity

@@ -66,6 +66,14 @@ MAY_IMPORT = {
     "sift_jax.ask": ("exits", "audio", "data.chat", "decoding"),
     "sift_jax.export": ("exits", "decoding", "weights"),
     "sift_jax.compare": ("exits", "evaluation"),
+    "data_prep.generation": (
+        "audio",
+        "data.labels",
+        "data.sift_files",
+        "units.codec",
+        "evaluation.items",
+        "evaluation.scores",
+    ),
     "data_prep": (
         "audio",
         "data.clips",
@@ -75,14 +83,6 @@ MAY_IMPORT = {
         "data.tokenizers",
         "models.hubert",
         "models.hubert_files",
-    ),
-    "data_prep.generation": (
-        "audio",
-        "data.labels",
-        "data.sift_files",
-        "units.codec",
-        "evaluation.items",
-        "evaluation.scores",
     ),
 }
 # run on machines that have only jax, flax, optax and orbax: free of TensorFlow through everything that they import

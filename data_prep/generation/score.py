@@ -18,7 +18,7 @@ from data_prep.generation.classify import Outcome, classify, find_labels, read_b
 from data_prep.generation.figures import Cell, count_confusions, score_constant, score_outcomes, score_permuted
 from data_prep.generation.measure import Hearing, measure_folder
 from data_prep.generation.requests import MEASURED
-from data_prep.generation.spoken import Spoken, check_same_items, read_spoken
+from data_prep.generation.spoken import Spoken, check_same_codec, check_same_items, read_spoken
 from data_prep.generation.words import score_words
 from data_prep.instructions.shares import read_metadata
 from data_prep.metadata.bins import Bins
@@ -90,6 +90,7 @@ def _read_folders(folders: Mapping[str, Path | None], languages: Sequence[str] |
     found = {MODEL: lines}
     for system, flag in ((RECORDINGS, "recordings"), (CEILING, "ceiling"), (UNTOLD, "floor")):
         if folders[system] is not None:
+            check_same_codec(folders[MODEL], folders[system], flag=flag)
             found[system] = check_same_items(lines, read_spoken(folders[system]), folder=folders[system], flag=flag)
     return found
 

@@ -3,6 +3,8 @@
     spoken.jsonl  {"id", "language", "instruction", "text", "asked": {key: label}, "sample": 0, "seed": 17,
                    "audio": "u1--0.0.wav", "units": 93, "ended": true}
 
+    speaking.json {"codec": "<fingerprint>", …}     where the speaker says by which codec it spoke
+
 `sample` counts the runs of an item from 0. `ended` is false where the speaker was stopped at its limit.
 """
 
@@ -15,7 +17,7 @@ from typing import Any
 from data_prep.chunks import open_draft
 from data_prep.generation.requests import Request, check_request, read_lines
 
-NAME = "spoken.jsonl"
+NAME, ABOUT = "spoken.jsonl", "speaking.json"
 _WRITER = "python -m sift_jax.speak --items=items.jsonl --samples=N --out=DIR"
 
 
@@ -78,6 +80,23 @@ def _parse(fields: dict[str, Any]) -> Spoken:
         raise ValueError(f"sample {fields['sample']} is below 0; runs count from 0")
     return Spoken(request=request, sample=fields["sample"], seed=fields["seed"], audio=fields["audio"],
                   units=fields["units"], has_ended=fields["ended"])
+
+
+def check_same_codec(folder: Path, other: Path, *, flag: str) -> None:
+    """An error where both folders tell their codec, and these are two."""
+    codecs = [_read_codec(folder), _read_codec(other)]
+    if all(codecs) and codecs[0] != codecs[1]:
+        raise ValueError(f"{other}: was spoken by the codec {codecs[1][:12]}…, and {folder} by {codecs[0][:12]}…; give "
+                         f"--{flag} a folder of the same codec")
+
+
+def _read_codec(folder: Path) -> str | None:
+    try:
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    codec = about.get("codec") if isinstance(about, dict) else None
+    return codec if isinstance(codec, str) else None
 
 
 def check_same_items(spoken: Sequence[Spoken], others: Sequence[Spoken], *, folder: Path, flag: str) -> list[Spoken]:

@@ -31,9 +31,9 @@ from sift_jax.audio.files import AudioError, read_audio
 from sift_jax.data.labels import LABELS, LANGUAGE_NAMES
 
 UNITS = {"speaking_rate": "phones/s", "average_intensity": "dBFS", "pitch_variation": "semitones",
-         "average_pitch": "Hz"}
+         "average_pitch": "Hz", "gender": "Hz"}
 # in the order of the page
-_SWEPT = ("speaking_rate", "average_intensity", "average_pitch", "pitch_variation")
+_SWEPT = ("speaking_rate", "average_intensity", "average_pitch", "gender", "pitch_variation")
 _RATE = 16_000
 # of base64 text
 _BUDGET = 12_000_000
@@ -103,7 +103,9 @@ def _make_take(folder: Path, line: Spoken, row: Mapping[str, Any], bins: Bins) -
         wave = read_audio(folder / line.audio)
     except AudioError:
         wave = None
-    return Take(line=line, key=key, asked=LABELS[key].index(line.request.asked[key]), value=row["values"].get(key),
+    # what tells women from men on a page is the pitch
+    value = row["values"].get("average_pitch" if key == "gender" else key)
+    return Take(line=line, key=key, asked=LABELS[key].index(line.request.asked[key]), value=value,
                 label=labels.get(key), reason=reasons.get(key), wave=wave)
 
 
@@ -126,13 +128,16 @@ def _make_sentence(language: str, text: str, takes: Sequence[Take], bins: Bins, 
 
 
 def _make_chart(key: str, takes: Sequence[Take], bins: Bins) -> str:
+    hits = sum(take.label == LABELS[key][take.asked] for take in takes)
+    said = f"{hits} of {len(takes)} in the class asked for"
+    # its classes are no bands of one value
+    if key == "gender":
+        return f'<p class="lead">{said}</p>'
     points = [(take.asked, take.value) for take in takes if take.value is not None]
     gender = takes[0].line.request.asked.get("gender")
     edges = bins.get(key, {}).get("all" if "all" in bins.get(key, {}) else gender, {}).get("edges")
     if not points or edges is None:
         return '<p class="none">Nothing of it could be measured.</p>'
-    hits = sum(take.label == LABELS[key][take.asked] for take in takes)
-    said = f"{hits} of {len(takes)} in the class asked for"
     if len({asked for asked, _ in points}) > 1 and len({value for _, value in points}) > 1:
         rho = scipy.stats.spearmanr([asked for asked, _ in points], [value for _, value in points]).statistic
         said += f"; rank correlation of what was asked and what was measured {rho:.2f}"

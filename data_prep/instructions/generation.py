@@ -26,18 +26,9 @@ def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Rand
     for form in (form for form in WEIGHTS if int(form) <= len(labels)):
         for _ in range(2):
             keys = rng.sample(sorted(labels), int(form))
-            question = write_question(templates, rng.choice(texts["questions"]), {key: labels[key] for key in keys},
-                                      utterance["transcript"])
+            wishes = [fill(texts["requests"].get(key, "{label}"),
+                           label=write_spoken_phrase(key, labels[key], templates["language"])) for key in keys]
+            style = texts["and"].join(filter(None, (", ".join(wishes[:-1]), wishes[-1])))
+            question = fill(rng.choice(texts["questions"]), style=style, text=utterance["transcript"])
             items.append(Item(ids=(utterance["id"],), form=form, group=keys[0], question=question, answer=None))
     return items
-
-
-def write_question(templates: Templates, question: str, asked: dict[str, str], text: str) -> str:
-    """An instruction in the wording of `question` that asks for these labels, in their order; for none, it is bare."""
-    if not asked:
-        return fill(question.replace(" {style}", ""), text=text)
-    texts = templates["controllable_generation"]
-    wishes = [fill(texts["requests"].get(key, "{label}"), label=write_spoken_phrase(key, label, templates["language"]))
-              for key, label in asked.items()]
-    style = texts["and"].join(filter(None, (", ".join(wishes[:-1]), wishes[-1])))
-    return fill(question, style=style, text=text)

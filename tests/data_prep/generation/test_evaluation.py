@@ -13,7 +13,7 @@ from data_prep.generation import measure
 from data_prep.generation.__main__ import main
 from data_prep.generation.classify import read_build_bins
 from data_prep.generation.report import MISSING
-from data_prep.generation.requests import read_items
+from data_prep.generation.requests import MEASURED, read_items
 from data_prep.instructions.templates import SPEECH_KEYS
 from sift_jax.data.labels import LABELS
 
@@ -128,7 +128,7 @@ def test_the_page_has_a_player_for_each_class(work, built):
     speak_all(read_items(work / "sweep.jsonl"), read_build_bins(built), work / "swept", tries=5)
     (work / "swept" / "3.wav").unlink()
     main(["page", f"--spoken={work / 'swept'}", f"--build={built}", f"--out={work}/page/index.html", "--workers=1"])
-    page, count = (work / "page/index.html").read_text(), sum(len(LABELS[key]) for key in SPEECH_KEYS)
+    page, count = (work / "page/index.html").read_text(), sum(len(LABELS[key]) for key in MEASURED)
     assert page.count("<audio") == count - 1 and page.count('class="recording"') == count - 1
     assert page.count('class="staircase"') == 4 and page.count("not measured: no audio file") == 1
     assert page.count("✓") > 0.8 * count and not re.search(r'(?:src|href)="(?!data:)', page)

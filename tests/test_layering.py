@@ -74,6 +74,14 @@ MAY_IMPORT = {
     "sift_jax.speak": ("exits", "data.speaking", "decoding"),
     "sift_jax.export": ("exits", "decoding", "weights"),
     "sift_jax.compare": ("exits", "evaluation"),
+    "data_prep.generation": (
+        "audio",
+        "data.labels",
+        "data.sift_files",
+        "units.codec",
+        "evaluation.items",
+        "evaluation.scores",
+    ),
     "data_prep": (
         "audio",
         "data.clips",
@@ -86,14 +94,6 @@ MAY_IMPORT = {
         "models.hubert",
         "models.hubert_files",
         "units",
-    ),
-    "data_prep.generation": (
-        "audio",
-        "data.labels",
-        "data.sift_files",
-        "units.codec",
-        "evaluation.items",
-        "evaluation.scores",
     ),
 }
 # run on machines that have only jax, flax, optax and orbax: free of TensorFlow through everything that they import

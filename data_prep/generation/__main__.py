@@ -38,6 +38,7 @@ def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     items.add_argument("--limit", type=int, help="requests a language, drawn by --seed; with --sweep sentences, 1")
     items.add_argument("--untold", action="store_true", help="instructions that ask for no manner: the floor")
     items.add_argument("--sweep", action="store_true", help="a sentence in every class of every way of speaking")
+    items.add_argument("--keys", help="with --sweep: comma-separated; by default what the build's instructions ask for")
     items.add_argument("--gender", default=GENDERS[0], help="with --sweep: on whose scale the pitch is swept")
     again = commands.add_parser("resynthesize", help="the ceiling: the true audio through the codec")
     again.add_argument("--items", type=Path, required=True, help="what `items` wrote")
@@ -100,7 +101,8 @@ def write_items(flags: argparse.Namespace) -> str:
     languages = _parse_languages(flags.languages) or requests.list_spoken(flags.build, flags.split, flags.sift)
     left: Mapping[str, int] = {}
     if flags.sweep:
-        found = requests.sweep(flags.build, flags.split, languages, flags.limit or 1, flags.gender)
+        keys = None if flags.keys is None else flags.keys.split(",")
+        found = requests.sweep(flags.build, flags.split, languages, keys, flags.limit or 1, flags.gender)
     else:
         found, left = requests.collect(flags.build, flags.split, languages, flags.sift)
         found = requests.draw(found, flags.limit, flags.seed)

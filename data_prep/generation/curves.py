@@ -16,8 +16,10 @@ from data_prep.reporting.drawing import escape
 _WIDTH, _PITCH, _ENERGY, _GAP = 280.0, 62.0, 26.0, 6.0
 _GUIDES_HZ = (100, 200, 300)
 _QUIETEST_DB, _LOUDEST_DB = -60.0, -5.0
-# two dB or tenths more tell an eye nothing
+# more points tell an eye nothing
 _EVERY = 2
+# height of a text
+_LETTER = 13.0
 
 
 def draw_recording(wave: np.ndarray, track: np.ndarray, *, seconds: float, low: float, high: float, label: str) -> str:
@@ -28,11 +30,10 @@ def draw_recording(wave: np.ndarray, track: np.ndarray, *, seconds: float, low: 
 
     step = _WIDTH / seconds
     body = []
-    for hz in _GUIDES_HZ:
-        if low < hz < high:
-            y = place(hz)
-            body.append(f'<line x1="0" y1="{y:.1f}" x2="{_WIDTH:g}" y2="{y:.1f}" class="guide"/>'
-                        f'<text x="{_WIDTH - 2:g}" y="{y - 2:.1f}" text-anchor="end">{hz} Hz</text>')
+    for hz in (hz for hz in _GUIDES_HZ if low < hz < high):
+        body.append(f'<line x1="0" y1="{place(hz):.1f}" x2="{_WIDTH:g}" y2="{place(hz):.1f}" class="guide"/>')
+    for hz, y in _thin_out([(hz, place(hz)) for hz in _GUIDES_HZ if low < hz < high and place(hz) > _LETTER]):
+        body.append(f'<text x="{_WIDTH - 2:g}" y="{y - 2:.1f}" text-anchor="end">{hz} Hz</text>')
     for first, values in _find_runs(track):
         points = " ".join(
             f"{((first + i) * pitch.STEP_SECONDS + pitch.FRAME_SECONDS / 2) * step:.1f},"
@@ -42,6 +43,15 @@ def draw_recording(wave: np.ndarray, track: np.ndarray, *, seconds: float, low: 
     height = _PITCH + _GAP + _ENERGY
     return (f'<svg viewBox="0 0 {_WIDTH:g} {height:g}" class="recording" role="img" aria-label="{escape(label)}">'
             f"{''.join(body)}</svg>")
+
+
+def _thin_out(marks: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """(value, y) of the marks whose texts do not stand on the one before."""
+    kept: list[tuple[float, float]] = []
+    for value, y in marks:
+        if not kept or abs(kept[-1][1] - y) >= _LETTER:
+            kept.append((value, y))
+    return kept
 
 
 def _find_runs(track: np.ndarray) -> list[tuple[int, np.ndarray]]:
@@ -78,8 +88,8 @@ def draw_staircase(edges: Sequence[float], points: Sequence[tuple[int, float]], 
         body.append(f'{rect} x="{left:g}" width="{width:g}" class="band{number % 2}"/>')
         body.append(f'{rect} x="{left + number * column:.1f}" width="{column:.1f}" class="goal">'
                     f"<title>{escape(names[number])}</title></rect>")
-    for edge in edges:
-        body.append(f'<text x="{left - 6:g}" y="{place(edge) + 4:.1f}" text-anchor="end">{edge:.3g}</text>')
+    for edge, y in _thin_out([(edge, place(edge)) for edge in edges]):
+        body.append(f'<text x="{left - 6:g}" y="{y + 4:.1f}" text-anchor="end">{edge:.3g}</text>')
     for number in range(len(names)):
         body.append(f'<text x="{left + (number + 0.5) * column:.1f}" y="{top + height + 15:g}" text-anchor="middle">'
                     f"{number + 1}</text>")

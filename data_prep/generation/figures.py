@@ -67,7 +67,9 @@ def _divide(total: np.ndarray, sums: np.ndarray) -> np.ndarray:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-_MAKERS = {"mae": make_mae, "qwk": make_qwk, "exact": make_exact}
+def make_all(sums: np.ndarray) -> np.ndarray:
+    """All of METRICS, along a new last axis."""
+    return np.stack([make_mae(sums), make_qwk(sums), make_exact(sums)], axis=-1)
 
 
 def make_tables(outcomes: Sequence[Outcome]) -> np.ndarray:
@@ -88,17 +90,17 @@ def score_outcomes(system: str, language: str, key: str, outcomes: Sequence[Outc
     """The figures of one key."""
     tables = make_tables(outcomes)
     missing = Counter(str(outcome.reason) for outcome in outcomes if outcome.found is None)
+    figures, drawn = make_all(tables.sum(axis=1)), np.full((0, len(METRICS)), np.nan)
+    if bootstrap.samples and tables.any():
+        rng = make_generator(bootstrap.seed, f"{system}/{language}/{key}")
+        drawn = resample(list(tables), make_all, rng, bootstrap.samples)
     cells = []
-    for metric, make in _MAKERS.items():
-        figures = make(tables.sum(axis=1))
-        low, high = None, None
-        if bootstrap.samples and not np.isnan(figures).all():
-            rng = make_generator(bootstrap.seed, f"{system}/{language}/{key}/{metric}")
-            low, high = find_interval(resample(list(tables), make, rng, bootstrap.samples), bootstrap.confidence)
-            if metric == "exact" and low == high and low in (0.0, 1.0):
-                low, high = bound_unanimous(low, tables.shape[1], bootstrap.confidence)
-        cells.append(make_cell(system=system, language=language, key=key, metric=metric, figures=figures, low=low,
-                               high=high, n=int(tables.sum()), of=len(outcomes), missing=dict(missing)))
+    for place, metric in enumerate(METRICS):
+        low, high = find_interval(drawn[:, place], bootstrap.confidence)
+        if metric == "exact" and low == high and low in (0.0, 1.0):
+            low, high = bound_unanimous(low, tables.shape[1], bootstrap.confidence)
+        cells.append(make_cell(system=system, language=language, key=key, metric=metric, figures=figures[:, place],
+                               low=low, high=high, n=int(tables.sum()), of=len(outcomes), missing=dict(missing)))
     return cells
 
 
@@ -116,9 +118,9 @@ def score_constant(language: str, key: str, outcomes: Sequence[Outcome]) -> list
     costs = [np.abs(asked - place).sum() for place in range(len(LABELS[key]))]
     best = int(np.argmin(costs))
     steady = [dataclasses.replace(outcome, found=best, reason=None) for outcome in outcomes]
-    tables = make_tables(steady).sum(axis=1)
-    return [make_cell(system="constant", language=language, key=key, metric=metric, figures=make(tables), low=None,
-                      high=None, n=len(steady), of=len(steady), missing={}) for metric, make in _MAKERS.items()]
+    figures = make_all(make_tables(steady).sum(axis=1))
+    return [make_cell(system="constant", language=language, key=key, metric=metric, figures=figures[:, place], low=None,
+                      high=None, n=len(steady), of=len(steady), missing={}) for place, metric in enumerate(METRICS)]
 
 
 def score_permuted(language: str, key: str, outcomes: Sequence[Outcome], bootstrap: BootstrapConfig) -> list[Cell]:
@@ -137,14 +139,12 @@ def score_permuted(language: str, key: str, outcomes: Sequence[Outcome], bootstr
         for places in groups.values():
             mixed[places] = rng.permutation(asked[places])
         np.add.at(tables, (run, mixed * MOST_CLASSES + found), 1)
-    cells = []
-    for metric, make in _MAKERS.items():
-        figures = make(drawn)
-        spread = average(figures.T) if len(samples) else np.full(_PERMUTATIONS, np.nan)
-        low, high = find_interval(spread, bootstrap.confidence)
-        per_run = average(figures) if len(samples) else np.full(1, np.nan)
-        cells.append(make_cell(system="permuted", language=language, key=key, metric=metric, figures=per_run, low=low,
-                               high=high, n=len(known), of=len(outcomes), missing={}))
+    cells, figures = [], make_all(drawn)
+    for place, metric in enumerate(METRICS):
+        of_metric = figures[..., place] if samples else np.full((_PERMUTATIONS, 1), np.nan)
+        low, high = find_interval(average(of_metric.T), bootstrap.confidence)
+        cells.append(make_cell(system="permuted", language=language, key=key, metric=metric, figures=average(of_metric),
+                               low=low, high=high, n=len(known), of=len(outcomes), missing={}))
     return cells
 
 

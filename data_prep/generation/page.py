@@ -165,8 +165,8 @@ def _make_words(results: Mapping[str, Any]) -> str:
     head, rows = make_words_table(results)
     if not rows:
         return ""
-    lead = (f"Word and letter error rates by {escape(results['settings']['asr'])} after Whisper’s normaliser. The "
-            "ceiling’s rate is what the recognizer makes of the codec.")
+    lead = (f"Word and letter error rates after Whisper’s normaliser, by {escape(results['settings']['asr'])}. What it "
+            "makes of the true recordings, and of these through the codec, is to be read beside it.")
     return make_section("Can it be understood?", lead, draw_table(head, rows))
 
 

@@ -96,10 +96,12 @@ def _make_sphinx(sentences: str | None) -> Recognizer:
         nonlocal decoder
         if language != SPHINX_LANGUAGE:
             return None
-        # its features do not bear zeros for long, and its model was learnt from louder speech than whispers
+        # a whisper would be lost among the steps of 16 bits
         loud = wave / max(float(np.abs(wave).max()), 1e-9) * 0.7
         samples = np.round(loud * 32767).astype("<i2")
         try:
+            # else what it hears depends on what it heard before
+            decoder.reinit_feat()
             decoder.start_utt()
             decoder.process_raw(samples.tobytes(), no_search=False, full_utt=True)
             decoder.end_utt()

@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.chunks import open_draft
-from data_prep.instructions.generation import write_question
 from data_prep.instructions.shares import read_metadata
-from data_prep.instructions.templates import SPEECH_KEYS, load_templates
+from data_prep.instructions.templates import SPEECH_KEYS, load_templates, write_request
 from data_prep.metadata.rate import count_phones
 from sift_jax.data.labels import GENDERS, LABELS, LANGUAGES, find_labels
 from sift_jax.data.sift_files import list_files, name_utterance, read_rows
@@ -52,8 +51,10 @@ class Request:
         return self.id.rpartition(_MARK)[0] or self.id
 
     @property
-    def is_sweep(self) -> bool:
-        return self.id.rpartition(_MARK)[2].rpartition("-")[0] in SPEECH_KEYS
+    def swept(self) -> str | None:
+        """The key whose classes this request and its like go through."""
+        key = self.id.rpartition(_MARK)[2].rpartition("-")[0]
+        return key if key in MEASURED and key in self.asked else None
 
 
 class Unclear(ValueError):
@@ -205,11 +206,20 @@ def forget(requests: Sequence[Request]) -> list[Request]:
             for request in requests]
 
 
-def sweep(build: Path, split: str, languages: Sequence[str], sentences: int, gender: str) -> list[Request]:
-    """Of some sentences each class of the ways of speaking, asked for by itself; pitch with the gender whose scale it
-    is on. Sentences of middling length show most: of each language those nearest to the median."""
+def sweep(build: Path, split: str, languages: Sequence[str], keys: Sequence[str] | None, sentences: int,
+          gender: str) -> list[Request]:
+    """Of some sentences each class of these keys, asked for by itself; pitch with the gender whose scale it is on.
+
+    Without keys they are those that the build's instructions ask for: of others no model has heard. Sentences of
+    middling length show most: of each language those nearest to the median.
+    """
     if gender not in GENDERS:
         raise ValueError(f"--gender={gender} is none of {', '.join(GENDERS)}")
+    if keys is None:
+        asked = {key for request in collect(build, split, languages, None)[0] for key in request.asked}
+        keys = [key for key in MEASURED if key in asked]
+    if strange := [key for key in keys if key not in MEASURED]:
+        raise ValueError(f"--keys: {strange[0]!r} is none of {', '.join(MEASURED)}")
     utterances = [row for row in read_known(build).values() if row["split"] == split and row["language"] in languages]
     requests = []
     for language in languages:
@@ -219,7 +229,7 @@ def sweep(build: Path, split: str, languages: Sequence[str], sentences: int, gen
         lengths = {text: count_phones(row["phonemes"]) for text, row in texts.items()}
         middle = sorted(lengths.values())[len(lengths) // 2]
         for text in sorted(texts, key=lambda text: (abs(lengths[text] - middle), text))[:sentences]:
-            for key in SPEECH_KEYS:
+            for key in keys:
                 extra = {"gender": gender} if key == "average_pitch" else {}
                 for place, label in enumerate(LABELS[key]):
                     asked = {**extra, key: label}
@@ -230,4 +240,4 @@ def sweep(build: Path, split: str, languages: Sequence[str], sentences: int, gen
 
 def _write(language: str, asked: dict[str, str], text: str) -> str:
     templates = load_templates(language)
-    return write_question(templates, templates[CATEGORY]["questions"][0], asked, text)
+    return write_request(templates, templates[CATEGORY]["questions"][0], asked, text)

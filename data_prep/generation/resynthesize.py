@@ -1,6 +1,6 @@
 """The ceiling: the true recordings through the codec and back, as if a model had spoken them.
 
-    items.jsonl, build/audio/u1.flac ─ encode ─► units ─ decode ─►  DIR/u1.wav, DIR/spoken.jsonl
+    items.jsonl, build/audio/u1.flac ─ encode ─► units ─ decode ─►  DIR/u1.wav, DIR/spoken.jsonl, DIR/speaking.json
 
 Without a codec the recordings are copied as they are: what they score is what measuring without word times can tell.
 No model that speaks in these units can be expected to do better than the recordings that it learnt from do after the
@@ -8,14 +8,16 @@ codec. Requests about one utterance share one recording. A request that its own 
 has no ceiling, and is counted.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from data_prep.chunks import write_text
 from data_prep.generation.requests import Request, is_true_of, read_known
-from data_prep.generation.spoken import Spoken, write_spoken
+from data_prep.generation.spoken import ABOUT, Spoken, write_spoken
 from sift_jax.audio.files import AudioError, read_audio, write_audio
 
 _RATE = 16_000
@@ -32,7 +34,7 @@ def resynthesize(requests: Sequence[Request], codec_folder: Path | None, build: 
         utterance = known.get(request.utterance)
         if utterance is None or utterance["transcript"] != request.text:
             left["its recording is not in the build"] += 1
-        elif request.is_sweep or not is_true_of(utterance, request.asked):
+        elif request.swept or not is_true_of(utterance, request.asked):
             left["asks for something else than its recording has"] += 1
         else:
             kept.append(request)
@@ -63,6 +65,7 @@ def _speak(names: Sequence[str], codec_folder: Path | None, build: Path, out: Pa
     from sift_jax.units.codec import load_codec
 
     codec = load_codec(codec_folder)
+    write_text(out / ABOUT, json.dumps({"codec": codec.fingerprint, "seed": seed}) + "\n")
     for group, waves in groups:
         for name, ids in zip(group, codec.encode(waves, names=group), strict=True):
             write_audio(out / f"{name}.wav", codec.decode(ids, seed=seed), rate=codec.config.sample_rate)

@@ -18,7 +18,7 @@ from data_prep.generation.classify import Outcome, classify, find_labels, read_b
 from data_prep.generation.figures import Cell, count_confusions, score_constant, score_outcomes, score_permuted
 from data_prep.generation.measure import Hearing, measure_folder
 from data_prep.generation.requests import MEASURED
-from data_prep.generation.spoken import Spoken, check_same_items, read_spoken
+from data_prep.generation.spoken import Spoken, check_same_codec, check_same_items, read_spoken
 from data_prep.generation.words import score_words
 from data_prep.instructions.shares import read_metadata
 from data_prep.metadata.bins import Bins
@@ -68,9 +68,13 @@ def score(scoring: Scoring) -> dict[str, Any]:
         rows = measure_folder(folders[system], lines, phonemes, scoring.hearing, scoring.out, system, scoring.engine)
         heard[system] = Heard(folder=folders[system], lines=lines, rows=rows, outcomes=classify(lines, rows, bins))
         _write_measured(scoring.out / "measured" / f"{system}.jsonl", heard[system], bins)
+    cells = _make_cells(heard, scoring.bootstrap)
+    if not cells:
+        raise ValueError(f"{scoring.spoken}: no item asks for {', '.join(MEASURED)}, and no --asr hears the words; "
+                         "speak the items of `python -m data_prep.generation items`")
     results = {"format": FORMAT, "settings": _describe(scoring),
                "systems": {system: _describe_system(found) for system, found in heard.items()},
-               "cells": [dataclasses.asdict(cell) for cell in _make_cells(heard, scoring.bootstrap)],
+               "cells": [dataclasses.asdict(cell) for cell in cells],
                "confusions": {system: {key: count_confusions(key, outcomes) for key in MEASURED
                                        if (outcomes := _choose(found.outcomes, key, ALL))}
                               for system, found in heard.items()}}
@@ -86,6 +90,7 @@ def _read_folders(folders: Mapping[str, Path | None], languages: Sequence[str] |
     found = {MODEL: lines}
     for system, flag in ((RECORDINGS, "recordings"), (CEILING, "ceiling"), (UNTOLD, "floor")):
         if folders[system] is not None:
+            check_same_codec(folders[MODEL], folders[system], flag=flag)
             found[system] = check_same_items(lines, read_spoken(folders[system]), folder=folders[system], flag=flag)
     return found
 

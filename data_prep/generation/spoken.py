@@ -3,6 +3,8 @@
     spoken.jsonl  {"id", "language", "instruction", "text", "asked": {key: label}, "sample": 0, "seed": 17,
                    "audio": "u1--0.0.wav", "units": 93, "ended": true}
 
+    speaking.json {"codec": "<fingerprint>", …}     where the speaker says by which codec it spoke
+
 `sample` counts the runs of an item from 0. `ended` is false where the speaker was stopped at its limit.
 """
 
@@ -15,7 +17,7 @@ from typing import Any
 from data_prep.chunks import open_draft
 from data_prep.generation.requests import Request, check_request, read_lines
 
-NAME = "spoken.jsonl"
+NAME, ABOUT = "spoken.jsonl", "speaking.json"
 _WRITER = "python -m sift_jax.speak --items=items.jsonl --samples=N --out=DIR"
 
 
@@ -80,14 +82,34 @@ def _parse(fields: dict[str, Any]) -> Spoken:
                   units=fields["units"], has_ended=fields["ended"])
 
 
+def check_same_codec(folder: Path, other: Path, *, flag: str) -> None:
+    """An error where both folders tell their codec, and these are two."""
+    codecs = [_read_codec(folder), _read_codec(other)]
+    if all(codecs) and codecs[0] != codecs[1]:
+        raise ValueError(f"{other}: was spoken by the codec {codecs[1][:12]}…, and {folder} by {codecs[0][:12]}…; give "
+                         f"--{flag} a folder of the same codec")
+
+
+def _read_codec(folder: Path) -> str | None:
+    try:
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    codec = about.get("codec") if isinstance(about, dict) else None
+    return codec if isinstance(codec, str) else None
+
+
 def check_same_items(spoken: Sequence[Spoken], others: Sequence[Spoken], *, folder: Path, flag: str) -> list[Spoken]:
-    """Those of `others` about the items of `spoken`; an error where an item has none, or asks for another thing."""
+    """Those of `others` about the items of `spoken`; an error where they are other ones, or ask for other things.
+
+    Some items may have none: not every recording has what a row from elsewhere says of it.
+    """
     own = {line.request.id: line.request for line in spoken}
     theirs = {line.request.id: line.request for line in others}
     remedy = f"give --{flag} a folder made from the same items.jsonl"
-    if missing := [name for name in own if name not in theirs]:
-        raise ValueError(f"{folder}: has nothing of the item {missing[0]!r} (and of {len(missing) - 1} more); {remedy}")
+    if not own.keys() & theirs.keys():
+        raise ValueError(f"{folder}: has none of the {len(own)} items, such as {next(iter(own))!r}; {remedy}")
     for name, request in own.items():
-        if (request.text, request.asked) != (theirs[name].text, theirs[name].asked):
+        if name in theirs and (request.text, request.asked) != (theirs[name].text, theirs[name].asked):
             raise ValueError(f"{folder}: the item {name!r} is another text or asks for something else; {remedy}")
     return [line for line in others if line.request.id in own]

@@ -31,9 +31,9 @@ from sift_jax.audio.files import AudioError, read_audio
 from sift_jax.data.labels import LABELS, LANGUAGE_NAMES
 
 UNITS = {"speaking_rate": "phones/s", "average_intensity": "dBFS", "pitch_variation": "semitones",
-         "average_pitch": "Hz"}
+         "average_pitch": "Hz", "gender": "Hz"}
 # in the order of the page
-_SWEPT = ("speaking_rate", "average_intensity", "average_pitch", "pitch_variation")
+_SWEPT = ("speaking_rate", "average_intensity", "average_pitch", "gender", "pitch_variation")
 _RATE = 16_000
 # of base64 text
 _BUDGET = 12_000_000
@@ -55,7 +55,7 @@ class Take:
 
 def write_page(spoken: Path, build: Path, out: Path, hearing: Hearing, engine: Engine) -> str:
     """Writes the page; returns what the terminal shows."""
-    lines = [line for line in read_spoken(spoken) if line.request.is_sweep]
+    lines = [line for line in read_spoken(spoken) if line.request.swept]
     if not lines:
         raise ValueError(f"{spoken}: nothing of a sweep is spoken there; have a model speak the items of "
                          "`python -m data_prep.generation items --sweep`")
@@ -69,8 +69,10 @@ def write_page(spoken: Path, build: Path, out: Path, hearing: Hearing, engine: E
                                                 and take.line.request.language == language], bins, shelf)
                 for language, text in texts]
     title = "One sentence, spoken in every way"
+    runs = len({line.sample for line in lines})
     lead = ("What was asked for stands above each recording, what the corpus’s experts measured on it below. The line "
-            "is the pitch, the area the loudness, over one axis of time: slow speech is long.")
+            "is the pitch, the area the loudness, over one axis of time: slow speech is long."
+            + (f" The first of {runs} runs is to be heard; the charts have all of them." if runs > 1 else ""))
     footer = "A class is one of the corpus’s own, by the same experts and bins."
     write_text(out, wrap_page(title, lead, sections, footer))
     hits = sum(take.label == LABELS[take.key][take.asked] for take in takes)
@@ -95,13 +97,15 @@ class Shelf:
 
 
 def _make_take(folder: Path, line: Spoken, row: Mapping[str, Any], bins: Bins) -> Take:
-    key = next(key for key in line.request.asked if key in _SWEPT)
+    key = line.request.swept
     labels, reasons = find_labels(row, bins, line.request.asked.get("gender"))
     try:
         wave = read_audio(folder / line.audio)
     except AudioError:
         wave = None
-    return Take(line=line, key=key, asked=LABELS[key].index(line.request.asked[key]), value=row["values"].get(key),
+    # what tells women from men on a page is the pitch
+    value = row["values"].get("average_pitch" if key == "gender" else key)
+    return Take(line=line, key=key, asked=LABELS[key].index(line.request.asked[key]), value=value,
                 label=labels.get(key), reason=reasons.get(key), wave=wave)
 
 
@@ -124,13 +128,16 @@ def _make_sentence(language: str, text: str, takes: Sequence[Take], bins: Bins, 
 
 
 def _make_chart(key: str, takes: Sequence[Take], bins: Bins) -> str:
+    hits = sum(take.label == LABELS[key][take.asked] for take in takes)
+    said = f"{hits} of {len(takes)} in the class asked for"
+    # its classes are no bands of one value
+    if key == "gender":
+        return f'<p class="lead">{said}</p>'
     points = [(take.asked, take.value) for take in takes if take.value is not None]
     gender = takes[0].line.request.asked.get("gender")
     edges = bins.get(key, {}).get("all" if "all" in bins.get(key, {}) else gender, {}).get("edges")
     if not points or edges is None:
         return '<p class="none">Nothing of it could be measured.</p>'
-    hits = sum(take.label == LABELS[key][take.asked] for take in takes)
-    said = f"{hits} of {len(takes)} in the class asked for"
     if len({asked for asked, _ in points}) > 1 and len({value for _, value in points}) > 1:
         rho = scipy.stats.spearmanr([asked for asked, _ in points], [value for _, value in points]).statistic
         said += f"; rank correlation of what was asked and what was measured {rho:.2f}"

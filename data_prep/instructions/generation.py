@@ -11,8 +11,8 @@ import random
 from typing import Any
 
 from data_prep.instructions.items import Item
-from data_prep.instructions.templates import SPEECH_KEYS, Templates, fill
-from sift_jax.data.labels import ACCENTS, write_spoken_phrase
+from data_prep.instructions.templates import SPEECH_KEYS, Templates, write_request
+from sift_jax.data.labels import ACCENTS
 
 # By how many characteristics an instruction names.
 WEIGHTS = {"1": 0.25, "2": 0.3, "3": 0.25, "4": 0.2}
@@ -42,7 +42,7 @@ def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Rand
 def _draw_question(keys: list[str], labels: dict[str, str], text: str, templates: Templates,
                    rng: random.Random) -> str:
     wording = rng.choice(templates["controllable_generation"]["questions"])
-    return write_question(templates, wording, {key: labels[key] for key in keys}, text)
+    return write_request(templates, wording, {key: labels[key] for key in keys}, text)
 
 
 def _make_plain_items(utterance: dict[str, Any], labels: dict[str, str], templates: Templates,
@@ -57,14 +57,3 @@ def _make_plain_items(utterance: dict[str, Any], labels: dict[str, str], templat
         keys.append("gender")
     question = _draw_question(keys, labels, utterance["transcript"], templates, rng)
     return [Item(ids=(utterance["id"],), form=str(min(len(keys), 4)), group=keys[0], question=question, answer=None)]
-
-
-def write_question(templates: Templates, question: str, asked: dict[str, str], text: str) -> str:
-    """An instruction in the wording of `question` that asks for these labels, in their order; for none, it is bare."""
-    if not asked:
-        return fill(question.replace(" {style}", ""), text=text)
-    texts = templates["controllable_generation"]
-    wishes = [fill(texts["requests"].get(key, "{label}"), label=write_spoken_phrase(key, label, templates["language"]))
-              for key, label in asked.items()]
-    style = texts["and"].join(filter(None, (", ".join(wishes[:-1]), wishes[-1])))
-    return fill(question, style=style, text=text)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.instructions.plain import NAMES, make_plain, write_line
-from sift_jax.data.labels import LANGUAGES, name_label, write_phrase
+from sift_jax.data.labels import LANGUAGES, name_label, write_phrase, write_spoken_phrase
 
 Templates = dict[str, Any]
 
@@ -65,6 +65,17 @@ def ask(templates: Templates, questions: list[str], rng: random.Random, *, is_pa
     if not openings or rng.random() >= _OPENING_SHARE:
         return question
     return f"{rng.choice(openings)} {question}"
+
+
+def write_request(templates: Templates, question: str, asked: dict[str, str], text: str) -> str:
+    """An instruction to speak in the wording of `question`, which asks for these labels in their order, or for none."""
+    if not asked:
+        return fill(question.replace(" {style}", ""), text=text)
+    texts = templates["controllable_generation"]
+    wishes = [fill(texts["requests"].get(key, "{label}"), label=write_spoken_phrase(key, label, templates["language"]))
+              for key, label in asked.items()]
+    style = texts["and"].join(filter(None, (", ".join(wishes[:-1]), wishes[-1])))
+    return fill(question, style=style, text=text)
 
 
 def phrase_label(templates: Templates, key: str, label: str) -> str:

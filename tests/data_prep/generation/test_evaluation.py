@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 from obedient_speaker import speak_all
@@ -12,7 +13,7 @@ from data_prep.generation import measure
 from data_prep.generation.__main__ import main
 from data_prep.generation.classify import read_build_bins
 from data_prep.generation.report import MISSING
-from data_prep.generation.requests import read_items
+from data_prep.generation.requests import MEASURED, read_items
 from data_prep.instructions.templates import SPEECH_KEYS
 from sift_jax.data.labels import LABELS
 
@@ -127,10 +128,44 @@ def test_the_page_has_a_player_for_each_class(work, built):
     speak_all(read_items(work / "sweep.jsonl"), read_build_bins(built), work / "swept", tries=5)
     (work / "swept" / "3.wav").unlink()
     main(["page", f"--spoken={work / 'swept'}", f"--build={built}", f"--out={work}/page/index.html", "--workers=1"])
-    page, count = (work / "page/index.html").read_text(), sum(len(LABELS[key]) for key in SPEECH_KEYS)
+    page, count = (work / "page/index.html").read_text(), sum(len(LABELS[key]) for key in MEASURED)
     assert page.count("<audio") == count - 1 and page.count('class="recording"') == count - 1
     assert page.count('class="staircase"') == 4 and page.count("not measured: no audio file") == 1
     assert page.count("✓") > 0.8 * count and not re.search(r'(?:src|href)="(?!data:)', page)
+
+
+def test_what_makes_figures_doubtful_is_said(work, built, capsys):
+    lines = [json.loads(line) for line in (work / "deaf/spoken.jsonl").read_text().splitlines()]
+    for name, units, count in (("fast", 100, len(lines)), ("few", 50, 5)):
+        shutil.copytree(work / "deaf", work / name)
+        told = [json.dumps({**line, "units": units, "ended": count > 5}) for line in lines[:count]]
+        (work / name / "spoken.jsonl").write_text("\n".join(told) + "\n")
+    run_score(work, built, "fast", f"--ceiling={work / 'few'}")
+    shown = capsys.readouterr().out
+    assert "stopped at the limit" in shown
+    assert "warning: ceiling: has 5 of the 24 items" in shown and "was it another codec?" in shown
+    assert "was it another codec?" in (work / "figures/fast/report.html").read_text()
+
+
+def test_items_of_which_nothing_can_be_heard_are_refused(work, built, tmp_path):
+    line = json.loads((work / "deaf/spoken.jsonl").read_text().splitlines()[0])
+    (tmp_path / "spoken.jsonl").write_text(json.dumps({**line, "asked": {"age_category": "forties"}}) + "\n")
+    shutil.copy(work / "deaf" / line["audio"], tmp_path)
+    with pytest.raises(SystemExit, match="no item asks for average_pitch, .*gender, and no --asr hears the words"):
+        main(["score", f"--spoken={tmp_path}", f"--build={built}", f"--out={tmp_path}/out", "--workers=1"])
+
+
+@pytest.mark.parity
+def test_a_classifier_may_tell_the_gender(work, built, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "metadata"))
+    from test_gender import write_classifier
+
+    folder = write_classifier(work / "classifier")
+    results = run_score(work, built, "deaf", f"--gender_model={folder}")
+    assert results["settings"]["gender"] == str(folder)
+    rows = [json.loads(line) for file in (work / "figures/deaf/parts").rglob("*.jsonl")
+            for line in file.read_text().splitlines()]
+    assert len(rows) == 24 and all(0 < row["female_share"] < 1 for row in rows)
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from fake_metadata import write_metadata
 from data_prep.generation import requests as r
 from data_prep.instructions import generation
 from data_prep.instructions.rows import lay_out_row
-from data_prep.instructions.templates import SPEECH_KEYS, load_templates
+from data_prep.instructions.templates import load_templates, write_request
 from sift_jax.data.labels import LABELS, LANGUAGES
 from sift_jax.data.sift_files import write_rows
 
@@ -25,6 +25,9 @@ def test_all_that_templates_ask_for_is_found_again_in_every_language(tmp_path):
             asked = r.find_asked(words, utterance["language"])
             assert len(asked) == int(item.form), item.question
             assert r.is_true_of(utterance, asked), item.question
+            wordings = load_templates(utterance["language"])["controllable_generation"]["questions"]
+            assert item.question in [write_request(load_templates(utterance["language"]), question, asked,
+                                                   utterance["transcript"]) for question in wordings]
             count += 1
     assert count > 1_000
 
@@ -37,7 +40,7 @@ def test_every_row_of_a_build_becomes_a_request(built):
     for request in requests:
         assert request.instruction.endswith(request.text) and request.asked
         assert known[request.utterance]["transcript"] == request.text
-        assert r.is_true_of(known[request.utterance], request.asked) and not request.is_sweep
+        assert r.is_true_of(known[request.utterance], request.asked) and request.swept is None
     assert r.list_spoken(built, "EvalSIFT", None) == ["en", "de"]
 
 
@@ -76,15 +79,19 @@ def test_own_rows_must_say_what_the_metadata_has(built, tmp_path):
 
 
 def test_a_sweep_asks_for_each_class_once(built):
-    requests = r.sweep(built, "EvalSIFT", ["en", "de"], 2, "male")
-    assert len(requests) == 2 * 2 * sum(len(LABELS[key]) for key in SPEECH_KEYS)
+    requests = r.sweep(built, "EvalSIFT", ["en", "de"], None, 2, "male")
+    assert len(requests) == 2 * 2 * sum(len(LABELS[key]) for key in r.MEASURED)
+    pitches = r.sweep(built, "EvalSIFT", ["en"], ["average_pitch"], 1, "male")
+    assert [request.asked["average_pitch"] for request in pitches] == list(LABELS["average_pitch"])
     for request in requests:
-        assert request.is_sweep and request.utterance in r.read_known(built)
+        assert request.swept and request.utterance in r.read_known(built)
         words = request.instruction[: request.instruction.rindex(request.text)]
         assert r.find_asked(words, request.language) == request.asked
-        assert ("gender" in request.asked) == ("average_pitch" in request.asked)
+        assert ("gender" in request.asked) == (request.swept in ("average_pitch", "gender"))
     with pytest.raises(ValueError, match="--gender=low is none of female, male"):
-        r.sweep(built, "EvalSIFT", ["en"], 1, "low")
+        r.sweep(built, "EvalSIFT", ["en"], None, 1, "low")
+    with pytest.raises(ValueError, match="--keys: 'accent' is none of average_pitch"):
+        r.sweep(built, "EvalSIFT", ["en"], ["accent"], 1, "male")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

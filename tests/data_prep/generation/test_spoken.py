@@ -6,7 +6,7 @@ import json
 import pytest
 
 from data_prep.generation.requests import Request
-from data_prep.generation.spoken import Spoken, check_same_items, read_spoken, write_spoken
+from data_prep.generation.spoken import Spoken, check_same_codec, check_same_items, read_spoken, write_spoken
 
 REQUEST = Request(id="a--0", language="en", instruction="Say this softly: x", text="x",
                   asked={"average_intensity": "softly"})
@@ -56,11 +56,25 @@ def test_figures_beside_each_other_are_of_the_same_items(tmp_path):
     other = dataclasses.replace(LINE, request=dataclasses.replace(REQUEST, id="b--0"))
     told = {"folder": tmp_path, "flag": "ceiling"}
     assert check_same_items([LINE], [LINE, other], **told) == [LINE]
-    with pytest.raises(ValueError, match="has nothing of the item 'b--0'.*give --ceiling a folder"):
-        check_same_items([LINE, other], [LINE], **told)
+    assert check_same_items([LINE, other], [LINE], **told) == [LINE]
+    with pytest.raises(ValueError, match="has none of the 1 items, such as 'b--0'; give --ceiling a folder"):
+        check_same_items([other], [LINE], **told)
     changed = dataclasses.replace(LINE, request=dataclasses.replace(REQUEST, asked={"average_intensity": "loudly"}))
     with pytest.raises(ValueError, match="'a--0' is another text or asks for something else"):
         check_same_items([LINE], [changed], **told)
     # one that was not told has another instruction for the same item
     untold = dataclasses.replace(LINE, request=dataclasses.replace(REQUEST, instruction="Say this: x"))
     assert check_same_items([LINE], [untold], **told) == [untold]
+
+
+def test_figures_beside_each_other_are_of_the_same_codec(tmp_path):
+    folders = [tmp_path / name for name in ("a", "b", "c", "d")]
+    for folder, text in zip(folders, ('{"codec": "123"}', '{"codec": "456"}', "{", None), strict=True):
+        folder.mkdir()
+        if text:
+            (folder / "speaking.json").write_text(text)
+    with pytest.raises(ValueError, match="b: was spoken by the codec 456.*; give --ceiling a folder of the same codec"):
+        check_same_codec(folders[0], folders[1], flag="ceiling")
+    # who does not tell is not doubted
+    for other in (folders[0], *folders[2:]):
+        check_same_codec(folders[0], other, flag="ceiling")

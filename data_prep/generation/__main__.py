@@ -20,12 +20,16 @@ from pathlib import Path
 from data_prep.corpora.embedded.espeak import EspeakError
 from data_prep.engine import add_flags, make_engine
 from data_prep.generation.measure import Hearing
-from data_prep.generation.recognizers import KNOWING, SPHINX_LANGUAGE, Asr, RecognizerError
-from data_prep.generation.sentences import write_build_model
+from data_prep.llm.client import CallError, Endpoint, EndpointError
 from data_prep.metadata.experts import parse_experts
 from data_prep.metadata.networks import ExpertError
+from data_prep.recognition.recognisers import ENDPOINT, FASTER_WHISPER, POCKETSPHINX, SPHINX_LANGUAGE, Recognising
+from data_prep.recognition.sentences import write_build_model
 from data_prep.splits import EVALUATION, SPLITS
 from sift_jax.data.labels import GENDERS, LANGUAGES
+
+# pocketsphinx with a language model of the build's sentences
+KNOWING = f"{POCKETSPHINX}:build"
 
 
 def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -69,19 +73,31 @@ def _add_hearing(command: argparse.ArgumentParser) -> None:
     command.add_argument("--experts", default="", help="as the build was given, so that the same experts measure")
     command.add_argument("--gender_model", type=Path, help="folder of an audio classifier; without it pitch tells "
                          "women from men, where it is sure")
-    command.add_argument("--asr", help="who tells whether the words can be understood: pocketsphinx (English), "
-                         "pocketsphinx:build (it knows the build's sentences beforehand), faster-whisper:<folder or "
-                         "size>, or the address of an OpenAI-compatible server")
-    command.add_argument("--asr_model", help="the recognizer's name on that server")
+    command.add_argument("--asr", choices=(POCKETSPHINX, KNOWING, ENDPOINT, FASTER_WHISPER), help="who tells whether "
+                         "the words can be understood: pocketsphinx hears English, and pocketsphinx:build knows the "
+                         "build's sentences beforehand")
+    command.add_argument("--endpoint", help="address of an OpenAI-compatible server, for --asr=endpoint")
+    command.add_argument("--asr_model", help="the recogniser's name on that server, or a Whisper's folder")
     command.add_argument("--asr_key_variable", default="SIFT_ASR_KEY", help="environment variable with its key")
 
 
 def make_hearing(flags: argparse.Namespace) -> Hearing:
-    asr = Asr(name=flags.asr, model=flags.asr_model, key_variable=flags.asr_key_variable) if flags.asr else None
-    if asr is not None and asr.name == KNOWING:
-        folder = (flags.out if flags.command == "score" else flags.out.parent) / "parts"
-        asr = dataclasses.replace(asr, model=str(write_build_model(flags.build, folder, SPHINX_LANGUAGE)))
-    return Hearing(experts=parse_experts(flags.experts), gender_model=flags.gender_model, asr=asr)
+    return Hearing(experts=parse_experts(flags.experts), gender_model=flags.gender_model,
+                   asr=make_recognising(flags) if flags.asr else None)
+
+
+def make_recognising(flags: argparse.Namespace) -> Recognising:
+    kind, _, known = flags.asr.partition(":")
+    if kind == ENDPOINT:
+        if flags.endpoint is None:
+            raise ValueError("--asr=endpoint needs --endpoint=<address with /v1> and --asr_model")
+        return Recognising(recogniser=kind, endpoint=Endpoint(
+            url=flags.endpoint, model=flags.asr_model or "", key_variable=flags.asr_key_variable))
+    asr = Recognising(recogniser=kind, model=flags.asr_model if kind == FASTER_WHISPER else None)
+    if not known:
+        return asr
+    folder = (flags.out if flags.command == "score" else flags.out.parent) / "parts"
+    return dataclasses.replace(asr, sentences=str(write_build_model(flags.build, folder, SPHINX_LANGUAGE)))
 
 
 def _parse_languages(text: str | None) -> list[str] | None:
@@ -151,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = {"items": write_items, "resynthesize": resynthesize, "score": score, "page": page}
     try:
         print(commands[flags.command](flags))
-    except (EspeakError, ExpertError, RecognizerError, ValueError, OSError) as error:
+    except (EspeakError, ExpertError, EndpointError, CallError, ValueError, OSError) as error:
         sys.exit(f"data_prep.generation: {' '.join(str(error).split())}")
     except KeyboardInterrupt:
         sys.exit("data_prep.generation: stopped; the same command goes on from here")

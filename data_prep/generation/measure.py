@@ -1,7 +1,7 @@
 """What came out: recordings of a speaker measured by the experts that measured the corpus, in parts that are kept.
 
     Spoken, wave, phonemes of the text ─►  {"id", "sample", "seconds", "values": {key: number}, "missing": {key: why},
-                                            "said": what a recognizer heard, or null, "female_share"}
+                                            "said": what a recogniser heard, or null, "female_share"}
 
 A speaker gives no word times: speech begins and ends where it is loud enough, as in a corpus without them. Each value
 stands for itself: a recording whose pitch cannot be found may still be fast. The parts lie in a folder that is named
@@ -24,13 +24,13 @@ from data_prep.corpora.embedded.voices import ACCENTS
 from data_prep.corpora.utterance import Utterance
 from data_prep.engine import Engine, run_chunks
 from data_prep.fingerprints import hash_files, hash_listing, hash_sources
-from data_prep.generation.recognizers import Asr, make_recognizer
 from data_prep.generation.spoken import NAME, Spoken
 from data_prep.instructions.templates import SPEECH_KEYS
 from data_prep.metadata.experts import Chosen, make_panel
 from data_prep.metadata.feasible import is_feasible
 from data_prep.metadata.gender_network import FEMALE_SHARE
 from data_prep.metadata.measure import make_recording
+from data_prep.recognition.recognisers import Recognising, get_recogniser
 from sift_jax.audio.files import AudioError, read_audio
 
 _KIND = "spoken"
@@ -39,17 +39,17 @@ _RATE = 16_000
 _SHORTEST_SECONDS = 0.2
 # of full scale: 16-bit audio whose loudest sample is three steps
 _SILENCE = 1e-4
-_SOURCES = ("data_prep/metadata", "data_prep/generation/measure.py", "data_prep/generation/recognizers.py",
+_SOURCES = ("data_prep/metadata", "data_prep/generation/measure.py", "data_prep/recognition",
             "sift_jax/audio")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Hearing:
-    """Who measures: experts of the ways of speaking, and where given a classifier of genders and a recognizer."""
+    """Who measures: experts of the ways of speaking, and where given a classifier of genders and a recogniser."""
 
     experts: Chosen
     gender_model: Path | None
-    asr: Asr | None
+    asr: Recognising | None
 
     def __post_init__(self) -> None:
         if self.gender_model is not None and not self.gender_model.is_dir():
@@ -121,14 +121,14 @@ def measure_line(folder: Path, line: Spoken, phonemes: str | None, hearing: Hear
     row["seconds"] = round(len(wave) / _RATE, 3)
     if len(wave) < _SHORTEST_SECONDS * _RATE or float(np.abs(wave).max()) < _SILENCE:
         reason = "too short" if len(wave) < _SHORTEST_SECONDS * _RATE else "silence"
-        # A recognizer hears no words in it either; a model that says nothing gets every word wrong.
+        # A recogniser hears no words in it either; a model that says nothing gets every word wrong.
         return {**row, "missing": dict.fromkeys(SPEECH_KEYS, reason), "said": "" if hearing.asr else None}
     request = line.request
     values, missing = _measure(wave, request.language, request.text, phonemes, hearing)
     if hearing.gender_model is not None:
         row[FEMALE_SHARE] = make_panel(hearing.experts, hearing.gender_model).gender([wave])[0][FEMALE_SHARE]
-    if hearing.asr is not None:
-        row["said"] = make_recognizer(hearing.asr)(wave, request.language)
+    if hearing.asr is not None and hearing.asr.knows(request.language):
+        row["said"] = get_recogniser(hearing.asr).recognise(folder / line.audio, request.language).text
     return {**row, "values": values, "missing": missing}
 
 

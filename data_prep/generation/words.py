@@ -1,4 +1,4 @@
-"""Whether what was to be said can be understood: word and letter error rates of what a recognizer heard.
+"""Whether what was to be said can be understood: word and letter error rates of what a recogniser heard.
 
     text "Rain falls softly.", said "rain fall softly"  ─►  wer [1 error, 3 words]   cer [1 error, 17 letters]
 
@@ -25,7 +25,7 @@ def make_rate(sums: np.ndarray) -> np.ndarray:
 
 def score_words(system: str, language: str, lines: Sequence[Spoken], rows: Sequence[dict[str, Any]],
                 bootstrap: BootstrapConfig) -> list[Cell]:
-    """Of all recordings of which a recognizer said something; `missing` are those whose language it does not know."""
+    """Of all recordings of which a recogniser said something; `missing` are those whose language it does not know."""
     from sift_jax.evaluation.scores.text import count_letter_errors, count_word_errors
 
     samples = sorted({line.sample for line in lines})
@@ -45,7 +45,7 @@ def score_words(system: str, language: str, lines: Sequence[Spoken], rows: Seque
             if bootstrap.samples else (None, None)
         cells.append(make_cell(system=system, language=language, key=KEY, metric=metric,
                                figures=make_rate(counts.sum(axis=1)), low=low, high=high, n=n, of=len(lines),
-                               missing={"not heard by the recognizer": len(lines) - n} if n < len(lines) else {}))
+                               missing={"not heard by the recogniser": len(lines) - n} if n < len(lines) else {}))
     return cells
 
 

@@ -24,6 +24,7 @@ from data_prep.corpora.embedded.espeak import EspeakError
 from data_prep.engine import add_flags, keep_processes, make_engine
 from data_prep.llm.client import EndpointError
 from data_prep.llm.journal import JournalError
+from data_prep.recognition.recognisers import RECOGNISERS, Recognising
 from data_prep.splits import SPLITS
 from data_prep.synthesis import flags as given
 from data_prep.synthesis.ask import ask
@@ -31,7 +32,6 @@ from data_prep.synthesis.engines import EMBEDDED, ENGINES, Speaking
 from data_prep.synthesis.grade import grade
 from data_prep.synthesis.grader import BEST, GRADERS, Grading
 from data_prep.synthesis.guards import Limits
-from data_prep.synthesis.recognisers import RECOGNISERS, Recognising
 from data_prep.synthesis.speak import SETS, Reading, speak
 from data_prep.synthesis.speech_endpoint import FORMATS
 from data_prep.synthesis.transcribe import transcribe

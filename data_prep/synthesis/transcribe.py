@@ -23,10 +23,10 @@ from data_prep.corpora.recording import Recording, Rejection
 from data_prep.engine import Engine, run_chunks
 from data_prep.llm.client import CallError, Reply
 from data_prep.llm.journal import Journal, make_key
+from data_prep.recognition.recognisers import Hypothesis, Recogniser, Recognising, make_recogniser
 from data_prep.synthesis.ask import take_in
 from data_prep.synthesis.guards import Limits, find_made_up
 from data_prep.synthesis.job import hold_job, read_rejections, report_job, write_rejections
-from data_prep.synthesis.recognisers import Hypothesis, Recogniser, Recognising, make_recogniser
 from data_prep.synthesis.speech_sources import SpeechSource
 from data_prep.tasks.decode import place_audio
 from data_prep.tasks.example import parse_example

@@ -13,9 +13,10 @@ from voice_server import hear, serve_voices
 from data_prep.corpora.embedded.corpus import make_plans, synthesize
 from data_prep.corpora.recording import Rejection
 from data_prep.corpora.spgispeech import read_spgispeech
+from data_prep.recognition.recognisers import Hypothesis, Recognising, Sphinx
+from data_prep.recognition.transcription import parse_transcription
 from data_prep.synthesis.__main__ import main
 from data_prep.synthesis.guards import Limits, find_made_up
-from data_prep.synthesis.recognisers import Hypothesis, Recognising, Sphinx, make_recogniser, parse_transcription
 from data_prep.synthesis.triples import read_triples
 from sift_jax.audio.files import write_audio
 
@@ -188,9 +189,9 @@ def test_answers_without_words():
 def test_where_a_recogniser_is_missing_the_remedy_is_said(monkeypatch, tmp_path):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install 'sift_jax\[align\]'"):
-        make_recogniser(Recognising(recogniser="pocketsphinx"), 0)
+        Recognising(recogniser="pocketsphinx")
     with pytest.raises(ValueError, match=r"pip install 'sift_jax\[asr\]'"):
-        make_recogniser(Recognising(recogniser="faster_whisper", model="small"), 0)
+        Recognising(recogniser="faster_whisper", model="small")
     with pytest.raises(ValueError, match="--asr=endpoint needs"):
         Recognising(recogniser="endpoint")
 

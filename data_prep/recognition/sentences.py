@@ -1,10 +1,10 @@
-"""A language model for a recognizer that is to know a build's sentences: bigrams in the ARPA form.
+"""A language model for a recogniser that is to know a build's sentences: bigrams in the ARPA form.
 
     "Rain falls."  ─►  <s> rain falls </s>  ─►  1-grams: log10 p(word), weight of the rest   2-grams: log10 p(b | a)
 
 With it pocketsphinx, whose own model hardly understands a synthesizer, tells well spoken sentences from badly spoken
 ones. It has an easier task than a listener, so its rates serve to set systems beside each other and are not those of
-recognizers without it.
+recognisers without it.
 """
 
 import collections
@@ -28,7 +28,7 @@ def write_build_model(build: Path, folder: Path, language: str) -> Path:
     rows = read_metadata(build / "metadata.jsonl")
     texts = sorted({row["transcript"] for row in rows if row["language"] == language})
     if not texts:
-        raise ValueError(f"{build}: has no recording in {language}, whose sentences a recognizer could know; give "
+        raise ValueError(f"{build}: has no recording in {language}, whose sentences a recogniser could know; give "
                          "another --asr")
     model = make_arpa(split_words(text) for text in texts)
     path = folder / f"sentences_{language}_{hashlib.sha256(model.encode()).hexdigest()[:16]}.arpa"

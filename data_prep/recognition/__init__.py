@@ -1,0 +1,1 @@
+"""What writes speech down, for data and for its evaluation alike."""

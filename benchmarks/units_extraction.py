@@ -1,6 +1,6 @@
 """HuBERT units: times real time of a codec against transformers' HuBERT and torch's nearest code, in one run.
 
-    python -m benchmarks.units_extraction [--layers=12] [--layer=9] [--codes=2000] [--clips=16] [--threads=2]
+    python -m benchmarks.units_extraction [--layers=12] [--layer=9] [--codes=2000] [--clips=48] [--threads=2]
 
 Random weights in the sizes of HuBERT base, clips of 1 to 8 s. Both hear the same clips and take turns, so that another
 load on the machine slows both: ours in static buckets, theirs clip by clip (as the published features were made; a
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--layer", type=int, default=9, help="whose output becomes units")
     parser.add_argument("--width", type=int, default=768)
     parser.add_argument("--codes", type=int, default=2_000)
-    parser.add_argument("--clips", type=int, default=16)
+    parser.add_argument("--clips", type=int, default=48, help="of few, some stand in rows much longer than they are")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu", help="of torch: cpu or cuda; ours is JAX's own")

@@ -1,15 +1,17 @@
 """HuBERT units: times real time of a codec against transformers' HuBERT and torch's nearest code, in one run.
 
-    python -m benchmarks.units_extraction [--layers=12] [--layer=9] [--codes=2000] [--clips=16] [--threads=2]
+    python -m benchmarks.units_extraction [--layers=12] [--layer=9] [--codes=2000] [--clips=48] [--threads=2]
 
 Random weights in the sizes of HuBERT base, clips of 1 to 8 s. Both hear the same clips and take turns, so that another
 load on the machine slows both: ours in static buckets, theirs clip by clip (as the published features were made; a
-padded batch would change HuBERT base's own numbers) up to the layer asked for. Needs torch.
+padded batch would change HuBERT base's own numbers) up to the layer asked for. CPU time counts every thread: on a
+machine with other work it is the one to look at. The last line is JSON. Needs torch.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import tempfile
@@ -24,7 +26,7 @@ def main() -> None:
     parser.add_argument("--layer", type=int, default=9, help="whose output becomes units")
     parser.add_argument("--width", type=int, default=768)
     parser.add_argument("--codes", type=int, default=2_000)
-    parser.add_argument("--clips", type=int, default=16)
+    parser.add_argument("--clips", type=int, default=48, help="of few, some stand in rows much longer than they are")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu", help="of torch: cpu or cuda; ours is JAX's own")
@@ -70,11 +72,15 @@ def main() -> None:
 
     same = np.mean(np.concatenate(run_theirs()) == np.concatenate(codec.encode(waves)))
     taken = measure({"transformers": run_theirs, "sift_jax": lambda: codec.encode(waves)}, flags.rounds)
-    for name, times in taken.items():
-        print(f"{name}: {sum(seconds) / statistics.median(times['wall']):.1f} times real time (median), "
-              f"{sum(seconds) / min(times['wall']):.1f} (best)")
-    wall = {name: statistics.median(times["wall"]) for name, times in taken.items()}
-    print(f"{wall['transformers'] / wall['sift_jax']:.2f} × transformers; {same:.2%} of the units are the same")
+    figures = {"threads": flags.threads, "clips": flags.clips, "seconds": float(sum(seconds)), "same": float(same)}
+    for kind in ("wall", "cpu"):
+        for figure in (statistics.median, min):
+            ours, theirs = (figure(taken[name][kind]) for name in ("sift_jax", "transformers"))
+            print(f"{kind} time, {figure.__name__}: sift_jax {sum(seconds) / ours:.1f} times real time, transformers "
+                  f"{sum(seconds) / theirs:.1f}: {theirs / ours:.2f} ×")
+            figures[f"{kind}_{figure.__name__}"] = round(theirs / ours, 3)
+    print(f"{same:.2%} of the units are the same")
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

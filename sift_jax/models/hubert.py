@@ -101,23 +101,39 @@ def _extract(config: HubertConfig, params: Params, waves: jax.Array, lengths: ja
     x, activate = waves[..., None], _ACTIVATIONS[config.feat_extract_activation]
     for i, (kernel, stride) in enumerate(zip(config.conv_kernel, config.conv_stride, strict=True)):
         conv = params[f"conv_{i}"]
+        if i == 0 and config.feat_extract_norm == "group":
+            x = activate(_hear_normed(conv, waves, (lengths - kernel) // stride + 1, stride))
+            continue
         x = jax.lax.conv_general_dilated(x, conv["weight"], (stride,), "VALID", dimension_numbers=("NWC", "OIW", "NWC"))
         x = x + conv["bias"] if "bias" in conv else x
         if config.feat_extract_norm == "layer":
             x = _layer_norm(x, conv["norm"], epsilon=_CONV_EPSILON)
-        elif i == 0:
-            x = _channel_norm(x, conv["norm"], (lengths - kernel) // stride + 1)
         x = activate(x)
     return x
 
 
-def _channel_norm(x: jax.Array, norm: Params, frames: jax.Array) -> jax.Array:
-    """Each channel of each clip to mean 0 and variance 1 over the clip's own frames."""
-    weight = (jnp.arange(x.shape[1]) < frames[:, None]) / frames[:, None]
-    # As products of matrices: sums along the long axis were computed again for every element (a hundred times slower).
-    centered = x - jnp.einsum("btc,bt->bc", x, weight)[:, None]
-    variance = jnp.einsum("btc,bt->bc", centered**2, weight)[:, None]
-    return centered * jax.lax.rsqrt(variance + _CONV_EPSILON) * norm["weight"] + norm["bias"]
+def _hear_normed(conv: Params, waves: jax.Array, frames: jax.Array, stride: int) -> jax.Array:
+    """The first convolution, each of whose channels has mean 0 and variance 1 over the clip's own frames [b].
+
+    A convolution of one channel is linear in the few samples that it sees: their mean and covariance say what each
+    channel's are, so that the norm becomes a kernel for each clip, and what is a hundred times as large as the clip is
+    gone through once. A bias would change nothing.
+    """
+    kernel = conv["weight"].shape[-1]
+    times = (waves.shape[1] - kernel) // stride + 1
+    blocks = -(-kernel // stride)
+    padded = jnp.pad(waves, ((0, 0), (0, max((times + blocks - 1) * stride - waves.shape[1], 0))))
+    rows = padded[:, : (times + blocks - 1) * stride].reshape(len(waves), -1, stride)
+    seen = jnp.concatenate([rows[:, i : i + times] for i in range(blocks)], axis=-1)[..., :kernel]
+    weight = (jnp.arange(times) < frames[:, None]) / frames[:, None]
+    highest = jax.lax.Precision.HIGHEST
+    mean = jnp.einsum("btk,bt->bk", seen, weight, precision=highest)
+    centred = seen - mean[:, None]
+    covariance = jnp.einsum("btk,btl,bt->bkl", centred, centred, weight, precision=highest)
+    taps = conv["weight"][:, 0].T
+    variance = jnp.einsum("kc,bkl,lc->bc", taps, covariance, taps, precision=highest)
+    scale = jax.lax.rsqrt(jnp.maximum(variance, 0) + _CONV_EPSILON) * conv["norm"]["weight"]
+    return jnp.einsum("btk,bkc->btc", centred, taps * scale[:, None]) + conv["norm"]["bias"]
 
 
 def _project(config: HubertConfig, params: Params, x: jax.Array) -> jax.Array:
@@ -136,11 +152,16 @@ def _place(config: HubertConfig, positions: Params, x: jax.Array) -> jax.Array:
 
 
 def _attend(config: HubertConfig, attention: Params, x: jax.Array, *, is_real: jax.Array) -> jax.Array:
-    def split(y: jax.Array) -> jax.Array:
-        return y.reshape(*y.shape[:2], config.num_attention_heads, -1)
+    """Heads ahead of times: a CPU is a fifth quicker so than by jax.nn.dot_product_attention."""
 
-    query, key, value = (split(_linear(x, attention[name])) for name in ("q_proj", "k_proj", "v_proj"))
-    mixed = jax.nn.dot_product_attention(query, key, value, mask=is_real[:, None, None, :])
+    def split(name: str) -> jax.Array:
+        y = _linear(x, attention[name])
+        return y.reshape(*y.shape[:2], config.num_attention_heads, -1).transpose(0, 2, 1, 3)
+
+    query, key, value = (split(name) for name in ("q_proj", "k_proj", "v_proj"))
+    scores = jnp.einsum("bhtk,bhsk->bhts", query * query.shape[-1] ** -0.5, key)
+    weights = jax.nn.softmax(jnp.where(is_real[:, None, None], scores, -1e30), axis=-1)
+    mixed = jnp.einsum("bhts,bhsk->bhtk", weights, value).transpose(0, 2, 1, 3)
     return _linear(mixed.reshape(x.shape), attention["out_proj"])
 
 

@@ -59,8 +59,8 @@ def snake_smoothly(
     wide = fill(x, x, x, 3, 3)
     even, odd = (snake(2 * sum(taps[k] * wide[:, first : first + times] for k, first in places), alpha, beta)
                  for places in (_EVEN, _ODD))
-    ahead = fill(even, even, odd, 2, 3)
-    after = fill(even, odd, odd, 3, 2)
+    # each is read six times: kept, or XLA would compute the sines anew for every tap
+    ahead, after = jax.lax.optimization_barrier((fill(even, even, odd, 2, 3), fill(even, odd, odd, 3, 2)))
     y = sum(taps[2 * i + 1] * ahead[:, i : i + times] + taps[2 * i] * after[:, i : i + times]
             for i in range(TAPS // 2))
     return jnp.where(is_real, y, 0.0)

@@ -4,7 +4,9 @@
     2 s, 5 s, … ─► a piece each ───────────────────────────────────────────┴─► buckets of 2, 4, … 30 s
                                              ─► batch [b, n] on all devices ─► run ─► each piece's own part ─► joined
 
-The last pieces of a bucket wait for no others: rows that are missing are silence.
+The last pieces of a bucket wait for no others: rows that are missing are silence. For heavy networks, whose time in
+silence costs more than some more compilations, buckets are fine, pieces go from the longest on, those of the next
+bucket fill up a batch, and the last ones are batches of fewer rows: almost no silence is computed.
 """
 
 from __future__ import annotations
@@ -20,10 +22,11 @@ from sift_jax.units.code_book import make_mesh
 from sift_jax.units.features import RATE
 
 BUCKET_SECONDS = (2, 4, 8, 16, 30)
-# for networks whose time in silence costs more than some more compilations
-FINE_BUCKET_SECONDS = (2, 3, 4, 6, 8, 12, 16, 22, 30)
-# of audio that a device works on at once
-_SECONDS = 64
+# each of whole fiftieths of a second
+FINE_BUCKET_SECONDS = (1, 1.2, 1.5, 1.8, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 22, 24, 27,
+                       30)
+# of audio that a device works on at once; a CPU is as quick with less, and has less silence
+_SECONDS, _CPU_SECONDS = 64, 16
 _PIECE_SECONDS, _MARGIN_SECONDS = 24, 3
 
 
@@ -56,24 +59,42 @@ def make_batches(
 ) -> Iterator[tuple[list[int], jax.Array, jax.Array]]:
     """(places of the pieces, waves [b, n], their lengths [b]); every batch of a bucket has the same shape.
 
-    With `is_heavy` buckets are finer, and a bucket's last batch has no more than twice the rows that it needs.
+    With `is_heavy` a batch has a power of two of rows on each device, all of them pieces if there are enough.
     """
-    buckets = FINE_BUCKET_SECONDS if is_heavy else BUCKET_SECONDS
     mesh = make_mesh()
     rows_of = NamedSharding(mesh, PartitionSpec("p"))
-    bucket_of = np.searchsorted(np.array(buckets) * RATE, [len(piece.samples) for piece in pieces])
-    for bucket, seconds in enumerate(buckets):
+    lengths = np.array([len(piece.samples) for piece in pieces])
+    plan = _plan_heavy(lengths, mesh.size) if is_heavy else _plan_light(lengths, mesh.size)
+    for chosen, rows, samples in plan:
+        waves, counts = np.zeros((rows, samples), np.float32), np.ones(rows, np.int32)
+        for row, place in enumerate(chosen):
+            piece = pieces[place].samples
+            waves[row, : len(piece)], counts[row] = piece, len(piece)
+        yield chosen, *jax.device_put((waves, counts), rows_of)
+
+
+def _plan_light(lengths: np.ndarray, devices: int) -> Iterator[tuple[list[int], int, int]]:
+    """(places, rows, samples) of each batch, bucket by bucket."""
+    bucket_of = np.searchsorted(np.array(BUCKET_SECONDS) * RATE, lengths)
+    for bucket, seconds in enumerate(BUCKET_SECONDS):
         places = np.flatnonzero(bucket_of == bucket).tolist()
-        most = max(_SECONDS // seconds, 1) * mesh.size
-        for first in range(0, len(places), most):
-            chosen, rows = places[first : first + most], most
-            if is_heavy:
-                rows = min(rows, mesh.size << (-(-len(chosen) // mesh.size) - 1).bit_length())
-            waves, lengths = np.zeros((rows, seconds * RATE), np.float32), np.ones(rows, np.int32)
-            for row, place in enumerate(chosen):
-                samples = pieces[place].samples
-                waves[row, : len(samples)], lengths[row] = samples, len(samples)
-            yield chosen, *jax.device_put((waves, lengths), rows_of)
+        rows = max(_SECONDS // seconds, 1) * devices
+        for first in range(0, len(places), rows):
+            yield places[first : first + rows], rows, seconds * RATE
+
+
+def _plan_heavy(lengths: np.ndarray, devices: int) -> Iterator[tuple[list[int], int, int]]:
+    """(places, rows, samples) of each batch, from the longest on."""
+    sizes = np.round(np.array(FINE_BUCKET_SECONDS) * RATE).astype(int)
+    order, first = np.argsort(-lengths, kind="stable").tolist(), 0
+    most = (_CPU_SECONDS if jax.default_backend() == "cpu" else _SECONDS) * RATE
+    while first < len(order):
+        samples = int(sizes[np.searchsorted(sizes, lengths[order[first]])])
+        # as many as there are, or as a device takes at once
+        each = min(max(most // samples, 1), max((len(order) - first) // devices, 1))
+        rows = devices << (each.bit_length() - 1)
+        yield order[first : first + rows], rows, samples
+        first += rows
 
 
 def run_over(

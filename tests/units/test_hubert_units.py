@@ -87,14 +87,20 @@ def test_a_long_wave_gives_every_frame(fitted):
     assert len(codec.encode(wave)[0]) == codec.count_units(len(wave)) == 1_649
 
 
-def test_the_last_batch_of_a_bucket_is_short():
+def test_almost_no_silence_is_computed():
     from sift_jax.units.pieces import cut_pieces, make_batches
 
-    pieces = list(cut_pieces([np.ones(40_000, np.float32)] * 3, 320))
-    (places, waves, lengths), = make_batches(pieces, is_heavy=True)
-    rows = len(waves)
-    assert places == [0, 1, 2] and waves.shape == (rows, 48_000) and lengths[:3].tolist() == [40_000] * 3
-    assert rows % len(jax.local_devices()) == 0 and rows < 2 * 3 + len(jax.local_devices())
+    seconds = np.random.default_rng(0).uniform(1, 9, 40)
+    pieces = list(cut_pieces([np.ones(round(s * 16_000), np.float32) for s in seconds], 320))
+    batches = list(make_batches(pieces, is_heavy=True))
+    assert sorted(place for places, _, _ in batches for place in places) == list(range(40))
+    for places, waves, lengths in batches:
+        assert lengths[: len(places)].tolist() == [len(pieces[place].samples) for place in places]
+        assert waves.shape[1] % 320 == 0 and len(waves) % len(jax.local_devices()) == 0
+        assert np.array_equal(np.asarray(waves).sum(1)[: len(places)], lengths[: len(places)])
+    computed = sum(waves.size for _, waves, _ in batches)
+    assert sum(len(piece.samples) for piece in pieces) > 0.8 * computed
+    assert len({waves.shape for _, waves, _ in batches}) < 20
 
 
 def test_the_same_fit_gives_the_same_codec(encoder, fitted, tmp_path):

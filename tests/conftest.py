@@ -81,7 +81,7 @@ def spoken_records(corpus, codec_folder, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def speaking_run(corpus, codec_folder, spoken_records, tmp_path_factory) -> Path:
-    """The folder of a run of two steps over answers that are speech."""
+    """The folder of a run of three steps over answers that are speech."""
     import dataclasses
 
     from tiny_model import MODEL
@@ -92,4 +92,4 @@ def speaking_run(corpus, codec_folder, spoken_records, tmp_path_factory) -> Path
     data = {"records": str(spoken_records), "codec": str(codec_folder), **SPOKEN}
     model = dataclasses.replace(MODEL, extra_tokens=26)
     out = tmp_path_factory.mktemp("runs") / "speaking"
-    return train(**make_run(corpus, out, model=model, data=data, steps=2, checkpoint_every=2))
+    return train(**make_run(corpus, out, model=model, data=data, steps=3, checkpoint_every=3))

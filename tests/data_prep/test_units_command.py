@@ -43,7 +43,8 @@ def test_a_second_call_makes_what_is_missing(records, codec_folder, capsys):
     before = {path: path.read_bytes() for path in sorted(folder.rglob("*.bin"))}
     # as a kill leaves it: no mark that it is whole
     (folder / "en_train" / "counts.json").unlink()
-    assert "22 clips that are answers" in (said := run(records, codec_folder, capsys)) and "; 6 of them made now" in said
+    said = run(records, codec_folder, capsys)
+    assert "22 clips that are answers" in said and "; 6 of them made now" in said
     assert {path: path.read_bytes() for path in sorted(folder.rglob("*.bin"))} == before
 
 

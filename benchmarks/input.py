@@ -119,6 +119,7 @@ def make_stream(flags: argparse.Namespace) -> Any:
         seed=0,
         readers=1,
         codec=None,
+        end_weight=1.0,
     )
     geometry = SpeechGeometry(
         mel_bins=80, window_seconds=WINDOW, is_silence_masked=False, front_end="whisper",

@@ -1,5 +1,6 @@
 """python -m sift_jax.speak on a run of three steps: what it writes, goes on with, and refuses."""
 
+import dataclasses
 import json
 import shutil
 import sys
@@ -72,11 +73,13 @@ def test_a_limit_follows_from_the_text_and_is_said_when_it_is_hit(say, codec_fol
     codec = load_codec(codec_folder)
     assert limit_units("a" * 20, codec, max_seconds=30) < limit_units("a" * 40, codec, max_seconds=30)
     assert limit_units("a" * 300, codec, max_seconds=30) == round(30 * codec.config.frame_rate + 0.49)
-    # cold, this model repeats a unit for ever
-    found = [say("--text=It is loud.", f"--out={tmp_path / 'x.wav'}", "--temperature=0")[1] for _ in range(1)]
-    units = int(found[0].split(" units")[0].split()[-1])
-    limit = limit_units("It is loud.", codec, max_seconds=30)
-    assert units == limit and f"cut at the limit of {limit} units" in found[0] or units < limit
+    # of many samples of a model that knows nothing some do not end by themselves, at a fifth of a second's limit
+    _, said, _ = say("--text=It is loud.", f"--out={tmp_path / 'x.wav'}", "--samples=8", "--max_seconds=0.75")
+    limit = limit_units("It is loud.", codec, max_seconds=0.75)
+    for line in said.splitlines():
+        units = int(line.split(" units")[0].split()[-1])
+        assert units <= limit and (units == limit) == (f"cut at the limit of {limit} units" in line)
+    assert "cut at the limit" in said
 
 
 def test_many_items_and_a_kill_between_them(say, items, tmp_path):
@@ -122,7 +125,7 @@ def test_what_cannot_be_said_is_an_error(say, tmp_path, flags, message):
 
 def test_a_file_of_items_that_is_wrong_names_the_line(say, items, tmp_path):
     text = items.read_text()
-    for line, message in (("{}", "an item is an object with id"), (text.splitlines()[0], "stands in line 1 too"),
+    for line, message in (("{}", "an item is an object with id"), (text.splitlines()[0], "'u0' stands in line 1 too"),
                           (text.splitlines()[0].replace('"en"', '"nl"'), "no wording in language")):
         (tmp_path / "items.jsonl").write_text(text + line + "\n")
         status, _, err = say(f"--items={tmp_path / 'items.jsonl'}", f"--out={tmp_path / 'out'}")
@@ -156,8 +159,6 @@ def test_a_run_keeps_its_codec_and_so_does_its_export(speaking_run, corpus, code
     held = json.loads((speaking_run / UNITS_FILE).read_text())
     run_dir = shutil.copytree(speaking_run, tmp_path / "run")
     (run_dir / UNITS_FILE).write_text(json.dumps({**held, "codec": "0" * 64}))
-    import dataclasses
-
     arguments = make_run(
         corpus, run_dir, model=dataclasses.replace(MODEL, extra_tokens=26), steps=6, checkpoint_every=3,
         data={"records": str(spoken_records), "codec": str(codec_folder), **SPOKEN},
@@ -165,5 +166,5 @@ def test_a_run_keeps_its_codec_and_so_does_its_export(speaking_run, corpus, code
     with pytest.raises(CheckpointError, match="was trained on the units of the codec 000000000000"):
         train(**arguments)
     (run_dir / UNITS_FILE).write_text(json.dumps({**held, "begin": 7}))
-    with pytest.raises(ValueError, match="units begin at id 7 there, and at 384"):
+    with pytest.raises(ValueError, match="units begin at id 7 there, and at [0-9]+ with this"):
         Model.load(run_dir)

@@ -35,6 +35,7 @@ def make_data(corpus: Corpus, **changes) -> DataConfig:
         seed=3,
         readers=1,
         codec=None,
+        end_weight=1.0,
     )
     return dataclasses.replace(data, **changes)
 

@@ -56,6 +56,8 @@ class DataConfig:
     readers: int
     # folder of the codec in whose units answers are spoken; None leaves answers that are speech out
     codec: str | None
+    # how much the end of a spoken answer counts, of whose targets it is one in hundreds; decoding takes the bias back
+    end_weight: float
 
     def __post_init__(self) -> None:
         for name in ("rows", "tokens", "targets", "readers", "questions_per_record"):
@@ -185,7 +187,8 @@ class BatchStream:
         check_unit_rows(ids, codec, rows)
         names = {task.name for task in self.plan.draws.tasks}
         spoken = {n for n in LANGUAGES for category in SPOKEN_CATEGORIES if make_task_name(category, n) in names}
-        return dataclasses.replace(codec, languages=tuple(sorted(spoken))).to_json(ids)
+        learnt = {"languages": tuple(sorted(spoken)), "end_weight": self.config.end_weight}
+        return dataclasses.replace(codec, **learnt).to_json(ids)
 
     def _plan_task(self, name: str, rate: float, source: RecordTask | seqio.Task, split: str) -> PlannedTask:
         if isinstance(source, RecordTask):
@@ -265,6 +268,8 @@ class BatchStream:
         shape = self.shapes[planned.level]
         rows = list(each(lambda row: self._read_row(planned, row), self._own_rows))
         batch, clips = lay_out(rows, shape, self.geometry.count_frames(shape.mel_frames))
+        if self.config.end_weight != 1.0:
+            batch["weight_bm"][batch["target_bm"] == place_units(self.tokenizer).end] *= self.config.end_weight
 
         def fill(clip: tuple[int, int, np.ndarray]) -> None:
             b, a, samples = clip

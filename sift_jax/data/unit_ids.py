@@ -67,10 +67,12 @@ class CodecIdentity:
     folder: str
     # in which a model has learnt to speak, where that is known
     languages: tuple[str, ...] = ()
+    # what an end counted in training; its odds are so many times too high in the model
+    end_weight: float = 1.0
 
     def to_json(self, ids: UnitIds) -> dict[str, Any]:
         return {"codec": self.fingerprint, "codes": self.codes, "folder": self.folder, "begin": ids.begin,
-                "languages": list(self.languages)}
+                "languages": list(self.languages), "end_weight": self.end_weight}
 
 
 def read_codec_identity(folder: str | Path) -> CodecIdentity:
@@ -97,7 +99,7 @@ def read_units_file(folder: str | Path, ids: UnitIds) -> CodecIdentity | None:
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
         found = CodecIdentity(fingerprint=str(held["codec"]), codes=int(held["codes"]), folder=str(held["folder"]),
-                              languages=tuple(held["languages"]))
+                              languages=tuple(held["languages"]), end_weight=float(held["end_weight"]))
         begin = int(held["begin"])
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{path} is torn; copy the folder again") from None

@@ -105,7 +105,10 @@ class Speaker:
         if model.codec is not None:
             ids = place_units(model.tokenizer)
             end = model.tokenizer.ids[TURN_END]
-            self._speech = SpeechRules(begin=ids.begin, codes=model.codec.codes, turn_end=end, is_only=False)
+            self._speech = SpeechRules(
+                begin=ids.begin, codes=model.codec.codes, turn_end=end, is_only=False,
+                end_weight=model.codec.end_weight,
+            )
         self._prepared = prepare(model.config, params, rows=rows, mesh=mesh, speech=self._speech)
         self._listener = Listener(model.config, params, mesh, rows=-(-max(1, rows // 4) // shards) * shards)
         self._stop_ids = (model.tokenizer.ids[TURN_END], model.tokenizer.ids[END_OF_TEXT])

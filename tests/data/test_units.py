@@ -158,6 +158,19 @@ def test_the_plan_is_a_function_of_the_step(data):
         assert batch["target_bm"].max() < CONFIG.decoder.vocab_size
 
 
+def test_an_end_may_count_more(data, tokenizer):
+    geometry, end = make_geometry(CONFIG), place_units(tokenizer).end
+    streams = [
+        BatchStream(dataclasses.replace(data, end_weight=weight), geometry, split="train", is_endless=True)
+        for weight in (1.0, 20.0)
+    ]
+    (_, plain), (_, heavy) = (next(stream.batches()) for stream in streams)
+    is_end = (plain["target_bm"] == end) & (plain["weight_bm"] > 0)
+    assert is_end.any()
+    np.testing.assert_array_equal(heavy["weight_bm"], np.where(is_end, 20.0, plain["weight_bm"]))
+    assert streams[1].describe_units(500)["end_weight"] == 20.0
+
+
 def test_packed_answers_cost_what_they_cost_apart(data, tokenizer):
     """Questions of an utterance that are answered by speech and by text, in one row and in rows of their own."""
     stream = BatchStream(

@@ -11,7 +11,7 @@ from tiny_model import make_config, make_params
 from sift_jax.decoding import generate
 from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare
 from sift_jax.decoding.sampling import GREEDY
-from sift_jax.decoding.speech_rules import SpeechRules, check_speaking, mask_all
+from sift_jax.decoding.speech_rules import SpeechRules, check_speaking, mask_all, mask_narrow
 
 CONFIG = make_config(extra_tokens=30)
 BEGIN, CODES, TURN_END = 384, 24, 2
@@ -78,6 +78,16 @@ def test_text_knows_no_units_but_may_open_speech():
     assert allowed[BEGIN].tolist() == list(range(BEGIN + 2, BEGIN + 2 + CODES))
     assert allowed[BEGIN + 2].tolist() == list(range(BEGIN + 1, BEGIN + 2 + CODES))
     assert allowed[BEGIN + 3].tolist() == [BEGIN + 1] and allowed[BEGIN + 1].tolist() == [TURN_END]
+
+
+def test_decoding_takes_back_what_an_end_counted():
+    heavy = dataclasses.replace(OPEN, end_weight=20.0)
+    logits, said = np.zeros((1, CODES + 1), np.float32), np.array([2])
+    found = mask_narrow(logits, said, np.array([9]), heavy)[0]
+    assert found[0] == pytest.approx(-np.log(20.0)) and not found[1:].any()
+    whole = np.zeros((1, CONFIG.decoder.vocab_size), np.float32)
+    wide = mask_all(whole, np.array([BEGIN + 2]), said, np.array([9]), heavy)[0]
+    np.testing.assert_allclose(wide[OPEN.narrow], found, rtol=1e-6)
 
 
 def test_what_looks_back_is_refused():

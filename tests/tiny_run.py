@@ -36,6 +36,7 @@ def make_data(corpus: Corpus, **changes) -> DataConfig:
         readers=1,
         codec=None,
         end_weight=1.0,
+        unit_weights={},
     )
     return dataclasses.replace(data, **changes)
 

@@ -29,7 +29,14 @@ from sift_jax.data.question_index import QuestionIndex
 from sift_jax.data.rates import RecordTask, describe_left_out, list_record_tasks, make_task_name, resolve_rates
 from sift_jax.data.sift_files import LANGUAGES, SPOKEN_CATEGORIES
 from sift_jax.data.tokenizers import AUDIO, SpeechTokenizer
-from sift_jax.data.unit_ids import CodecIdentity, check_unit_rows, place_units, read_codec_identity
+from sift_jax.data.unit_ids import (
+    CodecIdentity,
+    check_unit_rows,
+    place_units,
+    read_codec_identity,
+    read_range,
+    weigh_speech,
+)
 
 if TYPE_CHECKING:
     import seqio
@@ -58,6 +65,8 @@ class DataConfig:
     codec: str | None
     # how much the end of a spoken answer counts, of whose targets it is one in hundreds; decoding takes the bias back
     end_weight: float
+    # "first:stop" of units to how much they count, as those of pitch among those of sound
+    unit_weights: Mapping[str, float]
 
     def __post_init__(self) -> None:
         for name in ("rows", "tokens", "targets", "readers", "questions_per_record"):
@@ -65,6 +74,7 @@ class DataConfig:
             # what is no number is refused by its type, where configs are built
             if isinstance(value := getattr(self, name), int) and value < least:
                 raise ValueError(f"DataConfig.{name} is {value}; it must be {least} or more")
+        list(map(read_range, self.unit_weights))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -268,8 +278,7 @@ class BatchStream:
         shape = self.shapes[planned.level]
         rows = list(each(lambda row: self._read_row(planned, row), self._own_rows))
         batch, clips = lay_out(rows, shape, self.geometry.count_frames(shape.mel_frames))
-        if self.config.end_weight != 1.0:
-            batch["weight_bm"][batch["target_bm"] == place_units(self.tokenizer).end] *= self.config.end_weight
+        weigh_speech(batch, place_units(self.tokenizer), self.config.end_weight, self.config.unit_weights)
 
         def fill(clip: tuple[int, int, np.ndarray]) -> None:
             b, a, samples = clip

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,25 @@ def read_units_file(folder: str | Path, ids: UnitIds) -> CodecIdentity | None:
             "folder again, its tokenizer is another run's"
         )
     return found
+
+
+def read_range(name: str) -> tuple[int, int]:
+    """"0:128" as the units 0 … 127."""
+    found = re.fullmatch(r"(\d+):(\d+)", name)
+    if not found or int(found[1]) >= int(found[2]):
+        raise ValueError(f"DataConfig.unit_weights: {name!r} is no range of units; write it as '0:128'")
+    return int(found[1]), int(found[2])
+
+
+def weigh_speech(
+    batch: dict[str, np.ndarray], ids: UnitIds, end_weight: float, unit_weights: Mapping[str, float]
+) -> None:
+    """Has the ends of spoken answers, and units of these ranges, count more or less than other targets."""
+    target_bm = batch["target_bm"]
+    batch["weight_bm"][target_bm == ids.end] *= end_weight
+    for name, weight in unit_weights.items():
+        first, stop = (ids.first + number for number in read_range(name))
+        batch["weight_bm"][(target_bm >= first) & (target_bm < stop)] *= weight
 
 
 def check_unit_rows(ids: UnitIds, codec: CodecIdentity, rows: int) -> None:

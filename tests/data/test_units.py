@@ -161,14 +161,21 @@ def test_the_plan_is_a_function_of_the_step(data):
 def test_an_end_may_count_more(data, tokenizer):
     geometry, end = make_geometry(CONFIG), place_units(tokenizer).end
     streams = [
-        BatchStream(dataclasses.replace(data, end_weight=weight), geometry, split="train", is_endless=True)
-        for weight in (1.0, 20.0)
+        BatchStream(
+            dataclasses.replace(data, end_weight=weight, unit_weights=units), geometry, split="train", is_endless=True
+        )
+        for weight, units in ((1.0, {}), (20.0, {"0:8": 3.0}))
     ]
     (_, plain), (_, heavy) = (next(stream.batches()) for stream in streams)
     is_end = (plain["target_bm"] == end) & (plain["weight_bm"] > 0)
     assert is_end.any()
-    np.testing.assert_array_equal(heavy["weight_bm"], np.where(is_end, 20.0, plain["weight_bm"]))
+    is_tone = (plain["target_bm"] > end) & (plain["target_bm"] <= end + 8) & (plain["weight_bm"] > 0)
+    assert is_tone.any() and (plain["target_bm"] > end + 8).any()
+    expected = np.where(is_end, 20.0, np.where(is_tone, 3.0, plain["weight_bm"]))
+    np.testing.assert_array_equal(heavy["weight_bm"], expected)
     assert streams[1].describe_units(500)["end_weight"] == 20.0
+    with pytest.raises(ValueError, match="'8:0' is no range of units; write it as '0:128'"):
+        dataclasses.replace(data, unit_weights={"8:0": 2.0})
 
 
 def test_packed_answers_cost_what_they_cost_apart(data, tokenizer):

@@ -24,6 +24,11 @@ quickstart: $(VENV)/.installed
 	$(PY) -m sift_jax.train --gin_file=configs/quickstart/stage2.gin
 	$(PY) -m sift_jax.export --checkpoint=$(RUN)/stage2 --out=$(RUN)/export
 	$(PY) -m sift_jax.ask --checkpoint=$(RUN)/export --audio=$$(ls $(RUN)/data/audio/*.flac | grep _en_ | head -1) "How fast does she speak?"
+	test -f $(RUN)/codec/codec.json || $(PY) -m sift_jax.units fit --audio=$(RUN)/data/metadata.jsonl --out=$(RUN)/codec
+	$(PY) -m data_prep.units --records=$(RUN)/data/records --codec=$(RUN)/codec
+	$(PY) -m sift_jax.train --gin_file=configs/quickstart/stage3.gin
+	$(PY) -m sift_jax.speak --checkpoint=$(RUN)/stage3 --text="The train to the coast leaves at noon." \
+		--style="very slowly, softly" --out=$(RUN)/speech.wav
 	$(PY) -m sift_jax.evaluate --gin_file=configs/quickstart/evaluate.gin
 
 test: $(VENV)/.installed

@@ -30,14 +30,18 @@ def parse_flags() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def make_ours(flags: argparse.Namespace):
-    """(prompt ids, model's config, decoder's parameters, a call that returns so many new ids)."""
+def make_ours(flags: argparse.Namespace, *, codes: int = 0):
+    """(prompt ids, model's config, decoder's parameters, a call that returns so many new ids).
+
+    With `codes` the answer is that many units of speech, which the last id of the prompt opens.
+    """
     import jax
     import numpy as np
 
     from benchmarks.small_decoder import find_decoder
     from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
     from sift_jax.decoding.sampling import GREEDY
+    from sift_jax.decoding.speech_rules import SpeechRules
     from sift_jax.models.presets import ModelConfig, make_model_config
     from sift_jax.models.speech_lm import init_params
 
@@ -56,23 +60,29 @@ def make_ours(flags: argparse.Namespace):
         attention="auto",
         fusion="splice",
     )
-    config = dataclasses.replace(make_model_config(model), decoder=find_decoder(flags.decoder))
+    decoder = find_decoder(flags.decoder)
+    decoder = dataclasses.replace(decoder, vocab_size=decoder.vocab_size + (codes and codes + 2))
+    config = dataclasses.replace(make_model_config(model), decoder=decoder)
     params = jax.jit(init_params, static_argnums=0)(config, jax.random.key(0))
     shape = (flags.rows, flags.prompt)
-    ids = np.random.default_rng(0).integers(10, config.decoder.vocab_size, shape).astype(np.int32)
+    text = config.decoder.vocab_size - (codes and codes + 2)
+    ids = np.random.default_rng(0).integers(10, text, shape).astype(np.int32)
+    rules = SpeechRules(begin=text, codes=codes, turn_end=0, is_only=True) if codes else None
+    if rules:
+        ids[:, -1] = rules.begin
     batch = lay_out_prompts([Prompt.of_text(row) for row in ids], config, tokens=flags.prompt)
-    prepared = prepare(config, params, rows=flags.rows)
+    prepared = prepare(config, params, rows=flags.rows, speech=rules)
     key = jax.random.key(0)
 
     def call(new: int) -> np.ndarray:
         decoding = dataclasses.replace(GREEDY, max_new_tokens=new)
-        return speak(config, prepared, batch, key, decoding=decoding, stop_ids=(-1,))
+        return speak(config, prepared, batch, key, decoding=decoding, stop_ids=(-1,), speech=rules)
 
     return ids, config, params["decoder"], call
 
 
-def make_theirs(flags: argparse.Namespace, ids, config, params):
-    """The same for the class of transformers with the same weights."""
+def make_theirs(flags: argparse.Namespace, ids, config, params, *, processors=()):
+    """The same for the class of transformers with the same weights; `processors` change its logits."""
     import numpy as np
     import torch
     import transformers
@@ -94,7 +104,9 @@ def make_theirs(flags: argparse.Namespace, ids, config, params):
     mask = torch.ones_like(prompt)
 
     def call(new: int) -> np.ndarray:
-        said = model.generate(prompt, attention_mask=mask, max_new_tokens=new, do_sample=False)
+        said = model.generate(
+            prompt, attention_mask=mask, max_new_tokens=new, do_sample=False, logits_processor=list(processors)
+        )
         return said[:, ids.shape[1] :].numpy()
 
     return call

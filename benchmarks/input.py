@@ -119,6 +119,8 @@ def make_stream(flags: argparse.Namespace) -> Any:
         seed=0,
         readers=1,
         codec=None,
+        end_weight=1.0,
+        unit_weights={},
     )
     geometry = SpeechGeometry(
         mel_bins=80, window_seconds=WINDOW, is_silence_masked=False, front_end="whisper",

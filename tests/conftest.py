@@ -51,3 +51,45 @@ def trained_run(corpus, tmp_path_factory):
     from sift_jax.training.loop import train
 
     return train(**make_run(corpus, tmp_path_factory.mktemp("runs") / "tiny"))
+
+
+@pytest.fixture(scope="session")
+def codec_folder(corpus, tmp_path_factory) -> Path:
+    """The smallest embedded codec, fitted to the tiny corpus: 24 units."""
+    from sift_jax.audio.files import read_audio
+    from sift_jax.units.embedded import EmbeddedOptions
+    from sift_jax.units.fit_embedded import fit_embedded
+
+    options = EmbeddedOptions(tones=8, sounds=16, sound_steps=4, slices=2, sounds_a_tone=4)
+    out = tmp_path_factory.mktemp("codec") / "codec"
+    fit_embedded([read_audio(path) for path in sorted(corpus.audio.glob("*.flac"))], out, options, seed=0)
+    return out
+
+
+@pytest.fixture(scope="session")
+def spoken_records(corpus, codec_folder, tmp_path_factory) -> Path:
+    """The tiny corpus's records with that codec's units beside them."""
+    import shutil
+
+    from data_prep.units import main
+
+    records = tmp_path_factory.mktemp("spoken") / "records"
+    shutil.copytree(corpus.records, records)
+    main([f"--records={records}", f"--codec={codec_folder}"])
+    return records
+
+
+@pytest.fixture(scope="session")
+def speaking_run(corpus, codec_folder, spoken_records, tmp_path_factory) -> Path:
+    """The folder of a run of three steps over answers that are speech."""
+    import dataclasses
+
+    from tiny_model import MODEL
+    from tiny_run import SPOKEN, make_run
+
+    from sift_jax.training.loop import train
+
+    data = {"records": str(spoken_records), "codec": str(codec_folder), **SPOKEN}
+    model = dataclasses.replace(MODEL, extra_tokens=26)
+    out = tmp_path_factory.mktemp("runs") / "speaking"
+    return train(**make_run(corpus, out, model=model, data=data, steps=3, checkpoint_every=3))

@@ -15,6 +15,8 @@ from sift_jax.training.optimizer import OptimizerConfig
 from sift_jax.weights.load import Sources
 
 RATES = {"sift.closed_ended.*": 0.7, "sift.open_ended.*": 0.3}
+# what a run reads whose answers are speech: rows long enough for a second of units
+SPOKEN = {"rates": {"sift.controllable_generation.*": 1.0}, "tokens": 192, "targets": 128}
 NO_SOURCES = Sources(run=None, step=None, model=None, encoder=None, decoder=None)
 
 
@@ -33,6 +35,8 @@ def make_data(corpus: Corpus, **changes) -> DataConfig:
         seed=3,
         readers=1,
         codec=None,
+        end_weight=1.0,
+        unit_weights={},
     )
     return dataclasses.replace(data, **changes)
 

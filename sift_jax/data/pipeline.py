@@ -29,7 +29,14 @@ from sift_jax.data.question_index import QuestionIndex
 from sift_jax.data.rates import RecordTask, describe_left_out, list_record_tasks, make_task_name, resolve_rates
 from sift_jax.data.sift_files import LANGUAGES, SPOKEN_CATEGORIES
 from sift_jax.data.tokenizers import AUDIO, SpeechTokenizer
-from sift_jax.data.unit_ids import CodecIdentity, check_unit_rows, place_units, read_codec_identity
+from sift_jax.data.unit_ids import (
+    CodecIdentity,
+    check_unit_rows,
+    place_units,
+    read_codec_identity,
+    read_range,
+    weigh_speech,
+)
 
 if TYPE_CHECKING:
     import seqio
@@ -56,6 +63,10 @@ class DataConfig:
     readers: int
     # folder of the codec in whose units answers are spoken; None leaves answers that are speech out
     codec: str | None
+    # how much the end of a spoken answer counts, of whose targets it is one in hundreds; decoding takes the bias back
+    end_weight: float
+    # "first:stop" of units to how much they count, as those of pitch among those of sound
+    unit_weights: Mapping[str, float]
 
     def __post_init__(self) -> None:
         for name in ("rows", "tokens", "targets", "readers", "questions_per_record"):
@@ -63,6 +74,7 @@ class DataConfig:
             # what is no number is refused by its type, where configs are built
             if isinstance(value := getattr(self, name), int) and value < least:
                 raise ValueError(f"DataConfig.{name} is {value}; it must be {least} or more")
+        list(map(read_range, self.unit_weights))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -185,7 +197,8 @@ class BatchStream:
         check_unit_rows(ids, codec, rows)
         names = {task.name for task in self.plan.draws.tasks}
         spoken = {n for n in LANGUAGES for category in SPOKEN_CATEGORIES if make_task_name(category, n) in names}
-        return dataclasses.replace(codec, languages=tuple(sorted(spoken))).to_json(ids)
+        learnt = {"languages": tuple(sorted(spoken)), "end_weight": self.config.end_weight}
+        return dataclasses.replace(codec, **learnt).to_json(ids)
 
     def _plan_task(self, name: str, rate: float, source: RecordTask | seqio.Task, split: str) -> PlannedTask:
         if isinstance(source, RecordTask):
@@ -265,6 +278,7 @@ class BatchStream:
         shape = self.shapes[planned.level]
         rows = list(each(lambda row: self._read_row(planned, row), self._own_rows))
         batch, clips = lay_out(rows, shape, self.geometry.count_frames(shape.mel_frames))
+        weigh_speech(batch, place_units(self.tokenizer), self.config.end_weight, self.config.unit_weights)
 
         def fill(clip: tuple[int, int, np.ndarray]) -> None:
             b, a, samples = clip

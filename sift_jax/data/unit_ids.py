@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,12 @@ class CodecIdentity:
     folder: str
     # in which a model has learnt to speak, where that is known
     languages: tuple[str, ...] = ()
+    # what an end counted in training; its odds are so many times too high in the model
+    end_weight: float = 1.0
 
     def to_json(self, ids: UnitIds) -> dict[str, Any]:
         return {"codec": self.fingerprint, "codes": self.codes, "folder": self.folder, "begin": ids.begin,
-                "languages": list(self.languages)}
+                "languages": list(self.languages), "end_weight": self.end_weight}
 
 
 def read_codec_identity(folder: str | Path) -> CodecIdentity:
@@ -97,7 +100,7 @@ def read_units_file(folder: str | Path, ids: UnitIds) -> CodecIdentity | None:
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
         found = CodecIdentity(fingerprint=str(held["codec"]), codes=int(held["codes"]), folder=str(held["folder"]),
-                              languages=tuple(held["languages"]))
+                              languages=tuple(held["languages"]), end_weight=float(held["end_weight"]))
         begin = int(held["begin"])
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{path} is torn; copy the folder again") from None
@@ -107,6 +110,25 @@ def read_units_file(folder: str | Path, ids: UnitIds) -> CodecIdentity | None:
             "folder again, its tokenizer is another run's"
         )
     return found
+
+
+def read_range(name: str) -> tuple[int, int]:
+    """"0:128" as the units 0 … 127."""
+    found = re.fullmatch(r"(\d+):(\d+)", name)
+    if not found or int(found[1]) >= int(found[2]):
+        raise ValueError(f"DataConfig.unit_weights: {name!r} is no range of units; write it as '0:128'")
+    return int(found[1]), int(found[2])
+
+
+def weigh_speech(
+    batch: dict[str, np.ndarray], ids: UnitIds, end_weight: float, unit_weights: Mapping[str, float]
+) -> None:
+    """Has the ends of spoken answers, and units of these ranges, count more or less than other targets."""
+    target_bm = batch["target_bm"]
+    batch["weight_bm"][target_bm == ids.end] *= end_weight
+    for name, weight in unit_weights.items():
+        first, stop = (ids.first + number for number in read_range(name))
+        batch["weight_bm"][(target_bm >= first) & (target_bm < stop)] *= weight
 
 
 def check_unit_rows(ids: UnitIds, codec: CodecIdentity, rows: int) -> None:

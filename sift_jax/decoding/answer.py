@@ -105,7 +105,10 @@ class Speaker:
         if model.codec is not None:
             ids = place_units(model.tokenizer)
             end = model.tokenizer.ids[TURN_END]
-            self._speech = SpeechRules(begin=ids.begin, codes=model.codec.codes, turn_end=end, is_only=False)
+            self._speech = SpeechRules(
+                begin=ids.begin, codes=model.codec.codes, turn_end=end, is_only=False,
+                end_weight=model.codec.end_weight,
+            )
         self._prepared = prepare(model.config, params, rows=rows, mesh=mesh, speech=self._speech)
         self._listener = Listener(model.config, params, mesh, rows=-(-max(1, rows // 4) // shards) * shards)
         self._stop_ids = (model.tokenizer.ids[TURN_END], model.tokenizer.ids[END_OF_TEXT])
@@ -129,10 +132,16 @@ class Speaker:
     ) -> list[str]:
         """At most `rows` answers; what is drawn for a prompt depends on the seed and its number in `draws` alone.
 
-        A model that speaks may answer in units, of which text is what stands before them.
+        A model that speaks may answer in units: of them the text says how many there are.
         """
         ids = self._generate(prompts, decoding, seed=seed, draws=draws)
-        return [self.tokenizer.decode(row[: _find_end(row, self._stop_ids)]).strip() for row in ids]
+        return [self._write(row[: _find_end(row, self._stop_ids)]) for row in ids]
+
+    def _write(self, row: np.ndarray) -> str:
+        text = self.tokenizer.decode(row).strip()
+        if self._speech is None or self._speech.begin not in row:
+            return text
+        return f"{text} [speech, {int((row >= self._speech.ids.first).sum())} units]".strip()
 
     def speak_batch(
         self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int, draws: Sequence[int],

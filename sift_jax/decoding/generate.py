@@ -119,7 +119,7 @@ def _weigh(prepared: Prepared, state: State, hidden_bd: Array, rules: tuple) -> 
     decoding, _, speech = rules
     if speech and speech.is_only:
         logits_bv = compute_logits({**prepared, "head": prepared["speech_head"]}, hidden_bd)
-        return mask_narrow(logits_bv, state["spoken"], state["limit"]), speech.narrow.start
+        return mask_narrow(logits_bv, state["spoken"], state["limit"], speech), speech.narrow.start
     logits_bv, text_bs, end = compute_logits(prepared, hidden_bd), state["text"], state["end"]
     if decoding.repetition_penalty != 1.0:
         logits_bv = penalize_repeats(logits_bv, state["seen"], decoding.repetition_penalty)

@@ -18,6 +18,7 @@ distribution for a fraction of the work.
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import jax.numpy as jnp
 
@@ -35,6 +36,8 @@ class SpeechRules:
     turn_end: int
     # every row is within speech from its first token on
     is_only: bool
+    # what an end counted in training: its logit is too high by the logarithm
+    end_weight: float = 1.0
 
     @property
     def ids(self) -> UnitIds:
@@ -61,9 +64,10 @@ def check_speaking(decoding: DecodingConfig) -> None:
                          "no_repeat_ngram at 0")
 
 
-def mask_narrow(logits_bv: Array, spoken_b: Array, limit_b: Array) -> Array:
+def mask_narrow(logits_bv: Array, spoken_b: Array, limit_b: Array, rules: SpeechRules) -> Array:
     """Of the narrow head: no end before the first unit, nothing but the end at the limit."""
     is_end_v = jnp.arange(logits_bv.shape[-1]) == 0
+    logits_bv = logits_bv - is_end_v * math.log(rules.end_weight)
     is_allowed_bv = jnp.where(is_end_v, spoken_b[:, None] > 0, spoken_b[:, None] < limit_b[:, None])
     return jnp.where(is_allowed_bv, logits_bv, -jnp.inf)
 
@@ -74,6 +78,7 @@ def mask_all(logits_bv: Array, last_b: Array, spoken_b: Array, limit_b: Array, r
     is_unit_v = (id_v >= ids.first) & (id_v < ids.count_rows(rules.codes))
     is_speaking_b1 = (last_b1 == ids.begin) | (last_b1 >= ids.first)
     said_b1, most_b1 = spoken_b[:, None], limit_b[:, None]
+    logits_bv = logits_bv - (id_v == ids.end) * math.log(rules.end_weight)
     in_speech_bv = is_unit_v & (said_b1 < most_b1) | (id_v == ids.end) & (said_b1 > 0)
     in_text_bv = jnp.where(last_b1 == ids.end, id_v == rules.turn_end, id_v <= ids.begin)
     return jnp.where(jnp.where(is_speaking_b1, in_speech_bv, in_text_bv), logits_bv, -jnp.inf)

@@ -63,7 +63,7 @@ setup(
     package_data={
         "sift_jax.evaluation": ["*.css", "*.json", "report/*.css", "report/*.json"],
         "data_prep": ["corpora/embedded/sentences/*.tsv", "instructions/templates/*.json", "metadata/*.json",
-                      "reporting/*.css", "tasks/templates/*.json"],
+                      "reporting/*.css", "synthesis/*.json", "tasks/templates/*.json"],
     },
     install_requires=TRAIN,
     extras_require={"demo": DEMO, "align": ALIGN, "quality": QUALITY, "beam": BEAM, "dask": BEAM + DASK,

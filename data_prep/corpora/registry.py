@@ -16,6 +16,7 @@ from data_prep.corpora.manifest import read_manifest
 from data_prep.corpora.mls import read_mls
 from data_prep.corpora.peoples_speech import read_peoples_speech
 from data_prep.corpora.recording import CorpusError, Item, Reader
+from data_prep.corpora.spgispeech import read_spgispeech
 from data_prep.corpora.vctk import read_vctk
 from data_prep.corpora.voxpopuli import read_voxpopuli
 from sift_jax.data.labels import LANGUAGES
@@ -40,6 +41,7 @@ CORPORA = {
     "voxpopuli": Corpus(read=read_voxpopuli, source="voxpopuli", languages=LANGUAGES),
     "fleurs": Corpus(read=read_fleurs, source="fleurs", languages=LANGUAGES),
     "peoples_speech": Corpus(read=read_peoples_speech, source="peoples_speech", languages=("en",)),
+    "spgispeech": Corpus(read=read_spgispeech, source="spgispeech", languages=("en",)),
 }
 NAMES = (EMBEDDED, *CORPORA, MANIFEST)
 

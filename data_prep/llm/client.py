@@ -1,4 +1,4 @@
-"""Chat completions from any OpenAI-compatible endpoint, with the standard library alone.
+"""Calls to any OpenAI-compatible endpoint, chat completions first of all, with the standard library alone.
 
     messages ─► POST {url}/chat/completions ─► 200, a whole answer                         ─► Reply
                      ▲                          429, 5xx, cut off, slow, nothing, no JSON   ─► wait, again
@@ -19,12 +19,13 @@ import ssl
 import threading
 import time
 import urllib.parse
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from data_prep.llm.secret import Secret
 
 Message = dict[str, str]
+_Answer = TypeVar("_Answer")
 
 _RETRIED = (408, 409, 425, 429)
 _FATAL = {401: "it refuses the key; set ${key}", 402: "it wants to be paid; see to the account",
@@ -46,7 +47,7 @@ class CallError(RuntimeError):
         self.reason, self.detail = reason, detail
 
 
-class _Passing(Exception):
+class Passing(Exception):
     """A failure that another attempt may not meet."""
 
     def __init__(self, reason: str, detail: str, wait: float | None = None):
@@ -108,14 +109,23 @@ class ChatClient:
         self._stopped.set()
 
     def complete(self, body: dict[str, Any]) -> Reply:
-        """The answer to a request body, after as many attempts as it takes or the endpoint's limits allow."""
+        """The answer to a request body."""
+        payload = json.dumps(body, ensure_ascii=False).encode()
+        reply = self.call("/chat/completions", payload, "application/json", parse_completion)
+        return dataclasses.replace(reply, text=self._secret.scrub(reply.text))
+
+    def call(self, path: str, payload: bytes, content_type: str, parse: Callable[[bytes], _Answer]) -> _Answer:
+        """What `parse` makes of the answer, after as many attempts as it takes or the endpoint's limits allow.
+
+        An answer over which `parse` raises Passing is worth another attempt.
+        """
         for attempt in range(1, self.endpoint.attempts + 1):
             self._wait_for_turn()
             try:
-                reply = parse_completion(self._post(body))
+                answer = parse(self._post(path, payload, content_type))
                 self._count("ok")
-                return dataclasses.replace(reply, text=self._secret.scrub(reply.text))
-            except _Passing as failure:
+                return answer
+            except Passing as failure:
                 self._count(failure.reason)
                 detail = self._tidy(failure.detail)
                 if attempt == self.endpoint.attempts:
@@ -129,7 +139,7 @@ class ChatClient:
         if self._stopped.is_set():
             raise CallError("stopped", "the run was stopped")
 
-    def _plan_wait(self, failure: _Passing, attempt: int, detail: str) -> None:
+    def _plan_wait(self, failure: Passing, attempt: int, detail: str) -> None:
         """Sleeps before the next attempt; what the server asks for holds the other calls back too."""
         with self._lock:
             self._retries += 1
@@ -147,11 +157,10 @@ class ChatClient:
         else:
             self._stopped.wait(draw * min(longest, _FIRST_WAIT * 2**attempt))
 
-    def _post(self, body: dict[str, Any]) -> bytes:
+    def _post(self, path: str, body: bytes, content_type: str) -> bytes:
         parts = urllib.parse.urlsplit(self.endpoint.url)
-        path = parts.path.rstrip("/") + "/chat/completions" + (f"?{parts.query}" if parts.query else "")
-        headers = {"Content-Type": "application/json", "Accept": "application/json", "Connection": "close",
-                   "User-Agent": "sift_jax"}
+        path = parts.path.rstrip("/") + path + (f"?{parts.query}" if parts.query else "")
+        headers = {"Content-Type": content_type, "Accept": "*/*", "Connection": "close", "User-Agent": "sift_jax"}
         if self._secret:
             headers["Authorization"] = f"Bearer {self._secret.reveal()}"
         deadline = time.monotonic() + self.endpoint.seconds
@@ -161,15 +170,15 @@ class ChatClient:
         else:
             connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=self.endpoint.seconds)
         try:
-            connection.request("POST", path, json.dumps(body, ensure_ascii=False).encode(), headers)
+            connection.request("POST", path, body, headers)
             response = connection.getresponse()
             payload = _read_before(response, deadline)
         except TimeoutError:
-            raise _Passing("slow", f"no whole answer in {self.endpoint.seconds:g} s") from None
+            raise Passing("slow", f"no whole answer in {self.endpoint.seconds:g} s") from None
         except http.client.HTTPException as error:
-            raise _Passing("broken answer", type(error).__name__) from None
+            raise Passing("broken answer", type(error).__name__) from None
         except OSError as error:
-            raise _Passing("no connection", error.strerror or type(error).__name__) from None
+            raise Passing("no connection", error.strerror or type(error).__name__) from None
         finally:
             connection.close()
         if response.status != 200:
@@ -179,7 +188,7 @@ class ChatClient:
     def _raise_status(self, response: http.client.HTTPResponse, payload: bytes) -> None:
         status, said = response.status, self._tidy(payload.decode("utf-8", "replace"))
         if status in _RETRIED or status >= 500:
-            raise _Passing(f"http {status}", said, parse_retry_after(response.getheader("Retry-After")))
+            raise Passing(f"http {status}", said, parse_retry_after(response.getheader("Retry-After")))
         self._count(f"http {status}")
         if 300 <= status < 400:
             raise EndpointError(f"the endpoint has moved (http {status}); give its new address")
@@ -204,7 +213,7 @@ def _read_before(response: http.client.HTTPResponse, deadline: float) -> bytes:
         if time.monotonic() > deadline:
             raise TimeoutError
         if len(body) > _MOST_BYTES:
-            raise _Passing("too large", f"more than {_MOST_BYTES} bytes")
+            raise Passing("too large", f"more than {_MOST_BYTES} bytes")
     return body
 
 
@@ -216,9 +225,9 @@ def parse_completion(payload: bytes) -> Reply:
         text, finish = choice["message"]["content"], str(choice.get("finish_reason"))
         usage = value.get("usage") or {}
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise _Passing("broken answer", f"no completion in {payload[:80]!r} ({type(error).__name__})") from None
+        raise Passing("broken answer", f"no completion in {payload[:80]!r} ({type(error).__name__})") from None
     if not isinstance(text, str) or not text.strip():
-        raise _Passing("empty answer", f"the completion is empty, its end is {finish!r}")
+        raise Passing("empty answer", f"the completion is empty, its end is {finish!r}")
     # half of a surrogate pair cannot be written to any file
     text = text.encode("utf-8", "replace").decode()
     counts = [usage.get(name) if isinstance(usage, dict) else None for name in ("prompt_tokens", "completion_tokens")]

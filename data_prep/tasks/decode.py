@@ -49,9 +49,13 @@ def decode_chunk(chunk: Chunk, audio: Path, reading: Reading) -> None:
     watch.end()
 
 
+def place_audio(audio: Path, identity: str) -> Path:
+    """Where the audio of an id lies."""
+    return audio / hashlib.blake2b(identity.encode(), digest_size=1).hexdigest() / f"{identity}.flac"
+
+
 def _decode(recording: Recording, audio: Path, reading: Reading) -> None:
-    folder = audio / hashlib.blake2b(recording.id.encode(), digest_size=1).hexdigest()
-    path = folder / f"{recording.id}.flac"
+    path = place_audio(audio, recording.id)
     if path.is_file():
         # Another task decoded it, perhaps within other limits.
         seconds = soundfile.info(path).frames / RATE
@@ -61,7 +65,7 @@ def _decode(recording: Recording, audio: Path, reading: Reading) -> None:
             raise AudioError(f"{recording.audio}: longer than {reading.max_seconds:g} s", "too long")
         return
     # Two processes may have the same recording at hand: each writes a file of its own, and either is as good.
-    folder.mkdir(exist_ok=True)
-    draft = folder / f".{os.getpid()}_{recording.id}.flac"
+    path.parent.mkdir(exist_ok=True)
+    draft = path.parent / f".{os.getpid()}_{recording.id}.flac"
     write_audio(draft, read_speech(recording, reading), rate=RATE)
     draft.replace(path)

@@ -50,7 +50,7 @@ def converse(request: Request, client: CachedClient, judge: CachedClient | None,
         item = {"data": request.data}
         drop = Drop(reason=f"no answer: {error.reason}", detail=error.detail, item=item)
         return Outcome(request=request, items=1, pairs=[], drops=[drop])
-    pairs, drops = _read(text, request)
+    pairs, drops = read_reply(text, is_spoken=kind.is_spoken)
     wrong = [drop for drop in drops if drop.reason != "cut off"]
     if wrong:
         second = _ask_again(messages, text, wrong, request, client)
@@ -83,15 +83,15 @@ def _ask_again(messages: list[dict[str, str]], text: str, wrong: list[Drop], req
         reply = client.ask(make_second_try(messages, text, problem, is_spoken=is_spoken), SAMPLING)
     except CallError:
         return None
-    return _read(reply.text, request)
+    return read_reply(reply.text, is_spoken=is_spoken)
 
 
-def _read(text: str, request: Request) -> tuple[list[dict[str, str]], list[Drop]]:
+def read_reply(text: str, *, is_spoken: bool) -> tuple[list[dict[str, str]], list[Drop]]:
     """The pairs in a reply, and what is in it besides."""
     found: Found = find_objects(text)
     pairs, drops = [], []
     for value in found.objects:
-        pair = _read_pair(value, has_answer=not request.kind.is_spoken)
+        pair = _read_pair(value, has_answer=not is_spoken)
         if pair is None:
             drops.append(_drop_text("not JSON", "keys or values are not those asked for", str(value)))
         else:

@@ -1,0 +1,24 @@
+"""The corpora's layouts and the chat server serve here too."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+for room in ("corpora", "llm"):
+    sys.path.insert(0, str(Path(__file__).parent.parent / room))
+
+
+@pytest.fixture(autouse=True)
+def engine(monkeypatch, request):
+    """Chunks one after another in this process: the engine has tests of its own, and one here."""
+    if "beam" in request.node.name:
+        return
+
+    def run_here(chunks, kind, work, engine):
+        for chunk in chunks:
+            if not chunk.path(kind).exists():
+                work(chunk)
+
+    for module in ("synthesis.speak", "synthesis.ask", "synthesis.transcribe", "synthesis.grade", "tasks.decode"):
+        monkeypatch.setattr(f"data_prep.{module}.run_chunks", run_here)

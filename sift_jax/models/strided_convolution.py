@@ -7,8 +7,8 @@ gradient is nine strided scatters, into which XLA merges all that comes before a
 three times the work (measured on CPU). Here an input's gradient is written in four, by the parity of its place, and
 the large arrays are fences.
 
-    even, even   dy · k11                                 odd, even    dy · k21 + dy↑ · k01            ↑ the next frame's
-    even, odd    dy · k12 + dy← · k10                     odd, odd     the other four                  ← the next bin's
+    even, even   dy · k11                                 odd, even    dy · k21 + dy↑ · k01           ↑ the next frame's
+    even, odd    dy · k12 + dy← · k10                     odd, odd     the other four                 ← the next bin's
 """
 
 from __future__ import annotations

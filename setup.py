@@ -43,6 +43,8 @@ TRAIN = [
 DEMO = ["espeakng-loader>=0.2.4,<0.3"]
 # English word alignment out of the box; BSD, its wheel carries the model
 ALIGN = ["pocketsphinx>=5.1,<6"]
+# transcripts by a Whisper on this machine; MIT
+ASR = ["faster-whisper>=1.1,<2"]
 # opinion scores of speech quality; MIT, its wheel carries the weights
 QUALITY = ["speechmos>=0.0.1.1", "onnxruntime>=1.20"]
 # the engine of the data preparation; it wants protobuf below 7, pillow below 13 and pyarrow below 26
@@ -66,6 +68,6 @@ setup(
                       "reporting/*.css", "synthesis/*.json", "tasks/templates/*.json"],
     },
     install_requires=TRAIN,
-    extras_require={"demo": DEMO, "align": ALIGN, "quality": QUALITY, "beam": BEAM, "dask": BEAM + DASK,
+    extras_require={"demo": DEMO, "align": ALIGN, "asr": ASR, "quality": QUALITY, "beam": BEAM, "dask": BEAM + DASK,
                     "test": TEST + DEMO + BEAM + DASK},
 )

@@ -5,7 +5,7 @@
         [--wordings=6] [--plain] [--rows_per_utterance=10] [--seed=0]
 
     python -m data_prep.build --corpus=mls --root=/corpora/mls --languages=de,fr --out=runs/mls
-        (mls, common_voice, vctk, librispeech, voxpopuli, fleurs, peoples_speech)
+        (mls, common_voice, vctk, librispeech, voxpopuli, fleurs, peoples_speech, spgispeech)
         [--min_seconds=0.5 --max_seconds=30] [--phonemes=espeak] [--compression=opus]
         [--words=alignments/ [--tier=NAME] | --aligner=sphinx | --aligner=ctc --checkpoint=weights/wav2vec2-base-960h]
         [--experts=distortion_level=energy,speech_quality=dnsmos] [--edges=data_speech | --edges=runs/other/bins.json]

@@ -11,13 +11,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from data_prep.llm.client import CallError, ChatClient, EndpointError, Message, Reply
+from data_prep.llm.client import CallError, ChatClient, Message, Reply
 from data_prep.llm.journal import Journal, make_key
+from data_prep.llm.patience import Patience
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-# So many calls in a row that come to nothing, for each that runs at once, and the endpoint is given up.
-_HOPELESS = 3
 # So many items ahead of the oldest unfinished one, so that a call that waits for its next attempt leaves none idle.
 _AHEAD = 16
 
@@ -36,7 +35,7 @@ class CachedClient:
     def __init__(self, client: ChatClient, journal: Journal, *, version: str):
         self.client, self.journal, self.version = client, journal, version
         self.counts: collections.Counter[str] = collections.Counter()
-        self._lock, self._failed_in_a_row = threading.Lock(), 0
+        self._lock, self._patience = threading.Lock(), Patience(client.endpoint.concurrency)
 
     def ask(self, messages: list[Message], parameters: dict[str, Any]) -> Reply:
         """The reply to messages; raises CallError where the call came to nothing."""
@@ -52,7 +51,7 @@ class CachedClient:
         try:
             reply = self.journal.add(key, self.client.complete(body))
         except CallError as error:
-            self._note_failure(error)
+            self._patience.fail(error)
             raise
         self._count("asked", reply)
         return reply
@@ -97,21 +96,13 @@ class CachedClient:
         }
 
     def _count(self, how: str, reply: Reply) -> None:
+        self._patience.succeed()
         with self._lock:
-            self._failed_in_a_row = 0
             self.counts[how] += 1
             self.counts[f"{how} prompt_tokens"] += reply.prompt_tokens or 0
             self.counts[f"{how} completion_tokens"] += reply.completion_tokens or 0
             if reply.prompt_tokens is None or reply.completion_tokens is None:
                 self.counts[f"{how} without counts"] += 1
-
-    def _note_failure(self, error: CallError) -> None:
-        with self._lock:
-            self._failed_in_a_row += error.reason != "stopped"
-            row = self._failed_in_a_row
-        if row >= _HOPELESS * self.client.endpoint.concurrency:
-            raise EndpointError(f"{row} calls in a row came to nothing, the last for {error}; see to the endpoint and "
-                                "start again: finished calls are kept") from None
 
 
 def merge_system(messages: list[Message]) -> list[Message]:

@@ -1,6 +1,6 @@
 """What speaks a text, behind one interface: a voice is drawn for each passage, and says it sentence by sentence.
 
-    Engine.speak("It cost three dollars.", voice, draw) ─►  float32 [n] at 16 kHz
+    Engine.speak(["It cost three dollars.", …], voice, "en", draw) ─►  float32 [n] at 16 kHz, one a sentence
 
     embedded    espeak-ng in twenty voices a language, each at its own pace and pitch        (embedded_engine)
     endpoint    any OpenAI-compatible server, POST /audio/speech, with the voices listed     (speech_endpoint)
@@ -11,7 +11,7 @@ What costs money or minutes is kept as it comes, so that a run that is stopped a
 
 import dataclasses
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -77,7 +77,7 @@ class Engine(Protocol):
 
     def list_voices(self, language: str, split: str) -> Sequence[Voice]: ...
 
-    def speak(self, text: str, voice: Voice, language: str, draw: int) -> np.ndarray: ...
+    def speak(self, texts: Sequence[str], voice: Voice, language: str, draw: int) -> Iterator[np.ndarray]: ...
 
     def stop(self) -> None: ...
 
@@ -117,10 +117,13 @@ class KeptEngine:
         self.list_voices: Callable[[str, str], Sequence[Voice]] = engine.list_voices
         self.stop = engine.stop
 
-    def speak(self, text: str, voice: Voice, language: str, draw: int) -> np.ndarray:
+    def speak(self, texts: Sequence[str], voice: Voice, language: str, draw: int) -> Iterator[np.ndarray]:
+        return (self._find(text, voice, language, draw) for text in texts)
+
+    def _find(self, text: str, voice: Voice, language: str, draw: int) -> np.ndarray:
         path = self.folder / f"{make_key([self.identity, text, voice.name, language, draw])[:40]}.flac"
         if not path.is_file():
-            wave = self.engine.speak(text, voice, language, draw)
+            wave = next(iter(self.engine.speak([text], voice, language, draw)))
             data = io.BytesIO()
             soundfile.write(data, np.clip(wave, -1, 1), RATE, format="FLAC", subtype="PCM_16")
             self.folder.mkdir(parents=True, exist_ok=True)

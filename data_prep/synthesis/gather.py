@@ -62,24 +62,27 @@ def _read(items: Iterable[Found], out: Path) -> tuple[dict[int, str], int]:
     entered = kept = 0
     seen: set[int] = set()
     owners: dict[int, str] = {}
-    rejections = []
-    with (out / "parts" / "passages.jsonl").open("w", encoding="utf-8") as passages:
+    rejected = out / "parts" / "rejected_by_reader.jsonl"
+    with (out / "parts" / "passages.jsonl").open("w", encoding="utf-8") as passages, \
+            rejected.open("w", encoding="utf-8") as aside:
         for item in items:
             if isinstance(item, Rejection):
                 entered += 1
-                rejections.append(item)
+                aside.write(item.to_json() + "\n")
                 continue
             entered += len(item.questions)
             number = _draw(0, item.id)
             if number in seen:
-                rejections += set_aside(item, "id occurs twice")
+                aside.writelines(rejection.to_json() + "\n" for rejection in set_aside(item, "id occurs twice"))
                 continue
             seen.add(number)
             split, digest = _find_split(item), _digest(item.text)
             owners[digest] = max(owners.get(digest, split), split, key=SPLITS.index)
             kept += len(item.questions)
             passages.write(item.to_json() + "\n")
-    settle(out, "read", "questions", entered, kept, rejections)
+    with rejected.open(encoding="utf-8") as lines:
+        settle(out, "read", "questions", entered, kept, (Rejection(**json.loads(line)) for line in lines))
+    rejected.unlink()
     return owners, kept
 
 

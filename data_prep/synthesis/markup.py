@@ -54,7 +54,7 @@ def _strip_line(line: str) -> str:
     if _RULE.match(line):
         return ""
     if heading := _HEADING.match(line):
-        line = heading.group(1) or heading.group(2)
+        line = heading.group(1) or heading.group(2) or ""
     line = _BULLET.sub("", line.strip().removeprefix("{|").removesuffix("|}").removeprefix("|-"))
     if line.count("|") >= 1 or "\t" in line:
         cells = [cell.strip(" !") for cell in re.split(r"\|+|\t+|!!", line)]

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from data_prep.llm.client import ChatClient, Endpoint, Passing
+from data_prep.llm.patience import Patience
 from data_prep.llm.secret import read_secret
 from sift_jax.audio.files import read_audio
 
@@ -100,6 +101,8 @@ class Sphinx:
             raise RecogniserError(f"--asr=pocketsphinx understands English, not {language!r}; give another --asr")
         samples = np.round(np.clip(read_audio(path, rate=_RATE), -1.0, 1.0) * 32767).astype("<i2")
         decoder = self._decoder
+        # what it has learnt of the channel from the recordings before
+        decoder.reinit_feat()
         decoder.start_utt()
         decoder.process_raw(samples.tobytes(), no_search=False, full_utt=True)
         decoder.end_utt()
@@ -121,14 +124,15 @@ class TranscriptionEndpoint:
     def __init__(self, endpoint: Endpoint, seed: int):
         self.endpoint, self.calls = endpoint, endpoint.concurrency
         self.client = ChatClient(endpoint, read_secret(endpoint.key_variable), seed=seed)
+        self.patience = Patience(endpoint.concurrency)
 
     def recognise(self, path: Path, language: str) -> Hypothesis:
         fields = {"model": self.endpoint.model, "language": language, "response_format": "verbose_json",
                   "temperature": "0", **self.endpoint.extra}
         border = uuid.uuid4().hex
         body = write_form({name: str(value) for name, value in fields.items() if value is not None}, path, border)
-        return self.client.call("/audio/transcriptions", body, f"multipart/form-data; boundary={border}",
-                                parse_transcription)
+        return self.patience.call(self.client, "/audio/transcriptions", body,
+                                  f"multipart/form-data; boundary={border}", parse_transcription)
 
     def stop(self) -> None:
         self.client.stop()
@@ -178,7 +182,7 @@ class FasterWhisper:
 
     def __init__(self, model: str):
         if importlib.util.find_spec("faster_whisper") is None:
-            raise RecogniserError("faster_whisper is not installed; pip install faster-whisper, or give another --asr")
+            raise RecogniserError("faster_whisper is not installed; pip install 'sift_jax[asr]', or give another --asr")
         from faster_whisper import WhisperModel
 
         self._model = WhisperModel(model, local_files_only=True)

@@ -70,7 +70,7 @@ class Reading:
 def speak(reading: Reading, speaking: Speaking, out: Path, crew: Crew) -> None:
     """The whole way; goes on where the same command was stopped."""
     settings = {"way": "speak", "version": VERSION, **dataclasses.asdict(reading), **speaking.identity,
-                "files": [describe_file(path) for path in reading.files]}
+                "files": [describe_file(path) for path in reading.files], "source": SETS[reading.corpus][1]}
     with hold_job(out, settings):
         if not (out / "parts" / "sources.json").exists():
             gather_passages(_read_files(reading), out, sizes=reading.sizes, seed=reading.seed)
@@ -148,11 +148,11 @@ def speak_passage(spoken: str, voice: Voice, language: str, engine: Engine, draw
                          "too many words")
     rng = np.random.default_rng(draw)
     parts, places, samples = [_silence(_EDGE_SECONDS)], [], round(_EDGE_SECONDS * RATE)
-    for number, sentence in enumerate(sentences):
-        if number:
+    for sentence, said in zip(sentences, engine.speak(sentences, voice, language, draw), strict=True):
+        if places:
             parts.append(_silence(rng.uniform(*_PAUSE_SECONDS)))
             samples += len(parts[-1])
-        wave = trim(engine.speak(sentence, voice, language, draw), sentence)
+        wave = trim(said, sentence)
         places.append({"text": sentence, "start": round(samples / RATE, 3),
                        "end": round((samples + len(wave)) / RATE, 3)})
         parts.append(wave)

@@ -46,7 +46,7 @@ def split_sentences(text: str, longest: int) -> list[str]:
     """Sentences; what is longer than so many letters is cut again, at the strongest break that there is."""
     sentences, start = [], 0
     for end in _SENTENCE_END.finditer(text):
-        if not _INITIAL.search(text[start:end.end()].rstrip()):
+        if not _INITIAL.search(text[max(start, end.start() - 2):end.start() + 1]):
             sentences.append(text[start:end.end()].strip())
             start = end.end()
     sentences.append(text[start:].strip())

@@ -6,12 +6,13 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from data_prep.llm.client import ChatClient, Passing
+from data_prep.llm.patience import Patience
 from data_prep.llm.secret import read_secret
 from data_prep.synthesis.engines import RATE, Speaking, Voice, share_voices
 from sift_jax.audio.files import AudioError, read_audio
@@ -28,17 +29,20 @@ class SpeechEndpoint:
         assert endpoint is not None
         self.speaking, self.endpoint, self.folder = speaking, endpoint, folder
         self.client = ChatClient(endpoint, read_secret(endpoint.key_variable), seed=seed)
-        self.calls = endpoint.concurrency
+        self.calls, self.patience = endpoint.concurrency, Patience(endpoint.concurrency)
 
     def list_voices(self, language: str, split: str) -> Sequence[Voice]:
         return share_voices(self.speaking.voices, split)
 
-    def speak(self, text: str, voice: Voice, language: str, draw: int) -> np.ndarray:
+    def speak(self, texts: Sequence[str], voice: Voice, language: str, draw: int) -> Iterator[np.ndarray]:
+        return (self._ask(text, voice) for text in texts)
+
+    def _ask(self, text: str, voice: Voice) -> np.ndarray:
         body = {"model": self.endpoint.model, "input": text, "voice": voice.name,
                 "response_format": self.speaking.audio_format, **self.endpoint.extra}
         body = {name: value for name, value in body.items() if value is not None}
-        return self.client.call("/audio/speech", json.dumps(body, ensure_ascii=False).encode(), "application/json",
-                                self._decode)
+        payload = json.dumps(body, ensure_ascii=False).encode()
+        return self.patience.call(self.client, "/audio/speech", payload, "application/json", self._decode)
 
     def stop(self) -> None:
         self.client.stop()

@@ -1,6 +1,6 @@
 """The third way: recordings that nobody has written down, written down by a recogniser.
 
-    corpus ─ gather ─ decode ─►  audio/<xx>/<id>.flac ─ recogniser ─ guards ─►  parts/heard/… ─►  metadata.jsonl
+    corpus ─ gather ─ decode ─►  audio/<xx>/<id>.flac ─ recogniser ─ guards ─►  parts/heard_…/ ─►  metadata.jsonl
                                                                         └─►  rejected.jsonl, with the words of it
 
 What the corpus itself knows of the words is never shown to anybody: it stands beside, as `reference`, and says how many
@@ -23,7 +23,6 @@ from data_prep.corpora.recording import Recording, Rejection
 from data_prep.engine import Engine, run_chunks
 from data_prep.llm.client import CallError, Reply
 from data_prep.llm.journal import Journal, make_key
-from data_prep.splits import normalise_sentence
 from data_prep.synthesis.ask import take_in
 from data_prep.synthesis.guards import Limits, find_made_up
 from data_prep.synthesis.job import hold_job, read_rejections, report_job, write_rejections
@@ -40,14 +39,17 @@ def transcribe(source: SpeechSource, recognising: Recognising, limits: Limits, o
                sizes: dict[str, int | None], seed: int, engine: Engine) -> None:
     """The whole way; goes on where the same command was stopped."""
     settings = {"way": "transcribe", "version": VERSION, **source.settings, **recognising.identity,
-                "limits": dataclasses.asdict(limits), "sizes": sizes, "seed": seed, "source": source.source}
+                "sizes": sizes, "seed": seed, "source": source.source}
     with hold_job(out, settings):
         chunks = take_in(source, out, sizes=sizes, seed=seed, engine=engine)
-        run_chunks(chunks, "heard", functools.partial(transcribe_chunk, recognising=recognising, limits=limits), engine)
-        _finish(out, chunks)
+        # Of other limits the parts are made anew, of what the journals know: nobody has to hear anything again.
+        kind = f"heard_{make_key(dataclasses.asdict(limits))[:8]}"
+        work = functools.partial(transcribe_chunk, kind=kind, recognising=recognising, limits=limits)
+        run_chunks(chunks, kind, work, engine)
+        _finish(out, chunks, kind)
 
 
-def transcribe_chunk(chunk: Chunk, *, recognising: Recognising, limits: Limits) -> None:
+def transcribe_chunk(chunk: Chunk, *, kind: str, recognising: Recognising, limits: Limits) -> None:
     """Writes down the recordings of a chunk; what was heard before the run was stopped comes from the journal."""
     recordings = [parse_example(line).recording for line in chunk.read_lines("kept")]
     recogniser = make_recogniser(recognising, chunk.seed)
@@ -61,9 +63,9 @@ def transcribe_chunk(chunk: Chunk, *, recognising: Recognising, limits: Limits) 
                 recogniser.stop()
                 pool.shutdown(cancel_futures=True)
                 raise
-    write_rejections(chunk, "heard_rejected", [item for item in found if isinstance(item, Rejection)])
+    write_rejections(chunk, f"{kind}_rejected", [item for item in found if isinstance(item, Rejection)])
     # Last: it says that the chunk is done.
-    chunk.write_lines("heard", [item for item in found if isinstance(item, str)])
+    chunk.write_lines(kind, [item for item in found if isinstance(item, str)])
 
 
 def _hear(recording: Recording, *, chunk: Chunk, recogniser: Recogniser, journal: Journal, limits: Limits,
@@ -93,20 +95,20 @@ def _hear(recording: Recording, *, chunk: Chunk, recogniser: Recogniser, journal
                        "recogniser": identity["recogniser"]}, ensure_ascii=False)
 
 
-def _finish(out: Path, chunks: Sequence[Chunk]) -> None:
+def _finish(out: Path, chunks: Sequence[Chunk], kind: str) -> None:
     entered = sum(len(chunk.read_lines("kept")) for chunk in chunks)
     left, pairs, rows = 0, [], {}
     with open_draft(out / "metadata.jsonl") as joined:
         for chunk in chunks:
-            for line in chunk.read_lines("heard"):
+            for line in chunk.read_lines(kind):
                 joined.write(line + "\n")
                 row = json.loads(line)
                 left += 1
                 splits = rows.setdefault(row["language"], {})
                 splits[row["split"]] = splits.get(row["split"], 0) + 1
                 if row["reference"]:
-                    pairs.append((normalise_sentence(row["reference"]), normalise_sentence(row["transcript"])))
-    settle(out, "transcribe", "recordings", entered, left, read_rejections(chunks, "heard_rejected"))
+                    pairs.append((row["language"], row["reference"], row["transcript"]))
+    settle(out, "transcribe", "recordings", entered, left, read_rejections(chunks, f"{kind}_rejected"))
     if not left:
         raise BuildError(f"no transcript was kept; see {out}/parts/accounts for the reasons")
     errors = count_errors(pairs)
@@ -116,13 +118,22 @@ def _finish(out: Path, chunks: Sequence[Chunk]) -> None:
               f"written down")
 
 
-def count_errors(pairs: Sequence[tuple[str, str]]) -> dict[str, Any] | None:
-    """The word error rate of what was kept, where the corpus knows better."""
-    pairs = [pair for pair in pairs if pair[0]]
+def count_errors(pairs: Sequence[tuple[str, str, str]]) -> dict[str, Any] | None:
+    """The word error rate of what was kept, where the corpus knows better: (language, reference, transcript) each.
+
+    Both are written alike before: "10%" and "ten percent" are the same words.
+    """
     if not pairs:
         return None
     import jiwer
+    from whisper_normalizer.basic import BasicTextNormalizer
+    from whisper_normalizer.english import EnglishTextNormalizer
 
-    found = jiwer.process_words([pair[0] for pair in pairs], [pair[1] for pair in pairs])
-    return {"recordings": len(pairs), "wer": round(found.wer, 4), "substitutions": found.substitutions,
+    english, other = EnglishTextNormalizer(), BasicTextNormalizer()
+    alike = [tuple((english if language == "en" else other)(text) for text in texts) for language, *texts in pairs]
+    alike = [pair for pair in alike if pair[0].strip()]
+    if not alike:
+        return None
+    found = jiwer.process_words([pair[0] for pair in alike], [pair[1] for pair in alike])
+    return {"recordings": len(alike), "wer": round(found.wer, 4), "substitutions": found.substitutions,
             "deletions": found.deletions, "insertions": found.insertions}

@@ -8,7 +8,7 @@ and not among our extras; the models of MMS read letters.
 """
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,7 @@ class Vits:
         try:
             self.tokenizer = VitsTokenizer.from_pretrained(folder, local_files_only=True)
             self.model = VitsModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
-        except (OSError, ValueError, ImportError) as error:
+        except (OSError, ValueError, TypeError, ImportError) as error:
             reason = str(error).partition("\n")[0]
             raise EngineError(f"{folder}: no VITS ({reason}); give a folder with config.json, vocab.json, "
                               f"tokenizer_config.json and model.safetensors") from None
@@ -48,7 +48,10 @@ class Vits:
         return share_voices([f"{self.name}_{number}" for number in range(max(1, self.model.config.num_speakers))],
                             split)
 
-    def speak(self, text: str, voice: Voice, language: str, draw: int) -> np.ndarray:
+    def speak(self, texts: Sequence[str], voice: Voice, language: str, draw: int) -> Iterator[np.ndarray]:
+        return (self._say(text, voice, draw) for text in texts)
+
+    def _say(self, text: str, voice: Voice, draw: int) -> np.ndarray:
         tokens = self.tokenizer(text, return_tensors="pt").to(self.model.device)
         if tokens["input_ids"].shape[1] < 2:
             raise AudioError(f"{text[:60]!r} has no letter that {self.name} knows; leave it out", "nothing is said")

@@ -7,8 +7,8 @@
 
 The wheel's data is GPL and stays in the wheel: a small temporary directory links to it and adds our own voice variants.
 Espeak keeps state between calls (noise generator, flutter phase), and initialising it again does not clear it. So the
-library is loaded afresh for each utterance and its noise seeded, which makes the bytes independent of what this process
-spoke before and when.
+library is loaded afresh for each utterance (of one sentence or more) and its noise seeded, which makes the bytes
+independent of what this process spoke before and when.
 """
 
 import _ctypes
@@ -35,6 +35,10 @@ _TALKER = "talker"
 
 class EspeakError(RuntimeError):
     """The synthesizer could not be started or refused a voice."""
+
+
+class SilentTextError(EspeakError):
+    """A text in which the synthesizer finds nothing to say."""
 
 
 class _Event(ctypes.Structure):
@@ -126,16 +130,20 @@ class Synthesizer:
         for key, value in values.items():
             library.espeak_SetParameter(_PARAMETER[key], int(value), 0)
 
-    def speak(self, words: Sequence[str], delivery: Delivery) -> Speech:
-        """Synthesizes the words of one sentence (punctuation stays on its word)."""
-        library = self._start()
+    def speak(self, words: Sequence[str], delivery: Delivery, *, goes_on: bool = False) -> Speech:
+        """Synthesizes the words of one sentence (punctuation stays on its word).
+
+        One that `goes_on` depends on those since the last that does not, and takes half the time.
+        """
+        library = self._library if goes_on and self._library is not None else self._start()
         self._set_delivery(library, delivery)
         self._chunks, self._events = [], []
         text, starts = _write_ssml(words, delivery)
         data = text.encode() + b"\0"
         status = library.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, 0, 0, _CHARS_UTF8 | _SSML, None, None)
         if status != 0 or not self._chunks:
-            raise EspeakError(f"espeak-ng said nothing for {' '.join(words)!r} (status {status}); check the sentence")
+            raise SilentTextError(f"espeak-ng said nothing for {' '.join(words)!r} (status {status}); check the "
+                                  f"sentence")
         samples = np.concatenate(self._chunks)
         spans = _place_words(words, starts, self._events, samples)
         return Speech(samples=samples, words=spans, phones=_read_phones(library, " ".join(words)))

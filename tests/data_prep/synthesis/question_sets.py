@@ -12,7 +12,8 @@ MARCO = [
      "passages": [("A <b>ticket</b> costs $5.50 &amp; children pay 50%.", 1), ("See www.trains.example.org.", 1)]},
     {"query": "how many live in ulm", "answers": ["126,000", "About 126,000 people"], "wellFormedAnswers": "[]",
      "passages": [(TABLE, 1)]},
-    {"query": "who sings", "answers": ["No Answer Present."], "wellFormedAnswers": "[]", "passages": [("Hm.", 0)]},
+    {"query": "who sings", "answers": ["No Answer Present."], "wellFormedAnswers": "[]",
+     "passages": [("Hm.", 0)]},
     {"query": "what is long", "answers": ["A story"], "wellFormedAnswers": "[]",
      "passages": [("A long story goes on and on. " * 170, 1)]},
     {"query": "which numbers", "answers": ["1 2 3"], "wellFormedAnswers": "[]", "passages": [("1 2 3 4 5 6 7 8", 1)]},
@@ -29,7 +30,8 @@ MARCO_REASONS = [None, None, None, "no answer", "too many words", "passage is no
 
 
 def make_marco_rows() -> list[dict]:
-    return [{"answers": item["answers"], "query": item["query"], "query_id": 19_000 + place, "query_type": "DESCRIPTION",
+    return [{"answers": item["answers"], "query": item["query"], "query_id": 19_000 + place,
+             "query_type": "DESCRIPTION",
              "passages": [{"is_selected": chosen, "passage_text": text, "url": "http://a.example"}
                           for text, chosen in item["passages"]],
              "wellFormedAnswers": item["wellFormedAnswers"]} for place, item in enumerate(MARCO)]

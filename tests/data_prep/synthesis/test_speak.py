@@ -14,6 +14,7 @@ from data_prep.corpora.recording import CorpusError, Rejection
 from data_prep.synthesis.__main__ import main
 from data_prep.synthesis.engines import share_voices
 from data_prep.synthesis.ms_marco import read_ms_marco
+from data_prep.synthesis.speech_sources import SpeechSource
 from data_prep.synthesis.squad import read_squad
 from data_prep.synthesis.triples import read_triples
 from sift_jax.data.sift_files import list_files, read_rows
@@ -55,7 +56,8 @@ def files(tmp_path_factory):
 
 
 def test_both_forms_of_ms_marco_are_one(files):
-    columns, lines = (list(read_ms_marco(files / name, "en", "train")) for name in ("train_v2.1.json.gz", "lines.jsonl"))
+    columns, lines = (list(read_ms_marco(files / name, "en", "train"))
+                      for name in ("train_v2.1.json.gz", "lines.jsonl"))
     assert [getattr(item, "text", None) or item.reason for item in columns] == [
         getattr(item, "text", None) or item.reason for item in lines]
     found = [item.reason if isinstance(item, Rejection) else None for item in columns]
@@ -123,6 +125,10 @@ def test_speech_msmarco(files, tmp_path, capsys):
         for first, second in zip(row["sentences"], row["sentences"][1:], strict=False):
             assert 0.25 <= second["start"] - first["end"] <= 0.46
             assert np.abs(wave[round(first["end"] * rate) + 9:round(second["start"] * rate) - 9]).max() < 2e-4
+    # other commands know it by its name
+    source = SpeechSource(corpus="build", root=out, manifest=None, name=None, languages=("en",), is_said=True,
+                          min_seconds=0.5, max_seconds=30.0)
+    assert source.source == "speech_msmarco" and len(list(source.read())) == MARCO_KEPT
     again = tmp_path / "again"
     speak("ms_marco", files / "lines.jsonl", again)
     assert {name: data for name, data in read_files(again).items() if name.startswith(("audio", "sift", "meta"))} == {
@@ -238,6 +244,21 @@ def test_a_stopped_run_asks_for_no_sentence_twice(files, tmp_path):
     assert read_files(tmp_path / "calm") == read_files(out)
 
 
+def test_a_server_that_is_down_stops_the_run(files, tmp_path):
+    with serve_voices(speech=lambda number, sent: fail(500)) as server:
+        with pytest.raises(SystemExit, match="3 calls in a row came to nothing"):
+            speak("ms_marco", files / "lines.jsonl", tmp_path / "out", *endpoint_flags(
+                server, "--concurrency=1", "--attempts=1"))
+    assert not (tmp_path / "out" / "report.json").exists()
+
+
+def test_a_set_of_any_size_is_read_through_a_window(files, monkeypatch):
+    whole = list(read_ms_marco(files / "train_v2.1.json.gz", "en", "train"))
+    for size in (1, 7, 64):
+        monkeypatch.setattr("data_prep.synthesis.text_files._PIECE", size)
+        assert list(read_ms_marco(files / "train_v2.1.json.gz", "en", "train")) == whole
+
+
 @pytest.mark.parametrize("more, message", [
     (["--engine=endpoint"], "--engine=endpoint needs --endpoint"), (["--engine=local"], "--voice_model"),
     (["--engine=local", "--voice_model=/none"], "no model there"), (["--max_seconds=0"], "--max_seconds"),
@@ -265,3 +286,14 @@ def test_through_beam_several_processes_speak_the_same(files, tmp_path):
     main([*flags, f"--out={tmp_path / 'one'}", "--workers=1"])
     main([*flags, f"--out={tmp_path / 'two'}", "--workers=2"])
     assert read_files(tmp_path / "one") == read_files(tmp_path / "two")
+
+
+def test_the_benchmark_tells_what_the_time_goes_into(capsys, monkeypatch):
+    from benchmarks import synthesis
+
+    monkeypatch.setattr("sys.argv", ["synthesis", "--passages=2", "--words=12", "--rounds=1"])
+    synthesis.main()
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    parts = told["ms_per_utterance"]
+    assert parts["synthesis"] < parts["the whole"] and parts["markup stripped"] < parts["synthesis"]
+    assert told["utterances_per_second_and_core"] == pytest.approx(1000 / parts["the whole"], rel=0.01)

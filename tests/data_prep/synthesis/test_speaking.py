@@ -1,5 +1,7 @@
 """How texts are said: numbers in five languages, signs, addresses, markup, and where one breathes."""
 
+import random
+
 import pytest
 
 from data_prep.synthesis.markup import is_prose, strip_markup
@@ -13,7 +15,8 @@ CARDINALS = {
     "de": {1: "eins", 21: "einundzwanzig", 101: "einhunderteins", 16_017: "sechzehntausendsiebzehn",
            1_000_000: "eine Million", 21_000: "einundzwanzigtausend", 2_000_000: "zwei Millionen"},
     "fr": {21: "vingt et un", 71: "soixante et onze", 80: "quatre-vingts", 81: "quatre-vingt-un", 99:
-           "quatre-vingt-dix-neuf", 200: "deux cents", 201: "deux cent un", 80_000: "quatre-vingt mille", 1000: "mille"},
+           "quatre-vingt-dix-neuf", 200: "deux cents", 201: "deux cent un", 80_000: "quatre-vingt mille",
+           1000: "mille"},
     "it": {21: "ventuno", 28: "ventotto", 33: "trentatré", 101: "centouno", 1000: "mille", 2000: "duemila",
            1_000_000: "un milione"},
     "es": {16: "dieciséis", 21: "veintiuno", 31: "treinta y uno", 100: "cien", 101: "ciento uno", 500: "quinientos",
@@ -80,6 +83,24 @@ def test_nothing_is_left_that_nobody_can_say(language):
     said = say_text(text, language)
     assert not any(letter.isdecimal() and letter.isascii() or letter in "$%°#@=+<>[]{}\\~^|☃∑²½" for letter in said)
     assert "  " not in said and say_text(said, language) == said
+
+
+# what pages and tables leave in passages, glued together in any way
+ODDITIES = (
+    "0 1 12 1,234 1.5 .5 1990 1990s '90s 007 $ € £5 $1.2 million % km m/s °C / - – : . , ! ? ' \" ( "
+    ") [ ] { } | <b> </b> &amp; &lt; ** == ==== {{x}} [[a|b]] [1] # a@b.c http://x.y/z?q=1 Dr. U.S. "
+    "COVID-19 3:45pm 2/3 1.2.3 21st 3º word naïve 東京 ٠١ ² ½ 😀 \u200b \u00a0 \n ¿ « … x² 1e10 "
+    "99999999999999999999 $$$ ±5 5' ½cup"
+).split(" ")
+
+
+def test_any_rubbish_is_said_or_left_out():
+    rng = random.Random(0)
+    for _ in range(300):
+        text = "".join(rng.choice(ODDITIES) + rng.choice(("", " ", " ", "-", ".")) for _ in range(rng.randrange(1, 25)))
+        said = say_text(strip_markup(text), rng.choice(list(CARDINALS)))
+        assert not any(letter.isdigit() or letter in "$%°#@=+<>[]{}|\n" for letter in said), text
+        assert all(len(piece) <= 40 for piece in split_sentences(said, 40))
 
 
 def test_markup_is_for_the_eye():

@@ -57,12 +57,14 @@ def test_spgispeech_as_it_is_released(tmp_path):
 
 
 MADE_UP = [
-    ("", "nothing heard"), ("[BLANK_AUDIO]", "nothing heard"), ("(music) ♪♪", "nothing heard"), (" ... ", "nothing heard"),
+    ("", "nothing heard"), ("[BLANK_AUDIO]", "nothing heard"), ("(music) ♪♪", "nothing heard"),
+    (" ... ", "nothing heard"),
     ("Thank you for watching!", "stock phrase"), ("Untertitel der Amara.org-Community", "stock phrase"),
-    ("Thank you. " * 8, "repeats itself"), ("and then we went on to " * 5, "repeats itself"),
+    ("Thank you. " * 8, "repeats itself"),
+    ("and then we went on to " * 5, "repeats itself"),
     ("so so so so it goes on and on", "repeats itself"), ("a lot of words " * 40, "repeats itself"),
-    ("word after word after word is said here and so on and on until there are far too many of them to be spoken by anybody in such a "
-     "short time", "too many letters a second"), ("Oh", "too few letters a second"),
+    ("word after word after word is said here and so on and on until there are far too many of them to be spoken by "
+     "anybody in such a short time", "too many letters a second"), ("Oh", "too few letters a second"),
     ("Das ist aber doch ein ganz und gar deutscher Satz.", "another language"),
     ("Привет, как дела сегодня?", "another language")]
 
@@ -73,12 +75,14 @@ def test_what_was_made_up_is_told_by_its_reason(text, reason):
 
 
 def test_what_was_heard_is_believed():
-    for text in (HEARD, "No, no, no, I said that we never do that.", "He thanked them for listening to the music of the "
-                 "band, and said that many would subscribe to what they think."):
+    for text in (HEARD, "No, no, no, I said that we never do that.",
+                 "He thanked them for listening to the music of the band, and said that many would subscribe to what "
+                 "they think."):
         assert find_made_up(Hypothesis(text=text, confidence=None), 6.0, "en", LIMITS) is None
     for known, reason in (({"confidence": 0.2}, "unsure"), ({"confidence": 0.9, "no_speech": 0.95}, "no speech"),
                           ({"confidence": 0.9, "language": "german"}, "another language"),
-                          ({"confidence": 0.9, "language": "english"}, None), ({"confidence": 0.9, "language": "en"}, None)):
+                          ({"confidence": 0.9, "language": "english"}, None),
+                          ({"confidence": 0.9, "language": "en"}, None)):
         found = find_made_up(Hypothesis(text=HEARD, **known), 4.0, "en", LIMITS)
         assert (found and found[0]) == reason
 
@@ -108,8 +112,12 @@ def test_from_spgispeech_to_questions(tmp_path, monkeypatch):
     with serve_voices(transcriptions=answer) as server:
         transcribe(out, *flags, *point(server))
         assert len(server.asked) == 8 and server.asked[0][2]["Authorization"] == "Bearer sk-tell-nobody"
+        before = read_files(out)
+        # other limits are held against what was heard: only what came to nothing is asked for again
+        transcribe(out, *flags, *point(server), "--least_letters=1.5")
+        assert check_books(out)["transcribe"]["rejected"] == {"nothing heard": 1, "repeats itself": 1}
         transcribe(out, *flags, *point(server))
-        assert len(server.asked) == 8
+        assert len(server.asked) == 9 and read_files(out) == before
     accounts = check_books(out)
     assert accounts["transcribe"]["rejected"] == {"nothing heard": 1, "no transcript: http 400": 1, "repeats itself": 1}
     assert '\\"Thank you. Thank you.' in (out / "rejected.jsonl").read_text()
@@ -170,7 +178,8 @@ def test_answers_without_words():
     from data_prep.llm.client import Passing
 
     assert parse_transcription(b'{"text": ""}') == Hypothesis(text="", confidence=None)
-    assert parse_transcription(b'{"text": " a  b ", "segments": [{"avg_logprob": "x"}, 7], "language": 5}').text == "a b"
+    odd = b'{"text": " a  b ", "segments": [{"avg_logprob": "x"}, 7], "language": 5}'
+    assert parse_transcription(odd) == Hypothesis(text="a b", confidence=None)
     for payload in (b"", b"[]", b'{"words": "a"}', b'{"text": null}', b"<html>"):
         with pytest.raises(Passing, match="broken answer"):
             parse_transcription(payload)
@@ -180,7 +189,7 @@ def test_where_a_recogniser_is_missing_the_remedy_is_said(monkeypatch, tmp_path)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install 'sift_jax\[align\]'"):
         make_recogniser(Recognising(recogniser="pocketsphinx"), 0)
-    with pytest.raises(ValueError, match="pip install faster-whisper"):
+    with pytest.raises(ValueError, match=r"pip install 'sift_jax\[asr\]'"):
         make_recogniser(Recognising(recogniser="faster_whisper", model="small"), 0)
     with pytest.raises(ValueError, match="--asr=endpoint needs"):
         Recognising(recogniser="endpoint")

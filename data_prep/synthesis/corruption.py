@@ -14,10 +14,9 @@ import bisect
 import collections
 import dataclasses
 import difflib
-import functools
 import itertools
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from data_prep.splits import normalise_sentence
 
@@ -30,7 +29,8 @@ _GRAMMAR = frozenset(
     "a an the of in on at to and or is are was were be been it he she they we i you that this as by for with from his "
     "her their not but have has had do does did so if".split()
 )
-_LEAST_LIKENESS = 0.3
+_LEAST_LIKENESS, _SAME_START, _MOST_LONGER = 0.3, 0.1, 4
+_COMPARED = 300
 _ROUNDS, _TOLERANCE = 12, 0.0025
 
 
@@ -56,7 +56,7 @@ def corrupt(texts: Mapping[str, str], rate: float, seed: int) -> Corrupted:
         raise CorruptionError("the transcripts have no words; nothing can be wrong in them")
     if rate == 0:
         return Corrupted(texts=dict(texts), rate=0.0, counts=dict.fromkeys(KINDS, 0))
-    model = ErrorModel.fit(plain.values())
+    model = ErrorModel(plain.values())
     # an edit beside another may be one edit to jiwer, so that the draw is raised until its measure is right
     low, high, share, best = 0.0, 1.0, rate, None
     for _ in range(_ROUNDS):
@@ -81,66 +81,67 @@ def measure_errors(right: Mapping[str, str], wrong: Mapping[str, str]) -> Corrup
     return Corrupted(texts=dict(wrong), rate=found.wer, counts=counts)
 
 
-@dataclasses.dataclass(frozen=True)
 class ErrorModel:
-    """Which words there are, how often, and how often one of grammar is among them."""
+    """Which words there are and how often, and which of them are spelled alike."""
 
-    words: tuple[str, ...]
-    edges: tuple[int, ...]
-    # by which the draw of a deletion is raised for grammar and lowered for the rest, so that the rate stays
-    mean_weight: float
-
-    @classmethod
-    def fit(cls, texts: Iterable[str]) -> "ErrorModel":
+    def __init__(self, texts: Iterable[str]):
         counts = collections.Counter(word for text in texts for word in text.split())
         total, grammar = counts.total(), sum(count for word, count in counts.items() if word in _GRAMMAR)
-        words = tuple(sorted(counts))
+        # by which the draw of a deletion is raised for grammar and lowered for the rest, so that the rate stays
+        self.mean_weight = (total - grammar + _GRAMMAR_WEIGHT * grammar) / total
+        self.words = sorted(counts, key=lambda word: (-counts[word], word))
         # words of grammar come in more often, too
-        weights = (counts[word] * (round(_GRAMMAR_WEIGHT) if word in _GRAMMAR else 1) for word in words)
-        return cls(words, tuple(itertools.accumulate(weights)), (total - grammar + _GRAMMAR_WEIGHT * grammar) / total)
+        weights = (counts[word] * (_GRAMMAR_WEIGHT if word in _GRAMMAR else 1.0) for word in self.words)
+        self.edges = list(itertools.accumulate(weights))
+        self.places = collections.defaultdict(list)
+        for word in self.words:
+            for key in _list_keys(word):
+                self.places[key].append(word)
+        self.alike: dict[str, list[tuple[str, float]]] = {}
 
     def corrupt(self, text: str, rate: float, rng: random.Random) -> str:
-        """Three draws a word, whatever becomes of it, so that higher rates add to the errors of lower ones."""
+        """Five draws a word, whatever becomes of it, so that higher rates add to the errors of lower ones."""
         said: list[str] = []
         for word in text.split():
             weight = (_GRAMMAR_WEIGHT if word in _GRAMMAR else 1.0) / self.mean_weight
-            dropped, changed, added = rng.random(), rng.random(), rng.random()
-            other, more = self._pick_alike(word, rng.random()), self._pick_any(rng.random())
-            if dropped < rate * KINDS["deletion"] * weight:
-                pass
-            elif changed < rate * KINDS["substitution"]:
-                said.append(other)
-            else:
-                said.append(word)
+            dropped, changed, added, which, more = (rng.random() for _ in range(5))
+            if dropped >= rate * KINDS["deletion"] * weight:
+                said.append(self._pick_alike(word, which) if changed < rate * KINDS["substitution"] else word)
             if added < rate * KINDS["insertion"]:
-                said.append(more)
+                said.append(self.words[bisect.bisect_right(self.edges, more * self.edges[-1] * (1 - 1e-12))])
         return " ".join(said)
 
-    def _pick_any(self, draw: float) -> str:
-        return self.words[bisect.bisect_right(self.edges, draw * self.edges[-1] * (1 - 1e-12))]
-
     def _pick_alike(self, word: str, draw: float) -> str:
-        near = find_alike(word, self.words)
+        near = self.alike.get(word)
+        if near is None:
+            near = self.alike[word] = self.find_alike(word)
         if not near:
             # a name, a number in figures: what is heard is a piece of it
             return word[: max(1, len(word) // 2)] if len(word) > 1 else "uh"
         edges = list(itertools.accumulate(likeness**2 for _, likeness in near))
         return near[min(bisect.bisect_right(edges, draw * edges[-1]), len(near) - 1)][0]
 
+    def find_alike(self, word: str) -> list[tuple[str, float]]:
+        """The words nearest in spelling with their likeness, the nearest first; of many, among the commonest."""
+        if len(self.words) <= _COMPARED:
+            candidates: Iterable[str] = self.words
+        else:
+            candidates = itertools.chain(*(self.places[key][:_COMPARED] for key in _list_keys(word)))
+        matcher = difflib.SequenceMatcher(autojunk=False)
+        matcher.set_seq2(word)
+        found = {}
+        for other in candidates:
+            if other == word or abs(len(other) - len(word)) > _MOST_LONGER:
+                continue
+            matcher.set_seq1(other)
+            if matcher.real_quick_ratio() < _LEAST_LIKENESS or matcher.quick_ratio() < _LEAST_LIKENESS:
+                continue
+            likeness = matcher.ratio() + (_SAME_START if other[0] == word[0] else 0.0)
+            if likeness >= _LEAST_LIKENESS:
+                found[other] = likeness
+        return sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))[:_NEIGHBOURS]
 
-@functools.lru_cache(maxsize=200_000)
-def find_alike(word: str, words: tuple[str, ...]) -> Sequence[tuple[str, float]]:
-    """The words nearest in spelling with their likeness in 0 … 1, the nearest first."""
-    matcher = difflib.SequenceMatcher(autojunk=False)
-    matcher.set_seq2(word)
-    found = []
-    for other in words:
-        if other == word or abs(len(other) - len(word)) > 4:
-            continue
-        matcher.set_seq1(other)
-        if matcher.real_quick_ratio() < _LEAST_LIKENESS or matcher.quick_ratio() < _LEAST_LIKENESS:
-            continue
-        likeness = matcher.ratio() + (0.1 if other[0] == word[0] else 0.0)
-        if likeness >= _LEAST_LIKENESS:
-            found.append((other, likeness))
-    return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:_NEIGHBOURS]
+
+def _list_keys(word: str) -> tuple[str, str]:
+    """How it begins, and how it ends."""
+    return f"{word[:2]}-", f"-{word[-2:]}"

@@ -16,7 +16,7 @@
     out/report.json                     rows and word error rates of each arm
 
 The transcribed corpus is the stand-in of LibriSpeech, the untranscribed one of what the second and third way ask
-about; who writes and grades are rules (`small_world`, `grader`), where the large form has a language model.
+about; who writes and grades are rules (`small_world`), where the large form has a language model.
 """
 
 import argparse
@@ -34,10 +34,8 @@ from data_prep.splits import DEV, EVALUATION, TRAIN, normalise_sentence
 from data_prep.synthesis.corruption import Corrupted, corrupt, measure_errors
 from data_prep.synthesis.embedded_engine import EmbeddedEngine
 from data_prep.synthesis.engines import RATE
-from data_prep.synthesis.grade import find_reason
-from data_prep.synthesis.grader import RulesGrader
 from data_prep.synthesis.small_recogniser import hear_all
-from data_prep.synthesis.small_world import HEARD, WRITTEN, make_sentences, write_pairs
+from data_prep.synthesis.small_world import HEARD, WRITTEN, is_supported, make_sentences, write_pairs
 from data_prep.synthesis.speak import Reading as Speech
 from data_prep.synthesis.speak import draw_number, speak_passage
 from data_prep.synthesis.triples import Triple, make_row
@@ -109,16 +107,10 @@ def write_triples(recordings: Sequence[Spoken], texts: Mapping[str, str], source
     for one in recordings:
         rng = random.Random(f"{seed}/{one.id}")
         for pair in write_pairs(texts[one.id], one.form, rng, carelessness=carelessness):
-            triples.append(Triple(id=one.id, key=f"{one.id}/{pair.slot}", language=LANGUAGE, split=one.split,
+            triples.append(Triple(id=one.id, key=f"{one.id}/{pair.asked}", language=LANGUAGE, split=one.split,
                                   question=pair.question, answer=pair.answer, references=(pair.answer,),
                                   transcript=texts[one.id], source=source))
     return triples
-
-
-def filter_triples(triples: Sequence[Triple], least: int = 3) -> list[Triple]:
-    grader = RulesGrader()
-    return [triple for triple, grade in zip(triples, grader.grade(triples), strict=True)
-            if find_reason(grade, least) is None]
 
 
 def make_recognition(recordings: Iterable[Spoken]) -> list[tuple[str, Row]]:
@@ -145,7 +137,7 @@ def make_arms(corpora: Mapping[str, list[Spoken]], out: Path, *, rates: Sequence
     tts = write_triples(written, right, "speech_msmarco", carelessness=0.0, seed=seed)
     arms = {"recognition": [], "llm": ask({}), "tts": tts, "careless": ask({}, carelessness)}
     arms["both"] = [*arms["llm"], *tts]
-    arms["filtered"] = filter_triples(arms["careless"])
+    arms["filtered"] = [triple for triple in arms["careless"] if is_supported(triple.answer, triple.transcript)]
     arms |= {name: ask(found.texts) for name, found in measured.items()}
     return arms, {"llm": 0.0, **{name: round(found.rate, 4) for name, found in measured.items()}}
 

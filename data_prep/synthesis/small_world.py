@@ -22,19 +22,13 @@ SLOTS: dict[str, tuple[str, ...]] = {
 }
 NAMES = ("anna", "oliver", "robert", "maria")
 HEARD, WRITTEN = "heard", "written"
-# Asked of what is heard, in an LLM's way, with a sentence for an answer; and as people ask, with a word for one.
-QUESTIONS: dict[str, dict[str, tuple[str, str]]] = {
-    HEARD: {
-        "number": ("How many things does the speaker mention?", "The speaker mentions {}."),
-        "colour": ("Which colour does the speaker mention?", "The colour is {}."),
-        "thing": ("Which things does the speaker mention?", "The things are {}."),
-        "place": ("Which place does the speaker mention?", "The place is the {}."),
-    },
-    WRITTEN: {
-        "number": ("how many", "{}"), "colour": ("what colour", "{}"), "thing": ("what is taken", "{}"),
-        "place": ("where to", "the {}"),
-    },
+# Of what is heard, in an LLM's words; of what is written, in those that people type.
+QUESTIONS: dict[str, dict[str, str]] = {
+    HEARD: {"what": "Which things does the speaker mention?", "where": "Where are they?"},
+    WRITTEN: {"what": "what is taken", "where": "which place is it taken to"},
 }
+# The lists that an answer is made of, in order; without the last of them there is none.
+ANSWERS = {"what": ("number", "colour", "thing"), "where": ("place",)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,7 +43,7 @@ class Sentence:
 class Pair:
     """A question with its answer, and whether it was made up."""
 
-    slot: str
+    asked: str
     question: str
     answer: str
     is_made_up: bool
@@ -81,12 +75,23 @@ def find_slots(transcript: str) -> Mapping[str, str]:
 
 
 def write_pairs(transcript: str, form: str, rng: random.Random, *, carelessness: float = 0.0) -> list[Pair]:
-    """A question about each thing that the transcript names."""
-    pairs = []
-    for slot, word in find_slots(transcript).items():
-        question, answer = QUESTIONS[form][slot]
-        is_made_up = rng.random() < carelessness
+    """A question about what the transcript names, and one about where."""
+    found, pairs = find_slots(transcript), []
+    for asked, lists in ANSWERS.items():
+        named = [name for name in lists if name in found]
+        if lists[-1] not in named:
+            continue
+        answer, is_made_up = {name: found[name] for name in named}, rng.random() < carelessness
         if is_made_up:
-            word = rng.choice([other for other in SLOTS[slot] if other != word])
-        pairs.append(Pair(slot=slot, question=question, answer=answer.format(word), is_made_up=is_made_up))
+            name = rng.choice(named)
+            answer[name] = rng.choice([other for other in SLOTS[name] if other != answer[name]])
+        said = " ".join(answer.values())
+        pairs.append(Pair(asked=asked, question=QUESTIONS[form][asked], is_made_up=is_made_up,
+                          answer=f"the {said}" if asked == "where" else said))
     return pairs
+
+
+def is_supported(answer: str, transcript: str) -> bool:
+    """Whether every word of the answer is in the transcript, as a grader sees who reads both."""
+    heard = {*transcript.lower().split(), "the"}
+    return all(word in heard for word in answer.lower().split())

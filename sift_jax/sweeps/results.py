@@ -10,7 +10,9 @@ differ: their own figures stand beside it.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,28 +58,30 @@ class QuestionsConfig:
 
 
 def gather_results(sweep: SweepConfig, questions: QuestionsConfig, bootstrap: BootstrapConfig) -> dict[str, Any]:
-    counted = {arm: _count(sweep, arm, questions.metric) for arm in sweep.arms}
+    chosen = sweep.chosen
+    counted = {arm: _count(sweep, arm, questions.metric) for arm in chosen}
     sets = list(next(iter(counted.values())))
     arms = {arm: {name: _describe(counted[arm][name][1], bootstrap, f"{arm} {name}") for name in sets}
-            for arm in sweep.arms}  # fmt: skip
+            for arm in chosen}  # fmt: skip
     differences = [
         {"question": asked, "first": first, "second": second, "sets": {
             name: _compare(counted[first][name], counted[second][name], bootstrap, f"{asked} {name}")
             for name in sets}}
         for asked, (first, second) in questions.differences.items()
+        if {first, second} <= chosen.keys()
     ]  # fmt: skip
     return {
         "format": 1, "title": questions.title, "metric": questions.metric, "seeds": list(sweep.seeds), "sets": sets,
-        "confidence": bootstrap.confidence, "rows": dict(questions.rows), "published": dict(questions.published),
-        "curve": read_rates(sweep, questions), "arms": arms, "differences": differences,
+        "confidence": bootstrap.confidence,
+        "rows": {arm: title for arm, title in questions.rows.items() if arm in chosen},
+        "published": dict(questions.published),
+        "curve": {arm: rate for arm, rate in read_rates(sweep, questions).items() if arm in chosen},
+        "arms": arms, "differences": differences,
     }  # fmt: skip
 
 
 def read_rates(sweep: SweepConfig, questions: QuestionsConfig) -> dict[str, float]:
     """Arm → word error rate in percent; those that were measured come from the file that the data was made with."""
-    import json
-    from pathlib import Path
-
     measured: Mapping[str, float] = {}
     if questions.rates:
         path = Path(questions.rates.format(out=sweep.out_dir))

@@ -58,6 +58,7 @@ def _run_stage(chains: list[list[Job]], out: Path, parallel: int) -> None:
     """Chains side by side, each in a slot with its share of the cores."""
     cores = sorted(os.sched_getaffinity(0))
     slots: queue.Queue[list[int]] = queue.Queue()
+    parallel = max(1, min(parallel, len(chains)))
     for slot in range(parallel):
         slots.put(cores[slot::parallel] or cores)
     failed: list[str] = []

@@ -12,6 +12,7 @@ import gin
 from sift_jax.cli import build_arguments
 from sift_jax.evaluation.evaluate import evaluate
 from sift_jax.evaluation.judging import judge_again
+from sift_jax.sweeps.run import sweep
 from sift_jax.training.loop import train
 from sift_jax.units.training.run import train_vocoder
 
@@ -22,6 +23,7 @@ RUNS: dict[str, Callable] = {
     "sift_jax.units.training.run.train_vocoder": train_vocoder,
     "sift_jax.evaluation.evaluate.evaluate": evaluate,
     "sift_jax.evaluation.judging.judge_again": judge_again,
+    "sift_jax.sweeps.run.sweep": sweep,
 }
 
 

@@ -63,6 +63,8 @@ MAY_IMPORT = {
         "data.chat",
     ),
     "sift_jax.evaluation": ("models", "parallel", "batch", "data", "audio", "decoding", "training", "weights.load"),
+    # runs are processes of their own: it reads what they leave
+    "sift_jax.sweeps": ("evaluation",),
     "sift_jax.exits": ("parallel",),
     "sift_jax.cli": ("exits", "gin_files", "parallel"),
     "sift_jax.gin_files": (),
@@ -70,6 +72,7 @@ MAY_IMPORT = {
     "sift_jax.train_vocoder": ("cli",),
     "sift_jax.evaluate": ("cli",),
     "sift_jax.judge": ("cli",),
+    "sift_jax.sweep": ("cli",),
     "sift_jax.ask": ("exits", "audio", "data.chat", "decoding"),
     "sift_jax.speak": ("exits", "data.speaking", "decoding"),
     "sift_jax.export": ("exits", "decoding", "weights"),

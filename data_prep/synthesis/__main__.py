@@ -10,6 +10,7 @@
     python -m data_prep.synthesis ask --corpus=build --root=data/spgi --out=data/spgi_qa …
     python -m data_prep.synthesis filter --data=data/spokenqa --out=data/spokenqa_filtered --endpoint=… --model=…
         [--least=3] | --grader=rules
+    python -m data_prep.synthesis corrupt --data=data/spgi --rate=0.2 --out=data/spgi_wer20
 
 Keys come from the environment ($SIFT_LLM_KEY, or the variable that --key_variable names). Each command goes on in its
 folder where it was stopped. Records: python -m data_prep.records --sift=OUT/sift --audio=OUT/audio --out=OUT/records
@@ -28,6 +29,7 @@ from data_prep.recognition.recognisers import RECOGNISERS, Recognising
 from data_prep.splits import SPLITS
 from data_prep.synthesis import flags as given
 from data_prep.synthesis.ask import ask
+from data_prep.synthesis.corrupt import corrupt_build
 from data_prep.synthesis.engines import EMBEDDED, ENGINES, Speaking
 from data_prep.synthesis.grade import grade
 from data_prep.synthesis.grader import BEST, GRADERS, Grading
@@ -130,11 +132,24 @@ def _run_filter(flags: argparse.Namespace) -> None:
         grade(flags.data, grading, flags.out, least=flags.least, seed=flags.seed, engine=engine)
 
 
+def _add_corrupt(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="a build, or what transcribe, speak or ask has made")
+    add("--rate", type=float, required=True, help="the word error rate wanted, 0.2 for 20 %%")
+    add("--out", type=Path, required=True, help="folder for the copy; the audio stays where it is")
+    add("--seed", type=int, default=0, help="decides which words are wrong")
+
+
+def _run_corrupt(flags: argparse.Namespace) -> None:
+    corrupt_build(flags.data, flags.rate, flags.seed, flags.out)
+
+
 COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], None]]] = {
     "speak": ("a text's questions, and its passages spoken", _add_speak, _run_speak),
     "ask": ("questions and answers written from transcripts", _add_ask, _run_ask),
     "transcribe": ("speech written down by a recogniser, with guards", _add_transcribe, _run_transcribe),
     "filter": ("triples graded against their transcripts, and the bad ones set aside", _add_filter, _run_filter),
+    "corrupt": ("transcripts with a wanted word error rate", _add_corrupt, _run_corrupt),
 }
 
 

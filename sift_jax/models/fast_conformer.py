@@ -23,6 +23,7 @@ import jax.numpy as jnp
 
 from sift_jax.models.layers import Array, LayerNorm, Linear, average_groups
 from sift_jax.models.stack import run_stack
+from sift_jax.models.strided_convolution import convolve_strided
 from sift_jax.parallel.mesh import spread
 
 NORM_EPS = 1e-5
@@ -104,11 +105,7 @@ class StridedConvolution(nn.Module):
         init = nn.initializers.variance_scaling(1.0, "fan_in", "normal", in_axis=(0, 1, 2))
         kernel = self.param("kernel", init, (3, 3, 1, self.features)).astype(self.dtype)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        padded = jnp.pad(x_bsfc.astype(self.dtype), ((0, 0), (1, 1), (1, 1), (0, 0)))
-        s, f = x_bsfc.shape[1:3]
-        # nine shifted products: one channel, or each by itself, is no work for a matrix unit
-        y = sum(padded[:, i : i + s : 2, j : j + f : 2] * kernel[j, i, 0] for i in range(3) for j in range(3))
-        return y + bias.astype(self.dtype)
+        return convolve_strided(x_bsfc.astype(self.dtype), kernel[:, :, 0]) + bias.astype(self.dtype)
 
 
 class Subsampling(nn.Module):

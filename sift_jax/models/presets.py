@@ -69,6 +69,7 @@ ENCODERS: dict[str, EncoderConfig | FastConformerConfig] = {
     "parakeet-ctc-1.1b": _fast_conformer(1024, 42),
     # trained from nothing: short windows, and silence is masked
     "quickstart": dataclasses.replace(_whisper(128, 2, 4), window_seconds=6.0, frame_mask="all"),
+    "quickstart-fastconformer": dataclasses.replace(_fast_conformer(128, 2, 4), channels=32, window_seconds=4.0),
     "test": dataclasses.replace(_whisper(32, 2, 2), window_seconds=2.0, frame_mask="all"),
     "test-fastconformer": dataclasses.replace(_fast_conformer(32, 2, 2), channels=8, window_seconds=2.0),
 }
@@ -182,6 +183,7 @@ PROJECTORS: dict[str, ProjectorConfig] = {
     # windows of 17 frames are 0.34 s; two layers of BERT's size
     "qformer": _projector("qformer", 17, width=768, queries=1, layers=2, heads=12, cross_every=2),
     "conformer": _projector("conformer", 1, width=512, layers=2, heads=8),
+    "quickstart-conformer": _projector("conformer", 1, width=128, layers=1, heads=4),
 }
 
 FUSIONS: dict[str, CrossConfig | None] = {

@@ -1,0 +1,52 @@
+"""Several sets as one: their SIFT files side by side as links, to be packed into records together.
+
+    python -m data_prep.synthesis.join --sift=data/asr/sift,data/llm/sift,data/tts/sift --out=data/both/sift
+
+    A/train/open_ended/en/split0.jsonl  B/train/open_ended/en/split0.jsonl  ─►  OUT/train/open_ended/en/split{0,1}.jsonl
+
+Nothing is copied. EvalSIFT is left out: what is tested is no part of a mixture.
+"""
+
+import argparse
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from data_prep.splits import EVALUATION
+from sift_jax.data.sift_files import SPLITS, list_files
+
+
+def join_sets(folders: Sequence[Path], out: Path) -> int:
+    """Returns how many files there are."""
+    if out.exists() and any(path.is_file() and not path.is_symlink() for path in out.rglob("*")):
+        raise ValueError(f"--out={out} holds files of its own; choose another folder")
+    for path in [path for path in out.rglob("*") if path.is_symlink()]:
+        path.unlink()
+    counts: Counter[Path] = Counter()
+    for folder in folders:
+        found = [path for split in SPLITS if split != EVALUATION for path in list_files(folder, split)]
+        if not found:
+            raise ValueError(f"--sift={folder} has no SIFT files to train on; expected train/<category>/<lang>/")
+        for path in found:
+            place = out / path.parent.relative_to(folder)
+            place.mkdir(parents=True, exist_ok=True)
+            os.symlink(path.resolve(), place / f"split{counts[place]}.jsonl")
+            counts[place] += 1
+    return sum(counts.values())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="data_prep.synthesis.join", description="Several sets as one.")
+    parser.add_argument("--sift", required=True, help="folders with {train,dev,…}/, comma-separated")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the links")
+    flags = parser.parse_args(arguments)
+    try:
+        print(f"{join_sets([Path(name) for name in flags.sift.split(',')], flags.out)} files in {flags.out}")
+    except (ValueError, OSError) as error:
+        sys.exit(f"data_prep.synthesis.join: {' '.join(str(error).split())}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""pocketsphinx for the small world: any of its words may follow any other, so that its errors are those of hearing.
+
+With the model's own language of 130,000 words nine in ten words of the synthesizer's are misheard, at four times the
+cost.
+"""
+
+import importlib.util
+import json
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from data_prep.chunks import write_text
+from data_prep.synthesis.recognisers import RecogniserError, Sphinx
+from data_prep.synthesis.small_world import NAMES, SLOTS
+from data_prep.tasks.decode import place_audio
+
+GRAMMAR_WORDS = ("in", "the", "takes", "to")
+
+
+class WordLoop(Sphinx):
+    """Hears the words of the small world and no others."""
+
+    def __init__(self):
+        if importlib.util.find_spec("pocketsphinx") is None:
+            raise RecogniserError("pocketsphinx is not installed; pip install 'sift_jax[align]', or give --no_asr")
+        import pocketsphinx
+
+        words = sorted({*(word for listed in SLOTS.values() for word in listed), *NAMES, *GRAMMAR_WORDS})
+        with tempfile.TemporaryDirectory() as folder:
+            grammar = Path(folder) / "words.jsgf"
+            grammar.write_text(f"#JSGF V1.0;\ngrammar words;\npublic <said> = ( {' | '.join(words)} )+;\n")
+            self._decoder = pocketsphinx.Decoder(samprate=16_000, jsgf=str(grammar), cmn="batch", loglevel="FATAL")
+
+
+def hear_all(identities: Iterable[str], out: Path, language: str) -> dict[str, str]:
+    """What is heard in each recording; kept, so that it listens once."""
+    kept = out / "heard.json"
+    known: dict[str, str] = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
+    listener = None
+    for identity in identities:
+        if identity not in known:
+            listener = listener or WordLoop()
+            known[identity] = listener.recognise(place_audio(out / "audio", identity), language).text
+    write_text(kept, json.dumps(known))
+    return known

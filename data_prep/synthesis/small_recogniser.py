@@ -11,26 +11,21 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from data_prep.chunks import write_text
-from data_prep.synthesis.recognisers import RecogniserError, Sphinx
+from data_prep.recognition.recognisers import RecogniserError, Sphinx
 from data_prep.synthesis.small_world import NAMES, SLOTS
 from data_prep.tasks.decode import place_audio
 
 GRAMMAR_WORDS = ("in", "the", "takes", "to")
 
 
-class WordLoop(Sphinx):
-    """Hears the words of the small world and no others."""
-
-    def __init__(self):
-        if importlib.util.find_spec("pocketsphinx") is None:
-            raise RecogniserError("pocketsphinx is not installed; pip install 'sift_jax[align]', or give --no_asr")
-        import pocketsphinx
-
-        words = sorted({*(word for listed in SLOTS.values() for word in listed), *NAMES, *GRAMMAR_WORDS})
-        with tempfile.TemporaryDirectory() as folder:
-            grammar = Path(folder) / "words.jsgf"
-            grammar.write_text(f"#JSGF V1.0;\ngrammar words;\npublic <said> = ( {' | '.join(words)} )+;\n")
-            self._decoder = pocketsphinx.Decoder(samprate=16_000, jsgf=str(grammar), cmn="batch", loglevel="FATAL")
+def make_word_loop(folder: Path) -> Sphinx:
+    """It hears the words of the small world and no others."""
+    if importlib.util.find_spec("pocketsphinx") is None:
+        raise RecogniserError("pocketsphinx is not installed; pip install 'sift_jax[align]', or give --no_asr")
+    words = sorted({*(word for listed in SLOTS.values() for word in listed), *NAMES, *GRAMMAR_WORDS})
+    grammar = folder / "words.jsgf"
+    grammar.write_text(f"#JSGF V1.0;\ngrammar words;\npublic <said> = ( {' | '.join(words)} )+;\n")
+    return Sphinx(jsgf=str(grammar))
 
 
 def hear_all(identities: Iterable[str], out: Path, language: str) -> dict[str, str]:
@@ -38,9 +33,10 @@ def hear_all(identities: Iterable[str], out: Path, language: str) -> dict[str, s
     kept = out / "heard.json"
     known: dict[str, str] = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
     listener = None
-    for identity in identities:
-        if identity not in known:
-            listener = listener or WordLoop()
-            known[identity] = listener.recognise(place_audio(out / "audio", identity), language).text
+    with tempfile.TemporaryDirectory() as folder:
+        for identity in identities:
+            if identity not in known:
+                listener = listener or make_word_loop(Path(folder))
+                known[identity] = listener.recognise(place_audio(out / "audio", identity), language).text
     write_text(kept, json.dumps(known))
     return known

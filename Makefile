@@ -24,12 +24,21 @@ quickstart: $(VENV)/.installed
 	$(PY) -m sift_jax.train --gin_file=configs/quickstart/stage2.gin
 	$(PY) -m sift_jax.export --checkpoint=$(RUN)/stage2 --out=$(RUN)/export
 	$(PY) -m sift_jax.ask --checkpoint=$(RUN)/export --audio=$$(ls $(RUN)/data/audio/*.flac | grep _en_ | head -1) "How fast does she speak?"
+	$(PY) -m sift_jax.evaluate --gin_file=configs/quickstart/evaluate.gin
 	test -f $(RUN)/codec/codec.json || $(PY) -m sift_jax.units fit --audio=$(RUN)/data/metadata.jsonl --out=$(RUN)/codec
 	$(PY) -m data_prep.units --records=$(RUN)/data/records --codec=$(RUN)/codec
 	$(PY) -m sift_jax.train --gin_file=configs/quickstart/stage3.gin
 	$(PY) -m sift_jax.speak --checkpoint=$(RUN)/stage3 --text="The train to the coast leaves at noon." \
 		--style="very slowly, softly" --out=$(RUN)/speech.wav
-	$(PY) -m sift_jax.evaluate --gin_file=configs/quickstart/evaluate.gin
+	$(PY) -m data_prep.generation items --build=$(RUN)/data --out=$(RUN)/generation/items.jsonl --limit=30
+	$(PY) -m data_prep.generation items --build=$(RUN)/data --out=$(RUN)/generation/sweep.jsonl --sweep --languages=en
+	$(PY) -m sift_jax.speak --checkpoint=$(RUN)/stage3 --items=$(RUN)/generation/items.jsonl --samples=2 --rows=32 --out=$(RUN)/generation/spoken
+	$(PY) -m sift_jax.speak --checkpoint=$(RUN)/stage3 --items=$(RUN)/generation/sweep.jsonl --out=$(RUN)/generation/swept
+	$(PY) -m data_prep.generation resynthesize --items=$(RUN)/generation/items.jsonl --codec=$(RUN)/codec --build=$(RUN)/data \
+		--out=$(RUN)/generation/ceiling
+	$(PY) -m data_prep.generation score --spoken=$(RUN)/generation/spoken --ceiling=$(RUN)/generation/ceiling --build=$(RUN)/data \
+		--out=$(RUN)/generation/figures
+	$(PY) -m data_prep.generation page --spoken=$(RUN)/generation/swept --build=$(RUN)/data --out=$(RUN)/generation/page.html
 
 test: $(VENV)/.installed
 	$(VENV)/bin/ruff check .

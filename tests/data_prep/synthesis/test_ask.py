@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from chat_server import fail, say
 from corpus_layouts import write_librispeech, write_voice
-from test_speak import check_books, read_files, read_lines
+from test_synthesis_speak import check_books, read_files, read_lines
 from voice_server import serve_voices
 
 from data_prep.records import join_release

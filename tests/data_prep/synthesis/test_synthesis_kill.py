@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from question_sets import write_squad
-from test_speak import read_files
+from test_synthesis_speak import read_files
 from test_transcribe import HEARD, write_spgispeech
 from voice_server import hear, serve_voices, sing
 

@@ -7,7 +7,7 @@ import pytest
 from chat_server import fail, say
 from corpus_layouts import write_voice
 from test_ask import read_words
-from test_speak import check_books, read_files, read_lines
+from test_synthesis_speak import check_books, read_files, read_lines
 from voice_server import hear, serve_voices
 
 from data_prep.corpora.embedded.corpus import make_plans, synthesize

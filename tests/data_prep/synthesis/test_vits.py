@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from question_sets import write_squad
-from test_speak import check_books, read_files, read_lines
+from test_synthesis_speak import check_books, read_files, read_lines
 
 from data_prep.synthesis.__main__ import main
 from data_prep.synthesis.vits import Vits

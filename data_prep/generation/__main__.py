@@ -73,9 +73,9 @@ def _add_hearing(command: argparse.ArgumentParser) -> None:
     command.add_argument("--experts", default="", help="as the build was given, so that the same experts measure")
     command.add_argument("--gender_model", type=Path, help="folder of an audio classifier; without it pitch tells "
                          "women from men, where it is sure")
-    command.add_argument("--asr", choices=(POCKETSPHINX, KNOWING, ENDPOINT, FASTER_WHISPER), help="who tells whether "
-                         "the words can be understood: pocketsphinx hears English, and pocketsphinx:build knows the "
-                         "build's sentences beforehand")
+    command.add_argument("--asr", help="who tells whether the words can be understood: pocketsphinx (English), "
+                         "pocketsphinx:build, which knows the build's sentences beforehand, endpoint or "
+                         "faster_whisper")
     command.add_argument("--endpoint", help="address of an OpenAI-compatible server, for --asr=endpoint")
     command.add_argument("--asr_model", help="the recogniser's name on that server, or a Whisper's folder")
     command.add_argument("--asr_key_variable", default="SIFT_ASR_KEY", help="environment variable with its key")
@@ -88,6 +88,8 @@ def make_hearing(flags: argparse.Namespace) -> Hearing:
 
 def make_recognising(flags: argparse.Namespace) -> Recognising:
     kind, _, known = flags.asr.partition(":")
+    if known and flags.asr != KNOWING:
+        raise ValueError(f"--asr={flags.asr}: no such recogniser; the one that knows something is {KNOWING}")
     if kind == ENDPOINT:
         if flags.endpoint is None:
             raise ValueError("--asr=endpoint needs --endpoint=<address with /v1> and --asr_model")

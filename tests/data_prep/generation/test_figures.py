@@ -97,7 +97,7 @@ def test_words_are_counted_after_the_normaliser():
         rows.append({"said": said})
     cells = pick(score_words("model", "all", lines, rows, DRAWS))
     assert cells["wer"].value == pytest.approx(1 / 7) and (cells["wer"].n, cells["wer"].of) == (2, 3)
-    assert cells["wer"].missing == {"not heard by the recognizer": 1}
+    assert cells["wer"].missing == {"not heard by the recogniser": 1}
     assert not score_words("model", "de", lines[2:], rows[2:], DRAWS)
     silent = pick(score_words("model", "en", lines[:1], [{"said": ""}], NO_DRAWS))
     assert silent["wer"].value == 1.0

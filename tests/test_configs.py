@@ -16,6 +16,7 @@ from sift_jax.evaluation.evaluate import evaluate
 from sift_jax.evaluation.judging import judge_again
 from sift_jax.models.presets import make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig, describe_params
+from sift_jax.sweeps.run import sweep
 from sift_jax.training.loop import make_geometry, train
 from sift_jax.training.optimizer import make_optimizer
 from sift_jax.training.state import split_params
@@ -79,7 +80,7 @@ def test_a_gin_file_is_short_and_begins_with_what_it_is_for(path):
 def find_config_classes() -> list[type]:
     """The dataclasses of the run functions and of the model, with those inside them."""
     waiting = [*find_dataclasses(train), *find_dataclasses(evaluate), *find_dataclasses(judge_again)]
-    waiting += [*find_dataclasses(train_vocoder), SpeechLMConfig, EvaluationSets]
+    waiting += [*find_dataclasses(train_vocoder), *find_dataclasses(sweep), SpeechLMConfig, EvaluationSets]
     found = []
     while waiting:
         cls = waiting.pop()

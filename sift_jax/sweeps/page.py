@@ -21,10 +21,16 @@ from sift_jax.evaluation.report.document import (
     wrap_chart,
     write_whole,
 )
-from sift_jax.evaluation.report.format import escape_text, name_title
+from sift_jax.evaluation.report.format import escape_text, find_metric, name_title
 
+# as the paper writes them
+SETS = {"speech_msmarco": "Speech-MSMARCO", "spokenqa_ls": "SpokenQA-LS"}
 SIGNS = {1: "better", -1: "worse", 0: "no sign"}
 _COLOURS = ("var(--model)", "var(--warn, #a9521a)", "#6b9cc2")
+
+
+def _name_set(name: str) -> str:
+    return SETS.get(name, name_title(name))
 
 
 def write_page(results: Mapping[str, Any], out: Path) -> Path:
@@ -63,8 +69,8 @@ def _make_table_section(results: Mapping[str, Any]) -> Section:
         figures = [Figure(text=f"{results['published'][name]:.2f}" if name in results["published"] else "–",
                           is_quoted=True) for name in sets]  # fmt: skip
         rows.append(Row(title="published: both sets, full size", figures=figures, is_quoted=True))
-    table = Table(title=f"{name_title(results['metric'])} by training data (rows) and test set (columns)",
-                  columns=["training data", *map(name_title, sets)], rows=rows)  # fmt: skip
+    table = Table(title=f"{find_metric(results['metric']).title} by training data (rows) and test set (columns)",
+                  columns=["training data", *map(_name_set, sets)], rows=rows)  # fmt: skip
     return Section(anchor="table", title="Training data and test sets", lead="As the paper prints it.", parts=[table])
 
 
@@ -73,7 +79,7 @@ def _make_curve_section(results: Mapping[str, Any]) -> Section:
     rows = [Row(title=f"{arm}, {rate:.1f} %", figures=[_write(results["arms"][arm][name]) for name in results["sets"]])
             for arm, rate in curve]  # fmt: skip
     table = Table(title="By word error rate of the transcripts that questions were written from",
-                  columns=["arm, word error rate", *map(name_title, results["sets"])], rows=rows)  # fmt: skip
+                  columns=["arm, word error rate", *map(_name_set, results["sets"])], rows=rows)  # fmt: skip
     return Section(anchor="curve", title="How far the word error rate matters",
                    lead="Each point with its interval.",
                    parts=[Drawing(html=wrap_chart(draw_curve(results, curve))), table])  # fmt: skip
@@ -108,7 +114,7 @@ def draw_curve(results: Mapping[str, Any], curve: list[tuple[str, float]]) -> st
                 body.append(f'<line x1="{x:.1f}" y1="{low:.1f}" x2="{x:.1f}" y2="{high:.1f}" style="stroke:{colour}"/>')
         body.append(f'<polyline points="{" ".join(points)}" style="fill:none;stroke:{colour}"/>')
         body.append(f'<text x="{left + width - 4}" y="{top + 14 + 16 * number}" text-anchor="end" '
-                    f'style="fill:{colour}">{escape_text(name_title(name))}</text>')  # fmt: skip
+                    f'style="fill:{colour}">{escape_text(_name_set(name))}</text>')  # fmt: skip
     return wrap_svg(left + width + 16, top + height + 28, body, "figures over word error rates")
 
 
@@ -124,6 +130,6 @@ def _make_questions_section(results: Mapping[str, Any]) -> Section:
             figures.append(Figure(text=f"{found['difference']:+.3f} {SIGNS[found['sign']]}", notes=tuple(notes),
                                   tint=0.6 * found["sign"] or None))  # fmt: skip
         rows.append(Row(title=f"{asked['question']} ({asked['second']} − {asked['first']})", figures=figures))
-    table = Table(title=f"Differences in {name_title(results['metric'])}, the second minus the first",
-                  columns=["question", *map(name_title, results["sets"])], rows=rows)  # fmt: skip
+    table = Table(title=f"Differences in {find_metric(results['metric']).title}, the second minus the first",
+                  columns=["question", *map(_name_set, results["sets"])], rows=rows)  # fmt: skip
     return Section(anchor="questions", title="The questions", lead="Both arms by the same draws.", parts=[table])

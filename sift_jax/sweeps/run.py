@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import time
@@ -45,8 +46,12 @@ def sweep(
     out = Path(run.out_dir)
     write_whole(out / "config.gin", config_text)
     began = time.monotonic()
-    for stage in stages:
-        _run_stage(stage, out, run.parallel)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        for stage in stages:
+            _run_stage(stage, out, run.parallel)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     results = gather_results(run, questions, bootstrap)
     results["seconds"] = _sum_seconds(out, stages)
     write_whole(out / "results.json", json.dumps(results, indent=1) + "\n")
@@ -62,6 +67,7 @@ def _run_stage(chains: list[list[Job]], out: Path, parallel: int) -> None:
     for slot in range(parallel):
         slots.put(cores[slot::parallel] or cores)
     failed: list[str] = []
+    running: set[subprocess.Popen] = set()
 
     def work(chain: list[Job]) -> None:
         own = slots.get()
@@ -69,19 +75,26 @@ def _run_stage(chains: list[list[Job]], out: Path, parallel: int) -> None:
             for job in chain:
                 if failed:
                     return
-                _run_job(job, out, own)
+                _run_job(job, out, own, running)
         except SweepError as error:
             failed.append(str(error))
         finally:
             slots.put(own)
 
     with concurrent.futures.ThreadPoolExecutor(parallel) as pool:
-        list(pool.map(work, chains))
+        try:
+            list(pool.map(work, chains))
+        except BaseException:
+            # Ctrl-C reaches them by itself, a SIGTERM to this process alone does not
+            failed.append("stopped")
+            for process in tuple(running):
+                process.terminate()
+            raise
     if failed:
         raise SweepError(failed[0])
 
 
-def _run_job(job: Job, out: Path, cores: list[int]) -> None:
+def _run_job(job: Job, out: Path, cores: list[int], running: set[subprocess.Popen]) -> None:
     mark, log = out / "done" / f"{job.name}.json", out / "logs" / f"{job.name}.log"
     command = list(job.command)
     if mark.is_file():
@@ -99,12 +112,9 @@ def _run_job(job: Job, out: Path, cores: list[int]) -> None:
         process = subprocess.Popen(words, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **compiled})
         with contextlib.suppress(OSError):
             os.sched_setaffinity(process.pid, cores)
-        try:
-            status = process.wait()
-        except BaseException:
-            process.terminate()
-            process.wait()
-            raise
+        running.add(process)
+        status = process.wait()
+        running.discard(process)
     if status:
         lines = log.read_text(encoding="utf-8", errors="replace").replace("\r", "\n").strip().splitlines() or [""]
         raise SweepError(f"{job.name} ended with status {status}: {lines[-1][:200]}; see {log}")

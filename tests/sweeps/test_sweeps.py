@@ -2,6 +2,10 @@
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -130,3 +134,25 @@ def test_the_small_sweep_in_a_gates_size(tmp_path):
     assert len(list((tmp_path / "out" / "done").iterdir())) == 5
 
 
+
+
+def test_a_stopped_sweep_stops_its_processes(tmp_path):
+    """SIGTERM to the sweep alone: what it started does not go on by itself."""
+    code = (
+        "import signal, sys; from pathlib import Path; from sift_jax.sweeps.run import _run_stage; "
+        "from sift_jax.sweeps.plan import Job; signal.signal(signal.SIGTERM, signal.default_int_handler); "
+        "child = 'import os, time; print(os.getpid(), flush=True); time.sleep(100)'; "
+        f"_run_stage([[Job(name='a', command=('python', '-c', child))]], Path({str(tmp_path)!r}), 1)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
+    log = tmp_path / "logs" / "a.log"
+    deadline = time.monotonic() + 60
+    while not (log.is_file() and log.read_text().strip()):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.1)
+    child = int(log.read_text())
+    process.terminate()
+    process.communicate(timeout=30)
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+    assert not (tmp_path / "done" / "a.json").exists()

@@ -64,7 +64,7 @@ def _start_watch() -> None:
     from jax._src.distributed import global_state
 
     if global_state.num_processes > 1:
-        watch.start_watch(global_state.client, global_state.process_id)
+        watch.start_watch(global_state.client, global_state.process_id, global_state.num_processes)
     # process 0 itself listens there
     explain_aborts(functools.partial(name_lost_coordinator, global_state.coordinator_address), watch.LOST)
 

@@ -17,6 +17,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 # how long a process may be silent, or keep the others waiting for its data; a hang ends the run within a minute
@@ -69,14 +70,18 @@ def judge(beats: dict[int, Beat], now: float, limit: float) -> str | None:
 class Watch:
     """The beats of one process among several."""
 
-    def __init__(self, client: Any, index: int, limit: float = HANG_SECONDS, interval: float = 1.0):
+    def __init__(
+        self, client: Any, index: int, others: Iterable[int] = (), limit: float = HANG_SECONDS, interval: float = 1.0
+    ):
         self._client, self.index, self._limit, self._interval = client, index, limit, interval
         self._mark: tuple[int, str, float] = (0, "starting", time.monotonic())
         self._count = 0
         self._end: str | None = None
         self._verdict: str | None = None
-        self._beats: dict[int, Beat] = {}
         self._round = time.monotonic()
+        # all of them have joined: one that never says a word is as lost as one that falls silent
+        silent = Beat(count=0, step=0, doing="starting", seconds=0.0, end=None, verdict=None, seen=self._round)
+        self._beats: dict[int, Beat] = dict.fromkeys(others, silent)
         self._lock = threading.Lock()
         self._is_over = threading.Event()
 
@@ -166,10 +171,10 @@ class Watch:
 _watch: Watch | None = None
 
 
-def start_watch(client: Any, index: int) -> None:
+def start_watch(client: Any, index: int, processes: int) -> None:
     """Begins to beat and to listen, once a process."""
     global _watch
-    _watch = Watch(client, index)
+    _watch = Watch(client, index, others=[other for other in range(processes) if other != index])
     _watch.start()
 
 

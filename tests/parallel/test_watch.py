@@ -75,3 +75,16 @@ def test_who_is_blamed_has_the_last_word():
     watch._verdict = None
     waiting.join(5)
     assert not waiting.is_alive()
+
+
+def test_a_process_that_never_said_a_word_is_named(capfd, monkeypatch):
+    """It joined and was killed before its first beat."""
+    left = []
+    watch = Watch(Store(), 0, others=[1, 2], limit=0.2, interval=0.02)
+    monkeypatch.setattr(watch, "leave", lambda code, reason: left.append(code) or watch._is_over.set())
+    other = Watch(watch._client, 2, limit=60.0, interval=0.02)
+    other.start()
+    watch.start()
+    watch._is_over.wait(10)
+    other._is_over.set()
+    assert left == [69] and "process 1 has not been heard of for 0 s (last starting, step 0)" in capfd.readouterr().err

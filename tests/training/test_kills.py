@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,9 +15,8 @@ def run_kills(corpus, *flags):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("processes, kills", [(1, 10), (2, 3)])
-def test_a_run_that_is_killed_again_and_again_ends_as_one_that_is_not(corpus, processes, kills):
-    seed = int(time.time())
+@pytest.mark.parametrize("processes, kills, seed", [(1, 10, 1), (2, 3, 5)])
+def test_a_run_that_is_killed_again_and_again_ends_as_one_that_is_not(corpus, processes, kills, seed):
     done = run_kills(corpus, f"--kills={kills}", f"--processes={processes}", f"--seed={seed}")
     assert done.returncode == 0, (seed, done.stdout, done.stderr[-3000:])
     counts = json.loads(done.stdout.splitlines()[-1])

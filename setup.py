@@ -64,8 +64,8 @@ setup(
     packages=find_packages(include=["sift_jax*", "data_prep*"]),
     package_data={
         "sift_jax.evaluation": ["*.css", "*.json", "report/*.css", "report/*.json"],
-        "data_prep": ["corpora/embedded/sentences/*.tsv", "instructions/templates/*.json", "metadata/*.json",
-                      "reporting/*.css", "synthesis/*.json", "tasks/templates/*.json"],
+        "data_prep": ["corpora/embedded/sentences/*.tsv", "generation/*.css", "instructions/templates/*.json",
+                      "metadata/*.json", "reporting/*.css", "synthesis/*.json", "tasks/templates/*.json"],
     },
     install_requires=TRAIN,
     extras_require={"demo": DEMO, "align": ALIGN, "asr": ASR, "quality": QUALITY, "beam": BEAM, "dask": BEAM + DASK,

@@ -36,6 +36,21 @@ def find_nearest(points: jax.Array, book: jax.Array) -> tuple[jax.Array, jax.Arr
     return code, jnp.maximum(score.min(-1) + (points**2).sum(-1), 0)
 
 
+def assign(points: np.ndarray, book: np.ndarray) -> np.ndarray:
+    """The codes [p] of any number of points, in blocks of few shapes."""
+    codes = []
+    for first in range(0, len(points), _ROWS):
+        block = np.asarray(points[first : first + _ROWS], np.float32)
+        rows = min(1 << max(len(block) - 1, 1).bit_length(), _ROWS)
+        codes.append(np.asarray(_find_codes(np.pad(block, ((0, rows - len(block)), (0, 0))), book))[: len(block)])
+    return np.concatenate(codes)
+
+
+@jax.jit
+def _find_codes(points: jax.Array, book: jax.Array) -> jax.Array:
+    return find_nearest(points, book)[0]
+
+
 def fit_book(points: np.ndarray, weights: np.ndarray, codes: int, *, seed: int, rounds: int = 30) -> np.ndarray:
     """The book [k, d]; the same points, weights and seed give the same book on as many devices."""
     distinct = len(np.unique(points, axis=0))

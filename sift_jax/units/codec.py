@@ -51,7 +51,7 @@ class Codec(abc.ABC):
             raise ValueError(f"{names[0] if names else 'waves'}: samples at {rate} Hz, and units are made at "
                              f"{INPUT_RATE} Hz; resample them (sift_jax.audio.files.resample)")
         checked = [_check_wave(wave, name) for wave, name in zip(waves, names, strict=True)]
-        return [np.asarray(found, np.int32) for found in self._encode(checked)]
+        return [np.asarray(found, np.int32) for found in self._encode(checked)] if checked else []
 
     def decode(
         self,

@@ -1,16 +1,18 @@
-"""The embedded codec: one stream of units for how it sounds, and between them some for how high and how loud.
+"""The embedded codec: what holds for the whole, then how it sounds, and between that how high and how loud.
 
-    step of 10 ms   ....................................................   features.measure
-    sound units        s   s   s   s     s   s   s   s     s   s   s       envelope less the level, and voicing
-    tone units       T                 T                 T                 pitch and level of the sounds behind it
+    steps of 10 ms   ................................................   features.measure
+    head             P H S                                              pace, height and spread of the voice: head.py
+    sound units            s   s   s   s     s   s   s   s     s   s    envelope less the level, and voicing
+    tone units           T                 T                 T          pitch and level of the sounds behind it
 
-    ids              T s s s s T s s s s T s s s
+    ids              P H S T s s s s T s s s s T s s
 
-Tones are 0 … tones − 1, by rising pitch; sounds follow. Any row of units can be spoken: a tone holds until the next, a
-sound lasts one frame, and pitch and level move in straight lines between tones. So rate is how many sounds a phone
-has, loudness and pitch are the tones', and words the sounds', which are free of how loud and how high they are said.
+Of the ids the head's come first, then tones, then sounds. Any row of units can be spoken: a tone holds until the next,
+a sound lasts as long as the pace has it, and pitch and level move in straight lines between tones. A fast speaker's
+sounds are shorter, not fewer: how many there are follows from the text, how long they take from the pace. A tone's
+pitch counts in spreads from the height, so that a melody is the same one however high and lively it is sung.
 
-Dims: b waves, g tones, t sounds, c slices a sound, f bands, s steps, d dimensions of a code book.
+Dims: s steps, f bands, g tones, t sounds, c slices a sound, d dimensions of a code book.
 """
 
 from __future__ import annotations
@@ -24,21 +26,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from sift_jax.units import features
-from sift_jax.units.code_book import find_nearest
+from sift_jax.units.code_book import assign
 from sift_jax.units.codec import Codec, CodecFolder
 from sift_jax.units.features import BANDS, STEP
+from sift_jax.units.head import HEAD_CODES, MIDDLING, PACES, Head, measure_head, read_head
 from sift_jax.units.pieces import run_over
 from sift_jax.units.synthesis import synthesise
 
 # natural logarithm of power, of one dB
 NEPER = float(np.log(10) / 10)
-# a tone's distance: so many semitones weigh as much as so many dB
-_SEMITONES, _DECIBELS = 1.0, 2.0
+# a tone's distance: so many spreads weigh as much as so many dB
+_SPREADS, _DECIBELS = 0.5, 2.0
+# pitches further away are a tracker's, not a voice's
+_FURTHEST = 3.0
 # of log power, less the level
 _SILENCE = -9.0
 _CEPSTRA = 14
-# where no voice is near: 156 Hz, between men and women
-_NO_VOICE = 16.0
 _LOUDNESS_WEIGHT, _VOICING_WEIGHT = 0.6, 2.0
 
 
@@ -49,7 +52,7 @@ class EmbeddedOptions:
     # code books
     tones: int
     sounds: int
-    # of a sound, in steps of 10 ms
+    # of a sound at the pace of 1, in steps of 10 ms
     sound_steps: int
     # envelopes that a sound holds, one after the other
     slices: int
@@ -57,50 +60,92 @@ class EmbeddedOptions:
     sounds_a_tone: int
 
     def __post_init__(self) -> None:
-        if self.sound_steps % self.slices:
-            raise ValueError(f"sounds of {self.sound_steps} steps cannot hold {self.slices} slices alike; "
-                             "give a divisor")
+        if self.sound_steps < self.slices * PACES[-1]:
+            raise ValueError(f"sounds of {self.sound_steps} steps, {self.sound_steps / PACES[-1]:g} where speech is "
+                             f"fastest, cannot hold {self.slices} slices; give fewer slices, or longer sounds")
 
     @property
-    def tone_steps(self) -> int:
-        return self.sound_steps * self.sounds_a_tone
+    def codes(self) -> int:
+        return HEAD_CODES + self.tones + self.sounds
 
     @property
     def frame_rate(self) -> float:
-        """Units a second, of both kinds."""
-        return features.STEPS_A_SECOND * (self.sounds_a_tone + 1) / self.tone_steps
+        """Units a second at the pace of 1, less the head."""
+        return features.STEPS_A_SECOND * (self.sounds_a_tone + 1) / (self.sound_steps * self.sounds_a_tone)
 
 
-def describe(
-    wave_bn: jax.Array, sample_b: jax.Array, options: EmbeddedOptions
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Tones [b, g, 2], log power [b, g, steps' slices of a tone, f] and voicing [b, g, slices], group by group."""
-    missing = -wave_bn.shape[1] % (options.tone_steps * STEP)
-    wave_bn = jnp.pad(wave_bn, ((0, 0), (0, missing)))
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Heard:
+    """One recording, step by step, and its head as the units have it."""
+
+    log_power_sf: np.ndarray
+    level_s: np.ndarray
+    semitone_s: np.ndarray
+    voicing_s: np.ndarray
+    head: Head
+
+
+def hear(waves: Sequence[np.ndarray]) -> list[Heard]:
+    """What the units are made of, pieces of long recordings joined."""
+    found = []
+    for log_power, level, semitone, voicing in run_over(waves, STEP, _measure_steps):
+        loudness = np.log(np.exp(np.maximum(log_power - level[:, None] * NEPER, _SILENCE)).mean(1))
+        head = read_head(measure_head(loudness, semitone, voicing).to_ids())
+        # the contour goes on where no voice is; beyond the reach of any it is nothing
+        found.append(Heard(log_power_sf=log_power, level_s=level, voicing_s=voicing, head=head,
+                           semitone_s=_find_contour(semitone, voicing, head.height)))
+    return found
+
+
+@jax.jit
+def _measure_steps(wave_bn: jax.Array, sample_b: jax.Array) -> tuple[jax.Array, ...]:
     power, level, semitone, voicing = features.measure(wave_bn, sample_b)
-    batch, groups = len(wave_bn), wave_bn.shape[1] // STEP // options.tone_steps
-    slices = options.slices * options.sounds_a_tone
-    pitch = _find_contour(semitone, voicing)
-    middle = np.arange(groups) * options.tone_steps + options.tone_steps // 2
-    tones = jnp.stack([pitch[:, middle], level[:, middle]], axis=-1)
-    power = power.reshape(batch, groups, slices, -1, BANDS).mean(3)
-    return tones, jnp.log(power), voicing.reshape(batch, groups, slices, -1).mean(3)
+    return jnp.log(power), level, semitone, voicing
 
 
-def _find_contour(semitone: jax.Array, voicing: jax.Array) -> jax.Array:
-    """The pitch [b, s] everywhere: of voice at hand, else of what is nearest within REACH, else _NO_VOICE."""
+def _find_contour(semitone_s: np.ndarray, voicing_s: np.ndarray, height: float) -> np.ndarray:
+    """The pitch everywhere: of voice at hand, else of what is nearest within REACH, else the height."""
     reach = int(features.REACH * features.STEPS_A_SECOND)
     away = np.abs(np.arange(-reach, reach + 1))
     kernel = np.exp(-0.5 * (away / 3.0) ** 2) + 1e-3 * np.exp(-away / 12.0)
-    weight = features.smooth(voicing, kernel)
-    heard = features.smooth(voicing * (semitone - _NO_VOICE), kernel)
-    # a transform rounds: what no voice has reached is not 0 but tiny
-    return _NO_VOICE + jnp.where(weight > 1e-6, heard / jnp.maximum(weight, 1e-6), 0.0)
+    weight = np.convolve(voicing_s, kernel)[reach:][: len(voicing_s)]
+    heard = np.convolve(voicing_s * (semitone_s - height), kernel)[reach:][: len(voicing_s)]
+    return height + np.where(weight > 1e-6, heard / np.maximum(weight, 1e-6), 0.0)
+
+
+def find_sound_steps(options: EmbeddedOptions, head: Head) -> float:
+    """How many steps a sound lasts."""
+    return options.sound_steps / head.pace
+
+
+def describe_tones(heard: Heard, options: EmbeddedOptions) -> np.ndarray:
+    """[g, 2]: spreads away from the height, and dB, in the middle of each tone's sounds."""
+    steps = len(heard.level_s)
+    sound = find_sound_steps(options, heard.head)
+    tones = -(-_count_sounds(steps, sound) // options.sounds_a_tone)
+    middle = (np.arange(tones) + 0.5) * options.sounds_a_tone * sound - 0.5
+    pitch, level = (np.interp(middle, np.arange(steps), x) for x in (heard.semitone_s, heard.level_s))
+    away = np.clip((pitch - heard.head.height) / heard.head.spread, -_FURTHEST, _FURTHEST)
+    return np.stack([away, level], axis=1).astype(np.float32)
+
+
+def _count_sounds(steps: int, sound_steps: float) -> int:
+    return max(int(np.ceil(steps / sound_steps - 1e-6)), 1)
 
 
 def scale_tones(tones: np.ndarray | jax.Array) -> np.ndarray | jax.Array:
-    """[…, 2] semitones and dB in units that weigh alike."""
-    return tones / np.array([_SEMITONES, _DECIBELS], np.float32)
+    """[…, 2] spreads and dB in units that weigh alike."""
+    return tones / np.array([_SPREADS, _DECIBELS], np.float32)
+
+
+def assign_all(described: Sequence[np.ndarray], tones: np.ndarray) -> list[np.ndarray]:
+    """The ids of each recording's tones."""
+    return _split(assign(scale_tones(np.concatenate(described)), scale_tones(tones)), described)
+
+
+def _split(joined: np.ndarray, parts: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """What was joined, as long as the parts."""
+    return np.split(joined, np.cumsum([len(part) for part in parts])[:-1])
 
 
 @functools.cache
@@ -113,67 +158,87 @@ def _make_lifter() -> np.ndarray:
 
 
 def place_sounds(
-    wave_bn: jax.Array, sample_b: jax.Array, tones: np.ndarray, options: EmbeddedOptions
-) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """Ids of the tones [b, g]; and sound by sound, log power less the tones' level [b, g, t, c, f], voicing
-    [b, g, t, c], and the points of both [b, g, t, d] among which the code book lies."""
-    heard, log_power, voicing = describe(wave_bn, sample_b, options)
-    tone, _ = find_nearest(scale_tones(heard), scale_tones(tones))
-    batch, groups, slices, _ = log_power.shape
-    place = np.clip((np.arange(groups * slices) + 0.5) / slices - 0.5, 0, groups - 1)
-    low, share = place.astype(int), (place % 1).astype(np.float32)
-    level = jnp.asarray(tones)[tone, 1]
-    level = level[:, low] * (1 - share) + level[:, np.minimum(low + 1, groups - 1)] * share
-    relative = log_power - level.reshape(batch, groups, slices, 1) * NEPER
+    heard: Heard, tone_g: np.ndarray, tones: np.ndarray, options: EmbeddedOptions
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each sound log power less the tones' level [t, c, f], voicing [t, c], and the point of both [t, d] among
+    which the code book lies."""
+    steps, sound = len(heard.level_s), find_sound_steps(options, heard.head)
+    slices = _count_sounds(steps, sound) * options.slices
+    edges = np.arange(slices + 1) * sound / options.slices
+    log_power = _average(heard.log_power_sf, edges)
+    voicing = _average(heard.voicing_s[:, None], edges)[:, 0]
+    place = (np.arange(slices) + 0.5) / (options.slices * options.sounds_a_tone) - 0.5
+    level = np.interp(place, np.arange(len(tone_g)), tones[tone_g, 1])
     # what is far below the level is silence, all alike
-    relative = jnp.logaddexp(relative, _SILENCE)
-    points = jnp.concatenate([relative @ _make_lifter(), _VOICING_WEIGHT * voicing[..., None]], axis=-1)
-    inner = (batch, groups, options.sounds_a_tone, options.slices)
-    return tone, relative.reshape(*inner, BANDS), voicing.reshape(inner), points.reshape(*inner[:3], -1)
+    relative = np.logaddexp(log_power - level[:, None].astype(np.float32) * NEPER, np.float32(_SILENCE))
+    points = np.concatenate([relative @ _make_lifter(), _VOICING_WEIGHT * voicing[:, None]], axis=1)
+    shape = (-1, options.slices)
+    return relative.reshape(*shape, BANDS), voicing.reshape(shape), points.reshape(slices // options.slices, -1)
+
+
+def _average(x_sf: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Means [len(edges) − 1, f] between places in steps, which may fall within one; the last step goes on."""
+    padded = np.pad(x_sf, ((0, max(int(np.ceil(edges[-1])) - len(x_sf), 0)), (0, 0)), mode="edge")
+    sums = np.concatenate([np.zeros((1, x_sf.shape[1])), np.cumsum(padded, axis=0, dtype=np.float64)])
+    low = np.minimum(edges.astype(int), len(padded) - 1)
+    at = sums[low] + (edges - low)[:, None] * padded[low]
+    return (np.diff(at, axis=0) / np.diff(edges)[:, None]).astype(np.float32)
 
 
 class EmbeddedCodec(Codec):
-    """Units in which words, pitch and loudness can be told apart."""
+    """Units in which words, pace, pitch and loudness can be told apart."""
 
     def __init__(self, folder: CodecFolder):
         super().__init__(folder)
         self.options = EmbeddedOptions(**folder.config.options)
+        if folder.config.codes != self.options.codes:
+            raise ValueError(f"{folder.path}: {folder.config.codes} units, and such a codec has {self.options.codes} "
+                             "by now; fit it again, and make the units anew")
         book = folder.read_tensors("book")
         self.tones, self.sounds = book["tones"], book["sounds"]
         self.voicing, self._points = book["voicing"], book["points"]
-        self._assign = jax.jit(self._find_ids)
+
+    @property
+    def first_tone(self) -> int:
+        return HEAD_CODES
+
+    @property
+    def first_sound(self) -> int:
+        return HEAD_CODES + self.options.tones
 
     def count_units(self, samples: int) -> int:
-        sounds = max(-(-samples // (self.options.sound_steps * STEP)), 1)
-        return sounds + -(-sounds // self.options.sounds_a_tone)
-
-    def _find_ids(self, wave_bn: jax.Array, sample_b: jax.Array) -> tuple[jax.Array]:
-        tone, _, _, points = place_sounds(wave_bn, sample_b, self.tones, self.options)
-        sound, _ = find_nearest(points, self._points)
-        return (jnp.concatenate([tone[..., None], self.options.tones + sound], axis=-1),)
+        """At the pace of 1."""
+        sounds = _count_sounds(-(-samples // STEP), self.options.sound_steps)
+        return len(MIDDLING.to_ids()) + sounds + -(-sounds // self.options.sounds_a_tone)
 
     def _encode(self, waves: Sequence[np.ndarray]) -> list[np.ndarray]:
-        groups = run_over(waves, self.options.tone_steps * STEP, self._assign)
-        return [found.reshape(-1)[: self.count_units(len(wave))] for (found,), wave in zip(groups, waves, strict=True)]
+        heard = hear(waves)
+        tones = assign_all([describe_tones(one, self.options) for one in heard], self.tones)
+        placed = [place_sounds(one, tone, self.tones, self.options)[2] for one, tone in zip(heard, tones, strict=True)]
+        sounds = _split(assign(np.concatenate(placed), self._points), placed)
+        return [self._lay_out(*parts) for parts in zip(heard, tones, sounds, strict=True)]
+
+    def _lay_out(self, heard: Heard, tone_g: np.ndarray, sound_t: np.ndarray) -> np.ndarray:
+        places = np.arange(len(tone_g)) * self.options.sounds_a_tone
+        stream = np.insert(self.first_sound + sound_t, places, self.first_tone + tone_g)
+        return np.concatenate([heard.head.to_ids(), stream])
 
     def _decode(self, batch: Sequence[np.ndarray], reference: np.ndarray | None, seed: int) -> list[np.ndarray]:
         return [self._speak(ids, seed, f"row {i} of {len(batch)}") for i, ids in enumerate(batch)]
 
     def _speak(self, ids: np.ndarray, seed: int, name: str) -> np.ndarray:
-        is_sound = ids >= self.options.tones
+        head = read_head(ids)
+        ids = ids[ids >= self.first_tone]
+        is_sound = ids >= self.first_sound
         if not is_sound.any():
-            raise ValueError(f"{name}: its {len(ids)} units are tones without a sound to bear them; nothing is said")
-        sounds = ids[is_sound] - self.options.tones
-        # where each tone begins, in sounds; of tones at one place the last holds
-        begins = np.cumsum(is_sound)[~is_sound]
-        held = np.flatnonzero(np.append(np.diff(begins) > 0, True)) if len(begins) else []
-        tones = self.tones[ids[~is_sound][held]] if len(begins) else np.median(self.tones, axis=0)[None]
-        middle = (begins[held] if len(begins) else np.zeros(1)) * self.options.sound_steps
-        middle = middle + self.options.tone_steps / 2
-        steps = np.arange(len(sounds) * self.options.sound_steps) + 0.5
-        semitone, level = (np.interp(steps, middle, row) for row in tones.T)
-        slice_steps = self.options.sound_steps / self.options.slices
-        place = np.clip(steps / slice_steps - 0.5, 0, len(sounds) * self.options.slices - 1)
+            raise ValueError(f"{name}: its units have no sound among them; nothing is said")
+        sounds = ids[is_sound] - self.first_sound
+        sound_steps = find_sound_steps(self.options, head)
+        away, level, middle = self._place_tones(ids, is_sound)
+        steps = np.arange(round(len(sounds) * sound_steps)) + 0.5
+        semitone = head.height + head.spread * np.interp(steps / sound_steps, middle, away)
+        level = np.interp(steps / sound_steps, middle, level)
+        place = np.clip(steps * self.options.slices / sound_steps - 0.5, 0, len(sounds) * self.options.slices - 1)
         low = place.astype(int)
         share = (place - low).astype(np.float32)
         envelope, voicing = self.sounds[sounds].reshape(-1, BANDS), self.voicing[sounds].reshape(-1)
@@ -182,3 +247,12 @@ class EmbeddedCodec(Codec):
         log_power += (level * NEPER).astype(np.float32)[:, None]
         voiced = voicing[low] * (1 - share) + voicing[high] * share
         return synthesise(log_power, semitone, np.clip((voiced - 0.25) * 2, 0, 1), seed=seed)
+
+    def _place_tones(self, ids: np.ndarray, is_sound: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Pitch, level and middle, in sounds, of each tone; of tones at one place the last holds."""
+        begins = np.cumsum(is_sound)[~is_sound]
+        if not len(begins):
+            return np.zeros(1), np.median(self.tones[:, 1])[None], np.zeros(1)
+        held = np.flatnonzero(np.append(np.diff(begins) > 0, True))
+        away, level = self.tones[ids[~is_sound][held] - self.first_tone].T
+        return away, level, begins[held] + self.options.sounds_a_tone / 2

@@ -1,30 +1,28 @@
 """Fits the embedded codec: two code books by k-means, and what each sound is like.
 
-    waves ─► describe ─► tones [p, 2] ─► book of tones ─► level as the tones tell it
-                     └─► log power ── less that level ─► points [p, d] ─► book of sounds ─► mean envelope and voicing
+    waves ─► hear ─► tones [p, 2] ─► book of tones ─► level as the tones tell it
+                 └─► log power ── less that level ─► points [p, d] ─► book of sounds ─► mean envelope and voicing
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax
 import numpy as np
 
 from sift_jax.units import features
-from sift_jax.units.code_book import find_nearest, fit_book
+from sift_jax.units.code_book import assign, fit_book
 from sift_jax.units.codec import CodecConfig, CodecFolder, write_folder
 from sift_jax.units.embedded import (
     EmbeddedOptions,
-    describe,
+    assign_all,
+    describe_tones,
+    hear,
     place_sounds,
     scale_tones,
 )
-from sift_jax.units.features import STEP
-from sift_jax.units.pieces import run_over
 
 # a sound this many nepers of power below the level says little
 _QUIET, _LEAST_WEIGHT = 5.0, 0.1
@@ -34,23 +32,25 @@ def fit_embedded(
     waves: Sequence[np.ndarray], out: str | Path, options: EmbeddedOptions, *, seed: int
 ) -> CodecFolder:
     """Writes the codec that these waves ask for."""
-    unit = options.tone_steps * STEP
-    described = run_over(waves, unit, jax.jit(functools.partial(_describe_tones, options=options)))
-    heard = np.concatenate([tones for (tones,) in described])
-    book = fit_book(scale_tones(heard), np.ones(len(heard)), options.tones, seed=seed)
+    heard = hear(waves)
+    described = [describe_tones(one, options) for one in heard]
+    # what a tone is wrong by counts in semitones for as many as a spread has
+    spreads = np.repeat([one.head.spread for one in heard], [len(tone) for tone in described])
+    book = fit_book(scale_tones(np.concatenate(described)), spreads, options.tones, seed=seed)
     tones = book / scale_tones(np.ones(2, np.float32))
-    tones = tones[np.lexsort((tones[:, 1], np.round(tones[:, 0])))].astype(np.float32)
-    placed = run_over(waves, unit, jax.jit(functools.partial(_describe_sounds, tones=tones, options=options)))
-    relative, voicing, points = (_join(placed, part, waves, options) for part in range(3))
+    tones = tones[np.lexsort((tones[:, 1], np.round(2 * tones[:, 0])))].astype(np.float32)
+    placed = [place_sounds(one, tone, tones, options)
+              for one, tone in zip(heard, assign_all(described, tones), strict=True)]
+    relative, voicing, points = (np.concatenate(parts) for parts in zip(*placed, strict=True))
     loudness = np.log(np.exp(relative).mean((1, 2)))
     weights = np.clip(1 + loudness / _QUIET, _LEAST_WEIGHT, 1)
     book = fit_book(points, weights, options.sounds, seed=seed + 1)
-    code = np.asarray(jax.jit(find_nearest)(points, book)[0])
+    code = assign(points, book)
     sounds, voiced = _average(relative, voicing, code, options.sounds)
     order = np.lexsort((sounds.mean((1, 2)), np.round(2 * voiced.mean(1))))
     config = CodecConfig(
         kind="embedded",
-        codes=options.tones + options.sounds,
+        codes=options.codes,
         frame_rate=options.frame_rate,
         sample_rate=features.RATE,
         is_deduplicated=False,
@@ -58,27 +58,6 @@ def fit_embedded(
     )
     tensors = {"tones": tones, "sounds": sounds[order], "voicing": voiced[order], "points": book[order]}
     return write_folder(out, config, {"book": tensors})
-
-
-def _describe_tones(wave_bn: jax.Array, sample_b: jax.Array, *, options: EmbeddedOptions) -> tuple[jax.Array]:
-    return describe(wave_bn, sample_b, options)[:1]
-
-
-def _describe_sounds(
-    wave_bn: jax.Array, sample_b: jax.Array, *, tones: np.ndarray, options: EmbeddedOptions
-) -> tuple[jax.Array, ...]:
-    return place_sounds(wave_bn, sample_b, tones, options)[1:]
-
-
-def _join(
-    placed: Sequence[Sequence[np.ndarray]], part: int, waves: Sequence[np.ndarray], options: EmbeddedOptions
-) -> np.ndarray:
-    """One of the parts, for every sound that is within a wave."""
-    kept = []
-    for found, wave in zip(placed, waves, strict=True):
-        by_sound = found[part].reshape(-1, *found[part].shape[2:])
-        kept.append(by_sound[: -(-len(wave) // (options.sound_steps * STEP))])
-    return np.concatenate(kept)
 
 
 def _average(

@@ -23,7 +23,7 @@ from sift_jax.data.unit_sets import UnitSet
 from sift_jax.data.vocabulary import SpeechVocabulary
 from sift_jax.training.loop import make_geometry
 
-CONFIG = make_config(extra_tokens=26)
+CONFIG = make_config(extra_tokens=91)
 GENERATION = "controllable_generation"
 
 
@@ -87,8 +87,8 @@ def test_no_text_opens_a_speech_segment(tokenizer):
 
 def test_a_vocabulary_without_room_is_refused(codec):
     ids = UnitIds(begin=384)
-    check_unit_rows(ids, codec, 384 + 26)
-    with pytest.raises(ValueError, match=r"has 400 rows, and 410 are needed .* raise ModelConfig.extra_tokens by 10"):
+    check_unit_rows(ids, codec, 384 + 91)
+    with pytest.raises(ValueError, match=r"has 400 rows, and 475 are needed .* raise ModelConfig.extra_tokens by 75"):
         check_unit_rows(ids, codec, 400)
 
 

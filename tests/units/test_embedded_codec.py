@@ -1,5 +1,6 @@
 """The embedded codec: speech comes back as long, as high, as loud; any row of units is spoken or refused."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -10,9 +11,10 @@ import pytest
 from voices import RATE, make_speech
 
 from sift_jax.units import pieces
-from sift_jax.units.codec import load_codec
+from sift_jax.units.codec import load_codec, write_folder
 from sift_jax.units.embedded import EmbeddedOptions
 from sift_jax.units.fit_embedded import fit_embedded
+from sift_jax.units.head import HEAD_CODES, HEIGHTS, PACES, read_head
 
 OPTIONS = EmbeddedOptions(tones=64, sounds=48, sound_steps=4, slices=2, sounds_a_tone=4)
 PITCHES, LEVELS = (90, 105, 125, 150, 200, 260, (90, 200), (250, 110)), (-36.0, -28.0, -20.0)
@@ -57,29 +59,58 @@ def test_a_melody_comes_back(codec):
         assert sign * (np.median(pitch[-third:]) - np.median(pitch[:third])) > 3
 
 
-def test_the_stream_is_a_tone_and_its_sounds(codec):
-    wave = make_speech(150, seconds=1.3)
-    (ids,) = codec.encode(wave)
-    sounds = -(-len(wave) // 640)
-    assert len(ids) == codec.count_units(len(wave)) == sounds + -(-sounds // 4)
-    is_tone = ids < OPTIONS.tones
-    assert is_tone[::5].all() and is_tone.sum() == len(ids[::5])
-    assert codec.config.frame_rate == 31.25 and codec.config.codes == 112
-    assert len(codec.decode(ids)) == sounds * 640
+def test_the_stream_is_a_head_and_tones_with_their_sounds(codec):
+    (ids,) = codec.encode(make_speech(150, seconds=1.3))
+    assert (ids[:3] < HEAD_CODES).all() and (ids[3:] >= HEAD_CODES).all()
+    is_tone = ids[3:] < codec.first_sound
+    assert is_tone[::5].all() and is_tone.sum() == len(ids[3::5])
+    assert codec.config.frame_rate == 31.25 and codec.config.codes == HEAD_CODES + 112
+    sound = 4 / read_head(ids).pace
+    assert (~is_tone).sum() == np.ceil(130 / sound)
+    assert len(codec.decode(ids)) == round((~is_tone).sum() * sound) * 160
+
+
+def test_fast_speech_has_shorter_sounds_and_not_fewer(codec):
+    counts, paces = [], []
+    for tempo in (0.7, 1.0, 1.5):
+        (ids,) = codec.encode(make_speech(130, seconds=3 / tempo, tempo=tempo, seed=9))
+        counts.append(len(ids))
+        paces.append(read_head(ids).pace)
+    assert paces[0] < paces[1] < paces[2]
+    assert max(counts) < 1.3 * min(counts)
+
+
+def test_the_pace_of_a_row_says_how_long_it_lasts(codec):
+    (ids,) = codec.encode(make_speech(130, seconds=2.0))
+    slow, fast = (codec.decode(np.concatenate([[pace], ids[1:]])) for pace in (0, len(PACES) - 1))
+    assert len(slow) == pytest.approx(4 * len(fast), abs=320)
+
+
+def test_height_and_spread_of_a_row_move_its_melody(codec):
+    (ids,) = codec.encode(make_speech((100, 180), seconds=3.0))
+    low = len(PACES)
+    deep, high = (measure(codec, codec.decode(np.concatenate([ids[:1], [low + semitone], ids[2:]])))[0]
+                  for semitone in (8, 20))
+    assert 9 < np.median(high) - np.median(deep) < 15
+    first = len(PACES) + len(HEIGHTS)
+    flat, lively = (measure(codec, codec.decode(np.concatenate([ids[:2], [first + spread], ids[3:]])))[0]
+                    for spread in (0, 9))
+    assert flat.std() < 0.6 < 1.2 < lively.std()
 
 
 def test_tones_say_how_high_and_how_loud_whatever_is_said(codec):
-    (ids,) = codec.encode(make_speech(150, level=-34.0))
-    high = np.argmax(codec.tones[:, 0] - np.abs(codec.tones[:, 1] + 34) / 4)
-    loud = np.argmax(codec.tones[:, 1])
+    (ids,) = codec.encode(make_speech((110, 180), level=-34.0))
+    is_tone = (ids >= HEAD_CODES) & (ids < codec.first_sound)
+    away, level = codec.tones.T
+    high, loud = HEAD_CODES + np.argmax(away - np.abs(level + 34) / 8), HEAD_CODES + np.argmax(level)
     pitch, loudness = measure(codec, codec.decode(ids))
-    higher, _ = measure(codec, codec.decode(np.where(ids < OPTIONS.tones, high, ids)))
-    _, louder = measure(codec, codec.decode(np.where(ids < OPTIONS.tones, loud, ids)))
-    assert np.median(higher) > np.median(pitch) + 4 and louder > loudness + 3
+    higher, _ = measure(codec, codec.decode(np.where(is_tone, high, ids)))
+    _, louder = measure(codec, codec.decode(np.where(is_tone, loud, ids)))
+    assert np.median(higher) > np.median(pitch) + 2 and louder > loudness + 3
 
 
 def test_tones_rise(codec):
-    assert (np.diff(np.round(codec.tones[:, 0])) >= 0).all()
+    assert (np.diff(np.round(2 * codec.tones[:, 0])) >= 0).all()
 
 
 def test_a_batch_gives_what_its_waves_give_alone(codec):
@@ -106,30 +137,39 @@ def test_a_long_recording_in_pieces_is_the_whole(codec, monkeypatch):
 def test_what_is_no_speech_is_encoded_all_the_same(codec, wave):
     (ids,) = codec.encode(wave)
     made = codec.decode(ids)
-    assert len(ids) == codec.count_units(len(wave)) and np.isfinite(made).all()
+    assert read_head(ids).pace == pytest.approx(1, rel=0.05) and np.isfinite(made).all()
     if not wave.any():
         assert np.abs(made).max() < 0.05
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_any_row_with_a_sound_is_spoken(codec, seed):
-    ids = np.random.default_rng(seed).integers(0, codec.config.codes, 60)
+    ids = np.random.default_rng(seed).integers(0, codec.config.codes, 90)
     made = codec.decode(ids)
-    assert len(made) == (ids >= OPTIONS.tones).sum() * 640 and np.isfinite(made).all() and made.std() > 0
+    sounds = (ids >= codec.first_sound).sum()
+    assert len(made) == round(sounds * 4 / read_head(ids).pace) * 160 and np.isfinite(made).all() and made.std() > 0
 
 
-def test_sounds_without_a_tone_are_spoken_in_a_middling_one(codec):
-    assert len(codec.decode([70, 71, 80])) == 3 * 640
+def test_sounds_without_a_head_and_a_tone_are_spoken_in_middling_ones(codec):
+    made = codec.decode(codec.first_sound + np.array([1, 2, 11]))
+    assert len(made) == pytest.approx(3 * 640, rel=0.05)
 
 
-def test_tones_without_a_sound_are_refused(codec):
-    with pytest.raises(ValueError, match="row 1 of 2: its 3 units are tones without a sound"):
-        codec.decode_batch([[70], [1, 2, 3]])
+def test_units_without_a_sound_are_refused(codec):
+    with pytest.raises(ValueError, match="row 1 of 2: its units have no sound among them; nothing is said"):
+        codec.decode_batch([[codec.first_sound], [1, 2, 70]])
 
 
-def test_slices_must_divide_a_sound():
-    with pytest.raises(ValueError, match="sounds of 5 steps cannot hold 2 slices alike; give a divisor"):
-        EmbeddedOptions(tones=8, sounds=8, sound_steps=5, slices=2, sounds_a_tone=4)
+def test_a_fast_sound_must_hold_its_slices():
+    with pytest.raises(ValueError, match="sounds of 3 steps, 1.5 where speech is fastest, cannot hold 2 slices"):
+        EmbeddedOptions(tones=8, sounds=8, sound_steps=3, slices=2, sounds_a_tone=4)
+
+
+def test_a_codec_without_heads_is_refused(codec, tmp_path):
+    tensors = {"tones": codec.tones, "sounds": codec.sounds, "voicing": codec.voicing, "points": codec._points}
+    write_folder(tmp_path / "old", dataclasses.replace(codec.config, codes=112), {"book": tensors})
+    with pytest.raises(ValueError, match="old: 112 units, and such a codec has 177 by now; fit it again"):
+        load_codec(tmp_path / "old")
 
 
 @pytest.mark.slow
@@ -137,11 +177,11 @@ def test_eight_devices_give_what_one_gives(codec, tmp_path):
     program = (
         "import sys, numpy as np; from sift_jax.units.codec import load_codec; from voices import make_speech\n"
         "waves = [make_speech(120, seed=i, seconds=1.5) for i in range(5)]\n"
-        "np.save(sys.argv[2], np.stack(load_codec(sys.argv[1]).encode(waves)))\n"
+        "np.save(sys.argv[2], np.concatenate(load_codec(sys.argv[1]).encode(waves)))\n"
     )
     flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
     path = os.pathsep.join(str(Path(__file__).parents[i]) for i in (0, 2))
     environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": path}
     subprocess.run([sys.executable, "-c", program, codec.path, tmp_path / "ids.npy"], env=environment, check=True)
-    alone = np.stack(codec.encode([make_speech(120, seed=i, seconds=1.5) for i in range(5)]))
+    alone = np.concatenate(codec.encode([make_speech(120, seed=i, seconds=1.5) for i in range(5)]))
     assert (np.load(tmp_path / "ids.npy") == alone).mean() > 0.995

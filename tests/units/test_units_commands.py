@@ -41,7 +41,7 @@ def codec(corpus):
 
     flags = ["fit", f"--audio={corpus / 'metadata.jsonl'}", f"--out={corpus / 'codec'}", "--tones=16", "--sounds=24"]
     told = commands.fit(parse_flags(flags))
-    assert "40 units, 31.25 a second, from 5 recordings of 0.2 minutes" in told
+    assert "105 units, 31.25 a second, from 5 recordings of 0.2 minutes" in told
     return corpus / "codec"
 
 
@@ -53,8 +53,8 @@ def test_there_and_back(corpus, codec, tmp_path, monkeypatch, capsys):
     rows = [json.loads(line) for line in units.read_text().splitlines()]
     assert [row["audio"].rsplit("/")[-1] for row in rows] == ["a5.flac", "a0.flac"]
     told = run(monkeypatch, capsys, "decode", f"--codec={codec}", f"--units={units}", f"--out={tmp_path / 'made'}")
-    assert "2 recordings, 4.0 s" in told
-    assert abs(len(read_audio(tmp_path / "made" / "a5.wav")) - 2 * RATE) < 640
+    assert "2 recordings, 4." in told
+    assert abs(len(read_audio(tmp_path / "made" / "a5.wav")) - 2 * RATE) < 1_280
 
 
 @pytest.mark.parametrize("broken, told", [
@@ -77,12 +77,12 @@ def test_what_cannot_be_encoded_is_told(codec, tmp_path, monkeypatch, capsys, br
 
 
 @pytest.mark.parametrize("row, told", [
-    ('{"audio": "a.wav", "codec": "0000000000000", "units": [20]}', "line 1: these units were made by the codec 0000"),
-    ('{"audio": "a.wav", "codec": "CODEC", "units": [20, 99]}', "unit 99 at place 1 is none of the codec's 40"),
+    ('{"audio": "a.wav", "codec": "0000000000000", "units": [90]}', "line 1: these units were made by the codec 0000"),
+    ('{"audio": "a.wav", "codec": "CODEC", "units": [90, 199]}', "unit 199 at place 1 is none of the codec's 105"),
     ('{"audio": "a.wav", "codec": "CODEC", "units": []}', "there are no units to speak"),
-    ('{"audio": "a.wav", "codec": "CODEC", "units": [3]}', "tones without a sound"),
+    ('{"audio": "a.wav", "codec": "CODEC", "units": [3]}', "no sound among them"),
     ('{"audio": "a.wav"}', "line 1: no line of units; give what `encode` wrote"),
-    ('{"audio": "a.wav", "codec": "CODEC", "units": [20]}\n' * 2, "2 recordings would become a.wav"),
+    ('{"audio": "a.wav", "codec": "CODEC", "units": [90]}\n' * 2, "2 recordings would become a.wav"),
     ("", "holds no units"),
 ])
 def test_what_cannot_be_decoded_is_told(codec, tmp_path, monkeypatch, capsys, row, told):
@@ -95,7 +95,7 @@ def test_what_cannot_be_decoded_is_told(codec, tmp_path, monkeypatch, capsys, ro
 
 @pytest.mark.parametrize("flag, told", [
     ("--sound_ms=45", "--sound_ms=45 is no number of steps of 10 ms"),
-    ("--slices=3", "sounds of 4 steps cannot hold 3 slices alike"),
+    ("--slices=3", "sounds of 4 steps, 2 where speech is fastest, cannot hold 3 slices; give fewer"),
     ("--sounds=4000", "different frames cannot fill a book of 4000 codes; give more recordings or ask for fewer"),
 ])
 def test_a_fit_that_cannot_be_is_told(corpus, tmp_path, monkeypatch, capsys, flag, told):

@@ -55,7 +55,7 @@ def trained_run(corpus, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def codec_folder(corpus, tmp_path_factory) -> Path:
-    """The smallest embedded codec, fitted to the tiny corpus: 89 units."""
+    """The smallest embedded codec, fitted to the tiny corpus: 125 units."""
     from sift_jax.audio.files import read_audio
     from sift_jax.units.embedded import EmbeddedOptions
     from sift_jax.units.fit_embedded import fit_embedded
@@ -90,6 +90,6 @@ def speaking_run(corpus, codec_folder, spoken_records, tmp_path_factory) -> Path
     from sift_jax.training.loop import train
 
     data = {"records": str(spoken_records), "codec": str(codec_folder), **SPOKEN}
-    model = dataclasses.replace(MODEL, extra_tokens=91)
+    model = dataclasses.replace(MODEL, extra_tokens=127)
     out = tmp_path_factory.mktemp("runs") / "speaking"
     return train(**make_run(corpus, out, model=model, data=data, steps=3, checkpoint_every=3))

@@ -153,14 +153,14 @@ def test_another_codec_never_meets_these_units(say, trained_run, codec_folder, t
 
 def test_a_run_keeps_its_codec_and_so_does_its_export(speaking_run, corpus, codec_folder, spoken_records, tmp_path):
     model = Model.load(speaking_run)
-    assert model.codec.languages == ("de", "en") and model.codec.codes == 89
+    assert model.codec.languages == ("de", "en") and model.codec.codes == 125
     export_model(model, tmp_path / "export", run_dir=speaking_run)
     assert Model.load(tmp_path / "export").codec == model.codec
     held = json.loads((speaking_run / UNITS_FILE).read_text())
     run_dir = shutil.copytree(speaking_run, tmp_path / "run")
     (run_dir / UNITS_FILE).write_text(json.dumps({**held, "codec": "0" * 64}))
     arguments = make_run(
-        corpus, run_dir, model=dataclasses.replace(MODEL, extra_tokens=91), steps=6, checkpoint_every=3,
+        corpus, run_dir, model=dataclasses.replace(MODEL, extra_tokens=127), steps=6, checkpoint_every=3,
         data={"records": str(spoken_records), "codec": str(codec_folder), **SPOKEN},
     )
     with pytest.raises(CheckpointError, match="was trained on the units of the codec 000000000000"):

@@ -1,11 +1,11 @@
 """The embedded codec: what holds for the whole, then how it sounds, and between that how high and how loud.
 
     steps of 10 ms   ................................................   features.measure
-    head             P H S                                              pace, height and spread of the voice: head.py
-    sound units            s   s   s   s     s   s   s   s     s   s    envelope less the level, and voicing
-    tone units           T                 T                 T          pitch and level of the sounds behind it
+    head             P H S L                                            pace, height and spread of the voice: head.py
+    sound units              s   s   s   s     s   s   s   s     s      envelope less the level, and voicing
+    tone units             T                 T                 T        pitch and level of the sounds behind it
 
-    ids              P H S T s s s s T s s s s T s s
+    ids              P H S L T s s s s T s s s s T s
 
 Of the ids the head's come first, then tones, then sounds. Any row of units can be spoken: a tone holds until the next,
 a sound lasts as long as the pace has it, and pitch and level move in straight lines between tones. A fast speaker's
@@ -18,7 +18,6 @@ Dims: s steps, f bands, g tones, t sounds, c slices a sound, d dimensions of a c
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 
 import jax
@@ -41,8 +40,7 @@ _SPREADS, _DECIBELS = 0.5, 2.0
 _FURTHEST = 3.0
 # of log power, less the level
 _SILENCE = -9.0
-_CEPSTRA = 14
-_LOUDNESS_WEIGHT, _VOICING_WEIGHT = 0.6, 2.0
+_VOICING_WEIGHT = 2.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,8 +87,8 @@ def hear(waves: Sequence[np.ndarray]) -> list[Heard]:
     """What the units are made of, pieces of long recordings joined."""
     found = []
     for log_power, level, semitone, voicing in run_over(waves, STEP, _measure_steps):
-        loudness = np.log(np.exp(np.maximum(log_power - level[:, None] * NEPER, _SILENCE)).mean(1))
-        head = read_head(measure_head(loudness, semitone, voicing).to_ids())
+        relative = np.logaddexp(log_power - level[:, None] * np.float32(NEPER), np.float32(_SILENCE))
+        head = read_head(measure_head(relative, semitone, voicing).to_ids())
         # the contour goes on where no voice is; beyond the reach of any it is nothing
         found.append(Heard(log_power_sf=log_power, level_s=level, voicing_s=voicing, head=head,
                            semitone_s=_find_contour(semitone, voicing, head.height)))
@@ -148,15 +146,6 @@ def _split(joined: np.ndarray, parts: Sequence[np.ndarray]) -> list[np.ndarray]:
     return np.split(joined, np.cumsum([len(part) for part in parts])[:-1])
 
 
-@functools.cache
-def _make_lifter() -> np.ndarray:
-    """[f, cepstra]: a cosine transform whose first row, loudness, weighs less."""
-    n = np.arange(BANDS)
-    cosines = np.sqrt(2 / BANDS) * np.cos(np.pi / BANDS * (n[:, None] + 0.5) * np.arange(_CEPSTRA))
-    cosines[:, 0] *= _LOUDNESS_WEIGHT / np.sqrt(2)
-    return cosines.astype(np.float32)
-
-
 def place_sounds(
     heard: Heard, tone_g: np.ndarray, tones: np.ndarray, options: EmbeddedOptions
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -171,7 +160,7 @@ def place_sounds(
     level = np.interp(place, np.arange(len(tone_g)), tones[tone_g, 1])
     # what is far below the level is silence, all alike
     relative = np.logaddexp(log_power - level[:, None].astype(np.float32) * NEPER, np.float32(_SILENCE))
-    points = np.concatenate([relative @ _make_lifter(), _VOICING_WEIGHT * voicing[:, None]], axis=1)
+    points = np.concatenate([relative @ features.make_lifter(), _VOICING_WEIGHT * voicing[:, None]], axis=1)
     shape = (-1, options.slices)
     return relative.reshape(*shape, BANDS), voicing.reshape(shape), points.reshape(slices // options.slices, -1)
 
@@ -221,7 +210,8 @@ class EmbeddedCodec(Codec):
     def _lay_out(self, heard: Heard, tone_g: np.ndarray, sound_t: np.ndarray) -> np.ndarray:
         places = np.arange(len(tone_g)) * self.options.sounds_a_tone
         stream = np.insert(self.first_sound + sound_t, places, self.first_tone + tone_g)
-        return np.concatenate([heard.head.to_ids(), stream])
+        head = dataclasses.replace(heard.head, length=float(len(sound_t)))
+        return np.concatenate([head.to_ids(), stream])
 
     def _decode(self, batch: Sequence[np.ndarray], reference: np.ndarray | None, seed: int) -> list[np.ndarray]:
         return [self._speak(ids, seed, f"row {i} of {len(batch)}") for i, ids in enumerate(batch)]

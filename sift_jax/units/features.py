@@ -24,6 +24,7 @@ REACH = 1.5
 BANDS = 28
 # a band takes in at least a harmonic of a high voice, or the envelope would ripple with the pitch
 _NARROWEST = 280.0
+_CEPSTRA, _LOUDNESS_WEIGHT = 14, 0.6
 _FFT = 512
 _QUIET = 1e-10
 LOWEST_HZ, HIGHEST_HZ = 62.0, 470.0
@@ -51,6 +52,15 @@ def make_bands() -> tuple[np.ndarray, np.ndarray]:
     bins = np.arange(_FFT // 2 + 1) * RATE / _FFT
     weights = np.maximum(1 - np.abs(bins[:, None] - middle) / half, 0)
     return (weights / weights.sum(0)).astype(np.float32), middle
+
+
+@functools.cache
+def make_lifter() -> np.ndarray:
+    """[f, cepstra]: a cosine transform over the bands whose first row, loudness, weighs less."""
+    n = np.arange(BANDS)
+    cosines = np.sqrt(2 / BANDS) * np.cos(np.pi / BANDS * (n[:, None] + 0.5) * np.arange(_CEPSTRA))
+    cosines[:, 0] *= _LOUDNESS_WEIGHT / np.sqrt(2)
+    return cosines.astype(np.float32)
 
 
 def _to_mel(hz: np.ndarray) -> np.ndarray:

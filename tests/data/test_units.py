@@ -22,8 +22,9 @@ from sift_jax.data.unit_ids import UnitIds, check_unit_rows, place_units, read_c
 from sift_jax.data.unit_sets import UnitSet
 from sift_jax.data.vocabulary import SpeechVocabulary
 from sift_jax.training.loop import make_geometry
+from sift_jax.units.head import HEAD_CODES
 
-CONFIG = make_config(extra_tokens=91)
+CONFIG = make_config(extra_tokens=127)
 GENERATION = "controllable_generation"
 
 
@@ -87,8 +88,8 @@ def test_no_text_opens_a_speech_segment(tokenizer):
 
 def test_a_vocabulary_without_room_is_refused(codec):
     ids = UnitIds(begin=384)
-    check_unit_rows(ids, codec, 384 + 91)
-    with pytest.raises(ValueError, match=r"has 400 rows, and 475 are needed .* raise ModelConfig.extra_tokens by 75"):
+    check_unit_rows(ids, codec, 384 + 127)
+    with pytest.raises(ValueError, match=r"has 400 rows, and 511 are needed .* raise ModelConfig.extra_tokens by 111"):
         check_unit_rows(ids, codec, 400)
 
 
@@ -160,17 +161,18 @@ def test_the_plan_is_a_function_of_the_step(data):
 
 def test_an_end_may_count_more(data, tokenizer):
     geometry, end = make_geometry(CONFIG), place_units(tokenizer).end
+    tones, first, last = f"{HEAD_CODES}:{HEAD_CODES + 8}", end + HEAD_CODES, end + HEAD_CODES + 8
     streams = [
         BatchStream(
             dataclasses.replace(data, end_weight=weight, unit_weights=units), geometry, split="train", is_endless=True
         )
-        for weight, units in ((1.0, {}), (20.0, {"0:8": 3.0}))
+        for weight, units in ((1.0, {}), (20.0, {tones: 3.0}))
     ]
     (_, plain), (_, heavy) = (next(stream.batches()) for stream in streams)
     is_end = (plain["target_bm"] == end) & (plain["weight_bm"] > 0)
     assert is_end.any()
-    is_tone = (plain["target_bm"] > end) & (plain["target_bm"] <= end + 8) & (plain["weight_bm"] > 0)
-    assert is_tone.any() and (plain["target_bm"] > end + 8).any()
+    is_tone = (plain["target_bm"] > first) & (plain["target_bm"] <= last) & (plain["weight_bm"] > 0)
+    assert is_tone.any() and (plain["target_bm"] > last).any()
     expected = np.where(is_end, 20.0, np.where(is_tone, 3.0, plain["weight_bm"]))
     np.testing.assert_array_equal(heavy["weight_bm"], expected)
     assert streams[1].describe_units(500)["end_weight"] == 20.0

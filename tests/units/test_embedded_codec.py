@@ -61,11 +61,12 @@ def test_a_melody_comes_back(codec):
 
 def test_the_stream_is_a_head_and_tones_with_their_sounds(codec):
     (ids,) = codec.encode(make_speech(150, seconds=1.3))
-    assert (ids[:3] < HEAD_CODES).all() and (ids[3:] >= HEAD_CODES).all()
-    is_tone = ids[3:] < codec.first_sound
-    assert is_tone[::5].all() and is_tone.sum() == len(ids[3::5])
+    assert (ids[:4] < HEAD_CODES).all() and (ids[4:] >= HEAD_CODES).all()
+    is_tone = ids[4:] < codec.first_sound
+    assert is_tone[::5].all() and is_tone.sum() == len(ids[4::5])
     assert codec.config.frame_rate == 31.25 and codec.config.codes == HEAD_CODES + 112
     sound = 4 / read_head(ids).pace
+    assert read_head(ids).length == pytest.approx((~is_tone).sum(), rel=0.08)
     assert (~is_tone).sum() == np.ceil(130 / sound)
     assert len(codec.decode(ids)) == round((~is_tone).sum() * sound) * 160
 
@@ -77,13 +78,13 @@ def test_fast_speech_has_shorter_sounds_and_not_fewer(codec):
         counts.append(len(ids))
         paces.append(read_head(ids).pace)
     assert paces[0] < paces[1] < paces[2]
-    assert max(counts) < 1.3 * min(counts)
+    assert counts[2] > counts[0]
 
 
 def test_the_pace_of_a_row_says_how_long_it_lasts(codec):
     (ids,) = codec.encode(make_speech(130, seconds=2.0))
     slow, fast = (codec.decode(np.concatenate([[pace], ids[1:]])) for pace in (0, len(PACES) - 1))
-    assert len(slow) == pytest.approx(4 * len(fast), abs=320)
+    assert len(slow) == pytest.approx(5 * len(fast), abs=320)
 
 
 def test_height_and_spread_of_a_row_move_its_melody(codec):
@@ -168,7 +169,7 @@ def test_a_fast_sound_must_hold_its_slices():
 def test_a_codec_without_heads_is_refused(codec, tmp_path):
     tensors = {"tones": codec.tones, "sounds": codec.sounds, "voicing": codec.voicing, "points": codec._points}
     write_folder(tmp_path / "old", dataclasses.replace(codec.config, codes=112), {"book": tensors})
-    with pytest.raises(ValueError, match="old: 112 units, and such a codec has 177 by now; fit it again"):
+    with pytest.raises(ValueError, match="old: 112 units, and such a codec has 213 by now; fit it again"):
         load_codec(tmp_path / "old")
 
 

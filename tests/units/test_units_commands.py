@@ -41,7 +41,7 @@ def codec(corpus):
 
     flags = ["fit", f"--audio={corpus / 'metadata.jsonl'}", f"--out={corpus / 'codec'}", "--tones=16", "--sounds=24"]
     told = commands.fit(parse_flags(flags))
-    assert "105 units, 31.25 a second, from 5 recordings of 0.2 minutes" in told
+    assert "141 units, 31.25 a second, from 5 recordings of 0.2 minutes" in told
     return corpus / "codec"
 
 
@@ -77,12 +77,12 @@ def test_what_cannot_be_encoded_is_told(codec, tmp_path, monkeypatch, capsys, br
 
 
 @pytest.mark.parametrize("row, told", [
-    ('{"audio": "a.wav", "codec": "0000000000000", "units": [90]}', "line 1: these units were made by the codec 0000"),
-    ('{"audio": "a.wav", "codec": "CODEC", "units": [90, 199]}', "unit 199 at place 1 is none of the codec's 105"),
+    ('{"audio": "a.wav", "codec": "0000000000000", "units": [130]}', "line 1: these units were made by the codec 0000"),
+    ('{"audio": "a.wav", "codec": "CODEC", "units": [130, 199]}', "unit 199 at place 1 is none of the codec's 141"),
     ('{"audio": "a.wav", "codec": "CODEC", "units": []}', "there are no units to speak"),
     ('{"audio": "a.wav", "codec": "CODEC", "units": [3]}', "no sound among them"),
     ('{"audio": "a.wav"}', "line 1: no line of units; give what `encode` wrote"),
-    ('{"audio": "a.wav", "codec": "CODEC", "units": [90]}\n' * 2, "2 recordings would become a.wav"),
+    ('{"audio": "a.wav", "codec": "CODEC", "units": [130]}\n' * 2, "2 recordings would become a.wav"),
     ("", "holds no units"),
 ])
 def test_what_cannot_be_decoded_is_told(codec, tmp_path, monkeypatch, capsys, row, told):

@@ -36,7 +36,7 @@ from sift_jax.data.labels import ACOUSTIC_LABELS
 from sift_jax.units.codec import INPUT_RATE, Codec, load_codec
 
 KEYS = ("speaking_rate", "average_intensity", "pitch_variation", "average_pitch")
-SHAPES = ("128,640,40,2,4",)
+SHAPES = ("128,640,40,2,3",)
 _LOUD_SHARE, _CEPSTRA = 0.5, 13
 
 

@@ -24,7 +24,7 @@ def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     fit.add_argument("--sounds", type=int, default=640, help="codes for what is said")
     fit.add_argument("--sound_ms", type=int, default=40, help="length of a sound, in tens")
     fit.add_argument("--slices", type=int, default=2, help="envelopes that a sound holds")
-    fit.add_argument("--sounds_a_tone", type=int, default=4)
+    fit.add_argument("--sounds_a_tone", type=int, default=3)
     hubert = commands.add_parser("fit_hubert", help="make a code book over a layer of HuBERT")
     hubert.add_argument("--encoder", required=True, help="folder of the hub: config.json and *.safetensors")
     hubert.add_argument("--layer", type=int, required=True, help="whose output becomes units, from 1")

@@ -2,10 +2,10 @@
 
     steps of 10 ms   ................................................   features.measure
     head             P H S L                                            pace, height and spread of the voice: head.py
-    sound units              s   s   s   s     s   s   s   s     s      envelope less the level, and voicing
-    tone units             T                 T                 T        pitch and level of the sounds behind it
+    sound units              s   s   s     s   s   s     s   s          envelope less the level, and voicing
+    tone units             T             T             T                pitch and level of the sounds behind it
 
-    ids              P H S L T s s s s T s s s s T s
+    ids              P H S L T s s s T s s s T s s
 
 Of the ids the head's come first, then tones, then sounds. Any row of units can be spoken: a tone holds until the next,
 a sound lasts as long as the pace has it, and pitch and level move in straight lines between tones. A fast speaker's
@@ -35,7 +35,7 @@ from sift_jax.units.synthesis import synthesise
 # natural logarithm of power, of one dB
 NEPER = float(np.log(10) / 10)
 # a tone's distance: so many spreads weigh as much as so many dB
-_SPREADS, _DECIBELS = 0.5, 2.0
+_SPREADS, _DECIBELS = 0.3, 2.0
 # pitches further away are a tracker's, not a voice's
 _FURTHEST = 3.0
 # of log power, less the level

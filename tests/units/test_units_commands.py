@@ -41,7 +41,7 @@ def codec(corpus):
 
     flags = ["fit", f"--audio={corpus / 'metadata.jsonl'}", f"--out={corpus / 'codec'}", "--tones=16", "--sounds=24"]
     told = commands.fit(parse_flags(flags))
-    assert "141 units, 31.25 a second, from 5 recordings of 0.2 minutes" in told
+    assert "141 units, 33.3333 a second, from 5 recordings of 0.2 minutes" in told
     return corpus / "codec"
 
 

@@ -30,7 +30,7 @@ from sift_jax.decoding.cached import (
     prepare_decoder,
 )
 from sift_jax.decoding.cross_cached import go_on_cross, lay_out_speech, start_cross
-from sift_jax.decoding.placement import shard_prepared
+from sift_jax.decoding.placement import lay_together, shard_prepared
 from sift_jax.decoding.sampling import DecodingConfig, choose_token, forbid_ngrams, penalize_repeats
 from sift_jax.decoding.speech_rules import SpeechRules, count_spoken, mask_all, mask_narrow, narrow_head
 from sift_jax.models.decoder import embed_tokens
@@ -100,6 +100,8 @@ def prepare(
     make = _make_preparer(config, rows, speech)
     shardings = None if mesh is None else shard_prepared(jax.eval_shape(make, params["decoder"]), mesh)
     prepared = jax.jit(make, out_shardings=shardings)(params["decoder"])
+    if mesh is None and jax.default_backend() == "cpu":
+        prepared = lay_together(prepared)
     return prepared | ({"cross": params["cross"]} if config.cross else {})
 
 

@@ -100,7 +100,7 @@ def prepare(
     make = _make_preparer(config, rows, speech)
     shardings = None if mesh is None else shard_prepared(jax.eval_shape(make, params["decoder"]), mesh)
     prepared = jax.jit(make, out_shardings=shardings)(params["decoder"])
-    if mesh is None and jax.default_backend() == "cpu":
+    if (mesh is None or mesh.size == 1) and jax.default_backend() == "cpu":
         prepared = lay_together(prepared)
     return prepared | ({"cross": params["cross"]} if config.cross else {})
 

@@ -1,7 +1,7 @@
 """Where the parameters of generation lie on a mesh: as in training, the decoder's fused ones by a table of their own.
 
     model.params ─ place_params ─► on the mesh ─ prepare ─► fused ─ shard_prepared ─► on the mesh
-                                                                  └ lay_together ───► without one, on a CPU
+                                                                  └ lay_together ───► without one or of one CPU
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def shard_prepared(described: dict, mesh: Mesh) -> dict:
 
 
 def lay_together(prepared: dict) -> dict:
-    """The same numbers in one block of numpy's, which asks for large pages as jax does not.
+    """The same numbers, of one CPU, in one block of numpy's, which asks for large pages as jax does not.
 
     Every token reads every weight, and of small pages a CPU looks up an address every 4 KiB: some 5 % of the time.
     """
@@ -65,4 +65,4 @@ def lay_together(prepared: dict) -> dict:
     for leaf, start in zip(leaves, starts[:-1], strict=True):
         laid.append(block[start : start + leaf.nbytes].view(leaf.dtype).reshape(leaf.shape))
         laid[-1][...] = leaf
-    return jax.tree.unflatten(tree, jax.device_put(laid, may_alias=True))
+    return jax.tree.unflatten(tree, jax.device_put(laid, [leaf.sharding for leaf in leaves], may_alias=True))

@@ -1,11 +1,13 @@
 """Where the parameters of generation lie on a mesh: as in training, the decoder's fused ones by a table of their own.
 
     model.params ─ place_params ─► on the mesh ─ prepare ─► fused ─ shard_prepared ─► on the mesh
+                                                                  └ lay_together ───► without one or of one CPU
 """
 
 from __future__ import annotations
 
 import jax
+import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
 from sift_jax.models.speech_lm import Params
@@ -28,6 +30,9 @@ PREPARED: tuple[Row, ...] = (
     (r"blocks/\d+/(o|down)/bias", (None,)),
 )
 
+# Bytes; what lies at a multiple of it, jax takes from numpy without a copy.
+LINE = 64
+
 
 def place_params(params: Params, mesh: Mesh) -> Params:
     """Parameters of a model, or some of its parts, spread as the table of training says."""
@@ -45,3 +50,19 @@ def shard_prepared(described: dict, mesh: Mesh) -> dict:
         return NamedSharding(mesh, make_spec(path_of(path), leaf.shape, mesh, PREPARED))
 
     return jax.tree_util.tree_map_with_path(choose, described)
+
+
+def lay_together(prepared: dict) -> dict:
+    """The same numbers, of one CPU, in one block of numpy's, which asks for large pages as jax does not.
+
+    Every token reads every weight, and of small pages a CPU looks up an address every 4 KiB: some 5 % of the time.
+    """
+    leaves, tree = jax.tree.flatten(prepared)
+    starts = np.cumsum([0, *(-(-leaf.nbytes // LINE) * LINE for leaf in leaves)])
+    block = np.empty(starts[-1] + LINE, np.uint8)
+    block = block[-block.ctypes.data % LINE :]
+    laid = []
+    for leaf, start in zip(leaves, starts[:-1], strict=True):
+        laid.append(block[start : start + leaf.nbytes].view(leaf.dtype).reshape(leaf.shape))
+        laid[-1][...] = leaf
+    return jax.tree.unflatten(tree, jax.device_put(laid, [leaf.sharding for leaf in leaves], may_alias=True))

@@ -4,7 +4,7 @@
 
     pace     how fast the speech changes, against PHONES_A_SECOND; a sound lasts the shorter
     height   the semitone in whose middle the voice lies; spread how many it strays from there: tones count in spreads
-    length   how many sounds there will be, so that who reads or writes a row knows its end from the beginning
+    length   how many sounds there will be, 800 or more as one: who writes a row knows its end from the beginning
 
 Pace is heard without a transcript, by how often loudness crosses its mean of half a second around, and by how fast the
 spectrum's shape moves against how far it strays. Over the embedded corpus its logarithm follows the phones a second
@@ -79,7 +79,7 @@ def measure_head(relative_sf: np.ndarray, semitone_s: np.ndarray, voicing_s: np.
         return MIDDLING
     loudness_s = np.log(np.exp(relative_sf).mean(1))
     heard = np.flatnonzero(loudness_s > _PAUSE)
-    speech = slice(heard[0], heard[-1] + 1)
+    speech = slice(heard[0], heard[-1] + 1) if len(heard) else slice(0, 0)
     pace = MIDDLING.pace
     if speech.stop - speech.start > _AROUND:
         logarithm = _OFFSET + np.dot(_SLOPES, describe_pace(loudness_s, relative_sf @ make_lifter(), speech))

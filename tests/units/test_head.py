@@ -43,6 +43,11 @@ def test_where_nobody_speaks_all_is_middling():
         assert measure_head(np.full((steps, BANDS), -9.0), np.zeros(steps), np.zeros(steps)) == MIDDLING
 
 
+def test_a_voice_that_is_all_but_silent_has_no_pace():
+    found = measure_head(np.full((STEPS, BANDS), -6.0), np.full(STEPS, 24.0), np.ones(STEPS))
+    assert found.pace == MIDDLING.pace and found.height == 24
+
+
 def test_of_a_word_too_short_to_have_a_pace_the_voice_is_measured():
     found = measure_head(np.zeros((30, BANDS)), np.full(30, 24.0), np.ones(30))
     assert found.pace == MIDDLING.pace and found.height == 24

@@ -31,7 +31,7 @@ def parse_flags() -> argparse.Namespace:
     add("--top_p", type=float, default=0.95)
     add("--codec", help="the folder of its codec, if it is no longer where it was in training")
     add("--reference", help="a recording of the voice to speak with, for codecs whose units have none")
-    add("--max_seconds", type=float, default=30.0, help="of an answer")
+    add("--max_seconds", type=float, default=30.0, help="of an answer at a middling pace")
     add("--rows", type=int, default=8, help="with --items: answers that are made at once")
     add("--out", required=True, help=".wav or .flac; with --items a folder")
     add("--debug", action="store_true", help="show the traceback of an error")

@@ -13,6 +13,7 @@ from tiny_run import SPOKEN, make_run
 from sift_jax import speak
 from sift_jax.audio.files import read_audio, write_audio
 from sift_jax.data.unit_ids import UNITS_FILE
+from sift_jax.decoding import talk
 from sift_jax.decoding.answer import Model
 from sift_jax.decoding.talk import limit_units
 from sift_jax.training.loop import train
@@ -82,6 +83,13 @@ def test_a_limit_follows_from_the_text_and_is_said_when_it_is_hit(say, codec_fol
     assert "cut at the limit" in said
 
 
+def test_units_without_a_sound_are_silence_and_said_to_be(codec_folder):
+    codec = load_codec(codec_folder)
+    wave, is_silent = talk.say(np.array([1, 2, 3]), codec, None, seed=0)
+    assert is_silent and len(wave) and not wave.any()
+    assert not talk.say(np.array([codec.first_sound]), codec, None, seed=0)[1]
+
+
 def test_many_items_and_a_kill_between_them(say, items, tmp_path):
     out = tmp_path / "spoken"
     flags = (f"--items={items}", "--samples=2", "--rows=2", f"--out={out}")
@@ -91,7 +99,7 @@ def test_many_items_and_a_kill_between_them(say, items, tmp_path):
     assert [(line["id"], line["sample"]) for line in lines] == [(f"u{i}", k) for i in range(3) for k in range(2)]
     for line in lines:
         assert set(line) == {"id", "language", "instruction", "text", "asked", "sample", "seed", "audio", "units",
-                             "ended"}
+                             "ended", "silent"}
         assert line["asked"] == {"average_intensity": "softly"} and line["units"] > 0
         assert len(read_audio(out / line["audio"])) and line["audio"].endswith(".flac")
     before = {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
@@ -141,7 +149,8 @@ def test_another_codec_never_meets_these_units(say, trained_run, codec_folder, t
     from sift_jax.units.codec import read_folder, write_folder
 
     held = read_folder(codec_folder)
-    book = {name: value + np.float32(0.01) for name, value in held.read_tensors("book").items()}
+    book = held.read_tensors("book")
+    book["tones"] = book["tones"] + np.float32(0.01)
     write_folder(tmp_path / "third", held.config, {"book": book})
     status, _, err = say("--text=Hi there.", f"--codec={tmp_path / 'third'}", f"--out={tmp_path / 'x.wav'}")
     assert status == 2 and "speaks the units of the codec" in err and str(codec_folder) in err

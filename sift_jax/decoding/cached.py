@@ -3,15 +3,16 @@
     training params ─prepare_decoder─► {"embedding", "head", "norm",
                                         "blocks": [{attention_norm, qkv, o, mlp_norm, gate_up, down}, …]}
     prompt (b, t, d) ─prefill─► hidden (b, d) of the last position, and of each layer what it keeps:
-                                [{"k": (b · kv heads, k, slots), "v": (b · kv heads, slots, k)}, …]
+                                [{"k": (b · kv heads, k, slots), "v": (b · kv heads, slots, k)}, …], or b, kv heads
     token  (b, d)    ─advance─► hidden (b, d), the cache with one slot more
 
 Here, and only here, layers lie apart and not stacked: a scan would copy every layer's weights and keys, for every
 token, before it multiplies. A matrix times one vector reads memory and does little else; a CPU reads a kernel twice as
 fast when each output's weights lie side by side. For one row the kernels are therefore turned over, once, at the start
 ("kernel_t"); for several rows the head is what must lie the other way, which costs a tied decoder a second copy of its
-embedding. Keys lie with their slots side by side for the same reason. Rows and key heads are one axis of the
-cache, as the products of attention want them: XLA writes into the cache in place only where nothing reshapes it after.
+embedding. Keys lie with their slots side by side for the same reason. On one device rows and key heads are one axis of
+the cache, as the products of attention want them: XLA writes into it in place only where nothing reshapes it after. On
+several they stay two, since one axis cannot be spread by rows over some devices and by heads over others.
 """
 
 from __future__ import annotations
@@ -105,14 +106,24 @@ def _rotation(config: DecoderConfig, position_bt: Array) -> tuple[Array, Array]:
 
 
 def prefill(
-    config: DecoderConfig, prepared: Prepared, x_btd: Array, position_bt: Array, mask_bts: Array, slots: int
+    config: DecoderConfig,
+    prepared: Prepared,
+    x_btd: Array,
+    position_bt: Array,
+    mask_bts: Array,
+    slots: int,
+    *,
+    is_alone: bool,
 ) -> tuple[Array, Cache]:
-    """The last position's hidden state, and a cache of `slots` with the prompt in its first ones."""
+    """The last position's hidden state, and a cache of `slots` with the prompt in its first ones; `is_alone` on one
+    device."""
     rotation = _rotation(config, position_bt)
 
     def mix(q: Array, k: Array, v: Array) -> tuple[Array, dict[str, Array]]:
         kept = {"k": jnp.moveaxis(k, 1, 3), "v": jnp.swapaxes(v, 1, 2)}
-        return attend(q, k, v, mask_bts), jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), kept)
+        if is_alone:
+            kept = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), kept)
+        return attend(q, k, v, mask_bts), kept
 
     cache = []
     for part in prepared["blocks"]:
@@ -123,25 +134,26 @@ def prefill(
 
 
 def count_slots(cache: Cache) -> int:
-    return cache[0]["v"].shape[1]
+    return cache[0]["v"].shape[-2]
 
 
 def grow_cache(cache: Cache, slots: int) -> Cache:
     room = slots - count_slots(cache)
     more, none = (0, room), (0, 0)
+    lead = [none] * (cache[0]["v"].ndim - 2)
     return [
-        {"k": jnp.pad(kept["k"], (none, none, more)), "v": jnp.pad(kept["v"], (none, more, none))}
+        {"k": jnp.pad(kept["k"], (*lead, none, more)), "v": jnp.pad(kept["v"], (*lead, more, none))}
         for kept in cache
     ]
 
 
-def _attend_cache(q_bnk: Array, kept: dict[str, Array], sees_g1s: Array) -> Array:
+def _attend_cache(q_bnk: Array, kept: dict[str, Array], sees_xs: Array) -> Array:
     """One query a row: (b, heads · k)."""
     b, n, k = q_bnk.shape
-    q_grk = q_bnk.reshape(len(sees_g1s), -1, k) * (k**-0.5)
-    scores = jnp.einsum("grk,gks->grs", q_grk, kept["k"], preferred_element_type=jnp.float32)
-    weights = jax.nn.softmax(jnp.where(sees_g1s, scores, -1e30), axis=-1).astype(kept["v"].dtype)
-    return jnp.einsum("grs,gsk->grk", weights, kept["v"]).reshape(b, n * k)
+    q_grk = q_bnk.reshape(*kept["k"].shape[:-2], -1, k) * (k**-0.5)
+    scores = jnp.einsum("...rk,...ks->...rs", q_grk, kept["k"], preferred_element_type=jnp.float32)
+    weights = jax.nn.softmax(jnp.where(sees_xs, scores, -1e30), axis=-1).astype(kept["v"].dtype)
+    return jnp.einsum("...rs,...sk->...rk", weights, kept["v"]).reshape(b, n * k)
 
 
 def advance(
@@ -151,18 +163,20 @@ def advance(
     rotation = _rotation(config, (index - first_b)[:, None])
     slot_s = jnp.arange(count_slots(cache))
     sees_bs = (slot_s >= first_b[:, None]) & (slot_s <= index)
-    sees_g1s = jnp.repeat(sees_bs, config.kv_heads, axis=0)[:, None]
+    lead = cache[0]["v"].shape[:-2]
+    sees_xs = sees_bs[:, None, None] if len(lead) == 2 else jnp.repeat(sees_bs, config.kv_heads, axis=0)[:, None]
 
     x_b1d, grown = x_bd[:, None], []
     for part, kept in zip(prepared["blocks"], cache, strict=True):
 
         def mix(q: Array, k: Array, v: Array, kept: dict[str, Array] = kept) -> tuple[Array, dict[str, Array]]:
-            k_gk1, v_g1k = k.reshape(-1, config.head_size, 1), v.reshape(-1, 1, config.head_size)
+            none = (0,) * len(lead)
+            k, v = k.reshape(*lead, config.head_size, 1), v.reshape(*lead, 1, config.head_size)
             kept = {
-                "k": jax.lax.dynamic_update_slice(kept["k"], k_gk1, (0, 0, index)),
-                "v": jax.lax.dynamic_update_slice(kept["v"], v_g1k, (0, index, 0)),
+                "k": jax.lax.dynamic_update_slice(kept["k"], k, (*none, 0, index)),
+                "v": jax.lax.dynamic_update_slice(kept["v"], v, (*none, index, 0)),
             }
-            return _attend_cache(q[:, 0], kept, sees_g1s)[:, None], kept
+            return _attend_cache(q[:, 0], kept, sees_xs)[:, None], kept
 
         x_b1d, kept = _run_block(config, part, x_b1d, rotation, mix)
         grown.append(kept)

@@ -30,7 +30,7 @@ from sift_jax.decoding.cached import (
     prepare_decoder,
 )
 from sift_jax.decoding.cross_cached import go_on_cross, lay_out_speech, start_cross
-from sift_jax.decoding.placement import lay_together, shard_prepared
+from sift_jax.decoding.placement import is_alone, lay_together, shard_prepared
 from sift_jax.decoding.sampling import DecodingConfig, choose_token, forbid_ngrams, penalize_repeats
 from sift_jax.decoding.speech_rules import SpeechRules, count_spoken, mask_all, mask_narrow, narrow_head
 from sift_jax.models.decoder import embed_tokens
@@ -100,7 +100,7 @@ def prepare(
     make = _make_preparer(config, rows, speech)
     shardings = None if mesh is None else shard_prepared(jax.eval_shape(make, params["decoder"]), mesh)
     prepared = jax.jit(make, out_shardings=shardings)(params["decoder"])
-    if (mesh is None or mesh.size == 1) and jax.default_backend() == "cpu":
+    if is_alone(prepared) and jax.default_backend() == "cpu":
         prepared = lay_together(prepared)
     return prepared | ({"cross": params["cross"]} if config.cross else {})
 
@@ -159,9 +159,10 @@ def _speak(config: SpeechLMConfig, prepared: Prepared, state: State, hidden_bd: 
     return state
 
 
-@partial(jax.jit, static_argnames=("config", "rules", "slots"))
+@partial(jax.jit, static_argnames=("config", "rules", "slots", "is_alone"))
 def _start(
-    config: SpeechLMConfig, prepared: Prepared, batch: dict[str, Array], key: Array, rules: tuple, slots: int
+    config: SpeechLMConfig, prepared: Prepared, batch: dict[str, Array], key: Array, rules: tuple, slots: int,
+    *, is_alone: bool
 ) -> State:
     """The prompts through the decoder, and the first token."""
     decoding, stop_ids, speech = rules
@@ -176,7 +177,8 @@ def _start(
         x_btd, cross["cross"] = start_cross(config, prepared["cross"], x_btd, batch, mask_btt, most)
     else:
         x_btd = jnp.where(batch["is_speech_bt"][:, :, None], batch["speech_btd"], x_btd)
-    hidden_bd, cache = prefill(config.decoder, prepared, x_btd, batch["position_bt"], mask_btt, slots)
+    place = (batch["position_bt"], mask_btt, slots)
+    hidden_bd, cache = prefill(config.decoder, prepared, x_btd, *place, is_alone=is_alone)
     state = {
         "cache": cache,
         "text": jnp.pad(token_bt, ((0, 0), (0, decoding.max_new_tokens)), constant_values=stop_ids[0]),
@@ -235,7 +237,7 @@ def speak(
     """
     t, new = batch["token_bt"].shape[1], decoding.max_new_tokens
     rules, room = (decoding, stop_ids, speech), min(ROOM, new)
-    state = _start(config, prepared, batch, key, rules, t + room)
+    state = _start(config, prepared, batch, key, rules, t + room, is_alone=is_alone(prepared))
     while True:
         state = _make_loop()(config, prepared, state, rules)
         if int(state["end"]) == t + new or bool(jnp.all(state["is_done"])):

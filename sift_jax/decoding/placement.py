@@ -1,7 +1,7 @@
 """Where the parameters of generation lie on a mesh: as in training, the decoder's fused ones by a table of their own.
 
     model.params ─ place_params ─► on the mesh ─ prepare ─► fused ─ shard_prepared ─► on the mesh
-                                                                  └ lay_together ───► without one or of one CPU
+                                                                  └ lay_together ───► where one CPU is all there is
 """
 
 from __future__ import annotations
@@ -50,6 +50,11 @@ def shard_prepared(described: dict, mesh: Mesh) -> dict:
         return NamedSharding(mesh, make_spec(path_of(path), leaf.shape, mesh, PREPARED))
 
     return jax.tree_util.tree_map_with_path(choose, described)
+
+
+def is_alone(prepared: dict) -> bool:
+    """Whether one device has all of it."""
+    return len(jax.tree.leaves(prepared)[0].sharding.device_set) == 1
 
 
 def lay_together(prepared: dict) -> dict:

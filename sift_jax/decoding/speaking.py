@@ -20,7 +20,7 @@ from sift_jax.decoding.answer import Model
 from sift_jax.decoding.conversation import read_clip
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.decoding.speaking_run import SpeakingRun, read_items, speak_items
-from sift_jax.decoding.talk import SPEAKING, Request, Talker, limit_units, open_codec
+from sift_jax.decoding.talk import SPEAKING, Request, Talker, limit_units, open_codec, say
 from sift_jax.units.codec import Codec
 
 Say = Callable[[str], None]
@@ -65,10 +65,11 @@ def say_one(model: Model, flags: argparse.Namespace, warn: Say) -> list[str]:
     out.parent.mkdir(parents=True, exist_ok=True)
     for place, spoken in talker.talk(requests, decoding, seed=flags.seed, read_clip=read):
         path = out if flags.samples == 1 else out.with_stem(f"{out.stem}-{place + 1}")
-        wave = codec.decode(spoken.units, reference=reference, seed=flags.seed)
+        wave, is_silent = say(spoken.units, codec, reference, seed=flags.seed)
         write_audio(path, wave, rate=codec.config.sample_rate)
         cut = "" if spoken.has_ended else f"; cut at the limit of {limit} units, it had not come to an end"
-        lines.append(f"{path}: {len(wave) / codec.config.sample_rate:.2f} s, {len(spoken.units)} units{cut}")
+        silent = "; silence, since its units have no sound among them" if is_silent else ""
+        lines.append(f"{path}: {len(wave) / codec.config.sample_rate:.2f} s, {len(spoken.units)} units{cut}{silent}")
     return sorted(lines)
 
 
@@ -89,6 +90,8 @@ def say_items(model: Model, flags: argparse.Namespace, warn: Say) -> list[str]:
     lines = speak_items(items, Talker(model, rows=flags.rows), codec, run, reference=_read_reference(flags, codec))
     cut = sum(not line["ended"] for line in lines)
     said = f"; {cut} were cut at their limit, which follows from the text" if cut else ""
+    silent = sum(line.get("silent", False) for line in lines)
+    said += f"; {silent} are silence, since their units have no sound among them" if silent else ""
     return [f"{run.out}/spoken.jsonl: {len(lines)} recordings of {len(items)} instructions{said}"]
 
 

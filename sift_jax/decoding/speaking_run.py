@@ -24,7 +24,7 @@ import numpy as np
 from sift_jax.audio.files import write_audio
 from sift_jax.data.speaking import check_language, check_text
 from sift_jax.decoding.sampling import DecodingConfig
-from sift_jax.decoding.talk import Request, Talker, limit_units
+from sift_jax.decoding.talk import Request, Talker, limit_units, say
 from sift_jax.units.codec import Codec
 
 _FIELDS = {"id": str, "language": str, "instruction": str, "text": str, "asked": dict}
@@ -92,10 +92,10 @@ def speak_items(
         for place, spoken in talker.talk(requests, run.decoding, seed=run.seed):
             number, sample = waiting[place]
             audio = f"audio/{number:06d}-{sample}.flac"
-            wave = codec.decode(spoken.units, reference=reference, seed=run.seed)
+            wave, is_silent = say(spoken.units, codec, reference, seed=run.seed)
             write_audio(run.out / audio, wave, rate=codec.config.sample_rate)
             line = {**{name: items[number][name] for name in _FIELDS}, "sample": sample, "seed": run.seed,
-                    "audio": audio, "units": len(spoken.units), "ended": spoken.has_ended}
+                    "audio": audio, "units": len(spoken.units), "ended": spoken.has_ended, "silent": is_silent}
             lines.write(json.dumps(line, ensure_ascii=False) + "\n")
             lines.flush()
             done[(*_name(items[number]), sample)] = line

@@ -22,8 +22,8 @@ from sift_jax.decoding.generate import Prompt
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.units.codec import Codec, load_codec
 
-# A text takes this long at most: some five characters a second, half of what the slowest speakers of corpora say,
-# and pauses.
+# A text takes as many units as a middling speaker has in this time at most: some five characters a second, half of what
+# the slowest speakers of corpora say, and pauses.
 SECONDS_A_CHARACTER, MORE_SECONDS = 0.2, 1.5
 # and this long as a rule, by which an hour-long text is told before it is begun
 USUAL_CHARACTERS_A_SECOND = 15.0
@@ -49,13 +49,20 @@ class Spoken:
 
 
 def limit_units(text: str, codec: Codec, *, max_seconds: float) -> int:
-    """Units that a text may take; an error where it could not be said within max_seconds."""
+    """Units that a text may take; an error where a middling speaker could not say it within max_seconds."""
     usual = len(text) / USUAL_CHARACTERS_A_SECOND
     if usual > max_seconds:
         raise ValueError(f"a text of {len(text)} characters takes about {usual:.0f} s to say, more than "
                          f"{max_seconds:g}; cut it into sentences, or raise --max_seconds")
     seconds = min(MORE_SECONDS + SECONDS_A_CHARACTER * len(text), max_seconds)
     return math.ceil(seconds * codec.config.frame_rate)
+
+
+def say(units: np.ndarray, codec: Codec, reference: np.ndarray | None, *, seed: int) -> tuple[np.ndarray, bool]:
+    """The samples of an answer, and whether they are silence, as of units without a sound."""
+    if not codec.can_speak(units):
+        return np.zeros(codec.config.sample_rate // 2, np.float32), True
+    return codec.decode(units, reference=reference, seed=seed), False
 
 
 def check_codec(identity: CodecIdentity | None, codec: Codec) -> None:

@@ -82,6 +82,10 @@ class Codec(abc.ABC):
         checked = [self._check_ids(ids, f"row {i} of {len(batch)}") for i, ids in enumerate(batch)]
         return [np.asarray(wave, np.float32) for wave in self._decode(checked, reference, seed)]
 
+    def can_speak(self, ids: np.ndarray) -> bool:
+        """Whether anything of a row of units can be heard."""
+        return len(ids) > 0
+
     def count_units(self, samples: int) -> int:
         """Units of a wave of so many samples, before runs are joined."""
         return max(math.ceil(samples * self.config.frame_rate / INPUT_RATE), 1)

@@ -1,7 +1,7 @@
 """The embedded codec: what holds for the whole, then how it sounds, and between that how high and how loud.
 
     steps of 10 ms   ................................................   features.measure
-    head             P H S L                                            pace, height and spread of the voice: head.py
+    head             P H S L                                            pace, height, spread and length: head.py
     sound units              s   s   s     s   s   s     s   s          envelope less the level, and voicing
     tone units             T             T             T                pitch and level of the sounds behind it
 
@@ -28,7 +28,7 @@ from sift_jax.units import features
 from sift_jax.units.code_book import assign
 from sift_jax.units.codec import Codec, CodecFolder
 from sift_jax.units.features import BANDS, STEP
-from sift_jax.units.head import HEAD_CODES, MIDDLING, PACES, Head, measure_head, read_head
+from sift_jax.units.head import HEAD_CODES, HEAD_VALUES, PACES, Head, measure_head, read_head
 from sift_jax.units.pieces import run_over
 from sift_jax.units.synthesis import synthesise
 
@@ -179,11 +179,11 @@ class EmbeddedCodec(Codec):
 
     def __init__(self, folder: CodecFolder):
         super().__init__(folder)
-        self.options = EmbeddedOptions(**folder.config.options)
-        if folder.config.codes != self.options.codes:
-            raise ValueError(f"{folder.path}: {folder.config.codes} units, and such a codec has {self.options.codes} "
-                             "by now; fit it again, and make the units anew")
         book = folder.read_tensors("book")
+        if not np.array_equal(book.get("head", ()), HEAD_VALUES):
+            raise ValueError(f"{folder.path}: its head is another than this version writes and reads; fit the codec "
+                             "again, and make the units anew")
+        self.options = EmbeddedOptions(**folder.config.options)
         self.tones, self.sounds = book["tones"], book["sounds"]
         self.voicing, self._points = book["voicing"], book["points"]
 
@@ -195,10 +195,8 @@ class EmbeddedCodec(Codec):
     def first_sound(self) -> int:
         return HEAD_CODES + self.options.tones
 
-    def count_units(self, samples: int) -> int:
-        """At the pace of 1."""
-        sounds = _count_sounds(-(-samples // STEP), self.options.sound_steps)
-        return len(MIDDLING.to_ids()) + sounds + -(-sounds // self.options.sounds_a_tone)
+    def can_speak(self, ids: np.ndarray) -> bool:
+        return bool((np.asarray(ids) >= self.first_sound).any())
 
     def _encode(self, waves: Sequence[np.ndarray]) -> list[np.ndarray]:
         heard = hear(waves)

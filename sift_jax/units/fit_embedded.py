@@ -23,6 +23,7 @@ from sift_jax.units.embedded import (
     place_sounds,
     scale_tones,
 )
+from sift_jax.units.head import HEAD_VALUES
 
 # a sound this many nepers of power below the level says little
 _QUIET, _LEAST_WEIGHT = 5.0, 0.1
@@ -56,7 +57,8 @@ def fit_embedded(
         is_deduplicated=False,
         options=dataclasses.asdict(options),
     )
-    tensors = {"tones": tones, "sounds": sounds[order], "voicing": voiced[order], "points": book[order]}
+    tensors = {"head": HEAD_VALUES, "tones": tones, "sounds": sounds[order], "voicing": voiced[order],
+               "points": book[order]}
     return write_folder(out, config, {"book": tensors})
 
 

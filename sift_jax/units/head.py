@@ -4,7 +4,7 @@
 
     pace     how fast the speech changes, against PHONES_A_SECOND; a sound lasts the shorter
     height   the semitone in whose middle the voice lies; spread how many it strays from there: tones count in spreads
-    length   how many sounds there will be, 800 or more as one: who writes a row knows its end from the beginning
+    length   how many sounds there will be, 8 … 800: who writes a row knows its end from the beginning
 
 Pace is heard without a transcript, by how often loudness crosses its mean of half a second around, and by how fast the
 spectrum's shape moves against how far it strays. Over the embedded corpus its logarithm follows the phones a second
@@ -26,10 +26,13 @@ PACES, HEIGHTS, SPREADS = np.geomspace(0.4, 2.0, 18), np.arange(36.0), np.geomsp
 LENGTHS = np.geomspace(8.0, 800.0, 34)
 TABLES = {"pace": PACES, "height": HEIGHTS, "spread": SPREADS, "length": LENGTHS}
 HEAD_CODES = sum(map(len, TABLES.values()))
+# what the ids mean; a codec's folder holds them too, and so do fingerprints
+HEAD_VALUES = np.concatenate(list(TABLES.values())).astype(np.float32)
 # log of a mean power less the level: what is below is a pause, and the floor under what is compared
 _PAUSE, _FLOOR = -4.5, -5.0
 # steps over which loudness and shape are smoothed, those of the mean that is crossed, and between shapes
 _SMOOTH, _AROUND, _APART = 7, 41, 3
+_ROUNDING = 1e-4
 _SHAPE = slice(1, 10)
 # log phones a second from the logarithms of crossings a step, of the shape's movement and of its straying, fitted to
 # 900 recordings of the embedded corpus
@@ -57,8 +60,8 @@ class Head:
         return np.array(ids, np.int32)
 
 
-# where nobody speaks, or a row has no head; 156 Hz lies between men and women
-MIDDLING = Head(pace=1.0, height=16.0, spread=1.6, length=60.0)
+# where nobody speaks, or a row has no head: of the paces the one nearest to 1; 156 Hz lies between men and women
+MIDDLING = Head(pace=float(PACES[np.abs(PACES - 1).argmin()]), height=16.0, spread=1.6, length=60.0)
 
 
 def read_head(ids: np.ndarray) -> Head:
@@ -75,34 +78,38 @@ def read_head(ids: np.ndarray) -> Head:
 
 def measure_head(relative_sf: np.ndarray, semitone_s: np.ndarray, voicing_s: np.ndarray) -> Head:
     """All but the length of a recording's steps; `relative` is the logarithm of power less its level."""
-    if (voicing_s > 0).sum() <= _LEAST_VOICED:
-        return MIDDLING
+    head = MIDDLING
+    if (voicing_s > 0).sum() > _LEAST_VOICED:
+        height, spread = _measure_voice(semitone_s, voicing_s)
+        head = dataclasses.replace(head, height=height, spread=spread)
     loudness_s = np.log(np.exp(relative_sf).mean(1))
     heard = np.flatnonzero(loudness_s > _PAUSE)
-    speech = slice(heard[0], heard[-1] + 1) if len(heard) else slice(0, 0)
-    pace = MIDDLING.pace
-    if speech.stop - speech.start > _AROUND:
-        logarithm = _OFFSET + np.dot(_SLOPES, describe_pace(loudness_s, relative_sf @ make_lifter(), speech))
-        pace = float(np.clip(np.exp(logarithm) / PHONES_A_SECOND, PACES[0], PACES[-1]))
-    height, spread = _measure_voice(semitone_s, voicing_s)
-    return dataclasses.replace(MIDDLING, pace=pace, height=height, spread=spread)
+    if not len(heard) or heard[-1] - heard[0] < _AROUND:
+        return head
+    pace = _measure_pace(loudness_s, relative_sf @ make_lifter(), slice(heard[0], heard[-1] + 1))
+    return dataclasses.replace(head, pace=pace)
 
 
-def describe_pace(loudness_s: np.ndarray, cepstra_sc: np.ndarray, speech: slice) -> np.ndarray:
-    """The logarithms of crossings a step, of the shape's movement, and of its straying."""
+def _measure_pace(loudness_s: np.ndarray, cepstra_sc: np.ndarray, speech: slice) -> float:
+    """From crossings a step, the shape's movement, and its straying; what never crosses its mean is no speech."""
     floored = np.maximum(loudness_s, _FLOOR)
-    is_above = (_smooth(floored, _SMOOTH) > _smooth(floored, _AROUND))[speech]
+    # a loudness that stays crosses by no rounding
+    is_above = (_smooth(floored, _SMOOTH) - _smooth(floored, _AROUND) > _ROUNDING)[speech]
     crossings = (np.diff(is_above) != 0).sum() / len(is_above)
+    if not crossings:
+        return MIDDLING.pace
     shape = np.stack([_smooth(row, _SMOOTH) for row in cepstra_sc.T[_SHAPE]], axis=1)[speech]
     movement = np.linalg.norm(shape[_APART:] - shape[:-_APART], axis=1).mean()
-    return np.log(np.array([crossings + _FEW, movement + 1e-3, shape.std(0).mean() + 1e-3]))
+    described = np.log(np.array([crossings + _FEW, movement + 1e-3, shape.std(0).mean() + 1e-3]))
+    return float(np.clip(np.exp(_OFFSET + np.dot(_SLOPES, described)) / PHONES_A_SECOND, PACES[0], PACES[-1]))
 
 
 def _measure_voice(semitone_s: np.ndarray, voicing_s: np.ndarray) -> tuple[float, float]:
     """Height and spread of the voiced steps."""
     window, is_voiced = np.hanning(_CONTOUR + 2)[1:-1], voicing_s > 0
-    share = np.convolve(voicing_s, window, "same")[is_voiced]
-    contour = np.convolve(voicing_s * semitone_s, window, "same")[is_voiced] / share
+    # not "same": that is as long as the window where the window is the longer
+    share, sums = (np.convolve(x, window)[_CONTOUR // 2 :][: len(x)] for x in (voicing_s, voicing_s * semitone_s))
+    contour = sums[is_voiced] / share[is_voiced]
     height = float(np.median(contour))
     spread = float(np.clip(contour - height, -_LEAP, _LEAP).std())
     return height, max(spread, float(SPREADS[0]))

@@ -1,6 +1,5 @@
 """The embedded codec: speech comes back as long, as high, as loud; any row of units is spoken or refused."""
 
-import dataclasses
 import os
 import subprocess
 import sys
@@ -138,8 +137,9 @@ def test_a_long_recording_in_pieces_is_the_whole(codec, monkeypatch):
 def test_what_is_no_speech_is_encoded_all_the_same(codec, wave):
     (ids,) = codec.encode(wave)
     made = codec.decode(ids)
-    assert read_head(ids).pace == pytest.approx(1, rel=0.05) and np.isfinite(made).all()
+    assert np.isfinite(made).all()
     if not wave.any():
+        assert read_head(ids).pace == pytest.approx(1, rel=0.05)
         assert np.abs(made).max() < 0.05
 
 
@@ -157,6 +157,7 @@ def test_sounds_without_a_head_and_a_tone_are_spoken_in_middling_ones(codec):
 
 
 def test_units_without_a_sound_are_refused(codec):
+    assert codec.can_speak([codec.first_sound]) and not codec.can_speak([1, 2, 70])
     with pytest.raises(ValueError, match="row 1 of 2: its units have no sound among them; nothing is said"):
         codec.decode_batch([[codec.first_sound], [1, 2, 70]])
 
@@ -168,8 +169,8 @@ def test_a_fast_sound_must_hold_its_slices():
 
 def test_a_codec_without_heads_is_refused(codec, tmp_path):
     tensors = {"tones": codec.tones, "sounds": codec.sounds, "voicing": codec.voicing, "points": codec._points}
-    write_folder(tmp_path / "old", dataclasses.replace(codec.config, codes=112), {"book": tensors})
-    with pytest.raises(ValueError, match="old: 112 units, and such a codec has 213 by now; fit it again"):
+    write_folder(tmp_path / "old", codec.config, {"book": tensors})
+    with pytest.raises(ValueError, match="old: its head is another than this version writes and reads; fit the codec"):
         load_codec(tmp_path / "old")
 
 

@@ -45,12 +45,22 @@ def test_where_nobody_speaks_all_is_middling():
 
 def test_a_voice_that_is_all_but_silent_has_no_pace():
     found = measure_head(np.full((STEPS, BANDS), -6.0), np.full(STEPS, 24.0), np.ones(STEPS))
-    assert found.pace == MIDDLING.pace and found.height == 24
+    assert found.pace == MIDDLING.pace and found.height == pytest.approx(24)
+
+
+@pytest.mark.parametrize("steps", range(1, 9))
+def test_a_moment_of_voice_has_a_height(steps):
+    found = measure_head(np.zeros((steps, BANDS)), np.full(steps, 24.0), np.ones(steps))
+    assert found.height == pytest.approx(24 if steps > 5 else MIDDLING.height)
+
+
+def test_a_whisper_has_a_pace():
+    assert measure(18, voicing=np.zeros(STEPS)).pace > measure(9, voicing=np.zeros(STEPS)).pace
 
 
 def test_of_a_word_too_short_to_have_a_pace_the_voice_is_measured():
     found = measure_head(np.zeros((30, BANDS)), np.full(30, 24.0), np.ones(30))
-    assert found.pace == MIDDLING.pace and found.height == 24
+    assert found.pace == MIDDLING.pace and found.height == pytest.approx(24)
 
 
 @pytest.mark.parametrize("pace", (0.1, 0.6, 1.0, 1.9, 5.0))

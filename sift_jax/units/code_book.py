@@ -37,7 +37,7 @@ def find_nearest(points: jax.Array, book: jax.Array) -> tuple[jax.Array, jax.Arr
 
 
 def assign(points: np.ndarray, book: np.ndarray) -> np.ndarray:
-    """The codes [p] of any number of points, in blocks of few shapes."""
+    """The codes [p] of any number of points, on one device, in blocks of few shapes."""
     codes = []
     for first in range(0, len(points), _ROWS):
         block = np.asarray(points[first : first + _ROWS], np.float32)

@@ -87,8 +87,7 @@ def hear(waves: Sequence[np.ndarray]) -> list[Heard]:
     """What the units are made of, pieces of long recordings joined."""
     found = []
     for log_power, level, semitone, voicing in run_over(waves, STEP, _measure_steps):
-        relative = np.logaddexp(log_power - level[:, None] * np.float32(NEPER), np.float32(_SILENCE))
-        head = read_head(measure_head(relative, semitone, voicing).to_ids())
+        head = read_head(measure_head(find_relative(log_power, level), semitone, voicing).to_ids())
         # the contour goes on where no voice is; beyond the reach of any it is nothing
         found.append(Heard(log_power_sf=log_power, level_s=level, voicing_s=voicing, head=head,
                            semitone_s=_find_contour(semitone, voicing, head.height)))
@@ -99,6 +98,11 @@ def hear(waves: Sequence[np.ndarray]) -> list[Heard]:
 def _measure_steps(wave_bn: jax.Array, sample_b: jax.Array) -> tuple[jax.Array, ...]:
     power, level, semitone, voicing = features.measure(wave_bn, sample_b)
     return jnp.log(power), level, semitone, voicing
+
+
+def find_relative(log_power_sf: np.ndarray, level_s: np.ndarray) -> np.ndarray:
+    """Log power less the level; what is far below it is silence, all alike."""
+    return np.logaddexp(log_power_sf - level_s[:, None].astype(np.float32) * NEPER, np.float32(_SILENCE))
 
 
 def _find_contour(semitone_s: np.ndarray, voicing_s: np.ndarray, height: float) -> np.ndarray:
@@ -158,8 +162,7 @@ def place_sounds(
     voicing = _average(heard.voicing_s[:, None], edges)[:, 0]
     place = (np.arange(slices) + 0.5) / (options.slices * options.sounds_a_tone) - 0.5
     level = np.interp(place, np.arange(len(tone_g)), tones[tone_g, 1])
-    # what is far below the level is silence, all alike
-    relative = np.logaddexp(log_power - level[:, None].astype(np.float32) * NEPER, np.float32(_SILENCE))
+    relative = find_relative(log_power, level)
     points = np.concatenate([relative @ features.make_lifter(), _VOICING_WEIGHT * voicing[:, None]], axis=1)
     shape = (-1, options.slices)
     return relative.reshape(*shape, BANDS), voicing.reshape(shape), points.reshape(slices // options.slices, -1)

@@ -8,7 +8,8 @@
 
 Pace is heard without a transcript, by how often loudness crosses its mean of half a second around, and by how fast the
 spectrum's shape moves against how far it strays. Over the embedded corpus its logarithm follows the phones a second
-with a correlation of .88; it is stretched so that in the mean fast speech has as many sounds for its phones as slow.
+with a correlation of .87 (benchmarks.pace); it is stretched so that in the mean fast speech has as many sounds for its
+phones as slow.
 Dims: s steps, f bands.
 """
 
@@ -34,8 +35,7 @@ _PAUSE, _FLOOR = -4.5, -5.0
 _SMOOTH, _AROUND, _APART = 7, 41, 3
 _ROUNDING = 1e-4
 _SHAPE = slice(1, 10)
-# log phones a second from the logarithms of crossings a step, of the shape's movement and of its straying, fitted to
-# 900 recordings of the embedded corpus
+# log phones a second from what describe_pace gives, fitted once as benchmarks.pace does it
 _SLOPES, _OFFSET, _FEW = (1.118, 0.718, -1.248), 5.058, 0.01
 # a contour without a tracker's leaps
 _CONTOUR, _LEAP = 7, 7.0
@@ -82,26 +82,31 @@ def measure_head(relative_sf: np.ndarray, semitone_s: np.ndarray, voicing_s: np.
     if (voicing_s > 0).sum() > _LEAST_VOICED:
         height, spread = _measure_voice(semitone_s, voicing_s)
         head = dataclasses.replace(head, height=height, spread=spread)
+    described = describe_pace(relative_sf)
+    if described is None:
+        return head
+    pace = np.exp(_OFFSET + np.dot(_SLOPES, described)) / PHONES_A_SECOND
+    return dataclasses.replace(head, pace=float(np.clip(pace, PACES[0], PACES[-1])))
+
+
+def describe_pace(relative_sf: np.ndarray) -> np.ndarray | None:
+    """The logarithms of crossings a step, of the shape's movement and of its straying; None of too little speech, and
+    of what never crosses its mean, which is none."""
     loudness_s = np.log(np.exp(relative_sf).mean(1))
     heard = np.flatnonzero(loudness_s > _PAUSE)
     if not len(heard) or heard[-1] - heard[0] < _AROUND:
-        return head
-    pace = _measure_pace(loudness_s, relative_sf @ make_lifter(), slice(heard[0], heard[-1] + 1))
-    return dataclasses.replace(head, pace=pace)
-
-
-def _measure_pace(loudness_s: np.ndarray, cepstra_sc: np.ndarray, speech: slice) -> float:
-    """From crossings a step, the shape's movement, and its straying; what never crosses its mean is no speech."""
+        return None
+    speech = slice(heard[0], heard[-1] + 1)
     floored = np.maximum(loudness_s, _FLOOR)
     # a loudness that stays crosses by no rounding
     is_above = (_smooth(floored, _SMOOTH) - _smooth(floored, _AROUND) > _ROUNDING)[speech]
     crossings = (np.diff(is_above) != 0).sum() / len(is_above)
     if not crossings:
-        return MIDDLING.pace
+        return None
+    cepstra_sc = relative_sf @ make_lifter()
     shape = np.stack([_smooth(row, _SMOOTH) for row in cepstra_sc.T[_SHAPE]], axis=1)[speech]
     movement = np.linalg.norm(shape[_APART:] - shape[:-_APART], axis=1).mean()
-    described = np.log(np.array([crossings + _FEW, movement + 1e-3, shape.std(0).mean() + 1e-3]))
-    return float(np.clip(np.exp(_OFFSET + np.dot(_SLOPES, described)) / PHONES_A_SECOND, PACES[0], PACES[-1]))
+    return np.log(np.array([crossings + _FEW, movement + 1e-3, shape.std(0).mean() + 1e-3]))
 
 
 def _measure_voice(semitone_s: np.ndarray, voicing_s: np.ndarray) -> tuple[float, float]:

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks.log_mel import THREAD_VARIABLES, measure
+from benchmarks.sides import measure, take_cores
 
 CLOSED = tuple(f"closed_ended/{name}" for name in ("acoustic_level", "content_level", "word_align", "comparison"))
 
@@ -178,12 +178,7 @@ def make_theirs(model, items: list, flags: argparse.Namespace) -> Callable[[], l
 
 def main() -> None:
     flags = parse_flags()
-    cores = sorted(os.sched_getaffinity(0))
-    if flags.threads > len(cores):
-        raise SystemExit(f"error: {flags.threads} threads on {len(cores)} cores; set --threads={len(cores)}")
-    # read once, when numpy, jax and torch are imported; jax takes as many threads as it may use cores
-    os.sched_setaffinity(0, cores[: flags.threads])
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(flags.threads)))
+    take_cores(flags.threads, flag="threads")
     os.environ["JAX_PLATFORMS"] = "cpu"
     from sift_jax.decoding.answer import Model
 

@@ -16,7 +16,7 @@ import json
 import os
 from collections.abc import Callable
 
-from benchmarks.log_mel import THREAD_VARIABLES, measure
+from benchmarks.sides import measure, take_cores
 
 
 def parse_flags() -> argparse.Namespace:
@@ -105,11 +105,9 @@ def make_theirs(config, params, data, cores: int, is_compiled: bool) -> Callable
 
 def main() -> None:
     flags = parse_flags()
-    cores = sorted(os.sched_getaffinity(0))
-    if flags.cores > len(cores) or flags.clips % flags.cores:
-        raise SystemExit(f"error: {flags.cores} cores of {len(cores)} for {flags.clips} clips; set --cores and --clips")
-    os.sched_setaffinity(0, cores[: flags.cores])
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(flags.cores)))
+    if flags.clips % flags.cores:
+        raise SystemExit(f"error: {flags.cores} cores for {flags.clips} clips; set --cores or --clips")
+    take_cores(flags.cores, flag="cores")
     from sift_jax.parallel.hardware import use_virtual_devices
 
     # two devices of one core are faster than one of two

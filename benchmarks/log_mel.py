@@ -12,25 +12,10 @@ import argparse
 import importlib.util
 import os
 import statistics
-import time
-from collections.abc import Callable, Hashable
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+from benchmarks.sides import THREAD_VARIABLES, measure
+
 FULL_WINDOW = 30.0
-
-
-def measure(calls: dict[Hashable, Callable[[], object]], rounds: int) -> dict[Hashable, dict[str, list[float]]]:
-    """Wall and CPU seconds of each call in each round, the calls taking turns."""
-    taken = {name: {"wall": [], "cpu": []} for name in calls}
-    for call in calls.values():
-        call()
-    for _ in range(rounds):
-        for name, call in calls.items():
-            wall, cpu = time.perf_counter(), time.process_time()
-            call()
-            taken[name]["wall"].append(time.perf_counter() - wall)
-            taken[name]["cpu"].append(time.process_time() - cpu)
-    return taken
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ import statistics
 from functools import partial
 
 from benchmarks.decoding import make_ours, make_theirs
-from benchmarks.log_mel import THREAD_VARIABLES, measure
+from benchmarks.sides import measure, take_cores
 
 
 def parse_flags() -> argparse.Namespace:
@@ -51,12 +51,7 @@ def make_constraint(begin: int, vocabulary: int):
 
 def main() -> None:
     flags = parse_flags()
-    cores = sorted(os.sched_getaffinity(0))
-    if flags.threads > len(cores):
-        raise SystemExit(f"error: {flags.threads} threads on {len(cores)} cores; set --threads={len(cores)}")
-    # read once, when numpy, jax and torch are imported; jax takes as many threads as it may use cores
-    os.sched_setaffinity(0, cores[: flags.threads])
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(flags.threads)))
+    take_cores(flags.threads, flag="threads")
     os.environ["JAX_PLATFORMS"] = "cpu"
     ids, config, params, ours = make_ours(flags, codes=flags.codes)
     constraint = make_constraint(int(ids[0, -1]), config.decoder.vocab_size)

@@ -19,11 +19,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import statistics
 from collections.abc import Callable
 
-from benchmarks.log_mel import THREAD_VARIABLES, measure
+from benchmarks.sides import measure, take_cores
 
 LORA_RANK, LORA_ALPHA = 16, 8.0
 TRAINABLE = ("projector/.*", ".*/lora_.*")
@@ -181,11 +180,7 @@ def make_sides(flags: argparse.Namespace) -> tuple[int, dict[str, tuple[Callable
 
 def main() -> None:
     flags = parse_flags()
-    cores = sorted(os.sched_getaffinity(0))
-    if flags.cores > len(cores):
-        raise SystemExit(f"error: {flags.cores} cores of {len(cores)}; set --cores={len(cores)}")
-    os.sched_setaffinity(0, cores[: flags.cores])
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(flags.cores)))
+    take_cores(flags.cores, flag="cores")
     from sift_jax.parallel.hardware import use_virtual_devices
 
     # as in `make quickstart`: two devices of one core are faster than one of two

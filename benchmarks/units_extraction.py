@@ -17,7 +17,24 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from benchmarks.log_mel import THREAD_VARIABLES, measure
+from benchmarks.sides import THREAD_VARIABLES, measure
+
+
+def make_codec(model, points, layer: int):
+    """A codec of this model of transformers and these codes."""
+    from sift_jax.units.codec import INPUT_RATE, CodecConfig, load_codec, write_folder
+    from sift_jax.units.hubert_units import find_files, fingerprint_encoder
+
+    with tempfile.TemporaryDirectory() as place:
+        encoder, folder = Path(place) / "encoder", Path(place) / "codec"
+        model.save_pretrained(encoder)
+        found = find_files(encoder)
+        write_folder(folder, CodecConfig(
+            kind="hubert", codes=len(points), frame_rate=50.0, sample_rate=INPUT_RATE, is_deduplicated=False,
+            options={"encoder": str(encoder), "encoder_fingerprint": fingerprint_encoder(found), "layer": layer,
+                     "is_normalised": False, "has_weights": True, "config": dict(found.raw), "frames": 0},
+        ), {"book": {"points": points}} | {f"encoder_{i:05}": path for i, path in enumerate(found.files)})
+        return load_codec(folder)
 
 
 def main() -> None:
@@ -37,8 +54,7 @@ def main() -> None:
     import torch
     import transformers
 
-    from sift_jax.units.codec import INPUT_RATE, CodecConfig, load_codec, write_folder
-    from sift_jax.units.hubert_units import find_files, fingerprint_encoder
+    from sift_jax.units.codec import INPUT_RATE
 
     torch.set_num_threads(flags.threads)
     torch.manual_seed(0)
@@ -48,16 +64,7 @@ def main() -> None:
     seconds = np.linspace(1, 8, flags.clips)
     waves = [random.standard_normal(round(s * INPUT_RATE)).astype(np.float32) / 10 for s in seconds]
     points = random.standard_normal((flags.codes, flags.width)).astype(np.float32)
-    with tempfile.TemporaryDirectory() as place:
-        encoder, folder = Path(place) / "encoder", Path(place) / "codec"
-        model.save_pretrained(encoder)
-        found = find_files(encoder)
-        write_folder(folder, CodecConfig(
-            kind="hubert", codes=flags.codes, frame_rate=50.0, sample_rate=INPUT_RATE, is_deduplicated=False,
-            options={"encoder": str(encoder), "encoder_fingerprint": fingerprint_encoder(found), "layer": flags.layer,
-                     "is_normalised": False, "has_weights": True, "config": dict(found.raw), "frames": 0},
-        ), {"book": {"points": points}} | {f"encoder_{i:05}": path for i, path in enumerate(found.files)})
-        codec = load_codec(folder)
+    codec = make_codec(model, points, flags.layer)
     model.encoder.layers = model.encoder.layers[: flags.layer]
     model.to(flags.device)
     book = torch.from_numpy(points).to(flags.device)

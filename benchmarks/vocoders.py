@@ -20,7 +20,7 @@ import os
 import statistics
 from collections.abc import Callable
 
-from benchmarks.log_mel import THREAD_VARIABLES, measure
+from benchmarks.sides import THREAD_VARIABLES, measure
 
 
 def main() -> None:

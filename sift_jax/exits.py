@@ -56,7 +56,8 @@ def report_errors(function: Callable[[], Any], *, is_debug: bool) -> None:
             traceback.print_exc()
             code = 1 if code == 2 else code
         said = _explain_disk(error) if _is_disk(error) else _explain(error)
-        print(f"{'' if code == STOPPED else 'error: '}{said}", file=sys.stderr)
+        # in one piece: print writes the end of a line by itself, and a thread that fails meanwhile writes before it
+        sys.stderr.write(f"{'' if code == STOPPED else 'error: '}{said}\n")
         if code != STOPPED:
             watch.end_process(code, said)
         watch.finish_watch()

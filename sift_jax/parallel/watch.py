@@ -130,11 +130,10 @@ class Watch:
                 verdict = verdict or f"process 0 has not answered for {now - self._round:.0f} s"
             if verdict:
                 self._verdict = verdict
-                print(
-                    # a progress bar may stand before it
+                # a progress bar may stand before it; in one piece, so that nobody writes into it
+                sys.stderr.write(
                     f"\nerror: {verdict}; the run ends, its last checkpoint is whole: look at that process, then start "
-                    "all of them again",
-                    file=sys.stderr,
+                    "all of them again\n"
                 )
                 self.leave(LOST, None)
 

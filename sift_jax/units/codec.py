@@ -87,7 +87,7 @@ class Codec(abc.ABC):
         return len(ids) > 0
 
     def count_units(self, samples: int) -> int:
-        """Units of a wave of so many samples, before runs are joined."""
+        """Units of a wave of so many samples at the codec's rate, before runs are joined."""
         return max(math.ceil(samples * self.config.frame_rate / INPUT_RATE), 1)
 
     def check_fingerprint(self, fingerprint: str) -> None:
@@ -110,7 +110,7 @@ class Codec(abc.ABC):
 
     @abc.abstractmethod
     def _encode(self, waves: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
-        """Ids of each wave, one a frame."""
+        """Ids of each wave, runs and all."""
 
     @abc.abstractmethod
     def _decode(

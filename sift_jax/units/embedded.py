@@ -158,8 +158,8 @@ def place_sounds(
     steps, sound = len(heard.level_s), find_sound_steps(options, heard.head)
     slices = _count_sounds(steps, sound) * options.slices
     edges = np.arange(slices + 1) * sound / options.slices
-    log_power = _average(heard.log_power_sf, edges)
-    voicing = _average(heard.voicing_s[:, None], edges)[:, 0]
+    log_power = _average_between(heard.log_power_sf, edges)
+    voicing = _average_between(heard.voicing_s[:, None], edges)[:, 0]
     place = (np.arange(slices) + 0.5) / (options.slices * options.sounds_a_tone) - 0.5
     level = np.interp(place, np.arange(len(tone_g)), tones[tone_g, 1])
     relative = find_relative(log_power, level)
@@ -168,7 +168,7 @@ def place_sounds(
     return relative.reshape(*shape, BANDS), voicing.reshape(shape), points.reshape(slices // options.slices, -1)
 
 
-def _average(x_sf: np.ndarray, edges: np.ndarray) -> np.ndarray:
+def _average_between(x_sf: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Means [len(edges) − 1, f] between places in steps, which may fall within one; the last step goes on."""
     padded = np.pad(x_sf, ((0, max(int(np.ceil(edges[-1])) - len(x_sf), 0)), (0, 0)), mode="edge")
     sums = np.concatenate([np.zeros((1, x_sf.shape[1])), np.cumsum(padded, axis=0, dtype=np.float64)])

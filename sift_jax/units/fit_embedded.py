@@ -47,7 +47,7 @@ def fit_embedded(
     weights = np.clip(1 + loudness / _QUIET, _LEAST_WEIGHT, 1)
     book = fit_book(points, weights, options.sounds, seed=seed + 1)
     code = assign(points, book)
-    sounds, voiced = _average(relative, voicing, code, options.sounds)
+    sounds, voiced = _average_codes(relative, voicing, code, options.sounds)
     order = np.lexsort((sounds.mean((1, 2)), np.round(2 * voiced.mean(1))))
     config = CodecConfig(
         kind="embedded",
@@ -62,7 +62,7 @@ def fit_embedded(
     return write_folder(out, config, {"book": tensors})
 
 
-def _average(
+def _average_codes(
     relative: np.ndarray, voicing: np.ndarray, code: np.ndarray, codes: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Each code's mean log power, raised to the mean power of its frames, and mean voicing."""

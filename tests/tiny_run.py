@@ -24,8 +24,10 @@ def make_data(corpus: Corpus, **changes) -> DataConfig:
     data = DataConfig(
         records=str(corpus.records),
         tokenizer=str(corpus.tokenizer),
-        mixture="tiny",
+        mixture=None,
         rates=RATES,
+        rate_changes={},
+        languages=(),
         questions_per_record=2,
         rows=2,
         tokens=160,

@@ -1,6 +1,6 @@
 """From what gin says of a mixture to its tasks in one split; SeqIO is asked only where a module of yours is.
 
-    mixture "understanding" ─ or rates {…} ─► rate_changes ─► languages ─► tasks with rows in the split, each with its rate
+    mixture "understanding", or rates {…} ─► rate_changes ─► languages ─► tasks with rows in the split and their rates
 """
 
 from __future__ import annotations

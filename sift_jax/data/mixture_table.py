@@ -141,7 +141,7 @@ def is_in_languages(task: str, languages: Collection[str]) -> bool:
 
 
 def match_patterns(rates: Rates, names: Iterable[str]) -> dict[str, list[str]]:
-    """Each pattern of a positive rate with the tasks that it matches. No task may be matched twice, not even by 0.
+    """Each pattern of a positive rate with the tasks that it matches. None may be matched twice, not even by a 0.
 
     What one has not got is left out by the rate 0; a pattern of that rate has to name a task that could be.
     """

@@ -46,8 +46,8 @@ def list_record_tasks(
         except ValueError:
             if languages:
                 raise ValueError(
-                    f"DataConfig.languages names {language!r}, of which there are no records under {records}; make them "
-                    "with python -m data_prep.build, or leave the language out"
+                    f"DataConfig.languages names {language!r}, of which there are no records under {records}; make "
+                    "them with python -m data_prep.build, or leave the language out"
                 ) from None
             continue
         tasks = {category: RecordTask(reader=reader, category=category) for category in wanted}
@@ -92,8 +92,8 @@ def resolve_rates(
     for pattern, matched in match_patterns(rates, tasks).items():
         if not matched:
             raise ValueError(
-                f"mixture pattern {pattern!r} matches none of the tasks: {_shorten(sorted(tasks), 40)}; with the rate 0 "
-                "it is left out"
+                f"mixture pattern {pattern!r} matches none of the tasks: {_shorten(sorted(tasks), 40)}; with the rate "
+                "0 it is left out"
             )
         here = [name for name in matched if name in present]
         absent = [name for name in [*matched, *_list_siblings(matched, tasks, pattern)] if name not in present]
@@ -107,7 +107,8 @@ def resolve_rates(
             notes.append(f"mixture pattern {pattern!r}: no rows in {split} of {_shorten(absent)}; {left}")
         resolved |= {name: rates[pattern] / len(here) for name in here}
     if not resolved:
-        raise ValueError(f"no task of the mixture has a split {split!r}: {_shorten(list(match_patterns(rates, tasks)))}")
+        named = _shorten(list(match_patterns(rates, tasks)))
+        raise ValueError(f"no task of the mixture has a split {split!r}; its patterns: {named}")
     return ResolvedRates(rates=resolved, notes=notes)
 
 

@@ -52,7 +52,7 @@ def test_rates_are_shared_by_what_a_pattern_matches():
     "rates, message",
     [
         ({"sift.opened.*": 1.0}, r"mixture pattern 'sift.opened.\*' matches none of the tasks: sift.closed_ended"),
-        ({"*.en": 1.0, "*open_ended.*": 1.0}, r"task sift.open_ended.en is matched by two patterns .*'\*open_ended.\*'"),
+        ({"*.en": 1.0, "*open_ended.*": 1.0}, r"sift.open_ended.en is matched by two patterns .* '\*open_ended.\*'"),
         ({"*": -1.0}, r"mixture pattern '\*' has the negative rate -1.0; use 0"),
         ({"*": 0.0}, "every rate of the mixture is 0; give at least one task"),
         ({"*": 1.0, "sift.opened.*": 0.0}, r"mixture pattern 'sift.opened.\*' matches no task that could be; correct"),
@@ -129,7 +129,7 @@ def test_a_rate_goes_to_those_that_have_the_split(corpus, lacking, tokenizer, mo
 @pytest.mark.parametrize("modules", [(), (object(),)])
 def test_a_pattern_of_which_nothing_can_be_trained_is_refused(corpus, lacking, tokenizer, modules):
     data = make_data(corpus, records=str(lacking), rates={"*.acoustic_level.en": 0.5, "*.comparison.*": 0.5})
-    with pytest.raises(ValueError, match=r"'\*.comparison.\*' has the rate 0.5, and .* has no rows in train; make them"):
+    with pytest.raises(ValueError, match=r"'\*.comparison.\*' has the rate 0.5, and .* has no rows in train; make"):
         find_rates(data, tokenizer, modules=modules)
     rates, notes = find_rates(data, tokenizer, "EvalSIFT", modules)
     assert rates["sift.closed_ended.comparison.de"] == 0.25 and not notes

@@ -106,11 +106,12 @@ def check_mixture(
 ) -> None:
     """What DataConfig says of its mixture, before anything is read."""
     if (mixture is None) == (rates is None):
-        said = "and" if rates is not None else "nor"
+        given = "neither DataConfig.mixture nor DataConfig.rates is given"
+        if rates is not None:
+            given = "both DataConfig.mixture and DataConfig.rates are given"
         raise ValueError(
-            f"{'both' if rates is not None else 'neither'} DataConfig.mixture {said} DataConfig.rates "
-            f"{'are' if rates is not None else 'is'} given; name a mixture (one of {', '.join(sorted(MIXTURES))}, or of "
-            "a --module_import module) with rates = None, or give rates with mixture = None"
+            f"{given}; name a mixture (one of {', '.join(sorted(MIXTURES))}, or of a --module_import module) with "
+            "rates = None, or give rates with mixture = None"
         )
     for pattern, rate in {**(rates or {}), **changes}.items():
         # what is no number is refused by its type, where configs are built

@@ -189,8 +189,9 @@ def make_sift_task(category: str, language: str) -> seqio.Task:
 class TaskFeatures(seqio.PassThroughFeatureConverter):
     """For seqio.Evaluator: a model reads the features as the task gives them."""
 
-    # SeqIO's own class lacks it, and its Evaluator asks for it
+    # SeqIO's own class lacks these, and its Evaluator asks for them
     TASK_FEATURES: Mapping[str, seqio.FeatureConverter.FeatureSpec] = {}
+    pack = False
 
 
 def drop_sampling(task: seqio.Task) -> seqio.Task:

@@ -4,7 +4,7 @@
     SCORES    "open_ended" → the scores of an answer, ("rouge_l", "judge_open")
     MIXTURES  "understanding" → {"sift.closed_ended.acoustic_level.*": 0.35, …}: pattern over tasks → rate
 
-Gin names one by MixtureConfig.name, or gives a table of its own. Rates count among themselves; they may add up to anything.
+Gin names one by MixtureConfig.name, or gives a table of its own. Rates count among themselves, whatever their sum.
 """
 
 from __future__ import annotations

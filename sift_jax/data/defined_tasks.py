@@ -43,15 +43,18 @@ def define_tasks(
     codec, notes = read_codec(config), []
     rates, languages = config.mixture.choose_rates(), config.mixture.languages
     if codec is None and rates is not None and (said := describe_left_out(config.records, rates, languages)):
-        # of a mixture that is made of nothing else, the error below says the rest
         notes.append(said)
-    if rates is None or modules:
-        tasks, told = _define_by_seqio(config, tokenizer, modules, split, among)
-        return DefinedTasks(tasks=tasks, notes=notes + told)
-    # tasks over records and a table of rates: SeqIO would say the same, with TensorFlow in the process
-    known = list_record_tasks(config.records, languages=languages, has_speech=codec is not None)
-    known = {name: task for name, task in known.items() if among is None or name in among}
-    resolved = resolve_rates(rates, known, [name for name in known if split in known[name].splits], split=split)
+    try:
+        if rates is None or modules:
+            tasks, told = _define_by_seqio(config, tokenizer, modules, split, among)
+            return DefinedTasks(tasks=tasks, notes=notes + told)
+        # tasks over records and a table of rates: SeqIO would say the same, with TensorFlow in the process
+        known = list_record_tasks(config.records, languages=languages, has_speech=codec is not None)
+        known = {name: task for name, task in known.items() if among is None or name in among}
+        resolved = resolve_rates(rates, known, [name for name in known if split in known[name].splits], split=split)
+    except ValueError as error:
+        # what is left out for want of a codec may be why nothing is there
+        raise ValueError("; ".join([str(error), *notes])) from error
     return DefinedTasks(
         tasks=[(name, rate, known[name]) for name, rate in resolved.rates.items()], notes=notes + resolved.notes
     )
@@ -65,6 +68,9 @@ def _define_by_seqio(
     from sift_jax.data.tasks import TaskContext, get_record_task
     from sift_jax.data.vocabulary import SpeechVocabulary
 
+    if config.mixture.languages:
+        # each has its records
+        list_record_tasks(config.records, languages=config.mixture.languages)
     context = TaskContext(
         records=config.records,
         vocabulary=SpeechVocabulary(tokenizer),

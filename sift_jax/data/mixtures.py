@@ -69,10 +69,10 @@ class PatternMixture(seqio.Mixture):
         return self.resolve("train").rates
 
     def get_dataset(
-        self, sequence_length: Mapping[str, int] | None = None, split: str = "train", **options: Any
+        self, sequence_length: Mapping[str, int] | None = None, split: str = "train", *others: Any, **options: Any
     ) -> tf.data.Dataset:
         resolved = seqio.Mixture(self.name, list(self.resolve(split).rates.items()), sample_fn=self._sample_fn)
-        return resolved.get_dataset(sequence_length, split, **options)
+        return resolved.get_dataset(sequence_length, split, *others, **options)
 
 
 def make_mixture(name: str, rates: Rates, task_names: Iterable[str] | None = None) -> PatternMixture:

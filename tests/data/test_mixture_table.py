@@ -107,8 +107,9 @@ def test_languages_are_chosen_before_rates_are_shared(corpus, tokenizer):
     rates, _ = find_rates(data, tokenizer)
     assert rates["sift.open_ended.de"] == 0.1 and all(name.endswith(".de") for name in rates)
     assert rates == find_rates(data, tokenizer, modules=(object(),))[0], "by SeqIO, too"
-    with pytest.raises(ValueError, match="names 'fr', of which there are no records under .*; make them with"):
-        find_rates(make_data(corpus, languages=("en", "fr")), tokenizer)
+    for modules in ((), (object(),)):
+        with pytest.raises(ValueError, match="names 'fr', of which there are no records under .*; make them with"):
+            find_rates(make_data(corpus, languages=("en", "fr")), tokenizer, modules=modules)
 
 
 @pytest.mark.parametrize("modules", [(), (object(),)])

@@ -70,7 +70,7 @@ MAY_IMPORT = {
     # runs are processes of their own: it reads what they leave
     "sift_jax.sweeps": ("evaluation",),
     "sift_jax.exits": ("parallel",),
-    "sift_jax.cli": ("exits", "gin_files", "parallel"),
+    "sift_jax.cli": ("exits", "quiet", "gin_files", "parallel"),
     "sift_jax.gin_files": (),
     "sift_jax.train": ("cli",),
     "sift_jax.train_vocoder": ("cli",),

@@ -103,13 +103,13 @@ def make_records(folder: Path, utterances: int) -> tuple[Path, Path]:
 
 def make_stream(flags: argparse.Namespace) -> Any:
     """The stream of a run of SIFT-LLM's sizes: 50 positions a second of audio, rows of 3584."""
+    from sift_jax.data.mixture_table import MixtureConfig
     from sift_jax.data.pipeline import BatchStream, DataConfig, SpeechGeometry
 
     data = DataConfig(
         records=str(flags.records),
         tokenizer=str(flags.tokenizer),
-        mixture="benchmark",
-        rates=MIXTURE,
+        mixture=MixtureConfig(name=None, rates=MIXTURE, rate_changes={}, languages=()),
         questions_per_record=flags.questions,
         rows=8,
         tokens=3584,
@@ -188,10 +188,11 @@ def seqio_depths(stream: Any) -> dict[str, Iterator[int]]:
     import seqio
 
     from sift_jax.audio.mel import fill_log_mel
+    from sift_jax.data.mixtures import make_mixture
     from sift_jax.data.prepare import split_clips
 
     def read(replaced: bool) -> Iterator[dict[str, np.ndarray]]:
-        mixture = seqio.get_mixture_or_task("benchmark")
+        mixture = make_mixture("benchmark", MIXTURE)
         if replaced:
             # the last step decodes
             task = mixture.tasks[0]

@@ -17,7 +17,10 @@ TENSORFLOW = {"tensorflow", "tensorflow_datasets", "seqio", "gin", "clu"}
 MAY_IMPORT = {
     "sift_jax.batch": (),
     "sift_jax.audio": (),
-    "sift_jax.data": ("audio", "batch"),
+    "sift_jax.quiet": (),
+    "sift_jax.data": ("audio", "batch", "quiet"),
+    # SeqIO's view of the scores
+    "sift_jax.data.metric_fns": ("data", "evaluation.items", "evaluation.judges.offline", "evaluation.scores"),
     "sift_jax.parallel": (),
     "sift_jax.models": ("parallel", "batch"),
     "sift_jax.units": ("models", "audio", "batch"),
@@ -43,6 +46,7 @@ MAY_IMPORT = {
         "units",
     ),
     "sift_jax.weights": ("models", "parallel", "batch", "training.checkpoint"),
+    "sift_jax.weights.history": ("data.mixture_table",),
     "sift_jax.weights.export": (
         "models",
         "parallel",
@@ -66,7 +70,7 @@ MAY_IMPORT = {
     # runs are processes of their own: it reads what they leave
     "sift_jax.sweeps": ("evaluation",),
     "sift_jax.exits": ("parallel",),
-    "sift_jax.cli": ("exits", "gin_files", "parallel"),
+    "sift_jax.cli": ("exits", "quiet", "gin_files", "parallel"),
     "sift_jax.gin_files": (),
     "sift_jax.train": ("cli",),
     "sift_jax.train_vocoder": ("cli",),

@@ -16,6 +16,7 @@ TENSORFLOW = {"tensorflow", "tensorflow_datasets", "seqio", "gin", "clu"}
 # longest prefix wins; a module may import its own room and those listed, and nothing else of sift_jax
 MAY_IMPORT = {
     "sift_jax.batch": (),
+    "sift_jax.endpoints": (),
     "sift_jax.audio": (),
     "sift_jax.data": ("audio", "batch"),
     "sift_jax.parallel": (),
@@ -62,7 +63,17 @@ MAY_IMPORT = {
         "data.tokenizers",
         "data.chat",
     ),
-    "sift_jax.evaluation": ("models", "parallel", "batch", "data", "audio", "decoding", "training", "weights.load"),
+    "sift_jax.evaluation": (
+        "models",
+        "parallel",
+        "batch",
+        "data",
+        "audio",
+        "decoding",
+        "endpoints",
+        "training",
+        "weights.load",
+    ),
     # runs are processes of their own: it reads what they leave
     "sift_jax.sweeps": ("evaluation",),
     "sift_jax.exits": ("parallel",),
@@ -87,6 +98,7 @@ MAY_IMPORT = {
     ),
     "data_prep": (
         "audio",
+        "endpoints",
         "data.clips",
         "data.records",
         "data.sift_files",

@@ -17,6 +17,7 @@ TENSORFLOW = {"tensorflow", "tensorflow_datasets", "seqio", "gin", "clu"}
 MAY_IMPORT = {
     "sift_jax.batch": (),
     "sift_jax.endpoints": (),
+    "sift_jax.pages": (),
     "sift_jax.audio": (),
     "sift_jax.data": ("audio", "batch"),
     "sift_jax.parallel": (),
@@ -71,11 +72,12 @@ MAY_IMPORT = {
         "audio",
         "decoding",
         "endpoints",
+        "pages",
         "training",
         "weights.load",
     ),
     # runs are processes of their own: it reads what they leave
-    "sift_jax.sweeps": ("evaluation",),
+    "sift_jax.sweeps": ("evaluation", "pages"),
     "sift_jax.exits": ("parallel",),
     "sift_jax.cli": ("exits", "gin_files", "parallel"),
     "sift_jax.gin_files": (),
@@ -99,6 +101,7 @@ MAY_IMPORT = {
     "data_prep": (
         "audio",
         "endpoints",
+        "pages",
         "data.clips",
         "data.records",
         "data.sift_files",

@@ -123,7 +123,7 @@ def _make_rows(counts: Mapping[str, Any]) -> str:
         for split in splits:
             paper = PAPER_ROWS.get(category, {}).get(split)
             cells += [f"{sum(counts[split].get(category, {}).values()):,}", f"{paper:,}" if paper else "–"]
-        lines.append(f"| {escape_markdown(category)} | {' | '.join(cells)} |")
+        lines.append(f"| {category} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

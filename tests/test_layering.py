@@ -16,6 +16,8 @@ TENSORFLOW = {"tensorflow", "tensorflow_datasets", "seqio", "gin", "clu"}
 # longest prefix wins; a module may import its own room and those listed, and nothing else of sift_jax
 MAY_IMPORT = {
     "sift_jax.batch": (),
+    "sift_jax.endpoints": (),
+    "sift_jax.pages": (),
     "sift_jax.audio": (),
     "sift_jax.quiet": (),
     "sift_jax.data": ("audio", "batch", "quiet"),
@@ -66,9 +68,20 @@ MAY_IMPORT = {
         "data.tokenizers",
         "data.chat",
     ),
-    "sift_jax.evaluation": ("models", "parallel", "batch", "data", "audio", "decoding", "training", "weights.load"),
+    "sift_jax.evaluation": (
+        "models",
+        "parallel",
+        "batch",
+        "data",
+        "audio",
+        "decoding",
+        "endpoints",
+        "pages",
+        "training",
+        "weights.load",
+    ),
     # runs are processes of their own: it reads what they leave
-    "sift_jax.sweeps": ("evaluation",),
+    "sift_jax.sweeps": ("evaluation", "pages"),
     "sift_jax.exits": ("parallel",),
     "sift_jax.cli": ("exits", "quiet", "gin_files", "parallel"),
     "sift_jax.gin_files": (),
@@ -91,6 +104,8 @@ MAY_IMPORT = {
     ),
     "data_prep": (
         "audio",
+        "endpoints",
+        "pages",
         "data.clips",
         "data.records",
         "data.sift_files",

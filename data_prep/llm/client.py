@@ -22,7 +22,7 @@ import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from data_prep.llm.secret import Secret
+from sift_jax.endpoints.secret import Secret, check_address
 
 Message = dict[str, str]
 _Answer = TypeVar("_Answer")
@@ -73,11 +73,7 @@ class Endpoint:
     extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if "@" in self.url:  # before parsing: a key with a slash would move the border of the host
-            raise ValueError("the endpoint's address holds a user or a password; put the key into the environment")
-        parts = urllib.parse.urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("the endpoint is no http address; give one such as http://localhost:8000/v1")
+        check_address(self.url, self.key_variable)
         if not self.model:
             raise ValueError("no model; give the name under which the endpoint serves it")
         for name, least in {"concurrency": 1, "attempts": 1, "retries": 0, "seconds": 0.01, "longest_wait": 0}.items():
@@ -225,7 +221,9 @@ def parse_completion(payload: bytes) -> Reply:
         text, finish = choice["message"]["content"], str(choice.get("finish_reason"))
         usage = value.get("usage") or {}
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise Passing("broken answer", f"no completion in {payload[:80]!r} ({type(error).__name__})") from None
+        # whole: whoever shows it scrubs it before it is cut
+        detail = f"no completion ({type(error).__name__}) in {payload.decode(errors='replace')}"
+        raise Passing("broken answer", detail) from None
     if not isinstance(text, str) or not text.strip():
         raise Passing("empty answer", f"the completion is empty, its end is {finish!r}")
     # half of a surrogate pair cannot be written to any file

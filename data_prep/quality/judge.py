@@ -2,7 +2,8 @@
 
     pairs of one call + their metadata ─► {"number": 1, "keep": true, "fault": ""} a line ─► which to drop, and why
 
-A pair without a verdict is not kept: a filter that fails must not let everything through.
+A pair without a verdict is not kept: a filter that fails must not let everything through. Nor is one that it keeps
+and names a fault of: the words were weighed, the word "true" may be copied from the request.
 """
 
 from collections.abc import Sequence
@@ -12,11 +13,14 @@ from data_prep.instructions.llm.prompts import wrap_data
 from data_prep.llm.cache import CachedClient
 from data_prep.llm.client import CallError
 from data_prep.llm.repair import find_objects
+from sift_jax.data.labels import simplify
 
 SAMPLING = {"temperature": 0.0, "max_tokens": 1024}
 NO_VERDICT = "filter: no verdict"
 REJECTED = "filter: rejected"
 _LONGEST_FAULT = 200
+# how models write that there is nothing to find fault with
+_NO_FAULT = ("", "none", "no", "no fault", "no faults", "nothing", "null", "na", "n a", "ok")
 _SYSTEM = """You check training data for an assistant that listens to speech. You get what is known of a clip (or two) \
 and numbered pairs: what a person who uploaded it asks, and what the assistant answers. Some are requests to speak a \
 text in a certain way; these have no answer.
@@ -52,4 +56,5 @@ def judge_pairs(client: CachedClient, data: dict[str, Any], pairs: Sequence[dict
 def _read_verdict(verdict: tuple[bool, str] | None) -> tuple[str, str] | None:
     if verdict is None:
         return NO_VERDICT, "the reply has none"
-    return None if verdict[0] else (REJECTED, verdict[1])
+    keep, fault = verdict
+    return None if keep and simplify(fault) in _NO_FAULT else (REJECTED, fault)

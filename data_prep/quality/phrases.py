@@ -8,7 +8,9 @@ METADATA = {
     "en": (r"meta-?data", r"\b\w+_(?:pitch|variation|rate|intensity|level|quality|category)\b", r"\bjson\b",
            r"\b(?:pesq|si-?sdr|dnsmos|c50|snr)\b",
            r"\b(?:according to|based on|from|per|in) (?:the|this|your) (?:(?:given|provided|available|following) )?"
-           r"(?:data|information|description|labels?|annotations?|fields?|attributes?|details|transcript(?:ion)?)\b",
+           r"(?:data|information|description|labels?|annotations?|fields?|attributes?|transcript(?:ion)?)\b",
+           r"\b(?:according to|based on|from|per) (?:the|this|your) "
+           r"(?:(?:given|provided|available|following) )?details\b",
            r"\b(?:information|data|description|transcript(?:ion)?) (?:provided|given|above|below)\b",
            r"\b(?:provided|given) (?:data|information|description|labels?|transcript(?:ion)?)\b",
            r"\b(?:is|are|was) (?:labell?ed|annotated|tagged|listed) as\b",
@@ -36,29 +38,38 @@ TRANSCRIPT = {
 }
 # The model speaks of itself, or will not answer.
 REFUSAL = {
-    "en": (r"\bas an? (?:ai|language|large language|artificial)\b", r"\bi(?:'m| am) (?:sorry|unable|not able)\b",
+    "en": (r"\bas an? (?:ai|(?:large )?language model|artificial intelligence)\b",
+           r"\bi(?:'m| am) (?:unable|not able)\b",
+           r"\bi(?:'m| am) sorry,? (?:but|i|that i|this)\b", r"\bi(?:'m| am) sorry[.!]",
            r"\bi (?:cannot|can't|can not|won't) (?:help|assist|answer|determine|provide|hear|listen|process|comply)\b",
            r"\bi (?:don't|do not) have (?:access|enough)\b", r"\bi apologi[sz]e\b"),
-    "de": (r"\bals (?:ki|künstliche|sprachmodell)\b", r"\b(?:es )?tut mir leid\b", r"\bich kann (?:\w+ ){0,3}nicht "
+    "de": (r"\bals (?:ki|künstliche|sprachmodell)\b", r"\b(?:es )?tut mir leid\b(?!,? (?:zu hören|für|dass))",
+           r"\bich kann (?:\w+ ){0,3}nicht "
            r"(?:helfen|beantworten|hören|feststellen|sagen)\b", r"\bich habe keinen zugriff\b", r"\bich bedaure\b"),
-    "fr": (r"\ben tant qu(?:e |')(?:ia|intelligence|modèle)\b", r"\bje suis désolée?\b", r"\bje ne (?:peux|suis) pas "
+    "fr": (r"\ben tant qu(?:e |')(?:ia|intelligence|modèle)\b", r"\bje suis désolée?\b(?! (?:d'apprendre|pour|qu))",
+           r"\bje ne (?:peux|suis) pas "
            r"(?:\w+ ){0,2}(?:répondre|aider|entendre|en mesure|capable)\b", r"\bje n'ai pas accès\b"),
-    "it": (r"\bcome (?:ia|intelligenza|modello)\b", r"\bmi dispiace\b", r"\bnon posso (?:aiutar|rispondere|ascoltare|"
+    "it": (r"\bcome (?:ia|intelligenza|modello)\b", r"\bmi dispiace\b(?! (?:sentire|per|che))",
+           r"\bnon posso (?:aiutar|rispondere|ascoltare|"
            r"sentire|determinare)", r"\bnon ho accesso\b", r"\bnon sono in grado\b"),
-    "es": (r"\bcomo (?:ia|inteligencia|modelo)\b", r"\blo siento\b", r"\bno puedo (?:ayudar|responder|escuchar|oír|"
+    "es": (r"\bcomo (?:ia|inteligencia|modelo)\b", r"\blo siento\b(?! (?:mucho )?por)",
+           r"\bno puedo (?:ayudar|responder|escuchar|oír|"
            r"determinar)", r"\bno tengo acceso\b", r"\bno soy capaz\b"),
 }
 # A word stands apart from its unit: "eines" and "ones" are no seconds.
 _NUMBER = r"(?:\d+(?:[.,]\d+)?[ -]?|(?:{words})[ -])"
 _UNITS = {
     "en": ("one|two|three|four|five|six|seven|eight|nine|ten|half a|a few",
-           r"(?:milli)?seconds?|minutes?|secs?|ms|s"),
+           r"(?:milli)?seconds?|minutes?|secs?|ms"),
     "de": ("einer?|zwei|drei|vier|fünf|sechs|sieben|acht|neun|zehn|eine halbe|wenige",
-           r"(?:milli)?sekunden?|minuten?|ms|s"),
-    "fr": ("une|deux|trois|quatre|cinq|six|sept|huit|neuf|dix|une demi", r"(?:milli)?secondes?|minutes?|ms|s"),
-    "it": ("un|due|tre|quattro|cinque|sei|sette|otto|nove|dieci|mezzo", r"(?:milli)?second[oi]|minut[oi]|ms|s"),
-    "es": ("un|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|medio", r"(?:mili)?segundos?|minutos?|ms|s"),
+           r"(?:milli)?sekunden?|minuten?|ms"),
+    "fr": ("une|deux|trois|quatre|cinq|six|sept|huit|neuf|dix|une demi", r"(?:milli)?secondes?|minutes?|ms"),
+    "it": ("un|due|tre|quattro|cinque|sei|sette|otto|nove|dieci|mezzo", r"(?:milli)?second[oi]|minut[oi]|ms"),
+    "es": ("un|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|medio", r"(?:mili)?segundos?|minutos?|ms"),
 }
+# "2.5s", "3 s" and "7s" are times; "her 30s" and "the 1920s" are decades, so a bare s never follows a zero
+_BARE_S = r"(?<![\w.,])(?:\d+[.,]\d+ ?|\d+ |\d{0,2}[1-9])s\b"
 # 2.5 s, two seconds, 0:03, 3-second
-TIMES = {language: (rf"(?<![\w.,]){_NUMBER.format(words=words)}(?:{units})\b", r"(?<!\d)\d{1,2}:\d\d(?!\d)")
+TIMES = {language: (rf"(?<![\w.,]){_NUMBER.format(words=words)}(?:{units})\b", _BARE_S,
+                    r"(?<!\d)\d{1,2}:\d\d(?!\d)")
          for language, (words, units) in _UNITS.items()}

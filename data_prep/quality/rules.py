@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 
 from data_prep.quality import phrases
-from data_prep.quality.language import is_in_language
+from data_prep.quality.language import is_in_language, list_frequent_words
 from sift_jax.data.labels import (
     ACOUSTIC_LABELS,
     LABELS,
@@ -28,6 +28,10 @@ from sift_jax.data.labels import (
 LONGEST_QUESTION, LONGEST_ANSWER = 600, 1500
 # What is said there of words need not hold for the whole clip.
 _SPEAKER_KEYS = ("gender", "age_category", "accent")
+# of people in what is said as well as of the speaker
+_STORY_KEYS = ("gender", "age_category")
+# Words are compared by so many first letters: "walks" and "walked" are one.
+_STEM = 4
 # An open answer describes in its own words, and may miss its class by the next one.
 _LEAST_STEPS = {"open_ended": 2}
 # So many of the transcript's words in a row are a quotation.
@@ -123,6 +127,11 @@ def contradicts_metadata(candidate: Candidate) -> bool:
         return False
     asked = _group_labels(candidate.question, candidate)
     named = _group_labels(candidate.answer, candidate)
+    if _asks_of_content(candidate):
+        # "Who walks back?" – "A man": he is in the story, whoever tells it
+        for key in _STORY_KEYS:
+            asked.pop(key, None)
+            named.pop(key, None)
     verdict = read_first_word(candidate.answer, candidate.language)
     if len(candidate.truths) == 1 and verdict is not None and _is_verdict_false(asked, candidate.truths[0], verdict):
         return True
@@ -157,6 +166,18 @@ def _is_verdict_false(asked: dict[str, set[str]], truth: dict[str, str], verdict
         return False
     steps = [_count_steps(key, next(iter(labels)), {truth[key]}) for key, labels in known.items()]
     return max(steps) >= 2 if verdict else max(steps) == 0
+
+
+def _asks_of_content(candidate: Candidate) -> bool:
+    """Whether a question takes up a word of what is said, and so asks about that and not about the voice."""
+    frequent = list_frequent_words(candidate.language)
+
+    def list_stems(text: str) -> set[str]:
+        words = simplify(remove_quotations(text)).split()
+        return {word[:_STEM] for word in words if len(word) >= _STEM and word not in frequent}
+
+    spoken = set().union(*(list_stems(text) for text in candidate.transcripts))
+    return bool(list_stems(candidate.question) & spoken)
 
 
 def _is_comparable(key: str, truth: str | None) -> bool:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.llm.client import ChatClient, Endpoint, Passing
-from data_prep.llm.secret import read_secret
 from data_prep.recognition.recognisers import Hypothesis, average_logs
+from sift_jax.endpoints.secret import read_secret
 
 
 class TranscriptionEndpoint:
@@ -56,7 +56,9 @@ def parse_transcription(payload: bytes) -> Hypothesis:
             raise TypeError
         segments = [segment for segment in value.get("segments") or () if isinstance(segment, dict)]
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise Passing("broken answer", f"no text in {payload[:80]!r} ({type(error).__name__})") from None
+        # whole: whoever shows it scrubs it before it is cut
+        detail = f"no text ({type(error).__name__}) in {payload.decode(errors='replace')}"
+        raise Passing("broken answer", detail) from None
     language = value.get("language")
     return Hypothesis(text=" ".join(text.encode("utf-8", "replace").decode().split()),
                       confidence=average_logs([_read_number(segment, "avg_logprob") for segment in segments]),

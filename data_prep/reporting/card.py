@@ -17,6 +17,7 @@ from data_prep.released.places import name_corpus
 from data_prep.reporting.paper import PAPER_ROWS
 from data_prep.splits import DEV, SPLITS
 from sift_jax.data.labels import LANGUAGE_NAMES
+from sift_jax.pages.markup import escape_markdown
 
 # Of the recordings; the name is that in data_source.
 _LICENCES = {
@@ -69,7 +70,8 @@ def make_card(name: str, report: Mapping[str, Any], *, sift: str = "sift",
                        key=lambda language: (list(LANGUAGE_NAMES) + [language]).index(language))
     corpora = sorted({name_corpus(source) for by in report["sources"].values() for rows in by.values()
                       for source in rows})
-    parts = [_make_front(name, counts, languages, sift, folders), f"# {name}\n", _make_lead(report, languages, corpora),
+    parts = [_make_front(name, counts, languages, sift, folders), f"# {escape_markdown(name)}\n",
+             _make_lead(report, languages, corpora),
              "## Rows\n", _make_rows(counts), "## Columns\n", _COLUMNS, "## To load it\n", _make_loading(counts, sift),
              _make_utterances(report), _make_rejections(report), "## Licences\n", _make_licences(corpora)]
     return "\n".join(part for part in parts if part)
@@ -87,23 +89,24 @@ def _make_front(name: str, counts: Mapping[str, Any], languages: Sequence[str], 
         if not splits:
             continue
         config = category.replace("/", "_")
-        configs += f"- config_name: {config}\n  data_files:\n"
+        configs += f"- config_name: {json.dumps(config)}\n  data_files:\n"
         for split in splits:
             paths = [f"{sift}/{folder}/{category}/*/split*.jsonl" for folder in folders.get(split, (split,))]
             configs += f"  - split: {_HUB_SPLITS.get(split, split)}\n    path: "
             configs += f"{paths[0]}\n" if len(paths) == 1 else f"[{', '.join(paths)}]\n"
-        infos += f"- config_name: {config}\n{_FEATURES}"
-    lines = ["---", f"pretty_name: {json.dumps(name)}", "language:", *(f"- {language}" for language in languages),
+        infos += f"- config_name: {json.dumps(config)}\n{_FEATURES}"
+    lines = ["---", f"pretty_name: {json.dumps(name)}", "language:",
+             *(f"- {json.dumps(language)}" for language in languages),
              "license: other", "license_name: see-below", "task_categories:", *(f"- {task}" for task in _TASKS),
              "tags:", "- speech", "- instruction-tuning", "size_categories:", f"- {size}"]
     return "\n".join(lines) + f"\nconfigs:\n{configs}dataset_info:\n{infos}---\n"
 
 
 def _make_lead(report: Mapping[str, Any], languages: Sequence[str], corpora: Sequence[str]) -> str:
-    names = [LANGUAGE_NAMES.get(language, language) for language in languages]
+    names = [escape_markdown(LANGUAGE_NAMES.get(language, language)) for language in languages]
     hours = sum(found["hours"] for found in report.get("durations", {}).values())
     total = sum(count for by in report["counts"].values() for rows in by.values() for count in rows.values())
-    titles = [_LICENCES.get(corpus, (corpus, ""))[0] for corpus in corpora]
+    titles = [escape_markdown(_LICENCES.get(corpus, (corpus, ""))[0]) for corpus in corpora]
     heard = f", about {hours:,.1f} hours of recordings" if hours else ""
     return (f"{total:,} questions and answers about speech{heard}: what is said, and how. In {_list(names)}; from "
             f"{_list(titles)}.\nRows name their recordings, and do not hold them. The layout is that of SIFT-50M "
@@ -151,8 +154,10 @@ def _make_rejections(report: Mapping[str, Any]) -> str:
         return ""
     lines = ["## What was set aside\n", "| stage | in | out | set aside |", "| --- | ---: | ---: | --- |"]
     for stage, account in accounts.items():
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in account["rejected"].items()) or "nothing"
-        lines.append(f"| {stage}, {account['unit']} | {account['in']:,} | {account['out']:,} | {reasons} |")
+        rejected = account["rejected"].items()
+        reasons = ", ".join(f"{escape_markdown(reason)} {count:,}" for reason, count in rejected) or "nothing"
+        unit = f"{escape_markdown(stage)}, {account['unit']}"
+        lines.append(f"| {unit} | {account['in']:,} | {account['out']:,} | {reasons} |")
     return "\n".join([*lines, "", "Each is in `rejected.jsonl` with its reason; `report.html` has more figures.\n"])
 
 
@@ -160,7 +165,7 @@ def _make_licences(corpora: Sequence[str]) -> str:
     lines = ["The rows quote transcripts, and so come under the terms of the recordings:\n"]
     for corpus in corpora:
         title, licence = _LICENCES.get(corpus, (corpus, "the terms of its owner"))
-        lines.append(f"* {title}: {licence}")
+        lines.append(f"* {escape_markdown(title)}: {licence}")
     return "\n".join([*lines, "", "Rows of the released SIFT-50M are under CDLA-Sharing-1.0. What a language model "
                       "wrote is under the terms of that model.\n"])
 

@@ -17,9 +17,9 @@ from data_prep.llm.cache import CachedClient, Prices
 from data_prep.llm.client import CallError, ChatClient, Endpoint, Message
 from data_prep.llm.journal import Journal
 from data_prep.llm.repair import find_objects
-from data_prep.llm.secret import read_secret
 from data_prep.quality.language import is_in_language, list_frequent_words
 from data_prep.synthesis.triples import Triple
+from sift_jax.endpoints.secret import read_secret
 
 LLM, RULES = "llm", "rules"
 GRADERS = (LLM, RULES)

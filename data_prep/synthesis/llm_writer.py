@@ -15,9 +15,9 @@ from data_prep.llm.cache import CachedClient, Prices
 from data_prep.llm.client import CallError, ChatClient, Endpoint, Message
 from data_prep.llm.journal import Journal
 from data_prep.llm.repair import find_objects
-from data_prep.llm.secret import read_secret
 from data_prep.quality.rules import Candidate, find_fault, make_duplicate_key
 from data_prep.synthesis.writer import Written
+from sift_jax.endpoints.secret import read_secret
 
 VERSION = "1"
 SAMPLING = {"temperature": 0.7, "top_p": 0.9, "max_tokens": 1024}

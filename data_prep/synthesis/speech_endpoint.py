@@ -13,9 +13,9 @@ import numpy as np
 
 from data_prep.llm.client import ChatClient, Passing
 from data_prep.llm.patience import Patience
-from data_prep.llm.secret import read_secret
 from data_prep.synthesis.engines import RATE, Speaking, Voice, share_voices
 from sift_jax.audio.files import AudioError, read_audio
+from sift_jax.endpoints.secret import read_secret
 
 FORMATS = ("flac", "wav", "mp3", "opus")
 _LONGEST_SECONDS = 600.0
@@ -58,7 +58,7 @@ class SpeechEndpoint:
                 wave = read_audio(file.name, rate=RATE, max_seconds=_LONGEST_SECONDS)
             except AudioError as error:
                 raise Passing("no audio in the answer", f"{error.reason}, {len(payload)} bytes beginning with "
-                                                        f"{payload[:40]!r}") from None
+                                                        f"{payload.decode(errors='replace')}") from None
         if not len(wave):
             raise Passing("no audio in the answer", "no samples")
         return wave

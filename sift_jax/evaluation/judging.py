@@ -1,6 +1,7 @@
 """From answers to figures, without any model: what `python -m sift_jax.judge` does again with another judge.
 
     out/answers.json                                      what results say of the answers: model, counts, seconds
+    out/judge_check.json                                  the judge's verdicts on the planted answers, which come first
     out/predictions/*.jsonl ─┬─ functions ─────────────► out/verdicts/<system>.<metric>.jsonl ─┐
                              └─ judge, planted answers ► out/verdicts/<system>.<judge>.jsonl ──┴─► out/results.json
                                                                                                    out/report.{html,md}
@@ -20,6 +21,7 @@ from typing import Any
 from sift_jax.evaluation.items import MODEL, EvaluationError, Item, Prediction, Verdict, read_predictions
 from sift_jax.evaluation.judges.config import JudgeConfig
 from sift_jax.evaluation.judges.planted import check_judge
+from sift_jax.evaluation.judges.progress import show_progress
 from sift_jax.evaluation.judges.verdicts import make_judge, read_verdicts, write_verdicts
 from sift_jax.evaluation.report.page import format_summary, write_report
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
@@ -30,13 +32,14 @@ from sift_jax.training.run_files import write_whole
 
 FORMAT = 1
 ANSWERS = "answers.json"
+CHECK = "judge_check.json"
 JUDGED = "judge_"
 # in the order in which systems are shown
 SYSTEMS = (MODEL, "untrained", "majority")
 
 
 class InvalidJudge(EvaluationError):
-    """A judge that failed the planted answers: everything is written, and its scores are worth nothing."""
+    """A judge that failed the planted answers, so that its scores would be worth nothing: it judged nothing else."""
 
     exit_code = 65
 
@@ -93,9 +96,12 @@ def judge_predictions(
             planted = check_judge(
                 judge, items, count=config.planted, threshold=config.planted_threshold, seed=bootstrap.seed
             )
-            described = {**judge.describe(), "planted": planted}
+            check_planted(out, config, planted)
             for system, predictions in systems.items():
-                write_verdicts(verdict_path(out, system, judge.name), judge.judge(predictions))
+                total = count_judged(predictions)
+                verdicts = show_progress(judge.judge(predictions), total, system, judge.describe_cost)
+                write_verdicts(verdict_path(out, system, judge.name), verdicts)
+            described = {**judge.describe(), "planted": planted}
     results = {**facts, **summarize(out, systems, items, config.name, bootstrap)}
     results |= {"format": FORMAT, "judge": described, "metrics": describe_metrics(items)}
     results["suites"] = count_scored(facts["suites"], systems[MODEL], read_judged(out, MODEL, config.name, items))
@@ -108,12 +114,22 @@ def judge_predictions(
         left = f", {counts['left_out']} left out by the limit" if counts.get("left_out") else ""
         print(f"{name}: {counts['scored']} of {counts['items']} scored, {counts['set_aside']} set aside{left}")
     print(f"report: {page}")
-    if not described["planted"]["is_valid"]:
-        planted = described["planted"]
+
+
+def check_planted(out: Path, config: JudgeConfig, planted: Mapping[str, Any]) -> None:
+    """Keeps what the judge made of the planted answers, and ends the run where it failed them."""
+    path = out / CHECK
+    write_whole(path, json.dumps(planted, indent=1, ensure_ascii=False) + "\n")
+    if not planted["is_valid"]:
+        kinds = ", ".join(f"{right} of {n} {kind}" for kind, (right, n) in planted["kinds"].items() if n)
         raise InvalidJudge(
-            f"the judge {config.model or config.name} got {planted['right']} of {planted['n']} planted answers right, "
-            f"which is too few: its scores are not to be used; see judge.planted in {out}/results.json"
+            f"the judge {config.model or config.name} failed the planted answers ({kinds}) and was asked nothing else; "
+            f"{path} has its replies: take another judge, or one that follows its prompt"
         )
+
+
+def count_judged(predictions: Sequence[Prediction]) -> int:
+    return sum(metric.startswith(JUDGED) for p in predictions for metric in p.item.metrics)
 
 
 def verdict_path(out: Path, system: str, judge: str) -> Path:

@@ -21,7 +21,8 @@ from sift_jax.evaluation.report.document import (
     wrap_chart,
     write_whole,
 )
-from sift_jax.evaluation.report.format import escape_text, find_metric, name_title
+from sift_jax.evaluation.report.format import find_metric, name_title
+from sift_jax.pages.markup import escape_text
 
 # as the paper writes them
 SETS = {"speech_msmarco": "Speech-MSMARCO", "spokenqa_ls": "SpokenQA-LS"}

@@ -77,10 +77,19 @@ def test_the_columns_of_the_card_are_those_of_the_files(corpus):
         assert {field.name for field in parts} <= {entry["name"] for entry in columns["messages"]["list"][1]["list"]}
 
 
+def test_names_of_anybodys_are_text_in_the_card(corpus):
+    survey = survey_files(corpus.sift)
+    survey.sources["train"]["open_ended"] = {"<script>alert(1)</script>_en": 6, "[x](javascript:alert(2))_de": 6}
+    card = make_card("<img src=x onerror=alert(3)>", make_report(survey))
+    assert "<script>" not in card and r"\](javascript" in card and "\n# <img" not in card
+    assert read_front(card)["pretty_name"] == "<img src=x onerror=alert(3)>"
+
+
 def test_the_card_sets_the_rows_beside_the_papers(corpus):
     card = make_card("tiny", make_report(survey_files(corpus.sift)))
     assert "| open_ended | 12 | 4,300,000 | 6 | 100,000 | 4 | 10,000 |" in card
-    assert "about 0.2 hours of recordings" in card and "| decode, recordings | 5 | 4 | too long <script> 1 |" in card
+    assert "about 0.2 hours of recordings" in card
+    assert "| decode, recordings | 5 | 4 | too long &lt;script&gt; 1 |" in card
     assert "synthesized for this dataset" in card and "Common Voice" not in card
 
 

@@ -48,11 +48,11 @@ def test_short_flags_are_knobs(call, corpus, trained_run, tmp_path):
     [
         (["--suite=librispeech", "--root=/nowhere"], "error: /nowhere: no such folder"),
         (["--suite=jsonl", "--limit=few"], "SuiteConfig.limit = 'few' is no int"),
-        (["--suite=air_bench", "--judge=endpoint"], "the judge's address is no http address"),
+        (["--suite=air_bench", "--judge=endpoint"], "the server has no http address"),
         (["--suite=evalsift", "--limit=-1"], "evalsift: limit is -1; give how many of each part, or 0 for all"),
         (["--suite=evalsift", "--rows=0"], "rows is 0; give how many questions are answered at once"),
         (["--suite=air_bench", "--judge=endpoint", "--model=m", "--endpoint=http://h/v1?api_key=hidden"],
-         "the judge's address holds api_key=…; put the key into $OPENAI_API_KEY"),
+         "the server's address holds api_key=…; put the key into $SIFT_JUDGE_KEY"),
         (["--suite=air_bench", "--judge=me"], "no judge is called 'me'; give offline or endpoint"),
         (["--root=/x"], "the following arguments are required: --gin_file"),
         (["--suite=evalsift", "--gin.NOISE=1"], "gin binding NOISE is used by nothing"),
@@ -69,10 +69,10 @@ def test_answers_are_made_once_and_judged_twice(call, corpus, trained_run, tmp_p
     assert code == 0 and "evalsift: 10 of 10 scored, 3 set aside" in said, error
     code, said, _ = call("sift_jax.judge", f"--predictions={tmp_path}", "--judge=offline", "--dry_run")
     assert code == 0 and "model: 10 answers would be judged by offline" in said
-    failed = {"n": 6, "right": 1, "is_valid": False, "kinds": {}, "failed": []}
+    failed = {"n": 6, "right": 1, "is_valid": False, "kinds": {"wrong": [1, 6]}, "failed": []}
     monkeypatch.setattr(judging, "check_judge", lambda *args, **kwargs: failed)
     code, _, error = call("sift_jax.judge", f"--predictions={tmp_path}")
-    assert code == 65 and "error: the judge offline got 1 of 6 planted answers right" in error.splitlines()[-1]
+    assert code == 65 and "error: the judge offline failed the planted answers (1 of 6 wrong)" in error.splitlines()[-1]
     code, _, error = call("sift_jax.judge", f"--predictions={tmp_path / 'none'}")
     assert code == 2 and "has no finished answers" in error
 

@@ -154,14 +154,16 @@ def test_empty_answers_are_counted_and_wrong():
     assert [verdict.score for verdict in judge_texts(predictions)] == [0.0, 0.0, 1.0]
 
 
-def test_a_judge_that_fails_the_planted_answers_is_said_everywhere(unbroken, monkeypatch):
-    failed = {"n": 6, "right": 2, "is_valid": False, "kinds": {}, "failed": []}
+def test_a_judge_that_fails_the_planted_answers_leaves_the_figures_of_another(unbroken, monkeypatch):
+    judge_folder(unbroken)
+    before = (unbroken / "results.json").read_bytes()
+    failed = {"n": 6, "right": 2, "is_valid": False, "kinds": {"right": [0, 4], "wrong": [2, 2]}, "failed": []}
     monkeypatch.setattr(judging, "check_judge", lambda *args, **kwargs: failed)
-    with pytest.raises(InvalidJudge, match="the judge offline got 2 of 6 planted answers right") as stop:
+    with pytest.raises(InvalidJudge, match=r"the judge offline failed .* \(0 of 4 right, 2 of 2 wrong\)") as stop:
         judge_folder(unbroken)
     assert stop.value.exit_code == 65
-    assert json.loads((unbroken / "results.json").read_text())["judge"]["planted"] == failed
-    assert "2 of 6" in (unbroken / "report.md").read_text()
+    assert json.loads((unbroken / "judge_check.json").read_text()) == failed
+    assert (unbroken / "results.json").read_bytes() == before
 
 
 def test_a_folder_without_answers_cannot_be_judged(tmp_path):

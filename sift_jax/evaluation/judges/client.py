@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import collections
 import email.utils
 import http.client
 import json
@@ -19,7 +20,9 @@ import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
-from sift_jax.evaluation.judges.config import JudgeConfig, JudgeError, Key
+from sift_jax.endpoints.secret import Secret
+from sift_jax.evaluation.judges.config import JudgeConfig, JudgeError
+from sift_jax.evaluation.judges.progress import tell
 
 _RETRIED = (408, 409, 425, 429)
 _FATAL = {401: "it refuses the key; set ${key}", 402: "it wants to be paid; see to the account",
@@ -27,6 +30,7 @@ _FATAL = {401: "it refuses the key; set ${key}", 402: "it wants to be paid; see 
           405: "it takes no POST there; check the url (…/v1)"}  # fmt: skip
 _MOST_BYTES = 8 * 2**20
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0
+_TOKENS = {"prompt_tokens": "in", "completion_tokens": "out"}
 
 
 class CallError(RuntimeError):
@@ -47,13 +51,16 @@ class JudgeClient:
     def __init__(
         self,
         config: JudgeConfig,
-        key: Key,
+        key: Secret,
         *,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], Any] | None = None,
     ):
         self.config, self._key, self._clock = config, key, clock
         self._stopped, self._answered_at = threading.Event(), float("-inf")
+        self._lock, self._is_told = threading.Lock(), False
+        # what the server says that its replies took
+        self._cost = collections.Counter[str]()
         self._wait = wait or self._stopped.wait
 
     def stop(self) -> None:
@@ -70,7 +77,8 @@ class JudgeClient:
         while not self._stopped.is_set():
             began = self._clock()
             try:
-                text = _read_reply(self._post(payload))
+                found = self._post(payload)
+                text = _read_reply(found)
             except JudgeError:
                 self.stop()
                 raise
@@ -79,12 +87,38 @@ class JudgeClient:
                 left = failed_at + config.patience - self._clock()
                 if left <= 0:
                     self._give_up(failure, failed_at)
+                self._tell_waiting(failure, left)
                 self._wait(min(max(pause, failure.wait), max(left, 0.01)))
                 pause = min(2 * pause, _LONGEST_WAIT)
             else:
                 self._answered_at = self._clock()
+                self._count(found)
                 return self._key.scrub(text)
         raise CallError("the run was stopped")
+
+    def describe_cost(self) -> str:
+        """Calls and tokens so far, for people."""
+        with self._lock:
+            cost = dict(self._cost)
+        if not cost:
+            return ""
+        tokens = [f"{cost[name]:,} tokens {way}" for name, way in _TOKENS.items() if name in cost]
+        return ", ".join([f"{cost['calls']:,} calls", *tokens])
+
+    def _count(self, found: bytes) -> None:
+        usage = json.loads(found).get("usage") or {}
+        with self._lock:
+            self._cost["calls"] += 1
+            for name in _TOKENS:
+                if isinstance(count := usage.get(name) if isinstance(usage, dict) else None, int):
+                    self._cost[name] += count
+
+    def _tell_waiting(self, failure: _Passing, left: float) -> None:
+        """One line, at once, where nobody has answered yet: whoever waits ten minutes should know what for."""
+        with self._lock:
+            is_told, self._is_told = self._is_told or self._answered_at > float("-inf"), True
+        if not is_told:
+            tell(f"the judge does not answer yet: {failure.reason}; it is tried for another {left:,.0f} s")
 
     def _give_up(self, failure: _Passing, failed_at: float) -> None:
         said = f"waited {self.config.patience:g} s, and the last try met: {failure.reason}"

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import re
-import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
+from sift_jax.endpoints.secret import Secret, check_address, read_secret
 from sift_jax.evaluation.items import EvaluationError
 
 OFFLINE, ENDPOINT = "offline", "endpoint"
 _LEAST = {"concurrency": 1, "seconds": 0.01, "patience": 0, "tries": 1, "max_tokens": 16, "longest_text": 100,
           "planted": 0}  # fmt: skip
-_SECRET = re.compile(r"key|token|secret|password|^sig", re.IGNORECASE)
 
 
 class JudgeError(EvaluationError):
@@ -61,50 +58,17 @@ class JudgeConfig:
             self._check_endpoint()
 
     def _check_endpoint(self) -> None:
-        if "@" in self.url:
-            raise JudgeError(f"the judge's address holds a user or a password; put the key into ${self.key_variable}")
-        parts = urllib.parse.urlsplit(self.url)
-        # the address goes into config.gin, and so would the key
-        if secret := next((name for name, _ in urllib.parse.parse_qsl(parts.query) if _SECRET.search(name)), ""):
-            raise JudgeError(f"the judge's address holds {secret}=…; put the key into ${self.key_variable}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise JudgeError("the judge's address is no http address; give one such as http://localhost:8000/v1")
+        try:
+            check_address(self.url, self.key_variable)
+        except ValueError as error:
+            raise JudgeError(f"judge: {error}") from None
         if not self.model:
             raise JudgeError("the judge has no model; give the name under which its server knows it")
 
 
-class Key:
-    """A server's key, which only the wire may see: it prints as a mask, and is not pickled."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str):
-        self._value = value
-
-    def __repr__(self) -> str:
-        return "Key(***)"
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-    def __reduce__(self) -> tuple:
-        raise TypeError("a key is not pickled; read it from the environment where it is needed")
-
-    def reveal(self) -> str:
-        return self._value
-
-    def scrub(self, text: str) -> str:
-        """The text without the key; short stand-ins for a key ("EMPTY") are words like others."""
-        if len(self._value) < 6:
-            return text
-        for form in {self._value, urllib.parse.quote(self._value, safe="")}:
-            text = text.replace(form, "***")
-        return text
-
-
-def read_key(variable: str) -> Key:
-    """The key in an environment variable; empty where there is none."""
-    value = os.environ.get(variable, "").strip()
-    if any(not 33 <= ord(letter) <= 126 for letter in value):
-        raise JudgeError(f"${variable} holds a space, a line break or a letter beyond ASCII; set it to the key alone")
-    return Key(value)
+def read_key(variable: str) -> Secret:
+    """The judge's key in an environment variable; empty where there is none."""
+    try:
+        return read_secret(variable)
+    except ValueError as error:
+        raise JudgeError(str(error)) from None

@@ -47,6 +47,9 @@ class EndpointJudge:
         return {"name": self.name, "model": self.config.model, "prompt_hash": hash_prompts(),
                 "parameters": self._parameters()}  # fmt: skip
 
+    def describe_cost(self) -> str:
+        return self.client.describe_cost()
+
     def judge(self, predictions: Iterable[Prediction]) -> Iterator[Verdict]:
         asked = (
             (prediction, metric)

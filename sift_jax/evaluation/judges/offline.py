@@ -35,6 +35,9 @@ class OfflineJudge:
                 if metric.startswith("judge_"):
                     yield self._judge(prediction, metric)
 
+    def describe_cost(self) -> str:
+        return ""
+
     def describe(self) -> dict[str, Any]:
         return {"name": self.name, "model": "", "prompt_hash": "", "parameters": {}}
 

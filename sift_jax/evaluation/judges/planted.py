@@ -1,4 +1,4 @@
-"""Answers known to be right or wrong, put before the judge in each run: a judge that fails them invalidates it.
+"""Answers known to be right or wrong, put before the judge in each run: one that fails them judges nothing else.
 
     right     the reference itself
     wrong     the reference of another item of the same kind that says something else
@@ -45,6 +45,10 @@ class Judge(Protocol):
 
     def describe(self) -> dict[str, Any]: ...
 
+    def describe_cost(self) -> str:
+        """Calls and tokens so far; empty where a verdict costs nothing."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Planted:
@@ -54,12 +58,16 @@ class Planted:
 
 
 def check_judge(judge: Judge, items: Sequence[Item], *, count: int, threshold: float, seed: int) -> dict[str, Any]:
-    """Tries the judge on about `count` planted answers; it is valid if of each kind it gets the threshold's share."""
+    """Tries the judge on about `count` planted answers; it is valid if of each kind it gets the threshold's share.
+
+    It ends where that can no longer be reached: who fails is not asked to the end.
+    """
     planted = plant(items, count=count, seed=seed)
-    verdicts = list(judge.judge([one.prediction for one in planted]))
+    of_kind = collections.Counter(one.kind for one in planted)
+    verdicts = judge.judge([one.prediction for one in planted])
     tallies = {kind: [0, 0] for kind in KINDS}
-    failed = []
-    for one, verdict in zip(planted, verdicts, strict=True):
+    failed: list[dict[str, Any]] = []
+    for verdict, one in zip(verdicts, planted, strict=True):
         # what a judge leaves to others speaks neither for nor against it
         if verdict.status == NO_JUDGE:
             continue
@@ -71,6 +79,9 @@ def check_judge(judge: Judge, items: Sequence[Item], *, count: int, threshold: f
                    "reference": one.prediction.item.references[0], "answer": one.prediction.answer,
                    "score": verdict.score, "status": verdict.status, "reason": verdict.reason}  # fmt: skip
             failed.append(row)
+            wrong = tallies[one.kind][1] - tallies[one.kind][0]
+            if of_kind[one.kind] - wrong < threshold * of_kind[one.kind]:
+                break
     is_valid = all(right >= threshold * n for right, n in tallies.values())
     n = sum(n for _, n in tallies.values())
     return {"n": n, "right": n - len(failed), "is_valid": is_valid, "kinds": tallies, "failed": failed[:10]}

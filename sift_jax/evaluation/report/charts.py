@@ -16,15 +16,8 @@ import numpy as np
 
 from sift_jax.evaluation.items import MAJORITY, MODEL, UNTRAINED
 from sift_jax.evaluation.report.board import Systems, read_value
-from sift_jax.evaluation.report.format import (
-    MISSING,
-    SYSTEM_TITLES,
-    Metric,
-    escape_text,
-    format_count,
-    is_number,
-    name_system,
-)
+from sift_jax.evaluation.report.format import MISSING, SYSTEM_TITLES, Metric, format_count, is_number, name_system
+from sift_jax.pages.markup import escape_text
 
 # Red, green, blue from low over neutral to high, at equal distances; they read on both themes.
 RAMP = ((47, 102, 144), (107, 156, 194), (179, 205, 224), (229, 225, 216), (241, 198, 153), (223, 145, 79),

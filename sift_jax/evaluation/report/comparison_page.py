@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import urllib.parse
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +35,6 @@ from sift_jax.evaluation.report.format import (
     CLOSED_ORDER,
     MISSING,
     Metric,
-    escape_text,
     find_metric,
     format_count,
     is_number,
@@ -53,6 +53,7 @@ from sift_jax.evaluation.report.samples import (
     shuffle,
 )
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
+from sift_jax.pages.markup import escape_text
 
 FLIP_COUNT = 6
 
@@ -254,11 +255,16 @@ def make_runs_section(comparison: Comparison, out: Path) -> Section:
     rows.append(Row(title="Judge", figures=[
         describe({k: v for k, v in run.judge.items() if k != "planted"}) for run in comparison.runs]))
     links = [(name, run.folder / "report.html") for name, run in zip(comparison.names, comparison.runs, strict=True)]
-    found = "".join(f'<li><a href="{escape_text(os.path.relpath(path, out))}">{escape_text(name)}</a></li>'
+    found = "".join(f'<li><a href="{escape_text(make_link(path, out))}">{escape_text(name)}</a></li>'
                     for name, path in links if path.is_file())
     parts: list[Part] = [Table(title="The runs", columns=["", *comparison.names], rows=rows, css="facts")]
     parts += [Drawing(html=f"<p>Their own reports:</p><ul>{found}</ul>")] if found else []
     return Section(anchor="runs", title="The runs", lead="What was compared, and who judged.", parts=parts)
+
+
+def make_link(path: Path, out: Path) -> str:
+    """From a page in `out` to a file. "./" keeps a folder's name from being a scheme; # ? % are letters of names."""
+    return "./" + urllib.parse.quote(os.path.relpath(path, out))
 
 
 def list_figures(comparison: Comparison) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from pathlib import Path
 from sift_jax.data.labels import ACOUSTIC_LABELS, AGE_CATEGORIES, SENTENCE_LENGTHS
 from sift_jax.evaluation.report.charts import draw_histogram, draw_shares, pick_ramp
 from sift_jax.evaluation.report.document import Drawing, Section, say, wrap_chart
-from sift_jax.evaluation.report.format import escape_text, format_count, format_number, is_number, name_title
+from sift_jax.evaluation.report.format import format_count, format_number, is_number, name_title
 from sift_jax.evaluation.report.recordings import AudioShelf, describe_voice, read_utterances
+from sift_jax.pages.markup import escape_text
 
 # Keys whose labels stand on a scale, low to high; the labels of others stand by how often they occur.
 SCALES = {**ACOUSTIC_LABELS, "age_category": AGE_CATEGORIES, "sentence_length": SENTENCE_LENGTHS}

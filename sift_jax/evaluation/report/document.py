@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from sift_jax.evaluation.report.format import escape_markdown, escape_text
+from sift_jax.pages.markup import escape_markdown, escape_text
 
 # rows that are read at a glance
 MOST_OPEN = 16

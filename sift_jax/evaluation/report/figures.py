@@ -30,7 +30,6 @@ from sift_jax.evaluation.report.document import (
 from sift_jax.evaluation.report.format import (
     MISSING,
     Metric,
-    escape_text,
     find_metric,
     format_count,
     is_number,
@@ -38,6 +37,7 @@ from sift_jax.evaluation.report.format import (
     name_system,
     name_title,
 )
+from sift_jax.pages.markup import escape_text
 
 # as many columns as a page takes; what has more is written with the languages as columns
 MOST_COLUMNS, MOST_GROUPS, MOST_ROWS = 7, 8, 14

@@ -7,7 +7,6 @@ before it meets a Markdown file.
 """
 
 import dataclasses
-import html
 import math
 import re
 from typing import Any
@@ -98,16 +97,6 @@ METRICS = {
 def find_metric(name: str) -> Metric:
     """A user's own metric is written as it is."""
     return METRICS.get(name) or Metric(title=name_title(name), top=0, digits=3)
-
-
-def escape_text(value: Any) -> str:
-    return html.escape(str(value), quote=True)
-
-
-def escape_markdown(value: Any) -> str:
-    """One line without markup: a text stays a text in a table's cell."""
-    text = html.escape(" ".join(str(value).split()), quote=False)
-    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", text)
 
 
 def minus(text: str) -> str:

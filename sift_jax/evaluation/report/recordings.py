@@ -18,7 +18,8 @@ import soundfile
 from sift_jax.audio.files import AudioError, read_audio
 from sift_jax.evaluation.report.charts import draw_waveform
 from sift_jax.evaluation.report.document import say
-from sift_jax.evaluation.report.format import escape_text, format_measure
+from sift_jax.evaluation.report.format import format_measure
+from sift_jax.pages.markup import escape_text
 
 RATE, MOST_SECONDS = 16_000, 120.0
 # of base64 text: with everything else the page stays under 6 MB

@@ -15,15 +15,9 @@ from pathlib import Path
 from sift_jax.evaluation.items import MODEL, Item, Prediction, Verdict
 from sift_jax.evaluation.report.document import Drawing, Section, say
 from sift_jax.evaluation.report.folder import Evaluation
-from sift_jax.evaluation.report.format import (
-    escape_text,
-    find_metric,
-    is_number,
-    name_subset,
-    name_system,
-    name_title,
-)
+from sift_jax.evaluation.report.format import find_metric, is_number, name_subset, name_system, name_title
 from sift_jax.evaluation.report.recordings import AudioShelf, describe_voice, read_utterances
+from sift_jax.pages.markup import escape_text
 
 SAMPLE_COUNT, WORST_COUNT, LEAST = 12, 6, 3
 SAMPLE_SEED = 0

@@ -10,7 +10,8 @@ import numpy as np
 
 from sift_jax.evaluation.report.charts import Series, draw_lines
 from sift_jax.evaluation.report.document import Drawing, Section, make_legend, say, wrap_chart
-from sift_jax.evaluation.report.format import escape_markdown, escape_text, is_number, minus, name_title
+from sift_jax.evaluation.report.format import is_number, minus, name_title
+from sift_jax.pages.markup import escape_markdown, escape_text
 
 
 def read_metrics(train_dir: Path) -> list[dict]:

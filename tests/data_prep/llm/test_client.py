@@ -7,8 +7,16 @@ import time
 import pytest
 from chat_server import fail, say, serve
 
-from data_prep.llm.client import CallError, ChatClient, Endpoint, EndpointError, parse_retry_after
-from data_prep.llm.secret import Secret, read_secret
+from data_prep.llm.client import (
+    CallError,
+    ChatClient,
+    Endpoint,
+    EndpointError,
+    parse_completion,
+    parse_retry_after,
+)
+from data_prep.recognition.transcription import parse_transcription
+from sift_jax.endpoints.secret import Secret, read_secret
 
 KEY = "sk-not-to-be-seen/42"
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -117,9 +125,22 @@ def test_the_key_travels_only_in_its_header(monkeypatch):
 
 @pytest.mark.parametrize("changes, message", [
     ({"url": "localhost:8000"}, "http://localhost:8000/v1"), ({"url": "file:///etc/passwd"}, "no http address"),
-    ({"url": f"http://me:{KEY}@host/v1"}, "into the environment"), ({"model": ""}, "no model"),
+    ({"url": f"http://me:{KEY}@host/v1"}, r"put the key into \$SIFT_LLM_KEY"), ({"model": ""}, "no model"),
     ({"concurrency": 0}, "concurrency=0"), ({"attempts": 0}, "attempts=0")])
 def test_a_wrong_endpoint_is_one_line(changes, message):
     with pytest.raises(ValueError, match=message) as stop:
         Endpoint(**({"url": "http://h/v1", "model": "m"} | changes))
     assert KEY not in str(stop.value)
+
+
+# bodies that hold the key where a detail is cut: at 40, 80 and 200 letters
+@pytest.mark.parametrize("before", [30, 61, 70, 185, 195])
+@pytest.mark.parametrize("path, parse", [
+    ("/chat/completions", parse_completion), ("/audio/transcriptions", parse_transcription)])
+@pytest.mark.parametrize("status", [200, 400, 401, 500])
+def test_no_piece_of_the_key_outlives_a_cut(before, path, parse, status):
+    with serve(lambda *_: {"status": status, "body": (" x" * before)[:before].encode() + KEY.encode()}) as server:
+        with pytest.raises((CallError, EndpointError)) as stop:
+            make_client(server.url, attempts=1).call(path, b"{}", "application/json", parse)
+    shown = str(stop.value)
+    assert not any(KEY[i:i + 8] in shown for i in range(len(KEY) - 7)), shown

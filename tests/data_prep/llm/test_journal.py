@@ -10,7 +10,7 @@ from chat_server import fail, say, serve
 from data_prep.llm.cache import CachedClient, Prices, merge_system
 from data_prep.llm.client import CallError, ChatClient, Endpoint, EndpointError, Reply
 from data_prep.llm.journal import Journal, JournalError, make_key
-from data_prep.llm.secret import Secret
+from sift_jax.endpoints.secret import Secret
 
 MESSAGES = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]
 

@@ -47,6 +47,48 @@ BAD = [
     ("How long is the pause?", "About two seconds.", "numeric time"),
     ("How fast does he talk?", "Er spricht wirklich sehr langsam.", "wrong language"),
 ]
+STORY = "then he walked slowly back to the house and the old woman opened the door"
+WOMAN = {"gender": "female", "age_category": "thirties", "speaking_rate": "quite fast"}
+# (language, set, question, answer): what reads like a fault and is none
+GOOD_OF_A_WOMAN = [
+    ("en", "closed_ended/content_level", "How old does the speaker sound?",
+     "The speaker sounds like a woman in her 30s."),
+    ("en", "open_ended", "What age group is this?", "Probably someone in their 30s or so."),
+    ("en", "open_ended", "When is the story set?", "It seems to be set in the 1920s."),
+    ("en", "closed_ended/content_level", "Who walks back to the house?", "A man walks back, according to the speaker."),
+    ("en", "closed_ended/content_level", "Who walks back?", "He does: a man who had been away."),
+    ("en", "closed_ended/content_level", "Who opens the door?", "An old woman in her eighties opens it."),
+    ("en", "open_ended", "Could a language learner follow this?", "As a language learner you may find it fast."),
+    ("en", "open_ended", "Is it suited for teaching?", "As a language teacher I would use it, since it is quite fast."),
+    ("en", "open_ended", "What stands out?", "The beauty is in the details of the delivery, which is quite fast."),
+    ("en", "open_ended", "What would help?",
+     "I am sorry to hear that it was hard to follow; the speech is quite fast."),
+    ("en", "open_ended", "What do you make of it?", "In the details, the delivery is careful and quite fast."),
+    ("en", "open_ended", "Is it a podcast?", "It could be: a host in her 30s who speaks quite fast."),
+    ("de", "closed_ended/content_level", "Wie alt klingt die Stimme?", "Die Frau klingt, als wäre sie in ihren 30ern."),
+    ("de", "open_ended", "Was würde helfen?",
+     "Es tut mir leid zu hören, dass es schwer war; sie spricht ziemlich schnell."),
+    ("de", "open_ended", "Aus welcher Zeit stammt das?",
+     "Es klingt nach den 1920er Jahren und wird ziemlich schnell gesprochen."),
+    ("fr", "closed_ended/content_level", "Quel âge a-t-elle ?", "Elle doit avoir la trentaine."),
+    ("fr", "open_ended", "Que conseilles-tu ?", "Je suis désolé pour la gêne : elle parle assez vite."),
+    ("it", "open_ended", "Che cosa mi consigli?", "Mi dispiace che sia difficile: la voce parla piuttosto in fretta."),
+    ("es", "closed_ended/content_level", "¿Cuántos años tiene?", "Parece una mujer de unos 30 años."),
+    ("es", "open_ended", "¿Qué opinas de la voz?",
+     "Lo siento mucho por el ruido, pero la mujer habla bastante rápido."),
+]
+BAD_OF_A_WOMAN = [
+    ("en", "closed_ended/content_level", "Who is speaking?", "A man in his thirties.", "contradicts metadata"),
+    ("en", "closed_ended/content_level", "How old does the speaker sound?", "Like a woman in her fifties.",
+     "contradicts metadata"),
+    ("en", "open_ended", "When does it begin?", "After 2.5s of silence.", "numeric time"),
+    ("en", "open_ended", "How long is the pause?", "It is 7s long.", "numeric time"),
+    ("en", "open_ended", "How is it?", "I'm sorry, I have not heard it.", "refusal"),
+    ("en", "open_ended", "How is it?", "As a large language model I cannot hear it.", "refusal"),
+    ("en", "open_ended", "How is it?", "Based on the details, she speaks quite fast.", "mentions metadata"),
+    ("de", "open_ended", "Wie klingt sie?", "Es tut mir leid, das weiß ich nicht.", "refusal"),
+    ("es", "open_ended", "¿Cómo suena?", "Lo siento, no lo sé.", "refusal"),
+]
 IN_LANGUAGES = [
     ("de", "Wie klingt er?", "Laut den Metadaten klingt er ruhig.", "mentions metadata"),
     ("de", "Wie klingt er?", "Es tut mir leid, das weiß ich nicht.", "refusal"),
@@ -157,3 +199,15 @@ def test_templates_are_without_fault(language):
     for pair in zip(utterances, utterances[1:], strict=False):
         check(comparison.make_items(pair, templates, rng), "closed_ended/comparison", pair)
     assert count > 300 and len(faults) <= 0.02 * count, "\n".join(faults)
+
+
+@pytest.mark.parametrize("language, set_name, question, answer", GOOD_OF_A_WOMAN)
+def test_what_only_reads_like_a_fault_is_kept(language, set_name, question, answer):
+    said = {"set_name": set_name, "language": language, "truths": (WOMAN,), "transcript": STORY}
+    assert fault(question, answer, **said) is None
+
+
+@pytest.mark.parametrize("language, set_name, question, answer, name", BAD_OF_A_WOMAN)
+def test_what_reads_much_like_it_and_is_a_fault_is_dropped(language, set_name, question, answer, name):
+    said = {"set_name": set_name, "language": language, "truths": (WOMAN,), "transcript": STORY}
+    assert fault(question, answer, **said) == name

@@ -12,10 +12,11 @@ import threading
 
 from scored_items import make_item
 
+from sift_jax.endpoints.secret import Secret
 from sift_jax.evaluation.items import Prediction
 from sift_jax.evaluation.judges.cache import VerdictCache
 from sift_jax.evaluation.judges.client import JudgeClient
-from sift_jax.evaluation.judges.config import JudgeConfig, Key
+from sift_jax.evaluation.judges.config import JudgeConfig
 from sift_jax.evaluation.judges.endpoint import EndpointJudge
 
 
@@ -106,7 +107,7 @@ def judge_at(url, folder, *, key="", clock=None, **changes):
     clock = clock or Clock()
     cache = VerdictCache(folder / "cache.jsonl")
     try:
-        yield EndpointJudge(config, JudgeClient(config, Key(key), clock=clock, wait=clock.wait), cache)
+        yield EndpointJudge(config, JudgeClient(config, Secret(key), clock=clock, wait=clock.wait), cache)
     finally:
         cache.close()
 

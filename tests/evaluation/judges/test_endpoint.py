@@ -6,8 +6,9 @@ import traceback
 import pytest
 from judge_server import Clock, fail, find_code, judge_at, make_config, predict, read_object, say, serve
 
+from sift_jax.endpoints.secret import Secret
 from sift_jax.evaluation.judges.cache import VerdictCache
-from sift_jax.evaluation.judges.config import JudgeError, Key, read_key
+from sift_jax.evaluation.judges.config import JudgeError, read_key
 from sift_jax.evaluation.judges.endpoint import EndpointJudge
 from sift_jax.evaluation.judges.messages import make_messages
 from sift_jax.evaluation.judges.prompts import hash_prompts
@@ -167,8 +168,8 @@ def test_a_key_is_masked_in_replies_and_everywhere(tmp_path, monkeypatch):
         (verdict,) = judge.judge(predictions(1))
     assert verdict.reason == "The key is ***."
     assert SECRET not in (tmp_path / "cache.jsonl").read_text()
-    key = Key(SECRET)
-    assert SECRET not in f"{key} {key!r}" and Key("EMPTY").scrub("EMPTY") == "EMPTY"
+    key = Secret(SECRET)
+    assert SECRET not in f"{key} {key!r}" and Secret("EMPTY").scrub("EMPTY") == "EMPTY"
     with pytest.raises(TypeError, match="not pickled"):
         pickle.dumps(key)
     monkeypatch.setenv("SIFT_JUDGE_KEY", "two words")

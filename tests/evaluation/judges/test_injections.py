@@ -93,4 +93,5 @@ def test_a_judge_that_signs_for_an_answer_is_caught_by_the_planted_ones(temper, 
     with serve(decide) as script, judge_at(script.url, tmp_path, model=temper) as judge:
         found = check_judge(judge, items, count=30, threshold=0.9, seed=0)
     assert found["is_valid"] is is_valid, found
-    assert found["n"] >= 20
+    # who fails is asked no more than it takes to see it
+    assert found["n"] >= 20 if is_valid else 0 < found["n"] < 20

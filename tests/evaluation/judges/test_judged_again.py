@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from judge_server import find_code, make_config, read_object, say, serve
+from judge_server import fail, find_code, make_config, read_object, say, serve
 from scored_items import make_item
 
 from sift_jax.evaluation.items import Prediction, write_prediction
@@ -55,10 +55,34 @@ def test_a_server_judges_the_answers_of_a_folder_once(folder):
     assert next(iter(found.results["suites"].values()))["counts"]["scored"] == 8
 
 
-def test_a_judge_that_lets_everything_pass_is_told_by_the_planted_answers(folder):
-    with serve(lambda body, _: say(f"Fine.\nVERDICT {find_code(body)} 1")) as script, pytest.raises(InvalidJudge):
-        judge_folder(folder, script.url)
-    planted = read_evaluation(folder).judge["planted"]
-    assert not planted["is_valid"] and planted["right"] < planted["n"]
-    assert read_evaluation(folder).cells[0].value == 1.0
-    assert "NOT valid" in (folder / "report.md").read_text()
+def test_a_judge_that_fails_the_planted_answers_judges_nothing_else(folder):
+    with serve(lambda body, _: say(f"Fine.\nVERDICT {find_code(body)} 1")) as script:
+        with pytest.raises(InvalidJudge, match=r"failed the planted answers \(.*0 of 1 wrong.*\).*judge_check.json"):
+            judge_folder(folder, script.url, concurrency=1)
+        # of 8 answers and as many planted ones: those planted that it took to see it fail, and a few on their way
+        asked = [read_object(body) for body in script.bodies]
+    assert len(asked) <= 8
+    check = json.loads((folder / "judge_check.json").read_text())
+    assert not check["is_valid"] and check["failed"][0]["reason"] == "Fine."
+    assert not (folder / "results.json").exists() and not (folder / "verdicts" / "model.endpoint.jsonl").exists()
+
+
+def test_nobody_there_is_said_at_once_and_progress_is_shown_with_its_cost(folder, capsys, monkeypatch):
+    monkeypatch.setattr("sift_jax.evaluation.judges.progress.SECONDS", 0.0)
+
+    def answer(body, number):
+        if number == 0:
+            return fail(503, "starting up")
+        status, headers, payload = judge_by_words(body, number)
+        usage = {"usage": {"prompt_tokens": 100, "completion_tokens": 7}}
+        return status, headers, json.dumps(json.loads(payload) | usage).encode()
+
+    with serve(answer) as script:
+        judge_folder(folder, script.url, concurrency=1)
+    said = capsys.readouterr().err.splitlines()
+    waiting = [line for line in said if "does not answer yet" in line]
+    assert len(waiting) == 1 and "http 503 (starting up)" in waiting[0]
+    last = [line for line in said if line.startswith("judging model: ")][-1]
+    calls = len(script.bodies) - 1
+    assert last.startswith("judging model: 8 of 8, ")
+    assert last.endswith(f"; {calls} calls, {100 * calls:,} tokens in, {7 * calls} tokens out")

@@ -1,8 +1,13 @@
 """Evaluations side by side: what is shared, what flipped, what is published, what must be warned of."""
 
 import dataclasses
+import html
 import json
+import re
+import shutil
 import sys
+import urllib.parse
+from pathlib import Path
 
 import pytest
 from made_evaluation import make_cell, make_corpus, make_evaluation
@@ -229,3 +234,17 @@ def test_pairs_are_named_by_the_run_that_they_are_measured_against(root, tmp_pat
     assert {(pair["base"], pair["run"]) for pair in pairs} == {("first", "second")}
     page = (tmp_path / "out" / "compare.html").read_text()
     assert "second against first, question by question" in page and "against alone" not in page
+
+
+@pytest.mark.parametrize("name", ["javascript:alert(9)#x?y%41", "a run, 50% of it"])
+def test_a_link_leads_to_the_report_whatever_the_folder_is_called(root, name):
+    run = root / name
+    shutil.copytree(root / "second", run)
+    (run / "report.html").write_text("there")
+    write_comparison([root / "first", run], root, BOOTSTRAP)
+    links = re.findall(r'<li><a href="([^"]*)"', (root / "compare.html").read_text())
+    assert links[-1].startswith("./")
+    # as a browser resolves it against the page's own address
+    address = urllib.parse.urlsplit(urllib.parse.urljoin((root / "compare.html").as_uri(), html.unescape(links[-1])))
+    assert (address.scheme, address.query, address.fragment) == ("file", "", "")
+    assert Path(urllib.parse.unquote(address.path)).read_text() == "there"

@@ -18,9 +18,10 @@ from sift_jax.evaluation.report.board import Board, Place
 from sift_jax.evaluation.report.charts import Series, draw_lines, pick_ramp, pick_ticks
 from sift_jax.evaluation.report.confusions import describe_hits
 from sift_jax.evaluation.report.corpus import order_labels
-from sift_jax.evaluation.report.format import escape_markdown, find_metric, minus, name_title
+from sift_jax.evaluation.report.format import find_metric, minus, name_title
 from sift_jax.evaluation.report.page import format_summary, write_report
 from sift_jax.evaluation.report.training import read_metrics
+from sift_jax.pages.markup import escape_markdown
 
 VOIDS = {"meta"}
 

@@ -1,0 +1,1 @@
+"""Servers that are asked over HTTP: what holds for all of them."""

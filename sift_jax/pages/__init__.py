@@ -1,0 +1,1 @@
+"""Pages of HTML and Markdown that the project writes: what they have in common."""

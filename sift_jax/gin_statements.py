@@ -1,0 +1,93 @@
+"""Which statement of the gin files reads which: what a later file made useless is told from what is misspelt.
+
+    stage1.gin          ASR_RATE = 0.35            DataConfig.rates = {'sift.pretraining.asr.*': %ASR_RATE, …}
+    understanding.gin                              DataConfig.rates = {…}         ASR_RATE was read, and is no more
+
+    list_statements(pieces, bindings) ─► Statement…, in gin's order
+    find_successor("ASR_RATE", statements) ─► understanding.gin's binding of DataConfig.rates
+    find_successor("ASR_RAET", statements) ─► None: nothing has ever read it
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import tokenize
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from sift_jax.gin_files import BINDING
+
+COMMAND_LINE = "the command line"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Statement:
+    """A binding as it stands in a file, or on the command line; `reads` are the macros and classes that it names."""
+
+    order: int
+    place: str
+    name: str
+    reads: frozenset[str]
+
+    def binds(self, name: str) -> bool:
+        """Gin lists the shortest name that is clear: train.run for sift_jax.training.loop.train.run."""
+        return self.name == name or self.name.endswith(f".{name}") or name.endswith(f".{self.name}")
+
+    def is_reader_of(self, name: str) -> bool:
+        """%STEPS reads STEPS; @asr/SuiteConfig() reads asr/SuiteConfig.root, and SuiteConfig.root, which holds for all."""
+        owner = name.rpartition(".")[0] or name
+        return any(read == owner or read.endswith((f".{owner}", f"/{owner}")) for read in self.reads)
+
+
+def list_statements(pieces: Iterable[tuple[Path, int, str]], bindings: Sequence[str]) -> list[Statement]:
+    """Those of all files, then those of the command line."""
+    texts = [(str(path), text) for path, _, text in pieces] + [(COMMAND_LINE, text) for text in bindings]
+    split = [(place, name, text) for place, whole in texts for name, text in _split(whole)]
+    return [
+        Statement(order=order, place=place, name=name, reads=frozenset(_list_reads(text)))
+        for order, (place, name, text) in enumerate(split)
+    ]
+
+
+def _split(text: str) -> Iterator[tuple[str, str]]:
+    """Each binding's name and text."""
+    found = list(BINDING.finditer(text))
+    ends = [*(match.start() for match in found[1:]), len(text)]
+    for match, end in zip(found, ends, strict=False):
+        yield match[1], text[match.start() : end]
+
+
+def _list_reads(text: str) -> Iterator[str]:
+    """What stands behind % and @, outside of strings and comments. Gin reads by the same tokenizer."""
+    mark, name = "", ""
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            # names, dots and scopes in one go: @asr/SuiteConfig, %a.B
+            if mark and (token.type == tokenize.NAME or token.string in (".", "/")):
+                name += token.string
+                continue
+            if mark and name:
+                yield name
+            mark, name = (token.string if token.string in ("%", "@") else ""), ""
+    except (tokenize.TokenError, SyntaxError):
+        # gin, which reads the text too, has the words for it
+        return
+
+
+def find_last(name: str, statements: Sequence[Statement]) -> Statement:
+    """The one that holds: of several bindings gin takes the last."""
+    return [statement for statement in statements if statement.binds(name)][-1]
+
+
+def find_successor(
+    name: str, statements: Sequence[Statement], asked: frozenset[str] = frozenset()
+) -> Statement | None:
+    """The statement that took the place of what read `name`; None where nothing has ever read it."""
+    found = []
+    for reader in {statement.name for statement in statements if statement.is_reader_of(name)} - asked:
+        last = find_last(reader, statements)
+        # one that still reads the name is itself read by nobody
+        after = find_successor(reader, statements, asked | {reader}) if last.is_reader_of(name) else last
+        found += [after] if after else []
+    return max(found, key=lambda statement: statement.order, default=None)

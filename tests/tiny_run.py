@@ -26,6 +26,7 @@ def make_data(corpus: Corpus, **changes) -> DataConfig:
         tokenizer=str(corpus.tokenizer),
         mixture="tiny",
         rates=RATES,
+        rates_count="examples",
         questions_per_record=2,
         rows=2,
         tokens=160,

@@ -101,8 +101,13 @@ class Plan:
         """Of all that decides which batch a step has."""
         tasks = [(task.name, task.questions, task.index.identity) for task in self.draws.tasks]
         shapes = [dataclasses.astuple(shape) for shape in self.draws.shapes]
-        sizes = (self._key, self.batches_of_block, self.groups_of_block)
+        sizes = (self._key, self.batches_of_block, self.groups_of_block, self.draws.rates_count)
         return f"{make_key(tasks, self.draws.rates.tolist(), shapes, sizes):016x}"
+
+    @property
+    def examples_per_batch(self) -> float:
+        """Questions with their audio that a step has in the mean: what the paper's batch sizes count."""
+        return self.groups_of_block * self.draws.examples_per_group / self.batches_of_block
 
     def _choose_sizes(self) -> tuple[int, int]:
         """(K, G): batches of a block, and how many groups of this mixture they hold with some room to spare."""
@@ -111,9 +116,9 @@ class Plan:
         filler.fill(self._mix(stretches[0], 0))
         used = sum(bool(row) for row in filler.rows)
         if not used:
+            # of a task hardly anything fits: what does is in none of so many groups
             raise ValueError(
-                f"none of {BLOCK} records fits a row of {self.shape.tokens} tokens, {self.shape.targets} targets and "
-                f"{self.shape.clips} clips; raise DataConfig.tokens, targets or clips"
+                f"none of {BLOCK} groups of the mixture fits a row; {'; '.join(self.draws.describe_set_aside())}"
             )
         share, task = (np.concatenate(x) for x in zip(*((self._share(s), s.task) for s in stretches), strict=True))
         rows_of_group = used / self._share(stretches[0]).sum() * share.mean()

@@ -1,11 +1,11 @@
 """How many examples a step of a config has: one question with its audio each, as the paper's batch sizes count.
 
-    python -m benchmarks.examples_per_step --gin_file=configs/stage2.gin --gin_file=configs/hardware/v5e_64.gin --gin.BATCH_ROWS=16
+    python -m benchmarks.examples_per_step --gin_file=configs/stage2.gin --gin.BATCH_ROWS=32
 
-    corpora.json: lengths of recordings, questions and answers ─► an index without tokens ─► the run's own plan of batches
+    corpora.json: lengths of recordings, questions, answers ─► an index without tokens ─► the run's own plan of batches
 
-Nothing is read but the config: lengths are drawn as `corpora.json` says, with its sources. Whoever has the data sees what
-is true of it in batches.jsonl, by the step.
+Nothing is read but the config: lengths are drawn as `corpora.json` says, with its sources. Whoever has the data sees
+what is true of it in batches.jsonl, step by step.
 """
 
 from __future__ import annotations
@@ -155,14 +155,20 @@ def count_examples(arguments: Mapping[str, Any], corpora: Mapping[str, Any]) -> 
 
 def find_rates(data, categories: Sequence[str]) -> dict[str, float]:
     """The rates of the config's mixture by category, its languages together."""
-    from sift_jax.data.rates import make_task_name, resolve_rates
-    from sift_jax.data.sift_files import LANGUAGES
+    from sift_jax.data.mixture_table import TASKS, choose_rates, is_in_languages, match_patterns
 
-    named = {make_task_name(category, language): category for category in categories for language in LANGUAGES}
-    rates: collections.Counter[str] = collections.Counter()
-    for name, rate in resolve_rates(data.rates, list(named)).items():
-        rates[named[name]] += rate
-    return dict(rates)
+    rates = choose_rates(data.mixture, data.rates, data.rate_changes)
+    if rates is None:
+        raise ValueError(f"mixture {data.mixture!r} is of a module of its own; give DataConfig.rates in its place")
+    names = [name for name, (category, _) in TASKS.items() if category in categories]
+    names = [name for name in names if is_in_languages(name, data.languages)]
+    found: collections.Counter[str] = collections.Counter()
+    for pattern, matched in match_patterns(rates, names).items():
+        if not matched:
+            raise ValueError(f"no task of {pattern!r} has lengths in corpora.json; leave it out by the rate 0")
+        for name in matched:
+            found[TASKS[name][0]] += rates[pattern] / len(matched)
+    return dict(found)
 
 
 def _count(plan, positions: int) -> Counted:

@@ -108,9 +108,11 @@ def make_stream(flags: argparse.Namespace) -> Any:
     data = DataConfig(
         records=str(flags.records),
         tokenizer=str(flags.tokenizer),
-        mixture="benchmark",
+        mixture=None,
         rates=MIXTURE,
         rates_count="examples",
+        rate_changes={},
+        languages=(),
         questions_per_record=flags.questions,
         rows=8,
         tokens=3584,
@@ -189,10 +191,11 @@ def seqio_depths(stream: Any) -> dict[str, Iterator[int]]:
     import seqio
 
     from sift_jax.audio.mel import fill_log_mel
+    from sift_jax.data.mixtures import make_mixture
     from sift_jax.data.prepare import split_clips
 
     def read(replaced: bool) -> Iterator[dict[str, np.ndarray]]:
-        mixture = seqio.get_mixture_or_task("benchmark")
+        mixture = make_mixture("benchmark", MIXTURE)
         if replaced:
             # the last step decodes
             task = mixture.tasks[0]

@@ -29,7 +29,7 @@ import gin
 
 from sift_jax.exits import flatten, report_errors
 from sift_jax.gin_files import BINDING, ROOT, ConfigError, find_gin_file, list_pieces
-from sift_jax.gin_statements import Statement, find_last, find_successor, list_statements
+from sift_jax.gin_statements import check_unused, list_statements
 
 
 def parse_flags(argv: list[str], description: str) -> argparse.Namespace:
@@ -115,52 +115,16 @@ def _names(config: str) -> set[str]:
     return set(BINDING.findall(config))
 
 
-def find_unused() -> list[str]:
-    """Bindings that were given and that nothing which was built has read."""
-    given, used = _names(gin.config_str()), _find_used()
-    return sorted(given - used)
-
-
 def _find_used() -> set[str]:
     used = _names(gin.operative_config_str())
     # what is bound for all scopes is read under the name of each
     return used | {name.rpartition("/")[2] for name in used}
 
 
-def check_unused(statements: Sequence[Statement]) -> list[str]:
-    """Every binding that was given must have been read by what was built, or by what a later file put something else
-    in the place of: of these, a line for each such place."""
-    unused = {name: find_successor(name, statements) for name in find_unused()}
-    for name in (name for name, successor in unused.items() if successor is None):
-        used = _find_used()
-        # the nearest may be useless here, and still be what was meant
-        known = sorted(used | {name for name, successor in unused.items() if successor})
-        close = difflib.get_close_matches(name, known, 1, 0.5)
-        hint = (
-            f"did you mean {close[0]}?"
-            if close
-            else f"this run reads {', '.join(sorted(n for n in used if '.' not in n))}"
-        )
-        raise ConfigError(f"gin binding {name} is used by nothing; {hint}")
-    for name, successor in unused.items():
-        last = find_last(name, statements)
-        if last.place == successor.place or last.order > successor.order:
-            raise ConfigError(
-                f"gin binding {name} ({last.place}) is used by nothing: {successor.name}, which read it, is bound "
-                f"without it ({successor.place}); leave one of the two out"
-            )
-    places = {successor: [n for n, other in unused.items() if other is successor] for successor in unused.values()}
-    return [
-        f"note: {', '.join(names)} {'does' if len(names) == 1 else 'do'} nothing here, since {successor.place} binds "
-        f"{successor.name}"
-        for successor, names in places.items()
-    ]
-
-
 def describe_config() -> str:
     """Every binding that does something, as a gin file."""
     text = gin.config_str()
-    for name in find_unused():
+    for name in _names(text) - _find_used():
         # a long value goes on in lines that are set in
         text = re.sub(rf"^{re.escape(name)} =.*\n(?:[ \t].*\n)*", "", text, flags=re.MULTILINE)
     return text
@@ -243,7 +207,8 @@ def build_arguments(
     missing = [p.name for p in wanted if p.default is p.empty and p.name not in arguments]
     if missing:
         raise ConfigError(f"the gin files do not bind {function.__name__}.{missing[0]}; include a file that does")
-    for note in check_unused(list_statements(pieces, bindings)):
+    # every binding that was given must have been read by what was built, or have made room for a later one
+    for note in check_unused(_names(gin.config_str()), _find_used(), list_statements(pieces, bindings)):
         say(note)
     check_types(arguments)
     return arguments

@@ -1,4 +1,4 @@
-"""Which statement of the gin files reads which: what a later file made useless is told from what is misspelt.
+"""Which statement of the gin files reads which, so that what a later file made useless is told from what is misspelt.
 
     stage1.gin          ASR_RATE = 0.35            DataConfig.rates = {'sift.pretraining.asr.*': %ASR_RATE, …}
     understanding.gin                              DataConfig.rates = {…}         ASR_RATE was read, and is no more
@@ -11,12 +11,13 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import io
 import tokenize
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from sift_jax.gin_files import BINDING
+from sift_jax.gin_files import BINDING, ConfigError
 
 COMMAND_LINE = "the command line"
 
@@ -35,7 +36,7 @@ class Statement:
         return self.name == name or self.name.endswith(f".{name}") or name.endswith(f".{self.name}")
 
     def is_reader_of(self, name: str) -> bool:
-        """%STEPS reads STEPS; @asr/SuiteConfig() reads asr/SuiteConfig.root, and SuiteConfig.root, which holds for all."""
+        """%STEPS reads STEPS; @asr/SuiteConfig() reads asr/SuiteConfig.root, and SuiteConfig.root, which is of all."""
         owner = name.rpartition(".")[0] or name
         return any(read == owner or read.endswith((f".{owner}", f"/{owner}")) for read in self.reads)
 
@@ -91,3 +92,34 @@ def find_successor(
         after = find_successor(reader, statements, asked | {reader}) if last.is_reader_of(name) else last
         found += [after] if after else []
     return max(found, key=lambda statement: statement.order, default=None)
+
+
+def check_unused(given: Collection[str], used: Collection[str], statements: Sequence[Statement]) -> list[str]:
+    """A line for each binding that put something else in the place of others that were given; an error for what
+    nothing has ever read, and for what is given beside the binding that makes it useless: which of them is meant?"""
+    unused = {name: find_successor(name, statements) for name in sorted(set(given) - set(used))}
+    for name, successor in unused.items():
+        if successor is None:
+            # the nearest may be useless here, and still be what was meant
+            known = sorted({*used, *(name for name, successor in unused.items() if successor)})
+            raise ConfigError(f"gin binding {name} is used by nothing; {_hint(name, known)}")
+    for name, successor in unused.items():
+        last = find_last(name, statements)
+        if last.place == successor.place or last.order > successor.order:
+            raise ConfigError(
+                f"gin binding {name} ({last.place}) is used by nothing: {successor.name}, which read it, is bound "
+                f"without it ({successor.place}); leave one of the two out"
+            )
+    by_successor: dict[Statement, list[str]] = {}
+    for name, successor in unused.items():
+        by_successor.setdefault(successor, []).append(name)
+    return [
+        f"note: {', '.join(names)} {'does' if len(names) == 1 else 'do'} nothing here, since {successor.place} binds "
+        f"{successor.name}"
+        for successor, names in by_successor.items()
+    ]
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1, 0.5)
+    return f"did you mean {close[0]}?" if close else f"this run reads {', '.join(n for n in known if '.' not in n)}"

@@ -248,7 +248,7 @@ def test_mistakes_that_the_run_finds(gin_file, capsys, binding, message):
 
 def test_an_unknown_mixture(gin_file, capsys):
     words = ["--gin.DataConfig.rates=None", "--gin.DataConfig.mixture=nobodys"]
-    assert "error: unknown mixture or task 'nobodys'; known are " in fail(capsys, f"--gin_file={gin_file}", *words)
+    assert "error: unknown mixture 'nobodys'; known are " in fail(capsys, f"--gin_file={gin_file}", *words)
 
 
 def test_debug_shows_the_traceback(gin_file):

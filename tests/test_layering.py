@@ -43,6 +43,7 @@ MAY_IMPORT = {
         "units",
     ),
     "sift_jax.weights": ("models", "parallel", "batch", "training.checkpoint"),
+    "sift_jax.weights.history": ("data.mixture_table",),
     "sift_jax.weights.export": (
         "models",
         "parallel",

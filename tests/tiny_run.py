@@ -24,9 +24,11 @@ def make_data(corpus: Corpus, **changes) -> DataConfig:
     data = DataConfig(
         records=str(corpus.records),
         tokenizer=str(corpus.tokenizer),
-        mixture="tiny",
+        mixture=None,
         rates=RATES,
         rates_count="examples",
+        rate_changes={},
+        languages=(),
         questions_per_record=2,
         rows=2,
         tokens=160,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,20 +21,20 @@ import numpy as np
 from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.audio.mel import HOP, RATE
 from sift_jax.batch import Batch, BatchShape
+from sift_jax.data.defined_tasks import define_tasks, read_codec
 from sift_jax.data.draws import Draws, Groups, PlannedTask
+from sift_jax.data.mixture_table import check_mixture, make_task_name
 from sift_jax.data.packing import PackingCounts, Row, lay_out, make_group
 from sift_jax.data.plan import Plan, PlannedBatch
 from sift_jax.data.prepare import CachedAudio, RecordAudio, cache_task, index_records
 from sift_jax.data.question_index import QuestionIndex
-from sift_jax.data.rates import RecordTask, describe_left_out, list_record_tasks, make_task_name, resolve_rates
+from sift_jax.data.rates import RecordTask
 from sift_jax.data.sift_files import LANGUAGES, SPOKEN_CATEGORIES
 from sift_jax.data.survey import RATES_COUNT
 from sift_jax.data.tokenizers import AUDIO, SpeechTokenizer
 from sift_jax.data.unit_ids import (
-    CodecIdentity,
     check_unit_rows,
     place_units,
-    read_codec_identity,
     read_range,
     weigh_speech,
 )
@@ -45,14 +45,20 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """What is read and how it is laid into batches. `rates` defines the mixture; without it the name is looked up."""
+    """What is read and how it is laid into batches."""
 
     records: str
     tokenizer: str
-    mixture: str
+    # the name of a shipped mixture (mixture_table.MIXTURES), or of one that a module of yours registers; or None, with
+    # a table of rates, pattern over tasks → rate
+    mixture: str | None
     rates: Mapping[str, float] | None
     # what a rate is a share of: 'examples', questions with their audio as the paper counts, or 'records', utterances
     rates_count: str
+    # laid over either: None keeps a pattern's rate, 0 leaves it out, any other is set or added
+    rate_changes: Mapping[str, float | None]
+    # which languages of the records are read; () is all that they have
+    languages: tuple[str, ...]
     # how many share an utterance's audio each time it comes; 1 turns sharing off, 0 takes all
     questions_per_record: int
     rows: int
@@ -80,6 +86,7 @@ class DataConfig:
         if self.rates_count not in RATES_COUNT:
             raise ValueError(f"DataConfig.rates_count is {self.rates_count!r}; it is one of {', '.join(RATES_COUNT)}")
         list(map(read_range, self.unit_weights))
+        check_mixture(self.mixture, self.rates, self.rate_changes, self.languages)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,45 +129,11 @@ def make_shapes(config: DataConfig, geometry: SpeechGeometry) -> list[BatchShape
     ]
 
 
-def read_codec(config: DataConfig) -> CodecIdentity | None:
-    """Whose units answers are spoken in."""
-    return None if config.codec is None else read_codec_identity(config.codec)
-
-
-def define_tasks(
-    config: DataConfig, tokenizer: SpeechTokenizer, modules: tuple, split: str
-) -> list[tuple[str, float, RecordTask | seqio.Task]]:
-    """(name, rate, where its examples are) of each task of the mixture that has the split."""
-    codec = read_codec(config)
-    if codec is None and config.rates is not None and (said := describe_left_out(config.records, config.rates)):
-        # of a mixture that is made of nothing else, the error below says the rest
-        print(said)
-    if config.rates is not None and not modules:
-        # tasks over records and a table of rates: SeqIO would say the same, with TensorFlow in the process
-        known = list_record_tasks(config.records, has_speech=codec is not None)
-        rates = resolve_rates(config.rates, list(known)).items()
-        found = [(name, rate, known[name]) for name, rate in rates if split in known[name].splits]
-        if not found:
-            raise ValueError(f"no task of {config.mixture} has a split {split!r}; its tasks: {[n for n, _ in rates]}")
-        return found
-    from sift_jax.data import mixtures
-    from sift_jax.data.tasks import TaskContext, get_record_task
-    from sift_jax.data.vocabulary import SpeechVocabulary
-
-    context = TaskContext(
-        records=config.records,
-        vocabulary=SpeechVocabulary(tokenizer),
-        questions_per_record=config.questions_per_record,
-        codec=codec,
-    )
-    tasks = mixtures.define_tasks(config.mixture, config.rates, context, modules, split)
-    return [(task.name, rate, get_record_task(task) or task) for task, rate in tasks]
-
-
 class BatchStream:
     """An endless (or one-epoch) iterator of (shape, batch) over one split of the configured mixture.
 
-    `own_rows` are the rows of every batch that this process reads; None means all of them.
+    `own_rows` are the rows of every batch that this process reads; None means all of them. `among` are the only tasks
+    that the mixture may choose from, such as those that are trained.
     """
 
     def __init__(
@@ -172,6 +145,7 @@ class BatchStream:
         is_endless: bool,
         modules: tuple = (),
         own_rows: Sequence[int] | None = None,
+        among: Collection[str] | None = None,
     ):
         self.config, self.geometry = config, geometry
         self.tokenizer = SpeechTokenizer(config.tokenizer)
@@ -183,9 +157,11 @@ class BatchStream:
         longest = round(geometry.window_seconds * RATE / HOP) + 1
         self._frames = np.array([0, *map(geometry.count_frames, range(1, longest + 1))])
         self.readers: dict[str, Callable[[int], list[np.ndarray]]] = {}
-        defined = define_tasks(config, self.tokenizer, modules, split)
+        defined = define_tasks(config, self.tokenizer, modules, split, among)
+        # what a user must know of the mixture in this split, before the first step
+        self.notes = defined.notes
         self._front_end = FRONT_ENDS[geometry.front_end]  # which the modules may have changed
-        tasks = [self._plan_task(name, rate, source, split) for name, rate, source in defined]
+        tasks = [self._plan_task(name, rate, source, split) for name, rate, source in defined.tasks]
         draws = Draws(
             tasks,
             shapes,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import seqio
 import tensorflow as tf
@@ -10,11 +12,18 @@ from sift_jax.data.tokenizers import END_OF_TEXT, TURN_END, SpeechTokenizer
 
 
 class SpeechVocabulary(seqio.Vocabulary):
-    """SeqIO's view of a SpeechTokenizer; end-of-turn is the EOS, <|endoftext|> the padding."""
+    """SeqIO's view of a SpeechTokenizer; end-of-turn is the EOS, <|endoftext|> the padding.
 
-    def __init__(self, tokenizer: SpeechTokenizer):
-        self.tokenizer = tokenizer
+    A function in the tokenizer's place is asked each time: tasks are registered before any tokenizer is chosen.
+    """
+
+    def __init__(self, tokenizer: SpeechTokenizer | Callable[[], SpeechTokenizer]):
+        self._tokenizer = tokenizer
         super().__init__(extra_ids=0)
+
+    @property
+    def tokenizer(self) -> SpeechTokenizer:
+        return self._tokenizer() if callable(self._tokenizer) else self._tokenizer
 
     @property
     def eos_id(self) -> int:

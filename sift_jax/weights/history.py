@@ -8,8 +8,11 @@ from __future__ import annotations
 import ast
 import dataclasses
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from sift_jax.data.mixture_table import choose_rates
 
 # a chain longer than this is a circle
 MOST_STAGES = 20
@@ -37,12 +40,18 @@ def read_bindings(text: str) -> dict[str, Any]:
     raw = {name: value.strip() for name, value in pairs}
     found: dict[str, Any] = {}
     for name, value in raw.items():
-        value = raw.get(value[1:], value) if value.startswith("%") else value
+        value = re.sub(r"%([\w.]+)", lambda macro: raw.get(macro[1], macro[0]), value)
         try:
             found[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
             continue
     return found
+
+
+def _read_rates(said: Mapping[str, Any]) -> dict[str, float]:
+    """Of a shipped mixture, or of a table in the config; none where a module of the user's had them."""
+    mixture, rates, changes = (said.get(f"DataConfig.{name}") for name in ("mixture", "rates", "rate_changes"))
+    return choose_rates(mixture, rates, changes or {}) or {}
 
 
 def read_history(run: str | Path) -> list[Stage]:
@@ -56,7 +65,7 @@ def read_history(run: str | Path) -> list[Stage]:
                 run=place,
                 steps=said.get("RunConfig.steps"),
                 mixture=said.get("DataConfig.mixture"),
-                rates=said.get("DataConfig.rates") or {},
+                rates=_read_rates(said),
                 trainable=tuple(said.get("RunConfig.trainable") or ()),
                 encoder=said.get("Sources.encoder"),
                 decoder=said.get("Sources.decoder"),

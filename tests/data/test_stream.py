@@ -5,12 +5,12 @@ import itertools
 
 import numpy as np
 import pytest
-import seqio
 from tiny_corpus import SIZES
 from tiny_model import make_config
 from tiny_run import make_data
 
 from sift_jax.batch import check_batch
+from sift_jax.data.mixtures import make_mixture
 from sift_jax.data.pipeline import BatchStream, make_shapes
 from sift_jax.data.prefetch import prefetch
 from sift_jax.training.loop import make_geometry
@@ -175,7 +175,7 @@ def test_seqio_gives_the_examples_of_the_plan(corpus):
     # any module makes the run define its mixture by SeqIO, and the plan is the same
     other = BatchStream(data, GEOMETRY, split="train", is_endless=False, modules=(object(),))
     assert other.plan.fingerprint == stream.plan.fingerprint
-    mixture = seqio.get_mixture_or_task(data.mixture)
+    mixture = make_mixture("all", data.rates)
     dataset = mixture.get_dataset(None, split="train", shuffle=True, seed=0, num_epochs=1)
     assert sorted(planned) == sorted(fingerprint(example) for example in dataset.as_numpy_iterator())
 

@@ -9,12 +9,12 @@ import tensorflow as tf
 from tiny_corpus import SIZES, make_noise
 from tiny_run import RATES, make_data
 
+from sift_jax.data.mixture_table import TASKS, make_task_name
 from sift_jax.data.mixtures import get_mixture, make_mixture, register_mixture
 from sift_jax.data.pipeline import BatchStream, SpeechGeometry
 from sift_jax.data.preprocessors import make_output_features, make_text_pair
-from sift_jax.data.rates import make_task_name, resolve_rates
-from sift_jax.data.sift_files import CATEGORIES
-from sift_jax.data.tasks import TaskContext, make_sift_task, register, register_sift_tasks
+from sift_jax.data.sift_files import ALL_CATEGORIES, CATEGORIES, LANGUAGES
+from sift_jax.data.tasks import TaskContext, list_splits, make_sift_task, register, use_context
 from sift_jax.data.tokenizers import AUDIO
 from sift_jax.data.vocabulary import SpeechVocabulary
 
@@ -22,26 +22,24 @@ GEOMETRY = SpeechGeometry(
     mel_bins=80, window_seconds=2.0, is_silence_masked=True, front_end="whisper",
     count_frames=lambda frames: max(1, -(-frames // 8)),
 )
-NAMES = ["sift.open_ended.de", "sift.open_ended.en", "sift.closed_ended.comparison.en"]
 
 
-@pytest.fixture(scope="module")
-def context(corpus, tokenizer):
-    return TaskContext(
-        records=str(corpus.records), vocabulary=SpeechVocabulary(tokenizer), questions_per_record=2, codec=None
+@pytest.fixture
+def names(corpus, tokenizer):
+    """The tasks that the records can serve."""
+    use_context(
+        TaskContext(
+            records=str(corpus.records), vocabulary=SpeechVocabulary(tokenizer), questions_per_record=2, codec=None
+        )
     )
-
-
-@pytest.fixture(scope="module")
-def names(context):
-    return register_sift_tasks(context)
+    return [name for name in TASKS if list_splits(seqio.TaskRegistry.get(name))]
 
 
 def test_a_task_for_each_category_and_language(names):
     expected = [make_task_name(category, language) for language in ("en", "de") for category in CATEGORIES[:-1]]
     assert sorted(names) == sorted(expected)
     assert make_task_name("closed_ended/word_align", "fr") == "sift.closed_ended.word_align.fr"
-    assert set(names) <= set(seqio.TaskRegistry.names())
+    assert len(TASKS) == len(ALL_CATEGORIES) * len(LANGUAGES) and set(TASKS) <= set(seqio.TaskRegistry.names())
 
 
 @pytest.mark.parametrize("split", SIZES)
@@ -80,42 +78,18 @@ def test_shuffling_follows_the_seed(names):
     assert epochs[0] != epochs[1] or epochs[1] != epochs[2]
 
 
-def test_records_that_lack_a_category_say_so(context):
-    with pytest.raises(ValueError, match="hold nothing of closed_ended/other; build them with that category"):
-        make_sift_task("closed_ended/other", "en", context)
-
-
-def test_rates_are_shared_by_what_a_pattern_matches():
-    assert resolve_rates({"*.open_ended.*": 0.6, "*.comparison.en": 0.4}, NAMES) == {
-        "sift.open_ended.de": 0.3,
-        "sift.open_ended.en": 0.3,
-        "sift.closed_ended.comparison.en": 0.4,
-    }
-    assert resolve_rates({"*.open_ended.*": 1, "*.comparison.*": 0}, NAMES).keys() == set(NAMES[:2])
-    # what one has not got is left out by its rate
-    assert resolve_rates({"*.open_ended.*": 1, "*.emotion.*": 0}, NAMES).keys() == set(NAMES[:2])
-
-
-@pytest.mark.parametrize(
-    "rates, message",
-    [
-        ({"sift.opened.*": 1.0}, r"mixture pattern 'sift.opened.\*' matches none of the tasks: sift.closed_ended"),
-        (
-            {"*.en": 1.0, "*open_ended.*": 1.0},
-            r"task sift.open_ended.en is matched by two patterns .* '\*open_ended.\*'",
-        ),
-        ({"*": -1.0}, r"mixture pattern '\*' has the negative rate -1.0; use 0"),
-        ({"*": 0.0}, "every rate of the mixture is 0; give at least one task"),
-    ],
-)
-def test_rates_that_are_refused(rates, message):
-    with pytest.raises(ValueError, match=message):
-        resolve_rates(rates, NAMES)
+def test_records_that_lack_a_category_or_language_say_so(names):
+    with pytest.raises(ValueError, match="hold nothing of pretraining/asr; build them with that category"):
+        seqio.get_mixture_or_task("sift.pretraining.asr.en").get_dataset(None, split="train")
+    with pytest.raises(ValueError, match="no records at .*sift_fr; make them with"):
+        seqio.get_mixture_or_task("sift.open_ended.fr").get_dataset(None, split="train")
+    with pytest.raises(ValueError, match="hold nothing of closed_ended/other"):
+        make_sift_task("closed_ended/other", "en").get_dataset(None, split="train")
 
 
 def test_an_unknown_mixture_names_the_known(names):
     with pytest.raises(
-        ValueError, match="unknown mixture or task 'sift.open'; known are .*sift.open_ended.en.*--module_import"
+        ValueError, match="unknown mixture 'sift.open'; known are .*understanding.*--module_import"
     ):
         get_mixture("sift.open")
 
@@ -157,7 +131,7 @@ def test_a_task_of_ones_own_stands_beside_ours(corpus, tokenizer):
     stream = BatchStream(data, GEOMETRY, split="train", is_endless=False, modules=(make_module(seen),))
     _, batch = next(stream.batches())
     assert seen[0].records == str(corpus.records)
-    assert "mine.pairs" in [task.name for task in seqio.get_mixture_or_task("tiny").tasks]
+    assert "mine.pairs" in [task.name for task in stream.plan.draws.tasks]
     texts = [tokenizer.decode(row[slot < 0]) for row, slot in zip(batch["token_bt"], batch["slot_bt"], strict=True)]
     assert any("It is soft." in text for text in texts) and any("It is loud." in text for text in texts)
 

@@ -225,7 +225,8 @@ def test_the_card_tells_the_whole_history(model, tmp_path):
     first, second = tmp_path / "stage1", tmp_path / "stage2"
     for folder, text in (
         (first, GIN),
-        (second, f"Sources.run = {str(first)!r}\nDataConfig.mixture = 'understanding'\n"),
+        (second, f"Sources.run = {str(first)!r}\nDataConfig.mixture = 'understanding'\n"
+         "OPEN_RATE = 0.0\nDataConfig.rate_changes = {'sift.open_ended.*': %OPEN_RATE}\n"),
     ):
         folder.mkdir()
         (folder / "config.gin").write_text(text)
@@ -234,6 +235,7 @@ def test_the_card_tells_the_whole_history(model, tmp_path):
         "sift.open_ended.*": 0.4,
     }
     assert [stage.mixture for stage in read_history(second)] == ["pretraining", "understanding"]
+    assert read_history(second)[1].rates["sift.open_ended.*"] == 0.0
     export_model(model, tmp_path / "out", run_dir=second)
     card = (tmp_path / "out" / "README.md").read_text()
     assert "* decoder: `weights/Qwen2.5-7B-Instruct`" in card and "* speech encoder: `weights/whisper-medium`" in card

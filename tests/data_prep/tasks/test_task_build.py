@@ -1,5 +1,6 @@
 """python -m data_prep.tasks: corpora in, SIFT files, records and batches out; every example is counted."""
 
+import dataclasses
 import json
 
 import pytest
@@ -14,12 +15,11 @@ from data_prep.released.checks import find_form_faults
 from data_prep.released.places import list_places
 from data_prep.tasks.__main__ import main
 from data_prep.tasks.build import hold
+from sift_jax.data.defined_tasks import define_tasks
 from sift_jax.data.pipeline import BatchStream, SpeechGeometry
-from sift_jax.data.rates import resolve_rates
 from sift_jax.data.records import RecordReader
 from sift_jax.data.sift_files import list_files, read_rows
-from sift_jax.data.tasks import TaskContext, register_sift_tasks
-from sift_jax.data.vocabulary import SpeechVocabulary
+from sift_jax.data.tasks import use_records
 
 GEOMETRY = SpeechGeometry(
     mel_bins=80, window_seconds=30.0, is_silence_masked=True, front_end="whisper",
@@ -119,28 +119,23 @@ def test_an_utterance_is_one_record_with_the_turns_of_all_its_tasks(built):
 
 def test_a_batch_of_stage_1(built, corpus, tokenizer):
     rates = {"sift.pretraining.asr.es": 0.35, "sift.pretraining.translation.de": 0.2, "sift.pretraining.slots.*": 0.025}
-    data = make_data(corpus, records=str(built / "records"), mixture="stage1", rates=rates, tokens=1200, targets=400,
+    data = make_data(corpus, records=str(built / "records"), rates=rates, tokens=1200, targets=400,
                      clips=4, clip_seconds=(30.0,))
     stream = BatchStream(data, GEOMETRY, split="train", is_endless=True)
     shape, batch = next(iter(stream.batches()))
     assert (shape.rows, shape.tokens) == (2, 1200) and batch["weight_bm"].sum() > 0
-    register_sift_tasks(make_context(built, tokenizer))
+    use_records(built / "records", tokenizer=corpus.tokenizer, questions_per_record=4)
     task = seqio.get_mixture_or_task("sift.pretraining.asr.es")
     examples = list(task.get_dataset(None, split="train", shuffle=False).as_numpy_iterator())
     learnt = {tokenizer.decode(example["tokens"][example["is_target"] > 0]) for example in examples}
     assert len(examples) == 2 and any("Rain falls softly" in text for text in learnt)
 
 
-def make_context(built, tokenizer):
-    return TaskContext(
-        records=str(built / "records"), vocabulary=SpeechVocabulary(tokenizer), questions_per_record=4, codec=None
-    )
-
-
 @pytest.mark.parametrize("name", ["stage1", "small/stage1", "laptop/stage1"])
 def test_the_mixtures_of_the_stages_find_their_tasks(built, corpus, tokenizer, name):
     arguments, _ = resolve(name)
-    rates = resolve_rates(arguments["data"].rates, register_sift_tasks(make_context(built, tokenizer)))
+    data = dataclasses.replace(arguments["data"], records=str(built / "records"))
+    rates = {task: rate for task, rate, _ in define_tasks(data, tokenizer, (), "train").tasks}
     shares = {}
     for task, rate in rates.items():
         category = task.split(".")[2]

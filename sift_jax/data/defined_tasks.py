@@ -1,0 +1,78 @@
+"""From what gin says of a mixture to its tasks in one split; SeqIO is asked only where a module of yours is.
+
+    mixture "understanding", or rates {…} ─► rate_changes ─► languages ─► tasks with rows in the split and their rates
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from sift_jax.data.mixture_table import choose_rates
+from sift_jax.data.rates import RecordTask, describe_left_out, list_record_tasks, resolve_rates
+from sift_jax.data.tokenizers import SpeechTokenizer
+from sift_jax.data.unit_ids import CodecIdentity, read_codec_identity
+
+if TYPE_CHECKING:
+    import seqio
+
+    from sift_jax.data.pipeline import DataConfig
+
+
+def read_codec(config: DataConfig) -> CodecIdentity | None:
+    """Whose units answers are spoken in."""
+    return None if config.codec is None else read_codec_identity(config.codec)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DefinedTasks:
+    """The tasks of the mixture that have a split, each with its rate and where its examples are; what is to be told."""
+
+    tasks: list[tuple[str, float, RecordTask | seqio.Task]]
+    notes: list[str]
+
+
+def define_tasks(
+    config: DataConfig,
+    tokenizer: SpeechTokenizer,
+    modules: tuple,
+    split: str,
+    among: Collection[str] | None = None,
+) -> DefinedTasks:
+    """The tasks of a split; `among` are the only ones to be chosen from."""
+    codec, notes = read_codec(config), []
+    rates = choose_rates(config.mixture, config.rates, config.rate_changes)
+    if codec is None and rates is not None and (said := describe_left_out(config.records, rates, config.languages)):
+        # of a mixture that is made of nothing else, the error below says the rest
+        notes.append(said)
+    if rates is None or modules:
+        tasks, told = _define_by_seqio(config, tokenizer, modules, split, among)
+        return DefinedTasks(tasks=tasks, notes=notes + told)
+    # tasks over records and a table of rates: SeqIO would say the same, with TensorFlow in the process
+    known = list_record_tasks(config.records, languages=config.languages, has_speech=codec is not None)
+    known = {name: task for name, task in known.items() if among is None or name in among}
+    resolved = resolve_rates(rates, known, [name for name in known if split in known[name].splits], split=split)
+    return DefinedTasks(
+        tasks=[(name, rate, known[name]) for name, rate in resolved.rates.items()], notes=notes + resolved.notes
+    )
+
+
+def _define_by_seqio(
+    config: DataConfig, tokenizer: SpeechTokenizer, modules: tuple, split: str, among: Collection[str] | None
+) -> tuple[list[tuple[str, float, RecordTask | seqio.Task]], list[str]]:
+    """The same, where a module of the user's has tasks or mixtures of its own."""
+    from sift_jax.data import mixtures
+    from sift_jax.data.tasks import TaskContext, get_record_task
+    from sift_jax.data.vocabulary import SpeechVocabulary
+
+    context = TaskContext(
+        records=config.records,
+        vocabulary=SpeechVocabulary(tokenizer),
+        questions_per_record=config.questions_per_record,
+        codec=read_codec(config),
+    )
+    mixture = mixtures.define_mixture(config.mixture, config.rates, context, modules)
+    resolved = mixtures.resolve_mixture(mixture, config.rate_changes, config.languages, split, among)
+    tasks = [(mixtures.get_task(name), rate) for name, rate in resolved.rates.items()]
+    return [(task.name, rate, get_record_task(task) or task) for task, rate in tasks], resolved.notes

@@ -152,6 +152,11 @@ class Draws:
         return rates / rates.sum()
 
     @property
+    def shortest_epoch(self) -> float:
+        """Groups of the stream in which the task that comes round most often has come round."""
+        return float(np.min(self._places / self.rates))
+
+    @property
     def examples_per_group(self) -> float:
         """Questions that a group has in the mean over the mixture, with the groups that fit no row."""
         means = [survey.examples_per_place for survey in self.surveys]

@@ -155,6 +155,42 @@ def test_an_epoch_shows_each_question_once():
     assert not together[0] & together[1] and not together[1] & together[2]
 
 
+@pytest.mark.parametrize("items", [300, 1000, 5000])
+def test_small_data_show_each_item_once_an_epoch(items):
+    """Fifty steps of 64 or so: a batch is a fifth of the epoch of 300 items, and straddles two of them."""
+    shape = dataclasses.replace(WIDE[0], tokens=2048, clips=8, mel_frames=1200)
+    plan = make_plan(
+        sizes=(items,), rates=(1.0,), questions=1, shapes=[shape], clip_seconds=(4.0, 12.0), rates_count="records"
+    )
+    seen, per_step, worst = Counter(), [], 0
+    for step in range(50):
+        new = Counter(item for _, _, item, _ in list_groups([plan.get_batch(step)]))
+        seen.update(new)
+        per_step.append(sum(new.values()))
+        counts = [seen[item] for item in range(items)]
+        worst = max(worst, max(counts) - min(counts))
+        if abs(sum(counts) % items) < per_step[-1] and sum(counts) >= items:
+            epochs = sum(counts) // items
+            # an epoch has just ended: what is missing is in the section that is being shown
+            late = sum(count < epochs for count in counts)
+            assert late < max(items / 16, 1.5 * per_step[-1])
+    assert worst <= 2 and len(set(per_step)) > 1
+
+
+def test_a_mixture_with_small_data_is_entered_anywhere_alike():
+    plans = [make_plan(sizes=(300, 2000), clip_seconds=(2.0, 8.0)) for _ in range(2)]
+    assert plans[0].sections > 4
+    steps = [plans[0].batches_of_block * block + place for block, place in ((23, 5), (3, 0), (11, 7))]
+    there = [plans[0].get_batch(step).hash for step in steps]
+    back = [plans[1].get_batch(step).hash for step in reversed(steps)]
+    assert there == back[::-1]
+    blocks = [plans[0].get_block(number) for number in range(4)]
+    seen = Counter(list_groups(itertools.chain.from_iterable(block.batches for block in blocks)))
+    drawn = sum(block.counts.groups for block in blocks) - len(plans[0]._get_left(3))
+    assert set(seen.values()) == {1} and sum(seen.values()) == drawn
+    assert all(any(batch.rows) and all(batch.rows) for block in blocks for batch in block.batches)
+
+
 class MixedIndex(MadeUpIndex):
     """As many questions of each item as `counts` says, of nine."""
 

@@ -18,6 +18,8 @@ MAY_IMPORT = {
     "sift_jax.batch": (),
     "sift_jax.audio": (),
     "sift_jax.data": ("audio", "batch"),
+    # SeqIO's view of the scores
+    "sift_jax.data.metric_fns": ("data", "evaluation.items", "evaluation.judges.offline", "evaluation.scores"),
     "sift_jax.parallel": (),
     "sift_jax.models": ("parallel", "batch"),
     "sift_jax.units": ("models", "audio", "batch"),

@@ -1,6 +1,7 @@
 """What tasks and mixtures there are: names, patterns and rates, as data. SeqIO registers it, the plan reads it.
 
     TASKS     "sift.open_ended.en" → category "open_ended", language "en"; all of them, whatever records there are
+    SCORES    "open_ended" → the scores of an answer, ("rouge_l", "judge_open")
     MIXTURES  "understanding" → {"sift.closed_ended.acoustic_level.*": 0.35, …}: pattern over tasks → rate
 
 Gin names a mixture by DataConfig.mixture, or gives a table of its own by DataConfig.rates; DataConfig.rate_changes is
@@ -13,7 +14,13 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from sift_jax.data.sift_files import ALL_CATEGORIES, LANGUAGES
+from sift_jax.data.sift_files import (
+    ALL_CATEGORIES,
+    CLOSED_CATEGORIES,
+    LANGUAGES,
+    PRETRAINING_CATEGORIES,
+    SPOKEN_CATEGORIES,
+)
 
 Rates = Mapping[str, float]
 
@@ -24,6 +31,21 @@ def make_task_name(category: str, language: str) -> str:
 
 TASKS: dict[str, tuple[str, str]] = {
     make_task_name(category, language): (category, language) for language in LANGUAGES for category in ALL_CATEGORIES
+}
+
+# Category to the scores of its answers, by their names in evaluation/scores and judges. An answer that is speech has
+# none: it is heard by a recognizer first.
+SCORES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(CLOSED_CATEGORIES, ("judge_closed", "exact_match")),
+    "open_ended": ("rouge_l", "judge_open"),
+    **dict.fromkeys(PRETRAINING_CATEGORIES, ("exact_match",)),
+    "pretraining/asr": ("wer", "cer"),
+    "pretraining/translation": ("bleu", "chrf"),
+    "pretraining/emotion": ("exact_match",),
+    "pretraining/speaker_asr": ("wer",),
+    "pretraining/intent": ("exact_match",),
+    "pretraining/slots": ("slot_f1",),
+    **dict.fromkeys(SPOKEN_CATEGORIES, ()),
 }
 
 MIXTURES: dict[str, Rates] = {

@@ -5,6 +5,8 @@
      "is_target" 1 where a token is to be learnt      "question" which question a token belongs to
      "clips"     for each marker, which clip          "audio" int16 samples of all clips    "audio_lengths"}
 
+For an evaluation each question stands by itself, with "inputs", its ids up to the answer, and "targets", the answer's.
+
 A task of your own may end in these features by any other way; `make_text_pair` does it for plain question-answer pairs.
 """
 
@@ -42,6 +44,9 @@ def make_output_features(vocabulary: SpeechVocabulary) -> dict[str, seqio.Featur
         "clips": plain(tf.int32),
         "audio": plain(tf.int16),
         "audio_lengths": plain(tf.int32),
+        # of a question that stands by itself
+        "inputs": seqio.Feature(vocabulary, add_eos=False, required=False),
+        "targets": seqio.Feature(vocabulary, add_eos=False, required=False),
     }
 
 
@@ -130,6 +135,35 @@ def render_turns(tokenizer: SpeechTokenizer) -> Preprocessor:
         names = ("tokens", "is_target", "question", "clips")
         values = _vectors(render, [example["turns"], example["audio_ids"]], [tf.int32] * 4)
         return {"audio": example["audio"], **dict(zip(names, values, strict=True))}
+
+    return lambda dataset: dataset.map(add)
+
+
+def split_questions() -> Preprocessor:
+    """An example for each question of a record, before they are rendered."""
+
+    def split(turns: np.ndarray):
+        return (np.asarray([json.dumps([turn]).encode() for turn in json.loads(turns[0])], object),)
+
+    def change(example: dict[str, tf.Tensor]) -> tf.data.Dataset:
+        (questions,) = _vectors(split, [example["turns"]], [tf.string])
+        return tf.data.Dataset.from_tensor_slices(questions).map(lambda turn: {**example, "turns": turn[None]})
+
+    return lambda dataset: dataset.flat_map(change)
+
+
+def add_answer() -> Preprocessor:
+    """Of a question that stands by itself, "inputs" up to its last answer, and "targets", that answer."""
+
+    def split(tokens: np.ndarray, is_target: np.ndarray):
+        last = np.flatnonzero(is_target)[-1] + 1
+        # behind the last token before it that is not learnt
+        first = np.flatnonzero(is_target[:last] == 0)[-1] + 1
+        return tokens[:first], tokens[first:last]
+
+    def add(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        inputs, targets = _vectors(split, [example["tokens"], example["is_target"]], [tf.int32] * 2)
+        return {**example, "inputs": inputs, "targets": targets}
 
     return lambda dataset: dataset.map(add)
 

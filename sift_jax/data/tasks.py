@@ -9,6 +9,7 @@ They stand in SeqIO's registry before any data is chosen, and read what is chose
 
     tasks.use_records("runs/quickstart/data/records", tokenizer="runs/quickstart/data/tokenizer")
     seqio.get_mixture_or_task("sift.open_ended.en").get_dataset(None, split="dev")
+    seqio.Evaluator("sift.open_ended.en", tasks.TaskFeatures(), eval_split="EvalSIFT").evaluate(…)
 
 Without a call the environment says it: SIFT_RECORDS, SIFT_TOKENIZER, and SIFT_CODEC for answers that are speech.
 """
@@ -17,18 +18,22 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 
 import seqio
 import tensorflow as tf
 
+from sift_jax.data.metric_fns import make_metric_fns
 from sift_jax.data.mixture_table import TASKS, make_task_name
 from sift_jax.data.preprocessors import (
+    add_answer,
     decode_audio,
     keep_category,
     make_output_features,
     read_record,
     render_turns,
     sample_questions,
+    split_questions,
 )
 from sift_jax.data.rates import RecordTask
 from sift_jax.data.records import RecordReader
@@ -47,6 +52,8 @@ class TaskContext:
     questions_per_record: int
     # of the units that answers are spoken in; None leaves tasks whose answers are speech out
     codec: CodecIdentity | None
+    # an example is a question, as SeqIO's Evaluator has it; else all of a record's that share its audio
+    is_split: bool = False
     # one reader a language: what it has read of the counts serves all of its tasks
     readers: dict[str, RecordReader] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
@@ -78,14 +85,16 @@ def use_records(
     tokenizer: str | os.PathLike[str],
     codec: str | os.PathLike[str] | None = None,
     questions_per_record: int = 0,
+    is_split: bool = True,
 ) -> None:
-    """From now on all tasks read these records: all questions of each, or so many of them."""
+    """From now on all tasks read these records: all questions of each or so many, by themselves or sharing audio."""
     use_context(
         TaskContext(
             records=str(records),
             vocabulary=SpeechVocabulary(SpeechTokenizer(tokenizer)),
             questions_per_record=questions_per_record,
             codec=None if codec is None else read_codec_identity(codec),
+            is_split=is_split,
         )
     )
 
@@ -154,7 +163,9 @@ def _sample(dataset: tf.data.Dataset) -> tf.data.Dataset:
 
 
 def _render(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    return render_turns(get_context().vocabulary.tokenizer)(dataset)
+    context = get_context()
+    render = render_turns(context.vocabulary.tokenizer)
+    return add_answer()(render(split_questions()(dataset))) if context.is_split else render(dataset)
 
 
 # of all tasks here: a mixture takes only tasks of one vocabulary
@@ -170,9 +181,16 @@ def make_sift_task(category: str, language: str) -> seqio.Task:
         source=source,
         preprocessors=list(source.preprocessors),
         output_features=make_output_features(_VOCABULARY),
-        metric_fns=[],
+        metric_fns=make_metric_fns(category, language),
         shuffle_buffer_size=1,
     )
+
+
+class TaskFeatures(seqio.PassThroughFeatureConverter):
+    """For seqio.Evaluator: a model reads the features as the task gives them."""
+
+    # SeqIO's own class lacks it, and its Evaluator asks for it
+    TASK_FEATURES: Mapping[str, seqio.FeatureConverter.FeatureSpec] = {}
 
 
 def drop_sampling(task: seqio.Task) -> seqio.Task:

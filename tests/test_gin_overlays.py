@@ -64,35 +64,66 @@ def test_a_mixture_may_be_included_behind_a_stage(mixture, tmp_path):
     assert arguments["data"] == laid["data"]
 
 
-def test_what_a_mixture_made_useless_is_said_in_a_line():
-    _, notes = build("stage1", ["configs/mixtures/understanding_en.gin"])
-    assert notes == [
-        "note: ASR_RATE, EMOTION_RATE, INTENT_RATE, SLOT_RATE, SPEAKER_RATE, TRANSLATION_RATE do nothing here, since "
-        "configs/mixtures/understanding_en.gin binds DataConfig.rates"
-    ]
+@pytest.fixture
+def own(tmp_path):
+    """A mixture with a knob of its own, as a user writes one."""
+    path = tmp_path / "own.gin"
+    path.write_text(
+        "# KNOBS\nMY_RATE = 0.5\nMY_SHARE = %MY_RATE\nMIXTURE = None\n"
+        "RATES = {'sift.open_ended.*': %MY_SHARE, 'sift.closed_ended.comparison.*': 0.5}\n"
+    )
+    return path
+
+
+def test_what_a_mixture_made_useless_is_said_in_a_line(own):
+    arguments, notes = build("stage1", [own])
+    assert not notes and arguments["data"].rates["sift.open_ended.*"] == 0.5
+    arguments, notes = build("stage1", [own, "configs/mixtures/hearing.gin"])
+    assert (arguments["data"].mixture, arguments["data"].rates) == ("hearing", None)
+    assert notes == ["note: MY_RATE, MY_SHARE do nothing here, since configs/mixtures/hearing.gin binds RATES"]
     # the config beside a run says what the run is, and is taken without a word
-    assert "ASR_RATE" not in describe_config() and "ACOUSTIC_RATE" in describe_config()
+    assert "MY_" not in describe_config() and "ASR_RATE" in describe_config()
 
 
 @pytest.mark.parametrize(
-    "files, binding, message",
+    "laid, binding, message",
     [
-        ([], "ASR_RAET = 0.1", "gin binding ASR_RAET is used by nothing; did you mean ASR_RATE?"),
+        (False, "MY_RAET = 0.1", "gin binding MY_RAET is used by nothing; did you mean MY_RATE?"),
         # the nearest is itself useless here, and it is still what was meant
-        (["configs/mixtures/hearing.gin"], "ASR_RAET = 0.1", "ASR_RAET is used by nothing; did you mean ASR_RATE?"),
-        (["configs/mixtures/hearing.gin"], "RATINGS = 0.1", "gin binding RATINGS is used by nothing; "),
+        (True, "MY_RAET = 0.1", "gin binding MY_RAET is used by nothing; did you mean MY_RATE?"),
+        (True, "ELSE = 0.1", "gin binding ELSE is used by nothing; "),
         (
-            ["configs/mixtures/hearing.gin"],
-            "ASR_RATE = 0.1",
-            "gin binding ASR_RATE (the command line) is used by nothing: DataConfig.rates, which read it, is bound "
-            "without it (configs/mixtures/hearing.gin); leave one of the two out",
+            True,
+            "MY_RATE = 0.1",
+            "gin binding MY_RATE (the command line) is used by nothing: RATES, which read it, is bound without it "
+            "(configs/mixtures/hearing.gin); leave one of the two out",
         ),
     ],
 )
-def test_a_knob_that_nothing_reads_is_an_error(files, binding, message):
+def test_a_knob_that_nothing_reads_is_an_error(own, laid, binding, message):
     with pytest.raises(ConfigError) as error:
-        build("stage1", files, [binding])
+        build("stage1", [own, "configs/mixtures/hearing.gin"] if laid else [own], [binding])
     assert message in str(error.value)
+
+
+def test_a_mixture_beside_rates_is_an_error(own):
+    for bindings in (["MIXTURE = 'hearing'"], ["RATES = {'sift.open_ended.*': 1.0}", "MIXTURE = 'hearing'"]):
+        with pytest.raises(ConfigError, match="both DataConfig.mixture and DataConfig.rates are given"):
+            build("stage1", [own], bindings)
+    arguments, notes = build("ablations/default", bindings=["DataConfig.rates = None"])
+    assert arguments == build("ablations/default")[0]
+    assert notes == ["note: RATES does nothing here, since the command line binds DataConfig.rates"]
+
+
+@pytest.mark.parametrize("name", list_runs())
+def test_no_config_of_ours_has_a_knob_without_a_use(name):
+    assert build(name)[1] == []
+
+
+@pytest.mark.parametrize("mixture", MIXTURES)
+def test_languages_are_a_knob_of_every_mixture(mixture):
+    arguments, _ = build("stage2", [f"configs/mixtures/{mixture}.gin"], ["LANGUAGES = ('de', 'fr')"])
+    assert arguments["data"].languages == ("de", "fr")
 
 
 def test_a_knob_beside_the_binding_that_takes_its_place_is_an_error():
@@ -132,11 +163,11 @@ def test_every_field_may_be_given_on_the_command_line(name):
 def test_the_config_beside_a_run_repeats_it(tmp_path):
     laid = ["configs/mixtures/generation.gin"]
     arguments, notes = build("ablations/default", laid, ["RunConfig.steps = 10", "DataConfig.codec = 'runs/codec'"])
-    assert len(notes) == 3
+    assert len(notes) == 2
     path = tmp_path / "config.gin"
     path.write_text(describe_config())
     assert "\nSTEPS =" not in path.read_text() and "\nCODEC =" not in path.read_text()
-    assert build_arguments(train, [str(path)], [], say=notes.append) == arguments and len(notes) == 3
+    assert build_arguments(train, [str(path)], [], say=notes.append) == arguments and len(notes) == 2
 
 
 def test_what_is_no_longer_built_is_a_note():

@@ -31,7 +31,6 @@ TRAIN = [
     "importlib_resources>=6",
     # the door to buckets
     "fsspec>=2024.6",
-    "clu>=0.0.12",
     "tensorboard>=2.19",
     # scores of the evaluation
     "jiwer>=4,<5",

@@ -155,13 +155,13 @@ def count_examples(arguments: Mapping[str, Any], corpora: Mapping[str, Any]) -> 
 
 def find_rates(data, categories: Sequence[str]) -> dict[str, float]:
     """The rates of the config's mixture by category, its languages together."""
-    from sift_jax.data.mixture_table import TASKS, choose_rates, is_in_languages, match_patterns
+    from sift_jax.data.mixture_table import TASKS, is_in_languages, match_patterns
 
-    rates = choose_rates(data.mixture, data.rates, data.rate_changes)
+    rates = data.mixture.choose_rates()
     if rates is None:
-        raise ValueError(f"mixture {data.mixture!r} is of a module of its own; give DataConfig.rates in its place")
+        raise ValueError(f"mixture {data.mixture.name!r} is of a module of its own; give RATES, with MIXTURE = None")
     names = [name for name, (category, _) in TASKS.items() if category in categories]
-    names = [name for name in names if is_in_languages(name, data.languages)]
+    names = [name for name in names if is_in_languages(name, data.mixture.languages)]
     found: collections.Counter[str] = collections.Counter()
     for pattern, matched in match_patterns(rates, names).items():
         if not matched:

@@ -103,16 +103,14 @@ def make_records(folder: Path, utterances: int) -> tuple[Path, Path]:
 
 def make_stream(flags: argparse.Namespace) -> Any:
     """The stream of a run of SIFT-LLM's sizes: 50 positions a second of audio, rows of 3584."""
+    from sift_jax.data.mixture_table import MixtureConfig
     from sift_jax.data.pipeline import BatchStream, DataConfig, SpeechGeometry
 
     data = DataConfig(
         records=str(flags.records),
         tokenizer=str(flags.tokenizer),
-        mixture=None,
-        rates=MIXTURE,
+        mixture=MixtureConfig(name=None, rates=MIXTURE, rate_changes={}, languages=()),
         rates_count="examples",
-        rate_changes={},
-        languages=(),
         questions_per_record=flags.questions,
         rows=8,
         tokens=3584,

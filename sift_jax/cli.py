@@ -30,6 +30,7 @@ import gin
 from sift_jax.exits import flatten, report_errors
 from sift_jax.gin_files import BINDING, ROOT, ConfigError, find_gin_file, list_pieces
 from sift_jax.gin_statements import check_unused, list_statements
+from sift_jax.quiet import hush
 
 
 def parse_flags(argv: list[str], description: str) -> argparse.Namespace:
@@ -232,15 +233,8 @@ def import_quietly(module_name: str) -> types.ModuleType:
 
     logging.set_verbosity(logging.ERROR)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nothing:
-        os.dup2(nothing.fileno(), 2)
-        try:
-            return importlib.import_module(module_name)
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+    with hush():
+        return importlib.import_module(module_name)
 
 
 def join_processes(flags: argparse.Namespace) -> None:

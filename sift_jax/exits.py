@@ -18,8 +18,6 @@ from typing import Any
 from sift_jax.parallel import watch
 
 DISK, STOPPED = 74, 75
-# how TensorFlow, whose errors are not of the system's type, says that TensorBoard's file takes no more
-EVENTS = "Could not flush events file"
 # errors of XLA's begin so, whatever their Python type
 STATUS = re.compile(r"(UNKNOWN|INTERNAL|UNAVAILABLE|ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION): ")
 
@@ -80,16 +78,13 @@ def _is_of_devices(error: BaseException | None) -> bool:
 
 
 def _is_disk(error: BaseException) -> bool:
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
-    return EVENTS in str(error)
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
-def _explain_disk(error: BaseException) -> str:
+def _explain_disk(error: OSError) -> str:
     """The system names a file only where opening it failed, and never what to do."""
-    where = f" for {error.filename}" if getattr(error, "filename", None) else ""
-    why = error.strerror if isinstance(error, OSError) else EVENTS
+    where = f" for {error.filename}" if error.filename else ""
     return (
-        f"the disk takes no more{where} ({why}); what was saved before is whole: mend the disk, then the "
+        f"the disk takes no more{where} ({error.strerror}); what was saved before is whole: mend the disk, then the "
         "same command goes on"
     )

@@ -16,7 +16,6 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def fork_train(argv: list[str], log: Path, folder: Path = ROOT) -> int:
     """One process that trains in `folder` and writes what it says to `log`; its pid."""
-    import clu.metric_writers  # noqa: F401 - TensorFlow, which takes seconds
     import jax
 
     import sift_jax.training.loop  # noqa: F401 - once, for all that are forked

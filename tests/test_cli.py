@@ -171,7 +171,7 @@ def test_an_error_behind_an_include_names_its_line(gin_file, capsys, tmp_path):
         ("RunConfig.log_every=0", "RunConfig.log_every is 0; give 1 or more"),
         ("RunConfig.steps=2.5", "error: RunConfig.steps = 2.5 is no int"),
         ("RunConfig.trainable='.*'", "RunConfig.trainable = '.*' is no tuple[str, ...]"),
-        ("DataConfig.rates={'sift.*': 'all'}", "DataConfig.rates = {'sift.*': 'all'} is no "),
+        ("MixtureConfig.rates={'sift.*': 'all'}", "MixtureConfig.rates = {'sift.*': 'all'} is no "),
         ("RunConfig.steps=%STEPS", "error: gin macro %STEPS is not defined; give it a value by --gin.STEPS=…"),
         ("DataConfig.rows=many", "error: DataConfig.rows = 'many' is no int"),
         ("OptimizerConfig.clip_norm=True", "OptimizerConfig.clip_norm = True is no float"),
@@ -224,7 +224,7 @@ def test_mistakes_in_flags(gin_file, capsys):
             "error: trainable pattern 'adapter/.*' matches no parameter; see the table",
         ),
         (
-            "DataConfig.rates={'sift.poems.*': 1.0}",
+            "MixtureConfig.rates={'sift.poems.*': 1.0}",
             "error: mixture pattern 'sift.poems.*' matches none of the tasks: sift.",
         ),
         ("DataConfig.records=/nowhere", "error: no records under /nowhere; make them with python -m data_prep.build"),
@@ -247,7 +247,7 @@ def test_mistakes_that_the_run_finds(gin_file, capsys, binding, message):
 
 
 def test_an_unknown_mixture(gin_file, capsys):
-    words = ["--gin.DataConfig.rates=None", "--gin.DataConfig.mixture=nobodys"]
+    words = ["--gin.MixtureConfig.rates=None", "--gin.MixtureConfig.name=nobodys"]
     assert "error: unknown mixture 'nobodys'; known are " in fail(capsys, f"--gin_file={gin_file}", *words)
 
 

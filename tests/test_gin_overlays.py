@@ -48,10 +48,10 @@ def test_any_mixture_may_be_laid_over_any_stage(stage):
     alone, _ = build(stage)
     for mixture in MIXTURES:
         arguments, notes = build(stage, [f"configs/mixtures/{mixture}.gin"])
-        assert arguments["data"].mixture == mixture and all(note.startswith("note: ") for note in notes)
+        assert all(note.startswith("note: ") for note in notes)
         # a mixture is what is drawn and how often: all else is the stage's
-        data = {name: getattr(alone["data"], name) for name in ("mixture", "rates")}
-        assert arguments | {"data": dataclasses.replace(arguments["data"], **data)} == alone, mixture
+        mixed = dataclasses.replace(alone["data"].mixture, name=mixture, rates=None)
+        assert arguments == alone | {"data": dataclasses.replace(alone["data"], mixture=mixed)}
 
 
 @pytest.mark.parametrize("mixture", MIXTURES)
@@ -59,7 +59,7 @@ def test_a_mixture_may_be_included_behind_a_stage(mixture, tmp_path):
     path = tmp_path / "mine.gin"
     path.write_text(f"include 'configs/stage1.gin'\ninclude 'configs/mixtures/{mixture}.gin'\nOUT_DIR = 'runs/mine'\n")
     arguments = build_arguments(train, [str(path)], [])
-    assert (arguments["data"].mixture, arguments["run"].out_dir) == (mixture, "runs/mine")
+    assert (arguments["data"].mixture.name, arguments["run"].out_dir) == (mixture, "runs/mine")
     laid, _ = build("stage1", [f"configs/mixtures/{mixture}.gin"])
     assert arguments["data"] == laid["data"]
 
@@ -77,9 +77,9 @@ def own(tmp_path):
 
 def test_what_a_mixture_made_useless_is_said_in_a_line(own):
     arguments, notes = build("stage1", [own])
-    assert not notes and arguments["data"].rates["sift.open_ended.*"] == 0.5
+    assert not notes and arguments["data"].mixture.rates["sift.open_ended.*"] == 0.5
     arguments, notes = build("stage1", [own, "configs/mixtures/hearing.gin"])
-    assert (arguments["data"].mixture, arguments["data"].rates) == ("hearing", None)
+    assert (arguments["data"].mixture.name, arguments["data"].mixture.rates) == ("hearing", None)
     assert notes == ["note: MY_RATE, MY_SHARE do nothing here, since configs/mixtures/hearing.gin binds RATES"]
     # the config beside a run says what the run is, and is taken without a word
     assert "MY_" not in describe_config() and "ASR_RATE" in describe_config()
@@ -108,11 +108,11 @@ def test_a_knob_that_nothing_reads_is_an_error(own, laid, binding, message):
 
 def test_a_mixture_beside_rates_is_an_error(own):
     for bindings in (["MIXTURE = 'hearing'"], ["RATES = {'sift.open_ended.*': 1.0}", "MIXTURE = 'hearing'"]):
-        with pytest.raises(ConfigError, match="both DataConfig.mixture and DataConfig.rates are given"):
+        with pytest.raises(ConfigError, match="both MixtureConfig.name and MixtureConfig.rates are given"):
             build("stage1", [own], bindings)
-    arguments, notes = build("ablations/default", bindings=["DataConfig.rates = None"])
+    arguments, notes = build("ablations/default", bindings=["MixtureConfig.rates = None"])
     assert arguments == build("ablations/default")[0]
-    assert notes == ["note: RATES does nothing here, since the command line binds DataConfig.rates"]
+    assert notes == ["note: RATES does nothing here, since the command line binds MixtureConfig.rates"]
 
 
 @pytest.mark.parametrize("name", list_runs())
@@ -123,7 +123,7 @@ def test_no_config_of_ours_has_a_knob_without_a_use(name):
 @pytest.mark.parametrize("mixture", MIXTURES)
 def test_languages_are_a_knob_of_every_mixture(mixture):
     arguments, _ = build("stage2", [f"configs/mixtures/{mixture}.gin"], ["LANGUAGES = ('de', 'fr')"])
-    assert arguments["data"].languages == ("de", "fr")
+    assert arguments["data"].mixture.languages == ("de", "fr")
 
 
 def test_a_knob_beside_the_binding_that_takes_its_place_is_an_error():

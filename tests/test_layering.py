@@ -17,7 +17,8 @@ TENSORFLOW = {"tensorflow", "tensorflow_datasets", "seqio", "gin", "clu"}
 MAY_IMPORT = {
     "sift_jax.batch": (),
     "sift_jax.audio": (),
-    "sift_jax.data": ("audio", "batch"),
+    "sift_jax.quiet": (),
+    "sift_jax.data": ("audio", "batch", "quiet"),
     # SeqIO's view of the scores
     "sift_jax.data.metric_fns": ("data", "evaluation.items", "evaluation.judges.offline", "evaluation.scores"),
     "sift_jax.parallel": (),

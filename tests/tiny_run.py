@@ -6,6 +6,7 @@ from pathlib import Path
 from tiny_corpus import Corpus
 from tiny_model import MODEL
 
+from sift_jax.data.mixture_table import MixtureConfig
 from sift_jax.data.pipeline import DataConfig
 from sift_jax.models.presets import ModelConfig
 from sift_jax.parallel.hardware import HardwareConfig
@@ -20,15 +21,16 @@ SPOKEN = {"rates": {"sift.controllable_generation.*": 1.0}, "tokens": 192, "targ
 NO_SOURCES = Sources(run=None, step=None, model=None, encoder=None, decoder=None)
 
 
+MIXTURE = MixtureConfig(name=None, rates=RATES, rate_changes={}, languages=())
+
+
 def make_data(corpus: Corpus, **changes) -> DataConfig:
+    """Fields of the mixture may stand among those of the data; a name takes the place of the rates."""
     data = DataConfig(
         records=str(corpus.records),
         tokenizer=str(corpus.tokenizer),
-        mixture=None,
-        rates=RATES,
+        mixture=MIXTURE,
         rates_count="examples",
-        rate_changes={},
-        languages=(),
         questions_per_record=2,
         rows=2,
         tokens=160,
@@ -41,7 +43,14 @@ def make_data(corpus: Corpus, **changes) -> DataConfig:
         end_weight=1.0,
         unit_weights={},
     )
-    return dataclasses.replace(data, **changes)
+    return change_data(data, **changes)
+
+
+def change_data(data: DataConfig, **changes) -> DataConfig:
+    fields = {field.name for field in dataclasses.fields(MixtureConfig)}
+    mixed = {name: changes.pop(name) for name in fields & set(changes)}
+    mixture = dataclasses.replace(data.mixture, **mixed)
+    return dataclasses.replace(data, **{"mixture": mixture, **changes})
 
 
 def make_run(corpus: Corpus, out_dir: Path, *, model: ModelConfig = MODEL, data: dict | None = None, **changes) -> dict:
@@ -85,9 +94,10 @@ def make_run(corpus: Corpus, out_dir: Path, *, model: ModelConfig = MODEL, data:
 
 def write_gin(path: Path, arguments: dict) -> Path:
     """The arguments as a gin file of the run."""
-    lines = ["include 'configs/train.gin'"]
-    for config in arguments.values():
+    lines = ["include 'configs/train.gin'", "DataConfig.mixture = @MixtureConfig()"]
+    for config in [*arguments.values(), arguments["data"].mixture]:
         for field in dataclasses.fields(config):
-            lines.append(f"{type(config).__name__}.{field.name} = {getattr(config, field.name)!r}")
+            if not isinstance(value := getattr(config, field.name), MixtureConfig):
+                lines.append(f"{type(config).__name__}.{field.name} = {value!r}")
     path.write_text("\n".join(lines) + "\n")
     return path

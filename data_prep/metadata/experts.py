@@ -3,7 +3,8 @@
     key                  name               measures
     average_pitch        "autocorrelation"  median F0 of our own track                 pitch.py
     pitch_variation      "autocorrelation"  spread of the same track                   pitch.py
-                         "praat", "penn"    both of the track of another package       trackers.py       not by default
+                         "pyin", "praat",   both of the track of another package       trackers.py       not by default
+                         "penn"
     speaking_rate        "phones"           phones a second                            rate.py
     average_intensity    "rms"              dBFS of active frames                      intensity.py
     noise_level          "gaps"             SNR by what is left in the gaps            noise.py
@@ -63,7 +64,8 @@ DEFAULT_EXPERTS: Chosen = (
     ("average_pitch", "autocorrelation"), ("pitch_variation", "autocorrelation"), ("speaking_rate", "phones"),
     ("average_intensity", "rms"), ("noise_level", "gaps"), ("reverberation", "ridge"))
 _TRACKERS: dict[str, Callable[[], trackers.Track]] = {
-    "autocorrelation": lambda: pitch.track_pitch, "praat": trackers.make_praat, "penn": trackers.make_penn}
+    "autocorrelation": lambda: pitch.track_pitch, "pyin": trackers.make_pyin, "praat": trackers.make_praat,
+    "penn": trackers.make_penn}
 _EXPERTS: dict[str, dict[str, Expert]] = {
     "average_pitch": dict.fromkeys(_TRACKERS, lambda r: pitch.average_pitch(r.speech_track)),
     "pitch_variation": dict.fromkeys(_TRACKERS, lambda r: pitch.pitch_variation(r.speech_track)),

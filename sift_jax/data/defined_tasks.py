@@ -9,7 +9,6 @@ import dataclasses
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from sift_jax.data.mixture_table import choose_rates
 from sift_jax.data.rates import RecordTask, describe_left_out, list_record_tasks, resolve_rates
 from sift_jax.data.tokenizers import SpeechTokenizer
 from sift_jax.data.unit_ids import CodecIdentity, read_codec_identity
@@ -42,17 +41,20 @@ def define_tasks(
 ) -> DefinedTasks:
     """The tasks of a split; `among` are the only ones to be chosen from."""
     codec, notes = read_codec(config), []
-    rates = choose_rates(config.mixture, config.rates, config.rate_changes)
-    if codec is None and rates is not None and (said := describe_left_out(config.records, rates, config.languages)):
-        # of a mixture that is made of nothing else, the error below says the rest
+    rates, languages = config.mixture.choose_rates(), config.mixture.languages
+    if codec is None and rates is not None and (said := describe_left_out(config.records, rates, languages)):
         notes.append(said)
-    if rates is None or modules:
-        tasks, told = _define_by_seqio(config, tokenizer, modules, split, among)
-        return DefinedTasks(tasks=tasks, notes=notes + told)
-    # tasks over records and a table of rates: SeqIO would say the same, with TensorFlow in the process
-    known = list_record_tasks(config.records, languages=config.languages, has_speech=codec is not None)
-    known = {name: task for name, task in known.items() if among is None or name in among}
-    resolved = resolve_rates(rates, known, [name for name in known if split in known[name].splits], split=split)
+    try:
+        if rates is None or modules:
+            tasks, told = _define_by_seqio(config, tokenizer, modules, split, among)
+            return DefinedTasks(tasks=tasks, notes=notes + told)
+        # tasks over records and a table of rates: SeqIO would say the same, with TensorFlow in the process
+        known = list_record_tasks(config.records, languages=languages, has_speech=codec is not None)
+        known = {name: task for name, task in known.items() if among is None or name in among}
+        resolved = resolve_rates(rates, known, [name for name in known if split in known[name].splits], split=split)
+    except ValueError as error:
+        # what is left out for want of a codec may be why nothing is there
+        raise ValueError("; ".join([str(error), *notes])) from error
     return DefinedTasks(
         tasks=[(name, rate, known[name]) for name, rate in resolved.rates.items()], notes=notes + resolved.notes
     )
@@ -66,13 +68,16 @@ def _define_by_seqio(
     from sift_jax.data.tasks import TaskContext, get_record_task
     from sift_jax.data.vocabulary import SpeechVocabulary
 
+    if config.mixture.languages:
+        # each has its records
+        list_record_tasks(config.records, languages=config.mixture.languages)
     context = TaskContext(
         records=config.records,
         vocabulary=SpeechVocabulary(tokenizer),
         questions_per_record=config.questions_per_record,
         codec=read_codec(config),
     )
-    mixture = mixtures.define_mixture(config.mixture, config.rates, context, modules)
-    resolved = mixtures.resolve_mixture(mixture, config.rate_changes, config.languages, split, among)
+    mixture = mixtures.define_mixture(config.mixture, context, modules)
+    resolved = mixtures.resolve_mixture(mixture, config.mixture, split, among)
     tasks = [(mixtures.get_task(name), rate) for name, rate in resolved.rates.items()]
     return [(task.name, rate, get_record_task(task) or task) for task, rate in tasks], resolved.notes

@@ -4,14 +4,14 @@
     SCORES    "open_ended" → the scores of an answer, ("rouge_l", "judge_open")
     MIXTURES  "understanding" → {"sift.closed_ended.acoustic_level.*": 0.35, …}: pattern over tasks → rate
 
-Gin names a mixture by DataConfig.mixture, or gives a table of its own by DataConfig.rates; DataConfig.rate_changes is
-laid over either. Rates count among themselves: they need not add up to 1.
+Gin names one by MixtureConfig.name, or gives a table of its own. Rates count among themselves, whatever their sum.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 
 from sift_jax.data.sift_files import (
@@ -120,29 +120,40 @@ MIXTURES: dict[str, Rates] = {
 }
 
 
-def check_mixture(
-    mixture: str | None,
-    rates: Rates | None,
-    changes: Mapping[str, float | None],
-    languages: Sequence[str],
-) -> None:
-    """What DataConfig says of its mixture, before anything is read."""
-    if (mixture is None) == (rates is None):
-        given = "neither DataConfig.mixture nor DataConfig.rates is given"
-        if rates is not None:
-            given = "both DataConfig.mixture and DataConfig.rates are given"
-        raise ValueError(
-            f"{given}; name a mixture (one of {', '.join(sorted(MIXTURES))}, or of a --module_import module) with "
-            "rates = None, or give rates with mixture = None"
-        )
-    for pattern, rate in {**(rates or {}), **changes}.items():
-        # what is no number is refused by its type, where configs are built
-        if isinstance(rate, int | float) and not (math.isfinite(rate) and rate >= 0):
-            raise ValueError(f"mixture pattern {pattern!r} has the rate {rate}; give a number, or 0 to leave it out")
-    if unknown := [name for name in languages if name not in LANGUAGES]:
-        raise ValueError(f"DataConfig.languages names {unknown[0]!r}; choose among {', '.join(LANGUAGES)}")
-    if len(set(languages)) < len(languages):
-        raise ValueError(f"DataConfig.languages {tuple(languages)} names a language twice; name each once")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MixtureConfig:
+    """What is mixed: a name, or a table of rates, with changes laid over either."""
+
+    # of MIXTURES, or what a module of yours registers; None where there are rates
+    name: str | None
+    # pattern over tasks to rate; None where there is a name
+    rates: Mapping[str, float] | None
+    # None keeps a pattern's rate, 0 leaves it out, any other is set or added
+    rate_changes: Mapping[str, float | None]
+    # of the records, before patterns are resolved; () is all that they have
+    languages: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if (self.name is None) == (self.rates is None):
+            given = "neither MixtureConfig.name nor MixtureConfig.rates is given"
+            if self.rates is not None:
+                given = "both MixtureConfig.name and MixtureConfig.rates are given"
+            raise ValueError(
+                f"{given}; name a mixture by MIXTURE (one of {', '.join(sorted(MIXTURES))}, or of a --module_import "
+                "module) with RATES = None, or give RATES with MIXTURE = None"
+            )
+        for pattern, rate in {**(self.rates or {}), **self.rate_changes}.items():
+            # what is no number is refused by its type, where configs are built
+            if isinstance(rate, int | float) and not (math.isfinite(rate) and rate >= 0):
+                raise ValueError(f"mixture pattern {pattern!r} has the rate {rate}; give a number, 0 to leave it out")
+        if unknown := [name for name in self.languages if name not in LANGUAGES]:
+            raise ValueError(f"MixtureConfig.languages names {unknown[0]!r}; choose among {', '.join(LANGUAGES)}")
+        if len(set(self.languages)) < len(self.languages):
+            raise ValueError(f"MixtureConfig.languages {self.languages} names a language twice; name each once")
+
+    def choose_rates(self) -> dict[str, float] | None:
+        """Pattern to rate; None where only a module knows the name."""
+        return choose_rates(self.name, self.rates, self.rate_changes)
 
 
 def change_rates(rates: Rates, changes: Mapping[str, float | None]) -> dict[str, float]:

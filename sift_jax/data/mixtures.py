@@ -8,14 +8,22 @@ that have the split that is asked for:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 import seqio
 import tensorflow as tf
 
-from sift_jax.data.mixture_table import MIXTURES, TASKS, Rates, change_rates, is_in_languages, match_patterns
+from sift_jax.data.mixture_table import (
+    MIXTURES,
+    TASKS,
+    MixtureConfig,
+    Rates,
+    change_rates,
+    is_in_languages,
+    match_patterns,
+)
 from sift_jax.data.rates import ResolvedRates, resolve_rates
 from sift_jax.data.tasks import TaskContext, list_splits, use_context
 
@@ -61,10 +69,10 @@ class PatternMixture(seqio.Mixture):
         return self.resolve("train").rates
 
     def get_dataset(
-        self, sequence_length: Mapping[str, int] | None = None, split: str = "train", **options: Any
+        self, sequence_length: Mapping[str, int] | None = None, split: str = "train", *others: Any, **options: Any
     ) -> tf.data.Dataset:
         resolved = seqio.Mixture(self.name, list(self.resolve(split).rates.items()), sample_fn=self._sample_fn)
-        return resolved.get_dataset(sequence_length, split, **options)
+        return resolved.get_dataset(sequence_length, split, *others, **options)
 
 
 def make_mixture(name: str, rates: Rates, task_names: Iterable[str] | None = None) -> PatternMixture:
@@ -85,7 +93,7 @@ def get_mixture(name: str) -> seqio.Mixture | seqio.Task:
         # of our tasks there are dozens
         named = [one for one in known if one not in TASKS]
         raise ValueError(
-            f"unknown mixture {name!r}; known are {', '.join(named)}, and each task by its name; give DataConfig.rates "
+            f"unknown mixture {name!r}; known are {', '.join(named)}, and each task by its name; give RATES "
             "or register it in a --module_import module"
         )
     return seqio.get_mixture_or_task(name)
@@ -108,20 +116,17 @@ def _resolve_fixed(mixture: seqio.Mixture | seqio.Task, split: str, names: Colle
 
 
 def resolve_mixture(
-    mixture: seqio.Mixture | seqio.Task,
-    changes: Mapping[str, float | None],
-    languages: Sequence[str],
-    split: str,
-    among: Collection[str] | None,
+    mixture: seqio.Mixture | seqio.Task, config: MixtureConfig, split: str, among: Collection[str] | None
 ) -> ResolvedRates:
-    """Task to rate in a split, of the languages and names that are asked for."""
+    """Task to rate in a split, with the config's changes, of its languages and of the names that are asked for."""
+    changes, languages = config.rate_changes, config.languages
     if isinstance(mixture, PatternMixture):
         names = [name for name in mixture.list_names() if is_in_languages(name, languages)]
         changed = make_mixture(mixture.name, change_rates(mixture.patterns, changes), names)
         return changed.resolve(split, among)
     if any(rate is not None for rate in changes.values()):
         raise ValueError(
-            f"DataConfig.rate_changes are laid over patterns, and {mixture.name} has none; make it by "
+            f"MixtureConfig.rate_changes are laid over patterns, and {mixture.name} has none; make it by "
             "sift_jax.data.mixtures.make_mixture, or give no changes"
         )
     names = [name for name in seqio.TaskRegistry.names() if is_in_languages(name, languages)]
@@ -129,7 +134,7 @@ def resolve_mixture(
 
 
 def define_mixture(
-    name: str | None, rates: Rates | None, context: TaskContext, modules: tuple
+    config: MixtureConfig, context: TaskContext, modules: tuple
 ) -> seqio.Mixture | seqio.Task:
     """The mixture of a name, or of a table of rates over our tasks and those of the user's modules."""
     use_context(context)
@@ -137,7 +142,7 @@ def define_mixture(
     for module in modules:
         if hasattr(module, "register"):
             names += module.register(context) or []
-    return get_mixture(name) if rates is None else make_mixture("rates", rates, names)
+    return make_mixture("rates", config.rates, names) if config.name is None else get_mixture(config.name)
 
 
 def get_task(name: str) -> seqio.Task:

@@ -23,7 +23,7 @@ from sift_jax.audio.mel import HOP, RATE
 from sift_jax.batch import Batch, BatchShape
 from sift_jax.data.defined_tasks import define_tasks, read_codec
 from sift_jax.data.draws import Draws, Groups, PlannedTask
-from sift_jax.data.mixture_table import check_mixture, make_task_name
+from sift_jax.data.mixture_table import MixtureConfig, make_task_name
 from sift_jax.data.packing import PackingCounts, Row, lay_out, make_group
 from sift_jax.data.plan import Plan, PlannedBatch
 from sift_jax.data.prepare import CachedAudio, RecordAudio, cache_task, index_records
@@ -49,16 +49,9 @@ class DataConfig:
 
     records: str
     tokenizer: str
-    # the name of a shipped mixture (mixture_table.MIXTURES), or of one that a module of yours registers; or None, with
-    # a table of rates, pattern over tasks → rate
-    mixture: str | None
-    rates: Mapping[str, float] | None
+    mixture: MixtureConfig
     # what a rate is a share of: 'examples', questions with their audio as the paper counts, or 'records', utterances
     rates_count: str
-    # laid over either: None keeps a pattern's rate, 0 leaves it out, any other is set or added
-    rate_changes: Mapping[str, float | None]
-    # which languages of the records are read; () is all that they have
-    languages: tuple[str, ...]
     # how many share an utterance's audio each time it comes; 1 turns sharing off, 0 takes all
     questions_per_record: int
     rows: int
@@ -86,7 +79,6 @@ class DataConfig:
         if self.rates_count not in RATES_COUNT:
             raise ValueError(f"DataConfig.rates_count is {self.rates_count!r}; it is one of {', '.join(RATES_COUNT)}")
         list(map(read_range, self.unit_weights))
-        check_mixture(self.mixture, self.rates, self.rate_changes, self.languages)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -46,7 +46,7 @@ def list_record_tasks(
         except ValueError:
             if languages:
                 raise ValueError(
-                    f"DataConfig.languages names {language!r}, of which there are no records under {records}; make "
+                    f"MixtureConfig.languages names {language!r}, of which there are no records under {records}; make "
                     "them with python -m data_prep.build, or leave the language out"
                 ) from None
             continue

@@ -14,6 +14,7 @@ import array
 import contextlib
 import functools
 import hashlib
+import io
 import json
 import shutil
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
@@ -34,6 +35,7 @@ from sift_jax.data.sift_files import (
     parse_row,
     read_places,
 )
+from sift_jax.quiet import hush
 
 VERSION = "1.0.0"
 
@@ -160,7 +162,9 @@ def write_language(
     `group` brings the rows of an id together, by their places in the files if nothing else is given; `pack` makes the
     clip of an utterance, here and now if nothing else is given.
     """
-    import tensorflow_datasets as tfds
+    with hush():
+        import tensorflow  # noqa: F401 - TFDS imports it when it writes, and its C++ side speaks up
+        import tensorflow_datasets as tfds
 
     tfds.disable_progress_bar()
     groups = {split: group(sift_dir, split, language) for split in SPLITS}
@@ -186,7 +190,9 @@ def write_language(
         file_format="array_record",
         disable_shuffling=True,
     )
-    builder.download_and_prepare(download_dir=out_dir / "downloads")
+    # TFDS prints of a download, and nothing is downloaded
+    with contextlib.redirect_stdout(io.StringIO()):
+        builder.download_and_prepare(download_dir=out_dir / "downloads")
     (out_dir / f"sift_{language}" / "digest").write_text(writer.digest.hexdigest())
     _write_index(out_dir / f"sift_{language}", writer.index)
     return {split: info.num_examples for split, info in builder.info.splits.items()}, writer.rejected

@@ -127,6 +127,10 @@ class RecordSource(seqio.FunctionDataSource):
         self.preprocessors: tuple = ()
         super().__init__(self._make_places, splits=())
 
+    def __repr__(self) -> str:
+        # SeqIO's own asks for the splits, of which an error message may know nothing
+        return f"RecordSource({self.category!r}, {self.language!r})"
+
     def find(self) -> RecordTask | None:
         return get_context().find_task(self.category, self.language)
 
@@ -189,8 +193,9 @@ def make_sift_task(category: str, language: str) -> seqio.Task:
 class TaskFeatures(seqio.PassThroughFeatureConverter):
     """For seqio.Evaluator: a model reads the features as the task gives them."""
 
-    # SeqIO's own class lacks it, and its Evaluator asks for it
+    # SeqIO's own class lacks these, and its Evaluator asks for them
     TASK_FEATURES: Mapping[str, seqio.FeatureConverter.FeatureSpec] = {}
+    pack = False
 
 
 def drop_sampling(task: seqio.Task) -> seqio.Task:
@@ -206,7 +211,7 @@ def get_record_task(task: seqio.Task) -> RecordTask | None:
 
 
 def list_splits(task: seqio.Task) -> list[str]:
-    """The splits that a task has rows in; none of ours is an error, as others have theirs."""
+    """The splits that a task has rows in: none where the records have nothing of it."""
     if isinstance(task.source, RecordSource):
         found = task.source.find()
         return found.splits if found else []

@@ -56,7 +56,7 @@ class EvaluationConfig:
     rows: int
     # more clips than this in a turn are joined by a second of silence; 0: the model takes any number
     most_clips: int
-    # what becomes of clips longer than the encoder's window: "set_aside" or "cut"
+    # what becomes of clips longer than the encoder's window: "set_aside", "cut", or cut at a "pause"
     long_audio: str
     # of the sampling
     seed: int

@@ -3,11 +3,13 @@
     item: a.wav, b.wav, "Which is louder?"     most_clips 0 ─► two clips
                                                most_clips 1 ─► one clip: a.wav, a second of silence, b.wav
     longer than the encoder's window           long_audio "set_aside" ─► SetAside    "cut" ─► the window's first seconds
+                                               "pause" ─► the same up to the last pause in them
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import zlib
 from collections.abc import Iterable, Sequence
@@ -24,7 +26,9 @@ from sift_jax.decoding.answer import Model
 from sift_jax.evaluation.items import EvaluationError, Item, SetAside
 from sift_jax.parallel.distributed import is_first_process
 
-SET_ASIDE, CUT = "set_aside", "cut"
+SET_ASIDE, CUT, PAUSE = "set_aside", "cut", "pause"
+# What is this far below the loudest, for so long, is a pause between words.
+_PAUSE_DB, _PAUSE_SECONDS = 35.0, 0.2
 # Between names of files that are heard as one.
 JOIN = "\x1f"
 SILENCE_SECONDS = 1.0
@@ -54,9 +58,9 @@ class ClipReader:
     """Samples of what an audio part names, one file or several joined ones."""
 
     def __init__(self, window_seconds: float, long_audio: str):
-        if long_audio not in (SET_ASIDE, CUT):
-            raise EvaluationError(f"long_audio is {long_audio!r}; it is {SET_ASIDE} or {CUT}")
-        self.window_seconds, self.is_cut = window_seconds, long_audio == CUT
+        if long_audio not in (SET_ASIDE, CUT, PAUSE):
+            raise EvaluationError(f"long_audio is {long_audio!r}; it is {SET_ASIDE}, {CUT} or {PAUSE}")
+        self.window_seconds, self.long_audio = window_seconds, long_audio
         self._kept: dict[str, np.ndarray] = {}
         self._bytes = 0
 
@@ -90,14 +94,26 @@ class ClipReader:
                 pieces.append(np.zeros(round(SILENCE_SECONDS * RATE), np.float32))
             pieces.append(resample(mix_channels(decoded.samples, path), decoded.rate, RATE))
         clip, window = np.concatenate(pieces) if len(pieces) > 1 else pieces[0], round(self.window_seconds * RATE)
-        if len(clip) > window and not self.is_cut:
+        if len(clip) > window and self.long_audio == SET_ASIDE:
             what = name.replace(JOIN, " and ")
             raise AudioError(
                 f"{what}: {len(clip) / RATE:.1f} s is longer than the {self.window_seconds:g} s that the model hears; "
                 "cut it, or set long_audio",
                 "too long",
             )
-        return clip[:window]
+        return cut_at_pause(clip, window) if self.long_audio == PAUSE else clip[:window]
+
+
+def cut_at_pause(clip: np.ndarray, window: int) -> np.ndarray:
+    """A longer clip up to the last pause in its first `window` samples; up to there where it has none."""
+    if len(clip) <= window:
+        return clip
+    import librosa
+
+    # runs of sound: all but the last end in what is quiet, for ten milliseconds or more
+    runs = librosa.effects.split(clip, top_db=_PAUSE_DB, frame_length=400, hop_length=160)
+    ends = [int(end) for (_, end), (start, _) in itertools.pairwise(runs) if start - end >= _PAUSE_SECONDS * RATE]
+    return clip[: max((end for end in ends if end <= window), default=window)]
 
 
 def join_clips(item: Item, most_clips: int) -> tuple[Message, ...] | None:

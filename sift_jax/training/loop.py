@@ -171,8 +171,8 @@ def train(
     own_rows = list_own_rows(devices, data.rows)
     stream = BatchStream(data, geometry, split="train", is_endless=True, modules=modules, own_rows=own_rows)
     check_same("the plan", stream.plan.fingerprint, "give all processes the same records, tokenizer and modules")
-    if is_first_process():
-        print(*stream.notes, sep="\n", end="\n" * bool(stream.notes))
+    if is_first_process() and stream.notes:
+        print(*stream.notes, sep="\n")
     if first_step >= run.steps:
         check_plan(out_dir, checkpoints.read_place(first_step).get("plan"), stream.plan.fingerprint)
         print(describe_end(out_dir, first_step, run.steps, config_text))
@@ -194,12 +194,10 @@ def train(
         write_whole(out_dir / "config.gin", config_text)
     dev = None
     if run.dev_batches:
-        # a loss of what is never trained says nothing of the run
-        trained = [task.name for task in stream.plan.draws.tasks]
-        dev_stream = BatchStream(
-            data, geometry, split="dev", is_endless=False, modules=modules, own_rows=own_rows, among=trained
-        )
-        dev = read_dev_set(dev_stream, run.dev_batches, trained)
+        # of what is trained: another loss says nothing of the run
+        names = [task.name for task in stream.plan.draws.tasks]
+        options = {"is_endless": False, "modules": modules, "own_rows": own_rows, "among": names}
+        dev = read_dev_set(BatchStream(data, geometry, split="dev", **options), run.dev_batches, names)
         if is_first_process() and (said := dev.describe_unseen()):
             print(said)
         # a split from which nothing fits has no loss

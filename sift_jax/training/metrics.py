@@ -1,4 +1,4 @@
-"""What a run says of itself: a progress line with ETA, metrics.jsonl, TensorBoard through clu, and W&B if it is asked.
+"""What a run says of itself: a progress line with ETA, metrics.jsonl, TensorBoard, and W&B if it is asked.
 
     run/metrics.jsonl    {"step": 20, "loss": 2.1, "learning_rate": …, "tokens_per_second": …, …} one line a report
     run/batches.jsonl    {"step": 20, "hash": "5c0a91d2", "tokens": 2480, "questions": 61} one line a batch
@@ -20,6 +20,7 @@ from sift_jax.batch import Batch
 from sift_jax.parallel.hardware import HardwareConfig
 from sift_jax.training.costs import StepCosts
 from sift_jax.training.dev import format_dev
+from sift_jax.training.event_file import EventFile
 from sift_jax.training.run_files import write_whole
 
 # what the progress line shows beside the time that is left; a narrow terminal cuts off the end
@@ -94,13 +95,11 @@ class MetricWriter:
     """Writes each report to all these places; `boards` are those beside TensorBoard."""
 
     def __init__(self, run_dir: Path, *, steps: int, first_step: int, boards: Sequence[Any] = ()):
-        from clu import metric_writers
-
         run_dir.mkdir(parents=True, exist_ok=True)
         self._path, self._batches = run_dir / "metrics.jsonl", run_dir / "batches.jsonl"
         for path in (self._path, self._batches):
             self._drop_lines_after(first_step, path)
-        self._boards = [metric_writers.SummaryWriter(str(run_dir / "tensorboard")), *boards]
+        self._boards = [EventFile(run_dir / "tensorboard"), *boards]
         self._bar = tqdm(total=steps, initial=first_step, unit="step", desc=run_dir.name, mininterval=1.0)
         self._latest: dict[str, float] = {}
 

@@ -34,7 +34,7 @@ def import_wandb(project: str) -> ModuleType:
 
 
 class WandbBoard:
-    """Takes what clu's writers take."""
+    """Takes what an EventFile takes."""
 
     def __init__(self, project: str, run_dir: Path, config_text: str):
         self._wandb = import_wandb(project)

@@ -50,8 +50,13 @@ def read_bindings(text: str) -> dict[str, Any]:
 
 def _read_rates(said: Mapping[str, Any]) -> dict[str, float]:
     """Of a shipped mixture, or of a table in the config; none where a module of the user's had them."""
-    mixture, rates, changes = (said.get(f"DataConfig.{name}") for name in ("mixture", "rates", "rate_changes"))
-    return choose_rates(mixture, rates, changes or {}) or {}
+    rates, changes = said.get("MixtureConfig.rates"), said.get("MixtureConfig.rate_changes")
+    # older runs have both a name and rates, of their data
+    return choose_rates(_read_mixture(said), rates or said.get("DataConfig.rates"), changes or {}) or {}
+
+
+def _read_mixture(said: Mapping[str, Any]) -> str | None:
+    return said.get("MixtureConfig.name") or said.get("DataConfig.mixture")
 
 
 def read_history(run: str | Path) -> list[Stage]:
@@ -64,7 +69,7 @@ def read_history(run: str | Path) -> list[Stage]:
             Stage(
                 run=place,
                 steps=said.get("RunConfig.steps"),
-                mixture=said.get("DataConfig.mixture"),
+                mixture=_read_mixture(said),
                 rates=_read_rates(said),
                 trainable=tuple(said.get("RunConfig.trainable") or ()),
                 encoder=said.get("Sources.encoder"),

@@ -80,11 +80,11 @@ def test_rates_are_laid_over_a_mixture():
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"mixture": "understanding"}, "both DataConfig.mixture and DataConfig.rates are given; name a mixture"),
-        ({"rates": None}, "neither DataConfig.mixture nor DataConfig.rates is given; name a mixture .one of from_noth"),
-        ({"languages": ("nl",)}, "DataConfig.languages names 'nl'; choose among en, de, fr, it, es"),
+        ({"name": "understanding"}, "both MixtureConfig.name and MixtureConfig.rates are given; name a mixture"),
+        ({"rates": None}, "neither MixtureConfig.name nor .* is given; name a mixture by MIXTURE .one of from_noth"),
+        ({"languages": ("nl",)}, "MixtureConfig.languages names 'nl'; choose among en, de, fr, it, es"),
         ({"languages": ("de", "de")}, "names a language twice"),
-        ({"rates": {"*": float("inf")}}, "mixture pattern '.' has the rate inf; give a number"),
+        ({"rates": {"*": float("inf")}}, "mixture pattern '.' has the rate inf; give a num"),
         ({"rate_changes": {"*.en": -0.5}}, "mixture pattern '..en' has the rate -0.5; give a number"),
     ],
 )
@@ -94,21 +94,22 @@ def test_what_names_no_mixture_is_refused(corpus, changes, message):
 
 
 def test_a_shipped_mixture_by_its_name(corpus, tokenizer):
-    rates, notes = find_rates(make_data(corpus, mixture="understanding", rates=None), tokenizer)
+    rates, notes = find_rates(make_data(corpus, name="understanding", rates=None), tokenizer)
     assert rates["sift.closed_ended.acoustic_level.de"] == 0.175 and rates["sift.open_ended.en"] == 0.05
     assert sum(rates.values()) == pytest.approx(1.0) and not notes
     without = {"sift.closed_ended.comparison.*": 0.0, "sift.pretraining.emotion.*": 0.0}
-    rates, _ = find_rates(make_data(corpus, mixture="understanding", rates=None, rate_changes=without), tokenizer)
+    rates, _ = find_rates(make_data(corpus, name="understanding", rates=None, rate_changes=without), tokenizer)
     assert not any("comparison" in name for name in rates) and sum(rates.values()) == pytest.approx(0.9)
 
 
 def test_languages_are_chosen_before_rates_are_shared(corpus, tokenizer):
-    data = make_data(corpus, mixture="understanding", rates=None, languages=("de",))
+    data = make_data(corpus, name="understanding", rates=None, languages=("de",))
     rates, _ = find_rates(data, tokenizer)
     assert rates["sift.open_ended.de"] == 0.1 and all(name.endswith(".de") for name in rates)
     assert rates == find_rates(data, tokenizer, modules=(object(),))[0], "by SeqIO, too"
-    with pytest.raises(ValueError, match="names 'fr', of which there are no records under .*; make them with"):
-        find_rates(make_data(corpus, languages=("en", "fr")), tokenizer)
+    for modules in ((), (object(),)):
+        with pytest.raises(ValueError, match="names 'fr', of which there are no records under .*; make them with"):
+            find_rates(make_data(corpus, languages=("en", "fr")), tokenizer, modules=modules)
 
 
 @pytest.mark.parametrize("modules", [(), (object(),)])
@@ -140,9 +141,9 @@ def test_seqio_has_the_rates_of_the_plan(corpus, lacking, tokenizer):
     for records in (corpus.records, lacking):
         for name, split in [("understanding", "dev"), ("understanding", "EvalSIFT"), ("instructions", "dev")]:
             without = {"sift.controllable_generation.*": 0.0}
-            data = make_data(corpus, records=str(records), mixture=name, rates=None, rate_changes=without)
+            data = make_data(corpus, records=str(records), name=name, rates=None, rate_changes=without)
             planned, notes = find_rates(data, tokenizer, split)
             assert (planned, notes) == find_rates(data, tokenizer, split, (object(),))
-    planned, _ = find_rates(make_data(corpus, mixture="understanding", rates=None), tokenizer, "train", (object(),))
+    planned, _ = find_rates(make_data(corpus, name="understanding", rates=None), tokenizer, "train", (object(),))
     mixture = seqio.get_mixture_or_task("understanding")
     assert {task.name: mixture.get_rate(task) for task in mixture.tasks} == planned

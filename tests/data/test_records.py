@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -45,6 +47,21 @@ def test_rows_of_an_id_are_found_wherever_they_stand(tmp_path):
     assert len(found) == 3 and all("audio_path" not in part for _, turns in found.items() for turn in turns
                                    for part in turn["messages"][0]["content"])
     assert not RowIndex(tmp_path, "dev", "de")
+
+
+def test_nothing_is_said_of_downloads(tmp_path):
+    """Neither by TFDS nor by TensorFlow, in a process that has neither yet."""
+    put_rows(tmp_path, ["a"])
+    (tmp_path / "audio").mkdir()
+    write_audio(tmp_path / "audio" / "a.flac", make_noise(0))
+    program = (
+        "import sys; from pathlib import Path; from sift_jax.data.records import index_audio, write_language\n"
+        "root = Path(sys.argv[1])\n"
+        "write_language(root / 'sift', index_audio(root / 'audio'), root / 'records', 'en', 'flac')"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_every_row_is_in_a_record(corpus):

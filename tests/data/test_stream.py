@@ -175,7 +175,7 @@ def test_seqio_gives_the_examples_of_the_plan(corpus):
     # any module makes the run define its mixture by SeqIO, and the plan is the same
     other = BatchStream(data, GEOMETRY, split="train", is_endless=False, modules=(object(),))
     assert other.plan.fingerprint == stream.plan.fingerprint
-    mixture = make_mixture("all", data.rates)
+    mixture = make_mixture("all", data.mixture.rates)
     dataset = mixture.get_dataset(None, split="train", shuffle=True, seed=0, num_epochs=1)
     assert sorted(planned) == sorted(fingerprint(example) for example in dataset.as_numpy_iterator())
 

@@ -138,6 +138,6 @@ def test_a_task_of_ones_own_stands_beside_ours(corpus, tokenizer):
 
 def test_a_registered_mixture_needs_no_rates(corpus, names):
     register_mixture(make_mixture("by_name", {"sift.open_ended.en": 1.0}, names))
-    stream = BatchStream(make_data(corpus, mixture="by_name", rates=None), GEOMETRY, split="dev", is_endless=False)
+    stream = BatchStream(make_data(corpus, name="by_name", rates=None), GEOMETRY, split="dev", is_endless=False)
     (shape, batch), *_ = stream.batches()
     assert batch["weight_bm"].sum() > 0 and stream.counts.groups == SIZES["dev"]

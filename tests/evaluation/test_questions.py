@@ -97,8 +97,19 @@ def test_what_the_model_cannot_take_is_set_aside_with_the_reason(model, files):
 def test_long_audio_is_cut_where_that_is_asked(model, files):
     (question,), aside, reader = prepare(model, [make_item("long", files["long"])], long_audio=CUT)
     assert aside == [] and len(reader(question.audio[0])) == WINDOW * 16_000
-    with pytest.raises(EvaluationError, match="long_audio is 'shorten'; it is set_aside or cut"):
+    with pytest.raises(EvaluationError, match="long_audio is 'shorten'; it is set_aside, cut or pause"):
         ClipReader(WINDOW, "shorten")
+
+
+def test_long_audio_is_cut_at_its_last_pause():
+    pause = np.zeros(8000, np.float32)
+    words = [make_noise(seed, 0.7).astype(np.float32) for seed in range(4)]
+    clip = np.concatenate([part for word in words for part in (word, pause)])
+    cut = asking.cut_at_pause(clip, 2 * 16_000)
+    # two words and the pause between them; the third would be cut in two
+    assert abs(len(cut) - (2 * 11_200 + 8000)) < 800
+    assert len(asking.cut_at_pause(words[0], 16_000)) == len(words[0])
+    assert len(asking.cut_at_pause(np.concatenate(words), 16_000)) == 16_000, "no pause to cut at"
 
 
 def test_samples_are_kept_up_to_a_bound(files, monkeypatch):

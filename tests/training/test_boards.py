@@ -2,14 +2,16 @@
 
 import io
 import json
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.util import tensor_util
-from tiny_run import make_run
+from tiny_run import make_run, write_gin
 
 from sift_jax.training.loop import train
 from sift_jax.training.metrics import SHOWN, MetricWriter
@@ -87,6 +89,20 @@ def test_tensorboard_holds_what_the_lines_say_and_samples(trained_run):
     kind, audio = board[0, "clip"]
     heard, rate = soundfile.read(io.BytesIO(audio.reshape(-1)[0]))
     assert kind == "audio" and rate == 16_000 and 0.3 < len(heard) / rate < 2.0 and np.abs(heard).max() > 0.01
+
+
+def test_a_run_over_records_needs_no_tensorflow(corpus, tmp_path):
+    """It trains, measures itself and writes TensorBoard's file where neither can be imported."""
+    path = write_gin(tmp_path / "run.gin", make_run(corpus, tmp_path / "run", steps=3, dev_every=3))
+    program = (
+        "import sys; sys.modules.update(dict.fromkeys(['tensorflow', 'seqio', 'clu']))\n"
+        "from sift_jax.cli import run_gin\n"
+        "run_gin('sift_jax.training.loop:train', sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", program, f"--gin_file={path}"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert (3, "dev_loss") in read_board(tmp_path / "run")
 
 
 def test_the_progress_line_shows_it_and_the_time_that_is_left(tmp_path, capsys):

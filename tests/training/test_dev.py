@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny_examples import make_mixed_batch
 from tiny_model import make_config, make_params, measure_loss
-from tiny_run import make_data, make_run
+from tiny_run import change_data, make_data, make_run
 
 from sift_jax.data.dev_batches import choose_batches, list_tasks, read_dev_set
 from sift_jax.data.pipeline import BatchStream
@@ -67,7 +67,7 @@ def test_rare_tasks_come_first(corpus):
     rates = {"sift.closed_ended.acoustic_level.*": 0.97, "sift.open_ended.*": 0.02, "sift.*.word_align.*": 0.01}
     stream = open_stream(corpus, rows=1, tokens=96, targets=32, clips=1)
     plan = BatchStream(
-        dataclasses.replace(stream.config, rates=rates), stream.geometry, split="dev", is_endless=False
+        change_data(stream.config, rates=rates), stream.geometry, split="dev", is_endless=False
     ).plan
     count, all_of_it = len(plan.draws.tasks), [b for _, batches in plan.blocks() for b in batches]
     in_order = set().union(*map(list_tasks, all_of_it[:count]))
@@ -113,7 +113,7 @@ def test_a_run_that_measures_nothing_needs_no_dev_split(corpus, tmp_path):
     data = {"records": str(records), "rates": {"sift.open_ended.en": 1.0}}
     run = train(**make_run(corpus, tmp_path / "run", steps=3, dev_batches=0, data=data))
     assert "dev_loss" not in (run / "metrics.jsonl").read_text()
-    with pytest.raises(ValueError, match="no task of tiny has a split 'dev'"):
+    with pytest.raises(ValueError, match="no task of the mixture has a split 'dev'"):
         train(**make_run(corpus, tmp_path / "other", steps=3, dev_batches=1, data=data))
 
 

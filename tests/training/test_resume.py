@@ -15,7 +15,7 @@ import jax
 import numpy as np
 import pytest
 from tiny_model import MODEL
-from tiny_run import make_run, write_gin
+from tiny_run import change_data, make_run, write_gin
 
 from sift_jax.data.pipeline import BatchStream
 from sift_jax.data.tokenizers import SpeechTokenizer
@@ -110,7 +110,7 @@ def test_a_begun_run_goes_on_by_its_own_plan_only(corpus, tmp_path):
     arguments = make_arguments(corpus, tmp_path / "run", steps=3)
     train(**arguments)
     longer = {**arguments, "run": dataclasses.replace(arguments["run"], steps=4)}
-    other = dataclasses.replace(arguments["data"], rates={"sift.open_ended.*": 1.0})
+    other = change_data(arguments["data"], rates={"sift.open_ended.*": 1.0})
     with pytest.raises(CheckpointError, match="was trained by the plan [0-9a-f]{16}, and this config plans .*OUT_DIR"):
         train(**{**longer, "data": other})
     # nor is a run that has all its steps said to be trained by another plan

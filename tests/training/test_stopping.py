@@ -58,11 +58,6 @@ def test_a_second_interrupt_is_obeyed_at_once():
         (SaveError("a checkpoint cannot be written"), 74, "error: a checkpoint cannot be written"),
         (OSError(28, "No space"), 74, f"error: the disk takes no more (No space); {WHOLE}"),
         (OSError(30, "Read-only", "a/b"), 74, f"error: the disk takes no more for a/b (Read-only); {WHOLE}"),
-        (
-            LookupError("Failed to flush 5 events to x\n\tCould not flush events file. [Op:FlushSummaryWriter]"),
-            74,
-            f"error: the disk takes no more (Could not flush events file); {WHOLE}",
-        ),
         (ValueError("wrong"), 2, "error: wrong"),
         (
             RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes."),

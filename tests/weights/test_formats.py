@@ -226,7 +226,7 @@ def test_the_card_tells_the_whole_history(model, tmp_path):
     for folder, text in (
         (first, GIN),
         (second, f"Sources.run = {str(first)!r}\nDataConfig.mixture = 'understanding'\n"
-         "OPEN_RATE = 0.0\nDataConfig.rate_changes = {'sift.open_ended.*': %OPEN_RATE}\n"),
+         "OPEN_RATE = 0.0\nMixtureConfig.rate_changes = {'sift.open_ended.*': %OPEN_RATE}\n"),
     ):
         folder.mkdir()
         (folder / "config.gin").write_text(text)

@@ -77,6 +77,26 @@ def test_pitch_is_that_of_known_voices():
     assert voiced > 800 and found > 0.85 * voiced and gross / voiced < 0.05
 
 
+def test_pitch_is_that_of_pyin():
+    """Voiced frames that both find, and the measures of a build by librosa's track."""
+    track_by_pyin = trackers.make_pyin()
+    gross = both = 0
+    for language in ("en", "it"):
+        wave, _ = synthesize(make_plans(language, "train", 1, seed=2)[0])
+        ours, theirs = pitch.track_pitch(wave), track_by_pyin(wave)
+        is_both = np.isfinite(ours) & np.isfinite(theirs[: len(ours)])
+        gross += (np.abs(ours[is_both] / theirs[: len(ours)][is_both] - 1) > 0.2).sum()
+        both += is_both.sum()
+    assert both > 100 and gross / both < 0.05
+    wave, utterance = synthesize(make_plans("en", "train", 1, seed=9)[0])
+    panel = make_panel(parse_experts("average_pitch=pyin,pitch_variation=pyin"))
+    ours, theirs = measure_utterance(wave, utterance).row, measure_utterance(wave, utterance, panel).row
+    assert theirs["values"]["average_pitch"] == pytest.approx(ours["values"]["average_pitch"], rel=0.05)
+    assert theirs["values"]["average_pitch"] != ours["values"]["average_pitch"]
+    for count in (0, 100, 760):
+        assert not np.isfinite(track_by_pyin(np.zeros(count, np.float32))).any()
+
+
 @pytest.mark.extras
 def test_pitch_is_that_of_praat():
     pytest.importorskip("parselmouth")

@@ -1,11 +1,11 @@
 """Which statement of the gin files reads which, so that what a later file made useless is told from what is misspelt.
 
-    stage1.gin          ASR_RATE = 0.35            DataConfig.rates = {'sift.pretraining.asr.*': %ASR_RATE, …}
-    understanding.gin                              DataConfig.rates = {…}         ASR_RATE was read, and is no more
+    configs/sift_llm.gin      STEPS = 200_000      RunConfig.steps = %STEPS
+    --gin.RunConfig.steps=10                       RunConfig.steps = 10         STEPS was read, and is no more
 
     list_statements(pieces, bindings) ─► Statement…, in gin's order
-    find_successor("ASR_RATE", statements) ─► understanding.gin's binding of DataConfig.rates
-    find_successor("ASR_RAET", statements) ─► None: nothing has ever read it
+    find_successor("STEPS", statements) ─► the command line's binding of RunConfig.steps
+    find_successor("STEPZ", statements) ─► None: nothing has ever read it
 """
 
 from __future__ import annotations

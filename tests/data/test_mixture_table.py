@@ -5,11 +5,15 @@ import shutil
 
 import pytest
 import seqio
+from resolve_configs import CONFIGS
 from tiny_run import make_data
 
+from sift_jax.cli import build_arguments
 from sift_jax.data.defined_tasks import define_tasks
 from sift_jax.data.mixture_table import MIXTURES, TASKS, change_rates, choose_rates, match_patterns
 from sift_jax.data.rates import resolve_rates
+from sift_jax.gin_files import ConfigError
+from sift_jax.training.loop import train
 
 NAMES = ["sift.open_ended.de", "sift.open_ended.en", "sift.closed_ended.comparison.en"]
 
@@ -147,3 +151,22 @@ def test_seqio_has_the_rates_of_the_plan(corpus, lacking, tokenizer):
     planned, _ = find_rates(make_data(corpus, name="understanding", rates=None), tokenizer, "train", (object(),))
     mixture = seqio.get_mixture_or_task("understanding")
     assert {task.name: mixture.get_rate(task) for task in mixture.tasks} == planned
+
+
+def test_each_shipped_mixture_has_a_gin_file():
+    assert {path.stem for path in (CONFIGS / "mixtures").glob("*.gin")} == set(MIXTURES)
+
+
+@pytest.mark.parametrize("stage", ["stage1", "stage3", "quickstart/stage2", "laptop/stage1", "sweeps/small/arm"])
+def test_any_mixture_may_be_laid_over_any_stage(stage):
+    first = str(CONFIGS / f"{stage}.gin")
+    for name in MIXTURES:
+        arguments = build_arguments(train, [first, str(CONFIGS / "mixtures" / f"{name}.gin")], ["WORD_RATE = 0.0"])
+        mixture = arguments["data"].mixture
+        assert (mixture.name, mixture.rates) == (name, None)
+        assert mixture.choose_rates()["sift.closed_ended.word_align.*"] == 0.0
+    own = ["MIXTURE = None", "RATES = {'sift.open_ended.*': 1.0}", "LANGUAGES = ('en', 'fr')"]
+    mixture = build_arguments(train, [first], own)["data"].mixture
+    assert mixture.choose_rates()["sift.open_ended.*"] == 1.0 and mixture.languages == ("en", "fr")
+    with pytest.raises(ConfigError, match="both MixtureConfig.name and MixtureConfig.rates are given"):
+        build_arguments(train, [first], ["MIXTURE = 'hearing'", "RATES = {'sift.open_ended.*': 1.0}"])

@@ -110,6 +110,7 @@ def make_stream(flags: argparse.Namespace) -> Any:
         records=str(flags.records),
         tokenizer=str(flags.tokenizer),
         mixture=MixtureConfig(name=None, rates=MIXTURE, rate_changes={}, languages=()),
+        rates_count="examples",
         questions_per_record=flags.questions,
         rows=8,
         tokens=3584,
@@ -273,7 +274,7 @@ def plan_large(folder: str) -> None:
     shape = BatchShape(rows=128, tokens=3584, targets=768, clips=8, mel_frames=3000, mel_bins=80)
     wall, cpu = time.perf_counter(), time.process_time()
     task = PlannedTask(name="large", rate=1.0, index=QuestionIndex(folder), questions=4)
-    plan = Plan(Draws([task], [shape], count_frames, seed=0, is_endless=True), seed=0)
+    plan = Plan(Draws([task], [shape], count_frames, seed=0, is_endless=True, rates_count="examples"), seed=0)
     plan.get_batch(1_000_000)
     found = {"large_first_seconds": time.perf_counter() - wall, "large_first_cpu_seconds": time.process_time() - cpu}
     # pages of the index that were looked at count as resident, and can be dropped at any time; its own memory is this

@@ -4,7 +4,8 @@
 
 A gin file binds the run function and the frozen dataclasses that it takes. Gin is silent on a misspelt macro, on a
 binding nobody reads, on a wrong type: so the arguments are built first, what was given is compared with what was used,
-types are checked, and only then does the run begin. The resolved config is written beside the run.
+types are checked, and only then does the run begin. A knob that a later file made useless is no mistake: it is said.
+The resolved config is written beside the run.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import gin
 
 from sift_jax.exits import flatten, report_errors
 from sift_jax.gin_files import BINDING, ROOT, ConfigError, find_gin_file, list_pieces
+from sift_jax.gin_statements import check_unused, list_statements
 from sift_jax.quiet import hush
 
 
@@ -114,19 +116,19 @@ def _names(config: str) -> set[str]:
     return set(BINDING.findall(config))
 
 
-def check_unused() -> None:
-    """Every binding that was given must have been read by what was built."""
-    given, used = _names(gin.config_str()), _names(gin.operative_config_str())
+def _find_used() -> set[str]:
+    used = _names(gin.operative_config_str())
     # what is bound for all scopes is read under the name of each
-    used |= {name.rpartition("/")[2] for name in used}
-    for name in sorted(given - used):
-        close = difflib.get_close_matches(name, sorted(used), 1, 0.5)
-        hint = (
-            f"did you mean {close[0]}?"
-            if close
-            else f"this run reads {', '.join(sorted(n for n in used if '.' not in n))}"
-        )
-        raise ConfigError(f"gin binding {name} is used by nothing; {hint}")
+    return used | {name.rpartition("/")[2] for name in used}
+
+
+def describe_config() -> str:
+    """Every binding that does something, as a gin file."""
+    text = gin.config_str()
+    for name in _names(text) - _find_used():
+        # a long value goes on in lines that are set in
+        text = re.sub(rf"^{re.escape(name)} =.*\n(?:[ \t].*\n)*", "", text, flags=re.MULTILINE)
+    return text
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -169,10 +171,15 @@ def check_types(arguments: Mapping[str, Any]) -> None:
 
 
 def build_arguments(
-    function: Callable[..., Any], gin_files: list[str], bindings: list[str], parts: Sequence[str] = ()
+    function: Callable[..., Any],
+    gin_files: list[str],
+    bindings: list[str],
+    parts: Sequence[str] = (),
+    say: Callable[[str], Any] = print,
 ) -> dict[str, Any]:
     """The run function's arguments as the gin files and bindings say, checked. `parts` are dataclasses, module:class,
-    that a gin file may hand to the function though its module does not know them; unnamed, they are not imported."""
+    that a gin file may hand to the function though its module does not know them; unnamed, they are not imported.
+    `say` takes a line about each choice that a later one made useless."""
     gin.clear_config()
     configured = _register(function)
     # all of it is found and looked over before gin reads anything
@@ -201,7 +208,9 @@ def build_arguments(
     missing = [p.name for p in wanted if p.default is p.empty and p.name not in arguments]
     if missing:
         raise ConfigError(f"the gin files do not bind {function.__name__}.{missing[0]}; include a file that does")
-    check_unused()
+    # every binding that was given must have been read by what was built, or have made room for a later one
+    for note in check_unused(_names(gin.config_str()), _find_used(), list_statements(pieces, bindings)):
+        say(note)
     check_types(arguments)
     return arguments
 
@@ -255,7 +264,7 @@ def run_gin(path: str, argv: list[str] | None = None, *, parts: Sequence[str] = 
         function = getattr(import_quietly(module_name), name)
         arguments = build_arguments(function, flags.gin_file, flags.bindings, parts)
         # the run writes config.gin itself, once it knows that the folder is its own
-        function(**arguments, dry_run=flags.dry_run, modules=modules, config_text=gin.config_str())
+        function(**arguments, dry_run=flags.dry_run, modules=modules, config_text=describe_config())
 
     report_errors(run, is_debug=flags.debug)
 

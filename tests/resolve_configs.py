@@ -7,9 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import gin
-
-from sift_jax.cli import build_arguments
+from sift_jax.cli import build_arguments, describe_config
 from sift_jax.evaluation.evaluate import evaluate
 from sift_jax.evaluation.judging import judge_again
 from sift_jax.sweeps.run import sweep
@@ -54,7 +52,7 @@ def resolve(name: str) -> tuple[dict, str]:
     """(the run's arguments, the resolved text)."""
     path = CONFIGS / f"{name}.gin"
     arguments = build_arguments(RUNS[find_run(path)], [str(path)], [])
-    return arguments, gin.config_str()
+    return arguments, describe_config()
 
 
 def golden_path(name: str) -> Path:

@@ -83,8 +83,9 @@ MAY_IMPORT = {
     # runs are processes of their own: it reads what they leave
     "sift_jax.sweeps": ("evaluation", "pages"),
     "sift_jax.exits": ("parallel",),
-    "sift_jax.cli": ("exits", "quiet", "gin_files", "parallel"),
+    "sift_jax.cli": ("exits", "quiet", "gin_files", "gin_statements", "parallel"),
     "sift_jax.gin_files": (),
+    "sift_jax.gin_statements": ("gin_files",),
     "sift_jax.train": ("cli",),
     "sift_jax.train_vocoder": ("cli",),
     "sift_jax.evaluate": ("cli",),

@@ -30,6 +30,7 @@ def make_data(corpus: Corpus, **changes) -> DataConfig:
         records=str(corpus.records),
         tokenizer=str(corpus.tokenizer),
         mixture=MIXTURE,
+        rates_count="examples",
         questions_per_record=2,
         rows=2,
         tokens=160,

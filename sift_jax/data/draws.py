@@ -1,11 +1,23 @@
 """Which groups a stream is made of: for any stretch of it, the items of each task, their questions and their sizes.
 
-    groups a … b of the stream ─► of task i, draws m from ⌊a·rᵢ + uᵢ⌋ to ⌊b·rᵢ + uᵢ⌋    rᵢ rate, uᵢ offset in [0, 1)
-    draw m of a task of n items ─► epoch m ÷ n, item π(m mod n)                    π a seeded permutation of the epoch
-    an item in epoch e ─► its questions number e·q … e·q + q − 1, round and round   in an order that the seed gives it
+    groups a … b of the stream ─► of task i, draws m from ⌊a·rᵢ + uᵢ⌋ to ⌊b·rᵢ + uᵢ⌋    rᵢ share, uᵢ offset in [0, 1)
+    draw m of a task of n places ─► epoch m ÷ n, place π(m mod n)                  π a seeded permutation of the epoch
+    a place ─► an item and some of its questions, as many as fit a row             survey.py, fitting.py
 
-So a task's share differs from its rate by less than one draw at any place, each item comes once an epoch of its task,
-and each of its questions equally often; all of it is computed from the numbers alone.
+**What a rate is a share of.** The paper's rates and batch sizes count *examples*: one question with its audio. A group
+is an utterance with up to k of its questions, so that a task's share of the groups is its rate over its mean number of
+questions a group, as its survey has it. Within a task each question then comes once an epoch, as if they were trained
+on one by one: an utterance of q questions stands ⌈q / k⌉ times in the epoch, each time with the next of them.
+
+    k = 3: utterances of 1, 3 and 5 questions stand 1, 1 and 2 times, with 1 | 3 | 3 + 2 questions: in 4 groups are 9
+           examples, 2.25 a group. Beside a task of one question each, both at the rate .5, it gets 4 of 13 groups: with
+           9 of the 18 examples
+
+With `rates_count = 'records'` rates are shares of the groups, each utterance stands once in an epoch, and shows the
+next k of its questions: one of 1 question shows it every epoch, one of 9 shows each every third.
+
+So a task's share differs from its rate by less than one draw at any place, and all of it is computed from the numbers
+alone.
 """
 
 from __future__ import annotations
@@ -17,9 +29,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from sift_jax.batch import BatchShape
-from sift_jax.data.permutation import make_key, mix, mix_keys, permute
-from sift_jax.data.question_index import Lengths, QuestionIndex
+from sift_jax.data.fitting import fit_groups, make_limits
+from sift_jax.data.permutation import make_key, mix_keys, permute
+from sift_jax.data.question_index import QuestionIndex
 from sift_jax.data.row_filling import Sizes
+from sift_jax.data.survey import Turns, read_survey
 
 # rates are counted in units of 2⁻⁴⁸
 _BITS = 48
@@ -91,30 +105,72 @@ class Draws:
         *,
         seed: int,
         is_endless: bool,
+        rates_count: str,
     ):
         self.tasks = sorted(tasks, key=lambda task: task.name)
-        self.shapes, self.count_frames, self.is_endless = shapes, count_frames, is_endless
-        if is_endless and (empty := [task.name for task in self.tasks if not len(task.index)]):
-            raise ValueError(
-                f"task {empty[0]} has no examples, so none can be drawn at its rate; leave it out of the mixture, or "
-                "look at what its source and its filters keep"
-            )
-        total = sum(task.rate for task in self.tasks)
-        self.rates = np.array([task.rate / total for task in self.tasks])
-        self._items = np.array([len(task.index) for task in self.tasks])
+        self.shapes, self.is_endless, self.rates_count = shapes, is_endless, rates_count
+        self._limits = make_limits(shapes, count_frames)
+        self._turns = [
+            Turns(questions=task.questions, counts=rates_count, key=make_key(seed, task.name, "questions"))
+            for task in self.tasks
+        ]
+        pairs = list(zip(self.tasks, self._turns, strict=True))
+        self.surveys = [read_survey(task.index, turns, self._limits, task.name) for task, turns in pairs]
+        if is_endless:
+            self._check_tasks()
+        self.rates = self._weigh_groups()
+        self._places = np.array([survey.places for survey in self.surveys])
         self._shares = [round(rate * 2**_BITS) for rate in self.rates.tolist()]
         self._offsets = [make_key(seed, task.name, "offset") >> 64 - _BITS for task in self.tasks]
         self._keys = [make_key(seed, task.name, "items") for task in self.tasks]
-        self._question_keys = [make_key(seed, task.name, "questions") for task in self.tasks]
         # without an end tasks of larger rate than size end first; the others then share what is left by their rates
-        ends = np.sort(self._items / self.rates)
+        ends = np.sort(self._places / self.rates)
         self._ends = np.concatenate([[0.0], ends])
-        self._groups_at_ends = np.array([np.minimum(self._items, t * self.rates).sum() for t in self._ends])
+        self._groups_at_ends = np.array([np.minimum(self._places, t * self.rates).sum() for t in self._ends])
+
+    def _check_tasks(self) -> None:
+        """A task is not trained at the rate that it was given if there is nothing to draw."""
+        for task, survey in zip(self.tasks, self.surveys, strict=True):
+            if not survey.items:
+                raise ValueError(
+                    f"task {task.name} has no examples, so none can be drawn at its rate; leave it out of the mixture, "
+                    "or look at what its source and its filters keep"
+                )
+            if not survey.questions:
+                raise ValueError(
+                    f"nothing of a task fits a row: {survey.describe_set_aside(task.name)}; or give the task the rate 0"
+                )
+
+    def _weigh_groups(self) -> np.ndarray:
+        """Each task's share of the groups that are drawn, so that of what is trained on it has the share of its rate.
+
+        Rates of .5 and .5, groups of 2 questions and of 1: of three groups two are the second task's.
+        """
+        names = {"examples": "examples_per_place", "records": "groups_per_place"}
+        kept = [getattr(survey, names[self.rates_count]) or 1.0 for survey in self.surveys]
+        rates = np.array([task.rate / each for task, each in zip(self.tasks, kept, strict=True)])
+        return rates / rates.sum()
+
+    @property
+    def shortest_epoch(self) -> float:
+        """Groups of the stream in which the task that comes round most often has come round."""
+        return float(np.min(self._places / self.rates))
+
+    @property
+    def examples_per_group(self) -> float:
+        """Questions that a group has in the mean over the mixture, with the groups that fit no row."""
+        means = [survey.examples_per_place for survey in self.surveys]
+        return float(np.dot(self.rates, means))
+
+    def describe_set_aside(self) -> list[str]:
+        """A line for each task of which something fits no row."""
+        pairs = zip(self.tasks, self.surveys, strict=True)
+        return [said for task, survey in pairs if (said := survey.describe_set_aside(task.name))]
 
     @property
     def size(self) -> int:
-        """Groups of one epoch of every task."""
-        return int(self._items.sum())
+        """Groups of one epoch of every task: its items, as often as they stand in it."""
+        return int(self._places.sum())
 
     def count(self, groups: int) -> np.ndarray:
         """How many of the first `groups` groups are each task's, to within one."""
@@ -122,10 +178,10 @@ class Draws:
             pairs = zip(self._shares, self._offsets, strict=True)
             return np.array([groups * share + offset >> _BITS for share, offset in pairs])
         if groups >= self.size:
-            return self._items
+            return self._places
         time = np.interp(groups, self._groups_at_ends, self._ends)
         offsets = np.array(self._offsets) / 2.0**_BITS
-        return np.minimum(self._items, np.floor(time * self.rates + offsets).astype(np.int64))
+        return np.minimum(self._places, np.floor(time * self.rates + offsets).astype(np.int64))
 
     def draw(self, first: int, stop: int) -> Groups:
         """The groups of a stretch of the stream, task by task; what is not chosen or too long is counted in them."""
@@ -133,57 +189,23 @@ class Draws:
         return join_groups([self._draw_task(i, before[i], after[i]) for i in range(len(self.tasks))])
 
     def _draw_task(self, i: int, first: int, stop: int) -> Groups:
-        task, number = self.tasks[i], np.arange(first, stop)
-        epoch, place = number // len(task.index), number % len(task.index)
-        item = permute(place, len(task.index), mix_keys(self._keys[i], epoch))
-        if not len(item):
+        task, survey, number = self.tasks[i], self.surveys[i], np.arange(first, stop)
+        if not len(number):
             empty = np.zeros(0, np.int64)
             sizes = Sizes(tokens=empty, targets=empty, clips=empty, level=empty)
             return Groups(task=empty, epoch=empty, item=empty, wanted=empty, chosen=empty, numbers=empty, sizes=sizes)
-        lengths = Lengths(task.index, item, self.count_frames)
-        is_chosen = choose_questions(lengths, epoch, task.questions, mix_keys(self._question_keys[i], item))
-        wanted = lengths.count_chosen(is_chosen)
-        tokens, targets = self._fit(task, item, lengths, is_chosen)
-        levels = np.array([shape.mel_frames for shape in self.shapes])
-        level = np.searchsorted(levels, lengths.longest)
-        room = self.shapes[0]
-        is_good = (tokens <= room.tokens) & (targets <= room.targets) & (targets > 0)
-        is_good &= (lengths.clips <= room.clips) & (level < len(levels))
-        is_chosen &= is_good[lengths.owner]
+        epoch, place = number // survey.places, number % survey.places
+        item, part = survey.find(
+            task.index, self._turns[i], permute(place, survey.places, mix_keys(self._keys[i], epoch))
+        )
+        asked = self._turns[i].ask(task.index, item, part, epoch)
+        fitted = fit_groups(task.index, asked, self._limits)
         return Groups(
             task=np.full(len(item), i),
             epoch=epoch,
             item=item,
-            wanted=wanted,
-            chosen=lengths.count_chosen(is_chosen),
-            numbers=lengths.number[is_chosen],
-            sizes=Sizes(tokens=tokens, targets=targets, clips=lengths.clips, level=level),
+            wanted=asked.count,
+            chosen=fitted.chosen,
+            numbers=fitted.numbers,
+            sizes=fitted.sizes,
         )
-
-    def _fit(
-        self, task: PlannedTask, item: np.ndarray, lengths: Lengths, is_chosen: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Leaves out questions from the end until a group fits an empty row; changes `is_chosen`, returns the sizes."""
-        tokens, targets = lengths.measure(is_chosen)
-        room = self.shapes[0]
-        is_long = (tokens > room.tokens) | (targets > room.targets)
-        long = np.flatnonzero(is_long & (lengths.count_chosen(is_chosen) > 1))
-        if len(long):
-            some = Lengths(task.index, item[long], self.count_frames)
-            lines = np.flatnonzero(np.isin(lengths.owner, long))
-            chosen = is_chosen[lines]
-            last = np.maximum.reduceat(np.where(chosen, np.arange(len(lines)), -1), some.start)
-            chosen[last] = False
-            tokens[long], targets[long] = self._fit(task, item[long], some, chosen)
-            is_chosen[lines] = chosen
-        return tokens, targets
-
-
-def choose_questions(lengths: Lengths, epoch: np.ndarray, count: int, keys: np.ndarray) -> np.ndarray:
-    """Which questions are taken: `count` of each item's, the next ones in each epoch; 0 takes all."""
-    if not count:
-        return np.ones(len(lengths.owner), bool)
-    order = np.lexsort((mix(keys[lengths.owner] ^ mix(lengths.number)), lengths.owner))
-    turn = np.empty(len(order), np.int64)
-    turn[order] = np.arange(len(order)) - lengths.start[lengths.owner]
-    return (turn - (epoch * count)[lengths.owner]) % lengths.count[lengths.owner] < count

@@ -30,6 +30,7 @@ from sift_jax.data.prepare import CachedAudio, RecordAudio, cache_task, index_re
 from sift_jax.data.question_index import QuestionIndex
 from sift_jax.data.rates import RecordTask
 from sift_jax.data.sift_files import LANGUAGES, SPOKEN_CATEGORIES
+from sift_jax.data.survey import RATES_COUNT
 from sift_jax.data.tokenizers import AUDIO, SpeechTokenizer
 from sift_jax.data.unit_ids import (
     check_unit_rows,
@@ -49,6 +50,8 @@ class DataConfig:
     records: str
     tokenizer: str
     mixture: MixtureConfig
+    # what a rate is a share of: 'examples', questions with their audio as the paper counts, or 'records', utterances
+    rates_count: str
     # how many share an utterance's audio each time it comes; 1 turns sharing off, 0 takes all
     questions_per_record: int
     rows: int
@@ -73,6 +76,8 @@ class DataConfig:
             # what is no number is refused by its type, where configs are built
             if isinstance(value := getattr(self, name), int) and value < least:
                 raise ValueError(f"DataConfig.{name} is {value}; it must be {least} or more")
+        if self.rates_count not in RATES_COUNT:
+            raise ValueError(f"DataConfig.rates_count is {self.rates_count!r}; it is one of {', '.join(RATES_COUNT)}")
         list(map(read_range, self.unit_weights))
 
 
@@ -149,7 +154,14 @@ class BatchStream:
         self.notes = defined.notes
         self._front_end = FRONT_ENDS[geometry.front_end]  # which the modules may have changed
         tasks = [self._plan_task(name, rate, source, split) for name, rate, source in defined.tasks]
-        draws = Draws(tasks, shapes, self._count_frames, seed=config.seed, is_endless=is_endless)
+        draws = Draws(
+            tasks,
+            shapes,
+            self._count_frames,
+            seed=config.seed,
+            is_endless=is_endless,
+            rates_count=config.rates_count,
+        )
         self.plan = Plan(draws, seed=config.seed)
 
     @property

@@ -3,9 +3,12 @@
     stream of groups  │ G groups of block 0 │ G of block 1 │ …      G and K are the same for all blocks of a run
     steps             │ K batches           │ K            │ …      step s is batch s mod K of block s ÷ K
 
-A block is packed as a whole, by sizes that an index knows: about BLOCK groups into the K · rows rows, the long clips
-in batches of long windows; then the rows change places within their window, and the batches within the block, in an
-order that the seed gives. Every host computes the same block, and reads and decodes no more than its own rows.
+A block is packed by sizes that an index knows: about BLOCK groups into the K · rows rows, section after section; then
+the rows change places within their section, in an order that the seed gives, and those of long clips make batches of
+long windows. A section is an eighth of the shortest epoch of a task, but two batches at least. So small data, too, show
+each item once before any comes again, to within a section: a block of 8192 groups of 5000 items has 13 of them, one of
+300 items and batches of 50 has 81. Of large data a block is one section. Every host computes the same block, and reads
+and decodes no more than its own rows.
 
 **Why the step is all the state.** A step is in block s ÷ K, and a block's groups are a fixed stretch of a stream that
 can be entered anywhere (draws.py). So neither what was read before nor how it was packed has to be known, with one
@@ -31,6 +34,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from sift_jax.data.batch_order import order_batches
 from sift_jax.data.draws import Draws, Groups, join_groups
 from sift_jax.data.packing import PackingCounts
 from sift_jax.data.permutation import make_key, mix_keys
@@ -43,6 +47,13 @@ SHORT_BLOCK = 256
 MARGIN = 3.2
 # Blocks that are kept, the latest that were made.
 KNOWN_BLOCKS = 3
+# Groups that are packed well by themselves, since what is left of them is packed with the next.
+_LEAST_SECTION = 64
+# Into how many sections an epoch is divided where they may be as short as that, and how many a batch spans at most.
+_SECTIONS_OF_EPOCH = 8
+_SPAN = 2
+# what a section takes of the keys by which rows are ordered
+_SECTION = 1 << 32
 # Stretches of the stream from which the mean size of a group is taken.
 _SAMPLES = 4
 
@@ -92,6 +103,7 @@ class Plan:
         self.draws, self.shape = draws, draws.shapes[-1]
         self._key = make_key(seed, "rows")
         self._left: dict[int, Groups] = {}
+        self.sections = 1
         self.batches_of_block, self.groups_of_block = self._choose_sizes() if draws.is_endless else (None, SHORT_BLOCK)
         # steps are drawn in one thread and described in another
         self._lock, self._blocks = threading.Lock(), dict[int, Block]()
@@ -101,20 +113,26 @@ class Plan:
         """Of all that decides which batch a step has."""
         tasks = [(task.name, task.questions, task.index.identity) for task in self.draws.tasks]
         shapes = [dataclasses.astuple(shape) for shape in self.draws.shapes]
-        sizes = (self._key, self.batches_of_block, self.groups_of_block)
+        sizes = (self._key, self.batches_of_block, self.groups_of_block, self.sections, self.draws.rates_count)
         return f"{make_key(tasks, self.draws.rates.tolist(), shapes, sizes):016x}"
+
+    @property
+    def examples_per_batch(self) -> float:
+        """Questions with their audio that a step has in the mean: what the paper's batch sizes count."""
+        return self.groups_of_block * self.draws.examples_per_group / self.batches_of_block
 
     def _choose_sizes(self) -> tuple[int, int]:
         """(K, G): batches of a block, and how many groups of this mixture they hold with some room to spare."""
         stretches = [self.draws.draw(i * BLOCK, (i + 1) * BLOCK) for i in range(_SAMPLES)]
-        filler = RowFiller(stretches[0].sizes, self.shape)
-        filler.fill(self._mix(stretches[0], 0))
-        used = sum(bool(row) for row in filler.rows)
-        if not used:
+        if not stretches[0].chosen.any():
+            # of each task something fits, but next to nothing
             raise ValueError(
-                f"none of {BLOCK} records fits a row of {self.shape.tokens} tokens, {self.shape.targets} targets and "
-                f"{self.shape.clips} clips; raise DataConfig.tokens, targets or clips"
+                f"none of {BLOCK} groups of the mixture fits a row; {'; '.join(self.draws.describe_set_aside())}"
             )
+        self.sections = self._count_sections(self._share(stretches[0]).mean())
+        filler = RowFiller(stretches[0].sizes, self.shape)
+        filler.fill_in_order(self._order(stretches[0], 0))
+        used = len(filler.rows)
         share, task = (np.concatenate(x) for x in zip(*((self._share(s), s.task) for s in stretches), strict=True))
         rows_of_group = used / self._share(stretches[0]).sum() * share.mean()
         members = np.bincount(task, minlength=len(self.draws.tasks))
@@ -127,6 +145,14 @@ class Plan:
         deviation *= np.sqrt(1.0 + 1.0 / _SAMPLES)
         return batches, max(1, int(groups * (1.0 - min(0.5, MARGIN * deviation / np.sqrt(groups)))))
 
+    def _count_sections(self, rows_of_group: float) -> int:
+        """Into how many a block is divided, so that each is a small part of the shortest epoch of a task.
+
+        But a section holds two batches at least, and as many groups as are packed well.
+        """
+        least = max(_LEAST_SECTION, 2 * self.shape.rows / rows_of_group)
+        return max(1, int(BLOCK // max(least, self.draws.shortest_epoch / _SECTIONS_OF_EPOCH)))
+
     def _share(self, groups: Groups) -> np.ndarray:
         """How much of a row each group takes."""
         sizes, shape = groups.sizes, self.shape
@@ -136,11 +162,15 @@ class Plan:
     def _draw(self, number: int) -> Groups:
         return self.draws.draw(number * self.groups_of_block, (number + 1) * self.groups_of_block)
 
-    def _mix(self, groups: Groups, number: int) -> list[int]:
-        """The groups that fit a row, in an order in which tasks are mixed."""
+    def _order(self, groups: Groups, number: int) -> list[list[int]]:
+        """The groups that fit a row, section by section, in an order in which tasks are mixed."""
+        by_task = np.bincount(groups.task, minlength=len(self.draws.tasks))
+        place = np.arange(len(groups)) - (np.cumsum(by_task) - by_task)[groups.task]
+        section = place * self.sections // by_task[groups.task]
         keys = mix_keys(make_key(self._key, "groups", number), np.arange(len(groups)))
-        order = np.argsort(keys, kind="stable")
-        return order[groups.chosen[order] > 0].tolist()
+        order = np.lexsort((keys, section))
+        order = order[groups.chosen[order] > 0]
+        return [part.tolist() for part in np.split(order, np.searchsorted(section[order], range(1, self.sections)))]
 
     def _get_left(self, number: int) -> Groups | None:
         """What block `number` hands on."""
@@ -153,8 +183,9 @@ class Plan:
 
     def _fill(self, number: int, groups: Groups, sizes: Sizes) -> RowFiller:
         """Rows with the block's own groups; `sizes` may go on behind theirs."""
-        filler = RowFiller(sizes, self.shape, self.batches_of_block)
-        left = filler.fill(self._mix(groups, number))
+        most_rows = self.batches_of_block and self.batches_of_block * self.shape.rows
+        filler = RowFiller(sizes, self.shape, most_rows)
+        left = filler.fill_in_order(self._order(groups, number))
         # the last few are kept: steps are mostly asked for in order
         self._left = {n: self._left[n] for n in self._left if abs(n - number) < 4} | {number: groups.take(left)}
         return filler
@@ -175,8 +206,11 @@ class Plan:
             groups = join_groups([own, before])
         filler = self._fill(number, own, groups.sizes)
         lost = filler.fill(range(len(own), len(groups)))
-        while self.batches_of_block and len(filler.levels) < self.batches_of_block:
+        size = self.shape.rows
+        rows = self.batches_of_block * size if self.batches_of_block else -(-len(filler.rows) // size) * size
+        while len(filler.rows) < rows:
             filler.open(0)
+        filler.share_rows()
         is_dropped = own.chosen == 0
         counts = PackingCounts(
             groups=len(own),
@@ -184,20 +218,19 @@ class Plan:
             questions_dropped=int((own.wanted - own.chosen).sum() + groups.chosen[lost].sum()),
             groups_dropped=int(is_dropped.sum()) + len(lost),
         )
-        return Block(batches=self._shuffle(filler, groups, make_key(self._key, number)), counts=counts)
+        return Block(batches=self._arrange(filler, groups, make_key(self._key, number)), counts=counts)
 
-    def _shuffle(self, filler: RowFiller, groups: Groups, key: int) -> list[PlannedBatch]:
-        """Rows to batches of their level, and batches to steps, by chance: what is filled last is filled worst."""
-        size = self.shape.rows
-        row_levels = np.repeat(filler.levels, size)
-        by_chance = np.argsort(mix_keys(key, np.arange(len(filler.rows))), kind="stable")
-        order = by_chance[np.argsort(row_levels[by_chance], kind="stable")]
-        batches = [
-            PlannedBatch(level=int(row_levels[rows[0]]), rows=[filler.rows[row] for row in rows], groups=groups)
-            for rows in order.reshape(-1, size)
+    def _arrange(self, filler: RowFiller, groups: Groups, key: int) -> list[PlannedBatch]:
+        """Rows in an order by chance within their section, in batches: what is filled last is filled worst."""
+        chance = mix_keys(key, np.arange(len(filler.rows))).tolist()
+        keys = [
+            value % (self.sections * _SECTION) if section is None else section * _SECTION + value % _SECTION
+            for section, value in zip(filler.sections, chance, strict=True)
         ]
-        places = np.argsort(mix_keys(key ^ 1, np.arange(len(batches))), kind="stable")
-        return [batches[place] for place in places]
+        return [
+            PlannedBatch(level=level, rows=[filler.rows[row] for row in rows], groups=groups)
+            for level, rows in order_batches(filler.levels, keys, self.shape.rows, _SPAN * _SECTION)
+        ]
 
     def get_batch(self, step: int) -> PlannedBatch:
         """Batch number `step`, from 0, of an endless plan."""

@@ -7,11 +7,16 @@ Taking the largest first would leave rows of equal small groups at the end, whic
 come, all sizes are there until the end. That two sizes with a given sum exist is seen by one operation on numbers
 that have a bit for each size, so that a row costs microseconds. All is in whole numbers: hosts must not differ by a
 rounding.
+
+**Groups that come in order.** Sections of them are filled one after the other, and a row holds groups of its section
+alone, but for the few that were left of the one before: the last two rows' worth, among which little fits exactly, wait
+for the next section, where they are taken first.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -22,6 +27,8 @@ from sift_jax.batch import BatchShape
 _SLACK = 40
 # groups that are looked at before a row is left as it is
 _TRIES = 24
+# rows that the groups of a section must fill, or they wait for the next one
+_FEW_ROWS = 2
 
 Room = tuple[int, int, int]
 
@@ -42,8 +49,9 @@ class Sizes:
 class _Pool:
     """Groups of one level that have no row yet, by their tokens."""
 
-    def __init__(self, groups: Sequence[int], sizes: Sequence[Room], whole: int):
-        self.order, self.sizes, self.whole = groups, sizes, whole
+    def __init__(self, groups: Sequence[int], sizes: Sequence[Room], whole: int, overdue: Sequence[int] = ()):
+        self.order, self.sizes, self.whole = [*overdue, *groups], sizes, whole
+        groups = self.order
         self.by_tokens: dict[int, list[int]] = {}
         for group in groups:
             self.by_tokens.setdefault(sizes[group][0], []).append(group)
@@ -51,6 +59,9 @@ class _Pool:
         self.bits = sum(1 << s for s in self.by_tokens)
         self.reversed = sum(1 << whole - s for s in self.by_tokens)
         self._waiting, self._first = set(groups), 0
+        self._overdue = list(overdue)
+        # of all that are waiting
+        self.total = [sum(sizes[group][i] for group in groups) for i in range(3)]
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -65,6 +76,7 @@ class _Pool:
     def take(self, group: int) -> None:
         tokens = self.sizes[group][0]
         self._waiting.remove(group)
+        self.total = [total - size for total, size in zip(self.total, self.sizes[group], strict=True)]
         same = self.by_tokens[tokens]
         same.remove(group)
         if not same:
@@ -73,6 +85,11 @@ class _Pool:
 
     def _fits(self, room: Room, *groups: int) -> bool:
         return all(sum(self.sizes[g][i] for g in groups) <= room[i] for i in range(3))
+
+    def find_overdue(self, room: Room) -> list[int]:
+        """The first that an earlier section left."""
+        self._overdue = [group for group in self._overdue if group in self._waiting]
+        return next(([group] for group in self._overdue if self._fits(room, group)), [])
 
     def find_next(self, room: Room) -> list[int]:
         """The group that has waited longest, of the first few that fit."""
@@ -117,50 +134,87 @@ class _Pool:
 
 
 class RowFiller:
-    """Rows of whole batches. Rows are opened a batch at a time, and a batch has one level.
+    """Rows, opened as they are needed, each with the window of its longest clip; shorter clips fit into it, too."""
 
-    What a level leaves empty of its last batch is open to the shorter ones: their clips fit into its window too.
-    """
-
-    def __init__(self, sizes: Sizes, shape: BatchShape, most_batches: int | None = None):
-        self.shape, self.most_batches = shape, most_batches
+    def __init__(self, sizes: Sizes, shape: BatchShape, most_rows: int | None = None):
+        self.shape, self.most_rows = shape, most_rows
         self.rows: list[list[int]] = []
-        # of each batch
+        # of each row; without a section it may stand anywhere
         self.levels: list[int] = []
+        self.sections: list[int | None] = []
         self._group_levels = sizes.level.tolist()
         self._sizes = list(zip(*(x.tolist() for x in (sizes.tokens, sizes.targets, sizes.clips)), strict=True))
         self._room: list[Room] = []
 
-    def open(self, level: int) -> bool:
-        """Another batch of empty rows; False where there may be no more."""
-        if len(self.levels) == self.most_batches:
+    def open(self, level: int, section: int | None = None) -> bool:
+        """Another row, which is empty; False where there may be no more."""
+        if len(self.rows) == self.most_rows:
             return False
+        self.rows.append([])
         self.levels.append(level)
-        self.rows += [[] for _ in range(self.shape.rows)]
-        self._room += [(self.shape.tokens, self.shape.targets, self.shape.clips)] * self.shape.rows
+        self.sections.append(section)
+        self._room.append((self.shape.tokens, self.shape.targets, self.shape.clips))
         return True
 
     def fill(self, groups: Sequence[int]) -> list[int]:
-        """Places groups, in this order as far as may be; returns those for which there is no room."""
+        """Places groups where there is room, and in rows of their own; returns those that found none."""
         left = []
-        for level in sorted({self._group_levels[group] for group in groups}, reverse=True):
-            pool = _Pool([g for g in groups if self._group_levels[g] == level], self._sizes, self.shape.tokens)
-            for row in range(len(self.rows)):
-                if self.levels[row // self.shape.rows] >= level:
-                    self._fill_row(row, pool)
+        for level in self._list_levels(groups):
+            pool = self._make_pool(groups, level)
+            self._fill_rows(pool, range(len(self.rows)), level)
             while len(pool) and self.open(level):
-                for row in range(len(self.rows) - self.shape.rows, len(self.rows)):
-                    self._fill_row(row, pool)
+                self._fill_row(len(self.rows) - 1, pool)
             left += pool.list_waiting()
         return left
+
+    def fill_in_order(self, sections: Sequence[Sequence[int]]) -> list[int]:
+        """Places groups section by section, each in its order as far as may be; returns those that found no room."""
+        waiting: dict[int, list[int]] = {}
+        for section, groups in enumerate(sections):
+            is_last, first_row = section == len(sections) - 1, len(self.rows)
+            for level in self._list_levels([*groups, *itertools.chain(*waiting.values())]):
+                pool = self._make_pool(groups, level, waiting.pop(level, ()))
+                self._fill_rows(pool, range(first_row, len(self.rows)), level)
+                while len(pool) and (is_last or self._is_enough(pool)) and self.open(level, section):
+                    self._fill_row(len(self.rows) - 1, pool)
+                waiting[level] = pool.list_waiting()
+        return list(itertools.chain(*waiting.values()))
+
+    def share_rows(self) -> None:
+        """Gives an empty row half of the groups of the row that has most: a batch of empty rows would teach nothing."""
+        for row in [row for row, groups in enumerate(self.rows) if not groups]:
+            donor = max(range(len(self.rows)), key=lambda other: len(self.rows[other]))
+            half = len(self.rows[donor]) // 2
+            if not half:
+                return
+            self.rows[row], self.rows[donor] = self.rows[donor][:half], self.rows[donor][half:]
+            self.sections[row] = self.sections[donor]
+            for each in (row, donor):
+                self.levels[each] = max(self._group_levels[group] for group in self.rows[each])
+
+    def _list_levels(self, groups: Sequence[int]) -> list[int]:
+        return sorted({self._group_levels[group] for group in groups}, reverse=True)
+
+    def _make_pool(self, groups: Sequence[int], level: int, overdue: Sequence[int] = ()) -> _Pool:
+        return _Pool([g for g in groups if self._group_levels[g] == level], self._sizes, self.shape.tokens, overdue)
+
+    def _is_enough(self, pool: _Pool) -> bool:
+        """Whether those that wait fill more than a few rows, by whichever limit is reached first."""
+        room = (self.shape.tokens, self.shape.targets, self.shape.clips)
+        return any(total > _FEW_ROWS * most for total, most in zip(pool.total, room, strict=True))
+
+    def _fill_rows(self, pool: _Pool, rows: range, level: int) -> None:
+        for row in rows:
+            if self.levels[row] >= level:
+                self._fill_row(row, pool)
 
     def _fill_row(self, row: int, pool: _Pool) -> None:
         while len(pool):
             room, least = self._room[row], pool.least
             if room[0] < least:
                 break
-            found: list[int] = []
-            if room[0] >= 2 * least:
+            found = [] if self.rows[row] else pool.find_overdue(room)
+            if not found and room[0] >= 2 * least:
                 found = pool.find_pair(room) or pool.find_next(room)
             for group in found or pool.find_largest(room):
                 pool.take(group)

@@ -52,12 +52,23 @@ def count_frames(samples):
     return -(-samples // 160) // 4
 
 
-def make_plan(sizes=(700, 90), rates=(0.75, 0.25), *, seed=0, is_endless=True, questions=3, shapes=SHAPES, **changes):
+def make_plan(
+    sizes=(700, 90),
+    rates=(0.75, 0.25),
+    *,
+    seed=0,
+    is_endless=True,
+    questions=3,
+    shapes=SHAPES,
+    rates_count="examples",
+    **changes,
+):
     tasks = [
         PlannedTask(name=f"task{i}", rate=rate, index=MadeUpIndex(size, seed=i, **changes), questions=questions)
         for i, (size, rate) in enumerate(zip(sizes, rates, strict=True))
     ]
-    return Plan(Draws(tasks, shapes, count_frames, seed=seed, is_endless=is_endless), seed=seed)
+    draws = Draws(tasks, shapes, count_frames, seed=seed, is_endless=is_endless, rates_count=rates_count)
+    return Plan(draws, seed=seed)
 
 
 def list_groups(batches):
@@ -97,7 +108,7 @@ def test_rows_hold_their_groups():
 def test_each_item_comes_once_an_epoch_and_tasks_by_their_rates(monkeypatch):
     """Over blocks that hand groups on to each other, which they hardly ever do with the usual room to spare."""
     monkeypatch.setattr(plan_module, "MARGIN", 0.4)
-    plan = make_plan(sizes=(20_000, 3000), shapes=WIDE, clip_seconds=(2.0, 8.0))
+    plan = make_plan(sizes=(20_000, 3000), shapes=WIDE, clip_seconds=(2.0, 8.0), rates_count="records")
     blocks = [plan.get_block(n) for n in range(6)]
     assert sum(len(plan._get_left(n)) for n in range(5)) > 0 == len(plan._get_left(5))
     assert sum(block.counts.groups_dropped for block in blocks) == 0
@@ -121,13 +132,114 @@ def test_what_finds_no_room_twice_is_counted(monkeypatch):
 
 
 def test_every_question_comes_equally_often():
-    plan = make_plan(sizes=(40,), rates=(1.0,))
+    plan = make_plan(sizes=(40,), rates=(1.0,), rates_count="records")
     per_item = [Counter() for _ in range(40)]
     groups = [plan.draws.draw(0, 40 * 5)]
     for group in range(len(groups[0])):
         per_item[int(groups[0].item[group])].update(groups[0].read_numbers(group).tolist())
     # five epochs of three of five questions
     assert all(set(counts.values()) == {3} and len(counts) == 5 for counts in per_item)
+
+
+def test_an_epoch_shows_each_question_once():
+    """Of five questions three and then two, in other pairs and threes the next time."""
+    plan = make_plan(sizes=(40,), rates=(1.0,))
+    assert plan.draws.size == 80
+    together = []
+    for epoch in range(3):
+        groups = plan.draws.draw(80 * epoch, 80 * (epoch + 1))
+        seen = Counter((int(groups.item[g]), int(n)) for g in range(80) for n in groups.read_numbers(g))
+        assert seen == Counter({(item, number): 1 for item in range(40) for number in range(5)})
+        assert set(groups.chosen.tolist()) == {2, 3} and set(groups.epoch.tolist()) == {epoch}
+        together.append({(int(groups.item[g]), *sorted(groups.read_numbers(g).tolist())) for g in range(80)})
+    assert not together[0] & together[1] and not together[1] & together[2]
+
+
+@pytest.mark.parametrize("items", [300, 1000, 5000])
+def test_small_data_show_each_item_once_an_epoch(items):
+    """Fifty steps of 64 or so: a batch is a fifth of the epoch of 300 items, and straddles two of them."""
+    shape = dataclasses.replace(WIDE[0], tokens=2048, clips=8, mel_frames=1200)
+    plan = make_plan(
+        sizes=(items,), rates=(1.0,), questions=1, shapes=[shape], clip_seconds=(4.0, 12.0), rates_count="records"
+    )
+    seen, per_step, worst = Counter(), [], 0
+    for step in range(50):
+        new = Counter(item for _, _, item, _ in list_groups([plan.get_batch(step)]))
+        seen.update(new)
+        per_step.append(sum(new.values()))
+        counts = [seen[item] for item in range(items)]
+        worst = max(worst, max(counts) - min(counts))
+        if abs(sum(counts) % items) < per_step[-1] and sum(counts) >= items:
+            epochs = sum(counts) // items
+            # an epoch has just ended: what is missing is in the section that is being shown
+            late = sum(count < epochs for count in counts)
+            assert late < max(items / 16, 1.5 * per_step[-1])
+    assert worst <= 2 and len(set(per_step)) > 1
+
+
+def test_a_mixture_with_small_data_is_entered_anywhere_alike():
+    plans = [make_plan(sizes=(300, 2000), clip_seconds=(2.0, 8.0)) for _ in range(2)]
+    assert plans[0].sections > 4
+    steps = [plans[0].batches_of_block * block + place for block, place in ((23, 5), (3, 0), (11, 7))]
+    there = [plans[0].get_batch(step).hash for step in steps]
+    back = [plans[1].get_batch(step).hash for step in reversed(steps)]
+    assert there == back[::-1]
+    blocks = [plans[0].get_block(number) for number in range(4)]
+    seen = Counter(list_groups(itertools.chain.from_iterable(block.batches for block in blocks)))
+    drawn = sum(block.counts.groups for block in blocks) - len(plans[0]._get_left(3))
+    assert set(seen.values()) == {1} and sum(seen.values()) == drawn
+    assert all(any(batch.rows) and all(batch.rows) for block in blocks for batch in block.batches)
+
+
+class MixedIndex(MadeUpIndex):
+    """As many questions of each item as `counts` says, of nine."""
+
+    def __init__(self, counts, seed=0, **changes):
+        super().__init__(len(counts), 9, seed, **changes)
+        kept = (np.arange(9) < np.asarray(counts)[:, None]).ravel()
+        self.questions, self.markers = self.questions[kept], self.markers[kept]
+        self.items["question"] = self.items["marker"] = np.concatenate([[0], np.cumsum(counts)])
+        self.identity = (self.identity, tuple(counts))
+
+
+def test_rates_are_shares_of_examples():
+    """A task whose utterances have one to nine questions, and one whose utterances have one."""
+    counts = np.random.default_rng(1).integers(1, 10, 3000)
+    tasks = [
+        PlannedTask(name="many", rate=0.4, index=MixedIndex(counts), questions=3),
+        PlannedTask(name="one", rate=0.6, index=MadeUpIndex(2000, 1), questions=3),
+    ]
+    for rates_count in ("examples", "records"):
+        draws = Draws(tasks, WIDE, count_frames, seed=0, is_endless=True, rates_count=rates_count)
+        groups = draws.draw(0, 40_000)
+        examples = np.bincount(groups.task, groups.chosen) / groups.chosen.sum()
+        records = np.bincount(groups.task) / len(groups)
+        if rates_count == "examples":
+            assert examples[0] == pytest.approx(0.4, abs=2e-3) and records[0] < 0.35
+            assert draws.examples_per_group == pytest.approx(groups.chosen.mean(), rel=2e-3)
+            plan = Plan(draws, seed=0)
+            planned = [batch.questions for n in range(3) for batch in plan.get_block(n).batches]
+            assert plan.examples_per_batch == pytest.approx(np.mean(planned), rel=0.01)
+        else:
+            assert records[0] == pytest.approx(0.4, abs=2e-4) and examples[0] > 0.45
+    # within a task each question as often as any other, whether its item has one or nine
+    whole = Draws(tasks[:1], WIDE, count_frames, seed=0, is_endless=True, rates_count="examples")
+    groups = whole.draw(0, 2 * whole.size)
+    numbers = np.repeat(groups.item, groups.chosen) * 9 + groups.numbers
+    assert set(Counter(numbers.tolist()).values()) == {2} and len(set(numbers.tolist())) == counts.sum()
+
+
+def test_shares_hold_where_much_is_set_aside():
+    """Half of a task's clips are longer than the window: it is still half of what is trained on."""
+    for rates_count in ("examples", "records"):
+        tasks = [
+            PlannedTask(name="long", rate=0.5, index=MadeUpIndex(900, 3, clip_seconds=(6.0, 10.0)), questions=3),
+            PlannedTask(name="short", rate=0.5, index=MadeUpIndex(900, 3), questions=3),
+        ]
+        draws = Draws(tasks, WIDE, count_frames, seed=0, is_endless=True, rates_count=rates_count)
+        groups = draws.draw(0, 30_000)
+        kept = groups.task[groups.chosen > 0]
+        assert np.bincount(kept)[0] / len(kept) == pytest.approx(0.5, abs=0.01)
 
 
 def test_an_order_is_not_repeated_and_rows_are_mixed():
@@ -155,13 +267,17 @@ def test_one_epoch_has_every_item_once_and_begins_by_rates(rates):
 
 
 def test_what_is_too_long_loses_questions_and_then_itself():
-    small = [dataclasses.replace(shape, tokens=250, targets=20) for shape in SHAPES]
+    small = [dataclasses.replace(shape, tokens=250, targets=5) for shape in SHAPES]
     plan = make_plan(shapes=small, questions=0)
     counts = plan.get_block(0).counts
     assert counts.questions_dropped > counts.groups_dropped > 0
     placed = list(list_groups(plan.get_block(0).batches))
     assert len(placed) + len(plan._get_left(0)) == counts.groups - counts.groups_dropped
-    with pytest.raises(ValueError, match="none of 8192 records fits a row of 250 tokens, 2 targets and 4 clips; raise"):
+    message = (
+        r"nothing of a task fits a row: task0: 3500 of 3500 questions, .* as its answer takes more targets than a row "
+        r"\(raise DataConfig.targets\); or give the task the rate 0"
+    )
+    with pytest.raises(ValueError, match=message):
         make_plan(shapes=[dataclasses.replace(shape, targets=2) for shape in small])
 
 

@@ -25,7 +25,14 @@ def measure_rows(name, records):
     seconds, questions = records
     index = MadeUpIndex(9000, questions=questions, clip_seconds=seconds)
     task = PlannedTask(name="made_up", rate=1.0, index=index, questions=data.questions_per_record)
-    draws = Draws([task], shapes, lambda samples: frames[-(-samples // 160)], seed=0, is_endless=True)
+    draws = Draws(
+        [task],
+        shapes,
+        lambda samples: frames[-(-samples // 160)],
+        seed=0,
+        is_endless=True,
+        rates_count=data.rates_count,
+    )
     batches = Plan(draws, seed=0).get_block(0).batches
     slots = len(batches) * data.rows * data.tokens
     return sum(b.tokens for b in batches) / slots, sum(b.questions for b in batches) / len(batches)

@@ -22,7 +22,7 @@ from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.audio.mel import HOP, RATE
 from sift_jax.batch import Batch, BatchShape
 from sift_jax.data.draws import Draws, Groups, PlannedTask
-from sift_jax.data.packing import PackingCounts, Row, lay_out, make_group
+from sift_jax.data.packing import NO_GROUP, PackingCounts, Row, lay_out, make_group
 from sift_jax.data.plan import Plan, PlannedBatch
 from sift_jax.data.prepare import CachedAudio, RecordAudio, cache_task, index_records
 from sift_jax.data.question_index import QuestionIndex
@@ -38,6 +38,7 @@ from sift_jax.data.unit_ids import (
     read_range,
     weigh_speech,
 )
+from sift_jax.data.unreadable import UNREADABLE, UnreadableAudio, UnreadableLog
 
 if TYPE_CHECKING:
     import seqio
@@ -64,6 +65,8 @@ class DataConfig:
     seed: int
     # threads that read, decode and compute mel
     readers: int
+    # the share of the recordings that may be left out because they cannot be read; with more a run ends
+    most_unreadable: float
     # folder of the codec in whose units answers are spoken; None leaves answers that are speech out
     codec: str | None
     # how much the end of a spoken answer counts, of whose targets it is one in hundreds; decoding takes the bias back
@@ -77,6 +80,8 @@ class DataConfig:
             # what is no number is refused by its type, where configs are built
             if isinstance(value := getattr(self, name), int) and value < least:
                 raise ValueError(f"DataConfig.{name} is {value}; it must be {least} or more")
+        if not 0 <= self.most_unreadable <= 1:
+            raise ValueError(f"DataConfig.most_unreadable is {self.most_unreadable}; it is a share, from 0 to 1")
         if self.rates_count not in RATES_COUNT:
             raise ValueError(f"DataConfig.rates_count is {self.rates_count!r}; it is one of {', '.join(RATES_COUNT)}")
         list(map(read_range, self.unit_weights))
@@ -160,7 +165,8 @@ def define_tasks(
 class BatchStream:
     """An endless (or one-epoch) iterator of (shape, batch) over one split of the configured mixture.
 
-    `own_rows` are the rows of every batch that this process reads; None means all of them.
+    `own_rows` are the rows of every batch that this process reads; None means all of them. `unreadable_log` is the file
+    in which it writes down which recordings it could not read.
     """
 
     def __init__(
@@ -172,10 +178,12 @@ class BatchStream:
         is_endless: bool,
         modules: tuple = (),
         own_rows: Sequence[int] | None = None,
+        unreadable_log: Path | None = None,
     ):
         self.config, self.geometry = config, geometry
         self.tokenizer = SpeechTokenizer(config.tokenizer)
         self.counts = PackingCounts()
+        self._unreadable = UnreadableLog(config.most_unreadable, unreadable_log)
         shapes = make_shapes(config, geometry)
         self._own_rows = range(config.rows) if own_rows is None else own_rows
         self.shapes = [dataclasses.replace(shape, rows=len(self._own_rows)) for shape in shapes]
@@ -196,6 +204,12 @@ class BatchStream:
         )
         self.plan = Plan(draws, seed=config.seed)
 
+    def describe_start(self) -> list[str]:
+        """What is to be known before the first step: how many examples it has, and what is never shown."""
+        draws = self.plan.draws
+        said = [f"{self.plan.examples_per_batch:.1f} examples a step"] if draws.is_endless else []
+        return said + [f"set aside of {line}" for line in draws.describe_set_aside()]
+
     @property
     def share(self) -> float:
         """The part of a batch's rows that this process reads."""
@@ -214,7 +228,13 @@ class BatchStream:
 
     def _plan_task(self, name: str, rate: float, source: RecordTask | seqio.Task, split: str) -> PlannedTask:
         if isinstance(source, RecordTask):
-            folder = index_records(source.reader, split, self.tokenizer, read_codec(self.config))
+            folder = index_records(
+                source.reader,
+                split,
+                self.tokenizer,
+                read_codec(self.config),
+                most_unreadable=self.config.most_unreadable,
+            )
             index = QuestionIndex(folder / source.category.replace("/", "."))
             self.readers[name] = RecordAudio(source.reader, split, index)
             questions = self.config.questions_per_record
@@ -233,24 +253,37 @@ class BatchStream:
         return self._frames[np.minimum(self._front_end.count_frames(samples.astype(np.int64)), len(self._frames) - 1)]
 
     def read_example(self, groups: Groups, group: int) -> dict[str, np.ndarray]:
-        """A group of the plan as the example that its task would give."""
+        """A group of the plan as the example that its task would give; UnreadableAudio if it cannot be read."""
         task, item = self.plan.draws.tasks[groups.task[group]], int(groups.item[group])
         example = task.index.read(item, groups.read_numbers(group).tolist())
         try:
             clips = self.readers[task.name](item)
-        except (RuntimeError, ValueError, IndexError) as error:
+        except UNREADABLE as error:
             said = " ".join(str(error).split())
-            raise ValueError(
+            raise UnreadableAudio(
                 f"the audio of item {item} of {task.index.folder} cannot be read ({said}); make those records anew"
             ) from error
-        if [len(clip) for clip in clips] != example["audio_lengths"].tolist():
-            raise ValueError(f"{task.index.folder} is not of these records; delete it")
+        lengths = [len(clip) for clip in clips]
+        if lengths != example["audio_lengths"].tolist():
+            raise UnreadableAudio(
+                f"the audio of item {item} of {task.index.folder} has {lengths} samples where "
+                f"{example['audio_lengths'].tolist()} were indexed; if it is of many, that folder is not of these "
+                "records; delete it"
+            )
         return {**example, "audio": np.concatenate([*clips, np.zeros(0, np.int16)]).astype(np.int16)}
 
     def _read_row(self, planned: PlannedBatch, row: int) -> Row:
         filled, sizes = Row(self.shapes[planned.level]), planned.groups.sizes
         for g in planned.rows[row]:
-            example = self.read_example(planned.groups, g)
+            self._unreadable.count_try()
+            try:
+                example = self.read_example(planned.groups, g)
+            except UnreadableAudio as error:
+                task = self.plan.draws.tasks[planned.groups.task[g]].name
+                self._unreadable.note(task, int(planned.groups.item[g]), error)
+                # its place stays, so that the numbers of the others do
+                filled.add(NO_GROUP)
+                continue
             group = make_group(example, audio_id=self.tokenizer.ids[AUDIO], count_frames=self._count_clip)
             if (group.tokens, group.targets) != (sizes.tokens[g], sizes.targets[g]) or not filled.can_hold(group):
                 folder = self.plan.draws.tasks[planned.groups.task[g]].index.folder

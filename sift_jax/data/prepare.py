@@ -3,10 +3,10 @@
     records/sift_en/questions-<key>/train/<category>/      an index of each category (question_index.py), in one pass
     records/cached/<task>-<key>/train/                     the same of a task with a source of its own, and its audio
 
-The key is a hash of the records, their index.json, the tokenizer, the chat template and the units of speech, if a codec is named; of
-another task it is a hash of its source's files, its preprocessors and its first examples. A folder appears whole or
-not at all. Where the file system has locks only one process makes it; elsewhere each makes its own, and the first to
-be done gives it its name.
+The key is a hash of the records, their index.json, the tokenizer, the chat template and the units of speech, if a codec
+is named; of another task it is a hash of its source's files, its preprocessors and its first examples. A folder appears
+whole or not at all. Where the file system has locks only one process makes it; elsewhere each makes its own, and the
+first to be done gives it its name.
 """
 
 from __future__ import annotations

@@ -249,7 +249,7 @@ class RecordReader:
 
     @functools.cached_property
     def index_digest(self) -> str:
-        """A hash of index.json alone, which may be edited; kept beside it, for of millions of records it takes seconds."""
+        """A hash of index.json alone, which may be edited; kept beside it, for millions of records take seconds."""
         path, kept = self.folder / "index.json", self.folder / "index.digest"
         stamp = [path.stat().st_size, path.stat().st_mtime_ns]
         with contextlib.suppress(OSError, ValueError, KeyError):

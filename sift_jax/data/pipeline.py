@@ -183,7 +183,7 @@ class BatchStream:
         self.config, self.geometry = config, geometry
         self.tokenizer = SpeechTokenizer(config.tokenizer)
         self.counts = PackingCounts()
-        self._unreadable = UnreadableLog(config.most_unreadable, unreadable_log)
+        self._unreadable = UnreadableLog(config.most_unreadable, unreadable_log, split)
         shapes = make_shapes(config, geometry)
         self._own_rows = range(config.rows) if own_rows is None else own_rows
         self.shapes = [dataclasses.replace(shape, rows=len(self._own_rows)) for shape in shapes]

@@ -42,17 +42,17 @@ def count_logged(run_dir: Path) -> int:
 
 
 class UnreadableLog:
-    """What one process could not read. `path` is where it is written down, if anywhere; threads may share it."""
+    """What one process could not read of a split. `path` is where it is written down, if anywhere; threads share it."""
 
-    def __init__(self, most_share: float, path: Path | None):
-        self.most_share, self.path = most_share, path
+    def __init__(self, most_share: float, path: Path | None, split: str):
+        self.most_share, self.path, self.split = most_share, path, split
         self._lock = threading.Lock()
         self._tried = self._failed = 0
         self._named: set[tuple[str, int]] = set()
         if path is not None and path.is_file():
             # a line may have been torn by a kill
             said = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
-            self._named = {(line["task"], line["item"]) for line in said}
+            self._named = {(line["task"], line["item"]) for line in said if line["split"] == split}
 
     def count_try(self) -> None:
         with self._lock:
@@ -64,7 +64,7 @@ class UnreadableLog:
             self._failed += 1
             if (task, item) not in self._named:
                 self._named.add((task, item))
-                self._write({"task": task, "item": item, "reason": str(error)})
+                self._write({"split": self.split, "task": task, "item": item, "reason": str(error)})
                 print(f"left out: {error}", flush=True)
             if is_too_many(self._failed, self._tried, self.most_share):
                 where = f"; all are in {self.path}" if self.path else ""

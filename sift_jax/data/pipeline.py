@@ -27,6 +27,7 @@ from sift_jax.data.plan import Plan, PlannedBatch
 from sift_jax.data.prepare import CachedAudio, RecordAudio, cache_task, index_records
 from sift_jax.data.question_index import QuestionIndex
 from sift_jax.data.rates import RecordTask, describe_left_out, list_record_tasks, make_task_name, resolve_rates
+from sift_jax.data.shapes import SpeechGeometry, make_shapes
 from sift_jax.data.sift_files import LANGUAGES, SPOKEN_CATEGORIES
 from sift_jax.data.survey import RATES_COUNT
 from sift_jax.data.tokenizers import AUDIO, SpeechTokenizer
@@ -85,46 +86,6 @@ class DataConfig:
         if self.rates_count not in RATES_COUNT:
             raise ValueError(f"DataConfig.rates_count is {self.rates_count!r}; it is one of {', '.join(RATES_COUNT)}")
         list(map(read_range, self.unit_weights))
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SpeechGeometry:
-    """What the data must know of the model: numbers, no more."""
-
-    mel_bins: int
-    window_seconds: float
-    # whether a clip gives the same frames in a window of any length: only then may there be several
-    is_silence_masked: bool
-    # what makes mel frames of samples (audio/front_ends.py), and how many positions become of mel frames
-    front_end: str
-    count_frames: Callable[[int], int]
-
-
-def make_shapes(config: DataConfig, geometry: SpeechGeometry) -> list[BatchShape]:
-    """One static shape for each clip length, shortest first."""
-    seconds = tuple(config.clip_seconds)
-    if list(seconds) != sorted(set(seconds)) or not seconds or seconds[-1] != geometry.window_seconds:
-        raise ValueError(
-            f"clip_seconds {seconds} must rise and end in the encoder's window of {geometry.window_seconds} s; "
-            f"set DataConfig.clip_seconds = ({geometry.window_seconds},)"
-        )
-    if len(seconds) > 1 and not geometry.is_silence_masked:
-        raise ValueError(
-            f"clip_seconds {seconds} are several windows, and this encoder hears the silence that fills them: a clip "
-            "would sound otherwise in each; set ModelConfig.frame_mask = 'all' or "
-            f"DataConfig.clip_seconds = ({geometry.window_seconds},)"
-        )
-    return [
-        BatchShape(
-            rows=config.rows,
-            tokens=config.tokens,
-            targets=config.targets,
-            clips=config.clips,
-            mel_frames=round(s * RATE / HOP),
-            mel_bins=geometry.mel_bins,
-        )
-        for s in seconds
-    ]
 
 
 def read_codec(config: DataConfig) -> CodecIdentity | None:
@@ -194,14 +155,8 @@ class BatchStream:
         defined = define_tasks(config, self.tokenizer, modules, split)
         self._front_end = FRONT_ENDS[geometry.front_end]  # which the modules may have changed
         tasks = [self._plan_task(name, rate, source, split) for name, rate, source in defined]
-        draws = Draws(
-            tasks,
-            shapes,
-            self._count_frames,
-            seed=config.seed,
-            is_endless=is_endless,
-            rates_count=config.rates_count,
-        )
+        how = {"seed": config.seed, "is_endless": is_endless, "rates_count": config.rates_count}
+        draws = Draws(tasks, shapes, self._count_frames, **how)
         self.plan = Plan(draws, seed=config.seed)
 
     def describe_start(self) -> list[str]:
@@ -228,13 +183,8 @@ class BatchStream:
 
     def _plan_task(self, name: str, rate: float, source: RecordTask | seqio.Task, split: str) -> PlannedTask:
         if isinstance(source, RecordTask):
-            folder = index_records(
-                source.reader,
-                split,
-                self.tokenizer,
-                read_codec(self.config),
-                most_unreadable=self.config.most_unreadable,
-            )
+            how = {"codec": read_codec(self.config), "most_unreadable": self.config.most_unreadable}
+            folder = index_records(source.reader, split, self.tokenizer, **how)
             index = QuestionIndex(folder / source.category.replace("/", "."))
             self.readers[name] = RecordAudio(source.reader, split, index)
             questions = self.config.questions_per_record

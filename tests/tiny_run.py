@@ -39,6 +39,7 @@ def make_data(corpus: Corpus, **changes) -> DataConfig:
         clip_seconds=(0.75, 2.0),
         seed=3,
         readers=1,
+        most_unreadable=0.01,
         codec=None,
         end_weight=1.0,
         unit_weights={},

@@ -29,12 +29,16 @@ class DevSet:
     tasks: list[str]
     in_split: int
     seen: frozenset[str]
+    # of which nothing fits a row
+    unfit: frozenset[str]
 
     def describe_unseen(self) -> str | None:
         """Which tasks the figures say nothing of, and what there is to do."""
-        missed = [name for name in self.tasks[: self.in_split] if name not in self.seen]
+        missed = [name for name in self.tasks[: self.in_split] if name not in self.seen | self.unfit]
+        unfit = [name for name in self.tasks[: self.in_split] if name in self.unfit]
         absent = self.tasks[self.in_split :]
         parts = [f"{', '.join(missed)}: none in the dev batches, raise RunConfig.dev_batches"] * bool(missed)
+        parts += [f"{', '.join(unfit)}: nothing in the dev split fits a row"] * bool(unfit)
         parts += [f"{', '.join(absent)}: none in the dev split"] * bool(absent)
         return f"no dev loss for {'; '.join(parts)}" if parts else None
 
@@ -66,7 +70,7 @@ def read_dev_set(stream: BatchStream, count: int, trained: Sequence[str]) -> Dev
     """The first batches to look at of the dev split; `trained` are the tasks of the run."""
     chosen = choose_batches(stream.plan, count)
     batches = [batch for _, batch in stream.read(chosen)]
-    own = [task.name for task in stream.plan.draws.tasks]
+    own, surveys = [task.name for task in stream.plan.draws.tasks], stream.plan.draws.surveys
     return DevSet(
         batches=[
             {**batch, "task_bm": stream.tell_tasks(planned, batch)}
@@ -74,5 +78,6 @@ def read_dev_set(stream: BatchStream, count: int, trained: Sequence[str]) -> Dev
         ],
         tasks=own + sorted(set(trained) - set(own)),
         in_split=len(own),
+        unfit=frozenset(own[number] for number, survey in enumerate(surveys) if not survey.questions),
         seen=frozenset(own[task] for planned in chosen for task in list_tasks(planned)),
     )

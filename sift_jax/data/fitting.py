@@ -32,6 +32,8 @@ CAUSES = {
 }
 _LONG_CLIP, _CLIPS, _TOKENS, _TARGETS, _EMPTY, _TOGETHER = range(len(CAUSES))
 _NONE = -1
+# groups that are measured one by one at a time
+_DOUBTFUL = 8192
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,6 +97,45 @@ def fit_groups(index: QuestionIndex, asked: Asked, limits: RowLimits) -> Fitted:
         sizes=Sizes(tokens=tokens, targets=targets, clips=lengths.clips, level=level),
         left_out=np.bincount(cause[is_wanted & ~is_chosen], minlength=len(CAUSES)),
     )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Groups that items are divided into, and what is left of their questions."""
+
+    groups: int
+    questions: int
+    left_out: np.ndarray
+
+
+def count_parts(
+    index: QuestionIndex, whole: Asked, size: int, times: np.ndarray, limits: RowLimits, ask: Callable[..., Asked]
+) -> Parts:
+    """What `fit_groups` makes of the first `times` groups of `size` questions of each item; `whole` asks for all.
+
+    An item is looked at once for all its groups. What they share is at least what all its questions share: where a
+    group fits even so, it fits, and only the others are measured one by one, as `ask(item, part)` asks for them.
+    """
+    lengths = Lengths(index, whole.item, limits.count_frames)
+    level = np.searchsorted(np.array(limits.levels), lengths.longest)
+    cause = _judge_alone(lengths, level, limits)
+    part = _take_turns(lengths, whole) // size if (lengths.count > size).any() else np.zeros_like(lengths.owner)
+    is_wanted = part < times[lengths.owner]
+    is_fit = is_wanted & (cause == _NONE)
+    item, first = np.repeat(np.arange(len(times)), times), np.cumsum(times) - times
+    group = (first[lengths.owner] + part)[is_fit]
+    count = np.bincount(group, minlength=len(item))
+    shared = lengths.measure_shared(np.ones(len(part), bool))[item]
+    tokens = np.bincount(group, lengths.tokens[is_fit], len(item)) - np.maximum(count - 1, 0) * shared
+    targets = np.bincount(group, lengths.question["targets"][is_fit], len(item))
+    doubtful = np.flatnonzero((tokens > limits.tokens) | (targets > limits.targets))
+    left_out = np.bincount(cause[is_wanted & ~is_fit], minlength=len(CAUSES))
+    for few in np.array_split(doubtful, len(doubtful) // _DOUBTFUL + 1):
+        if len(few):
+            fitted = fit_groups(index, ask(whole.item[item[few]], few - first[item[few]]), limits)
+            left_out[_TOGETHER] += fitted.left_out[_TOGETHER]
+    kept = int(count.sum()) - int(left_out[_TOGETHER])
+    return Parts(groups=int((count > 0).sum()), questions=kept, left_out=left_out)
 
 
 def _take_turns(lengths: Lengths, asked: Asked) -> np.ndarray:

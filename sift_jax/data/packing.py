@@ -51,6 +51,13 @@ class Group:
         return sum(int(q.is_target.sum()) for q in self.questions)
 
 
+_NOTHING = np.zeros(0, np.int64)
+# what stands in the place of a group that cannot be read
+NO_GROUP = Group(
+    prefix=Piece(tokens=_NOTHING, clip=_NOTHING, frame=_NOTHING, is_target=_NOTHING), questions=[], clips=[]
+)
+
+
 def expand_question(
     tokens: np.ndarray, is_target: np.ndarray, clips: np.ndarray, audio_id: int, frames: list[int]
 ) -> Piece:
@@ -159,12 +166,3 @@ class PackingCounts:
     def add(self, other: PackingCounts) -> None:
         for field in dataclasses.fields(self):
             setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
-
-    def describe_dropped(self) -> str | None:
-        """What fitted no row, and what there is to do; None where all did."""
-        if not (self.questions_dropped or self.groups_dropped):
-            return None
-        return (
-            f"set aside: {self.questions_dropped} of {self.questions} questions and {self.groups_dropped} of "
-            f"{self.groups} records that fit no row; raise DataConfig.tokens, targets or clips to keep them"
-        )

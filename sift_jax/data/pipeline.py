@@ -24,11 +24,12 @@ from sift_jax.batch import Batch, BatchShape
 from sift_jax.data.defined_tasks import define_tasks, read_codec
 from sift_jax.data.draws import Draws, Groups, PlannedTask
 from sift_jax.data.mixture_table import MixtureConfig, make_task_name
-from sift_jax.data.packing import PackingCounts, Row, lay_out, make_group
+from sift_jax.data.packing import NO_GROUP, PackingCounts, Row, lay_out, make_group
 from sift_jax.data.plan import Plan, PlannedBatch
 from sift_jax.data.prepare import CachedAudio, RecordAudio, cache_task, index_records
 from sift_jax.data.question_index import QuestionIndex
 from sift_jax.data.rates import RecordTask
+from sift_jax.data.shapes import SpeechGeometry, make_shapes
 from sift_jax.data.sift_files import LANGUAGES, SPOKEN_CATEGORIES
 from sift_jax.data.survey import RATES_COUNT
 from sift_jax.data.tokenizers import AUDIO, SpeechTokenizer
@@ -38,6 +39,7 @@ from sift_jax.data.unit_ids import (
     read_range,
     weigh_speech,
 )
+from sift_jax.data.unreadable import UNREADABLE, UnreadableAudio, UnreadableLog
 
 if TYPE_CHECKING:
     import seqio
@@ -63,6 +65,8 @@ class DataConfig:
     seed: int
     # threads that read, decode and compute mel
     readers: int
+    # the share of the recordings that may be left out because they cannot be read; with more a run ends
+    most_unreadable: float
     # folder of the codec in whose units answers are spoken; None leaves answers that are speech out
     codec: str | None
     # how much the end of a spoken answer counts, of whose targets it is one in hundreds; decoding takes the bias back
@@ -76,56 +80,19 @@ class DataConfig:
             # what is no number is refused by its type, where configs are built
             if isinstance(value := getattr(self, name), int) and value < least:
                 raise ValueError(f"DataConfig.{name} is {value}; it must be {least} or more")
+        if not 0 <= self.most_unreadable <= 1:
+            raise ValueError(f"DataConfig.most_unreadable is {self.most_unreadable}; it is a share, from 0 to 1")
         if self.rates_count not in RATES_COUNT:
             raise ValueError(f"DataConfig.rates_count is {self.rates_count!r}; it is one of {', '.join(RATES_COUNT)}")
         list(map(read_range, self.unit_weights))
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SpeechGeometry:
-    """What the data must know of the model: numbers, no more."""
-
-    mel_bins: int
-    window_seconds: float
-    # whether a clip gives the same frames in a window of any length: only then may there be several
-    is_silence_masked: bool
-    # what makes mel frames of samples (audio/front_ends.py), and how many positions become of mel frames
-    front_end: str
-    count_frames: Callable[[int], int]
-
-
-def make_shapes(config: DataConfig, geometry: SpeechGeometry) -> list[BatchShape]:
-    """One static shape for each clip length, shortest first."""
-    seconds = tuple(config.clip_seconds)
-    if list(seconds) != sorted(set(seconds)) or not seconds or seconds[-1] != geometry.window_seconds:
-        raise ValueError(
-            f"clip_seconds {seconds} must rise and end in the encoder's window of {geometry.window_seconds} s; "
-            f"set DataConfig.clip_seconds = ({geometry.window_seconds},)"
-        )
-    if len(seconds) > 1 and not geometry.is_silence_masked:
-        raise ValueError(
-            f"clip_seconds {seconds} are several windows, and this encoder hears the silence that fills them: a clip "
-            "would sound otherwise in each; set ModelConfig.frame_mask = 'all' or "
-            f"DataConfig.clip_seconds = ({geometry.window_seconds},)"
-        )
-    return [
-        BatchShape(
-            rows=config.rows,
-            tokens=config.tokens,
-            targets=config.targets,
-            clips=config.clips,
-            mel_frames=round(s * RATE / HOP),
-            mel_bins=geometry.mel_bins,
-        )
-        for s in seconds
-    ]
 
 
 class BatchStream:
     """An endless (or one-epoch) iterator of (shape, batch) over one split of the configured mixture.
 
     `own_rows` are the rows of every batch that this process reads; None means all of them. `among` are the only tasks
-    that the mixture may choose from, such as those that are trained.
+    that the mixture may choose from, such as those that are trained. `unreadable_log` is the file in which are written
+    down recordings that it could not read.
     """
 
     def __init__(
@@ -138,10 +105,12 @@ class BatchStream:
         modules: tuple = (),
         own_rows: Sequence[int] | None = None,
         among: Collection[str] | None = None,
+        unreadable_log: Path | None = None,
     ):
         self.config, self.geometry = config, geometry
         self.tokenizer = SpeechTokenizer(config.tokenizer)
         self.counts = PackingCounts()
+        self._unreadable = UnreadableLog(config.most_unreadable, unreadable_log, split)
         shapes = make_shapes(config, geometry)
         self._own_rows = range(config.rows) if own_rows is None else own_rows
         self.shapes = [dataclasses.replace(shape, rows=len(self._own_rows)) for shape in shapes]
@@ -154,15 +123,15 @@ class BatchStream:
         self.notes = defined.notes
         self._front_end = FRONT_ENDS[geometry.front_end]  # which the modules may have changed
         tasks = [self._plan_task(name, rate, source, split) for name, rate, source in defined.tasks]
-        draws = Draws(
-            tasks,
-            shapes,
-            self._count_frames,
-            seed=config.seed,
-            is_endless=is_endless,
-            rates_count=config.rates_count,
-        )
+        how = {"seed": config.seed, "is_endless": is_endless, "rates_count": config.rates_count}
+        draws = Draws(tasks, shapes, self._count_frames, **how)
         self.plan = Plan(draws, seed=config.seed)
+
+    def describe_start(self) -> list[str]:
+        """What is to be known before the first step: how many examples it has, and what is never shown."""
+        draws = self.plan.draws
+        said = [f"{self.plan.examples_per_batch:.1f} examples a step"] if draws.is_endless else []
+        return said + [f"set aside of {line}" for line in draws.describe_set_aside()]
 
     @property
     def share(self) -> float:
@@ -182,7 +151,8 @@ class BatchStream:
 
     def _plan_task(self, name: str, rate: float, source: RecordTask | seqio.Task, split: str) -> PlannedTask:
         if isinstance(source, RecordTask):
-            folder = index_records(source.reader, split, self.tokenizer, read_codec(self.config))
+            how = {"codec": read_codec(self.config), "most_unreadable": self.config.most_unreadable}
+            folder = index_records(source.reader, split, self.tokenizer, **how)
             index = QuestionIndex(folder / source.category.replace("/", "."))
             self.readers[name] = RecordAudio(source.reader, split, index)
             questions = self.config.questions_per_record
@@ -201,24 +171,37 @@ class BatchStream:
         return self._frames[np.minimum(self._front_end.count_frames(samples.astype(np.int64)), len(self._frames) - 1)]
 
     def read_example(self, groups: Groups, group: int) -> dict[str, np.ndarray]:
-        """A group of the plan as the example that its task would give."""
+        """A group of the plan as the example that its task would give; UnreadableAudio if it cannot be read."""
         task, item = self.plan.draws.tasks[groups.task[group]], int(groups.item[group])
         example = task.index.read(item, groups.read_numbers(group).tolist())
         try:
             clips = self.readers[task.name](item)
-        except (RuntimeError, ValueError, IndexError) as error:
+        except UNREADABLE as error:
             said = " ".join(str(error).split())
-            raise ValueError(
+            raise UnreadableAudio(
                 f"the audio of item {item} of {task.index.folder} cannot be read ({said}); make those records anew"
             ) from error
-        if [len(clip) for clip in clips] != example["audio_lengths"].tolist():
-            raise ValueError(f"{task.index.folder} is not of these records; delete it")
+        lengths = [len(clip) for clip in clips]
+        if lengths != example["audio_lengths"].tolist():
+            raise UnreadableAudio(
+                f"the audio of item {item} of {task.index.folder} has {lengths} samples where "
+                f"{example['audio_lengths'].tolist()} were indexed; if it is of many, that folder is not of these "
+                "records; delete it"
+            )
         return {**example, "audio": np.concatenate([*clips, np.zeros(0, np.int16)]).astype(np.int16)}
 
     def _read_row(self, planned: PlannedBatch, row: int) -> Row:
         filled, sizes = Row(self.shapes[planned.level]), planned.groups.sizes
         for g in planned.rows[row]:
-            example = self.read_example(planned.groups, g)
+            self._unreadable.count_try()
+            try:
+                example = self.read_example(planned.groups, g)
+            except UnreadableAudio as error:
+                task = self.plan.draws.tasks[planned.groups.task[g]].name
+                self._unreadable.note(task, int(planned.groups.item[g]), error)
+                # its place stays, so that the numbers of the others do
+                filled.add(NO_GROUP)
+                continue
             group = make_group(example, audio_id=self.tokenizer.ids[AUDIO], count_frames=self._count_clip)
             if (group.tokens, group.targets) != (sizes.tokens[g], sizes.targets[g]) or not filled.can_hold(group):
                 folder = self.plan.draws.tasks[planned.groups.task[g]].index.folder

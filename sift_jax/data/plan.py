@@ -45,6 +45,8 @@ BLOCK = 8192
 # The same for a stream that ends, whose rates should hold for its first batches.
 SHORT_BLOCK = 256
 MARGIN = 3.2
+# changes with the order in which the same data are drawn; plans before the second say none
+VERSION = 2
 # Blocks that are kept, the latest that were made.
 KNOWN_BLOCKS = 3
 # Groups that are packed well by themselves, since what is left of them is packed with the next.
@@ -114,7 +116,7 @@ class Plan:
         tasks = [(task.name, task.questions, task.index.identity) for task in self.draws.tasks]
         shapes = [dataclasses.astuple(shape) for shape in self.draws.shapes]
         sizes = (self._key, self.batches_of_block, self.groups_of_block, self.sections, self.draws.rates_count)
-        return f"{make_key(tasks, self.draws.rates.tolist(), shapes, sizes):016x}"
+        return f"{VERSION}-{make_key(tasks, self.draws.rates.tolist(), shapes, sizes):016x}"
 
     @property
     def examples_per_batch(self) -> float:

@@ -3,10 +3,10 @@
     records/sift_en/questions-<key>/train/<category>/      an index of each category (question_index.py), in one pass
     records/cached/<task>-<key>/train/                     the same of a task with a source of its own, and its audio
 
-The key is a hash of the records, the tokenizer, the chat template and the units of speech, if a codec is named; of
-another task it is a hash of its source's files, its preprocessors and its first examples. A folder appears whole or
-not at all. Where the file system has locks only one process makes it; elsewhere each makes its own, and the first to
-be done gives it its name.
+The key is a hash of the records, their index.json, the tokenizer, the chat template and the units of speech, if a codec
+is named; of another task it is a hash of its source's files, its preprocessors and its first examples. A folder appears
+whole or not at all. Where the file system has locks only one process makes it; elsewhere each makes its own, and the
+first to be done gives it its name.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from sift_jax.data.sift_files import name_utterance
 from sift_jax.data.tokenizers import AUDIO, SpeechTokenizer
 from sift_jax.data.unit_ids import CodecIdentity
 from sift_jax.data.unit_sets import UnitSet, list_spoken
+from sift_jax.data.unreadable import UNREADABLE, is_too_many
 
 if TYPE_CHECKING:
     import seqio
@@ -123,11 +124,17 @@ def count_samples(data: bytes) -> int:
 
 
 def index_records(
-    reader: RecordReader, split: str, tokenizer: SpeechTokenizer, codec: CodecIdentity | None = None
+    reader: RecordReader,
+    split: str,
+    tokenizer: SpeechTokenizer,
+    codec: CodecIdentity | None = None,
+    *,
+    most_unreadable: float = 0.0,
 ) -> Path:
     """The folder with an index of each category of a split, made where there is none yet.
 
-    Without a codec an answer that is speech has no ids: such questions are left out.
+    Without a codec an answer that is speech has no ids: such questions are left out. A record that cannot be read is
+    left out, too, if no more than that share of them are so.
     """
     units = None
     if codec is not None:
@@ -137,20 +144,38 @@ def index_records(
     def make(draft: Path) -> None:
         categories = reader.index[split]
         writers = {name: IndexWriter(draft / name.replace("/", "."), tokenizer.ids[AUDIO]) for name in categories}
-        places = sorted(set().union(*categories.values()))
+        places, unreadable = sorted(set().union(*categories.values())), []
         for place in tqdm(places, desc=f"indexing {reader.folder.name} {split}", unit="record", mininterval=1.0):
-            _index_record(reader.read(split, place), place, writers, tokenizer, units)
+            try:
+                record = reader.read(split, place)
+                samples = [count_samples(data) for data in record["audio"]]
+            except UNREADABLE as error:
+                unreadable.append(place)
+                said = f"record {place} of {reader.folder} {split} cannot be read ({' '.join(str(error).split())})"
+                tqdm.write(f"left out: {said}")
+                if is_too_many(len(unreadable), len(places), most_unreadable):
+                    raise ValueError(
+                        f"{said}, as {len(unreadable) - 1} of {len(places)} before it, which is more than "
+                        f"DataConfig.most_unreadable = {most_unreadable:g}; make those records anew"
+                    ) from error
+                continue
+            _index_record(record, samples, place, writers, tokenizer, units)
         for writer in writers.values():
             writer.close()
 
-    key = _digest(reader.digest, _digest_tokenizer(tokenizer), *([units.digest] if units else []))
+    key = _digest(reader.digest, reader.index_digest, _digest_tokenizer(tokenizer), *([units.digest] if units else []))
     return make_once(reader.folder / f"questions-{key}" / split, make)
 
 
 def _index_record(
-    record: dict, place: int, writers: dict[str, IndexWriter], tokenizer: SpeechTokenizer, units: UnitSet | None
+    record: dict,
+    clips: list[int],
+    place: int,
+    writers: dict[str, IndexWriter],
+    tokenizer: SpeechTokenizer,
+    units: UnitSet | None,
 ) -> None:
-    clips = [count_samples(data) for data in record["audio"]]
+    """Adds what is asked about a record, whose clips have so many samples, to its categories."""
     names = [name.decode() for name in record["audio_ids"]]
     turns = json.loads(record["turns"])
     if units is None:

@@ -231,15 +231,19 @@ class Lengths:
     def _most(self, values: np.ndarray, where: np.ndarray) -> np.ndarray:
         return np.maximum.reduceat(np.where(where, values, -1), self.start)
 
-    def measure(self, is_chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(positions, targets) of each item's group when these questions are in it: what it shares counts once."""
+    def measure_shared(self, is_chosen: np.ndarray) -> np.ndarray:
+        """Positions at the beginning that these questions of each item have in common."""
         rank = self.question["rank"].astype(np.int64)
         low, high = self._least(rank, is_chosen)[self.owner], self._most(rank, is_chosen)[self.owner]
         shared = self._least(self.question["common"], (rank > low) & (rank <= high))
         # as in packing.count_shared: a question keeps its last position, and the one that predicts its answer
         shared = np.minimum(shared, self._least(self.question["tokens"], is_chosen) - 1)
         shared = np.maximum(np.minimum(shared, self._least(self.question["answer"], is_chosen) - 1), 0)
-        prefix = shared + np.maximum(self._most(self._add_markers(shared), is_chosen), 0)
+        return shared + np.maximum(self._most(self._add_markers(shared), is_chosen), 0)
+
+    def measure(self, is_chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(positions, targets) of each item's group when these questions are in it: what it shares counts once."""
+        prefix = self.measure_shared(is_chosen)
         tokens = np.add.reduceat(np.where(is_chosen, self.tokens, 0), self.start)
         targets = np.add.reduceat(np.where(is_chosen, self.question["targets"], 0), self.start)
         several = np.maximum(self.count_chosen(is_chosen) - 1, 0)

@@ -3,6 +3,7 @@
     records/sift_en/1.0.0/sift_en-train.array_record-…      a TFDS dataset with random access
     records/sift_en/index.json                              {"train": {"closed_ended/acoustic_level": [0, 3, …]}, …}
     records/sift_en/counts.json                             its size, and the lengths of its lists alone
+    records/sift_en/index.digest                            a hash of index.json, made when it is first asked for
     records/sift_en/digest                                  a hash of all that was written, in order
 
 A record: {"id", "language", "audio_ids": […], "audio": [clip, …], "turns": json [{"category", "messages"}, …]}
@@ -17,6 +18,7 @@ import hashlib
 import io
 import json
 import shutil
+import uuid
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -250,6 +252,24 @@ class RecordReader:
         files = sorted(path for path in self.folder.glob("*/*") if path.is_file() and "questions-" not in str(path))
         named = repr(((self.folder / "index.json").read_bytes(), [(path.name, path.stat().st_size) for path in files]))
         return hashlib.sha256(named.encode()).hexdigest()[:16]
+
+    @functools.cached_property
+    def index_digest(self) -> str:
+        """A hash of index.json alone, which may be edited; kept beside it, for millions of records take seconds."""
+        path, kept = self.folder / "index.json", self.folder / "index.digest"
+        stamp = [path.stat().st_size, path.stat().st_mtime_ns]
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            said = json.loads(kept.read_text())
+            if said["stamp"] == stamp:
+                return said["digest"]
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        # where it cannot be written it is computed at each start
+        with contextlib.suppress(OSError):
+            draft = kept.with_name(f"index.digest.{uuid.uuid4().hex}.part")
+            draft.write_text(json.dumps({"stamp": stamp, "digest": digest}))
+            draft.replace(kept)
+        return digest
 
     def _source(self, split: str) -> Any:
         if split not in self._sources:

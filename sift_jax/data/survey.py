@@ -21,9 +21,9 @@ import numpy as np
 from tqdm import tqdm
 
 from sift_jax.audio.mel import HOP
-from sift_jax.data.fitting import CAUSES, Asked, RowLimits, fit_groups
+from sift_jax.data.fitting import CAUSES, Asked, RowLimits, count_parts
 from sift_jax.data.permutation import mix_keys
-from sift_jax.data.question_index import QuestionIndex
+from sift_jax.data.question_index import NEVER, QuestionIndex
 
 # what a rate is a share of: questions with their audio, as the paper counts, or recordings with some of theirs
 RATES_COUNT = ("examples", "records")
@@ -125,8 +125,7 @@ def _list_chunks(index: QuestionIndex, turns: Turns) -> Iterator[tuple[np.ndarra
         items = np.arange(first, min(first + _CHUNK, len(index)))
         questions = count_questions(index, items)
         times = turns.count_places(questions)
-        # for each of its places all questions of an item are looked at
-        cuts = np.searchsorted(np.cumsum(questions * times), np.arange(_CHUNK, (questions * times).sum(), _CHUNK))
+        cuts = np.searchsorted(np.cumsum(questions), np.arange(_CHUNK, questions.sum(), _CHUNK))
         cuts = np.unique([0, *cuts.tolist(), len(items)])
         for start, stop in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
             yield items[start:stop], times[start:stop]
@@ -134,17 +133,23 @@ def _list_chunks(index: QuestionIndex, turns: Turns) -> Iterator[tuple[np.ndarra
 
 def make_survey(index: QuestionIndex, turns: Turns, limits: RowLimits, name: str) -> Survey:
     """Counts all of it."""
+
+    def ask(item: np.ndarray, part: np.ndarray) -> Asked:
+        return turns.ask(index, item, part, np.zeros_like(item))
+
     groups, questions, left_out, starts, places = 0, 0, np.zeros(len(CAUSES), np.int64), [], 0
     with tqdm(total=len(index), desc=f"counting {name}", unit="record", delay=_LATE_BAR) as bar:
         for items, times in _list_chunks(index, turns):
             before = places + np.cumsum(times) - times
             starts.append(before[-items[0] % _STRIDE :: _STRIDE])
-            item = np.repeat(items, times)
-            part = np.arange(len(item)) - np.repeat(before - places, times)
-            fitted = fit_groups(index, turns.ask(index, item, part, np.zeros_like(item)), limits)
-            groups += int((fitted.chosen > 0).sum())
-            questions += int(fitted.chosen.sum())
-            left_out += fitted.left_out
+            whole = Asked(
+                item=items,
+                first=np.zeros_like(items),
+                count=count_questions(index, items),
+                key=mix_keys(turns.key, items),
+            )
+            parts = count_parts(index, whole, turns.questions or NEVER, times, limits, ask)
+            groups, questions, left_out = groups + parts.groups, questions + parts.questions, left_out + parts.left_out
             places += int(times.sum())
             bar.update(len(items))
     return Survey(

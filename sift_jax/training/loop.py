@@ -23,6 +23,7 @@ from sift_jax.data.dev_batches import DevSet, read_dev_set
 from sift_jax.data.pipeline import BatchStream, DataConfig, SpeechGeometry, make_shapes
 from sift_jax.data.prefetch import prefetch
 from sift_jax.data.records import digest_records
+from sift_jax.data.unreadable import count_logged, name_log
 from sift_jax.models.presets import ModelConfig, make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig
 from sift_jax.parallel import watch
@@ -169,7 +170,8 @@ def train(
         write_model_file(out_dir, config, is_begun=first_step > 0)
         write_data_file(out_dir, data.records, digest_records(data.records), is_begun=first_step > 0)
     own_rows = list_own_rows(devices, data.rows)
-    stream = BatchStream(data, geometry, split="train", is_endless=True, modules=modules, own_rows=own_rows)
+    reading = {"modules": modules, "own_rows": own_rows, "unreadable_log": name_log(out_dir, jax.process_index())}
+    stream = BatchStream(data, geometry, split="train", is_endless=True, **reading)
     check_same("the plan", stream.plan.fingerprint, "give all processes the same records, tokenizer and modules")
     if is_first_process() and stream.notes:
         print(*stream.notes, sep="\n")
@@ -190,14 +192,15 @@ def train(
         check_plan(out_dir, place.get("plan"), stream.plan.fingerprint)
         print(f"resuming {out_dir} at step {first_step}, batch {place['batches']}")
     if is_first_process():
+        print(*stream.describe_start(), sep="\n")
         # not before: a run that refuses this config keeps its own
         write_whole(out_dir / "config.gin", config_text)
     dev = None
     if run.dev_batches:
         # of what is trained: another loss says nothing of the run
         names = [task.name for task in stream.plan.draws.tasks]
-        options = {"is_endless": False, "modules": modules, "own_rows": own_rows, "among": names}
-        dev = read_dev_set(BatchStream(data, geometry, split="dev", **options), run.dev_batches, names)
+        dev_stream = BatchStream(data, geometry, split="dev", is_endless=False, among=names, **reading)
+        dev = read_dev_set(dev_stream, run.dev_batches, names)
         if is_first_process() and (said := dev.describe_unseen()):
             print(said)
         # a split from which nothing fits has no loss
@@ -223,8 +226,6 @@ def train(
             samples=make_samples(dev.batches[0], stream.tokenizer, geometry.front_end) if dev else ({}, {}),
             stop=stop,
         )
-    if said := stream.counts.describe_dropped():
-        print(said)
     return out_dir
 
 
@@ -283,6 +284,8 @@ def _run_steps(
         if step % run.log_every == 0 or is_last:
             skips.settle()
             values = meter.report(run.steps - step) | _describe_update(step, metrics, schedule)
+            # of all processes, as far as they have written it down
+            values["unreadable"] = count_logged(Path(run.out_dir))
             writer.write(step, values | compilations.describe())
         if dev and (step % run.dev_every == 0 or is_last):
             writer.write_dev(step, measure_dev(dev_step, state, dev.batches, put, dev.tasks))

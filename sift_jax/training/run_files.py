@@ -71,6 +71,12 @@ def write_units_file(run_dir: Path, units: Mapping[str, Any] | None, *, is_begun
 
 def check_plan(run_dir: Path, saved: str | None, planned: str) -> None:
     """The same step of another plan is another batch: records would come twice, or not at all."""
+    if saved != planned and (saved or "").partition("-")[0] != planned.partition("-")[0]:
+        raise CheckpointError(
+            f"{run_dir} was trained by the plan {saved} of an older version, whose batches this one does not draw; "
+            f"train on from its weights in another folder: the same command with --gin.OUT_DIR=\"'{run_dir}_2'\" "
+            f"--gin.START_RUN=\"'{run_dir}'\""
+        )
     if saved != planned:
         raise CheckpointError(
             f"{run_dir} was trained by the plan {saved}, and this config plans {planned}: its mixture, rates, seed, "

@@ -2,6 +2,8 @@
 
 import dataclasses
 import itertools
+import json
+import shutil
 
 import numpy as np
 import pytest
@@ -187,8 +189,8 @@ def test_an_index_of_other_records_is_found_out(corpus, tmp_path):
         reader.index.clips = reader.index.clips + 1
     for task in stream.plan.draws.tasks:
         task.index.clips = task.index.clips + 1
-    with pytest.raises(ValueError, match="is not of these records; delete it"):
-        next(stream.batches())
+    with pytest.raises(ValueError, match="9 of 9 recordings .*that folder is not of these records; delete it"):
+        list(itertools.islice(stream.batches(), 9))
 
 
 def test_audio_that_cannot_be_read_is_named(corpus):
@@ -197,7 +199,7 @@ def test_audio_that_cannot_be_read_is_named(corpus):
     for each in stream.readers.values():
         each.reader = type("Torn", (), {"read_audio": lambda self, *place: [reader.read_audio(*place)[0][:50]]})()
     with pytest.raises(ValueError, match=r"the audio of item \d+ of .*questions-.* cannot be read \(.*\); make those"):
-        next(stream.batches())
+        list(itertools.islice(stream.batches(), 9))
 
 
 @pytest.mark.parametrize(
@@ -205,9 +207,57 @@ def test_audio_that_cannot_be_read_is_named(corpus):
     [
         ({"rows": 0}, "DataConfig.rows is 0; it must be 1 or more"),
         ({"readers": 0}, "DataConfig.readers is 0; it must be 1 or more"),
+        ({"most_unreadable": 1.5}, "DataConfig.most_unreadable is 1.5; it is a share, from 0 to 1"),
+        ({"rates_count": "questions"}, "DataConfig.rates_count is 'questions'; it is one of examples, records"),
         ({"questions_per_record": -1}, "DataConfig.questions_per_record is -1; it must be 0 or more"),
     ],
 )
 def test_sizes_of_nothing_are_refused(corpus, changes, message):
     with pytest.raises(ValueError, match=message):
         make_data(corpus, **changes)
+
+
+def test_an_edited_index_is_seen(corpus, tmp_path):
+    """Of the same size, even: another record in the place of one, then two alone."""
+    folder = tmp_path / "records"
+    shutil.copytree(corpus.records, folder)
+    data = make_data(corpus, records=str(folder), rates={"sift.open_ended.en": 1.0})
+
+    def list_records():
+        stream = BatchStream(data, GEOMETRY, split="train", is_endless=True)
+        return stream.plan.draws.tasks[0].index.items["record"][:-1].tolist(), stream.plan.fingerprint
+
+    whole, plan = list_records()
+    path = folder / "sift_en" / "index.json"
+    for kept in ([whole[0], *whole[2:], 7], whole[:2]):
+        index = json.loads(path.read_text())
+        index["train"]["open_ended"] = kept = sorted(place for place in kept if place in whole)
+        path.write_text(json.dumps(index))
+        found, other = list_records()
+        assert found == kept != whole and other != plan
+
+
+def test_a_task_of_which_nothing_fits_is_refused_by_its_cause(corpus):
+    """No row has room for two clips, so that no comparison is ever shown."""
+    rates = {"sift.open_ended.en": 0.5, "sift.closed_ended.comparison.en": 0.5}
+    data = make_data(corpus, rates=rates, clips=1)
+    with pytest.raises(ValueError, match="sift.closed_ended.comparison.en: .*more than a row holds"):
+        BatchStream(data, GEOMETRY, split="train", is_endless=True)
+    # a split that is only measured says so instead
+    stream = BatchStream(data, GEOMETRY, split="dev", is_endless=False)
+    assert stream.describe_start()[0].startswith("set aside of sift.closed_ended.comparison.en: ")
+
+
+def test_what_is_set_aside_is_said_at_the_start_and_shares_hold(corpus):
+    """A window of one second, and clips of 0.5 to 1.1 s: the longest is never heard, and its task has its share."""
+    short = dataclasses.replace(GEOMETRY, window_seconds=1.0)
+    rates = {"sift.closed_ended.acoustic_level.en": 0.5, "sift.open_ended.en": 0.5}
+    stream = BatchStream(
+        make_data(corpus, clip_seconds=(1.0,), rates=rates), short, split="train", is_endless=True
+    )
+    said = stream.describe_start()
+    assert said[0] == f"{stream.plan.examples_per_batch:.1f} examples a step"
+    assert "set aside of sift.open_ended.en: 1 of 6 questions, 1 as a clip is longer than the encoder's" in said[2]
+    groups = stream.plan.draws.draw(0, 6000)
+    examples = np.bincount(groups.task, groups.chosen)
+    assert examples[0] / examples.sum() == pytest.approx(0.5, abs=0.002)

@@ -12,6 +12,7 @@ from sift_jax.data.survey import Turns, make_survey, read_survey
 
 LIMITS = make_limits(SHAPES, count_frames)
 LONG_CLIP, CLIPS, TOKENS, TARGETS, EMPTY, TOGETHER = CAUSES
+TOGETHER_AT = list(CAUSES).index(TOGETHER)
 
 
 def ask_all(index, questions):
@@ -61,6 +62,23 @@ def test_a_question_that_is_too_long_takes_only_itself_away(giant):
     fitted = fit_groups(index, ask_all(index, 5), LIMITS)
     assert set(fitted.chosen.tolist()) == {4} and giant not in fitted.numbers
     assert dict(zip(CAUSES, fitted.left_out, strict=True)) == dict.fromkeys(CAUSES, 0) | {TARGETS: 50}
+
+
+@pytest.mark.parametrize("questions", [0, 1, 3])
+@pytest.mark.parametrize("counts", ["examples", "records"])
+def test_a_survey_is_what_fitting_all_groups_gives(questions, counts):
+    """Over rows that hold some groups and not others, and questions that fit by themselves and do not."""
+    index = MixedIndex(np.random.default_rng(2).integers(1, 10, 700))
+    turns = Turns(questions=questions, counts=counts, key=7)
+    narrow = make_limits([dataclasses.replace(shape, tokens=260, targets=24) for shape in SHAPES], count_frames)
+    index.questions["targets"][::50] = 25
+    survey = make_survey(index, turns, narrow, "mixed")
+    item, part = survey.find(index, turns, np.arange(survey.places))
+    fitted = fit_groups(index, turns.ask(index, item, part, np.zeros_like(item)), narrow)
+    assert survey.left_out == tuple(fitted.left_out.tolist())
+    assert (survey.left_out[TOGETHER_AT] > 0) == (questions != 1)
+    assert (survey.groups, survey.questions) == ((fitted.chosen > 0).sum(), fitted.chosen.sum())
+    assert fitted.left_out[:TOGETHER_AT].sum() > 0
 
 
 def test_thousands_of_questions_of_one_item():

@@ -23,6 +23,7 @@ from sift_jax.models.presets import make_model_config
 from sift_jax.training import loop
 from sift_jax.training.checkpoint import CheckpointError, load_params
 from sift_jax.training.loop import train
+from sift_jax.training.run_files import check_plan
 
 ROOT = Path(__file__).parent.parent.parent
 STEPS = 60
@@ -111,13 +112,24 @@ def test_a_begun_run_goes_on_by_its_own_plan_only(corpus, tmp_path):
     train(**arguments)
     longer = {**arguments, "run": dataclasses.replace(arguments["run"], steps=4)}
     other = change_data(arguments["data"], rates={"sift.open_ended.*": 1.0})
-    with pytest.raises(CheckpointError, match="was trained by the plan [0-9a-f]{16}, and this config plans .*OUT_DIR"):
+    with pytest.raises(CheckpointError, match="was trained by the plan 2-[0-9a-f]{16}, and this config plans"):
         train(**{**longer, "data": other})
     # nor is a run that has all its steps said to be trained by another plan
-    with pytest.raises(CheckpointError, match="was trained by the plan [0-9a-f]{16}, and this config plans .*OUT_DIR"):
+    with pytest.raises(CheckpointError, match="was trained by the plan 2-[0-9a-f]{16}, and this config plans"):
         train(**{**arguments, "data": dataclasses.replace(arguments["data"], seed=8)})
     # how many threads read is no part of it
     train(**{**longer, "data": dataclasses.replace(arguments["data"], readers=2)})
+
+
+def test_a_run_of_an_older_plan_says_how_its_weights_go_on(tmp_path):
+    """Whose batches are drawn no more."""
+    for saved in ("df9e4a78e2a1eac0", None, "1-df9e4a78e2a1eac0"):
+        with pytest.raises(CheckpointError) as error:
+            check_plan(Path("runs/a"), saved, "2-f78a5334ac7f3357")
+        said = str(error.value)
+        assert "of an older version" in said and "\n" not in said
+        assert said.endswith("""--gin.OUT_DIR="'runs/a_2'" --gin.START_RUN="'runs/a'\"""")
+    check_plan(Path("runs/a"), "2-f78a5334ac7f3357", "2-f78a5334ac7f3357")
 
 
 def test_a_run_keeps_the_config_that_it_was_trained_by(corpus, tmp_path, capsys):

@@ -6,7 +6,6 @@ config ─► mesh, model, state (new, from another run, or resumed) ─► batc
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import time
 from pathlib import Path
@@ -38,6 +37,7 @@ from sift_jax.training.evaluator import Evaluate, Evaluator
 from sift_jax.training.guard import SkipWatch
 from sift_jax.training.metrics import Meter, MetricWriter, NoWriter
 from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
+from sift_jax.training.run_config import RunConfig
 from sift_jax.training.run_files import (
     check_plan,
     describe_end,
@@ -61,38 +61,6 @@ from sift_jax.training.step import make_dev_step, make_train_step
 from sift_jax.training.stopping import Stopped, StopRequest
 from sift_jax.training.wandb_board import WandbBoard, import_wandb
 from sift_jax.weights.load import Sources, check_vocabulary, load_sources
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """What a run does and how often it says so."""
-
-    out_dir: str
-    steps: int
-    # a batch is computed in so many pieces, one after the other, for less memory and the same gradient
-    microbatches: int
-    # patterns over parameter paths, as --dry_run prints them
-    trainable: tuple[str, ...]
-    # what is not trained may lie in memory as bfloat16; what is trained is float32
-    frozen_dtype: str
-    seed: int
-    log_every: int
-    dev_every: int
-    dev_batches: int
-    checkpoint_every: int
-    keep_checkpoints: int
-    # updates that are left out (no finite gradient, or a spike) before the run gives up
-    most_skipped_in_a_row: int
-    # where Weights & Biases shows the run beside TensorBoard; None asks it for nothing
-    wandb_project: str | None
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "log_every", "dev_every", "checkpoint_every", "keep_checkpoints"):
-            # what is no number is refused by its type, where configs are built
-            if isinstance(value := getattr(self, name), int) and value < 1:
-                raise ValueError(f"RunConfig.{name} is {value}; give 1 or more")
-        if "://" in str(self.out_dir):
-            raise ValueError(f"{self.out_dir} is no folder; mount that storage and set OUT_DIR to a path of the mount")
 
 
 def make_geometry(config: SpeechLMConfig) -> SpeechGeometry:
@@ -210,7 +178,13 @@ def train(
             train_step=train_step,
             dev_step=make_dev_step(config, devices, microbatches=run.microbatches, tasks=dev.in_split) if dev else None,
             meter=Meter(count_costs(config, run.trainable), hardware, devices.size, share=stream.share),
-            skips=SkipWatch(out_dir, most_in_a_row=run.most_skipped_in_a_row, is_writer=is_first_process()),
+            skips=SkipWatch(
+                out_dir,
+                most_in_a_row=run.most_skipped_in_a_row,
+                most_share=run.most_skipped_share,
+                first_step=first_step,
+                is_writer=is_first_process(),
+            ),
             dev=dev,
             evaluate=evaluate,
             schedule=make_schedule(optimizer, run.steps, optimizer.peak_learning_rate),

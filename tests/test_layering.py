@@ -25,6 +25,7 @@ MAY_IMPORT = {
     # a run like training.loop, over another network; checkpoints, metrics and stopping are those of all runs
     "sift_jax.units.training": ("models", "audio", "parallel", "training"),
     "sift_jax.training": ("models", "parallel", "batch"),
+    "sift_jax.training.run_lock": ("parallel", "folder_lock"),
     "sift_jax.training.loop": ("models", "parallel", "batch", "data", "audio", "weights.load", "decoding"),
     "sift_jax.training.samples": ("batch", "audio", "data.tokenizers"),
     "sift_jax.decoding": (
@@ -68,6 +69,7 @@ MAY_IMPORT = {
     "sift_jax.exits": ("parallel",),
     "sift_jax.cli": ("exits", "gin_files", "parallel"),
     "sift_jax.gin_files": (),
+    "sift_jax.folder_lock": (),
     "sift_jax.train": ("cli",),
     "sift_jax.train_vocoder": ("cli",),
     "sift_jax.evaluate": ("cli",),
@@ -86,6 +88,7 @@ MAY_IMPORT = {
         "evaluation.scores",
     ),
     "data_prep": (
+        "folder_lock",
         "audio",
         "data.clips",
         "data.records",

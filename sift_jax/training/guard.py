@@ -152,9 +152,10 @@ class SkipWatch:
         shown = ", ".join(map(str, steps[-5:]))
         counts = collections.Counter(task for tasks in self._recent.values() for task in tasks)
         tasks = ", ".join(f"{task} in {count}" for task, count in counts.most_common(3))
+        of_them = f"; of their batches there is {tasks}" if tasks else ""
         return (
             f"{len(steps)} of the last {WINDOW} updates were skipped (more than RunConfig.most_skipped_share = "
-            f"{self._most_share:g}), the last at steps {shown}{f'; of their batches there is {tasks}' if tasks else ''}; "
+            f"{self._most_share:g}), the last at steps {shown}{of_them}; "
             f"their items are in {self._folder}/skipped.jsonl: look at them, lower PEAK_LR, or raise "
             "OptimizerConfig.spike_factor"
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -30,6 +31,7 @@ from sift_jax.parallel.hardware import HardwareConfig
 from sift_jax.parallel.mesh import MeshConfig, check_rows, list_own_rows, make_mesh, put_batch
 from sift_jax.training.checkpoint import Checkpoints
 from sift_jax.training.compilations import Compilations
+from sift_jax.training.config_history import describe_end, write_config
 from sift_jax.training.costs import count_costs
 from sift_jax.training.describe import format_dry_run
 from sift_jax.training.dev import measure_dev
@@ -40,13 +42,12 @@ from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_sc
 from sift_jax.training.run_config import RunConfig
 from sift_jax.training.run_files import (
     check_plan,
-    describe_end,
     write_data_file,
     write_model_file,
     write_tokenizer,
     write_units_file,
-    write_whole,
 )
+from sift_jax.training.run_lock import hold_run
 from sift_jax.training.samples import make_samples
 from sift_jax.training.state import (
     State,
@@ -115,11 +116,11 @@ def train(
     config_text: str = "",
 ) -> Path:
     """Trains to `run.steps`, going on where the folder's last checkpoint stands; returns the folder."""
-    config, devices = make_model_config(model), make_mesh(mesh)
+    # refused before a device is touched: a model that does not fit together, a warm-up longer than the run
+    config, update = make_model_config(model), make_optimizer(optimizer, run.steps)
     geometry, out_dir = make_geometry(config), Path(run.out_dir)
+    shapes, devices = make_shapes(data, geometry), make_mesh(mesh)
     check_rows(data.rows, devices, run.microbatches)
-    shapes = make_shapes(data, geometry)
-    update = make_optimizer(optimizer, run.steps)
     described, start = _start_state(config, run, sources, update, devices)
     train_step = make_train_step(config, update, described, devices, microbatches=run.microbatches)
     if dry_run:
@@ -129,6 +130,21 @@ def train(
         import_wandb(run.wandb_project)
     out_dir.mkdir(parents=True, exist_ok=True)
     check_same("the config", config_text, "start all processes with the same command")
+    with hold_run(out_dir):
+        _train_in_folder(
+            out_dir, run, data, optimizer, hardware,
+            config=config, geometry=geometry, devices=devices, described=described, start=start, train_step=train_step,
+            evaluator=evaluator, modules=modules, config_text=config_text,
+        )  # fmt: skip
+    return out_dir
+
+
+def _train_in_folder(
+    out_dir: Path, run: RunConfig, data: DataConfig, optimizer: OptimizerConfig, hardware: HardwareConfig, *,
+    config: SpeechLMConfig, geometry: SpeechGeometry, devices: Mesh, described: State, start: Callable[[], State],
+    train_step: Callable, evaluator: Evaluator | None, modules: tuple[ModuleType, ...], config_text: str,
+) -> None:  # fmt: skip
+    """Trains in a folder that is this run's alone."""
     check_shared(out_dir)
     check_same("the records", str(digest_records(data.records)), f"give all processes the same {data.records}")
     checkpoints = Checkpoints(out_dir, is_reader=False, every=run.checkpoint_every, keep=run.keep_checkpoints)
@@ -142,7 +158,7 @@ def train(
     if first_step >= run.steps:
         check_plan(out_dir, checkpoints.read_place(first_step).get("plan"), stream.plan.fingerprint)
         print(describe_end(out_dir, first_step, run.steps, config_text))
-        return out_dir
+        return
     if is_first_process():
         write_tokenizer(out_dir, stream.tokenizer.save, data.tokenizer, is_begun=first_step > 0)
         write_units_file(out_dir, stream.describe_units(config.decoder.vocab_size), is_begun=first_step > 0)
@@ -157,7 +173,8 @@ def train(
         print(f"resuming {out_dir} at step {first_step}, batch {place['batches']}")
     if is_first_process():
         # not before: a run that refuses this config keeps its own
-        write_whole(out_dir / "config.gin", config_text)
+        if said := write_config(out_dir, config_text, step=first_step):
+            print(said)
     dev = None
     if run.dev_batches:
         dev_stream = BatchStream(data, geometry, split="dev", is_endless=False, modules=modules, own_rows=own_rows)
@@ -195,7 +212,6 @@ def train(
         )
     if said := stream.counts.describe_dropped():
         print(said)
-    return out_dir
 
 
 def _open_writer(run: RunConfig, out_dir: Path, first_step: int, config_text: str) -> MetricWriter:

@@ -68,15 +68,16 @@ class EvaluationConfig:
     train_dirs: Mapping[str, str]
 
 
-def measure_audio_gain(model: Model, data: DataConfig, split: str, modules: tuple[ModuleType, ...]) -> float:
-    """Loss on the split with other utterances' audio minus loss with its own: how much the model listens."""
+def measure_audio_gain(model: Model, data: DataConfig, split: str, modules: tuple[ModuleType, ...]) -> float | None:
+    """Loss on the split with other items' audio minus loss with its own: how much the model listens. None where no
+    batch has two recordings."""
     stream = BatchStream(data, make_geometry(model.config), split=split, is_endless=False, modules=modules)
     one_device = make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.local_devices()[:1])
     dev_step = make_dev_step(model.config, one_device)
     state = {"trainable": model.params, "frozen": {}}
     sums = [dev_step(state, jax.tree.map(jnp.asarray, batch)) for _, batch in stream.batches()]
-    weight = sum(float(s["weight"]) for s in sums)
-    return (sum(float(s["swapped_loss"]) for s in sums) - sum(float(s["loss"]) for s in sums)) / max(weight, 1.0)
+    weight = sum(float(s["paired_weight"]) for s in sums)
+    return sum(float(s["swapped_loss"]) - float(s["paired_loss"]) for s in sums) / weight if weight else None
 
 
 def read_training_answers(data_dir: str) -> Iterator[tuple[str, str, str]]:

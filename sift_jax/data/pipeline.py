@@ -37,43 +37,40 @@ from sift_jax.data.unit_ids import (
     read_range,
     weigh_speech,
 )
+from sift_jax.ranges import CheckedConfig, Count, NotNegative, Positive, Seed, Text, Whole
 
 if TYPE_CHECKING:
     import seqio
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DataConfig:
+class DataConfig(CheckedConfig):
     """What is read and how it is laid into batches. `rates` defines the mixture; without it the name is looked up."""
 
-    records: str
-    tokenizer: str
-    mixture: str
-    rates: Mapping[str, float] | None
+    records: Text
+    tokenizer: Text
+    mixture: Text
+    rates: Mapping[Text, NotNegative] | None
     # how many share an utterance's audio each time it comes; 1 turns sharing off, 0 takes all
-    questions_per_record: int
-    rows: int
-    tokens: int
-    targets: int
-    clips: int
+    questions_per_record: Whole
+    rows: Count
+    tokens: Count
+    targets: Count
+    clips: Count
     # a batch holds clips of one length class, padded to that many seconds; the last must be the encoder's window
-    clip_seconds: tuple[float, ...]
-    seed: int
+    clip_seconds: tuple[Positive, ...]
+    seed: Seed
     # threads that read, decode and compute mel
-    readers: int
+    readers: Count
     # folder of the codec in whose units answers are spoken; None leaves answers that are speech out
-    codec: str | None
+    codec: Text | None
     # how much the end of a spoken answer counts, of whose targets it is one in hundreds; decoding takes the bias back
-    end_weight: float
+    end_weight: Positive
     # "first:stop" of units to how much they count, as those of pitch among those of sound
-    unit_weights: Mapping[str, float]
+    unit_weights: Mapping[Text, Positive]
 
     def __post_init__(self) -> None:
-        for name in ("rows", "tokens", "targets", "readers", "questions_per_record"):
-            least = 0 if name == "questions_per_record" else 1
-            # what is no number is refused by its type, where configs are built
-            if isinstance(value := getattr(self, name), int) and value < least:
-                raise ValueError(f"DataConfig.{name} is {value}; it must be {least} or more")
+        super().__post_init__()
         list(map(read_range, self.unit_weights))
 
 

@@ -203,9 +203,9 @@ def test_audio_that_cannot_be_read_is_named(corpus):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"rows": 0}, "DataConfig.rows is 0; it must be 1 or more"),
-        ({"readers": 0}, "DataConfig.readers is 0; it must be 1 or more"),
-        ({"questions_per_record": -1}, "DataConfig.questions_per_record is -1; it must be 0 or more"),
+        ({"rows": 0}, "DataConfig.rows is 0; give 1 or more"),
+        ({"readers": 0}, "DataConfig.readers is 0; give 1 or more"),
+        ({"questions_per_record": -1}, "DataConfig.questions_per_record is -1; give 0 or more"),
     ],
 )
 def test_sizes_of_nothing_are_refused(corpus, changes, message):

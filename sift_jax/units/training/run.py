@@ -23,6 +23,7 @@ from sift_jax.models.hifi_gan_files import read_hifi_gan
 from sift_jax.models.vocoder import VocoderConfig
 from sift_jax.parallel.distributed import check_same, check_shared, is_first_process, meet
 from sift_jax.parallel.mesh import MeshConfig, check_rows, list_own_rows, make_mesh, put_batch
+from sift_jax.ranges import CheckedConfig, Count, Seed, Text
 from sift_jax.training.checkpoint import Checkpoints
 from sift_jax.training.config_history import describe_end, write_config
 from sift_jax.training.metrics import MetricWriter, NoWriter
@@ -50,24 +51,19 @@ _EVERYTHING = (".*",)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class VocoderRun:
+class VocoderRun(CheckedConfig):
     """What a run does and how often it says so."""
 
-    out_dir: str
+    out_dir: Text
     # whose units are to be spoken
-    codec: str
-    steps: int
-    seed: int
-    log_every: int
-    checkpoint_every: int
-    keep_checkpoints: int
+    codec: Text
+    steps: Count
+    seed: Seed
+    log_every: Count
+    checkpoint_every: Count
+    keep_checkpoints: Count
     # folder of a published HiFi-GAN of this shape, whose levels the generator begins with; None begins at random
-    first_generator: str | None
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "log_every", "checkpoint_every", "keep_checkpoints"):
-            if isinstance(value := getattr(self, name), int) and value < 1:
-                raise ValueError(f"VocoderRun.{name} is {value}; give 1 or more")
+    first_generator: Text | None
 
 
 def train_vocoder(

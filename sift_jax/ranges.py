@@ -40,7 +40,8 @@ class Range(Rule):
 
     def allows(self, value: float) -> bool:
         return value in self.also or (
-            math.isfinite(value)
+            # an integer is finite, and may be larger than any float
+            (isinstance(value, int) or math.isfinite(value))
             and (self.least is None or value >= self.least)
             and (self.above is None or value > self.above)
             and (self.most is None or value <= self.most)

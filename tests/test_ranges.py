@@ -148,7 +148,7 @@ def test_wrong_values_of_every_field_are_refused(cls, configs):
         ("SEED = -1", "RunConfig.seed is -1"),
         (f"SEED = {10**400}", "RunConfig.seed is 1000"),
         ("DataConfig.rates = {'sift.closed_ended.*': 1e999}", "DataConfig.rates['sift.closed_ended.*'] is inf"),
-        ("ModelConfig.lora_targets = ()", "lora_targets is (); name projections, or set LORA_RANK to 0"),
+        ("ModelConfig.lora_targets = ()", "lora_targets is (); name some, or set LORA_RANK to 0"),
         ("ModelConfig.lora_targets = ('q', 'q')", "ModelConfig.lora_targets is ('q', 'q'); give 0 or more, each once"),
         ("ModelConfig.lora_targets = ('x',)", "ModelConfig.lora_targets[0] is 'x'; choose one of q, k, v, o, gate"),
         ("ModelConfig.remat = 'fulll'", "ModelConfig.remat is 'fulll'; choose one of none, full, dots"),

@@ -194,7 +194,6 @@ FUSIONS: dict[str, CrossConfig | None] = {
     "cross": CrossConfig(layers=2, heads=8, widening=1),
 }
 
-
 LORA_TARGETS = ("q", "k", "v", "o", "gate", "up", "down")
 
 
@@ -226,8 +225,7 @@ class ModelConfig(CheckedConfig):
         super().__post_init__()
         if self.lora_rank and not self.lora_targets:
             raise ValueError(
-                f"ModelConfig.lora_rank is {self.lora_rank} and lora_targets is (); name projections, or set LORA_RANK "
-                "to 0"
+                f"ModelConfig.lora_rank is {self.lora_rank} and lora_targets is (); name some, or set LORA_RANK to 0"
             )
 
 

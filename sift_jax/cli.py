@@ -28,7 +28,7 @@ from typing import Any
 import gin
 
 from sift_jax.exits import flatten, report_errors
-from sift_jax.gin_files import BINDING, ROOT, ConfigError, find_gin_file, list_pieces
+from sift_jax.gin_files import BINDING, ROOT, ConfigError, find_gin_file, find_repeated_keys, list_pieces
 from sift_jax.gin_statements import check_unused, list_statements
 from sift_jax.quiet import hush
 
@@ -184,6 +184,9 @@ def build_arguments(
     configured = _register(function)
     # all of it is found and looked over before gin reads anything
     pieces = [piece for name in gin_files for piece in list_pieces(find_gin_file(name))]
+    for binding in bindings:
+        for _, key in find_repeated_keys(binding):
+            raise ConfigError(f"--gin.{binding}: the key {key} is given a second time; keep one")
     for module_name, _, name in (part.partition(":") for part in parts):
         if any(name in text for text in (*(text for _, _, text in pieces), *bindings)):
             part = getattr(import_quietly(module_name), name)
@@ -220,7 +223,8 @@ def _explain(error: BaseException) -> str:
     text = flatten(error)
     macro = re.search(r"configurable 'macro'.* in scope '([^']+)'", text)
     if not macro:
-        return text
+        # what was being made when it happened is named already
+        return text.partition(" In call to configurable ")[0]
     defined = sorted(n for n in _names(gin.config_str()) if "." not in n)
     close = difflib.get_close_matches(macro.group(1), defined, 1, 0.5)
     hint = f"did you mean %{close[0]}?" if close else f"give it a value by --gin.{macro.group(1)}=…"

@@ -4,11 +4,16 @@
                                     above it, and the project's root: so a file works from wherever it is called
 
     list_pieces(path) ─► (file, its first line, text), in the order in which gin would come by them
+
+What gin takes in silence is an error here: a name bound twice in a file, a key given twice in a table.
 """
 
 from __future__ import annotations
 
+import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,4 +66,49 @@ def list_pieces(path: Path, including: tuple[Path, ...] = ()) -> Iterator[tuple[
             yield path, first + 1, "".join(lines[first:number])
             yield from list_pieces(find_included(included[2], path, number + 1), chain)
             first = number + 1
+    for number, key in find_repeated_keys("".join(lines)):
+        raise ConfigError(f"{path}:{number}: the key {key} is given a second time in one table; keep one")
     yield path, first + 1, "".join(lines[first:])
+
+
+def find_repeated_keys(text: str) -> Iterator[tuple[int, str]]:
+    """(line, key) of each key of a table that has come before in it: the last would win, as in Python.
+
+    Gin's text is no Python, but its words are Python's: "{", a key up to ":" and a value up to "," follow each other
+    at the depth of a table, and what is deeper belongs to an inner one.
+    """
+    # of each open bracket: whether it is a table, the keys of before, the words of the key that is being read
+    open_tables: list[tuple[bool, set[object], list[str] | None]] = []
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type in (tokenize.NL, tokenize.NEWLINE, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT):
+                continue
+            for depth, (_, _, words) in enumerate(open_tables, 1):
+                # a key may be a tuple, and goes on within it
+                if words is not None and (depth < len(open_tables) or token.string not in ("}", ":")):
+                    words.append(token.string)
+            if token.string in "([{" and token.type == tokenize.OP:
+                open_tables.append((token.string == "{", set(), [] if token.string == "{" else None))
+            elif token.string in ")]}" and token.type == tokenize.OP and open_tables:
+                open_tables.pop()
+            elif open_tables and open_tables[-1][0] and token.type == tokenize.OP:
+                _, keys, words = open_tables[-1]
+                if token.string == "," and words is None:
+                    open_tables[-1] = (True, keys, [])
+                elif token.string == ":" and words is not None:
+                    key = _read_key(" ".join(words))
+                    if key in keys:
+                        yield token.start[0], repr(key)
+                    keys.add(key)
+                    open_tables[-1] = (True, keys, None)
+    except (tokenize.TokenError, IndentationError, SyntaxError):
+        # gin says what is wrong with a text that does not even come apart
+        return
+
+
+def _read_key(words: str) -> object:
+    """'a' and "a" are one key; what is no literal is itself."""
+    try:
+        return ast.literal_eval(words)
+    except (ValueError, SyntaxError):
+        return words

@@ -69,6 +69,7 @@ def make_run(corpus: Corpus, out_dir: Path, *, model: ModelConfig = MODEL, data:
         checkpoint_every=3,
         keep_checkpoints=2,
         most_skipped_in_a_row=3,
+        most_skipped_share=0.5,
         wandb_project=None,
     )
     optimizer = OptimizerConfig(

@@ -6,7 +6,6 @@
 """
 
 import contextlib
-import fcntl
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from data_prep.accounts import collect, format_accounts
 from data_prep.chunks import BuildError, Chunk, sweep, write_text
 from data_prep.corpora.recording import Rejection
+from sift_jax.folder_lock import FolderHeldError, hold_folder
 
 # What decides nothing but the speed, or is applied at the end of each run, is no part of a job's settings.
 Settings = Mapping[str, Any]
@@ -26,13 +26,12 @@ def hold_job(out: Path, settings: Settings) -> Iterator[None]:
     mark = out / "job.json"
     if not mark.is_file() and out.is_dir() and any(out.iterdir()):
         raise BuildError(f"--out={out} is not empty and holds no data of this command; choose another")
-    (out / "parts").mkdir(parents=True, exist_ok=True)
     told = json.loads(json.dumps(settings, default=str))
-    with (out / "parts" / ".lock").open("w") as lock:
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise BuildError(f"another command writes to {out}; wait for its end") from None
+            held.enter_context(hold_folder(out / "parts", remedy="wait for its end"))
+        except FolderHeldError as error:
+            raise BuildError(str(error)) from None
         if mark.is_file():
             before = json.loads(mark.read_text(encoding="utf-8"))
             other = sorted(name for name in before.keys() | told.keys() if before.get(name) != told.get(name))

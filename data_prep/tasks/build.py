@@ -11,7 +11,6 @@ written again at each end from all jobs that are done, so what comes out does no
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import json
 import shutil
@@ -32,6 +31,7 @@ from data_prep.tasks.gather import gather_examples
 from data_prep.tasks.registry import read_task
 from data_prep.tasks.wording import make_row
 from sift_jax.data.sift_files import Row, write_rows
+from sift_jax.folder_lock import FolderHeldError, hold_folder
 
 _STAGES = ("read", "choose", "decode", "word")
 
@@ -128,12 +128,11 @@ def _make_rows(chunks: Sequence[Chunk], mark: Mapping[str, Any], wordings: int |
 @contextlib.contextmanager
 def hold(out: Path) -> Iterator[None]:
     """Keeps a second command out of the folder; the lock goes with the process, however it ends."""
-    (out / "jobs").mkdir(parents=True, exist_ok=True)
-    with (out / "jobs" / ".lock").open("w") as lock:
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise BuildError(f"another command writes to {out}; wait for its end") from None
+            held.enter_context(hold_folder(out / "jobs", remedy="wait for its end"))
+        except FolderHeldError as error:
+            raise BuildError(str(error)) from None
         yield
 
 

@@ -10,9 +10,9 @@ Gin names one by MixtureConfig.name, or gives a table of its own. Rates count am
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
+from typing import Annotated
 
 from sift_jax.data.sift_files import (
     ALL_CATEGORIES,
@@ -21,6 +21,7 @@ from sift_jax.data.sift_files import (
     PRETRAINING_CATEGORIES,
     SPOKEN_CATEGORIES,
 )
+from sift_jax.ranges import CheckedConfig, Items, NotNegative, OneOf, Text
 
 Rates = Mapping[str, float]
 
@@ -121,19 +122,20 @@ MIXTURES: dict[str, Rates] = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MixtureConfig:
+class MixtureConfig(CheckedConfig):
     """What is mixed: a name, or a table of rates, with changes laid over either."""
 
     # of MIXTURES, or what a module of yours registers; None where there are rates
-    name: str | None
+    name: Text | None
     # pattern over tasks to rate; None where there is a name
-    rates: Mapping[str, float] | None
+    rates: Mapping[Text, NotNegative] | None
     # None keeps a pattern's rate, 0 leaves it out, any other is set or added
-    rate_changes: Mapping[str, float | None]
+    rate_changes: Mapping[Text, NotNegative | None]
     # of the records, before patterns are resolved; () is all that they have
-    languages: tuple[str, ...]
+    languages: Annotated[tuple[Annotated[str, OneOf(*LANGUAGES)], ...], Items(is_distinct=True)]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if (self.name is None) == (self.rates is None):
             given = "neither MixtureConfig.name nor MixtureConfig.rates is given"
             if self.rates is not None:
@@ -142,14 +144,6 @@ class MixtureConfig:
                 f"{given}; name a mixture by MIXTURE (one of {', '.join(sorted(MIXTURES))}, or of a --module_import "
                 "module) with RATES = None, or give RATES with MIXTURE = None"
             )
-        for pattern, rate in {**(self.rates or {}), **self.rate_changes}.items():
-            # what is no number is refused by its type, where configs are built
-            if isinstance(rate, int | float) and not (math.isfinite(rate) and rate >= 0):
-                raise ValueError(f"mixture pattern {pattern!r} has the rate {rate}; give a number, 0 to leave it out")
-        if unknown := [name for name in self.languages if name not in LANGUAGES]:
-            raise ValueError(f"MixtureConfig.languages names {unknown[0]!r}; choose among {', '.join(LANGUAGES)}")
-        if len(set(self.languages)) < len(self.languages):
-            raise ValueError(f"MixtureConfig.languages {self.languages} names a language twice; name each once")
 
     def choose_rates(self) -> dict[str, float] | None:
         """Pattern to rate; None where only a module knows the name."""

@@ -14,7 +14,7 @@ import concurrent.futures
 import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -40,50 +40,43 @@ from sift_jax.data.unit_ids import (
     weigh_speech,
 )
 from sift_jax.data.unreadable import UNREADABLE, UnreadableAudio, UnreadableLog
+from sift_jax.ranges import CheckedConfig, Count, OneOf, Positive, Seed, Share, Text, Whole
 
 if TYPE_CHECKING:
     import seqio
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DataConfig:
+class DataConfig(CheckedConfig):
     """What is read and how it is laid into batches."""
 
-    records: str
-    tokenizer: str
+    records: Text
+    tokenizer: Text
     mixture: MixtureConfig
     # what a rate is a share of: 'examples', questions with their audio as the paper counts, or 'records', utterances
-    rates_count: str
+    rates_count: Annotated[str, OneOf(*RATES_COUNT)]
     # how many share an utterance's audio each time it comes; 1 turns sharing off, 0 takes all
-    questions_per_record: int
-    rows: int
-    tokens: int
-    targets: int
-    clips: int
+    questions_per_record: Whole
+    rows: Count
+    tokens: Count
+    targets: Count
+    clips: Count
     # a batch holds clips of one length class, padded to that many seconds; the last must be the encoder's window
-    clip_seconds: tuple[float, ...]
-    seed: int
+    clip_seconds: tuple[Positive, ...]
+    seed: Seed
     # threads that read, decode and compute mel
-    readers: int
+    readers: Count
     # the share of the recordings that may be left out because they cannot be read; with more a run ends
-    most_unreadable: float
+    most_unreadable: Share
     # folder of the codec in whose units answers are spoken; None leaves answers that are speech out
-    codec: str | None
+    codec: Text | None
     # how much the end of a spoken answer counts, of whose targets it is one in hundreds; decoding takes the bias back
-    end_weight: float
+    end_weight: Positive
     # "first:stop" of units to how much they count, as those of pitch among those of sound
-    unit_weights: Mapping[str, float]
+    unit_weights: Mapping[Text, Positive]
 
     def __post_init__(self) -> None:
-        for name in ("rows", "tokens", "targets", "readers", "questions_per_record"):
-            least = 0 if name == "questions_per_record" else 1
-            # what is no number is refused by its type, where configs are built
-            if isinstance(value := getattr(self, name), int) and value < least:
-                raise ValueError(f"DataConfig.{name} is {value}; it must be {least} or more")
-        if not 0 <= self.most_unreadable <= 1:
-            raise ValueError(f"DataConfig.most_unreadable is {self.most_unreadable}; it is a share, from 0 to 1")
-        if self.rates_count not in RATES_COUNT:
-            raise ValueError(f"DataConfig.rates_count is {self.rates_count!r}; it is one of {', '.join(RATES_COUNT)}")
+        super().__post_init__()
         list(map(read_range, self.unit_weights))
 
 

@@ -14,32 +14,22 @@ import jax
 import jax.numpy as jnp
 
 from sift_jax.models.layers import Array
+from sift_jax.ranges import CheckedConfig, Count, NotNegative, Positive, Share, Whole
 
 # The nucleus is looked for among so many likeliest tokens before the whole vocabulary is sorted.
 FEW = 64
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DecodingConfig:
+class DecodingConfig(CheckedConfig):
     """Temperature 0 is greedy; top_p 1, penalty 1 and n-gram 0 are off. What looks back sees the prompt too."""
 
-    max_new_tokens: int
-    temperature: float
-    top_p: float
-    repetition_penalty: float
+    max_new_tokens: Count
+    temperature: NotNegative
+    top_p: Share
+    repetition_penalty: Positive
     # no run of so many tokens comes twice
-    no_repeat_ngram: int
-
-    def __post_init__(self) -> None:
-        for name, is_good, rule in (
-            ("max_new_tokens", self.max_new_tokens >= 1, "1 or more"),
-            ("temperature", self.temperature >= 0, "0 (greedy) or more"),
-            ("top_p", 0 <= self.top_p <= 1, "between 0 and 1"),
-            ("repetition_penalty", self.repetition_penalty > 0, "above 0; 1 is none"),
-            ("no_repeat_ngram", self.no_repeat_ngram >= 0, "a number of tokens, or 0 for no such rule"),
-        ):
-            if not is_good:
-                raise ValueError(f"decoding: {name} is {getattr(self, name)}; it must be {rule}")
+    no_repeat_ngram: Whole
 
 
 GREEDY = DecodingConfig(max_new_tokens=48, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0)

@@ -16,6 +16,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Annotated
 
 from jax.sharding import Mesh
 
@@ -34,6 +35,7 @@ from sift_jax.evaluation.suites import SuiteConfig, read_checked_suites
 from sift_jax.models.speech_lm import Params, SpeechLMConfig
 from sift_jax.parallel.distributed import check_same, is_first_process
 from sift_jax.parallel.mesh import count_batch_shards
+from sift_jax.ranges import CheckedConfig, Count, OneOf, Seed, Whole
 from sift_jax.training.run_files import write_whole
 
 # figures that the terminal names
@@ -42,25 +44,23 @@ NO_INTERVALS = BootstrapConfig(samples=0, confidence=0.95, seed=0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EvaluationSets:
+class EvaluationSets(CheckedConfig):
     """What a run is asked on its way. A suite's limit is what bounds the time that it takes."""
 
     suites: tuple[SuiteConfig, ...]
     decoding: DecodingConfig
-    every: int
+    every: Count
     # answered at once; rounded up to what the mesh takes
-    rows: int
+    rows: Count
     # as EvaluationConfig has them
-    most_clips: int
-    long_audio: str
-    seed: int
+    most_clips: Whole
+    long_audio: Annotated[str, OneOf("set_aside", "cut")]
+    seed: Seed
 
     def __post_init__(self) -> None:
-        for name in ("every", "rows"):
-            if isinstance(value := getattr(self, name), int) and value < 1:
-                raise EvaluationError(f"EvaluationSets.{name} is {value}; give 1 or more")
+        super().__post_init__()
         for suite in self.suites:
-            if isinstance(suite.limit, int) and suite.limit < 1:
+            if isinstance(suite, SuiteConfig) and isinstance(suite.limit, int) and suite.limit < 1:
                 raise EvaluationError(f"the evaluation set {suite.name} has no limit; set SuiteConfig.limit to a few")
 
     def open(self, config: SpeechLMConfig, tokenizer: SpeechTokenizer, mesh: Mesh, run_dir: Path) -> AskedSets:

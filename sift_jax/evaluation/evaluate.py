@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +36,7 @@ from sift_jax.evaluation.suites import SuiteConfig, read_checked_suites
 from sift_jax.evaluation.suites.evalsift import SUBSETS
 from sift_jax.parallel.distributed import await_all, check_same, check_shared, is_first_process
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
+from sift_jax.ranges import CheckedConfig, Count, MayBeEmpty, OneOf, Seed, Text, Whole
 from sift_jax.training.checksums import checksum_leaves
 from sift_jax.training.loop import make_geometry
 from sift_jax.training.run_files import write_whole
@@ -43,40 +44,41 @@ from sift_jax.training.step import make_dev_step
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EvaluationConfig:
+class EvaluationConfig(CheckedConfig):
     """Which model is asked and how, and where the results go."""
 
-    out_dir: str
-    checkpoint: str
-    step: int | None
+    out_dir: Text
+    checkpoint: Text
+    step: Whole | None
     # baselines beside the model: itself untrained; a constant answer to each kind of question
     has_untrained: bool
     has_majority: bool
     # answered at once
-    rows: int
+    rows: Count
     # more clips than this in a turn are joined by a second of silence; 0: the model takes any number
-    most_clips: int
+    most_clips: Whole
     # what becomes of clips longer than the encoder's window: "set_aside", "cut", or cut at a "pause"
-    long_audio: str
+    long_audio: Annotated[str, OneOf("set_aside", "cut", "pause")]
     # of the sampling
-    seed: int
+    seed: Seed
     # a built corpus (SIFT files and report.json): its training rows make the majority, its report is shown; or ""
-    data_dir: str
+    data_dir: MayBeEmpty
     # the split of DataConfig's records on which the audio gain is measured
-    gain_split: str
+    gain_split: MayBeEmpty
     # name → folder of the training runs whose curves the report shows
-    train_dirs: Mapping[str, str]
+    train_dirs: Mapping[Text, Text]
 
 
-def measure_audio_gain(model: Model, data: DataConfig, split: str, modules: tuple[ModuleType, ...]) -> float:
-    """Loss on the split with other utterances' audio minus loss with its own: how much the model listens."""
+def measure_audio_gain(model: Model, data: DataConfig, split: str, modules: tuple[ModuleType, ...]) -> float | None:
+    """Loss on the split with other items' audio minus loss with its own: how much the model listens. None where no
+    batch has two recordings."""
     stream = BatchStream(data, make_geometry(model.config), split=split, is_endless=False, modules=modules)
     one_device = make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.local_devices()[:1])
     dev_step = make_dev_step(model.config, one_device)
     state = {"trainable": model.params, "frozen": {}}
     sums = [dev_step(state, jax.tree.map(jnp.asarray, batch)) for _, batch in stream.batches()]
-    weight = sum(float(s["weight"]) for s in sums)
-    return (sum(float(s["swapped_loss"]) for s in sums) - sum(float(s["loss"]) for s in sums)) / max(weight, 1.0)
+    weight = sum(float(s["paired_weight"]) for s in sums)
+    return sum(float(s["swapped_loss"]) - float(s["paired_loss"]) for s in sums) / weight if weight else None
 
 
 def read_training_answers(data_dir: str) -> Iterator[tuple[str, str, str]]:
@@ -193,8 +195,6 @@ def evaluate(
 ) -> Path:
     """Evaluates and writes everything; returns the folder."""
     started, out = time.perf_counter(), Path(run.out_dir)
-    if run.rows < 1:
-        raise EvaluationError(f"rows is {run.rows}; give how many questions are answered at once, 1 or more")
     read = read_checked_suites(suites)
     items = [item for suite in read for item in suite.items]
     if dry_run:

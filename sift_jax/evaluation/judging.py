@@ -28,6 +28,7 @@ from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.evaluation.scores.cells import make_cells
 from sift_jax.evaluation.scores.confusions import make_confusions
 from sift_jax.evaluation.scores.metrics import SCORED, describe_metrics, judge_texts
+from sift_jax.ranges import CheckedConfig, Text
 from sift_jax.training.run_files import write_whole
 
 FORMAT = 1
@@ -45,10 +46,10 @@ class InvalidJudge(EvaluationError):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class JudgingConfig:
+class JudgingConfig(CheckedConfig):
     """The folder of an evaluation whose answers are judged again."""
 
-    out_dir: str
+    out_dir: Text
 
 
 def judge_again(

@@ -15,21 +15,23 @@ import jax
 import jax.numpy as jnp
 
 from sift_jax.models.spectra import check_resolution, measure_magnitudes
+from sift_jax.ranges import CheckedConfig, Count
 
 _SLOPE = 0.1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CriticsConfig:
+class CriticsConfig(CheckedConfig):
     # in samples; primes see different things
-    periods: tuple[int, ...]
+    periods: tuple[Count, ...]
     # of the strided layers over a period, one after the other
-    period_channels: tuple[int, ...]
+    period_channels: tuple[Count, ...]
     # (fft, hop, window) of each spectrum
-    resolutions: tuple[tuple[int, ...], ...]
-    spectrum_channels: int
+    resolutions: tuple[tuple[Count, ...], ...]
+    spectrum_channels: Count
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for resolution in self.resolutions:
             check_resolution(*resolution)
         if not self.periods and not self.resolutions:

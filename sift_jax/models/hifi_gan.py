@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Annotated
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from sift_jax.models import snake
+from sift_jax.ranges import CheckedConfig, Count, Items, OneOf, Range
 
 ACTIVATIONS = ("leaky_relu", "snake")
 # of the last activation, whatever the others have
@@ -25,24 +27,23 @@ _ENDS = 7
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class HifiGanConfig:
+class HifiGanConfig(CheckedConfig):
     """The shape of a generator; what of the input it hears follows from it."""
 
     # in front of the first level; each has half of the one before
-    channels: int
+    channels: Count
     # samples of a level to each of the one before
-    rates: tuple[int, ...]
-    rate_kernels: tuple[int, ...]
+    rates: Annotated[tuple[Count, ...], Items(least=1)]
+    rate_kernels: tuple[Count, ...]
     # of each level's residual blocks, whose mean is taken: width, and dilations one after the other
-    block_kernels: tuple[int, ...]
-    block_dilations: tuple[tuple[int, ...], ...]
-    activation: str
+    block_kernels: Annotated[tuple[Count, ...], Items(least=1)]
+    block_dilations: tuple[tuple[Count, ...], ...]
+    activation: Annotated[str, OneOf(*ACTIVATIONS)]
     # of leaky ReLU; snake has none
-    slope: float
+    slope: Annotated[float, Range(least=0, below=1)]
 
     def __post_init__(self) -> None:
-        if self.activation not in ACTIVATIONS:
-            raise ValueError(f"activation {self.activation!r} is unknown; choose one of {', '.join(ACTIVATIONS)}")
+        super().__post_init__()
         if len(self.rates) != len(self.rate_kernels) or len(self.block_kernels) != len(self.block_dilations):
             raise ValueError("HifiGanConfig needs a rate_kernel for each rate and dilations for each block_kernel")
         for rate, kernel in zip(self.rates, self.rate_kernels, strict=True):

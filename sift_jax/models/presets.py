@@ -10,8 +10,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from sift_jax.models.attention import KINDS
 from sift_jax.models.cross_attention import CrossConfig
 from sift_jax.models.decoder import DecoderConfig
 from sift_jax.models.fast_conformer import FastConformerConfig
@@ -20,6 +21,8 @@ from sift_jax.models.layers import LoraConfig, RopeScaling
 from sift_jax.models.projectors import ProjectorConfig
 from sift_jax.models.speech_encoders import FRAME_MASKS, EncoderConfig
 from sift_jax.models.speech_lm import SpeechLMConfig
+from sift_jax.models.stack import REMAT_POLICIES
+from sift_jax.ranges import DTYPES, CheckedConfig, Count, Items, OneOf, Positive, Text, Whole
 
 
 def _whisper(width: int, layers: int, heads: int, mel_bins: int = 80) -> EncoderConfig:
@@ -191,30 +194,39 @@ FUSIONS: dict[str, CrossConfig | None] = {
     "cross": CrossConfig(layers=2, heads=8, widening=1),
 }
 
+LORA_TARGETS = ("q", "k", "v", "o", "gate", "up", "down")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ModelConfig:
+class ModelConfig(CheckedConfig):
     """What a gin file says of the model: presets by name (or folders with a config.json) and what joins them."""
 
-    encoder: str
+    encoder: Text
     # what the encoder hears of the silence behind a clip, see EncoderConfig; None is what it was trained with.
     # "all" lets DataConfig.clip_seconds have short windows
-    frame_mask: str | None
-    projector: str
+    frame_mask: Annotated[str, OneOf(*FRAME_MASKS)] | None
+    projector: Text
     # encoder frames a position, or a window of the Q-Former; None is the preset's
-    projector_frames: int | None
-    decoder: str
+    projector_frames: Count | None
+    decoder: Text
     # "splice": speech stands among the tokens; "cross": the tokens attend to it, see cross_attention.py
-    fusion: str
+    fusion: Annotated[str, OneOf(*FUSIONS)]
     # rows that the vocabulary has beyond the decoder's own: codes of speech that it is to speak
-    extra_tokens: int
-    lora_rank: int
-    lora_alpha: float
-    lora_targets: tuple[str, ...]
-    dtype: str
-    remat: str
+    extra_tokens: Whole
+    lora_rank: Whole
+    lora_alpha: Positive
+    lora_targets: Annotated[tuple[Annotated[str, OneOf(*LORA_TARGETS)], ...], Items(is_distinct=True)]
+    dtype: Annotated[str, DTYPES]
+    remat: Annotated[str, OneOf(*REMAT_POLICIES)]
     # by which kernel rows attend: see attention.py
-    attention: str
+    attention: Annotated[str, OneOf(*KINDS)]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.lora_rank and not self.lora_targets:
+            raise ValueError(
+                f"ModelConfig.lora_rank is {self.lora_rank} and lora_targets is (); name some, or set LORA_RANK to 0"
+            )
 
 
 def _find(table: Mapping[str, Any], read: Callable[[str], Any] | None, kind: str, name: str) -> Any:
@@ -236,23 +248,11 @@ def make_model_config(config: ModelConfig) -> SpeechLMConfig:
     encoder = _find(ENCODERS, read_encoder_preset, "encoder", config.encoder)
     if config.frame_mask is not None:
         encoder = dataclasses.replace(encoder, frame_mask=config.frame_mask)
-    if encoder.frame_mask not in FRAME_MASKS:
-        raise ValueError(
-            f"frame_mask {encoder.frame_mask!r} is unknown; choose one of {', '.join(FRAME_MASKS)} or None"
-        )
     projector = _find(PROJECTORS, None, "projector", config.projector)
     if config.projector_frames is not None:
         projector = dataclasses.replace(projector, frames=config.projector_frames)
-    if config.lora_rank < 0:
-        raise ValueError(f"lora_rank is {config.lora_rank}; use 0 for no LoRA")
-    if config.extra_tokens < 0:
-        raise ValueError(f"extra_tokens is {config.extra_tokens}; use 0 for the decoder's own vocabulary")
     decoder = _find(DECODERS, read_decoder_preset, "decoder", config.decoder)
-    known = ("q", "k", "v", "o", "gate", "up", "down")
-    for target in config.lora_targets:
-        if target not in known:
-            raise ValueError(f"lora target {target!r} matches no projection; choose among {', '.join(known)}")
-    cross = _find(FUSIONS, None, "fusion", config.fusion)
+    cross = FUSIONS[config.fusion]
     if cross:
         cross.head_size(decoder.width)
     return SpeechLMConfig(

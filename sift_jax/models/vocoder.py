@@ -20,6 +20,7 @@ import jax.numpy as jnp
 
 from sift_jax.models.hifi_gan import Conv, HifiGan, HifiGanConfig, silence
 from sift_jax.models.layers import LayerNorm
+from sift_jax.ranges import CheckedConfig, Count
 
 Params = Mapping[str, Any]
 _NORM_EPSILON = 1e-5
@@ -27,13 +28,13 @@ _VOICE_LAYERS, _VOICE_KERNEL = 3, 5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class VocoderConfig:
+class VocoderConfig(CheckedConfig):
     """The shape of a vocoder; how many codes there are is their codec's to say."""
 
-    unit_width: int
-    voice_width: int
+    unit_width: Count
+    voice_width: Count
     # what the reference is heard in
-    mel_bins: int
+    mel_bins: Count
     generator: HifiGanConfig
 
 

@@ -6,16 +6,18 @@ import dataclasses
 
 import jax
 
+from sift_jax.ranges import CheckedConfig, Positive, Text
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class HardwareConfig:
+class HardwareConfig(CheckedConfig):
     """One device. None is what nobody knows: the device is asked for memory, and no share of the peak is reported."""
 
-    name: str
+    name: Text
     # 10⁹ bytes
-    memory_gb: float | None
+    memory_gb: Positive | None
     # the peak of dense bfloat16 products, 10¹² operations a second
-    teraflops: float | None
+    teraflops: Positive | None
 
 
 def find_memory(hardware: HardwareConfig) -> float | None:

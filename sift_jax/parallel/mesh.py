@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from sift_jax.ranges import CheckedConfig, Range
+
 AXES = ("data", "fsdp", "tensor")
 BATCH_AXES = ("data", "fsdp")
 
 
+Axis = Annotated[int, Range(least=1, also={-1: "for what remains"})]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MeshConfig:
+class MeshConfig(CheckedConfig):
     """Sizes of the axes; one of them may be -1: whatever devices remain."""
 
-    data: int
-    fsdp: int
-    tensor: int
+    data: Axis
+    fsdp: Axis
+    tensor: Axis
 
 
 def make_mesh(config: MeshConfig, devices: list | None = None) -> Mesh:

@@ -13,34 +13,35 @@ import dataclasses
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from sift_jax.ranges import CheckedConfig, Count, Items, MayBeEmpty, Seed, Text, Value
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SweepConfig:
+class SweepConfig(CheckedConfig):
     """The runs of a sweep. Names are `arm`s; each has the bindings that it differs by from its gin files."""
 
-    out_dir: str
+    out_dir: Text
     # command lines, and what stands in them for {name} besides {out}: where corpora lie, which server writes
-    prepare: tuple[str, ...]
-    words: Mapping[str, str]
-    start_files: tuple[str, ...]
-    starts: Mapping[str, Mapping[str, object]]
-    train_files: tuple[str, ...]
-    arms: Mapping[str, Mapping[str, object]]
+    prepare: tuple[Text, ...]
+    words: Mapping[Text, MayBeEmpty]
+    start_files: tuple[Text, ...]
+    starts: Mapping[Text, Mapping[Text, Value]]
+    train_files: tuple[Text, ...]
+    arms: Annotated[Mapping[Text, Mapping[Text, Value]], Items(least=1)]
     # the arms that are run, and the starts that they need; () for all
-    only: tuple[str, ...]
-    evaluate_files: tuple[str, ...]
+    only: tuple[Text, ...]
+    evaluate_files: tuple[Text, ...]
     # what all trainings of arms, and all evaluations, are given besides
-    train_bindings: Mapping[str, object]
-    evaluate_bindings: Mapping[str, object]
-    seeds: tuple[int, ...]
+    train_bindings: Mapping[Text, Value]
+    evaluate_bindings: Mapping[Text, Value]
+    seeds: Annotated[tuple[Seed, ...], Items(least=1, is_distinct=True)]
     # processes at a time, which then share the cores; 1 leaves all devices to each
-    parallel: int
+    parallel: Count
 
     def __post_init__(self) -> None:
-        if not self.arms or not self.seeds or self.parallel < 1:
-            raise ValueError("a sweep needs arms, SEEDS and PARALLEL of at least 1")
+        super().__post_init__()
         if twice := sorted(self.arms.keys() & self.starts.keys()):
             raise ValueError(f"{twice[0]!r} is both an arm and a start of this sweep; rename one of them")
         if unknown := sorted(set(self.only) - self.arms.keys()):

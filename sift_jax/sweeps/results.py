@@ -27,6 +27,7 @@ from sift_jax.evaluation.scores.bootstrap import (
     sum_clusters,
 )
 from sift_jax.evaluation.scores.cells import cluster_of, count_items
+from sift_jax.ranges import CheckedConfig, MayBeEmpty, NotNegative, Text
 from sift_jax.sweeps.plan import SweepConfig, place_evaluation
 
 # set → recordings' names, sums (seeds, recordings, 2)
@@ -34,21 +35,21 @@ Counted = dict[str, tuple[list[str], np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class QuestionsConfig:
+class QuestionsConfig(CheckedConfig):
     """What the sweep is to answer."""
 
-    title: str
-    metric: str
+    title: MayBeEmpty
+    metric: Text
     # arm → its training data in words, in the order of the table
-    rows: Mapping[str, str]
+    rows: Mapping[Text, Text]
     # arm → word error rate in percent; the name of a key of `rates` reads it from the file there
-    curve: Mapping[str, float | str]
+    curve: Mapping[Text, NotNegative | Text]
     # a JSON file with {"word_error_rates": {arm: share}}, {out} filled in; empty for none
-    rates: str
+    rates: MayBeEmpty
     # what is asked → (first arm, second arm): the second minus the first
-    differences: Mapping[str, tuple[str, str]]
+    differences: Mapping[Text, tuple[Text, Text]]
     # test set → the published figure
-    published: Mapping[str, float]
+    published: Mapping[Text, NotNegative]
 
     def check(self, sweep: SweepConfig) -> None:
         named = {*self.rows, *self.curve, *(arm for pair in self.differences.values() for arm in pair)}

@@ -25,7 +25,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, describe_params
 from sift_jax.parallel.distributed import is_first_process, meet
-from sift_jax.training.checksums import checksum_leaves, list_leaves, name_leaf
+from sift_jax.training.checksums import FORMAT, checksum_leaves, list_leaves, name_leaf
 from sift_jax.training.frozen import FrozenParams
 from sift_jax.training.run_files import read_model_file
 from sift_jax.training.save_errors import (
@@ -81,7 +81,7 @@ class Checkpoints:
             return False
         name, frozen_sums = self._guard(self._save_frozen, state["frozen"])
         sums = checksum_leaves({"params": state["trainable"], "optimizer": state["optimizer"]})
-        sealed = {"place": place, "checksums": sums | frozen_sums, "frozen": name}
+        sealed = {"place": place, "checksums": sums | frozen_sums, "checksum_format": FORMAT, "frozen": name}
         return self._guard(
             self._manager.save,
             step,
@@ -122,8 +122,12 @@ class Checkpoints:
     def restore(self, state: State, trainable: tuple[str, ...], step: int) -> tuple[State, dict[str, Any]]:
         """The state saved at `step`, laid out like `state` (arrays or sharded shapes), and the data's place."""
         wanted = {"params": join_params(state["trainable"], state["frozen"]), "optimizer": state["optimizer"]}
-        restored = self._read(wanted, step, self._check(wanted, step, is_strict=True))
+        saved = self._check(wanted, step, is_strict=True)
+        restored = self._read(wanted, step, saved)
         chosen, rest = split_params(restored["params"], trainable)
+        if saved.checksum_format != FORMAT and set(list_leaves({"params": rest})) == saved.frozen:
+            # what the older rule has verified stays where it is, and has sums of the newer one from now on
+            self._frozen_sums = (saved.sealed["frozen"], checksum_leaves({"params": rest}))
         step_array = jax.device_put(jnp.asarray(step, jnp.int32), state["step"].sharding)
         new = {"step": step_array, "trainable": chosen, "frozen": rest, "optimizer": restored["optimizer"]}
         return new, restored["place"]
@@ -190,7 +194,8 @@ class Checkpoints:
 
     def _compare(self, items: dict[str, Any], step: int, saved: Saved) -> None:
         """Checksums of what was read against those of what was saved."""
-        wrong = [path for path, x in checksum_leaves(items).items() if saved.sealed["checksums"].get(path) != x]
+        found = checksum_leaves(items, saved.checksum_format)
+        wrong = [path for path, x in found.items() if saved.sealed["checksums"].get(path) != x]
         if not wrong:
             return
         what = f"{wrong[0]} is not what was saved" + (f", nor are {len(wrong) - 1} others" if wrong[1:] else "")
@@ -204,10 +209,9 @@ class Checkpoints:
 
     def _read_sealed(self, step: int) -> dict[str, Any]:
         try:
-            found = self._manager.restore(step, args=ocp.args.Composite(place=ocp.args.JsonRestore()))
+            sealed = dict(self._manager.restore(step, args=ocp.args.Composite(place=ocp.args.JsonRestore()))["place"])
         except Exception as error:
             self._raise_damage(step, error)
-        sealed = dict(found["place"])
         if sealed.pop("digest", None) != _digest(sealed):
             raise DamagedError(f"checkpoint {self.run_dir} step {step} is damaged: place is not what was saved")
         return sealed

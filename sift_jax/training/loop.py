@@ -6,9 +6,9 @@ config ─► mesh, model, state (new, from another run, or resumed) ─► batc
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -32,6 +32,7 @@ from sift_jax.parallel.hardware import HardwareConfig
 from sift_jax.parallel.mesh import MeshConfig, check_rows, list_own_rows, make_mesh, put_batch
 from sift_jax.training.checkpoint import Checkpoints
 from sift_jax.training.compilations import Compilations
+from sift_jax.training.config_history import describe_end, write_config
 from sift_jax.training.costs import count_costs
 from sift_jax.training.describe import format_dry_run
 from sift_jax.training.dev import measure_dev
@@ -39,15 +40,15 @@ from sift_jax.training.evaluator import Evaluate, Evaluator
 from sift_jax.training.guard import SkipWatch
 from sift_jax.training.metrics import Meter, MetricWriter, NoWriter
 from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
+from sift_jax.training.run_config import RunConfig
 from sift_jax.training.run_files import (
     check_plan,
-    describe_end,
     write_data_file,
     write_model_file,
     write_tokenizer,
     write_units_file,
-    write_whole,
 )
+from sift_jax.training.run_lock import hold_run
 from sift_jax.training.samples import make_samples
 from sift_jax.training.state import (
     State,
@@ -62,38 +63,6 @@ from sift_jax.training.step import make_dev_step, make_train_step
 from sift_jax.training.stopping import Stopped, StopRequest
 from sift_jax.training.wandb_board import WandbBoard, import_wandb
 from sift_jax.weights.load import Sources, check_vocabulary, load_sources
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """What a run does and how often it says so."""
-
-    out_dir: str
-    steps: int
-    # a batch is computed in so many pieces, one after the other, for less memory and the same gradient
-    microbatches: int
-    # patterns over parameter paths, as --dry_run prints them
-    trainable: tuple[str, ...]
-    # what is not trained may lie in memory as bfloat16; what is trained is float32
-    frozen_dtype: str
-    seed: int
-    log_every: int
-    dev_every: int
-    dev_batches: int
-    checkpoint_every: int
-    keep_checkpoints: int
-    # updates that are left out (no finite gradient, or a spike) before the run gives up
-    most_skipped_in_a_row: int
-    # where Weights & Biases shows the run beside TensorBoard; None asks it for nothing
-    wandb_project: str | None
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "log_every", "dev_every", "checkpoint_every", "keep_checkpoints"):
-            # what is no number is refused by its type, where configs are built
-            if isinstance(value := getattr(self, name), int) and value < 1:
-                raise ValueError(f"RunConfig.{name} is {value}; give 1 or more")
-        if "://" in str(self.out_dir):
-            raise ValueError(f"{self.out_dir} is no folder; mount that storage and set OUT_DIR to a path of the mount")
 
 
 def make_geometry(config: SpeechLMConfig) -> SpeechGeometry:
@@ -148,11 +117,11 @@ def train(
     config_text: str = "",
 ) -> Path:
     """Trains to `run.steps`, going on where the folder's last checkpoint stands; returns the folder."""
-    config, devices = make_model_config(model), make_mesh(mesh)
+    # refused before a device is touched: a model that does not fit together, a warm-up longer than the run
+    config, update = make_model_config(model), make_optimizer(optimizer, run.steps)
     geometry, out_dir = make_geometry(config), Path(run.out_dir)
+    shapes, devices = make_shapes(data, geometry), make_mesh(mesh)
     check_rows(data.rows, devices, run.microbatches)
-    shapes = make_shapes(data, geometry)
-    update = make_optimizer(optimizer, run.steps)
     described, start = _start_state(config, run, sources, update, devices)
     train_step = make_train_step(config, update, described, devices, microbatches=run.microbatches)
     if dry_run:
@@ -162,6 +131,21 @@ def train(
         import_wandb(run.wandb_project)
     out_dir.mkdir(parents=True, exist_ok=True)
     check_same("the config", config_text, "start all processes with the same command")
+    with hold_run(out_dir):
+        _train_in_folder(
+            out_dir, run, data, optimizer, hardware,
+            config=config, geometry=geometry, devices=devices, described=described, start=start, train_step=train_step,
+            evaluator=evaluator, modules=modules, config_text=config_text,
+        )  # fmt: skip
+    return out_dir
+
+
+def _train_in_folder(
+    out_dir: Path, run: RunConfig, data: DataConfig, optimizer: OptimizerConfig, hardware: HardwareConfig, *,
+    config: SpeechLMConfig, geometry: SpeechGeometry, devices: Mesh, described: State, start: Callable[[], State],
+    train_step: Callable, evaluator: Evaluator | None, modules: tuple[ModuleType, ...], config_text: str,
+) -> None:  # fmt: skip
+    """Trains in a folder that is this run's alone."""
     check_shared(out_dir)
     check_same("the records", str(digest_records(data.records)), f"give all processes the same {data.records}")
     checkpoints = Checkpoints(out_dir, is_reader=False, every=run.checkpoint_every, keep=run.keep_checkpoints)
@@ -178,7 +162,7 @@ def train(
     if first_step >= run.steps:
         check_plan(out_dir, checkpoints.read_place(first_step).get("plan"), stream.plan.fingerprint)
         print(describe_end(out_dir, first_step, run.steps, config_text))
-        return out_dir
+        return
     if is_first_process():
         write_tokenizer(out_dir, stream.tokenizer.save, data.tokenizer, is_begun=first_step > 0)
         write_units_file(out_dir, stream.describe_units(config.decoder.vocab_size), is_begun=first_step > 0)
@@ -194,7 +178,8 @@ def train(
     if is_first_process():
         print(*stream.describe_start(), sep="\n")
         # not before: a run that refuses this config keeps its own
-        write_whole(out_dir / "config.gin", config_text)
+        if said := write_config(out_dir, config_text, step=first_step):
+            print(said)
     dev = None
     if run.dev_batches:
         # of what is trained: another loss says nothing of the run
@@ -217,7 +202,13 @@ def train(
             train_step=train_step,
             dev_step=make_dev_step(config, devices, microbatches=run.microbatches, tasks=dev.in_split) if dev else None,
             meter=Meter(count_costs(config, run.trainable), hardware, devices.size, share=stream.share),
-            skips=SkipWatch(out_dir, most_in_a_row=run.most_skipped_in_a_row, is_writer=is_first_process()),
+            skips=SkipWatch(
+                out_dir,
+                most_in_a_row=run.most_skipped_in_a_row,
+                most_share=run.most_skipped_share,
+                first_step=first_step,
+                is_writer=is_first_process(),
+            ),
             dev=dev,
             evaluate=evaluate,
             schedule=make_schedule(optimizer, run.steps, optimizer.peak_learning_rate),
@@ -226,7 +217,6 @@ def train(
             samples=make_samples(dev.batches[0], stream.tokenizer, geometry.front_end) if dev else ({}, {}),
             stop=stop,
         )
-    return out_dir
 
 
 def _open_writer(run: RunConfig, out_dir: Path, first_step: int, config_text: str) -> MetricWriter:

@@ -7,28 +7,30 @@ that: the gradient of its language drowns that of its hearing, and with AdamW it
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 import jax
 import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
+from sift_jax.ranges import CheckedConfig, Positive, Range, Share, Whole
 from sift_jax.training.guard import guard_updates
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class OptimizerConfig:
-    peak_learning_rate: float
+class OptimizerConfig(CheckedConfig):
+    peak_learning_rate: Annotated[float, Range(least=0, most=10)]
     # the peak for matrices under Muon; None trains them by AdamW like the rest
-    muon_learning_rate: float | None
-    warmup_steps: int
+    muon_learning_rate: Annotated[float, Range(least=0, most=10)] | None
+    warmup_steps: Whole
     # what remains of the peak at the last step; 1.0 keeps it constant after warm-up
-    final_fraction: float
-    weight_decay: float
-    beta1: float
-    beta2: float
-    clip_norm: float
+    final_fraction: Share
+    weight_decay: Annotated[float, Range(least=0, most=1)]
+    beta1: Annotated[float, Range(least=0, below=1)]
+    beta2: Annotated[float, Range(least=0, below=1)]
+    clip_norm: Positive
     # an update whose gradient is so many times larger than usual is left out; None leaves out only what is not finite
-    spike_factor: float | None
+    spike_factor: Annotated[float, Range(above=1)] | None
 
 
 def make_schedule(config: OptimizerConfig, steps: int, peak: float) -> optax.Schedule:

@@ -1,6 +1,6 @@
 """What a run's folder says of the run, beside its checkpoints: whose it is, and that a later start is of the same run.
 
-run/model.json  run/data.json  run/units.json  run/tokenizer/tokenizer.json  run/config.gin      written at the start
+run/model.json  run/data.json  run/units.json  run/tokenizer/tokenizer.json      written at the start
 """
 
 from __future__ import annotations
@@ -82,15 +82,6 @@ def check_plan(run_dir: Path, saved: str | None, planned: str) -> None:
             f"{run_dir} was trained by the plan {saved}, and this config plans {planned}: its mixture, rates, seed, "
             "rows, sizes, tokenizer or records are others; take those of its config.gin, or choose another OUT_DIR"
         )
-
-
-def describe_end(run_dir: Path, step: int, steps: int, config_text: str) -> str:
-    """What is said where a run has its steps already; another config than the run's own does not go unsaid."""
-    said = f"{run_dir} is trained to step {step} of {steps}: nothing to do"
-    path = run_dir / "config.gin"
-    if path.is_file() and path.read_text() != config_text:
-        said += f"; this config is not the one that it was trained by ({path}): delete it to train anew by this one"
-    return said
 
 
 def write_tokenizer(run_dir: Path, save: Callable[[Path], None], source: str, *, is_begun: bool) -> None:

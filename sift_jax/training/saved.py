@@ -23,6 +23,10 @@ class Saved:
     leaves: dict[str, Any]
     frozen: frozenset[str]
 
+    @property
+    def checksum_format(self) -> int:
+        return self.sealed.get("checksum_format", 1)
+
 
 def compare_leaves(
     saved: Mapping[str, Any], wanted: Mapping[str, Any], run_dir: Path, step: int, *, is_strict: bool

@@ -20,6 +20,7 @@ from sift_jax.models.layers import Array
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, compute_hidden
 from sift_jax.parallel.mesh import replicate, shard_pieces, shard_rows
 from sift_jax.training.losses import list_cross_entropy, sum_cross_entropy
+from sift_jax.training.other_audio import swap_audio
 from sift_jax.training.state import State, join_params, shard_state
 
 LOSS_CHUNK = 64
@@ -32,15 +33,6 @@ def sum_loss(config: SpeechLMConfig, params: Params, batch: dict[str, Array]) ->
         params["decoder"], hidden, batch["target_bm"], batch["weight_bm"], chunk=LOSS_CHUNK
     )
     return total, jnp.sum(batch["weight_bm"])
-
-
-def swap_audio(batch: dict[str, Array]) -> dict[str, Array]:
-    """The same questions over other utterances' audio: every clip moves one place on, over rows and within them."""
-
-    def roll(x: Array) -> Array:
-        return jnp.roll(x.reshape(-1, *x.shape[2:]), 1, axis=0).reshape(x.shape)
-
-    return {**batch, "mel_basf": roll(batch["mel_basf"]), "frames_ba": roll(batch["frames_ba"])}
 
 
 def split_rows(batch: dict[str, Array], pieces: int) -> dict[str, Array]:
@@ -113,7 +105,8 @@ def make_train_step(
 def make_dev_step(
     config: SpeechLMConfig, mesh: Mesh, *, microbatches: int = 1, tasks: int | None = None
 ) -> Callable[[State, dict[str, Array]], dict[str, Array]]:
-    """Sums of the loss with the right audio and with other utterances' audio: their difference is the audio gain.
+    """Sums of the loss, and of the loss of the targets that can hear another item's audio (paired_loss) beside their
+    loss with that (swapped_loss), which is larger by the audio gain; and the weights of both.
 
     Over all of a batch; or of each of so many tasks: the batch then has the task of each target, task_bm. It is
     computed in as many pieces as the train step is, so that it takes no more memory than that.
@@ -125,10 +118,9 @@ def make_dev_step(
         is_of = batch["task_bm"][..., None] == jnp.arange(tasks)
         return jnp.sum(jnp.where(is_of, values_bm[..., None], 0.0), axis=(0, 1))
 
-    def sum_losses(params: Params, batch: dict[str, Array]) -> Array:
+    def list_losses(params: Params, batch: dict[str, Array]) -> Array:
         hidden = compute_hidden(config, params, batch)
-        losses_bm = list_cross_entropy(params["decoder"], hidden, batch["target_bm"], chunk=LOSS_CHUNK)
-        return add(batch["weight_bm"] * losses_bm, batch)
+        return list_cross_entropy(params["decoder"], hidden, batch["target_bm"], chunk=LOSS_CHUNK)
 
     @functools.partial(jax.jit, out_shardings=replicate(mesh))
     def dev_step(state: State, batch: dict[str, Array]) -> dict[str, Array]:
@@ -136,11 +128,17 @@ def make_dev_step(
 
         def measure(pair: tuple[dict[str, Array], dict[str, Array]]) -> dict[str, Array]:
             own, swapped = pair
-            weight = add(own["weight_bm"], own)
-            return {"loss": sum_losses(params, own), "swapped_loss": sum_losses(params, swapped), "weight": weight}
+            own_bm, swapped_bm = list_losses(params, own), list_losses(params, swapped)
+            return {
+                "loss": add(own["weight_bm"] * own_bm, own),
+                "weight": add(own["weight_bm"], own),
+                "paired_loss": add(swapped["weight_bm"] * own_bm, own),
+                "swapped_loss": add(swapped["weight_bm"] * swapped_bm, own),
+                "paired_weight": add(swapped["weight_bm"], own),
+            }
 
         # whose audio is whose is decided over the whole batch
-        pair = (batch, swap_audio(batch))
+        pair = (batch, swap_audio(batch, config.count_frames(batch["mel_basf"].shape[2])))
         with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
             if microbatches == 1:
                 return measure(pair)

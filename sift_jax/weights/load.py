@@ -21,6 +21,7 @@ from sift_jax.models.hub_config import read_config
 from sift_jax.models.layers import NO_LORA, make_sinusoids
 from sift_jax.models.presets import PROJECTORS, read_decoder_preset, read_encoder_preset
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, describe_params
+from sift_jax.ranges import CheckedConfig, Text, Whole
 from sift_jax.training.checkpoint import Checkpoints, read_model_file
 from sift_jax.weights.grow import check_scale, find_axis, grow, shrink
 from sift_jax.weights.hub import find_folder
@@ -36,14 +37,14 @@ Loaded = dict[str, jax.Array]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Sources:
+class Sources(CheckedConfig):
     """Where parameters come from before training; None leaves them random. Later fields win over earlier ones."""
 
-    run: str | None
-    step: int | None
-    model: str | None
-    encoder: str | None
-    decoder: str | None
+    run: Text | None
+    step: Whole | None
+    model: Text | None
+    encoder: Text | None
+    decoder: Text | None
 
 
 def describe_part(part: str, config: SpeechLMConfig) -> Wanted:

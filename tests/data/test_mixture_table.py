@@ -86,10 +86,10 @@ def test_rates_are_laid_over_a_mixture():
     [
         ({"name": "understanding"}, "both MixtureConfig.name and MixtureConfig.rates are given; name a mixture"),
         ({"rates": None}, "neither MixtureConfig.name nor .* is given; name a mixture by MIXTURE .one of from_noth"),
-        ({"languages": ("nl",)}, "MixtureConfig.languages names 'nl'; choose among en, de, fr, it, es"),
-        ({"languages": ("de", "de")}, "names a language twice"),
-        ({"rates": {"*": float("inf")}}, "mixture pattern '.' has the rate inf; give a num"),
-        ({"rate_changes": {"*.en": -0.5}}, "mixture pattern '..en' has the rate -0.5; give a number"),
+        ({"languages": ("nl",)}, "MixtureConfig.languages.0. is 'nl'; choose one of en, de, fr, it, es"),
+        ({"languages": ("de", "de")}, "MixtureConfig.languages .*; give 0 or more, each once"),
+        ({"rates": {"*": float("inf")}}, "MixtureConfig.rates.* is inf; give 0 or more"),
+        ({"rate_changes": {"*.en": -0.5}}, "MixtureConfig.rate_changes.* is -0.5; give 0 or more"),
     ],
 )
 def test_what_names_no_mixture_is_refused(corpus, changes, message):

@@ -205,11 +205,11 @@ def test_audio_that_cannot_be_read_is_named(corpus):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"rows": 0}, "DataConfig.rows is 0; it must be 1 or more"),
-        ({"readers": 0}, "DataConfig.readers is 0; it must be 1 or more"),
-        ({"most_unreadable": 1.5}, "DataConfig.most_unreadable is 1.5; it is a share, from 0 to 1"),
-        ({"rates_count": "questions"}, "DataConfig.rates_count is 'questions'; it is one of examples, records"),
-        ({"questions_per_record": -1}, "DataConfig.questions_per_record is -1; it must be 0 or more"),
+        ({"rows": 0}, "DataConfig.rows is 0; give 1 or more"),
+        ({"readers": 0}, "DataConfig.readers is 0; give 1 or more"),
+        ({"most_unreadable": 1.5}, "DataConfig.most_unreadable is 1.5; give 0 or more, at most 1"),
+        ({"rates_count": "questions"}, "DataConfig.rates_count is 'questions'; choose one of examples, records"),
+        ({"questions_per_record": -1}, "DataConfig.questions_per_record is -1; give 0 or more"),
     ],
 )
 def test_sizes_of_nothing_are_refused(corpus, changes, message):

@@ -136,7 +136,7 @@ def test_a_set_that_is_not_there_stops_a_run_before_its_first_step(corpus, tmp_p
 def test_what_bounds_the_time_must_be_there(corpus):
     with pytest.raises(EvaluationError, match="evaluation set evalsift has no limit; set SuiteConfig.limit to a few"):
         make_sets(corpus, suites=(make_suite(corpus.root, limit=0),))
-    with pytest.raises(EvaluationError, match="EvaluationSets.every is 0; give 1 or more"):
+    with pytest.raises(ValueError, match="EvaluationSets.every is 0; give 1 or more"):
         make_sets(corpus, every=0)
 
 

@@ -268,11 +268,11 @@ def test_another_versions_json_is_named(part):
         ({"encoder": "whisper-huge"}, "unknown encoder preset 'whisper-huge'; choose one of .*whisper-medium"),
         ({"decoder": "Qwen/Qwen2.5-8B"}, "unknown decoder preset .*; choose one of .*qwen2.5-7b.*, or give a folder"),
         ({"projector": "mlp"}, "unknown projector preset 'mlp'; choose one of conformer, linear, pooled, qformer, .*"),
-        ({"projector_frames": 0}, "projector_frames of the pooled projector is 0; it must be 1 or more"),
+        ({"projector_frames": 0}, "ModelConfig.projector_frames is 0; give 1 or more"),
         ({"projector": "linear", "projector_frames": 2}, "linear projector is 2; it must be 1; to join frames choose"),
-        ({"frame_mask": "some"}, "frame_mask 'some' is unknown; choose one of none, attention, all or None"),
-        ({"lora_rank": -1}, "lora_rank is -1; use 0"),
-        ({"lora_targets": ("query",)}, "lora target 'query' matches no projection; choose among q, k"),
+        ({"frame_mask": "some"}, "ModelConfig.frame_mask is 'some'; choose one of none, attention, all"),
+        ({"lora_rank": -1}, "ModelConfig.lora_rank is -1; give 0 or more"),
+        ({"lora_targets": ("query",)}, r"ModelConfig.lora_targets\[0\] is 'query'; choose one of q, k"),
     ],
 )
 def test_wrong_values_name_the_remedy(changes, message):

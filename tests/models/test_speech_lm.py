@@ -137,7 +137,7 @@ def test_rematerialisation_changes_no_number():
     for remat in ("full", "dots"):
         assert found[remat][0] == pytest.approx(found["none"][0], rel=1e-6)
         np.testing.assert_allclose(found[remat][1], found["none"][1], atol=1e-4 * np.abs(found["none"][1]).max())
-    with pytest.raises(ValueError, match="remat 'some' is unknown; choose one of none, full, dots"):
+    with pytest.raises(ValueError, match="ModelConfig.remat is 'some'; choose one of none, full, dots"):
         measure_loss(make_config(remat="some"), make_params(make_config()), batch)
 
 

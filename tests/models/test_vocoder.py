@@ -75,7 +75,7 @@ def test_durations_are_whole_frames(vocoder):
 
 
 @pytest.mark.parametrize(("change", "told"), [
-    ({"activation": "tanh"}, "activation 'tanh' is unknown; choose one of leaky_relu, snake"),
+    ({"activation": "tanh"}, "HifiGanConfig.activation is 'tanh'; choose one of leaky_relu, snake"),
     ({"rate_kernels": (7, 4)}, "a kernel of 7 cannot make 4 samples of one"),
     ({"rates": (4, 2, 2)}, "needs a rate_kernel for each rate"),
     ({"block_kernels": (3, 4)}, "kernel of 4 has no middle"),

@@ -2,13 +2,16 @@
 
     python ends.py CORPUS FOLDER PROCESSES END …
 
-END is terminate, stop, stop_first, kill, kill_first, stuck, unshared (another folder for the run) or other_records
+END is terminate, stop, stop_first, kill, kill_first, stuck, unshared (another folder for the run), other_records or
+held (another command has the run's folder)
 """
 
+import contextlib
 import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -33,6 +36,8 @@ SIGNALS = {
 
 # where each process starts in a folder of its own
 APART = ("unshared", "other_records")
+# where they do not come to a first step
+REFUSED = (*APART, "held")
 
 
 def make_places(corpus: Corpus, folder: Path, processes: int, end: str) -> list[Path]:
@@ -60,8 +65,29 @@ def run_to_the_end(corpus: Corpus, folder: Path, processes: int, end: str) -> di
     argv = [f"--gin_file={write_gin(folder / 'run.gin', arguments)}"]
     argv += ["--module_import=stuck_reader"] * (end == "stuck")
     places = make_places(corpus, folder, processes, end)
+    with contextlib.ExitStack() as held:
+        if end == "held":
+            held.enter_context(hold_elsewhere(folder / "run"))
+        return watch_the_end(folder, end, argv, processes, places)
+
+
+@contextlib.contextmanager
+def hold_elsewhere(run_dir: Path):
+    """Another process has the folder; one of its own, since a fork would hand the lock on."""
+    program = (
+        "import sys, time, pathlib\nfrom sift_jax.folder_lock import hold_folder\n"
+        "with hold_folder(pathlib.Path(sys.argv[1]), remedy=''):\n    print(1, flush=True)\n    time.sleep(600)\n"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", program, str(run_dir)], cwd=ROOT, stdout=subprocess.PIPE)
+    holder.stdout.readline()
+    yield
+    holder.kill()
+    holder.wait()
+
+
+def watch_the_end(folder: Path, end: str, argv: list[str], processes: int, places: list[Path]) -> dict:
     pids, metrics = fork_processes(argv, folder / "log", processes, places), folder / "run" / "metrics.jsonl"
-    if end not in APART:
+    if end not in REFUSED:
         deadline = time.monotonic() + 200
         while not (metrics.is_file() and metrics.read_text()) and time.monotonic() < deadline:
             time.sleep(0.02)

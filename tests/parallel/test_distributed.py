@@ -115,7 +115,7 @@ def ends_of_four(corpus, tmp_path_factory):
 @pytest.fixture(scope="module")
 def ends_of_two(corpus, tmp_path_factory):
     folder = tmp_path_factory.mktemp("ends") / "of_two"
-    return run_ends(corpus, folder, 2, ["unshared", "other_records", "kill", "kill_first"])
+    return run_ends(corpus, folder, 2, ["unshared", "other_records", "held", "kill", "kill_first"])
 
 
 @pytest.mark.slow
@@ -173,3 +173,10 @@ def test_processes_with_other_records_do_not_begin(ends_of_two):
     end = ends_of_two["other_records"]
     assert end["codes"][1] == 2 and end["codes"][0] in (2, 69)
     assert "the records of process 1 is not that of process 0" in end["said"][1]
+
+
+@pytest.mark.slow
+def test_a_folder_that_another_run_has_is_refused_by_all(ends_of_two):
+    end = ends_of_two["held"]
+    assert end["codes"][0] == 2 and end["codes"][1] in (2, 69) and end["saved"] == []
+    assert re.search(r"error: another command writes to \S+ \(process \d+ on .*OUT_DIR$", end["said"][0], re.MULTILINE)

@@ -49,7 +49,7 @@ def test_the_plan_is_ordinary_commands():
 
 def test_what_no_sweep_can_be_is_refused():
     for changes, wanted in (
-        ({"arms": {}}, "needs arms"),
+        ({"arms": {}}, "SweepConfig.arms is {}; give 1 or more"),
         ({"only": ("three",)}, "'three'"),
         ({"starts": {"one": {}}}, "both an arm and a start"),
         ({"arms": {"a/b": {}}}, "no name"),

@@ -11,7 +11,8 @@ from tiny_model import make_config
 from tiny_run import make_run
 
 from sift_jax.models.speech_lm import describe_params
-from sift_jax.training.checkpoint import Checkpoints, load_params
+from sift_jax.training.checkpoint import Checkpoints, _digest, load_params
+from sift_jax.training.checksums import checksum_leaves
 from sift_jax.training.optimizer import make_optimizer
 from sift_jax.training.run_files import write_model_file
 from sift_jax.training.save_errors import CheckpointError
@@ -125,3 +126,35 @@ def test_checkpoints_of_older_versions_hold_all(copied, make_state):
     checkpoints.close()
     for step in (1, 2):
         assert_same(load_params(run_dir, step)[2], whole["trainable"])
+
+
+def seal_as_before(run_dir, step, params, optimizer):
+    """Writes a step's seal as it was when there was one rule of checksums, and nothing said which."""
+    path = run_dir / "checkpoints" / str(step) / "place" / "metadata"
+    sealed = json.loads(path.read_text())
+    del sealed["digest"], sealed["checksum_format"]
+    sealed["checksums"] = checksum_leaves({"params": params, "optimizer": optimizer}, 1)
+    path.write_text(json.dumps({**sealed, "digest": _digest(sealed)}))
+
+
+def test_what_an_older_rule_sealed_is_verified_by_it_and_sealed_anew(copied, make_state):
+    run_dir, state = copied
+    (run_dir / "checkpoints" / "2").rename(run_dir / "aside")
+    seal_as_before(run_dir, 4, join_params(state["trainable"], state["frozen"]), state["optimizer"])
+    checkpoints = Checkpoints(run_dir, is_reader=False)
+    found, place = checkpoints.restore_newest(make_state(1), TRAINABLE)
+    assert place == {"batches": 4}
+    assert_same(found["trainable"], state["trainable"])
+    assert checkpoints.save(5, found, {"batches": 5})
+    checkpoints.close()
+    # the frozen parameters were not written a second time, and the new seal is of the new rule
+    assert len(list((run_dir / "frozen").iterdir())) == 1
+    sealed = json.loads((run_dir / "checkpoints" / "5" / "place" / "metadata").read_text())
+    assert sealed["checksum_format"] == 2
+    assert sealed["checksums"].items() >= checksum_leaves({"params": state["frozen"]}).items()
+    assert load_params(run_dir)[1] == 5
+    # and what it had sealed is still found damaged
+    shutil.rmtree(run_dir / "checkpoints" / "5")
+    flip(find_payload(run_dir / "checkpoints" / "4", "params"))
+    with pytest.raises(CheckpointError, match="step 4 is damaged"):
+        load_params(run_dir)

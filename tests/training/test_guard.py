@@ -55,16 +55,67 @@ def test_a_spike_is_left_out_once_norms_are_known(monkeypatch):
     assert int(state.skipped) == 0
 
 
-def test_wrong_settings_say_so(tmp_path):
-    with pytest.raises(ValueError, match="spike_factor is 1.0; it must be above 1, or None to accept every finite"):
-        guard_updates(optax.sgd(0.1), 1.0)
-    with pytest.raises(ValueError, match="most_skipped_in_a_row is 0; use 1 to end the run at the first"):
-        SkipWatch(tmp_path, most_in_a_row=0, is_writer=True)
+@pytest.mark.parametrize("size, every", [(30.0, 25), (100.0, 25), (100.0, 200)])
+def test_a_rare_task_of_large_gradients_gets_in(size, every, monkeypatch):
+    """One by one they are no row of skips; whatever their size, they must not be left out for ever."""
+    monkeypatch.setattr(guard, "ACQUAINTANCE", 10)
+    params = {"w": jnp.ones(())}
+    optimizer = guard_updates(optax.sgd(0.0), 10.0)
+
+    def step(state, number):
+        is_rare = number % every == every - 1
+        _, new = optimizer.update({"w": jnp.where(is_rare, size, 1.0)}, state, params, value=jnp.asarray(1.0))
+        return new, (is_rare, new.skipped > state.skipped)
+
+    last, (is_rare, is_left) = jax.lax.scan(step, optimizer.init(params), jnp.arange(60 * every))
+    is_rare, is_left = np.asarray(is_rare), np.asarray(is_left)
+    # a spike is still a spike when it comes first, and nothing else is ever left out
+    assert is_left[is_rare][0] and not is_left[~is_rare].any()
+    assert 3 < is_left.sum() < 50 and not is_left[is_rare][-10:].any()
+    # the mean has moved, but not to where one batch of them is
+    assert 1.0 < float(last.mean_norm) < 10.0
+
+
+def test_what_is_no_number_moves_no_mean():
+    _, state = run_updates(guard_updates(optax.sgd(0.1), 10.0), [0.1, np.nan, np.inf])
+    assert float(state.mean_norm) == pytest.approx(0.2) and int(state.skipped) == 2
+
+
+def test_a_large_share_of_skips_ends_the_run(tmp_path, capsys):
+    """Every tenth step, as a task in the mixture may come: never two in a row."""
+    batch = make_mixed_batch(make_config())
+
+    def see(watch, steps):
+        for step in steps:
+            items = [["sift.closed_ended.en#4", f"my.poems#{step}"], []]
+            metrics = {"skipped_in_a_row": int(step % 10 == 0), "loss": 2.0, "grad_norm": 70.0}
+            watch.see(step, batch, metrics, lambda items=items: {"items": items})
+        watch.settle()
+
+    def make(first_step, share=0.04):
+        return SkipWatch(tmp_path, most_in_a_row=3, most_share=share, first_step=first_step, is_writer=True)
+
+    message = (
+        r"9 of the last 200 updates were skipped \(more than RunConfig.most_skipped_share = 0.04\), the last at steps "
+        r"50, 60, 70, 80, 90; of their batches there is .*my.poems in 9.*skipped.jsonl: look at them, lower PEAK_LR"
+    )
+    with pytest.raises(FloatingPointError, match=message):
+        see(make(0), range(1, 300))
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("step 10: the update is left out (loss 2, gradient norm 70), 1 of the last 200 steps; ")
+    assert len(said) == 9
+    # one that goes on at step 85 does not begin to count anew, and says the steps after it once
+    with pytest.raises(FloatingPointError, match="9 of the last 200 updates were skipped"):
+        see(make(85), range(86, 300))
+    lines = (tmp_path / "skipped" / "skipped.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(10, 100, 10))
+    # a share that is allowed ends nothing, however long it lasts
+    see(make(0, share=0.1), range(1, 900))
 
 
 def test_skipped_batches_are_written_down(tmp_path):
     batch = make_mixed_batch(make_config())
-    watch = SkipWatch(tmp_path, most_in_a_row=3, is_writer=True)
+    watch = SkipWatch(tmp_path, most_in_a_row=3, most_share=1.0, first_step=0, is_writer=True)
     for step, in_a_row in ((1, 0), (2, 1), (3, 0), (4, 1), (5, 2)):
         metrics = {"skipped_in_a_row": in_a_row, "loss": np.nan, "grad_norm": 2.0}
         watch.see(step, batch, metrics, lambda step=step: {"batch": step})
@@ -86,7 +137,9 @@ def test_a_run_that_only_skips_ends(corpus, tmp_path, monkeypatch):
     arguments = make_run(
         corpus, tmp_path / "run", steps=12, log_every=1, dev_batches=0, data={"clip_seconds": (2.0,)}
     )
-    optimizer = dataclasses.replace(arguments["optimizer"], peak_learning_rate=1e38, warmup_steps=1)
+    optimizer = dataclasses.replace(arguments["optimizer"], warmup_steps=1)
+    # no config may say so
+    object.__setattr__(optimizer, "peak_learning_rate", 1e38)
     with pytest.raises(FloatingPointError, match="3 updates in a row were skipped up to step"):
         train(**{**arguments, "optimizer": optimizer})
     lines = (tmp_path / "run" / "skipped" / "skipped.jsonl").read_text().splitlines()

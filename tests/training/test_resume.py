@@ -134,15 +134,17 @@ def test_a_run_of_an_older_plan_says_how_its_weights_go_on(tmp_path):
 
 def test_a_run_keeps_the_config_that_it_was_trained_by(corpus, tmp_path, capsys):
     arguments = make_arguments(corpus, tmp_path / "run", steps=3)
-    train(**arguments, config_text="of the run")
-    train(**arguments, config_text="of the run")
+    train(**arguments, config_text="A = 1")
+    train(**arguments, config_text="A = 1")
     assert capsys.readouterr().out.strip() == f"{tmp_path}/run is trained to step 3 of 3: nothing to do"
-    train(**arguments, config_text="another")
-    assert f"not the one that it was trained by ({tmp_path}/run/config.gin): delete it" in capsys.readouterr().out
+    train(**arguments, config_text="A = 2")
+    said = capsys.readouterr().out
+    assert f"not the one that it was trained by ({tmp_path}/run/config.gin): A 1 → 2; delete it" in said
     other = dataclasses.replace(arguments["data"], seed=8)
     with pytest.raises(CheckpointError):
-        train(**{**arguments, "data": other, "run": dataclasses.replace(arguments["run"], steps=4)}, config_text="x")
-    assert (tmp_path / "run" / "config.gin").read_text() == "of the run"
+        run = dataclasses.replace(arguments["run"], steps=4)
+        train(**{**arguments, "data": other, "run": run}, config_text="A = 3")
+    assert (tmp_path / "run" / "config.gin").read_text() == "A = 1"
 
 
 def test_a_begun_run_goes_on_with_its_own_records_only(corpus, tmp_path):

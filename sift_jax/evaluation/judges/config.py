@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated
 
 from sift_jax.endpoints.secret import Secret, check_address, read_secret
 from sift_jax.evaluation.items import EvaluationError
+from sift_jax.ranges import CheckedConfig, Count, MayBeEmpty, NotNegative, OneOf, Range, Text, Value, Whole
 
 OFFLINE, ENDPOINT = "offline", "endpoint"
-_LEAST = {"concurrency": 1, "seconds": 0.01, "patience": 0, "tries": 1, "max_tokens": 16, "longest_text": 100,
-          "planted": 0}  # fmt: skip
 
 
 class JudgeError(EvaluationError):
@@ -19,43 +18,38 @@ class JudgeError(EvaluationError):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class JudgeConfig:
+class JudgeConfig(CheckedConfig):
     """The judge of a run. Where `name` is "offline" only `planted` and `planted_threshold` matter."""
 
-    name: str
+    name: Annotated[str, OneOf(OFFLINE, ENDPOINT)]
     # of an OpenAI-compatible server, such as http://localhost:8000/v1
-    url: str
-    model: str
+    url: MayBeEmpty
+    model: MayBeEmpty
     # the environment variable with the server's key; unset where there is none
-    key_variable: str
-    concurrency: int
+    key_variable: MayBeEmpty
+    concurrency: Count
     # for one reply
-    seconds: float
+    seconds: Annotated[float, Range(least=0.01)]
     # how long a server that is down, busy or slow is waited for
-    patience: float
+    patience: NotNegative
     # how often a question is put to a judge whose replies hold no verdict
-    tries: int
-    max_tokens: int
+    tries: Count
+    max_tokens: Annotated[int, Range(least=16)]
     # letters of an answer, a reference or a question; what is longer is cut, and said to be
-    longest_text: int
+    longest_text: Annotated[int, Range(least=100)]
     # templates of some models know no system message: then it begins the user's
     use_system_role: bool
     # laid over each request body, for servers with ways of their own; None takes a parameter out
-    extra: Mapping[str, Any]
+    extra: Mapping[Text, Value]
     # how many answers known to be right or wrong the judge is tried with, and the share it must get right
-    planted: int
-    planted_threshold: float
+    planted: Whole
+    planted_threshold: Annotated[float, Range(above=0, most=1)]
 
     def __post_init__(self) -> None:
-        if self.name not in (OFFLINE, ENDPOINT):
-            raise JudgeError(f"no judge is called {self.name!r}; give {OFFLINE} or {ENDPOINT}")
-        for name, least in _LEAST.items():
-            if getattr(self, name) < least:
-                raise JudgeError(f"judge: {name}={getattr(self, name)} is too small; give at least {least}")
-        if not 0 < self.planted_threshold <= 1:
-            raise JudgeError(f"judge: planted_threshold={self.planted_threshold} is no share; give one such as 0.9")
         if self.name == ENDPOINT:
+            # first, since what is refused below is printed
             self._check_endpoint()
+        super().__post_init__()
 
     def _check_endpoint(self) -> None:
         try:

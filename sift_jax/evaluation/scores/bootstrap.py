@@ -14,8 +14,11 @@ import dataclasses
 import itertools
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated
 
 import numpy as np
+
+from sift_jax.ranges import CheckedConfig, Range, Seed, Whole
 
 Make = Callable[[np.ndarray], np.ndarray]
 # numbers held at once
@@ -23,18 +26,13 @@ _CHUNK = 4_000_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BootstrapConfig:
+class BootstrapConfig(CheckedConfig):
     """How intervals are made. `samples` of 0 makes none."""
 
-    samples: int
+    samples: Whole
     # the share of draws inside
-    confidence: float
-    seed: int
-
-    def __post_init__(self) -> None:
-        if self.samples < 0 or not 0 < self.confidence < 1:
-            raise ValueError(f"bootstrap of {self.samples} samples at {self.confidence}: give samples ≥ 0 and a "
-                             "confidence between 0 and 1")
+    confidence: Annotated[float, Range(above=0, below=1)]
+    seed: Seed
 
 
 def make_generator(seed: int, name: str) -> np.random.Generator:

@@ -31,6 +31,7 @@ from sift_jax.evaluation.suites.msp_podcast import read_msp_podcast
 from sift_jax.evaluation.suites.peoples_speech import read_peoples_speech
 from sift_jax.evaluation.suites.slurp import read_slurp
 from sift_jax.evaluation.suites.spoken_qa import read_spoken_qa
+from sift_jax.ranges import CheckedConfig, MayBeEmpty, Seed, Text, Value, Whole
 
 SUITES: dict[str, Callable[..., Suite]] = {
     "evalsift": read_evalsift,
@@ -49,27 +50,27 @@ SUITES: dict[str, Callable[..., Suite]] = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SuiteConfig:
+class SuiteConfig(CheckedConfig):
     """A suite on disk and what is asked of it. Empty values take what the suite's figures are published for."""
 
     # of SUITES, with ":anything" behind it where there are several of a kind
-    name: str
-    root: str
+    name: Text
+    root: MayBeEmpty
     # what the suite's tables call its columns
-    subsets: tuple[str, ...]
+    subsets: tuple[Text, ...]
     # dev, say, where the suite has more than its test
-    split: str
-    languages: tuple[str, ...]
+    split: MayBeEmpty
+    languages: tuple[Text, ...]
     # folders of corpora in which the utterances of EvalSIFT are looked up
-    audio_dirs: tuple[str, ...]
+    audio_dirs: tuple[Text, ...]
     # items of each part and language; 0 takes all
-    limit: int
+    limit: Whole
     # of the draw where there is a limit
-    seed: int
+    seed: Seed
     # where audio that is inside of tables is written out
-    cache_dir: str
+    cache_dir: MayBeEmpty
     # wordings that replace those of prompts.json, or a file of them
-    prompts: Mapping[str, Any] | str
+    prompts: Mapping[Text, Value] | MayBeEmpty
 
 
 def read_suite(config: SuiteConfig) -> Suite:
@@ -77,8 +78,6 @@ def read_suite(config: SuiteConfig) -> Suite:
     kind, _, _ = config.name.partition(":")
     if kind not in SUITES:
         raise EvaluationError(f"no suite {config.name!r}; the suites are {', '.join(SUITES)}")
-    if config.limit < 0:
-        raise EvaluationError(f"{config.name}: limit is {config.limit}; give how many of each part, or 0 for all")
     reader = SUITES[kind]
     takes = inspect.signature(reader).parameters
     given: dict[str, Any] = {

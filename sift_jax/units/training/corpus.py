@@ -17,6 +17,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from safetensors import SafetensorError
@@ -24,6 +25,7 @@ from safetensors.numpy import load_file, save_file
 
 from sift_jax.audio.files import AudioError, decode_audio, mix_channels, read_audio, resample
 from sift_jax.audio.mel import HOP
+from sift_jax.ranges import CheckedConfig, Count, Items, Positive, Range, Seed, Text
 from sift_jax.units.codec import INPUT_RATE, Codec
 from sift_jax.units.recordings import find_audio
 from sift_jax.units.unit_vocoder import measure_reference
@@ -33,28 +35,22 @@ _LIST, _UNITS = "recordings.json", "units.safetensors"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class VocoderData:
+class VocoderData(CheckedConfig):
     """What is heard, and how it is cut."""
 
     # files, folders, lists (.txt) and metadata.jsonl of builds
-    audio: tuple[str, ...]
+    audio: Annotated[tuple[Text, ...], Items(least=1)]
     # of builds this split alone
-    split: str | None
+    split: Text | None
     # of a recording; a longer one is set aside
-    max_seconds: float
+    max_seconds: Positive
     # segments in a batch, over all devices
-    rows: int
-    segment_units: int
-    reference_seconds: float
+    rows: Count
+    segment_units: Count
+    reference_seconds: Positive
     # of the rows this share is told no voice, so that one can be spoken with where none is given
-    no_voice_share: float
-    seed: int
-
-    def __post_init__(self) -> None:
-        if self.rows < 1 or self.segment_units < 1 or not self.reference_seconds > 0:
-            raise ValueError("VocoderData.rows, segment_units and reference_seconds must be above 0")
-        if not 0 <= self.no_voice_share < 1:
-            raise ValueError(f"VocoderData.no_voice_share is {self.no_voice_share}; give a share from 0 to below 1")
+    no_voice_share: Annotated[float, Range(least=0, below=1)]
+    seed: Seed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -16,26 +16,28 @@ import jax.numpy as jnp
 
 from sift_jax.audio.mel import make_mel_filters
 from sift_jax.models.spectra import check_resolution, measure_magnitudes
+from sift_jax.ranges import CheckedConfig, Count, NotNegative
 
 _LEAST = 1e-5
 Judged = list[tuple[jax.Array, list[jax.Array]]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class VocoderLosses:
+class VocoderLosses(CheckedConfig):
     """What counts how much; a weight of 0 leaves a loss out of the sum."""
 
-    mel_weight: float
-    mel_bins: int
+    mel_weight: NotNegative
+    mel_bins: Count
     # (fft, hop, window)
-    mel_resolution: tuple[int, ...]
-    spectrum_weight: float
-    spectrum_resolutions: tuple[tuple[int, ...], ...]
-    feature_weight: float
-    adversarial_weight: float
-    duration_weight: float
+    mel_resolution: tuple[Count, ...]
+    spectrum_weight: NotNegative
+    spectrum_resolutions: tuple[tuple[Count, ...], ...]
+    feature_weight: NotNegative
+    adversarial_weight: NotNegative
+    duration_weight: NotNegative
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for resolution in (self.mel_resolution, *self.spectrum_resolutions):
             check_resolution(*resolution)
 

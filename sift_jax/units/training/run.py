@@ -23,9 +23,11 @@ from sift_jax.models.hifi_gan_files import read_hifi_gan
 from sift_jax.models.vocoder import VocoderConfig
 from sift_jax.parallel.distributed import check_same, check_shared, is_first_process, meet
 from sift_jax.parallel.mesh import MeshConfig, check_rows, list_own_rows, make_mesh, put_batch
+from sift_jax.ranges import CheckedConfig, Count, Seed, Text
 from sift_jax.training.checkpoint import Checkpoints
+from sift_jax.training.config_history import describe_end, write_config
 from sift_jax.training.metrics import MetricWriter, NoWriter
-from sift_jax.training.run_files import describe_end, write_whole
+from sift_jax.training.run_lock import hold_run
 from sift_jax.training.save_errors import CheckpointError
 from sift_jax.training.stopping import Stopped, StopRequest
 from sift_jax.units.codec import INPUT_RATE, load_codec
@@ -49,24 +51,19 @@ _EVERYTHING = (".*",)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class VocoderRun:
+class VocoderRun(CheckedConfig):
     """What a run does and how often it says so."""
 
-    out_dir: str
+    out_dir: Text
     # whose units are to be spoken
-    codec: str
-    steps: int
-    seed: int
-    log_every: int
-    checkpoint_every: int
-    keep_checkpoints: int
+    codec: Text
+    steps: Count
+    seed: Seed
+    log_every: Count
+    checkpoint_every: Count
+    keep_checkpoints: Count
     # folder of a published HiFi-GAN of this shape, whose levels the generator begins with; None begins at random
-    first_generator: str | None
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "log_every", "checkpoint_every", "keep_checkpoints"):
-            if isinstance(value := getattr(self, name), int) and value < 1:
-                raise ValueError(f"VocoderRun.{name} is {value}; give 1 or more")
+    first_generator: Text | None
 
 
 def train_vocoder(
@@ -83,16 +80,28 @@ def train_vocoder(
     config_text: str = "",
 ) -> Path:
     """Trains to `run.steps`, going on where the folder's last checkpoint stands; returns the folder."""
-    folder, devices, out_dir = read_folder(run.codec), make_mesh(mesh), Path(run.out_dir)
-    check_rows(data.rows, devices)
+    folder, out_dir = read_folder(run.codec), Path(run.out_dir)
     networks = _make_networks(folder, data, vocoder, critics, losses)
-    update = make_optimizer(optimizer, run.steps)
+    update, devices = make_optimizer(optimizer, run.steps), make_mesh(mesh)
+    check_rows(data.rows, devices)
     described = describe_state(networks, update, run.seed, devices)
     if dry_run:
         print(_format_sizes(described, networks, data))
         return out_dir
     out_dir.mkdir(parents=True, exist_ok=True)
     check_same("the config", config_text, "start all processes with the same command")
+    with hold_run(out_dir):
+        _train_in_folder(out_dir, run, data, folder, networks, optimizer, update, described, devices, config_text)
+    return out_dir
+
+
+def _train_in_folder(
+    out_dir: Path, run: VocoderRun, data: VocoderData, folder: CodecFolder, networks: Networks,
+    optimizer: VocoderOptimizer, update: optax.GradientTransformation, described: State, devices: Mesh,
+    config_text: str,
+) -> None:
+    """Trains in a folder that is this run's alone."""
+    vocoder = networks.vocoder
     check_shared(out_dir)
     checkpoints = Checkpoints(out_dir, is_reader=False, every=run.checkpoint_every, keep=run.keep_checkpoints)
     first_step = checkpoints.latest_step or 0
@@ -101,7 +110,7 @@ def train_vocoder(
     if first_step >= run.steps:
         print(describe_end(out_dir, first_step, run.steps, config_text))
         checkpoints.close()
-        return out_dir
+        return
     corpus = _share_corpus(run, data, out_dir, is_begun=first_step > 0)
     restored = checkpoints.restore_newest(described, _EVERYTHING)
     state, place = restored or (_start(networks, update, run, described), {"data": corpus.digest})
@@ -111,7 +120,8 @@ def train_vocoder(
     if restored:
         print(f"resuming {out_dir} at step {first_step}")
     if is_first_process():
-        write_whole(out_dir / "config.gin", config_text)
+        if said := write_config(out_dir, config_text, step=first_step):
+            print(said)
         print(corpus.describe())
     segments = Segments(corpus, data, hop=vocoder.generator.hop, mel_bins=vocoder.mel_bins,
                         has_durations=networks.has_durations)
@@ -122,7 +132,6 @@ def train_vocoder(
     if is_first_process():
         added = add_to_codec(folder, out_dir, run.steps, out_dir / "codec")
         print(f"{added.path}: the codec with this vocoder")
-    return out_dir
 
 
 def _make_networks(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from jax.sharding import Mesh
 from sift_jax.models.critics import CriticsConfig, init_critics, judge
 from sift_jax.models.vocoder import VocoderConfig, hear_voice, init_vocoder, predict_durations, speak_units
 from sift_jax.parallel.mesh import replicate, shard_rows
+from sift_jax.ranges import CheckedConfig, Positive, Range
 from sift_jax.units.training import losses as measured
 from sift_jax.units.training.losses import VocoderLosses
 
@@ -29,16 +30,16 @@ PARTS = ("vocoder", "critics")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class VocoderOptimizer:
+class VocoderOptimizer(CheckedConfig):
     """AdamW for both; the rate falls by the same share each step."""
 
-    learning_rate: float
+    learning_rate: Annotated[float, Range(least=0, most=10)]
     # what remains of it at the last step
-    final_fraction: float
-    beta1: float
-    beta2: float
-    weight_decay: float
-    clip_norm: float
+    final_fraction: Annotated[float, Range(above=0, most=1)]
+    beta1: Annotated[float, Range(least=0, below=1)]
+    beta2: Annotated[float, Range(least=0, below=1)]
+    weight_decay: Annotated[float, Range(least=0, most=1)]
+    clip_norm: Positive
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -179,12 +179,14 @@ def test_a_key_is_masked_in_replies_and_everywhere(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("changes, words", [
-    ({"name": "oracle"}, "no judge is called 'oracle'"), ({"url": "localhost:8000"}, "no http address"),
+    ({"name": "oracle"}, "JudgeConfig.name is 'oracle'; choose one of offline, endpoint"),
+    ({"url": "localhost:8000"}, "no http address"),
     ({"url": "http://me:pass@host/v1"}, "holds a user or a password"), ({"model": ""}, "the judge has no model"),
-    ({"tries": 0}, "tries=0 is too small; give at least 1"), ({"planted_threshold": 90}, "is no share"),
+    ({"tries": 0}, "JudgeConfig.tries is 0; give 1 or more"),
+    ({"planted_threshold": 90}, "JudgeConfig.planted_threshold is 90; give above 0, at most 1"),
 ])
 def test_a_config_that_cannot_work_is_refused_in_one_line(changes, words):
-    with pytest.raises(JudgeError, match=words) as caught:
+    with pytest.raises(ValueError, match=words) as caught:
         make_config(**changes)
     assert "\n" not in str(caught.value) and "pass@" not in str(caught.value)
 

@@ -144,7 +144,7 @@ def test_the_same_seed_gives_the_same_interval_whatever_else_is_made():
 
 
 def test_a_bootstrap_that_makes_no_sense_is_refused():
-    with pytest.raises(ValueError, match="give samples ≥ 0 and a confidence between 0 and 1"):
+    with pytest.raises(ValueError, match="BootstrapConfig.confidence is 95; give above 0, below 1"):
         BootstrapConfig(samples=10, confidence=95, seed=0)
 
 

@@ -13,7 +13,7 @@ import re
 import jax
 import jax.numpy as jnp
 
-from sift_jax.models.layers import Array, LoraConfig
+from sift_jax.models.layers import Array, LoraConfig, draw_lora_a
 from sift_jax.parallel.mesh import replicate
 
 # of a parameter's path, the axis along which it may grow
@@ -60,8 +60,7 @@ def grow(path: str, small: Array, wanted: jax.ShapeDtypeStruct, *, seed: int = 0
         if path.endswith("lora_b"):
             new = jnp.zeros(shape)
         elif path.endswith("lora_a"):
-            bound = (6.0 / small.shape[-2]) ** 0.5
-            new = jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+            new = draw_lora_a(key, shape)
         else:
             mean, spread = (f(whole, axis=axis, keepdims=True) for f in (jnp.mean, jnp.std))
             new = mean + spread * jax.random.normal(key, shape)

@@ -11,16 +11,12 @@ from tiny_examples import make_mixed_batch
 from tiny_model import MODEL, make_config, measure_logits
 from tiny_run import NO_SOURCES, make_run
 
+from sift_jax.models.speech_lm import describe_params as describe
+from sift_jax.models.speech_lm import init_params
 from sift_jax.training.checkpoint import load_params
 from sift_jax.training.loop import train
 from sift_jax.weights.grow import find_axis, grow
 from sift_jax.weights.load import load_sources
-
-
-def describe(config):
-    from sift_jax.models.speech_lm import describe_params
-
-    return describe_params(config)
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +48,25 @@ def test_the_new_parts():
     zero = np.asarray(grow("decoder/blocks/q/lora_b", jnp.ones((3, 2, 5)), wanted))
     assert (zero[:, :2] == 1).all() and (zero[:, 2:] == 0).all()
     drawn = np.asarray(grow("decoder/blocks/q/lora_a", jnp.ones((3, 4, 2)), wanted))
-    assert (drawn[..., :2] == 1).all() and drawn[..., 2:].std() > 0.3
+    assert (drawn[..., :2] == 1).all() and len(np.unique(drawn[..., 2:])) == 3 * 4 * 3
     rng = np.random.default_rng(0)
     head = jnp.asarray(rng.normal(2.0, 0.5, (6, 400)), jnp.float32)
     whole = grow("decoder/head", head, jax.ShapeDtypeStruct((6, 800), jnp.bfloat16))
     assert whole.dtype == jnp.bfloat16
     new = np.asarray(whole[:, 400:], np.float32)
     assert new.mean() == pytest.approx(2.0, abs=0.1) and new.std() == pytest.approx(0.5, rel=0.15)
+
+
+def test_adapters_begin_as_large_as_pefts():
+    """Uniform within 1/√(inputs), whether a stack of layers is drawn or a rank grows."""
+    config = make_config(lora_rank=64, lora_targets=("q", "down"))
+    blocks = jax.jit(init_params, static_argnums=0)(config, jax.random.key(0))["decoder"]["blocks"]
+    grown = grow("decoder/blocks/q/lora_a", blocks["q"]["lora_a"], jax.ShapeDtypeStruct((2, 32, 256), jnp.float32))
+    for drawn, inputs in ((blocks["q"]["lora_a"], 32), (blocks["down"]["lora_a"], 64), (grown[..., 64:], 32)):
+        bound = inputs**-0.5
+        assert bound * 0.99 < np.abs(drawn).max() <= bound
+        assert np.std(drawn) == pytest.approx(bound / 3**0.5, rel=0.03)
+        assert np.mean(drawn) == pytest.approx(0.0, abs=0.03 * bound)
 
 
 def test_what_may_not_grow():

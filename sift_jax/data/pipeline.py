@@ -32,9 +32,9 @@ from sift_jax.data.tokenizers import AUDIO, SpeechTokenizer
 from sift_jax.data.unit_ids import (
     CodecIdentity,
     check_unit_rows,
+    check_weights,
     place_units,
     read_codec_identity,
-    read_range,
     weigh_speech,
 )
 
@@ -74,7 +74,7 @@ class DataConfig:
             # what is no number is refused by its type, where configs are built
             if isinstance(value := getattr(self, name), int) and value < least:
                 raise ValueError(f"DataConfig.{name} is {value}; it must be {least} or more")
-        list(map(read_range, self.unit_weights))
+        check_weights(self.end_weight, self.unit_weights)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -197,8 +197,8 @@ class BatchStream:
         check_unit_rows(ids, codec, rows)
         names = {task.name for task in self.plan.draws.tasks}
         spoken = {n for n in LANGUAGES for category in SPOKEN_CATEGORIES if make_task_name(category, n) in names}
-        learnt = {"languages": tuple(sorted(spoken)), "end_weight": self.config.end_weight}
-        return dataclasses.replace(codec, **learnt).to_json(ids)
+        weights = {"end_weight": self.config.end_weight, "unit_weights": tuple(self.config.unit_weights.items())}
+        return dataclasses.replace(codec, languages=tuple(sorted(spoken)), **weights).to_json(ids)
 
     def _plan_task(self, name: str, rate: float, source: RecordTask | seqio.Task, split: str) -> PlannedTask:
         if isinstance(source, RecordTask):

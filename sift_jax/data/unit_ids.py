@@ -11,10 +11,13 @@ ids, since the tokenizer does not know them: a prompt cannot open a speech segme
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import json
+import math
 import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +71,14 @@ class CodecIdentity:
     folder: str
     # in which a model has learnt to speak, where that is known
     languages: tuple[str, ...] = ()
-    # what an end counted in training; its odds are so many times too high in the model
+    # what the end and units of these ranges counted in training; their odds are so many times too high in the model
     end_weight: float = 1.0
+    unit_weights: tuple[tuple[str, float], ...] = ()
 
     def to_json(self, ids: UnitIds) -> dict[str, Any]:
         return {"codec": self.fingerprint, "codes": self.codes, "folder": self.folder, "begin": ids.begin,
-                "languages": list(self.languages), "end_weight": self.end_weight}
+                "languages": list(self.languages), "end_weight": self.end_weight,
+                "unit_weights": dict(self.unit_weights)}
 
 
 def read_codec_identity(folder: str | Path) -> CodecIdentity:
@@ -99,8 +104,10 @@ def read_units_file(folder: str | Path, ids: UnitIds) -> CodecIdentity | None:
         return None
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
+        weights = held["unit_weights"] if "unit_weights" in held else _find_unit_weights(Path(folder))
         found = CodecIdentity(fingerprint=str(held["codec"]), codes=int(held["codes"]), folder=str(held["folder"]),
-                              languages=tuple(held["languages"]), end_weight=float(held["end_weight"]))
+                              languages=tuple(held["languages"]), end_weight=float(held["end_weight"]),
+                              unit_weights=tuple((str(name), float(x)) for name, x in weights.items()))
         begin = int(held["begin"])
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{path} is torn; copy the folder again") from None
@@ -112,6 +119,22 @@ def read_units_file(folder: str | Path, ids: UnitIds) -> CodecIdentity | None:
     return found
 
 
+def _find_unit_weights(folder: Path) -> dict[str, float]:
+    """Those of a units.json from before they were kept there: a run's config.gin has them, an export has none."""
+    path = folder / "config.gin"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    macros = dict(re.findall(r"^(\w+) = \\?\n? *(\{[^{}]*\})", text, re.MULTILINE))
+    bound = re.search(r"^DataConfig\.unit_weights = \\?\n? *(?:%(\w+)|(\{[^{}]*\}))", text, re.MULTILINE)
+    if bound:
+        return ast.literal_eval(bound[2] or macros.get(bound[1], "{}"))
+    print(
+        f"{folder / UNITS_FILE} is an older version's and does not say which units counted more in training: they are "
+        "spoken as if none did; if some did, export the run again",
+        file=sys.stderr,
+    )
+    return {}
+
+
 def read_range(name: str) -> tuple[int, int]:
     """"0:128" as the units 0 … 127."""
     found = re.fullmatch(r"(\d+):(\d+)", name)
@@ -120,15 +143,40 @@ def read_range(name: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
+def check_weights(end_weight: float, unit_weights: Mapping[str, float]) -> None:
+    """What counts nothing is never learnt, and decoding cannot take that back."""
+    for name in unit_weights:
+        read_range(name)
+    named = {"end_weight": end_weight} | {f"unit_weights[{name!r}]": x for name, x in unit_weights.items()}
+    for name, weight in named.items():
+        # what is no number is refused by its type, where configs are built
+        if isinstance(weight, int | float) and not 0 < weight < math.inf:
+            raise ValueError(f"DataConfig.{name} is {weight}; give a number above 0")
+
+
+def list_weights(codes: int, end_weight: float, unit_weights: Iterable[tuple[str, float]]) -> np.ndarray:
+    """What the end and the units 0 … codes − 1 count, in this order. Training multiplies by these weights and decoding
+    divides by them; of ranges that overlap both count.
+
+        list_weights(4, 15.0, [("0:2", 10.0), ("1:3", 3.0)])  ─►  15  10  30  3  1
+    """
+    weight_v = np.ones(1 + codes, np.float32)
+    weight_v[0] = end_weight
+    for name, weight in unit_weights:
+        first, stop = read_range(name)
+        weight_v[1 + first : 1 + stop] *= weight
+    return weight_v
+
+
 def weigh_speech(
     batch: dict[str, np.ndarray], ids: UnitIds, end_weight: float, unit_weights: Mapping[str, float]
 ) -> None:
     """Has the ends of spoken answers, and units of these ranges, count more or less than other targets."""
-    target_bm = batch["target_bm"]
-    batch["weight_bm"][target_bm == ids.end] *= end_weight
-    for name, weight in unit_weights.items():
-        first, stop = (ids.first + number for number in read_range(name))
-        batch["weight_bm"][(target_bm >= first) & (target_bm < stop)] *= weight
+    weight_v = list_weights(max((read_range(name)[1] for name in unit_weights), default=0), end_weight,
+                            unit_weights.items())
+    place_bm = batch["target_bm"] - ids.end
+    is_listed_bm = (place_bm >= 0) & (place_bm < len(weight_v))
+    batch["weight_bm"][is_listed_bm] *= weight_v[place_bm[is_listed_bm]]
 
 
 def check_unit_rows(ids: UnitIds, codec: CodecIdentity, rows: int) -> None:

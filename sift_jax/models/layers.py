@@ -33,8 +33,8 @@ NO_LORA = LoraConfig(rank=0, alpha=1.0, targets=())
 
 
 def draw_lora_a(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> Array:
-    """Uniform within 1/√(inputs), as PEFT draws it: torch's kaiming_uniform_ with a = √5. A learning rate that was found
-    with PEFT moves an adapter as fast here."""
+    """Uniform within 1/√(inputs), as PEFT draws it (torch's kaiming_uniform_ with a = √5), so that a learning rate that
+    was found with PEFT moves an adapter as fast here."""
     bound = shape[-2] ** -0.5
     return jax.random.uniform(key, shape, dtype, minval=-bound, maxval=bound)
 

@@ -25,7 +25,16 @@ MAY_IMPORT = {
     # a run like training.loop, over another network; checkpoints, metrics and stopping are those of all runs
     "sift_jax.units.training": ("models", "audio", "parallel", "training"),
     "sift_jax.training": ("models", "parallel", "batch"),
-    "sift_jax.training.loop": ("models", "parallel", "batch", "data", "audio", "weights.load", "decoding"),
+    "sift_jax.training.loop": (
+        "models",
+        "parallel",
+        "batch",
+        "data",
+        "audio",
+        "weights.load",
+        "weights.spare_rows",
+        "decoding",
+    ),
     "sift_jax.training.samples": ("batch", "audio", "data.tokenizers"),
     "sift_jax.decoding": (
         "models",
@@ -43,6 +52,7 @@ MAY_IMPORT = {
         "units",
     ),
     "sift_jax.weights": ("models", "parallel", "batch", "training.checkpoint"),
+    "sift_jax.weights.spare_rows": ("models", "parallel", "data.unit_ids"),
     "sift_jax.weights.export": (
         "models",
         "parallel",

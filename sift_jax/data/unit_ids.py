@@ -5,8 +5,9 @@
     an answer that is speech:             begin  unit unit unit … unit  end  <|im_end|>
 
 They begin where the tokenizer's ids end, which takes the spare rows of a published vocabulary first (Qwen2.5 has
-some 396): so a vocabulary that grows by the number of codes has room for the two delimiters too. No text has these
-ids, since the tokenizer does not know them: a prompt cannot open a speech segment, whatever is written in it.
+some 396): so a vocabulary that grows by the number of codes has room for the two delimiters too. Spare rows are all
+but one vector as published; weights/spare_rows.py draws those that are needed anew. No text has these ids, since the
+tokenizer does not know them: a prompt cannot open a speech segment, whatever is written in it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from sift_jax.data.tokenizers import SpeechTokenizer
+from sift_jax.data.tokenizers import AUDIO, AUDIO_END, AUDIO_START, TURN_END, TURN_START, SpeechTokenizer
 
 # beside a run's checkpoints and in exports: whose units the model speaks
 UNITS_FILE = "units.json"
@@ -133,6 +134,36 @@ def _find_unit_weights(folder: Path) -> dict[str, float]:
         file=sys.stderr,
     )
     return {}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NeededRows:
+    """Rows of the vocabulary without which a model cannot hold the chat that it is trained on."""
+
+    # ids that stand in a conversation, and those that the model has to write itself
+    read: tuple[int, ...]
+    written: tuple[int, ...]
+    # of them those that no token of the tokenizer's file has
+    free: frozenset[int]
+    # of what is no unit
+    names: Mapping[str, int]
+
+
+def list_needed_rows(tokenizer: SpeechTokenizer, codec: CodecIdentity | None) -> NeededRows:
+    """What stands between the words: turns, audio, and units with their delimiters where answers are speech."""
+    names = {token: tokenizer.ids[token] for token in (TURN_START, TURN_END, AUDIO_START, AUDIO, AUDIO_END)}
+    free = {tokenizer.ids[token] for token in tokenizer.added}
+    speech: list[int] = []
+    if codec is not None:
+        ids = place_units(tokenizer)
+        speech = list(range(ids.begin, ids.count_rows(codec.codes)))
+    said = {"the beginning of speech": speech[0], "the end of speech": speech[1]} if speech else {}
+    return NeededRows(
+        read=(*names.values(), *speech),
+        written=(names[TURN_END], *speech),
+        free=frozenset([*free, *speech]),
+        names={**names, **said},
+    )
 
 
 def read_range(name: str) -> tuple[int, int]:

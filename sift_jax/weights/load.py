@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -22,16 +21,15 @@ from sift_jax.models.layers import NO_LORA, make_sinusoids
 from sift_jax.models.presets import PROJECTORS, read_decoder_preset, read_encoder_preset
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, describe_params
 from sift_jax.training.checkpoint import Checkpoints, read_model_file
-from sift_jax.weights.grow import check_scale, find_axis, grow, shrink
+from sift_jax.weights.grow import find_axis, grow, shrink
 from sift_jax.weights.hub import find_folder
 from sift_jax.weights.layouts import read_layout, sort_keys
+from sift_jax.weights.same_model import check_preset, check_run_model
 from sift_jax.weights.stream import Origin, Wanted, check_shapes, find_origins, stream
 from sift_jax.weights.table import WHISPER_COMPUTED, list_tables, make_adapter_rows
 from sift_jax.weights.tensor_files import TensorFolder
 
 PRESETS = {"encoder": read_encoder_preset, "decoder": read_decoder_preset}
-# how much is heard and how long a context is promised are this run's choice
-FREE_FIELDS = {"window_seconds", "frame_mask", "max_positions"}
 Loaded = dict[str, jax.Array]
 
 
@@ -50,24 +48,6 @@ def describe_part(part: str, config: SpeechLMConfig) -> Wanted:
     """What a folder must hold of a part: all but LoRA."""
     flat = flatten_dict(describe_params(config)[part], sep="/")
     return {path: leaf for path, leaf in flat.items() if "/lora_" not in path}
-
-
-def check_preset(theirs: Any, ours: Any, part: str, source: str | Path) -> None:
-    """Another rotary base or epsilon would load without a murmur and speak nonsense: the shapes do not tell."""
-    if type(theirs) is not type(ours):
-        raise ValueError(
-            f"{part} of {source} is of another family than this model's ({type(theirs).__name__}, not "
-            f"{type(ours).__name__}); choose the preset of that checkpoint, or give its folder as the preset"
-        )
-    for field in dataclasses.fields(ours):
-        there, here = getattr(theirs, field.name), getattr(ours, field.name)
-        # rows of its own are what a model's extra_tokens are
-        is_free = field.name in FREE_FIELDS or field.name == "vocab_size" and there < here
-        if there != here and not is_free:
-            raise ValueError(
-                f"{part} of {source}: {field.name} is {there} there and {here} in this model; "
-                "choose the preset of that checkpoint, or give its folder as the preset"
-            )
 
 
 def load_part(
@@ -235,7 +215,7 @@ def load_sources(wanted: Params, config: SpeechLMConfig, sources: Sources) -> Lo
     parts = {part: {path: x for path, x in tree.items() if "/lora_" not in path} for part, tree in parts.items()}
     loaded: Loaded = {}
     if sources.run:
-        check_scale(read_model_file(sources.run).lora, config.lora, sources.run)
+        check_run_model(read_model_file(sources.run), config, sources.run)
         loaded = load_run(sources.run, sources.step, flat)
     if sources.model:
         loaded |= load_model(sources.model, config, parts)

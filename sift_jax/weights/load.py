@@ -28,6 +28,7 @@ from sift_jax.weights.same_model import check_preset, check_run_model
 from sift_jax.weights.stream import Origin, Wanted, check_shapes, find_origins, stream
 from sift_jax.weights.table import WHISPER_COMPUTED, list_tables, make_adapter_rows
 from sift_jax.weights.tensor_files import TensorFolder
+from sift_jax.weights.token_rows import KEY as TOKEN_ROWS
 
 PRESETS = {"encoder": read_encoder_preset, "decoder": read_decoder_preset}
 Loaded = dict[str, jax.Array]
@@ -104,11 +105,13 @@ def load_decoder(source: str | Path, config: SpeechLMConfig, wanted: Wanted | No
 
 
 def load_adapter(source: str | Path, config: SpeechLMConfig) -> Loaded:
-    """The LoRA of a PEFT adapter's folder, by path below the decoder."""
+    """The LoRA of a PEFT adapter's folder, by path below the decoder; rows of tokens are token_rows.py's."""
     files = TensorFolder(find_folder(source))
     described = flatten_dict(describe_params(config)["decoder"], sep="/")
     wanted = {path: leaf for path, leaf in described.items() if "/lora_" in path}
-    origins = find_origins(make_adapter_rows(), files.keys(), config.decoder.layers, wanted=wanted)
+    origins = find_origins(
+        make_adapter_rows(), files.keys(), config.decoder.layers, wanted=wanted, ignored=(TOKEN_ROWS,)
+    )
     check_shapes(origins, files, wanted, "decoder")
     return {path: stream(origin, files, wanted[path]) for path, origin in origins.items()}
 

@@ -103,7 +103,7 @@ OTHER_MODELS = {
     "encoder heads": (("encoder", {"heads": 4}), r"encoder.heads is 2 there and 4 in this model"),
     "mask": (("encoder", {"frame_mask": "none"}), r"encoder.frame_mask is all there and none in this model"),
     "window": (("encoder", {"window_seconds": 1.0}), r"encoder.window_seconds is 2.0 there and 1.0 in this model"),
-    "kind": (("projector", {"kind": "linear"}), r"projector.kind is pooled there and linear in this model"),
+    "kind": (("projector", {"kind": "linear", "frames": 1}), r"projector.kind is pooled there and linear in this"),
     "frames": (("projector", {"frames": 2}), r"projector.frames is 4 there and 2 in this model"),
 }
 
@@ -113,8 +113,14 @@ def test_a_run_of_another_model_is_refused(small_run, change, said):
     part, fields = change
     config = make_config(lora_rank=2)
     config = dataclasses.replace(config, **{part: dataclasses.replace(getattr(config, part), **fields)})
-    with pytest.raises(ValueError, match=rf"run {small_run}: {said}; use the model config of that run"):
+    with pytest.raises(ValueError, match=rf"run {small_run}: {said}.*; use the model config of that run"):
         load(small_run, config)
+
+
+def test_a_rank_does_not_shrink(small_run):
+    said = r"parameter decoder/blocks/q/lora_a is \(2, 32, 2\) there and \(2, 32, 1\) here; use the model config"
+    with pytest.raises(ValueError, match=said):
+        load(small_run, make_config(lora_rank=1, lora_alpha=4.0))
 
 
 def test_a_run_of_another_fusion_is_refused(small_run):

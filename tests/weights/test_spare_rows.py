@@ -174,10 +174,10 @@ def published(tokenizer, tmp_path_factory):
     del DECODERS["test-published"]
 
 
-def train_on(corpus, records, codec, out, *, sources, trainable=("projector/.*", ".*/lora_.*", EMBEDDING), steps=2):
+def train_on(corpus, records, codec, out, *, sources, trainable=("projector/.*", ".*/lora_.*", EMBEDDING), steps=3):
     arguments = make_run(
         corpus, out, model=SPEAKING, data={"records": str(records), "codec": str(codec), **SPOKEN}, steps=steps,
-        checkpoint_every=2, dev_batches=0, trainable=trainable,
+        checkpoint_every=3, dev_batches=0, trainable=trainable,
     )  # fmt: skip
     return train(**arguments | {"sources": dataclasses.replace(NO_SOURCES, **sources)})
 
@@ -204,7 +204,7 @@ def test_a_run_its_resume_and_its_export_hold_the_same_rows(
     np.testing.assert_array_equal(Model.load(tmp_path / "export").params["decoder"]["head"], head)
     run = shutil.copytree(speaking, tmp_path / "run")
     capsys.readouterr()
-    train_on(corpus, spoken_records, codec_folder, run, sources={"decoder": str(published / "decoder")}, steps=4)
+    train_on(corpus, spoken_records, codec_folder, run, sources={"decoder": str(published / "decoder")}, steps=6)
     np.testing.assert_array_equal(load_params(run)[2]["decoder"]["head"], head)
     assert "drawn anew" not in capsys.readouterr().out
     # a run that starts from it has nothing to draw, and one that starts anew draws the same
@@ -226,7 +226,7 @@ def test_a_run_from_before_is_not_gone_on_with(
             corpus, spoken_records, codec_folder, tmp_path / "old", sources={"decoder": str(published / "decoder")}
         )
     with pytest.raises(ValueError, match=r"decoder/head does not train, and the beginning of speech, .* as START_RUN"):
-        train_on(corpus, spoken_records, codec_folder, old, sources={}, steps=4)
+        train_on(corpus, spoken_records, codec_folder, old, sources={}, steps=6)
     capsys.readouterr()
     new = train_on(corpus, spoken_records, codec_folder, tmp_path / "new", sources={"run": str(old)})
     assert "decoder/head: 27 rows" in capsys.readouterr().out

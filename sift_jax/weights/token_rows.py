@@ -2,7 +2,7 @@
 that the run has drawn anew (spare_rows.py) and its published base has all alike.
 
 adapter_config.json         "trainable_token_indices": {"embed_tokens": [151665, 151666, 151667]}
-adapter_model.safetensors   …embed_tokens.token_adapter.trainable_tokens_delta (3, d): the rows themselves, no difference
+adapter_model.safetensors   …embed_tokens.token_adapter.trainable_tokens_delta (3, d): whole rows, not differences
 """
 
 from __future__ import annotations

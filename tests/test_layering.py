@@ -31,7 +31,16 @@ MAY_IMPORT = {
     "sift_jax.units.training": ("models", "audio", "parallel", "training"),
     "sift_jax.training": ("models", "parallel", "batch"),
     "sift_jax.training.run_lock": ("parallel", "folder_lock"),
-    "sift_jax.training.loop": ("models", "parallel", "batch", "data", "audio", "weights.load", "decoding"),
+    "sift_jax.training.loop": (
+        "models",
+        "parallel",
+        "batch",
+        "data",
+        "audio",
+        "weights.load",
+        "weights.spare_rows",
+        "decoding",
+    ),
     "sift_jax.training.samples": ("batch", "audio", "data.tokenizers"),
     "sift_jax.decoding": (
         "models",
@@ -50,6 +59,7 @@ MAY_IMPORT = {
     ),
     "sift_jax.weights": ("models", "parallel", "batch", "training.checkpoint"),
     "sift_jax.weights.history": ("data.mixture_table",),
+    "sift_jax.weights.spare_rows": ("models", "parallel", "data.unit_ids"),
     "sift_jax.weights.export": (
         "models",
         "parallel",

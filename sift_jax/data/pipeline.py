@@ -139,8 +139,8 @@ class BatchStream:
         check_unit_rows(ids, codec, rows)
         names = {task.name for task in self.plan.draws.tasks}
         spoken = {n for n in LANGUAGES for category in SPOKEN_CATEGORIES if make_task_name(category, n) in names}
-        learnt = {"languages": tuple(sorted(spoken)), "end_weight": self.config.end_weight}
-        return dataclasses.replace(codec, **learnt).to_json(ids)
+        weights = {"end_weight": self.config.end_weight, "unit_weights": tuple(self.config.unit_weights.items())}
+        return dataclasses.replace(codec, languages=tuple(sorted(spoken)), **weights).to_json(ids)
 
     def _plan_task(self, name: str, rate: float, source: RecordTask | seqio.Task, split: str) -> PlannedTask:
         if isinstance(source, RecordTask):

@@ -27,6 +27,8 @@ class SpeechTokenizer:
             )
         self.folder = Path(folder)
         self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        # no published model has learnt what the file lacks
+        self.added = tuple(token for token in SPECIAL_TOKENS if self._tokenizer.token_to_id(token) is None)
         self._tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
         self._encode = functools.lru_cache(maxsize=4096)(self._encode_text)
         self.ids = {token: self._tokenizer.token_to_id(token) for token in SPECIAL_TOKENS}

@@ -107,7 +107,7 @@ class Speaker:
             end = model.tokenizer.ids[TURN_END]
             self._speech = SpeechRules(
                 begin=ids.begin, codes=model.codec.codes, turn_end=end, is_only=False,
-                end_weight=model.codec.end_weight,
+                end_weight=model.codec.end_weight, unit_weights=model.codec.unit_weights,
             )
         self._prepared = prepare(model.config, params, rows=rows, mesh=mesh, speech=self._speech)
         self._listener = Listener(model.config, params, mesh, rows=-(-max(1, rows // 4) // shards) * shards)

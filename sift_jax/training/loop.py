@@ -19,10 +19,12 @@ from jax.sharding import Mesh
 
 from sift_jax.audio.mel import RATE
 from sift_jax.batch import check_batch
+from sift_jax.data.defined_tasks import read_codec
 from sift_jax.data.dev_batches import DevSet, read_dev_set
 from sift_jax.data.pipeline import BatchStream, DataConfig, SpeechGeometry, make_shapes
 from sift_jax.data.prefetch import prefetch
 from sift_jax.data.records import digest_records
+from sift_jax.data.unit_ids import NeededRows, list_needed_rows
 from sift_jax.data.unreadable import count_logged, name_log
 from sift_jax.models.presets import ModelConfig, make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig
@@ -63,6 +65,7 @@ from sift_jax.training.step import make_dev_step, make_train_step
 from sift_jax.training.stopping import Stopped, StopRequest
 from sift_jax.training.wandb_board import WandbBoard, import_wandb
 from sift_jax.weights.load import Sources, check_vocabulary, load_sources
+from sift_jax.weights.spare_rows import check_told_apart, draw_spare_rows
 
 
 def make_geometry(config: SpeechLMConfig) -> SpeechGeometry:
@@ -94,8 +97,9 @@ def _start_state(config: SpeechLMConfig, run: RunConfig, sources: Sources, optim
     described, make = describe_state(config, run, optimizer, mesh)
     shardings = jax.tree.map(lambda x: x.sharding, described)
 
-    def start() -> State:
+    def start(rows: NeededRows) -> State:
         loaded = load_sources(join_params(described["trainable"], described["frozen"]), config, sources)
+        loaded = draw_spare_rows(loaded, rows)
         drawn = jax.jit(lambda: drop_params(make(), loaded), out_shardings=drop_params(shardings, loaded))()
         return fill_params(drawn, loaded, run.trainable)
 
@@ -142,8 +146,8 @@ def train(
 
 def _train_in_folder(
     out_dir: Path, run: RunConfig, data: DataConfig, optimizer: OptimizerConfig, hardware: HardwareConfig, *,
-    config: SpeechLMConfig, geometry: SpeechGeometry, devices: Mesh, described: State, start: Callable[[], State],
-    train_step: Callable, evaluator: Evaluator | None, modules: tuple[ModuleType, ...], config_text: str,
+    config: SpeechLMConfig, geometry: SpeechGeometry, devices: Mesh, described: State,
+    start: Callable[[NeededRows], State], train_step: Callable, evaluator: Evaluator | None, modules: tuple[ModuleType, ...], config_text: str,
 ) -> None:  # fmt: skip
     """Trains in a folder that is this run's alone."""
     check_shared(out_dir)
@@ -170,7 +174,9 @@ def _train_in_folder(
     # before anything is loaded: a set that is not there stops a run here
     evaluate = evaluator.open(config, stream.tokenizer, devices, out_dir) if evaluator else None
     restored = checkpoints.restore_newest(described, run.trainable)
-    state, place = restored or (start(), {"batches": 0})
+    needed = list_needed_rows(stream.tokenizer, read_codec(data))
+    state, place = restored or (start(needed), {"batches": 0})
+    check_told_apart(state["trainable"], state["frozen"], needed, is_resumed=restored is not None)
     first_step = int(state["step"])
     if restored:
         check_plan(out_dir, place.get("plan"), stream.plan.fingerprint)

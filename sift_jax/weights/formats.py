@@ -9,6 +9,7 @@ qwen2_audio   config.json model.safetensors preprocessor_config.json  Qwen2Audio
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -45,6 +46,7 @@ from sift_jax.weights.their_configs import (
     make_preprocessor_config,
     make_qwen2_audio_config,
 )
+from sift_jax.weights.token_rows import KEY, find_changed_rows, read_token_rows
 
 Reread = tuple[SpeechLMConfig, Params]
 
@@ -152,10 +154,13 @@ def write_peft(model: Model, folder: Path, config: ExportConfig) -> None:
     rows = make_adapter_rows()
     flat = flatten_dict(model.params["decoder"], sep="/")
     adapters = {path: x for path, x in flat.items() if "/lora_" in path}
-    write_tensors(folder, to_theirs(rows, adapters), dtype=config.dtype, max_bytes=2**62, stem="adapter_model")
+    ids = find_changed_rows(flat["embedding"], config.base, list(model.tokenizer.ids.values())) if config.base else []
+    token_rows = [(KEY, np.asarray(flat["embedding"])[ids])] if ids else []
+    tensors = itertools.chain(to_theirs(rows, adapters), token_rows)
+    write_tensors(folder, tensors, dtype=config.dtype, max_bytes=2**62, stem="adapter_model")
     names = sorted({key.split(".")[-3] for path, key, _ in rows if path in adapters})
     base = (config.base or "base").removeprefix(SCHEME)
-    _write_json(folder, "adapter_config.json", make_adapter_config(model.config, names, base))
+    _write_json(folder, "adapter_config.json", make_adapter_config(model.config, names, base, ids))
     _write_own_parts(model, folder, config)
     _write_json(folder, "model.json", to_json(model.config))
     if config.base is None:
@@ -167,6 +172,9 @@ def write_peft(model: Model, folder: Path, config: ExportConfig) -> None:
 def read_peft(model: Model, folder: Path, config: ExportConfig) -> Reread:
     """The base as others will load it, with the adapter on it; so a base of another training shows."""
     decoder = load_decoder(config.base or folder / "base", model.config) | load_adapter(folder, model.config)
+    ids, rows = read_token_rows(folder)
+    if ids:
+        decoder["embedding"] = decoder["embedding"].at[np.array(ids)].set(rows.astype(decoder["embedding"].dtype))
     parts = {"decoder": decoder}
     for part in ("projector", "cross"):
         if part in model.params:

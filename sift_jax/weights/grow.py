@@ -13,7 +13,7 @@ import re
 import jax
 import jax.numpy as jnp
 
-from sift_jax.models.layers import Array, LoraConfig
+from sift_jax.models.layers import Array, draw_lora_a
 from sift_jax.parallel.mesh import replicate
 
 # of a parameter's path, the axis along which it may grow
@@ -27,15 +27,6 @@ def find_axis(path: str, small: tuple[int, ...], large: tuple[int, ...]) -> int 
             differing = [i for i, (s, n) in enumerate(zip(small, large, strict=True)) if s != n]
             return axis if differing == [axis % len(small)] and small[axis] < large[axis] else None
     return None
-
-
-def check_scale(theirs: LoraConfig, ours: LoraConfig, source: str) -> None:
-    """An adapter of a higher rank says the same only if it is scaled alike."""
-    if theirs.rank and theirs.rank != ours.rank and theirs.alpha * ours.rank != ours.alpha * theirs.rank:
-        raise ValueError(
-            f"run {source} has LoRA of rank {theirs.rank} and alpha {theirs.alpha:g}; at rank {ours.rank} it says the "
-            f"same with LORA_ALPHA = {theirs.alpha * ours.rank / theirs.rank:g}, not {ours.alpha:g}"
-        )
 
 
 def shrink(wanted: jax.ShapeDtypeStruct, shape: tuple[int, ...]) -> jax.ShapeDtypeStruct:
@@ -60,8 +51,7 @@ def grow(path: str, small: Array, wanted: jax.ShapeDtypeStruct, *, seed: int = 0
         if path.endswith("lora_b"):
             new = jnp.zeros(shape)
         elif path.endswith("lora_a"):
-            bound = (6.0 / small.shape[-2]) ** 0.5
-            new = jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+            new = draw_lora_a(key, shape)
         else:
             mean, spread = (f(whole, axis=axis, keepdims=True) for f in (jnp.mean, jnp.std))
             new = mean + spread * jax.random.normal(key, shape)

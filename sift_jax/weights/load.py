@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -23,16 +22,16 @@ from sift_jax.models.presets import PROJECTORS, read_decoder_preset, read_encode
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, describe_params
 from sift_jax.ranges import CheckedConfig, Text, Whole
 from sift_jax.training.checkpoint import Checkpoints, read_model_file
-from sift_jax.weights.grow import check_scale, find_axis, grow, shrink
+from sift_jax.weights.grow import find_axis, grow, shrink
 from sift_jax.weights.hub import find_folder
 from sift_jax.weights.layouts import read_layout, sort_keys
+from sift_jax.weights.same_model import check_preset, check_run_model
 from sift_jax.weights.stream import Origin, Wanted, check_shapes, find_origins, stream
 from sift_jax.weights.table import WHISPER_COMPUTED, list_tables, make_adapter_rows
 from sift_jax.weights.tensor_files import TensorFolder
+from sift_jax.weights.token_rows import KEY as TOKEN_ROWS
 
 PRESETS = {"encoder": read_encoder_preset, "decoder": read_decoder_preset}
-# how much is heard and how long a context is promised are this run's choice
-FREE_FIELDS = {"window_seconds", "frame_mask", "max_positions"}
 Loaded = dict[str, jax.Array]
 
 
@@ -51,24 +50,6 @@ def describe_part(part: str, config: SpeechLMConfig) -> Wanted:
     """What a folder must hold of a part: all but LoRA."""
     flat = flatten_dict(describe_params(config)[part], sep="/")
     return {path: leaf for path, leaf in flat.items() if "/lora_" not in path}
-
-
-def check_preset(theirs: Any, ours: Any, part: str, source: str | Path) -> None:
-    """Another rotary base or epsilon would load without a murmur and speak nonsense: the shapes do not tell."""
-    if type(theirs) is not type(ours):
-        raise ValueError(
-            f"{part} of {source} is of another family than this model's ({type(theirs).__name__}, not "
-            f"{type(ours).__name__}); choose the preset of that checkpoint, or give its folder as the preset"
-        )
-    for field in dataclasses.fields(ours):
-        there, here = getattr(theirs, field.name), getattr(ours, field.name)
-        # rows of its own are what a model's extra_tokens are
-        is_free = field.name in FREE_FIELDS or field.name == "vocab_size" and there < here
-        if there != here and not is_free:
-            raise ValueError(
-                f"{part} of {source}: {field.name} is {there} there and {here} in this model; "
-                "choose the preset of that checkpoint, or give its folder as the preset"
-            )
 
 
 def load_part(
@@ -125,11 +106,13 @@ def load_decoder(source: str | Path, config: SpeechLMConfig, wanted: Wanted | No
 
 
 def load_adapter(source: str | Path, config: SpeechLMConfig) -> Loaded:
-    """The LoRA of a PEFT adapter's folder, by path below the decoder."""
+    """The LoRA of a PEFT adapter's folder, by path below the decoder; rows of tokens are token_rows.py's."""
     files = TensorFolder(find_folder(source))
     described = flatten_dict(describe_params(config)["decoder"], sep="/")
     wanted = {path: leaf for path, leaf in described.items() if "/lora_" in path}
-    origins = find_origins(make_adapter_rows(), files.keys(), config.decoder.layers, wanted=wanted)
+    origins = find_origins(
+        make_adapter_rows(), files.keys(), config.decoder.layers, wanted=wanted, ignored=(TOKEN_ROWS,)
+    )
     check_shapes(origins, files, wanted, "decoder")
     return {path: stream(origin, files, wanted[path]) for path, origin in origins.items()}
 
@@ -236,7 +219,7 @@ def load_sources(wanted: Params, config: SpeechLMConfig, sources: Sources) -> Lo
     parts = {part: {path: x for path, x in tree.items() if "/lora_" not in path} for part, tree in parts.items()}
     loaded: Loaded = {}
     if sources.run:
-        check_scale(read_model_file(sources.run).lora, config.lora, sources.run)
+        check_run_model(read_model_file(sources.run), config, sources.run)
         loaded = load_run(sources.run, sources.step, flat)
     if sources.model:
         loaded |= load_model(sources.model, config, parts)

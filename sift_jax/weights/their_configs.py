@@ -122,8 +122,10 @@ def make_preprocessor_config(config: SpeechLMConfig) -> dict[str, Any]:
     }
 
 
-def make_adapter_config(config: SpeechLMConfig, targets: list[str], base: str) -> dict[str, Any]:
-    """adapter_config.json of PEFT; `targets` are their names of the projections."""
+def make_adapter_config(
+    config: SpeechLMConfig, targets: list[str], base: str, token_ids: list[int]
+) -> dict[str, Any]:
+    """adapter_config.json of PEFT; `targets` are their names of projections, `token_ids` rows that it brings along."""
     return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -132,6 +134,7 @@ def make_adapter_config(config: SpeechLMConfig, targets: list[str], base: str) -
         "lora_alpha": config.lora.alpha,
         "lora_dropout": 0.0,
         "target_modules": targets,
+        "trainable_token_indices": {"embed_tokens": token_ids} if token_ids else None,
         "bias": "none",
         "fan_in_fan_out": False,
         "use_rslora": False,

@@ -19,7 +19,15 @@ from sift_jax.data.question_index import QuestionIndex
 from sift_jax.data.records import RecordReader
 from sift_jax.data.tasks import TaskContext, list_splits, make_sift_task, use_context
 from sift_jax.data.tokenizers import AUDIO, SPECIAL_TOKENS, TURN_END
-from sift_jax.data.unit_ids import UnitIds, check_unit_rows, place_units, read_codec_identity
+from sift_jax.data.unit_ids import (
+    UNITS_FILE,
+    UnitIds,
+    check_unit_rows,
+    list_weights,
+    place_units,
+    read_codec_identity,
+    read_units_file,
+)
 from sift_jax.data.unit_sets import UnitSet
 from sift_jax.data.vocabulary import SpeechVocabulary
 from sift_jax.training.loop import make_geometry
@@ -178,9 +186,41 @@ def test_an_end_may_count_more(data, tokenizer):
     assert is_tone.any() and (plain["target_bm"] > last).any()
     expected = np.where(is_end, 20.0, np.where(is_tone, 3.0, plain["weight_bm"]))
     np.testing.assert_array_equal(heavy["weight_bm"], expected)
-    assert streams[1].describe_units(500)["end_weight"] == 20.0
+    held = streams[1].describe_units(500)
+    assert held["end_weight"] == 20.0 and held["unit_weights"] == {tones: 3.0}
     with pytest.raises(ValueError, match="'8:0' is no range of units; write it as '0:128'"):
         dataclasses.replace(data, unit_weights={"8:0": 2.0})
+    for changes, said in (
+        ({"end_weight": 0.0}, r"DataConfig.end_weight is 0.0; give above 0"),
+        ({"unit_weights": {"0:8": -1.0}}, r"DataConfig.unit_weights\['0:8'\] is -1.0; give above 0"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            dataclasses.replace(data, **changes)
+
+
+def test_weights_are_listed_from_the_end_on():
+    assert list_weights(4, 15.0, [("0:2", 10.0), ("1:3", 3.0)]).tolist() == [15, 10, 30, 3, 1]
+
+
+CONFIG_TEXTS = {
+    "a macro": "UNIT_WEIGHTS = {'0:101': 10.0, '101:229': 3.0}\n\nDataConfig.unit_weights = %UNIT_WEIGHTS\n",
+    "a binding": "DataConfig.unit_weights = {'0:101': 10.0, '101:229': 3.0}\n",
+    "a broken line": "DataConfig.unit_weights = \\\n    {'0:101': 10.0,\n     '101:229': 3.0}\n",
+}
+
+
+@pytest.mark.parametrize("text", CONFIG_TEXTS.values(), ids=CONFIG_TEXTS)
+def test_units_of_an_older_version_have_their_weights_in_the_runs_config(codec, tmp_path, capsys, text):
+    """units.json of a run from before it kept unit_weights; of an export nothing says them, and that is said."""
+    ids, whole = UnitIds(begin=384), dataclasses.replace(codec, unit_weights=(("0:101", 10.0), ("101:229", 3.0)))
+    (tmp_path / UNITS_FILE).write_text(json.dumps(whole.to_json(ids)))
+    assert read_units_file(tmp_path, ids) == whole
+    old = {name: value for name, value in whole.to_json(ids).items() if name != "unit_weights"}
+    (tmp_path / UNITS_FILE).write_text(json.dumps(old))
+    assert read_units_file(tmp_path, ids) == dataclasses.replace(whole, unit_weights=())
+    assert "does not say which units counted more in training" in capsys.readouterr().err
+    (tmp_path / "config.gin").write_text(text)
+    assert read_units_file(tmp_path, ids) == whole and not capsys.readouterr().err
 
 
 def test_packed_answers_cost_what_they_cost_apart(data, tokenizer):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tiny_model import make_config, make_params
 
+from sift_jax.data.unit_ids import weigh_speech
 from sift_jax.decoding import generate
 from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare
 from sift_jax.decoding.sampling import GREEDY
@@ -88,6 +89,28 @@ def test_decoding_takes_back_what_an_end_counted():
     whole = np.zeros((1, CONFIG.decoder.vocab_size), np.float32)
     wide = mask_all(whole, np.array([BEGIN + 2]), said, np.array([9]), heavy)[0]
     np.testing.assert_allclose(wide[OPEN.narrow], found, rtol=1e-6)
+
+
+WEIGHTS = {"0:4": 10.0, "4:12": 3.0}
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
+@pytest.mark.parametrize("unit", [2, 7, 20], ids=["of the first range", "of the second", "of none"])
+def test_an_end_is_spoken_as_often_as_it_occurs(unit, share):
+    """The model that has the least weighted loss, through the mask: what training weighs, decoding takes back."""
+    truth = {OPEN.ids.end: share, OPEN.ids.first + unit: 1 - share}
+    batch = {"target_bm": np.array([list(truth)]), "weight_bm": np.ones((1, 2), np.float32)}
+    weigh_speech(batch, OPEN.ids, 15.0, WEIGHTS)
+    # Σ weight · truth · log p is greatest at p ∝ weight · truth
+    logits = np.full((1, CONFIG.decoder.vocab_size), -60.0, np.float32)
+    logits[0, list(truth)] = np.log(batch["weight_bm"][0] * list(truth.values()))
+    rules = dataclasses.replace(OPEN, end_weight=15.0, unit_weights=tuple(WEIGHTS.items()))
+    said, most = np.array([9]), np.array([500])
+    narrow = jax.nn.softmax(mask_narrow(logits[:, OPEN.narrow], said, most, rules))[0]
+    wide = jax.nn.softmax(mask_all(logits, np.array([BEGIN + 2]), said, most, rules))[0]
+    for token, wanted in truth.items():
+        assert narrow[token - OPEN.ids.end] == pytest.approx(wanted, rel=1e-5)
+        assert wide[token] == pytest.approx(wanted, rel=1e-5)
 
 
 def test_what_looks_back_is_refused():

@@ -11,7 +11,7 @@ from torch_models import assert_equal, measure_difference, shake, take_weights, 
 
 from sift_jax.models.attention import make_mask
 from sift_jax.models.decoder import Decoder, compute_logits, embed_tokens
-from sift_jax.models.layers import NO_LORA, LoraConfig
+from sift_jax.models.layers import NO_LORA, Linear, LoraConfig
 from sift_jax.models.presets import read_decoder_preset
 from sift_jax.weights.table import QWEN2
 
@@ -83,3 +83,17 @@ def test_adapters_as_peft_has_them(tmp_path, targets):
     for name in targets:
         for half in ("lora_a", "lora_b"):
             assert_equal(grads[name][half], wanted_grads[name][half])
+
+
+def test_adapters_are_drawn_as_peft_draws_them():
+    """Before any training: the same bounds, the same spread, and the other half zero."""
+    inputs, outputs, rank = 256, 48, 64
+    torch.manual_seed(0)
+    base = torch.nn.Sequential(torch.nn.Linear(inputs, outputs))
+    theirs = peft.get_peft_model(base, peft.LoraConfig(r=rank, target_modules=["0"])).base_model.model[0]
+    linear = Linear(features=outputs, use_bias=False, dtype=jnp.float32, lora_rank=rank)
+    ours = linear.init(jax.random.key(0), jnp.zeros((1, inputs)))["params"]
+    drawn, wanted = np.asarray(ours["lora_a"]), theirs.lora_A["default"].weight.detach().numpy().T
+    assert drawn.shape == wanted.shape and not ours["lora_b"].any() and not theirs.lora_B["default"].weight.any()
+    for measure in (np.std, lambda x: np.abs(x).max(), lambda x: np.abs(x).mean()):
+        assert measure(drawn) == pytest.approx(measure(wanted), rel=0.02)

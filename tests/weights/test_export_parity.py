@@ -107,6 +107,10 @@ def test_peft_loads_the_adapter(qwen, tmp_path, has_base):
     base = tmp_path / "base"
     plain = {path: x for path, x in flatten_dict(qwen.params, sep="/").items() if "/lora_" not in path}
     if has_base:
+        # as published, and the run has drawn rows of its own for audio
+        table = np.array(plain["decoder/embedding"])
+        table[[qwen.tokenizer.ids[token] for token in ("<|AUDIO|>", "<|audio_bos|>")]] = 0.01
+        plain["decoder/embedding"] = table
         before = dataclasses.replace(
             qwen, config=dataclasses.replace(qwen.config, lora=NO_LORA), params=unflatten_dict(plain, sep="/")
         )
@@ -117,7 +121,11 @@ def test_peft_loads_the_adapter(qwen, tmp_path, has_base):
     base = base if has_base else tmp_path / "adapter" / "base"
     theirs = transformers.AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     theirs = peft.PeftModel.from_pretrained(theirs, tmp_path / "adapter").eval()
+    ids = np.array([list(qwen.tokenizer.ids.values())])
+    with torch.no_grad():
+        assert_equal(compute_our_logits(qwen, ids), theirs(torch.from_numpy(ids)).logits.float().numpy())
     described = peft.PeftConfig.from_pretrained(tmp_path / "adapter")
+    assert bool(described.trainable_token_indices) == has_base
     assert described.r == 4 and set(described.target_modules) == {"q_proj", "v_proj", "down_proj"}
     assert_speaks_as(theirs, qwen)
     assert_speaks_as(theirs.merge_and_unload(), qwen)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from sift_jax.weights.history import read_bindings, read_history
 from sift_jax.weights.load import load_adapter, load_folder, load_part
 from sift_jax.weights.merge import MergedParams, merge_lora
 from sift_jax.weights.tensor_files import TensorFolder
+from sift_jax.weights.token_rows import read_token_rows
 
 CONFIG = make_config(
     lora_rank=2, lora_targets=("q", "down"), projector="pooled", projector_frames=2, frame_mask="attention"
@@ -97,6 +99,29 @@ def test_another_base_is_noticed(exports, model, tmp_path):
     export_model(model, tmp_path / "out", choose("peft", base=base))
     assert json.loads((tmp_path / "out" / "adapter_config.json").read_text())["base_model_name_or_path"] == base
     assert not (tmp_path / "out" / "base").exists()
+
+
+def test_an_adapter_brings_the_rows_that_its_base_has_not(exports, model, tmp_path):
+    """Those of audio, which a run draws anew where the published ones are all alike."""
+    ids = sorted(model.tokenizer.ids[token] for token in ("<|audio_bos|>", "<|AUDIO|>", "<|audio_eos|>"))
+    table = np.array(model.params["decoder"]["embedding"])
+    table[ids] += np.random.default_rng(0).normal(size=table[ids].shape)
+    decoder = {**model.params["decoder"], "embedding": table}
+    drawn = dataclasses.replace(model, params={**model.params, "decoder": decoder})
+    base = str(exports / "peft" / "base")
+    export_model(drawn, tmp_path / "out", choose("peft", base=base))
+    described = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    assert described["trainable_token_indices"] == {"embed_tokens": ids}
+    found, rows = read_token_rows(tmp_path / "out")
+    assert found == ids
+    np.testing.assert_array_equal(rows, table[ids])
+    with pytest.raises(ValueError, match=rf"has {ids[0]} rows in its vocabulary, .* leave --base out"):
+        small = tmp_path / "small"
+        shutil.copytree(base, small)
+        tensors = load_file(small / "model.safetensors")
+        tensors["model.embed_tokens.weight"] = tensors["model.embed_tokens.weight"][: ids[0]]
+        save_file(tensors, small / "model.safetensors")
+        export_model(drawn, tmp_path / "other", choose("peft", base=str(small)))
 
 
 def test_an_export_that_differs_is_deleted(model, tmp_path, monkeypatch):

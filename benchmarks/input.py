@@ -108,6 +108,7 @@ def make_stream(flags: argparse.Namespace) -> Any:
     data = DataConfig(
         records=str(flags.records),
         tokenizer=str(flags.tokenizer),
+        chat_template=None,
         mixture="benchmark",
         rates=MIXTURE,
         questions_per_record=flags.questions,

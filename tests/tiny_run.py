@@ -24,6 +24,7 @@ def make_data(corpus: Corpus, **changes) -> DataConfig:
     data = DataConfig(
         records=str(corpus.records),
         tokenizer=str(corpus.tokenizer),
+        chat_template=None,
         mixture="tiny",
         rates=RATES,
         questions_per_record=2,

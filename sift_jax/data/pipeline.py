@@ -21,6 +21,7 @@ import numpy as np
 from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.audio.mel import HOP, RATE
 from sift_jax.batch import Batch, BatchShape
+from sift_jax.data.chat_template import check_template_name
 from sift_jax.data.draws import Draws, Groups, PlannedTask
 from sift_jax.data.packing import PackingCounts, Row, lay_out, make_group
 from sift_jax.data.plan import Plan, PlannedBatch
@@ -48,6 +49,8 @@ class DataConfig:
 
     records: str
     tokenizer: str
+    # a template of chat_template.TEMPLATES; None takes the tokenizer's own, or "chatml" where it has none
+    chat_template: str | None
     mixture: str
     rates: Mapping[str, float] | None
     # how many share an utterance's audio each time it comes; 1 turns sharing off, 0 takes all
@@ -74,6 +77,7 @@ class DataConfig:
             # what is no number is refused by its type, where configs are built
             if isinstance(value := getattr(self, name), int) and value < least:
                 raise ValueError(f"DataConfig.{name} is {value}; it must be {least} or more")
+        check_template_name(self.chat_template)
         list(map(read_range, self.unit_weights))
 
 
@@ -105,14 +109,8 @@ def make_shapes(config: DataConfig, geometry: SpeechGeometry) -> list[BatchShape
             f"DataConfig.clip_seconds = ({geometry.window_seconds},)"
         )
     return [
-        BatchShape(
-            rows=config.rows,
-            tokens=config.tokens,
-            targets=config.targets,
-            clips=config.clips,
-            mel_frames=round(s * RATE / HOP),
-            mel_bins=geometry.mel_bins,
-        )
+        BatchShape(rows=config.rows, tokens=config.tokens, targets=config.targets, clips=config.clips,
+                   mel_frames=round(s * RATE / HOP), mel_bins=geometry.mel_bins)
         for s in seconds
     ]
 
@@ -169,7 +167,7 @@ class BatchStream:
         own_rows: Sequence[int] | None = None,
     ):
         self.config, self.geometry = config, geometry
-        self.tokenizer = SpeechTokenizer(config.tokenizer)
+        self.tokenizer = SpeechTokenizer(config.tokenizer, config.chat_template)
         self.counts = PackingCounts()
         shapes = make_shapes(config, geometry)
         self._own_rows = range(config.rows) if own_rows is None else own_rows

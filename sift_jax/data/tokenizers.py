@@ -187,8 +187,10 @@ class SpeechTokenizer:
 
     @functools.cached_property
     def digest(self) -> str:
-        """Of the ids and of the template."""
-        return hashlib.sha256(repr((self._tokenizer.to_str(), self.template.source, self._named)).encode()).hexdigest()
+        """Of the ids and of the template, with the tokens that it names."""
+        source = self.template.source
+        named = sorted((name, token) for name, token in self._named.items() if name in source)
+        return hashlib.sha256(repr((self._tokenizer.to_str(), source, named)).encode()).hexdigest()
 
     def save(self, folder: str | Path) -> None:
         """A folder that this class and AutoTokenizer read: the same ids, the same template, its date fixed."""

@@ -137,11 +137,9 @@ def render_chat(messages: list[Message], tokenizer: SpeechTokenizer, *, has_repl
     writer, place = _Writer(tokenizer, script.held), 0
     for number, message in enumerate(messages):
         if message["role"] == "assistant":
-            prompt = template.render(script.messages[:number], is_prompt=True)
-            template.check_prefix(prompt, whole)
-            end = _find_turn_end(tokenizer, whole, len(prompt))
-            writer.write(whole[place : len(prompt)], learn=False)
-            writer.write(whole[len(prompt) : end], learn=True)
+            start, end = _find_answer(tokenizer, script.messages, number, whole)
+            writer.write(whole[place:start], learn=False)
+            writer.write(whole[start:end], learn=True)
             place = end
     writer.write(whole[place:], learn=False)
     markers = writer.tokens.count(tokenizer.ids[AUDIO])
@@ -151,15 +149,24 @@ def render_chat(messages: list[Message], tokenizer: SpeechTokenizer, *, has_repl
     return Rendered(tokens=writer.tokens, is_target=writer.is_target, audio=script.audio)
 
 
-def _find_turn_end(tokenizer: SpeechTokenizer, whole: str, start: int) -> int:
-    """Where the turn that begins there is over."""
-    found = next((found for found in tokenizer.names.finditer(whole, start) if found[0] not in AUDIO_TOKENS), None)
-    if found is None or tokenizer.get_id(found[0]) != tokenizer.turn_end_id:
+def _find_answer(
+    tokenizer: SpeechTokenizer, messages: list[dict[str, Any]], number: int, whole: str
+) -> tuple[int, int]:
+    """Where the answer that is this message begins in the whole text, and where its end of turn is over."""
+    template = tokenizer.template
+    prompt = template.render(messages[:number], is_prompt=True)
+    template.check_prefix(prompt, whole)
+    turn = whole
+    if number + 1 < len(messages):
+        turn = template.render(messages[: number + 1], is_prompt=False)
+        template.check_prefix(turn, whole)
+    found = turn.find(tokenizer.turn_end, len(prompt))
+    if found < 0:
         raise ValueError(
-            f"the chat template of {tokenizer.template.origin} ends an answer otherwise within a conversation than in "
-            "a short one; set DataConfig.chat_template to one of ours"
+            f"the chat template of {template.origin} does not end every answer with {tokenizer.turn_end!r}, so that "
+            "nothing says where a model has to stop; set DataConfig.chat_template to one of ours"
         )
-    return found.end()
+    return len(prompt), found + len(tokenizer.turn_end)
 
 
 def make_question(text: str, audio_paths: list[str]) -> list[Message]:

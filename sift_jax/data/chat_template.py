@@ -113,8 +113,9 @@ class ChatTemplate:
         prompt = self.render(asked, is_prompt=True)
         whole = self.render([*asked, {"role": "assistant", "content": _ANSWER}], is_prompt=False)
         self.check_prefix(prompt, whole)
-        found = names.search(whole, len(prompt))
-        if found is None or _ANSWER not in whole[len(prompt) : found.start()]:
+        place = whole.find(_ANSWER, len(prompt))
+        found = names.search(whole, place + len(_ANSWER))
+        if place < 0 or found is None:
             raise ValueError(
                 f"the chat template of {self.origin} ends an answer with no special token, so that nothing says where "
                 "a model has to stop; set DataConfig.chat_template to one of ours"

@@ -161,9 +161,13 @@ class SpeechTokenizer:
         return self._added[name]
 
     @functools.cached_property
-    def turn_end_id(self) -> int:
+    def turn_end(self) -> str:
         """What the model ends its answers with."""
-        return self._added[self.template.find_turn_end(self.names)]
+        return self.template.find_turn_end(self.names)
+
+    @property
+    def turn_end_id(self) -> int:
+        return self._added[self.turn_end]
 
     @property
     def end_of_text_id(self) -> int:
@@ -205,7 +209,7 @@ class SpeechTokenizer:
         names = {i: name for name, i in self._added.items()}
         return {
             "tokenizer_class": "PreTrainedTokenizerFast",
-            "eos_token": names[self.turn_end_id],
+            "eos_token": self.turn_end,
             "pad_token": names[self.end_of_text_id],
             # those that the template may write
             **self._named,

@@ -271,6 +271,19 @@ def test_a_template_that_rewrites_the_past_is_refused(tmp_path):
         render_chat(ours(TURNS["two turns"]), tokenizer)
 
 
+def test_a_turn_without_an_end_is_refused(tmp_path):
+    """The end of the next turn is not that of an answer."""
+    source = (
+        "{% for message in messages %}{{ '<|turn|>' + message['role'] + '\n' + message['content'] }}"
+        "{% if message['role'] == 'user' or loop.last %}{{ '<|done|>' }}{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|turn|>assistant\n' }}{% endif %}"
+    )
+    tokenizer = SpeechTokenizer(write_tokenizer_folder(tmp_path, source))
+    render_chat(ours(TURNS["one turn"]), tokenizer)
+    with pytest.raises(ValueError, match="rewrites what came before an answer|does not end every answer with"):
+        render_chat(ours(TURNS["two turns"]), tokenizer)
+
+
 def test_a_template_that_ends_no_turn_is_refused(tmp_path):
     tokenizer = SpeechTokenizer(write_tokenizer_folder(tmp_path, ENDLESS))
     with pytest.raises(ValueError, match="no special token"):

@@ -65,7 +65,8 @@ def _fill_in(config: dict[str, Any], path: Path) -> dict[str, Any]:
     try:
         return AutoConfig.from_pretrained(str(path), local_files_only=True, trust_remote_code=False).to_dict()
     except (OSError, ValueError, TypeError, KeyError, AttributeError, StrictDataclassError) as error:
-        raise ValueError(f"{path} is no {config['model_type']} that transformers reads ({error}); download it again") from None
+        kind = config["model_type"]
+        raise ValueError(f"{path} is no {kind} that transformers reads ({error}); download it again") from None
 
 
 def _check_fixed(config: dict[str, Any], fixed: dict[str, Any], path: Path) -> None:

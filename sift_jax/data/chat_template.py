@@ -94,12 +94,9 @@ class ChatTemplate:
                 f"the chat template of {self.origin} refuses a conversation of {roles or 'nothing'}: {error}"
             ) from None
 
+    @functools.cache  # noqa: B019 - a process has a few templates, for as long as it lives
     def takes_audio(self, marker: str) -> bool:
         """Whether it writes the marker itself for an audio part; a template for text takes it as part of the text."""
-        return self._takes_audio(marker)
-
-    @functools.cache  # noqa: B019 - a process has a few templates, for as long as it lives
-    def _takes_audio(self, marker: str) -> bool:
         content = [{"type": "audio", "audio_url": "a.wav"}, {"type": "text", "text": _QUESTION}]
         try:
             text = self.render([{"role": "user", "content": content}], is_prompt=True)

@@ -15,6 +15,8 @@ TRAIN = [
     "safetensors>=0.5",
     "tokenizers>=0.22",
     "transformers>=5,<6",
+    # chat templates
+    "jinja2>=3.1.6",
     "librosa>=0.11,<0.12",
     "soundfile>=0.13",
     "soxr>=0.5",

@@ -145,11 +145,10 @@ def make_theirs(model, items: list, flags: argparse.Namespace) -> Callable[[], l
     import torch
 
     from sift_jax.audio.files import read_audio
-    from sift_jax.data.tokenizers import END_OF_TEXT, TURN_END
     from sift_jax.decoding.answer import make_prompt
 
     encoder, projector, decoder = load_theirs(flags.run / "export", flags.threads)
-    stops = [model.tokenizer.ids[TURN_END], model.tokenizer.ids[END_OF_TEXT]]
+    stops = list(model.tokenizer.stop_ids)
     pool, mel_bins = model.config.projector.frames, model.config.encoder.mel_bins
 
     @torch.inference_mode()

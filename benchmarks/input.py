@@ -109,6 +109,7 @@ def make_stream(flags: argparse.Namespace) -> Any:
     data = DataConfig(
         records=str(flags.records),
         tokenizer=str(flags.tokenizer),
+        chat_template=None,
         mixture=MixtureConfig(name=None, rates=MIXTURE, rate_changes={}, languages=()),
         rates_count="examples",
         questions_per_record=flags.questions,

@@ -29,6 +29,7 @@ def make_data(corpus: Corpus, **changes) -> DataConfig:
     data = DataConfig(
         records=str(corpus.records),
         tokenizer=str(corpus.tokenizer),
+        chat_template=None,
         mixture=MIXTURE,
         rates_count="examples",
         questions_per_record=2,

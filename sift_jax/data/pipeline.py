@@ -21,6 +21,7 @@ import numpy as np
 from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.audio.mel import HOP, RATE
 from sift_jax.batch import Batch, BatchShape
+from sift_jax.data.chat_template import TEMPLATES
 from sift_jax.data.defined_tasks import define_tasks, read_codec
 from sift_jax.data.draws import Draws, Groups, PlannedTask
 from sift_jax.data.mixture_table import MixtureConfig, make_task_name
@@ -52,6 +53,8 @@ class DataConfig(CheckedConfig):
 
     records: Text
     tokenizer: Text
+    # a template of chat_template.TEMPLATES; None takes the tokenizer's own, or "chatml" where it has none
+    chat_template: Annotated[str, OneOf(*TEMPLATES)] | None
     mixture: MixtureConfig
     # what a rate is a share of: 'examples', questions with their audio as the paper counts, or 'records', utterances
     rates_count: Annotated[str, OneOf(*RATES_COUNT)]
@@ -101,7 +104,7 @@ class BatchStream:
         unreadable_log: Path | None = None,
     ):
         self.config, self.geometry = config, geometry
-        self.tokenizer = SpeechTokenizer(config.tokenizer)
+        self.tokenizer = SpeechTokenizer(config.tokenizer, config.chat_template)
         self.counts = PackingCounts()
         self._unreadable = UnreadableLog(config.most_unreadable, unreadable_log, split)
         shapes = make_shapes(config, geometry)

@@ -27,7 +27,7 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from sift_jax.data.chat import JINJA_TEMPLATE, Rendered, render_chat
+from sift_jax.data.chat import Rendered, render_chat
 from sift_jax.data.clips import decode_clip, encode_clip
 from sift_jax.data.code_digest import digest_code
 from sift_jax.data.question_index import IndexWriter, Question, QuestionIndex
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     import seqio
 
 # changes with the meaning of what is written
-_FORMAT = 2
+_FORMAT = 3
 # examples by which a changed source is recognized
 _SAMPLE = 16
 _AUDIO = "audio.array_record"
@@ -114,7 +114,7 @@ def _digest(*parts: object) -> str:
 
 @functools.lru_cache(maxsize=4)
 def _digest_tokenizer(tokenizer: SpeechTokenizer) -> str:
-    return _digest(_FORMAT, (tokenizer.folder / "tokenizer.json").read_bytes(), JINJA_TEMPLATE)
+    return _digest(_FORMAT, tokenizer.digest)
 
 
 def count_samples(data: bytes) -> int:

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from sift_jax.data.tokenizers import AUDIO, AUDIO_END, AUDIO_START, TURN_END, TURN_START, SpeechTokenizer
+from sift_jax.data.tokenizers import END_OF_TEXT, SpeechTokenizer
 
 # beside a run's checkpoints and in exports: whose units the model speaks
 UNITS_FILE = "units.json"
@@ -150,8 +150,9 @@ class NeededRows:
 
 def list_needed_rows(tokenizer: SpeechTokenizer, codec: CodecIdentity | None) -> NeededRows:
     """What stands between the words: turns, audio, and units with their delimiters where answers are speech."""
-    names = {token: tokenizer.ids[token] for token in (TURN_START, TURN_END, AUDIO_START, AUDIO, AUDIO_END)}
-    free = {tokenizer.ids[token] for token in tokenizer.added}
+    names = {token: row for token, row in tokenizer.ids.items() if token != END_OF_TEXT}
+    names[tokenizer.turn_end] = tokenizer.turn_end_id
+    free = {tokenizer.ids[token] for token in tokenizer.lacking}
     speech: list[int] = []
     if codec is not None:
         ids = place_units(tokenizer)
@@ -159,7 +160,7 @@ def list_needed_rows(tokenizer: SpeechTokenizer, codec: CodecIdentity | None) ->
     said = {"the beginning of speech": speech[0], "the end of speech": speech[1]} if speech else {}
     return NeededRows(
         read=(*names.values(), *speech),
-        written=(names[TURN_END], *speech),
+        written=(tokenizer.turn_end_id, *speech),
         free=frozenset([*free, *speech]),
         names={**names, **said},
     )

@@ -8,7 +8,7 @@ import numpy as np
 import seqio
 import tensorflow as tf
 
-from sift_jax.data.tokenizers import END_OF_TEXT, TURN_END, SpeechTokenizer
+from sift_jax.data.tokenizers import SpeechTokenizer
 
 
 class SpeechVocabulary(seqio.Vocabulary):
@@ -27,11 +27,11 @@ class SpeechVocabulary(seqio.Vocabulary):
 
     @property
     def eos_id(self) -> int:
-        return self.tokenizer.ids[TURN_END]
+        return self.tokenizer.turn_end_id
 
     @property
     def pad_id(self) -> int:
-        return self.tokenizer.ids[END_OF_TEXT]
+        return self.tokenizer.end_of_text_id
 
     @property
     def unk_id(self) -> int | None:

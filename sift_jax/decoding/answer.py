@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.data.chat import Message, render_chat
 from sift_jax.data.packing import expand_question
-from sift_jax.data.tokenizers import AUDIO, END_OF_TEXT, TURN_END, SpeechTokenizer
+from sift_jax.data.tokenizers import AUDIO, SpeechTokenizer
 from sift_jax.data.unit_ids import CodecIdentity, check_unit_rows, place_units, read_units_file
 from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
 from sift_jax.decoding.hearing import Listener
@@ -104,14 +104,13 @@ class Speaker:
         self._speech = None
         if model.codec is not None:
             ids = place_units(model.tokenizer)
-            end = model.tokenizer.ids[TURN_END]
             self._speech = SpeechRules(
-                begin=ids.begin, codes=model.codec.codes, turn_end=end, is_only=False,
+                begin=ids.begin, codes=model.codec.codes, turn_end=model.tokenizer.turn_end_id, is_only=False,
                 end_weight=model.codec.end_weight, unit_weights=model.codec.unit_weights,
             )
         self._prepared = prepare(model.config, params, rows=rows, mesh=mesh, speech=self._speech)
         self._listener = Listener(model.config, params, mesh, rows=-(-max(1, rows // 4) // shards) * shards)
-        self._stop_ids = (model.tokenizer.ids[TURN_END], model.tokenizer.ids[END_OF_TEXT])
+        self._stop_ids = model.tokenizer.stop_ids
 
     def answer(self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int = 0) -> list[str]:
         """Answers in the order of the prompts."""

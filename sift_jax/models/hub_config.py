@@ -4,7 +4,8 @@
     weights/whisper-medium/config.json      ─► EncoderConfig        whisper, or the audio half of qwen2_audio
     weights/parakeet-ctc-1.1b/config.json   ─► FastConformerConfig  parakeet_ctc and its kin
 
-A field that would change the arithmetic must have the value that is written here; the other fields are left alone.
+What a config.json leaves out is filled in by transformers' AutoConfig. A field that would change the arithmetic must
+have the value that is written here; the other fields are left alone.
 """
 
 from __future__ import annotations
@@ -18,54 +19,6 @@ from sift_jax.models.fast_conformer import FastConformerConfig
 from sift_jax.models.layers import RopeScaling
 from sift_jax.models.speech_encoders import EncoderConfig
 
-# what a config.json means by leaving a field out
-QWEN2_DEFAULTS = {
-    "vocab_size": 151_936,
-    "hidden_size": 4096,
-    "intermediate_size": 22_016,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 32,
-    "max_position_embeddings": 32_768,
-    "rms_norm_eps": 1e-6,
-    "rope_theta": 10_000.0,
-    "tie_word_embeddings": False,
-}
-LLAMA_DEFAULTS = {
-    **QWEN2_DEFAULTS,
-    "vocab_size": 32_000,
-    "intermediate_size": 11_008,
-    "num_key_value_heads": None,
-    "max_position_embeddings": 2048,
-}
-WHISPER_DEFAULTS = {
-    "num_mel_bins": 80,
-    "d_model": 384,
-    "encoder_layers": 4,
-    "encoder_attention_heads": 6,
-    "encoder_ffn_dim": 1536,
-    "max_source_positions": 1500,
-}
-QWEN2_AUDIO_DEFAULTS = {
-    "num_mel_bins": 128,
-    "d_model": 1280,
-    "encoder_layers": 32,
-    "encoder_attention_heads": 20,
-    "encoder_ffn_dim": 5120,
-    "max_source_positions": 1500,
-}
-PARAKEET_DEFAULTS = {
-    "num_mel_bins": 80,
-    "hidden_size": 1024,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 8,
-    "intermediate_size": 4096,
-    "conv_kernel_size": 9,
-    "subsampling_conv_channels": 256,
-    "attention_bias": True,
-    "convolution_bias": True,
-    "scale_input": True,
-}
 PARAKEETS = ("parakeet_ctc", "parakeet_rnnt", "parakeet_tdt", "parakeet_encoder")
 # seconds; the model takes any length
 PARAKEET_WINDOW = 40.0
@@ -103,6 +56,19 @@ def read_config(path: str | Path) -> tuple[dict[str, Any], Path]:
     return config, path
 
 
+def _fill_in(config: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The config with what its file leaves out, as transformers reads it; nothing is asked of the network."""
+    # late: it takes more than a second, and a preset by name needs none of it
+    from huggingface_hub.errors import StrictDataclassError
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(str(path), local_files_only=True, trust_remote_code=False).to_dict()
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, StrictDataclassError) as error:
+        kind = config["model_type"]
+        raise ValueError(f"{path} is no {kind} that transformers reads ({error}); download it again") from None
+
+
 def _check_fixed(config: dict[str, Any], fixed: dict[str, Any], path: Path) -> None:
     for name, value in fixed.items():
         found = config.get(name, value)
@@ -115,22 +81,25 @@ def _check_fixed(config: dict[str, Any], fixed: dict[str, Any], path: Path) -> N
         )
 
 
-def _read_rope(config: dict[str, Any], path: Path) -> tuple[float, RopeScaling | None]:
-    """(theta, scaling): transformers 5 has both in rope_parameters, older files have rope_theta and rope_scaling."""
+def _check_rope(config: dict[str, Any], path: Path) -> None:
+    """Of what is written there: to what is missing transformers gives values of its own."""
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    theta = float(rope.get("rope_theta") or config["rope_theta"])
     kind = rope.get("rope_type") or rope.get("type") or "default"
     if kind not in ("default", "llama3") or rope.get("partial_rotary_factor", 1.0) != 1.0:
         raise ValueError(
             f"{path}: rotary positions of type {kind!r} are not supported, only 'default' and 'llama3' over whole "
             "heads; choose a model without that scaling"
         )
-    if kind == "default":
-        return theta, None
-    missing = [name for name in LLAMA3_ROPE if name not in rope]
+    missing = [name for name in LLAMA3_ROPE if name not in rope] if kind == "llama3" else []
     if missing:
         raise ValueError(f"{path}: rotary positions of type 'llama3' lack {missing[0]}; download it again")
-    return theta, RopeScaling(
+
+
+def _read_rope(rope: dict[str, Any]) -> tuple[float, RopeScaling | None]:
+    """(theta, scaling) of what transformers has made of rope_theta and rope_scaling."""
+    if rope["rope_type"] == "default":
+        return float(rope["rope_theta"]), None
+    return float(rope["rope_theta"]), RopeScaling(
         factor=float(rope["factor"]),
         low_frequency=float(rope["low_freq_factor"]),
         high_frequency=float(rope["high_freq_factor"]),
@@ -142,20 +111,19 @@ def read_decoder_preset(path: str | Path) -> DecoderConfig:
     """The decoder that a config.json (or its folder) describes."""
     config, path = read_config(path)
     kind = config.get("model_type")
-    if kind == "qwen2_audio":
-        inner = config.get("text_config") or {}
-        if inner.get("model_type", "qwen2") != "qwen2":
-            raise ValueError(
-                f"{path}: the decoder is a {inner['model_type']!r}; only 'qwen2' is read out of qwen2_audio"
-            )
-        kind, config = "qwen2", inner
-    if kind not in ("qwen2", "llama"):
+    if kind not in ("qwen2", "llama", "qwen2_audio"):
         raise ValueError(
             f"{path} describes a {kind!r}, which is no supported decoder; use one of qwen2, llama, qwen2_audio"
         )
-    config = {**(QWEN2_DEFAULTS if kind == "qwen2" else LLAMA_DEFAULTS), **config}
+    if kind == "qwen2_audio":
+        inner = (config.get("text_config") or {}).get("model_type", "qwen2")
+        if inner != "qwen2":
+            raise ValueError(f"{path}: the decoder is a {inner!r}; only 'qwen2' is read out of qwen2_audio")
+    _check_rope(config.get("text_config") or config, path)
+    config = _fill_in(config, path)
+    kind, config = ("qwen2", config["text_config"]) if kind == "qwen2_audio" else (kind, config)
     _check_fixed(config, FIXED_DECODER, path)
-    theta, scaling = _read_rope(config, path)
+    theta, scaling = _read_rope(config["rope_parameters"])
     heads = config["num_attention_heads"]
     return DecoderConfig(
         vocab_size=config["vocab_size"],
@@ -175,7 +143,6 @@ def read_decoder_preset(path: str | Path) -> DecoderConfig:
 
 
 def _read_parakeet(config: dict[str, Any], path: Path) -> FastConformerConfig:
-    config = {**PARAKEET_DEFAULTS, **config}
     _check_fixed(config, {**FIXED_PARAKEET, "convolution_bias": config["attention_bias"]}, path)
     return FastConformerConfig(
         mel_bins=config["num_mel_bins"],
@@ -197,15 +164,15 @@ def read_encoder_preset(path: str | Path) -> EncoderConfig | FastConformerConfig
     config, path = read_config(path)
     kind = config.get("model_type")
     if kind in PARAKEETS:
+        config = _fill_in(config, path)
         return _read_parakeet(config.get("encoder_config") or config, path)
-    if kind == "qwen2_audio":
-        kind, config = "qwen2_audio_encoder", config.get("audio_config") or {}
-    if kind not in ("whisper", "qwen2_audio_encoder"):
+    if kind not in ("whisper", "qwen2_audio", "qwen2_audio_encoder"):
         raise ValueError(
             f"{path} describes a {kind!r}, which is no supported speech encoder; use one of whisper, qwen2_audio, "
             f"{', '.join(PARAKEETS)}"
         )
-    config = {**(WHISPER_DEFAULTS if kind == "whisper" else QWEN2_AUDIO_DEFAULTS), **config}
+    config = _fill_in(config, path)
+    config = config["audio_config"] if kind == "qwen2_audio" else config
     _check_fixed(config, {**FIXED_ENCODER, "encoder_ffn_dim": 4 * config["d_model"]}, path)
     return EncoderConfig(
         mel_bins=config["num_mel_bins"],

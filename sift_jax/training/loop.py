@@ -147,7 +147,8 @@ def train(
 def _train_in_folder(
     out_dir: Path, run: RunConfig, data: DataConfig, optimizer: OptimizerConfig, hardware: HardwareConfig, *,
     config: SpeechLMConfig, geometry: SpeechGeometry, devices: Mesh, described: State,
-    start: Callable[[NeededRows], State], train_step: Callable, evaluator: Evaluator | None, modules: tuple[ModuleType, ...], config_text: str,
+    start: Callable[[NeededRows], State], train_step: Callable, evaluator: Evaluator | None,
+    modules: tuple[ModuleType, ...], config_text: str,
 ) -> None:  # fmt: skip
     """Trains in a folder that is this run's alone."""
     check_shared(out_dir)

@@ -1,6 +1,6 @@
 """What a run's folder says of the run, beside its checkpoints: whose it is, and that a later start is of the same run.
 
-run/model.json  run/data.json  run/units.json  run/tokenizer/tokenizer.json      written at the start
+run/model.json  run/data.json  run/units.json  run/tokenizer/      written at the start
 """
 
 from __future__ import annotations
@@ -85,18 +85,21 @@ def check_plan(run_dir: Path, saved: str | None, planned: str) -> None:
 
 
 def write_tokenizer(run_dir: Path, save: Callable[[Path], None], source: str, *, is_begun: bool) -> None:
-    """tokenizer/ as `save` writes it, or an error if the run has begun with another: its ids would mean other words."""
-    kept, draft = run_dir / "tokenizer" / "tokenizer.json", run_dir / "tokenizer.part"
+    """tokenizer/ as `save` writes it, or an error if the run has begun with another: its ids would mean other words, or
+    its prompts be worded otherwise."""
+    kept, draft = run_dir / "tokenizer", run_dir / "tokenizer.part"
     save(draft)
-    text = (draft / "tokenizer.json").read_text()
+    files = {path.name: path.read_text() for path in sorted(draft.iterdir())}
     shutil.rmtree(draft)
-    if is_begun and kept.is_file() and (old := kept.read_text()) != text:
-        raise CheckpointError(
-            f"{run_dir} holds a run whose tokenizer/tokenizer.json has the SHA-256 {_shorten(_hash(old))}, that of "
-            f"{source} has {_shorten(_hash(text))}; choose another OUT_DIR or the tokenizer of that run"
-        )
-    kept.parent.mkdir(exist_ok=True)
-    write_whole(kept, text)
+    for name, text in files.items():
+        if is_begun and (kept / name).is_file() and (old := (kept / name).read_text()) != text:
+            raise CheckpointError(
+                f"{run_dir} holds a run whose tokenizer/{name} has the SHA-256 {_shorten(_hash(old))}, that of "
+                f"{source} has {_shorten(_hash(text))}; choose another OUT_DIR or the tokenizer of that run"
+            )
+    kept.mkdir(exist_ok=True)
+    for name, text in files.items():
+        write_whole(kept / name, text)
 
 
 def _hash(text: str) -> str:

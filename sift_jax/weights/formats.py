@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from sift_jax.data.chat import JINJA_TEMPLATE
-from sift_jax.data.tokenizers import AUDIO, AUDIO_END, AUDIO_START, END_OF_TEXT, SPECIAL_TOKENS, TURN_END
+from sift_jax.data.tokenizers import AUDIO, AUDIO_END, AUDIO_START
 from sift_jax.decoding.answer import Model
 from sift_jax.models.layers import NO_LORA, make_sinusoids
 from sift_jax.models.presets import to_json
@@ -85,33 +84,24 @@ def _write_part(
 
 
 def _write_tokenizer(model: Model, folder: Path, processor: str | None = None) -> None:
-    """What AutoTokenizer needs, with our chat template."""
-    model.tokenizer.save(folder)
-    data: dict[str, Any] = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "eos_token": TURN_END,
-        "pad_token": END_OF_TEXT,
-        "additional_special_tokens": list(SPECIAL_TOKENS),
-        "clean_up_tokenization_spaces": False,
-        "chat_template": JINJA_TEMPLATE,
-    }
+    """What AutoTokenizer needs, with the chat template of training."""
+    tokenizer = model.tokenizer
+    tokenizer.save(folder)
     if processor:
         tokens = {"audio_token": AUDIO, "audio_bos_token": AUDIO_START, "audio_eos_token": AUDIO_END}
-        data |= {"processor_class": processor}
+        _write_json(folder, "tokenizer_config.json", {**tokenizer.describe(), "processor_class": processor})
         _write_json(folder, "processor_config.json", {"processor_class": processor, **tokens})
-        _write_json(folder, "chat_template.json", {"chat_template": JINJA_TEMPLATE})
-    _write_json(folder, "tokenizer_config.json", data)
-    (folder / "chat_template.jinja").write_text(JINJA_TEMPLATE)
+        _write_json(folder, "chat_template.json", {"chat_template": tokenizer.template.source})
 
 
 def _write_generation_config(model: Model, folder: Path) -> None:
-    ids = model.tokenizer.ids
-    _write_json(folder, "generation_config.json", make_generation_config(ids[TURN_END], ids[END_OF_TEXT]))
+    end, pad = model.tokenizer.turn_end_id, model.tokenizer.end_of_text_id
+    _write_json(folder, "generation_config.json", make_generation_config(end, pad))
 
 
 def _write_decoder(model: Model, flat: Mapping, folder: Path, config: ExportConfig) -> None:
     _write_part(model, "decoder", flat, folder, config)
-    _write_json(folder, "config.json", make_decoder_config(model.config, model.tokenizer.ids[TURN_END], config.dtype))
+    _write_json(folder, "config.json", make_decoder_config(model.config, model.tokenizer.turn_end_id, config.dtype))
     _write_generation_config(model, folder)
     _write_tokenizer(model, folder)
 
@@ -227,8 +217,8 @@ def write_qwen2_audio(model: Model, folder: Path, config: ExportConfig) -> None:
             yield "language_model.lm_head.weight", decoder["embedding"]
 
     write_tensors(folder, name_all(), dtype=config.dtype, max_bytes=config.max_bytes)
-    ids = model.tokenizer.ids
-    _write_json(folder, "config.json", make_qwen2_audio_config(model.config, ids[TURN_END], ids[AUDIO], config.dtype))
+    end, audio = model.tokenizer.turn_end_id, model.tokenizer.ids[AUDIO]
+    _write_json(folder, "config.json", make_qwen2_audio_config(model.config, end, audio, config.dtype))
     _write_json(folder, "preprocessor_config.json", make_preprocessor_config(model.config))
     _write_generation_config(model, folder)
     _write_tokenizer(model, folder, processor="Qwen2AudioProcessor")

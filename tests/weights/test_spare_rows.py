@@ -138,7 +138,7 @@ def test_what_a_tokenizer_needs(tokenizer, corpus, codec_folder, tmp_path):
     rows = list_needed_rows(tokenizer, codec)
     ids = place_units(tokenizer)
     assert rows.free == frozenset(range(ids.begin, ids.count_rows(codec.codes)))
-    assert tokenizer.added == () and list_needed_rows(tokenizer, None).free == frozenset()
+    assert tokenizer.lacking == () and list_needed_rows(tokenizer, None).free == frozenset()
     document = json.loads((corpus.tokenizer / "tokenizer.json").read_text())
     gone = SPECIAL_TOKENS[3:]
     document["added_tokens"] = [token for token in document["added_tokens"] if token["content"] not in gone]
@@ -146,7 +146,7 @@ def test_what_a_tokenizer_needs(tokenizer, corpus, codec_folder, tmp_path):
     document["model"]["vocab"] = {token: number for token, number in vocabulary.items() if token not in gone}
     (tmp_path / "tokenizer.json").write_text(json.dumps(document))
     published = SpeechTokenizer(tmp_path)
-    assert published.added == gone
+    assert published.lacking == gone
     assert list_needed_rows(published, None).free == {published.ids[token] for token in gone}
 
 

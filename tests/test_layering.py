@@ -70,7 +70,7 @@ MAY_IMPORT = {
     # runs are processes of their own: it reads what they leave
     "sift_jax.sweeps": ("evaluation",),
     "sift_jax.exits": ("parallel",),
-    "sift_jax.cli": ("exits", "gin_files", "gin_statements", "parallel"),
+    "sift_jax.cli": ("exits", "gin_files", "gin_statements", "parallel", "quiet"),
     "sift_jax.gin_files": (),
     "sift_jax.gin_statements": ("gin_files",),
     "sift_jax.train": ("cli",),

@@ -145,6 +145,7 @@ def index_records(
         categories = reader.index[split]
         writers = {name: IndexWriter(draft / name.replace("/", "."), tokenizer.ids[AUDIO]) for name in categories}
         places, unreadable = sorted(set().union(*categories.values())), []
+        lists = {name: np.unique(np.array(listed, np.int64)) for name, listed in categories.items()}
         for place in tqdm(places, desc=f"indexing {reader.folder.name} {split}", unit="record", mininterval=1.0):
             try:
                 record = reader.read(split, place)
@@ -159,12 +160,20 @@ def index_records(
                         f"DataConfig.most_unreadable = {most_unreadable:g}; make those records anew"
                     ) from error
                 continue
-            _index_record(record, samples, place, writers, tokenizer, units)
+            # what the lists leave out of a category is none of its items, whatever the record has
+            named = {name: writers[name] for name, listed in lists.items() if _has(listed, place)}
+            _index_record(record, samples, place, named, tokenizer, units)
         for writer in writers.values():
             writer.close()
 
     key = _digest(reader.digest, reader.index_digest, _digest_tokenizer(tokenizer), *([units.digest] if units else []))
     return make_once(reader.folder / f"questions-{key}" / split, make)
+
+
+def _has(listed: np.ndarray, place: int) -> bool:
+    """Whether a sorted list has it."""
+    found = np.searchsorted(listed, place)
+    return bool(found < len(listed) and listed[found] == place)
 
 
 def _index_record(
@@ -185,7 +194,8 @@ def _index_record(
     rendered: dict[str, list[Rendered]] = {}
     for turn in turns:
         rendered.setdefault(turn["category"], []).append(render_chat(turn["messages"], tokenizer))
-    for category, found in rendered.items():
+    for category in [name for name in rendered if name in writers]:
+        found = rendered[category]
         heard = [[names.index(name_utterance(path)) for path in one.audio] for one in found]
         # what is spoken, and heard in none of the prompts, is no clip of this category's item
         sources = sorted(set().union(*heard))

@@ -5,9 +5,9 @@
     {amicorpus,wav_db,.}/ES2002a/audio/ES2002a.Mix-Headset.wav
         ─►  ES2002a from 5.57 s to 27.1 s, turns (("A", "Okay, good morning."), ("B", "Hi."), …)
 
-A turn is what one person says until a pause of half a second in which, or after which, another begins: where two talk at
-once, each has a turn, and the one that began first stands first. Laughter and the like are left out. The splits are those of the
-corpus for recognition ("full-corpus-asr"): whatever is in none of its lists for testing is for training.
+A turn is what one person says until a pause of half a second in which, or after which, another begins: where two talk
+at once, each has a turn, and the one that began first stands first. Laughter and the like are left out. The splits are
+those of the corpus for recognition ("full-corpus-asr"): whatever is in none of its lists for testing is for training.
 """
 
 import dataclasses

@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise SystemExit(f"error: {source}: no recordings of {_SHORTEST} to {_LONGEST:.0f} s; name a folder that "
                              f"holds {', '.join(sorted(_SUFFIXES))}, or a manifest")
         found[str(source)] = try_clips(clips, flags.seed)
-        print_figures(str(source), found[str(source)])
+        print(format_figures(str(source), found[str(source)]), flush=True)
     if flags.json:
         flags.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
@@ -319,19 +319,18 @@ def _correlate(pairs: Sequence[tuple[float, float]]) -> dict[str, float] | None:
         scipy.stats.pearsonr(theirs, ours)[0], scipy.stats.spearmanr(theirs, ours)[0]), strict=True))}
 
 
-def print_figures(name: str, found: dict[str, Any]) -> None:
+def format_figures(name: str, found: dict[str, Any]) -> str:
     """A table for people."""
-    print(f"{name}: {found['clips']} clips, {found['seconds']:,.0f} s, {found['not measured']} set aside")
-    print("  medians   ", "  ".join(f"{key} {value:g}" for key, value in found["medians"].items()))
-    for key, value in found.get("praat", {}).items():
-        print(f"  Praat      {key}: {json.dumps(value)}")
+    lines = [f"{name}: {found['clips']} clips, {found['seconds']:,.0f} s, {found['not measured']} set aside",
+             "  medians    " + "  ".join(f"{key} {value:g}" for key, value in found["medians"].items())]
+    lines += [f"  Praat      {key}: {json.dumps(value)}" for key, value in found.get("praat", {}).items()]
     for title in ("noise", "rooms"):
-        for key, value in found[title].items():
-            print(f"  {title:<10} {key:<14} {json.dumps(value)}")
+        lines += [f"  {title:<10} {key:<14} {json.dumps(value)}" for key, value in found[title].items()]
     for title, keys in found["altered"].items():
-        print(f"  {title}")
-        for key, value in keys.items():
-            print(f"    {key:<18} {'  '.join(f'{what} {number:g}' for what, number in value.items())}")
+        lines.append(f"  {title}")
+        lines += [f"    {key:<18} {'  '.join(f'{what} {number:g}' for what, number in value.items())}"
+                  for key, value in keys.items()]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

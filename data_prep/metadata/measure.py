@@ -34,7 +34,7 @@ from sift_jax.data.labels import GENDERS
 _BATCH = 16
 # Why an utterance is dropped, where it is not for a key.
 SAMPLES, SILENCE = "samples", "silence"
-# What a row says of its background, under the first of these names until the table is written.
+# What a row says of its background.
 BACKGROUND = "background"
 MARGINS, PAUSES, GATED = "margins", "pauses", "gated"
 _BY_BACKGROUND = frozenset({"noise_level", "reverberation", "distortion_level"})

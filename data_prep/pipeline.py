@@ -105,7 +105,7 @@ def _write_metadata(config: BuildConfig) -> None:
 def _write_report(config: BuildConfig) -> None:
     counts = json.loads((config.out / "parts" / "counts.json").read_text())
     accounts = collect(config.out, ("synthesis", "read", "split", "decode", "given_words", "word_times", "words",
-                                    "measure", "genders", "instructions", "records"))
+                                    "measure", "genders", "stated_genders", "instructions", "records"))
     with (config.out / "metadata.jsonl").open(encoding="utf-8") as lines:
         report = make_report(map(json.loads, lines), counts, ACOUSTIC_LABELS) | {"accounts": accounts}
     report = describe_build(config.out, report, f"Speech instructions: {config.corpus}")
@@ -126,7 +126,8 @@ STAGES: dict[str, _Stage] = {
     "words": (_time_words, ("parts/words", "parts/word_times", "parts/word_times.json", "parts/accounts/words.json",
                             "parts/accounts/word_times.json"), ("data_prep/alignment",)),
     "measure": (_measure_corpus, ("parts/measured",), ("data_prep/metadata",)),
-    "metadata": (_write_metadata, ("bins.json", "metadata.jsonl", "parts/accounts/genders.json"),
+    "metadata": (_write_metadata, ("bins.json", "metadata.jsonl", "parts/accounts/genders.json",
+                                   "parts/accounts/stated_genders.json"),
                  ("sift_jax/data/labels.py",)),
     "instructions": (write_instructions, ("sift", "parts/shares", "parts/shares.json", "parts/counts"),
                      ("data_prep/instructions/*.py", "data_prep/instructions/templates", "data_prep/check_splits.py",

@@ -1,6 +1,7 @@
 """What the finished data looks like: report.json.
 
     {"counts": {split: {category: {language: rows}}}, "labels": {key: {language: {label: utterances}}},
+     "backgrounds": {language: {"margins" | "pauses" | "gated": utterances}},
      "durations": {language: {"hours", "histogram": {"edges", "counts"}}}, "rank_correlation": {key: {"rho", "n"}},
      "speakers": {split: [ids]}, "sentences": {split: n}, "utterances": {split: {language: n}},
      "examples": {language: [ids]}, "sources": {split: {category: {data_source: rows}}},
@@ -47,6 +48,8 @@ def make_report(
         "counts": counts,
         "labels": {key: {language: {label: found.labels.get(key, Counter())[label] for label in labels[key]}
                          for language, found in by_language.items()} for key in keys},
+        "backgrounds": {language: dict(found.backgrounds) for language, found in by_language.items()
+                        if found.backgrounds},
         "durations": {language: found.describe_durations() for language, found in by_language.items()},
         "rank_correlation": {key: _correlate(*pairs[key]) for key in sorted(pairs)},
         "speakers": {split: sorted(found.speakers) for split, found in by_split.items()},
@@ -61,6 +64,7 @@ class _Language:
 
     def __init__(self) -> None:
         self.labels: dict[str, Counter[str]] = {}
+        self.backgrounds: Counter[str] = Counter()
         self._halves: Counter[int] = Counter()
         self._seconds, self._longest = 0.0, 0.0
         self._examples: dict[str, tuple[bool, str]] = {}
@@ -68,6 +72,8 @@ class _Language:
     def add(self, row: Row) -> None:
         for key, label in row["labels"].items():
             self.labels.setdefault(key, Counter())[label] += 1
+        if row.get("background"):
+            self.backgrounds[row["background"]] += 1
         self._halves[int(2 * row["duration"])] += 1
         self._seconds += row["duration"]
         self._longest = max(self._longest, row["duration"])
@@ -112,6 +118,21 @@ def _correlate(measured: Sequence[float], truth: Sequence[float]) -> dict[str, f
     return {"rho": None if rho is None or not np.isfinite(rho) else round(rho, 4), "n": len(measured)}
 
 
+# Where the noise of a recording is heard, and what follows from that.
+BACKGROUNDS = {
+    "margins": "noise heard before or after the words",
+    "pauses": "noise heard in pauses alone: a clean recording reads as noisier than with margins",
+    "gated": "pauses gated to digital silence: no noise, distance or distortion"}
+
+
+def describe_backgrounds(backgrounds: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """A line for each kind of background that occurs."""
+    counts = {kind: {language: found[kind] for language, found in backgrounds.items() if found.get(kind)}
+              for kind in BACKGROUNDS}
+    return [f"background {kind:<8} {'  '.join(f'{language} {count:>6,}' for language, count in found.items())}  "
+            f"{BACKGROUNDS[kind]}" for kind, found in counts.items() if found]
+
+
 def format_report(report: Mapping[str, Any]) -> str:
     """The table that ends a build: rows a category, and how measured and synthesized values agree."""
     lines = []
@@ -127,6 +148,8 @@ def format_report(report: Mapping[str, Any]) -> str:
     for key, value in report["rank_correlation"].items():
         rho = "   –" if value["rho"] is None else f"{value['rho']:.3f}"
         lines.append(f"{key:<20} rank correlation with the synthesizer {rho}  (n {value['n']:,})")
+    if report.get("backgrounds"):
+        lines += ["", *describe_backgrounds(report["backgrounds"])]
     if report.get("accounts"):
         lines += ["", format_accounts(report["accounts"])]
     return "\n".join(lines)

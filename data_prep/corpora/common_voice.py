@@ -5,7 +5,10 @@
         clips/common_voice_de_23905138.mp3                       ⇥ gender ⇥ accents ⇥ variant ⇥ locale ⇥ segment
 
 validated.tsv lists every clip that two people found right, the clips of train, dev and test among them; it is read
-where it is there, and the three files tell which clips the corpus holds back.
+where it is there, and the three files tell which clips the corpus holds back. Some releases write a quotation mark in a
+sentence behind a backslash, others double it within marks around all: both are undone.
+
+    Er sagte \\"Ja\\".     "Er sagte ""Ja""."     ─►   Er sagte "Ja".
 """
 
 import re
@@ -50,21 +53,46 @@ def read_common_voice(root: Path, languages: Sequence[str]) -> Iterator[Item]:
 def _read_file(path: Path, language: str, places: Mapping[str, str], held: str | None) -> Iterator[Item]:
     def parse(row: Mapping[str, str]) -> Recording:
         identity = check_id(row["path"].removesuffix(".mp3"))
-        # Several may be given, and some have commas in brackets.
-        accent = re.split(r"[,|](?![^(]*\))", row.get("accents", row.get("accent", "")))[0].strip()
+        accent = _name_accent(row.get("accents", row.get("accent", "")))
         name = row["path"] if row["path"].endswith(".mp3") else f"{row['path']}.mp3"
         return Recording(
             id=identity, language=language, held=places.get(row["path"], held), speaker=row["client_id"] or None,
-            audio=locate_audio(path.parent / "clips", name, identity), accent=_ACCENTS.get(accent, accent) or None,
+            audio=locate_audio(path.parent / "clips", name, identity), accent=accent,
             gender=name_gender(row.get("gender")), age_category=name_age(row.get("age")),
-            transcript=clean_transcript(row["sentence"], identity))
+            transcript=clean_transcript(_unquote(row["sentence"]), identity))
 
     return read_table(path, _REQUIRED, parse)
 
 
-# What the corpus calls the accents that questions know; every other is kept as it is.
+def _unquote(text: str) -> str:
+    """A field as it was before it was written into a table."""
+    inner = text[1:-1]
+    if text == f'"{inner}"' and '""' in inner and '"' not in inner.replace('""', ""):
+        return inner.replace('""', '"')
+    return re.sub(r'\\(["\\])', r"\1", text)
+
+
+def _name_accent(text: str) -> str | None:
+    """The first of the accents that a speaker gave, whole.
+
+    Several stand with commas or bars between; commas in brackets, and those of a list of regions behind a colon,
+    belong to one: "Andino-Pacífico: Colombia, Perú".
+    """
+    first = text.split("|")[0]
+    outside = re.split(r",(?![^(]*\))", first)[0]
+    name = (first if ":" in outside else outside).strip()
+    return _ACCENTS.get(name, name) or None
+
+
+# What the corpus calls the accents that have words in every language; every other is kept as it is.
 _ACCENTS = {"United States English": "American", "England English": "British", "Scottish English": "Scottish",
-            "Deutschland Deutsch": "German", "Français de France": "French"}
+            "Irish English": "Irish", "Northern Irish": "Northern Irish", "Welsh English": "Welsh",
+            "Canadian English": "Canadian", "Australian English": "Australian", "New Zealand English": "New Zealand",
+            "Southern African (South Africa, Zimbabwe, Namibia)": "South African",
+            "India and South Asia (India, Pakistan, Sri Lanka)": "Indian", "Deutschland Deutsch": "German",
+            "Österreichisches Deutsch": "Austrian", "Schweizerdeutsch": "Swiss", "Français de France": "French",
+            "Français du Canada": "Canadian", "Français de Belgique": "Belgian", "Français de Suisse": "Swiss",
+            "México": "Mexican"}
 
 
 def _list_clips(path: Path) -> Iterator[str]:

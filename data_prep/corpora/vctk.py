@@ -29,7 +29,8 @@ from data_prep.corpora.recording import (
 
 _AUDIO = "wav48_silence_trimmed"
 # What the corpus calls the accents that questions know; every other is kept as it is.
-_ACCENTS = {"English": "British", "Unknown": None}
+_ACCENTS = {"English": "British", "NorthernIrish": "Northern Irish", "SouthAfrican": "South African",
+            "NewZealand": "New Zealand", "Unknown": None}
 
 
 def read_vctk(root: Path, languages: Sequence[str]) -> Iterator[Item]:

@@ -21,8 +21,6 @@ WEIGHTS = {
     "gender": 0.2, "sentence_length": 0.16, "age_category": 0.13, "sentence_type": 0.11, "language": 0.1,
     "accent": 0.07, "spoken_word": 0.1, "topic": 0.06, "transcript": 0.06, "phonemes": 0.01,
 }
-# A sentence is short up to the first of these numbers of words, and medium up to the second.
-_LENGTH_EDGES = (4, 8)
 _LEAST_LETTERS = 4
 
 
@@ -35,10 +33,9 @@ def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Rand
         "age_category": utterance["age_category"],
         "topic": utterance["topic"],
         "sentence_type": name_sentence_type(utterance),
-        "sentence_length": bucket_length(utterance["transcript"]),
+        "sentence_length": utterance.get("sentence_length"),
+        "accent": find_accent(utterance, templates) if has_accents else None,
     }
-    if has_accents and utterance["accent"] in ACCENTS:
-        labels["accent"] = utterance["accent"]
     items = [make_label_item(ids, key, label, templates, rng) for key, label in labels.items() if label]
     transcript = utterance["transcript"].replace('"', "")
     items.append(Item(ids=ids, form="transcript", group="", question=_ask(templates, "transcript", rng),
@@ -59,10 +56,10 @@ def make_label_item(ids: tuple[str, ...], key: str, label: str, templates: Templ
                 answer=write_statement(templates, key, label, rng))
 
 
-def bucket_length(transcript: str) -> str:
-    count = len(transcript.split())
-    short, medium = _LENGTH_EDGES
-    return "short" if count <= short else "medium" if count <= medium else "long"
+def find_accent(utterance: dict[str, Any], templates: Templates) -> str | None:
+    """Any accent that the corpus tells; in plain templates, whose lines have numbers, one of those that have one."""
+    accent = utterance["accent"]
+    return None if templates.get("is_plain") and accent not in ACCENTS else accent
 
 
 def name_sentence_type(utterance: dict[str, Any]) -> str | None:

@@ -10,9 +10,9 @@ part of how high a voice is, is named beside them half of the time.
 import random
 from typing import Any
 
+from data_prep.instructions.content import find_accent
 from data_prep.instructions.items import Item
 from data_prep.instructions.templates import SPEECH_KEYS, Templates, write_request
-from sift_jax.data.labels import ACCENTS
 
 # By how many characteristics an instruction names.
 WEIGHTS = {"1": 0.25, "2": 0.3, "3": 0.25, "4": 0.2}
@@ -26,7 +26,7 @@ def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Rand
     labels = {"gender": utterance["gender"], "age_category": utterance["age_category"]}
     labels = {key: label for key, label in labels.items() if label}
     labels |= {key: utterance["labels"][key] for key in SPEECH_KEYS if utterance["labels"].get(key)}
-    if has_accents and utterance["accent"] in ACCENTS:
+    if has_accents and find_accent(utterance, templates):
         labels["accent"] = utterance["accent"]
     items = []
     if templates.get("is_plain"):

@@ -14,6 +14,8 @@ import random
 
 # A class may hold this much more than its even share before its form stops (a rare class must not drown).
 _EXCESS = 0.1
+# Forms whose groups are what they ask about, and not what the answer is.
+_OWN_ANSWERS = frozenset({"pair", "compare"})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,14 @@ class _Form:
                 self.used[group] += 1
                 return item
         return None
+
+
+def drop_certain(items: list[Item]) -> list[Item]:
+    """Without the forms that have one answer for all of these utterances: it could be given without listening."""
+    answers: dict[str, set[str]] = {}
+    for item in items:
+        answers.setdefault(item.form, set()).add(item.group)
+    return [item for item in items if item.form in _OWN_ANSWERS or not item.group or len(answers[item.form]) > 1]
 
 
 def choose_items(items: list[Item], quota: int, weights: dict[str, float], rng: random.Random, *, cap: int,

@@ -13,7 +13,7 @@ import random
 from typing import Any
 
 from data_prep.instructions.comparison import Pair, order_pair
-from data_prep.instructions.content import bucket_length, name_sentence_type
+from data_prep.instructions.content import name_sentence_type
 from data_prep.instructions.items import Item
 from data_prep.instructions.plain import NAMES, POLES, number_label, write_line
 from data_prep.instructions.word_align import find_changes
@@ -127,7 +127,7 @@ def list_labels(utterance: dict[str, Any], *, has_accents: bool) -> dict[str, tu
         "language": ("language", LANGUAGE_NAMES[utterance["language"]]),
         "age_category": ("age_category", utterance["age_category"]),
         "accent": ("accent", utterance["accent"] if has_accent else None),
-        "sentence_length": ("sentence_length", bucket_length(utterance["transcript"])),
+        "sentence_length": ("sentence_length", utterance.get("sentence_length")),
         "sentence_type": ("sentence_type", name_sentence_type(utterance)),
         **{key: (key, utterance["labels"].get(key)) for key in ACOUSTIC_LABELS},
         **{form: (key, changes[form]) for form, key in _WORD_FORMS.items()},

@@ -19,12 +19,13 @@ from typing import Any
 from data_prep.chunks import Chunk, write_text
 from data_prep.engine import Engine, run_chunks
 from data_prep.instructions import acoustic, comparison, content, generation, open_ended, pretraining, word_align
-from data_prep.instructions.items import Item, choose_items
+from data_prep.instructions.items import Item, choose_items, drop_certain
 from data_prep.instructions.rows import AUDIO_FIRST_SHARE, lay_out_row, name_row
 from data_prep.instructions.shares import SHARE_SIZE, Utterance, cut_shares
 from data_prep.instructions.templates import Templates, load_templates
 from sift_jax.data.labels import LANGUAGES
 from sift_jax.data.sift_files import (
+    CLOSED_CATEGORIES,
     PRETRAINING_COMPARES,
     PRETRAINING_LISTS,
     PRETRAINING_RANKS,
@@ -143,6 +144,8 @@ def _make_categories(share: Chunk, templates: Templates, by_language: dict[str, 
                  for item in module.make_items(source, templates, rng, **extras)]
         if category == "closed_ended/content_level":
             items += _make_language_items(language, by_language, templates, rng)
+        if category in CLOSED_CATEGORIES:
+            items = drop_certain(items)
         weights = module.WEIGHTS
         if is_plain and split == "train":
             weights = {form: weight * _VERBATIM.get(form, 1.0) for form, weight in weights.items()}

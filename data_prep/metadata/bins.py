@@ -9,10 +9,14 @@ women and men apart; without a gender nobody knows on whose scale a voice is hig
 `edges="data_speech"` the four keys that data-speech publishes edges for have those (v02), and only pitch, variation,
 rate and intensity follow the corpus. Its outermost edges, which bound what it kept, are no edges here: what lies beyond
 them is in the first or last class.
+
+The length of a sentence is no measure, but has classes in the same way: by the thirds of the numbers of words that the
+training sentences have.
 """
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from data_prep.metadata.feasible import is_feasible
-from sift_jax.data.labels import GENDERS
+from sift_jax.data.labels import GENDERS, SENTENCE_LENGTHS
 
 EDGES = ("corpus", "data_speech")
 # Inner edges; SNR in dB by equal width, C50 in dB, SI-SDR in dB and PESQ by hand.
@@ -31,6 +35,7 @@ DATA_SPEECH_EDGES: dict[str, tuple[float, ...]] = {
     "speech_quality": (1.7, 2.4, 3.1, 3.6, 4.0),
 }
 BY_GENDER = frozenset({"average_pitch"})
+SENTENCE_LENGTH = "sentence_length"
 # Of fewer no edges can be made.
 LEAST_VALUES = 2
 _OUTLIERS = 0.02
@@ -53,6 +58,24 @@ def make_edges(values: Sequence[float], count: int) -> dict[str, Any]:
     return {"edges": [round(float(edge), 4) for edge in edges], "method": method}
 
 
+def make_length_edges(counts: Mapping[int, int]) -> dict[str, Any]:
+    """From {words: sentences}, the edges that come nearest to sentences in equal shares."""
+    lengths = np.array(sorted(counts))
+    reached = np.cumsum([counts[length] for length in lengths]) / sum(counts.values())
+    targets = np.arange(1, len(SENTENCE_LENGTHS)) / len(SENTENCE_LENGTHS)
+    last_places = np.abs(reached[None] - targets[:, None]).argmin(axis=1)
+    # The first length of the next class.
+    return {"edges": [float(lengths[place]) + 1 for place in last_places], "method": "equal count"}
+
+
+def name_length(transcript: str, bins: Bins) -> str | None:
+    """The class of a sentence by its words; None where these bins have none."""
+    if SENTENCE_LENGTH not in bins:
+        return None
+    edges = bins[SENTENCE_LENGTH]["all"]["edges"]
+    return SENTENCE_LENGTHS[int(np.searchsorted(edges, len(transcript.split()), side="right"))]
+
+
 def make_bins(
     rows: Iterable[Mapping[str, Any]], labels: Mapping[str, Sequence[str]], edges: str = "corpus"
 ) -> Bins:
@@ -60,9 +83,10 @@ def make_bins(
     if edges not in EDGES:
         raise ValueError(f"no edges {edges!r}; choose of {', '.join(EDGES)}")
     groups: dict[str, dict[str, list[float]]] = {}
-    count = 0
+    count, lengths = 0, Counter()
     for row in rows:
         count += 1
+        lengths[len(row.get("transcript", "").split())] += 1
         for key, value in row["values"].items():
             group = _name_group(key, row)
             if group is not None and is_feasible(key, value):
@@ -78,7 +102,8 @@ def make_bins(
             bins[key] = {"all": {"edges": list(DATA_SPEECH_EDGES[key]), "method": "data_speech"}}
             continue
         bins[key] = {group: make_edges(values, len(labels[key])) for group, values in sorted(by_group.items())}
-    return bins
+    lengths.pop(0, None)
+    return {**bins, SENTENCE_LENGTH: {"all": make_length_edges(lengths)}} if lengths else bins
 
 
 def write_bins(bins: Bins, path: str | Path) -> None:
@@ -97,7 +122,7 @@ def read_bins(path: str | Path, labels: Mapping[str, Sequence[str]]) -> Bins:
     except (ValueError, TypeError, KeyError, AttributeError):
         raise ValueError(f"{path}: is not a table of bins; take the bins.json of a build") from None
     for key, group, values in tables:
-        count = len(labels.get(key, ())) - 1
+        count = len(SENTENCE_LENGTHS if key == SENTENCE_LENGTH else labels.get(key, ())) - 1
         if len(values) != count or not all(low <= high for low, high in itertools.pairwise(values)):
             raise ValueError(f"{path}: {key} of {group} needs {max(count, 0)} rising edges, not {values}; "
                              "take the bins.json of a build")

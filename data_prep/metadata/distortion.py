@@ -10,6 +10,7 @@ pass for speech. A network trained for it (squim, which data-speech used) hears 
 
 import numpy as np
 
+from data_prep.metadata.intensity import find_background
 from data_prep.metadata.noise import estimate_floor
 
 _LOWEST_DB, _HIGHEST_DB = -30.0, 60.0
@@ -18,5 +19,5 @@ _LOWEST_DB, _HIGHEST_DB = -30.0, 60.0
 def distortion_level(power: np.ndarray, first_word: float | None = None) -> float:
     """SI-SDR in dB, estimated."""
     floor = estimate_floor(power, first_word)
-    ratio = max(float(power.mean()) / floor - 1.0, 1e-3)
+    ratio = max(float(power[find_background(power)].mean()) / floor - 1.0, 1e-3)
     return float(np.clip(10 * np.log10(ratio), _LOWEST_DB, _HIGHEST_DB))

@@ -8,6 +8,7 @@
     speaking_rate        "phones"           phones a second                            rate.py
     average_intensity    "rms"              dBFS of active frames                      intensity.py
     noise_level          "gaps"             SNR by what is left in the gaps            noise.py
+                         "inside"           the same, of the speech without margins    noise.py          not by default
     reverberation        "ridge"            C50 fitted on simulated rooms              reverberation.py
                          "brouhaha"         both by one network                        networks.py       not by default
     distortion_level     "energy"           SI-SDR as far as it is lasting noise       distortion.py     not by default
@@ -35,12 +36,14 @@ from data_prep.metadata.gender_network import make_gender_network
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recording:
-    """A 16 kHz wave, the seconds between which it holds speech, and who finds its F0."""
+    """A 16 kHz wave, the seconds between which it holds speech, and who finds its F0; `lead` seconds of digital silence
+    were cut off before it."""
 
     wave: np.ndarray
     phonemes: str
     first_word: float
     last_word: float
+    lead: float = 0.0
     track_pitch: trackers.Track = pitch.track_pitch
 
     @functools.cached_property
@@ -71,7 +74,8 @@ _EXPERTS: dict[str, dict[str, Expert]] = {
     "pitch_variation": dict.fromkeys(_TRACKERS, lambda r: pitch.pitch_variation(r.speech_track)),
     "speaking_rate": {"phones": lambda r: rate.speaking_rate(r.phonemes, r.first_word, r.last_word)},
     "average_intensity": {"rms": lambda r: intensity.average_intensity(r.power)},
-    "noise_level": {"gaps": lambda r: noise.noise_level(r.power, r.first_word)},
+    "noise_level": {"gaps": lambda r: noise.noise_level(r.power, r.first_word),
+                    "inside": lambda r: noise.inside_noise_level(r.wave, r.first_word, r.last_word)},
     "reverberation": {"ridge": lambda r: reverberation.reverberation(r.wave, r.first_word, r.last_word)},
     "distortion_level": {"energy": lambda r: distortion.distortion_level(r.power, r.first_word)},
     "speech_quality": {},

@@ -4,7 +4,7 @@
 """
 
 FEASIBLE: dict[str, tuple[float, float]] = {
-    "average_pitch": (65.0, 450.0),
+    "average_pitch": (63.0, 600.0),
     "pitch_variation": (0.0, 9.0),
     "speaking_rate": (2.0, 35.0),
     "average_intensity": (-70.0, 0.0),

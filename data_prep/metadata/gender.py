@@ -6,11 +6,12 @@
 The paper fills gaps by a speaker-recognition network (98.7 % right); gender_network.py takes any classifier. The rule
 knows nothing but pitch: it declines where women and men overlap, and is wrong about low-voiced women, high-voiced men
 and children. Where speakers are known, all their recordings judge together, and what the corpus says of one of them
-holds for all.
+holds for all. A gender that a corpus states is never overruled; where the rule is sure of the other one, `check_stated`
+says so, for labels do get swapped.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,3 +88,37 @@ def learn_genders(rows: Iterable[Row], judge: Judge) -> Genders:
             heard.setdefault(row["speaker"], []).append(judge.read(row))
     guessed = {speaker: judge.judge(numbers) for speaker, numbers in heard.items()}
     return Genders(given=given, guessed=guessed, judge=judge)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Doubt:
+    """A voice, by its speaker or else its recording, whose pitch is plainly that of the other gender."""
+
+    id: str
+    language: str
+    detail: str
+
+
+def check_stated(rows: Iterable[Row]) -> tuple[int, list[Doubt]]:
+    """Of measured rows, how many voices have a stated gender and a pitch, and those of them where the two differ."""
+    voices: dict[str, tuple[str, str, list[float]]] = {}
+    checked, doubts = 0, []
+
+    def check(voice: str, gender: str, language: str, pitches: Sequence[float]) -> None:
+        hz = float(np.median(pitches))
+        if name_by_pitch(hz) not in (gender, None):
+            detail = f"{gender}, at {hz:.0f} Hz over {len(pitches)} recording{'s' if len(pitches) > 1 else ''}"
+            doubts.append(Doubt(id=voice, language=language, detail=detail))
+
+    for row in rows:
+        hz = row["values"].get("average_pitch")
+        if row["gender"] not in GENDERS or hz is None:
+            continue
+        if row["speaker"]:
+            voices.setdefault(row["speaker"], (row["gender"], row["language"], []))[2].append(hz)
+        else:
+            checked += 1
+            check(row["id"], row["gender"], row["language"], [hz])
+    for voice, found in voices.items():
+        check(voice, *found)
+    return checked + len(voices), doubts

@@ -1,10 +1,13 @@
 """Utterances measured from their waves; nothing here reads the synthesizer's settings.
 
     wave [n], Utterance  ─►  {… the utterance …, "values": {key: number}, "words": [{…, "average_pitch": …}, …]}
-                         or  the name of the key whose value is not feasible, "samples" where they are no numbers:
-                             the utterance is to be dropped
+                         or  the name of the key whose value is not feasible, "samples" where they are no numbers,
+                             "silence" where most of them are zeros: the utterance is to be dropped
 
 Where no words were aligned, speech begins and ends where it is loud enough. Networks hear several utterances at once.
+What rests on the background is left out where a gate has cut the background away. How much of a background there is to
+hear goes with a row, as "background": margins of a tenth of a second or more before or after the words ("margins"),
+pauses alone ("pauses"), or neither ("gated").
 """
 
 import dataclasses
@@ -19,15 +22,24 @@ import numpy as np
 from data_prep.alignment.timing import read_timed_utterances
 from data_prep.chunks import Chunk
 from data_prep.corpora.utterance import Utterance
-from data_prep.metadata import intensity, words
+from data_prep.metadata import intensity, noise, words
 from data_prep.metadata.experts import Chosen, Panel, Recording, make_panel
 from data_prep.metadata.feasible import is_feasible
 from data_prep.metadata.gender_network import FEMALE_SHARE
+from data_prep.metadata.silence import find_sound
 from sift_jax.audio.files import read_audio
 from sift_jax.data.labels import GENDERS
 
 # Utterances that networks hear together.
 _BATCH = 16
+# Why an utterance is dropped, where it is not for a key.
+SAMPLES, SILENCE = "samples", "silence"
+# What a row says of its background.
+BACKGROUND = "background"
+MARGINS, PAUSES, GATED = "margins", "pauses", "gated"
+_BY_BACKGROUND = frozenset({"noise_level", "reverberation", "distortion_level"})
+_LEAST_MARGIN = 0.1
+_RATE = 16_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,8 +80,8 @@ def measure_utterances(
             for answer, found in zip(answers, network([recording.wave for recording in heard]), strict=True):
                 answer |= {key: found[key] for key in keys}
         remaining, shares = iter(answers), _hear_genders(batch, recordings, panel)
-        for place, ((_, utterance), recording) in enumerate(zip(batch, recordings, strict=True)):
-            measured = _measure(utterance, recording, next(remaining) if recording else {}, panel)
+        for place, ((wave, utterance), recording) in enumerate(zip(batch, recordings, strict=True)):
+            measured = _measure(utterance, wave, recording, next(remaining) if recording else {}, panel)
             if measured.row and place in shares:
                 measured.row[FEMALE_SHARE] = shares[place]
             yield utterance, measured
@@ -86,25 +98,46 @@ def _hear_genders(
 
 
 def make_recording(wave: np.ndarray, utterance: Utterance, panel: Panel) -> Recording | None:
-    """What the experts hear; None of samples that are no numbers."""
+    """What the experts hear, without the digital silence at its ends; None of samples that are no numbers."""
     if not np.isfinite(wave).all():
         return None
+    sound = find_sound(wave)
+    wave, lead = wave[sound], sound.start / _RATE
     if utterance.words:
-        first, last = utterance.words[0].start, utterance.words[-1].end
+        first, last = (max(time - lead, 0.0) for time in (utterance.words[0].start, utterance.words[-1].end))
     else:
         first, last = intensity.find_speech(intensity.frame_power(wave))
-    return Recording(wave=wave, phonemes=utterance.phonemes or "", first_word=first, last_word=last,
+    return Recording(wave=wave, phonemes=utterance.phonemes or "", first_word=first, last_word=last, lead=lead,
                      track_pitch=panel.track_pitch)
 
 
+def _is_silence(wave: np.ndarray) -> bool:
+    """Whether more than half of the samples lie in digital silence: next to nothing was recorded."""
+    power = intensity.frame_power(wave)
+    return bool(np.count_nonzero(intensity.find_blank(power)) > len(power) / 2)
+
+
+def _describe_background(recording: Recording) -> str:
+    if noise.is_gated(recording.power):
+        return GATED
+    after = len(recording.wave) / _RATE - recording.last_word
+    return MARGINS if max(recording.first_word, after) >= _LEAST_MARGIN else PAUSES
+
+
 def _measure(
-    utterance: Utterance, recording: Recording | None, heard: dict[str, float | None], panel: Panel
+    utterance: Utterance, wave: np.ndarray, recording: Recording | None, heard: dict[str, float | None], panel: Panel
 ) -> Measured:
     if recording is None:
-        return Measured(row=None, rejected="samples")
+        return Measured(row=None, rejected=SAMPLES)
+    if _is_silence(wave):
+        return Measured(row=None, rejected=SILENCE)
     values: dict[str, float] = {}
+    background = _describe_background(recording)
     for key in panel.keys:
         if key == "speaking_rate" and not utterance.phonemes:
+            continue
+        # A network was taught what it makes of gates.
+        if background == GATED and key in _BY_BACKGROUND and key in panel.singles:
             continue
         value = heard[key] if key in heard else panel.singles[key](recording)
         if not is_feasible(key, value):
@@ -112,5 +145,5 @@ def _measure(
         values[key] = round(value, 3)
     row = dataclasses.asdict(utterance)
     truth = row.pop("truth")
-    row["words"] = words.measure_words(recording.track, recording.power, utterance.words)
-    return Measured(row={**row, "values": values, "truth": truth}, rejected=None)
+    row["words"] = words.measure_words(recording.track, recording.power, utterance.words, recording.lead)
+    return Measured(row={**row, "values": values, "truth": truth, BACKGROUND: background}, rejected=None)

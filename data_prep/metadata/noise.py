@@ -4,29 +4,100 @@
                                    SNR = 10 log10((active − floor) / floor)
 
 Speech has gaps, also within a word; what is left in the quietest of them is noise. A margin of the recording before the
-first word counts as a gap when the aligner says that nobody speaks there.
+first word counts as a gap when the aligner says that nobody speaks there. Digital silence is no gap: nothing of the
+place was recorded there. Where a gate has put it into nearly all of the pauses, nobody can tell what noise there was.
+
+So the value follows the pauses that a recording has: cut close around the words, a clean one reads as 25 to 30 dB, for
+what is left in its quietest frames is speech that dies away. `inside_noise_level` does not: it reads the same with the
+margins or without, and for that tells apart nothing beyond some 30 dB.
+
+    power spectra of the frames between the first and the last loud one [t, 32]
+        ─► each band's quietest twentieth, over what that is of noise alone ─► floor ─► SNR as above
 """
 
+import functools
+
 import numpy as np
+import scipy.stats
+
+from data_prep.metadata.intensity import find_background
+from data_prep.metadata.silence import find_heard
 
 _LOWEST_DB, _HIGHEST_DB = -5.0, 80.0
+# Frames within this factor of the floor are what the pauses sound like.
+_NEAR_FLOOR = 4.0
+# A cut of a tenth of a second is no gate.
+_FEWEST_BLANK = 12
+_LOUD_FLOOR_DB = 30.0
+_FEWEST_FRAMES = 10
+_RATE, _FRAME, _STEP, _BINS_A_BAND = 16_000, 512, 160, 8
+_QUIET_SHARE = 0.05
+# Energy of a windowed frame of zeros, or next to it, over its bands.
+_BLANK_ENERGY = 5e-9
+# Bins of a windowed spectrum are no independent draws: eight of them vary like six.
+_FREEDOM = 0.75 * _BINS_A_BAND
 
 
 def estimate_floor(power: np.ndarray, first_word: float | None = None) -> float:
     """Noise power: the lower of the quiet tenth's mean and the mean ahead of the first word."""
-    count = max(len(power) // 10, 3)
-    quiet = float(np.sort(power)[:count].mean())
+    is_heard = find_background(power)
+    heard = power[is_heard]
+    count = max(len(heard) // 10, 3)
+    quiet = float(np.sort(heard)[:count].mean())
     if first_word is not None and first_word > 0.06:
-        lead = float(power[: int((first_word - 0.03) / 0.01)].mean())
-        return min(lead, 2.0 * quiet)
+        ahead = int((first_word - 0.03) / 0.01)
+        lead = power[:ahead][is_heard[:ahead]]
+        return min(float(lead.mean()), 2.0 * quiet) if len(lead) else quiet
     return quiet
+
+
+def is_gated(power: np.ndarray) -> bool:
+    """Whether a gate has put digital silence where the pauses were, so that no background is left to be measured.
+
+    A gate closes again and again, and what it leaves is loud; or there is more of its silence than of other pauses.
+    """
+    is_heard = find_background(power)
+    inner = np.flatnonzero(is_heard)
+    is_blank = ~is_heard[inner[0] : inner[-1] + 1]
+    if np.count_nonzero(is_blank) < _FEWEST_BLANK:
+        return False
+    heard, floor = power[is_heard], estimate_floor(power)
+    closings = np.count_nonzero(np.diff(is_blank.astype(np.int8)) == 1)
+    is_loud = floor > np.quantile(heard, 0.95) * 10 ** (-_LOUD_FLOOR_DB / 10)
+    return bool(closings >= 2 and is_loud or np.count_nonzero(is_blank) > np.count_nonzero(heard < _NEAR_FLOOR * floor))
 
 
 def noise_level(power: np.ndarray, first_word: float | None = None) -> float:
     """SNR in dB."""
-    floor = estimate_floor(power, first_word)
+    return _compare(power[find_background(power)], estimate_floor(power, first_word))
+
+
+def inside_noise_level(wave: np.ndarray, first_word: float, last_word: float) -> float | None:
+    """SNR in dB of what lies between two times; None where that is next to nothing."""
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(wave.astype(np.float32), (0, _FRAME)), _FRAME)[::_STEP]
+    first = max(int(first_word * _RATE / _STEP) - 1, 0)
+    frames = frames[first : max(int(last_word * _RATE / _STEP), first)]
+    spectra = np.abs(np.fft.rfft(frames * np.hanning(_FRAME).astype(np.float32), axis=1)) ** 2
+    bands = spectra[:, 1:].reshape(len(spectra), -1, _BINS_A_BAND).mean(axis=2)
+    bands = bands[find_heard(bands.sum(axis=1), _BLANK_ENERGY, _FRAME // _STEP + 1)]
+    if len(bands) < _FEWEST_FRAMES:
+        return None
+    quiet = np.sort(bands, axis=0)[: max(int(_QUIET_SHARE * len(bands)), 3)].mean(axis=0)
+    floor = float(quiet.sum()) / _share_of_noise()
+    return _compare(bands.sum(axis=1), floor)
+
+
+def _compare(power: np.ndarray, floor: float) -> float:
+    """The excess of the active frames over the floor, in dB."""
     excess = power - floor
     # What the noise alone would reach now and then is not speech.
     is_active = (excess >= 0.01 * np.quantile(excess, 0.95)) & (excess > 0.5 * floor)
     ratio = float(excess[is_active].mean()) / floor if is_active.any() else 1e-3
     return float(np.clip(10 * np.log10(ratio), _LOWEST_DB, _HIGHEST_DB))
+
+
+@functools.cache
+def _share_of_noise() -> float:
+    """What the quietest twentieth of a band of noise alone is of its mean."""
+    quantile = scipy.stats.gamma.ppf(_QUIET_SHARE, _FREEDOM)
+    return float(scipy.stats.gamma.cdf(quantile, _FREEDOM + 1) / _QUIET_SHARE)

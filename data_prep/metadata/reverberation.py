@@ -8,6 +8,8 @@ much of that the noise leaves to be seen. Their weights, in reverberation.json, 
 simulated rooms with the training voices of the embedded corpus; to fit them again:
 
     python -m data_prep.metadata.fit_reverberation
+
+Digital silence at the ends is cut off; frames of it are left out of the floor, the dips and the decays.
 """
 
 import functools
@@ -17,6 +19,8 @@ from pathlib import Path
 import numpy as np
 import scipy.fft
 
+from data_prep.metadata.silence import find_heard, find_sound
+
 WEIGHTS_PATH = Path(__file__).with_name("reverberation.json")
 _FRAME, _STEP, _FRAMES_A_SECOND = 256, 128, 125
 _BANDS_HZ = (150, 500, 1_000, 2_000, 4_000, 7_500)
@@ -25,6 +29,8 @@ _DECAY_QUANTILES = (0.02, 0.08, 0.20)
 _TAIL_FRAMES = (0, 5, 10, 15)
 _DECAY_SPAN = 5
 _LOWEST_DB, _HIGHEST_DB = -6.0, 50.0
+# Energy of a windowed frame of zeros, or next to it; and its neighbours that share some of them.
+_BLANK_POWER, _OVERLAP = 1e-8, 2
 
 
 def reverberation(wave: np.ndarray, first_word: float, last_word: float) -> float:
@@ -36,18 +42,22 @@ def reverberation(wave: np.ndarray, first_word: float, last_word: float) -> floa
 
 def compute_features(wave: np.ndarray, first_word: float, last_word: float) -> np.ndarray:
     """Float [27]: thirteen features of the two low bands, the same of the three high ones, SNR of each, kurtosis."""
+    sound = find_sound(wave)
+    wave, lead = wave[sound], sound.start / 16_000
+    first_word, last_word = max(first_word - lead, 0.0), max(last_word - lead, 0.0)
     power = _measure_bands(wave)
     begin = min(max(int(first_word * _FRAMES_A_SECOND) - 2, 3), len(power) - 12)
     end = min(max(int(last_word * _FRAMES_A_SECOND), begin + 8), len(power) - 3)
-    count = max(len(power) // 10, 3)
-    floor = np.minimum(power[:begin].mean(axis=0), 2 * np.sort(power, axis=0)[:count].mean(axis=0))
-    level_db = 10 * np.log10(np.quantile(power[begin:end], 0.9, axis=0))
+    is_heard = find_heard(power.sum(axis=1), _BLANK_POWER, _OVERLAP)
+    floor = _estimate_floor(power, is_heard, begin)
+    is_speech = is_heard[begin : end + 8] if is_heard[begin:end].any() else np.ones(len(power[begin : end + 8]), bool)
+    level_db = 10 * np.log10(np.quantile(power[begin:end][is_speech[: end - begin]], 0.9, axis=0))
     snr = np.clip(level_db - 10 * np.log10(floor), 0, 60)
     visible = np.minimum(snr, 40)
     energy_db = 10 * np.log10(np.maximum(power - 1.2 * floor, 0.02 * floor))
-    speech_db = energy_db[begin : end + 8]
+    speech_db = energy_db[begin : end + 8][is_speech]
     rows = [np.minimum(level_db - np.quantile(speech_db, q, axis=0), visible) for q in _DIP_QUANTILES]
-    rows += _measure_decays(energy_db, level_db, begin, end)
+    rows += _measure_decays(np.where(is_heard[:, None], energy_db, np.nan), level_db, begin, end)
     rows.append(np.minimum(np.abs(np.diff(speech_db, axis=0)), 15).mean(axis=0))
     for delay in _TAIL_FRAMES:
         start = min(end + delay, len(energy_db) - 2)
@@ -59,11 +69,23 @@ def compute_features(wave: np.ndarray, first_word: float, last_word: float) -> n
     return np.concatenate([table[:, :2].mean(axis=1), table[:, 2:].mean(axis=1), [kurtosis]])
 
 
+def _estimate_floor(power: np.ndarray, is_heard: np.ndarray, begin: int) -> np.ndarray:
+    """Noise of each band: the lower of the mean ahead of the speech and twice that of the quietest tenth."""
+    heard = power[is_heard]
+    quiet = 2 * np.sort(heard, axis=0)[: max(len(heard) // 10, 3)].mean(axis=0)
+    ahead = power[:begin][is_heard[:begin]]
+    return np.minimum(ahead.mean(axis=0), quiet) if len(ahead) else quiet
+
+
 def _measure_decays(energy_db: np.ndarray, level_db: np.ndarray, begin: int, end: int) -> list[np.ndarray]:
     """The steepest falls over 40 ms that start well above the floor, at three quantiles: [bands] each."""
     change = (energy_db[_DECAY_SPAN:] - energy_db[:-_DECAY_SPAN])[begin : end + 8]
     is_high = energy_db[:-_DECAY_SPAN][begin : end + 8] > level_db - 25
-    falls = np.quantile(np.where(is_high, change, 0.0), _DECAY_QUANTILES, axis=0)
+    # A fall into digital silence, or out of it, is no decay.
+    is_known = np.isfinite(change[:, 0])
+    if is_known.any():
+        change, is_high = change[is_known], is_high[is_known]
+    falls = np.nan_to_num(np.quantile(np.where(is_high, change, 0.0), _DECAY_QUANTILES, axis=0))
     return [np.minimum(-fall, 40) for fall in falls]
 
 

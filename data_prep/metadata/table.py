@@ -1,6 +1,7 @@
 """The table that all questions are made from: what was measured, with its classes.
 
-    parts/measured/… ─ genders ─ edges ─►  metadata.jsonl {… "values": {key: number}, "labels": {key: class}, …}
+    parts/measured/… ─ genders ─ edges ─►  metadata.jsonl {… "values": {key: number}, "labels": {key: class},
+                                                           "sentence_length": class, "background": how it was heard, …}
                                            bins.json, for another corpus to be labelled by: --edges=bins.json
 
 What was measured is read several times over rather than held: there may be millions.
@@ -18,14 +19,26 @@ from data_prep.accounts import settle
 from data_prep.chunks import BuildError, Chunk
 from data_prep.corpora.recording import Rejection
 from data_prep.fingerprints import hash_files
-from data_prep.metadata.bins import BY_GENDER, EDGES, LEAST_VALUES, Bins, label_values, make_bins, read_bins, write_bins
+from data_prep.metadata.bins import (
+    BY_GENDER,
+    EDGES,
+    LEAST_VALUES,
+    Bins,
+    label_values,
+    make_bins,
+    name_length,
+    read_bins,
+    write_bins,
+)
 from data_prep.metadata.experts import Chosen
-from data_prep.metadata.gender import BY_NETWORK, BY_PITCH, JUDGES, Genders, learn_genders
+from data_prep.metadata.gender import BY_NETWORK, BY_PITCH, JUDGES, Genders, check_stated, learn_genders
 from data_prep.metadata.gender_network import FEMALE_SHARE
+from data_prep.metadata.measure import SAMPLES, SILENCE
 from data_prep.splits import TRAIN
 from sift_jax.data.labels import ACOUSTIC_LABELS, GENDERS, LANGUAGES
 
 Row = dict[str, Any]
+_REASONS = {SAMPLES: "samples are no numbers", SILENCE: "more than half is digital silence"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,13 +86,15 @@ def write_metadata(out: Path, chunks: Sequence[Chunk], measuring: Measuring, *, 
             for row in read():
                 row.pop(FEMALE_SHARE, None)
                 labels = label_values(scale(row), bins, ACOUSTIC_LABELS)
-                lines.write(json.dumps({**row, "labels": labels}, ensure_ascii=False) + "\n")
+                length = name_length(row["transcript"], bins)
+                lines.write(json.dumps({**row, "labels": labels, "sentence_length": length}, ensure_ascii=False) + "\n")
                 left += 1
     except ValueError as error:
         raise BuildError(str(error)) from error
     entered = sum(len(chunk.read_lines("utterances")) for chunk in chunks)
     settle(out, "measure", "utterances", entered, left, _list_infeasible(chunks))
     _settle_genders(out, chunks, genders)
+    _settle_stated(out, chunks)
     write_bins(bins, out / "bins.json")
     draft.replace(out / "metadata.jsonl")
 
@@ -124,8 +139,16 @@ def _read_measured(chunks: Sequence[Chunk]) -> Iterator[Row]:
 
 
 def _list_infeasible(chunks: Sequence[Chunk]) -> Iterator[Rejection]:
-    return (Rejection(reason=f"{row['rejected']} is not feasible", id=row["id"])
+    return (Rejection(reason=_REASONS.get(row["rejected"], f"{row['rejected']} is not feasible"), id=row["id"])
             for row in _read_measured(chunks) if "rejected" in row)
+
+
+def _settle_stated(out: Path, chunks: Sequence[Chunk]) -> None:
+    """How many of the genders that the corpus states are those of the pitch; a stated one is kept in any case."""
+    checked, doubts = check_stated(_read_kept(chunks))
+    contradicted = (Rejection(reason="kept, though the pitch is of the other gender", detail=doubt.detail, id=doubt.id,
+                              language=doubt.language) for doubt in doubts)
+    settle(out, "stated_genders", "voices", checked, checked - len(doubts), contradicted)
 
 
 def _settle_genders(out: Path, chunks: Sequence[Chunk], genders: Genders | None) -> None:

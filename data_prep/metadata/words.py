@@ -15,15 +15,18 @@ from data_prep.metadata.pitch import slice_track
 _FEWEST_VOICED = 3
 
 
-def measure_words(track: np.ndarray, power: np.ndarray, words: Sequence[WordSpan]) -> list[dict[str, object]]:
-    """One row a word, in order."""
+def measure_words(
+    track: np.ndarray, power: np.ndarray, words: Sequence[WordSpan], lead: float = 0.0
+) -> list[dict[str, object]]:
+    """One row a word, in order; track and power begin `lead` seconds into the recording whose times the words have."""
     rows = []
     for span in words:
-        voiced = slice_track(track, span.start, span.end)
+        start, end = span.start - lead, span.end - lead
+        voiced = slice_track(track, start, end)
         voiced = voiced[np.isfinite(voiced)]
         is_voiced = len(voiced) >= _FEWEST_VOICED
-        first = int(span.start / 0.01)
-        piece = power[first : max(int(span.end / 0.01), first + 1)]
+        first = max(int(start / 0.01), 0)
+        piece = power[first : max(int(end / 0.01), first + 1)]
         rows.append({
             "word": span.word, "position": span.position, "start": span.start, "end": span.end,
             "average_pitch": round(float(np.median(voiced)), 2) if is_voiced else None,

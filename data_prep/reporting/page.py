@@ -14,6 +14,7 @@ from typing import Any
 from data_prep.reporting.drawing import escape, make_bars, make_histogram, make_stacks, make_table
 from data_prep.reporting.paper import PAPER_HOURS, PAPER_ROWS, share_rows
 from data_prep.splits import SPLITS, TRAIN
+from data_prep.statistics import BACKGROUNDS
 from sift_jax.data.sift_files import Row, name_utterance
 
 # Of base64 text: with everything else the page stays under 5 MB.
@@ -109,13 +110,22 @@ def _make_labels(report: Mapping[str, Any]) -> str:
     if not stacks:
         return ""
     return _section("Labels", "Share of the utterances in per cent, low to high; what a corpus does not tell is left "
-                    "out.", f'<div class="grid">{"".join(stacks)}</div>', _make_truths(report))
+                    "out.", f'<div class="grid">{"".join(stacks)}</div>', _make_truths(report),
+                    _make_backgrounds(report))
 
 
 def _make_truths(report: Mapping[str, Any]) -> str:
     found = [[key.replace("_", " "), "–" if entry["rho"] is None else f"{entry['rho']:.3f}", entry["n"]]
              for key, entry in report.get("rank_correlation", {}).items()]
     return "<h3>Measured against synthesized</h3>" + make_table(["key", "Spearman’s ρ", "n"], found) if found else ""
+
+
+def _make_backgrounds(report: Mapping[str, Any]) -> str:
+    found = report.get("backgrounds") or {}
+    languages = list(found)
+    rows = [[text, *(found[language].get(kind, 0) for language in languages)] for kind, text in BACKGROUNDS.items()
+            if any(found[language].get(kind) for language in languages)]
+    return "<h3>Where noise was heard</h3>" + make_table(["recordings with", *languages], rows) if rows else ""
 
 
 def _make_durations(report: Mapping[str, Any]) -> str:

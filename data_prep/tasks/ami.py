@@ -5,8 +5,9 @@
     {amicorpus,wav_db,.}/ES2002a/audio/ES2002a.Mix-Headset.wav
         ─►  ES2002a from 5.57 s to 27.1 s, turns (("A", "Okay, good morning."), ("B", "Hi."), …)
 
-A turn is what one person says before another begins; laughter and the like are left out. The splits are those of the
-corpus for recognition ("full-corpus-asr"): whatever is in none of its lists for testing is for training.
+A turn is what one person says until a pause of half a second in which, or after which, another begins: where two talk
+at once, each has a turn, and the one that began first stands first. Laughter and the like are left out. The splits are
+those of the corpus for recognition ("full-corpus-asr"): whatever is in none of its lists for testing is for training.
 """
 
 import dataclasses
@@ -26,6 +27,8 @@ _HELD = {**dict.fromkeys(("ES2004", "IS1009", "TS3003", "EN2002"), EVALUATION), 
 _ENOUGH, _LONGEST = 15.0, 29.5
 # Nobody speaks for so long.
 _PAUSE = 0.15
+# A speaker who goes on sooner has not ended a turn, whoever spoke meanwhile.
+_TURN_PAUSE = 0.5
 # Kept of the silence around.
 _MARGIN = 0.1
 
@@ -120,15 +123,17 @@ def _cut(words: Sequence[_Word]) -> Iterator[list[_Word]]:
 
 def _list_turns(window: Sequence[_Word]) -> tuple[tuple[str, str], ...]:
     turns: list[tuple[str, list[_Word]]] = []
+    current: dict[str, list[_Word]] = {}
     for word in window:
+        own = current.get(word.speaker)
         if word.is_punctuation:
             # A mark has the time at which its word ends, when somebody else may have begun.
-            own = [words for speaker, words in turns if speaker == word.speaker]
             if own:
-                own[-1].append(word)
-        elif turns and turns[-1][0] == word.speaker:
-            turns[-1][1].append(word)
+                own.append(word)
+        elif own and (turns[-1][1] is own or word.start - max(said.end for said in own) < _TURN_PAUSE):
+            own.append(word)
         else:
-            turns.append((word.speaker, [word]))
+            current[word.speaker] = [word]
+            turns.append((word.speaker, current[word.speaker]))
     return tuple((speaker, re.sub(r" ([.,?!;:])", r"\1", " ".join(word.text for word in words)))
                  for speaker, words in turns)

@@ -8,6 +8,10 @@ Phrases stand in the templates without inflection, so each language has the phra
 the phrase of the same labels inside an instruction to a speaker ("with a female voice").
 """
 
+# An accent of which only its corpus knows the name: what is quoted is never taken for a label.
+OTHER_ACCENT = {"en": 'the accent "{}"', "de": 'dem Akzent "{}"', "fr": 'l\'accent "{}"', "it": 'l\'accento "{}"',
+                "es": 'el acento "{}"'}
+
 PHRASES: dict[str, dict[str, str]] = {
     "en": {
         "yes_no": "Yes; No",
@@ -38,7 +42,10 @@ PHRASES: dict[str, dict[str, str]] = {
                                "like someone in their [eighties]; like someone in their [nineties]",
         "accent": "an [American accent]; a [British accent]; a [Scottish accent]; a [Caribbean accent]; "
                   "a [German accent]; a [French accent]; an [Italian accent]; a [Castilian accent]; "
-                  "a [Latin American accent]",
+                  "a [Latin American accent]; "
+                  "an [Irish accent]; a [Northern Irish accent]; a [Welsh accent]; a [Canadian accent]; "
+                  "an [Australian accent]; a [New Zealand accent]; a [South African accent]; an [Indian accent]; "
+                  "an [Austrian accent]; a [Swiss accent]; a [Belgian accent]; a [Mexican accent]",
         "language": "[English]; [German]; [French]; [Italian]; [Spanish]; "
                     "[Catalan]; [Kinyarwanda]; [Belarusian]; [Esperanto]; [Kabyle]; [Luganda]; [Swahili]; "
                     "[Persian]; [Bashkir]; [Chinese]; [Tamil]; [Russian]; [Meadow Mari]; [Basque]; [Thai]",
@@ -81,7 +88,10 @@ PHRASES: dict[str, dict[str, str]] = {
                                "wie jemand in den [Achtzigern]; wie jemand in den [Neunzigern]",
         "accent": "[amerikanischem Akzent]; [britischem Akzent]; [schottischem Akzent]; [karibischem Akzent]; "
                   "[deutschem Akzent]; [französischem Akzent]; [italienischem Akzent]; [kastilischem Akzent]; "
-                  "[lateinamerikanischem Akzent]",
+                  "[lateinamerikanischem Akzent]; "
+                  "[irischem Akzent]; [nordirischem Akzent]; [walisischem Akzent]; [kanadischem Akzent]; "
+                  "[australischem Akzent]; [neuseeländischem Akzent]; [südafrikanischem Akzent]; [indischem Akzent]; "
+                  "[österreichischem Akzent]; [Schweizer Akzent]; [belgischem Akzent]; [mexikanischem Akzent]",
         "language": "[Englisch]; [Deutsch]; [Französisch]; [Italienisch]; [Spanisch]; "
                     "[Katalanisch]; [Kinyarwanda]; [Belarussisch]; [Esperanto]; [Kabylisch]; [Luganda]; [Suaheli]; "
                     "[Persisch]; [Baschkirisch]; [Chinesisch]; [Tamil]; [Russisch]; [Wiesenmari]; [Baskisch]; "
@@ -132,7 +142,10 @@ PHRASES: dict[str, dict[str, str]] = {
                                "comme quelqu'un qui a environ [quatre-vingt-dix ans]",
         "accent": "un [accent américain]; un [accent britannique]; un [accent écossais]; un [accent caribéen]; "
                   "un [accent allemand]; un [accent français]; un [accent italien]; un [accent castillan]; "
-                  "un [accent latino-américain]",
+                  "un [accent latino-américain]; "
+                  "un [accent irlandais]; un [accent nord-irlandais]; un [accent gallois]; un [accent canadien]; "
+                  "un [accent australien]; un [accent néo-zélandais]; un [accent sud-africain]; un [accent indien]; "
+                  "un [accent autrichien]; un [accent suisse]; un [accent belge]; un [accent mexicain]",
         "language": "[anglais]; [allemand]; [français]; [italien]; [espagnol]; "
                     "[catalan]; [kinyarwanda]; [biélorusse]; [espéranto]; [kabyle]; [luganda]; [swahili]; [persan]; "
                     "[bachkir]; [chinois]; [tamoul]; [russe]; [mari des prairies]; [basque]; [thaï]",
@@ -178,7 +191,11 @@ PHRASES: dict[str, dict[str, str]] = {
                                "come una persona di circa [ottant'anni]; come una persona di circa [novant'anni]",
         "accent": "un [accento americano]; un [accento britannico]; un [accento scozzese]; un [accento caraibico]; "
                   "un [accento tedesco]; un [accento francese]; un [accento italiano]; un [accento castigliano]; "
-                  "un [accento latinoamericano]",
+                  "un [accento latinoamericano]; "
+                  "un [accento irlandese]; un [accento nordirlandese]; un [accento gallese]; un [accento canadese]; "
+                  "un [accento australiano]; un [accento neozelandese]; un [accento sudafricano]; "
+                  "un [accento indiano]; un [accento austriaco]; un [accento svizzero]; "
+                  "un [accento belga]; un [accento messicano]",
         "language": "[inglese]; [tedesco]; [francese]; [italiano]; [spagnolo]; "
                     "[catalano]; [kinyarwanda]; [bielorusso]; [esperanto]; [cabilo]; [luganda]; [swahili]; "
                     "[persiano]; [baschiro]; [cinese]; [tamil]; [russo]; [mari dei prati]; [basco]; [thailandese]",
@@ -222,7 +239,10 @@ PHRASES: dict[str, dict[str, str]] = {
                                "como una persona de unos [ochenta años]; como una persona de unos [noventa años]",
         "accent": "[acento estadounidense]; [acento británico]; [acento escocés]; [acento caribeño]; "
                   "[acento alemán]; [acento francés]; [acento italiano]; [acento castellano]; "
-                  "[acento latinoamericano]",
+                  "[acento latinoamericano]; "
+                  "[acento irlandés]; [acento norirlandés]; [acento galés]; [acento canadiense]; "
+                  "[acento australiano]; [acento neozelandés]; [acento sudafricano]; [acento indio]; "
+                  "[acento austriaco]; [acento suizo]; [acento belga]; [acento mexicano]",
         "language": "[inglés]; [alemán]; [francés]; [italiano]; [español]; "
                     "[catalán]; [kinyarwanda]; [bielorruso]; [esperanto]; [cabilio]; [luganda]; [suajili]; [persa]; "
                     "[baskir]; [chino]; [tamil]; [ruso]; [mari de las praderas]; [euskera]; [tailandés]",

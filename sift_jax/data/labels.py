@@ -12,7 +12,7 @@ import re
 import string
 import unicodedata
 
-from sift_jax.data.label_tables import PHRASES
+from sift_jax.data.label_tables import OTHER_ACCENT, PHRASES
 
 LANGUAGES = ("en", "de", "fr", "it", "es")
 # Only to be told from these: with them, twenty of the largest languages of Common Voice 15. The choice is ours, for the
@@ -41,7 +41,10 @@ ACOUSTIC_LABELS: dict[str, tuple[str, ...]] = {
 
 GENDERS = ("female", "male")
 AGE_CATEGORIES = ("twenties", "thirties", "forties", "fifties", "sixties", "seventies", "eighties", "nineties")
-ACCENTS = ("American", "British", "Scottish", "Caribbean", "German", "French", "Italian", "Castilian", "Latin American")
+# Those that have words in every language; any other is quoted as its corpus writes it.
+ACCENTS = ("American", "British", "Scottish", "Caribbean", "German", "French", "Italian", "Castilian", "Latin American",
+           "Irish", "Northern Irish", "Welsh", "Canadian", "Australian", "New Zealand", "South African", "Indian",
+           "Austrian", "Swiss", "Belgian", "Mexican")
 TOPICS = ("weather", "food", "travel", "work", "family", "music", "nature", "health")
 SENTENCE_LENGTHS = ("short", "medium", "long")
 POSITIONS = ("beginning", "middle", "end")
@@ -86,6 +89,8 @@ def remove_quotations(text: str) -> str:
 @functools.cache
 def write_phrase(key: str, label: str, language: str) -> str:
     """The label as it stands in a sentence: ("speaking_rate", "moderate speed", "en") is "at a moderate speed"."""
+    if key == "accent" and label not in ACCENTS:
+        return OTHER_ACCENT[language].format(label.replace('"', "'"))
     return re.sub(r"\[([^]|]*)[^]]*\]", r"\1", _entry(key, label, language))
 
 

@@ -56,7 +56,6 @@ _KEYS = {
     "differs": ("they differ in", "sie unterscheiden sich in", "ils diffèrent par", "differiscono per",
                 "se diferencian en"),
 }
-_LONGEST_ACCENT = 60
 
 
 def say_key(key: str, language: str) -> str:
@@ -68,7 +67,7 @@ def say_value(key: str, label: str, language: str) -> str:
     if key == "language":
         return name_label("language", LANGUAGE_NAMES[label], language)
     if key == "accent" and label not in ACCENTS:
-        return label[:_LONGEST_ACCENT]
+        return label
     if key == "age_category":
         return write_phrase(key, label, language)
     return name_label("position" if key in MARKED_KEYS else key, label, language)

@@ -1,5 +1,6 @@
 """Each corpus in its true layout gives what it knows; whatever is wrong with a line has its place and its name."""
 
+import csv
 import json
 from collections import Counter
 
@@ -47,6 +48,34 @@ def test_mls(tmp_path, suffix):
     # The folder of a language will do for a root too.
     folder = next(tmp_path.iterdir())
     assert read("mls", folder)[0] == found
+
+
+@pytest.mark.parametrize("quoting", [csv.QUOTE_NONE, csv.QUOTE_MINIMAL])
+def test_common_voice_quotes_are_those_of_the_sentence(tmp_path, quoting):
+    """As its tables have been written: with backslashes, and with doubled marks."""
+    write_common_voice(tmp_path, per_speaker=1)
+    path = tmp_path / "cv-corpus-15.0-2023-09-08" / "de" / "validated.tsv"
+    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+    sentences = ['"Hallo", sagte er.', 'Das Prinzip heißt "teile und herrsche".', '"Alles in Marken."', "Ohne Marken."]
+    for row, sentence in zip(rows[1:], sentences, strict=False):
+        row[2] = sentence
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter="\t", quoting=quoting, escapechar="\\", lineterminator="\n").writerows(rows)
+    found, _ = read("common_voice", tmp_path)
+    assert [found[row[1].removesuffix(".mp3")].transcript for row in rows[1:5]] == sentences
+
+
+@pytest.mark.parametrize(("given", "accent"), [
+    ("Andino-Pacífico: Colombia, Perú, Ecuador, oeste de Bolivia y Venezuela andina",) * 2,
+    ("España: Centro-Sur peninsular (Madrid, Toledo, Castilla-La Mancha)",) * 2,
+    ("México|Caribe: Cuba, Venezuela", "Mexican"), ("Deutschland Deutsch,Alemannischer Akzent", "German"),
+    ("India and South Asia (India, Pakistan, Sri Lanka)", "Indian"), ("Canadian English", "Canadian")])
+def test_common_voice_accents_are_whole(tmp_path, given, accent):
+    write_common_voice(tmp_path, per_speaker=1)
+    path = tmp_path / "cv-corpus-15.0-2023-09-08" / "de" / "validated.tsv"
+    path.write_text(path.read_text(encoding="utf-8").replace("Deutschland Deutsch,Alemannischer Akzent", given),
+                    encoding="utf-8")
+    assert accent in {item.accent for item in read("common_voice", tmp_path)[0].values()}
 
 
 def test_common_voice(tmp_path):

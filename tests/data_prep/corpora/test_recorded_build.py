@@ -71,7 +71,13 @@ def test_mls_build_is_whole(mls, capsys):
     report = json.loads((mls / "report.json").read_text())
     accounts = report["accounts"]
     check_books(accounts)
-    assert list(accounts) == ["read", "split", "decode", "measure", "instructions", "records"]
+    assert list(accounts) == ["read", "split", "decode", "measure", "stated_genders", "instructions", "records"]
+    assert sum(report["backgrounds"]["de"].values()) == accounts["measure"]["out"]
+    # The layout's voices are synthetic: what they are said to be is no matter of their pitch.
+    doubts = [row for row in read_json_lines(mls / "rejected.jsonl") if row["stage"] == "stated_genders"]
+    assert len(doubts) == sum(accounts["stated_genders"]["rejected"].values())
+    page = (mls / "report.html").read_text(encoding="utf-8")
+    assert "Where noise was heard" in page and "stated_genders" in page
     assert accounts["read"]["in"] == 50 and accounts["read"]["rejected"] == {"unusable id": 1, "no audio file": 1}
     assert set(accounts["decode"]["rejected"]) == {"cannot be decoded", "silent"} or set(
         accounts["decode"]["rejected"]) == {"truncated", "silent"}

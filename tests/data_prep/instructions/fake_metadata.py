@@ -4,7 +4,7 @@ import json
 import random
 from pathlib import Path
 
-from sift_jax.data.labels import ACOUSTIC_LABELS, LANGUAGES
+from sift_jax.data.labels import ACOUSTIC_LABELS, LANGUAGES, SENTENCE_LENGTHS
 
 SIZES = {"train": 60, "dev": 12, "EvalSIFT": 60}
 _SENTENCES = Path(__file__).parents[3] / "data_prep" / "corpora" / "embedded" / "sentences"
@@ -49,5 +49,6 @@ def _make_line(language: str, split: str, number: int, sentence: str, rng: rando
         "is_question": transcript.endswith("?"), "gender": gender,
         "age_category": rng.choice(["twenties", "forties", "seventies"]), "accent": rng.choice(_ACCENTS[language]),
         "values": {"average_pitch": pitch}, "truth": {}, "words": words,
+        "sentence_length": SENTENCE_LENGTHS[(len(texts) > 4) + (len(texts) > 6)],
         "labels": {key: rng.choice(ACOUSTIC_LABELS[key]) for key in keys},
     }

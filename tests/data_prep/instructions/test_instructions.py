@@ -218,6 +218,53 @@ def test_every_label_key_is_asked_about(corpus):
         assert found == set(LABELS) - ({"accent"} if len(accents) == 1 else set())
 
 
+def write_altered(folder, alter):
+    """The fake corpus with each line altered, and its content-level answers by language."""
+    metadata = write_metadata(folder / "metadata.jsonl")
+    lines = [json.loads(line) for line in metadata.read_text(encoding="utf-8").splitlines()]
+    for number, line in enumerate(lines):
+        alter(number, line)
+    metadata.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    write_instructions(metadata, folder / "sift", seed=3, rows_per_language=60, rows_per_utterance=10)
+    return [(language, text) for split in SPLITS for category, language, text in read_closed(folder, split)
+            if category == "closed_ended/content_level"]
+
+
+def test_a_form_with_one_possible_answer_is_not_asked(tmp_path):
+    def alter(number, line):
+        line.update(gender="female", sentence_length="long", is_question=False)
+
+    answers = write_altered(tmp_path, alter)
+    asked = {key for language, text in answers for key, _ in find_labels(text, language)}
+    assert not asked & {"gender", "sentence_length", "sentence_type"} and {"age_category", "topic"} <= asked
+
+
+def test_any_accent_is_asked_for_whole(tmp_path):
+    names = ("Irish", "Andino-Pacífico: Colombia, Perú, Ecuador", "Wien")
+
+    def alter(number, line):
+        line["accent"] = names[number % 3]
+
+    answers = write_altered(tmp_path, alter)
+    for language in LANGUAGES:
+        texts = [text for code, text in answers if code == language]
+        assert any(("accent", "Irish") in find_labels(text, language) for text in texts)
+        for name in names[1:]:
+            quoted = [text for text in texts if f'"{name}"' in text]
+            assert quoted and all(judge_closed(text, text, language) for text in quoted)
+            assert not judge_closed(quoted[0], quoted[0].replace(name, "Bern"), language)
+    requests = [join_text(row["messages"][0]) for category, _, row in read_all(tmp_path, "train")
+                if category == "controllable_generation"]
+    assert any(f'"{names[1]}"' in text for text in requests)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_the_words_tell_is_not_asked_of_the_intonation(language):
+    """Whether a sentence is a question is read from its transcript."""
+    heard = re.compile("intonation|betonung|melod|intonazione|entonación|tonfall", re.IGNORECASE)
+    assert not any(heard.search(text) for text in load_templates(language)["direct"]["sentence_type"])
+
+
 def test_absent_words_are_absent(corpus):
     folder, _ = corpus
     texts = {line["id"]: re.findall(r"[^\W\d_]+", normalise(line["transcript"]))

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from data_prep.metadata.bins import DATA_SPEECH_EDGES, label_values, make_bins, make_edges, read_bins, write_bins
+from data_prep.metadata.bins import (
+    DATA_SPEECH_EDGES,
+    label_values,
+    make_bins,
+    make_edges,
+    name_length,
+    read_bins,
+    write_bins,
+)
 from sift_jax.data.labels import ACOUSTIC_LABELS
 
 LABELS = {"average_pitch": tuple("abcdefg"), "average_intensity": ("softly", "moderate volume", "loudly")}
@@ -99,3 +107,18 @@ def test_bins_are_written_read_and_checked(tmp_path):
             read_bins(tmp_path / "bins.json", LABELS)
     with pytest.raises(ValueError, match="cannot be read"):
         read_bins(tmp_path / "none.json", LABELS)
+
+
+@pytest.mark.parametrize("shortest", [2, 25])
+def test_sentences_are_as_long_as_those_of_their_corpus(tmp_path, shortest):
+    """Also where each has dozens of words, every class has about a third of them."""
+    rng = np.random.default_rng(1)
+    rows = [make_row("male", 100 + i % 40, -10 - i % 20) | {"transcript": " ".join(["word"] * int(count))}
+            for i, count in enumerate(rng.integers(shortest, shortest + 12, 300))]
+    bins = make_bins(rows, LABELS)
+    write_bins(bins, tmp_path / "bins.json")
+    assert read_bins(tmp_path / "bins.json", LABELS) == bins
+    lengths = [name_length(row["transcript"], bins) for row in rows]
+    assert all(0.25 < lengths.count(name) / len(rows) < 0.42 for name in ("short", "medium", "long"))
+    assert name_length("one", bins) == "short" and name_length("word " * 60, bins) == "long"
+    assert name_length("one", {}) is None

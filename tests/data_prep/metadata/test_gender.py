@@ -8,7 +8,15 @@ import pytest
 
 from data_prep.corpora.utterance import Utterance
 from data_prep.metadata.experts import DEFAULT_EXPERTS, make_panel
-from data_prep.metadata.gender import BY_NETWORK, BY_PITCH, JUDGES, learn_genders, name_by_pitch, name_by_share
+from data_prep.metadata.gender import (
+    BY_NETWORK,
+    BY_PITCH,
+    JUDGES,
+    check_stated,
+    learn_genders,
+    name_by_pitch,
+    name_by_share,
+)
 from data_prep.metadata.gender_network import FEMALE_SHARE, make_gender_network
 from data_prep.metadata.measure import measure_utterances
 from data_prep.metadata.networks import ExpertError
@@ -96,3 +104,14 @@ def test_what_is_no_classifier_of_gender_is_said(tmp_path):
     (tmp_path / "empty" / "config.json").write_text(json.dumps({}))
     with pytest.raises(ExpertError, match="no audio classifier .*; give a folder with config.json"):
         make_gender_network(tmp_path / "empty")
+
+
+def test_a_stated_gender_that_the_pitch_contradicts_is_named():
+    rows = make_rows([("carlo", "male", hz) for hz in (140, 205, 215)]
+                     + [("anna", "female", hz) for hz in (120, 210, 230)]
+                     + [("deep", "female", 160), (None, "female", 110), (None, "male", 120), ("x", None, 300)])
+    rows = [{**row, "id": f"r{place}", "language": "it"} for place, row in enumerate(rows)]
+    checked, doubts = check_stated(rows)
+    assert checked == 5
+    assert [(doubt.id, doubt.detail) for doubt in doubts] == [
+        ("r7", "female, at 110 Hz over 1 recording"), ("carlo", "male, at 205 Hz over 3 recordings")]

@@ -62,7 +62,7 @@ def make_vowels(hz, rng):
 
 
 def test_pitch_is_that_of_known_voices():
-    """Gross error below a twentieth of the voiced frames, and most of what is voiced is found."""
+    """Gross error below a hundredth of the voiced frames, and most of what is voiced is found."""
     rng = np.random.default_rng(3)
     gross = found = voiced = 0
     time = np.arange(2 * RATE) / RATE
@@ -74,7 +74,7 @@ def test_pitch_is_that_of_known_voices():
         is_voiced, is_found = syllables[middles] > 0.5, np.isfinite(track)
         gross += (np.abs(track[is_found & is_voiced] / hz[middles][is_found & is_voiced] - 1) > 0.2).sum()
         found, voiced = found + (is_found & is_voiced).sum(), voiced + is_voiced.sum()
-    assert voiced > 800 and found > 0.85 * voiced and gross / voiced < 0.05
+    assert voiced > 800 and found > 0.85 * voiced and gross / voiced < 0.01
 
 
 def test_pitch_is_that_of_pyin():
@@ -143,6 +143,38 @@ def test_variation_is_that_of_the_glide():
     assert pitch.pitch_variation(pitch.track_pitch(make_tone(150.0))) < 0.1
 
 
+@pytest.mark.parametrize("center", [110.0, 200.0, 320.0])
+def test_variation_of_a_wide_melody(center):
+    """Eight semitones up and down: the deviation is 5.6 semitones, and no frame is an octave off."""
+    time = np.arange(5 * RATE) / RATE
+    hz = center * 2 ** (8 / 12 * np.sin(2 * np.pi * 0.7 * time))
+    track = pitch.track_pitch(make_tone(hz, 5.0, harmonics=9))
+    middles = np.round((np.arange(len(track)) * pitch.STEP_SECONDS + pitch.FRAME_SECONDS / 2) * RATE).astype(int)
+    assert pitch.pitch_variation(track) == pytest.approx(5.6, abs=0.3)
+    assert np.isfinite(track).mean() > 0.95 and np.nanmax(np.abs(np.log2(track / hz[middles]))) < 0.2
+
+
+@pytest.mark.extras
+def test_wide_melodies_vary_as_two_passes_of_praat_say():
+    """De Looze and Hirst: the range of a first pass sets floor and ceiling of the second."""
+    parselmouth = pytest.importorskip("parselmouth")
+    rng = np.random.default_rng(5)
+    time, pairs = np.arange(3 * RATE) / RATE, []
+    for center in (100.0, 150.0, 220.0, 300.0):
+        for semitones in (2.0, 5.0, 8.0):
+            hz = center * 2 ** (semitones / 12 * np.sin(2 * np.pi * rng.uniform(0.4, 0.9) * time + rng.uniform(0, 6)))
+            wave = make_vowels(hz, rng)[0]
+            sound = parselmouth.Sound(wave.astype(np.float64), RATE)
+            first = sound.to_pitch_ac(time_step=0.01, pitch_floor=60, pitch_ceiling=700).selected_array["frequency"]
+            low, high = np.quantile(first[first > 0], [0.25, 0.75])
+            second = sound.to_pitch_ac(time_step=0.01, pitch_floor=0.75 * low, pitch_ceiling=min(2.5 * high, 700))
+            theirs = second.selected_array["frequency"]
+            pairs.append([pitch.pitch_variation(found)
+                          for found in (pitch.track_pitch(wave.astype(np.float32)), theirs[theirs > 0])])
+    ours, theirs = np.array(pairs).T
+    np.testing.assert_allclose(ours, theirs, atol=0.6)
+
+
 def test_intensity_of_a_sine_and_of_a_gain():
     sine = (0.1 * np.sqrt(2) * np.sin(np.arange(RATE) * 0.2)).astype(np.float32)
     assert intensity.average_intensity(intensity.frame_power(sine)) == pytest.approx(-20.0, abs=0.1)
@@ -174,7 +206,7 @@ def test_rate_counts_phones_only():
 def test_words_differ_as_their_sounds_do():
     wave = np.concatenate([make_tone(120.0, 0.5), 4 * make_tone(240.0, 0.5), np.zeros(RATE // 2, np.float32)])
     spans = [WordSpan(word=name, position=i + 1, start=i * 0.5, end=i * 0.5 + 0.5) for i, name in enumerate("abc")]
-    # Each half alone, since a talker does not leap an octave: the search stays within the register of one talker.
+    # Each half alone, since a talker does not leap an octave: the path through one recording would not.
     track = np.concatenate([pitch.track_pitch(wave[:8_000]), np.full(5, np.nan), pitch.track_pitch(wave[8_000:16_000])])
     low, high, silent = words.measure_words(track, intensity.frame_power(wave), spans)
     assert low["average_pitch"] == pytest.approx(120, rel=0.02)
@@ -201,9 +233,10 @@ def test_synthesized_speech_measures_as_it_was_asked_for():
 
 def test_infeasible_is_rejected_by_name():
     _, utterance = synthesize(make_plans("en", "train", 1, seed=0)[0])
-    silence = np.zeros(int(utterance.duration * RATE), np.float32)
-    measured = measure_utterance(silence, utterance)
+    hum = np.sin(np.arange(int(utterance.duration * RATE)) * 2 * np.pi * 30 / RATE).astype(np.float32)
+    measured = measure_utterance(hum, utterance)
     assert measured.row is None and measured.rejected in FEASIBLE
+    assert measure_utterance(0 * hum, utterance).rejected == "silence"
 
 
 def test_times_decide_where_speech_is_and_phones_decide_the_rate():
@@ -238,4 +271,4 @@ def test_odd_recordings_are_measured_or_named(wave, has_words):
     utterance = utterance if has_words else dataclasses.replace(utterance, words=())
     with np.errstate(all="ignore"):
         measured = measure_utterance(wave.astype(np.float32), utterance)
-    assert measured.row or measured.rejected in {*FEASIBLE, "samples"}
+    assert measured.row or measured.rejected in {*FEASIBLE, "samples", "silence"}

@@ -16,6 +16,7 @@ from task_layouts import (
 )
 
 from data_prep.corpora.recording import CorpusError, Rejection
+from data_prep.tasks import ami
 from data_prep.tasks.example import Example, parse_example
 from data_prep.tasks.registry import TASKS, read_task
 
@@ -159,12 +160,23 @@ def test_msp_podcast(tmp_path):
         read("emotion", "msp_podcast", tmp_path, ["en"])
 
 
+def test_ami_talkers_at_once_have_a_turn_each():
+    first, second = "so we should move the button left".split(), "yeah but the thumb hides it".split()
+    words = [ami._Word(speaker=speaker, text=text, start=begin + 0.3 * i, end=begin + 0.3 * i + 0.25,
+                       is_punctuation=False)
+             for speaker, begin, texts in (("A", 0.0, first), ("B", 1.0, second)) for i, text in enumerate(texts)]
+    # After half a second of silence, in which B spoke, A has a turn of its own.
+    later = ami._Word(speaker="A", text="Right", start=2.9, end=3.1, is_punctuation=False)
+    window = sorted([*words, later], key=lambda word: word.start)
+    assert ami._list_turns(window) == (("A", " ".join(first)), ("B", " ".join(second)), ("A", "Right"))
+
+
 def test_ami_in_windows_between_pauses(tmp_path):
     write_ami(tmp_path)
     found, rejected = read("speaker_asr", "ami", tmp_path, ["en"])
     assert {held: len(ids) for held, ids in list_held(found).items()} == {"train": 2, "dev": 2, "EvalSIFT": 2}
     first, second = (example for example in found.values() if "ES2002a" in example.recording.id)
-    assert first.turns == (("A", "Good morning."), ("B", "Hi,"), ("C", "Mm-hmm"), ("B", "all"), ("A", "We'll start."))
+    assert first.turns == (("A", "Good morning."), ("B", "Hi, all"), ("C", "Mm-hmm"), ("A", "We'll start."))
     assert (first.recording.start, first.recording.seconds) == (0.9, 16.8)
     assert second.turns == (("B", "Fine"), ("A", "So")) and second.recording.start == 18.3
     words = tmp_path / "ami_public_manual_1.6.2" / "words"

@@ -1,0 +1,152 @@
+"""Digital silence moves no measure: padding, edits, MP3; and where a gate leaves no background, none is measured."""
+
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from known_speech import Truth, speak
+
+from data_prep.metadata import distortion, intensity, noise, reverberation
+from data_prep.metadata.experts import make_panel, parse_experts
+from data_prep.metadata.measure import BACKGROUND, GATED, MARGINS, PAUSES, SILENCE, measure_utterance
+from data_prep.metadata.silence import find_heard, find_sound
+
+RATE = 16_000
+SEVEN = parse_experts("distortion_level=energy")
+SNRS = (5.0, 10.0, 20.0, 30.0, 40.0)
+
+
+def speak_all():
+    return [(wave, utterance) for i, snr in enumerate(SNRS) for wave, _, utterance in [speak(Truth(snr=snr), i)]]
+
+
+def measure(wave, utterance):
+    measured = measure_utterance(wave.astype(np.float32), utterance, make_panel(SEVEN))
+    assert measured.row is not None, measured.rejected
+    return measured.row
+
+
+def delay(utterance, seconds):
+    words = tuple(dataclasses.replace(word, start=word.start + seconds, end=word.end + seconds)
+                  for word in utterance.words)
+    return dataclasses.replace(utterance, words=words, duration=utterance.duration + seconds)
+
+
+@pytest.mark.parametrize("has_words", [True, False])
+def test_padding_with_zeros_changes_nothing(has_words):
+    # No multiple of a frame's step: the frames begin where the sound does.
+    zeros = np.zeros(4_837, np.float32)
+    for wave, utterance in speak_all():
+        padded = delay(utterance, len(zeros) / RATE)
+        if not has_words:
+            utterance, padded = (dataclasses.replace(spoken, words=()) for spoken in (utterance, padded))
+        alone, within = measure(wave, utterance), measure(np.concatenate([zeros, wave, zeros]), padded)
+        assert within["values"] == pytest.approx(alone["values"], abs=0.02)
+        for word, other in zip(alone["words"], within["words"], strict=True):
+            assert other["start"] == pytest.approx(word["start"] + len(zeros) / RATE)
+            assert other["average_intensity"] == pytest.approx(word["average_intensity"], abs=0.5)
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.45, 1.0])
+def test_each_measure_by_itself_withstands_zeros(seconds):
+    """Also where nobody has cut the ends off before."""
+    for wave, utterance in speak_all():
+        first, last = utterance.words[0].start, utterance.words[-1].end
+        zeros = np.zeros(int(seconds * RATE), np.float32)
+        padded, shift = np.concatenate([zeros, wave, zeros]), seconds
+        power, more = intensity.frame_power(wave), intensity.frame_power(padded)
+        for own, other in (
+                (noise.noise_level(power, first), noise.noise_level(more, first + shift)),
+                (noise.noise_level(power), noise.noise_level(more)),
+                (noise.inside_noise_level(wave, first, last),
+                 noise.inside_noise_level(padded, first + shift, last + shift)),
+                (distortion.distortion_level(power, first), distortion.distortion_level(more, first + shift)),
+                (reverberation.reverberation(wave, first, last),
+                 reverberation.reverberation(padded, first + shift, last + shift)),
+                (intensity.average_intensity(power), intensity.average_intensity(more))):
+            assert other == pytest.approx(own, abs=0.5)
+        assert intensity.find_speech(more) == pytest.approx(
+            [time + shift for time in intensity.find_speech(power)], abs=0.021)
+
+
+def test_mp3_of_padded_speech_measures_as_that_of_speech():
+    def code(wave):
+        file = io.BytesIO()
+        soundfile.write(file, soxr.resample(wave, RATE, 32_000), 32_000, format="MP3")
+        file.seek(0)
+        return soxr.resample(soundfile.read(file, dtype="float32")[0], 32_000, RATE)
+
+    moved = []
+    for wave, utterance in speak_all():
+        padded = np.concatenate([np.zeros(4_800, np.float32), wave])
+        alone, within = measure(code(wave), utterance), measure(code(padded), delay(utterance, 0.3))
+        # The coder's own blocks fall on other samples, which alone moves a decay.
+        moved.append([abs(within["values"][key] - alone["values"][key])
+                      for key in ("noise_level", "distortion_level", "reverberation", "average_intensity")])
+    assert np.mean(moved, axis=0).max() < 1.0 and np.max(moved) < 2.0
+
+
+def test_an_edit_within_leaves_the_other_pauses():
+    for wave, utterance in speak_all():
+        place = round(utterance.words[3].end * RATE)
+        edited = np.concatenate([wave[:place], np.zeros(1_600, np.float32), wave[place:]])
+        words = utterance.words[:4] + delay(utterance, 0.1).words[4:]
+        before = measure(wave, utterance)["values"]
+        after = measure(edited, dataclasses.replace(utterance, words=words))["values"]
+        for key in ("noise_level", "distortion_level", "reverberation", "average_intensity"):
+            assert after[key] == pytest.approx(before[key], abs=1.0), key
+
+
+def test_a_gate_takes_the_background_away():
+    """The noise is as loud as before while somebody speaks, and nobody can tell from the pauses."""
+    for i, snr in enumerate(SNRS):
+        wave, dry, utterance = speak(Truth(snr=snr), i)
+        envelope = np.convolve(np.abs(dry), np.ones(800) / 800, "same")
+        spoken = np.flatnonzero(envelope > 0.15 * np.quantile(envelope, 0.9))
+        gated = np.zeros_like(wave)
+        gated[spoken] = wave[spoken]
+        bare = dataclasses.replace(utterance, words=())
+        row = measure(gated, bare)
+        assert row[BACKGROUND] == GATED
+        assert set(row["values"]) == {"average_pitch", "pitch_variation", "speaking_rate", "average_intensity"}
+
+
+def test_what_is_mostly_zeros_is_set_aside():
+    wave, utterance = speak_all()[2]
+    zeros = np.zeros(int(1.2 * len(wave)), np.float32)
+    assert measure_utterance(np.concatenate([wave, zeros]), utterance).rejected == SILENCE
+    assert measure_utterance(np.concatenate([wave, zeros[: len(wave) // 2]]), utterance).row
+
+
+def test_a_row_tells_where_its_background_is_heard():
+    wave, utterance = speak_all()[1]
+    first, last = (round(time * RATE) for time in (utterance.words[0].start, utterance.words[-1].end))
+    assert measure(wave, utterance)[BACKGROUND] == MARGINS
+    assert measure(wave[first : last], delay(utterance, -first / RATE))[BACKGROUND] == PAUSES
+
+
+def test_noise_inside_the_speech_does_not_ask_for_margins():
+    """Cut to the words it moves by less than a decibel; it follows what noise there is."""
+    asked = make_panel(parse_experts("noise_level=inside"))
+    levels = []
+    for i, snr in enumerate((0.0, 5.0, 10.0, 15.0, 20.0)):
+        wave, _, utterance = speak(Truth(snr=snr), i)
+        first, last = (round(time * RATE) for time in (utterance.words[0].start, utterance.words[-1].end))
+        cut = delay(utterance, -first / RATE)
+        whole, inside = (measure_utterance(sound, spoken, asked).row["values"]["noise_level"]
+                         for sound, spoken in ((wave, utterance), (wave[first : last], cut)))
+        assert inside == pytest.approx(whole, abs=1.0)
+        levels.append(whole)
+    assert levels == sorted(levels) and levels[2] == pytest.approx(10.0, abs=4.0)
+
+
+def test_ends_and_frames_of_zeros_are_found():
+    wave = np.concatenate([np.zeros(10), [0.1, 0.0, -0.1], np.full(7, 1e-9)])
+    assert find_sound(wave) == slice(10, 13)
+    assert find_sound(np.zeros(5)) == slice(0, 5) and find_sound(np.zeros(0)) == slice(0, 0)
+    power = np.array([0.0, 1, 1, 1, 1, 0, 0, 1, 1])
+    assert find_heard(power, 1e-9, 1).tolist() == [False, False, True, True, False, False, False, False, True]
+    assert find_heard(np.zeros(3), 1e-9, 1).all() and find_heard(np.ones(3), 1e-9, 1).all()

@@ -132,6 +132,18 @@ def test_a_run_does_not_go_on_by_another_plan(run, made):
     assert (made / "answering" / "checkpoints" / "6").is_dir()
 
 
+def test_a_config_without_fields_that_came_later_says_how_they_are_bound(run, go_on, made):
+    """As a config of before f1d687e: its run goes on with the flags that the refusal names."""
+    config = made / "speaking" / "config.gin"
+    lines = config.read_text().splitlines()
+    later = ("DataConfig.unit_weights", "DataConfig.end_weight")
+    config.write_text("\n".join(line for line in lines if not line.startswith(later)) + "\n")
+    status, _, error = run("sift_jax.train --gin_file=speaking/config.gin --dry_run")
+    assert status == 2
+    assert find_remedy(error) == (None, ["--gin.DataConfig.end_weight=1.0", "--gin.DataConfig.unit_weights={}"])
+    assert "resuming speaking at step 2, batch 2" in go_on("sift_jax.train --gin_file=speaking/config.gin")
+
+
 def test_a_run_starts_from_an_old_run_and_from_its_export(go_on, made):
     """Both hold the same model, so that both begin with the same loss, and with no one else's."""
     new = "sift_jax.train --gin_file=answering.gin --gin.RunConfig.steps=3 --gin.RunConfig.out_dir="

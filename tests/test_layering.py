@@ -66,8 +66,9 @@ MAY_IMPORT = {
     # runs are processes of their own: it reads what they leave
     "sift_jax.sweeps": ("evaluation",),
     "sift_jax.exits": ("parallel",),
-    "sift_jax.cli": ("exits", "gin_files", "parallel"),
+    "sift_jax.cli": ("exits", "gin_files", "older_configs", "parallel"),
     "sift_jax.gin_files": (),
+    "sift_jax.older_configs": (),
     "sift_jax.train": ("cli",),
     "sift_jax.train_vocoder": ("cli",),
     "sift_jax.evaluate": ("cli",),

@@ -62,11 +62,11 @@ class DataConfig:
     # threads that read, decode and compute mel
     readers: int
     # folder of the codec in whose units answers are spoken; None leaves answers that are speech out
-    codec: str | None
+    codec: str | None = dataclasses.field(metadata={"before": None})
     # how much the end of a spoken answer counts, of whose targets it is one in hundreds; decoding takes the bias back
-    end_weight: float
+    end_weight: float = dataclasses.field(metadata={"before": 1.0})
     # "first:stop" of units to how much they count, as those of pitch among those of sound
-    unit_weights: Mapping[str, float]
+    unit_weights: Mapping[str, float] = dataclasses.field(metadata={"before": {}})
 
     def __post_init__(self) -> None:
         for name in ("rows", "tokens", "targets", "readers", "questions_per_record"):

@@ -30,6 +30,7 @@ import gin
 from sift_jax.exits import flatten, report_errors
 from sift_jax.gin_files import BINDING, ROOT, ConfigError, find_gin_file, find_repeated_keys, list_pieces
 from sift_jax.gin_statements import check_unused, list_statements
+from sift_jax.older_configs import describe_missing
 from sift_jax.quiet import hush
 
 
@@ -206,7 +207,9 @@ def build_arguments(
         RuntimeError,
         OSError,
     ) as error:
-        raise ConfigError(_explain(error)) from error
+        is_incomplete = isinstance(error, TypeError) and "missing" in str(error)
+        missing = describe_missing(find_dataclasses(function), _names(gin.config_str())) if is_incomplete else None
+        raise ConfigError(missing or _explain(error)) from error
     wanted = inspect.signature(configured).parameters.values()
     missing = [p.name for p in wanted if p.default is p.empty and p.name not in arguments]
     if missing:

@@ -94,9 +94,10 @@ MAY_IMPORT = {
     # runs are processes of their own: it reads what they leave
     "sift_jax.sweeps": ("evaluation", "pages"),
     "sift_jax.exits": ("parallel",),
-    "sift_jax.cli": ("exits", "quiet", "gin_files", "gin_statements", "parallel"),
+    "sift_jax.cli": ("exits", "quiet", "gin_files", "gin_statements", "older_configs", "parallel"),
     "sift_jax.gin_files": (),
     "sift_jax.gin_statements": ("gin_files",),
+    "sift_jax.older_configs": (),
     "sift_jax.ranges": (),
     "sift_jax.folder_lock": (),
     "sift_jax.train": ("cli",),

@@ -2,17 +2,30 @@
 
     labels  ─►  inference                                ─►  answer
     very distant-sounding, noisy     "in a large, echoing room"   "Probably in a large, echoing room: the voice is …."
+                                     in plain templates:          "Distance 1: very distant-sounding ⏎ Clarity 2: noisy
+                                                                  ⏎ In a large, echoing room"
 
-Every answer names the labels that it is inferred from, so that it can be scored without a judge.
+Every answer names the labels that it is inferred from, so that it can be scored without a judge. Which labels those are
+follows in plain answers from the question alone. A sentence names any one of three faults, which is good advice; but
+where an answer is scored by the one named, even who hears all three could only guess which.
 """
 
 import functools
 import random
 import string
+from collections.abc import Iterable
 from typing import Any
 
 from data_prep.instructions.items import Item
-from data_prep.instructions.templates import Templates, ask, capitalise, fill, phrase_label, write_clause
+from data_prep.instructions.templates import (
+    Templates,
+    ask,
+    capitalise,
+    fill,
+    phrase_label,
+    write_answer,
+    write_clause,
+)
 from sift_jax.data.labels import ACOUSTIC_LABELS
 
 WEIGHTS = {"place": 0.2, "improve": 0.2, "describe": 0.2, "mood": 0.15, "audiobook": 0.13, "learner": 0.12}
@@ -28,6 +41,8 @@ def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Rand
     """The candidates of one utterance."""
     labels = {key: utterance["labels"][key] for key in ACOUSTIC_LABELS if utterance["labels"].get(key)}
     ranks = {key: ACOUSTIC_LABELS[key].index(label) for key, label in labels.items()}
+    if templates.get("is_plain"):
+        return _make_plain_items(utterance, labels, ranks, templates, rng)
     phrases = {key: phrase_label(templates, key, label) for key, label in labels.items()}
     for key in ("gender", "age_category"):
         if utterance[key]:
@@ -52,6 +67,35 @@ def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Rand
         # What is good is worth a word only where nothing is bad.
         if not is_good or all(ranks.get(other, 0) >= least for other, least in _GOOD_FROM.items()):
             items.append(_make_item(utterance["id"], "improve", f"{key}{is_good}", answer, templates, rng))
+    return items
+
+
+def _make_plain_items(utterance: dict[str, Any], labels: dict[str, str], ranks: dict[str, int], templates: Templates,
+                      rng: random.Random) -> list[Item]:
+    """The evidence in lines, as closed questions are answered, and behind it what is inferred."""
+    known = {"gender": utterance["gender"], **labels}
+    items = []
+
+    def add(form: str, group: str, keys: Iterable[str], inferred: Iterable[str]) -> None:
+        lines = [write_answer(templates, key, known[key], rng) for key in keys]
+        answer = "\n".join([*lines, *map(capitalise, inferred)])
+        items.append(_make_item(utterance["id"], form, group, answer, templates, rng))
+
+    for form, keys in _KEYS.items():
+        if not all(key in labels for key in keys):
+            continue
+        place = _infer(form, ranks)
+        if place is not None:
+            add(form, str(place), keys, [templates["open_ended"][form]["inferences"][place]])
+        # a speaker without a gender is not described: the lines would be others for the same question
+        elif known["gender"]:
+            add(form, known["gender"], ("gender", *keys), [])
+    keys = [key for key in _GOOD_FROM if key in labels]
+    if keys:
+        texts = templates["open_ended"]["improve"]["inferences"]
+        faults = [key for key in keys if ranks[key] < _GOOD_FROM[key]]
+        advice = [texts[key][False] for key in faults] or [texts[keys[0]][True]]
+        add("improve", "+".join(faults) or "none", keys, advice)
     return items
 
 

@@ -5,6 +5,9 @@
     "Is the recording noisy?"       Clarity 6: clean             evidence before the verdict
                                     No
     "Which one is faster?"          Faster 2: second recording
+    "Could a learner follow this?"  Speed 7: very fast          and before what it lets one infer
+                                    Clarity 6: clean
+                                    A learner would find this hard
 
 Names and numbers are the same in all languages: what links them to the sound is learnt once, and not once a language.
 Which line a question asks for, and which word a number has, are matters of text alone.

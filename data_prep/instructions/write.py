@@ -62,7 +62,7 @@ class Wishes:
 
     EvalSIFT has `rows_per_language` rows a category and language, dev half of that, train up to `rows_per_utterance`
     rows an utterance and category. `wordings` limits how many wordings of each question and answer are used. Plain
-    instructions are for models of a few million parameters: closed questions are answered in the lines of `plain`,
+    instructions are for models of a few million parameters: questions are answered in the lines of `plain`,
     the audio stands before the question, and training hardly asks for the words themselves.
     """
 

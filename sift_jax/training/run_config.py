@@ -29,7 +29,7 @@ class RunConfig(CheckedConfig):
     # updates that are left out (no finite gradient, or a spike) before the run gives up
     most_skipped_in_a_row: Count
     # and how many of the last 200 may be, one by one
-    most_skipped_share: Annotated[float, Range(above=0, most=1)]
+    most_skipped_share: Annotated[float, Range(above=0, most=1)] = dataclasses.field(metadata={"before": 1.0})
     # where Weights & Biases shows the run beside TensorBoard; None asks it for nothing
     wandb_project: Text | None
 

@@ -1,0 +1,49 @@
+"""What a config leaves out that was written before a field existed, and the flags with which it goes on as it was.
+
+    unit_weights: Mapping[str, float] = dataclasses.field(metadata={"before": {}})
+
+    config.gin of then, without it ─►  "… add --gin.DataConfig.unit_weights={}"
+
+`before` is the value with which a run does what it did before the field existed. It is no default: a config says all
+that a run does, and nothing is filled in in silence.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shlex
+from collections.abc import Collection, Iterable
+from typing import Any
+
+
+def describe_missing(classes: Iterable[type], bound: Collection[str]) -> str | None:
+    """The error of a config that binds some fields of a dataclass and not others; None where nothing is missing."""
+    named, flags = [], []
+    for cls in dict.fromkeys(classes):
+        fields = dataclasses.fields(cls)
+        missing = [field for field in fields if f"{cls.__name__}.{field.name}" not in bound and _is_required(field)]
+        # of one that is not spoken of at all, something else is wrong
+        if len(missing) == len(fields):
+            continue
+        for field in missing:
+            name = f"{cls.__name__}.{field.name}"
+            named.append(name)
+            if "before" in field.metadata:
+                flags.append(_write_flag(name, field.metadata["before"]))
+    if not named:
+        return None
+    what = f"the gin files do not bind {', '.join(named)}"
+    if len(flags) < len(named):
+        return f"{what}; include a file of configs/ that does"
+    return f"{what}, which a config of an older version lacks; to go on as it did, add {' '.join(flags)}"
+
+
+def _write_flag(name: str, value: Any) -> str:
+    """As a shell takes it; a plain word needs no quotes there, and none in gin."""
+    flag = f"--gin.{name}={value if isinstance(value, str) else repr(value)}"
+    return flag if re.fullmatch(r"[\w.=/{}-]+", flag) else shlex.quote(flag)
+
+
+def _is_required(field: dataclasses.Field) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING

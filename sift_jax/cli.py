@@ -30,7 +30,7 @@ import gin
 from sift_jax.exits import flatten, report_errors
 from sift_jax.gin_files import BINDING, ROOT, ConfigError, find_gin_file, find_repeated_keys, list_pieces
 from sift_jax.gin_statements import check_unused, list_statements
-from sift_jax.older_configs import describe_missing
+from sift_jax.older_configs import describe_missing, is_of_older_form, read_older_form
 from sift_jax.quiet import hush
 
 
@@ -185,6 +185,7 @@ def build_arguments(
     configured = _register(function)
     # all of it is found and looked over before gin reads anything
     pieces = [piece for name in gin_files for piece in list_pieces(find_gin_file(name))]
+    pieces, bindings = _modernise(pieces, bindings, say)
     for binding in bindings:
         for _, key in find_repeated_keys(binding):
             raise ConfigError(f"--gin.{binding}: the key {key} is given a second time; keep one")
@@ -219,6 +220,19 @@ def build_arguments(
         say(note)
     check_types(arguments)
     return arguments
+
+
+def _modernise(
+    pieces: list[tuple[Path, int, str]], bindings: list[str], say: Callable[[str], Any]
+) -> tuple[list[tuple[Path, int, str]], list[str]]:
+    """Files and bindings of an older form as they are written now."""
+    texts = [*(text for _, _, text in pieces), *bindings]
+    if not is_of_older_form(texts):
+        return pieces, bindings
+    say("note: DataConfig.mixture and DataConfig.rates are read as those of MixtureConfig, where they are today")
+    texts = read_older_form(texts)
+    placed = [(path, line, text) for (path, line, _), text in zip(pieces, texts, strict=False)]
+    return placed, texts[len(pieces) :]
 
 
 def _explain(error: BaseException) -> str:

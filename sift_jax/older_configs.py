@@ -6,6 +6,12 @@
 
 `before` is the value with which a run does what it did before the field existed. It is no default: a config says all
 that a run does, and nothing is filled in in silence.
+
+What has moved is read where it stands now, and told:
+
+    DataConfig.mixture = 'speech'                           MixtureConfig.name = None
+    DataConfig.rates = {'sift.open_ended.*': 1.0}    ─►     MixtureConfig.rates = {'sift.open_ended.*': 1.0}
+                                                            DataConfig.mixture = @MixtureConfig(), …
 """
 
 from __future__ import annotations
@@ -13,8 +19,33 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
+
+_OLD_RATES = re.compile(r"^DataConfig\.rates(?=\s*=)", re.MULTILINE)
+_OLD_NAME = re.compile(r"^DataConfig\.mixture\s*=\s*(?=['\"])", re.MULTILINE)
+_NO_RATES = re.compile(r"^DataConfig\.rates\s*=\s*None\b", re.MULTILINE)
+# a table of rates beside a name made the mixture, and the name was no more than a title
+_TITLE = re.compile(r"^DataConfig\.mixture\s*=\s*(['\"]).*?\1", re.MULTILINE)
+_NEW_FORM = "DataConfig.mixture = @MixtureConfig()\nMixtureConfig.rate_changes = {}\nMixtureConfig.languages = ()\n"
+
+
+def is_of_older_form(texts: Iterable[str]) -> bool:
+    """Whether a config names its mixture and rates as fields of DataConfig."""
+    return any(_OLD_RATES.search(text) or _OLD_NAME.search(text) for text in texts)
+
+
+def read_older_form(texts: Sequence[str]) -> list[str]:
+    """The same bindings as they are written now, line by line where they stood, and one more text with the rest."""
+    has_table = any(_OLD_RATES.search(text) and not _NO_RATES.search(text) for text in texts)
+    found = []
+    for text in texts:
+        if has_table:
+            text = _TITLE.sub("MixtureConfig.name = None", text)
+        else:
+            text = _OLD_NAME.sub("MixtureConfig.name = ", text)
+        found.append(_OLD_RATES.sub("MixtureConfig.rates", text))
+    return [*found, _NEW_FORM]
 
 
 def describe_missing(classes: Iterable[type], bound: Collection[str]) -> str | None:

@@ -127,7 +127,7 @@ def test_a_run_goes_on_from_its_checkpoint(go_on, made, gin_file, name, half, st
             assert found[step] == pytest.approx(loss, abs=NEAR), f"step {step} is another than it was at f1d687e"
         begun = made / name
     else:
-        [begun] = {path.parent for path in made.glob("*/model.json")} - {made / "answering", made / "speaking"}
+        [begun] = {path.parent for path in made.glob("*/checkpoints")} - {made / "answering", made / "speaking"}
         assert read_losses(begun)["1"] < old["1"] - 5 * NEAR, "it knows nothing of what the old run learnt"
     assert (begun / "checkpoints" / str(steps)).is_dir()
 
@@ -135,7 +135,11 @@ def test_a_run_goes_on_from_its_checkpoint(go_on, made, gin_file, name, half, st
 def test_a_run_does_not_go_on_by_another_plan(run, go_on, made):
     """Refused before anything is written, so that it still goes on by the config beside it."""
     go_on("sift_jax.train --gin_file=answering.gin --dry_run")
-    status, _, error = run("sift_jax.train --gin_file=answering.gin --gin.DataConfig.seed=8")
+    other = "sift_jax.train --gin_file=answering.gin --gin.DataConfig.seed=8"
+    status, _, error = run(other)
+    if "do not bind" in error:
+        # fields that came later are asked for before any plan is made
+        status, _, error = run(shlex.join([*shlex.split(other), *find_remedy(error)[1]]))
     assert status == 2 and "answering was trained by the plan" in error
     assert [path.name for path in (made / "answering" / "checkpoints").iterdir()] == ["3"]
     go_on("sift_jax.train --gin_file=answering/config.gin")

@@ -74,8 +74,8 @@ def check_plan(run_dir: Path, saved: str | None, planned: str) -> None:
     if saved != planned and (saved or "").partition("-")[0] != planned.partition("-")[0]:
         raise CheckpointError(
             f"{run_dir} was trained by the plan {saved} of an older version, whose batches this one does not draw; "
-            f"train on from its weights in another folder: the same command with --gin.OUT_DIR=\"'{run_dir}_2'\" "
-            f"--gin.START_RUN=\"'{run_dir}'\""
+            f"train on from its weights in another folder: the same command with "
+            f"--gin.RunConfig.out_dir={run_dir}_2 --gin.Sources.run={run_dir}"
         )
     if saved != planned:
         raise CheckpointError(

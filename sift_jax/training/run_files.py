@@ -75,7 +75,7 @@ def check_plan(run_dir: Path, saved: str | None, planned: str) -> None:
         raise CheckpointError(
             f"{run_dir} was trained by the plan {saved} of an older version, whose batches this one does not draw; "
             f"train on from its weights in another folder: the same command with "
-            f"--gin.RunConfig.out_dir={run_dir}_2 --gin.Sources.run={run_dir}"
+            f"--gin.RunConfig.out_dir={run_dir}_2 --gin.Sources.run={run_dir} --gin.Sources.step=None"
         )
     if saved != planned:
         raise CheckpointError(

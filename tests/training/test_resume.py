@@ -128,7 +128,7 @@ def test_a_run_of_an_older_plan_says_how_its_weights_go_on(tmp_path):
             check_plan(Path("runs/a"), saved, "2-f78a5334ac7f3357")
         said = str(error.value)
         assert "of an older version" in said and "\n" not in said
-        assert said.endswith("--gin.RunConfig.out_dir=runs/a_2 --gin.Sources.run=runs/a")
+        assert said.endswith("--gin.RunConfig.out_dir=runs/a_2 --gin.Sources.run=runs/a --gin.Sources.step=None")
     check_plan(Path("runs/a"), "2-f78a5334ac7f3357", "2-f78a5334ac7f3357")
 
 

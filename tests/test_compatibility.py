@@ -1,7 +1,7 @@
 """What the commit f1d687e left on disk, under today's code: it goes on, or is refused with the command that mends it.
 
 `fixtures/make_at_f1d687e.py` says what there is and how it was made. Everything is done by the commands, as a user
-types them. A command that is refused names another one, or flags to add: that is what `go_on` then does, once.
+types them. A command that is refused names another one, or flags to add: that is what `go_on` then does.
 """
 
 import json

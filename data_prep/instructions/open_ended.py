@@ -33,6 +33,8 @@ WEIGHTS = {"place": 0.2, "improve": 0.2, "describe": 0.2, "mood": 0.15, "audiobo
 _KEYS = {"place": ("reverberation", "noise_level"), "describe": ("speaking_rate", "average_pitch", "pitch_variation"),
          "mood": ("pitch_variation", "speaking_rate"), "audiobook": ("pitch_variation", "noise_level"),
          "learner": ("speaking_rate", "noise_level")}
+# What a plain answer describes a speaker by: as many lines as a row has room for, six times over.
+_DESCRIBED = ("gender", "speaking_rate", "average_pitch")
 # The lowest class that needs no advice.
 _GOOD_FROM = {"noise_level": 3, "reverberation": 2, "average_intensity": 1}
 
@@ -89,7 +91,7 @@ def _make_plain_items(utterance: dict[str, Any], labels: dict[str, str], ranks: 
             add(form, str(place), keys, [templates["open_ended"][form]["inferences"][place]])
         # a speaker without a gender is not described: the lines would be others for the same question
         elif known["gender"]:
-            add(form, known["gender"], ("gender", *keys), [])
+            add(form, known["gender"], _DESCRIBED, [])
     keys = [key for key in _GOOD_FROM if key in labels]
     if keys:
         texts = templates["open_ended"]["improve"]["inferences"]

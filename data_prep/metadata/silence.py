@@ -16,6 +16,7 @@ SMALLEST = 2.0**-18
 # Half a step: coders leave so much where there were zeros.
 _SMALLEST_AT_ENDS = 2.0**-16
 
+
 def find_sound(wave: np.ndarray) -> slice:
     """The wave without the digital silence at its ends; all of one that is nothing else."""
     heard = np.flatnonzero(np.abs(wave) >= _SMALLEST_AT_ENDS)

@@ -1,6 +1,6 @@
 """F0 by other packages, for who has them installed, on the frames of pitch.py.
 
-    praat   parselmouth (GPL, so it is no dependency here): Praat's autocorrelation, 65 to 450 Hz
+    praat   parselmouth (GPL, so it is no dependency here): Praat's autocorrelation, 63 to 600 Hz
     penn    data-speech's choice (MIT); fetches its weights, which its own loader unpickles, at first use
 
     wave [n] ─ F0 at their times ─► F0 [t] in Hz every 10 ms, nan unvoiced

@@ -13,7 +13,7 @@ STEP_SECONDS = 0.010
 _STEP = 160
 _SILENCE = 1e-10
 _SHORTEST_SOUND = 5
-# A frame of less holds nothing but zeros: a single 16-bit step in it makes more.
+# A frame of less holds hardly a sample that is not zero: five 16-bit steps in it make more.
 _BLANK_POWER = _SILENCE + SMALLEST**2
 # A frame of 20 ms every 10 ms shares samples with one on either side; the second may begin within a sample of it.
 _OVERLAP = 2

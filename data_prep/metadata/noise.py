@@ -28,12 +28,13 @@ _LOWEST_DB, _HIGHEST_DB = -5.0, 80.0
 _NEAR_FLOOR = 4.0
 # A cut of a tenth of a second is no gate.
 _FEWEST_BLANK = 12
-_LOUD_FLOOR_DB = 30.0
+# Power of a noise of two 16-bit steps.
+_FLICKER = 4e-9
 _FEWEST_FRAMES = 10
 _RATE, _FRAME, _STEP, _BINS_A_BAND = 16_000, 512, 160, 8
 _QUIET_SHARE = 0.05
 # Energy of a windowed frame of zeros, or next to it, over its bands.
-_BLANK_ENERGY = 5e-9
+_BLANK_ENERGY = 1e-7
 # Bins of a windowed spectrum are no independent draws: eight of them vary like six.
 _FREEDOM = 0.75 * _BINS_A_BAND
 
@@ -54,7 +55,8 @@ def estimate_floor(power: np.ndarray, first_word: float | None = None) -> float:
 def is_gated(power: np.ndarray) -> bool:
     """Whether a gate has put digital silence where the pauses were, so that no background is left to be measured.
 
-    A gate closes again and again, and what it leaves is loud; or there is more of its silence than of other pauses.
+    A gate closes again and again, and leaves more than the flicker of the last bit; or there is more of its silence
+    than of other pauses.
     """
     is_heard = find_background(power)
     inner = np.flatnonzero(is_heard)
@@ -63,8 +65,8 @@ def is_gated(power: np.ndarray) -> bool:
         return False
     heard, floor = power[is_heard], estimate_floor(power)
     closings = np.count_nonzero(np.diff(is_blank.astype(np.int8)) == 1)
-    is_loud = floor > np.quantile(heard, 0.95) * 10 ** (-_LOUD_FLOOR_DB / 10)
-    return bool(closings >= 2 and is_loud or np.count_nonzero(is_blank) > np.count_nonzero(heard < _NEAR_FLOOR * floor))
+    return bool(closings >= 2 and floor > _FLICKER or np.count_nonzero(is_blank) > np.count_nonzero(
+        heard < _NEAR_FLOOR * floor))
 
 
 def noise_level(power: np.ndarray, first_word: float | None = None) -> float:

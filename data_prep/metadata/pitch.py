@@ -47,7 +47,7 @@ _OUTLIERS, _MARGIN_OCTAVES, _RANGE_COST = 0.1, 0.35, 1.0
 # A frame this far below the loudest is not speech of the talker, whatever its periodicity.
 _GATE_DB = 20.0
 # Energy of a frame of zeros, or next to it; and its neighbours that share some of them.
-_BLANK_ENERGY, _OVERLAP = 1e-10, 5
+_BLANK_ENERGY, _OVERLAP = 2e-9, 5
 
 
 @functools.cache

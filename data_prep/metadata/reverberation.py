@@ -30,7 +30,7 @@ _TAIL_FRAMES = (0, 5, 10, 15)
 _DECAY_SPAN = 5
 _LOWEST_DB, _HIGHEST_DB = -6.0, 50.0
 # Energy of a windowed frame of zeros, or next to it; and its neighbours that share some of them.
-_BLANK_POWER, _OVERLAP = 1e-8, 2
+_BLANK_POWER, _OVERLAP = 2e-7, 2
 
 
 def reverberation(wave: np.ndarray, first_word: float, last_word: float) -> float:

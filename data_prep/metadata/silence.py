@@ -11,14 +11,18 @@ quietest frames of a recording must not find these.
 import numpy as np
 import scipy.ndimage
 
-# Far below a 16-bit step: what decoders and resamplers leave where there were zeros.
-SMALLEST = 2.0**-20
+# An eighth of a 16-bit step: a frame of less has hardly a sample that is not zero.
+SMALLEST = 2.0**-18
+# Half a step: coders leave so much where there were zeros.
+_SMALLEST_AT_ENDS = 2.0**-16
 
 
 def find_sound(wave: np.ndarray) -> slice:
     """The wave without the digital silence at its ends; all of one that is nothing else."""
-    heard = np.flatnonzero(np.abs(wave) >= SMALLEST)
-    return slice(int(heard[0]), int(heard[-1]) + 1) if len(heard) else slice(0, len(wave))
+    heard = np.flatnonzero(np.abs(wave) >= _SMALLEST_AT_ENDS)
+    if not len(heard):
+        return slice(0, len(wave))
+    return slice(int(heard[0]), int(heard[-1]) + 1)
 
 
 def find_heard(power: np.ndarray, blank_power: float, overlap: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """F0 by other packages, on the frames of pitch.py.
 
-    pyin    librosa's probabilistic YIN, the usual reference; 13 times real time on a core where ours is 1,700
-    praat   parselmouth (GPL, so it is no dependency here): Praat's autocorrelation, 65 to 450 Hz
+    pyin    librosa's probabilistic YIN, the usual reference; 13 times real time on a core where ours is 627
+    praat   parselmouth (GPL, so it is no dependency here): Praat's autocorrelation, 63 to 600 Hz
     penn    data-speech's choice (MIT, no dependency); fetches its weights, which its own loader unpickles, at first use
 
     wave [n] ─ F0 at their times ─► F0 [t] in Hz every 10 ms, nan unvoiced

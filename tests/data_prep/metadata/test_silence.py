@@ -83,10 +83,10 @@ def test_mp3_of_padded_speech_measures_as_that_of_speech():
     for wave, utterance in speak_all():
         padded = np.concatenate([np.zeros(4_800, np.float32), wave])
         alone, within = measure(code(wave), utterance), measure(code(padded), delay(utterance, 0.3))
-        # The coder's own blocks fall on other samples, which alone moves a decay.
         moved.append([abs(within["values"][key] - alone["values"][key])
-                      for key in ("noise_level", "distortion_level", "reverberation", "average_intensity")])
-    assert np.mean(moved, axis=0).max() < 1.0 and np.max(moved) < 2.0
+                      for key in ("noise_level", "distortion_level", "average_intensity", "reverberation")])
+    # The coder's own blocks fall on other samples, which alone moves the decays of a recording by up to 2 dB.
+    assert np.mean(moved, axis=0).max() < 1.0 and np.max(np.array(moved)[:, :3]) < 1.0
 
 
 def test_an_edit_within_leaves_the_other_pauses():
@@ -144,8 +144,8 @@ def test_noise_inside_the_speech_does_not_ask_for_margins():
 
 
 def test_ends_and_frames_of_zeros_are_found():
-    wave = np.concatenate([np.zeros(10), [0.1, 0.0, -0.1], np.full(7, 1e-9)])
-    assert find_sound(wave) == slice(10, 13)
+    wave = np.concatenate([np.zeros(100), [0.1, 0.0, -0.1], np.full(97, 1e-6)])
+    assert find_sound(wave) == slice(100, 103)
     assert find_sound(np.zeros(5)) == slice(0, 5) and find_sound(np.zeros(0)) == slice(0, 0)
     power = np.array([0.0, 1, 1, 1, 1, 0, 0, 1, 1])
     assert find_heard(power, 1e-9, 1).tolist() == [False, False, True, True, False, False, False, False, True]

@@ -185,7 +185,9 @@ def build_arguments(
     configured = _register(function)
     # all of it is found and looked over before gin reads anything
     pieces = [piece for name in gin_files for piece in list_pieces(find_gin_file(name))]
-    pieces, bindings = _modernise(pieces, bindings, say)
+    if is_of_older_form([*(text for _, _, text in pieces), *bindings]):
+        pieces, bindings = read_older_form(pieces, bindings)
+        say("note: DataConfig.mixture and DataConfig.rates are read as those of MixtureConfig, where they are today")
     for binding in bindings:
         for _, key in find_repeated_keys(binding):
             raise ConfigError(f"--gin.{binding}: the key {key} is given a second time; keep one")
@@ -220,19 +222,6 @@ def build_arguments(
         say(note)
     check_types(arguments)
     return arguments
-
-
-def _modernise(
-    pieces: list[tuple[Path, int, str]], bindings: list[str], say: Callable[[str], Any]
-) -> tuple[list[tuple[Path, int, str]], list[str]]:
-    """Files and bindings of an older form as they are written now."""
-    texts = [*(text for _, _, text in pieces), *bindings]
-    if not is_of_older_form(texts):
-        return pieces, bindings
-    say("note: DataConfig.mixture and DataConfig.rates are read as those of MixtureConfig, where they are today")
-    texts = read_older_form(texts)
-    placed = [(path, line, text) for (path, line, _), text in zip(pieces, texts, strict=False)]
-    return placed, texts[len(pieces) :]
 
 
 def _explain(error: BaseException) -> str:

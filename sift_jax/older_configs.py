@@ -20,6 +20,7 @@ import dataclasses
 import re
 import shlex
 from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 _OLD_RATES = re.compile(r"^DataConfig\.rates(?=\s*=)", re.MULTILINE)
@@ -35,17 +36,22 @@ def is_of_older_form(texts: Iterable[str]) -> bool:
     return any(_OLD_RATES.search(text) or _OLD_NAME.search(text) for text in texts)
 
 
-def read_older_form(texts: Sequence[str]) -> list[str]:
-    """The same bindings as they are written now, line by line where they stood, and one more text with the rest."""
+def read_older_form(
+    pieces: Sequence[tuple[Path, int, str]], bindings: Sequence[str]
+) -> tuple[list[tuple[Path, int, str]], list[str]]:
+    """Files and bindings as they are written now, line by line where they stood, and one more binding with the rest."""
+    texts = [*(text for _, _, text in pieces), *bindings]
     has_table = any(_OLD_RATES.search(text) and not _NO_RATES.search(text) for text in texts)
-    found = []
-    for text in texts:
+
+    def rewrite(text: str) -> str:
         if has_table:
             text = _TITLE.sub("MixtureConfig.name = None", text)
         else:
             text = _OLD_NAME.sub("MixtureConfig.name = ", text)
-        found.append(_OLD_RATES.sub("MixtureConfig.rates", text))
-    return [*found, _NEW_FORM]
+        return _OLD_RATES.sub("MixtureConfig.rates", text)
+
+    rewritten = [(path, line, rewrite(text)) for path, line, text in pieces]
+    return rewritten, [*map(rewrite, bindings), _NEW_FORM]
 
 
 def describe_missing(classes: Iterable[type], bound: Collection[str]) -> str | None:

@@ -150,7 +150,7 @@ def test_wrong_values_of_every_field_are_refused(cls, configs):
         ("RunConfig.most_skipped_share = 0.0", "RunConfig.most_skipped_share is 0.0; give above 0, at most 1"),
         ("SEED = -1", "RunConfig.seed is -1"),
         (f"SEED = {10**400}", "RunConfig.seed is 1000"),
-        ("DataConfig.rates = {'sift.closed_ended.*': 1e999}", "DataConfig.rates['sift.closed_ended.*'] is inf"),
+        ("DataConfig.rates = {'sift.closed_ended.*': 1e999}", "MixtureConfig.rates['sift.closed_ended.*'] is inf"),
         ("ModelConfig.lora_targets = ()", "lora_targets is (); name some, or set LORA_RANK to 0"),
         ("ModelConfig.lora_targets = ('q', 'q')", "ModelConfig.lora_targets is ('q', 'q'); give 0 or more, each once"),
         ("ModelConfig.lora_targets = ('x',)", "ModelConfig.lora_targets[0] is 'x'; choose one of q, k, v, o, gate"),

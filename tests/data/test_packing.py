@@ -97,10 +97,10 @@ def put_in_rows(groups, shape):
     """Rows that hold the groups, best fit, and how many there was no room for."""
     columns = [[g.tokens, g.targets, len(g.clips), 0] for g in groups]
     tokens, targets, clips, level = np.array(columns).T
-    filler = RowFiller(Sizes(tokens=tokens, targets=targets, clips=clips, level=level), shape, most_batches=1)
+    filler = RowFiller(Sizes(tokens=tokens, targets=targets, clips=clips, level=level), shape, most_rows=shape.rows)
     left = filler.fill(range(len(groups)))
-    rows = [Row(shape) for _ in filler.rows]
-    for row, members in zip(rows, filler.rows, strict=True):
+    rows = [Row(shape) for _ in range(shape.rows)]
+    for row, members in zip(rows, filler.rows, strict=False):
         for g in members:
             assert row.can_hold(groups[g])
             row.add(groups[g])

@@ -19,7 +19,7 @@ from sift_jax.data.prepare import CachedAudio, cache_task, count_samples, index_
 from sift_jax.data.preprocessors import make_output_features, make_text_pair
 from sift_jax.data.question_index import QuestionIndex
 from sift_jax.data.records import RecordReader
-from sift_jax.data.tasks import TaskContext, get_record_task, make_sift_task
+from sift_jax.data.tasks import get_record_task, make_sift_task, use_records
 from sift_jax.data.tokenizers import SpeechTokenizer
 from sift_jax.data.vocabulary import SpeechVocabulary
 
@@ -134,12 +134,12 @@ def test_a_changed_task_over_records_shows_all_their_questions(corpus, tokenizer
     def register(context):
         from sift_jax.data.tasks import register as register_task
 
-        task = make_sift_task("closed_ended/acoustic_level", "en", context)
+        task = make_sift_task("closed_ended/acoustic_level", "en")
         register_task(task.replace(name="mine.changed", preprocessors=[*task.preprocessors, lambda dataset: dataset]))
         return ["mine.changed"]
 
     module = type("Module", (), {"register": staticmethod(register)})
-    data = make_data(corpus, rates={"mine.*": 1.0}, mixture="changed", questions_per_record=1)
+    data = make_data(corpus, rates={"mine.*": 1.0}, questions_per_record=1)
     stream = BatchStream(data, GEOMETRY, split="train", is_endless=True, modules=(module,))
     groups = stream.plan.draws.draw(0, 12)
     shown = {(int(groups.item[g]), *groups.read_numbers(g).tolist()) for g in range(12)}
@@ -147,10 +147,8 @@ def test_a_changed_task_over_records_shows_all_their_questions(corpus, tokenizer
 
 
 def test_our_tasks_are_planned_over_their_records_and_changed_ones_are_not(corpus, tokenizer):
-    context = TaskContext(
-        records=str(corpus.records), vocabulary=SpeechVocabulary(tokenizer), questions_per_record=2, codec=None
-    )
-    task = make_sift_task("open_ended", "en", context)
+    use_records(str(corpus.records), tokenizer=tokenizer.folder)
+    task = make_sift_task("open_ended", "en")
     assert get_record_task(task).category == "open_ended"
     assert get_record_task(task.replace(name="same")).category == "open_ended"
     shorter = task.replace(preprocessors=[*task.preprocessors, lambda dataset: dataset.take(1)])
@@ -244,7 +242,7 @@ def test_a_task_without_examples_is_refused(corpus, tokenizer, lines):
         return ["mine.lines"]
 
     module = type("Module", (), {"register": staticmethod(register)})
-    data = make_data(corpus, rates={"mine.*": 1.0, "sift.open_ended.en": 1.0}, mixture="with_none")
+    data = make_data(corpus, rates={"mine.*": 1.0, "sift.open_ended.en": 1.0})
     with pytest.raises(ValueError, match="task mine.lines has no examples, so none can be drawn at its rate; leave it"):
         BatchStream(data, GEOMETRY, split="train", is_endless=True, modules=(module,))
     # where nothing is drawn by rates, nothing is missing
@@ -267,7 +265,7 @@ def test_a_task_of_ones_own_is_in_the_batches(corpus, tokenizer, lines):
         return ["mine.lines"]
 
     module = type("Module", (), {"register": staticmethod(register)})
-    data = make_data(corpus, rates={"mine.*": 1.0, "sift.open_ended.en": 1.0}, mixture="with_mine")
+    data = make_data(corpus, rates={"mine.*": 1.0, "sift.open_ended.en": 1.0}, rates_count="records")
     stream = BatchStream(data, GEOMETRY, split="train", is_endless=True, modules=(module,))
     shares = np.bincount(stream.plan.get_block(0).batches[0].groups.task)
     assert abs(int(shares[0]) - int(shares[1])) <= 1

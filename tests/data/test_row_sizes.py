@@ -16,7 +16,7 @@ SIFT, READ = ((4.0, 15.0), 10), ((4.0, 20.0), 1)
 
 
 def measure_rows(name, records):
-    """(share of the positions that are filled, examples of a step) of a run's first block."""
+    """The share of the positions that are filled in a run's first block."""
     arguments, _ = resolve(name)
     geometry = make_geometry(make_model_config(arguments["model"]))
     data = arguments["data"]
@@ -35,16 +35,11 @@ def measure_rows(name, records):
     )
     batches = Plan(draws, seed=0).get_block(0).batches
     slots = len(batches) * data.rows * data.tokens
-    return sum(b.tokens for b in batches) / slots, sum(b.questions for b in batches) / len(batches)
+    return sum(b.tokens for b in batches) / slots
 
 
 @pytest.mark.parametrize(
     "name, records", [("stage1", READ), ("stage2", SIFT), ("small/stage1", READ), ("small/stage2", SIFT)]
 )
 def test_rows_are_full(name, records):
-    assert measure_rows(name, records)[0] > 0.95
-
-
-@pytest.mark.parametrize("name, records, examples", [("stage1", READ, 256), ("stage2", SIFT, 128)])
-def test_a_step_has_about_the_examples_of_the_papers(name, records, examples):
-    assert measure_rows(name, records)[1] == pytest.approx(examples, rel=0.2)
+    assert measure_rows(name, records) > 0.95

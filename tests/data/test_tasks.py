@@ -129,10 +129,11 @@ def test_a_task_of_ones_own_stands_beside_ours(corpus, tokenizer):
     seen = []
     data = make_data(corpus, rates={**RATES, "mine.*": 3.0})
     stream = BatchStream(data, GEOMETRY, split="train", is_endless=False, modules=(make_module(seen),))
-    _, batch = next(stream.batches())
     assert seen[0].records == str(corpus.records)
     assert "mine.pairs" in [task.name for task in stream.plan.draws.tasks]
-    texts = [tokenizer.decode(row[slot < 0]) for row, slot in zip(batch["token_bt"], batch["slot_bt"], strict=True)]
+    batches = [batch for _, batch in stream.batches()]
+    rows = [pair for b in batches for pair in zip(b["token_bt"], b["slot_bt"], strict=True)]
+    texts = [tokenizer.decode(row[slot < 0]) for row, slot in rows]
     assert any("It is soft." in text for text in texts) and any("It is loud." in text for text in texts)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tiny_corpus import SIZES
 from tiny_model import make_config, make_params, measure_loss
-from tiny_run import SPOKEN, make_data
+from tiny_run import SPOKEN, change_data, make_data
 
 from sift_jax.data.chat import render_chat
 from sift_jax.data.defined_tasks import define_tasks
@@ -226,7 +226,7 @@ def test_units_of_an_older_version_have_their_weights_in_the_runs_config(codec, 
 def test_packed_answers_cost_what_they_cost_apart(data, tokenizer):
     """Questions of an utterance that are answered by speech and by text, in one row and in rows of their own."""
     stream = BatchStream(
-        dataclasses.replace(data, rates={"sift.controllable_generation.en": 0.5, "sift.open_ended.en": 0.5}),
+        change_data(data, rates={"sift.controllable_generation.en": 0.5, "sift.open_ended.en": 0.5}),
         make_geometry(CONFIG), split="train", is_endless=True,
     )
     shape = stream.shapes[-1]

@@ -65,7 +65,11 @@ def find_changes(utterance: dict[str, Any]) -> dict[str, str | None]:
 
 def _list_measured(utterance: dict[str, Any], key: str) -> list[_Word]:
     measured = []
-    texts = spell_words([word["word"] for word in utterance["words"]], utterance["language"])
+    texts = utterance["transcript"].split()
+    # The transcript's words show where a sentence ends; those of an aligner may be other ones.
+    if len(texts) != len(utterance["words"]):
+        texts = [word["word"] for word in utterance["words"]]
+    texts = spell_words(texts, utterance["language"])
     for place, (word, spelt) in enumerate(zip(utterance["words"], texts, strict=True)):
         value = word[key]
         if value is not None and word["end"] - word["start"] >= _LEAST_SECONDS:

@@ -109,7 +109,7 @@ PHRASES: dict[str, dict[str, str]] = {
                            "de façon [assez expressive]; de façon [très expressive]",
         "speaking_rate": "[très lentement]; [assez lentement]; [un peu lentement]; à une [vitesse modérée]; "
                          "[un peu vite]; [assez vite]; [très vite]",
-        "average_intensity": "[doucement]; à un [volume modéré]; d'une [voix forte|fort]",
+        "average_intensity": "[doucement]; à un [volume modéré]; à un [volume élevé|voix forte|fort]",
         "noise_level": "[très bruité]; [bruité]; [légèrement bruité]; de [clarté moyenne]; [plutôt net]; [net]; "
                        "[très net]",
         "reverberation": "[très lointaine]; [lointaine]; [un peu lointaine]; [assez proche|un peu proche]; "

@@ -2,7 +2,7 @@
 
     direct:<key>   "How fast does the person talk?"               "The person speaks quite fast."
     verify         "Is it true that the recording is clean?"      "No, the recording is very noisy."
-    pair           "Tell me about the pitch and the volume."      "The speaker talks …, and the person speaks …."
+    pair           "Tell me about the pitch and the volume."      "The speaker talks … and …."
 """
 
 import random
@@ -18,6 +18,7 @@ from data_prep.instructions.templates import (
     phrase_label,
     write_answer,
     write_clause,
+    write_speech_clause,
     write_statement,
 )
 from sift_jax.data.labels import ACOUSTIC_LABELS, say_yes_no
@@ -75,9 +76,15 @@ def _ask_verify(key: str, label: str, templates: Templates, rng: random.Random) 
 def _make_pair_item(ids: tuple[str, ...], pair: list[tuple[str, str]], templates: Templates,
                     rng: random.Random) -> Item:
     (key_a, label_a), (key_b, label_b) = pair
-    clause_a = write_answer(templates, key_a, label_a, rng)
-    clause_b = write_answer(templates, key_b, label_b, rng)
     question = ask(templates, templates["pair"]["questions"], rng,
                    a=templates["aspects"][key_a], b=templates["aspects"][key_b])
-    answer = capitalise(fill(rng.choice(templates["pair"]["answers"]), clause_a=clause_a, clause_b=clause_b))
-    return Item(ids=ids, form="pair", group=f"{key_a}+{key_b}", question=question, answer=answer)
+    return Item(ids=ids, form="pair", group=f"{key_a}+{key_b}", question=question,
+                answer=_answer_pair(pair, templates, rng))
+
+
+def _answer_pair(pair: list[tuple[str, str]], templates: Templates, rng: random.Random) -> str:
+    """Two clauses, or one where both are ways of speaking: "The speaker talks very slowly and with a very low pitch."""
+    if all(key in SPEECH_KEYS for key, _ in pair) and not templates.get("is_plain"):
+        return f"{capitalise(write_speech_clause(templates, pair, rng))}."
+    clause_a, clause_b = (write_answer(templates, key, label, rng) for key, label in pair)
+    return capitalise(fill(rng.choice(templates["pair"]["answers"]), clause_a=clause_a, clause_b=clause_b))

@@ -1,7 +1,7 @@
 """Questions about two recordings of a language, in one order or the other.
 
     which:<key>   "Which recording is faster?"                       "It is the second recording."
-    compare       "Compare the speaking speed in the two clips."     "First very slowly, then quite fast."
+    compare       "Compare the speaking speed in the two clips."     "First, the speaker talks very slowly, then fast."
     same_gender   "Do both speakers have the same gender?"           "They have different genders: first …, then …."
 
 A key is asked about where the two differ by at least two classes.
@@ -104,8 +104,10 @@ def _write_lines(templates: Templates, key: str, label_a: str, label_b: str) -> 
 
 def _make_compare_item(ids: tuple[str, ...], key: str, label_a: str, label_b: str, templates: Templates,
                        rng: random.Random) -> Item:
-    answer = fill(rng.choice(templates["compare"]["answers"]), a=answer_label(templates, key, label_a),
-                  b=answer_label(templates, key, label_b), **_write_lines(templates, key, label_a, label_b))
+    # The head is the subject and verb that a key's labels agree with: "la voix semble" for "très lointaine".
+    answer = fill(rng.choice(templates["compare"]["answers"]), head=templates["compare"]["heads"][key],
+                  a=answer_label(templates, key, label_a), b=answer_label(templates, key, label_b),
+                  **_write_lines(templates, key, label_a, label_b))
     return Item(ids=ids, form="compare", group=key, answer=capitalise(answer),
                 question=ask(templates, templates["compare"]["questions"], rng, is_pair=True,
                              aspect=templates["aspects"][key]))

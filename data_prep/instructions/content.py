@@ -13,7 +13,7 @@ import re
 from typing import Any
 
 from data_prep.instructions.items import Item
-from data_prep.instructions.templates import Templates, ask, fill, write_statement
+from data_prep.instructions.templates import Templates, ask, fill, spell_words, write_statement
 from sift_jax.data.labels import ACCENTS, LANGUAGE_NAMES
 
 # Three quarters of the weight lies on what can be heard without knowing the words.
@@ -67,10 +67,18 @@ def name_sentence_type(utterance: dict[str, Any]) -> str | None:
     return {True: "question", False: "statement", None: None}[utterance["is_question"]]
 
 
-def list_words(transcript: str) -> list[str]:
-    """The words worth asking about, in order, lower case, each once."""
-    words = re.findall(r"[^\W\d_]+", transcript.lower())
-    return [word for word in dict.fromkeys(words) if len(word) >= _LEAST_LETTERS]
+def list_words(transcript: str, language: str) -> list[str]:
+    """The words worth asking about, in order, spelt as within a sentence, each once.
+
+    In German only a word within it shows whether it has a capital of its own: "Der Hund bellt." is asked for "Hund".
+    """
+    texts = spell_words(transcript.split(), language)
+    within = texts[1:] if language == "de" else texts
+    return [word for word in dict.fromkeys(_find_words(" ".join(within))) if len(word) >= _LEAST_LETTERS]
+
+
+def _find_words(text: str) -> list[str]:
+    return re.findall(r"[^\W\d_]+", text)
 
 
 def _ask(templates: Templates, form: str, rng: random.Random, **slots: str) -> str:
@@ -79,10 +87,10 @@ def _ask(templates: Templates, form: str, rng: random.Random, **slots: str) -> s
 
 def _make_word_items(ids: tuple[str, ...], utterance: dict[str, Any], templates: Templates, rng: random.Random,
                      words: list[str]) -> list[Item]:
-    spoken = list_words(utterance["transcript"])
+    spoken = list_words(utterance["transcript"], utterance["language"])
     # Inflections of a spoken word ("rain", "rains") would be unfair questions.
-    absent = [word for word in rng.sample(words, min(len(words), 20))
-              if not any(word[:_LEAST_LETTERS] == other[:_LEAST_LETTERS] for other in spoken)]
+    stems = {word[:_LEAST_LETTERS].lower() for word in _find_words(utterance["transcript"])}
+    absent = [word for word in rng.sample(words, min(len(words), 20)) if word[:_LEAST_LETTERS].lower() not in stems]
     items = []
     for verdict, choices in (("yes", spoken), ("no", absent)):
         if choices:
@@ -96,10 +104,11 @@ def _make_word_items(ids: tuple[str, ...], utterance: dict[str, Any], templates:
 def _make_phoneme_items(ids: tuple[str, ...], utterance: dict[str, Any], templates: Templates,
                         rng: random.Random) -> list[Item]:
     spelt, spoken = utterance["transcript"].split(), (utterance["phonemes"] or "").split("| |")
-    places = [place for place, word in enumerate(spelt) if list_words(word)]
+    places = [place for place, text in enumerate(spelt)
+              if any(len(word) >= _LEAST_LETTERS for word in _find_words(text))]
     if len(spelt) != len(spoken) or not places:
         return []
     place = rng.choice(places)
-    word = re.sub(r"^\W+|\W+$", "", spelt[place]).lower()
+    word = re.sub(r"^\W+|\W+$", "", spell_words(spelt, utterance["language"])[place])
     return [Item(ids=ids, form="phonemes", group="", question=_ask(templates, "phonemes", rng, word=word),
                  answer=fill(rng.choice(templates["phonemes"]["answers"]), text=spoken[place]))]

@@ -8,6 +8,7 @@ A slot with a capital begins a sentence: it is the same text, capitalised.
 import functools
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,20 @@ def ask(templates: Templates, questions: list[str], rng: random.Random, *, is_pa
     return f"{rng.choice(openings)} {question}"
 
 
+def spell_words(texts: list[str], language: str) -> list[str]:
+    """Words of a transcript as they are spelt within a sentence: ["Where", "is", "Anna?"] is "where", "is", "Anna?".
+
+    The capital that begins a sentence goes, that of a name or a German noun stays. German keeps the first word's too:
+    nothing here tells whether it is a noun's. Where a transcript has no small letters, its capitals say nothing.
+    """
+    if not any(letter.islower() for text in texts for letter in text):
+        return [text.lower() for text in texts]
+    if language == "de":
+        return list(texts)
+    return [text.lower() if begins and not re.match(r"[¿¡\"]*I(?!\w)", text) else text for text, begins in
+            zip(texts, [True, *(text.endswith((".", "?", "!")) for text in texts)], strict=False)]
+
+
 def write_request(templates: Templates, question: str, asked: dict[str, str], text: str) -> str:
     """An instruction to speak in the wording of `question`, which asks for these labels in their order, or for none."""
     if not asked:
@@ -92,6 +107,13 @@ def write_clause(templates: Templates, key: str, label: str, rng: random.Random)
     """One of the statements that an utterance has a label: "the speaker talks very slowly"."""
     clauses = templates["clauses"]["speech" if key in SPEECH_KEYS else key]
     return fill(rng.choice(clauses), label=phrase_label(templates, key, label))
+
+
+def write_speech_clause(templates: Templates, labels: list[tuple[str, str]], rng: random.Random) -> str:
+    """One statement of several ways of speaking: "the speaker talks very slowly and with a very low pitch"."""
+    phrases = (phrase_label(templates, key, label) for key, label in labels)
+    label = templates["controllable_generation"]["and"].join(phrases)
+    return fill(rng.choice(templates["clauses"]["speech"]), label=label)
 
 
 def write_answer(templates: Templates, key: str, label: str, rng: random.Random) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from data_prep.instructions.items import Item
 from data_prep.instructions.plain import NAMES, write_line
-from data_prep.instructions.templates import Templates, answer_label, ask, fill
+from data_prep.instructions.templates import Templates, answer_label, ask, fill, spell_words
 from sift_jax.data.labels import POSITIONS
 
 WEIGHTS = {"pitch_contour": 0.22, "intensity_contour": 0.22, "highest_word": 0.15, "loudest_word": 0.15,
@@ -46,7 +46,7 @@ def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Rand
             items.append(_make_label_item(utterance["id"], form, label_key, label, templates, rng))
     count = len(utterance["words"])
     for key, (_, _, pair) in _NAMES.items():
-        words = list(_list_measured(utterance["words"], key))
+        words = _list_measured(utterance, key)
         if len(words) >= 3:
             items += _make_word_pair_items(utterance["id"], pair, words, count, key, templates, rng)
     return items
@@ -56,19 +56,24 @@ def find_changes(utterance: dict[str, Any]) -> dict[str, str | None]:
     """The labels of both contours and both peaks; None where there is no audible one."""
     changes: dict[str, str | None] = {}
     for key, (contour, peak, _) in _NAMES.items():
-        words = list(_list_measured(utterance["words"], key))
+        words = _list_measured(utterance, key)
         is_enough = len(words) >= 3
         changes[contour] = _find_contour(words, len(utterance["words"]), key) if is_enough else None
         changes[peak] = _find_peak(words, len(utterance["words"]), key) if is_enough else None
     return changes
 
 
-def _list_measured(words: list[dict[str, Any]], key: str) -> list[_Word]:
+def _list_measured(utterance: dict[str, Any], key: str) -> list[_Word]:
     measured = []
-    for place, word in enumerate(words):
+    texts = utterance["transcript"].split()
+    # The transcript's words show where a sentence ends; those of an aligner may be other ones.
+    if len(texts) != len(utterance["words"]):
+        texts = [word["word"] for word in utterance["words"]]
+    texts = spell_words(texts, utterance["language"])
+    for place, (word, spelt) in enumerate(zip(utterance["words"], texts, strict=True)):
         value = word[key]
         if value is not None and word["end"] - word["start"] >= _LEAST_SECONDS:
-            text = re.sub(r"^\W+|\W+$", "", word["word"]).lower()
+            text = re.sub(r"^\W+|\W+$", "", spelt)
             measured.append((place, text, math.log2(value) if key == "average_pitch" else value))
     return measured
 
@@ -108,7 +113,7 @@ def _make_word_pair_items(name: str, form: str, words: list[_Word], count: int, 
                           rng: random.Random) -> list[Item]:
     ordinals = templates["ordinals"]
     pairs = [(a, b) for a, b in itertools.combinations(words, 2)
-             if a[1] != b[1] and abs(a[2] - b[2]) >= _WORD_CONTRAST[key] and b[0] < len(ordinals)]
+             if a[1].lower() != b[1].lower() and abs(a[2] - b[2]) >= _WORD_CONTRAST[key] and b[0] < len(ordinals)]
     pairs.sort(key=lambda pair: -abs(pair[0][2] - pair[1][2]))
     items = []
     for pair in pairs[:_PAIRS]:

@@ -154,7 +154,7 @@ def _make_categories(share: Chunk, templates: Templates, by_language: dict[str, 
         chosen[category] = sorted(picked, key=lambda item: item.ids)
 
     choose("closed_ended/acoustic_level", acoustic, utterances, quota)
-    words = sorted({word for utterance in utterances for word in content.list_words(utterance["transcript"])})
+    words = sorted({word for utterance in utterances for word in content.list_words(utterance["transcript"], language)})
     choose("closed_ended/content_level", content, utterances, quota, words=words, has_accents=has_accents)
     choose("closed_ended/word_align", word_align, utterances, quota)
     pairs = comparison.make_pairs(utterances, make_rng("pairs"), 1 if copies > 1 else 2)

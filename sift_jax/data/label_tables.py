@@ -69,10 +69,11 @@ PHRASES: dict[str, dict[str, str]] = {
                            "[eher ausdrucksvoll]; [ziemlich ausdrucksvoll]; [sehr ausdrucksvoll]",
         "speaking_rate": "[sehr langsam]; [ziemlich langsam]; [eher langsam]; in [mittlerem Tempo]; [eher schnell]; "
                          "[ziemlich schnell]; [sehr schnell]",
-        "average_intensity": "[leise]; in [mittlerer Lautstärke]; [laut]",
+        "average_intensity": "[leise]; in [mittlerer Lautstärke]; [laut|lauter Stimme]",
+        "spoken:average_intensity": "[leise]; in [mittlerer Lautstärke]; mit [lauter Stimme]",
         "noise_level": "[sehr verrauscht]; [verrauscht]; [leicht verrauscht]; [mäßig klar]; [einigermaßen sauber]; "
                        "[sauber]; [sehr sauber]",
-        "reverberation": "[sehr fern]; [fern]; [etwas fern]; [etwas nah]; [sehr nah]",
+        "reverberation": "[sehr fern]; [fern]; [eher fern|etwas fern]; [eher nah|etwas nah]; [sehr nah]",
         "distortion_level": "mit [extremer Verzerrung]; mit [starker Verzerrung]; mit [deutlicher Verzerrung]; "
                             "mit [leichter Verzerrung]; [fast ohne Verzerrung]; [ohne hörbare Verzerrung]",
         "speech_quality": "von [sehr schlechter Qualität]; von [schlechter Qualität]; "
@@ -118,10 +119,11 @@ PHRASES: dict[str, dict[str, str]] = {
                            "de façon [assez expressive]; de façon [très expressive]",
         "speaking_rate": "[très lentement]; [assez lentement]; [un peu lentement]; à une [vitesse modérée]; "
                          "[un peu vite]; [assez vite]; [très vite]",
-        "average_intensity": "[doucement]; à un [volume modéré]; [fort]",
+        "average_intensity": "[doucement]; à un [volume modéré]; à un [volume élevé|voix forte|fort]",
         "noise_level": "[très bruité]; [bruité]; [légèrement bruité]; de [clarté moyenne]; [plutôt net]; [net]; "
                        "[très net]",
-        "reverberation": "[très lointaine]; [lointaine]; [un peu lointaine]; [un peu proche]; [très proche]",
+        "reverberation": "[très lointaine]; [lointaine]; [un peu lointaine]; [assez proche|un peu proche]; "
+                         "[très proche]",
         "distortion_level": "avec une [distorsion extrême]; avec une [forte distorsion]; "
                             "avec une [distorsion nette]; avec une [légère distorsion]; [presque sans distorsion]; "
                             "[sans distorsion audible]",
@@ -129,17 +131,16 @@ PHRASES: dict[str, dict[str, str]] = {
                           "de [qualité moyenne]; de [très bonne qualité]; d'[excellente qualité]",
         "gender": "une [femme|féminine]; un [homme|masculine]",
         "spoken:gender": "avec une voix de [femme]; avec une voix d'[homme]",
-        "age_category": "une [vingtaine] d'années; une [trentaine] d'années; une [quarantaine] d'années; "
-                        "une [cinquantaine] d'années; une [soixantaine] d'années; environ [soixante-dix ans]; "
-                        "environ [quatre-vingts ans]; environ [quatre-vingt-dix ans]",
-        "spoken:age_category": "comme quelqu'un qui a une [vingtaine] d'années; "
-                               "comme quelqu'un qui a une [trentaine] d'années; "
-                               "comme quelqu'un qui a une [quarantaine] d'années; "
-                               "comme quelqu'un qui a une [cinquantaine] d'années; "
-                               "comme quelqu'un qui a une [soixantaine] d'années; "
-                               "comme quelqu'un qui a environ [soixante-dix ans]; "
-                               "comme quelqu'un qui a environ [quatre-vingts ans]; "
-                               "comme quelqu'un qui a environ [quatre-vingt-dix ans]",
+        "age_category": "la [vingtaine]; la [trentaine]; la [quarantaine]; la [cinquantaine]; la [soixantaine]; "
+                        "[entre soixante-dix et soixante-dix-neuf ans|soixante-dix ans]; "
+                        "[entre quatre-vingts et quatre-vingt-neuf ans|quatre-vingts ans]; "
+                        "[entre quatre-vingt-dix et quatre-vingt-dix-neuf ans|quatre-vingt-dix ans]",
+        "spoken:age_category": "comme quelqu'un qui a la [vingtaine]; comme quelqu'un qui a la [trentaine]; "
+                               "comme quelqu'un qui a la [quarantaine]; comme quelqu'un qui a la [cinquantaine]; "
+                               "comme quelqu'un qui a la [soixantaine]; "
+                               "comme quelqu'un qui a [entre soixante-dix et soixante-dix-neuf ans]; "
+                               "comme quelqu'un qui a [entre quatre-vingts et quatre-vingt-neuf ans]; "
+                               "comme quelqu'un qui a [entre quatre-vingt-dix et quatre-vingt-dix-neuf ans]",
         "accent": "un [accent américain]; un [accent britannique]; un [accent écossais]; un [accent caribéen]; "
                   "un [accent allemand]; un [accent français]; un [accent italien]; un [accent castillan]; "
                   "un [accent latino-américain]; "
@@ -159,7 +160,7 @@ PHRASES: dict[str, dict[str, str]] = {
         "word_pitch": "[plus grave que l'autre]; [plus aigu que l'autre]",
         "word_intensity": "[plus faible que l'autre]; [plus fort que l'autre]",
         "recording": "le [premier enregistrement]; le [second enregistrement|deuxième enregistrement]",
-        "same_gender": "le [même sexe]; des [sexes différents]",
+        "same_gender": "du [même sexe]; de [sexe différent|sexes différents]",
     },
     "it": {
         "yes_no": "Sì; No",
@@ -172,23 +173,33 @@ PHRASES: dict[str, dict[str, str]] = {
         "speaking_rate": "in modo [molto lento]; in modo [abbastanza lento]; in modo [leggermente lento]; "
                          "a [velocità moderata]; in modo [leggermente veloce]; in modo [abbastanza veloce]; "
                          "in modo [molto veloce]",
-        "average_intensity": "a [bassa voce]; a [volume moderato]; ad [alta voce]",
+        "average_intensity": "a [bassa voce]; a [volume moderato]; a [volume alto|voce molto forte|voce forte]",
         "noise_level": "[molto rumorosa]; [rumorosa]; [leggermente rumorosa]; [di chiarezza media]; "
-                       "[leggermente pulita]; [pulita]; [molto pulita]",
-        "reverberation": "[molto lontana]; [lontana]; [leggermente lontana]; [leggermente vicina]; [molto vicina]",
+                       "[abbastanza pulita|leggermente pulita]; [pulita]; [molto pulita]",
+        "reverberation": "[molto lontana]; [lontana]; [leggermente lontana]; [abbastanza vicina|leggermente vicina]; "
+                         "[molto vicina]",
         "distortion_level": "con una [distorsione estrema]; con una [forte distorsione]; "
                             "con una [distorsione evidente]; con una [leggera distorsione]; "
                             "[quasi senza distorsione]; [senza distorsione udibile]",
         "speech_quality": "di [pessima qualità]; di [cattiva qualità]; di [qualità piuttosto scarsa]; "
                           "di [qualità media]; di [ottima qualità]; di [eccellente qualità]",
         "gender": "una [donna|femminile]; un [uomo|maschile]",
-        "spoken:gender": "con voce di [donna]; con voce di [uomo]",
-        "age_category": "circa [vent'anni]; circa [trent'anni]; circa [quarant'anni]; circa [cinquant'anni]; "
-                        "circa [sessant'anni]; circa [settant'anni]; circa [ottant'anni]; circa [novant'anni]",
-        "spoken:age_category": "come una persona di circa [vent'anni]; come una persona di circa [trent'anni]; "
-                               "come una persona di circa [quarant'anni]; come una persona di circa [cinquant'anni]; "
-                               "come una persona di circa [sessant'anni]; come una persona di circa [settant'anni]; "
-                               "come una persona di circa [ottant'anni]; come una persona di circa [novant'anni]",
+        "spoken:gender": "con voce di [donna]; con voce d'[uomo]",
+        "age_category": "[fra i venti e i ventinove anni|vent'anni]; [fra i trenta e i trentanove anni|trent'anni]; "
+                        "[fra i quaranta e i quarantanove anni|quarant'anni]; "
+                        "[fra i cinquanta e i cinquantanove anni|cinquant'anni]; "
+                        "[fra i sessanta e i sessantanove anni|sessant'anni]; "
+                        "[fra i settanta e i settantanove anni|settant'anni]; "
+                        "[fra gli ottanta e gli ottantanove anni|ottant'anni]; "
+                        "[fra i novanta e i novantanove anni|novant'anni]",
+        "spoken:age_category": "come una persona [fra i venti e i ventinove anni]; "
+                               "come una persona [fra i trenta e i trentanove anni]; "
+                               "come una persona [fra i quaranta e i quarantanove anni]; "
+                               "come una persona [fra i cinquanta e i cinquantanove anni]; "
+                               "come una persona [fra i sessanta e i sessantanove anni]; "
+                               "come una persona [fra i settanta e i settantanove anni]; "
+                               "come una persona [fra gli ottanta e gli ottantanove anni]; "
+                               "come una persona [fra i novanta e i novantanove anni]",
         "accent": "un [accento americano]; un [accento britannico]; un [accento scozzese]; un [accento caraibico]; "
                   "un [accento tedesco]; un [accento francese]; un [accento italiano]; un [accento castigliano]; "
                   "un [accento latinoamericano]; "
@@ -209,7 +220,7 @@ PHRASES: dict[str, dict[str, str]] = {
         "word_pitch": "[più grave dell'altra]; [più acuta dell'altra]",
         "word_intensity": "[più debole dell'altra]; [più forte dell'altra]",
         "recording": "la [prima registrazione]; la [seconda registrazione]",
-        "same_gender": "lo [stesso sesso]; [sessi diversi]",
+        "same_gender": "dello [stesso sesso]; di [sesso diverso|sessi diversi]",
     },
     "es": {
         "yes_no": "Sí; No",
@@ -221,22 +232,29 @@ PHRASES: dict[str, dict[str, str]] = {
                            "de forma [muy expresiva]",
         "speaking_rate": "[muy despacio]; [bastante despacio]; [algo despacio]; a [velocidad moderada]; "
                          "[algo rápido]; [bastante rápido]; [muy rápido]",
-        "average_intensity": "en [voz baja]; a un [volumen moderado]; en [voz alta]",
-        "noise_level": "[muy ruidosa]; [ruidosa]; [algo ruidosa]; de [claridad media]; [algo limpia]; [limpia]; "
+        "average_intensity": "en [voz baja]; a un [volumen moderado]; con [voz fuerte|volumen alto]",
+        "noise_level": "[muy ruidosa]; [ruidosa]; [algo ruidosa]; de [claridad media]; "
+                       "[bastante limpia|algo limpia]; [limpia]; "
                        "[muy limpia]",
-        "reverberation": "[muy lejana]; [lejana]; [algo lejana]; [algo cercana]; [muy cercana]",
+        "reverberation": "[muy lejana]; [lejana]; [algo lejana]; [bastante cercana|algo cercana]; [muy cercana]",
         "distortion_level": "con una [distorsión extrema]; con una [distorsión fuerte]; con una [distorsión clara]; "
                             "con una [distorsión leve]; [casi sin distorsión]; [sin distorsión audible]",
-        "speech_quality": "de [muy mala calidad]; de [mala calidad]; de [calidad algo mala]; de [calidad regular]; "
+        "speech_quality": "de [muy mala calidad]; de [mala calidad]; de [calidad más bien mala|calidad algo mala]; "
+                          "de [calidad regular]; "
                           "de [muy buena calidad]; de [excelente calidad]",
         "gender": "una [mujer|femenina]; un [hombre|masculina]",
         "spoken:gender": "con voz de [mujer]; con voz de [hombre]",
-        "age_category": "unos [veinte años]; unos [treinta años]; unos [cuarenta años]; unos [cincuenta años]; "
-                        "unos [sesenta años]; unos [setenta años]; unos [ochenta años]; unos [noventa años]",
-        "spoken:age_category": "como una persona de unos [veinte años]; como una persona de unos [treinta años]; "
-                               "como una persona de unos [cuarenta años]; como una persona de unos [cincuenta años]; "
-                               "como una persona de unos [sesenta años]; como una persona de unos [setenta años]; "
-                               "como una persona de unos [ochenta años]; como una persona de unos [noventa años]",
+        "age_category": "[veintitantos años|veinte años]; [treinta y tantos años|treinta años]; "
+                        "[cuarenta y tantos años|cuarenta años]; [cincuenta y tantos años|cincuenta años]; "
+                        "[sesenta y tantos años|sesenta años]; [setenta y tantos años|setenta años]; "
+                        "[ochenta y tantos años|ochenta años]; [noventa y tantos años|noventa años]",
+        "spoken:age_category": "como una persona de [veintitantos años]; como una persona de [treinta y tantos años]; "
+                               "como una persona de [cuarenta y tantos años]; "
+                               "como una persona de [cincuenta y tantos años]; "
+                               "como una persona de [sesenta y tantos años]; "
+                               "como una persona de [setenta y tantos años]; "
+                               "como una persona de [ochenta y tantos años]; "
+                               "como una persona de [noventa y tantos años]",
         "accent": "[acento estadounidense]; [acento británico]; [acento escocés]; [acento caribeño]; "
                   "[acento alemán]; [acento francés]; [acento italiano]; [acento castellano]; "
                   "[acento latinoamericano]; "
@@ -256,6 +274,6 @@ PHRASES: dict[str, dict[str, str]] = {
         "word_pitch": "[más grave que la otra]; [más aguda que la otra]",
         "word_intensity": "[más débil que la otra]; [más fuerte que la otra]",
         "recording": "la [primera grabación]; la [segunda grabación]",
-        "same_gender": "el [mismo sexo]; [sexos diferentes]",
+        "same_gender": "del [mismo sexo]; de [sexo diferente|sexos diferentes]",
     },
 }

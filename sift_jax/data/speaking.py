@@ -33,7 +33,8 @@ _MIDDLE = {"en": "quite", "de": "ziemlich", "fr": "assez", "it": "abbastanza", "
 NEAR = {
     "en": {"voice": "pitch", "quietly": "softly", "in a monotone": "monotone", "quickly": "fast"},
     "de": {"stimme": "tonlage", "tiefen": "tiefer", "hohen": "hoher", "langsamer": "langsam"},
-    "fr": {"bas": "doucement"}, "it": {"lentamente": "lento", "forte": "alta voce"}, "es": {"lentamente": "despacio"},
+    "fr": {"bas": "doucement"}, "it": {"lentamente": "lento", "forte": "volume alto", "alta voce": "volume alto"},
+    "es": {"lentamente": "despacio", "voz alta": "voz fuerte"},
 }
 _SENTENCE_CHARACTERS = 20_000
 

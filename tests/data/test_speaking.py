@@ -43,6 +43,13 @@ def test_a_style_in_ones_own_words():
     assert len(read_style("softly, softly", "en")) == 1
 
 
+@pytest.mark.parametrize(("style", "language"), [("ad alta voce", "it"), ("forte", "it"), ("en voz alta", "es"),
+                                                 ("fort", "fr"), ("d'une voix forte", "fr"), ("laut", "de")])
+def test_a_style_may_say_loudly_in_older_words(style, language):
+    (wish,) = read_style(style, language)
+    assert (wish.key, wish.label) == ("average_intensity", "loudly")
+
+
 @pytest.mark.parametrize("style", ["very slowly and very fast", "softly, loudly", "very slowly, quite slowly"])
 def test_a_style_that_contradicts_itself(style):
     with pytest.raises(ValueError, match="contradicts itself: .* are both .*; leave one of them out"):

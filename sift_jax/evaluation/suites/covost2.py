@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from sift_jax.data.labels import LANGUAGE_NAMES
+from sift_jax.data.labels import LANGUAGE_NAMES, name_label
 from sift_jax.evaluation.items import Suite
 from sift_jax.evaluation.prompts import Prompts, word_prompt
 from sift_jax.evaluation.suites.gathering import Gathering
@@ -37,7 +37,9 @@ def read_covost2(
         path = find_file(root, places, f"CoVoST 2 from {language} into {TARGET}")
         clips = find_folder(root, [f"{folder}/clips" for folder in (language, *releases, ".")],
                             f"clips of Common Voice in {language}")
-        question = word_prompt(prompts, "translation", language, into=LANGUAGE_NAMES[TARGET])
+        # "Zielsprache: Englisch": the target's name is a word of the prompt, and so of the prompt's language.
+        into = name_label("language", LANGUAGE_NAMES[TARGET], language)
+        question = word_prompt(prompts, "translation", language, into=into)
         for _, row in read_table(path, _COLUMNS, gathering, subset):
             clip = row["path"] if row["path"].endswith(".mp3") else f"{row['path']}.mp3"
             gathering.ask(

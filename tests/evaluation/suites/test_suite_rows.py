@@ -320,7 +320,13 @@ class TestCovost2:
         write_covost2(tmp_path)
         item = read_covost2(tmp_path, prompts=PROMPTS).items[0]
         assert (item.subset, item.language, item.metrics) == ("de_en", "de", ("bleu", "chrf"))
-        assert item.references == ('"Yes", he said.',) and "English" in item.question
+        assert item.references == ('"Yes", he said.',)
+
+    def test_the_target_is_named_in_the_language_of_the_prompt(self, tmp_path):
+        write_covost2(tmp_path)
+        names = {"de": "Englisch", "fr": "anglais", "it": "inglese", "es": "inglés"}
+        for item in read_covost2(tmp_path, prompts=PROMPTS).items:
+            assert f": {names[item.language]}." in item.question and "English" not in item.question
 
     def test_a_renamed_column_and_a_torn_row(self, tmp_path):
         write_covost2(tmp_path)

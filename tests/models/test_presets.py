@@ -211,7 +211,7 @@ def test_a_folder_goes_before_the_preset_of_its_name(tmp_path):
         (LLAMA_JSON, {"mlp_bias": True}, "mlp_bias is True"),
         (LLAMA_JSON, {"quantization_config": {"bits": 4}}, "quantization_config is {'bits': 4}, and only None"),
         (LLAMA_JSON, {"use_sliding_window": True}, "use_sliding_window is True"),
-        (LLAMA_JSON, {"layer_types": ["full_attention", "sliding_attention"]}, "layer_types has 'sliding_attention'"),
+        (LLAMA_JSON, {"layer_types": ["full_attention", "sliding_attention"] * 8}, "layer_types has 'sliding_att"),
         (LLAMA_JSON, {"rope_scaling": {"type": "yarn", "factor": 4.0}}, "positions of type 'yarn' are not supported"),
         (LLAMA_JSON, {"rope_scaling": {"rope_type": "llama3", "factor": 4.0}}, "'llama3' lack low_freq_factor"),
         (QWEN2_AUDIO_JSON, {"text_config": {"model_type": "mixtral"}}, "the decoder is a 'mixtral'; only 'qwen2'"),

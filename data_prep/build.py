@@ -45,8 +45,8 @@ from data_prep.statistics import format_report
 from sift_jax.data.clips import COMPRESSIONS, FLAC
 from sift_jax.data.labels import LANGUAGES, LOCALES
 
-# Default for the embedded corpus, for recorded ones (None: all there are), and what must be given at least. A manifest's
-# own dev and test are taken whole.
+# Default for the embedded corpus, for recorded ones (None: all there are), and the least. A manifest's own dev and test
+# are taken whole.
 _SIZES: dict[str, tuple[int | None, int | None, int]] = {
     "train": (600, None, 1), "dev": (30, 500, 0), "evaluation": (60, 500, 0), "evaluation_rows": (60, 500, 2),
     "wordings": (None, None, 1), "rows_per_utterance": (None, None, 1), "seed": (None, None, 0)}

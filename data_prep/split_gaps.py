@@ -38,7 +38,7 @@ class Gap:
     remedy: str
 
     def __str__(self) -> str:
-        size = "no utterance" if not self.count else f"{self.count} utterance{'s' if self.count > 1 else ''} only"
+        size = f"{_count(self.count, 'utterance')} only" if self.count else "no utterance"
         return f"{self.language}: {self.split} has {size}: {self.cause}; {self.remedy}"
 
 
@@ -90,13 +90,14 @@ def _explain(split: str, found: Sequence[Candidate], counts: Counter[str], *, is
     """The cause of a gap and its remedy, by what the recordings of a language are like."""
     held = Counter(candidate.held for candidate in found)
     speakers = {candidate.speaker for candidate in found if candidate.speaker}
-    left_out = sum(count for name, count in counts.items() if name.startswith(ELSEWHERE))
+    left_out = sum(count for name, count in counts.items()
+                   if name.startswith(ELSEWHERE) and name != f"{ELSEWHERE} {split}")
     without = f"give --{_FLAGS[split]}=0 to do without"
     if split == TRAIN:
         without = "give --train=0 and --edges=<bins.json of another build> for a build that only evaluates"
-    if left_out:
-        return {"cause": f"{left_out:,} of {len(found):,} recordings are left out because another split has their "
-                         "sentence", "remedy": "--shared_sentences=allow keeps them, or record other sentences"}
+    if left_out > counts[split] or counts[split] + left_out >= TINY:
+        return {"cause": f"for their sentence, which another split has, {left_out:,} of {len(found):,} recordings are "
+                         "left out", "remedy": "--shared_sentences=allow keeps them, or record other sentences"}
     if is_stated and set(held) != {None}:
         stated = f"the manifest's split field gives it {held[split]:,} of {len(found):,} recordings"
         return {"cause": stated, "remedy": f"state it for more lines, or {without}"}
@@ -106,11 +107,12 @@ def _explain(split: str, found: Sequence[Candidate], counts: Counter[str], *, is
     if split != TRAIN and held[split]:
         return {"cause": f"the corpus has {held[split]:,} recordings there", "remedy": f"unpack more, or {without}"}
     if speakers:
-        who = f"{len(speakers):,} speaker{'s' if len(speakers) > 1 else ''}, of whom training needs the most"
-        return {"cause": f"its {len(found):,} recordings are of {who}",
+        return {"cause": f"its {_count(len(found), 'recording')} are of {_count(len(speakers), 'speaker')}, and "
+                         "training needs the most of them",
                 "remedy": "leave the speaker out of a manifest, so that sentences alone are kept apart, or state a "
                           f"split for each line, or {without}"}
-    return {"cause": f"there are {len(found):,} recordings of {len({c.sentence for c in found}):,} sentences",
+    sentences = _count(len({candidate.sentence for candidate in found}), "sentence")
+    return {"cause": f"there is no more than {_count(len(found), 'recording')} of {sentences}",
             "remedy": f"record more sentences, or state a split for each line, or {without}"}
 
 
@@ -167,8 +169,8 @@ def list_warnings(found: Mapping[str, Any]) -> list[str]:
     if found["speakers"]:
         lines.append(tell_speakers(found["speakers"]))
     if found["sentences"]:
-        lines.append(f"{found['sentences']:,} sentences are in several splits, in {found['recordings']:,} recordings: "
-                     "what is asked about their words is not unseen; --shared_sentences=apart or drop keeps them apart")
+        lines.append(f"{_count(found['sentences'], 'sentence')} of several splits, in {found['recordings']:,} "
+                     "recordings: their words are not unseen; --shared_sentences=apart or drop keeps them apart")
     return lines
 
 
@@ -177,16 +179,19 @@ def describe_shared(found: Mapping[str, Any]) -> list[str]:
     lines = [f"shared sentences ({found['shared_sentences']}): {found['sentences']:,} in several splits, in "
              f"{found['recordings']:,} recordings; {found['left_out']:,} left out for theirs"]
     if found["without_speaker"]:
-        lines.append(f"{found['without_speaker']:,} recordings have no speaker: nobody knows whether their voices are "
-                     "in several splits")
+        lines.append(f"{_count(found['without_speaker'], 'recording')} without a speaker: nobody knows whether their "
+                     "voices are in several splits")
     return lines
 
 
 def tell_speakers(speakers: Sequence[str]) -> str:
     names = ", ".join(map(repr, speakers[:_SHOWN_SPEAKERS])) + (", …" if len(speakers) > _SHOWN_SPEAKERS else "")
-    count = "1 speaker is" if len(speakers) == 1 else f"{len(speakers):,} speakers are"
-    return (f"{count} in several splits, as the manifest states ({names}): their voices are not unseen; state one "
-            "split for each speaker if they are to be")
+    return (f"{_count(len(speakers), 'speaker')} in several splits, as the manifest states ({names}): their voices are "
+            "not unseen; state one split for each speaker if they are to be")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def count_trained(rows: Iterable[Mapping[str, Any]]) -> Counter[str]:

@@ -5,7 +5,7 @@
     recorded   speakers ─► those that the corpus holds back; else some to EvalSIFT, some to dev until their sizes are
                            reached; the others to train
                sentences ─► a sentence of EvalSIFT goes out of dev and train, one of dev out of train; where that would
-                           take more than half of training, the shared sentences are shared out, most of them to train
+                           take more than half of dev or train, the shared sentences are shared out, most to train
 
 What a manifest states is obeyed as it stands. `shared` is what happens to a sentence of several splits:
 
@@ -113,7 +113,7 @@ def assign_splits(candidates: Sequence[Candidate], sizes: Sizes, *, seed: int,
     if shared == DROP:
         return fill({candidate.spoken: TRAIN for candidate in trained})
     result = fill({})
-    starved = _find_starved(trained, result)
+    starved = _find_starved(trained, result) | _find_starved(members[DEV], result)
     return fill(_share_sentences(members, starved, wanted, seed)) if starved else result
 
 
@@ -150,10 +150,10 @@ def _fill(members: Mapping[str, Sequence[Candidate]], wanted: Mapping[str, Sizes
     return result
 
 
-def _find_starved(trained: Iterable[Candidate], placed: Mapping[str, str]) -> set[str]:
-    """The languages in which training loses more than half of its recordings to the sentences of other splits."""
+def _find_starved(members: Iterable[Candidate], placed: Mapping[str, str]) -> set[str]:
+    """The languages in which a split loses more than half of its recordings to the sentences of other splits."""
     totals, lost = Counter(), Counter()
-    for candidate in trained:
+    for candidate in members:
         totals[candidate.language] += 1
         lost[candidate.language] += placed[candidate.id].startswith(ELSEWHERE)
     return {language for language, total in totals.items() if 2 * lost[language] > total}
@@ -161,7 +161,7 @@ def _find_starved(trained: Iterable[Candidate], placed: Mapping[str, str]) -> se
 
 def _share_sentences(members: Mapping[str, Sequence[Candidate]], languages: set[str], wanted: Mapping[str, Sizes],
                      seed: int) -> dict[Spoken, str]:
-    """Which split keeps each sentence that training shares: of ten, two go to EvalSIFT, two to dev, six to train."""
+    """Which split keeps each sentence of several: of ten, two go to EvalSIFT, two to dev, six to train."""
     heard: dict[Spoken, Counter[str]] = defaultdict(Counter)
     for split, found in members.items():
         for candidate in found:
@@ -169,20 +169,20 @@ def _share_sentences(members: Mapping[str, Sequence[Candidate]], languages: set[
                 heard[candidate.spoken][split] += 1
     reserved: dict[Spoken, str] = {}
     for language in sorted(languages):
-        both = [spoken for spoken, found in heard.items() if spoken[0] == language and found[TRAIN] and len(found) > 1]
-        free = sorted(both, key=lambda spoken: _draw(seed, f"sentence {spoken[1]}"))
+        several = [spoken for spoken, found in heard.items() if spoken[0] == language and len(found) > 1]
+        free = sorted(several, key=lambda spoken: _draw(seed, f"sentence {spoken[1]}"))
         share = max(1, len(free) // _SENTENCES_A_HELD)
         for split in (EVALUATION, DEV):
             size = wanted[language][split]
             target, taken = DRAWN if size is None else size, 0
-            count = sum(found[split] for spoken, found in heard.items() if spoken[0] == language and not found[TRAIN])
+            count = sum(found[split] for spoken, found in heard.items() if spoken[0] == language and len(found) == 1)
             for spoken in [spoken for spoken in reversed(free) if heard[spoken][split]]:
                 # The last is for training.
                 if count >= target or taken >= share or len(free) == 1:
                     break
                 free.remove(spoken)
                 reserved[spoken], taken, count = split, taken + 1, count + heard[spoken][split]
-        reserved |= dict.fromkeys(free, TRAIN)
+        reserved |= {spoken: TRAIN if heard[spoken][TRAIN] else DEV for spoken in free}
     return reserved
 
 

@@ -60,6 +60,15 @@ def test_ten_parallel_sentences_are_shared_out():
         assert counts.keys() & set(SPLITS) == splits and counts[TRAIN] >= 8
 
 
+def test_dev_is_not_left_empty_by_sentences_either():
+    """Training has a speaker of its own sentences, so that it alone would lack nothing."""
+    own = [Candidate(id=f"o{n}", language="de", speaker="own", sentence=f"own {n}", held=None) for n in range(150)]
+    candidates = [*own, *make_parallel(10, 10)]
+    counts, placed = place(candidates)
+    assert counts[TRAIN] == 150 + 4 * 6 and counts[EVALUATION] == counts[DEV] == 3 * 2
+    assert not list_leaks(candidates, placed)
+
+
 def test_shared_sentences_are_a_choice():
     candidates = make_parallel(10, 10) + [Candidate(id=f"own{p}", language="de", speaker=f"p{p}", sentence=f"own {p}",
                                                     held=None) for p in range(10)]

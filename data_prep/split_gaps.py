@@ -2,11 +2,12 @@
 
     gather ─► parts/splits.json {"shared_sentences": "apart", "sentences": 3, "recordings": 41, "left_out": 0,
                                  "speakers": ["s1"], "without_speaker": 12, "placed": {"de": {"dev": 0, …}},
-                                 "gaps": [{"language": "de", "split": "dev", "count": 0, "cause", "remedy"}]}
+                                 "gaps": [{"language": "de", "split": "dev", "count": 0, "cause", "remedy"}],
+                                 "absent": ["fr"]}
            ─► report.json "splits", and a warning for each gap at the start and at the end of a build
 
 `sentences` are those of several splits, of `recordings`; `left_out` is what their sentence cost; `speakers` are those
-whom the manifest states in several splits.
+whom the manifest states in several splits; `absent` are languages asked for of which nothing was read.
 """
 
 import dataclasses
@@ -53,8 +54,8 @@ class Drawing:
 
 
 def describe_splits(candidates: Sequence[Candidate], placed: Mapping[str, str], leaks: Sequence[Leak],
-                    drawing: Drawing) -> dict[str, Any]:
-    """What goes to parts/splits.json."""
+                    drawing: Drawing, languages: Sequence[str]) -> dict[str, Any]:
+    """What goes to parts/splits.json; `languages` are those asked for."""
     shared = {leak.value for leak in leaks if leak.key == "sentence"}
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for candidate in candidates:
@@ -69,6 +70,7 @@ def describe_splits(candidates: Sequence[Candidate], placed: Mapping[str, str], 
         "without_speaker": sum(placed[c.id] in SPLITS and not c.speaker for c in candidates),
         "placed": {language: {split: found[split] for split in SPLITS} for language, found in sorted(counts.items())},
         "gaps": [dataclasses.asdict(gap) for gap in _find_gaps(candidates, counts, drawing)],
+        "absent": [language for language in languages if language not in counts],
     }
 
 
@@ -166,6 +168,10 @@ def follow_splits(found: Mapping[str, Any], utterances: Mapping[str, Mapping[str
 def list_warnings(found: Mapping[str, Any]) -> list[str]:
     """A line for each gap, and for what the manifest contradicts itself in."""
     lines = [str(Gap(**gap)) for gap in found["gaps"]]
+    if found["absent"]:
+        here = ",".join(found["placed"])
+        lines.append(f"{', '.join(found['absent'])}: no recording was read; parts/accounts/read_rejected.jsonl says "
+                     f"what was set aside, --languages={here} asks for no more than there is")
     if found["speakers"]:
         lines.append(tell_speakers(found["speakers"]))
     if found["sentences"]:

@@ -20,14 +20,14 @@ from data_prep.splits import ALLOW, SPLITS, TRAIN, Candidate, Leak, assign_split
 CHUNK = 100
 
 
-def gather(items: Iterable[Item], out: Path, *, drawing: Drawing, seed: int) -> None:
+def gather(items: Iterable[Item], out: Path, *, drawing: Drawing, languages: Sequence[str], seed: int) -> None:
     """Reads the corpus, draws its splits, tells what they lack, and leaves the chunks for `list_sources` to find."""
     (out / "parts" / "sources").mkdir(parents=True, exist_ok=True)
     candidates = _read(items, out)
     placed = assign_splits(candidates, drawing.sizes, seed=seed, others=drawing.others, shared=drawing.shared,
                            is_stated=drawing.is_stated)
     entered, left = len(candidates), sum(split in SPLITS for split in placed.values())
-    found = _describe(candidates, placed, drawing)
+    found = _describe(candidates, placed, drawing, languages)
     del candidates
     counts = _write_sources(out, placed)
     settle(out, "split", "recordings", entered, left, _list_refused(out, placed))
@@ -73,12 +73,13 @@ def _read(items: Iterable[Item], out: Path) -> list[Candidate]:
     return candidates
 
 
-def _describe(candidates: Sequence[Candidate], placed: Mapping[str, str], drawing: Drawing) -> dict[str, Any]:
+def _describe(candidates: Sequence[Candidate], placed: Mapping[str, str], drawing: Drawing,
+              languages: Sequence[str]) -> dict[str, Any]:
     """What the splits lack and share; an error where they share what nobody stated or allowed."""
     rows = ({"id": c.id, "language": c.language, "speaker": c.speaker, "transcript": c.sentence, "split": placed[c.id]}
             for c in candidates if placed[c.id] in SPLITS)
     leaks = find_leaks(rows)
-    found = describe_splits(candidates, placed, leaks, drawing)
+    found = describe_splits(candidates, placed, leaks, drawing, languages)
     stated = {c.speaker for c in candidates if drawing.is_stated and c.held}
     faults = [leak for leak in leaks if not _is_meant(leak, found, stated)]
     if faults:

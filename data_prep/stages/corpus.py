@@ -38,7 +38,7 @@ def make_corpus(config: BuildConfig) -> None:
             if config.reading.bucket:
                 fetch(config.reading.bucket, config.reading.root, config.out, config.engine)
             items = read_corpus(config.corpus, config.reading, config.languages)
-            gather(items, config.out, drawing=config.drawing, seed=config.seed)
+            gather(items, config.out, drawing=config.drawing, languages=config.languages, seed=config.seed)
         chunks = list_chunks(config)
         run_chunks(chunks, "utterances", functools.partial(decode_chunk, reading=config.reading), config.engine)
         settle_decoding(config.out, chunks)

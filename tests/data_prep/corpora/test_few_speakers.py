@@ -175,8 +175,6 @@ def test_a_language_with_nothing_to_train_on_stops_the_build(tmp_path):
     with pytest.raises(SystemExit, match="en: train has no utterance: the manifest's split field gives it 0 of 3 "
                                          "recordings; state it for more lines, or give --train=0 and --edges="):
         main(flags)
-    build(parse_arguments([*flags, "--train=0"]), ("corpus",))
-    assert {row["split"] for row in read_rows(tmp_path / "out")} == {EVALUATION}
 
 
 def test_training_that_is_lost_in_decoding_stops_the_build(tmp_path):
@@ -216,6 +214,17 @@ def test_a_small_split_is_told_at_the_end_and_in_the_report(one_speaker, capsys)
         page = (one_speaker / name).read_text(encoding="utf-8")
         assert ("EvalSIFT has 1 utterance only" in page) == (name == "report.html")
     assert "Of 2 recordings nobody knows who speaks." in page
+
+
+def test_evaluation_data_alone_by_the_edges_of_another_build(one_speaker, tmp_path, capsys):
+    flags = write_manifest(tmp_path, [{**line, "language": "en"} for line in STATED if line["split"] == "test"])
+    main([*flags, "--train=0", f"--edges={one_speaker / 'bins.json'}", "--evaluation_rows=4", "--languages=en,it"])
+    told = capsys.readouterr()
+    assert "warning: it: no recording was read;" in told.err and "--languages=en asks for no more" in told.err
+    assert "warning: en: EvalSIFT has 3 utterances only: the manifest's split field gives it 3 of 3" in told.out
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert report["utterances"] == {TRAIN: {}, DEV: {}, EVALUATION: {"en": 3}}
+    assert report["counts"][EVALUATION]["open_ended"]["en"] > 0
 
 
 def test_what_a_build_was_told_to_share_is_no_fault_of_its_splits(one_speaker, capsys):

@@ -26,6 +26,9 @@ from data_prep.split_gaps import AS_STATED, load_splits
 from data_prep.splits import ALLOW, APART, SPLITS, Leak, find_leaks
 from sift_jax.data.sift_files import SiftError, audio_ids, list_files, read_rows
 
+# Of what was meant to stand in two splits: there may be thousands.
+_SHOWN = 20
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Proof:
@@ -99,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("\n".join(proof.leaks))
         sys.exit(f"{len(proof.leaks)} things stand in two splits; build again into another folder")
     if proof.meant:
-        print("\n".join(proof.meant))
+        print("\n".join([*proof.meant[:_SHOWN], *(["…"] if len(proof.meant) > _SHOWN else [])]))
         print(f"as the manifest states or --shared_sentences allows: {len(proof.meant)} things stand in two splits")
     other = "nothing else" if proof.meant else "nothing"
     print(f"apart: {proof.utterances} utterances and {proof.rows} rows, {other} of one split is in another")

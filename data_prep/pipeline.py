@@ -120,8 +120,7 @@ def _write_report(config: BuildConfig) -> None:
 
 
 # The knobs that a stage is the first to heed.
-_KNOBS = {"corpus": ("corpus", "languages", "train", "dev", "evaluation", "shared_sentences",
-                    "seed"),
+_KNOBS = {"corpus": ("corpus", "languages", "train", "dev", "evaluation", "shared_sentences", "seed"),
           "words": ("aligning.fingerprint",), "measure": ("measuring.hearing",), "metadata": ("measuring.labelling",),
           "instructions": ("evaluation_rows", "wordings", "plain", "rows_per_utterance"),
           "records": ("compression",)}

@@ -10,6 +10,7 @@
         [--words=alignments/ [--tier=NAME] | --aligner=sphinx | --aligner=ctc --checkpoint=weights/wav2vec2-base-960h]
         [--experts=distortion_level=energy,speech_quality=dnsmos] [--edges=data_speech | --edges=runs/other/bins.json]
         [--genders=pitch | --genders=network --gender_model=DIR] [--locales=all --locale_utterances=300]
+        [--shared_sentences=apart|drop|allow]
 
     python -m data_prep.build --corpus=manifest --manifest=mine.jsonl [--root=/audio] --languages=en --out=runs/mine
 
@@ -39,11 +40,13 @@ from data_prep.metadata.gender import CHOICES as GENDER_CHOICES
 from data_prep.metadata.gender import OWN
 from data_prep.metadata.table import Measuring
 from data_prep.pipeline import build
+from data_prep.splits import SHARED_CHOICES
 from data_prep.statistics import format_report
 from sift_jax.data.clips import COMPRESSIONS, FLAC
 from sift_jax.data.labels import LANGUAGES, LOCALES
 
-# Default for the embedded corpus, for recorded ones (None: all there are), and what must be given at least.
+# Default for the embedded corpus, for recorded ones (None: all there are), and the least. A manifest's own dev and test
+# are taken whole.
 _SIZES: dict[str, tuple[int | None, int | None, int]] = {
     "train": (600, None, 1), "dev": (30, 500, 0), "evaluation": (60, 500, 0), "evaluation_rows": (60, 500, 2),
     "wordings": (None, None, 1), "rows_per_utterance": (None, None, 1), "seed": (None, None, 0)}
@@ -78,9 +81,14 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> BuildConfig:
         parser.error(f"--manifest is for --corpus={MANIFEST}, not for {corpus}; leave it out")
     for name, (made, recorded, least) in _SIZES.items():
         if flags[name] is None:
-            flags[name] = made if corpus == EMBEDDED else recorded
+            is_whole = corpus == MANIFEST and name in ("dev", "evaluation")
+            flags[name] = made if corpus == EMBEDDED else None if is_whole else recorded
+        # Without training a build only evaluates, with the edges of another.
+        least = 0 if name == "train" and corpus != EMBEDDED else least
         if flags[name] is not None and flags[name] < least:
             parser.error(f"--{name}={flags[name]} is too small; give at least {least}")
+    if flags["shared_sentences"] is not None and corpus == EMBEDDED:
+        parser.error("the embedded corpus has its sentences apart; leave --shared_sentences out")
     flags["locales"] = tuple(dict.fromkeys(filter(None, (flags["locales"] or "").split(","))))
     if flags["locales"] and corpus not in (COMMON_VOICE, MANIFEST):
         parser.error(f"--locales is for --corpus={COMMON_VOICE} and {MANIFEST}, not for {corpus}; leave it out")
@@ -115,8 +123,12 @@ def _make_parser() -> _Parser:
     add("--publish", help="address in a bucket to which the finished build is copied, but for its audio and parts")
     add("--languages", help="comma-separated; by default all that the corpus speaks, of " + ", ".join(LANGUAGES))
     add("--train", type=int, help="training utterances a language, at most; 600 embedded, else all there are")
-    add("--dev", type=int, help="dev utterances a language, at most; 30 embedded, else 500")
-    add("--evaluation", type=int, help="EvalSIFT utterances a language, at most; 60 embedded, else 500")
+    add("--dev", type=int, help="dev utterances a language, at most; 30 embedded, all that a manifest states, else 500")
+    add("--evaluation", type=int,
+        help="EvalSIFT utterances a language, at most; 60 embedded, all that a manifest states, else 500")
+    add("--shared_sentences", choices=SHARED_CHOICES,
+        help="of several splits: kept apart, so that one split alone has them; drop takes them out of dev and EvalSIFT "
+        "where training has them; allow leaves them everywhere; by default apart, but for what a manifest states")
     add("--evaluation_rows", type=int, help="EvalSIFT rows a category and language; 60 embedded, else 500")
     add("--wordings", type=int, default=6, help="wordings of each question and answer, at most 6")
     add("--plain", action="store_true",

@@ -4,15 +4,18 @@ import dataclasses
 from pathlib import Path
 
 from data_prep.alignment.timing import Aligning
-from data_prep.corpora.registry import Reading
+from data_prep.corpora.registry import MANIFEST, Reading
 from data_prep.engine import Engine
 from data_prep.metadata.table import Measuring
+from data_prep.split_gaps import Drawing
 from data_prep.splits import DEV, EVALUATION, TRAIN
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BuildConfig:
-    """`train`, `dev` and `evaluation` are utterances a language, at most; None is all that there are."""
+    """`train`, `dev` and `evaluation` are utterances a language, at most; None is all that there are, or of dev and
+    evaluation all that a manifest states, and what it does not is drawn up to `splits.DRAWN`. `shared_sentences` is
+    one of `splits.SHARED_CHOICES`, or None: apart, but for what a manifest states."""
 
     corpus: str
     reading: Reading
@@ -22,8 +25,9 @@ class BuildConfig:
     publish: str | None
     languages: tuple[str, ...]
     train: int | None
-    dev: int
-    evaluation: int
+    dev: int | None
+    evaluation: int | None
+    shared_sentences: str | None
     evaluation_rows: int
     wordings: int
     plain: bool
@@ -35,6 +39,11 @@ class BuildConfig:
     @property
     def sizes(self) -> dict[str, int | None]:
         return {TRAIN: self.train, DEV: self.dev, EVALUATION: self.evaluation}
+
+    @property
+    def drawing(self) -> Drawing:
+        return Drawing(sizes=self.sizes, others=self.locale_sizes, shared=self.shared_sentences,
+                       is_stated=self.corpus == MANIFEST)
 
     @property
     def locale_sizes(self) -> dict[str, dict[str, int | None]]:

@@ -30,6 +30,7 @@ from data_prep.metadata.experts import make_panel
 from data_prep.metadata.measure import measure_chunk
 from data_prep.metadata.table import write_metadata
 from data_prep.report import describe_build
+from data_prep.split_gaps import check_trained, count_trained, follow_splits, load_splits
 from data_prep.stages.corpus import list_chunks, make_corpus
 from data_prep.stages.instructions import write_instructions
 from data_prep.stages.records import write_records
@@ -100,6 +101,10 @@ def _measure_corpus(config: BuildConfig) -> None:
 
 def _write_metadata(config: BuildConfig) -> None:
     write_metadata(config.out, list_chunks(config), config.measuring, is_synthetic=config.corpus == EMBEDDED)
+    if found := load_splits(config.out):
+        with (config.out / "metadata.jsonl").open(encoding="utf-8") as lines:
+            trained = count_trained(map(json.loads, lines))
+        check_trained(found, trained, config.drawing, "when they were decoded and measured")
 
 
 def _write_report(config: BuildConfig) -> None:
@@ -108,12 +113,14 @@ def _write_report(config: BuildConfig) -> None:
                                     "measure", "genders", "stated_genders", "instructions", "records"))
     with (config.out / "metadata.jsonl").open(encoding="utf-8") as lines:
         report = make_report(map(json.loads, lines), counts, ACOUSTIC_LABELS) | {"accounts": accounts}
+    if found := load_splits(config.out):
+        report["splits"] = follow_splits(found, report["utterances"], config.drawing)
     report = describe_build(config.out, report, f"Speech instructions: {config.corpus}")
     write_text(config.out / "report.json", json.dumps(report, ensure_ascii=False, indent=1))
 
 
 # The knobs that a stage is the first to heed.
-_KNOBS = {"corpus": ("corpus", "languages", "train", "dev", "evaluation", "seed"),
+_KNOBS = {"corpus": ("corpus", "languages", "train", "dev", "evaluation", "shared_sentences", "seed"),
           "words": ("aligning.fingerprint",), "measure": ("measuring.hearing",), "metadata": ("measuring.labelling",),
           "instructions": ("evaluation_rows", "wordings", "plain", "rows_per_utterance"),
           "records": ("compression",)}
@@ -121,8 +128,8 @@ _KNOBS = {"corpus": ("corpus", "languages", "train", "dev", "evaluation", "seed"
 _Stage = tuple[Callable[[BuildConfig], None], tuple[str, ...], tuple[str, ...]]
 STAGES: dict[str, _Stage] = {
     "corpus": (make_corpus, ("audio", "utterances.jsonl", "parts"),
-               ("data_prep/corpora", "data_prep/splits.py", "data_prep/chunks.py", "data_prep/stages/corpus.py",
-                "sift_jax/audio/files.py")),
+               ("data_prep/corpora", "data_prep/splits.py", "data_prep/split_gaps.py", "data_prep/chunks.py",
+                "data_prep/stages/corpus.py", "sift_jax/audio/files.py")),
     "words": (_time_words, ("parts/words", "parts/word_times", "parts/word_times.json", "parts/accounts/words.json",
                             "parts/accounts/word_times.json"), ("data_prep/alignment",)),
     "measure": (_measure_corpus, ("parts/measured",), ("data_prep/metadata",)),

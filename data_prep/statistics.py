@@ -5,7 +5,8 @@
      "durations": {language: {"hours", "histogram": {"edges", "counts"}}}, "rank_correlation": {key: {"rho", "n"}},
      "speakers": {split: [ids]}, "sentences": {split: n}, "utterances": {split: {language: n}},
      "examples": {language: [ids]}, "sources": {split: {category: {data_source: rows}}},
-     "accounts": {stage: {"unit", "in", "out", "rejected"}}}
+     "accounts": {stage: {"unit", "in", "out", "rejected"}},
+     "splits": what data_prep.split_gaps tells of a recorded corpus}
 
 A rank correlation sets a measured value against what the synthesizer was told; 1 means that the order is the same.
 """
@@ -20,6 +21,7 @@ import numpy as np
 import scipy.stats
 
 from data_prep.accounts import format_accounts
+from data_prep.split_gaps import describe_shared, list_warnings
 from data_prep.splits import EVALUATION, SPLITS
 
 _EXAMPLES = 4
@@ -152,4 +154,7 @@ def format_report(report: Mapping[str, Any]) -> str:
         lines += ["", *describe_backgrounds(report["backgrounds"])]
     if report.get("accounts"):
         lines += ["", format_accounts(report["accounts"])]
+    if report.get("splits"):
+        lines += ["", *describe_shared(report["splits"]),
+                  *(f"warning: {line}" for line in list_warnings(report["splits"]))]
     return "\n".join(lines)

@@ -6,30 +6,38 @@ Recordings go through a file, so that only what decides their split is held in m
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from data_prep.accounts import settle
 from data_prep.chunks import BuildError, Chunk, write_text
 from data_prep.corpora.recording import Item, Recording, Rejection, parse_recording
-from data_prep.splits import SPLITS, Candidate, Sizes, assign_splits, find_leaks, normalise_sentence
+from data_prep.split_gaps import AS_STATED, Drawing, check_trained, describe_splits, list_warnings, save_splits
+from data_prep.splits import ALLOW, SPLITS, TRAIN, Candidate, Leak, assign_splits, find_leaks, normalise_sentence
 
 CHUNK = 100
 
 
-def gather(items: Iterable[Item], out: Path, *, sizes: Sizes, seed: int, others: Mapping[str, Sizes]) -> None:
-    """Reads the corpus, draws its splits, and leaves the chunks; `list_sources` finds them again."""
+def gather(items: Iterable[Item], out: Path, *, drawing: Drawing, languages: Sequence[str], seed: int) -> None:
+    """Reads the corpus, draws its splits, tells what they lack, and leaves the chunks for `list_sources` to find."""
     (out / "parts" / "sources").mkdir(parents=True, exist_ok=True)
     candidates = _read(items, out)
-    placed = assign_splits(candidates, sizes, seed=seed, others=others)
+    placed = assign_splits(candidates, drawing.sizes, seed=seed, others=drawing.others, shared=drawing.shared,
+                           is_stated=drawing.is_stated)
     entered, left = len(candidates), sum(split in SPLITS for split in placed.values())
-    _prove_apart(candidates, placed)
+    found = _describe(candidates, placed, drawing, languages)
     del candidates
     counts = _write_sources(out, placed)
     settle(out, "split", "recordings", entered, left, _list_refused(out, placed))
     if not left:
         raise BuildError(f"nothing to build from: {entered} recordings were read and none kept; see "
                          f"{out}/parts/accounts for the reasons")
+    check_trained(found, {language: placed[TRAIN] for language, placed in found["placed"].items()}, drawing, "")
+    for line in list_warnings(found):
+        print(f"warning: {line}", file=sys.stderr)
+    save_splits(out, found)
     write_text(out / "parts" / "sources.json", json.dumps(counts))
 
 
@@ -65,12 +73,24 @@ def _read(items: Iterable[Item], out: Path) -> list[Candidate]:
     return candidates
 
 
-def _prove_apart(candidates: Iterable[Candidate], placed: Mapping[str, str]) -> None:
+def _describe(candidates: Sequence[Candidate], placed: Mapping[str, str], drawing: Drawing,
+              languages: Sequence[str]) -> dict[str, Any]:
+    """What the splits lack and share; an error where they share what nobody stated or allowed."""
     rows = ({"id": c.id, "language": c.language, "speaker": c.speaker, "transcript": c.sentence, "split": placed[c.id]}
             for c in candidates if placed[c.id] in SPLITS)
     leaks = find_leaks(rows)
-    if leaks:
-        raise BuildError(f"the splits are not apart: {leaks[0]} (and {len(leaks) - 1} more); report this as a fault")
+    found = describe_splits(candidates, placed, leaks, drawing, languages)
+    stated = {c.speaker for c in candidates if drawing.is_stated and c.held}
+    faults = [leak for leak in leaks if not _is_meant(leak, found, stated)]
+    if faults:
+        raise BuildError(f"the splits are not apart: {faults[0]} (and {len(faults) - 1} more); report this as a fault")
+    return found
+
+
+def _is_meant(leak: Leak, found: Mapping[str, Any], stated: set[str | None]) -> bool:
+    if leak.key == "sentence":
+        return found["shared_sentences"] in (ALLOW, AS_STATED)
+    return leak.key == "speaker" and leak.value in stated
 
 
 def _write_sources(out: Path, placed: Mapping[str, str]) -> dict[str, dict[str, int]]:

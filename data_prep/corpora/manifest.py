@@ -5,7 +5,8 @@
      "phonemes": "R|EY|N| |F|AO|L|Z", "words": [{"word": "Rain", "start": 0.1, "end": 0.4}, …]}
     audio ⇥ text ⇥ speaker ⇥ language                                                                    a header in TSV
 
-Only the audio and the text must be there; each field goes by any of the names in `_FIELDS`. Audio paths start at the
+Only the audio and the text must be there; each field goes by any of the names in `_FIELDS`. A `split` is obeyed: train,
+dev or test, or another name in `_SPLITS`; a line with an unknown one is set aside. Audio paths start at the
 root: the manifest's own folder, unless another is given. A line without a language is in the one that is asked for, one
 without an id is named after its file, and after the milliseconds at which it starts there.
 """
@@ -49,7 +50,9 @@ _FIELDS = {
 }
 # A path, at the most.
 _LONGEST = 4_096
-_SPLITS = {"train": TRAIN, "dev": DEV, "validation": DEV, "valid": DEV, "test": EVALUATION, "EvalSIFT": EVALUATION}
+_SPLITS = {**dict.fromkeys(("train", "training"), TRAIN),
+           **dict.fromkeys(("dev", "development", "validation", "valid", "val"), DEV),
+           **dict.fromkeys(("test", "testing", "eval", "evaluation", "evalsift"), EVALUATION)}
 _LANGUAGES = {name: code for code, long in LANGUAGE_NAMES.items() for name in (code.lower(), long.lower())}
 
 
@@ -88,7 +91,7 @@ def make_recording(row: Mapping[str, Any], root: Path, languages: Sequence[str],
         transcript=clean_transcript(text or "", identity) if is_said or text else "",
         speaker=_take(row, "speaker"), gender=name_gender(_take(row, "gender")),
         age_category=name_age(_take(row, "age")), accent=_take(row, "accent"),
-        held=_SPLITS.get(_take(row, "split") or ""), start=start or 0.0, seconds=seconds,
+        held=_find_split(row, identity), start=start or 0.0, seconds=seconds,
         phonemes=row["phonemes"] if isinstance(row.get("phonemes"), str) and row["phonemes"].strip() else None,
         words=_read_words(row.get("words"), identity))
 
@@ -107,6 +110,16 @@ def _take(row: Mapping[str, Any], field: str) -> str | None:
                 raise BadItem("broken line", f"{name} of {len(text)} characters, or with such as cannot be printed")
             return text
     return None
+
+
+def _find_split(row: Mapping[str, Any], identity: str) -> str | None:
+    """The split that the line states; what else is called `subset` may be another matter altogether."""
+    name = _take(row, "split")
+    if name is None:
+        return None
+    if name.casefold() not in _SPLITS and str(row.get("split") or "").strip() == name:
+        raise BadItem("unknown split", f"{name[:40]!r}; name it train, dev or test, or leave it out", identity)
+    return _SPLITS.get(name.casefold())
 
 
 def _take_number(row: Mapping[str, Any], field: str, identity: str) -> float | None:

@@ -145,7 +145,16 @@ def _make_utterances(report: Mapping[str, Any]) -> str:
         each = ", ".join(f"{language} {count:,}" for language, count in spoken.items())
         lines.append(f"| {split} | {len(report['speakers'][split]):,} | {report['sentences'][split]:,} | {each} |")
     hours = ", ".join(f"{language} {found['hours']:,.2f} h" for language, found in report["durations"].items())
-    return "\n".join([*lines, "", f"{hours}. No speaker and no sentence of one split is in another.\n"])
+    return "\n".join([*lines, "", f"{hours}. {_describe_apartness(report.get('splits'))}\n"])
+
+
+def _describe_apartness(splits: Mapping[str, Any] | None) -> str:
+    """Whether a speaker or a sentence of one split is in another, as far as that is known."""
+    if not splits or not (splits["speakers"] or splits["sentences"] or splits["without_speaker"]):
+        return "No speaker and no sentence of one split is in another."
+    speakers, sentences = len(splits["speakers"]), splits["sentences"]
+    unknown = f" Of {splits['without_speaker']:,} recordings nobody knows who speaks." * bool(splits["without_speaker"])
+    return f"{speakers or 'No'} known speakers and {sentences or 'no'} sentences of one split are in another.{unknown}"
 
 
 def _make_rejections(report: Mapping[str, Any]) -> str:

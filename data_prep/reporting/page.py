@@ -13,6 +13,7 @@ from typing import Any
 
 from data_prep.reporting.drawing import escape, make_bars, make_histogram, make_stacks, make_table
 from data_prep.reporting.paper import PAPER_HOURS, PAPER_ROWS, share_rows
+from data_prep.split_gaps import describe_shared, list_warnings
 from data_prep.splits import SPLITS, TRAIN
 from data_prep.statistics import BACKGROUNDS
 from sift_jax.data.sift_files import Row, name_utterance
@@ -99,6 +100,9 @@ def _make_corpora(report: Mapping[str, Any]) -> str:
               for split, found in report.get("utterances", {}).items()]
     parts = ["<h3>Rows by corpus</h3>", make_table(["corpus", *splits], by_source),
              "<h3>Rows by language</h3>", make_table(["split, category", *languages], by_language)]
+    if report.get("splits"):
+        told = [*describe_shared(report["splits"]), *list_warnings(report["splits"])]
+        parts += ["<h3>Splits</h3>", *(f"<p>{escape(line)}</p>" for line in told)]
     if spoken:
         parts += ["<h3>Utterances by language</h3>",
                   make_table(["split", "speakers", "sentences", *languages], spoken)]

@@ -5,6 +5,7 @@
 """
 
 import functools
+from collections import Counter
 from collections.abc import Sequence
 
 from data_prep.accounts import settle
@@ -16,7 +17,8 @@ from data_prep.corpora.embedded.corpus import make_babble, make_plans, synthesiz
 from data_prep.corpora.gather import gather, list_sources
 from data_prep.corpora.registry import EMBEDDED, read_corpus
 from data_prep.engine import run_chunks
-from data_prep.splits import SPLITS
+from data_prep.split_gaps import check_trained, load_splits
+from data_prep.splits import SPLITS, TRAIN
 from sift_jax.audio.files import write_audio
 
 _CHUNK = 25
@@ -36,10 +38,14 @@ def make_corpus(config: BuildConfig) -> None:
             if config.reading.bucket:
                 fetch(config.reading.bucket, config.reading.root, config.out, config.engine)
             items = read_corpus(config.corpus, config.reading, config.languages)
-            gather(items, config.out, sizes=config.sizes, seed=config.seed, others=config.locale_sizes)
+            gather(items, config.out, drawing=config.drawing, languages=config.languages, seed=config.seed)
         chunks = list_chunks(config)
         run_chunks(chunks, "utterances", functools.partial(decode_chunk, reading=config.reading), config.engine)
         settle_decoding(config.out, chunks)
+        trained = Counter()
+        for chunk in chunks:
+            trained[chunk.language] += count_lines([chunk], "utterances") if chunk.split == TRAIN else 0
+        check_trained(load_splits(config.out), trained, config.drawing, "when they were decoded")
     join_parts(chunks, "utterances", config.out / "utterances.jsonl")
 
 

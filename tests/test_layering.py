@@ -77,6 +77,7 @@ MAY_IMPORT = {
         "training.checkpoint",
         "decoding",
         "data.tokenizers",
+        "data.unit_ids",
         "data.chat",
     ),
     "sift_jax.evaluation": (

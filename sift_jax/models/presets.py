@@ -211,8 +211,9 @@ class ModelConfig(CheckedConfig):
     decoder: Text
     # "splice": speech stands among the tokens; "cross": the tokens attend to it, see cross_attention.py
     fusion: Annotated[str, OneOf(*FUSIONS)]
-    # rows that the vocabulary has beyond the decoder's own: codes of speech that it is to speak
-    extra_tokens: Whole
+    # rows that the vocabulary has beyond the decoder's own, for tokens of audio and units of speech; None: as many as
+    # the run's tokenizer and codec need
+    extra_tokens: Whole | None
     lora_rank: Whole
     lora_alpha: Positive
     lora_targets: Annotated[tuple[Annotated[str, OneOf(*LORA_TARGETS)], ...], Items(is_distinct=True)]
@@ -243,8 +244,14 @@ def _find(table: Mapping[str, Any], read: Callable[[str], Any] | None, kind: str
     raise ValueError(f"unknown {kind} preset {name!r}; choose one of {', '.join(names)}{folder}")
 
 
-def make_model_config(config: ModelConfig) -> SpeechLMConfig:
-    """Resolves the presets and checks what joins them."""
+def _count_vocabulary(own: int, extra: int | None, needed: int) -> int:
+    """49,152 rows of SmolLM2's own and a tokenizer that needs 49,155 with its three tokens of audio: 49,155."""
+    return max(own, needed) if extra is None else own + extra
+
+
+def make_model_config(config: ModelConfig, needed_rows: int = 0) -> SpeechLMConfig:
+    """Resolves the presets and checks what joins them. Where extra_tokens is None, the vocabulary has at least
+    `needed_rows`: without a tokenizer at hand, the decoder's own."""
     encoder = _find(ENCODERS, read_encoder_preset, "encoder", config.encoder)
     if config.frame_mask is not None:
         encoder = dataclasses.replace(encoder, frame_mask=config.frame_mask)
@@ -258,7 +265,9 @@ def make_model_config(config: ModelConfig) -> SpeechLMConfig:
     return SpeechLMConfig(
         encoder=encoder,
         projector=projector,
-        decoder=dataclasses.replace(decoder, vocab_size=decoder.vocab_size + config.extra_tokens),
+        decoder=dataclasses.replace(
+            decoder, vocab_size=_count_vocabulary(decoder.vocab_size, config.extra_tokens, needed_rows)
+        ),
         cross=cross,
         lora=LoraConfig(rank=config.lora_rank, alpha=config.lora_alpha, targets=tuple(config.lora_targets)),
         dtype=config.dtype,

@@ -24,7 +24,8 @@ from sift_jax.data.dev_batches import DevSet, read_dev_set
 from sift_jax.data.pipeline import BatchStream, DataConfig, SpeechGeometry, make_shapes
 from sift_jax.data.prefetch import prefetch
 from sift_jax.data.records import digest_records
-from sift_jax.data.unit_ids import NeededRows, list_needed_rows
+from sift_jax.data.tokenizers import SpeechTokenizer
+from sift_jax.data.unit_ids import NeededRows, count_needed_rows, list_needed_rows
 from sift_jax.data.unreadable import count_logged, name_log
 from sift_jax.models.presets import ModelConfig, make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig
@@ -32,7 +33,7 @@ from sift_jax.parallel import watch
 from sift_jax.parallel.distributed import check_same, check_shared, is_first_process
 from sift_jax.parallel.hardware import HardwareConfig
 from sift_jax.parallel.mesh import MeshConfig, check_rows, list_own_rows, make_mesh, put_batch
-from sift_jax.training.checkpoint import Checkpoints
+from sift_jax.training.checkpoint import Checkpoints, read_model_file
 from sift_jax.training.compilations import Compilations
 from sift_jax.training.config_history import describe_end, write_config
 from sift_jax.training.costs import count_costs
@@ -79,6 +80,15 @@ def make_geometry(config: SpeechLMConfig) -> SpeechGeometry:
     )
 
 
+def _count_rows(model: ModelConfig, data: DataConfig, sources: Sources) -> int:
+    """The rows for which extra_tokens None makes room; none for a dry run without the tokenizer, and never fewer than
+    the run has whose parameters are read."""
+    if model.extra_tokens is not None or not Path(data.tokenizer).is_dir():
+        return 0
+    needed = count_needed_rows(SpeechTokenizer(data.tokenizer, data.chat_template), read_codec(data))
+    return max(needed, read_model_file(sources.run).decoder.vocab_size) if sources.run else needed
+
+
 def describe_state(config: SpeechLMConfig, run: RunConfig, optimizer, mesh: Mesh):
     """(shapes of the state with their shardings, function that draws one)."""
 
@@ -122,7 +132,7 @@ def train(
 ) -> Path:
     """Trains to `run.steps`, going on where the folder's last checkpoint stands; returns the folder."""
     # refused before a device is touched: a model that does not fit together, a warm-up longer than the run
-    config, update = make_model_config(model), make_optimizer(optimizer, run.steps)
+    config, update = make_model_config(model, _count_rows(model, data, sources)), make_optimizer(optimizer, run.steps)
     geometry, out_dir = make_geometry(config), Path(run.out_dir)
     shapes, devices = make_shapes(data, geometry), make_mesh(mesh)
     check_rows(data.rows, devices, run.microbatches)

@@ -1,7 +1,7 @@
 """python -m sift_jax.import_weights --from=model.gguf --out=weights/NAME [--dtype=float16|bfloat16|float32]
 
-Weights of other programs as a folder of safetensors with its config.json and tokenizer, for ModelConfig.decoder or encoder.
-Nothing of the files is run: they are read as numbers and names.
+Weights of other programs as a folder of safetensors with its config.json and tokenizer, for ModelConfig.decoder or
+encoder. Nothing of the files is run: they are read as numbers and names.
 
     model.gguf            llama.cpp's, of a llama or qwen2
     FOLDER or model.bin   CTranslate2's, of a Whisper (faster-whisper)

@@ -210,6 +210,6 @@ def check_unit_rows(ids: UnitIds, codec: CodecIdentity, rows: int) -> None:
     if missing > 0:
         raise ValueError(
             f"the decoder's vocabulary has {rows} rows, and {ids.count_rows(codec.codes)} are needed for text and the "
-            f"{codec.codes} units of {codec.folder} with their delimiters; raise EXTRA_TOKENS (ModelConfig.extra_tokens) "
-            f"by {missing}, or set it to None for as many as are needed"
+            f"{codec.codes} units of {codec.folder} with their delimiters; raise EXTRA_TOKENS "
+            f"(ModelConfig.extra_tokens) by {missing}, or set it to None for as many as are needed"
         )

@@ -80,13 +80,16 @@ def make_geometry(config: SpeechLMConfig) -> SpeechGeometry:
     )
 
 
-def _count_rows(model: ModelConfig, data: DataConfig, sources: Sources) -> int:
+def _count_rows(run: RunConfig, model: ModelConfig, data: DataConfig, sources: Sources) -> int:
     """The rows for which extra_tokens None makes room; none for a dry run without the tokenizer, and never fewer than
     the run has whose parameters are read."""
     if model.extra_tokens is not None or not Path(data.tokenizer).is_dir():
         return 0
     needed = count_needed_rows(SpeechTokenizer(data.tokenizer, data.chat_template), read_codec(data))
-    return max(needed, read_model_file(sources.run).decoder.vocab_size) if sources.run else needed
+    # a run that goes on can do without the one that it began with
+    folders = [Path(sources.run), Path(run.out_dir)] if sources.run else []
+    begun = next((folder for folder in folders if (folder / "model.json").is_file()), None)
+    return needed if begun is None else max(needed, read_model_file(begun).decoder.vocab_size)
 
 
 def describe_state(config: SpeechLMConfig, run: RunConfig, optimizer, mesh: Mesh):
@@ -132,7 +135,8 @@ def train(
 ) -> Path:
     """Trains to `run.steps`, going on where the folder's last checkpoint stands; returns the folder."""
     # refused before a device is touched: a model that does not fit together, a warm-up longer than the run
-    config, update = make_model_config(model, _count_rows(model, data, sources)), make_optimizer(optimizer, run.steps)
+    config = make_model_config(model, _count_rows(run, model, data, sources))
+    update = make_optimizer(optimizer, run.steps)
     geometry, out_dir = make_geometry(config), Path(run.out_dir)
     shapes, devices = make_shapes(data, geometry), make_mesh(mesh)
     check_rows(data.rows, devices, run.microbatches)

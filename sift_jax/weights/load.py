@@ -170,9 +170,9 @@ def check_vocabulary(tokens: int, rows: int, source: str) -> None:
     """Ids beyond the embedding would be clamped in silence on the device."""
     if tokens > rows:
         raise ValueError(
-            f"{source} has {tokens} tokens, those of audio included, and the decoder's vocabulary {rows} rows; if it is "
-            "that decoder's own tokenizer, train with EXTRA_TOKENS = None (ModelConfig.extra_tokens), which adds the "
-            "rows that are lacking; otherwise give the tokenizer of that decoder"
+            f"{source} has {tokens} tokens, those of audio included, and the decoder's vocabulary {rows} rows; if it "
+            "is that decoder's own tokenizer, train with EXTRA_TOKENS = None (ModelConfig.extra_tokens), which adds "
+            "the rows that are lacking; otherwise give the tokenizer of that decoder"
         )
 
 

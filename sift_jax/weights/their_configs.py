@@ -126,7 +126,8 @@ def make_preprocessor_config(config: SpeechLMConfig) -> dict[str, Any]:
 def make_adapter_config(
     config: SpeechLMConfig, targets: list[str], base: str, token_rows: Mapping[str, Iterable[int]]
 ) -> dict[str, Any]:
-    """adapter_config.json of PEFT; `targets` are their names of projections, `token_rows` the ids, by module, that it brings along."""
+    """adapter_config.json of PEFT; `targets` are their names of projections, `token_rows` the ids, by module, of the
+    rows that it brings along."""
     return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",

@@ -84,7 +84,8 @@ def test_a_full_vocabulary_starts_and_its_adapter_goes_onto_the_base(corpus, own
     base, rows = publish(tmp_path / "base", own_tokenizer, is_tied=is_tied)
     run = train_on(corpus, base, tmp_path / "run")
     assert read_model_file(run).decoder.vocab_size == rows + len(AUDIO_TOKENS)
-    difference = export_model(Model.load(run), tmp_path / "peft", dataclasses.replace(SIFT, format="peft", base=str(base)))
+    onto_base = dataclasses.replace(SIFT, format="peft", base=str(base))
+    difference = export_model(Model.load(run), tmp_path / "peft", onto_base)
     new = list(range(rows, rows + len(AUDIO_TOKENS)))
     brought = {module: list(found) for module, found in read_token_rows(tmp_path / "peft").items()}
     assert brought == {module: new for module in ("embed_tokens", "lm_head")[: 1 if is_tied else 2]}
@@ -102,7 +103,9 @@ def test_a_number_of_rows_that_is_too_small_names_the_remedy(corpus, own_tokeniz
         train_on(corpus, base, tmp_path / "run", extra=0)
 
 
-def test_units_have_their_rows_and_a_later_run_keeps_them(corpus, spoken_records, codec_folder, own_tokenizer, tmp_path):
+def test_units_have_their_rows_and_a_later_run_keeps_them(
+    corpus, spoken_records, codec_folder, own_tokenizer, tmp_path
+):
     base, rows = publish(tmp_path / "base", own_tokenizer, is_tied=True)
     codes = read_codec_identity(codec_folder).codes
     speaking = train_on(

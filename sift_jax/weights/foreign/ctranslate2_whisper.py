@@ -33,7 +33,7 @@ def list_whisper_tensors(variables: Variables, source: Path) -> Pairs:
                 yield from _name_layer(variables, f"{part}/layer_{layer}", f"model.{part}.layers.{layer}", part)
                 layer += 1
     except KeyError as error:
-        raise ValueError(f"{source} lacks {error}; it is no whole Whisper of CTranslate2's, download it again") from None
+        raise ValueError(f"{source} lacks {error}, which a Whisper of CTranslate2's has; download it again") from None
 
 
 def _name_layer(variables: Variables, theirs: str, ours: str, part: str) -> Pairs:

@@ -76,7 +76,7 @@ def make_config(file: GgufFile) -> dict[str, Any]:
 
 
 def _read_stretch(file: GgufFile, kind: str, theta: float, head_size: int) -> dict[str, Any] | None:
-    """Of rotary positions. A GGUF of Llama 3.1 has, for each pair, by how much its turning is slowed: 1 … the factor."""
+    """Of rotary positions. A GGUF of Llama 3.1 has, for each pair, by how much it is slowed: 1 … the factor."""
     scaling = file.facts.get(f"{kind}.rope.scaling.type", "none")
     if scaling != "none":
         raise ValueError(f"{file.path}: rotary positions of scaling {scaling!r} are not supported; take another model")

@@ -3,11 +3,11 @@
     archive/data.pkl    what is held, as a pickle: a program for a small machine, which could call any function
     archive/data/0 …    the numbers of each tensor
 
-The pickle is not given to Python's unpickler. Its steps are listed by pickletools, which runs none, and those that plain
-data of tensors needs are done here: numbers, texts, tuples, lists and dicts are put together; a name of a function is
-kept as a text and looked up in nothing; of the steps that call one, three calls are known, and what they mean is
-computed here: torch._utils._rebuild_tensor_v2, torch._utils._rebuild_parameter and collections.OrderedDict. Every other
-step and every other name is an error.
+The pickle is not given to Python's unpickler. Its steps are listed by pickletools, which runs none, and those that
+plain data of tensors needs are done here: numbers, texts, tuples, lists and dicts are put together; a name of a
+function is kept as a text and looked up in nothing; of the steps that call one, three calls are known, and what they
+mean is computed here: torch._utils._rebuild_tensor_v2, torch._utils._rebuild_parameter and collections.OrderedDict.
+Every other step and every other name is an error.
 """
 
 from __future__ import annotations

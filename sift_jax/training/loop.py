@@ -24,8 +24,7 @@ from sift_jax.data.dev_batches import DevSet, read_dev_set
 from sift_jax.data.pipeline import BatchStream, DataConfig, SpeechGeometry, make_shapes
 from sift_jax.data.prefetch import prefetch
 from sift_jax.data.records import digest_records
-from sift_jax.data.tokenizers import SpeechTokenizer
-from sift_jax.data.unit_ids import NeededRows, count_needed_rows, list_needed_rows
+from sift_jax.data.unit_ids import NeededRows, list_needed_rows
 from sift_jax.data.unreadable import count_logged, name_log
 from sift_jax.models.presets import ModelConfig, make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig
@@ -33,7 +32,7 @@ from sift_jax.parallel import watch
 from sift_jax.parallel.distributed import check_same, check_shared, is_first_process
 from sift_jax.parallel.hardware import HardwareConfig
 from sift_jax.parallel.mesh import MeshConfig, check_rows, list_own_rows, make_mesh, put_batch
-from sift_jax.training.checkpoint import Checkpoints, read_model_file
+from sift_jax.training.checkpoint import Checkpoints
 from sift_jax.training.compilations import Compilations
 from sift_jax.training.config_history import describe_end, write_config
 from sift_jax.training.costs import count_costs
@@ -44,13 +43,7 @@ from sift_jax.training.guard import SkipWatch
 from sift_jax.training.metrics import Meter, MetricWriter, NoWriter
 from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
 from sift_jax.training.run_config import RunConfig
-from sift_jax.training.run_files import (
-    check_plan,
-    write_data_file,
-    write_model_file,
-    write_tokenizer,
-    write_units_file,
-)
+from sift_jax.training.run_files import check_plan, write_data_file, write_model_file, write_tokenizer, write_units_file
 from sift_jax.training.run_lock import hold_run
 from sift_jax.training.samples import make_samples
 from sift_jax.training.state import (
@@ -64,6 +57,7 @@ from sift_jax.training.state import (
 )
 from sift_jax.training.step import make_dev_step, make_train_step
 from sift_jax.training.stopping import Stopped, StopRequest
+from sift_jax.training.vocabulary import count_rows
 from sift_jax.training.wandb_board import WandbBoard, import_wandb
 from sift_jax.weights.load import Sources, check_vocabulary, load_sources
 from sift_jax.weights.spare_rows import check_told_apart, draw_spare_rows
@@ -78,18 +72,6 @@ def make_geometry(config: SpeechLMConfig) -> SpeechGeometry:
         front_end=config.encoder.front_end,
         count_frames=config.count_frames,
     )
-
-
-def _count_rows(run: RunConfig, model: ModelConfig, data: DataConfig, sources: Sources) -> int:
-    """The rows for which extra_tokens None makes room; none for a dry run without the tokenizer, and never fewer than
-    the run has whose parameters are read."""
-    if model.extra_tokens is not None or not Path(data.tokenizer).is_dir():
-        return 0
-    needed = count_needed_rows(SpeechTokenizer(data.tokenizer, data.chat_template), read_codec(data))
-    # a run that goes on can do without the one that it began with
-    folders = [Path(sources.run), Path(run.out_dir)] if sources.run else []
-    begun = next((folder for folder in folders if (folder / "model.json").is_file()), None)
-    return needed if begun is None else max(needed, read_model_file(begun).decoder.vocab_size)
 
 
 def describe_state(config: SpeechLMConfig, run: RunConfig, optimizer, mesh: Mesh):
@@ -135,8 +117,8 @@ def train(
 ) -> Path:
     """Trains to `run.steps`, going on where the folder's last checkpoint stands; returns the folder."""
     # refused before a device is touched: a model that does not fit together, a warm-up longer than the run
-    config = make_model_config(model, _count_rows(run, model, data, sources))
-    update = make_optimizer(optimizer, run.steps)
+    rows = count_rows(model, data, start_run=sources.run, out_dir=run.out_dir)
+    config, update = make_model_config(model, rows), make_optimizer(optimizer, run.steps)
     geometry, out_dir = make_geometry(config), Path(run.out_dir)
     shapes, devices = make_shapes(data, geometry), make_mesh(mesh)
     check_rows(data.rows, devices, run.microbatches)
@@ -172,8 +154,8 @@ def _train_in_folder(
     if is_first_process():
         write_model_file(out_dir, config, is_begun=first_step > 0)
         write_data_file(out_dir, data.records, digest_records(data.records), is_begun=first_step > 0)
-    own_rows = list_own_rows(devices, data.rows)
-    reading = {"modules": modules, "own_rows": own_rows, "unreadable_log": name_log(out_dir, jax.process_index())}
+    log = name_log(out_dir, jax.process_index())
+    reading = {"modules": modules, "own_rows": list_own_rows(devices, data.rows), "unreadable_log": log}
     stream = BatchStream(data, geometry, split="train", is_endless=True, **reading)
     check_same("the plan", stream.plan.fingerprint, "give all processes the same records, tokenizer and modules")
     if is_first_process() and stream.notes:
@@ -188,8 +170,8 @@ def _train_in_folder(
     check_vocabulary(len(stream.tokenizer), config.decoder.vocab_size, f"the tokenizer {data.tokenizer}")
     # before anything is loaded: a set that is not there stops a run here
     evaluate = evaluator.open(config, stream.tokenizer, devices, out_dir) if evaluator else None
-    restored = checkpoints.restore_newest(described, run.trainable)
     needed = list_needed_rows(stream.tokenizer, read_codec(data))
+    restored = checkpoints.restore_newest(described, run.trainable)
     state, place = restored or (start(needed), {"batches": 0})
     check_told_apart(state["trainable"], state["frozen"], needed, is_resumed=restored is not None)
     first_step = int(state["step"])
@@ -209,8 +191,7 @@ def _train_in_folder(
         dev = read_dev_set(dev_stream, run.dev_batches, names)
         if is_first_process() and (said := dev.describe_unseen()):
             print(said)
-        # a split from which nothing fits has no loss
-        dev = dev if dev.batches else None
+        dev = dev if dev.batches else None  # a split from which nothing fits has no loss
     writer = _open_writer(run, out_dir, first_step, config_text) if is_first_process() else NoWriter()
     with contextlib.closing(writer), checkpoints.finishing(), StopRequest() as stop:
         _run_steps(

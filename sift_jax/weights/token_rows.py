@@ -5,7 +5,7 @@ adapter_config.json         "trainable_token_indices": {"embed_tokens": [151665,
 adapter_model.safetensors   …embed_tokens.token_adapter.trainable_tokens_delta (3, d): whole rows, not differences
 
 A head that is tied has the embedding's rows, there as here. Where rows lie behind the base's vocabulary, who loads the
-adapter first gives the base as many: base.resize_token_embeddings(n), n as in model.json.
+adapter first gives the base as many, as the model card says: base.resize_token_embeddings(n).
 """
 
 from __future__ import annotations

@@ -78,6 +78,8 @@ def test_peft_takes_an_adapter_onto_a_base_with_fewer_rows(tokenizer, tmp_path, 
         {"embed_tokens": 5} if is_tied else {"embed_tokens": 5, "lm_head": 5}
     )
     theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "base", dtype=torch.float32)
+    said = f"base.resize_token_embeddings({large.decoder.vocab_size})"
+    assert said in (tmp_path / "peft" / "README.md").read_text()
     theirs.resize_token_embeddings(large.decoder.vocab_size)
     theirs = peft.PeftModel.from_pretrained(theirs, tmp_path / "peft").eval()
     export_model(trained, tmp_path / "merged", dataclasses.replace(SIFT, format="merged"))

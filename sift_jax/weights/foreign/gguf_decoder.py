@@ -99,7 +99,7 @@ def _is_head_tied(file: GgufFile) -> bool:
     if shape != file.tensors[EMBEDDING].shape:
         return False
     rows = np.random.default_rng(0).choice(shape[0], min(1000, shape[0]), replace=False)
-    head, embedding = (file.read(name)[rows] for name in (HEAD, EMBEDDING))
+    head, embedding = (file.read_rows(name, rows) for name in (HEAD, EMBEDDING))
     sizes = np.linalg.norm(head, axis=1) * np.linalg.norm(embedding, axis=1)
     alike = np.sum(head * embedding, axis=1) / np.maximum(sizes, np.finfo(np.float32).tiny)
     return bool(np.median(alike) > SAME_DIRECTION)

@@ -55,6 +55,13 @@ class GgufFile:
             raw = np.frombuffer(file.read(tensor.bytes), np.uint8)
         return unpack(tensor.packing, raw).reshape(tensor.shape)
 
+    def read_rows(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Some rows of a matrix, without the others."""
+        tensor = self.tensors[name]
+        shape = (tensor.shape[0], tensor.bytes // tensor.shape[0])
+        raw = np.memmap(self.path, np.uint8, "r", offset=tensor.start, shape=shape)[rows]
+        return unpack(tensor.packing, raw).reshape(len(rows), *tensor.shape[1:])
+
     def get(self, key: str) -> Any:
         if key not in self.facts:
             raise ValueError(f"{self.path} does not say {key}; take a GGUF of a whole model")

@@ -180,3 +180,17 @@ def test_what_is_no_longer_built_is_a_note():
     (note,) = notes
     assert "EVAL_EVERY, " in note and "EvaluationSets.every, " in note and "SuiteConfig.root, " in note
     assert note.endswith("do nothing here, since the command line binds sift_jax.training.loop.train.evaluator")
+
+
+@pytest.mark.parametrize("stage", ["stage1", "small/stage1", "laptop/stage1"])
+def test_a_decoder_of_ones_own_takes_one_include(stage, tmp_path):
+    path = tmp_path / "mine.gin"
+    path.write_text(
+        f"include 'configs/{stage}.gin'\ninclude 'configs/models/own_decoder.gin'\n"
+        "OUT_DIR = 'runs/mine'\nOWN_DECODER = 'weights/mine'\n"
+    )
+    arguments = build_arguments(train, [str(path)], [], say=print)
+    alone, _ = build(stage)
+    assert arguments["model"] == dataclasses.replace(alone["model"], decoder="weights/mine", extra_tokens=None)
+    assert arguments["data"] == dataclasses.replace(alone["data"], tokenizer="weights/mine")
+    assert arguments["sources"] == dataclasses.replace(alone["sources"], decoder="weights/mine")

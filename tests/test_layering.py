@@ -41,6 +41,7 @@ MAY_IMPORT = {
         "weights.spare_rows",
         "decoding",
     ),
+    "sift_jax.training.vocabulary": ("models", "data", "training.checkpoint"),
     "sift_jax.training.samples": ("batch", "audio", "data.tokenizers"),
     "sift_jax.decoding": (
         "models",
@@ -77,6 +78,7 @@ MAY_IMPORT = {
         "training.checkpoint",
         "decoding",
         "data.tokenizers",
+        "data.unit_ids",
         "data.chat",
     ),
     "sift_jax.evaluation": (
@@ -108,6 +110,7 @@ MAY_IMPORT = {
     "sift_jax.ask": ("exits", "audio", "data.chat", "decoding"),
     "sift_jax.speak": ("exits", "data.speaking", "decoding"),
     "sift_jax.export": ("exits", "decoding", "weights"),
+    "sift_jax.import_weights": ("exits", "weights"),
     "sift_jax.compare": ("exits", "evaluation"),
     "data_prep.generation": (
         "audio",

@@ -166,6 +166,11 @@ def list_needed_rows(tokenizer: SpeechTokenizer, codec: CodecIdentity | None) ->
     )
 
 
+def count_needed_rows(tokenizer: SpeechTokenizer, codec: CodecIdentity | None) -> int:
+    """Rows of a vocabulary that has every id of the tokenizer and, behind them, of the codec's speech."""
+    return tokenizer.first_free_id if codec is None else place_units(tokenizer).count_rows(codec.codes)
+
+
 def read_range(name: str) -> tuple[int, int]:
     """"0:128" as the units 0 … 127."""
     found = re.fullmatch(r"(\d+):(\d+)", name)
@@ -205,5 +210,6 @@ def check_unit_rows(ids: UnitIds, codec: CodecIdentity, rows: int) -> None:
     if missing > 0:
         raise ValueError(
             f"the decoder's vocabulary has {rows} rows, and {ids.count_rows(codec.codes)} are needed for text and the "
-            f"{codec.codes} units of {codec.folder} with their delimiters; raise ModelConfig.extra_tokens by {missing}"
+            f"{codec.codes} units of {codec.folder} with their delimiters; raise EXTRA_TOKENS "
+            f"(ModelConfig.extra_tokens) by {missing}, or set it to None for as many as are needed"
         )

@@ -189,10 +189,7 @@ PROJECTORS: dict[str, ProjectorConfig] = {
     "quickstart-conformer": _projector("conformer", 1, width=128, layers=1, heads=4),
 }
 
-FUSIONS: dict[str, CrossConfig | None] = {
-    "splice": None,
-    "cross": CrossConfig(layers=2, heads=8, widening=1),
-}
+FUSIONS: dict[str, CrossConfig | None] = {"splice": None, "cross": CrossConfig(layers=2, heads=8, widening=1)}
 
 LORA_TARGETS = ("q", "k", "v", "o", "gate", "up", "down")
 
@@ -211,8 +208,8 @@ class ModelConfig(CheckedConfig):
     decoder: Text
     # "splice": speech stands among the tokens; "cross": the tokens attend to it, see cross_attention.py
     fusion: Annotated[str, OneOf(*FUSIONS)]
-    # rows that the vocabulary has beyond the decoder's own: codes of speech that it is to speak
-    extra_tokens: Whole
+    # rows beyond the decoder's own, for tokens of audio and units; None: as many as the tokenizer and the codec need
+    extra_tokens: Whole | None
     lora_rank: Whole
     lora_alpha: Positive
     lora_targets: Annotated[tuple[Annotated[str, OneOf(*LORA_TARGETS)], ...], Items(is_distinct=True)]
@@ -243,8 +240,9 @@ def _find(table: Mapping[str, Any], read: Callable[[str], Any] | None, kind: str
     raise ValueError(f"unknown {kind} preset {name!r}; choose one of {', '.join(names)}{folder}")
 
 
-def make_model_config(config: ModelConfig) -> SpeechLMConfig:
-    """Resolves the presets and checks what joins them."""
+def make_model_config(config: ModelConfig, needed_rows: int = 0) -> SpeechLMConfig:
+    """Resolves the presets and checks what joins them. Where extra_tokens is None, the vocabulary has `needed_rows` at
+    least: SmolLM2's 49,152 are 49,155 with a tokenizer that has three tokens of audio."""
     encoder = _find(ENCODERS, read_encoder_preset, "encoder", config.encoder)
     if config.frame_mask is not None:
         encoder = dataclasses.replace(encoder, frame_mask=config.frame_mask)
@@ -252,13 +250,15 @@ def make_model_config(config: ModelConfig) -> SpeechLMConfig:
     if config.projector_frames is not None:
         projector = dataclasses.replace(projector, frames=config.projector_frames)
     decoder = _find(DECODERS, read_decoder_preset, "decoder", config.decoder)
+    own, extra = decoder.vocab_size, config.extra_tokens
+    rows = max(own, needed_rows) if extra is None else own + extra
     cross = FUSIONS[config.fusion]
     if cross:
         cross.head_size(decoder.width)
     return SpeechLMConfig(
         encoder=encoder,
         projector=projector,
-        decoder=dataclasses.replace(decoder, vocab_size=decoder.vocab_size + config.extra_tokens),
+        decoder=dataclasses.replace(decoder, vocab_size=rows),
         cross=cross,
         lora=LoraConfig(rank=config.lora_rank, alpha=config.lora_alpha, targets=tuple(config.lora_targets)),
         dtype=config.dtype,

@@ -43,13 +43,7 @@ from sift_jax.training.guard import SkipWatch
 from sift_jax.training.metrics import Meter, MetricWriter, NoWriter
 from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
 from sift_jax.training.run_config import RunConfig
-from sift_jax.training.run_files import (
-    check_plan,
-    write_data_file,
-    write_model_file,
-    write_tokenizer,
-    write_units_file,
-)
+from sift_jax.training.run_files import check_plan, write_data_file, write_model_file, write_tokenizer, write_units_file
 from sift_jax.training.run_lock import hold_run
 from sift_jax.training.samples import make_samples
 from sift_jax.training.state import (
@@ -63,6 +57,7 @@ from sift_jax.training.state import (
 )
 from sift_jax.training.step import make_dev_step, make_train_step
 from sift_jax.training.stopping import Stopped, StopRequest
+from sift_jax.training.vocabulary import count_rows
 from sift_jax.training.wandb_board import WandbBoard, import_wandb
 from sift_jax.weights.load import Sources, check_vocabulary, load_sources
 from sift_jax.weights.spare_rows import check_told_apart, draw_spare_rows
@@ -122,7 +117,8 @@ def train(
 ) -> Path:
     """Trains to `run.steps`, going on where the folder's last checkpoint stands; returns the folder."""
     # refused before a device is touched: a model that does not fit together, a warm-up longer than the run
-    config, update = make_model_config(model), make_optimizer(optimizer, run.steps)
+    rows = count_rows(model, data, start_run=sources.run, out_dir=run.out_dir)
+    config, update = make_model_config(model, rows), make_optimizer(optimizer, run.steps)
     geometry, out_dir = make_geometry(config), Path(run.out_dir)
     shapes, devices = make_shapes(data, geometry), make_mesh(mesh)
     check_rows(data.rows, devices, run.microbatches)
@@ -158,8 +154,8 @@ def _train_in_folder(
     if is_first_process():
         write_model_file(out_dir, config, is_begun=first_step > 0)
         write_data_file(out_dir, data.records, digest_records(data.records), is_begun=first_step > 0)
-    own_rows = list_own_rows(devices, data.rows)
-    reading = {"modules": modules, "own_rows": own_rows, "unreadable_log": name_log(out_dir, jax.process_index())}
+    log = name_log(out_dir, jax.process_index())
+    reading = {"modules": modules, "own_rows": list_own_rows(devices, data.rows), "unreadable_log": log}
     stream = BatchStream(data, geometry, split="train", is_endless=True, **reading)
     check_same("the plan", stream.plan.fingerprint, "give all processes the same records, tokenizer and modules")
     if is_first_process() and stream.notes:
@@ -174,8 +170,8 @@ def _train_in_folder(
     check_vocabulary(len(stream.tokenizer), config.decoder.vocab_size, f"the tokenizer {data.tokenizer}")
     # before anything is loaded: a set that is not there stops a run here
     evaluate = evaluator.open(config, stream.tokenizer, devices, out_dir) if evaluator else None
-    restored = checkpoints.restore_newest(described, run.trainable)
     needed = list_needed_rows(stream.tokenizer, read_codec(data))
+    restored = checkpoints.restore_newest(described, run.trainable)
     state, place = restored or (start(needed), {"batches": 0})
     check_told_apart(state["trainable"], state["frozen"], needed, is_resumed=restored is not None)
     first_step = int(state["step"])
@@ -195,8 +191,7 @@ def _train_in_folder(
         dev = read_dev_set(dev_stream, run.dev_batches, names)
         if is_first_process() and (said := dev.describe_unseen()):
             print(said)
-        # a split from which nothing fits has no loss
-        dev = dev if dev.batches else None
+        dev = dev if dev.batches else None  # a split from which nothing fits has no loss
     writer = _open_writer(run, out_dir, first_step, config_text) if is_first_process() else NoWriter()
     with contextlib.closing(writer), checkpoints.finishing(), StopRequest() as stop:
         _run_steps(

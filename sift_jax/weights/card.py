@@ -22,7 +22,8 @@ USES = {
     ),
     "peft": (
         "peft",
-        'base = AutoModelForCausalLM.from_pretrained("{base}")\nmodel = PeftModel.from_pretrained(base, "THIS_FOLDER")',
+        'base = AutoModelForCausalLM.from_pretrained("{base}")\nbase.resize_token_embeddings({rows})\n'
+        'model = PeftModel.from_pretrained(base, "THIS_FOLDER")',
         "The decoder's LoRA, and in `projector/` the projector in the names of sift_jax: PEFT has no place for it.",
     ),
     "qwen2_audio": (
@@ -117,7 +118,7 @@ def make_card(format_name: str, config: SpeechLMConfig, history: list[Stage], fi
         step="unknown" if findings.step is None else findings.step,
         dtype=findings.dtype,
         what=what,
-        use=use.format(base=findings.base or "THIS_FOLDER/base"),
+        use=use.format(base=findings.base or "THIS_FOLDER/base", rows=config.decoder.vocab_size),
         sources=_list_sources(history),
         training=_list_training(history),
         difference=findings.difference,

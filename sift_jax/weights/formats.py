@@ -19,6 +19,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from sift_jax.data.tokenizers import AUDIO, AUDIO_END, AUDIO_START
+from sift_jax.data.unit_ids import list_needed_rows
 from sift_jax.decoding.answer import Model
 from sift_jax.models.layers import NO_LORA, make_sinusoids
 from sift_jax.models.presets import to_json
@@ -45,7 +46,7 @@ from sift_jax.weights.their_configs import (
     make_preprocessor_config,
     make_qwen2_audio_config,
 )
-from sift_jax.weights.token_rows import KEY, find_changed_rows, read_token_rows
+from sift_jax.weights.token_rows import find_changed_rows, list_tensors, put_token_rows, read_token_rows
 
 Reread = tuple[SpeechLMConfig, Params]
 
@@ -144,13 +145,13 @@ def write_peft(model: Model, folder: Path, config: ExportConfig) -> None:
     rows = make_adapter_rows()
     flat = flatten_dict(model.params["decoder"], sep="/")
     adapters = {path: x for path, x in flat.items() if "/lora_" in path}
-    ids = find_changed_rows(flat["embedding"], config.base, list(model.tokenizer.ids.values())) if config.base else []
-    token_rows = [(KEY, np.asarray(flat["embedding"])[ids])] if ids else []
-    tensors = itertools.chain(to_theirs(rows, adapters), token_rows)
+    needed = list_needed_rows(model.tokenizer, model.codec).read
+    token_rows = find_changed_rows(flat, config.base, needed) if config.base else {}
+    tensors = itertools.chain(to_theirs(rows, adapters), list_tensors(token_rows))
     write_tensors(folder, tensors, dtype=config.dtype, max_bytes=2**62, stem="adapter_model")
     names = sorted({key.split(".")[-3] for path, key, _ in rows if path in adapters})
     base = (config.base or "base").removeprefix(SCHEME)
-    _write_json(folder, "adapter_config.json", make_adapter_config(model.config, names, base, ids))
+    _write_json(folder, "adapter_config.json", make_adapter_config(model.config, names, base, token_rows))
     _write_own_parts(model, folder, config)
     _write_json(folder, "model.json", to_json(model.config))
     if config.base is None:
@@ -162,10 +163,7 @@ def write_peft(model: Model, folder: Path, config: ExportConfig) -> None:
 def read_peft(model: Model, folder: Path, config: ExportConfig) -> Reread:
     """The base as others will load it, with the adapter on it; so a base of another training shows."""
     decoder = load_decoder(config.base or folder / "base", model.config) | load_adapter(folder, model.config)
-    ids, rows = read_token_rows(folder)
-    if ids:
-        decoder["embedding"] = decoder["embedding"].at[np.array(ids)].set(rows.astype(decoder["embedding"].dtype))
-    parts = {"decoder": decoder}
+    parts = {"decoder": put_token_rows(decoder, read_token_rows(folder))}
     for part in ("projector", "cross"):
         if part in model.params:
             parts[part] = load_part(part, folder / part, model.config, kind=f"sift_{part}")

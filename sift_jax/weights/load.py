@@ -29,7 +29,7 @@ from sift_jax.weights.same_model import check_preset, check_run_model
 from sift_jax.weights.stream import Origin, Wanted, check_shapes, find_origins, stream
 from sift_jax.weights.table import WHISPER_COMPUTED, list_tables, make_adapter_rows
 from sift_jax.weights.tensor_files import TensorFolder
-from sift_jax.weights.token_rows import KEY as TOKEN_ROWS
+from sift_jax.weights.token_rows import KEYS as TOKEN_ROWS
 
 PRESETS = {"encoder": read_encoder_preset, "decoder": read_decoder_preset}
 Loaded = dict[str, jax.Array]
@@ -111,7 +111,7 @@ def load_adapter(source: str | Path, config: SpeechLMConfig) -> Loaded:
     described = flatten_dict(describe_params(config)["decoder"], sep="/")
     wanted = {path: leaf for path, leaf in described.items() if "/lora_" in path}
     origins = find_origins(
-        make_adapter_rows(), files.keys(), config.decoder.layers, wanted=wanted, ignored=(TOKEN_ROWS,)
+        make_adapter_rows(), files.keys(), config.decoder.layers, wanted=wanted, ignored=TOKEN_ROWS
     )
     check_shapes(origins, files, wanted, "decoder")
     return {path: stream(origin, files, wanted[path]) for path, origin in origins.items()}
@@ -170,8 +170,9 @@ def check_vocabulary(tokens: int, rows: int, source: str) -> None:
     """Ids beyond the embedding would be clamped in silence on the device."""
     if tokens > rows:
         raise ValueError(
-            f"{source} has {tokens} tokens, special ones included, and the decoder's vocabulary {rows} rows; use the "
-            "tokenizer of that decoder, with tokens that it never uses renamed to the special ones that it lacks"
+            f"{source} has {tokens} tokens, those of audio included, and the decoder's vocabulary {rows} rows; if it "
+            "is that decoder's own tokenizer, train with EXTRA_TOKENS = None (ModelConfig.extra_tokens), which adds "
+            "the rows that are lacking; otherwise give the tokenizer of that decoder"
         )
 
 

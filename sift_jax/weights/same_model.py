@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from sift_jax.models.speech_lm import SpeechLMConfig
 FREE_OF_RUNS = frozenset({"max_positions"})
 FREE_OF_FOLDERS = FREE_OF_RUNS | {"window_seconds", "frame_mask"}
 
+# twice float32's rounding
+FLOAT32 = 2.0**-22
+
 
 def list_differences(theirs: Any, ours: Any, free: frozenset[str]) -> Iterator[tuple[str, Any, Any]]:
     """(field, value there, value here) of two configs of one class."""
@@ -28,8 +32,17 @@ def list_differences(theirs: Any, ours: Any, free: frozenset[str]) -> Iterator[t
         there, here = getattr(theirs, field.name), getattr(ours, field.name)
         # rows of its own are what a model's extra_tokens are
         is_grown = field.name == "vocab_size" and there < here
-        if there != here and field.name not in free and not is_grown:
+        if not _is_same(there, here) and field.name not in free and not is_grown:
             yield field.name, there, here
+
+
+def _is_same(there: Any, here: Any) -> bool:
+    """Numbers within float32's rounding: a folder out of a GGUF has 9.999999747378752e-06 for 1e-05."""
+    if dataclasses.is_dataclass(there) and type(there) is type(here):
+        return all(_is_same(getattr(there, f.name), getattr(here, f.name)) for f in dataclasses.fields(there))
+    if isinstance(there, float) and isinstance(here, float):
+        return math.isclose(there, here, rel_tol=FLOAT32)
+    return there == here
 
 
 def check_preset(theirs: Any, ours: Any, part: str, source: str | Path) -> None:

@@ -65,10 +65,12 @@ def _list_files(folder: Path) -> list[Path]:
     files = sorted(folder.glob("*.safetensors"))
     if files:
         return files
-    pickled = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for path in folder.glob(pattern))
-    if pickled:
+    patterns = ("*.gguf", "*.bin", "*.pt", "*.pth", "*.ckpt")
+    others = sorted(path.name for pattern in patterns for path in folder.glob(pattern))
+    if others:
         raise ValueError(
-            f"{folder} holds {pickled[0]} and no *.safetensors; nothing is unpickled here: convert it "
-            "(model.save_pretrained(folder) of transformers) or take a revision with safetensors"
+            f"{folder} holds {others[0]} and no *.safetensors; nothing is unpickled here: GGUFs, CTranslate2's and "
+            "OpenAI's Whispers are converted by python -m sift_jax.import_weights, others by "
+            "model.save_pretrained(folder) of transformers, or take a revision with safetensors"
         )
     raise ValueError(f"no *.safetensors in {folder}; download the model there first")

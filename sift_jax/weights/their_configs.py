@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sift_jax.models.decoder import DecoderConfig
@@ -123,9 +124,10 @@ def make_preprocessor_config(config: SpeechLMConfig) -> dict[str, Any]:
 
 
 def make_adapter_config(
-    config: SpeechLMConfig, targets: list[str], base: str, token_ids: list[int]
+    config: SpeechLMConfig, targets: list[str], base: str, token_rows: Mapping[str, Iterable[int]]
 ) -> dict[str, Any]:
-    """adapter_config.json of PEFT; `targets` are their names of projections, `token_ids` rows that it brings along."""
+    """adapter_config.json of PEFT; `targets` are their names of projections, `token_rows` the ids, by module, of the
+    rows that it brings along."""
     return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -134,7 +136,7 @@ def make_adapter_config(
         "lora_alpha": config.lora.alpha,
         "lora_dropout": 0.0,
         "target_modules": targets,
-        "trainable_token_indices": {"embed_tokens": token_ids} if token_ids else None,
+        "trainable_token_indices": {module: list(ids) for module, ids in token_rows.items()} or None,
         "bias": "none",
         "fan_in_fan_out": False,
         "use_rslora": False,

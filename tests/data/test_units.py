@@ -98,7 +98,7 @@ def test_no_text_opens_a_speech_segment(tokenizer):
 def test_a_vocabulary_without_room_is_refused(codec):
     ids = UnitIds(begin=384)
     check_unit_rows(ids, codec, 384 + 127)
-    with pytest.raises(ValueError, match=r"has 400 rows, and 511 are needed .* raise ModelConfig.extra_tokens by 111"):
+    with pytest.raises(ValueError, match=r"has 400 rows, and 511 are needed .* raise EXTRA_TOKENS .* by 111"):
         check_unit_rows(ids, codec, 400)
 
 

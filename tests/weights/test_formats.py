@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -112,16 +111,9 @@ def test_an_adapter_brings_the_rows_that_its_base_has_not(exports, model, tmp_pa
     export_model(drawn, tmp_path / "out", choose("peft", base=base))
     described = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
     assert described["trainable_token_indices"] == {"embed_tokens": ids}
-    found, rows = read_token_rows(tmp_path / "out")
-    assert found == ids
-    np.testing.assert_array_equal(rows, table[ids])
-    with pytest.raises(ValueError, match=rf"has {ids[0]} rows in its vocabulary, .* leave --base out"):
-        small = tmp_path / "small"
-        shutil.copytree(base, small)
-        tensors = load_file(small / "model.safetensors")
-        tensors["model.embed_tokens.weight"] = tensors["model.embed_tokens.weight"][: ids[0]]
-        save_file(tensors, small / "model.safetensors")
-        export_model(drawn, tmp_path / "other", choose("peft", base=str(small)))
+    rows = read_token_rows(tmp_path / "out")["embed_tokens"]
+    assert list(rows) == ids
+    np.testing.assert_array_equal(list(rows.values()), table[ids])
 
 
 def test_an_export_that_differs_is_deleted(model, tmp_path, monkeypatch):
@@ -207,7 +199,7 @@ def test_what_cannot_be_exported_is_refused(model, tmp_path):
     with pytest.raises(ValueError, match="Qwen2-Audio has a qwen2 decoder, this is a llama; use --format=sift"):
         export_model(dataclasses.replace(model, config=llama, params=params), tmp_path / "out", choose("qwen2_audio"))
     small = dataclasses.replace(model.config, decoder=dataclasses.replace(model.config.decoder, vocab_size=100))
-    with pytest.raises(ValueError, match=r"tokenizer has \d+ tokens, .* vocabulary 100 rows; use the tokenizer"):
+    with pytest.raises(ValueError, match=r"tokenizer has \d+ tokens, .* vocabulary 100 rows; if it is that"):
         export_model(dataclasses.replace(model, config=small), tmp_path / "out")
     assert not list(tmp_path.iterdir())
 

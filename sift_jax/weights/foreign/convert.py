@@ -1,0 +1,141 @@
+"""A file of another program to a folder that the project reads, written beside its place and then named.
+
+    GGUF         ─┐
+    model.bin    ─┼─► (config.json, tensors, tokenizer) ─► out.part/ ─► read as a preset ─► out/
+    OpenAI's .pt ─┘
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sift_jax.models.hub_config import read_decoder_preset, read_encoder_preset
+from sift_jax.weights.foreign import gguf_decoder
+from sift_jax.weights.foreign.ctranslate2_file import read_variables
+from sift_jax.weights.foreign.ctranslate2_whisper import list_whisper_tensors
+from sift_jax.weights.foreign.gguf_file import MAGIC, GgufFile
+from sift_jax.weights.foreign.gguf_tokenizer import write_tokenizer
+from sift_jax.weights.foreign.openai_whisper import list_openai_tensors
+from sift_jax.weights.foreign.torch_file import is_torch_file, read_torch_file
+from sift_jax.weights.foreign.whisper_config import make_whisper_config
+from sift_jax.weights.tensor_writer import write_tensors
+
+DTYPES = ("float16", "bfloat16", "float32")
+MAX_BYTES = 2 * 10**9
+TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "vocab.json", "merges.txt", "tokenizer.model",
+    "special_tokens_map.json", "added_tokens.json", "normalizer.json", "preprocessor_config.json",
+)  # fmt: skip
+Tensors = Iterator[tuple[str, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a file holds; `write_text` puts its tokenizer into a folder."""
+
+    config: dict[str, Any]
+    tensors: Tensors
+    write_text: Callable[[Path], None]
+    check: Callable[[Path], Any]
+    said: str
+
+
+def import_weights(source: str | Path, out: str | Path, *, dtype: str, tokenizer: str | None = None) -> str:
+    """Writes the folder and says what it is."""
+    source, out = Path(source), Path(out)
+    if dtype not in DTYPES:
+        raise ValueError(f"unknown dtype {dtype!r}; choose one of {', '.join(DTYPES)}")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out} exists already; choose another --out, or delete it")
+    found = _open(source)
+    draft = out.with_name(out.name + ".part")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    try:
+        size = write_tensors(draft, _check_range(found.tensors, dtype), dtype=dtype, max_bytes=MAX_BYTES)
+        config = {**found.config, "dtype": dtype, "torch_dtype": dtype}
+        (draft / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+        found.check(draft)
+        if tokenizer is None:
+            found.write_text(draft)
+        else:
+            _copy_tokenizer(Path(tokenizer), draft)
+        if out.exists():
+            out.rmdir()
+        draft.rename(out)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return f"{out} written: {found.said}, {size / 1e6:,.0f} MB of {dtype}"
+
+
+def _open(source: Path) -> Found:
+    """By what the file begins with, whatever its name."""
+    if source.is_dir():
+        source = source / "model.bin"
+    if not source.is_file():
+        raise ValueError(f"no file {source}; give a GGUF, CTranslate2's folder of a Whisper, or OpenAI's .pt")
+    with open(source, "rb") as file:
+        start = file.read(4)
+    if start == MAGIC:
+        return _open_gguf(source)
+    if is_torch_file(source):
+        return _open_openai(source)
+    return _open_ctranslate2(source)
+
+
+def _open_gguf(source: Path) -> Found:
+    file = GgufFile(source)
+    config = gguf_decoder.make_config(file)
+    names = sorted({tensor.packing.name for tensor in file.tensors.values()})
+    return Found(
+        config=config,
+        tensors=gguf_decoder.list_tensors(file, config),
+        write_text=lambda folder: write_tokenizer(file, folder),
+        check=read_decoder_preset,
+        said=f"a {config['model_type']} of {config['num_hidden_layers']} layers, unpacked from {', '.join(names)}",
+    )
+
+
+def _open_ctranslate2(source: Path) -> Found:
+    variables = read_variables(source)
+    tensors = dict(list_whisper_tensors(variables, source))
+    return _make_whisper(source, tensors, source.parent)
+
+
+def _open_openai(source: Path) -> Found:
+    held = read_torch_file(source)
+    return _make_whisper(source, dict(list_openai_tensors(held, source)), None)
+
+
+def _make_whisper(source: Path, tensors: dict[str, np.ndarray], beside: Path | None) -> Found:
+    config = make_whisper_config(tensors, source)
+    return Found(
+        config=config,
+        tensors=iter(tensors.items()),
+        write_text=lambda folder: _copy_tokenizer(beside, folder, is_needed=False) if beside else None,
+        check=read_encoder_preset,
+        said=f"a Whisper of {config['encoder_layers']} and {config['decoder_layers']} layers",
+    )
+
+
+def _copy_tokenizer(source: Path, folder: Path, *, is_needed: bool = True) -> None:
+    names = [name for name in TOKENIZER_FILES if (source / name).is_file()]
+    if is_needed and not names:
+        raise ValueError(f"{source} holds no tokenizer; give a folder with a tokenizer.json")
+    for name in names:
+        shutil.copyfile(source / name, folder / name)
+
+
+def _check_range(tensors: Tensors, dtype: str) -> Tensors:
+    largest = 65_504.0 if dtype == "float16" else np.inf
+    for name, value in tensors:
+        if not np.all(np.abs(value) <= largest):
+            raise ValueError(f"{name} has numbers that {dtype} does not hold; give --dtype=float32")
+        yield name, value

@@ -170,6 +170,7 @@ def describe_suites(
         ids = {item.id for item in suite.items}
         left = [*suite.set_aside, *(one for one in aside if one.id in ids)]
         described[suite.name] = {
+            "protocol": suite.protocol,
             "counts": {
                 "items": sum(question.item.id in ids for question in questions),
                 "set_aside": len(left),

@@ -71,6 +71,8 @@ class Suite:
     set_aside: tuple[SetAside, ...]
     # how many more there are, which a limit leaves out
     left_out: int = 0
+    # of PROTOCOLS; empty where the suite is asked in one way alone
+    protocol: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ JUDGE = JudgeConfig(
 
 def make_suite(root: Path, **changes) -> SuiteConfig:
     suite = SuiteConfig(name="evalsift", root=str(root), subsets=(), split="", languages=("de", "en"), audio_dirs=(),
-                        limit=2, seed=0, cache_dir="", prompts="")  # fmt: skip
+                        limit=2, seed=0, cache_dir="", prompts="", protocol="official")  # fmt: skip
     return dataclasses.replace(suite, **changes)
 
 

@@ -18,7 +18,10 @@ from typing import Any
 
 from sift_jax.data.chat import Message
 
-MODEL, UNTRAINED, MAJORITY = "model", "untrained", "majority"
+MODEL, UNTRAINED = "model", "untrained"
+# One answer to all questions of a kind: the training data's commonest, or where there are no training rows of a suite
+# the one that its own references make best.
+BASELINES = MAJORITY, CONSTANT = "majority", "constant"
 
 
 class EvaluationError(ValueError):

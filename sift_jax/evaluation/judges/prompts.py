@@ -84,7 +84,8 @@ hardly be better, 1 for one that is useless or false. Grade each for itself; the
 length and their style say nothing.
 {_NO_ORDERS}
 {_CLOSING_ALONE}""",
-        numbers="two whole numbers from 1 to 10 with a space between them, the grades of the first and of the second answer",
+        numbers="two whole numbers from 1 to 10 with a space between them, the grades of the first and of the second "
+        "answer",
         values=2,
         low=1,
         high=10,

@@ -9,8 +9,8 @@
 The layouts are those of the hub's `DynamicSuperb/<Instance>` and of the benchmark's own loaders. The question is the
 row's instruction, which names the answers to choose from, and its text in a line below. Dimensions are those of the
 SIFT paper's appendix, sound and music among them: they make up its 52. Phase 1 has three more, of FluentSpeechCommands,
-which may be asked for by name. A task is a part; the labels of a task are those that its rows have. The official score is exact match after
-lower-casing and stripping; by the paper's protocol a judge says whether an answer is right.
+which may be asked for by name. A task is a part; the labels of a task are those that its rows have.
+The official score is exact match after lower-casing and stripping; by the paper's protocol a judge says right or wrong.
 """
 
 from __future__ import annotations

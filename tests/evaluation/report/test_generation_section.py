@@ -6,6 +6,7 @@ import json
 import pytest
 
 from data_prep.generation.figures import Cell
+from data_prep.generation.score import FORMAT
 from sift_jax.evaluation.generation import read_generation
 from sift_jax.evaluation.items import EvaluationError, Item, Prediction, write_prediction
 from sift_jax.evaluation.judges.config import JudgeConfig
@@ -28,7 +29,7 @@ def write_figures(folder, cells):
     folder.mkdir()
     own = {"folder": "spoken", "items": 5, "samples": 10, "runs": 2, "seconds": 20.0}
     settings = {"experts": {"speaking_rate": "phonemes"}}
-    results = {"format": 1, "settings": settings, "systems": {"model": own}, "cells": cells}
+    results = {"format": FORMAT, "settings": settings, "systems": {"model": own}, "cells": cells}
     (folder / "results.json").write_text(json.dumps(results))
     return folder
 

@@ -26,7 +26,17 @@ from sift_jax.data.sift_files import list_files, read_rows
 from sift_jax.decoding.answer import Model, Speaker, make_prompt
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.evaluation.generation import read_generation
-from sift_jax.evaluation.items import CONSTANT, MAJORITY, MODEL, UNTRAINED, EvaluationError, Item, SetAside, Suite
+from sift_jax.evaluation.items import (
+    BASELINES,
+    CONSTANT,
+    MAJORITY,
+    MODEL,
+    UNTRAINED,
+    EvaluationError,
+    Item,
+    SetAside,
+    Suite,
+)
 from sift_jax.evaluation.judges.config import JudgeConfig
 from sift_jax.evaluation.judging import judge_predictions
 from sift_jax.evaluation.predict import PredictionFile, predict
@@ -151,7 +161,11 @@ def answer_all_systems(
     if run.has_untrained:
         answer(UNTRAINED, model.forget, {**meta, "step": 0, "weights": "untrained"})
     if run.has_majority and is_first_process():
-        for system, own in split_by_baseline(items, run.data_dir).items():
+        split = split_by_baseline(items, run.data_dir)
+        for system in set(BASELINES) - set(split):
+            # of the same folder without, or with, a data_dir
+            PredictionFile(out, system).remove()
+        for system, own in split.items():
             file = PredictionFile(out, system)
             source = f"training rows of {run.data_dir}" if system == MAJORITY else "the items' references"
             file.check_meta({"answers": source})

@@ -44,7 +44,7 @@ def _make_cells(cells: list[Mapping[str, Any]]) -> list[Cell]:
     """One language alone is all of them, too."""
     has_all = any(cell["language"] == _ALL for cell in cells)
     keys = list(dict.fromkeys(cell["key"] for cell in cells))
-    known = [cell for cell in cells if cell["metric"] in METRICS and cell["value"] is not None]
+    known = [cell for cell in cells if cell["metric"] in METRICS]
     known.sort(key=lambda cell: (keys.index(cell["key"]), list(METRICS).index(cell["metric"])))
     made = []
     for cell in known:

@@ -37,8 +37,9 @@ def make_generation_section(board: Board, generation: Mapping[str, Any]) -> Sect
              if system in _MEANINGS]
     parts: list[Part] = [*make_summary(board, GENERATION, places), *make_spread(board, generation["spread"]),
                          *make_language_table(board, GENERATION, places)]
-    parts.append(Note(text=f"{'. '.join(meant)}. Measured by {', '.join(generation['settings']['experts'].values())}; "
-                           f"recordings and confusions are in {generation['folder']}/report.html."))
+    experts = ", ".join(dict.fromkeys(generation["settings"]["experts"].values()))
+    parts.append(Note(text=f"{'. '.join(meant)}. Measured by {experts}; recordings and confusions are in "
+                           f"{generation['folder']}/report.html."))
     return Section(anchor=GENERATION, title=name_title(GENERATION), lead=lead, parts=parts)
 
 

@@ -48,7 +48,8 @@ def read_items(root: Path, count: int) -> list:
     for split in ("EvalSIFT", "train"):
         if len(items) < count:
             config = SuiteConfig(name="evalsift", root=str(root), subsets=CLOSED, split=split, languages=(),
-                                 audio_dirs=(), limit=0, seed=0, cache_dir="", prompts="")  # fmt: skip
+                                 audio_dirs=(), limit=0, seed=0, cache_dir="", prompts="",
+                                 protocol="official")  # fmt: skip
             items += sorted(read_suite(config).items, key=lambda item: item.audio)
     if len(items) < count:
         raise SystemExit(f"error: {root} has {len(items)} closed questions; set --items={len(items)}")

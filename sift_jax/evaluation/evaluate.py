@@ -1,7 +1,8 @@
 """The evaluate run: suites asked of a model and of baselines, judged, and written down.
 
     suites ─► items ─┬─ questions ─ model, untrained ─► out/predictions/<system>.jsonl ─┐
-                     └─ training rows or references ──► out/predictions/majority.jsonl ─┴─ judging.py ─► verdicts,
+                     ├─ training rows ────────────────► out/predictions/majority.jsonl ─┤
+                     └─ references, without such rows ► out/predictions/constant.jsonl ─┴─ judging.py ─► verdicts,
                                                                                            results, report
 Killed, the same command goes on: what was answered is not answered again, what was judged is not paid for again.
 """
@@ -24,7 +25,18 @@ from sift_jax.data.pipeline import BatchStream, DataConfig
 from sift_jax.data.sift_files import list_files, read_rows
 from sift_jax.decoding.answer import Model, Speaker, make_prompt
 from sift_jax.decoding.sampling import DecodingConfig
-from sift_jax.evaluation.items import MAJORITY, MODEL, UNTRAINED, EvaluationError, Item, SetAside, Suite
+from sift_jax.evaluation.generation import read_generation
+from sift_jax.evaluation.items import (
+    BASELINES,
+    CONSTANT,
+    MAJORITY,
+    MODEL,
+    UNTRAINED,
+    EvaluationError,
+    Item,
+    SetAside,
+    Suite,
+)
 from sift_jax.evaluation.judges.config import JudgeConfig
 from sift_jax.evaluation.judging import judge_predictions
 from sift_jax.evaluation.predict import PredictionFile, predict
@@ -50,7 +62,8 @@ class EvaluationConfig(CheckedConfig):
     out_dir: Text
     checkpoint: Text
     step: Whole | None
-    # baselines beside the model: itself untrained; a constant answer to each kind of question
+    # baselines beside the model: itself untrained; one answer to each kind of question, the training data's commonest
+    # (of suites without training rows, the one that their own references make best)
     has_untrained: bool
     has_majority: bool
     # answered at once
@@ -65,6 +78,8 @@ class EvaluationConfig(CheckedConfig):
     data_dir: MayBeEmpty
     # the split of DataConfig's records on which the audio gain is measured
     gain_split: MayBeEmpty
+    # figures of what the model spoke, as data_prep.generation score writes them, for the same report; or ""
+    generation_dir: MayBeEmpty
     # name → folder of the training runs whose curves the report shows
     train_dirs: Mapping[Text, Text]
 
@@ -146,17 +161,32 @@ def answer_all_systems(
     if run.has_untrained:
         answer(UNTRAINED, model.forget, {**meta, "step": 0, "weights": "untrained"})
     if run.has_majority and is_first_process():
-        file = PredictionFile(out, MAJORITY)
-        file.check_meta({"answers": f"training rows of {run.data_dir}" if run.data_dir else "the items' references"})
-        file.finish(items, answer_by_majority(items, run.data_dir))
+        split = split_by_baseline(items, run.data_dir)
+        for system in set(BASELINES) - set(split):
+            # of the same folder without, or with, a data_dir
+            PredictionFile(out, system).remove()
+        for system, own in split.items():
+            file = PredictionFile(out, system)
+            source = f"training rows of {run.data_dir}" if system == MAJORITY else "the items' references"
+            file.check_meta({"answers": source})
+            file.finish(own, answer_constantly(own, run.data_dir if system == MAJORITY else ""))
 
 
-def answer_by_majority(items: Sequence[Item], data_dir: str) -> dict[str, str]:
-    """Constant answers by id, suite by suite: EvalSIFT's out of the training rows, where there are some."""
+def split_by_baseline(items: Sequence[Item], data_dir: str) -> dict[str, list[Item]]:
+    """Which constant answer the items get: a majority is of training data, and those are EvalSIFT's alone."""
+    found: dict[str, list[Item]] = {}
+    for item in items:
+        has_rows = data_dir and item.suite.partition(":")[0] == "evalsift"
+        found.setdefault(MAJORITY if has_rows else CONSTANT, []).append(item)
+    return found
+
+
+def answer_constantly(items: Sequence[Item], data_dir: str) -> dict[str, str]:
+    """Answers by id, suite by suite: out of the training rows of a corpus, or out of the suite's own references."""
     answers = {}
     for suite in dict.fromkeys(item.suite for item in items):
         own = [item for item in items if item.suite == suite]
-        rows = read_training_answers(data_dir) if data_dir and suite.partition(":")[0] == "evalsift" else None
+        rows = read_training_answers(data_dir) if data_dir else None
         answers |= {found.item.id: found.answer for found in make_majority_predictions(own, rows)}
     return answers
 
@@ -170,6 +200,7 @@ def describe_suites(
         ids = {item.id for item in suite.items}
         left = [*suite.set_aside, *(one for one in aside if one.id in ids)]
         described[suite.name] = {
+            "protocol": suite.protocol,
             "counts": {
                 "items": sum(question.item.id in ids for question in questions),
                 "set_aside": len(left),
@@ -196,12 +227,16 @@ def evaluate(
     """Evaluates and writes everything; returns the folder."""
     started, out = time.perf_counter(), Path(run.out_dir)
     read = read_checked_suites(suites)
+    if run.generation_dir:
+        # what is wrong with it is said before anything is answered
+        read_generation(run.generation_dir)
     items = [item for suite in read for item in suite.items]
     if dry_run:
         for suite in read:
             print(f"{suite.name}: {len(suite.items)} items, {len(suite.set_aside)} set aside")
-        baselines = ", untrained" * run.has_untrained + ", majority" * run.has_majority
-        print(f"{len(items)} would be answered by {run.checkpoint}{baselines}")
+        constant = split_by_baseline(items, run.data_dir) if run.has_majority else ()
+        names = [run.checkpoint, *([UNTRAINED] if run.has_untrained else []), *constant]
+        print(f"{len(items)} would be answered by {', '.join(names)}")
         return out
     check_shared(out)
     check_same("the ids of the items", json.dumps([item.id for item in items]), "give all processes the same suites")
@@ -225,6 +260,7 @@ def evaluate(
             "audio_gain": None if data is None else measure_audio_gain(model, data, run.gain_split, modules),
             "training": dict(run.train_dirs),
             "data": run.data_dir,
+            "generation": run.generation_dir,
             "seconds": {**read_seconds(run.train_dirs), "answer": time.perf_counter() - started},
         }
         judge_predictions(out, facts, judge, bootstrap)

@@ -18,7 +18,10 @@ from typing import Any
 
 from sift_jax.data.chat import Message
 
-MODEL, UNTRAINED, MAJORITY = "model", "untrained", "majority"
+MODEL, UNTRAINED = "model", "untrained"
+# One answer to all questions of a kind: the training data's commonest, or where there are no training rows of a suite
+# the one that its own references make best.
+BASELINES = MAJORITY, CONSTANT = "majority", "constant"
 
 
 class EvaluationError(ValueError):
@@ -71,6 +74,8 @@ class Suite:
     set_aside: tuple[SetAside, ...]
     # how many more there are, which a limit leaves out
     left_out: int = 0
+    # of PROTOCOLS; empty where the suite is asked in one way alone
+    protocol: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

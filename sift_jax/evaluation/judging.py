@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from sift_jax.evaluation.generation import read_generation
 from sift_jax.evaluation.items import MODEL, EvaluationError, Item, Prediction, Verdict, read_predictions
 from sift_jax.evaluation.judges.config import JudgeConfig
 from sift_jax.evaluation.judges.planted import check_judge
@@ -28,7 +29,7 @@ from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.evaluation.scores.cells import make_cells
 from sift_jax.evaluation.scores.confusions import make_confusions
 from sift_jax.evaluation.scores.metrics import SCORED, describe_metrics, judge_texts
-from sift_jax.ranges import CheckedConfig, Text
+from sift_jax.ranges import CheckedConfig, MayBeEmpty, Text
 from sift_jax.training.run_files import write_whole
 
 FORMAT = 1
@@ -36,7 +37,7 @@ ANSWERS = "answers.json"
 CHECK = "judge_check.json"
 JUDGED = "judge_"
 # in the order in which systems are shown
-SYSTEMS = (MODEL, "untrained", "majority")
+SYSTEMS = (MODEL, "untrained", "majority", "constant")
 
 
 class InvalidJudge(EvaluationError):
@@ -50,6 +51,8 @@ class JudgingConfig(CheckedConfig):
     """The folder of an evaluation whose answers are judged again."""
 
     out_dir: Text
+    # as EvaluationConfig has it; "" leaves what the evaluation was given
+    generation_dir: MayBeEmpty
 
 
 def judge_again(
@@ -70,7 +73,10 @@ def judge_again(
         for system, predictions in read_systems(out).items():
             print(f"{system}: {len(predictions)} answers would be judged by {judge.model or judge.name}")
         return out
-    judge_predictions(out, json.loads(path.read_text(encoding="utf-8")), judge, bootstrap)
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    if run.generation_dir:
+        facts["generation"] = run.generation_dir
+    judge_predictions(out, facts, judge, bootstrap)
     return out
 
 
@@ -105,6 +111,10 @@ def judge_predictions(
             described = {**judge.describe(), "planted": planted}
     results = {**facts, **summarize(out, systems, items, config.name, bootstrap)}
     results |= {"format": FORMAT, "judge": described, "metrics": describe_metrics(items)}
+    if facts.get("generation"):
+        spoken = read_generation(facts["generation"])
+        results["cells"] += [dataclasses.asdict(cell) for cell in spoken.pop("cells")]
+        results["generation"] = spoken
     results["suites"] = count_scored(facts["suites"], systems[MODEL], read_judged(out, MODEL, config.name, items))
     results["seconds"] = {**facts["seconds"], "judge": time.perf_counter() - started}
     write_whole(out / "results.json", json.dumps(results, indent=1, ensure_ascii=False) + "\n")
@@ -161,7 +171,8 @@ def summarize(
     cells = []
     for system, predictions in systems.items():
         verdicts = read_judged(out, system, judge, items)
-        for suite in dict.fromkeys(item.suite for item in items):
+        # a baseline may be of some suites alone
+        for suite in dict.fromkeys(prediction.item.suite for prediction in predictions):
             own = [item for item in items if item.suite == suite]
             cells += make_cells(own, predictions, verdicts, system=system, bootstrap=bootstrap)
     return {"cells": [dataclasses.asdict(cell) for cell in cells], "confusions": make_confusions(systems[MODEL])}

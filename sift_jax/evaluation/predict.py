@@ -92,6 +92,11 @@ class PredictionFile:
             with self.own.open("rb+") as file:
                 file.truncate(file.read().rfind(b"\n") + 1)
 
+    def remove(self) -> None:
+        """As if this system had not been asked."""
+        for path in (self.path, self.path.with_suffix(".json")):
+            path.unlink(missing_ok=True)
+
     def finish(self, items: Sequence[Item], answers: dict[str, str]) -> None:
         """All answers in the order of the items, whole or not at all."""
         self.path.parent.mkdir(parents=True, exist_ok=True)

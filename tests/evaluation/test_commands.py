@@ -39,7 +39,7 @@ def test_every_suite_has_its_file_and_an_unknown_one_is_told_all(call):
 def test_short_flags_are_knobs(call, corpus, trained_run, tmp_path):
     code, said, _ = call("sift_jax.evaluate", "--suite=evalsift", f"--root={corpus.root}", "--limit=1", "--dry_run",
                          f"--checkpoint={trained_run}", f"--out={tmp_path / 'out'}")  # fmt: skip
-    assert code == 0 and said == f"evalsift: 10 items, 3 set aside\n10 would be answered by {trained_run}, majority\n"
+    assert code == 0 and said == f"evalsift: 10 items, 3 set aside\n10 would be answered by {trained_run}, constant\n"
     assert not (tmp_path / "out").exists()
 
 

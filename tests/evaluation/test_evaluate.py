@@ -16,7 +16,13 @@ from tiny_run import make_data
 from sift_jax.decoding.answer import Model
 from sift_jax.decoding.sampling import GREEDY
 from sift_jax.evaluation import judging
-from sift_jax.evaluation.evaluate import answer_by_majority, evaluate, measure_audio_gain, read_training_answers
+from sift_jax.evaluation.evaluate import (
+    answer_constantly,
+    evaluate,
+    measure_audio_gain,
+    read_training_answers,
+    split_by_baseline,
+)
 from sift_jax.evaluation.items import EvaluationError, Item, Prediction
 from sift_jax.evaluation.judges.config import JudgeError
 from sift_jax.evaluation.judging import InvalidJudge, JudgingConfig, judge_again
@@ -70,7 +76,9 @@ def test_the_constant_answer_of_a_suite_is_its_own(corpus):
              metrics=("exact_match",))
         for suite, text in (("jsonl:a", "yes"), ("jsonl:b", "no")) for n in range(2 + (text == "no"))
     ]  # fmt: skip
-    found = answer_by_majority([*items, *twins], str(corpus.root))
+    split = split_by_baseline([*items, *twins], str(corpus.root))
+    assert split == {"majority": items, "constant": twins} and list(split_by_baseline(items, "")) == ["constant"]
+    found = answer_constantly(items, str(corpus.root)) | answer_constantly(twins, "")
     assert {found[item.id] for item in twins if item.suite == "jsonl:a"} == {"yes"}
     assert {found[item.id] for item in twins if item.suite == "jsonl:b"} == {"no"}
     train = {answer for _, _, answer in read_training_answers(str(corpus.root))}
@@ -118,7 +126,8 @@ def test_more_items_go_on_from_fewer(corpus, trained_run, unbroken, tmp_path):
 def judge_folder(out, **changes):
     arguments = make_evaluation(out, out, out)
     judge = dataclasses.replace(arguments["judge"], **changes)
-    return judge_again(run=JudgingConfig(out_dir=str(out)), judge=judge, bootstrap=arguments["bootstrap"])
+    run = JudgingConfig(out_dir=str(out), generation_dir="")
+    return judge_again(run=run, judge=judge, bootstrap=arguments["bootstrap"])
 
 
 def test_answers_are_judged_again_without_a_model(unbroken, monkeypatch):

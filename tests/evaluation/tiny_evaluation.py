@@ -25,7 +25,7 @@ JUDGE = JudgeConfig(
 
 def make_suite(root: Path, **changes) -> SuiteConfig:
     suite = SuiteConfig(name="evalsift", root=str(root), subsets=(), split="", languages=("de", "en"), audio_dirs=(),
-                        limit=2, seed=0, cache_dir="", prompts="")  # fmt: skip
+                        limit=2, seed=0, cache_dir="", prompts="", protocol="official")  # fmt: skip
     return dataclasses.replace(suite, **changes)
 
 
@@ -33,7 +33,8 @@ def make_evaluation(root: Path, run_dir: Path, out: Path, **changes) -> dict:
     """Keyword arguments of `evaluate`: EvalSIFT of the tiny corpus, asked of a tiny run."""
     run = EvaluationConfig(
         out_dir=str(out), checkpoint=str(run_dir), step=None, has_untrained=False, has_majority=True, rows=8,
-        most_clips=0, long_audio="set_aside", seed=0, data_dir=str(root), gain_split="EvalSIFT", train_dirs={},
+        most_clips=0, long_audio="set_aside", seed=0, data_dir=str(root), generation_dir="", gain_split="EvalSIFT",
+        train_dirs={},
     )  # fmt: skip
     return {
         "run": dataclasses.replace(run, **changes),

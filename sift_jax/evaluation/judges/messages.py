@@ -23,7 +23,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-from sift_jax.evaluation.judges.prompts import INTRODUCTION, PROMPTS, REMINDER, REQUEST, hash_prompts
+from sift_jax.evaluation.judges.prompts import INTRODUCTION, PROMPTS, REMINDERS, REQUESTS, hash_prompts
 
 Data = Mapping[str, "str | Sequence[str]"]
 # half of all that could break a line, hide text or be taken for a token of a chat template
@@ -67,8 +67,8 @@ def make_messages(
     line = encode_data(data, longest)
     mark, nonce = (_hash(part, hash_prompts(), metric, line, str(attempt)) for part in ("mark", "nonce"))
     user = [INTRODUCTION.format(mark=mark), mark, line, mark]
-    user += [REMINDER] if attempt else []
-    user += [REQUEST.format(nonce=nonce, numbers=prompt.numbers)]
+    user += [REMINDERS[prompt.has_reasons]] if attempt else []
+    user += [REQUESTS[prompt.has_reasons].format(nonce=nonce, numbers=prompt.numbers)]
     if not use_system_role:
         return [{"role": "user", "content": "\n".join([prompt.system, "", *user])}], nonce
     return [{"role": "system", "content": prompt.system}, {"role": "user", "content": "\n".join(user)}], nonce

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from sift_jax.data.labels import LABELS
-from sift_jax.evaluation.items import MAJORITY, MODEL, UNTRAINED, Cell
+from sift_jax.evaluation.items import BASELINES, MODEL, UNTRAINED, Cell
 from sift_jax.evaluation.report.format import CLOSED_ORDER, is_number
 
 Systems = dict[str, Cell]
@@ -103,8 +103,14 @@ def _order_values(name: str, counts: dict[str, int]) -> list[str]:
 
 def sort_systems(found: Iterable[str]) -> list[str]:
     """The model first, then the baselines, then whatever else was asked."""
-    named, found = (MODEL, MAJORITY, UNTRAINED), list(found)
+    named, found = (MODEL, *BASELINES, UNTRAINED), list(found)
     return [s for s in named if s in found] + [s for s in found if s not in named]
+
+
+def find_baseline(found: Iterable[str]) -> str:
+    """The constant answer that stands beside the model: the majority of the training data where there is one."""
+    found = set(found)
+    return next((system for system in BASELINES if system in found), BASELINES[0])
 
 
 def read_value(systems: Systems, system: str) -> float | None:

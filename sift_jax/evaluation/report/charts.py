@@ -1,7 +1,7 @@
 """Charts of the report: plain SVG text, coloured by the page's CSS classes so that light and dark themes both fit.
 
-    draw_score_groups   ▌▖_  ▌▖_      model, majority, untrained for each category
-    draw_score_rows     ━━━━━┃━━ 62   one kind a row: the model's bar, a tick for the majority, a ring for the untrained
+    draw_score_groups   ▌▖_  ▌▖_      model, constant answer, untrained for each category
+    draw_score_rows     ━━━━━┃━━ 62   one kind a row: the model's bar, a tick for the constant, a ring for the untrained
     draw_lines          ╲__           series over steps
     draw_shares         ▒▒░░▓▓        counts as shares of a bar, one bar a language
     draw_histogram      ▂▅▇▃          counts over edges
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sift_jax.evaluation.items import MAJORITY, MODEL, UNTRAINED
-from sift_jax.evaluation.report.board import Systems, read_value
+from sift_jax.evaluation.items import BASELINES, MAJORITY, MODEL, UNTRAINED
+from sift_jax.evaluation.report.board import Systems, find_baseline, read_value
 from sift_jax.evaluation.report.format import MISSING, SYSTEM_TITLES, Metric, format_count, is_number, name_system
 from sift_jax.pages.markup import escape_text
 
@@ -94,7 +94,8 @@ def draw_score_groups(groups: Sequence[tuple[str, Systems]], *, metric: Metric, 
                 body.append(put_text(at + bar / 2, floor - 6, MISSING, "axis", "middle"))
                 continue
             y = floor - plot * min(max(value / top, 0), 1)
-            written, css = metric.write(value), system if system in SYSTEM_TITLES else "untrained"
+            look = MAJORITY if system in BASELINES else system
+            written, css = metric.write(value), look if system in SYSTEM_TITLES else "untrained"
             body.append(put_rect(at, y, bar, floor - y, css, f"{title}, {name_system(system)}: {written}"))
             lift = y
             cell = cells[system]
@@ -118,7 +119,7 @@ def draw_score_rows(rows: Sequence[tuple[str, Systems]], *, metric: Metric, labe
     body = []
     for r, (title, cells) in enumerate(rows):
         y = 4 + r * step
-        model, majority, untrained = (read_value(cells, system) for system in (MODEL, MAJORITY, UNTRAINED))
+        model, majority, untrained = (read_value(cells, system) for system in (MODEL, find_baseline(cells), UNTRAINED))
         shown = title if len(title) <= longest else title[:longest - 1] + "…"
         body += [f'<g><title>{escape_text(title)}</title>{put_text(left - 10, y + 13, shown, "name", "end")}</g>',
                  put_rect(left, y + 3, plot, 12, "track")]

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sift_jax.evaluation.items import MODEL, Cell
+from sift_jax.evaluation.generation import GENERATION
+from sift_jax.evaluation.items import MODEL
 from sift_jax.evaluation.report.board import Place
 from sift_jax.evaluation.report.comparison import Comparison, Flip, Pair, describe, make_comparison
 from sift_jax.evaluation.report.document import (
@@ -34,14 +35,13 @@ from sift_jax.evaluation.report.document import (
 from sift_jax.evaluation.report.format import (
     CLOSED_ORDER,
     MISSING,
-    Metric,
     find_metric,
     format_count,
     is_number,
     name_subset,
     name_title,
 )
-from sift_jax.evaluation.report.paper import PaperTable, read_paper
+from sift_jax.evaluation.report.paper import Run, list_protocols, make_paper_table, read_paper, write_figure
 from sift_jax.evaluation.report.recordings import AudioShelf
 from sift_jax.evaluation.report.samples import (
     SAMPLE_SEED,
@@ -70,9 +70,10 @@ def write_comparison(folders: Sequence[str | Path], out: str | Path, bootstrap: 
 def make_document(comparison: Comparison, out: Path) -> Document:
     note, tables = read_paper()
     suites = list(dict.fromkeys(suite for board in comparison.boards for suite in board.suites))
-    shown = [make_paper_table(comparison, table) for table in tables]
-    sections = [Section(anchor="tables", title="The papers’ tables", lead=note, parts=[t for t in shown if t] or [
-        Note(text="None of these runs has a figure of the papers’ tables.", kind="absent")])]
+    runs = [Run(name=name, board=board, protocols=list_protocols(run.results))
+            for name, board, run in zip(comparison.names, comparison.boards, comparison.runs, strict=True)]
+    sections = [Section(anchor="tables", title="The papers’ tables", lead=note, parts=[
+        make_paper_table(table, runs) for table in tables])]
     sections += [make_suite_section(comparison, suite) for suite in suites]
     if comparison.flips:
         sections.append(make_flips_section(comparison))
@@ -81,37 +82,6 @@ def make_document(comparison: Comparison, out: Path) -> Document:
         title="sift_jax · comparison", intro=" · ".join(comparison.names),
         top=[Note(text=text, kind=kind) for kind, text in comparison.warnings], sections=sections,
         footer=f"{len(comparison.runs)} evaluations; each is compared with the first that has the suite.")
-
-
-def write_figure(metric: Metric, cell: Cell | None, *, first: Cell | None = None) -> Figure:
-    """A run's figure with its interval and n, tinted by its distance from the first run's."""
-    if cell is None or not is_number(cell.value):
-        return Figure(text=MISSING)
-    notes = [metric.write_interval(cell)] if is_number(cell.low) else []
-    tint = None
-    if first is not None and first is not cell and is_number(first.value):
-        notes.insert(0, f"{metric.write_gap(cell.value, first.value)} on the first")
-        tint = (cell.value - first.value) / (metric.top or max(abs(first.value), 1e-9)) * 4
-        tint = -tint if metric.is_lower_better else tint
-    return Figure(text=metric.write(cell.value), notes=(*notes, f"n {format_count(cell.n)}"), tint=tint)
-
-
-def make_paper_table(comparison: Comparison, table: PaperTable) -> Table | None:
-    """A table of a paper with our rows first; none where no run has any of its figures."""
-    rows = []
-    for name, board in zip(comparison.names, comparison.boards, strict=True):
-        found = [column.find(board) for column in table.columns]
-        if any(found):
-            rows.append(Row(title=name, figures=[
-                write_figure(find_metric(c.metric), cell) for c, cell in zip(table.columns, found, strict=True)]))
-    if not rows:
-        return None
-    rows += [Row(title=name, is_quoted=True, figures=[
-        Figure(text=find_metric(c.metric).write(value), is_quoted=True)
-        for c, value in zip(table.columns, values, strict=True)]) for name, values in table.rows.items()]
-    note = f"In grey: published in {table.source}." if table.source else "No published figures of these are held here."
-    return Table(title=table.title, columns=["Model", *(c.title for c in table.columns)], rows=rows, note=note,
-                 css="scores")
 
 
 def make_suite_section(comparison: Comparison, suite: str) -> Section:
@@ -137,6 +107,8 @@ def make_suite_section(comparison: Comparison, suite: str) -> Section:
 
 def describe_share(comparison: Comparison, suite: str) -> str:
     share = next((s for s in comparison.shares if s.suite == suite), None)
+    if suite == GENERATION:
+        return "Each run’s own recordings, measured by its own corpus’s classes; nothing is compared one by one."
     if share is None:
         return "One run alone has answers to this suite: nothing is compared question by question."
     of = "all that they were asked" if share.is_whole else (

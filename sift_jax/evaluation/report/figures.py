@@ -1,6 +1,6 @@
 """The figures of one suite as a section: bars, the table with all systems, by language, by facet, what is not scored.
 
-    Board ─► rows (subset, metric) × (model, interval, majority, untrained, n of all) ─► Section
+    Board ─► rows (subset, metric) × (model, interval, constant answer, untrained, n of all) ─► Section
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sift_jax.data.labels import LABELS
-from sift_jax.evaluation.items import MAJORITY, MODEL, UNTRAINED
-from sift_jax.evaluation.report.board import Board, Place, Systems, read_value
+from sift_jax.evaluation.items import BASELINES, MAJORITY, MODEL, UNTRAINED
+from sift_jax.evaluation.protocols import describe_protocol
+from sift_jax.evaluation.report.board import Board, Place, Systems, find_baseline, read_value
 from sift_jax.evaluation.report.charts import draw_score_groups, draw_score_rows
 from sift_jax.evaluation.report.confusions import make_confusions
 from sift_jax.evaluation.report.document import (
@@ -33,6 +34,7 @@ from sift_jax.evaluation.report.format import (
     find_metric,
     format_count,
     is_number,
+    is_unanimous,
     name_subset,
     name_system,
     name_title,
@@ -41,12 +43,14 @@ from sift_jax.pages.markup import escape_text
 
 # as many columns as a page takes; what has more is written with the languages as columns
 MOST_COLUMNS, MOST_GROUPS, MOST_ROWS = 7, 8, 14
+ONE_ANSWER = "all have one answer"
 
 
 def make_suite_section(board: Board, suite: str, results: dict) -> Section:
     title, entry = name_title(suite), results.get("suites", {}).get(suite, {})
     places = board.places(suite)
-    lead = describe_counts(entry.get("counts", {}))
+    protocol = describe_protocol(suite, entry.get("protocol", ""))
+    lead = f"{describe_counts(entry.get('counts', {}))} {protocol}".strip()
     if not places:
         return Section(anchor=suite, title=title, lead=lead, parts=[Note(text=f"There are no figures of {title}.",
                                                                           kind="absent")])
@@ -82,13 +86,14 @@ def make_bars(board: Board, suite: str, places: Sequence[Place]) -> Drawing:
         panels.append(f"<figure><figcaption>{escape_text(metric.title)}</figcaption>{wrap_chart(svg)}</figure>")
     if not panels:
         return Drawing(html=say("There is nothing to draw: no figure of this suite has a scale."))
-    legend = make_legend([(s if s in (MODEL, MAJORITY) else "untrained", name_system(s)) for s in systems])
+    looks = {MODEL: MODEL, **dict.fromkeys(BASELINES, MAJORITY)}
+    legend = make_legend([(looks.get(s, "untrained"), name_system(s)) for s in systems])
     return Drawing(html=f'{legend}<div class="flow">{"".join(panels)}</div>')
 
 
 def tint_figure(metric: Metric, systems: Systems) -> float | None:
-    """How far the model is from the majority answer, a half of the scale being all of the colour."""
-    value, other = read_value(systems, MODEL), read_value(systems, MAJORITY)
+    """How far the model is from the constant answer, a half of the scale being all of the colour."""
+    value, other = read_value(systems, MODEL), read_value(systems, find_baseline(systems))
     if value is None or other is None:
         return None
     distance = (value - other) / (metric.top or max(abs(other), 1e-9)) * 2
@@ -98,9 +103,15 @@ def tint_figure(metric: Metric, systems: Systems) -> float | None:
 def write_row(title: str, metric: Metric, cells: Systems, systems: Sequence[str], *, is_total: bool = False) -> Row:
     cell = cells.get(MODEL)
     n = f"{format_count(cell.n)} of {format_count(cell.of)}" if cell is not None else MISSING
-    others = [metric.write(read_value(cells, system)) for system in systems if system != MODEL]
+    others = [write_baseline(metric, read_value(cells, system), system) for system in systems if system != MODEL]
     model = Figure(text=metric.write(read_value(cells, MODEL)), tint=tint_figure(metric, cells))
     return Row(title=title, figures=[metric.title, model, metric.write_interval(cell), *others, n], is_total=is_total)
+
+
+def write_baseline(metric: Metric, value: float | None, system: str) -> Figure:
+    """A constant answer that is always right says that the questions have one answer, and nothing of a model."""
+    is_all = system in BASELINES and is_unanimous(metric, value)
+    return Figure(text=metric.write(value), notes=(ONE_ANSWER,) if is_all else ())
 
 
 def make_columns(first: str, systems: Sequence[str]) -> list[str]:
@@ -117,13 +128,15 @@ def make_summary(board: Board, suite: str, places: Sequence[Place]) -> list[Part
 
 
 def write_cell(metric: Metric, cells: Systems) -> Figure:
-    """The model's figure, its distance from the majority answer's, the untrained model's and n."""
+    """The model's figure, its distance from the constant answer's, the untrained model's and n."""
     if read_value(cells, MODEL) is None:
         return Figure(text=MISSING)
     notes, counts = [], f"n {format_count(cells[MODEL].n)}"
-    if MAJORITY in cells:
-        model, majority = read_value(cells, MODEL), read_value(cells, MAJORITY)
-        notes.append(f"{metric.write_gap(model, majority)} on {metric.write(majority)}")
+    model, constant = read_value(cells, MODEL), read_value(cells, find_baseline(cells))
+    if is_unanimous(metric, constant):
+        notes.append(ONE_ANSWER)
+    elif find_baseline(cells) in cells:
+        notes.append(f"{metric.write_gap(model, constant)} on {metric.write(constant)}")
     if UNTRAINED in cells:
         counts = f"untr. {metric.write(read_value(cells, UNTRAINED))} · {counts}"
     return Figure(text=metric.write(read_value(cells, MODEL)), notes=(*notes, counts), tint=tint_figure(metric, cells))
@@ -148,7 +161,8 @@ def make_language_table(board: Board, suite: str, places: Sequence[Place]) -> li
         columns = ["Part", *titles]
         rows = [Row(title=name, figures=[row[i] for row in figures], is_total=board.is_group(suite, place))
                 for i, (name, place) in enumerate(zip(names, shown, strict=True))]
-    note = ("Large: the model. Small: its distance from the majority answer and that answer’s figure, the untrained "
+    baseline = name_system(find_baseline(board.systems(suite))).lower()
+    note = (f"Large: the model. Small: its distance from the {baseline} and that answer’s figure, the untrained "
             "model’s, and the number of questions scored. The tint follows the distance.")
     return [Heading(text="By language"),
             Table(title=f"{name_title(suite)} by language", columns=columns, rows=rows, note=note, css="scores")]
@@ -179,7 +193,7 @@ def make_facets(board: Board, suite: str, places: Sequence[Place]) -> list[Part]
                 Table(title=f"By {name_title(name).lower()}: {title}", columns=make_columns(name_title(name), systems),
                       rows=rows, is_open=False))
     parts: list[Part] = []
-    marks = [("model", MODEL), ("tick", MAJORITY), ("ring", UNTRAINED)]
+    marks = [("model", MODEL), *(("tick", s) for s in BASELINES), ("ring", UNTRAINED)]
     legend = make_legend([(css, name_system(s)) for css, s in marks if s in systems])
     for name, made in sorted(tables.items(), key=lambda table: table[0] in LABELS):
         if name in panels:

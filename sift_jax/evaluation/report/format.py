@@ -13,11 +13,12 @@ from typing import Any
 
 from sift_jax.data.labels import LANGUAGE_NAMES
 from sift_jax.data.sift_files import CLOSED_CATEGORIES
-from sift_jax.evaluation.items import MAJORITY, MODEL, UNTRAINED, Cell
+from sift_jax.evaluation.items import CONSTANT, MAJORITY, MODEL, UNTRAINED, Cell
 
 TITLES = {
     "acoustic_level": "Acoustic", "content_level": "Content", "word_align": "Word level", "comparison": "Comparison",
     "closed_ended": "Closed-ended", "open_ended": "Open-ended", "controllable_generation": "Generation",
+    "generation": "Controllable generation",
     "yes_no": "Yes or no", "train": "Training", "dev": "Dev", "evalsift": "EvalSIFT", "EvalSIFT": "EvalSIFT",
     "dynamic_superb": "Dynamic-SUPERB", "air_bench": "AIR-Bench Chat", "librispeech": "LibriSpeech", "fleurs": "FLEURS",
     "peoples_speech": "People’s Speech", "covost2": "CoVoST 2", "slurp": "SLURP", "msp_podcast": "MSP-Podcast",
@@ -28,7 +29,8 @@ UNITS = {
     "average_pitch": ("Hz", 0), "pitch_variation": ("semitones", 1), "speaking_rate": ("phonemes/s", 1),
     "average_intensity": ("dB", 0), "noise_level": ("dB SNR", 0), "reverberation": ("dB C50", 0),
 }
-SYSTEM_TITLES = {MODEL: "Model", MAJORITY: "Majority answer", UNTRAINED: "Untrained model"}
+SYSTEM_TITLES = {MODEL: "Model", MAJORITY: "Majority answer", CONSTANT: "Constant answer",
+                 UNTRAINED: "Untrained model"}
 CLOSED_ORDER = {name: place for place, name in enumerate(CLOSED_CATEGORIES)}
 MISSING = "–"
 # metrics that a judge gives begin so
@@ -64,7 +66,7 @@ class Metric:
     def write_lead(self, value: float, other: float) -> str:
         """The distance in words: "25.7 points better"."""
         unit = " points" if self.is_share or self.top > 1 else ""
-        better = "better" if self.is_ahead(value, other) else "worse" if value != other else "apart"
+        better = "better" if self.is_ahead(value, other) else "worse"
         return f"{self.write_gap(max(value, other), min(value, other)).lstrip('+')}{unit} {better}"
 
     def is_ahead(self, value: float, other: float) -> bool:
@@ -122,6 +124,11 @@ def name_system(system: str) -> str:
 
 def name_subset(subset: str) -> str:
     return name_title(subset) if subset else "All"
+
+
+def is_unanimous(metric: Metric, constant: Any) -> bool:
+    """Whether one constant answer is right for all questions, so that they cannot tell a model that listens."""
+    return metric.is_binary and is_number(constant) and constant >= metric.top
 
 
 def is_number(value: Any) -> bool:

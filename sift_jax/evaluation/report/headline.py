@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
-from sift_jax.evaluation.items import MAJORITY, MODEL
-from sift_jax.evaluation.report.board import Board, Place, Systems, read_value, sort_systems
+from sift_jax.evaluation.items import MODEL
+from sift_jax.evaluation.report.board import Board, Place, Systems, find_baseline, read_value, sort_systems
 from sift_jax.evaluation.report.document import Note, Part, Row, Section, Table, Tile, Tiles
 from sift_jax.evaluation.report.format import (
     JUDGED,
@@ -18,12 +19,14 @@ from sift_jax.evaluation.report.format import (
     format_number,
     format_seconds,
     is_number,
+    is_unanimous,
     name_subset,
     name_system,
     name_title,
 )
 
 NOT_CLEAR = ", which may be chance"
+LEVEL = "level"
 _COUNTS = {"left_out": "Left out by a limit", "set_aside": "Set aside", "items": "Asked", "answered": "Answered",
            "empty": "Of these empty", "scored": "Scored"}
 MOST_TILES, MOST_SENTENCES, MOST_NAMED = 8, 3, 3
@@ -108,42 +111,75 @@ def make_tiles(board: Board, results: dict, corpus: dict) -> Tiles:
     return Tiles(tiles=tiles)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Standing:
+    """A figure of the model beside the constant answer's: `lead` is "2.0 points better", "level", or says that there is
+    nothing to be ahead of; `ahead` and `behind` name the parts that can be compared."""
+
+    title: str
+    baseline: str
+    lead: str
+    is_ahead: bool
+    ahead: Sequence[str]
+    behind: Sequence[str]
+    is_clear: bool = True
+
+    def write(self) -> str:
+        """The whole sentence."""
+        if not self.lead:
+            return f"{self.title}: one constant answer is right for all questions, so that nobody can be ahead of it."
+        than = "with" if self.lead == LEVEL else "than"
+        text = f"{self.title}: {self.lead} {than} the {self.baseline}{'' if self.is_clear else NOT_CLEAR}"
+        if not self.ahead and not self.behind:
+            return f"{text}."
+        if self.is_ahead:
+            count = len(self.ahead)
+            each = f"each of its {count} parts" if count > 1 else "its one part"
+            return f"{text}, {f'but not in {list_some(self.behind)}' if self.behind else f'and in {each}'}."
+        return f"{text}; ahead of it {f'only in {list_some(self.ahead)}' if self.ahead else 'in no part'}."
+
+
 def make_standing(board: Board) -> list[Part]:
-    """Whether the model beats the majority answer, and where it does not: sentences, or a table where they are many."""
-    rows = []
-    for title, suite, place, cells in list_heads(board):
-        metric, value, other = find_metric(place.metric), read_value(cells, MODEL), read_value(cells, MAJORITY)
-        if value is not None and other is not None:
-            cell, lead = cells[MODEL], metric.write_lead(value, other)
-            if is_number(cell.low) and is_number(cell.high) and cell.low <= other <= cell.high:
-                lead += NOT_CLEAR
-            rows.append((title, lead, *find_behind(board, suite, place)))
+    """Whether the model beats the constant answer, and where it does not: sentences, or a table where they are many."""
+    rows = [row for row in (find_standing(board, *head) for head in list_heads(board)) if row is not None]
     if len(rows) > MOST_SENTENCES:
-        made = [Row(title=title, figures=[lead, list_some(behind) if parts else MISSING])
-                for title, lead, parts, behind in rows]
-        return [Table(title="Against the majority answer", columns=["", "Model", "Not ahead in"], rows=made,
-                      css="facts standing")]
-    notes: list[Part] = []
-    for title, lead, parts, behind in rows:
-        text = f"{title}: {lead.removesuffix(NOT_CLEAR)} than the majority answer"
-        text += NOT_CLEAR if lead.endswith(NOT_CLEAR) else ""
-        if parts:
-            text += (f", but not ahead of it in {list_some(behind)}" if behind
-                     else f", and ahead of it in each of its {parts} parts")
-        notes.append(Note(text=f"{text}.", kind="verdict"))
-    return notes or [Note(text="There are no figures beside those of the majority answer.", kind="verdict")]
+        made = [Row(title=row.title, figures=[
+            (row.lead or "all have one answer") + ("" if row.is_clear else NOT_CLEAR), row.baseline.capitalize(),
+            list_some(row.behind) if row.ahead or row.behind else MISSING]) for row in rows]
+        return [Table(title="Against one answer to everything", rows=made, css="facts standing",
+                      columns=["", "Model", "Beside", "Not ahead in"])]
+    return [Note(text=row.write(), kind="verdict") for row in rows] or [
+        Note(text="There are no figures beside those of a constant answer.", kind="verdict")]
 
 
-def find_behind(board: Board, suite: str, place: Place) -> tuple[int, list[str]]:
-    """How many parts a figure sums up, and those in which the model is not ahead of the majority answer."""
-    metric, behind = find_metric(place.metric), []
+def find_standing(board: Board, title: str, suite: str, place: Place, cells: Systems) -> Standing | None:
+    """Nothing where one of the two has no figure."""
+    metric, baseline = find_metric(place.metric), find_baseline(cells)
+    value, other = read_value(cells, MODEL), read_value(cells, baseline)
+    if value is None or other is None:
+        return None
+    named = name_system(baseline).lower()
+    if is_unanimous(metric, other):
+        return Standing(title=title, baseline=named, lead="", is_ahead=False, ahead=(), behind=())
+    cell, (ahead, behind) = cells[MODEL], compare_parts(board, suite, place)
+    is_chance = is_number(cell.low) and is_number(cell.high) and cell.low <= other <= cell.high and value != other
+    return Standing(title=title, baseline=named, is_ahead=metric.is_ahead(value, other), ahead=ahead, behind=behind,
+                    lead=LEVEL if value == other else metric.write_lead(value, other), is_clear=not is_chance)
+
+
+def compare_parts(board: Board, suite: str, place: Place) -> tuple[list[str], list[str]]:
+    """The parts that a figure sums up, in which the model is ahead of the constant answer and in which it is not; those
+    whose questions all have one answer are neither."""
+    metric, ahead, behind = find_metric(place.metric), [], []
     parts = [p for p in board.places(suite) if p.metric == place.metric and p != place
              and (not place.subset or p.subset.startswith(f"{place.subset}/"))]
     for part in parts:
-        mine, theirs = (read_value(board.find(suite, part), system) for system in (MODEL, MAJORITY))
-        if mine is not None and theirs is not None and not metric.is_ahead(mine, theirs):
-            behind.append(f"{name_subset(part.subset)} ({metric.write_gap(mine, theirs)})")
-    return len(parts), behind
+        cells = board.find(suite, part)
+        mine, theirs = read_value(cells, MODEL), read_value(cells, find_baseline(cells))
+        if mine is not None and theirs is not None and not is_unanimous(metric, theirs):
+            found = ahead if metric.is_ahead(mine, theirs) else behind
+            found.append(f"{name_subset(part.subset)} ({metric.write_gap(mine, theirs)})")
+    return ahead, behind
 
 
 def list_some(names: Sequence[str]) -> str:

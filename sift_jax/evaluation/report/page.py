@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sift_jax.evaluation.generation import GENERATION
 from sift_jax.evaluation.items import MODEL, Cell
 from sift_jax.evaluation.report.board import Board, read_value
 from sift_jax.evaluation.report.corpus import make_corpus_section, read_corpus
-from sift_jax.evaluation.report.document import MOST_OPEN, Document, write_whole
+from sift_jax.evaluation.report.document import MOST_OPEN, Document, Section, write_whole
 from sift_jax.evaluation.report.figures import make_suite_section
 from sift_jax.evaluation.report.folder import Evaluation, read_evaluation
 from sift_jax.evaluation.report.format import (
+    JUDGED,
+    SYSTEM_TITLES,
     find_metric,
     format_count,
     format_seconds,
@@ -24,7 +27,9 @@ from sift_jax.evaluation.report.format import (
     name_system,
     name_title,
 )
+from sift_jax.evaluation.report.generation import make_generation_section
 from sift_jax.evaluation.report.headline import make_alarms, make_facts_section, make_standing, make_tiles
+from sift_jax.evaluation.report.paper import Run, list_protocols, make_paper_table, read_paper
 from sift_jax.evaluation.report.recordings import AudioShelf
 from sift_jax.evaluation.report.samples import make_samples_section
 from sift_jax.evaluation.report.training import make_training_section
@@ -43,8 +48,11 @@ def make_document(evaluation: Evaluation) -> Document:
     data_dir = Path(results["data"]) if results.get("data") else None
     shelf = AudioShelf(data_dir)
     corpus = read_corpus(data_dir) if data_dir else {}
-    sections = [make_suite_section(board, suite, results) for suite in dict.fromkeys(
-        [*results.get("suites", {}), *board.suites])]
+    suites = dict.fromkeys([*results.get("suites", {}), *board.suites])
+    sections = [make_suite_section(board, suite, results) for suite in suites if suite != GENERATION]
+    if results.get("generation"):
+        sections.append(make_generation_section(board, results["generation"]))
+    sections.append(make_published_section(evaluation, board))
     training = {name: Path(folder) for name, folder in (results.get("training") or {}).items()}
     sections += [make_training_section(training)] if training else []
     sections.append(make_samples_section(evaluation, data_dir, shelf))
@@ -59,6 +67,17 @@ def make_document(evaluation: Evaluation) -> Document:
         sections=sections, footer=describe_model(results))
 
 
+def make_published_section(evaluation: Evaluation, board: Board) -> Section:
+    """All tables of the papers, and our figures in those that have the same parts by the same protocol."""
+    note, tables = read_paper()
+    run = Run(name=evaluation.name, board=board, protocols=list_protocols(evaluation.results))
+    is_judged = any(cell.metric.startswith(JUDGED) for cell in evaluation.cells)
+    if is_judged and evaluation.judge.get("name") == "offline":
+        note += " Here the offline rules judged, there a language model."
+    return Section(anchor="published", title="Beside the papers’ tables", lead=note,
+                   parts=[make_paper_table(table, [run]) for table in tables])
+
+
 def describe_model(results: dict) -> str:
     """Which weights were evaluated."""
     model = results.get("model") or {}
@@ -71,7 +90,8 @@ def describe_model(results: dict) -> str:
 def format_summary(results: dict) -> str:
     """The figures of all suites, without languages and facets, as a table for a terminal; of many parts the sums."""
     board = Board(Cell(**cell) for cell in results.get("cells", []))
-    systems = board.systems() or [MODEL]
+    # what is measured beside a speaker has columns on the page
+    systems = [system for system in board.systems() if system in SYSTEM_TITLES] or [MODEL]
     rows = [("", name_system(systems[0]), "95 %", *(name_system(s) for s in systems[1:]), "n of all")]
     for suite in board.suites:
         rows.append((name_title(suite), "", *("" for _ in systems), ""))

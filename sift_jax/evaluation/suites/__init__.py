@@ -14,10 +14,11 @@ import hashlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from sift_jax.evaluation.items import EvaluationError, Item, Suite, check_ids
 from sift_jax.evaluation.prompts import load_prompts
+from sift_jax.evaluation.protocols import OFFICIAL, PAPER, find_protocol
 from sift_jax.evaluation.scores.metrics import check_metrics
 from sift_jax.evaluation.suites.air_bench import read_air_bench
 from sift_jax.evaluation.suites.covost2 import read_covost2
@@ -31,7 +32,7 @@ from sift_jax.evaluation.suites.msp_podcast import read_msp_podcast
 from sift_jax.evaluation.suites.peoples_speech import read_peoples_speech
 from sift_jax.evaluation.suites.slurp import read_slurp
 from sift_jax.evaluation.suites.spoken_qa import read_spoken_qa
-from sift_jax.ranges import CheckedConfig, MayBeEmpty, Seed, Text, Value, Whole
+from sift_jax.ranges import CheckedConfig, MayBeEmpty, OneOf, Seed, Text, Value, Whole
 
 SUITES: dict[str, Callable[..., Suite]] = {
     "evalsift": read_evalsift,
@@ -71,6 +72,8 @@ class SuiteConfig(CheckedConfig):
     cache_dir: MayBeEmpty
     # wordings that replace those of prompts.json, or a file of them
     prompts: Mapping[Text, Value] | MayBeEmpty
+    # by whose rules it is asked and scored: the suite's own, or those of the SIFT paper's tables
+    protocol: Annotated[str, OneOf(OFFICIAL, PAPER)] = dataclasses.field(metadata={"before": OFFICIAL})
 
 
 def read_suite(config: SuiteConfig) -> Suite:
@@ -89,14 +92,16 @@ def read_suite(config: SuiteConfig) -> Suite:
     for option in (option for option, value in given.items() if value and option not in takes):
         raise EvaluationError(f"{config.name} has no {option}; leave {option} empty")
     options = {option: value for option, value in given.items() if value}
-    # These two come from the evaluation as a whole, and not every suite has a use for them.
+    # These come from the evaluation as a whole, and not every suite has a use for them.
     prompts = load_prompts(config.prompts)
-    shared = {"cache_dir": Path(config.cache_dir) if config.cache_dir else None, "prompts": prompts}
+    shared = {"cache_dir": Path(config.cache_dir) if config.cache_dir else None, "prompts": prompts,
+              "protocol": config.protocol}
     options |= {option: value for option, value in shared.items() if option in takes}
     suite = reader(Path(config.root), name=config.name, **options)
     check_ids(suite.items)
     drawn = draw_items(suite.items, config.limit, config.seed)
-    return dataclasses.replace(suite, items=drawn, left_out=len(suite.items) - len(drawn))
+    protocol = find_protocol(config.name, config.protocol)
+    return dataclasses.replace(suite, items=drawn, left_out=len(suite.items) - len(drawn), protocol=protocol)
 
 
 def read_checked_suites(configs: Sequence[SuiteConfig]) -> list[Suite]:

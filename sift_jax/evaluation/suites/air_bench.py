@@ -1,4 +1,4 @@
-"""AIR-Bench Chat, its questions about speech: a judge compares the answer with the reference, from 1 to 10.
+"""AIR-Bench Chat, its questions about speech.
 
     {.,Chat}/Chat_meta.json   [{"path": "a.wav", "question": …, "answer_gt": …, "task_name": "speech_QA",
                                 "dataset_name": "iemocap", "meta_info": …, "uniq_id": 1}, …]
@@ -6,7 +6,9 @@
 
 The layout is that of the hub's `qyang1021/AIR-Bench-Dataset`; that speech is speech_QA and speech_dialogue_QA is so in
 the benchmark's own scoring. `meta_info`, a description of the audio, goes to the judge and not to the model. The other
-six tasks may be asked for by name.
+six tasks may be asked for by name. Officially a judge compares the answer with the reference, 1 to 10 each, in both
+orders; by the SIFT paper's protocol it grades the answer alone against the reference, 0 to 10, and is not told what the
+audio holds.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pathlib import Path
 
 from sift_jax.evaluation.items import EvaluationError, Suite
 from sift_jax.evaluation.prompts import Prompts, word_prompt
+from sift_jax.evaluation.protocols import OFFICIAL
 from sift_jax.evaluation.suites.gathering import Gathering
 from sift_jax.evaluation.suites.tables import find_file, read_json
 
@@ -25,8 +28,11 @@ TASKS = (*SUBSETS, "sound_QA", "sound_generation_QA", "music_QA", "music_generat
 _KEYS = ("path", "question", "answer_gt", "task_name", "dataset_name", "meta_info", "uniq_id")
 
 
-def read_air_bench(root: Path, *, name: str = "air_bench", subsets: Sequence[str] = SUBSETS, prompts: Prompts) -> Suite:
-    gathering = Gathering(name)
+def read_air_bench(
+    root: Path, *, name: str = "air_bench", subsets: Sequence[str] = SUBSETS, prompts: Prompts,
+    protocol: str = OFFICIAL,
+) -> Suite:
+    gathering, is_official = Gathering(name), protocol == OFFICIAL
     if unknown := [subset for subset in subsets if subset not in TASKS]:
         raise EvaluationError(f"{name}: no task {', '.join(unknown)}; its tasks are {', '.join(TASKS)}")
     path = find_file(root, ["Chat_meta.json", "Chat/Chat_meta.json"], "list of AIR-Bench Chat")
@@ -50,8 +56,8 @@ def read_air_bench(root: Path, *, name: str = "air_bench", subsets: Sequence[str
             audio=[path.parent / f"{row['task_name']}_{row['dataset_name']}" / str(row["path"])],
             question=word_prompt(prompts, "qa", "en", question=str(row["question"])),
             references=[str(row["answer_gt"])],
-            metrics=["judge_air_bench"],
+            metrics=["judge_air_bench" if is_official else "judge_open"],
             facets={"dataset": str(row["dataset_name"])},
-            context=str(row["meta_info"]),
+            context=str(row["meta_info"]) if is_official else "",
         )
     return gathering.finish()

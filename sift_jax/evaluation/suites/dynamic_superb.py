@@ -1,4 +1,4 @@
-"""Dynamic-SUPERB phase 1: 52 task instances of 200 rows, exact match after lower-casing and stripping.
+"""Dynamic-SUPERB phase 1: 52 task instances of 200 rows.
 
     <Instance>/data/test-00000-of-00001.parquet      file, audio {bytes, path}, instruction, label
                                                      [, text] [, file2, audio2]
@@ -10,6 +10,7 @@ The layouts are those of the hub's `DynamicSuperb/<Instance>` and of the benchma
 row's instruction, which names the answers to choose from, and its text in a line below. Dimensions are those of the
 SIFT paper's appendix, sound and music among them: they make up its 52. Phase 1 has three more, of FluentSpeechCommands,
 which may be asked for by name. A task is a part; the labels of a task are those that its rows have.
+The official score is exact match after lower-casing and stripping; by the paper's protocol a judge says right or wrong.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from sift_jax.evaluation.items import EvaluationError, Suite
 from sift_jax.evaluation.prompts import Prompts, word_prompt
+from sift_jax.evaluation.protocols import OFFICIAL, PAPER
 from sift_jax.evaluation.suites.gathering import Gathering
 from sift_jax.evaluation.suites.tables import Row, find_folder, read_json, read_parquet, write_clip
 
@@ -73,12 +75,13 @@ SUBSETS = tuple(instance for instances in DIMENSIONS.values() for instance in in
 EXTRA = tuple(f"IntentClassification_FluentSpeechCommands-{slot}" for slot in ("Action", "Location", "Object"))
 _DIMENSION_OF = {instance: dimension for dimension, instances in DIMENSIONS.items() for instance in instances}
 _DIMENSION_OF |= dict.fromkeys(EXTRA, "semantics")
+_METRICS = {OFFICIAL: ("exact_match", "accuracy"), PAPER: ("judge_closed", "exact_match")}
 _REQUIRED, _OPTIONAL = ("file", "audio", "instruction", "label"), ("text", "file2", "audio2")
 
 
 def read_dynamic_superb(
     root: Path, *, name: str = "dynamic_superb", subsets: Sequence[str] = SUBSETS, cache_dir: Path | None = None,
-    prompts: Prompts
+    prompts: Prompts, protocol: str = OFFICIAL,
 ) -> Suite:
     gathering = Gathering(name)
     folders = _index_folders(root)
@@ -105,7 +108,7 @@ def read_dynamic_superb(
                 question=word_prompt(prompts, "instruction", "en", instruction=instruction),
                 references=[str(row.get("label") or "")],
                 labels=labels,
-                metrics=["exact_match", "accuracy"],
+                metrics=_METRICS[protocol],
                 facets={"dimension": _DIMENSION_OF[instance]},
             )
     return gathering.finish()

@@ -8,10 +8,12 @@
 
     intent   labels "alarm set" and three others of the list, drawn by the recording; reference "alarm set"
     slots    reference "time: nine", a line for each entity in the sentence's order; "none" where there is none
+             by the paper's protocol a question for each slot of a recording: "…/time", reference "nine"
 
 The layout is that of SLURP's repository with the audio that its script downloads. Each of the test's 13,078 recordings
 is an item of each part. The intent is scenario and action, as the corpus counts it; that there are three other
-choices is ours, the number that the training instructions have.
+choices is ours, the number that the training instructions have. One question for each recording and kind of slot in it
+are 11,585, the number that the SIFT paper prints; a slot that a sentence fills twice has both values as its reference.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import Any
 
 from sift_jax.evaluation.items import EvaluationError, Suite
 from sift_jax.evaluation.prompts import Prompts, word_prompt
+from sift_jax.evaluation.protocols import OFFICIAL, PAPER
 from sift_jax.evaluation.suites.gathering import Gathering
 from sift_jax.evaluation.suites.tables import Row, find_file, find_folder, read_json_lines
 
@@ -30,10 +33,12 @@ SUBSETS = (INTENT, SLOTS) = ("intent", "slots")
 NO_SLOTS = "none"
 _COLUMNS = ("scenario", "action", "tokens", "entities", "recordings")
 _OTHERS = 3
+_INTENT_METRICS = {OFFICIAL: ("accuracy",), PAPER: ("judge_closed", "accuracy")}
 
 
 def read_slurp(
-    root: Path, *, name: str = "slurp", subsets: Sequence[str] = SUBSETS, split: str = "test", prompts: Prompts
+    root: Path, *, name: str = "slurp", subsets: Sequence[str] = SUBSETS, split: str = "test", prompts: Prompts,
+    protocol: str = OFFICIAL,
 ) -> Suite:
     gathering = Gathering(name)
     if unknown := [subset for subset in subsets if subset not in SUBSETS]:
@@ -46,7 +51,7 @@ def read_slurp(
         names = sorted(set().union(*(_list_types(row) for _, row in rows)))
         for number, row in rows:
             try:
-                slots, clips = _write_slots(row), [str(recording["file"]) for recording in row["recordings"]]
+                slots, clips = _list_slots(row), [str(recording["file"]) for recording in row["recordings"]]
             except (KeyError, TypeError, IndexError, ValueError) as error:
                 gathering.leave(f"{path.name}:{number}", subset, f"entities or recordings are broken ({error})")
                 continue
@@ -54,10 +59,13 @@ def read_slurp(
                 own_id = clip.removesuffix(".flac")
                 if subset == INTENT:
                     asked = _ask_intent(_name_intent(row), intents, own_id, prompts)
+                    found = {own_id: {**asked, "metrics": _INTENT_METRICS[protocol]}}
+                elif protocol == OFFICIAL:
+                    found = {own_id: _ask_slots(slots, names, prompts)}
                 else:
-                    question = word_prompt(prompts, "slots", "en", names=", ".join(names))
-                    asked = {"question": question, "references": [slots], "metrics": ["slot_f1"]}
-                gathering.ask(own_id, subset=subset, language="en", audio=[audio / clip], **asked)
+                    found = {f"{own_id}/{slot}": _ask_slot(slot, slots, prompts) for slot, _ in slots}
+                for item_id, asked in found.items():
+                    gathering.ask(item_id, subset=subset, language="en", audio=[audio / clip], **asked)
     return gathering.finish()
 
 
@@ -70,9 +78,22 @@ def _ask_intent(intent: str, intents: Sequence[str], own_id: str, prompts: Promp
         "question": word_prompt(prompts, "intent", "en", options=lines),
         "references": [intent],
         "labels": options,
-        "metrics": ["accuracy"],
         "facets": {"scenario": intent.split()[0]},
     }
+
+
+def _ask_slots(slots: Sequence[tuple[str, str]], names: Sequence[str], prompts: Prompts) -> dict[str, Any]:
+    """All of them at once."""
+    lines = "\n".join(f"{name}: {value}" for name, value in slots) or NO_SLOTS
+    question = word_prompt(prompts, "slots", "en", names=", ".join(names))
+    return {"question": question, "references": [lines], "metrics": ["slot_f1"]}
+
+
+def _ask_slot(slot: str, slots: Sequence[tuple[str, str]], prompts: Prompts) -> dict[str, Any]:
+    """One of them; what fills it, in the sentence's order."""
+    value = ", ".join(value for name, value in slots if name == slot)
+    question = word_prompt(prompts, "slot", "en", slot=slot)
+    return {"question": question, "references": [value], "metrics": ["judge_closed"], "facets": {"slot": slot}}
 
 
 def _name_intent(row: Row) -> str:
@@ -88,8 +109,9 @@ def _name_type(entity: Mapping[str, Any]) -> str:
     return " ".join(str(entity["type"]).replace("_", " ").split())
 
 
-def _write_slots(row: Row) -> str:
+def _list_slots(row: Row) -> list[tuple[str, str]]:
+    """(name, value) in the sentence's order."""
     words = [str(token["surface"]) for token in row["tokens"]]
     found = sorted((min(entity["span"]), _name_type(entity), " ".join(words[place] for place in entity["span"]))
                    for entity in row["entities"])
-    return "\n".join(f"{name}: {value}" for _, name, value in found) or NO_SLOTS
+    return [(name, value) for _, name, value in found]

@@ -32,7 +32,8 @@ def folder(tmp_path):
 
 def judge_folder(folder, url, **changes):
     bootstrap = BootstrapConfig(samples=10, confidence=0.95, seed=0)
-    return judge_again(run=JudgingConfig(out_dir=str(folder)), judge=make_config(url, **changes), bootstrap=bootstrap)
+    run = JudgingConfig(out_dir=str(folder), generation_dir="")
+    return judge_again(run=run, judge=make_config(url, **changes), bootstrap=bootstrap)
 
 
 def judge_by_words(body, _):

@@ -191,8 +191,41 @@ def test_standing_names_what_lies_behind(tmp_path):
               for system, value in (("model", 2.5), ("majority", 2.46))]
     out = make_evaluation(tmp_path / "out", cells=[dataclasses.asdict(cell) for cell in cells])
     text = write_report(out).read_text(encoding="utf-8")
-    assert "10.0 points worse than the majority answer, but not ahead of it in Word level (−10.0)." in text
+    assert "10.0 points worse than the majority answer; ahead of it in no part." in text
     assert "Open-ended: 0.0 points better than the majority answer, which may be chance." in text
+
+
+@pytest.mark.parametrize("parts, whole, sentence", [
+    (((.5, .3), (.6, .2)), (.55, .25), "30.0 points better than the constant answer, and in each of its 2 parts."),
+    (((.5, .6), (.6, .2)), (.55, .4), "15.0 points better than the constant answer, but not in Acoustic (−10.0)."),
+    (((.5, .2), (.1, .9)), (.3, .55),
+     "25.0 points worse than the constant answer; ahead of it only in Acoustic (+30.0)."),
+    (((.5, .5), (.1, .2)), (.3, .3), "level with the constant answer; ahead of it in no part."),
+    # a part whose questions all have one answer is neither ahead nor behind
+    (((.5, 1.), (.1, .2)), (.3, .6), "30.0 points worse than the constant answer; ahead of it in no part."),
+    (((.5, 1.), (.1, 1.)), (.3, 1.),
+     "one constant answer is right for all questions, so that nobody can be ahead of it."),
+])  # fmt: skip
+def test_the_standing_is_a_sentence_that_follows(tmp_path, parts, whole, sentence):
+    subsets = ("closed_ended/acoustic_level", "closed_ended/word_align", "closed_ended")
+    cells = [{**dataclasses.asdict(make_cell([value], system=system, subset=subset)), "low": None, "high": None}
+             for subset, values in zip(subsets, (*parts, whole), strict=True)
+             for system, value in zip(("model", "constant"), values, strict=True)]
+    out = make_evaluation(tmp_path / "out", cells=cells)
+    text = " ".join(Page(write_report(out).read_text(encoding="utf-8")).texts)
+    assert f"Closed-ended: {sentence}" in text
+
+
+def test_a_kind_of_question_with_one_answer_is_told(tmp_path):
+    cells = [make_cell([value], system=system, subset=subset, facet=facet)
+             for subset, facet in (("closed_ended", ""), ("closed_ended/content_level", ""),
+                                   ("closed_ended/content_level", "kind=sentence_type"),
+                                   ("closed_ended/content_level", "kind=gender"))
+             for system, value in (("model", .9), ("majority", 1. if "type" in facet else .4))]
+    out = make_evaluation(tmp_path / "out", cells=[dataclasses.asdict(cell) for cell in cells])
+    write_report(out)
+    rows = [line for line in (out / "report.md").read_text().splitlines() if line.startswith("| Sentence type")]
+    assert len(rows) == 1 and "100.0 % (all have one answer)" in rows[0]
 
 
 def test_metrics_merge_by_step_and_pass_over_a_torn_line(tmp_path):

@@ -14,7 +14,7 @@ from sift_jax.evaluation.suites import SUITES, SuiteConfig, draw_items, read_sui
 
 def make_config(name, root, **changes):
     config = SuiteConfig(name=name, root=str(root), subsets=(), split="", languages=(), audio_dirs=(), limit=0, seed=0,
-                         cache_dir=str(root / "cache"), prompts={})
+                         cache_dir=str(root / "cache"), prompts={}, protocol="official")
     return dataclasses.replace(config, **changes)
 
 

@@ -45,7 +45,9 @@ def test_a_start_is_what_another_config_leaves(name):
     before, run = first["model"], first["run"]
     for field in ("encoder", "decoder", "projector", "projector_frames", "frame_mask", "fusion", "lora_targets"):
         assert getattr(before, field) == getattr(model, field), field
-    assert before.extra_tokens <= model.extra_tokens and before.lora_rank <= model.lora_rank
+    # None is as many as are needed, and never fewer than the run that it starts from has
+    assert model.extra_tokens is None or (before.extra_tokens or 0) <= model.extra_tokens
+    assert before.lora_rank <= model.lora_rank
     assert not before.lora_rank or get_scale(before) == get_scale(model)
     # the step that is asked for is saved, and still there at the end
     step = sources.step or run.steps

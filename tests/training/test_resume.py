@@ -136,7 +136,7 @@ def test_a_run_keeps_the_config_that_it_was_trained_by(corpus, tmp_path, capsys)
     arguments = make_arguments(corpus, tmp_path / "run", steps=3)
     train(**arguments, config_text="A = 1")
     train(**arguments, config_text="A = 1")
-    assert capsys.readouterr().out.strip() == f"{tmp_path}/run is trained to step 3 of 3: nothing to do"
+    assert capsys.readouterr().out.endswith(f"\n{tmp_path}/run is trained to step 3 of 3: nothing to do\n")
     train(**arguments, config_text="A = 2")
     said = capsys.readouterr().out
     assert f"not the one that it was trained by ({tmp_path}/run/config.gin): A 1 → 2; delete it" in said

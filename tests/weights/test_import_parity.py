@@ -101,9 +101,9 @@ def test_openais_whisper_computes_what_transformers_does(tmp_path):
     from test_import_weights import name_openai
 
     config = transformers.WhisperConfig(
-        vocab_size=60, d_model=64, encoder_layers=1, decoder_layers=1, encoder_attention_heads=1,
+        # a file says nothing of special tokens, so that their ids are those of Whisper's own vocabulary
+        vocab_size=51_865, d_model=64, encoder_layers=1, decoder_layers=1, encoder_attention_heads=1,
         decoder_attention_heads=1, encoder_ffn_dim=256, decoder_ffn_dim=256, max_target_positions=16,
-        pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1,
     )  # fmt: skip
     model = transformers.WhisperForConditionalGeneration(config).eval()
     with torch.no_grad():

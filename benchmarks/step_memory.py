@@ -47,8 +47,8 @@ def measure(gin_files: list[str]) -> dict[str, float]:
     """Variant → gigabytes on a device."""
     from sift_jax.cli import build_arguments
     from sift_jax.training import loop, step
-    from sift_jax.training.describe import measure_memory
-    from sift_jax.training.guard import guard_updates
+    from sift_jax.training.dry_run import measure_memory
+    from sift_jax.training.gradient_guard import guard_updates
 
     arguments = build_arguments(loop.train, gin_files, [])
     run, config, mesh = arguments["run"], loop.make_model_config(arguments["model"]), loop.make_mesh(arguments["mesh"])

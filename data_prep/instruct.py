@@ -27,7 +27,7 @@ from data_prep.instructions.llm.write import AccountError, Plan, format_report, 
 from data_prep.llm.cache import Prices
 from data_prep.llm.client import Endpoint, EndpointError
 from data_prep.llm.journal import JournalError
-from sift_jax.data.sift_files import LANGUAGES, SPLITS, SiftError
+from sift_jax.sift.rows import LANGUAGES, SPLITS, SiftError
 
 
 def make_parser() -> argparse.ArgumentParser:

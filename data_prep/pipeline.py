@@ -35,7 +35,7 @@ from data_prep.stages.corpus import list_chunks, make_corpus
 from data_prep.stages.instructions import write_instructions
 from data_prep.stages.records import write_records
 from data_prep.statistics import make_report
-from sift_jax.data.labels import ACOUSTIC_LABELS
+from sift_jax.sift.labels import ACOUSTIC_LABELS
 
 
 def build(config: BuildConfig, stages: Sequence[str] | None = None) -> None:
@@ -129,19 +129,19 @@ _Stage = tuple[Callable[[BuildConfig], None], tuple[str, ...], tuple[str, ...]]
 STAGES: dict[str, _Stage] = {
     "corpus": (make_corpus, ("audio", "utterances.jsonl", "parts"),
                ("data_prep/corpora", "data_prep/splits.py", "data_prep/split_gaps.py", "data_prep/chunks.py",
-                "data_prep/stages/corpus.py", "sift_jax/audio/files.py")),
+                "data_prep/stages/corpus.py", "sift_jax/audio/audio_files.py")),
     "words": (_time_words, ("parts/words", "parts/word_times", "parts/word_times.json", "parts/accounts/words.json",
                             "parts/accounts/word_times.json"), ("data_prep/alignment",)),
     "measure": (_measure_corpus, ("parts/measured",), ("data_prep/metadata",)),
     "metadata": (_write_metadata, ("bins.json", "metadata.jsonl", "parts/accounts/genders.json",
                                    "parts/accounts/stated_genders.json"),
-                 ("sift_jax/data/labels.py",)),
+                 ("sift_jax/sift/labels.py",)),
     "instructions": (write_instructions, ("sift", "parts/shares", "parts/shares.json", "parts/counts"),
                      ("data_prep/instructions/*.py", "data_prep/instructions/templates", "data_prep/check_splits.py",
-                      "data_prep/stages/instructions.py", "sift_jax/data/label_tables.py",
-                      "sift_jax/data/sift_files.py")),
+                      "data_prep/stages/instructions.py", "sift_jax/sift/label_tables.py",
+                      "sift_jax/sift/rows.py")),
     "records": (write_records, ("records", "parts/records"),
-                ("data_prep/stages/records.py", "sift_jax/data/records.py", "sift_jax/data/clips.py")),
+                ("data_prep/stages/records.py", "sift_jax/data/records/record_files.py", "sift_jax/data/records/record_audio.py")),
     "report": (_write_report, ("report.json", "rejected.jsonl", "README.md", "report.html"),
                ("data_prep/statistics.py", "data_prep/accounts.py", "data_prep/report.py", "data_prep/reporting",
                 "data_prep/released")),

@@ -19,8 +19,8 @@ from sift_jax.models.speech_lm import SpeechLMConfig, describe_params
 from sift_jax.sweeps.run import sweep
 from sift_jax.training.loop import make_geometry, train
 from sift_jax.training.optimizer import make_optimizer
-from sift_jax.training.state import split_params
-from sift_jax.units.training.run import train_vocoder
+from sift_jax.checkpoints.train_state import split_params
+from sift_jax.vocoder_training.run import train_vocoder
 
 RUNS = list_runs()
 

@@ -22,15 +22,15 @@ MAY_IMPORT = {
     "sift_jax.quiet": (),
     "sift_jax.data": ("audio", "batch", "quiet"),
     # SeqIO's view of the scores
-    "sift_jax.data.metric_fns": ("data", "evaluation.items", "evaluation.judges.offline", "evaluation.scores"),
+    "sift_jax.data.tasks.metric_fns": ("data", "evaluation.items", "evaluation.judges.offline", "evaluation.scores"),
     "sift_jax.parallel": (),
     "sift_jax.models": ("parallel", "batch"),
     "sift_jax.units": ("models", "audio", "batch"),
     "sift_jax.units.__main__": ("exits", "units"),
     # a run like training.loop, over another network; checkpoints, metrics and stopping are those of all runs
-    "sift_jax.units.training": ("models", "audio", "parallel", "training"),
+    "sift_jax.vocoder_training": ("models", "audio", "parallel", "training"),
     "sift_jax.training": ("models", "parallel", "batch"),
-    "sift_jax.training.run_lock": ("parallel", "folder_lock"),
+    "sift_jax.checkpoints.run_lock": ("parallel", "folder_lock"),
     "sift_jax.training.loop": (
         "models",
         "parallel",
@@ -41,8 +41,8 @@ MAY_IMPORT = {
         "weights.spare_rows",
         "decoding",
     ),
-    "sift_jax.training.vocabulary": ("models", "data", "training.checkpoint"),
-    "sift_jax.training.samples": ("batch", "audio", "data.tokenizers"),
+    "sift_jax.training.vocabulary_rows": ("models", "data", "training.checkpoint"),
+    "sift_jax.training.logged_samples": ("batch", "audio", "data.tokenizers"),
     "sift_jax.decoding": (
         "models",
         "parallel",
@@ -59,9 +59,9 @@ MAY_IMPORT = {
         "units",
     ),
     "sift_jax.weights": ("models", "parallel", "batch", "training.checkpoint"),
-    "sift_jax.weights.history": ("data.mixture_table",),
+    "sift_jax.exporting.lineage": ("data.mixture_table",),
     "sift_jax.weights.spare_rows": ("models", "parallel", "data.unit_ids"),
-    "sift_jax.weights.export": (
+    "sift_jax.exporting.export": (
         "models",
         "parallel",
         "batch",
@@ -71,7 +71,7 @@ MAY_IMPORT = {
         "data.unit_ids",
         "data.chat",
     ),
-    "sift_jax.weights.formats": (
+    "sift_jax.exporting.formats": (
         "models",
         "parallel",
         "batch",
@@ -97,11 +97,11 @@ MAY_IMPORT = {
     "sift_jax.sweeps": ("evaluation", "pages"),
     "sift_jax.exits": ("parallel",),
     "sift_jax.cli": ("exits", "quiet", "gin_files", "gin_statements", "older_configs", "parallel"),
-    "sift_jax.gin_files": (),
-    "sift_jax.gin_statements": ("gin_files",),
+    "sift_jax.config_files": (),
+    "sift_jax.config_statements": ("gin_files",),
     "sift_jax.older_configs": (),
-    "sift_jax.ranges": (),
-    "sift_jax.folder_lock": (),
+    "sift_jax.field_ranges": (),
+    "sift_jax.storage.folder_lock": (),
     "sift_jax.train": ("cli",),
     "sift_jax.train_vocoder": ("cli",),
     "sift_jax.evaluate": ("cli",),
@@ -147,12 +147,12 @@ WITHOUT_TENSORFLOW = (
     "sift_jax.decoding",
     "sift_jax.weights",
     "sift_jax.training.step",
-    "sift_jax.training.state",
+    "sift_jax.checkpoints.train_state",
     "sift_jax.training.optimizer",
     "sift_jax.training.losses",
-    "sift_jax.training.checkpoint",
+    "sift_jax.checkpoints.checkpoint",
     # tasks over records are planned and read without tf.data; only tasks with a source of their own need it
-    "sift_jax.data.pipeline",
+    "sift_jax.data.batch_stream",
 )
 
 
@@ -205,7 +205,7 @@ def test_nothing_points_up(module):
     room = rule_of(module)
     allowed = [f"sift_jax.{name}" for name in MAY_IMPORT[room]] + [".".join(room.split(".")[:2])]
     # what a config may hold, wherever the config is
-    allowed.append("sift_jax.ranges")
+    allowed.append("sift_jax.field_ranges")
     if is_in(room, "data_prep"):
         allowed = [*allowed, "data_prep"]
     own = [name for name, _ in read_imports(module) if is_in(name, "sift_jax") or is_in(name, "data_prep")]
@@ -258,13 +258,13 @@ def test_data_prep_starts_without_tensorflow(module):
 
 
 def test_the_rules_see_what_they_forbid():
-    assert ("sift_jax.data.records", False) in read_imports("data_prep.stages.records")
-    assert "tensorflow" in reach("sift_jax.data.mixtures") and "seqio" in reach("sift_jax.data.tasks")
+    assert ("sift_jax.data.records.record_files", False) in read_imports("data_prep.stages.records")
+    assert "tensorflow" in reach("sift_jax.data.mixtures") and "seqio" in reach("sift_jax.data.tasks.seqio_tasks")
 
 
 def test_tensorflow_stays_out_of_the_process():
     program = (
-        "import sys, sift_jax.decoding.answer, sift_jax.training.step, sift_jax.weights.export\n"
+        "import sys, sift_jax.decoding.text_answers, sift_jax.training.step, sift_jax.exporting.export\n"
         f"print(sorted({TENSORFLOW!r} & set(sys.modules)))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -4,7 +4,7 @@ import pytest
 from resolve_configs import resolve
 
 from sift_jax.cli import build_arguments
-from sift_jax.gin_files import ROOT
+from sift_jax.config_files import ROOT
 from sift_jax.training.loop import train
 
 TABLE = "{'sift.open_ended.*': 0.25, 'sift.closed_ended.*': 0.75}"

@@ -26,7 +26,7 @@ from data_prep.metadata.networks import ExpertError
 from data_prep.recognition.recognisers import ENDPOINT, FASTER_WHISPER, POCKETSPHINX, SPHINX_LANGUAGE, Recognising
 from data_prep.recognition.sentences import write_build_model
 from data_prep.splits import EVALUATION, SPLITS
-from sift_jax.data.labels import GENDERS, LANGUAGES
+from sift_jax.sift.labels import GENDERS, LANGUAGES
 
 # pocketsphinx with a language model of the build's sentences
 KNOWING = f"{POCKETSPHINX}:build"

@@ -27,7 +27,7 @@ from data_prep.generation.report import (
 from data_prep.reporting.drawing import Markup, escape
 from data_prep.reporting.drawing import make_table as draw_table
 from data_prep.reporting.paper import PAPER_OBEDIENCE
-from sift_jax.data.labels import LABELS
+from sift_jax.sift.labels import LABELS
 
 _HERE = Path(__file__).parent
 # the scale of kappa on the page

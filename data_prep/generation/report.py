@@ -10,7 +10,7 @@ from typing import Any
 
 from data_prep.chunks import write_text
 from data_prep.reporting.paper import PAPER_OBEDIENCE
-from sift_jax.data.labels import LABELS, LANGUAGE_NAMES
+from sift_jax.sift.labels import LABELS, LANGUAGE_NAMES
 
 Cells = Mapping[tuple[str, str, str, str], Mapping[str, Any]]
 

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from data_prep.metadata.feasible import is_feasible
-from sift_jax.data.labels import GENDERS, SENTENCE_LENGTHS
+from sift_jax.sift.labels import GENDERS, SENTENCE_LENGTHS
 
 EDGES = ("corpus", "data_speech")
 # Inner edges; SNR in dB by equal width, C50 in dB, SI-SDR in dB and PESQ by hand.

@@ -10,7 +10,7 @@ import numpy as np
 
 from data_prep.corpora.recording import name_gender
 from data_prep.metadata.networks import ExpertError, Network, demand, make_network
-from sift_jax.data.labels import GENDERS
+from sift_jax.sift.labels import GENDERS
 
 FEMALE_SHARE = "female_share"
 _RATE, _WINDOW = 16_000, 80_000

@@ -13,7 +13,7 @@ from data_prep.instructions.llm.prompts import wrap_data
 from data_prep.llm.cache import CachedClient
 from data_prep.llm.client import CallError
 from data_prep.llm.repair import find_objects
-from sift_jax.data.labels import simplify
+from sift_jax.sift.labels import simplify
 
 SAMPLING = {"temperature": 0.0, "max_tokens": 1024}
 NO_VERDICT = "filter: no verdict"

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from data_prep.quality import phrases
 from data_prep.quality.language import is_in_language, list_frequent_words
-from sift_jax.data.labels import (
+from sift_jax.sift.labels import (
     ACOUSTIC_LABELS,
     LABELS,
     find_labels,

@@ -38,7 +38,7 @@ from data_prep.synthesis.speak import SETS, Reading, speak
 from data_prep.synthesis.speech_endpoint import FORMATS
 from data_prep.synthesis.transcribe import transcribe
 from data_prep.synthesis.writer import LLM, WRITERS, Writing
-from sift_jax.data.sift_files import LANGUAGES
+from sift_jax.sift.rows import LANGUAGES
 
 
 def _add_speak(parser: argparse.ArgumentParser) -> None:

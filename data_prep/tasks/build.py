@@ -30,8 +30,8 @@ from data_prep.tasks.example import parse_example
 from data_prep.tasks.gather import gather_examples
 from data_prep.tasks.registry import read_task
 from data_prep.tasks.wording import make_row
-from sift_jax.data.sift_files import Row, write_rows
-from sift_jax.folder_lock import FolderHeldError, hold_folder
+from sift_jax.sift.rows import Row, write_rows
+from sift_jax.storage.folder_lock import FolderHeldError, hold_folder
 
 _STAGES = ("read", "choose", "decode", "word")
 

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sift_jax.audio.mel import HOP, RATE
+from sift_jax.audio.whisper_mel import HOP, RATE
 from sift_jax.batch import BatchShape
 
 if TYPE_CHECKING:
-    from sift_jax.data.pipeline import DataConfig
+    from sift_jax.data.batch_stream import DataConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

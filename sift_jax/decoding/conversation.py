@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sift_jax.audio.files import read_audio
-from sift_jax.audio.mel import RATE
-from sift_jax.data.chat import Message, make_question
-from sift_jax.decoding.answer import Model, Speaker, make_prompt
+from sift_jax.audio.audio_files import read_audio
+from sift_jax.audio.whisper_mel import RATE
+from sift_jax.text.chat import Message, make_question
+from sift_jax.decoding.text_answers import Model, Speaker, make_prompt
 from sift_jax.decoding.sampling import DecodingConfig
 
 AUDIO_COMMAND = "/audio"

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from sift_jax.models.attention import Sight, attend_by
 from sift_jax.models.layers import Array, Linear, LoraConfig, RMSNorm, RopeScaling, make_rotation, rotate
-from sift_jax.models.stack import run_stack
+from sift_jax.models.scanned_stack import run_stack
 from sift_jax.parallel.mesh import spread
 
 

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from sift_jax.models.layers import Array, LayerNorm, Linear, average_groups
-from sift_jax.models.stack import run_stack
+from sift_jax.models.scanned_stack import run_stack
 from sift_jax.models.strided_convolution import convolve_strided
 from sift_jax.parallel.mesh import spread
 

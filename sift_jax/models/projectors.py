@@ -19,7 +19,7 @@ import jax.numpy as jnp
 
 from sift_jax.models.fast_conformer import is_heard, run_conformer
 from sift_jax.models.layers import Array, LayerNorm, Linear, attend, exact_gelu
-from sift_jax.models.stack import run_stack
+from sift_jax.models.scanned_stack import run_stack
 
 # BERT's
 QFORMER_EPS = 1e-12

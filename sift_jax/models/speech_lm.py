@@ -23,7 +23,7 @@ from sift_jax.models.decoder import Decoder, DecoderConfig, compute_logits, embe
 from sift_jax.models.fast_conformer import FastConformerConfig, FastConformerEncoder
 from sift_jax.models.layers import Array, LoraConfig, make_rotation
 from sift_jax.models.projectors import ProjectorConfig, make_projector
-from sift_jax.models.speech_encoders import EncoderConfig, WhisperEncoder
+from sift_jax.models.whisper_encoder import EncoderConfig, WhisperEncoder
 from sift_jax.parallel.mesh import spread
 
 Params = dict

@@ -17,36 +17,36 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from sift_jax.audio.mel import RATE
+from sift_jax.audio.whisper_mel import RATE
 from sift_jax.batch import check_batch
-from sift_jax.data.defined_tasks import read_codec
+from sift_jax.data.tasks.defined_tasks import read_codec
 from sift_jax.data.dev_batches import DevSet, read_dev_set
-from sift_jax.data.pipeline import BatchStream, DataConfig, SpeechGeometry, make_shapes
+from sift_jax.data.batch_stream import BatchStream, DataConfig, SpeechGeometry, make_shapes
 from sift_jax.data.prefetch import prefetch
-from sift_jax.data.records import digest_records
-from sift_jax.data.unit_ids import NeededRows, list_needed_rows
-from sift_jax.data.unreadable import count_logged, name_log
+from sift_jax.data.records.record_files import digest_records
+from sift_jax.text.unit_tokens import NeededRows, list_needed_rows
+from sift_jax.data.records.unreadable import count_logged, name_log
 from sift_jax.models.presets import ModelConfig, make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig
-from sift_jax.parallel import watch
+from sift_jax.parallel import heartbeat
 from sift_jax.parallel.distributed import check_same, check_shared, is_first_process
 from sift_jax.parallel.hardware import HardwareConfig
 from sift_jax.parallel.mesh import MeshConfig, check_rows, list_own_rows, make_mesh, put_batch
-from sift_jax.training.checkpoint import Checkpoints
-from sift_jax.training.compilations import Compilations
-from sift_jax.training.config_history import describe_end, write_config
-from sift_jax.training.costs import count_costs
-from sift_jax.training.describe import format_dry_run
-from sift_jax.training.dev import measure_dev
+from sift_jax.checkpoints.checkpoint import Checkpoints
+from sift_jax.training.compile_counter import Compilations
+from sift_jax.checkpoints.config_history import describe_end, write_config
+from sift_jax.training.flops import count_costs
+from sift_jax.training.dry_run import format_dry_run
+from sift_jax.training.dev_metrics import measure_dev
 from sift_jax.training.evaluator import Evaluate, Evaluator
-from sift_jax.training.guard import SkipWatch
+from sift_jax.training.gradient_guard import SkipWatch
 from sift_jax.training.metrics import Meter, MetricWriter, NoWriter
 from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
 from sift_jax.training.run_config import RunConfig
-from sift_jax.training.run_files import check_plan, write_data_file, write_model_file, write_tokenizer, write_units_file
-from sift_jax.training.run_lock import hold_run
-from sift_jax.training.samples import make_samples
-from sift_jax.training.state import (
+from sift_jax.checkpoints.run_folder import check_plan, write_data_file, write_model_file, write_tokenizer, write_units_file
+from sift_jax.checkpoints.run_lock import hold_run
+from sift_jax.training.logged_samples import make_samples
+from sift_jax.checkpoints.train_state import (
     State,
     cast_params,
     drop_params,
@@ -56,9 +56,9 @@ from sift_jax.training.state import (
     shard_state,
 )
 from sift_jax.training.step import make_dev_step, make_train_step
-from sift_jax.training.stopping import Stopped, StopRequest
-from sift_jax.training.vocabulary import count_rows
-from sift_jax.training.wandb_board import WandbBoard, import_wandb
+from sift_jax.training.preemption import Stopped, StopRequest
+from sift_jax.training.vocabulary_rows import count_rows
+from sift_jax.training.wandb_writer import WandbBoard, import_wandb
 from sift_jax.weights.load import Sources, check_vocabulary, load_sources
 from sift_jax.weights.spare_rows import check_told_apart, draw_spare_rows
 
@@ -258,13 +258,13 @@ def _run_steps(
     writer.write_samples(first_step, *samples, RATE)
     for step in range(first_step + 1, run.steps + 1):
         # the first batch may take what it takes, on each machine
-        watch.mark(step, "reading" if step > first_step + 1 else "starting")
+        heartbeat.mark(step, "reading" if step > first_step + 1 else "starting")
         asked = time.perf_counter()
         shape, batch = next(batches)
         waited = time.perf_counter() - asked
         check_batch(batch, shape, vocab_size=config.decoder.vocab_size)
         placed = put(batch)
-        watch.mark(step, "stepping")
+        heartbeat.mark(step, "stepping")
         with compilations.over(shape):
             state, metrics = train_step(state, placed)
         facts = stream.describe(step - 1)

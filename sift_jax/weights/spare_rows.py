@@ -23,11 +23,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from sift_jax.data.unit_ids import NeededRows
+from sift_jax.text.unit_tokens import NeededRows
 from sift_jax.models.layers import Array
 from sift_jax.models.speech_lm import Params
 from sift_jax.parallel.distributed import fetch, is_first_process
-from sift_jax.weights.grow import hash_path
+from sift_jax.weights.resize import hash_path
 
 EMBEDDING, HEAD = "decoder/embedding", "decoder/head"
 # Closer than this part of the distance between two rows at random is the same row. Spare rows as published differ by

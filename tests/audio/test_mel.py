@@ -4,7 +4,7 @@ import librosa
 import numpy as np
 import pytest
 
-from sift_jax.audio.mel import HOP, RATE, WINDOW, count_mel_frames, fill_log_mel, make_mel_filters
+from sift_jax.audio.whisper_mel import HOP, RATE, WINDOW, count_mel_frames, fill_log_mel, make_mel_filters
 
 THIRTY = 3000
 

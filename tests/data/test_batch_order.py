@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sift_jax.data.batch_order import order_batches
+from sift_jax.data.plan.batch_order import order_batches
 
 
 @pytest.mark.parametrize("levels", [1, 3])

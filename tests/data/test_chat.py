@@ -2,8 +2,8 @@
 
 import pytest
 
-from sift_jax.data.chat import make_question, render_chat
-from sift_jax.data.tokenizers import AUDIO, AUDIO_END, AUDIO_START, SPECIAL_TOKENS, TURN_END, TURN_START
+from sift_jax.text.chat import make_question, render_chat
+from sift_jax.text.tokenizers import AUDIO, AUDIO_END, AUDIO_START, SPECIAL_TOKENS, TURN_END, TURN_START
 
 
 def converse(*parts, answer="It is loud."):

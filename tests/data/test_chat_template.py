@@ -7,10 +7,10 @@ import pytest
 import transformers
 from chat_templates import NUMBERED_AUDIOS, SPECIAL, TEMPLATES, VISIBLE, write_tokenizer_folder
 
-from sift_jax.data.chat import render_chat
-from sift_jax.data.chat_template import fix_dates
-from sift_jax.data.sandbox import DATE, compile_template
-from sift_jax.data.tokenizers import AUDIO, AUDIO_END, AUDIO_START, SpeechTokenizer
+from sift_jax.text.chat import render_chat
+from sift_jax.text.chat_template import fix_dates
+from sift_jax.text.template_sandbox import DATE, compile_template
+from sift_jax.text.tokenizers import AUDIO, AUDIO_END, AUDIO_START, SpeechTokenizer
 
 SYSTEM, ASK, REPLY, AGAIN, END = ("Be brief.", "Is it loud?", "It is soft.", " How fast?\n", "Slowly, 12 words. é")
 TURNS = {

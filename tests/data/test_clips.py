@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from sift_jax.data import clips
-from sift_jax.data.clips import COMPRESSIONS, decode_clip, encode_clip, pack_file
+from sift_jax.data.records import record_audio
+from sift_jax.data.records.record_audio import COMPRESSIONS, decode_clip, encode_clip, pack_file
 
 
 def make_wave(count: int, loudness: float = 0.3) -> np.ndarray:
@@ -32,7 +32,7 @@ def test_the_samples_decide_the_bytes(monkeypatch):
     wave = make_wave(20_000)
     assert all(encode_clip(wave, name) == encode_clip(wave, name) for name in COMPRESSIONS)
     # The library alone draws a number for each stream.
-    monkeypatch.setattr(clips, "_fix_serial", lambda data: data)
+    monkeypatch.setattr(record_audio, "_fix_serial", lambda data: data)
     first, second = (encode_clip(wave, "opus") for _ in range(2))
     assert first != second
     np.testing.assert_array_equal(decode_clip(first), decode_clip(second))
@@ -47,7 +47,7 @@ def test_checksums_are_those_of_ogg():
         decode_clip(bytes(broken))
     # The same polynomial with its bits the other way round is zlib's.
     flipped = bytes(int(f"{byte:08b}"[::-1], 2) for byte in b"123456789")
-    ours = clips._compute_checksum(flipped)
+    ours = record_audio._compute_checksum(flipped)
     plain = zlib.crc32(b"123456789", 0xFFFFFFFF) ^ 0xFFFFFFFF
     assert int(f"{ours:032b}"[::-1], 2) == plain
 

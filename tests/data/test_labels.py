@@ -2,8 +2,8 @@
 
 import pytest
 
-from sift_jax.data.label_tables import PHRASES
-from sift_jax.data.labels import (
+from sift_jax.sift.label_tables import PHRASES
+from sift_jax.sift.labels import (
     ACOUSTIC_LABELS,
     LABELS,
     LANGUAGES,

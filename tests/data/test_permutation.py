@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from sift_jax.data.permutation import make_key, mix_keys, permute
+from sift_jax.data.plan.permutation import make_key, mix_keys, permute
 
 
 @pytest.mark.parametrize("size", [1, 2, 6, 255, 256, 257, 5000])

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from sift_jax.batch import BatchShape
-from sift_jax.data import plan as plan_module
-from sift_jax.data.draws import Draws, PlannedTask
-from sift_jax.data.plan import Plan
-from sift_jax.data.question_index import ITEM, QUESTION
+from sift_jax.data.plan import batch_plan as plan_module
+from sift_jax.data.plan.sample_stream import Draws, PlannedTask
+from sift_jax.data.plan.batch_plan import Plan
+from sift_jax.data.records.question_index import ITEM, QUESTION
 
 SHAPES = [
     BatchShape(rows=4, tokens=1024, targets=256, clips=4, mel_frames=frames, mel_bins=80) for frames in (300, 800)

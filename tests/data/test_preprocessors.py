@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 from tiny_corpus import make_noise
 
-from sift_jax.data.chat import render_chat
-from sift_jax.data.clips import decode_clip, encode_clip
-from sift_jax.data.preprocessors import (
+from sift_jax.text.chat import render_chat
+from sift_jax.data.records.record_audio import decode_clip, encode_clip
+from sift_jax.data.tasks.preprocessors import (
     decode_audio,
     keep_category,
     make_output_features,
@@ -18,8 +18,8 @@ from sift_jax.data.preprocessors import (
     render_turns,
     sample_questions,
 )
-from sift_jax.data.records import RecordReader
-from sift_jax.data.vocabulary import SpeechVocabulary
+from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.tasks.seqio_vocabulary import SpeechVocabulary
 
 
 def make_turn(text, *paths, category="open_ended"):

@@ -11,9 +11,9 @@ import pytest
 import soundfile
 from tiny_run import make_data
 
-from sift_jax.audio.files import write_audio
-from sift_jax.data.pipeline import BatchStream, SpeechGeometry
-from sift_jax.data.records import index_audio
+from sift_jax.audio.audio_files import write_audio
+from sift_jax.data.batch_stream import BatchStream, SpeechGeometry
+from sift_jax.data.records.record_files import index_audio
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sift_jax.batch import BatchShape
-from sift_jax.data.row_filling import RowFiller, Sizes
+from sift_jax.data.plan.bin_packing import RowFiller, Sizes
 
 
 def make_shape(rows, tokens, targets=64, clips=4):

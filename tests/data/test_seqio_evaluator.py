@@ -10,16 +10,17 @@ import pytest
 import seqio
 from tiny_corpus import SIZES
 
-from sift_jax.data import mixtures, tasks
-from sift_jax.data.metric_fns import make_metric_fns
-from sift_jax.data.mixture_table import MIXTURES, SCORES
-from sift_jax.data.sift_files import ALL_CATEGORIES
-from sift_jax.data.tokenizers import AUDIO, TURN_END
+from sift_jax.data import mixtures
+from sift_jax.data.tasks import seqio_tasks
+from sift_jax.data.tasks.metric_fns import make_metric_fns
+from sift_jax.data.tasks.mixture_table import MIXTURES, SCORES
+from sift_jax.sift.rows import ALL_CATEGORIES
+from sift_jax.text.tokenizers import AUDIO, TURN_END
 
 
 @pytest.fixture
 def chosen(corpus):
-    tasks.use_records(corpus.records, tokenizer=corpus.tokenizer)
+    seqio_tasks.use_records(corpus.records, tokenizer=corpus.tokenizer)
 
 
 def pad(answers):
@@ -42,7 +43,7 @@ def answer(say):
 
 
 def evaluate(name, say, split="dev"):
-    evaluator = seqio.Evaluator(name, tasks.TaskFeatures(), eval_split=split)
+    evaluator = seqio.Evaluator(name, seqio_tasks.TaskFeatures(), eval_split=split)
     metrics, _ = evaluator.evaluate(compute_metrics=True, predict_fn=answer(say))
     return metrics.result()
 
@@ -112,9 +113,9 @@ def test_the_environment_chooses_records_too(corpus):
 
 
 def test_without_records_it_is_said_how_to_choose_them(monkeypatch):
-    monkeypatch.setattr(tasks, "_context", None)
+    monkeypatch.setattr(seqio_tasks, "_context", None)
     monkeypatch.delenv("SIFT_RECORDS", raising=False)
     task = seqio.get_mixture_or_task("sift.open_ended.en")
-    with pytest.raises(ValueError, match="no records are chosen for the tasks; call sift_jax.data.tasks.use_records"):
+    with pytest.raises(ValueError, match="no records are chosen for the tasks; call sift_jax.data.tasks.seqio_tasks.use_records"):
         task.get_dataset(None, split="train")
     assert isinstance(mixtures.get_mixture("understanding"), mixtures.PatternMixture)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sift_jax.data.sift_files import SiftError, audio_ids, list_files, name_utterance, read_rows, write_rows
+from sift_jax.sift.rows import SiftError, audio_ids, list_files, name_utterance, read_rows, write_rows
 
 
 def make_row(**changes):

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import data_prep.instructions
-from sift_jax.data.labels import LABELS, LANGUAGES
-from sift_jax.data.speaking import KEYS, check_text, read_style, write_instruction, write_wish
+from sift_jax.sift.labels import LABELS, LANGUAGES
+from sift_jax.sift.speaking_styles import KEYS, check_text, read_style, write_instruction, write_wish
 
 TEMPLATES = Path(data_prep.instructions.__file__).parent / "templates"
 

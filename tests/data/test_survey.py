@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from test_plan import SHAPES, MadeUpIndex, MixedIndex, count_frames
 
-from sift_jax.data import survey as survey_module
-from sift_jax.data.fitting import CAUSES, Asked, fit_groups, make_limits
-from sift_jax.data.survey import Turns, make_survey, read_survey
+from sift_jax.data.plan import survey as survey_module
+from sift_jax.data.plan.fitting import CAUSES, Asked, fit_groups, make_limits
+from sift_jax.data.plan.survey import Turns, make_survey, read_survey
 
 LIMITS = make_limits(SHAPES, count_frames)
 LONG_CLIP, CLIPS, TOKENS, TARGETS, EMPTY, TOGETHER = CAUSES

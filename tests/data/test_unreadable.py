@@ -9,11 +9,11 @@ from tiny_model import make_config
 from tiny_run import make_data, make_run
 
 from sift_jax.batch import check_batch
-from sift_jax.data.pipeline import BatchStream
-from sift_jax.data.prepare import index_records
-from sift_jax.data.question_index import QuestionIndex
-from sift_jax.data.records import RecordReader
-from sift_jax.data.unreadable import UnreadableAudio, UnreadableLog, count_logged, name_log
+from sift_jax.data.batch_stream import BatchStream
+from sift_jax.data.records.index_records import index_records
+from sift_jax.data.records.question_index import QuestionIndex
+from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.records.unreadable import UnreadableAudio, UnreadableLog, count_logged, name_log
 from sift_jax.training.loop import make_geometry, train
 
 CONFIG = make_config()

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from tiny_corpus import make_noise
 
-from sift_jax.audio.files import write_audio
-from sift_jax.data.chat import make_question, render_chat
-from sift_jax.decoding.answer import Model, Speaker, make_prompt
+from sift_jax.audio.audio_files import write_audio
+from sift_jax.text.chat import make_question, render_chat
+from sift_jax.decoding.text_answers import Model, Speaker, make_prompt
 from sift_jax.decoding.conversation import Conversation, read_clip, run_chat
 from sift_jax.decoding.sampling import DecodingConfig
 

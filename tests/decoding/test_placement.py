@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sift_jax.decoding.placement import LINE, lay_together
+from sift_jax.decoding.decoder_sharding import LINE, lay_together
 
 
 def test_what_is_laid_together_is_the_same_and_is_not_copied_again():
@@ -29,7 +29,7 @@ PROGRAM = """
 import dataclasses, jax, numpy as np
 from tiny_model import make_config
 from sift_jax.decoding import generate
-from sift_jax.decoding.placement import place_params
+from sift_jax.decoding.decoder_sharding import place_params
 from sift_jax.decoding.sampling import GREEDY
 from sift_jax.models.speech_lm import init_params
 from sift_jax.parallel.mesh import MeshConfig, make_mesh

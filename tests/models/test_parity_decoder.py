@@ -15,7 +15,7 @@ from sift_jax.models.decoder import Decoder, DecoderConfig, compute_logits, embe
 from sift_jax.models.layers import NO_LORA
 from sift_jax.models.presets import DECODERS, read_decoder_preset
 from sift_jax.models.speech_lm import describe_params
-from sift_jax.weights.table import QWEN2
+from sift_jax.weights.key_table import QWEN2
 
 pytestmark = pytest.mark.parity
 

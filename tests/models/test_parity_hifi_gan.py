@@ -4,10 +4,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sift_jax.models.hifi_gan import HifiGan
-from sift_jax.models.hifi_gan_files import read_hifi_gan
-from sift_jax.models.snake import snake_smoothly
-from sift_jax.models.vocoder import DurationPredictor
+from sift_jax.codecs.vocoder.hifi_gan import HifiGan
+from sift_jax.codecs.vocoder.hifi_gan_checkpoint import read_hifi_gan
+from sift_jax.codecs.vocoder.snake import snake_smoothly
+from sift_jax.codecs.vocoder.network import DurationPredictor
 
 pytestmark = pytest.mark.parity
 torch = pytest.importorskip("torch")

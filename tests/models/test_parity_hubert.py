@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from data_prep.alignment.checkpoint import read_checkpoint
-from sift_jax.models.hubert import compute_features, compute_log_probs
-from sift_jax.models.hubert_files import find_files, make_config, make_params, read_tensors
+from sift_jax.codecs.hubert.network import compute_features, compute_log_probs
+from sift_jax.codecs.hubert.hubert_checkpoint import find_files, make_config, make_params, read_tensors
 
 pytestmark = pytest.mark.parity
 torch = pytest.importorskip("torch")

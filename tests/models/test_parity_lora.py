@@ -13,7 +13,7 @@ from sift_jax.models.attention import make_mask
 from sift_jax.models.decoder import Decoder, compute_logits, embed_tokens
 from sift_jax.models.layers import NO_LORA, Linear, LoraConfig
 from sift_jax.models.presets import read_decoder_preset
-from sift_jax.weights.table import QWEN2
+from sift_jax.weights.key_table import QWEN2
 
 peft = pytest.importorskip("peft")
 pytestmark = pytest.mark.parity

@@ -22,7 +22,7 @@ from sift_jax.models.presets import (
     to_json,
 )
 from sift_jax.models.speech_lm import describe_params
-from sift_jax.training.state import split_params
+from sift_jax.checkpoints.train_state import split_params
 
 # as published on the hub, heads counted once where they are tied
 DECODER_PARAMETERS = {

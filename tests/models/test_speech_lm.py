@@ -17,7 +17,7 @@ from sift_jax.models.speech_lm import (
     make_decoder,
 )
 from sift_jax.training.step import sum_loss
-from sift_jax.weights.merge import merge_lora
+from sift_jax.exporting.merge_lora import merge_lora
 
 
 def test_no_position_sees_a_later_one():

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from sift_jax.models.hifi_gan import HifiGanConfig
-from sift_jax.models.vocoder import VocoderConfig, hear, init_vocoder, predict, speak
+from sift_jax.codecs.vocoder.hifi_gan import HifiGanConfig
+from sift_jax.codecs.vocoder.network import VocoderConfig, hear, init_vocoder, predict, speak
 
 CODES = 7
 

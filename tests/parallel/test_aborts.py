@@ -10,7 +10,7 @@ import pytest
 
 PROGRAM = """
 import os, sys
-from sift_jax.parallel.aborts import explain_aborts, name_lost_coordinator
+from sift_jax.parallel.abort_handler import explain_aborts, name_lost_coordinator
 explain_aborts(lambda: name_lost_coordinator(sys.argv[1]), 69)
 os.abort()
 """

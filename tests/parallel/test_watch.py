@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from sift_jax.parallel.watch import Beat, Watch, judge
+from sift_jax.parallel.heartbeat import Beat, Watch, judge
 
 FINE = Beat(count=9, step=12, doing="stepping", seconds=3.0, end=None, verdict=None, seen=100.0)
 

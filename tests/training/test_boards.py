@@ -15,7 +15,7 @@ from tiny_run import make_run, write_gin
 
 from sift_jax.training.loop import train
 from sift_jax.training.metrics import SHOWN, MetricWriter
-from sift_jax.training.wandb_board import WandbBoard
+from sift_jax.training.wandb_writer import WandbBoard
 
 # what a user is promised to see while a run goes on
 PROMISED = {

@@ -12,12 +12,12 @@ from tiny_run import make_run
 
 from sift_jax.exits import report_errors
 from sift_jax.models.speech_lm import describe_params
-from sift_jax.parallel import watch
-from sift_jax.training.checkpoint import CheckpointError, Checkpoints, DamagedError, load_params
+from sift_jax.parallel import heartbeat
+from sift_jax.checkpoints.checkpoint import CheckpointError, Checkpoints, DamagedError, load_params
 from sift_jax.training.loop import train
 from sift_jax.training.optimizer import make_optimizer
-from sift_jax.training.run_files import read_model_file, write_model_file
-from sift_jax.training.state import init_state
+from sift_jax.checkpoints.run_folder import read_model_file, write_model_file
+from sift_jax.checkpoints.train_state import init_state
 
 
 def make_tiny_state(config, corpus, tmp_path, seed=0):
@@ -188,7 +188,7 @@ def test_the_loss_of_a_process_is_no_damage(corpus, copied_run, tmp_path, monkey
         checkpoints.restore_newest(make_tiny_state(make_config(), corpus, tmp_path), (".*",))
     assert not isinstance(error.value, CheckpointError) and (copied_run / "checkpoints" / "6").is_dir()
     asked = []
-    monkeypatch.setattr(watch, "await_verdict", lambda: asked.append(True))
+    monkeypatch.setattr(heartbeat, "await_verdict", lambda: asked.append(True))
     with pytest.raises(SystemExit):
         report_errors(lambda: restore(), is_debug=False)
     assert asked, "the process that was killed is to be named"

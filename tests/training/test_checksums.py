@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sift_jax.training.checksums import FORMAT, checksum_leaves, list_leaves, sum_words
+from sift_jax.checkpoints.checksums import FORMAT, checksum_leaves, list_leaves, sum_words
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int32", "uint8", "int8", "float16", "bool"])

@@ -4,7 +4,7 @@ import dataclasses
 
 from tiny_run import make_run
 
-from sift_jax.training.config_history import list_changes, read_bindings, write_config
+from sift_jax.checkpoints.config_history import list_changes, read_bindings, write_config
 from sift_jax.training.loop import train
 
 TEXT = """import sift_jax

@@ -12,9 +12,9 @@ from tiny_model import make_config, make_params, measure_loss
 from tiny_run import change_data, make_data, make_run
 
 from sift_jax.data.dev_batches import choose_batches, list_tasks, read_dev_set
-from sift_jax.data.pipeline import BatchStream
+from sift_jax.data.batch_stream import BatchStream
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
-from sift_jax.training.dev import format_dev, measure_dev
+from sift_jax.training.dev_metrics import format_dev, measure_dev
 from sift_jax.training.loop import make_geometry, train
 from sift_jax.training.step import make_dev_step
 

@@ -11,8 +11,8 @@ from tiny_examples import make_mixed_batch
 from tiny_model import make_config
 from tiny_run import make_run
 
-from sift_jax.training import guard
-from sift_jax.training.guard import SkipWatch, guard_updates
+from sift_jax.training import gradient_guard
+from sift_jax.training.gradient_guard import SkipWatch, guard_updates
 from sift_jax.training.loop import train
 
 PARAMS = {"w": jnp.ones(4)}
@@ -41,7 +41,7 @@ def test_what_is_not_finite_changes_nothing(gradient, value):
 
 
 def test_a_spike_is_left_out_once_norms_are_known(monkeypatch):
-    monkeypatch.setattr(guard, "ACQUAINTANCE", 3)
+    monkeypatch.setattr(gradient_guard, "ACQUAINTANCE", 3)
     gradients = [9.0, 0.1, 0.1, 0.1, 9.0, 0.2, 9.0, 9.0]
     seen, state = run_updates(guard_updates(optax.sgd(0.1), 4.0), gradients)
     still = [bool((after == before).all()) for before, after in zip(seen, seen[1:], strict=False)]
@@ -58,7 +58,7 @@ def test_a_spike_is_left_out_once_norms_are_known(monkeypatch):
 @pytest.mark.parametrize("size, every", [(30.0, 25), (100.0, 25), (100.0, 200)])
 def test_a_rare_task_of_large_gradients_gets_in(size, every, monkeypatch):
     """One by one they are no row of skips; whatever their size, they must not be left out for ever."""
-    monkeypatch.setattr(guard, "ACQUAINTANCE", 10)
+    monkeypatch.setattr(gradient_guard, "ACQUAINTANCE", 10)
     params = {"w": jnp.ones(())}
     optimizer = guard_updates(optax.sgd(0.0), 10.0)
 

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 from tiny_run import make_run
 
-from sift_jax import folder_lock
-from sift_jax.folder_lock import FolderHeldError, hold_folder
+from sift_jax.storage import folder_lock
+from sift_jax.storage.folder_lock import FolderHeldError, hold_folder
 from sift_jax.training.loop import train
-from sift_jax.training.run_lock import hold_run
+from sift_jax.checkpoints.run_lock import hold_run
 
 ROOT = Path(__file__).parent.parent.parent
 HOLD = (
     "import sys, time, pathlib\n"
-    "from sift_jax.folder_lock import hold_folder\n"
+    "from sift_jax.storage.folder_lock import hold_folder\n"
     "with hold_folder(pathlib.Path(sys.argv[1]), remedy=''):\n"
     "    print('held', flush=True)\n"
     "    time.sleep(600)\n"

@@ -4,9 +4,9 @@ import numpy as np
 from tiny_model import make_config
 from tiny_run import make_data
 
-from sift_jax.data.pipeline import BatchStream
+from sift_jax.data.batch_stream import BatchStream
 from sift_jax.training.loop import make_geometry
-from sift_jax.training.samples import make_samples
+from sift_jax.training.logged_samples import make_samples
 
 
 def test_a_row_is_read_and_heard(corpus):

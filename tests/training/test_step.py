@@ -17,7 +17,7 @@ from sift_jax.parallel.mesh import MeshConfig, make_mesh, shard_rows
 from sift_jax.training.losses import sum_cross_entropy
 from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
 from sift_jax.training.other_audio import swap_audio
-from sift_jax.training.state import init_state, join_params, make_state, split_params
+from sift_jax.checkpoints.train_state import init_state, join_params, make_state, split_params
 from sift_jax.training.step import compute_gradients, make_dev_step, make_train_step, split_rows
 
 OPTIMIZER = OptimizerConfig(

@@ -15,9 +15,9 @@ import pytest
 from tiny_run import make_run, write_gin
 
 from sift_jax.exits import report_errors
-from sift_jax.training.checkpoint import SaveError, load_params
+from sift_jax.checkpoints.checkpoint import SaveError, load_params
 from sift_jax.training.loop import train
-from sift_jax.training.stopping import Stopped, StopRequest
+from sift_jax.training.preemption import Stopped, StopRequest
 
 ROOT = Path(__file__).parent.parent.parent
 WHOLE = "what was saved before is whole: mend the disk, then the same command goes on"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sift_jax.units.code_book import find_nearest, fit_book
+from sift_jax.codecs.code_book import find_nearest, fit_book
 
 RANDOM = np.random.default_rng(0)
 MIDDLES = RANDOM.uniform(-50, 50, (12, 5)).astype(np.float32)

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from sift_jax.units import codec as codecs
-from sift_jax.units.codec import Codec, CodecConfig, join_runs, load_codec, read_folder, write_folder
+from sift_jax.codecs import codec as codecs
+from sift_jax.codecs.codec import Codec, CodecConfig, join_runs, load_codec, read_folder, write_folder
 
 
 class SignCodec(Codec):

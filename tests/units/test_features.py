@@ -4,9 +4,9 @@ import jax
 import numpy as np
 from voices import RATE, make_speech, make_vowel
 
-from sift_jax.units import features
+from sift_jax.codecs.embedded import embedded_features
 
-MEASURE = jax.jit(features.measure)
+MEASURE = jax.jit(embedded_features.measure)
 
 
 def measure(waves, seconds=2):
@@ -18,7 +18,7 @@ def measure(waves, seconds=2):
 
 
 def to_hertz(semitone):
-    return features.LOWEST_HZ * 2 ** (semitone / 12)
+    return embedded_features.LOWEST_HZ * 2 ** (semitone / 12)
 
 
 def test_the_pitch_of_vowels_is_found():
@@ -33,7 +33,7 @@ def test_the_pitch_of_vowels_is_found():
 def test_noise_and_silence_have_no_voice():
     noise = 0.1 * np.random.default_rng(0).standard_normal(2 * RATE)
     removed, level, _, voicing = measure([noise.astype(np.float32), np.zeros(2 * RATE, np.float32)])
-    power = features.measure_bands(noise.astype(np.float32)[None])
+    power = embedded_features.measure_bands(noise.astype(np.float32)[None])
     assert voicing[0].mean() < 0.05 and voicing[1].max() == 0
     assert abs(level[0].mean() + 20) < 0.5 and level[1].max() <= -99
     # noise of variance v has the power v in every band
@@ -54,5 +54,5 @@ def test_what_is_far_away_changes_nothing():
     other = wave.copy()
     other[: 3 * RATE] = make_speech(250, seed=5, seconds=3.0)
     first, second = measure([wave, other], 8)[2], measure([wave, other], 8)[3]
-    after = slice(int((3 + 2 * features.REACH + 0.1) * 100), None)
+    after = slice(int((3 + 2 * embedded_features.REACH + 0.1) * 100), None)
     assert np.array_equal(first[0, after], first[1, after]) and np.array_equal(second[0, after], second[1, after])

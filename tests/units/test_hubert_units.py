@@ -10,9 +10,9 @@ from safetensors.numpy import load_file, save_file
 from test_units_commands import run
 from voices import make_speech
 
-from sift_jax.audio.files import write_audio
-from sift_jax.units.codec import join_runs, load_codec
-from sift_jax.units.hubert_units import HubertOptions, draw_frames, fit_hubert
+from sift_jax.audio.audio_files import write_audio
+from sift_jax.codecs.codec import join_runs, load_codec
+from sift_jax.codecs.hubert.hubert_codec import HubertOptions, draw_frames, fit_hubert
 
 WIDTH, LAYERS = 16, 3
 CONFIG = {"model_type": "hubert", "conv_kernel": [10, 3, 3, 3, 3, 2, 2], "conv_stride": [5, 2, 2, 2, 2, 2, 2],
@@ -88,7 +88,7 @@ def test_a_long_wave_gives_every_frame(fitted):
 
 
 def test_almost_no_silence_is_computed():
-    from sift_jax.units.pieces import cut_pieces, make_batches
+    from sift_jax.codecs.chunked_batches import cut_pieces, make_batches
 
     seconds = np.random.default_rng(0).uniform(1, 9, 40)
     pieces = list(cut_pieces([np.ones(round(s * 16_000), np.float32) for s in seconds], 320))

@@ -9,14 +9,14 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors.numpy import load_file, save_file
 from tiny_model import make_config, make_params
 
-import sift_jax.weights.formats
-from sift_jax.decoding.answer import Model
+import sift_jax.exporting.formats
+from sift_jax.decoding.text_answers import Model
 from sift_jax.export import main
-from sift_jax.weights.export import SIFT, export_model
-from sift_jax.weights.formats import FORMATS
-from sift_jax.weights.history import read_bindings, read_history
+from sift_jax.exporting.export import SIFT, export_model
+from sift_jax.exporting.formats import FORMATS
+from sift_jax.exporting.lineage import read_bindings, read_history
 from sift_jax.weights.load import load_adapter, load_folder, load_part
-from sift_jax.weights.merge import MergedParams, merge_lora
+from sift_jax.exporting.merge_lora import MergedParams, merge_lora
 from sift_jax.weights.tensor_files import TensorFolder
 from sift_jax.weights.token_rows import read_token_rows
 
@@ -141,7 +141,7 @@ def test_an_export_that_differs_is_deleted(model, tmp_path, monkeypatch):
 def test_adapters_that_are_lost_on_the_way_are_noticed(model, tmp_path, monkeypatch, dtype):
     """The check is against the checkpoint itself, not against what was meant to be written."""
     lost = dataclasses.replace(model.config, lora=dataclasses.replace(model.config.lora, alpha=-8.0))
-    monkeypatch.setattr(sift_jax.weights.formats, "MergedParams", lambda config, params: MergedParams(lost, params))
+    monkeypatch.setattr(sift_jax.exporting.formats, "MergedParams", lambda config, params: MergedParams(lost, params))
     with pytest.raises(ValueError, match="does not give the checkpoint's logits"):
         export_model(model, tmp_path / "out", choose("sift", dtype=dtype))
 

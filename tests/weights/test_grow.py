@@ -13,9 +13,9 @@ from tiny_run import NO_SOURCES, make_run
 
 from sift_jax.models.speech_lm import describe_params as describe
 from sift_jax.models.speech_lm import init_params
-from sift_jax.training.checkpoint import load_params
+from sift_jax.checkpoints.checkpoint import load_params
 from sift_jax.training.loop import train
-from sift_jax.weights.grow import find_axis, grow
+from sift_jax.weights.resize import find_axis, grow
 from sift_jax.weights.load import load_sources
 
 

@@ -14,7 +14,7 @@ from data_prep.instructions.llm.sets import SETS
 from data_prep.instructions.llm.write import AccountError, Plan, write_llm_instructions
 from data_prep.llm.client import Endpoint, EndpointError
 from data_prep.quality.language import is_in_language
-from sift_jax.data.sift_files import SPLITS, audio_ids, list_files, read_rows
+from sift_jax.sift.rows import SPLITS, audio_ids, list_files, read_rows
 
 KEY = "sk-nobody-should-see-this"
 

@@ -17,7 +17,7 @@ from data_prep.synthesis.ms_marco import read_ms_marco
 from data_prep.synthesis.speech_sources import SpeechSource
 from data_prep.synthesis.squad import read_squad
 from data_prep.synthesis.triples import read_triples
-from sift_jax.data.sift_files import list_files, read_rows
+from sift_jax.sift.rows import list_files, read_rows
 
 MARCO_KEPT = MARCO_REASONS.count(None)
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from injections import make_injections
 
-from sift_jax.evaluation.judges.messages import encode_data, make_messages, read_reason, read_verdict
+from sift_jax.evaluation.judges.judge_protocol import encode_data, make_messages, read_reason, read_verdict
 
 NONCE = "9b03d6f1c2e85a47"
 DATA = {"description": "", "question": "How fast?", "references": ["Very fast."], "answer": "slow"}

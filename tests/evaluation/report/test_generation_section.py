@@ -7,8 +7,8 @@ import pytest
 
 from data_prep.generation.figures import Cell
 from data_prep.generation.score import FORMAT
-from sift_jax.evaluation.generation import read_generation
-from sift_jax.evaluation.items import EvaluationError, Item, Prediction, write_prediction
+from sift_jax.evaluation.report.measured_speech import read_generation
+from sift_jax.evaluation.scores.schema import EvaluationError, Item, Prediction, write_prediction
 from sift_jax.evaluation.judges.config import JudgeConfig
 from sift_jax.evaluation.judging import JudgingConfig, judge_again
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig

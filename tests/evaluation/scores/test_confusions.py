@@ -2,7 +2,7 @@
 
 from scored_items import make_item
 
-from sift_jax.evaluation.items import Prediction
+from sift_jax.evaluation.scores.schema import Prediction
 from sift_jax.evaluation.scores.confusions import make_confusions
 
 

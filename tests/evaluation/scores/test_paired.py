@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binomtest
 from scored_items import make_item
 
-from sift_jax.evaluation.items import Prediction
+from sift_jax.evaluation.scores.schema import Prediction
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.evaluation.scores.paired import compare_systems, find_mcnemar
 

@@ -12,8 +12,8 @@ import pyarrow
 import pyarrow.parquet
 import soundfile
 
-from sift_jax.audio.files import write_audio
-from sift_jax.data.sift_files import CATEGORIES, write_rows
+from sift_jax.audio.audio_files import write_audio
+from sift_jax.sift.rows import CATEGORIES, write_rows
 
 
 def make_tone(seed: int) -> np.ndarray:

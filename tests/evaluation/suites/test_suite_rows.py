@@ -25,9 +25,9 @@ from suite_folders import (
     write_text,
 )
 
-from sift_jax.data.sift_files import write_rows
-from sift_jax.evaluation.items import EvaluationError
-from sift_jax.evaluation.prompts import load_prompts
+from sift_jax.sift.rows import write_rows
+from sift_jax.evaluation.scores.schema import EvaluationError
+from sift_jax.evaluation.suites.prompts import load_prompts
 from sift_jax.evaluation.suites.air_bench import read_air_bench
 from sift_jax.evaluation.suites.covost2 import read_covost2
 from sift_jax.evaluation.suites.dynamic_superb import DIMENSIONS, SUBSETS, read_dynamic_superb

@@ -37,7 +37,7 @@ from data_prep.released.audio_roots import AudioRoots  # noqa: E402
 from data_prep.released.join import Join, list_usable_places  # noqa: E402
 from data_prep.reporting.paper import PAPER_HOURS, PAPER_ROWS  # noqa: E402
 from data_prep.validate import check_file  # noqa: E402
-from sift_jax.audio.audio_files import read_audio  # noqa: E402
+from sift_jax.audio.files import read_audio  # noqa: E402
 from sift_jax.data.records.record_audio import FLAC, OPUS, encode_clip  # noqa: E402
 from sift_jax.sift.rows import list_files, read_rows  # noqa: E402
 

@@ -58,8 +58,8 @@ def read_items(root: Path, count: int) -> list:
 
 def make_ours(model, items: list, flags: argparse.Namespace) -> Callable[[], list[str]]:
     from sift_jax.decoding.text_answers import Speaker, make_prompt
-    from sift_jax.evaluation.predict import PredictionFile, predict
     from sift_jax.evaluation.model_inputs import SET_ASIDE, ClipReader, make_questions
+    from sift_jax.evaluation.predict import PredictionFile, predict
 
     decoding = make_decoding(flags)
     speaker = Speaker(model, rows=flags.rows)
@@ -145,7 +145,7 @@ def encode_theirs(encoder, projector, clips: list, pool: int, mel_bins: int):
 def make_theirs(model, items: list, flags: argparse.Namespace) -> Callable[[], list[str]]:
     import torch
 
-    from sift_jax.audio.audio_files import read_audio
+    from sift_jax.audio.files import read_audio
     from sift_jax.decoding.text_answers import make_prompt
 
     encoder, projector, decoder = load_theirs(flags.run / "export", flags.threads)

@@ -124,9 +124,9 @@ class Counted:
 
 def count_examples(arguments: Mapping[str, Any], corpora: Mapping[str, Any]) -> Counted:
     """The run's own plan, over drawn lengths."""
-    from sift_jax.data.plan.sample_stream import Draws, PlannedTask
     from sift_jax.data.batch_stream import make_shapes
     from sift_jax.data.plan.batch_plan import Plan
+    from sift_jax.data.plan.sample_stream import Draws, PlannedTask
     from sift_jax.models.presets import make_model_config
     from sift_jax.training.loop import make_geometry
 

@@ -77,7 +77,7 @@ def make_records(folder: Path, utterances: int) -> tuple[Path, Path]:
     """SIFT-like records and a tokenizer: what the questions say does not matter, how long they are does."""
     import numpy as np
 
-    from sift_jax.audio.audio_files import write_audio
+    from sift_jax.audio.files import write_audio
     from sift_jax.data.records.record_audio import FLAC
     from sift_jax.data.records.record_files import index_audio, write_language
     from sift_jax.sift.rows import write_rows
@@ -103,8 +103,9 @@ def make_records(folder: Path, utterances: int) -> tuple[Path, Path]:
 
 def make_stream(flags: argparse.Namespace) -> Any:
     """The stream of a run of SIFT-LLM's sizes: 50 positions a second of audio, rows of 3584."""
+    from sift_jax.data.batch_stream import BatchStream, SpeechGeometry
+    from sift_jax.data.data_config import DataConfig
     from sift_jax.data.tasks.mixture_table import MixtureConfig
-    from sift_jax.data.batch_stream import BatchStream, DataConfig, SpeechGeometry
 
     data = DataConfig(
         records=str(flags.records),
@@ -273,8 +274,8 @@ def plan_large(folder: str) -> None:
     import numpy as np
 
     from sift_jax.batch import BatchShape
-    from sift_jax.data.plan.sample_stream import Draws, PlannedTask
     from sift_jax.data.plan.batch_plan import Plan
+    from sift_jax.data.plan.sample_stream import Draws, PlannedTask
     from sift_jax.data.records.question_index import QuestionIndex
 
     def count_frames(samples: np.ndarray) -> np.ndarray:

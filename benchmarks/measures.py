@@ -40,7 +40,7 @@ from data_prep.metadata import intensity, pitch
 from data_prep.metadata.bins import make_edges
 from data_prep.metadata.experts import make_panel, parse_experts
 from data_prep.metadata.measure import measure_utterance
-from sift_jax.audio.audio_files import AudioError, read_audio
+from sift_jax.audio.files import AudioError, read_audio
 from sift_jax.sift.labels import ACOUSTIC_LABELS, LANGUAGES
 
 RATE = 16_000

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sift_jax.audio.audio_files import read_audio
+from sift_jax.audio.files import read_audio
 from sift_jax.codecs.embedded.embedded_codec import find_relative, hear
 from sift_jax.codecs.embedded.utterance_header import describe_pace
 

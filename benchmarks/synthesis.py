@@ -34,7 +34,7 @@ from data_prep.synthesis.markup import strip_markup  # noqa: E402
 from data_prep.synthesis.passage import Passage, Question  # noqa: E402
 from data_prep.synthesis.speak import SETS, Reading, draw_number, speak_chunk, speak_passage  # noqa: E402
 from data_prep.synthesis.speaking import say_text, split_sentences  # noqa: E402
-from sift_jax.audio.audio_files import write_audio  # noqa: E402
+from sift_jax.audio.files import write_audio  # noqa: E402
 
 _FACTS = ("It cost <b>$1.5 million</b> in 1984 (≈ 3 % of all).", "See www.example.org, or call 555-123-4567.",
           "Dr. Lee ran 5 km in 20 min at -3.5°C [12].", "From 1990–1995 it grew by 2/3 &amp; more.")

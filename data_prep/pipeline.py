@@ -129,7 +129,7 @@ _Stage = tuple[Callable[[BuildConfig], None], tuple[str, ...], tuple[str, ...]]
 STAGES: dict[str, _Stage] = {
     "corpus": (make_corpus, ("audio", "utterances.jsonl", "parts"),
                ("data_prep/corpora", "data_prep/splits.py", "data_prep/split_gaps.py", "data_prep/chunks.py",
-                "data_prep/stages/corpus.py", "sift_jax/audio/audio_files.py")),
+                "data_prep/stages/corpus.py", "sift_jax/audio/files.py")),
     "words": (_time_words, ("parts/words", "parts/word_times", "parts/word_times.json", "parts/accounts/words.json",
                             "parts/accounts/word_times.json"), ("data_prep/alignment",)),
     "measure": (_measure_corpus, ("parts/measured",), ("data_prep/metadata",)),
@@ -141,7 +141,8 @@ STAGES: dict[str, _Stage] = {
                       "data_prep/stages/instructions.py", "sift_jax/sift/label_tables.py",
                       "sift_jax/sift/rows.py")),
     "records": (write_records, ("records", "parts/records"),
-                ("data_prep/stages/records.py", "sift_jax/data/records/record_files.py", "sift_jax/data/records/record_audio.py")),
+                ("data_prep/stages/records.py", "sift_jax/data/records/record_files.py",
+                 "sift_jax/data/records/record_audio.py")),
     "report": (_write_report, ("report.json", "rejected.jsonl", "README.md", "report.html"),
                ("data_prep/statistics.py", "data_prep/accounts.py", "data_prep/report.py", "data_prep/reporting",
                 "data_prep/released")),

@@ -29,13 +29,13 @@ from data_prep.released.audio_roots import AudioRoots, parse_audio_flags
 from data_prep.released.join import NO_AUDIO, Account, Join, list_usable_places
 from data_prep.released.packer import Packer
 from data_prep.released.places import Place, list_unread
-from sift_jax.audio.audio_files import AudioError
+from sift_jax.audio.files import AudioError
 from sift_jax.data.records.record_audio import COMPRESSIONS, FLAC
 from sift_jax.sift.rows import LANGUAGES, SPLITS
 
 _UNREADABLE = "audio cannot be read"
-_SOURCES = ("data_prep/records.py", "data_prep/released/*.py", "sift_jax/data/records/record_files.py", "sift_jax/data/records/record_audio.py",
-            "sift_jax/sift/rows.py", "sift_jax/audio/audio_files.py")
+_SOURCES = ("data_prep/records.py", "data_prep/released/*.py", "sift_jax/data/records/record_files.py",
+            "sift_jax/data/records/record_audio.py", "sift_jax/sift/rows.py", "sift_jax/audio/files.py")
 # Stands for a language.
 UNREAD = "unread"
 Found = dict[str, Any]

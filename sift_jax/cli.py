@@ -27,9 +27,9 @@ from typing import Any
 
 import gin
 
-from sift_jax.exits import flatten, report_errors
 from sift_jax.config_files import BINDING, ROOT, ConfigError, find_gin_file, find_repeated_keys, list_pieces
 from sift_jax.config_statements import check_unused, list_statements
+from sift_jax.exits import flatten, report_errors
 from sift_jax.older_configs import describe_missing, is_of_older_form, read_older_form
 from sift_jax.quiet import hush
 

@@ -56,7 +56,7 @@ def trained_run(corpus, tmp_path_factory):
 @pytest.fixture(scope="session")
 def codec_folder(corpus, tmp_path_factory) -> Path:
     """The smallest embedded codec, fitted to the tiny corpus: 125 units."""
-    from sift_jax.audio.audio_files import read_audio
+    from sift_jax.audio.files import read_audio
     from sift_jax.codecs.embedded.embedded_codec import EmbeddedOptions
     from sift_jax.codecs.embedded.fit import fit_embedded
 

@@ -306,7 +306,7 @@ def test_ask_says_what_is_wrong(monkeypatch, capsys, trained_run, corpus, tmp_pa
 def test_too_long_audio(monkeypatch, capsys, trained_run, tmp_path):
     from tiny_corpus import make_noise
 
-    from sift_jax.audio.audio_files import write_audio
+    from sift_jax.audio.files import write_audio
 
     write_audio(tmp_path / "long.wav", make_noise(1, 2.5))
     error = ask(monkeypatch, capsys, f"--checkpoint={trained_run}", f"--audio={tmp_path}/long.wav", "Is it loud?")

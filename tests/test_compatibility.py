@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from sift_jax.audio.audio_files import read_audio
+from sift_jax.audio.files import read_audio
 
 ARCHIVE = Path(__file__).parent / "fixtures" / "made_at_f1d687e.tar.xz"
 QUESTION = "Is it loud?"

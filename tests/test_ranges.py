@@ -13,9 +13,9 @@ import pytest
 from resolve_configs import RUNS, resolve
 
 from sift_jax.cli import build_arguments, check_types, find_dataclasses, list_configs
+from sift_jax.config_files import ConfigError, find_repeated_keys, list_pieces
 from sift_jax.data.tasks.mixture_table import MixtureConfig
 from sift_jax.evaluation.during_training import EvaluationSets
-from sift_jax.config_files import ConfigError, find_repeated_keys, list_pieces
 from sift_jax.field_ranges import CheckedConfig, Items, Line, OneOf, Pattern, Plain, Range, read_hints
 from sift_jax.training.loop import train
 

@@ -10,12 +10,12 @@ from tiny_examples import make_mixed_batch
 from tiny_model import measure_logits
 
 from sift_jax.cli import build_arguments
-from sift_jax.text.chat import make_question
-from sift_jax.decoding.text_answers import Model, Speaker, make_prompt
 from sift_jax.decoding.sampling import DecodingConfig
-from sift_jax.models.hf_config import read_encoder_preset
-from sift_jax.training.loop import train
+from sift_jax.decoding.text_answers import Model, Speaker, make_prompt
 from sift_jax.exporting.export import SIFT, export_model
+from sift_jax.models.hf_config import read_encoder_preset
+from sift_jax.text.chat import make_question
+from sift_jax.training.loop import train
 from sift_jax.weights.load import load_folder
 
 GREEDY = DecodingConfig(max_new_tokens=4, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0)

@@ -11,15 +11,15 @@ from tiny_model import MODEL
 from tiny_run import SPOKEN, make_run
 
 from sift_jax import speak
-from sift_jax.audio.audio_files import read_audio, write_audio
-from sift_jax.text.unit_tokens import UNITS_FILE
-from sift_jax.decoding import speech_answers
-from sift_jax.decoding.text_answers import Model
-from sift_jax.decoding.speech_answers import limit_units
-from sift_jax.training.loop import train
+from sift_jax.audio.files import read_audio, write_audio
 from sift_jax.checkpoints.checkpoint_errors import CheckpointError
-from sift_jax.codecs.codec import load_codec
+from sift_jax.codecs.registry import load_codec
+from sift_jax.decoding import speech_answers
+from sift_jax.decoding.speech_answers import limit_units
+from sift_jax.decoding.text_answers import Model
 from sift_jax.exporting.export import export_model
+from sift_jax.text.unit_tokens import UNITS_FILE
+from sift_jax.training.loop import train
 
 
 def run(monkeypatch, capsys, *flags):
@@ -146,7 +146,7 @@ def test_another_codec_never_meets_these_units(say, trained_run, codec_folder, t
     (other / "codec.json").write_text(json.dumps({**document, "fingerprint": "0" * 64}))
     status, _, err = say("--text=Hi there.", f"--codec={other}", f"--out={tmp_path / 'x.wav'}")
     assert status == 2 and "was changed since it was written" in err
-    from sift_jax.codecs.codec import read_folder, write_folder
+    from sift_jax.codecs.codec_folder import read_folder, write_folder
 
     held = read_folder(codec_folder)
     book = held.read_tensors("book")

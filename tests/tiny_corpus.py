@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sift_jax.audio.audio_files import write_audio
+from sift_jax.audio.files import write_audio
 from sift_jax.data.records.record_audio import FLAC
 from sift_jax.data.records.record_files import index_audio, list_languages, write_language
 from sift_jax.sift.rows import CATEGORIES, write_rows

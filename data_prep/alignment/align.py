@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from data_prep.alignment.word_lists import WordTimes, write_ctm
 from data_prep.alignment.word_time import Aligner, AlignmentError
-from sift_jax.audio.audio_files import AudioError, read_audio
+from sift_jax.audio.files import AudioError, read_audio
 
 ALIGNERS = ("sphinx", "ctc")
 _SUFFIXES = (".flac", ".wav", ".mp3", ".ogg", ".opus")

@@ -26,7 +26,7 @@ from data_prep.corpora.recording import Rejection
 from data_prep.corpora.utterance import Utterance, WordSpan, parse_utterance
 from data_prep.engine import Engine, run_chunks
 from data_prep.fingerprints import hash_files
-from sift_jax.audio.audio_files import AudioError, read_audio
+from sift_jax.audio.files import AudioError, read_audio
 
 _ENGLISH_ONLY = ("sphinx",)
 

@@ -3,7 +3,7 @@
     clips/….mp3 ─ decode, check ─► mono 16 kHz ─ too short? silent? clipped? ─► audio/<id>.flac and its Utterance
 
 The limits are those of speech that can be measured and heard as one turn; what a file itself can have wrong is known to
-`sift_jax.audio.audio_files`. A recording over which the process died is first tried in a process of its own, and set aside if
+`sift_jax.audio.files`. A recording over which the process died is first tried in a process of its own, and set aside if
 that dies too: a build that is stopped, however often, loses none by it. Two ids with the same samples would be one
 utterance on two sides: the second is set aside. Word times that are not of the transcript's words are dropped, and the
 utterance goes on without. Phonemes are the corpus's own, or those that espeak reads off the transcript, if it is asked:
@@ -31,7 +31,7 @@ from data_prep.corpora.recording import Recording, Rejection, parse_recording
 from data_prep.corpora.registry import Reading
 from data_prep.corpora.utterance import Utterance, WordSpan
 from data_prep.splits import DEV, EVALUATION, TRAIN
-from sift_jax.audio.audio_files import AudioError, decode_audio, mix_channels, resample, write_audio
+from sift_jax.audio.files import AudioError, decode_audio, mix_channels, resample, write_audio
 
 RATE = 16_000
 # The loudest 20 ms of a recording that is no more than the noise of its converter.
@@ -42,7 +42,7 @@ _CEILING, _CLIPPED_SHARE = 0.998, 0.01
 _STOPPED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TRIAL = """
 import sys
-from sift_jax.audio.audio_files import decode_audio
+from sift_jax.audio.files import decode_audio
 path, *numbers = sys.argv[1:]
 most, start, seconds = (float(number) if number else None for number in numbers)
 try:

@@ -31,7 +31,7 @@ from data_prep.metadata.feasible import is_feasible
 from data_prep.metadata.gender_network import FEMALE_SHARE
 from data_prep.metadata.measure import make_recording
 from data_prep.recognition.recognisers import Recognising, get_recogniser
-from sift_jax.audio.audio_files import AudioError, read_audio
+from sift_jax.audio.files import AudioError, read_audio
 
 _KIND = "spoken"
 _SIZE = 20

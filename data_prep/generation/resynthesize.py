@@ -18,7 +18,7 @@ import numpy as np
 from data_prep.chunks import write_text
 from data_prep.generation.requests import Request, is_true_of, read_known
 from data_prep.generation.spoken import ABOUT, Spoken, write_spoken
-from sift_jax.audio.audio_files import AudioError, read_audio, write_audio
+from sift_jax.audio.files import AudioError, read_audio, write_audio
 
 _RATE = 16_000
 # read before they are encoded together
@@ -62,7 +62,7 @@ def _speak(names: Sequence[str], codec_folder: Path | None, build: Path, out: Pa
             write_audio(out / f"{name}.wav", wave, rate=_RATE)
             units[name] = 0
         return units, broken
-    from sift_jax.codecs.codec import load_codec
+    from sift_jax.codecs.registry import load_codec
 
     codec = load_codec(codec_folder)
     write_text(out / ABOUT, json.dumps({"codec": codec.fingerprint, "seed": seed}) + "\n")

@@ -27,7 +27,7 @@ from data_prep.generation.spoken import Spoken, read_spoken
 from data_prep.metadata.bins import Bins
 from data_prep.metadata.pitch import HIGHEST_HZ, LOWEST_HZ, track_pitch
 from data_prep.reporting.drawing import escape
-from sift_jax.audio.audio_files import AudioError, read_audio
+from sift_jax.audio.files import AudioError, read_audio
 from sift_jax.sift.labels import LABELS, LANGUAGE_NAMES
 
 UNITS = {"speaking_rate": "phones/s", "average_intensity": "dBFS", "pitch_variation": "semitones",

@@ -27,7 +27,7 @@ from data_prep.metadata.experts import Chosen, Panel, Recording, make_panel
 from data_prep.metadata.feasible import is_feasible
 from data_prep.metadata.gender_network import FEMALE_SHARE
 from data_prep.metadata.silence import find_sound
-from sift_jax.audio.audio_files import read_audio
+from sift_jax.audio.files import read_audio
 from sift_jax.sift.labels import GENDERS
 
 # Utterances that networks hear together.

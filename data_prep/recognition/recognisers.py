@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from data_prep.llm.client import Endpoint
-from sift_jax.audio.audio_files import read_audio
+from sift_jax.audio.files import read_audio
 
 POCKETSPHINX, ENDPOINT, FASTER_WHISPER = "pocketsphinx", "endpoint", "faster_whisper"
 RECOGNISERS = (POCKETSPHINX, ENDPOINT, FASTER_WHISPER)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.chunks import BuildError
-from sift_jax.audio.audio_files import AudioError
+from sift_jax.audio.files import AudioError
 from sift_jax.data.records.record_audio import pack_file
 
 # Groups that are made ahead, for each process.

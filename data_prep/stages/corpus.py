@@ -19,7 +19,7 @@ from data_prep.corpora.registry import EMBEDDED, read_corpus
 from data_prep.engine import run_chunks
 from data_prep.split_gaps import check_trained, load_splits
 from data_prep.splits import SPLITS, TRAIN
-from sift_jax.audio.audio_files import write_audio
+from sift_jax.audio.files import write_audio
 
 _CHUNK = 25
 

@@ -21,7 +21,7 @@ import soundfile
 from data_prep.llm.client import Endpoint
 from data_prep.llm.journal import make_key
 from data_prep.splits import DEV, EVALUATION, SPLITS, TRAIN
-from sift_jax.audio.audio_files import read_audio
+from sift_jax.audio.files import read_audio
 
 EMBEDDED, ENDPOINT, LOCAL = "embedded", "endpoint", "local"
 ENGINES = (EMBEDDED, ENDPOINT, LOCAL)

@@ -41,7 +41,7 @@ from data_prep.synthesis.speak import draw_number, speak_passage
 from data_prep.synthesis.triples import Triple, make_row
 from data_prep.tasks.decode import place_audio
 from data_prep.tokenizer import read_texts
-from sift_jax.audio.audio_files import AudioError, write_audio
+from sift_jax.audio.files import AudioError, write_audio
 from sift_jax.sift.rows import Row, write_rows
 from sift_jax.text.tokenizers import train_tokenizer
 

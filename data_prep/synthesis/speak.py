@@ -36,7 +36,7 @@ from data_prep.synthesis.speaking import say_text, split_sentences
 from data_prep.synthesis.squad import read_squad
 from data_prep.synthesis.triples import Triple, write_sift
 from data_prep.tasks.decode import place_audio
-from sift_jax.audio.audio_files import AudioError, write_audio
+from sift_jax.audio.files import AudioError, write_audio
 
 VERSION = "1"
 # name in data_source

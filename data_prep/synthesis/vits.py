@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.synthesis.engines import RATE, EngineError, Voice, share_voices
-from sift_jax.audio.audio_files import AudioError, resample
+from sift_jax.audio.files import AudioError, resample
 
 
 class Vits:

@@ -21,7 +21,7 @@ from data_prep.engine import add_flags, keep_processes, make_engine
 from data_prep.records import format_summary, join_release
 from data_prep.tasks.build import Job, hold, join_rejected, run_job, write_task_files
 from data_prep.tasks.registry import CORPUS_NAMES, MANIFEST, TAKEN_NAMES, TASKS, list_languages
-from sift_jax.audio.audio_files import AudioError
+from sift_jax.audio.files import AudioError
 from sift_jax.data.records.record_audio import COMPRESSIONS, FLAC
 from sift_jax.sift.labels import LANGUAGES
 

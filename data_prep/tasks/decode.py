@@ -19,7 +19,7 @@ from data_prep.corpora.recording import Recording, Rejection
 from data_prep.corpora.registry import Reading
 from data_prep.engine import Engine, run_chunks
 from data_prep.tasks.example import parse_example
-from sift_jax.audio.audio_files import AudioError, write_audio
+from sift_jax.audio.files import AudioError, write_audio
 
 
 def decode_examples(chunks: Sequence[Chunk], audio: Path, reading: Reading, engine: Engine) -> None:

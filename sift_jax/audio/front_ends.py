@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sift_jax.audio.whisper_mel import count_mel_frames, fill_log_mel
 from sift_jax.audio.nemo_mel import count_normalised_frames, fill_normalised_mel
+from sift_jax.audio.whisper_mel import count_mel_frames, fill_log_mel
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

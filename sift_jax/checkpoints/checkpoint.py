@@ -23,11 +23,7 @@ import jax.numpy as jnp
 import orbax.checkpoint as ocp
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from sift_jax.models.speech_lm import Params, SpeechLMConfig, describe_params
-from sift_jax.parallel.distributed import is_first_process, meet
-from sift_jax.checkpoints.checksums import FORMAT, checksum_leaves, list_leaves, name_leaf
-from sift_jax.checkpoints.frozen_params import FrozenParams
-from sift_jax.checkpoints.run_folder import read_model_file
+from sift_jax.checkpoints.checkpoint_contents import Saved, compare_leaves
 from sift_jax.checkpoints.checkpoint_errors import (
     CheckpointError,
     DamagedError,
@@ -37,8 +33,12 @@ from sift_jax.checkpoints.checkpoint_errors import (
     is_news,
     is_of_disk,
 )
-from sift_jax.checkpoints.checkpoint_contents import Saved, compare_leaves
+from sift_jax.checkpoints.checksums import FORMAT, checksum_leaves, list_leaves, name_leaf
+from sift_jax.checkpoints.frozen_params import FrozenParams
+from sift_jax.checkpoints.run_folder import read_model_file
 from sift_jax.checkpoints.train_state import State, join_params, split_params
+from sift_jax.models.speech_lm import Params, SpeechLMConfig, describe_params
+from sift_jax.parallel.distributed import is_first_process, meet
 
 
 class Checkpoints:

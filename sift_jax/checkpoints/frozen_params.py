@@ -17,9 +17,9 @@ from typing import NoReturn
 
 import orbax.checkpoint as ocp
 
+from sift_jax.checkpoints.checkpoint_errors import CheckpointError, can_be_damage, flatten_cause
 from sift_jax.models.speech_lm import Params
 from sift_jax.parallel.distributed import is_first_process, meet
-from sift_jax.checkpoints.checkpoint_errors import CheckpointError, can_be_damage, flatten_cause
 
 # how Orbax names what is not whole
 DRAFT = ".orbax-checkpoint-tmp"

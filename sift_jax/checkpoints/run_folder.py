@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sift_jax.checkpoints.checkpoint_errors import CheckpointError
 from sift_jax.models.presets import from_json, to_json
 from sift_jax.models.speech_lm import SpeechLMConfig
-from sift_jax.checkpoints.checkpoint_errors import CheckpointError
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -13,8 +13,8 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from sift_jax.storage.folder_lock import FolderHeldError, hold_folder
 from sift_jax.parallel.distributed import is_first_process
+from sift_jax.storage.folder_lock import FolderHeldError, hold_folder
 
 REMEDY = "wait for its end, end it, or choose another OUT_DIR"
 

@@ -19,7 +19,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from sift_jax.codecs.code_book import make_mesh
-from sift_jax.codecs.embedded.embedded_features import RATE
+from sift_jax.codecs.codec import INPUT_RATE
 
 BUCKET_SECONDS = (2, 4, 8, 16, 30)
 # each of whole fiftieths of a second
@@ -41,11 +41,11 @@ class Piece:
 
 def cut_pieces(waves: Sequence[np.ndarray], unit: int) -> Iterator[Piece]:
     """Pieces in the order of the waves; each begins at a multiple of `unit` samples, in which `kept` counts."""
-    margin = -(-_MARGIN_SECONDS * RATE // unit)
-    net = _PIECE_SECONDS * RATE // unit
+    margin = -(-_MARGIN_SECONDS * INPUT_RATE // unit)
+    net = _PIECE_SECONDS * INPUT_RATE // unit
     for i, wave in enumerate(waves):
         total = -(-len(wave) // unit)
-        if len(wave) <= BUCKET_SECONDS[-1] * RATE:
+        if len(wave) <= BUCKET_SECONDS[-1] * INPUT_RATE:
             yield Piece(wave=i, samples=wave, kept=slice(0, total))
             continue
         for first in range(0, total, net):
@@ -75,19 +75,19 @@ def make_batches(
 
 def _plan_light(lengths: np.ndarray, devices: int) -> Iterator[tuple[list[int], int, int]]:
     """(places, rows, samples) of each batch, bucket by bucket."""
-    bucket_of = np.searchsorted(np.array(BUCKET_SECONDS) * RATE, lengths)
+    bucket_of = np.searchsorted(np.array(BUCKET_SECONDS) * INPUT_RATE, lengths)
     for bucket, seconds in enumerate(BUCKET_SECONDS):
         places = np.flatnonzero(bucket_of == bucket).tolist()
         rows = max(_SECONDS // seconds, 1) * devices
         for first in range(0, len(places), rows):
-            yield places[first : first + rows], rows, seconds * RATE
+            yield places[first : first + rows], rows, seconds * INPUT_RATE
 
 
 def _plan_heavy(lengths: np.ndarray, devices: int) -> Iterator[tuple[list[int], int, int]]:
     """(places, rows, samples) of each batch, from the longest on."""
-    sizes = np.round(np.array(FINE_BUCKET_SECONDS) * RATE).astype(int)
+    sizes = np.round(np.array(FINE_BUCKET_SECONDS) * INPUT_RATE).astype(int)
     order, first = np.argsort(-lengths, kind="stable").tolist(), 0
-    most = (_CPU_SECONDS if jax.default_backend() == "cpu" else _SECONDS) * RATE
+    most = (_CPU_SECONDS if jax.default_backend() == "cpu" else _SECONDS) * INPUT_RATE
     while first < len(order):
         samples = int(sizes[np.searchsorted(sizes, lengths[order[first]])])
         # as many as there are, or as a device takes at once

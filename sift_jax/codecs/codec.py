@@ -1,23 +1,20 @@
-"""Codecs: a waveform ↔ discrete units of one code book.
+"""The contract of all codecs: a waveform ↔ discrete units of one code book.
 
     waves [n], 16 kHz ─► check ─► _encode (static shapes, all devices) ─► ids [frames] ─► runs to one, if so configured
     ids [t] ─► check ─► _decode ─► samples [n] at the codec's own rate
 
-A codec's folder is codec_folder.py's business.
+A codec's folder is codec_folder.py's business; which kinds there are, registry.py's.
 """
 
 from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 
-from sift_jax.codecs.codec_folder import CodecConfig as CodecConfig
-from sift_jax.codecs.codec_folder import CodecFolder, read_folder
-from sift_jax.codecs.codec_folder import write_folder as write_folder
+from sift_jax.codecs.codec_folder import CodecFolder
 
 # the rate of what every codec hears
 INPUT_RATE = 16_000
@@ -49,7 +46,7 @@ class Codec(abc.ABC):
         names = list(names) if names is not None else [f"wave {i} of {len(waves)}" for i in range(len(waves))]
         if rate != INPUT_RATE:
             raise ValueError(f"{names[0] if names else 'waves'}: samples at {rate} Hz, and units are made at "
-                             f"{INPUT_RATE} Hz; resample them (sift_jax.audio.audio_files.resample)")
+                             f"{INPUT_RATE} Hz; resample them (sift_jax.audio.files.resample)")
         checked = [_check_wave(wave, name) for wave, name in zip(waves, names, strict=True)]
         return [np.asarray(found, np.int32) for found in self._encode(checked)] if checked else []
 
@@ -119,43 +116,6 @@ class Codec(abc.ABC):
         """Samples of each row of ids."""
 
 
-def _make_embedded(folder: CodecFolder) -> Codec:
-    from sift_jax.codecs.embedded.embedded_codec import EmbeddedCodec
-
-    return EmbeddedCodec(folder)
-
-
-def _make_hubert(folder: CodecFolder) -> Codec:
-    from sift_jax.codecs.hubert.hubert_codec import HubertCodec
-
-    return HubertCodec(folder)
-
-
-def _make_xcodec2(folder: CodecFolder) -> Codec:
-    from sift_jax.codecs.xcodec2.xcodec2_codec import Xcodec2Codec
-
-    return Xcodec2Codec(folder)
-
-
-# each kind is imported when a folder of it is opened
-KINDS: dict[str, Callable[[CodecFolder], Codec]] = {
-    "embedded": _make_embedded,
-    "hubert": _make_hubert,
-    "xcodec2": _make_xcodec2,
-}
-
-
-def load_codec(path: str | Path, *, fingerprint: str | None = None) -> Codec:
-    """The codec of a folder, after every byte of it was checked; `fingerprint` is the one that must be there."""
-    folder = read_folder(path)
-    if folder.config.kind not in KINDS:
-        raise ValueError(f"{path}: no codec of kind {folder.config.kind!r} is known; it is one of {', '.join(KINDS)}")
-    codec = KINDS[folder.config.kind](folder)
-    if fingerprint is not None:
-        codec.check_fingerprint(fingerprint)
-    return codec
-
-
 def join_runs(ids: np.ndarray) -> np.ndarray:
     """Each run of the same unit as one."""
     return ids[np.flatnonzero(np.diff(ids, prepend=-1))]
@@ -165,7 +125,7 @@ def _check_wave(wave: np.ndarray, name: str) -> np.ndarray:
     wave = np.asarray(wave)
     if wave.ndim != 1 or (wave.size and not np.issubdtype(wave.dtype, np.floating)):
         raise ValueError(f"{name}: samples must be one channel of floats in −1 … 1, not "
-                         f"{wave.dtype}{list(wave.shape)}; read the file with sift_jax.audio.audio_files.read_audio")
+                         f"{wave.dtype}{list(wave.shape)}; read the file with sift_jax.audio.files.read_audio")
     if not wave.size:
         raise ValueError(f"{name}: holds no samples; leave it out")
     if not np.isfinite(wave).all():

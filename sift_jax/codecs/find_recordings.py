@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sift_jax.audio.audio_files import read_audio
+from sift_jax.audio.files import read_audio
 
 _SUFFIXES = (".flac", ".wav", ".ogg", ".opus", ".mp3")
 # what is read before it is encoded together

@@ -12,75 +12,36 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.audio.whisper_mel import HOP, RATE
 from sift_jax.batch import Batch, BatchShape
-from sift_jax.text.chat_template import TEMPLATES
-from sift_jax.data.tasks.defined_tasks import define_tasks, read_codec
-from sift_jax.data.plan.sample_stream import Draws, Groups, PlannedTask
-from sift_jax.data.tasks.mixture_table import MixtureConfig, make_task_name
-from sift_jax.data.row_layout import NO_GROUP, PackingCounts, Row, lay_out, make_group
+from sift_jax.data.data_config import DataConfig
 from sift_jax.data.plan.batch_plan import Plan, PlannedBatch
+from sift_jax.data.plan.sample_stream import Draws, Groups, PlannedTask
 from sift_jax.data.records.index_records import CachedAudio, RecordAudio, cache_task, index_records
 from sift_jax.data.records.question_index import QuestionIndex
-from sift_jax.data.tasks.mixture_rates import RecordTask
+from sift_jax.data.records.unreadable import UNREADABLE, UnreadableAudio, UnreadableLog
+from sift_jax.data.row_layout import NO_GROUP, PackingCounts, Row, lay_out, make_group
 from sift_jax.data.shapes import SpeechGeometry, make_shapes
+from sift_jax.data.tasks.defined_tasks import define_tasks, read_codec
+from sift_jax.data.tasks.mixture_rates import RecordTask
+from sift_jax.data.tasks.mixture_table import make_task_name
 from sift_jax.sift.rows import LANGUAGES, SPOKEN_CATEGORIES
-from sift_jax.data.plan.survey import RATES_COUNT
 from sift_jax.text.tokenizers import AUDIO, SpeechTokenizer
 from sift_jax.text.unit_tokens import (
     check_unit_rows,
     place_units,
-    read_range,
     weigh_speech,
 )
-from sift_jax.data.records.unreadable import UNREADABLE, UnreadableAudio, UnreadableLog
-from sift_jax.field_ranges import CheckedConfig, Count, OneOf, Positive, Seed, Share, Text, Whole
 
 if TYPE_CHECKING:
     import seqio
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DataConfig(CheckedConfig):
-    """What is read and how it is laid into batches."""
-
-    records: Text
-    tokenizer: Text
-    # a template of chat_template.TEMPLATES; None takes the tokenizer's own, or "chatml" where it has none
-    chat_template: Annotated[str, OneOf(*TEMPLATES)] | None = dataclasses.field(metadata={"before": "chatml"})
-    mixture: MixtureConfig
-    # what a rate is a share of: 'examples', questions with their audio as the paper counts, or 'records', utterances
-    rates_count: Annotated[str, OneOf(*RATES_COUNT)] = dataclasses.field(metadata={"before": "records"})
-    # how many share an utterance's audio each time it comes; 1 turns sharing off, 0 takes all
-    questions_per_record: Whole
-    rows: Count
-    tokens: Count
-    targets: Count
-    clips: Count
-    # a batch holds clips of one length class, padded to that many seconds; the last must be the encoder's window
-    clip_seconds: tuple[Positive, ...]
-    seed: Seed
-    # threads that read, decode and compute mel
-    readers: Count
-    # the share of the recordings that may be left out because they cannot be read; with more a run ends
-    most_unreadable: Share = dataclasses.field(metadata={"before": 0.0})
-    # folder of the codec in whose units answers are spoken; None leaves answers that are speech out
-    codec: Text | None = dataclasses.field(metadata={"before": None})
-    # how much the end of a spoken answer counts, of whose targets it is one in hundreds; decoding takes the bias back
-    end_weight: Positive = dataclasses.field(metadata={"before": 1.0})
-    # "first:stop" of units to how much they count, as those of pitch among those of sound
-    unit_weights: Mapping[Text, Positive] = dataclasses.field(metadata={"before": {}})
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        list(map(read_range, self.unit_weights))
 
 
 class BatchStream:

@@ -15,6 +15,7 @@ from typing import Any
 import seqio
 import tensorflow as tf
 
+from sift_jax.data.tasks.mixture_rates import ResolvedRates, resolve_rates
 from sift_jax.data.tasks.mixture_table import (
     MIXTURES,
     TASKS,
@@ -24,7 +25,6 @@ from sift_jax.data.tasks.mixture_table import (
     is_in_languages,
     match_patterns,
 )
-from sift_jax.data.tasks.mixture_rates import ResolvedRates, resolve_rates
 from sift_jax.data.tasks.seqio_tasks import TaskContext, list_splits, use_context
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sift_jax.audio.audio_files import read_audio
+from sift_jax.audio.files import read_audio
 from sift_jax.audio.whisper_mel import RATE
-from sift_jax.text.chat import Message, make_question
-from sift_jax.decoding.text_answers import Model, Speaker, make_prompt
 from sift_jax.decoding.sampling import DecodingConfig
+from sift_jax.decoding.text_answers import Model, Speaker, make_prompt
+from sift_jax.text.chat import Message, make_question
 
 AUDIO_COMMAND = "/audio"
 

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from sift_jax.decoding.cached_cross_attention import go_on_cross, lay_out_speech, start_cross
 from sift_jax.decoding.cached_decoder import (
     Prepared,
     advance,
@@ -29,7 +30,6 @@ from sift_jax.decoding.cached_decoder import (
     prefill,
     prepare_decoder,
 )
-from sift_jax.decoding.cached_cross_attention import go_on_cross, lay_out_speech, start_cross
 from sift_jax.decoding.decoder_sharding import is_alone, lay_together, shard_prepared
 from sift_jax.decoding.sampling import DecodingConfig, choose_token, forbid_ngrams, penalize_repeats
 from sift_jax.decoding.speech_constraints import SpeechRules, count_spoken, mask_all, mask_narrow, narrow_head

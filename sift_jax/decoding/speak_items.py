@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from sift_jax.audio.audio_files import write_audio
-from sift_jax.sift.speaking_styles import check_language, check_text
+from sift_jax.audio.files import write_audio
+from sift_jax.codecs.codec import Codec
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.decoding.speech_answers import Request, Talker, limit_units, say
-from sift_jax.codecs.codec import Codec
+from sift_jax.sift.speaking_styles import check_language, check_text
 
 _FIELDS = {"id": str, "language": str, "instruction": str, "text": str, "asked": dict}
 

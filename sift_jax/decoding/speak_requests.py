@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from sift_jax.audio.audio_files import read_audio, write_audio
-from sift_jax.text.chat import make_question
-from sift_jax.sift.speaking_styles import write_instruction
-from sift_jax.decoding.text_answers import Model
+from sift_jax.audio.files import read_audio, write_audio
+from sift_jax.codecs.codec import Codec
 from sift_jax.decoding.conversation import read_clip
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.decoding.speak_items import SpeakingRun, read_items, speak_items
 from sift_jax.decoding.speech_answers import SPEAKING, Request, Talker, limit_units, open_codec, say
-from sift_jax.codecs.codec import Codec
+from sift_jax.decoding.text_answers import Model
+from sift_jax.sift.speaking_styles import write_instruction
+from sift_jax.text.chat import make_question
 
 Say = Callable[[str], None]
 

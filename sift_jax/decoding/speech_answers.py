@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from sift_jax.text.chat import Message
-from sift_jax.text.unit_tokens import CodecIdentity, place_units
-from sift_jax.decoding.text_answers import Model, Speaker, make_prompt, plan_batches
+from sift_jax.codecs.codec import Codec
+from sift_jax.codecs.registry import load_codec
 from sift_jax.decoding.generate import Prompt
 from sift_jax.decoding.sampling import DecodingConfig
-from sift_jax.codecs.codec import Codec, load_codec
+from sift_jax.decoding.text_answers import Model, Speaker, make_prompt, plan_batches
+from sift_jax.text.chat import Message
+from sift_jax.text.unit_tokens import CodecIdentity, place_units
 
 # A text takes as many units as a middling speaker has in this time at most: some five characters a second, half of what
 # the slowest speakers of corpora say, and pauses.

@@ -26,9 +26,9 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 
-from sift_jax.text.unit_tokens import UnitIds, list_weights
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.models.layers import Array
+from sift_jax.text.unit_tokens import UnitIds, list_weights
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

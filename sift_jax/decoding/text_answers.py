@@ -15,18 +15,18 @@ import numpy as np
 from jax.sharding import Mesh
 
 from sift_jax.audio.front_ends import FRONT_ENDS
-from sift_jax.text.chat import Message, render_chat
+from sift_jax.checkpoints.checkpoint import load_params
 from sift_jax.data.row_layout import expand_question
-from sift_jax.text.tokenizers import AUDIO, SpeechTokenizer
-from sift_jax.text.unit_tokens import CodecIdentity, check_unit_rows, place_units, read_units_file
-from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
 from sift_jax.decoding.clip_encoder import Listener
 from sift_jax.decoding.decoder_sharding import place_params
+from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.decoding.speech_constraints import SpeechRules, check_speaking
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, init_params
 from sift_jax.parallel.mesh import MeshConfig, check_rows, count_batch_shards, make_mesh, replicate, shard_rows
-from sift_jax.checkpoints.checkpoint import load_params
+from sift_jax.text.chat import Message, render_chat
+from sift_jax.text.tokenizers import AUDIO, SpeechTokenizer
+from sift_jax.text.unit_tokens import CodecIdentity, check_unit_rows, place_units, read_units_file
 from sift_jax.weights.hub import SCHEME, find_folder
 from sift_jax.weights.load import check_vocabulary, is_whole_model, load_folder
 

@@ -20,23 +20,23 @@ from typing import Annotated
 
 from jax.sharding import Mesh
 
-from sift_jax.text.tokenizers import SpeechTokenizer
-from sift_jax.decoding.text_answers import Model, Speaker, make_prompt
+from sift_jax.checkpoints.run_folder import write_whole
 from sift_jax.decoding.generate import Prompt
 from sift_jax.decoding.sampling import DecodingConfig
-from sift_jax.evaluation.scores.schema import MODEL, Cell, EvaluationError, Item, Prediction, SetAside, write_prediction
-from sift_jax.evaluation.scores.offline_judge import OfflineJudge
-from sift_jax.evaluation.predict import plan_questions
+from sift_jax.decoding.text_answers import Model, Speaker, make_prompt
 from sift_jax.evaluation.model_inputs import ClipReader, Question, make_questions
-from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
+from sift_jax.evaluation.predict import plan_questions
 from sift_jax.evaluation.scores.aggregate import make_cells
+from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.evaluation.scores.metrics import judge_texts
+from sift_jax.evaluation.scores.offline_judge import OfflineJudge
+from sift_jax.evaluation.scores.schema import MODEL, Cell, EvaluationError, Item, Prediction, SetAside, write_prediction
 from sift_jax.evaluation.suites import SuiteConfig, read_checked_suites
+from sift_jax.field_ranges import CheckedConfig, Count, OneOf, Seed, Whole
 from sift_jax.models.speech_lm import Params, SpeechLMConfig
 from sift_jax.parallel.distributed import check_same, is_first_process
 from sift_jax.parallel.mesh import count_batch_shards
-from sift_jax.field_ranges import CheckedConfig, Count, OneOf, Seed, Whole
-from sift_jax.checkpoints.run_folder import write_whole
+from sift_jax.text.tokenizers import SpeechTokenizer
 
 # figures that the terminal names
 SHOWN = 6

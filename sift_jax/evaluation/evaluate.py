@@ -21,11 +21,19 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 
-from sift_jax.data.batch_stream import BatchStream, DataConfig
-from sift_jax.sift.rows import list_files, read_rows
-from sift_jax.decoding.text_answers import Model, Speaker, make_prompt
+from sift_jax.checkpoints.checksums import checksum_leaves
+from sift_jax.checkpoints.run_folder import write_whole
+from sift_jax.data.batch_stream import BatchStream
+from sift_jax.data.data_config import DataConfig
 from sift_jax.decoding.sampling import DecodingConfig
+from sift_jax.decoding.text_answers import Model, Speaker, make_prompt
+from sift_jax.evaluation.judges.config import JudgeConfig
+from sift_jax.evaluation.judging import judge_predictions
+from sift_jax.evaluation.model_inputs import ClipReader, Question, make_questions
+from sift_jax.evaluation.predict import PredictionFile, predict
 from sift_jax.evaluation.report.measured_speech import read_generation
+from sift_jax.evaluation.scores.baselines import make_majority_predictions
+from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.evaluation.scores.schema import (
     BASELINES,
     CONSTANT,
@@ -37,21 +45,14 @@ from sift_jax.evaluation.scores.schema import (
     SetAside,
     Suite,
 )
-from sift_jax.evaluation.judges.config import JudgeConfig
-from sift_jax.evaluation.judging import judge_predictions
-from sift_jax.evaluation.predict import PredictionFile, predict
-from sift_jax.evaluation.suites.prompts import hash_prompts, load_prompts
-from sift_jax.evaluation.model_inputs import ClipReader, Question, make_questions
-from sift_jax.evaluation.scores.baselines import make_majority_predictions
-from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.evaluation.suites import SuiteConfig, read_checked_suites
 from sift_jax.evaluation.suites.evalsift import SUBSETS
+from sift_jax.evaluation.suites.prompts import hash_prompts, load_prompts
+from sift_jax.field_ranges import CheckedConfig, Count, MayBeEmpty, OneOf, Seed, Text, Whole
 from sift_jax.parallel.distributed import await_all, check_same, check_shared, is_first_process
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
-from sift_jax.field_ranges import CheckedConfig, Count, MayBeEmpty, OneOf, Seed, Text, Whole
-from sift_jax.checkpoints.checksums import checksum_leaves
+from sift_jax.sift.rows import list_files, read_rows
 from sift_jax.training.loop import make_geometry
-from sift_jax.checkpoints.run_folder import write_whole
 from sift_jax.training.step import make_dev_step
 
 

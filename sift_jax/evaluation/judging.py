@@ -18,19 +18,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sift_jax.evaluation.report.measured_speech import read_generation
-from sift_jax.evaluation.scores.schema import MODEL, EvaluationError, Item, Prediction, Verdict, read_predictions
+from sift_jax.checkpoints.run_folder import write_whole
 from sift_jax.evaluation.judges.config import JudgeConfig
 from sift_jax.evaluation.judges.control_answers import check_judge
 from sift_jax.evaluation.judges.progress import show_progress
 from sift_jax.evaluation.judges.verdicts import make_judge, read_verdicts, write_verdicts
+from sift_jax.evaluation.report.measured_speech import read_generation
 from sift_jax.evaluation.report.page import format_summary, write_report
-from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.evaluation.scores.aggregate import make_cells
+from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.evaluation.scores.confusions import make_confusions
 from sift_jax.evaluation.scores.metrics import SCORED, describe_metrics, judge_texts
+from sift_jax.evaluation.scores.schema import MODEL, EvaluationError, Item, Prediction, Verdict, read_predictions
 from sift_jax.field_ranges import CheckedConfig, MayBeEmpty, Text
-from sift_jax.checkpoints.run_folder import write_whole
 
 FORMAT = 1
 ANSWERS = "answers.json"

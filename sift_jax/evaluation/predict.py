@@ -20,13 +20,13 @@ from typing import Any
 import jax
 from tqdm import tqdm
 
-from sift_jax.decoding.text_answers import Speaker, plan_batches
+from sift_jax.checkpoints.run_folder import write_whole
 from sift_jax.decoding.generate import Prompt
 from sift_jax.decoding.sampling import DecodingConfig
-from sift_jax.evaluation.scores.schema import EvaluationError, Item, Prediction, read_predictions, write_prediction
+from sift_jax.decoding.text_answers import Speaker, plan_batches
 from sift_jax.evaluation.model_inputs import Question
+from sift_jax.evaluation.scores.schema import EvaluationError, Item, Prediction, read_predictions, write_prediction
 from sift_jax.parallel.distributed import is_first_process
-from sift_jax.checkpoints.run_folder import write_whole
 
 # Batches whose recordings are encoded together, and among which questions are sorted by length.
 WINDOW_BATCHES = 8

@@ -18,16 +18,23 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from sift_jax.text.tokenizers import AUDIO, AUDIO_END, AUDIO_START
-from sift_jax.text.unit_tokens import list_needed_rows
 from sift_jax.decoding.text_answers import Model
+from sift_jax.exporting.hf_configs import (
+    make_adapter_config,
+    make_decoder_config,
+    make_encoder_config,
+    make_generation_config,
+    make_preprocessor_config,
+    make_qwen2_audio_config,
+)
+from sift_jax.exporting.merge_lora import MergedParams
 from sift_jax.models.layers import NO_LORA, make_sinusoids
 from sift_jax.models.presets import to_json
-from sift_jax.models.whisper_encoder import EncoderConfig
 from sift_jax.models.speech_lm import Params, SpeechLMConfig
+from sift_jax.models.whisper_encoder import EncoderConfig
+from sift_jax.text.tokenizers import AUDIO, AUDIO_END, AUDIO_START
+from sift_jax.text.unit_tokens import list_needed_rows
 from sift_jax.weights.hub import SCHEME
-from sift_jax.weights.load import load_adapter, load_decoder, load_folder, load_part
-from sift_jax.exporting.merge_lora import MergedParams
 from sift_jax.weights.key_table import (
     PROJECTOR,
     QWEN2,
@@ -37,15 +44,8 @@ from sift_jax.weights.key_table import (
     make_adapter_rows,
     to_theirs,
 )
+from sift_jax.weights.load import load_adapter, load_decoder, load_folder, load_part
 from sift_jax.weights.tensor_writer import write_tensors
-from sift_jax.exporting.hf_configs import (
-    make_adapter_config,
-    make_decoder_config,
-    make_encoder_config,
-    make_generation_config,
-    make_preprocessor_config,
-    make_qwen2_audio_config,
-)
 from sift_jax.weights.token_rows import find_changed_rows, list_tensors, put_token_rows, read_token_rows
 
 Reread = tuple[SpeechLMConfig, Params]

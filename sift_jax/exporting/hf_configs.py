@@ -7,8 +7,8 @@ from typing import Any
 
 from sift_jax.models.decoder import DecoderConfig
 from sift_jax.models.fast_conformer import FastConformerConfig
-from sift_jax.models.whisper_encoder import EncoderConfig
 from sift_jax.models.speech_lm import SpeechLMConfig
+from sift_jax.models.whisper_encoder import EncoderConfig
 
 ARCHITECTURES = {"qwen2": "Qwen2ForCausalLM", "llama": "LlamaForCausalLM"}
 

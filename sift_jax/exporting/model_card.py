@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from sift_jax.models.speech_lm import SpeechLMConfig
 from sift_jax.exporting.lineage import Stage
+from sift_jax.models.speech_lm import SpeechLMConfig
 
 USES = {
     "sift": (

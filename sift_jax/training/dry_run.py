@@ -14,10 +14,10 @@ import jax
 from jax.sharding import Mesh
 
 from sift_jax.batch import BatchShape
+from sift_jax.checkpoints.train_state import State, join_params
 from sift_jax.parallel.hardware import HardwareConfig, find_memory
 from sift_jax.parallel.mesh import shard_rows
 from sift_jax.parallel.sharding import flatten_paths, make_spec
-from sift_jax.checkpoints.train_state import State, join_params
 
 GB = 1e9
 

@@ -19,33 +19,16 @@ from jax.sharding import Mesh
 
 from sift_jax.audio.whisper_mel import RATE
 from sift_jax.batch import check_batch
-from sift_jax.data.tasks.defined_tasks import read_codec
-from sift_jax.data.dev_batches import DevSet, read_dev_set
-from sift_jax.data.batch_stream import BatchStream, DataConfig, SpeechGeometry, make_shapes
-from sift_jax.data.prefetch import prefetch
-from sift_jax.data.records.record_files import digest_records
-from sift_jax.text.unit_tokens import NeededRows, list_needed_rows
-from sift_jax.data.records.unreadable import count_logged, name_log
-from sift_jax.models.presets import ModelConfig, make_model_config
-from sift_jax.models.speech_lm import SpeechLMConfig
-from sift_jax.parallel import heartbeat
-from sift_jax.parallel.distributed import check_same, check_shared, is_first_process
-from sift_jax.parallel.hardware import HardwareConfig
-from sift_jax.parallel.mesh import MeshConfig, check_rows, list_own_rows, make_mesh, put_batch
 from sift_jax.checkpoints.checkpoint import Checkpoints
-from sift_jax.training.compile_counter import Compilations
 from sift_jax.checkpoints.config_history import describe_end, write_config
-from sift_jax.training.flops import count_costs
-from sift_jax.training.dry_run import format_dry_run
-from sift_jax.training.dev_metrics import measure_dev
-from sift_jax.training.evaluator import Evaluate, Evaluator
-from sift_jax.training.gradient_guard import SkipWatch
-from sift_jax.training.metrics import Meter, MetricWriter, NoWriter
-from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
-from sift_jax.training.run_config import RunConfig
-from sift_jax.checkpoints.run_folder import check_plan, write_data_file, write_model_file, write_tokenizer, write_units_file
+from sift_jax.checkpoints.run_folder import (
+    check_plan,
+    write_data_file,
+    write_model_file,
+    write_tokenizer,
+    write_units_file,
+)
 from sift_jax.checkpoints.run_lock import hold_run
-from sift_jax.training.logged_samples import make_samples
 from sift_jax.checkpoints.train_state import (
     State,
     cast_params,
@@ -55,8 +38,32 @@ from sift_jax.checkpoints.train_state import (
     join_params,
     shard_state,
 )
-from sift_jax.training.step import make_dev_step, make_train_step
+from sift_jax.data.batch_stream import BatchStream, SpeechGeometry, make_shapes
+from sift_jax.data.data_config import DataConfig
+from sift_jax.data.dev_batches import DevSet, read_dev_set
+from sift_jax.data.prefetch import prefetch
+from sift_jax.data.records.record_files import digest_records
+from sift_jax.data.records.unreadable import count_logged, name_log
+from sift_jax.data.tasks.defined_tasks import read_codec
+from sift_jax.models.presets import ModelConfig, make_model_config
+from sift_jax.models.speech_lm import SpeechLMConfig
+from sift_jax.parallel import heartbeat
+from sift_jax.parallel.distributed import check_same, check_shared, is_first_process
+from sift_jax.parallel.hardware import HardwareConfig
+from sift_jax.parallel.mesh import MeshConfig, check_rows, list_own_rows, make_mesh, put_batch
+from sift_jax.text.unit_tokens import NeededRows, list_needed_rows
+from sift_jax.training.compile_counter import Compilations
+from sift_jax.training.dev_metrics import measure_dev
+from sift_jax.training.dry_run import format_dry_run
+from sift_jax.training.evaluator import Evaluate, Evaluator
+from sift_jax.training.flops import count_costs
+from sift_jax.training.gradient_guard import SkipWatch
+from sift_jax.training.logged_samples import make_samples
+from sift_jax.training.metrics import Meter, MetricWriter, NoWriter
+from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
 from sift_jax.training.preemption import Stopped, StopRequest
+from sift_jax.training.run_config import RunConfig
+from sift_jax.training.step import make_dev_step, make_train_step
 from sift_jax.training.vocabulary_rows import count_rows
 from sift_jax.training.wandb_writer import WandbBoard, import_wandb
 from sift_jax.weights.load import Sources, check_vocabulary, load_sources

@@ -16,12 +16,12 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
+from sift_jax.checkpoints.train_state import State, join_params, shard_state
 from sift_jax.models.layers import Array
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, compute_hidden
 from sift_jax.parallel.mesh import replicate, shard_pieces, shard_rows
 from sift_jax.training.losses import list_cross_entropy, sum_cross_entropy
 from sift_jax.training.other_audio import swap_audio
-from sift_jax.checkpoints.train_state import State, join_params, shard_state
 
 LOSS_CHUNK = 64
 

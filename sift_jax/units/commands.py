@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sift_jax.audio.audio_files import read_audio, write_audio
-from sift_jax.codecs.codec import Codec, load_codec
+from sift_jax.audio.files import read_audio, write_audio
+from sift_jax.codecs.codec import Codec
 from sift_jax.codecs.find_recordings import find_audio, read_groups
+from sift_jax.codecs.registry import load_codec
 
 _RATE = 16_000
 

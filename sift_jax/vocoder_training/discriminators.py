@@ -14,8 +14,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from sift_jax.vocoder_training.stft import check_resolution, measure_magnitudes
 from sift_jax.field_ranges import CheckedConfig, Count
+from sift_jax.vocoder_training.stft import check_resolution, measure_magnitudes
 
 _SLOPE = 0.1
 

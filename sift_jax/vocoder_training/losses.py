@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 
 from sift_jax.audio.whisper_mel import make_mel_filters
-from sift_jax.vocoder_training.stft import check_resolution, measure_magnitudes
 from sift_jax.field_ranges import CheckedConfig, Count, NotNegative
+from sift_jax.vocoder_training.stft import check_resolution, measure_magnitudes
 
 _LEAST = 1e-5
 Judged = list[tuple[jax.Array, list[jax.Array]]]

@@ -18,23 +18,25 @@ import jax
 import optax
 from jax.sharding import Mesh
 
-from sift_jax.vocoder_training.discriminators import CriticsConfig
+from sift_jax.checkpoints.checkpoint import Checkpoints
+from sift_jax.checkpoints.checkpoint_errors import CheckpointError
+from sift_jax.checkpoints.config_history import describe_end, write_config
+from sift_jax.checkpoints.run_lock import hold_run
+from sift_jax.codecs.codec import INPUT_RATE
+from sift_jax.codecs.codec_folder import CodecFolder, read_folder
+from sift_jax.codecs.registry import load_codec
 from sift_jax.codecs.vocoder.hifi_gan_checkpoint import read_hifi_gan
 from sift_jax.codecs.vocoder.network import VocoderConfig
+from sift_jax.codecs.vocoder.unit_vocoder import check_shape
+from sift_jax.field_ranges import CheckedConfig, Count, Seed, Text
 from sift_jax.parallel.distributed import check_same, check_shared, is_first_process, meet
 from sift_jax.parallel.mesh import MeshConfig, check_rows, list_own_rows, make_mesh, put_batch
-from sift_jax.field_ranges import CheckedConfig, Count, Seed, Text
-from sift_jax.checkpoints.checkpoint import Checkpoints
-from sift_jax.checkpoints.config_history import describe_end, write_config
 from sift_jax.training.metrics import MetricWriter, NoWriter
-from sift_jax.checkpoints.run_lock import hold_run
-from sift_jax.checkpoints.checkpoint_errors import CheckpointError
 from sift_jax.training.preemption import Stopped, StopRequest
-from sift_jax.codecs.codec import INPUT_RATE, load_codec
-from sift_jax.codecs.codec_folder import CodecFolder, read_folder
-from sift_jax.vocoder_training.segments import Segments, UnitCorpus, VocoderData, open_corpus
-from sift_jax.vocoder_training.losses import VocoderLosses
+from sift_jax.vocoder_training.discriminators import CriticsConfig
 from sift_jax.vocoder_training.install_vocoder import add_to_codec, write_run_file
+from sift_jax.vocoder_training.losses import VocoderLosses
+from sift_jax.vocoder_training.segments import Segments, UnitCorpus, VocoderData, open_corpus
 from sift_jax.vocoder_training.step import (
     Networks,
     State,
@@ -45,7 +47,6 @@ from sift_jax.vocoder_training.step import (
     make_schedule,
     make_step,
 )
-from sift_jax.codecs.vocoder.unit_vocoder import check_shape
 
 _EVERYTHING = (".*",)
 

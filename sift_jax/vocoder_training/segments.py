@@ -23,12 +23,12 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from sift_jax.audio.audio_files import AudioError, decode_audio, mix_channels, read_audio, resample
+from sift_jax.audio.files import AudioError, decode_audio, mix_channels, read_audio, resample
 from sift_jax.audio.whisper_mel import HOP
-from sift_jax.field_ranges import CheckedConfig, Count, Items, Positive, Range, Seed, Text
 from sift_jax.codecs.codec import INPUT_RATE, Codec
 from sift_jax.codecs.find_recordings import find_audio
 from sift_jax.codecs.vocoder.unit_vocoder import measure_reference
+from sift_jax.field_ranges import CheckedConfig, Count, Items, Positive, Range, Seed, Text
 
 _TOGETHER = 64
 _LIST, _UNITS = "recordings.json", "units.safetensors"

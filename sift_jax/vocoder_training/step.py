@@ -18,11 +18,11 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from sift_jax.vocoder_training.discriminators import CriticsConfig, init_critics, judge
 from sift_jax.codecs.vocoder.network import VocoderConfig, hear_voice, init_vocoder, predict_durations, speak_units
-from sift_jax.parallel.mesh import replicate, shard_rows
 from sift_jax.field_ranges import CheckedConfig, Positive, Range
+from sift_jax.parallel.mesh import replicate, shard_rows
 from sift_jax.vocoder_training import losses as measured
+from sift_jax.vocoder_training.discriminators import CriticsConfig, init_critics, judge
 from sift_jax.vocoder_training.losses import VocoderLosses
 
 State = dict[str, Any]

@@ -23,10 +23,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from sift_jax.text.unit_tokens import NeededRows
 from sift_jax.models.layers import Array
 from sift_jax.models.speech_lm import Params
 from sift_jax.parallel.distributed import fetch, is_first_process
+from sift_jax.text.unit_tokens import NeededRows
 from sift_jax.weights.resize import hash_path
 
 EMBEDDING, HEAD = "decoder/embedding", "decoder/head"

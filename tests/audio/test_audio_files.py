@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sift_jax.audio.audio_files import AudioError, decode_audio, read_audio, write_audio
+from sift_jax.audio.files import AudioError, decode_audio, read_audio, write_audio
 
 
 def make_wave(seconds=0.5, rate=16_000):

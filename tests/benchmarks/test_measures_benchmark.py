@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import measures
 from data_prep.corpora.embedded.corpus import make_plans, synthesize
-from sift_jax.audio.audio_files import write_audio
+from sift_jax.audio.files import write_audio
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from tiny_examples import AUDIO_ID, END, LAYOUTS, START, TURN, make_example, mak
 from tiny_model import make_config
 
 from sift_jax.batch import check_batch
-from sift_jax.data.row_layout import Row, count_shared, expand_question, lay_out
 from sift_jax.data.plan.bin_packing import RowFiller, Sizes
+from sift_jax.data.row_layout import Row, count_shared, expand_question, lay_out
 
 CONFIG = make_config()
 

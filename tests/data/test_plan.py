@@ -12,8 +12,8 @@ import pytest
 
 from sift_jax.batch import BatchShape
 from sift_jax.data.plan import batch_plan as plan_module
-from sift_jax.data.plan.sample_stream import Draws, PlannedTask
 from sift_jax.data.plan.batch_plan import Plan
+from sift_jax.data.plan.sample_stream import Draws, PlannedTask
 from sift_jax.data.records.question_index import ITEM, QUESTION
 
 SHAPES = [

@@ -12,16 +12,16 @@ import tensorflow as tf
 from tiny_corpus import make_noise
 from tiny_run import make_data
 
-from sift_jax.data.records import index_records
-from sift_jax.data.records.record_audio import COMPRESSIONS, decode_clip, encode_clip
 from sift_jax.data.batch_stream import BatchStream, SpeechGeometry
+from sift_jax.data.records import index_records as index_module
 from sift_jax.data.records.index_records import CachedAudio, cache_task, count_samples, index_records, make_once
-from sift_jax.data.tasks.preprocessors import make_output_features, make_text_pair
 from sift_jax.data.records.question_index import QuestionIndex
+from sift_jax.data.records.record_audio import COMPRESSIONS, decode_clip, encode_clip
 from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.tasks.preprocessors import make_output_features, make_text_pair
 from sift_jax.data.tasks.seqio_tasks import get_record_task, make_sift_task, use_records
-from sift_jax.text.tokenizers import SpeechTokenizer
 from sift_jax.data.tasks.seqio_vocabulary import SpeechVocabulary
+from sift_jax.text.tokenizers import SpeechTokenizer
 
 GEOMETRY = SpeechGeometry(
     mel_bins=80, window_seconds=2.0, is_silence_masked=True, front_end="whisper",
@@ -181,7 +181,7 @@ def test_where_there_are_no_locks_the_first_to_be_done_names_the_folder(tmp_path
     def refuse(*_):
         raise OSError("no locks on this file system")
 
-    monkeypatch.setattr(index_records.fcntl, "flock", refuse)
+    monkeypatch.setattr(index_module.fcntl, "flock", refuse)
     monkeypatch.setattr("os.getpid", lambda: 7)
     both, made = threading.Barrier(2), []
 
@@ -220,7 +220,7 @@ def test_another_tokenizer_or_other_records_are_indexed_anew(corpus, tokenizer, 
     reader = RecordReader(corpus.records, "de")
     first = index_records(reader, "dev", tokenizer)
     assert index_records(reader, "dev", tokenizer) == first
-    monkeypatch.setattr(index_records, "_digest_tokenizer", lambda _: "another")
+    monkeypatch.setattr(index_module, "_digest_tokenizer", lambda _: "another")
     assert index_records(reader, "dev", tokenizer) != first
 
 

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from tiny_corpus import make_noise
 
-from sift_jax.text.chat import render_chat
 from sift_jax.data.records.record_audio import decode_clip, encode_clip
+from sift_jax.data.records.record_files import RecordReader
 from sift_jax.data.tasks.preprocessors import (
     decode_audio,
     keep_category,
@@ -18,8 +18,8 @@ from sift_jax.data.tasks.preprocessors import (
     render_turns,
     sample_questions,
 )
-from sift_jax.data.records.record_files import RecordReader
 from sift_jax.data.tasks.seqio_vocabulary import SpeechVocabulary
+from sift_jax.text.chat import render_chat
 
 
 def make_turn(text, *paths, category="open_ended"):

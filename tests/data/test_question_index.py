@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from tiny_examples import AUDIO_ID, LAYOUTS, make_example, make_question
 
-from sift_jax.data.row_layout import make_group
 from sift_jax.data.records.index_records import split_questions
 from sift_jax.data.records.question_index import IndexWriter, Lengths, Question, QuestionIndex
+from sift_jax.data.row_layout import make_group
 
 FRAMES = np.array([0, *(max(1, mel // 8) for mel in range(1, 400))])
 

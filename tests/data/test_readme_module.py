@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from tiny_run import make_data
 
-from sift_jax.audio.audio_files import write_audio
+from sift_jax.audio.files import write_audio
 from sift_jax.data.batch_stream import BatchStream, SpeechGeometry
 from sift_jax.data.records.record_files import index_audio
 

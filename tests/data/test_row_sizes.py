@@ -5,9 +5,9 @@ import pytest
 from resolve_configs import resolve
 from test_plan import MadeUpIndex
 
-from sift_jax.data.plan.sample_stream import Draws, PlannedTask
 from sift_jax.data.batch_stream import make_shapes
 from sift_jax.data.plan.batch_plan import Plan
+from sift_jax.data.plan.sample_stream import Draws, PlannedTask
 from sift_jax.models.presets import make_model_config
 from sift_jax.training.loop import make_geometry
 

@@ -12,8 +12,8 @@ from tiny_model import make_config
 from tiny_run import make_data
 
 from sift_jax.batch import check_batch
-from sift_jax.data.mixtures import make_mixture
 from sift_jax.data.batch_stream import BatchStream, make_shapes
+from sift_jax.data.mixtures import make_mixture
 from sift_jax.data.prefetch import prefetch
 from sift_jax.training.loop import make_geometry
 

@@ -9,14 +9,14 @@ import tensorflow as tf
 from tiny_corpus import SIZES, make_noise
 from tiny_run import RATES, make_data
 
-from sift_jax.data.tasks.mixture_table import TASKS, make_task_name
-from sift_jax.data.mixtures import get_mixture, make_mixture, register_mixture
 from sift_jax.data.batch_stream import BatchStream, SpeechGeometry
+from sift_jax.data.mixtures import get_mixture, make_mixture, register_mixture
+from sift_jax.data.tasks.mixture_table import TASKS, make_task_name
 from sift_jax.data.tasks.preprocessors import make_output_features, make_text_pair
-from sift_jax.sift.rows import ALL_CATEGORIES, CATEGORIES, LANGUAGES
 from sift_jax.data.tasks.seqio_tasks import TaskContext, list_splits, make_sift_task, register, use_context
-from sift_jax.text.tokenizers import AUDIO
 from sift_jax.data.tasks.seqio_vocabulary import SpeechVocabulary
+from sift_jax.sift.rows import ALL_CATEGORIES, CATEGORIES, LANGUAGES
+from sift_jax.text.tokenizers import AUDIO
 
 GEOMETRY = SpeechGeometry(
     mel_bins=80, window_seconds=2.0, is_silence_masked=True, front_end="whisper",

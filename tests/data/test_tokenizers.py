@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 import tokenizers
 
-from sift_jax.text.tokenizers import SPECIAL_TOKENS, TURN_END, SpeechTokenizer, train_tokenizer
 from sift_jax.data.tasks.seqio_vocabulary import SpeechVocabulary
+from sift_jax.text.tokenizers import SPECIAL_TOKENS, TURN_END, SpeechTokenizer, train_tokenizer
 
 TEXTS = ["Is it loud?", "  two  spaces\n", "Größe, où, ¿qué?", "日本 🎧", "", "user\n"]
 

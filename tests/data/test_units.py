@@ -10,14 +10,17 @@ from tiny_corpus import SIZES
 from tiny_model import make_config, make_params, measure_loss
 from tiny_run import SPOKEN, change_data, make_data
 
-from sift_jax.text.chat import render_chat
-from sift_jax.data.tasks.defined_tasks import define_tasks
-from sift_jax.data.row_layout import Row, lay_out, make_group
+from sift_jax.codecs.embedded.utterance_header import HEAD_CODES
 from sift_jax.data.batch_stream import BatchStream
 from sift_jax.data.records.index_records import index_records
 from sift_jax.data.records.question_index import QuestionIndex
 from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.records.record_units import UnitSet
+from sift_jax.data.row_layout import Row, lay_out, make_group
+from sift_jax.data.tasks.defined_tasks import define_tasks
 from sift_jax.data.tasks.seqio_tasks import TaskContext, list_splits, make_sift_task, use_context
+from sift_jax.data.tasks.seqio_vocabulary import SpeechVocabulary
+from sift_jax.text.chat import render_chat
 from sift_jax.text.tokenizers import AUDIO, SPECIAL_TOKENS, TURN_END
 from sift_jax.text.unit_tokens import (
     UNITS_FILE,
@@ -28,10 +31,7 @@ from sift_jax.text.unit_tokens import (
     read_codec_identity,
     read_units_file,
 )
-from sift_jax.data.records.record_units import UnitSet
-from sift_jax.data.tasks.seqio_vocabulary import SpeechVocabulary
 from sift_jax.training.loop import make_geometry
-from sift_jax.codecs.embedded.utterance_header import HEAD_CODES
 
 CONFIG = make_config(extra_tokens=127)
 GENERATION = "controllable_generation"

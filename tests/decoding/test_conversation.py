@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from tiny_corpus import make_noise
 
-from sift_jax.audio.audio_files import write_audio
-from sift_jax.text.chat import make_question, render_chat
-from sift_jax.decoding.text_answers import Model, Speaker, make_prompt
+from sift_jax.audio.files import write_audio
 from sift_jax.decoding.conversation import Conversation, read_clip, run_chat
 from sift_jax.decoding.sampling import DecodingConfig
+from sift_jax.decoding.text_answers import Model, Speaker, make_prompt
+from sift_jax.text.chat import make_question, render_chat
 
 DECODING = DecodingConfig(max_new_tokens=4, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0)
 

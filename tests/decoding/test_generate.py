@@ -11,11 +11,11 @@ from tiny_model import make_config, make_params, measure_logits
 from sift_jax.audio.whisper_mel import count_mel_frames, fill_log_mel
 from sift_jax.batch import BatchShape, make_empty_batch
 from sift_jax.data.row_layout import expand_question
-from sift_jax.decoding import generate as generation
 from sift_jax.decoding import clip_encoder
+from sift_jax.decoding import generate as generation
+from sift_jax.decoding.clip_encoder import Listener
 from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare
 from sift_jax.decoding.generate import speak as speak_prepared
-from sift_jax.decoding.clip_encoder import Listener
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.models.layers import LoraConfig
 from sift_jax.parallel.mesh import MeshConfig, make_mesh

@@ -11,8 +11,8 @@ from tiny_model import SALM, SALM_XATT, make_config, make_params, measure_logits
 from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.batch import BatchShape, make_empty_batch
 from sift_jax.data.row_layout import expand_question
-from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
 from sift_jax.decoding.clip_encoder import Listener
+from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from tiny_model import make_config, make_params
 
-from sift_jax.text.unit_tokens import weigh_speech
 from sift_jax.decoding import generate
 from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare
 from sift_jax.decoding.sampling import GREEDY
 from sift_jax.decoding.speech_constraints import SpeechRules, check_speaking, mask_all, mask_narrow
+from sift_jax.text.unit_tokens import weigh_speech
 
 CONFIG = make_config(extra_tokens=30)
 BEGIN, CODES, TURN_END = 384, 24, 2

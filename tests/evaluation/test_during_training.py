@@ -17,14 +17,14 @@ from resolve_configs import CONFIGS
 from tiny_evaluation import WARM, make_suite
 from tiny_run import make_run, write_gin
 
-from sift_jax.cli import ConfigError, build_arguments
-from sift_jax.decoding.text_answers import Model, Speaker, make_prompt
-from sift_jax.decoding.sampling import GREEDY
-from sift_jax.evaluation.during_training import EvaluationSets
-from sift_jax.evaluation.scores.schema import EvaluationError, read_predictions
-from sift_jax.evaluation.model_inputs import ClipReader
-from sift_jax.parallel.mesh import MeshConfig
 from sift_jax.checkpoints.checkpoint import load_params
+from sift_jax.cli import ConfigError, build_arguments
+from sift_jax.decoding.sampling import GREEDY
+from sift_jax.decoding.text_answers import Model, Speaker, make_prompt
+from sift_jax.evaluation.during_training import EvaluationSets
+from sift_jax.evaluation.model_inputs import ClipReader
+from sift_jax.evaluation.scores.schema import EvaluationError, read_predictions
+from sift_jax.parallel.mesh import MeshConfig
 from sift_jax.training.compile_counter import EVENT
 from sift_jax.training.loop import train
 

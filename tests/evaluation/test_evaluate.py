@@ -13,8 +13,8 @@ import pytest
 from tiny_evaluation import make_evaluation, make_suite
 from tiny_run import make_data
 
-from sift_jax.decoding.text_answers import Model
 from sift_jax.decoding.sampling import GREEDY
+from sift_jax.decoding.text_answers import Model
 from sift_jax.evaluation import judging
 from sift_jax.evaluation.evaluate import (
     answer_constantly,
@@ -23,11 +23,11 @@ from sift_jax.evaluation.evaluate import (
     read_training_answers,
     split_by_baseline,
 )
-from sift_jax.evaluation.scores.schema import EvaluationError, Item, Prediction
 from sift_jax.evaluation.judges.config import JudgeError
 from sift_jax.evaluation.judging import InvalidJudge, JudgingConfig, judge_again
 from sift_jax.evaluation.report.read_results import read_evaluation
 from sift_jax.evaluation.scores.metrics import judge_texts
+from sift_jax.evaluation.scores.schema import EvaluationError, Item, Prediction
 from sift_jax.evaluation.suites import read_suite
 
 TESTS = Path(__file__).resolve().parents[1]

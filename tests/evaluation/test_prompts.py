@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from sift_jax.sift.labels import LANGUAGES
 from sift_jax.evaluation.scores.schema import EvaluationError
 from sift_jax.evaluation.suites.prompts import hash_prompts, load_prompts, word_prompt
+from sift_jax.sift.labels import LANGUAGES
 
 
 def test_every_task_is_worded_in_every_language():

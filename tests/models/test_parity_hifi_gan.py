@@ -6,8 +6,8 @@ import pytest
 
 from sift_jax.codecs.vocoder.hifi_gan import HifiGan
 from sift_jax.codecs.vocoder.hifi_gan_checkpoint import read_hifi_gan
-from sift_jax.codecs.vocoder.snake import snake_smoothly
 from sift_jax.codecs.vocoder.network import DurationPredictor
+from sift_jax.codecs.vocoder.snake import snake_smoothly
 
 pytestmark = pytest.mark.parity
 torch = pytest.importorskip("torch")

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from data_prep.alignment.checkpoint import read_checkpoint
+from sift_jax.codecs.hubert.hubert_checkpoint import make_config, make_params
 from sift_jax.codecs.hubert.network import compute_features, compute_log_probs
-from sift_jax.codecs.hubert.hubert_checkpoint import find_files, make_config, make_params, read_tensors
+from sift_jax.codecs.network_folder import find_files, read_tensors
 
 pytestmark = pytest.mark.parity
 torch = pytest.importorskip("torch")

@@ -16,8 +16,8 @@ from sift_jax.batch import BatchShape, make_empty_batch
 from sift_jax.models.layers import NO_LORA
 from sift_jax.models.presets import ENCODERS, PROJECTORS, read_decoder_preset, read_encoder_preset
 from sift_jax.models.projectors import make_projector
-from sift_jax.models.whisper_encoder import EncoderConfig, WhisperEncoder
 from sift_jax.models.speech_lm import SpeechLMConfig, describe_params
+from sift_jax.models.whisper_encoder import EncoderConfig, WhisperEncoder
 from sift_jax.weights.key_table import PROJECTOR, QWEN2, WHISPER, WHISPER_COMPUTED
 
 pytestmark = pytest.mark.parity

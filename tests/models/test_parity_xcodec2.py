@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from sift_jax.codecs.hubert.hubert_checkpoint import find_files, read_tensors
+from sift_jax.codecs.network_folder import find_files, read_tensors
+from sift_jax.codecs.registry import load_codec
+from sift_jax.codecs.xcodec2.decoder_checkpoint import make_config, make_params
+from sift_jax.codecs.xcodec2.encoder_checkpoint import make_encoder_config, make_encoder_params
 from sift_jax.codecs.xcodec2.kaldi_mel import measure_kaldi_mel
+from sift_jax.codecs.xcodec2.xcodec2_codec import adopt_xcodec2
 from sift_jax.codecs.xcodec2.xcodec2_decoder import decode_codes
 from sift_jax.codecs.xcodec2.xcodec2_encoder import describe_waves, encode_waves
-from sift_jax.codecs.xcodec2.encoder_checkpoint import make_encoder_config, make_encoder_params
-from sift_jax.codecs.xcodec2.decoder_checkpoint import make_config, make_params
-from sift_jax.codecs.codec import load_codec
-from sift_jax.codecs.xcodec2.xcodec2_codec import adopt_xcodec2
 
 pytestmark = pytest.mark.parity
 torch = pytest.importorskip("torch")

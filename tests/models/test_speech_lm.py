@@ -10,6 +10,7 @@ from flax.traverse_util import flatten_dict
 from tiny_examples import LAYOUTS, make_batch, make_example, make_groups, make_mixed_batch, make_question
 from tiny_model import hear, make_config, make_gradient, make_params, measure_logits, measure_loss
 
+from sift_jax.exporting.merge_lora import merge_lora
 from sift_jax.models.attention import make_mask
 from sift_jax.models.layers import attend
 from sift_jax.models.speech_lm import (
@@ -17,7 +18,6 @@ from sift_jax.models.speech_lm import (
     make_decoder,
 )
 from sift_jax.training.step import sum_loss
-from sift_jax.exporting.merge_lora import merge_lora
 
 
 def test_no_position_sees_a_later_one():

@@ -198,8 +198,8 @@ def read_end(run_dir: Path) -> tuple[int, dict, list, list]:
 
 
 def compare(found: Path, expected: Path) -> None:
-    from sift_jax.parallel.sharding import flatten_paths
     from sift_jax.checkpoints.checkpoint import load_params
+    from sift_jax.parallel.sharding import flatten_paths
 
     (step, sums, losses, batches), (other_step, other_sums, *others) = read_end(found), read_end(expected)
     assert step == other_step, (found, step, other_step)

@@ -10,14 +10,14 @@ import pytest
 from tiny_model import make_config
 from tiny_run import make_run
 
+from sift_jax.checkpoints.checkpoint import CheckpointError, Checkpoints, DamagedError, load_params
+from sift_jax.checkpoints.run_folder import read_model_file, write_model_file
+from sift_jax.checkpoints.train_state import init_state
 from sift_jax.exits import report_errors
 from sift_jax.models.speech_lm import describe_params
 from sift_jax.parallel import heartbeat
-from sift_jax.checkpoints.checkpoint import CheckpointError, Checkpoints, DamagedError, load_params
 from sift_jax.training.loop import train
 from sift_jax.training.optimizer import make_optimizer
-from sift_jax.checkpoints.run_folder import read_model_file, write_model_file
-from sift_jax.checkpoints.train_state import init_state
 
 
 def make_tiny_state(config, corpus, tmp_path, seed=0):

@@ -14,13 +14,13 @@ from tiny_model import make_config
 from tiny_run import make_run, write_gin
 
 from sift_jax.batch import BatchShape
+from sift_jax.checkpoints.train_state import cast_params, init_state, shard_state
 from sift_jax.data.batch_stream import make_shapes
 from sift_jax.parallel.hardware import HardwareConfig, find_memory, use_virtual_devices
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
 from sift_jax.training.dry_run import StepMemory, count_bytes, format_memory, format_parameters, measure_memory
 from sift_jax.training.loop import make_geometry
 from sift_jax.training.optimizer import make_optimizer
-from sift_jax.checkpoints.train_state import cast_params, init_state, shard_state
 from sift_jax.training.step import make_train_step
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,8 @@ from tiny_examples import make_mixed_batch
 from tiny_model import make_config, make_params, measure_loss
 from tiny_run import change_data, make_data, make_run
 
-from sift_jax.data.dev_batches import choose_batches, list_tasks, read_dev_set
 from sift_jax.data.batch_stream import BatchStream
+from sift_jax.data.dev_batches import choose_batches, list_tasks, read_dev_set
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
 from sift_jax.training.dev_metrics import format_dev, measure_dev
 from sift_jax.training.loop import make_geometry, train

@@ -10,13 +10,13 @@ from test_checkpoint import find_payload, flip
 from tiny_model import make_config
 from tiny_run import make_run
 
-from sift_jax.models.speech_lm import describe_params
 from sift_jax.checkpoints.checkpoint import Checkpoints, _digest, load_params
-from sift_jax.checkpoints.checksums import checksum_leaves
-from sift_jax.training.optimizer import make_optimizer
-from sift_jax.checkpoints.run_folder import write_model_file
 from sift_jax.checkpoints.checkpoint_errors import CheckpointError
+from sift_jax.checkpoints.checksums import checksum_leaves
+from sift_jax.checkpoints.run_folder import write_model_file
 from sift_jax.checkpoints.train_state import init_state, join_params
+from sift_jax.models.speech_lm import describe_params
+from sift_jax.training.optimizer import make_optimizer
 
 CONFIG, TRAINABLE = make_config(lora_rank=2), ("projector/.*", ".*/lora_.*")
 

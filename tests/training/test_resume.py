@@ -17,13 +17,13 @@ import pytest
 from tiny_model import MODEL
 from tiny_run import change_data, make_run, write_gin
 
-from sift_jax.data.batch_stream import BatchStream
-from sift_jax.text.tokenizers import SpeechTokenizer
-from sift_jax.models.presets import make_model_config
-from sift_jax.training import loop
 from sift_jax.checkpoints.checkpoint import CheckpointError, load_params
-from sift_jax.training.loop import train
 from sift_jax.checkpoints.run_folder import check_plan
+from sift_jax.data.batch_stream import BatchStream
+from sift_jax.models.presets import make_model_config
+from sift_jax.text.tokenizers import SpeechTokenizer
+from sift_jax.training import loop
+from sift_jax.training.loop import train
 
 ROOT = Path(__file__).parent.parent.parent
 STEPS = 60

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from tiny_run import make_run
 
+from sift_jax.checkpoints.run_lock import hold_run
 from sift_jax.storage import folder_lock
 from sift_jax.storage.folder_lock import FolderHeldError, hold_folder
 from sift_jax.training.loop import train
-from sift_jax.checkpoints.run_lock import hold_run
 
 ROOT = Path(__file__).parent.parent.parent
 HOLD = (

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from tiny_run import make_run, write_gin
 
-from sift_jax.exits import report_errors
 from sift_jax.checkpoints.checkpoint import SaveError, load_params
+from sift_jax.exits import report_errors
 from sift_jax.training.loop import train
 from sift_jax.training.preemption import Stopped, StopRequest
 

@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from sift_jax.codecs import codec as codecs
-from sift_jax.codecs.codec import Codec, CodecConfig, join_runs, load_codec, read_folder, write_folder
+from sift_jax.codecs import registry
+from sift_jax.codecs.codec import Codec, join_runs
+from sift_jax.codecs.codec_folder import CodecConfig, read_folder, write_folder
+from sift_jax.codecs.registry import load_codec
 
 
 class SignCodec(Codec):
@@ -24,7 +26,7 @@ CONFIG = CodecConfig(kind="sign", codes=2, frame_rate=100.0, sample_rate=16_000,
 
 @pytest.fixture
 def make(tmp_path, monkeypatch):
-    monkeypatch.setitem(codecs.KINDS, "sign", SignCodec)
+    monkeypatch.setitem(registry.KINDS, "sign", SignCodec)
 
     def write(name="codec", value=1.0, config=CONFIG):
         write_folder(tmp_path / name, config, {"book": {"weights": np.full((3, 2), value, np.float32)}})

@@ -10,10 +10,11 @@ import pytest
 from voices import RATE, make_speech
 
 from sift_jax.codecs import chunked_batches
-from sift_jax.codecs.codec import load_codec, write_folder
+from sift_jax.codecs.codec_folder import write_folder
 from sift_jax.codecs.embedded.embedded_codec import EmbeddedOptions
 from sift_jax.codecs.embedded.fit import fit_embedded
 from sift_jax.codecs.embedded.utterance_header import HEAD_CODES, HEIGHTS, PACES, read_head
+from sift_jax.codecs.registry import load_codec
 
 OPTIONS = EmbeddedOptions(tones=64, sounds=48, sound_steps=4, slices=2, sounds_a_tone=4)
 PITCHES, LEVELS = (90, 105, 125, 150, 200, 260, (90, 200), (250, 110)), (-36.0, -28.0, -20.0)
@@ -36,7 +37,8 @@ def measure(codec, wave):
 
     padded = np.zeros((1, 2 * RATE), np.float32)
     padded[0, : len(wave)] = wave[: 2 * RATE]
-    _, _, semitone, voicing = (np.asarray(x)[0] for x in jax.jit(embedded_features.measure)(padded, np.array([2 * RATE])))
+    measured = jax.jit(embedded_features.measure)(padded, np.array([2 * RATE]))
+    _, _, semitone, voicing = (np.asarray(x)[0] for x in measured)
     return semitone[voicing > 0], 10 * np.log10((wave.astype(float) ** 2).mean())
 
 
@@ -177,7 +179,7 @@ def test_a_codec_without_heads_is_refused(codec, tmp_path):
 @pytest.mark.slow
 def test_eight_devices_give_what_one_gives(codec, tmp_path):
     program = (
-        "import sys, numpy as np; from sift_jax.codecs.codec import load_codec; from voices import make_speech\n"
+        "import sys, numpy as np; from sift_jax.codecs.registry import load_codec; from voices import make_speech\n"
         "waves = [make_speech(120, seed=i, seconds=1.5) for i in range(5)]\n"
         "np.save(sys.argv[2], np.concatenate(load_codec(sys.argv[1]).encode(waves)))\n"
     )

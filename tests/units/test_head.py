@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from sift_jax.codecs.embedded.embedded_features import BANDS
-from sift_jax.codecs.embedded.utterance_header import HEAD_CODES, MIDDLING, PACES, SPREADS, Head, measure_head, read_head
+from sift_jax.codecs.embedded.utterance_header import (
+    HEAD_CODES,
+    MIDDLING,
+    PACES,
+    SPREADS,
+    Head,
+    measure_head,
+    read_head,
+)
 
 STEPS = 300
 

@@ -10,9 +10,10 @@ from safetensors.numpy import load_file, save_file
 from test_units_commands import run
 from voices import make_speech
 
-from sift_jax.audio.audio_files import write_audio
-from sift_jax.codecs.codec import join_runs, load_codec
+from sift_jax.audio.files import write_audio
+from sift_jax.codecs.codec import join_runs
 from sift_jax.codecs.hubert.hubert_codec import HubertOptions, draw_frames, fit_hubert
+from sift_jax.codecs.registry import load_codec
 
 WIDTH, LAYERS = 16, 3
 CONFIG = {"model_type": "hubert", "conv_kernel": [10, 3, 3, 3, 3, 2, 2], "conv_stride": [5, 2, 2, 2, 2, 2, 2],

@@ -4,15 +4,15 @@ import jax
 import numpy as np
 import pytest
 
-from sift_jax.codecs.embedded import embedded_features
-from sift_jax.codecs.embedded import pulse_synthesis
+from sift_jax.codecs.embedded import embedded_features, pulse_synthesis
 from sift_jax.codecs.embedded.pulse_synthesis import synthesise
 
 STEPS = 200
 
 
 def speak(hertz=120.0, voicing=1.0, level=-20.0, tilt=0.0, **kwargs):
-    power = np.full((STEPS, embedded_features.BANDS), level * np.log(10) / 10) - tilt * np.arange(embedded_features.BANDS)
+    power = np.full((STEPS, embedded_features.BANDS), level * np.log(10) / 10)
+    power -= tilt * np.arange(embedded_features.BANDS)
     semitone = np.full(STEPS, 12 * np.log2(hertz / embedded_features.LOWEST_HZ))
     return synthesise(power.astype(np.float32), semitone, np.full(STEPS, voicing), seed=kwargs.pop("seed", 0))
 

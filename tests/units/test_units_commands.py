@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from voices import RATE, make_speech
 
-from sift_jax.audio.audio_files import read_audio, write_audio
+from sift_jax.audio.files import read_audio, write_audio
 from sift_jax.units.__main__ import main
 
 

@@ -16,14 +16,14 @@ import pytest
 from test_hubert_units import WAVES, make_options, write_encoder
 from test_units_commands import run as run_command
 
-from sift_jax.audio.audio_files import write_audio
-from sift_jax.cli import build_arguments
+from sift_jax.audio.files import write_audio
 from sift_jax.checkpoints.checkpoint_errors import CheckpointError
-from sift_jax.codecs.codec import load_codec
+from sift_jax.cli import build_arguments
 from sift_jax.codecs.codec_folder import read_folder
 from sift_jax.codecs.hubert.hubert_codec import fit_hubert
-from sift_jax.vocoder_training.segments import Segments, open_corpus
+from sift_jax.codecs.registry import load_codec
 from sift_jax.vocoder_training.run import train_vocoder
+from sift_jax.vocoder_training.segments import Segments, open_corpus
 
 ROOT = Path(__file__).parents[2]
 # smaller than configs/vocoder/tiny.gin: what is tried is that it runs

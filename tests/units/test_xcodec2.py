@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import save_file
 from test_units_commands import run
 
-from sift_jax.codecs.codec import load_codec
+from sift_jax.codecs.registry import load_codec
 
 WIDTH, WHOLE = 32, 40
 CONFIG = {"model_type": "xcodec2", "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2,

@@ -15,14 +15,14 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors.numpy import load_file
 
 from sift_jax.audio.whisper_mel import fill_log_mel
-from sift_jax.text.chat import make_question
-from sift_jax.text.tokenizers import train_tokenizer
-from sift_jax.decoding.text_answers import Model, Speaker, make_prompt
 from sift_jax.decoding.sampling import GREEDY
+from sift_jax.decoding.text_answers import Model, Speaker, make_prompt
+from sift_jax.exporting.export import SIFT, export_model
 from sift_jax.models.layers import NO_LORA, LoraConfig, RopeScaling
 from sift_jax.models.presets import DECODERS, ENCODERS, PROJECTORS
 from sift_jax.models.speech_lm import SpeechLMConfig, compute_target_logits, init_params
-from sift_jax.exporting.export import SIFT, export_model
+from sift_jax.text.chat import make_question
+from sift_jax.text.tokenizers import train_tokenizer
 from sift_jax.weights.load import load_folder
 
 torch = pytest.importorskip("torch")

@@ -11,12 +11,12 @@ from tiny_examples import make_mixed_batch
 from tiny_model import MODEL, make_config, measure_logits
 from tiny_run import NO_SOURCES, make_run
 
+from sift_jax.checkpoints.checkpoint import load_params
 from sift_jax.models.speech_lm import describe_params as describe
 from sift_jax.models.speech_lm import init_params
-from sift_jax.checkpoints.checkpoint import load_params
 from sift_jax.training.loop import train
-from sift_jax.weights.resize import find_axis, grow
 from sift_jax.weights.load import load_sources
+from sift_jax.weights.resize import find_axis, grow
 
 
 @pytest.fixture(scope="module")

@@ -24,13 +24,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sift_jax.codecs.embedded import embedded_features
-from sift_jax.codecs.code_book import assign
-from sift_jax.codecs.codec import Codec, CodecFolder
-from sift_jax.codecs.embedded.embedded_features import BANDS, STEP
-from sift_jax.codecs.embedded.utterance_header import HEAD_CODES, HEAD_VALUES, PACES, Head, measure_head, read_head
 from sift_jax.codecs.chunked_batches import run_over
+from sift_jax.codecs.code_book import assign
+from sift_jax.codecs.codec import Codec
+from sift_jax.codecs.codec_folder import CodecFolder
+from sift_jax.codecs.embedded import embedded_features
+from sift_jax.codecs.embedded.embedded_features import BANDS, STEP
 from sift_jax.codecs.embedded.pulse_synthesis import synthesise
+from sift_jax.codecs.embedded.utterance_header import HEAD_CODES, HEAD_VALUES, PACES, Head, measure_head, read_head
 
 # natural logarithm of power, of one dB
 NEPER = float(np.log(10) / 10)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sift_jax.codecs.embedded import embedded_features
 from sift_jax.codecs.code_book import assign, fit_book
-from sift_jax.codecs.codec import CodecConfig, CodecFolder, write_folder
+from sift_jax.codecs.codec_folder import CodecConfig, CodecFolder, write_folder
+from sift_jax.codecs.embedded import embedded_features
 from sift_jax.codecs.embedded.embedded_codec import (
     EmbeddedOptions,
     assign_all,

@@ -1,25 +1,22 @@
 """A wav2vec2-type checkpoint folder as config and parameters.
 
     config.json ─► HubertConfig     *.safetensors ─► params, layers stacked
-    preprocessor_config.json ─► whether waves are brought to mean 0 and variance 1
 
-Every tensor must be known and every known one be there; both kinds are listed. Nothing is unpickled.
+Every tensor must be known and every known one be there; both kinds are listed.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from sift_jax.codecs.hubert.network import HubertConfig, Params
+from sift_jax.codecs.network_folder import nest
 
 # Their key, less the model's own prefix, and our path; {i} counts convolutions or layers.
 _TABLE = {
@@ -42,24 +39,6 @@ _TABLE = {
 _IGNORED = {"masked_spec_embed"}
 _MODEL_TYPES = ("wav2vec2", "hubert")
 _UNCOMPUTED = ("add_adapter", "adapter_attn_dim", "conv_pos_batch_norm")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class HubertFolder:
-    """Where an encoder lies, what its config.json says, and whether it hears waves of mean 0 and variance 1."""
-
-    files: tuple[Path, ...]
-    raw: Mapping[str, Any]
-    is_normalised: bool
-
-
-def find_files(folder: str | Path) -> HubertFolder:
-    """The parts of a folder in the layout of the hub; weights are looked for, not read."""
-    folder = Path(folder)
-    raw = read_json(folder, "config.json")
-    files = tuple(sorted(folder.glob("*.safetensors")))
-    said = read_json(folder, "preprocessor_config.json", is_needed=False)
-    return HubertFolder(files=files, raw=raw, is_normalised=said.get("do_normalize", True))
 
 
 def make_config(raw: Mapping[str, Any], source: Path) -> HubertConfig:
@@ -131,42 +110,3 @@ def _list_wanted(found: Mapping[str, np.ndarray], config: HubertConfig, has_head
     wanted |= {f"{name}/{half}" for name in normed for half in ("weight", "bias")}
     wanted |= {f"{name}/weight" for name in convolutions}
     return wanted | {"positions/size", "positions/direction", "positions/bias", "layers/0/attention/q_proj/weight"}
-
-
-def nest(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """{"a/b": x} as {"a": {"b": x}}."""
-    nested: dict[str, Any] = {}
-    for path, value in flat.items():
-        *parents, name = path.split("/")
-        node = nested
-        for parent in parents:
-            node = node.setdefault(parent, {})
-        node[name] = value
-    return nested
-
-
-def read_tensors(files: Sequence[Path], source: Path) -> dict[str, np.ndarray]:
-    """Every tensor of every file of a folder."""
-    if not files:
-        raise ValueError(f"{source}: no *.safetensors; save the model again with save_pretrained, "
-                         "pickled weights are not read")
-    tensors: dict[str, np.ndarray] = {}
-    for file in files:
-        try:
-            tensors |= load_file(file)
-        except (OSError, ValueError, SafetensorError) as error:
-            raise ValueError(f"{file}: cannot be read ({' '.join(str(error).split())}); fetch it again") from None
-    return tensors
-
-
-def read_json(folder: Path, name: str, *, is_needed: bool = True) -> dict[str, Any]:
-    """A file of a checkpoint's folder; {} where it is missing and may be."""
-    try:
-        return json.loads((folder / name).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        if not is_needed:
-            return {}
-        raise ValueError(f"{folder}: no {name}; take the checkpoint's whole folder, "
-                         "config.json and *.safetensors") from None
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{folder}/{name}: cannot be read ({error}); fetch it again") from None

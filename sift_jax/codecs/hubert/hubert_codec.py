@@ -22,11 +22,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from sift_jax.codecs.hubert.network import HubertConfig, Params, compute_features
-from sift_jax.codecs.hubert.hubert_checkpoint import HubertFolder, find_files, make_config, make_params, read_tensors
-from sift_jax.codecs.code_book import find_nearest, fit_book, make_mesh
-from sift_jax.codecs.codec import INPUT_RATE, Codec, CodecConfig, CodecFolder, write_folder
 from sift_jax.codecs.chunked_batches import run_over
+from sift_jax.codecs.code_book import find_nearest, fit_book, make_mesh
+from sift_jax.codecs.codec import INPUT_RATE, Codec
+from sift_jax.codecs.codec_folder import CodecConfig, CodecFolder, write_folder
+from sift_jax.codecs.hubert.hubert_checkpoint import make_config, make_params
+from sift_jax.codecs.hubert.network import HubertConfig, Params, compute_features
+from sift_jax.codecs.network_folder import NetworkFolder, find_files, read_tensors
 from sift_jax.codecs.vocoder.unit_vocoder import UnitVocoder, explain_missing
 
 
@@ -50,7 +52,7 @@ class HubertOptions:
 class Encoder:
     """The network up to one layer, on all devices."""
 
-    def __init__(self, found: HubertFolder, layer: int, source: Path):
+    def __init__(self, found: NetworkFolder, layer: int, source: Path):
         self.config = make_config(found.raw, source)
         if not 0 < layer <= self.config.num_hidden_layers:
             raise ValueError(f"{source} has layers 1 … {self.config.num_hidden_layers}, not {layer}; ask for another")
@@ -96,7 +98,7 @@ class HubertCodec(Codec):
         options = folder.config.options
         if options["has_weights"]:
             source, files = folder.path, tuple(sorted(folder.path.glob("encoder_*.safetensors")))
-            found = HubertFolder(files=files, raw=options["config"], is_normalised=options["is_normalised"])
+            found = NetworkFolder(files=files, raw=options["config"], is_normalised=options["is_normalised"])
         else:
             source = Path(options["encoder"])
             found = _find_again(source, options, folder.path)
@@ -119,7 +121,7 @@ class HubertCodec(Codec):
         return [self._vocoder.speak(ids, voice) for ids in batch]
 
 
-def _find_again(source: Path, options: dict[str, Any], codec: Path) -> HubertFolder:
+def _find_again(source: Path, options: dict[str, Any], codec: Path) -> NetworkFolder:
     if not source.is_dir():
         raise ValueError(f"{codec} was fitted on the encoder {source}, which is not there; put it there again, or fit "
                          "with --copy_encoder")
@@ -130,7 +132,7 @@ def _find_again(source: Path, options: dict[str, Any], codec: Path) -> HubertFol
     return found
 
 
-def fingerprint_encoder(found: HubertFolder) -> str:
+def fingerprint_encoder(found: NetworkFolder) -> str:
     """sha256 over its config, how it wants its waves, and the bytes of its weights, whatever the files are called."""
     digests = []
     for path in found.files:

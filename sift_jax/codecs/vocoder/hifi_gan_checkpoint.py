@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from sift_jax.codecs.network_folder import find_files, nest, read_tensors
 from sift_jax.codecs.vocoder.hifi_gan import HifiGanConfig
-from sift_jax.codecs.hubert.hubert_checkpoint import find_files, nest, read_tensors
 
 _FIELDS = {"channels": "upsample_initial_channel", "rates": "upsample_rates", "rate_kernels": "upsample_kernel_sizes",
            "block_kernels": "resblock_kernel_sizes", "block_dilations": "resblock_dilation_sizes",

@@ -19,8 +19,8 @@ import jax
 import jax.numpy as jnp
 
 from sift_jax.codecs.vocoder.hifi_gan import Conv, HifiGan, HifiGanConfig, silence
-from sift_jax.models.layers import LayerNorm
 from sift_jax.field_ranges import CheckedConfig, Count
+from sift_jax.models.layers import LayerNorm
 
 Params = Mapping[str, Any]
 _NORM_EPSILON = 1e-5

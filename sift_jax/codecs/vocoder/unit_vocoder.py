@@ -19,10 +19,10 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from sift_jax.audio.whisper_mel import HOP, count_mel_frames, fill_log_mel
-from sift_jax.codecs.vocoder import network as networks
-from sift_jax.codecs.hubert.hubert_checkpoint import nest
-from sift_jax.codecs.vocoder.network import VocoderConfig, vocoder_from_json
 from sift_jax.codecs.codec_folder import CodecConfig, CodecFolder, add_vocoder
+from sift_jax.codecs.network_folder import nest
+from sift_jax.codecs.vocoder import network as networks
+from sift_jax.codecs.vocoder.network import VocoderConfig, vocoder_from_json
 
 _RATE = 16_000
 # of units a piece has, and of the shortest; others are twice, four times, … that

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sift_jax.codecs.hubert.hubert_checkpoint import nest
+from sift_jax.codecs.network_folder import nest
 from sift_jax.codecs.xcodec2.xcodec2_decoder import Params, Xcodec2Config
 
 # Their key and our path.

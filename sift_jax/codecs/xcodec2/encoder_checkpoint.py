@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sift_jax.codecs.hubert.hubert_checkpoint import nest
+from sift_jax.codecs.network_folder import nest
 from sift_jax.codecs.xcodec2.kaldi_mel import HOP
 from sift_jax.codecs.xcodec2.xcodec2_encoder import DILATIONS, Params, Xcodec2EncoderConfig
 

@@ -19,14 +19,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from sift_jax.codecs.hubert.hubert_checkpoint import find_files, read_tensors
+from sift_jax.codecs.chunked_batches import run_over
+from sift_jax.codecs.code_book import make_mesh
+from sift_jax.codecs.codec import INPUT_RATE, Codec
+from sift_jax.codecs.codec_folder import CodecConfig, CodecFolder, write_folder
+from sift_jax.codecs.network_folder import find_files, read_tensors
+from sift_jax.codecs.xcodec2.decoder_checkpoint import make_config, make_params
+from sift_jax.codecs.xcodec2.encoder_checkpoint import has_encoder, make_encoder_config, make_encoder_params
 from sift_jax.codecs.xcodec2.xcodec2_decoder import decode_codes
 from sift_jax.codecs.xcodec2.xcodec2_encoder import Params, Xcodec2EncoderConfig, encode_waves
-from sift_jax.codecs.xcodec2.encoder_checkpoint import has_encoder, make_encoder_config, make_encoder_params
-from sift_jax.codecs.xcodec2.decoder_checkpoint import make_config, make_params
-from sift_jax.codecs.code_book import make_mesh
-from sift_jax.codecs.codec import INPUT_RATE, Codec, CodecConfig, CodecFolder, write_folder
-from sift_jax.codecs.chunked_batches import run_over
 
 # codes of the shortest row; a longer one is twice, four times, … as long, so that few shapes are compiled
 _SHORTEST_ROW = 64

@@ -20,8 +20,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sift_jax.codecs.xcodec2.kaldi_mel import measure_kaldi_mel
 from sift_jax.codecs.vocoder.snake import snake_smoothly
+from sift_jax.codecs.xcodec2.kaldi_mel import measure_kaldi_mel
 
 Params = Mapping[str, Any]
 # dilations of the three residual units of each level

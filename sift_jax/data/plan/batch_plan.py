@@ -35,10 +35,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from sift_jax.data.plan.batch_order import order_batches
+from sift_jax.data.plan.bin_packing import RowFiller, Sizes
+from sift_jax.data.plan.permutation import make_key, mix_keys
 from sift_jax.data.plan.sample_stream import Draws, Groups, join_groups
 from sift_jax.data.row_layout import PackingCounts
-from sift_jax.data.plan.permutation import make_key, mix_keys
-from sift_jax.data.plan.bin_packing import RowFiller, Sizes
 
 # Groups that are packed together: more are packed better, with less room to spare, and take longer to begin with.
 BLOCK = 8192

@@ -16,9 +16,9 @@ from collections.abc import Callable
 import numpy as np
 
 from sift_jax.batch import BatchShape
+from sift_jax.data.plan.bin_packing import Sizes
 from sift_jax.data.plan.permutation import mix
 from sift_jax.data.records.question_index import Lengths, QuestionIndex
-from sift_jax.data.plan.bin_packing import Sizes
 
 # why a question is left out, and what there is to do; where several hold, the first is said
 CAUSES = {

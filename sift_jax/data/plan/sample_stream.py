@@ -29,11 +29,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from sift_jax.batch import BatchShape
+from sift_jax.data.plan.bin_packing import Sizes
 from sift_jax.data.plan.fitting import fit_groups, make_limits
 from sift_jax.data.plan.permutation import make_key, mix_keys, permute
-from sift_jax.data.records.question_index import QuestionIndex
-from sift_jax.data.plan.bin_packing import Sizes
 from sift_jax.data.plan.survey import Turns, read_survey
+from sift_jax.data.records.question_index import QuestionIndex
 
 # rates are counted in units of 2⁻⁴⁸
 _BITS = 48

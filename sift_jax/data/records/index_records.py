@@ -27,16 +27,16 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from sift_jax.text.chat import Rendered, render_chat
-from sift_jax.data.records.record_audio import decode_clip, encode_clip
 from sift_jax.data.records.code_digest import digest_code
 from sift_jax.data.records.question_index import IndexWriter, Question, QuestionIndex
+from sift_jax.data.records.record_audio import decode_clip, encode_clip
 from sift_jax.data.records.record_files import RecordReader
-from sift_jax.sift.rows import name_utterance
-from sift_jax.text.tokenizers import AUDIO, SpeechTokenizer
-from sift_jax.text.unit_tokens import CodecIdentity
 from sift_jax.data.records.record_units import UnitSet, list_spoken
 from sift_jax.data.records.unreadable import UNREADABLE, is_too_many
+from sift_jax.sift.rows import name_utterance
+from sift_jax.text.chat import Rendered, render_chat
+from sift_jax.text.tokenizers import AUDIO, SpeechTokenizer
+from sift_jax.text.unit_tokens import CodecIdentity
 
 if TYPE_CHECKING:
     import seqio

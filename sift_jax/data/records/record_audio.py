@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from sift_jax.audio.audio_files import read_audio
+from sift_jax.audio.files import read_audio
 
 RATE = 16_000
 FLAC, OPUS = "flac", "opus"

@@ -25,8 +25,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sift_jax.audio.audio_files import AudioError
+from sift_jax.audio.files import AudioError
 from sift_jax.data.records.record_audio import pack_file
+from sift_jax.quiet import hush
 from sift_jax.sift.rows import (
     ALL_CATEGORIES,
     LANGUAGES,
@@ -37,7 +38,6 @@ from sift_jax.sift.rows import (
     parse_row,
     read_places,
 )
-from sift_jax.quiet import hush
 
 VERSION = "1.0.0"
 

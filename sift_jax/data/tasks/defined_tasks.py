@@ -9,14 +9,13 @@ import dataclasses
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from sift_jax.data.data_config import DataConfig
 from sift_jax.data.tasks.mixture_rates import RecordTask, describe_left_out, list_record_tasks, resolve_rates
 from sift_jax.text.tokenizers import SpeechTokenizer
 from sift_jax.text.unit_tokens import CodecIdentity, read_codec_identity
 
 if TYPE_CHECKING:
     import seqio
-
-    from sift_jax.data.batch_stream import DataConfig
 
 
 def read_codec(config: DataConfig) -> CodecIdentity | None:

@@ -30,9 +30,9 @@ def _make(name: str, category: str, language: str) -> MetricFn:
 
 def _score(name: str, category: str, language: str, targets: Sequence[str], predictions: Sequence[str]) -> float:
     # the libraries behind them take seconds to import, and a registry of tasks needs none of them
-    from sift_jax.evaluation.scores.schema import Item, Prediction
-    from sift_jax.evaluation.scores.offline_judge import OfflineJudge
     from sift_jax.evaluation.scores.metrics import get_metric
+    from sift_jax.evaluation.scores.offline_judge import OfflineJudge
+    from sift_jax.evaluation.scores.schema import Item, Prediction
 
     suite, metric = make_task_name(category, language), get_metric(name)
     items = [

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Annotated
 
+from sift_jax.field_ranges import CheckedConfig, Items, NotNegative, OneOf, Text
 from sift_jax.sift.rows import (
     ALL_CATEGORIES,
     CLOSED_CATEGORIES,
@@ -21,7 +22,6 @@ from sift_jax.sift.rows import (
     PRETRAINING_CATEGORIES,
     SPOKEN_CATEGORIES,
 )
-from sift_jax.field_ranges import CheckedConfig, Items, NotNegative, OneOf, Text
 
 Rates = Mapping[str, float]
 

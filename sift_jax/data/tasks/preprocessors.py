@@ -19,14 +19,14 @@ import numpy as np
 import seqio
 import tensorflow as tf
 
-from sift_jax.text.chat import make_question, render_chat
 from sift_jax.data.records.record_audio import decode_clip
 from sift_jax.data.records.record_files import RecordReader
-from sift_jax.sift.rows import name_utterance
-from sift_jax.text.tokenizers import SpeechTokenizer
-from sift_jax.text.unit_tokens import CodecIdentity
 from sift_jax.data.records.record_units import UnitSet
 from sift_jax.data.tasks.seqio_vocabulary import SpeechVocabulary
+from sift_jax.sift.rows import name_utterance
+from sift_jax.text.chat import make_question, render_chat
+from sift_jax.text.tokenizers import SpeechTokenizer
+from sift_jax.text.unit_tokens import CodecIdentity
 
 Preprocessor = Callable[[tf.data.Dataset], tf.data.Dataset]
 

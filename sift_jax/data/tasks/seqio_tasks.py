@@ -23,7 +23,9 @@ from collections.abc import Mapping
 import seqio
 import tensorflow as tf
 
+from sift_jax.data.records.record_files import RecordReader
 from sift_jax.data.tasks.metric_fns import make_metric_fns
+from sift_jax.data.tasks.mixture_rates import RecordTask
 from sift_jax.data.tasks.mixture_table import TASKS, make_task_name
 from sift_jax.data.tasks.preprocessors import (
     add_answer,
@@ -35,12 +37,10 @@ from sift_jax.data.tasks.preprocessors import (
     sample_questions,
     split_questions,
 )
-from sift_jax.data.tasks.mixture_rates import RecordTask
-from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.tasks.seqio_vocabulary import SpeechVocabulary
 from sift_jax.sift.rows import SPOKEN_CATEGORIES
 from sift_jax.text.tokenizers import SpeechTokenizer
 from sift_jax.text.unit_tokens import CodecIdentity, read_codec_identity
-from sift_jax.data.tasks.seqio_vocabulary import SpeechVocabulary
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,8 +104,8 @@ def get_context() -> TaskContext:
     if _context is None:
         if not os.environ.get("SIFT_RECORDS") or not os.environ.get("SIFT_TOKENIZER"):
             raise ValueError(
-                "no records are chosen for the tasks; call sift_jax.data.tasks.seqio_tasks.use_records(…), or set SIFT_RECORDS and "
-                "SIFT_TOKENIZER"
+                "no records are chosen for the tasks; call sift_jax.data.tasks.seqio_tasks.use_records(…), "
+                "or set SIFT_RECORDS and SIFT_TOKENIZER"
             )
         use_records(
             os.environ["SIFT_RECORDS"],

@@ -18,10 +18,10 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-from sift_jax.sift.labels import simplify
-from sift_jax.evaluation.scores.schema import Item, Prediction, Verdict
-from sift_jax.evaluation.scores.offline_judge import NO_JUDGE, classify, question_kind, score_open
 from sift_jax.evaluation.scores.metrics import METRICS
+from sift_jax.evaluation.scores.offline_judge import NO_JUDGE, classify, question_kind, score_open
+from sift_jax.evaluation.scores.schema import Item, Prediction, Verdict
+from sift_jax.sift.labels import simplify
 
 KINDS = RIGHT, WRONG, INJECTED = ("right", "wrong", "injected")
 # a right answer must get at least, a wrong one at most these shares of the way from the least score to the best

@@ -6,12 +6,12 @@
 import json
 from pathlib import Path
 
-from sift_jax.sift.labels import ACOUSTIC_LABELS, AGE_CATEGORIES, SENTENCE_LENGTHS
 from sift_jax.evaluation.report.charts import draw_histogram, draw_shares, pick_ramp
 from sift_jax.evaluation.report.document import Drawing, Section, say, wrap_chart
 from sift_jax.evaluation.report.number_format import format_count, format_number, is_number, name_title
 from sift_jax.evaluation.report.players import AudioShelf, describe_voice, read_utterances
 from sift_jax.pages.markup import escape_text
+from sift_jax.sift.labels import ACOUSTIC_LABELS, AGE_CATEGORIES, SENTENCE_LENGTHS
 
 # Keys whose labels stand on a scale, low to high; the labels of others stand by how often they occur.
 SCALES = {**ACOUSTIC_LABELS, "age_category": AGE_CATEGORIES, "sentence_length": SENTENCE_LENGTHS}

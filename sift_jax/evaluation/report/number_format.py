@@ -11,9 +11,9 @@ import math
 import re
 from typing import Any
 
+from sift_jax.evaluation.scores.schema import CONSTANT, MAJORITY, MODEL, UNTRAINED, Cell
 from sift_jax.sift.labels import LANGUAGE_NAMES
 from sift_jax.sift.rows import CLOSED_CATEGORIES
-from sift_jax.evaluation.scores.schema import CONSTANT, MAJORITY, MODEL, UNTRAINED, Cell
 
 TITLES = {
     "acoustic_level": "Acoustic", "content_level": "Content", "word_align": "Word level", "comparison": "Comparison",

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from sift_jax.audio.audio_files import AudioError, read_audio
+from sift_jax.audio.files import AudioError, read_audio
 from sift_jax.evaluation.report.charts import draw_waveform
 from sift_jax.evaluation.report.document import say
 from sift_jax.evaluation.report.number_format import format_measure

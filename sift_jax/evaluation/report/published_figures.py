@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sift_jax.evaluation.scores.schema import MODEL, Cell
-from sift_jax.evaluation.report.score_index import Board, Place
 from sift_jax.evaluation.report.document import Figure, Row, Table
 from sift_jax.evaluation.report.number_format import MISSING, Metric, find_metric, format_count, is_number, name_title
+from sift_jax.evaluation.report.score_index import Board, Place
+from sift_jax.evaluation.scores.schema import MODEL, Cell
 
 PAPER_PATH = Path(__file__).with_name("paper.json")
 

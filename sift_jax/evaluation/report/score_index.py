@@ -9,9 +9,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from sift_jax.sift.labels import LABELS
-from sift_jax.evaluation.scores.schema import BASELINES, MODEL, UNTRAINED, Cell
 from sift_jax.evaluation.report.number_format import CLOSED_ORDER, is_number
+from sift_jax.evaluation.scores.schema import BASELINES, MODEL, UNTRAINED, Cell
+from sift_jax.sift.labels import LABELS
 
 Systems = dict[str, Cell]
 

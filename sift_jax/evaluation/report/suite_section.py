@@ -8,10 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from sift_jax.sift.labels import LABELS
-from sift_jax.evaluation.scores.schema import BASELINES, MAJORITY, MODEL, UNTRAINED
-from sift_jax.evaluation.suites.protocols import describe_protocol
-from sift_jax.evaluation.report.score_index import Board, Place, Systems, find_baseline, read_value
 from sift_jax.evaluation.report.charts import draw_score_groups, draw_score_rows
 from sift_jax.evaluation.report.confusions import make_confusions
 from sift_jax.evaluation.report.document import (
@@ -39,7 +35,11 @@ from sift_jax.evaluation.report.number_format import (
     name_system,
     name_title,
 )
+from sift_jax.evaluation.report.score_index import Board, Place, Systems, find_baseline, read_value
+from sift_jax.evaluation.scores.schema import BASELINES, MAJORITY, MODEL, UNTRAINED
+from sift_jax.evaluation.suites.protocols import describe_protocol
 from sift_jax.pages.markup import escape_text
+from sift_jax.sift.labels import LABELS
 
 # as many columns as a page takes; what has more is written with the languages as columns
 MOST_COLUMNS, MOST_GROUPS, MOST_ROWS = 7, 8, 14

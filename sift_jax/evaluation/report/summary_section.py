@@ -8,8 +8,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from sift_jax.evaluation.scores.schema import MODEL
-from sift_jax.evaluation.report.score_index import Board, Place, Systems, find_baseline, read_value, sort_systems
 from sift_jax.evaluation.report.document import Note, Part, Row, Section, Table, Tile, Tiles
 from sift_jax.evaluation.report.number_format import (
     JUDGED,
@@ -24,6 +22,8 @@ from sift_jax.evaluation.report.number_format import (
     name_system,
     name_title,
 )
+from sift_jax.evaluation.report.score_index import Board, Place, Systems, find_baseline, read_value, sort_systems
+from sift_jax.evaluation.scores.schema import MODEL
 
 NOT_CLEAR = ", which may be chance"
 LEVEL = "level"

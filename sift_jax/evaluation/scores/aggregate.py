@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from sift_jax.evaluation.scores.schema import Cell, Item, Prediction, Verdict
 from sift_jax.evaluation.scores.bootstrap import (
     BootstrapConfig,
     average,
@@ -28,6 +27,7 @@ from sift_jax.evaluation.scores.bootstrap import (
     sum_clusters,
 )
 from sift_jax.evaluation.scores.metrics import Metric, get_metric
+from sift_jax.evaluation.scores.schema import Cell, Item, Prediction, Verdict
 
 # subset → the parts that its parents' figures are the mean of: (parent subset, the part's name)
 Parents = Callable[[Item], tuple[tuple[str, str], ...]]

@@ -17,10 +17,10 @@ from __future__ import annotations
 import collections
 from collections.abc import Iterable, Sequence
 
-from sift_jax.sift.labels import simplify
-from sift_jax.evaluation.scores.schema import Item, Prediction
 from sift_jax.evaluation.scores.offline_judge import classify, make_majority, question_kind
 from sift_jax.evaluation.scores.ordinal_scores import find_classes
+from sift_jax.evaluation.scores.schema import Item, Prediction
+from sift_jax.sift.labels import simplify
 
 Place = tuple[str, str, str]
 

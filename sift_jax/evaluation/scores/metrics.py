@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from sift_jax.evaluation.scores import ordinal_scores, text
 from sift_jax.evaluation.scores.schema import EvaluationError, Item, Prediction, Verdict
-from sift_jax.evaluation.scores import text
-from sift_jax.evaluation.scores import ordinal_scores
 
 Count = Callable[[Item, str], "list[float] | None"]
 SCORED, NO_LABEL = "scored", "no_label"
@@ -56,7 +55,9 @@ METRICS: dict[str, Metric] = {
     "bleu": Metric(count=text.count_bleu, make=text.make_bleu, best=100.0),
     "chrf": Metric(count=text.count_chrf, make=text.make_chrf, best=100.0),
     "rouge_l": Metric(count=text.count_rouge),
-    "accuracy": Metric(count=lambda item, answer: [float(ordinal_scores.is_right_class(item, answer)), 1.0], is_binary=True),
+    "accuracy": Metric(
+        count=lambda item, answer: [float(ordinal_scores.is_right_class(item, answer)), 1.0], is_binary=True
+    ),
     "exact_match": Metric(
         count=lambda item, answer: [float(ordinal_scores.is_exact_match(item, answer)), 1.0], is_binary=True
     ),

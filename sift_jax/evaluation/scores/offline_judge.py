@@ -15,9 +15,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sift_jax.sift.labels import LANGUAGES, find_labels, read_first_word, read_yes_no, simplify
-from sift_jax.evaluation.scores.schema import Prediction, Verdict
 from sift_jax.evaluation.scores.metrics import SCORED
+from sift_jax.evaluation.scores.schema import Prediction, Verdict
+from sift_jax.sift.labels import LANGUAGES, find_labels, read_first_word, read_yes_no, simplify
 
 NO_JUDGE = "no_judge"
 _QUOTE = re.compile(r'"([^"]*)"')

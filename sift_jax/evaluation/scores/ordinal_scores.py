@@ -17,8 +17,8 @@ import re
 
 import numpy as np
 
-from sift_jax.sift.labels import simplify
 from sift_jax.evaluation.scores.schema import Item
+from sift_jax.sift.labels import simplify
 
 # classes of the longest ordered set: figures of sets of different length share one form
 MOST_CLASSES = 16

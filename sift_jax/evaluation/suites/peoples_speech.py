@@ -13,8 +13,8 @@ from pathlib import Path
 
 from sift_jax.evaluation.scores.schema import Suite
 from sift_jax.evaluation.suites.prompts import Prompts, word_prompt
-from sift_jax.evaluation.suites.suite_builder import Gathering
 from sift_jax.evaluation.suites.row_files import find_file, read_json_lines, read_parquet, write_clip
+from sift_jax.evaluation.suites.suite_builder import Gathering
 
 
 def read_peoples_speech(

@@ -26,8 +26,8 @@ from typing import Any
 from sift_jax.evaluation.scores.schema import EvaluationError, Suite
 from sift_jax.evaluation.suites.prompts import Prompts, word_prompt
 from sift_jax.evaluation.suites.protocols import OFFICIAL, PAPER
-from sift_jax.evaluation.suites.suite_builder import Gathering
 from sift_jax.evaluation.suites.row_files import Row, find_file, find_folder, read_json_lines
+from sift_jax.evaluation.suites.suite_builder import Gathering
 
 SUBSETS = (INTENT, SLOTS) = ("intent", "slots")
 NO_SLOTS = "none"

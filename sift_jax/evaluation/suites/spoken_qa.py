@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sift_jax.evaluation.scores.schema import EvaluationError, Suite
-from sift_jax.evaluation.suites.prompts import Prompts
 from sift_jax.evaluation.suites.evalsift import ask_sift
-from sift_jax.evaluation.suites.suite_builder import Gathering
 from sift_jax.evaluation.suites.jsonl import ask_rows
+from sift_jax.evaluation.suites.prompts import Prompts
+from sift_jax.evaluation.suites.suite_builder import Gathering
 
 SUBSETS = ("speech_msmarco", "spokenqa_ls")
 METRICS = ("rouge_l",)

@@ -14,8 +14,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sift_jax.text.chat import Message, make_question
 from sift_jax.evaluation.scores.schema import EvaluationError, Item, SetAside, Suite
+from sift_jax.text.chat import Message, make_question
 
 
 class Gathering:

@@ -9,7 +9,7 @@ from word_files import read_word_times
 from data_prep.alignment import align
 from data_prep.alignment.align import main, make_aligner
 from data_prep.alignment.word_time import AlignmentError, WordTime
-from sift_jax.audio.audio_files import write_audio
+from sift_jax.audio.files import write_audio
 
 
 class EvenAligner:

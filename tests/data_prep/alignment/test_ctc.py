@@ -12,7 +12,7 @@ from data_prep.alignment.ctc import CtcAligner, spell_words
 from data_prep.alignment.word_time import AlignmentError
 from data_prep.build import parse_arguments
 from data_prep.pipeline import build
-from sift_jax.audio.audio_files import write_audio
+from sift_jax.audio.files import write_audio
 
 CONFIG = {"model_type": "wav2vec2", "num_hidden_layers": 2, "num_attention_heads": 2, "conv_kernel": [10, 64],
           "conv_stride": [5, 64], "feat_extract_norm": "group", "num_conv_pos_embeddings": 4,

@@ -10,7 +10,7 @@ from data_prep.generation.requests import Request
 from data_prep.generation.spoken import Spoken
 from data_prep.metadata.experts import parse_experts
 from data_prep.metadata.gender_network import FEMALE_SHARE
-from sift_jax.audio.audio_files import write_audio
+from sift_jax.audio.files import write_audio
 from sift_jax.sift.labels import LABELS
 
 HEARING = Hearing(experts=parse_experts(""), gender_model=None, asr=None)

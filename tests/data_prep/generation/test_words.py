@@ -10,7 +10,7 @@ from data_prep.generation.spoken import Spoken
 from data_prep.metadata.experts import parse_experts
 from data_prep.recognition.recognisers import Recognising, get_recogniser
 from data_prep.recognition.sentences import split_words, write_build_model
-from sift_jax.audio.audio_files import write_audio
+from sift_jax.audio.files import write_audio
 
 
 @pytest.mark.extras

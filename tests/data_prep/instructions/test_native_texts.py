@@ -14,8 +14,8 @@ from fake_metadata import write_metadata
 from data_prep.instructions import acoustic, comparison, content, generation, open_ended, word_align
 from data_prep.instructions.templates import load_templates, spell_words, write_request
 from data_prep.tasks import wording as tasks
-from sift_jax.sift.labels import ACCENTS, ACOUSTIC_LABELS, AGE_CATEGORIES, LANGUAGE_NAMES, LANGUAGES, find_labels
 from sift_jax.evaluation.suites.prompts import load_prompts
+from sift_jax.sift.labels import ACCENTS, ACOUSTIC_LABELS, AGE_CATEGORIES, LANGUAGE_NAMES, LANGUAGES, find_labels
 
 ROMANCE = ("fr", "it", "es")
 # what contracts, or is elided, where two words meet

@@ -17,7 +17,7 @@ from data_prep.llm import client
 from data_prep.llm.client import CallError, Endpoint, EndpointError
 from data_prep.recognition.recognisers import Recognising, get_recogniser
 from data_prep.recognition.sentences import make_arpa, write_build_model
-from sift_jax.audio.audio_files import write_audio
+from sift_jax.audio.files import write_audio
 
 WAVE = (0.3 * np.sin(np.arange(16_000) / 9)).astype(np.float32)
 

@@ -18,7 +18,7 @@ from data_prep.recognition.transcription import parse_transcription
 from data_prep.synthesis.__main__ import main
 from data_prep.synthesis.guards import Limits, find_made_up
 from data_prep.synthesis.triples import read_triples
-from sift_jax.audio.audio_files import write_audio
+from sift_jax.audio.files import write_audio
 
 LIMITS = Limits(least_confidence=0.3, most_letters=25.0, least_letters=1.0, most_no_speech=0.8)
 HEARD = "I think that the momentum of the business goes on."

@@ -3,8 +3,14 @@
 import pytest
 from scored_items import make_item
 
+from sift_jax.evaluation.scores.offline_judge import (
+    OfflineJudge,
+    judge_closed,
+    make_majority,
+    question_kind,
+    score_open,
+)
 from sift_jax.evaluation.scores.schema import Prediction
-from sift_jax.evaluation.scores.offline_judge import OfflineJudge, judge_closed, make_majority, question_kind, score_open
 
 
 @pytest.mark.parametrize("reference, answer, language, is_right", [

@@ -4,9 +4,9 @@ import pytest
 from judge_server import find_code, judge_at, read_object, say, serve
 from scored_items import make_item
 
-from sift_jax.evaluation.scores.schema import Verdict
-from sift_jax.evaluation.scores.offline_judge import OfflineJudge
 from sift_jax.evaluation.judges.control_answers import check_judge, plant
+from sift_jax.evaluation.scores.offline_judge import OfflineJudge
+from sift_jax.evaluation.scores.schema import Verdict
 
 RATES = ("very slowly", "quite slowly", "moderate speed", "slightly fast", "quite fast", "very fast")
 

@@ -8,10 +8,10 @@ from sacrebleu.metrics import BLEU
 from scipy.stats import binomtest
 from scored_items import make_item
 
-from sift_jax.evaluation.scores.schema import EvaluationError, Prediction, Verdict
-from sift_jax.evaluation.scores.bootstrap import BootstrapConfig, make_generator, resample
 from sift_jax.evaluation.scores.aggregate import make_cells
+from sift_jax.evaluation.scores.bootstrap import BootstrapConfig, make_generator, resample
 from sift_jax.evaluation.scores.metrics import METRICS, check_metrics
+from sift_jax.evaluation.scores.schema import EvaluationError, Prediction, Verdict
 
 BOOTSTRAP = BootstrapConfig(samples=400, confidence=0.95, seed=1)
 

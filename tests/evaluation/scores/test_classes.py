@@ -5,9 +5,9 @@ import pytest
 from scored_items import make_item, make_predictions
 from sklearn.metrics import cohen_kappa_score
 
-from sift_jax.evaluation.scores.schema import EvaluationError
-from sift_jax.evaluation.scores.ordinal_scores import explain_class, find_classes
 from sift_jax.evaluation.scores.metrics import METRICS, check_metrics, judge_texts, score_answer
+from sift_jax.evaluation.scores.ordinal_scores import explain_class, find_classes
+from sift_jax.evaluation.scores.schema import EvaluationError
 
 EMOTIONS = ("angry", "happy", "neutral", "very happy")
 STEPS = ("very slowly", "quite slowly", "moderate speed", "quite fast", "very fast")

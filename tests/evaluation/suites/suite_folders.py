@@ -12,7 +12,7 @@ import pyarrow
 import pyarrow.parquet
 import soundfile
 
-from sift_jax.audio.audio_files import write_audio
+from sift_jax.audio.files import write_audio
 from sift_jax.sift.rows import CATEGORIES, write_rows
 
 

@@ -57,12 +57,12 @@ def read_items(root: Path, count: int) -> list:
 
 
 def make_ours(model, items: list, flags: argparse.Namespace) -> Callable[[], list[str]]:
-    from sift_jax.decoding.text_answers import Speaker, make_prompt
+    from sift_jax.decoding.text_answers import TextGenerator, make_prompt
     from sift_jax.evaluation.model_inputs import SET_ASIDE, ClipReader, make_questions
     from sift_jax.evaluation.predict import PredictionFile, predict
 
     decoding = make_decoding(flags)
-    speaker = Speaker(model, rows=flags.rows)
+    speaker = TextGenerator(model, rows=flags.rows)
 
     def call() -> list[str]:
         # a new reader: what was heard in the last round is not known again
@@ -180,7 +180,7 @@ def main() -> None:
     flags = parse_flags()
     take_cores(flags.threads, flag="threads")
     os.environ["JAX_PLATFORMS"] = "cpu"
-    from sift_jax.decoding.text_answers import Model
+    from sift_jax.pretrained import Model
 
     model = Model.load(flags.run / "export")
     items = read_items(flags.run / "data", flags.items)

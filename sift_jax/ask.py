@@ -46,7 +46,7 @@ def main() -> None:
             raise ValueError('no question to answer; put one behind the options, as in "How fast?", or use --chat')
         from sift_jax.decoding.conversation import Conversation, run_chat
         from sift_jax.decoding.sampling import DecodingConfig
-        from sift_jax.decoding.text_answers import Model
+        from sift_jax.pretrained import Model
 
         decoding = DecodingConfig(
             max_new_tokens=flags.max_new_tokens,

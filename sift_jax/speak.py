@@ -58,7 +58,7 @@ def check_flags(flags: argparse.Namespace) -> None:
 def speak(flags: argparse.Namespace) -> None:
     check_flags(flags)
     from sift_jax.decoding.speak_requests import say_items, say_one
-    from sift_jax.decoding.text_answers import Model
+    from sift_jax.pretrained import Model
 
     say = say_one if flags.items is None else say_items
     print("\n".join(say(Model.load(flags.checkpoint), flags, lambda text: print(text, file=sys.stderr))))

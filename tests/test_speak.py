@@ -16,8 +16,8 @@ from sift_jax.checkpoints.checkpoint_errors import CheckpointError
 from sift_jax.codecs.registry import load_codec
 from sift_jax.decoding import speech_answers
 from sift_jax.decoding.speech_answers import limit_units
-from sift_jax.decoding.text_answers import Model
 from sift_jax.exporting.export import export_model
+from sift_jax.pretrained import Model
 from sift_jax.text.unit_tokens import UNITS_FILE
 from sift_jax.training.loop import train
 

@@ -32,7 +32,7 @@ def _encode(config: SpeechLMConfig, mesh: Mesh, params: Params, mel_usf: Array, 
         return encode_speech(config, params, mel_usf[:, None], frames_u[:, None])
 
 
-class Listener:
+class ClipEncoder:
     """Hears `rows` clips at once, over the devices of a mesh."""
 
     def __init__(self, config: SpeechLMConfig, params: Params, mesh: Mesh, *, rows: int):

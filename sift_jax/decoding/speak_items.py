@@ -24,7 +24,7 @@ import numpy as np
 from sift_jax.audio.files import write_audio
 from sift_jax.codecs.codec import Codec
 from sift_jax.decoding.sampling import DecodingConfig
-from sift_jax.decoding.speech_answers import Request, Talker, limit_units, say
+from sift_jax.decoding.speech_answers import Request, SpeechGenerator, limit_units, say
 from sift_jax.sift.speaking_styles import check_language, check_text
 
 _FIELDS = {"id": str, "language": str, "instruction": str, "text": str, "asked": dict}
@@ -73,7 +73,12 @@ class SpeakingRun:
 
 
 def speak_items(
-    items: Sequence[dict[str, Any]], talker: Talker, codec: Codec, run: SpeakingRun, *, reference: np.ndarray | None
+    items: Sequence[dict[str, Any]],
+    talker: SpeechGenerator,
+    codec: Codec,
+    run: SpeakingRun,
+    *,
+    reference: np.ndarray | None,
 ) -> list[dict[str, Any]]:
     """Speaks what has no line yet; returns all lines."""
     (run.out / "audio").mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """What the command does with its flags: one text or recording, or a file of instructions.
 
     text + style ─► the instruction of training's rows ─┐
-    recording ──────────────────────────────────────────┴─► Talker ─► units ─► codec ─► x.wav, or x-1.wav, x-2.wav, …
+    recording ──────────────────────────────────────────┴─► SpeechGenerator ─► units ─► codec ─► x.wav, x-1.wav, …
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from sift_jax.codecs.codec import Codec
 from sift_jax.decoding.conversation import read_clip
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.decoding.speak_items import SpeakingRun, read_items, speak_items
-from sift_jax.decoding.speech_answers import SPEAKING, Request, Talker, limit_units, open_codec, say
-from sift_jax.decoding.text_answers import Model
+from sift_jax.decoding.speech_answers import SPEAKING, Request, SpeechGenerator, limit_units, open_codec, say
+from sift_jax.pretrained import Model
 from sift_jax.sift.speaking_styles import write_instruction
 from sift_jax.text.chat import make_question
 
@@ -52,7 +52,7 @@ def say_one(model: Model, flags: argparse.Namespace, warn: Say) -> list[str]:
         limit = int(np.ceil(flags.max_seconds * codec.config.frame_rate))
     reference, decoding = _read_reference(flags, codec), _make_decoding(flags)
     requests = [Request(messages=messages, limit=limit, draw=sample) for sample in range(flags.samples)]
-    talker = Talker(model, rows=min(flags.samples, flags.rows))
+    talker = SpeechGenerator(model, rows=min(flags.samples, flags.rows))
     clips: dict[str, np.ndarray] = {}
 
     def read(path: str) -> np.ndarray:
@@ -87,7 +87,8 @@ def say_items(model: Model, flags: argparse.Namespace, warn: Say) -> list[str]:
         about={"checkpoint": flags.checkpoint, "step": model.step, "codec": codec.fingerprint,
                "reference": flags.reference},
     )
-    lines = speak_items(items, Talker(model, rows=flags.rows), codec, run, reference=_read_reference(flags, codec))
+    generator = SpeechGenerator(model, rows=flags.rows)
+    lines = speak_items(items, generator, codec, run, reference=_read_reference(flags, codec))
     cut = sum(not line["ended"] for line in lines)
     said = f"; {cut} were cut at their limit, which follows from the text" if cut else ""
     silent = sum(line.get("silent", False) for line in lines)

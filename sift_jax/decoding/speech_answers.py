@@ -19,7 +19,8 @@ from sift_jax.codecs.codec import Codec
 from sift_jax.codecs.registry import load_codec
 from sift_jax.decoding.generate import Prompt
 from sift_jax.decoding.sampling import DecodingConfig
-from sift_jax.decoding.text_answers import Model, Speaker, make_prompt, plan_batches
+from sift_jax.decoding.text_answers import TextGenerator, make_prompt, plan_batches
+from sift_jax.pretrained import Model
 from sift_jax.text.chat import Message
 from sift_jax.text.unit_tokens import CodecIdentity, place_units
 
@@ -87,13 +88,13 @@ def open_codec(model: Model, folder: str | None) -> Codec:
     return codec
 
 
-class Talker:
+class SpeechGenerator:
     """A model that speaks, in batches of `rows`."""
 
     def __init__(self, model: Model, *, rows: int):
         self.model, self.rows = model, rows
         self._begin = place_units(model.tokenizer).begin
-        self._speaker = Speaker(model, rows=rows)
+        self._speaker = TextGenerator(model, rows=rows)
 
     def talk(
         self,

@@ -1,6 +1,6 @@
 """From questions to answers: messages and audio in, text out, in batches of static shape.
 
-Model.load(folder) reads a run or an export; a Speaker buckets prompts by length and keeps their order.
+A TextGenerator buckets prompts by length and keeps their order.
 """
 
 from __future__ import annotations
@@ -8,66 +8,25 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from itertools import islice
-from pathlib import Path
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
 from sift_jax.audio.front_ends import FRONT_ENDS
-from sift_jax.checkpoints.checkpoint import load_params
 from sift_jax.data.row_layout import expand_question
-from sift_jax.decoding.clip_encoder import Listener
+from sift_jax.decoding.clip_encoder import ClipEncoder
 from sift_jax.decoding.decoder_sharding import place_params
 from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.decoding.speech_constraints import SpeechRules, check_speaking
-from sift_jax.models.speech_lm import Params, SpeechLMConfig, init_params
 from sift_jax.parallel.mesh import MeshConfig, check_rows, count_batch_shards, make_mesh, replicate, shard_rows
+from sift_jax.pretrained import Model
 from sift_jax.text.chat import Message, render_chat
-from sift_jax.text.tokenizers import AUDIO, SpeechTokenizer
-from sift_jax.text.unit_tokens import CodecIdentity, check_unit_rows, place_units, read_units_file
-from sift_jax.weights.hub import SCHEME, find_folder
-from sift_jax.weights.load import check_vocabulary, is_whole_model, load_folder
+from sift_jax.text.tokenizers import AUDIO
+from sift_jax.text.unit_tokens import place_units
 
 LENGTH_STEP = 64
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Model:
-    """Parameters with the config and tokenizer that they were made for."""
-
-    config: SpeechLMConfig
-    params: Params
-    tokenizer: SpeechTokenizer
-    step: int | None
-    # whose units it speaks; None if it answers in text alone
-    codec: CodecIdentity | None = None
-
-    @classmethod
-    def load(cls, folder: str | Path, step: int | None = None) -> Model:
-        """A run's folder (its checkpoint of `step`, or the latest), an export's, or Qwen2-Audio's (here or hf://)."""
-        folder = find_folder(folder) if str(folder).startswith(SCHEME) else Path(folder)
-        if (folder / "checkpoints").is_dir():
-            config, step, params = load_params(folder, step)
-        elif is_whole_model(folder):
-            config, params = load_folder(folder)
-        else:
-            raise ValueError(
-                f"{folder} is neither a run (checkpoints/) nor an export (decoder/); train or export one first"
-            )
-        # ours lies apart, Qwen2-Audio's among its other files
-        tokenizer = SpeechTokenizer(folder / "tokenizer" if (folder / "tokenizer").is_dir() else folder)
-        check_vocabulary(len(tokenizer), config.decoder.vocab_size, f"the tokenizer of {folder}")
-        codec = read_units_file(folder, place_units(tokenizer))
-        if codec is not None:
-            check_unit_rows(place_units(tokenizer), codec, config.decoder.vocab_size)
-        return cls(config=config, params=params, tokenizer=tokenizer, step=step, codec=codec)
-
-    def forget(self) -> Model:
-        """The same model untrained: a baseline."""
-        params = jax.jit(init_params, static_argnums=0)(self.config, jax.random.key(1))
-        return dataclasses.replace(self, params=params, step=0)
 
 
 def make_prompt(model: Model, messages: list[Message], read_clip: Callable[[str], np.ndarray]) -> Prompt:
@@ -91,7 +50,7 @@ def plan_batches(lengths: Sequence[int], rows: int) -> list[list[int]]:
     return [order[start : start + rows] for start in range(0, len(order), rows)]
 
 
-class Speaker:
+class TextGenerator:
     """A model made ready to answer in batches of `rows`, over the devices of a mesh: what is prepared once serves every
     call, and a clip that several prompts share is encoded once."""
 
@@ -109,7 +68,7 @@ class Speaker:
                 end_weight=model.codec.end_weight, unit_weights=model.codec.unit_weights,
             )
         self._prepared = prepare(model.config, params, rows=rows, mesh=mesh, speech=self._speech)
-        self._listener = Listener(model.config, params, mesh, rows=-(-max(1, rows // 4) // shards) * shards)
+        self._listener = ClipEncoder(model.config, params, mesh, rows=-(-max(1, rows // 4) // shards) * shards)
         self._stop_ids = model.tokenizer.stop_ids
 
     def answer(self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int = 0) -> list[str]:

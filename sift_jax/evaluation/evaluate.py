@@ -26,7 +26,7 @@ from sift_jax.checkpoints.run_folder import write_whole
 from sift_jax.data.batch_stream import BatchStream
 from sift_jax.data.data_config import DataConfig
 from sift_jax.decoding.sampling import DecodingConfig
-from sift_jax.decoding.text_answers import Model, Speaker, make_prompt
+from sift_jax.decoding.text_answers import TextGenerator, make_prompt
 from sift_jax.evaluation.judges.config import JudgeConfig
 from sift_jax.evaluation.judging import judge_predictions
 from sift_jax.evaluation.model_inputs import ClipReader, Question, make_questions
@@ -51,6 +51,7 @@ from sift_jax.evaluation.suites.prompts import hash_prompts, load_prompts
 from sift_jax.field_ranges import CheckedConfig, Count, MayBeEmpty, OneOf, Seed, Text, Whole
 from sift_jax.parallel.distributed import await_all, check_same, check_shared, is_first_process
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
+from sift_jax.pretrained import Model
 from sift_jax.sift.rows import list_files, read_rows
 from sift_jax.training.loop import make_geometry
 from sift_jax.training.step import make_dev_step
@@ -149,7 +150,7 @@ def answer_all_systems(
         file.check_meta(dict(meta))
         if len(file.read(items)) < len(items):
             asked = make_model()
-            speaker = Speaker(asked, rows=run.rows, mesh=mesh)
+            speaker = TextGenerator(asked, rows=run.rows, mesh=mesh)
             predict(
                 speaker, questions, lambda question: make_prompt(asked, list(question.messages), reader), file,
                 decoding=decoding, seed=run.seed,

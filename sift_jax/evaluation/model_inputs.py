@@ -21,9 +21,9 @@ from tqdm import tqdm
 from sift_jax.audio.files import AudioError, decode_audio, mix_channels, resample
 from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.audio.whisper_mel import RATE
-from sift_jax.decoding.text_answers import Model
 from sift_jax.evaluation.scores.schema import EvaluationError, Item, SetAside
 from sift_jax.parallel.distributed import is_first_process
+from sift_jax.pretrained import Model
 from sift_jax.text.chat import Message, render_chat
 
 SET_ASIDE, CUT, PAUSE = "set_aside", "cut", "pause"

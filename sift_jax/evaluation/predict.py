@@ -23,7 +23,7 @@ from tqdm import tqdm
 from sift_jax.checkpoints.run_folder import write_whole
 from sift_jax.decoding.generate import Prompt
 from sift_jax.decoding.sampling import DecodingConfig
-from sift_jax.decoding.text_answers import Speaker, plan_batches
+from sift_jax.decoding.text_answers import TextGenerator, plan_batches
 from sift_jax.evaluation.model_inputs import Question
 from sift_jax.evaluation.scores.schema import EvaluationError, Item, Prediction, read_predictions, write_prediction
 from sift_jax.parallel.distributed import is_first_process
@@ -107,7 +107,7 @@ class PredictionFile:
 
 
 def predict(
-    speaker: Speaker, questions: Sequence[Question], make: Callable[[Question], Prompt], file: PredictionFile,
+    speaker: TextGenerator, questions: Sequence[Question], make: Callable[[Question], Prompt], file: PredictionFile,
     *, decoding: DecodingConfig, seed: int,
 ) -> None:  # fmt: skip
     """Answers what has no answer yet. Every process of the run calls it with the same questions, and does its part."""

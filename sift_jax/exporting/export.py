@@ -15,13 +15,13 @@ import jax
 import numpy as np
 
 from sift_jax.batch import BatchShape, make_empty_batch
-from sift_jax.decoding.text_answers import Model
 from sift_jax.exporting.formats import FORMATS, ExportConfig
 from sift_jax.exporting.lineage import read_history
 from sift_jax.exporting.merge_lora import merge_lora, round_params
 from sift_jax.exporting.model_card import Findings, make_card
 from sift_jax.models.presets import to_json
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, compute_target_logits
+from sift_jax.pretrained import Model
 from sift_jax.text.unit_tokens import UNITS_FILE, place_units
 from sift_jax.weights.load import check_vocabulary, is_export
 

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from sift_jax.decoding.text_answers import Model
 from sift_jax.exporting.hf_configs import (
     make_adapter_config,
     make_decoder_config,
@@ -32,6 +31,7 @@ from sift_jax.models.layers import NO_LORA, make_sinusoids
 from sift_jax.models.presets import to_json
 from sift_jax.models.speech_lm import Params, SpeechLMConfig
 from sift_jax.models.whisper_encoder import EncoderConfig
+from sift_jax.pretrained import Model
 from sift_jax.text.tokenizers import AUDIO, AUDIO_END, AUDIO_START
 from sift_jax.text.unit_tokens import list_needed_rows
 from sift_jax.weights.hub import SCHEME

@@ -12,7 +12,7 @@ from functools import partial
 import flax.linen as nn
 import jax.numpy as jnp
 
-from sift_jax.models.attention import Sight, attend_by, make_clip_sight
+from sift_jax.models.attention import AttentionMask, attend_by, make_clip_mask
 from sift_jax.models.layers import Array, LayerNorm, Linear, average_groups, exact_gelu, make_sinusoids
 from sift_jax.models.scanned_stack import run_stack
 from sift_jax.parallel.mesh import spread
@@ -66,7 +66,7 @@ class EncoderBlock(nn.Module):
     dtype: jnp.dtype
 
     @nn.compact
-    def __call__(self, x: Array, sight: Sight) -> tuple[Array, None]:
+    def __call__(self, x: Array, mask: AttentionMask) -> tuple[Array, None]:
         b, t, d = x.shape
         n = self.config.heads
         x = spread(x)
@@ -75,7 +75,7 @@ class EncoderBlock(nn.Module):
         q = linear(use_bias=True, name="q")(y).reshape(b, t, n, d // n)
         k = linear(use_bias=False, name="k")(y).reshape(b, t, n, d // n)
         v = linear(use_bias=True, name="v")(y).reshape(b, t, n, d // n)
-        x = spread(x + linear(use_bias=True, name="o")(attend_by(q, k, v, sight)))
+        x = spread(x + linear(use_bias=True, name="o")(attend_by(q, k, v, mask)))
         y = LayerNorm(eps=1e-5, name="mlp_norm")(x)
         y = exact_gelu(Linear(features=4 * d, use_bias=True, dtype=self.dtype, name="up")(y))
         return spread(x + linear(use_bias=True, name="down")(spread(y, "tensor"))), None
@@ -127,7 +127,7 @@ class WhisperEncoder(nn.Module):
             # the first frame stays visible, so that an empty clip attends to something
             seen_bs = jnp.arange(x.shape[1])[None] < jnp.maximum(c.count_frames(frames_b), 1)[:, None]
         head_size, dtype = c.width // c.heads, str(self.dtype)
-        sight = make_clip_sight(self.attention, seen_bs, frames=x.shape[1], head_size=head_size, dtype=dtype)
+        mask = make_clip_mask(self.attention, seen_bs, frames=x.shape[1], head_size=head_size, dtype=dtype)
         fields = {"config": c, "dtype": self.dtype}
-        x = run_stack(EncoderBlock, fields, x, (sight,), layers=c.layers, remat=self.remat)
+        x = run_stack(EncoderBlock, fields, x, (mask,), layers=c.layers, remat=self.remat)
         return LayerNorm(eps=1e-5, name="norm")(average_groups(x, self.pool))

@@ -8,7 +8,8 @@ import pytest
 from tiny_corpus import make_noise
 
 from sift_jax.decoding.sampling import DecodingConfig
-from sift_jax.decoding.text_answers import Model, Speaker, make_prompt
+from sift_jax.decoding.text_answers import TextGenerator, make_prompt
+from sift_jax.pretrained import Model
 from sift_jax.text.chat import make_question, render_chat
 from sift_jax.text.tokenizers import AUDIO
 
@@ -37,9 +38,9 @@ def test_a_prompt_holds_each_clips_frames(model):
 
 def test_answers_come_in_order_whatever_the_batching(model):
     prompts = [ask(model, "Is it loud? " * (i % 3), *[0.4 + 0.3 * i] * (i % 3)) for i in range(5)]
-    one_by_one = [Speaker(model, rows=2).answer([prompt], DECODING)[0] for prompt in prompts]
-    assert Speaker(model, rows=2).answer(prompts, DECODING) == one_by_one
-    assert Speaker(model, rows=2).answer([], DECODING) == []
+    one_by_one = [TextGenerator(model, rows=2).answer([prompt], DECODING)[0] for prompt in prompts]
+    assert TextGenerator(model, rows=2).answer(prompts, DECODING) == one_by_one
+    assert TextGenerator(model, rows=2).answer([], DECODING) == []
     assert all("<|" not in answer for answer in one_by_one)
 
 

@@ -13,7 +13,7 @@ from sift_jax.batch import BatchShape, make_empty_batch
 from sift_jax.data.row_layout import expand_question
 from sift_jax.decoding import clip_encoder
 from sift_jax.decoding import generate as generation
-from sift_jax.decoding.clip_encoder import Listener
+from sift_jax.decoding.clip_encoder import ClipEncoder
 from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare
 from sift_jax.decoding.generate import speak as speak_prepared
 from sift_jax.decoding.sampling import DecodingConfig
@@ -44,7 +44,7 @@ PROMPTS = [make_prompt(layout, seed) for seed, layout in enumerate(LAYOUTS)]
 
 def make_listener(rows=2, config=CONFIG, params=None):
     mesh = make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.devices()[:1])
-    return Listener(config, make_params(config) if params is None else params, mesh, rows=rows)
+    return ClipEncoder(config, make_params(config) if params is None else params, mesh, rows=rows)
 
 
 def lay_out(prompts, tokens=128, listener=None, draws=(), config=CONFIG):

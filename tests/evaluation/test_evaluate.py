@@ -14,7 +14,6 @@ from tiny_evaluation import make_evaluation, make_suite
 from tiny_run import make_data
 
 from sift_jax.decoding.sampling import GREEDY
-from sift_jax.decoding.text_answers import Model
 from sift_jax.evaluation import judging
 from sift_jax.evaluation.evaluate import (
     answer_constantly,
@@ -29,6 +28,7 @@ from sift_jax.evaluation.report.read_results import read_evaluation
 from sift_jax.evaluation.scores.metrics import judge_texts
 from sift_jax.evaluation.scores.schema import EvaluationError, Item, Prediction
 from sift_jax.evaluation.suites import read_suite
+from sift_jax.pretrained import Model
 
 TESTS = Path(__file__).resolve().parents[1]
 PROGRAM = str(Path(__file__).with_name("tiny_evaluation.py"))
@@ -98,7 +98,7 @@ def test_a_run_that_was_killed_gives_the_answers_of_one_that_was_not(corpus, tra
 
 def test_what_is_answered_is_not_answered_again(corpus, trained_run, unbroken, monkeypatch):
     """Nor is a speaker made for it; an answer that somebody wrote stays."""
-    monkeypatch.setattr("sift_jax.evaluation.evaluate.Speaker", None)
+    monkeypatch.setattr("sift_jax.evaluation.evaluate.TextGenerator", None)
     before = read_lines(unbroken)
     evaluate(**make_evaluation(corpus.root, trained_run, unbroken, has_untrained=True), config_text="a = 1\n")
     assert read_lines(unbroken) == before

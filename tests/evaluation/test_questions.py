@@ -5,11 +5,12 @@ import pytest
 from tiny_corpus import make_noise
 
 from sift_jax.audio.files import write_audio
-from sift_jax.decoding.text_answers import Model, make_prompt
+from sift_jax.decoding.text_answers import make_prompt
 from sift_jax.evaluation import model_inputs as asking
 from sift_jax.evaluation.model_inputs import CUT, JOIN, SET_ASIDE, ClipReader, join_clips, make_questions
 from sift_jax.evaluation.predict import plan_questions
 from sift_jax.evaluation.scores.schema import EvaluationError, Item
+from sift_jax.pretrained import Model
 from sift_jax.text.chat import make_question
 
 # the encoder's window of the tiny model, in seconds

@@ -16,11 +16,12 @@ from safetensors.numpy import load_file
 
 from sift_jax.audio.whisper_mel import fill_log_mel
 from sift_jax.decoding.sampling import GREEDY
-from sift_jax.decoding.text_answers import Model, Speaker, make_prompt
+from sift_jax.decoding.text_answers import TextGenerator, make_prompt
 from sift_jax.exporting.export import SIFT, export_model
 from sift_jax.models.layers import NO_LORA, LoraConfig, RopeScaling
 from sift_jax.models.presets import DECODERS, ENCODERS, PROJECTORS
 from sift_jax.models.speech_lm import SpeechLMConfig, compute_target_logits, init_params
+from sift_jax.pretrained import Model
 from sift_jax.text.chat import make_question
 from sift_jax.text.tokenizers import train_tokenizer
 from sift_jax.weights.load import load_folder
@@ -97,7 +98,7 @@ def assert_speaks_as(theirs, model: Model) -> None:
         assert_equal(compute_our_logits(model, ids), theirs(torch.from_numpy(ids).long()).logits.float().numpy())
     decoding = dataclasses.replace(GREEDY, max_new_tokens=8)
     said = theirs.generate(torch.from_numpy(ids).long(), max_new_tokens=8, do_sample=False)[0, ids.shape[1] :]
-    assert Speaker(model, rows=1).answer([prompt], decoding) == [model.tokenizer.decode(said.tolist()).strip()]
+    assert TextGenerator(model, rows=1).answer([prompt], decoding) == [model.tokenizer.decode(said.tolist()).strip()]
     assert len(said) == 8, "the random model stops early: this compares too little"
 
 
@@ -201,7 +202,7 @@ def test_qwen2_audio_hears_and_speaks_as_we_do(audio_export, seconds):
     assert_equal(compute_prompt_logits(model, prompt), logits)
     said = theirs.generate(**asked, max_new_tokens=8, do_sample=False)[0, asked["input_ids"].shape[1] :]
     decoding = dataclasses.replace(GREEDY, max_new_tokens=8)
-    assert Speaker(model, rows=1).answer([prompt], decoding) == [model.tokenizer.decode(said.tolist()).strip()]
+    assert TextGenerator(model, rows=1).answer([prompt], decoding) == [model.tokenizer.decode(said.tolist()).strip()]
 
 
 def compute_prompt_logits(model: Model, prompt) -> np.ndarray:

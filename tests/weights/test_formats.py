@@ -10,12 +10,12 @@ from safetensors.numpy import load_file, save_file
 from tiny_model import make_config, make_params
 
 import sift_jax.exporting.formats
-from sift_jax.decoding.text_answers import Model
 from sift_jax.export import main
 from sift_jax.exporting.export import SIFT, export_model
 from sift_jax.exporting.formats import FORMATS
 from sift_jax.exporting.lineage import read_bindings, read_history
 from sift_jax.exporting.merge_lora import MergedParams, merge_lora
+from sift_jax.pretrained import Model
 from sift_jax.weights.load import load_adapter, load_folder, load_part
 from sift_jax.weights.tensor_files import TensorFolder
 from sift_jax.weights.token_rows import read_token_rows

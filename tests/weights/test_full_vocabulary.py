@@ -11,9 +11,9 @@ from tiny_model import MODEL, make_config, make_params
 from tiny_run import NO_SOURCES, SPOKEN, make_run
 
 from sift_jax.checkpoints.checkpoint import load_params, read_model_file
-from sift_jax.decoding.text_answers import Model
 from sift_jax.exporting.export import SIFT, export_model
 from sift_jax.models.presets import make_model_config
+from sift_jax.pretrained import Model
 from sift_jax.text.tokenizers import AUDIO_TOKENS, SpeechTokenizer
 from sift_jax.text.unit_tokens import count_needed_rows, read_codec_identity
 from sift_jax.training.loop import train

@@ -15,13 +15,13 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
 from sift_jax.decoding.sampling import GREEDY
-from sift_jax.decoding.text_answers import Model
 from sift_jax.exporting.export import export_model
 from sift_jax.models.decoder import compute_logits, embed_tokens
 from sift_jax.models.layers import NO_LORA, LoraConfig
 from sift_jax.models.presets import DECODERS, ENCODERS, PROJECTORS
 from sift_jax.models.speech_lm import SpeechLMConfig, init_params, make_decoder
 from sift_jax.models.whisper_encoder import WhisperEncoder
+from sift_jax.pretrained import Model
 from sift_jax.text.chat import render_chat
 from sift_jax.text.tokenizers import train_tokenizer
 from sift_jax.weights.load import load_decoder, load_part

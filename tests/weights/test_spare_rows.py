@@ -13,10 +13,10 @@ from tiny_model import MODEL, make_config, make_params
 from tiny_run import NO_SOURCES, SPOKEN, make_run
 
 from sift_jax.checkpoints.checkpoint import load_params
-from sift_jax.decoding.text_answers import Model
 from sift_jax.exporting.export import export_model
 from sift_jax.models.decoder import compute_logits
 from sift_jax.models.presets import DECODERS
+from sift_jax.pretrained import Model
 from sift_jax.text.tokenizers import SPECIAL_TOKENS, SpeechTokenizer
 from sift_jax.text.unit_tokens import NeededRows, list_needed_rows, place_units, read_codec_identity
 from sift_jax.training.loop import train

@@ -22,6 +22,7 @@ from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.audio.whisper_mel import HOP, RATE
 from sift_jax.batch import Batch, BatchShape
 from sift_jax.data.data_config import DataConfig
+from sift_jax.data.defined_tasks import define_tasks, read_codec
 from sift_jax.data.plan.batch_plan import Plan, PlannedBatch
 from sift_jax.data.plan.sample_stream import Draws, Groups, PlannedTask
 from sift_jax.data.records.index_records import CachedAudio, RecordAudio, cache_task, index_records
@@ -29,7 +30,6 @@ from sift_jax.data.records.question_index import QuestionIndex
 from sift_jax.data.records.unreadable import UNREADABLE, UnreadableAudio, UnreadableLog
 from sift_jax.data.row_layout import NO_GROUP, PackingCounts, Row, lay_out, make_group
 from sift_jax.data.shapes import SpeechGeometry, make_shapes
-from sift_jax.data.tasks.defined_tasks import define_tasks, read_codec
 from sift_jax.data.tasks.mixture_rates import RecordTask
 from sift_jax.data.tasks.mixture_table import make_task_name
 from sift_jax.sift.rows import LANGUAGES, SPOKEN_CATEGORIES

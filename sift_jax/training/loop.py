@@ -40,11 +40,11 @@ from sift_jax.checkpoints.train_state import (
 )
 from sift_jax.data.batch_stream import BatchStream, SpeechGeometry, make_shapes
 from sift_jax.data.data_config import DataConfig
+from sift_jax.data.defined_tasks import read_codec
 from sift_jax.data.dev_batches import DevSet, read_dev_set
 from sift_jax.data.prefetch import prefetch
 from sift_jax.data.records.record_files import digest_records
 from sift_jax.data.records.unreadable import count_logged, name_log
-from sift_jax.data.tasks.defined_tasks import read_codec
 from sift_jax.models.presets import ModelConfig, make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig
 from sift_jax.parallel import heartbeat

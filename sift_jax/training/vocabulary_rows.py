@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sift_jax.checkpoints.checkpoint import read_model_file
 from sift_jax.data.data_config import DataConfig
-from sift_jax.data.tasks.defined_tasks import read_codec
+from sift_jax.data.defined_tasks import read_codec
 from sift_jax.models.presets import ModelConfig
 from sift_jax.text.tokenizers import SpeechTokenizer
 from sift_jax.text.unit_tokens import count_needed_rows

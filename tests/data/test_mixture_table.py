@@ -10,7 +10,7 @@ from tiny_run import make_data
 
 from sift_jax.cli import build_arguments
 from sift_jax.config_files import ConfigError
-from sift_jax.data.tasks.defined_tasks import define_tasks
+from sift_jax.data.defined_tasks import define_tasks
 from sift_jax.data.tasks.mixture_rates import resolve_rates
 from sift_jax.data.tasks.mixture_table import MIXTURES, TASKS, change_rates, choose_rates, match_patterns
 from sift_jax.training.loop import train

@@ -12,12 +12,12 @@ from tiny_run import SPOKEN, change_data, make_data
 
 from sift_jax.codecs.embedded.utterance_header import HEAD_CODES
 from sift_jax.data.batch_stream import BatchStream
+from sift_jax.data.defined_tasks import define_tasks
 from sift_jax.data.records.index_records import index_records
 from sift_jax.data.records.question_index import QuestionIndex
 from sift_jax.data.records.record_files import RecordReader
 from sift_jax.data.records.record_units import UnitSet
 from sift_jax.data.row_layout import Row, lay_out, make_group
-from sift_jax.data.tasks.defined_tasks import define_tasks
 from sift_jax.data.tasks.seqio_tasks import TaskContext, list_splits, make_sift_task, use_context
 from sift_jax.data.tasks.seqio_vocabulary import SpeechVocabulary
 from sift_jax.text.chat import render_chat

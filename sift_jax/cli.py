@@ -30,7 +30,7 @@ import gin
 from sift_jax.config_files import BINDING, ROOT, ConfigError, find_gin_file, find_repeated_keys, list_pieces
 from sift_jax.config_statements import check_unused, list_statements
 from sift_jax.exits import flatten, report_errors
-from sift_jax.older_configs import describe_missing, is_of_older_form, read_older_form
+from sift_jax.older_configs import describe_missing, is_of_older_form, read_older_form, rename_moved
 from sift_jax.quiet import hush
 
 
@@ -184,7 +184,12 @@ def build_arguments(
     gin.clear_config()
     configured = _register(function)
     # all of it is found and looked over before gin reads anything
-    pieces = [piece for name in gin_files for piece in list_pieces(find_gin_file(name))]
+    pieces = [
+        (path, line, rename_moved(text))
+        for name in gin_files
+        for path, line, text in list_pieces(find_gin_file(name))
+    ]
+    bindings = [rename_moved(binding) for binding in bindings]
     if is_of_older_form([*(text for _, _, text in pieces), *bindings]):
         pieces, bindings = read_older_form(pieces, bindings)
         say("note: DataConfig.mixture and DataConfig.rates are read as those of MixtureConfig, where they are today")

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parent.parent
 FRAMEWORKS = {"jax", "flax", "optax", "orbax", "tensorflow", "tensorflow_datasets", "seqio", "gin", "clu"}
 TENSORFLOW = {"tensorflow", "tensorflow_datasets", "seqio", "gin", "clu"}
 
-# A module may import its own room and those listed, and nothing else of ours; the longest prefix wins. What any room may
-# import: what the fields of a config may hold.
+# A module may import its own room and those listed, and nothing else of ours; the longest prefix wins.
+# What any room may import: what the fields of a config may hold.
 EVERYWHERE = ("sift_jax.field_ranges",)
 SPEECH_LM = ("batch", "models", "parallel")
 MAY_IMPORT = {
@@ -199,8 +199,7 @@ def test_a_circle_is_found():
 
 
 def list_edges():
-    """(module, module that it imports), also inside functions and for type checkers; what a package's name stands for is
-    its __init__."""
+    """(module, module that it imports), also inside functions and for type checkers."""
     return [(m, name) for m in FILES for name, _ in read_imports(m) if name in FILES and name != m]
 
 
@@ -212,7 +211,7 @@ def test_no_file_imports_itself_by_others():
 
 
 def test_no_package_imports_itself_by_others():
-    """A package and one inside it are one room: the contract at its top, a kind each below, a registry that knows all."""
+    """A package and one inside it are one room: contract at its top, a kind each below, a registry of all kinds."""
     edges = {}
     for pair in list_edges():
         here, there = (m if FILES[m].name == "__init__.py" else m.rpartition(".")[0] for m in pair)

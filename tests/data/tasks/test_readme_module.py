@@ -15,7 +15,7 @@ from sift_jax.audio.files import write_audio
 from sift_jax.data.batch_stream import BatchStream, SpeechGeometry
 from sift_jax.data.records.record_files import index_audio
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 

@@ -1,7 +1,7 @@
 """What an encoder hears of a clip, by the name that its config gives: one front end a family of encoders.
 
-    whisper       Whisper's log-mel (mel.py): a clip and the silence behind it
-    normalised    NeMo's (normalised_mel.py): each bin normalised over the clip, nothing behind it
+    whisper       Whisper's log-mel (whisper_mel.py): a clip and the silence behind it
+    normalised    NeMo's (nemo_mel.py): each bin normalised over the clip, nothing behind it
 
 All are at 16 kHz and 100 frames a second, laid into windows (frames, mel_bins).
 """

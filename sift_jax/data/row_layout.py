@@ -5,7 +5,7 @@
     a group                       A A A | B0 B0 | B1 B1 B1
     a row                         group 1 … | group 2 … | group 3 … | padding
 
-Which groups share a row is decided beforehand, by their sizes alone (row_filling.py).
+Which groups share a row is decided beforehand, by their sizes alone (bin_packing.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Prefill and a cached, batched, jitted loop, over frames that speech was made into before (see hearing.py).
+"""Prefill and a cached, batched, jitted loop, over frames that speech was made into before (see clip_encoder.py).
 
 prompts, right-aligned:   pad pad <im_start> user ♪ ♪ How fast ? … assistant⏎ │ new tokens → → →
 cache slots                0   1      2       3   4 5  …                  t-1 │ t  t+1 …

@@ -3,7 +3,7 @@
     <|im_start|>user⏎ <|audio_bos|><|AUDIO|><|audio_eos|> How fast?<|im_end|>⏎ <|im_start|>assistant⏎ Slowly.<|im_end|>⏎
                                  └ one marker a clip; packing puts the clip's frames there            └── targets ──┘
 
-    … <|im_start|>assistant⏎ begin 17 203 … end <|im_end|>⏎       an answer that is speech, in units (unit_ids.py)
+    … <|im_start|>assistant⏎ begin 17 203 … end <|im_end|>⏎       an answer that is speech, in units (unit_tokens.py)
                              └──── targets ───┘
 
 The template is rendered twice: up to where an answer begins, as a prompt, and whole. The prompt must be a prefix; what

@@ -4,7 +4,7 @@
     Sources(model="Qwen2-Audio-7B-Instruct/")                   a whole model: Qwen2-Audio's, or an export of ours
     Sources(encoder="whisper-medium/", decoder="hf://Qwen/Qwen2.5-7B-Instruct")    folders, or names on the hub
 
-All are read in the layout and dtype of the parameters that are wanted: see stream.py.
+All are read in the layout and dtype of the parameters that are wanted: see stream_tensors.py.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ def check_vocabulary(tokens: int, rows: int, source: str) -> None:
 def load_run(run: str, step: int | None, wanted: Wanted) -> Loaded:
     """A run's parameters by full path. All that this model has of a part must be there, but new LoRA, and no more.
 
-    What may grow (the vocabulary, the adapters' rank) is filled up: see grow.py."""
+    What may grow (the vocabulary, the adapters' rank) is filled up: see resize.py."""
     theirs = flatten_dict(describe_params(read_model_file(run)), sep="/")
     check_paths({path: leaf.shape for path, leaf in theirs.items()}, wanted, f"run {run}")
     grown = {path for path, leaf in theirs.items() if leaf.shape != wanted[path].shape}

@@ -4,7 +4,7 @@
     0 … 151664        a token of its tokenizer: as published, always
     151665 … 152063   spare, padding to a round number: all but one vector. The delimiters of audio stand here, those of
                       speech, and the first 394 units
-    152064 …          new, drawn by grow.py
+    152064 …          new, drawn by resize.py
 
 Equal rows of a frozen head have equal logits whatever the decoder does: the end of speech would be as likely as 396
 other tokens. So a needed row that lies closer to another than two trained rows ever do is drawn anew, after parameters

@@ -1,6 +1,6 @@
 """An X-codec2 folder of the hub as config and the parameters of its way back.
 
-    config.json ─► Xcodec2Config     *.safetensors ─► params, layers stacked; xcodec2_encoder_files.py has the encoders'
+    config.json ─► Xcodec2Config     *.safetensors ─► params, layers stacked; encoder_checkpoint.py has the encoders'
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """An X-codec2 folder of the hub as config and the parameters of its way there.
 
-    config.json ─► Xcodec2EncoderConfig     *.safetensors ─► params, layers stacked; the way back is xcodec2_files.py's
+    config.json ─► Xcodec2EncoderConfig     *.safetensors ─► params, layers stacked; the way back is decoder_checkpoint.py's
 """
 
 from __future__ import annotations

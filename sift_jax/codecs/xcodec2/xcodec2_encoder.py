@@ -1,4 +1,4 @@
-"""X-codec2's way there: samples to codes, forward only; the way back is xcodec2.py.
+"""X-codec2's way there: samples to codes, forward only; the way back is xcodec2_decoder.py.
 
     waves [b, n] ─┬─► Kaldi's log-mel ─► w2v-BERT ─► 4 convolutions ─► [b, t, d] ─┬─► linear ─► finite scalars ─► ids
                   └─► convolutions with smooth snakes, ÷ 320 ───────► [b, t, e] ──┘

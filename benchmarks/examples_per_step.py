@@ -128,7 +128,7 @@ def count_examples(arguments: Mapping[str, Any], corpora: Mapping[str, Any]) -> 
     from sift_jax.data.plan.batch_plan import Plan
     from sift_jax.data.plan.sample_stream import Draws, PlannedTask
     from sift_jax.models.presets import make_model_config
-    from sift_jax.training.loop import make_geometry
+    from sift_jax.training.job import make_geometry
 
     data, geometry = arguments["data"], make_geometry(make_model_config(arguments["model"]))
     longest = round(geometry.window_seconds * RATE / HOP) + 1

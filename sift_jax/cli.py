@@ -30,6 +30,7 @@ import gin
 from sift_jax.config_files import BINDING, ROOT, ConfigError, find_gin_file, find_repeated_keys, list_pieces
 from sift_jax.config_statements import check_unused, list_statements
 from sift_jax.exits import flatten, report_errors
+from sift_jax.launch import Launch
 from sift_jax.older_configs import describe_missing, is_of_older_form, read_older_form, rename_moved
 from sift_jax.quiet import hush
 
@@ -89,7 +90,7 @@ def _register(function: Callable[..., Any]) -> Callable[[], dict[str, Any]]:
     for cls in find_dataclasses(function):
         _register_once(cls, cls.__name__, cls.__module__)
     signature = inspect.signature(function)
-    parameters = [p for p in signature.parameters.values() if p.name not in ("dry_run", "modules", "config_text")]
+    parameters = [p for p in signature.parameters.values() if p.name != "launch"]
 
     def collect(**arguments: Any) -> dict[str, Any]:
         return arguments
@@ -279,7 +280,8 @@ def run_gin(path: str, argv: list[str] | None = None, *, parts: Sequence[str] = 
         function = getattr(import_quietly(module_name), name)
         arguments = build_arguments(function, flags.gin_file, flags.bindings, parts)
         # the run writes config.gin itself, once it knows that the folder is its own
-        function(**arguments, dry_run=flags.dry_run, modules=modules, config_text=describe_config())
+        launch = Launch(dry_run=flags.dry_run, modules=modules, config_text=describe_config())
+        function(**arguments, launch=launch)
 
     report_errors(run, is_debug=flags.debug)
 

@@ -18,7 +18,8 @@ from sift_jax.evaluation.judging import judge_again
 from sift_jax.models.presets import make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig, describe_params
 from sift_jax.sweeps.run import sweep
-from sift_jax.training.loop import make_geometry, train
+from sift_jax.training.job import make_geometry
+from sift_jax.training.loop import train
 from sift_jax.training.optimizer import make_optimizer
 from sift_jax.vocoder_training.run import train_vocoder
 

@@ -14,12 +14,13 @@ FRAMEWORKS = {"jax", "flax", "optax", "orbax", "tensorflow", "tensorflow_dataset
 TENSORFLOW = {"tensorflow", "tensorflow_datasets", "seqio", "gin", "clu"}
 
 # A module may import its own room and those listed, and nothing else of ours; the longest prefix wins.
-# What any room may import: what the fields of a config may hold.
-EVERYWHERE = ("sift_jax.field_ranges",)
+# What any room may import: what the fields of a config may hold, and what a command line says beside them.
+EVERYWHERE = ("sift_jax.field_ranges", "sift_jax.launch")
 SPEECH_LM = ("batch", "models", "parallel")
 MAY_IMPORT = {
     # --- below all: no framework, nothing of ours
     "sift_jax.batch": (),
+    "sift_jax.launch": (),
     "sift_jax.field_ranges": (),
     "sift_jax.quiet": (),
     "sift_jax.storage": (),

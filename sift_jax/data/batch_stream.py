@@ -4,8 +4,8 @@
     └ SeqIO            └ made once           └ the same on all hosts        └ own rows only
 
 The stream is a pure function of (mixture, config, seed): its place is the number of batches drawn, and any number can
-be drawn first (batch_plan.py says why). SeqIO defines what a task is and how often it comes; tf.data runs only where a task
-has a source of its own, once.
+be drawn first (batch_plan.py says why). SeqIO defines what a task is and how often it comes; tf.data runs only where a
+task has a source of its own, once.
 """
 
 from __future__ import annotations

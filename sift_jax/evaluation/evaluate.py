@@ -49,11 +49,12 @@ from sift_jax.evaluation.suites import SuiteConfig, read_checked_suites
 from sift_jax.evaluation.suites.evalsift import SUBSETS
 from sift_jax.evaluation.suites.prompts import hash_prompts, load_prompts
 from sift_jax.field_ranges import CheckedConfig, Count, MayBeEmpty, OneOf, Seed, Text, Whole
+from sift_jax.launch import NO_FLAGS, Launch
 from sift_jax.parallel.distributed import await_all, check_same, check_shared, is_first_process
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
 from sift_jax.pretrained import Model
 from sift_jax.sift.rows import list_files, read_rows
-from sift_jax.training.loop import make_geometry
+from sift_jax.training.job import make_geometry
 from sift_jax.training.step import make_dev_step
 
 
@@ -222,9 +223,7 @@ def evaluate(
     bootstrap: BootstrapConfig,
     mesh: MeshConfig,
     data: DataConfig | None,
-    dry_run: bool = False,
-    modules: tuple[ModuleType, ...] = (),
-    config_text: str = "",
+    launch: Launch = NO_FLAGS,
 ) -> Path:
     """Evaluates and writes everything; returns the folder."""
     started, out = time.perf_counter(), Path(run.out_dir)
@@ -233,7 +232,7 @@ def evaluate(
         # what is wrong with it is said before anything is answered
         read_generation(run.generation_dir)
     items = [item for suite in read for item in suite.items]
-    if dry_run:
+    if launch.dry_run:
         for suite in read:
             print(f"{suite.name}: {len(suite.items)} items, {len(suite.set_aside)} set aside")
         constant = split_by_baseline(items, run.data_dir) if run.has_majority else ()
@@ -253,13 +252,13 @@ def evaluate(
     meta = describe_answers(model, run, suites, decoding)
     answer_all_systems(out, model, mesh, run, decoding, questions, reader, meta)
     if is_first_process():
-        write_whole(out / "config.gin", config_text)
+        write_whole(out / "config.gin", launch.config_text)
         size = sum(x.size for x in jax.tree.leaves(model.params))
         facts = {
             "name": out.name,
             "model": {**meta, "parameters": {"total": size}},
             "suites": describe_suites(read, questions, aside),
-            "audio_gain": None if data is None else measure_audio_gain(model, data, run.gain_split, modules),
+            "audio_gain": None if data is None else measure_audio_gain(model, data, run.gain_split, launch.modules),
             "training": dict(run.train_dirs),
             "data": run.data_dir,
             "generation": run.generation_dir,

@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import math
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import jax
@@ -29,6 +28,7 @@ from sift_jax.codecs.vocoder.hifi_gan_checkpoint import read_hifi_gan
 from sift_jax.codecs.vocoder.network import VocoderConfig
 from sift_jax.codecs.vocoder.unit_vocoder import check_shape
 from sift_jax.field_ranges import CheckedConfig, Count, Seed, Text
+from sift_jax.launch import NO_FLAGS, Launch
 from sift_jax.parallel.distributed import check_same, check_shared, is_first_process, meet
 from sift_jax.parallel.mesh import MeshConfig, check_rows, list_own_rows, make_mesh, put_batch
 from sift_jax.training.metrics import MetricWriter, NoWriter
@@ -76,9 +76,7 @@ def train_vocoder(
     losses: VocoderLosses,
     optimizer: VocoderOptimizer,
     mesh: MeshConfig,
-    dry_run: bool = False,
-    modules: tuple[ModuleType, ...] = (),
-    config_text: str = "",
+    launch: Launch = NO_FLAGS,
 ) -> Path:
     """Trains to `run.steps`, going on where the folder's last checkpoint stands; returns the folder."""
     folder, out_dir = read_folder(run.codec), Path(run.out_dir)
@@ -86,13 +84,14 @@ def train_vocoder(
     update, devices = make_optimizer(optimizer, run.steps), make_mesh(mesh)
     check_rows(data.rows, devices)
     described = describe_state(networks, update, run.seed, devices)
-    if dry_run:
+    if launch.dry_run:
         print(_format_sizes(described, networks, data))
         return out_dir
     out_dir.mkdir(parents=True, exist_ok=True)
-    check_same("the config", config_text, "start all processes with the same command")
+    check_same("the config", launch.config_text, "start all processes with the same command")
     with hold_run(out_dir):
-        _train_in_folder(out_dir, run, data, folder, networks, optimizer, update, described, devices, config_text)
+        _train_in_folder(out_dir, run, data, folder, networks, optimizer, update, described, devices,
+                         launch.config_text)
     return out_dir
 
 

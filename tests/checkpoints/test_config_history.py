@@ -5,6 +5,7 @@ import dataclasses
 from tiny_run import make_run
 
 from sift_jax.checkpoints.config_history import list_changes, read_bindings, write_config
+from sift_jax.launch import Launch
 from sift_jax.training.loop import train
 
 TEXT = """import sift_jax
@@ -60,7 +61,8 @@ def test_a_resumed_run_says_its_new_learning_rate(corpus, tmp_path, capsys):
     def start(steps, rate):
         arguments = make_run(corpus, tmp_path / "run", steps=steps, dev_batches=0)
         optimizer = dataclasses.replace(arguments["optimizer"], peak_learning_rate=rate)
-        train(**{**arguments, "optimizer": optimizer}, config_text=f"PEAK_LR = {rate}\nSTEPS = {steps}\n")
+        launch = Launch(config_text=f"PEAK_LR = {rate}\nSTEPS = {steps}\n")
+        train(**{**arguments, "optimizer": optimizer}, launch=launch)
         return capsys.readouterr().out
 
     assert "another config" not in start(3, 0.01)

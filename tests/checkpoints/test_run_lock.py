@@ -13,6 +13,7 @@ import pytest
 from tiny_run import make_run
 
 from sift_jax.checkpoints.run_lock import hold_run
+from sift_jax.launch import Launch
 from sift_jax.storage import folder_lock
 from sift_jax.storage.folder_lock import FolderHeldError, hold_folder
 from sift_jax.training.loop import train
@@ -50,7 +51,7 @@ def test_the_second_of_two_runs_is_refused_and_the_first_unharmed(corpus, holder
         r".*\); wait for its end, end it, or choose another OUT_DIR$"
     )
     with pytest.raises(FolderHeldError, match=message):
-        train(**arguments, config_text="of the second")
+        train(**arguments, launch=Launch(config_text="of the second"))
     assert draft.is_dir() and sorted(path.name for path in run.iterdir()) == [".lock", "checkpoints"]
     # as the scheduler ends it: no word, no cleaning up
     holder.send_signal(signal.SIGKILL)

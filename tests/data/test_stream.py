@@ -15,7 +15,7 @@ from sift_jax.batch import check_batch
 from sift_jax.data.batch_stream import BatchStream, make_shapes
 from sift_jax.data.mixtures import make_mixture
 from sift_jax.data.prefetch import prefetch
-from sift_jax.training.loop import make_geometry
+from sift_jax.training.job import make_geometry
 
 CONFIG = make_config()
 GEOMETRY = make_geometry(CONFIG)

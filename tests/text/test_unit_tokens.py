@@ -31,7 +31,7 @@ from sift_jax.text.unit_tokens import (
     read_codec_identity,
     read_units_file,
 )
-from sift_jax.training.loop import make_geometry
+from sift_jax.training.job import make_geometry
 
 CONFIG = make_config(extra_tokens=127)
 GENERATION = "controllable_generation"

@@ -15,7 +15,8 @@ from sift_jax.data.batch_stream import BatchStream
 from sift_jax.data.dev_batches import choose_batches, list_tasks, read_dev_set
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
 from sift_jax.training.dev_metrics import format_dev, measure_dev
-from sift_jax.training.loop import make_geometry, train
+from sift_jax.training.job import make_geometry
+from sift_jax.training.loop import train
 from sift_jax.training.step import make_dev_step
 
 CONFIG = make_config()

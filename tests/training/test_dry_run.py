@@ -19,7 +19,7 @@ from sift_jax.data.batch_stream import make_shapes
 from sift_jax.parallel.hardware import HardwareConfig, find_memory, use_virtual_devices
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
 from sift_jax.training.dry_run import StepMemory, count_bytes, format_memory, format_parameters, measure_memory
-from sift_jax.training.loop import make_geometry
+from sift_jax.training.job import make_geometry
 from sift_jax.training.optimizer import make_optimizer
 from sift_jax.training.step import make_train_step
 

@@ -5,8 +5,8 @@ from tiny_model import make_config
 from tiny_run import make_data
 
 from sift_jax.data.batch_stream import BatchStream
+from sift_jax.training.job import make_geometry
 from sift_jax.training.logged_samples import make_samples
-from sift_jax.training.loop import make_geometry
 
 
 def test_a_row_is_read_and_heard(corpus):

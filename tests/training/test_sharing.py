@@ -10,7 +10,7 @@ from tiny_run import make_data
 
 from sift_jax.data.batch_stream import BatchStream
 from sift_jax.data.plan.batch_plan import PlannedBatch
-from sift_jax.training.loop import make_geometry
+from sift_jax.training.job import make_geometry
 
 CONFIG = make_config()
 # two questions about each utterance of two languages

@@ -22,6 +22,7 @@ from sift_jax.cli import build_arguments
 from sift_jax.codecs.codec_folder import read_folder
 from sift_jax.codecs.hubert.hubert_codec import fit_hubert
 from sift_jax.codecs.registry import load_codec
+from sift_jax.launch import Launch
 from sift_jax.vocoder_training.run import train_vocoder
 from sift_jax.vocoder_training.segments import Segments, open_corpus
 
@@ -77,7 +78,7 @@ def make_arguments(place, out, **more):
 def trained(place):
     """A run over units whose runs are joined, so that durations are learnt too."""
     out = place / "run"
-    train_vocoder(**make_arguments(place, out, codec="joined"), config_text="as it was")
+    train_vocoder(**make_arguments(place, out, codec="joined"), launch=Launch(config_text="as it was"))
     return out
 
 
@@ -106,7 +107,7 @@ def test_metrics_say_every_loss(trained):
 
 
 def test_a_finished_run_has_nothing_to_do(place, trained, capsys):
-    train_vocoder(**make_arguments(place, trained, codec="joined"), config_text="as it was")
+    train_vocoder(**make_arguments(place, trained, codec="joined"), launch=Launch(config_text="as it was"))
     assert "is trained to step 4 of 4: nothing to do" in capsys.readouterr().out
 
 

@@ -1,6 +1,6 @@
 """An X-codec2 folder of the hub as config and the parameters of its way there.
 
-    config.json ─► Xcodec2EncoderConfig     *.safetensors ─► params, layers stacked; the way back is decoder_checkpoint.py's
+    config.json ─► Xcodec2EncoderConfig   *.safetensors ─► params, layers stacked; the way back: decoder_checkpoint.py
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ each item once before any comes again, to within a section: a block of 8192 grou
 and decodes no more than its own rows.
 
 **Why the step is all the state.** A step is in block s ÷ K, and a block's groups are a fixed stretch of a stream that
-can be entered anywhere (sample_stream.py). So neither what was read before nor how it was packed has to be known, with one
-exception: blocks differ in length by chance. G is chosen so that a block leaves MARGIN standard deviations of that
+can be entered anywhere (sample_stream.py). So neither what was read before nor how it was packed has to be known, with
+one exception: blocks differ in length by chance. G is chosen so that a block leaves MARGIN standard deviations of that
 free; a block that is longer still hands the groups that fitted nowhere to the next one, which puts them into the rows
 that it has left over. What a block hands on follows from its own groups alone, never from what was handed to it, so
 that it is enough to look one block back. Only if a block is too long and the next has no room either are groups lost;

@@ -9,7 +9,7 @@ from sift_jax.data.batch_stream import make_shapes
 from sift_jax.data.plan.batch_plan import Plan
 from sift_jax.data.plan.sample_stream import Draws, PlannedTask
 from sift_jax.models.presets import make_model_config
-from sift_jax.training.loop import make_geometry
+from sift_jax.training.job import make_geometry
 
 # seconds of speech and questions of a record: SIFT's, and those of stage 1's corpora of read speech
 SIFT, READ = ((4.0, 15.0), 10), ((4.0, 20.0), 1)

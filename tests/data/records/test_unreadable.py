@@ -14,7 +14,8 @@ from sift_jax.data.records.index_records import index_records
 from sift_jax.data.records.question_index import QuestionIndex
 from sift_jax.data.records.record_files import RecordReader
 from sift_jax.data.records.unreadable import UnreadableAudio, UnreadableLog, count_logged, name_log
-from sift_jax.training.loop import make_geometry, train
+from sift_jax.training.job import make_geometry
+from sift_jax.training.loop import train
 
 CONFIG = make_config()
 GEOMETRY = make_geometry(CONFIG)

@@ -1,8 +1,8 @@
 """Checkpoints of a run: parameters, optimizer and the data's place together, by Orbax.
 
-run/checkpoints/<step>/{params,optimizer,place}                   the last `keep` of them
+run/checkpoints/<step>/{params,optimizer,place}        the last `keep` of them
 run/frozen/<name>                                      what does not train, once for all of them (frozen_params.py)
-run/damaged/<step>                                                what was found not to be what was saved
+run/damaged/<step>                                     what was found not to be what was saved
 
 `place` holds, beside the data's place, a checksum of every leaf: what is restored is what was saved, or it is named.
 """

@@ -1,7 +1,7 @@
 """The embedded codec: what holds for the whole, then how it sounds, and between that how high and how loud.
 
-    steps of 10 ms   ................................................   features.measure
-    head             P H S L                                  pace, height, spread and length: utterance_header.py
+    steps of 10 ms   ................................................   embedded_features.measure
+    header           P H S L                                            pace, height, spread, length: utterance_header
     sound units              s   s   s     s   s   s     s   s          envelope less the level, and voicing
     tone units             T             T             T                pitch and level of the sounds behind it
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_hubert_units import WAVES, make_options, write_encoder
+from test_hubert_codec import WAVES, make_options, write_encoder
 from test_units_commands import run as run_command
 
 from sift_jax.audio.files import write_audio

@@ -155,7 +155,8 @@ def _describe(scoring: Scoring) -> dict[str, Any]:
 def _describe_system(found: Heard) -> dict[str, Any]:
     """What was spoken; what was asked for and cannot be heard by a machine; what could not be measured, by reason."""
     items = {line.request.id: line.request for line in found.lines}
-    unheard = Counter(key for request in items.values() for key in request.asked if key not in MEASURED)
+    unheard = Counter(key for request in items.values() for key in (*request.asked, *request.fields)
+                      if key not in MEASURED)
     whole = Counter(next(iter(row["missing"].values())) for row in found.rows if row["missing"] and not row["values"])
     seconds = sum(row["seconds"] for row in found.rows)
     return {

@@ -34,7 +34,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sift_jax.data.labels import GENDERS, LABELS, LANGUAGES, find_labels, normalise, read_first_word
+from sift_jax.data.labels import (
+    GENDERS,
+    LABELS,
+    LANGUAGES,
+    find_labels,
+    normalise,
+    read_first_word,
+    remove_quotations,
+)
 
 FILE = "fields.json"
 DIRECT, OPEN = "direct", "open"
@@ -99,12 +107,12 @@ class Field:
                 for key, text in forms.items() if form in (None, key) for name in _list_bracketed(text)}
 
     def find_named(self, text: str, language: str) -> list[str]:
-        """The classes of which a word stands in a text, each once, in order."""
+        """The classes of which a word stands in a text outside of quotations, each once, in order."""
         names = {normalise(name): label for name, label in self.list_names(language).items()}
         if not names:
             return []
         longest_first = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-        found = re.findall(rf"(?<!\w)(?:{longest_first})(?!\w)", normalise(text))
+        found = re.findall(rf"(?<!\w)(?:{longest_first})(?!\w)", normalise(remove_quotations(text)))
         return list(dict.fromkeys(names[name] for name in found))
 
     def limit(self, wordings: int | None) -> "Field":

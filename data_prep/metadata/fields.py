@@ -82,7 +82,7 @@ def label_fields(row: Row, fields: Fields) -> tuple[dict[str, dict[str, Any]], l
             else:
                 faults.append(f"{field.name} {stated[field.name]!r} is in no class")
         elif field.name in heard:
-            label, share = _find_surest(heard[field.name], field)
+            label, share = find_surest(heard[field.name], field)
             if label and share >= field.least_confidence:
                 found[field.name] = {"label": label, "source": EXPERT, "confidence": round(share, 3)}
             else:
@@ -90,7 +90,7 @@ def label_fields(row: Row, fields: Fields) -> tuple[dict[str, dict[str, Any]], l
     return found, faults
 
 
-def _find_surest(shares: Mapping[str, float], field: Field) -> tuple[str | None, float]:
+def find_surest(shares: Mapping[str, float], field: Field) -> tuple[str | None, float]:
     """Labels of a class are added up; those of none stand for themselves."""
     sums: Counter[tuple[str | None, str]] = Counter()
     for label, share in shares.items():

@@ -170,8 +170,7 @@ def _read_row(row: Mapping[str, Any], language: str, utterance: Mapping[str, Any
         raise Unclear("the transcript is not in the instruction")
     free = find_styles(fields, instruction[:place], language)
     asked = find_asked(instruction[:place], language, is_free=bool(free))
-    known = {name: found["label"] for name, found in (utterance.get("fields") or {}).items()}
-    if is_own and not (is_true_of(utterance, asked) and free.items() <= known.items()):
+    if is_own and not is_true_of(utterance, asked, free):
         raise Unclear("its words and the metadata differ")
     return {"instruction": instruction, "text": utterance["transcript"], "asked": asked, "fields": free}
 
@@ -180,9 +179,10 @@ def _find_label(utterance: Mapping[str, Any], key: str) -> str | None:
     return utterance["labels"].get(key) if key in SPEECH_KEYS else utterance[key]
 
 
-def is_true_of(utterance: Mapping[str, Any], asked: Mapping[str, str]) -> bool:
-    """Whether a recording has all that is asked for."""
-    return all(_find_label(utterance, key) == label for key, label in asked.items())
+def is_true_of(utterance: Mapping[str, Any], asked: Mapping[str, str], free: Mapping[str, str]) -> bool:
+    """Whether a recording has all that is asked for, of free fields too."""
+    known = {name: found["label"] for name, found in (utterance.get("fields") or {}).items()}
+    return free.items() <= known.items() and all(_find_label(utterance, key) == label for key, label in asked.items())
 
 
 def read_known(build: Path, names: set[str] | None = None) -> Metadata:

@@ -83,9 +83,13 @@ class Field:
     def title(self) -> str:
         return self.name.replace("_", " ").capitalize()
 
+    @functools.cached_property
+    def _spellings(self) -> dict[str, str]:
+        return {_fold(name): label for label, names in self.classes.items() for name in (label, *names)}
+
     def find_class(self, value: str) -> str | None:
         """The class that a corpus's value is one of the spellings of."""
-        return _list_spellings(self).get(_fold(value))
+        return self._spellings.get(_fold(value))
 
     def is_near(self, one: str, other: str) -> bool:
         return one == other or any(one in group and other in group for group in self.near)
@@ -219,7 +223,7 @@ def parse_field(name: str, table: Any, place: str) -> Field:
     _demand(all(isinstance(flag, bool) for flag in flags.values()), place, f"{' and '.join(flags)} are true or false")
     field = Field(name=name, columns=_parse_texts(table.get("columns", [name]), f"{place}: columns"), classes=classes,
                   near=near, least_confidence=float(confidence), languages=languages, **flags)
-    _demand(len(_list_spellings(field)) > 1, place, "has a single class; a question about it would have one answer")
+
     for language, wording in languages.items():
         _check_wording(field, language, wording, f"{place}: {language}")
     return field
@@ -302,9 +306,6 @@ def _demand(is_right: bool, place: str, fault: str) -> None:
 def _fold(value: str) -> str:
     return " ".join(re.sub(r"[_\-]+", " ", normalise(value)).split())
 
-
-def _list_spellings(field: Field) -> dict[str, str]:
-    return {_fold(name): label for label, names in field.classes.items() for name in (label, *names)}
 
 
 def _list_bracketed(text: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Questions about free fields say what the label says: no other class, no near one held against it."""
 
+import dataclasses
 import json
 import random
 from collections import Counter
@@ -141,7 +142,7 @@ def test_one_class_alone_is_held_against_nothing():
 def test_answers_may_differ_by_gender():
     wording = {**EMOTION.languages["fr"], "answers": ["La personne semble {label}."],
                "answers_female": ["Elle semble {label}."], "answers_male": ["Il a l'air de quelqu'un de {label}."]}
-    fields = (EMOTION.__class__(**{**vars(EMOTION), "languages": {"fr": wording}}),)
+    fields = (dataclasses.replace(EMOTION, languages={"fr": wording}),)
     utterances = [make_utterance("a", "sad", "female"), make_utterance("b", "calm", "male"), make_utterance("c", "sad")]
     answers = {}
     for seed in range(20):

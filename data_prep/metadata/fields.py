@@ -1,9 +1,9 @@
 """The classes of free fields: what the corpus says, in the words of the field's table; else what an expert is sure of.
 
-    measured row {"fields": {"emotion": "ang"}}                    ─►  {"emotion": {"label": "angry", "source": "corpus"}}
-                 {"heard": {"emotion": {"ang": 0.91, "hap": 0.09}}} ─►  {"emotion": {"label": "angry", "source": "expert",
-                                                                                     "confidence": 0.91}}
-                 {"fields": {"emotion": "puzzled"}}                ─►  {} and why: emotion 'puzzled' is in no class
+    row {"fields": {"emotion": "ang"}}                     ─►  {"emotion": {"label": "angry", "source": "corpus"}}
+        {"heard": {"emotion": {"ang": 0.91, "hap": 0.09}}} ─►  {"emotion": {"label": "angry", "source": "expert",
+                                                                            "confidence": 0.91}}
+        {"fields": {"emotion": "puzzled"}}                 ─►  {} and why: emotion 'puzzled' is in no class
 
 An expert is an audio classifier of `transformers`, whose labels are those of the table, spelt as a corpus may spell
 them. It hears only what the corpus says nothing of. Below the table's `least_confidence` nothing is said. What has no

@@ -223,7 +223,6 @@ def parse_field(name: str, table: Any, place: str) -> Field:
     _demand(all(isinstance(flag, bool) for flag in flags.values()), place, f"{' and '.join(flags)} are true or false")
     field = Field(name=name, columns=_parse_texts(table.get("columns", [name]), f"{place}: columns"), classes=classes,
                   near=near, least_confidence=float(confidence), languages=languages, **flags)
-
     for language, wording in languages.items():
         _check_wording(field, language, wording, f"{place}: {language}")
     return field
@@ -305,7 +304,6 @@ def _demand(is_right: bool, place: str, fault: str) -> None:
 
 def _fold(value: str) -> str:
     return " ".join(re.sub(r"[_\-]+", " ", normalise(value)).split())
-
 
 
 def _list_bracketed(text: str) -> list[str]:

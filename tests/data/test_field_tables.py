@@ -49,7 +49,8 @@ def test_emotion_is_built_in_and_whole(language):
     # Every answer names its class, no other, and no label of another key.
     for label, other in itertools.product(EMOTION.classes, repeat=2):
         slots = EMOTION.list_slots(label, language) | EMOTION.list_slots(other, language, prefix="other_")
-        answers = [*wording["answers"], *wording["open"]["answers"], *wording["verify"]["yes"], *wording["same"]["same"]]
+        answers = [*wording["answers"], *wording["open"]["answers"], *wording["verify"]["yes"],
+                   *wording["same"]["same"]]
         for text in answers:
             said = text.format(**slots)
             assert EMOTION.find_named(said, language) == [label] and find_labels(said, language) == [], said
@@ -145,7 +146,7 @@ ENGLISH = "languages__en"
     (change(is_balanced="yes"), "are true or false"),
     (change(least_confidence=80), "least_confidence is 0 to 1"),
     (change(languages={"pt": {}}), "languages are"),
-    (change(**{f"{ENGLISH}__forms": {"narrator": {"label": "x"}}}), "forms has one entry for each of narrator, character"),
+    (change(**{f"{ENGLISH}__forms": {"narrator": {"label": "x"}}}), "forms has one entry for each of narrator, char"),
     (change(**{f"{ENGLISH}__forms__character": {"label": "a [narrator]"}}), "'narrator' stands for narrator and for"),
     (change(**{f"{ENGLISH}__forms__character": {"label": "a [woman]"}}), "'a .woman.' holds words of gender; reword"),
     (change(**{f"{ENGLISH}__answers": ["This is {who}."]}), "has the slots who; it takes label"),

@@ -5,11 +5,11 @@
      "phonemes": "R|EY|N| |F|AO|L|Z", "words": [{"word": "Rain", "start": 0.1, "end": 0.4}, …]}
     audio ⇥ text ⇥ speaker ⇥ language                                                                    a header in TSV
 
-Only the audio and the text must be there; each field goes by any of the names in `_FIELDS`, and a free one (an emotion, a
-role) by those that its table gives it, as data_prep.build --fields has them. A `split` is obeyed: train,
-dev or test, or another name in `_SPLITS`; a line with an unknown one is set aside. Audio paths start at the
-root: the manifest's own folder, unless another is given. A line without a language is in the one that is asked for, one
-without an id is named after its file, and after the milliseconds at which it starts there.
+Only the audio and the text must be there; each field goes by any of the names in `_FIELDS`, and a free one (an emotion,
+a role) by those that its table gives it (`data_prep.build --fields`). A `split` is obeyed: train, dev or test, or
+another name in `_SPLITS`; a line with an unknown one is set aside. Audio paths start at the root: the manifest's own
+folder, unless another is given. A line without a language is in the one that is asked for, one without an id is named
+after its file, and after the milliseconds at which it starts there.
 """
 
 import math
@@ -78,7 +78,7 @@ def read_manifest_rows(path: Path, parse: Callable[[Mapping[str, Any]], Any]) ->
 
 def make_recording(row: Mapping[str, Any], root: Path, languages: Sequence[str], *, is_said: bool = True,
                    columns: Columns = ()) -> Recording:
-    """The recording of a line; where nobody asks what `is_said` the text may be missing. `columns` are the names of free
+    """The recording of a line; where nobody asks what `is_said` the text may be missing. `columns` name the free
     fields."""
     audio, text = _take(row, "audio"), _take(row, "text")
     if not audio:

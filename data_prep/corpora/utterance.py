@@ -5,8 +5,8 @@
      "fields": {name: value}}
 
 What a corpus does not have is null, and its words are [] where nobody knows their times. `fields` are free ones as the
-corpus writes them; a file that lacks them is read as having none. `truth` holds what a synthesizer was told; it is empty
-for recorded speech and serves rank correlations only.
+corpus writes them; a file that lacks them is read as having none. `truth` holds what a synthesizer was told; it is
+empty for recorded speech and serves rank correlations only.
 """
 
 import dataclasses

@@ -2,8 +2,8 @@
 
     request {"emotion": "angry"}, heard {"emotion": {"ang": 0.6, "sad": 0.4}} ─►  Outcome("emotion", asked 5, found 5)
 
-The classes have no order, so of the figures only the share in the class asked for is kept. Without an expert there is no
-outcome: what was asked for is counted as not measured.
+The classes have no order, so of the figures only the share in the class asked for is kept. Without an expert there is
+no outcome: what was asked for is counted as not measured.
 """
 
 from collections import Counter

@@ -166,8 +166,8 @@ def _make_fields(results: Mapping[str, Any]) -> str:
     head, rows = make_field_table(results)
     if not rows:
         return ""
-    lead = ("Of the recordings that were asked for in a class of a free field, the share that the expert of the field hears "
-            "so. Read it beside the true recordings: an expert errs, too.")
+    lead = ("Of the recordings that were asked for in a class of a free field, the share that the expert of the field "
+            "hears so. Read it beside the true recordings: an expert errs, too.")
     return make_section("In the class asked for", lead, draw_table(head, rows, texts=frozenset({1})))
 
 

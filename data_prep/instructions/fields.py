@@ -4,7 +4,7 @@
                    verify:emotion   "Does the speaker sound sad?"                "No, the speaker sounds angry."
     comparison     which:emotion    "In which recording does … sound angry?"     "It is the second recording."
                    same:emotion     "Do both recordings convey the same …?"      "No, first the voice sounds …, then …."
-    open_ended     open:emotion     "How would you describe the mood?"           "To me, the person comes across as angry."
+    open_ended     open:emotion     "How would you describe the mood?"           "To me, the person comes across as …."
     requests       spoken_fields    "Say this angrily: …"
 
 Classes that are near each other are never held against each other. In plain templates, whose answers are lines, an

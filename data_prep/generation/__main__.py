@@ -86,9 +86,11 @@ def _add_hearing(command: argparse.ArgumentParser) -> None:
 def make_hearing(flags: argparse.Namespace) -> Hearing:
     fields = read_build_fields(flags.build)
     experts = parse_experts(flags.experts, [field.name for field in fields])
-    check_listeners(make_panel(experts, flags.gender_model).listeners, fields)
-    return Hearing(experts=experts, gender_model=flags.gender_model,
-                   asr=make_recognising(flags) if flags.asr else None)
+    hearing = Hearing(experts=experts, gender_model=flags.gender_model,
+                      asr=make_recognising(flags) if flags.asr else None)
+    if {key for key, _ in experts} & {field.name for field in fields}:
+        check_listeners(make_panel(experts, flags.gender_model).listeners, fields)
+    return hearing
 
 
 def make_recognising(flags: argparse.Namespace) -> Recognising:

@@ -17,6 +17,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from data_prep.chunks import open_draft
@@ -124,7 +125,12 @@ def write_items(path: Path, requests: Iterable[Request]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with open_draft(path) as out:
         for request in requests:
-            out.write(json.dumps(dataclasses.asdict(request), ensure_ascii=False) + "\n")
+            out.write(json.dumps(list_fields(request), ensure_ascii=False) + "\n")
+
+
+def list_fields(request: Request) -> dict[str, Any]:
+    """What a line has of a request; free fields only where it asks for some."""
+    return {name: value for name, value in dataclasses.asdict(request).items() if name != "fields" or value}
 
 
 def find_asked(words: str, language: str, *, is_free: bool = False) -> dict[str, str]:
@@ -179,7 +185,8 @@ def _find_label(utterance: Mapping[str, Any], key: str) -> str | None:
     return utterance["labels"].get(key) if key in SPEECH_KEYS else utterance[key]
 
 
-def is_true_of(utterance: Mapping[str, Any], asked: Mapping[str, str], free: Mapping[str, str]) -> bool:
+def is_true_of(utterance: Mapping[str, Any], asked: Mapping[str, str],
+               free: Mapping[str, str] = MappingProxyType({})) -> bool:
     """Whether a recording has all that is asked for, of free fields too."""
     known = {name: found["label"] for name, found in (utterance.get("fields") or {}).items()}
     return free.items() <= known.items() and all(_find_label(utterance, key) == label for key, label in asked.items())

@@ -1,4 +1,4 @@
-"""Requests for a class of a free field: heard by an expert, scored by the share that comes out so, told in the report."""
+"""Requests for a class of a free field: heard by an expert, scored by the share that comes out so, and told."""
 
 import dataclasses
 

@@ -140,7 +140,7 @@ STAGES: dict[str, _Stage] = {
     "measure": (_measure_corpus, ("parts/measured",), ("data_prep/metadata",)),
     "metadata": (_write_metadata, ("bins.json", "metadata.jsonl", "fields.json", "parts/accounts/genders.json",
                                    "parts/accounts/stated_genders.json", "parts/accounts/fields.json"),
-                 ("sift_jax/data/labels.py", "sift_jax/data/fields.py")),
+                 ("sift_jax/data/labels.py", "sift_jax/data/fields.py", "sift_jax/data/field_checks.py")),
     "instructions": (write_instructions, ("sift", "parts/shares", "parts/shares.json", "parts/counts"),
                      ("data_prep/instructions/*.py", "data_prep/instructions/templates", "data_prep/check_splits.py",
                       "data_prep/stages/instructions.py", "sift_jax/data/label_tables.py",

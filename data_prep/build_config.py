@@ -9,6 +9,7 @@ from data_prep.engine import Engine
 from data_prep.metadata.table import Measuring
 from data_prep.split_gaps import Drawing
 from data_prep.splits import DEV, EVALUATION, TRAIN
+from sift_jax.data.fields import Fields
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,8 @@ class BuildConfig:
     compression: str
     seed: int
     engine: Engine
+    # tables of the free fields that the corpus may have
+    fields: Fields
 
     @property
     def sizes(self) -> dict[str, int | None]:

@@ -114,6 +114,7 @@ MAY_IMPORT = {
     "sift_jax.compare": ("exits", "evaluation"),
     "data_prep.generation": (
         "audio",
+        "data.fields",
         "data.labels",
         "data.sift_files",
         "units.codec",
@@ -126,6 +127,7 @@ MAY_IMPORT = {
         "endpoints",
         "pages",
         "data.clips",
+        "data.fields",
         "data.records",
         "data.sift_files",
         "data.labels",

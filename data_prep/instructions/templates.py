@@ -9,7 +9,9 @@ import functools
 import json
 import random
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from data_prep.instructions.plain import NAMES, make_plain, write_line
@@ -82,12 +84,15 @@ def spell_words(texts: list[str], language: str) -> list[str]:
             zip(texts, [True, *(text.endswith((".", "?", "!")) for text in texts)], strict=False)]
 
 
-def write_request(templates: Templates, question: str, asked: dict[str, str], text: str) -> str:
-    """An instruction to speak in the wording of `question`, which asks for these labels in their order, or for none."""
+def write_request(templates: Templates, question: str, asked: dict[str, str], text: str,
+                  spoken: Mapping[str, str] = MappingProxyType({})) -> str:
+    """An instruction to speak in the wording of `question`, which asks for these labels in their order, or for none;
+    `spoken` has the phrases of those that are of free fields."""
     if not asked:
         return fill(question.replace(" {style}", ""), text=text)
     texts = templates["controllable_generation"]
-    wishes = [fill(texts["requests"].get(key, "{label}"), label=write_spoken_phrase(key, label, templates["language"]))
+    wishes = [spoken.get(key) or fill(texts["requests"].get(key, "{label}"),
+                                      label=write_spoken_phrase(key, label, templates["language"]))
               for key, label in asked.items()]
     style = texts["and"].join(filter(None, (", ".join(wishes[:-1]), wishes[-1])))
     return fill(question, style=style, text=text)

@@ -19,10 +19,12 @@ from typing import Any
 from data_prep.chunks import Chunk, write_text
 from data_prep.engine import Engine, run_chunks
 from data_prep.instructions import acoustic, comparison, content, generation, open_ended, pretraining, word_align
+from data_prep.instructions import fields as free_fields
 from data_prep.instructions.items import Item, choose_items, drop_certain
 from data_prep.instructions.rows import AUDIO_FIRST_SHARE, lay_out_row, name_row
 from data_prep.instructions.shares import SHARE_SIZE, Utterance, cut_shares
 from data_prep.instructions.templates import Templates, load_templates
+from sift_jax.data.fields import Fields
 from sift_jax.data.labels import LANGUAGES
 from sift_jax.data.sift_files import (
     CLOSED_CATEGORIES,
@@ -72,6 +74,7 @@ class Wishes:
     corpus: str = "embedded"
     wordings: int | None = None
     is_plain: bool = False
+    fields: Fields = ()
 
     def __post_init__(self) -> None:
         if self.rows_per_language < 2 or self.rows_per_utterance < 1:
@@ -110,7 +113,8 @@ def write_share(share: Chunk, *, groups: dict[str, dict[str, list[Chunk]]], out:
             held_back * (number + 1) // len(own) - held_back * number // len(own))
     quota = Quota(rows=rows, cap=wishes.rows_per_utterance, must_fill=share.split != "train")
     templates = load_templates(share.language, wishes.wordings, is_plain=wishes.is_plain)
-    made = _make_categories(share, templates, by_language, quota, number, is_plain=wishes.is_plain)
+    fields = tuple(field.limit(wishes.wordings) for field in wishes.fields)
+    made = _make_categories(share, templates, by_language, quota, number, fields, is_plain=wishes.is_plain)
     sources = {utterance["id"]: f"{wishes.corpus}_{language}"
                for language, utterances in by_language.items() for utterance in utterances}
     first_share = 1.0 if wishes.is_plain else AUDIO_FIRST_SHARE
@@ -127,7 +131,7 @@ def _read_share(share: Chunk) -> list[Utterance]:
 
 
 def _make_categories(share: Chunk, templates: Templates, by_language: dict[str, list[Utterance]], quota: Quota,
-                     number: int, *, is_plain: bool) -> dict[str, list[Item]]:
+                     number: int, fields: Fields, *, is_plain: bool) -> dict[str, list[Item]]:
     split, language = share.split, share.language
     utterances = by_language[language]
     # In training a rare class may be asked about twice, in other words.
@@ -144,12 +148,15 @@ def _make_categories(share: Chunk, templates: Templates, by_language: dict[str, 
                  for item in module.make_items(source, templates, rng, **extras)]
         if category == "closed_ended/content_level":
             items += _make_language_items(language, by_language, templates, rng)
+        own = [source for _ in range(copies) for source in sources]
+        items += free_fields.make_items(category, own, fields, templates, make_rng(f"fields/{category}"))
         if category in CLOSED_CATEGORIES:
             items = drop_certain(items)
-        weights = module.WEIGHTS
+        weights = module.WEIGHTS | free_fields.list_weights(fields)
         if is_plain and split == "train":
             weights = {form: weight * _VERBATIM.get(form, 1.0) for form, weight in weights.items()}
-        picked = choose_items(items, wanted.rows, weights, rng, cap=wanted.cap, must_fill=wanted.must_fill)
+        picked = choose_items(items, wanted.rows, weights, rng, cap=wanted.cap, must_fill=wanted.must_fill,
+                              even=free_fields.list_even(fields))
         # Rows of an utterance stand together, as in the released files.
         chosen[category] = sorted(picked, key=lambda item: item.ids)
 
@@ -161,7 +168,7 @@ def _make_categories(share: Chunk, templates: Templates, by_language: dict[str, 
     pair_rows = min(quota.cap, _ROWS_A_PAIR) * len(pairs) if split == "train" else quota.rows
     choose("closed_ended/comparison", comparison, pairs, dataclasses.replace(quota, rows=pair_rows))
     choose("open_ended", open_ended, utterances, quota)
-    choose("controllable_generation", generation, utterances, quota, has_accents=has_accents)
+    choose("controllable_generation", generation, utterances, quota, has_accents=has_accents, fields=fields)
     if split != "EvalSIFT":
         chosen |= _make_pretraining(language, by_language, pairs, make_rng("pretraining"))
     return chosen

@@ -31,10 +31,12 @@ from data_prep.metadata.bins import (
     write_bins,
 )
 from data_prep.metadata.experts import Chosen
+from data_prep.metadata.fields import HEARD, label_fields, settle_fields
 from data_prep.metadata.gender import BY_NETWORK, BY_PITCH, JUDGES, Genders, check_stated, learn_genders
 from data_prep.metadata.gender_network import FEMALE_SHARE
 from data_prep.metadata.measure import SAMPLES, SILENCE
 from data_prep.splits import TRAIN
+from sift_jax.data.fields import FILE, Fields, write_fields
 from sift_jax.data.labels import ACOUSTIC_LABELS, GENDERS, LANGUAGES
 
 Row = dict[str, Any]
@@ -64,8 +66,9 @@ class Measuring:
 
     @property
     def hearing(self) -> str:
-        """What decides the measured values."""
-        return f"{self.experts} {self.gender_model and hash_files(self.gender_model)}"
+        """What decides the measured values; an expert of a free field is a folder."""
+        folders = [hash_files(Path(name)) for _, name in self.experts if Path(name).is_dir()]
+        return f"{self.experts} {self.gender_model and hash_files(self.gender_model)} {folders}"
 
     @property
     def labelling(self) -> str:
@@ -74,20 +77,26 @@ class Measuring:
         return f"{edges} {self.genders}"
 
 
-def write_metadata(out: Path, chunks: Sequence[Chunk], measuring: Measuring, *, is_synthetic: bool) -> None:
-    """Writes metadata.jsonl and bins.json, and closes the accounts of measuring and of genders."""
+def write_metadata(out: Path, chunks: Sequence[Chunk], measuring: Measuring, fields: Fields, *,
+                   is_synthetic: bool) -> None:
+    """Writes metadata.jsonl, bins.json and the tables of the free fields that it has, and closes the accounts of
+    measuring, of genders and of fields."""
     judge = JUDGES.get(measuring.genders)
     genders = learn_genders(_read_kept(chunks), judge) if judge else None
     read = functools.partial(_read_kept, chunks, genders)
-    draft, left = out / "metadata.jsonl.part", 0
+    draft, left, used, has_faults = out / "metadata.jsonl.part", 0, set(), False
     try:
         bins, scale = _make_scales(read, measuring.edges, is_synthetic=is_synthetic)
         with draft.open("w", encoding="utf-8") as lines:
             for row in read():
                 row.pop(FEMALE_SHARE, None)
+                found, faults = label_fields(row, fields)
+                used, has_faults = used | found.keys(), has_faults or bool(faults)
+                row.pop(HEARD, None)
                 labels = label_values(scale(row), bins, ACOUSTIC_LABELS)
                 length = name_length(row["transcript"], bins)
-                lines.write(json.dumps({**row, "labels": labels, "sentence_length": length}, ensure_ascii=False) + "\n")
+                row |= {"labels": labels, "sentence_length": length, "fields": found}
+                lines.write(json.dumps(row, ensure_ascii=False) + "\n")
                 left += 1
     except ValueError as error:
         raise BuildError(str(error)) from error
@@ -95,6 +104,10 @@ def write_metadata(out: Path, chunks: Sequence[Chunk], measuring: Measuring, *, 
     settle(out, "measure", "utterances", entered, left, _list_infeasible(chunks))
     _settle_genders(out, chunks, genders)
     _settle_stated(out, chunks)
+    if used or has_faults:
+        settle_fields(out, functools.partial(_read_kept, chunks), fields)
+    if used:
+        write_fields(out / FILE, (field for field in fields if field.name in used))
     write_bins(bins, out / "bins.json")
     draft.replace(out / "metadata.jsonl")
 

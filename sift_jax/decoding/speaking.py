@@ -15,7 +15,7 @@ import numpy as np
 
 from sift_jax.audio.files import read_audio, write_audio
 from sift_jax.data.chat import make_question
-from sift_jax.data.speaking import write_instruction
+from sift_jax.data.speaking import KEYS, write_instruction
 from sift_jax.decoding.answer import Model
 from sift_jax.decoding.conversation import read_clip
 from sift_jax.decoding.sampling import DecodingConfig
@@ -43,6 +43,8 @@ def say_one(model: Model, flags: argparse.Namespace, warn: Say) -> list[str]:
             if wish.key is None:
                 warn(f"{wish.phrase!r} is none of the phrases of training's instructions; it is said as it stands, "
                      "and may change nothing")
+            elif wish.key not in KEYS:
+                warn(f"{wish.phrase!r} asks for {wish.key}, which a model knows whose training data told it")
         instruction = write_instruction(flags.text, [wish.phrase for wish in flags.wishes], flags.language)
         warn(f"asked: {instruction}")
         messages = make_question(instruction, [])

@@ -21,6 +21,7 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 
+from sift_jax.data.fields import read_build_fields
 from sift_jax.data.pipeline import BatchStream, DataConfig
 from sift_jax.data.sift_files import list_files, read_rows
 from sift_jax.decoding.answer import Model, Speaker, make_prompt
@@ -186,8 +187,8 @@ def answer_constantly(items: Sequence[Item], data_dir: str) -> dict[str, str]:
     answers = {}
     for suite in dict.fromkeys(item.suite for item in items):
         own = [item for item in items if item.suite == suite]
-        rows = read_training_answers(data_dir) if data_dir else None
-        answers |= {found.item.id: found.answer for found in make_majority_predictions(own, rows)}
+        rows, fields = (read_training_answers(data_dir), read_build_fields(Path(data_dir))) if data_dir else (None, ())
+        answers |= {found.item.id: found.answer for found in make_majority_predictions(own, rows, fields)}
     return answers
 
 

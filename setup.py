@@ -66,6 +66,7 @@ setup(
     package_data={
         "sift_jax.evaluation": ["*.css", "*.json", "report/*.css", "report/*.json"],
         "data_prep": ["corpora/embedded/sentences/*.tsv", "generation/*.css", "instructions/templates/*.json",
+                      "instructions/templates/paper/*.json",
                       "metadata/*.json", "reporting/*.css", "synthesis/*.json", "tasks/templates/*.json"],
     },
     install_requires=TRAIN,

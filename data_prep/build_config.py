@@ -15,7 +15,7 @@ from data_prep.splits import DEV, EVALUATION, TRAIN
 class BuildConfig:
     """`train`, `dev` and `evaluation` are utterances a language, at most; None is all that there are, or of dev and
     evaluation all that a manifest states, and what it does not is drawn up to `splits.DRAWN`. `shared_sentences` is
-    one of `splits.SHARED_CHOICES`, or None: apart, but for what a manifest states."""
+    one of `splits.SHARED_CHOICES`, or None: apart, but for what a manifest states; `claims` of `claims.CLAIMS`."""
 
     corpus: str
     reading: Reading
@@ -28,6 +28,7 @@ class BuildConfig:
     dev: int | None
     evaluation: int | None
     shared_sentences: str | None
+    claims: str
     evaluation_rows: int
     wordings: int
     plain: bool

@@ -5,9 +5,16 @@
         ─► bins.json {"average_pitch": {"female": {"edges": […], "method": "equal width"}, "male": …}, …}
 
 Edges come from the training split alone and serve every split, and other corpora by `read_bins`. Pitch is binned for
-women and men apart; without a gender nobody knows on whose scale a voice is high or low, and it has no class. With
-`edges="data_speech"` the four keys that data-speech publishes edges for have those (v02), and only pitch, variation,
-rate and intensity follow the corpus. Its outermost edges, which bound what it kept, are no edges here: what lies beyond
+women and men apart; without a gender nobody knows on whose scale a voice is high or low, and it has no class.
+
+What is said of the recording itself (`absolute.ABSOLUTE_KEYS`) follows no corpus with `edges="absolute"`: it has the
+edges of `absolute`, with the doubt within which a value has no class, or is not asked about at all:
+
+    "noise_level": {"all": {"edges": [5, 10, …], "method": "absolute", "doubt": [0, 2]}}
+    "distortion_level": {"all": {"edges": [], "method": "not asked"}}
+
+With `edges="corpus"` these keys are places in the corpus, too, and with `edges="data_speech"` those that data-speech
+publishes edges for have its (v02). Its outermost edges, which bound what it kept, are no edges here: what lies beyond
 them is in the first or last class.
 
 The length of a sentence is no measure, but has classes in the same way: by the thirds of the numbers of words that the
@@ -23,10 +30,12 @@ from typing import Any
 
 import numpy as np
 
+from data_prep.metadata.absolute import ABSOLUTE_KEYS, Scale, find_place
 from data_prep.metadata.feasible import is_feasible
 from sift_jax.data.labels import GENDERS, SENTENCE_LENGTHS
 
-EDGES = ("corpus", "data_speech")
+ABSOLUTE, CORPUS, NOT_ASKED = "absolute", "corpus", "not asked"
+EDGES = (ABSOLUTE, CORPUS, "data_speech")
 # Inner edges; SNR in dB by equal width, C50 in dB, SI-SDR in dB and PESQ by hand.
 DATA_SPEECH_EDGES: dict[str, tuple[float, ...]] = {
     "noise_level": (25.40, 33.67, 41.95, 50.22, 58.50, 66.77),
@@ -77,9 +86,13 @@ def name_length(transcript: str, bins: Bins) -> str | None:
 
 
 def make_bins(
-    rows: Iterable[Mapping[str, Any]], labels: Mapping[str, Sequence[str]], edges: str = "corpus"
+    rows: Iterable[Mapping[str, Any]], labels: Mapping[str, Sequence[str]], edges: str = CORPUS,
+    scales: Mapping[str, Scale | None] | None = None,
 ) -> Bins:
-    """Edges of every measured key from the rows of the training split; groups are genders or "all"."""
+    """Edges of every measured key from the rows of the training split; groups are genders or "all".
+
+    `scales` are those of `edges="absolute"`, by key; None of a key that is not asked about.
+    """
     if edges not in EDGES:
         raise ValueError(f"no edges {edges!r}; choose of {', '.join(EDGES)}")
     groups: dict[str, dict[str, list[float]]] = {}
@@ -98,12 +111,27 @@ def make_bins(
         raise ValueError("no training utterance was measured, so there are no bins; raise --train")
     bins: Bins = {}
     for key, by_group in groups.items():
+        if edges == ABSOLUTE and key in ABSOLUTE_KEYS:
+            bins[key] = {"all": _describe_scale((scales or {}).get(key))}
+            continue
         if edges == "data_speech" and key in DATA_SPEECH_EDGES:
             bins[key] = {"all": {"edges": list(DATA_SPEECH_EDGES[key]), "method": "data_speech"}}
             continue
         bins[key] = {group: make_edges(values, len(labels[key])) for group, values in sorted(by_group.items())}
     lengths.pop(0, None)
     return {**bins, SENTENCE_LENGTH: {"all": make_length_edges(lengths)}} if lengths else bins
+
+
+def _describe_scale(scale: Scale | None) -> dict[str, Any]:
+    if scale is None:
+        return {"edges": [], "method": NOT_ASKED}
+    return {"edges": list(scale.edges), "method": ABSOLUTE, "doubt": [scale.below, scale.above], "basis": scale.basis}
+
+
+def find_relative(bins: Bins) -> list[str]:
+    """The keys of a recording itself for which these bins have mere places in a corpus."""
+    return [key for key in ABSOLUTE_KEYS for table in bins.get(key, {}).values()
+            if table.get("method") not in (ABSOLUTE, NOT_ASKED)]
 
 
 def write_bins(bins: Bins, path: str | Path) -> None:
@@ -116,7 +144,12 @@ def read_bins(path: str | Path, labels: Mapping[str, Sequence[str]]) -> Bins:
     try:
         bins = json.loads(Path(path).read_text(encoding="utf-8"))
         tables = [(key, group, [float(edge) for edge in table["edges"]])
-                  for key, groups in bins.items() for group, table in groups.items()]
+                  for key, groups in bins.items() for group, table in groups.items()
+                  if table.get("method") != NOT_ASKED]
+        doubts = [tuple(map(float, table.get("doubt", (0, 0))))
+                  for groups in bins.values() for table in groups.values()]
+        if not all(len(doubt) == 2 and min(doubt) >= 0 for doubt in doubts):
+            raise ValueError("a doubt is two numbers of 0 or more")
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -135,8 +168,15 @@ def _name_group(key: str, row: Mapping[str, Any]) -> str | None:
     return row["gender"] if row["gender"] in GENDERS else None
 
 
+def place_value(value: float, table: Mapping[str, Any]) -> int | None:
+    """The class of a value; None where that is in doubt, or not asked."""
+    if table.get("method") == NOT_ASKED:
+        return None
+    return find_place(value, table["edges"], tuple(table.get("doubt", (0.0, 0.0))))
+
+
 def label_values(row: Mapping[str, Any], bins: Bins, labels: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """The class of each value of an utterance, but of pitch where the gender is not known."""
+    """The class of each value of an utterance, but of pitch where the gender is not known, and of what is in doubt."""
     result = {}
     for key, value in row["values"].items():
         group = _name_group(key, row)
@@ -147,6 +187,7 @@ def label_values(row: Mapping[str, Any], bins: Bins, labels: Mapping[str, Sequen
                              f"bins, or leave this one out with --experts={key}=none")
         if group not in bins[key]:
             raise ValueError(f"{row['id']}: no {key} bins for {group} voices in the training split; raise --train")
-        place = int(np.searchsorted(bins[key][group]["edges"], value, side="right"))
-        result[key] = labels[key][place]
+        place = place_value(value, bins[key][group])
+        if place is not None:
+            result[key] = labels[key][place]
     return result

@@ -71,7 +71,7 @@ def test_edges_of_data_speech_are_its_own_and_the_rest_is_the_corpus():
     assert names == ["very noisy", *ACOUSTIC_LABELS["noise_level"]]
     for key, edges in DATA_SPEECH_EDGES.items():
         assert len(edges) == len(ACOUSTIC_LABELS[key]) - 1
-    with pytest.raises(ValueError, match="no edges 'theirs'; choose of corpus, data_speech"):
+    with pytest.raises(ValueError, match="no edges 'theirs'; choose of absolute, corpus, data_speech"):
         make_bins(rows, ACOUSTIC_LABELS, edges="theirs")
 
 

@@ -25,6 +25,8 @@ from data_prep.truth.conditions import NOISE, ROOM, apply_condition, draw_condit
 _EXPERTS = {NOISE: ("gaps", "inside"), ROOM: ("ridge",)}
 _QUANTILES = (0.01, 0.05, 0.5, 0.95, 0.99)
 _TRIES = 4
+# Nothing else is measured.
+_OTHERS = "average_pitch=none,pitch_variation=none,speaking_rate=none,average_intensity=none"
 
 # (kind, true level, what was read)
 Reading = tuple[str, float, float]
@@ -62,7 +64,7 @@ def read_known(clips: Sequence[Clip], rng: np.random.Generator) -> dict[tuple[st
     found: dict[tuple[str, str], list[Reading]] = {}
     babble = make_babble([clip.wave for clip in clips], rng)
     for clip in clips:
-        own = measure(clip, clip.wave)
+        own = measure(clip, clip.wave, _OTHERS)
         for key, names in _EXPERTS.items():
             for _ in range(_TRIES):
                 condition = draw_condition(own, rng, key)
@@ -70,7 +72,7 @@ def read_known(clips: Sequence[Clip], rng: np.random.Generator) -> dict[tuple[st
                     continue
                 heard, level = apply_condition(clip.wave, condition, rng, babble)
                 for name in names:
-                    value = measure(clip, heard, f"{key}={name}").get(key)
+                    value = measure(clip, heard, f"{_OTHERS},{key}={name}").get(key)
                     if value is not None:
                         found.setdefault((key, name), []).append((condition.kind, level, value))
     return found

@@ -37,6 +37,8 @@ class Scale:
 
 # SNR: noise as loud as soft speech · in the way of listening · heard all the time · heard in the pauses · faint · none.
 _SNR = (5.0, 10.0, 18.0, 25.0, 25.0, 35.0)
+# The same with a place for the label that is left out.
+_SNR_OF_ALL_LABELS = (5.0, 10.0, 18.0, 22.0, 28.0, 35.0)
 # C50: words run together · clearly far · a room is heard · a room is felt · as if beside the ear.
 _C50 = (2.0, 7.0, 13.0, 20.0)
 _CALIBRATED = "known noise and rooms added to real voices: calibration.json"
@@ -77,4 +79,4 @@ def find_place(value: float, edges: Iterable[float], doubt: tuple[float, float])
 
 def find_edges(key: str) -> tuple[float, ...] | None:
     """The edges in the key's own units, whoever measures it; None of keys that have none."""
-    return {"noise_level": _SNR, "reverberation": _C50}.get(key)
+    return {"noise_level": _SNR_OF_ALL_LABELS, "reverberation": _C50}.get(key)

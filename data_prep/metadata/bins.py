@@ -44,6 +44,9 @@ DATA_SPEECH_EDGES: dict[str, tuple[float, ...]] = {
     "speech_quality": (1.7, 2.4, 3.1, 3.6, 4.0),
 }
 BY_GENDER = frozenset({"average_pitch"})
+# The level is that of the file: where a manifest names the corpus of its recordings, each has a scale of its own.
+BY_CORPUS = frozenset({"average_intensity"})
+_LEAST_OF_A_CORPUS = 30
 SENTENCE_LENGTH = "sentence_length"
 # Of fewer no edges can be made.
 LEAST_VALUES = 2
@@ -101,8 +104,7 @@ def make_bins(
         count += 1
         lengths[len(row.get("transcript", "").split())] += 1
         for key, value in row["values"].items():
-            group = _name_group(key, row)
-            if group is not None and is_feasible(key, value):
+            for group in _list_groups(key, row) if is_feasible(key, value) else ():
                 groups.setdefault(key, {}).setdefault(group, []).append(value)
     if count and not groups:
         raise ValueError(f"of {count} training utterances no key can be put into bins; raise --train, or leave fewer "
@@ -117,7 +119,8 @@ def make_bins(
         if edges == "data_speech" and key in DATA_SPEECH_EDGES:
             bins[key] = {"all": {"edges": list(DATA_SPEECH_EDGES[key]), "method": "data_speech"}}
             continue
-        bins[key] = {group: make_edges(values, len(labels[key])) for group, values in sorted(by_group.items())}
+        bins[key] = {group: make_edges(values, len(labels[key])) for group, values in sorted(by_group.items())
+                     if group in ("all", *GENDERS) or len(values) >= _LEAST_OF_A_CORPUS}
     lengths.pop(0, None)
     return {**bins, SENTENCE_LENGTH: {"all": make_length_edges(lengths)}} if lengths else bins
 
@@ -162,10 +165,12 @@ def read_bins(path: str | Path, labels: Mapping[str, Sequence[str]]) -> Bins:
     return bins
 
 
-def _name_group(key: str, row: Mapping[str, Any]) -> str | None:
-    if key not in BY_GENDER:
-        return "all"
-    return row["gender"] if row["gender"] in GENDERS else None
+def _list_groups(key: str, row: Mapping[str, Any]) -> list[str]:
+    """Those that a value belongs to, the narrowest last."""
+    if key in BY_GENDER:
+        return [row["gender"]] if row["gender"] in GENDERS else []
+    corpus = row.get("fields", {}).get("corpus") if key in BY_CORPUS else None
+    return ["all", corpus] if corpus else ["all"]
 
 
 def place_value(value: float, table: Mapping[str, Any]) -> int | None:
@@ -179,14 +184,15 @@ def label_values(row: Mapping[str, Any], bins: Bins, labels: Mapping[str, Sequen
     """The class of each value of an utterance, but of pitch where the gender is not known, and of what is in doubt."""
     result = {}
     for key, value in row["values"].items():
-        group = _name_group(key, row)
-        if group is None:
+        groups = _list_groups(key, row)
+        if not groups:
             continue
         if key not in bins:
             raise ValueError(f"{row['id']}: no bins for {key}; measure the same keys as the corpus of the "
                              f"bins, or leave this one out with --experts={key}=none")
-        if group not in bins[key]:
-            raise ValueError(f"{row['id']}: no {key} bins for {group} voices in the training split; raise --train")
+        group = next((group for group in reversed(groups) if group in bins[key]), None)
+        if group is None:
+            raise ValueError(f"{row['id']}: no {key} bins for {groups[0]} voices in the training split; raise --train")
         place = place_value(value, bins[key][group])
         if place is not None:
             result[key] = labels[key][place]

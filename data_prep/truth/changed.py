@@ -79,7 +79,7 @@ def change_clips(build: Path, bins: Bins, panel: Panel, count: int,
             values = {other: known.values.get(other, row["values"].get(other)), key: level}
             yield changed, Known(values={name: value for name, value in values.items() if value is not None},
                                  labels={}, sources={key: condition.kind, other: "unchanged"},
-                                 tolerances=known.tolerances, gender=known.gender), key
+                                 tolerances=known.tolerances, gender=known.gender, corpus=known.corpus), key
 
 
 def _draw_names(build: Path, count: int, rng: np.random.Generator) -> list[str]:

@@ -49,6 +49,7 @@ class Known:
     sources: Mapping[str, str]
     tolerances: Mapping[str, float]
     gender: str | None
+    corpus: str | None
 
 
 def read_stated(build: Path, names: set[str]) -> dict[str, dict[str, Any]]:
@@ -66,7 +67,8 @@ def find_known(row: Mapping[str, Any], stated: Mapping[str, Any], wave: np.ndarr
     """`row` is the utterance's metadata; `wave` may be left out where Praat is not to be asked."""
     labels = {key: stated[key] for key in ("gender", "age_category", "accent", "topic") if stated.get(key)}
     labels["language"] = LANGUAGE_NAMES[stated["language"]]
-    emotion = str(row.get("emotion") or stated.get("emotion") or "").lower()
+    fields = row.get("fields", {})
+    emotion = str(fields.get("emotion") or stated.get("emotion") or "").lower()
     sources = dict.fromkeys(labels, "corpus")
     truth = {key: value for key, value in stated.get("truth", {}).items() if key not in
              ("speaking_rate", "pitch_variation")}
@@ -89,7 +91,8 @@ def find_known(row: Mapping[str, Any], stated: Mapping[str, Any], wave: np.ndarr
         labels[MOOD] = emotion
         sources[MOOD] = "corpus"
     gender = row["gender"] if row["gender"] in GENDERS else None
-    return Known(values=values, labels=labels, sources=sources, tolerances=tolerances, gender=gender)
+    return Known(values=values, labels=labels, sources=sources, tolerances=tolerances, gender=gender,
+                 corpus=fields.get("corpus"))
 
 
 def judge(claim: Claim, known: list[Known], bins: Bins) -> bool | None:
@@ -120,7 +123,8 @@ def list_possible(key: str, found: Known, bins: Bins) -> set[str] | None:
     if key in ABSOLUTE_KEYS:
         edges = find_edges(key)
     else:
-        table = bins.get(key, {}).get(found.gender if key in BY_GENDER else "all")
+        tables = bins.get(key, {})
+        table = tables.get(found.gender) if key in BY_GENDER else tables.get(found.corpus, tables.get("all"))
         edges = table["edges"] if table and table.get("method") != NOT_ASKED else None
     if edges is None:
         return None

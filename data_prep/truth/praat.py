@@ -7,7 +7,7 @@ import importlib.util
 
 import numpy as np
 
-from data_prep.metadata.pitch import STEP_SECONDS
+from data_prep.metadata.pitch import STEP_SECONDS, pitch_variation
 
 RATE = 16_000
 _FEWEST_FRAMES = 10
@@ -50,6 +50,5 @@ def measure_voice(wave: np.ndarray, first: float, last: float) -> dict[str, floa
     times, hz = track_pitch(wave)
     voiced = hz[(hz > 0) & (times >= first) & (times <= last)]
     if len(voiced) >= _FEWEST_FRAMES:
-        median = float(np.median(voiced))
-        found |= {"average_pitch": median, "pitch_variation": float(np.std(12 * np.log2(voiced / median)))}
+        found |= {"average_pitch": float(np.median(voiced)), "pitch_variation": pitch_variation(voiced)}
     return found

@@ -122,3 +122,20 @@ def test_sentences_are_as_long_as_those_of_their_corpus(tmp_path, shortest):
     assert all(0.25 < lengths.count(name) / len(rows) < 0.42 for name in ("short", "medium", "long"))
     assert name_length("one", bins) == "short" and name_length("word " * 60, bins) == "long"
     assert name_length("one", {}) is None
+
+
+def test_the_level_of_each_named_corpus_is_its_own():
+    rows = [{"id": f"{corpus}{i}", "gender": None, "values": {"average_intensity": level + i / 10},
+             "fields": {"corpus": corpus}} for corpus, level in (("near", -15.0), ("far", -45.0)) for i in range(60)]
+    bins = make_bins(rows, LABELS)
+    labels = [label_values(row, bins, LABELS)["average_intensity"] for row in rows]
+    for first in (0, 60):
+        assert {name: labels[first : first + 60].count(name) for name in set(labels)} == dict.fromkeys(
+            LABELS["average_intensity"], 20)
+    # One that training knows too little of, or that nobody names, is on the scale of all.
+    few = [{**row, "fields": {"corpus": "small"}} for row in rows[:10]]
+    bins = make_bins([*rows, *few], LABELS)
+    assert set(bins["average_intensity"]) == {"all", "far", "near"}
+    loud = {"id": "x", "gender": None, "values": {"average_intensity": -15.0}}
+    assert label_values(loud, bins, LABELS) == label_values({**loud, "fields": {"corpus": "small"}}, bins, LABELS) == {
+        "average_intensity": "loudly"}

@@ -1,6 +1,6 @@
 """What the measures say of recordings to which a known noise, or room, was added; the table behind `metadata.absolute`.
 
-    python -m benchmarks.calibration FOLDER [FOLDER | manifest.jsonl …] [--clips=60] [--json=data_prep/metadata/calibration.json]
+    python -m benchmarks.calibration FOLDER [FOLDER | manifest.jsonl …] [--clips=60] [--json=calibration.json]
 
     by measure, kind of noise and true level: what is read too high or too low, at five quantiles, in dB
     by measure: how many get a class by its scale, and how many of these are untrue by more than what listeners notice
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measures import Clip, measure, read_clips
-from data_prep.metadata.absolute import NOTICED_DB, Scale, find_edges, find_scales
+from data_prep.metadata.absolute import NOTICED_DB, Scale, find_edges, find_place, find_scales
 from data_prep.truth.conditions import NOISE, ROOM, apply_condition, draw_condition, make_babble
 
 # Who is tried, by key.
@@ -28,13 +28,13 @@ _TRIES = 4
 # Nothing else is measured.
 _OTHERS = "average_pitch=none,pitch_variation=none,speaking_rate=none,average_intensity=none"
 
-# (kind, true level, what was read)
-Reading = tuple[str, float, float]
+# (kind, true level, what was read, all that was read)
+Reading = tuple[str, float, float, dict[str, float]]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table and writes it."""
-    parser = argparse.ArgumentParser(prog="benchmarks.calibration", description="What the measures make of known noise.")
+    parser = argparse.ArgumentParser(prog="benchmarks.calibration", description="What the measures say of known noise.")
     parser.add_argument("sources", nargs="+", type=Path, help="folders of recordings, or manifests")
     parser.add_argument("--clips", type=int, default=60, help="of each source")
     parser.add_argument("--seed", type=int, default=0)
@@ -72,9 +72,9 @@ def read_known(clips: Sequence[Clip], rng: np.random.Generator) -> dict[tuple[st
                     continue
                 heard, level = apply_condition(clip.wave, condition, rng, babble)
                 for name in names:
-                    value = measure(clip, heard, f"{_OTHERS},{key}={name}").get(key)
-                    if value is not None:
-                        found.setdefault((key, name), []).append((condition.kind, level, value))
+                    values = measure(clip, heard, f"{_OTHERS},{key}={name}")
+                    if key in values:
+                        found.setdefault((key, name), []).append((condition.kind, level, values[key], values))
     return found
 
 
@@ -82,9 +82,9 @@ def describe(key: str, name: str, readings: Sequence[Reading]) -> dict[str, Any]
     """Errors by kind and true class, and what the scale makes of them."""
     edges = [-np.inf, *find_edges(key), np.inf]
     table: dict[str, Any] = {}
-    for kind in sorted({kind for kind, _, _ in readings}):
+    for kind in sorted({kind for kind, *_ in readings}):
         for low, high in zip(edges[:-1], edges[1:], strict=True):
-            errors = [value - level for other, level, value in readings if other == kind and low <= level < high]
+            errors = [value - level for other, level, value, _ in readings if other == kind and low <= level < high]
             if errors:
                 table.setdefault(kind, {})[f"{low:g} to {high:g} dB"] = {
                     "n": len(errors), "error": [round(float(q), 1) for q in np.quantile(errors, _QUANTILES)]}
@@ -96,8 +96,8 @@ def grade(key: str, name: str, readings: Sequence[Reading]) -> dict[str, Any]:
     scale: Scale = find_scales([(key, name)])[key]
     told = untrue = 0
     bounds = [-np.inf, *scale.edges, np.inf]
-    for _, level, value in readings:
-        place = scale.find_place(value)
+    for _, level, _, values in readings:
+        place = find_place(key, values, scale.describe())
         if place is not None:
             told += 1
             untrue += not bounds[place] - NOTICED_DB <= level < bounds[place + 1] + NOTICED_DB

@@ -9,7 +9,8 @@
         [--min_seconds=0.5 --max_seconds=30] [--phonemes=espeak] [--compression=opus]
         [--words=alignments/ [--tier=NAME] | --aligner=sphinx | --aligner=ctc --checkpoint=weights/wav2vec2-base-960h]
         [--experts=distortion_level=energy,speech_quality=dnsmos] [--edges=data_speech | --edges=runs/other/bins.json]
-        [--claims=paper] [--genders=pitch | --genders=network --gender_model=DIR] [--locales=all --locale_utterances=300]
+        [--claims=paper] [--genders=pitch | --genders=network --gender_model=DIR]
+        [--locales=all --locale_utterances=300]
         [--shared_sentences=apart|drop|allow]
 
     python -m data_prep.build --corpus=manifest --manifest=mine.jsonl [--root=/audio] --languages=en --out=runs/mine
@@ -146,7 +147,7 @@ def _make_parser() -> _Parser:
     add("--experts", default="", help="KEY=NAME,… where the default is not wanted: distortion_level=energy|squim, "
         "speech_quality=dnsmos|squim, average_pitch=praat|penn, noise_level=brouhaha, …; none leaves a key out")
     add("--claims", choices=CLAIMS, default=CALIBRATED,
-        help="calibrated: of noise, distance and quality only what is true of any recording; paper: SIFT-50M's wording, "
+        help="calibrated: of noise, distance and quality only what is true of any recording; paper: SIFT-50M's words, "
         "every class a place within the corpus, with guesses of mood and suitability")
     add("--edges", help="of the classes: absolute (calibrated claims), corpus or data_speech (the paper's), or the "
         "bins.json of another build")

@@ -12,8 +12,8 @@ from typing import Any
 
 from data_prep.instructions.items import Item
 from data_prep.instructions.plain import NAMES, POLES, write_line
-from data_prep.metadata.bins import BY_CORPUS
 from data_prep.instructions.templates import Templates, answer_label, ask, capitalise, fill
+from data_prep.metadata.bins import BY_CORPUS
 from sift_jax.data.labels import ACOUSTIC_LABELS
 
 WEIGHTS = {"which:average_pitch": 0.11, "which:pitch_variation": 0.08, "which:speaking_rate": 0.11,

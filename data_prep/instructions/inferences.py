@@ -5,7 +5,7 @@
     audiobook  the sound of a recording is good enough, or hardly
     learner    a beginner could follow, or hardly
 
-Each stands on absolute classes (`metadata.absolute`), or on a value in units of the world beside the class; classes that
+Each stands on absolute classes (`metadata.absolute`), or on a value in units of the world beside the class; those that
 are places within a corpus support none. What lies between "yes" and "no" is not asked about.
 """
 

@@ -5,10 +5,10 @@
                                     in plain templates:          "Distance 1: very distant-sounding
                                                                   ⏎ Far from the microphone, …"
 
-An answer names the labels that it is inferred from, and no other, so that it can be scored without a judge. Which labels
-those are follows in plain answers from the question alone: they say all that a form looks at, and behind it what follows.
-A sentence names the faults that there are, which is good advice; but where an answer is scored by what it names, even
-who hears all of it could only guess which.
+An answer names the labels that it is inferred from, and no other, so that it can be scored without a judge. Which
+labels those are follows in plain answers from the question alone: they say all that a form looks at, and behind it what
+follows. A sentence names the faults that there are, which is good advice; but where an answer is scored by what it
+names, even who hears all of it could only guess which.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Open questions as SIFT-50M has them, for `--claims=paper`: mood, place and suitability guessed from places in a corpus.
+"""Open questions as SIFT-50M has them, for `--claims=paper`: mood and suitability guessed from places in a corpus.
 
     labels  ─►  inference                                ─►  answer
     very distant-sounding, noisy     "in a large, echoing room"   "Probably in a large, echoing room: the voice is …."

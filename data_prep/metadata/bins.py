@@ -10,7 +10,8 @@ women and men apart; without a gender nobody knows on whose scale a voice is hig
 What is said of the recording itself (`absolute.ABSOLUTE_KEYS`) follows no corpus with `edges="absolute"`: it has the
 edges of `absolute`, with the doubt within which a value has no class, or is not asked about at all:
 
-    "noise_level": {"all": {"edges": [5, 10, …], "method": "absolute", "doubt": [0, 2]}}
+    "noise_level": {"all": {"edges": [5, 10, …], "method": "absolute", "doubt": [0, 2],
+                            "need": {"key": "reverberation", "least": 18, "classes": 4}, "basis": "…"}}
     "distortion_level": {"all": {"edges": [], "method": "not asked"}}
 
 With `edges="corpus"` these keys are places in the corpus, too, and with `edges="data_speech"` those that data-speech
@@ -30,11 +31,11 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.metadata.absolute import ABSOLUTE_KEYS, Scale, find_place
+from data_prep.metadata.absolute import ABSOLUTE, ABSOLUTE_KEYS, Scale, find_place
 from data_prep.metadata.feasible import is_feasible
 from sift_jax.data.labels import GENDERS, SENTENCE_LENGTHS
 
-ABSOLUTE, CORPUS, NOT_ASKED = "absolute", "corpus", "not asked"
+CORPUS, NOT_ASKED = "corpus", "not asked"
 EDGES = (ABSOLUTE, CORPUS, "data_speech")
 # Inner edges; SNR in dB by equal width, C50 in dB, SI-SDR in dB and PESQ by hand.
 DATA_SPEECH_EDGES: dict[str, tuple[float, ...]] = {
@@ -114,7 +115,8 @@ def make_bins(
     bins: Bins = {}
     for key, by_group in groups.items():
         if edges == ABSOLUTE and key in ABSOLUTE_KEYS:
-            bins[key] = {"all": _describe_scale((scales or {}).get(key))}
+            scale = (scales or {}).get(key)
+            bins[key] = {"all": scale.describe() if scale else {"edges": [], "method": NOT_ASKED}}
             continue
         if edges == "data_speech" and key in DATA_SPEECH_EDGES:
             bins[key] = {"all": {"edges": list(DATA_SPEECH_EDGES[key]), "method": "data_speech"}}
@@ -123,12 +125,6 @@ def make_bins(
                      if group in ("all", *GENDERS) or len(values) >= _LEAST_OF_A_CORPUS}
     lengths.pop(0, None)
     return {**bins, SENTENCE_LENGTH: {"all": make_length_edges(lengths)}} if lengths else bins
-
-
-def _describe_scale(scale: Scale | None) -> dict[str, Any]:
-    if scale is None:
-        return {"edges": [], "method": NOT_ASKED}
-    return {"edges": list(scale.edges), "method": ABSOLUTE, "doubt": [scale.below, scale.above], "basis": scale.basis}
 
 
 def find_relative(bins: Bins) -> list[str]:
@@ -149,10 +145,11 @@ def read_bins(path: str | Path, labels: Mapping[str, Sequence[str]]) -> Bins:
         tables = [(key, group, [float(edge) for edge in table["edges"]])
                   for key, groups in bins.items() for group, table in groups.items()
                   if table.get("method") != NOT_ASKED]
-        doubts = [tuple(map(float, table.get("doubt", (0, 0))))
-                  for groups in bins.values() for table in groups.values()]
-        if not all(len(doubt) == 2 and min(doubt) >= 0 for doubt in doubts):
-            raise ValueError("a doubt is two numbers of 0 or more")
+        for table in (table for groups in bins.values() for table in groups.values()):
+            if not (len(doubt := [float(value) for value in table.get("doubt", (0, 0))]) == 2 and min(doubt) >= 0):
+                raise ValueError("a doubt is two numbers of 0 or more")
+            if need := table.get("need"):
+                str(need["key"]), float(need["least"]), int(need["classes"])
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -173,17 +170,10 @@ def _list_groups(key: str, row: Mapping[str, Any]) -> list[str]:
     return ["all", corpus] if corpus else ["all"]
 
 
-def place_value(value: float, table: Mapping[str, Any]) -> int | None:
-    """The class of a value; None where that is in doubt, or not asked."""
-    if table.get("method") == NOT_ASKED:
-        return None
-    return find_place(value, table["edges"], tuple(table.get("doubt", (0.0, 0.0))))
-
-
 def label_values(row: Mapping[str, Any], bins: Bins, labels: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """The class of each value of an utterance, but of pitch where the gender is not known, and of what is in doubt."""
     result = {}
-    for key, value in row["values"].items():
+    for key in row["values"]:
         groups = _list_groups(key, row)
         if not groups:
             continue
@@ -193,7 +183,8 @@ def label_values(row: Mapping[str, Any], bins: Bins, labels: Mapping[str, Sequen
         group = next((group for group in reversed(groups) if group in bins[key]), None)
         if group is None:
             raise ValueError(f"{row['id']}: no {key} bins for {groups[0]} voices in the training split; raise --train")
-        place = place_value(value, bins[key][group])
+        table = bins[key][group]
+        place = None if table.get("method") == NOT_ASKED else find_place(key, row["values"], table)
         if place is not None:
             result[key] = labels[key][place]
     return result

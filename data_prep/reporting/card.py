@@ -74,7 +74,8 @@ def make_card(name: str, report: Mapping[str, Any], *, sift: str = "sift",
     parts = [_make_front(name, counts, languages, sift, folders), f"# {escape_markdown(name)}\n",
              _make_lead(report, languages, corpora),
              "## Rows\n", _make_rows(counts), "## Columns\n", _COLUMNS, "## To load it\n", _make_loading(counts, sift),
-             _make_utterances(report), _make_claims(report.get("claims")), _make_rejections(report), "## Licences\n", _make_licences(corpora)]
+             _make_utterances(report), _make_claims(report.get("claims")), _make_rejections(report),
+             "## Licences\n", _make_licences(corpora)]
     return "\n".join(part for part in parts if part)
 
 

@@ -54,5 +54,6 @@ def _make_line(language: str, split: str, number: int, sentence: str, rng: rando
     }
     if "speaking_rate" in row["labels"]:
         # phones a second as its class has them
-        row["values"]["speaking_rate"] = 6.0 + 2.5 * ACOUSTIC_LABELS["speaking_rate"].index(row["labels"]["speaking_rate"])
+        place = ACOUSTIC_LABELS["speaking_rate"].index(row["labels"]["speaking_rate"])
+        row["values"]["speaking_rate"] = 6.0 + 2.5 * place
     return row

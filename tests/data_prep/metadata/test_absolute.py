@@ -8,7 +8,7 @@ import pytest
 
 from data_prep.build import parse_arguments
 from data_prep.metadata import absolute
-from data_prep.metadata.absolute import ABSOLUTE_KEYS, NOTICED_DB, find_edges, find_scales
+from data_prep.metadata.absolute import ABSOLUTE_KEYS, NOTICED_DB, find_edges, find_place, find_scales
 from data_prep.metadata.bins import label_values, make_bins, read_bins, write_bins
 from data_prep.metadata.experts import DEFAULT_EXPERTS, parse_experts
 from sift_jax.data.labels import ACOUSTIC_LABELS
@@ -16,9 +16,10 @@ from sift_jax.data.labels import ACOUSTIC_LABELS
 CALIBRATION = json.loads(Path(absolute.__file__).with_name("calibration.json").read_text(encoding="utf-8"))
 
 
-def make_rows(snr, count=70):
-    return [{"id": str(i), "gender": "male", "values": {"noise_level": float(value), "average_pitch": 100.0 + i}}
-            for i, value in enumerate(snr + np.linspace(-2, 2, count))]
+def make_rows(snr, count=70, c50=30.0):
+    return [{"id": str(i), "gender": "male",
+             "values": {"noise_level": float(value), "average_pitch": 100.0 + i, "reverberation": c50}}
+            for i, value in enumerate(snr + np.linspace(-1, 1, count))]
 
 
 @pytest.mark.parametrize("snr, told", [(50.0, {"very clean"}), (30.0, {"clean"}), (14.5, {"slightly noisy"}),
@@ -34,11 +35,24 @@ def test_a_class_does_not_depend_on_the_rest_of_the_corpus(snr, told):
 
 def test_a_value_near_an_edge_has_no_class():
     scale = find_scales([("noise_level", "gaps")])["noise_level"]
+
+    def place(snr, c50=30.0):
+        return find_place("noise_level", {"noise_level": snr, "reverberation": c50}, scale.describe())
+
     for edge in set(scale.edges):
         for value, is_told in ((edge - scale.below - 0.01, True), (edge, False), (edge + scale.above - 0.01, False),
                                (edge + scale.above, True)):
-            assert (scale.find_place(value) is not None) == is_told, (edge, value)
-    assert scale.find_place(-5.0) == 0 and scale.find_place(80.0) == len(scale.edges)
+            assert (place(value) is not None) == is_told, (edge, value)
+    assert place(-5.0) == 0 and place(80.0) == len(scale.edges)
+    # The tail of a room fills the pauses, and reads as noise; what is clean in spite of it is clean.
+    assert place(14.0) == 2 and place(14.0, c50=6.0) is None and place(40.0, c50=6.0) == 6
+
+
+def test_a_distance_is_not_told_in_noise():
+    scale = find_scales([("reverberation", "ridge")])["reverberation"]
+    for snr, told in ((40.0, 4), (12.0, None)):
+        assert find_place("reverberation", {"noise_level": snr, "reverberation": 35.0}, scale.describe()) == told
+    assert find_place("reverberation", {"reverberation": 35.0}, scale.describe()) is None
 
 
 def test_energy_says_nothing_of_distortion(tmp_path):
@@ -78,6 +92,6 @@ def test_the_calibration_bears_the_doubts_out(measure):
     """Of a class that is told, the truth is further off than listeners notice in one of a hundred readings at most."""
     key, _, name = measure.partition("=")
     found = CALIBRATION["measures"][measure]["scale"]
-    assert found["n"] >= 500 and found["told"] > 0.4 * found["n"]
+    assert found["n"] >= 500 and found["told"] > 0.2 * found["n"]
     assert found["untrue"] / found["told"] <= 0.01
     assert sum(CALIBRATION["clips"].values()) >= 200 and NOTICED_DB == 3.0 and find_edges(key)

@@ -130,12 +130,11 @@ def test_the_level_of_each_named_corpus_is_its_own():
     bins = make_bins(rows, LABELS)
     labels = [label_values(row, bins, LABELS)["average_intensity"] for row in rows]
     for first in (0, 60):
-        assert {name: labels[first : first + 60].count(name) for name in set(labels)} == dict.fromkeys(
-            LABELS["average_intensity"], 20)
+        assert all(15 < labels[first : first + 60].count(name) < 25 for name in LABELS["average_intensity"])
     # One that training knows too little of, or that nobody names, is on the scale of all.
     few = [{**row, "fields": {"corpus": "small"}} for row in rows[:10]]
     bins = make_bins([*rows, *few], LABELS)
     assert set(bins["average_intensity"]) == {"all", "far", "near"}
-    loud = {"id": "x", "gender": None, "values": {"average_intensity": -15.0}}
+    loud = {"id": "x", "gender": None, "values": {"average_intensity": -9.0}}
     assert label_values(loud, bins, LABELS) == label_values({**loud, "fields": {"corpus": "small"}}, bins, LABELS) == {
         "average_intensity": "loudly"}

@@ -80,7 +80,7 @@ def read_known(clips: Sequence[Clip], rng: np.random.Generator) -> dict[tuple[st
 
 def describe(key: str, name: str, readings: Sequence[Reading]) -> dict[str, Any]:
     """Errors by kind and true class, and what the scale makes of them."""
-    edges = [-np.inf, *find_edges(key), np.inf]
+    edges = [-np.inf, *find_edges(key)[-1], np.inf]
     table: dict[str, Any] = {}
     for kind in sorted({kind for kind, *_ in readings}):
         for low, high in zip(edges[:-1], edges[1:], strict=True):
@@ -93,7 +93,9 @@ def describe(key: str, name: str, readings: Sequence[Reading]) -> dict[str, Any]
 
 def grade(key: str, name: str, readings: Sequence[Reading]) -> dict[str, Any]:
     """How many readings get a class, and how many of those are of a class that the truth is not near to."""
-    scale: Scale = find_scales([(key, name)])[key]
+    scale: Scale | None = find_scales([(key, name)])[key]
+    if scale is None:
+        return {"n": len(readings), "told": 0, "untrue": 0, "share": 0.0}
     told = untrue = 0
     bounds = [-np.inf, *scale.edges, np.inf]
     for _, level, _, values in readings:

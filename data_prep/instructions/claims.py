@@ -32,4 +32,4 @@ def describe_claims(claims: str) -> str:
         return ("Every class is a place within this corpus, told in the absolute words of SIFT-50M: \"very noisy\" is "
                 "the noisiest part of these recordings. Moods and suitability are guessed from such places.")
     return ("How high, lively, fast or loud somebody speaks is a place within this corpus. Noise, distance, distortion "
-            "and quality are told by edges that hold for any recording (bins.json), and not where the measure is in doubt.")
+            "and quality are told by edges that hold for any recording (bins.json), and not where that is in doubt.")

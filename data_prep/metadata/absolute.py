@@ -70,7 +70,6 @@ _PUBLISHED = "data-speech's edges for this network (v02); not tried here"
 _OPINION = "opinion scores of ITU-T P.800; not tried here"
 _SCALES: dict[tuple[str, str], Scale] = {
     ("noise_level", "gaps"): Scale(edges=_SNR, above=2.0, below=0.0, basis=_CALIBRATED, need=_NOT_A_ROOM),
-    ("noise_level", "inside"): Scale(edges=_SNR, above=6.0, below=0.0, basis=_CALIBRATED, need=_NOT_A_ROOM),
     ("noise_level", "brouhaha"): Scale(edges=_SNR, above=2.0, below=2.0, basis="defined alike; not tried here"),
     ("reverberation", "ridge"): Scale(edges=_C50, above=2.5, below=4.5, basis=_CALIBRATED, need=_NOT_IN_NOISE),
     ("reverberation", "brouhaha"): Scale(edges=_C50, above=2.0, below=2.0, basis="defined alike; not tried here"),
@@ -87,7 +86,7 @@ def find_scales(chosen: Iterable[tuple[str, str]]) -> dict[str, Scale | None]:
     """The scale of each absolute key that is measured, by who measures it; None where nothing supports one.
 
     `distortion_level=energy` has none: it hears lasting noise alone, so that neither "no audible distortion" nor
-    "extreme distortion" follows from it.
+    "extreme distortion" follows from it. `noise_level=inside` has none either: it reads the best recordings as 25 dB.
     """
     return {key: _SCALES.get((key, name)) for key, name in chosen if key in ABSOLUTE_KEYS}
 
@@ -102,6 +101,7 @@ def find_place(key: str, values: Mapping[str, float], table: Mapping[str, Any]) 
     return lower if lower == upper else None
 
 
-def find_edges(key: str) -> tuple[float, ...] | None:
-    """The edges in the key's own units, whoever measures it; None of keys that have none."""
-    return {"noise_level": _SNR_OF_ALL_LABELS, "reverberation": _C50_OF_ALL_LABELS}.get(key)
+def find_edges(key: str) -> tuple[tuple[float, ...], ...]:
+    """What the labels mean in the key's own units, whoever measures it: as they are told here, and with a place for
+    those that are left out; nothing of keys that have no such units."""
+    return {"noise_level": (_SNR, _SNR_OF_ALL_LABELS), "reverberation": (_C50, _C50_OF_ALL_LABELS)}.get(key, ())

@@ -32,7 +32,7 @@ _SEMITONE = 2 ** (1 / 12)
 _TOLERANCES = {"noise_level": NOTICED_DB, "reverberation": NOTICED_DB, "average_intensity": 1.5,
                "speaking_rate": 0.5, "pitch_variation": 0.5, "average_pitch": _SEMITONE}
 # What the embedded synthesizer is asked for is the middle of a contour that it makes itself.
-_ASKED_SEMITONES = 2.0
+_ASKED_SEMITONES = 4.0
 # Which moods an acted emotion is compatible with.
 _MOODS = {"angry": ("lively",), "anger": ("lively",), "happy": ("lively",), "happiness": ("lively",),
           "surprised": ("lively",), "surprise": ("lively",), "fearful": ("lively",), "fear": ("lively",),
@@ -121,16 +121,16 @@ def judge(claim: Claim, known: list[Known], bins: Bins) -> bool | None:
 def list_possible(key: str, found: Known, bins: Bins) -> set[str] | None:
     """The classes that a true value may be told as; None where this build has no edges for it."""
     if key in ABSOLUTE_KEYS:
-        edges = find_edges(key)
+        meanings = find_edges(key)
     else:
         tables = bins.get(key, {})
         table = tables.get(found.gender) if key in BY_GENDER else tables.get(found.corpus, tables.get("all"))
-        edges = table["edges"] if table and table.get("method") != NOT_ASKED else None
-    if edges is None:
+        meanings = (table["edges"],) if table and table.get("method") != NOT_ASKED else ()
+    if not meanings:
         return None
     value, tolerance = found.values[key], found.tolerances[key]
     low, high = ((value / tolerance, value * tolerance) if key == "average_pitch" else
                  (value - tolerance, value + tolerance))
-    bounds = [-math.inf, *edges, math.inf]
-    return {label for label, lower, upper in zip(ACOUSTIC_LABELS[key], bounds[:-1], bounds[1:], strict=True)
+    return {label for edges in meanings for label, lower, upper in
+            zip(ACOUSTIC_LABELS[key], [-math.inf, *edges], [*edges, math.inf], strict=True)
             if lower < upper and low < upper and high >= lower}

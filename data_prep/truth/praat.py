@@ -1,6 +1,7 @@
 """What Praat measures of a wave, by algorithms that are not ours; `pip install praat-parselmouth`.
 
-F0 is of two passes, after De Looze and Hirst: the quartiles of the first set floor and ceiling of the second.
+F0 is of two passes, after De Looze and Hirst: the quartiles of the first set floor and ceiling of the second. That is
+made by autocorrelation and by cross-correlation: where the two do not agree, Praat does not know.
 """
 
 import importlib.util
@@ -11,6 +12,8 @@ from data_prep.metadata.pitch import STEP_SECONDS, pitch_variation
 
 RATE = 16_000
 _FEWEST_FRAMES = 10
+# Two tracks of a clip that differ by less agree.
+_SURE_OCTAVES, _SURE_SEMITONES = 1 / 24, 0.25
 # Praat's level is in dB over 2e-5, that of full scale is 1.
 _FULL_SCALE_DB = -20 * np.log10(2e-5)
 
@@ -19,7 +22,7 @@ def is_installed() -> bool:
     return importlib.util.find_spec("parselmouth") is not None
 
 
-def track_pitch(wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def track_pitch(wave: np.ndarray, *, is_crossed: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Times and F0 of the second pass; 0 where unvoiced."""
     import parselmouth
 
@@ -29,8 +32,8 @@ def track_pitch(wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if np.count_nonzero(hz) < _FEWEST_FRAMES:
         return first.xs(), hz
     low, high = np.quantile(hz[hz > 0], [0.25, 0.75])
-    second = sound.to_pitch_ac(time_step=STEP_SECONDS, pitch_floor=max(0.75 * low, 50),
-                               pitch_ceiling=min(2.5 * high, 700))
+    track = sound.to_pitch_cc if is_crossed else sound.to_pitch_ac
+    second = track(time_step=STEP_SECONDS, pitch_floor=max(0.75 * low, 50), pitch_ceiling=min(2.5 * high, 700))
     return second.xs(), second.selected_array["frequency"]
 
 
@@ -45,10 +48,17 @@ def measure_level(wave: np.ndarray) -> float:
 
 
 def measure_voice(wave: np.ndarray, first: float, last: float) -> dict[str, float]:
-    """Median F0 in Hz and its deviation in semitones between two times, and the level; no F0 of what is unvoiced."""
+    """The level; median F0 in Hz and its deviation in semitones between two times, as far as they are sure."""
     found = {"average_intensity": measure_level(wave)}
-    times, hz = track_pitch(wave)
-    voiced = hz[(hz > 0) & (times >= first) & (times <= last)]
-    if len(voiced) >= _FEWEST_FRAMES:
-        found |= {"average_pitch": float(np.median(voiced)), "pitch_variation": pitch_variation(voiced)}
+    voiced = []
+    for is_crossed in (False, True):
+        times, hz = track_pitch(wave, is_crossed=is_crossed)
+        voiced.append(hz[(hz > 0) & (times >= first) & (times <= last)])
+    if min(map(len, voiced)) < _FEWEST_FRAMES:
+        return found
+    medians, variations = [float(np.median(hz)) for hz in voiced], [pitch_variation(hz) for hz in voiced]
+    if abs(np.log2(medians[0] / medians[1])) < _SURE_OCTAVES:
+        found["average_pitch"] = medians[0]
+        if abs(variations[0] - variations[1]) < _SURE_SEMITONES:
+            found["pitch_variation"] = variations[0]
     return found

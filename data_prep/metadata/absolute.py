@@ -71,7 +71,7 @@ _OPINION = "opinion scores of ITU-T P.800; not tried here"
 _SCALES: dict[tuple[str, str], Scale] = {
     ("noise_level", "gaps"): Scale(edges=_SNR, above=2.0, below=0.0, basis=_CALIBRATED, need=_NOT_A_ROOM),
     ("noise_level", "brouhaha"): Scale(edges=_SNR, above=2.0, below=2.0, basis="defined alike; not tried here"),
-    ("reverberation", "ridge"): Scale(edges=_C50, above=2.5, below=4.5, basis=_CALIBRATED, need=_NOT_IN_NOISE),
+    ("reverberation", "ridge"): Scale(edges=_C50, above=3.5, below=5.0, basis=_CALIBRATED, need=_NOT_IN_NOISE),
     ("reverberation", "brouhaha"): Scale(edges=_C50, above=2.0, below=2.0, basis="defined alike; not tried here"),
     ("distortion_level", "squim"): Scale(edges=(-0.41, 10.0, 20.0, 25.0, 28.0), above=0.0, below=0.0,
                                          basis=_PUBLISHED),

@@ -113,7 +113,7 @@ def test_of_nothing_that_could_be_checked_it_says_so(built, tmp_path):
     bare = [json.dumps({**json.loads(line), "truth": {}, "gender": None, "age_category": None, "accent": None,
                         "topic": None, "words": [], "language": "en"}) for line in lines]
     (copy / "utterances.jsonl").write_text("\n".join(bare) + "\n", encoding="utf-8")
-    for path in (copy / "sift").rglob("closed_ended"):
+    for path in [*(copy / "sift").rglob("closed_ended"), *(copy / "sift").rglob("open_ended")]:
         shutil.rmtree(path)
     status, _ = check(copy, tmp_path, "--rows=60", "--clips=0")
     assert "none could be checked" in status

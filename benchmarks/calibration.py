@@ -80,7 +80,7 @@ def read_known(clips: Sequence[Clip], rng: np.random.Generator) -> dict[tuple[st
 
 def describe(key: str, name: str, readings: Sequence[Reading]) -> dict[str, Any]:
     """Errors by kind and true class, and what the scale makes of them."""
-    edges = [-np.inf, *find_edges(key)[-1], np.inf]
+    edges = [-np.inf, *find_edges(key)[1], np.inf]
     table: dict[str, Any] = {}
     for kind in sorted({kind for kind, *_ in readings}):
         for low, high in zip(edges[:-1], edges[1:], strict=True):

@@ -56,20 +56,20 @@ class Scale:
 
 # SNR: noise as loud as soft speech · in the way of listening · heard all the time · heard in the pauses · faint · none.
 _SNR = (5.0, 10.0, 18.0, 25.0, 25.0, 35.0)
-# The same with a place for the label that is left out.
-_SNR_OF_ALL_LABELS = (5.0, 10.0, 18.0, 22.0, 28.0, 35.0)
+# The same with a place for the label that is left out; and what is very clean is clean, too.
+_SNR_OF_ALL_LABELS, _SNR_AT_LEAST = (5.0, 10.0, 18.0, 22.0, 28.0, 35.0), (5.0, 10.0, 18.0, 25.0, 25.0, 1e9)
 # C50: a room is heard below 10 dB, from 20 on hardly any. The first and the fourth label are told of nothing: the blind
 # estimate is off by up to seven decibels.
 _C50 = (-20.0, 10.0, 20.0, 20.0)
 _C50_OF_ALL_LABELS = (3.0, 10.0, 15.0, 20.0)
-_NOT_A_ROOM = Need(key="reverberation", least=18.0, classes=4)
+_NOT_A_ROOM = Need(key="reverberation", least=25.0, classes=4)
 _NOT_IN_NOISE = Need(key="noise_level", least=20.0, classes=5)
 _CALIBRATED = "known noise and rooms added to real voices: calibration.json"
 _PUBLISHED = "data-speech's edges for this network (v02); not tried here"
 # ITU-T P.800 calls 1 bad, 2 poor, 3 fair, 4 good and 5 excellent; DNSMOS hardly gives more than 4.
 _OPINION = "opinion scores of ITU-T P.800; not tried here"
 _SCALES: dict[tuple[str, str], Scale] = {
-    ("noise_level", "gaps"): Scale(edges=_SNR, above=2.0, below=0.0, basis=_CALIBRATED, need=_NOT_A_ROOM),
+    ("noise_level", "gaps"): Scale(edges=_SNR, above=2.0, below=1.0, basis=_CALIBRATED, need=_NOT_A_ROOM),
     ("noise_level", "brouhaha"): Scale(edges=_SNR, above=2.0, below=2.0, basis="defined alike; not tried here"),
     ("reverberation", "ridge"): Scale(edges=_C50, above=3.5, below=5.0, basis=_CALIBRATED, need=_NOT_IN_NOISE),
     ("reverberation", "brouhaha"): Scale(edges=_C50, above=2.0, below=2.0, basis="defined alike; not tried here"),
@@ -104,4 +104,4 @@ def find_place(key: str, values: Mapping[str, float], table: Mapping[str, Any]) 
 def find_edges(key: str) -> tuple[tuple[float, ...], ...]:
     """What the labels mean in the key's own units, whoever measures it: as they are told here, and with a place for
     those that are left out; nothing of keys that have no such units."""
-    return {"noise_level": (_SNR, _SNR_OF_ALL_LABELS), "reverberation": (_C50, _C50_OF_ALL_LABELS)}.get(key, ())
+    return {"noise_level": (_SNR, _SNR_OF_ALL_LABELS, _SNR_AT_LEAST), "reverberation": (_C50, _C50_OF_ALL_LABELS)}.get(key, ())

@@ -10,8 +10,8 @@ women and men apart; without a gender nobody knows on whose scale a voice is hig
 What is said of the recording itself (`absolute.ABSOLUTE_KEYS`) follows no corpus with `edges="absolute"`: it has the
 edges of `absolute`, with the doubt within which a value has no class, or is not asked about at all:
 
-    "noise_level": {"all": {"edges": [5, 10, …], "method": "absolute", "doubt": [0, 2],
-                            "need": {"key": "reverberation", "least": 18, "classes": 4}, "basis": "…"}}
+    "noise_level": {"all": {"edges": [5, 10, …], "method": "absolute", "doubt": [1, 2],
+                            "need": {"key": "reverberation", "least": 25, "classes": 4}, "basis": "…"}}
     "distortion_level": {"all": {"edges": [], "method": "not asked"}}
 
 With `edges="corpus"` these keys are places in the corpus, too, and with `edges="data_speech"` those that data-speech

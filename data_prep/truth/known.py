@@ -31,6 +31,8 @@ _SEMITONE = 2 ** (1 / 12)
 # How far a true value may lie outside of a class that is still no error: added, or of frequencies a factor.
 _TOLERANCES = {"noise_level": NOTICED_DB, "reverberation": NOTICED_DB, "average_intensity": 1.5,
                "speaking_rate": 0.5, "pitch_variation": 0.5, "average_pitch": _SEMITONE}
+# Of seven places in a corpus neighbours are not told apart by ear: no question asks for that either.
+_STEPS = {"average_pitch": 1, "pitch_variation": 1, "speaking_rate": 1}
 # What the embedded synthesizer is asked for is the middle of a contour that it makes itself.
 _ASKED_SEMITONES = 4.0
 # Which moods an acted emotion is compatible with.
@@ -129,8 +131,11 @@ def list_possible(key: str, found: Known, bins: Bins) -> set[str] | None:
     if not meanings:
         return None
     value, tolerance = found.values[key], found.tolerances[key]
+    step = _STEPS.get(key, 0)
     low, high = ((value / tolerance, value * tolerance) if key == "average_pitch" else
                  (value - tolerance, value + tolerance))
-    return {label for edges in meanings for label, lower, upper in
-            zip(ACOUSTIC_LABELS[key], [-math.inf, *edges], [*edges, math.inf], strict=True)
+    near = {place for edges in meanings for place, (lower, upper) in
+            enumerate(zip([-math.inf, *edges], [*edges, math.inf], strict=True))
             if lower < upper and low < upper and high >= lower}
+    return {label for place, label in enumerate(ACOUSTIC_LABELS[key])
+            if any(abs(place - other) <= step for other in near)}

@@ -104,4 +104,5 @@ def find_place(key: str, values: Mapping[str, float], table: Mapping[str, Any]) 
 def find_edges(key: str) -> tuple[tuple[float, ...], ...]:
     """What the labels mean in the key's own units, whoever measures it: as they are told here, and with a place for
     those that are left out; nothing of keys that have no such units."""
-    return {"noise_level": (_SNR, _SNR_OF_ALL_LABELS, _SNR_AT_LEAST), "reverberation": (_C50, _C50_OF_ALL_LABELS)}.get(key, ())
+    meanings = {"noise_level": (_SNR, _SNR_OF_ALL_LABELS, _SNR_AT_LEAST), "reverberation": (_C50, _C50_OF_ALL_LABELS)}
+    return meanings.get(key, ())

@@ -67,6 +67,7 @@ setup(
         "sift_jax.data": ["field_tables/*.json"],
         "sift_jax.evaluation": ["*.css", "*.json", "report/*.css", "report/*.json"],
         "data_prep": ["corpora/embedded/sentences/*.tsv", "generation/*.css", "instructions/templates/*.json",
+                      "instructions/templates/paper/*.json",
                       "metadata/*.json", "reporting/*.css", "synthesis/*.json", "tasks/templates/*.json"],
     },
     install_requires=TRAIN,

@@ -9,7 +9,8 @@
         [--min_seconds=0.5 --max_seconds=30] [--phonemes=espeak] [--compression=opus]
         [--words=alignments/ [--tier=NAME] | --aligner=sphinx | --aligner=ctc --checkpoint=weights/wav2vec2-base-960h]
         [--experts=distortion_level=energy,speech_quality=dnsmos] [--edges=data_speech | --edges=runs/other/bins.json]
-        [--genders=pitch | --genders=network --gender_model=DIR] [--locales=all --locale_utterances=300]
+        [--claims=paper] [--genders=pitch | --genders=network --gender_model=DIR]
+        [--locales=all --locale_utterances=300]
         [--shared_sentences=apart|drop|allow]
 
     python -m data_prep.build --corpus=manifest --manifest=mine.jsonl [--root=/audio] --languages=en --out=runs/mine
@@ -35,7 +36,7 @@ from data_prep.build_config import BuildConfig
 from data_prep.corpora.embedded.espeak import EspeakError
 from data_prep.corpora.registry import COMMON_VOICE, EMBEDDED, MANIFEST, NAMES, Reading, list_languages
 from data_prep.engine import add_flags, make_engine
-from data_prep.metadata.bins import EDGES
+from data_prep.instructions.claims import CALIBRATED, CLAIMS, choose_edges
 from data_prep.metadata.experts import parse_experts
 from data_prep.metadata.gender import CHOICES as GENDER_CHOICES
 from data_prep.metadata.gender import OWN
@@ -107,7 +108,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> BuildConfig:
     try:
         aligning = Aligning(**{field.name: flags.pop(field.name) for field in dataclasses.fields(Aligning)})
         experts = parse_experts(flags.pop("experts"), [field.name for field in flags["fields"]])
-        measuring = Measuring(experts=experts, edges=flags.pop("edges"),
+        edges = choose_edges(flags["claims"], flags.pop("edges"))
+        measuring = Measuring(experts=experts, edges=edges,
                               genders=flags.pop("genders"), gender_model=flags.pop("gender_model"))
         engine = make_engine(flags.pop("workers"), flags.pop("beam_options"))
     except ValueError as error:
@@ -155,7 +157,11 @@ def _make_parser() -> _Parser:
     add("--experts", default="", help="KEY=NAME,… where the default is not wanted: distortion_level=energy|squim, "
         "speech_quality=dnsmos|squim, average_pitch=praat|penn, noise_level=brouhaha, …; none leaves a key out; "
         "emotion=<folder of an audio classifier of transformers> hears what the corpus does not tell")
-    add("--edges", default=EDGES[0], help="of the classes: corpus, data_speech, or the bins.json of another build")
+    add("--claims", choices=CLAIMS, default=CALIBRATED,
+        help="calibrated: of noise, distance and quality only what is true of any recording; paper: SIFT-50M's words, "
+        "every class a place within the corpus, with guesses of mood and suitability")
+    add("--edges", help="of the classes: absolute (calibrated claims), corpus or data_speech (the paper's), or the "
+        "bins.json of another build")
     add("--genders", choices=GENDER_CHOICES, default=OWN,
         help="the corpus's own, or where it has none by pitch or by --gender_model, as far as that is sure")
     add("--gender_model", type=Path, help="folder of an audio classifier of transformers, for --genders=network")

@@ -16,7 +16,7 @@ from sift_jax.data.fields import Fields
 class BuildConfig:
     """`train`, `dev` and `evaluation` are utterances a language, at most; None is all that there are, or of dev and
     evaluation all that a manifest states, and what it does not is drawn up to `splits.DRAWN`. `shared_sentences` is
-    one of `splits.SHARED_CHOICES`, or None: apart, but for what a manifest states."""
+    one of `splits.SHARED_CHOICES`, or None: apart, but for what a manifest states; `claims` of `claims.CLAIMS`."""
 
     corpus: str
     reading: Reading
@@ -29,6 +29,7 @@ class BuildConfig:
     dev: int | None
     evaluation: int | None
     shared_sentences: str | None
+    claims: str
     evaluation_rows: int
     wordings: int
     plain: bool

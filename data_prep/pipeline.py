@@ -119,6 +119,7 @@ def _write_report(config: BuildConfig) -> None:
         report = make_report(map(json.loads, lines), counts, labels) | {"accounts": accounts}
     if found := load_splits(config.out):
         report["splits"] = follow_splits(found, report["utterances"], config.drawing)
+    report["claims"] = {"kind": config.claims, "experts": dict(config.measuring.experts)}
     report = describe_build(config.out, report, f"Speech instructions: {config.corpus}")
     write_text(config.out / "report.json", json.dumps(report, ensure_ascii=False, indent=1))
 
@@ -127,7 +128,7 @@ def _write_report(config: BuildConfig) -> None:
 _KNOBS = {"corpus": ("corpus", "languages", "train", "dev", "evaluation", "shared_sentences", "seed"),
           "words": ("aligning.fingerprint",), "measure": ("measuring.hearing",),
           "metadata": ("measuring.labelling", "fields"),
-          "instructions": ("evaluation_rows", "wordings", "plain", "rows_per_utterance"),
+          "instructions": ("claims", "evaluation_rows", "wordings", "plain", "rows_per_utterance"),
           "records": ("compression",)}
 # Stage: what runs it, what it leaves (removed when it is stale), and the code and data that decide its result.
 _Stage = tuple[Callable[[BuildConfig], None], tuple[str, ...], tuple[str, ...]]

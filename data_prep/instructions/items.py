@@ -16,7 +16,7 @@ from collections.abc import Collection
 # A class may hold this much more than its even share before its form stops (a rare class must not drown).
 _EXCESS = 0.1
 # Forms whose groups are what they ask about, and not what the answer is.
-_OWN_ANSWERS = frozenset({"pair", "compare"})
+_OWN_ANSWERS = frozenset({"pair", "compare", "describe"})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

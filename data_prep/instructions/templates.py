@@ -30,15 +30,18 @@ _WHOLE = ("ordinals", "inferences", "openings", "openings_two")
 
 
 @functools.cache
-def load_templates(language: str, wordings: int | None = None, *, is_plain: bool = False) -> Templates:
+def load_templates(language: str, wordings: int | None = None, *, is_plain: bool = False,
+                   is_paper: bool = False) -> Templates:
     """The templates of a language, with at most so many wordings of each question and answer.
 
-    Plain ones have the answers of `plain`, and no openings.
+    Plain ones have the answers of `plain`, and no openings; those of the paper have its open questions.
     """
     if language not in LANGUAGES:
         raise ValueError(f"no templates in language {language!r}; the languages are {', '.join(LANGUAGES)}")
-    path = Path(__file__).parent / "templates" / f"{language}.json"
-    found = json.loads(path.read_text(encoding="utf-8"))
+    folder = Path(__file__).parent / "templates"
+    found = json.loads((folder / f"{language}.json").read_text(encoding="utf-8"))
+    if is_paper:
+        found |= json.loads((folder / "paper" / f"{language}.json").read_text(encoding="utf-8"))
     if is_plain:
         found = make_plain(found)
     if wordings is not None:

@@ -19,6 +19,7 @@ from data_prep.accounts import settle
 from data_prep.chunks import BuildError, Chunk
 from data_prep.corpora.recording import Rejection
 from data_prep.fingerprints import hash_files
+from data_prep.metadata.absolute import find_scales
 from data_prep.metadata.bins import (
     BY_GENDER,
     EDGES,
@@ -45,7 +46,7 @@ _REASONS = {SAMPLES: "samples are no numbers", SILENCE: "more than half is digit
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Measuring:
-    """Who measures what; whose edges make classes of it ("corpus", "data_speech" or a bins.json); and who says what
+    """Who measures what; whose edges make classes of it (of `bins.EDGES`, or a bins.json); and who says what
     gender a voice has where the corpus does not ("own": nobody; "pitch"; or "network", the one in `gender_model`)."""
 
     experts: Chosen
@@ -86,7 +87,7 @@ def write_metadata(out: Path, chunks: Sequence[Chunk], measuring: Measuring, fie
     read = functools.partial(_read_kept, chunks, genders)
     draft, left, used, has_faults = out / "metadata.jsonl.part", 0, set(), False
     try:
-        bins, scale = _make_scales(read, measuring.edges, is_synthetic=is_synthetic)
+        bins, scale = _make_scales(read, measuring, is_synthetic=is_synthetic)
         with draft.open("w", encoding="utf-8") as lines:
             for row in read():
                 row.pop(FEMALE_SHARE, None)
@@ -113,11 +114,11 @@ def write_metadata(out: Path, chunks: Sequence[Chunk], measuring: Measuring, fie
 
 
 def _make_scales(
-    read: Callable[[], Iterable[Row]], edges: str, *, is_synthetic: bool
+    read: Callable[[], Iterable[Row]], measuring: Measuring, *, is_synthetic: bool
 ) -> tuple[Bins, Callable[[Row], Row]]:
     """The edges, and a function from a row to what of it has a class."""
-    if edges not in EDGES:
-        bins = read_bins(edges, ACOUSTIC_LABELS)
+    if measuring.edges not in EDGES:
+        bins = read_bins(measuring.edges, ACOUSTIC_LABELS)
         return bins, functools.partial(_keep, genders={g for key in BY_GENDER for g in bins.get(key, ())}, keys=None)
     genders, measured = Counter(), Counter()
     for row in read():
@@ -131,7 +132,8 @@ def _make_scales(
         keys=None if is_synthetic else {key for key, count in measured.items() if count >= fewest})
     # What is only to be told from the five languages has no say in what is fast or high in them.
     training = (scale(row) for row in read() if row["split"] == TRAIN and row["language"] in LANGUAGES)
-    return make_bins(training, ACOUSTIC_LABELS, edges), scale
+    scales = find_scales(measuring.experts)
+    return make_bins(training, ACOUSTIC_LABELS, measuring.edges, scales), scale
 
 
 def _keep(row: Row, *, genders: set[str], keys: set[str] | None) -> Row:

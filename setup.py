@@ -52,7 +52,7 @@ QUALITY = ["speechmos>=0.0.1.1", "onnxruntime>=1.20"]
 BEAM = ["apache-beam>=2.77,<3"]
 # one of its distributed runners
 DASK = ["dask>=2026.7", "distributed>=2026.7"]
-TEST = ["pytest>=8", "ruff>=0.9", "psutil>=6"]
+TEST = ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.9", "psutil>=6"]
 
 setup(
     name="sift_jax",

@@ -40,9 +40,13 @@ quickstart: $(VENV)/.installed
 		--out=$(RUN)/generation/figures
 	$(PY) -m data_prep.generation page --spoken=$(RUN)/generation/swept --build=$(RUN)/data --out=$(RUN)/generation/page.html
 
+# a process a core, which takes whole files; WORKERS=0 is one process, for a debugger
+WORKERS ?= auto
+PYTEST := $(PY) -m pytest --numprocesses=$(WORKERS) --dist=loadfile --durations=20
+
 test: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
-	$(PY) -m pytest -m "not slow and not parity and not extras"
+	$(PYTEST) -m "not slow and not parity and not extras"
 
 # the quick tests of one package: make check PKG=data
 PKG ?= data
@@ -51,7 +55,7 @@ check: $(VENV)/.installed
 	$(PY) -m pytest -m "not slow and not parity and not extras" tests/$(PKG)
 
 test-slow: $(VENV)/.installed
-	$(PY) -m pytest -m slow
+	$(PYTEST) -m slow
 
 # a run killed at random moments, again and again, ends as one that nobody disturbed: 100 kills of one process, 20 of two
 KILLS ?= 100
@@ -64,13 +68,13 @@ parity: export OMP_NUM_THREADS := 1
 parity: $(VENV)/.installed
 	$(PY) -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps peft==0.21.2 accelerate==1.15.0
-	$(PY) -m pytest -m parity
+	$(PYTEST) -m parity
 
 # the optional packages of setup.py
 extras: $(VENV)/.installed
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps pocketsphinx==5.1.1 speechmos==0.0.1.1 onnxruntime==1.31.1 \
 		praat-parselmouth==0.4.7
-	$(PY) -m pytest -m extras
+	$(PYTEST) -m extras
 
 lock:
 	uv pip compile setup.py --extra test --generate-hashes --no-header --no-annotate --python-version 3.11 -o requirements.lock

@@ -52,7 +52,7 @@ QUALITY = ["speechmos>=0.0.1.1", "onnxruntime>=1.20"]
 BEAM = ["apache-beam>=2.77,<3"]
 # one of its distributed runners
 DASK = ["dask>=2026.7", "distributed>=2026.7"]
-TEST = ["pytest>=8", "ruff>=0.9", "psutil>=6"]
+TEST = ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.9", "psutil>=6"]
 
 setup(
     name="sift_jax",
@@ -64,8 +64,10 @@ setup(
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["sift_jax*", "data_prep*"]),
     package_data={
-        "sift_jax.evaluation": ["*.css", "*.json", "report/*.css", "report/*.json", "suites/*.json"],
+        "sift_jax.sift": ["field_tables/*.json"],
+        "sift_jax.evaluation": ["report/*.css", "report/*.json", "suites/*.json"],
         "data_prep": ["corpora/embedded/sentences/*.tsv", "generation/*.css", "instructions/templates/*.json",
+                      "instructions/templates/paper/*.json",
                       "metadata/*.json", "reporting/*.css", "synthesis/*.json", "tasks/templates/*.json"],
     },
     install_requires=TRAIN,

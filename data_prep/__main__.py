@@ -1,4 +1,4 @@
-"""`python -m data_prep` lists the commands of the data preparation, one line each, as their modules describe themselves."""
+"""`python -m data_prep` lists the commands of the data preparation, one line each, in their own words."""
 
 import ast
 from pathlib import Path

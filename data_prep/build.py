@@ -5,14 +5,16 @@
         [--wordings=6] [--plain] [--rows_per_utterance=10] [--seed=0]
 
     python -m data_prep.build --corpus=mls --root=/corpora/mls --languages=de,fr --out=runs/mls
-        (mls, common_voice, vctk, librispeech, voxpopuli, fleurs, peoples_speech, spgispeech)
+        (mls, common_voice, vctk, librispeech, voxpopuli, fleurs, peoples_speech, spgispeech, iemocap, msp_podcast)
         [--min_seconds=0.5 --max_seconds=30] [--phonemes=espeak] [--compression=opus]
         [--words=alignments/ [--tier=NAME] | --aligner=sphinx | --aligner=ctc --checkpoint=weights/wav2vec2-base-960h]
         [--experts=distortion_level=energy,speech_quality=dnsmos] [--edges=data_speech | --edges=runs/other/bins.json]
-        [--genders=pitch | --genders=network --gender_model=DIR] [--locales=all --locale_utterances=300]
+        [--claims=paper] [--genders=pitch | --genders=network --gender_model=DIR]
+        [--locales=all --locale_utterances=300]
         [--shared_sentences=apart|drop|allow]
 
     python -m data_prep.build --corpus=manifest --manifest=mine.jsonl [--root=/audio] --languages=en --out=runs/mine
+        [--fields=role.json] [--experts=emotion=DIR]
 
     python -m data_prep.build --corpus=vctk --root=gs://speech/vctk --out=runs/vctk --publish=gs://speech/built/vctk
 
@@ -34,7 +36,7 @@ from data_prep.build_config import BuildConfig
 from data_prep.corpora.embedded.espeak import EspeakError
 from data_prep.corpora.registry import COMMON_VOICE, EMBEDDED, MANIFEST, NAMES, Reading, list_languages
 from data_prep.engine import add_flags, make_engine
-from data_prep.metadata.bins import EDGES
+from data_prep.instructions.claims import CALIBRATED, CLAIMS, choose_edges
 from data_prep.metadata.experts import parse_experts
 from data_prep.metadata.gender import CHOICES as GENDER_CHOICES
 from data_prep.metadata.gender import OWN
@@ -43,6 +45,7 @@ from data_prep.pipeline import build
 from data_prep.splits import SHARED_CHOICES
 from data_prep.statistics import format_report
 from sift_jax.data.records.record_audio import COMPRESSIONS, FLAC
+from sift_jax.sift.fields import FieldError, load_fields
 from sift_jax.sift.labels import LANGUAGES, LOCALES
 
 # Default for the embedded corpus, for recorded ones (None: all there are), and the least. A manifest's own dev and test
@@ -53,7 +56,7 @@ _SIZES: dict[str, tuple[int | None, int | None, int]] = {
 
 # What others need of a build: records hold the audio.
 _PUBLISHED = ("sift", "records", "metadata.jsonl", "bins.json", "report.json", "report.html", "README.md",
-              "rejected.jsonl", "stages.json")
+              "rejected.jsonl", "stages.json", "fields.json")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -96,10 +99,17 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> BuildConfig:
         flags["locales"] = LOCALES
     if unknown := [name for name in flags["locales"] if name not in LOCALES]:
         parser.error(f"--locales: {unknown[0]!r} has no name here; choose all or of {','.join(LOCALES)}")
+    try:
+        flags["fields"] = load_fields(flags["fields"])
+    except FieldError as error:
+        parser.error(f"--fields={error}")
+    flags["columns"] = tuple((field.name, field.columns) for field in flags["fields"])
     reading = Reading(**{field.name: flags.pop(field.name) for field in dataclasses.fields(Reading)})
     try:
         aligning = Aligning(**{field.name: flags.pop(field.name) for field in dataclasses.fields(Aligning)})
-        measuring = Measuring(experts=parse_experts(flags.pop("experts")), edges=flags.pop("edges"),
+        experts = parse_experts(flags.pop("experts"), [field.name for field in flags["fields"]])
+        edges = choose_edges(flags["claims"], flags.pop("edges"))
+        measuring = Measuring(experts=experts, edges=edges,
                               genders=flags.pop("genders"), gender_model=flags.pop("gender_model"))
         engine = make_engine(flags.pop("workers"), flags.pop("beam_options"))
     except ValueError as error:
@@ -134,6 +144,8 @@ def _make_parser() -> _Parser:
     add("--plain", action="store_true",
         help="numbered labels as answers, audio first, little to be quoted: for very small models")
     add("--rows_per_utterance", type=int, default=10, help="training rows an utterance and category")
+    add("--fields", type=Path, help="tables of free fields: their names in a manifest, classes and wording; emotion is "
+        "built in")
     add("--min_seconds", type=float, default=0.5, help="recordings that are shorter are set aside")
     add("--max_seconds", type=float, default=30.0, help="recordings that are longer are set aside, undecoded")
     add("--phonemes", choices=("own", "espeak"), default="own",
@@ -143,8 +155,13 @@ def _make_parser() -> _Parser:
     add("--aligner", choices=ALIGNERS, help="finds word times: sphinx for English, ctc with --checkpoint")
     add("--checkpoint", type=Path, help="folder of a wav2vec2-type model, for --aligner=ctc")
     add("--experts", default="", help="KEY=NAME,… where the default is not wanted: distortion_level=energy|squim, "
-        "speech_quality=dnsmos|squim, average_pitch=praat|penn, noise_level=brouhaha, …; none leaves a key out")
-    add("--edges", default=EDGES[0], help="of the classes: corpus, data_speech, or the bins.json of another build")
+        "speech_quality=dnsmos|squim, average_pitch=praat|penn, noise_level=brouhaha, …; none leaves a key out; "
+        "emotion=<folder of an audio classifier of transformers> hears what the corpus does not tell")
+    add("--claims", choices=CLAIMS, default=CALIBRATED,
+        help="calibrated: of noise, distance and quality only what is true of any recording; paper: SIFT-50M's words, "
+        "every class a place within the corpus, with guesses of mood and suitability")
+    add("--edges", help="of the classes: absolute (calibrated claims), corpus or data_speech (the paper's), or the "
+        "bins.json of another build")
     add("--genders", choices=GENDER_CHOICES, default=OWN,
         help="the corpus's own, or where it has none by pitch or by --gender_model, as far as that is sure")
     add("--gender_model", type=Path, help="folder of an audio classifier of transformers, for --genders=network")

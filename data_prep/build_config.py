@@ -9,13 +9,14 @@ from data_prep.engine import Engine
 from data_prep.metadata.table import Measuring
 from data_prep.split_gaps import Drawing
 from data_prep.splits import DEV, EVALUATION, TRAIN
+from sift_jax.sift.fields import Fields
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BuildConfig:
     """`train`, `dev` and `evaluation` are utterances a language, at most; None is all that there are, or of dev and
     evaluation all that a manifest states, and what it does not is drawn up to `splits.DRAWN`. `shared_sentences` is
-    one of `splits.SHARED_CHOICES`, or None: apart, but for what a manifest states."""
+    one of `splits.SHARED_CHOICES`, or None: apart, but for what a manifest states; `claims` of `claims.CLAIMS`."""
 
     corpus: str
     reading: Reading
@@ -28,6 +29,7 @@ class BuildConfig:
     dev: int | None
     evaluation: int | None
     shared_sentences: str | None
+    claims: str
     evaluation_rows: int
     wordings: int
     plain: bool
@@ -35,6 +37,8 @@ class BuildConfig:
     compression: str
     seed: int
     engine: Engine
+    # tables of the free fields that the corpus may have
+    fields: Fields
 
     @property
     def sizes(self) -> dict[str, int | None]:

@@ -27,6 +27,7 @@ from data_prep.corpora.registry import EMBEDDED
 from data_prep.engine import keep_processes, run_chunks
 from data_prep.fingerprints import hash_sources
 from data_prep.metadata.experts import make_panel
+from data_prep.metadata.fields import check_listeners
 from data_prep.metadata.measure import measure_chunk
 from data_prep.metadata.table import write_metadata
 from data_prep.report import describe_build
@@ -35,6 +36,7 @@ from data_prep.stages.corpus import list_chunks, make_corpus
 from data_prep.stages.instructions import write_instructions
 from data_prep.stages.records import write_records
 from data_prep.statistics import make_report
+from sift_jax.sift.fields import read_build_fields
 from sift_jax.sift.labels import ACOUSTIC_LABELS
 
 
@@ -94,13 +96,14 @@ def _time_words(config: BuildConfig) -> None:
 def _measure_corpus(config: BuildConfig) -> None:
     measuring = config.measuring
     # An expert that cannot be had is an error now, and not in a worker.
-    make_panel(measuring.experts, measuring.gender_model)
+    check_listeners(make_panel(measuring.experts, measuring.gender_model).listeners, config.fields)
     work = functools.partial(measure_chunk, chosen=measuring.experts, gender_model=measuring.gender_model)
     run_chunks(list_chunks(config), "measured", work, config.engine)
 
 
 def _write_metadata(config: BuildConfig) -> None:
-    write_metadata(config.out, list_chunks(config), config.measuring, is_synthetic=config.corpus == EMBEDDED)
+    write_metadata(config.out, list_chunks(config), config.measuring, config.fields,
+                   is_synthetic=config.corpus == EMBEDDED)
     if found := load_splits(config.out):
         with (config.out / "metadata.jsonl").open(encoding="utf-8") as lines:
             trained = count_trained(map(json.loads, lines))
@@ -110,19 +113,22 @@ def _write_metadata(config: BuildConfig) -> None:
 def _write_report(config: BuildConfig) -> None:
     counts = json.loads((config.out / "parts" / "counts.json").read_text())
     accounts = collect(config.out, ("synthesis", "read", "split", "decode", "given_words", "word_times", "words",
-                                    "measure", "genders", "stated_genders", "instructions", "records"))
+                                    "measure", "genders", "stated_genders", "fields", "instructions", "records"))
+    labels = {**ACOUSTIC_LABELS, **{field.name: tuple(field.classes) for field in read_build_fields(config.out)}}
     with (config.out / "metadata.jsonl").open(encoding="utf-8") as lines:
-        report = make_report(map(json.loads, lines), counts, ACOUSTIC_LABELS) | {"accounts": accounts}
+        report = make_report(map(json.loads, lines), counts, labels) | {"accounts": accounts}
     if found := load_splits(config.out):
         report["splits"] = follow_splits(found, report["utterances"], config.drawing)
+    report["claims"] = {"kind": config.claims, "experts": dict(config.measuring.experts)}
     report = describe_build(config.out, report, f"Speech instructions: {config.corpus}")
     write_text(config.out / "report.json", json.dumps(report, ensure_ascii=False, indent=1))
 
 
 # The knobs that a stage is the first to heed.
 _KNOBS = {"corpus": ("corpus", "languages", "train", "dev", "evaluation", "shared_sentences", "seed"),
-          "words": ("aligning.fingerprint",), "measure": ("measuring.hearing",), "metadata": ("measuring.labelling",),
-          "instructions": ("evaluation_rows", "wordings", "plain", "rows_per_utterance"),
+          "words": ("aligning.fingerprint",), "measure": ("measuring.hearing",),
+          "metadata": ("measuring.labelling", "fields"),
+          "instructions": ("claims", "evaluation_rows", "wordings", "plain", "rows_per_utterance"),
           "records": ("compression",)}
 # Stage: what runs it, what it leaves (removed when it is stale), and the code and data that decide its result.
 _Stage = tuple[Callable[[BuildConfig], None], tuple[str, ...], tuple[str, ...]]
@@ -133,9 +139,9 @@ STAGES: dict[str, _Stage] = {
     "words": (_time_words, ("parts/words", "parts/word_times", "parts/word_times.json", "parts/accounts/words.json",
                             "parts/accounts/word_times.json"), ("data_prep/alignment",)),
     "measure": (_measure_corpus, ("parts/measured",), ("data_prep/metadata",)),
-    "metadata": (_write_metadata, ("bins.json", "metadata.jsonl", "parts/accounts/genders.json",
-                                   "parts/accounts/stated_genders.json"),
-                 ("sift_jax/sift/labels.py",)),
+    "metadata": (_write_metadata, ("bins.json", "metadata.jsonl", "fields.json", "parts/accounts/genders.json",
+                                   "parts/accounts/stated_genders.json", "parts/accounts/fields.json"),
+                 ("sift_jax/sift/labels.py", "sift_jax/sift/fields.py", "sift_jax/sift/field_checks.py")),
     "instructions": (write_instructions, ("sift", "parts/shares", "parts/shares.json", "parts/counts"),
                      ("data_prep/instructions/*.py", "data_prep/instructions/templates", "data_prep/check_splits.py",
                       "data_prep/stages/instructions.py", "sift_jax/sift/label_tables.py",

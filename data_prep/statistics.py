@@ -74,6 +74,8 @@ class _Language:
     def add(self, row: Row) -> None:
         for key, label in row["labels"].items():
             self.labels.setdefault(key, Counter())[label] += 1
+        for name, found in (row.get("fields") or {}).items():
+            self.labels.setdefault(name, Counter())[found["label"]] += 1
         if row.get("background"):
             self.backgrounds[row["background"]] += 1
         self._halves[int(2 * row["duration"])] += 1

@@ -31,7 +31,7 @@ _TITLE = re.compile(r"^DataConfig\.mixture\s*=\s*(['\"]).*?\1", re.MULTILINE)
 _NEW_FORM = "DataConfig.mixture = @MixtureConfig()\nMixtureConfig.rate_changes = {}\nMixtureConfig.languages = ()\n"
 
 # run functions that have moved: configs name them by the module in which they were
-_MOVED = {"sift_jax.units.training.run.": "sift_jax.vocoder_training.run."}
+_MOVED = {"sift_jax.vocoder_training.run.": "sift_jax.vocoder_training.run."}
 
 
 def rename_moved(text: str) -> str:

@@ -58,6 +58,6 @@ def test_a_repeated_key_is_found_in_the_older_form_too(tmp_path, place):
 def test_a_run_function_that_has_moved_is_found_under_its_old_name(tmp_path):
     base, tiny = (ROOT / "configs" / "vocoder" / name for name in ("base.gin", "tiny.gin"))
     old_base, old = tmp_path / "base.gin", tmp_path / "old.gin"
-    old_base.write_text(base.read_text().replace("sift_jax.vocoder_training.run.", "sift_jax.units.training.run."))
+    old_base.write_text(base.read_text().replace("sift_jax.vocoder_training.run.", "sift_jax.vocoder_training.run."))
     old.write_text(tiny.read_text().replace("configs/vocoder/base.gin", str(old_base)))
     assert build_arguments(train_vocoder, [str(old)], []) == build_arguments(train_vocoder, [str(tiny)], [])

@@ -5,10 +5,11 @@
      "phonemes": "R|EY|N| |F|AO|L|Z", "words": [{"word": "Rain", "start": 0.1, "end": 0.4}, …]}
     audio ⇥ text ⇥ speaker ⇥ language                                                                    a header in TSV
 
-Only the audio and the text must be there; each field goes by any of the names in `_FIELDS`. A `split` is obeyed: train,
-dev or test, or another name in `_SPLITS`; a line with an unknown one is set aside. Audio paths start at the
-root: the manifest's own folder, unless another is given. A line without a language is in the one that is asked for, one
-without an id is named after its file, and after the milliseconds at which it starts there.
+Only the audio and the text must be there; each field goes by any of the names in `_FIELDS`, and a free one (an emotion,
+a role) by those that its table gives it (`data_prep.build --fields`). A `split` is obeyed: train, dev or test, or
+another name in `_SPLITS`; a line with an unknown one is set aside. Audio paths start at the root: the manifest's own
+folder, unless another is given. A line without a language is in the one that is asked for, one without an id is named
+after its file, and after the milliseconds at which it starts there.
 """
 
 import math
@@ -48,17 +49,21 @@ _FIELDS = {
     "start": ("offset", "start"),
     "seconds": ("duration", "seconds"),
 }
+# The name of a free field, and those that a manifest may give it.
+Columns = Sequence[tuple[str, Sequence[str]]]
 # A path, at the most.
 _LONGEST = 4_096
+# What a free field says is a class, not a text.
+_LONGEST_FREE = 80
 _SPLITS = {**dict.fromkeys(("train", "training"), TRAIN),
            **dict.fromkeys(("dev", "development", "validation", "valid", "val"), DEV),
            **dict.fromkeys(("test", "testing", "eval", "evaluation", "evalsift"), EVALUATION)}
 _LANGUAGES = {name: code for code, long in LANGUAGE_NAMES.items() for name in (code.lower(), long.lower())}
 
 
-def read_manifest(path: Path, root: Path, languages: Sequence[str]) -> Iterator[Item]:
+def read_manifest(path: Path, root: Path, languages: Sequence[str], columns: Columns = ()) -> Iterator[Item]:
     """One item a line: a .tsv has a header, every other manifest is JSON lines."""
-    return read_manifest_rows(path, lambda row: make_recording(row, root, languages))
+    return read_manifest_rows(path, lambda row: make_recording(row, root, languages, columns=columns))
 
 
 def read_manifest_rows(path: Path, parse: Callable[[Mapping[str, Any]], Any]) -> Iterator[Any]:
@@ -71,8 +76,10 @@ def read_manifest_rows(path: Path, parse: Callable[[Mapping[str, Any]], Any]) ->
     return read_items(path, lambda text: parse(parse_object(text)))
 
 
-def make_recording(row: Mapping[str, Any], root: Path, languages: Sequence[str], *, is_said: bool = True) -> Recording:
-    """The recording of a line; where nobody asks what `is_said` the text may be missing."""
+def make_recording(row: Mapping[str, Any], root: Path, languages: Sequence[str], *, is_said: bool = True,
+                   columns: Columns = ()) -> Recording:
+    """The recording of a line; where nobody asks what `is_said` the text may be missing. `columns` name the free
+    fields."""
     audio, text = _take(row, "audio"), _take(row, "text")
     if not audio:
         raise BadItem("broken line", f"no field {' or '.join(_FIELDS['audio'])}")
@@ -93,7 +100,7 @@ def make_recording(row: Mapping[str, Any], root: Path, languages: Sequence[str],
         age_category=name_age(_take(row, "age")), accent=_take(row, "accent"),
         held=_find_split(row, identity), start=start or 0.0, seconds=seconds,
         phonemes=row["phonemes"] if isinstance(row.get("phonemes"), str) and row["phonemes"].strip() else None,
-        words=_read_words(row.get("words"), identity))
+        words=_read_words(row.get("words"), identity), fields=_take_free(row, columns))
 
 
 def _name_after(audio: str) -> str:
@@ -110,6 +117,19 @@ def _take(row: Mapping[str, Any], field: str) -> str | None:
                 raise BadItem("broken line", f"{name} of {len(text)} characters, or with such as cannot be printed")
             return text
     return None
+
+
+def _take_free(row: Mapping[str, Any], columns: Columns) -> dict[str, str]:
+    """What the line says in its free fields, each under the first of its names that is there."""
+    found = {}
+    for field, names in columns:
+        for name in names:
+            value = row.get(name)
+            if isinstance(value, str | int | float) and not isinstance(value, bool) and str(value).strip():
+                text = "".join(c if c.isprintable() else " " for c in str(value))
+                found[field] = " ".join(text.split())[:_LONGEST_FREE]
+                break
+    return found
 
 
 def _find_split(row: Mapping[str, Any], identity: str) -> str | None:

@@ -77,6 +77,8 @@ class Recording:
     # Part of a longer file: seconds from its start, and how many.
     start: float = 0.0
     seconds: float | None = None
+    # free fields of its corpus, each under its name, as the corpus writes it
+    fields: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), ensure_ascii=False)

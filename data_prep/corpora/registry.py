@@ -11,9 +11,11 @@ from pathlib import Path
 
 from data_prep.corpora.common_voice import read_common_voice
 from data_prep.corpora.fleurs import read_fleurs
+from data_prep.corpora.iemocap import read_iemocap
 from data_prep.corpora.librispeech import read_librispeech
 from data_prep.corpora.manifest import read_manifest
 from data_prep.corpora.mls import read_mls
+from data_prep.corpora.msp_podcast import read_msp_podcast
 from data_prep.corpora.peoples_speech import read_peoples_speech
 from data_prep.corpora.recording import CorpusError, Item, Reader
 from data_prep.corpora.spgispeech import read_spgispeech
@@ -42,6 +44,8 @@ CORPORA = {
     "fleurs": Corpus(read=read_fleurs, source="fleurs", languages=LANGUAGES),
     "peoples_speech": Corpus(read=read_peoples_speech, source="peoples_speech", languages=("en",)),
     "spgispeech": Corpus(read=read_spgispeech, source="spgispeech", languages=("en",)),
+    "iemocap": Corpus(read=read_iemocap, source="iemocap", languages=("en",)),
+    "msp_podcast": Corpus(read=read_msp_podcast, source="msp_podcast", languages=("en",)),
 }
 NAMES = (EMBEDDED, *CORPORA, MANIFEST)
 
@@ -60,6 +64,8 @@ class Reading:
     locale_utterances: int
     # Where the root is fetched from, if it is none yet.
     bucket: str | None = None
+    # Free fields that are read of a manifest, each with the names that it may go by there.
+    columns: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -87,7 +93,7 @@ def read_corpus(name: str, reading: Reading, languages: Sequence[str]) -> Iterat
     if name == MANIFEST:
         if manifest is None:
             raise CorpusError("--corpus=manifest needs --manifest=<file.jsonl or file.tsv>")
-        return read_manifest(manifest, root or manifest.parent, languages)
+        return read_manifest(manifest, root or manifest.parent, languages, reading.columns)
     if root is None or not root.is_dir():
         raise CorpusError(f"--corpus={name} needs --root=<the folder where it is unpacked>, not {root}")
     return CORPORA[name].read(root.resolve(), languages)

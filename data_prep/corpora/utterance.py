@@ -1,10 +1,12 @@
 """What any corpus tells about an utterance before it is measured; one line of utterances.jsonl.
 
     {"id", "language", "split", "speaker", "duration", "transcript", "topic", "phonemes", "is_question", "gender",
-     "age_category", "accent", "words": [{"word", "position", "start", "end"}, …], "truth": {key: value}}
+     "age_category", "accent", "words": [{"word", "position", "start", "end"}, …], "truth": {key: value},
+     "fields": {name: value}}
 
-What a corpus does not have is null, and its words are [] where nobody knows their times. `truth` holds what a
-synthesizer was told; it is empty for recorded speech and serves rank correlations only.
+What a corpus does not have is null, and its words are [] where nobody knows their times. `fields` are free ones as the
+corpus writes them; a file that lacks them is read as having none. `truth` holds what a synthesizer was told; it is
+empty for recorded speech and serves rank correlations only.
 """
 
 import dataclasses
@@ -36,6 +38,7 @@ class Utterance:
     accent: str | None
     words: tuple[WordSpan, ...]
     truth: dict[str, float]
+    fields: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), ensure_ascii=False)

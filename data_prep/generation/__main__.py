@@ -21,11 +21,13 @@ from data_prep.corpora.embedded.espeak import EspeakError
 from data_prep.engine import add_flags, make_engine
 from data_prep.generation.measure import Hearing
 from data_prep.llm.client import CallError, Endpoint, EndpointError
-from data_prep.metadata.experts import parse_experts
+from data_prep.metadata.experts import make_panel, parse_experts
+from data_prep.metadata.fields import check_listeners
 from data_prep.metadata.networks import ExpertError
 from data_prep.recognition.recognisers import ENDPOINT, FASTER_WHISPER, POCKETSPHINX, SPHINX_LANGUAGE, Recognising
 from data_prep.recognition.sentences import write_build_model
 from data_prep.splits import EVALUATION, SPLITS
+from sift_jax.sift.fields import read_build_fields
 from sift_jax.sift.labels import GENDERS, LANGUAGES
 
 # pocketsphinx with a language model of the build's sentences
@@ -82,8 +84,13 @@ def _add_hearing(command: argparse.ArgumentParser) -> None:
 
 
 def make_hearing(flags: argparse.Namespace) -> Hearing:
-    return Hearing(experts=parse_experts(flags.experts), gender_model=flags.gender_model,
-                   asr=make_recognising(flags) if flags.asr else None)
+    fields = read_build_fields(flags.build)
+    experts = parse_experts(flags.experts, [field.name for field in fields])
+    hearing = Hearing(experts=experts, gender_model=flags.gender_model,
+                      asr=make_recognising(flags) if flags.asr else None)
+    if {key for key, _ in experts} & {field.name for field in fields}:
+        check_listeners(make_panel(experts, flags.gender_model).listeners, fields)
+    return hearing
 
 
 def make_recognising(flags: argparse.Namespace) -> Recognising:

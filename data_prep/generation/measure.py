@@ -1,7 +1,8 @@
 """What came out: recordings of a speaker measured by the experts that measured the corpus, in parts that are kept.
 
     Spoken, wave, phonemes of the text ─►  {"id", "sample", "seconds", "values": {key: number}, "missing": {key: why},
-                                            "said": what a recogniser heard, or null, "female_share"}
+                                            "said": what a recogniser heard, or null, "female_share",
+                                            "heard": {field: {label: probability}}}
 
 A speaker gives no word times: speech begins and ends where it is loud enough, as in a corpus without them. Each value
 stands for itself: a recording whose pitch cannot be found may still be fast. The parts lie in a folder that is named
@@ -28,6 +29,7 @@ from data_prep.generation.spoken import NAME, Spoken
 from data_prep.instructions.templates import SPEECH_KEYS
 from data_prep.metadata.experts import Chosen, make_panel
 from data_prep.metadata.feasible import is_feasible
+from data_prep.metadata.fields import HEARD, hear_fields
 from data_prep.metadata.gender_network import FEMALE_SHARE
 from data_prep.metadata.measure import make_recording
 from data_prep.recognition.recognisers import Recognising, get_recogniser
@@ -45,7 +47,8 @@ _SOURCES = ("data_prep/metadata", "data_prep/generation/measure.py", "data_prep/
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Hearing:
-    """Who measures: experts of the ways of speaking, and where given a classifier of genders and a recogniser."""
+    """Who measures: experts of the ways of speaking and of free fields, and where given a classifier of genders and a
+    recogniser."""
 
     experts: Chosen
     gender_model: Path | None
@@ -57,7 +60,8 @@ class Hearing:
 
     @property
     def fingerprint(self) -> str:
-        return f"{self.experts} {self.gender_model and hash_files(self.gender_model)} {self.asr}"
+        folders = [hash_files(Path(name)) for _, name in self.experts if Path(name).is_dir()]
+        return f"{self.experts} {self.gender_model and hash_files(self.gender_model)} {folders} {self.asr}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -113,7 +117,7 @@ def measure_batch(batch: Batch, hearing: Hearing) -> None:
 def measure_line(folder: Path, line: Spoken, phonemes: str | None, hearing: Hearing) -> dict[str, Any]:
     """One recording. What cannot be measured at all misses every key for the same reason."""
     row: dict[str, Any] = {"id": line.request.id, "sample": line.sample, "seconds": 0.0, "values": {}, "missing": {},
-                           "said": None, FEMALE_SHARE: None}
+                           "said": None, FEMALE_SHARE: None, HEARD: {}}
     try:
         wave = read_audio(folder / line.audio)
     except AudioError as error:
@@ -125,6 +129,8 @@ def measure_line(folder: Path, line: Spoken, phonemes: str | None, hearing: Hear
         return {**row, "missing": dict.fromkeys(SPEECH_KEYS, reason), "said": "" if hearing.asr else None}
     request = line.request
     values, missing = _measure(wave, request.language, request.text, phonemes, hearing)
+    listeners = make_panel(hearing.experts, hearing.gender_model).listeners
+    row[HEARD] = hear_fields(listeners, [wave], [{}])[0]
     if hearing.gender_model is not None:
         row[FEMALE_SHARE] = make_panel(hearing.experts, hearing.gender_model).gender([wave])[0][FEMALE_SHARE]
     if hearing.asr is not None and hearing.asr.knows(request.language):

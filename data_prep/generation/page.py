@@ -18,6 +18,7 @@ from data_prep.generation.report import (
     list_languages,
     list_missing,
     list_systems,
+    make_field_table,
     make_table,
     make_words_table,
     name_language,
@@ -55,7 +56,7 @@ def make_page(results: Mapping[str, Any]) -> str:
     languages = list_languages(results)
     warnings = "".join(f'<p class="warning">{escape(text)}</p>' for text in find_warnings(results))
     sections = [warnings, _make_headline(results, languages[0]), _make_tables(results, languages),
-                _make_confusions(results), _make_words(results), _make_missing(results)]
+                _make_confusions(results), _make_fields(results), _make_words(results), _make_missing(results)]
     settings = results["settings"]
     experts, draws = escape(", ".join(settings["experts"].values())), settings["bootstrap"]["samples"]
     footer = (f'Bins of {escape(settings["build"])}; measured by {experts}; gender by {escape(settings["gender"])}; '
@@ -159,6 +160,16 @@ def _draw_confusion(key: str, table: Sequence[Sequence[int]]) -> str:
     return (f'<figure><figcaption>{TITLES[key]}</figcaption><div class="scroll"><table class="confusion"><thead><tr>'
             f'<th>asked ↓ measured →</th>{top}<th>n</th></tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
             "</figure>")
+
+
+def _make_fields(results: Mapping[str, Any]) -> str:
+    head, rows = make_field_table(results)
+    if not rows:
+        return ""
+    lead = ("Of the recordings that were asked for in a class of a free field, the share that the expert of the field "
+            "hears so. Read it beside the true recordings: an expert errs, too.")
+    return make_section("In the class asked for", lead, draw_table(head, rows, texts=frozenset({1})))
+
 
 
 def _make_words(results: Mapping[str, Any]) -> str:

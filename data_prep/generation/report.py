@@ -98,6 +98,22 @@ def make_table(results: Mapping[str, Any], language: str) -> tuple[list[str], li
     return head, rows
 
 
+def make_field_table(results: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """The share of recordings that are heard in the class of a free field that was asked for, in per cent."""
+    cells, systems = index_cells(results), list_systems(results)
+    keys = dict.fromkeys(key for _, _, key, metric in cells if metric == "exact" and key not in KEYS)
+    rows = []
+    for language in list_languages(results):
+        for key in keys:
+            own = cells.get(("model", language, key, "exact"))
+            if own is not None:
+                found = [cells.get((system, language, key, "exact")) for system in systems]
+                shares = [MISSING if cell is None or cell["value"] is None else f"{100 * cell['value']:.1f}"
+                          for cell in found]
+                rows.append([name_language(language), key.replace("_", " "), f"{own['n']:,} of {own['of']:,}", *shares])
+    return ["language", "asked", "heard", *(f"{SYSTEMS[system]} %" for system in systems)], rows
+
+
 def make_words_table(results: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Word and letter error rates, in per cent, a language a row."""
     cells = index_cells(results)
@@ -131,7 +147,9 @@ def list_missing(results: Mapping[str, Any]) -> list[list[str]]:
                          f"{found['stopped_at_limit']:,}"])
     first = list_languages(results)[0]
     for cell in results["cells"]:
-        if cell["language"] == first and cell["metric"] in ("mae", "wer") and cell["system"] in results["systems"]:
+        is_free = cell["key"] not in KEYS and cell["metric"] == "exact"
+        is_first = cell["language"] == first and (cell["metric"] in ("mae", "wer") or is_free)
+        if is_first and cell["system"] in results["systems"]:
             name = TITLES.get(cell["key"], cell["key"])
             rows += [[SYSTEMS[cell["system"]], name, reason, f"{count:,}"] for reason, count in cell["missing"].items()]
     return rows
@@ -163,6 +181,9 @@ def make_terminal(results: Mapping[str, Any]) -> str:
     for language in list_languages(results):
         head, rows = make_table(results, language)
         parts.append(f"{name_language(language)}\n" + _align([head, *rows]))
+    head, rows = make_field_table(results)
+    if rows:
+        parts.append("in the class asked for, as the expert hears it\n" + _align([head, *rows]))
     head, rows = make_words_table(results)
     if rows:
         parts.append(f"words, by {results['settings']['asr']}\n" + _align([head, *rows]))
@@ -186,6 +207,9 @@ def make_markdown(results: Mapping[str, Any]) -> str:
     parts.append(PAPER_NOTE)
     for language in list_languages(results):
         parts += [f"## {name_language(language).capitalize()}", _make_grid(*make_table(results, language))]
+    head, rows = make_field_table(results)
+    if rows:
+        parts += ["## In the class asked for, as the expert hears it", _make_grid(head, rows)]
     head, rows = make_words_table(results)
     if rows:
         parts += [f"## Words, by {results['settings']['asr']}", _make_grid(head, rows)]

@@ -6,8 +6,9 @@
          "asked": {"speaking_rate": "very slowly", "gender": "female"}}
 
 A SIFT row does not say which labels its instruction asks for, but the words do: what stands before the transcript is
-searched for the labels' phrases, and what is found must be what the metadata has. Of rows from elsewhere (the released
-set, instructions of a language model) the words alone count; a row in which none is found is set aside.
+searched for the labels' phrases, those of the build's free fields among them, and what is found must be what the
+metadata has. Of rows from elsewhere (the released set, instructions of a language model) the words alone count; a row
+in which none is found is set aside.
 """
 
 import dataclasses
@@ -16,12 +17,14 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from data_prep.chunks import open_draft
 from data_prep.instructions.shares import read_metadata
 from data_prep.instructions.templates import SPEECH_KEYS, load_templates, write_request
 from data_prep.metadata.rate import count_phones
+from sift_jax.sift.fields import Fields, find_styles, read_build_fields
 from sift_jax.sift.labels import GENDERS, LABELS, LANGUAGES, find_labels
 from sift_jax.sift.rows import list_files, name_utterance, read_rows
 
@@ -44,6 +47,8 @@ class Request:
     instruction: str
     text: str
     asked: Mapping[str, str]
+    # classes of free fields that it asks for, as the build has them: {"emotion": "angry"}
+    fields: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def utterance(self) -> str:
@@ -76,7 +81,10 @@ def check_request(fields: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError(f"{key} has no label {label!r}; its labels are {', '.join(LABELS[key])}")
     if fields["language"] not in LANGUAGES:
         raise ValueError(f"language {fields['language']!r} is none of {', '.join(LANGUAGES)}")
-    return {name: fields[name] for name in ("id", "language", "instruction", "text", "asked")}
+    free = fields.get("fields", {})
+    if not isinstance(free, dict) or not all(isinstance(label, str) for label in free.values()):
+        raise ValueError(f"fields is {free!r}, not {{field: class}}")
+    return {**{name: fields[name] for name in ("id", "language", "instruction", "text", "asked")}, "fields": free}
 
 
 def read_items(path: Path) -> list[Request]:
@@ -117,16 +125,21 @@ def write_items(path: Path, requests: Iterable[Request]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with open_draft(path) as out:
         for request in requests:
-            out.write(json.dumps(dataclasses.asdict(request), ensure_ascii=False) + "\n")
+            out.write(json.dumps(list_fields(request), ensure_ascii=False) + "\n")
 
 
-def find_asked(words: str, language: str) -> dict[str, str]:
-    """The labels that an instruction's own words ask for, in their order."""
+def list_fields(request: Request) -> dict[str, Any]:
+    """What a line has of a request; free fields only where it asks for some."""
+    return {name: value for name, value in dataclasses.asdict(request).items() if name != "fields" or value}
+
+
+def find_asked(words: str, language: str, *, is_free: bool = False) -> dict[str, str]:
+    """The labels that an instruction's own words ask for, in their order; there may be none of one that `is_free`."""
     asked: dict[str, str] = {}
     for key, label in find_labels(words, language):
         if key in ASKED and asked.setdefault(key, label) != label:
             raise Unclear(f"asks for two classes of {key}")
-    if not asked:
+    if not asked and not is_free:
         raise Unclear("no label of this house in its words")
     return asked
 
@@ -139,11 +152,11 @@ def collect(build: Path, split: str, languages: Sequence[str], sift: Path | None
         raise ValueError(f"{sift or build / 'sift'}: no {CATEGORY} rows of {split} in {', '.join(missing)}; give a "
                          "build that has them, or other --languages")
     known = read_known(build, {name_utterance(row["id"]) for _, row in rows})
-    requests, left, uses = [], Counter(), Counter()
+    requests, left, uses, fields = [], Counter(), Counter(), read_build_fields(build)
     for language, row in rows:
         try:
             utterance = known.get(name_utterance(row["id"]))
-            found = _read_row(row, language, utterance, is_own=sift is None)
+            found = _read_row(row, language, utterance, fields, is_own=sift is None)
         except Unclear as reason:
             left[str(reason)] += 1
             continue
@@ -152,7 +165,7 @@ def collect(build: Path, split: str, languages: Sequence[str], sift: Path | None
     return requests, left
 
 
-def _read_row(row: Mapping[str, Any], language: str, utterance: Mapping[str, Any] | None, *,
+def _read_row(row: Mapping[str, Any], language: str, utterance: Mapping[str, Any] | None, fields: Fields, *,
               is_own: bool) -> dict[str, Any]:
     instruction = " ".join(part["text"] for message in row["messages"] if message["role"] == "user"
                            for part in message["content"] if "text" in part)
@@ -161,19 +174,22 @@ def _read_row(row: Mapping[str, Any], language: str, utterance: Mapping[str, Any
     place = instruction.rfind(utterance["transcript"])
     if place < 0:
         raise Unclear("the transcript is not in the instruction")
-    asked = find_asked(instruction[:place], language)
-    if is_own and any(label != _find_label(utterance, key) for key, label in asked.items()):
+    free = find_styles(fields, instruction[:place], language)
+    asked = find_asked(instruction[:place], language, is_free=bool(free))
+    if is_own and not is_true_of(utterance, asked, free):
         raise Unclear("its words and the metadata differ")
-    return {"instruction": instruction, "text": utterance["transcript"], "asked": asked}
+    return {"instruction": instruction, "text": utterance["transcript"], "asked": asked, "fields": free}
 
 
 def _find_label(utterance: Mapping[str, Any], key: str) -> str | None:
     return utterance["labels"].get(key) if key in SPEECH_KEYS else utterance[key]
 
 
-def is_true_of(utterance: Mapping[str, Any], asked: Mapping[str, str]) -> bool:
-    """Whether a recording has all that is asked for."""
-    return all(_find_label(utterance, key) == label for key, label in asked.items())
+def is_true_of(utterance: Mapping[str, Any], asked: Mapping[str, str],
+               free: Mapping[str, str] = MappingProxyType({})) -> bool:
+    """Whether a recording has all that is asked for, of free fields too."""
+    known = {name: found["label"] for name, found in (utterance.get("fields") or {}).items()}
+    return free.items() <= known.items() and all(_find_label(utterance, key) == label for key, label in asked.items())
 
 
 def read_known(build: Path, names: set[str] | None = None) -> Metadata:

@@ -34,7 +34,7 @@ def resynthesize(requests: Sequence[Request], codec_folder: Path | None, build: 
         utterance = known.get(request.utterance)
         if utterance is None or utterance["transcript"] != request.text:
             left["its recording is not in the build"] += 1
-        elif request.swept or not is_true_of(utterance, request.asked):
+        elif request.swept or not is_true_of(utterance, request.asked, request.fields):
             left["asks for something else than its recording has"] += 1
         else:
             kept.append(request)

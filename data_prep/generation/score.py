@@ -15,6 +15,7 @@ from data_prep.chunks import open_draft, write_text
 from data_prep.engine import Engine
 from data_prep.fingerprints import hash_files
 from data_prep.generation.classify import Outcome, classify, find_labels, read_build_bins
+from data_prep.generation.field_figures import classify_fields, list_heard, score_field, score_field_floors
 from data_prep.generation.figures import Cell, count_confusions, score_constant, score_outcomes, score_permuted
 from data_prep.generation.measure import Hearing, measure_folder
 from data_prep.generation.requests import MEASURED
@@ -23,6 +24,7 @@ from data_prep.generation.words import score_words
 from data_prep.instructions.shares import read_metadata
 from data_prep.metadata.bins import Bins
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
+from sift_jax.sift.fields import Fields, read_build_fields
 
 FORMAT = 1
 MODEL, RECORDINGS, CEILING, UNTOLD = "model", "recordings", "ceiling", "untold"
@@ -59,6 +61,7 @@ class Heard:
 def score(scoring: Scoring) -> dict[str, Any]:
     """Writes results.json and what was measured; returns the results."""
     bins = read_build_bins(scoring.build)
+    fields = list_heard(read_build_fields(scoring.build), [key for key, _ in scoring.hearing.experts])
     folders = {MODEL: scoring.spoken, RECORDINGS: scoring.recordings, CEILING: scoring.ceiling, UNTOLD: scoring.floor}
     spoken = _read_folders(folders, scoring.languages)
     scoring.out.mkdir(parents=True, exist_ok=True)
@@ -66,14 +69,15 @@ def score(scoring: Scoring) -> dict[str, Any]:
     heard = {}
     for system, lines in spoken.items():
         rows = measure_folder(folders[system], lines, phonemes, scoring.hearing, scoring.out, system, scoring.engine)
-        heard[system] = Heard(folder=folders[system], lines=lines, rows=rows, outcomes=classify(lines, rows, bins))
+        outcomes = [*classify(lines, rows, bins), *classify_fields(lines, rows, fields)]
+        heard[system] = Heard(folder=folders[system], lines=lines, rows=rows, outcomes=outcomes)
         _write_measured(scoring.out / "measured" / f"{system}.jsonl", heard[system], bins)
-    cells = _make_cells(heard, scoring.bootstrap)
+    cells = _make_cells(heard, fields, scoring.bootstrap)
     if not cells:
         raise ValueError(f"{scoring.spoken}: no item asks for {', '.join(MEASURED)}, and no --asr hears the words; "
                          "speak the items of `python -m data_prep.generation items`")
     results = {"format": FORMAT, "settings": _describe(scoring),
-               "systems": {system: _describe_system(found) for system, found in heard.items()},
+               "systems": {system: _describe_system(found, fields) for system, found in heard.items()},
                "cells": [dataclasses.asdict(cell) for cell in cells],
                "confusions": {system: {key: count_confusions(key, outcomes) for key in MEASURED
                                        if (outcomes := _choose(found.outcomes, key, ALL))}
@@ -120,7 +124,7 @@ def find_phonemes(build: Path, lines: Sequence[Spoken]) -> dict[str, str]:
     return found
 
 
-def _make_cells(heard: Mapping[str, Heard], bootstrap: BootstrapConfig) -> list[Cell]:
+def _make_cells(heard: Mapping[str, Heard], fields: Fields, bootstrap: BootstrapConfig) -> list[Cell]:
     spoken = list(dict.fromkeys(line.request.language for line in heard[MODEL].lines))
     cells: list[Cell] = []
     for language in [ALL, *spoken] if len(spoken) > 1 else spoken:
@@ -132,11 +136,25 @@ def _make_cells(heard: Mapping[str, Heard], bootstrap: BootstrapConfig) -> list[
                 cells += score_outcomes(system, language, key, _choose(found.outcomes, key, language), bootstrap)
             cells += score_permuted(language, key, own, bootstrap)
             cells += score_constant(language, key, own)
+        cells += _make_field_cells(heard, fields, language, bootstrap)
         for system, found in heard.items():
             pairs = [(line, row) for line, row in zip(found.lines, found.rows, strict=True)
                      if language in (ALL, line.request.language)]
             cells += score_words(system, language, [line for line, _ in pairs], [row for _, row in pairs], bootstrap)
     return cells
+
+
+def _make_field_cells(heard: Mapping[str, Heard], fields: Fields, language: str,
+                      bootstrap: BootstrapConfig) -> list[Cell]:
+    cells: list[Cell] = []
+    for field in fields:
+        if own := _choose(heard[MODEL].outcomes, field.name, language):
+            for system, found in heard.items():
+                outcomes = _choose(found.outcomes, field.name, language)
+                cells += score_field(system, language, field.name, outcomes, bootstrap)
+            cells += score_field_floors(language, field.name, own, bootstrap)
+    return cells
+
 
 
 def _choose(outcomes: Sequence[Outcome], key: str, language: str) -> list[Outcome]:
@@ -152,10 +170,12 @@ def _describe(scoring: Scoring) -> dict[str, Any]:
         "bootstrap": dataclasses.asdict(scoring.bootstrap)}
 
 
-def _describe_system(found: Heard) -> dict[str, Any]:
+def _describe_system(found: Heard, fields: Fields) -> dict[str, Any]:
     """What was spoken; what was asked for and cannot be heard by a machine; what could not be measured, by reason."""
     items = {line.request.id: line.request for line in found.lines}
-    unheard = Counter(key for request in items.values() for key in request.asked if key not in MEASURED)
+    measured = {*MEASURED, *(field.name for field in fields)}
+    unheard = Counter(key for request in items.values() for key in (*request.asked, *request.fields)
+                      if key not in measured)
     whole = Counter(next(iter(row["missing"].values())) for row in found.rows if row["missing"] and not row["values"])
     seconds = sum(row["seconds"] for row in found.rows)
     return {

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.chunks import open_draft
-from data_prep.generation.requests import Request, check_request, read_lines
+from data_prep.generation.requests import Request, check_request, list_fields, read_lines
 
 NAME, ABOUT = "spoken.jsonl", "speaking.json"
 _WRITER = "python -m sift_jax.speak --items=items.jsonl --samples=N --out=DIR"
@@ -34,7 +34,7 @@ class Spoken:
     has_ended: bool
 
     def to_json(self) -> str:
-        fields = {**dataclasses.asdict(self.request), "sample": self.sample, "seed": self.seed, "audio": self.audio,
+        fields = {**list_fields(self.request), "sample": self.sample, "seed": self.seed, "audio": self.audio,
                   "units": self.units, "ended": self.has_ended}
         return json.dumps(fields, ensure_ascii=False)
 

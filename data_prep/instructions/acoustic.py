@@ -6,6 +6,7 @@
 """
 
 import random
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from data_prep.instructions.items import Item
@@ -34,8 +35,9 @@ _LEAST_STEPS = 2
 _PAIRS = 4
 
 
-def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Random) -> list[Item]:
-    """The candidates of one utterance."""
+def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Random,
+               classes: Mapping[str, Collection[str]] = ACOUSTIC_LABELS) -> list[Item]:
+    """The candidates of one utterance; `classes` are those that occur among the ones asked about."""
     labels = {key: utterance["labels"][key] for key in ACOUSTIC_LABELS if utterance["labels"].get(key)}
     ids = (utterance["id"],)
     items = []
@@ -43,16 +45,19 @@ def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Rand
         answer = write_statement(templates, key, label, rng)
         items.append(Item(ids=ids, form=f"direct:{key}", group=label, answer=answer,
                           question=ask(templates, templates["direct"][key], rng)))
-        items += _make_verify_items(ids, key, label, templates, rng)
-    for _ in range(_PAIRS if len(labels) > 1 else 0):
-        items.append(_make_pair_item(ids, rng.sample(sorted(labels.items()), 2), templates, rng))
+        items += _make_verify_items(ids, key, label, classes[key], templates, rng)
+    # What is the same in all of them is known without listening.
+    told = sorted((key, label) for key, label in labels.items() if len(classes[key]) > 1)
+    for _ in range(_PAIRS if len(told) > 1 else 0):
+        items.append(_make_pair_item(ids, rng.sample(told, 2), templates, rng))
     return items
 
 
-def _make_verify_items(ids: tuple[str, ...], key: str, label: str, templates: Templates,
+def _make_verify_items(ids: tuple[str, ...], key: str, label: str, classes: Collection[str], templates: Templates,
                        rng: random.Random) -> list[Item]:
-    classes = ACOUSTIC_LABELS[key]
-    false = [other for other in classes if abs(classes.index(other) - classes.index(label)) >= _LEAST_STEPS]
+    scale = ACOUSTIC_LABELS[key]
+    false = [other for other in scale if other in classes
+             and abs(scale.index(other) - scale.index(label)) >= _LEAST_STEPS]
     # A label that nothing is far enough from could only ever be asked about truly: it would give the answer away.
     if not false:
         return []

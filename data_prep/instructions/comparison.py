@@ -13,6 +13,7 @@ from typing import Any
 from data_prep.instructions.items import Item
 from data_prep.instructions.plain import NAMES, POLES, write_line
 from data_prep.instructions.templates import Templates, answer_label, ask, capitalise, fill
+from data_prep.metadata.bins import BY_CORPUS
 from sift_jax.sift.labels import ACOUSTIC_LABELS
 
 WEIGHTS = {"which:average_pitch": 0.11, "which:pitch_variation": 0.08, "which:speaking_rate": 0.11,
@@ -42,7 +43,7 @@ def make_items(pair: Pair, templates: Templates, rng: random.Random) -> list[Ite
     items = []
     for key in ACOUSTIC_LABELS:
         label_a, label_b = (utterance["labels"].get(key) for utterance in pair)
-        if not label_a or not label_b:
+        if not label_a or not label_b or not _is_comparable(pair, key):
             continue
         steps = _count_steps(key, label_a, label_b)
         order = order_pair(pair, key)
@@ -65,10 +66,15 @@ def make_items(pair: Pair, templates: Templates, rng: random.Random) -> list[Ite
 def order_pair(pair: Pair, key: str) -> int:
     """Positive if the second has clearly more of a key, negative if the first has, 0 if neither or not measured."""
     label_a, label_b = (utterance["labels"].get(key) for utterance in pair)
-    if not label_a or not label_b:
+    if not label_a or not label_b or not _is_comparable(pair, key):
         return 0
     steps = _count_steps(key, label_a, label_b)
     return _order_pitch(pair, steps) if key == "average_pitch" else _order_steps(steps)
+
+
+def _is_comparable(pair: Pair, key: str) -> bool:
+    """Two levels are of one scale only where they are of one corpus."""
+    return key not in BY_CORPUS or len({utterance.get("fields", {}).get("corpus") for utterance in pair}) == 1
 
 
 def _count_steps(key: str, label_a: str, label_b: str) -> int:

@@ -11,11 +11,12 @@ import dataclasses
 import heapq
 import math
 import random
+from collections.abc import Collection
 
 # A class may hold this much more than its even share before its form stops (a rare class must not drown).
 _EXCESS = 0.1
 # Forms whose groups are what they ask about, and not what the answer is.
-_OWN_ANSWERS = frozenset({"pair", "compare"})
+_OWN_ANSWERS = frozenset({"pair", "compare", "describe"})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,10 +71,10 @@ def drop_certain(items: list[Item]) -> list[Item]:
 
 
 def choose_items(items: list[Item], quota: int, weights: dict[str, float], rng: random.Random, *, cap: int,
-                 must_fill: bool) -> list[Item]:
+                 must_fill: bool, even: Collection[str] = ()) -> list[Item]:
     """A quota of the items: forms by weight, classes even, no utterance more than `cap` times.
 
-    Where even classes leave the quota open, `must_fill` fills it without that demand.
+    Where even classes leave the quota open, `must_fill` fills it without that demand, but for the forms in `even`.
     """
     by_form: dict[str, list[Item]] = {}
     for item in {(item.ids, item.question): item for item in items}.values():
@@ -83,7 +84,7 @@ def choose_items(items: list[Item], quota: int, weights: dict[str, float], rng: 
     counts: collections.Counter[str] = collections.Counter()
     chosen: list[Item] = []
     for is_even in (True, False) if must_fill else (True,):
-        active = sorted(forms)
+        active = sorted(forms if is_even else forms.keys() - set(even))
         while active and len(chosen) < quota:
             name = min(active, key=lambda name: (counts[name] + 0.5) / weights[name])
             item = forms[name].take(uses, cap, is_even=is_even)

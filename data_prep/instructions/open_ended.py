@@ -1,21 +1,23 @@
 """Questions whose answers are inferred from the metadata, not stated in it.
 
-    labels  ─►  inference                                ─►  answer
-    very distant-sounding, noisy     "in a large, echoing room"   "Probably in a large, echoing room: the voice is …."
-                                     in plain templates:          "Distance 1: very distant-sounding ⏎ Clarity 2: noisy
-                                                                  ⏎ In a large, echoing room"
+    labels  ─►  inferences: what follows, and from which of them  ─►  answer
+    very distant-sounding, noisy    "far from the microphone"    "Probably far from the microphone, …: the voice is …."
+                                    in plain templates:          "Distance 1: very distant-sounding
+                                                                  ⏎ Far from the microphone, …"
 
-Every answer names the labels that it is inferred from, so that it can be scored without a judge. Which labels those are
-follows in plain answers from the question alone. A sentence names any one of three faults, which is good advice; but
-where an answer is scored by the one named, even who hears all three could only guess which.
+An answer names the labels that it is inferred from, and no other, so that it can be scored without a judge. Which
+labels those are follows in plain answers from the question alone: they say all that a form looks at, and behind it what
+follows. A sentence names the faults that there are, which is good advice; but where an answer is scored by what it
+names, even who hears all of it could only guess which.
 """
 
 import functools
 import random
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from data_prep.instructions.inferences import IMPROVEMENTS, INFERENCES, infer, judge_recording, list_keys
 from data_prep.instructions.items import Item
 from data_prep.instructions.templates import (
     Templates,
@@ -28,51 +30,65 @@ from data_prep.instructions.templates import (
 )
 from sift_jax.sift.labels import ACOUSTIC_LABELS
 
-WEIGHTS = {"place": 0.2, "improve": 0.2, "describe": 0.2, "mood": 0.15, "audiobook": 0.13, "learner": 0.12}
-# Which measured labels a form's answers name.
-_KEYS = {"place": ("reverberation", "noise_level"), "describe": ("speaking_rate", "average_pitch", "pitch_variation"),
-         "mood": ("pitch_variation", "speaking_rate"), "audiobook": ("pitch_variation", "noise_level"),
-         "learner": ("speaking_rate", "noise_level")}
+WEIGHTS = {"place": 0.24, "improve": 0.24, "describe": 0.24, "audiobook": 0.14, "learner": 0.14}
+# What a description needs.
+_SPOKEN = ("speaking_rate", "average_pitch", "pitch_variation")
 # What a plain answer describes a speaker by: as many lines as a row has room for, six times over.
 _DESCRIBED = ("gender", "speaking_rate", "average_pitch")
-# The lowest class that needs no advice.
-_GOOD_FROM = {"noise_level": 3, "reverberation": 2, "average_intensity": 1}
 
 
 def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Random) -> list[Item]:
     """The candidates of one utterance."""
     labels = {key: utterance["labels"][key] for key in ACOUSTIC_LABELS if utterance["labels"].get(key)}
-    ranks = {key: ACOUSTIC_LABELS[key].index(label) for key, label in labels.items()}
     if templates.get("is_plain"):
-        return _make_plain_items(utterance, labels, ranks, templates, rng)
-    phrases = {key: phrase_label(templates, key, label) for key, label in labels.items()}
-    for key in ("gender", "age_category"):
-        if utterance[key]:
-            phrases[key] = phrase_label(templates, key, utterance[key])
-    items = []
-    for form, keys in _KEYS.items():
-        if all(key in labels for key in keys):
+        return _make_plain_items(utterance, labels, templates, rng)
+    items = [*_describe(utterance, labels, templates, rng), *_suggest(utterance["id"], labels, templates, rng)]
+    for form in INFERENCES:
+        found = infer(form, labels, utterance["values"])
+        if found:
+            place, keys = found
             texts = templates["open_ended"][form]
-            place = _infer(form, ranks)
-            slots = phrases if place is None else {**phrases, "inference": texts["inferences"][place]}
-            answers = [answer for answer in texts["answers"] if _list_slots(answer) <= slots.keys()]
-            if not answers:
-                continue
-            answer = capitalise(fill(rng.choice(answers), **slots))
-            group = str(utterance["gender"] if place is None else place)
-            items.append(_make_item(utterance["id"], form, group, answer, templates, rng))
-    for key in sorted(_GOOD_FROM.keys() & labels):
-        is_good = ranks[key] >= _GOOD_FROM[key]
-        texts = templates["open_ended"]["improve"]
-        answer = fill(rng.choice(texts["answers"]), clause=write_clause(templates, key, labels[key], rng),
-                      inference=texts["inferences"][key][is_good])
-        # What is good is worth a word only where nothing is bad.
-        if not is_good or all(ranks.get(other, 0) >= least for other, least in _GOOD_FROM.items()):
-            items.append(_make_item(utterance["id"], "improve", f"{key}{is_good}", answer, templates, rng))
+            answer = fill(rng.choice(texts["answers"]), inference=texts["inferences"][place],
+                          clause=_write_clauses(keys, labels, templates, rng))
+            items.append(_make_item(utterance["id"], form, str(place), capitalise(answer), templates, rng))
     return items
 
 
-def _make_plain_items(utterance: dict[str, Any], labels: dict[str, str], ranks: dict[str, int], templates: Templates,
+def _write_clauses(keys: Iterable[str], labels: Mapping[str, str], templates: Templates, rng: random.Random) -> str:
+    """"the speaker talks very fast and the recording is noisy\""""
+    clauses = (write_clause(templates, key, labels[key], rng) for key in keys)
+    return templates["controllable_generation"]["and"].join(clauses)
+
+
+def _describe(utterance: dict[str, Any], labels: dict[str, str], templates: Templates,
+              rng: random.Random) -> list[Item]:
+    """A description infers nothing: it says what is known, in one sentence."""
+    if not all(key in labels for key in _SPOKEN):
+        return []
+    known = {**labels, **{key: utterance[key] for key in ("gender", "age_category") if utterance[key]}}
+    slots = {key: phrase_label(templates, key, label) for key, label in known.items()}
+    answers = [answer for answer in templates["open_ended"]["describe"]["answers"]
+               if _list_slots(answer) <= slots.keys()]
+    if not answers:
+        return []
+    answer = capitalise(fill(rng.choice(answers), **slots))
+    return [_make_item(utterance["id"], "describe", str(utterance["gender"]), answer, templates, rng)]
+
+
+def _suggest(name: str, labels: dict[str, str], templates: Templates, rng: random.Random) -> list[Item]:
+    """Advice about each fault; what is well is worth a word only where nothing is bad, or in doubt."""
+    texts, items = templates["open_ended"]["improve"], []
+    judged = judge_recording(labels)
+    for key, is_well in judged.items():
+        if is_well is None or (is_well and not all(judged.values())):
+            continue
+        answer = fill(rng.choice(texts["answers"]), clause=write_clause(templates, key, labels[key], rng),
+                      inference=texts["inferences"][key][is_well])
+        items.append(_make_item(name, "improve", f"{key}{is_well}", answer, templates, rng))
+    return items
+
+
+def _make_plain_items(utterance: dict[str, Any], labels: dict[str, str], templates: Templates,
                       rng: random.Random) -> list[Item]:
     """The evidence in lines, as closed questions are answered, and behind it what is inferred."""
     known = {"gender": utterance["gender"], **labels}
@@ -83,35 +99,20 @@ def _make_plain_items(utterance: dict[str, Any], labels: dict[str, str], ranks: 
         answer = "\n".join([*lines, *map(capitalise, inferred)])
         items.append(_make_item(utterance["id"], form, group, answer, templates, rng))
 
-    for form, keys in _KEYS.items():
-        if not all(key in labels for key in keys):
-            continue
-        place = _infer(form, ranks)
-        if place is not None:
-            add(form, str(place), keys, [templates["open_ended"][form]["inferences"][place]])
-        # a speaker without a gender is not described: the lines would be others for the same question
-        elif known["gender"]:
-            add(form, known["gender"], _DESCRIBED, [])
-    keys = [key for key in _GOOD_FROM if key in labels]
-    if keys:
+    for form in INFERENCES:
+        keys, found = list_keys(form), infer(form, labels, utterance["values"])
+        if found and all(key in labels for key in keys):
+            add(form, str(found[0]), keys, [templates["open_ended"][form]["inferences"][found[0]]])
+    # A speaker without a gender is not described: the lines would be others for the same question.
+    if all(known.get(key) for key in _DESCRIBED):
+        add("describe", known["gender"], _DESCRIBED, [])
+    judged = judge_recording(labels)
+    if len(judged) == len(IMPROVEMENTS) and (False in judged.values() or all(judged.values())):
         texts = templates["open_ended"]["improve"]["inferences"]
-        faults = [key for key in keys if ranks[key] < _GOOD_FROM[key]]
-        advice = [texts[key][False] for key in faults] or [texts[keys[0]][True]]
-        add("improve", "+".join(faults) or "none", keys, advice)
+        faults = [key for key, is_well in judged.items() if is_well is False]
+        advice = [texts[key][False] for key in faults] or [texts[next(iter(judged))][True]]
+        add("improve", "+".join(faults) or "none", judged, advice)
     return items
-
-
-def _infer(form: str, ranks: dict[str, int]) -> int | None:
-    """Which of the form's inferences the classes lead to; none where the answer only describes."""
-    if form == "place":
-        return 0 if ranks["reverberation"] < 2 else 1 if ranks["reverberation"] == 2 else 2
-    if form == "mood":
-        return 0 if ranks["pitch_variation"] < 2 else 1 if ranks["pitch_variation"] < 5 else 2
-    if form == "audiobook":
-        return int(ranks["pitch_variation"] >= 2 and ranks["noise_level"] >= 3)
-    if form == "learner":
-        return int(ranks["speaking_rate"] <= 3 and ranks["noise_level"] >= 2)
-    return None
 
 
 @functools.cache

@@ -9,7 +9,9 @@ import functools
 import json
 import random
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from data_prep.instructions.plain import NAMES, make_plain, write_line
@@ -28,15 +30,18 @@ _WHOLE = ("ordinals", "inferences", "openings", "openings_two")
 
 
 @functools.cache
-def load_templates(language: str, wordings: int | None = None, *, is_plain: bool = False) -> Templates:
+def load_templates(language: str, wordings: int | None = None, *, is_plain: bool = False,
+                   is_paper: bool = False) -> Templates:
     """The templates of a language, with at most so many wordings of each question and answer.
 
-    Plain ones have the answers of `plain`, and no openings.
+    Plain ones have the answers of `plain`, and no openings; those of the paper have its open questions.
     """
     if language not in LANGUAGES:
         raise ValueError(f"no templates in language {language!r}; the languages are {', '.join(LANGUAGES)}")
-    path = Path(__file__).parent / "templates" / f"{language}.json"
-    found = json.loads(path.read_text(encoding="utf-8"))
+    folder = Path(__file__).parent / "templates"
+    found = json.loads((folder / f"{language}.json").read_text(encoding="utf-8"))
+    if is_paper:
+        found |= json.loads((folder / "paper" / f"{language}.json").read_text(encoding="utf-8"))
     if is_plain:
         found = make_plain(found)
     if wordings is not None:
@@ -82,12 +87,15 @@ def spell_words(texts: list[str], language: str) -> list[str]:
             zip(texts, [True, *(text.endswith((".", "?", "!")) for text in texts)], strict=False)]
 
 
-def write_request(templates: Templates, question: str, asked: dict[str, str], text: str) -> str:
-    """An instruction to speak in the wording of `question`, which asks for these labels in their order, or for none."""
+def write_request(templates: Templates, question: str, asked: dict[str, str], text: str,
+                  spoken: Mapping[str, str] = MappingProxyType({})) -> str:
+    """An instruction to speak in the wording of `question`, which asks for these labels in their order, or for none;
+    `spoken` has the phrases of those that are of free fields."""
     if not asked:
         return fill(question.replace(" {style}", ""), text=text)
     texts = templates["controllable_generation"]
-    wishes = [fill(texts["requests"].get(key, "{label}"), label=write_spoken_phrase(key, label, templates["language"]))
+    wishes = [spoken.get(key) or fill(texts["requests"].get(key, "{label}"),
+                                      label=write_spoken_phrase(key, label, templates["language"]))
               for key, label in asked.items()]
     style = texts["and"].join(filter(None, (", ".join(wishes[:-1]), wishes[-1])))
     return fill(question, style=style, text=text)

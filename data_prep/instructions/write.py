@@ -18,12 +18,24 @@ from typing import Any
 
 from data_prep.chunks import Chunk, write_text
 from data_prep.engine import Engine, run_chunks
-from data_prep.instructions import acoustic, comparison, content, generation, open_ended, pretraining, word_align
+from data_prep.instructions import (
+    acoustic,
+    comparison,
+    content,
+    generation,
+    open_ended,
+    open_ended_paper,
+    pretraining,
+    word_align,
+)
+from data_prep.instructions import fields as free_fields
+from data_prep.instructions.claims import CALIBRATED, CLAIMS, PAPER
 from data_prep.instructions.items import Item, choose_items, drop_certain
 from data_prep.instructions.rows import AUDIO_FIRST_SHARE, lay_out_row, name_row
 from data_prep.instructions.shares import SHARE_SIZE, Utterance, cut_shares
 from data_prep.instructions.templates import Templates, load_templates
-from sift_jax.sift.labels import LANGUAGES
+from sift_jax.sift.fields import Fields
+from sift_jax.sift.labels import ACOUSTIC_LABELS, LANGUAGES
 from sift_jax.sift.rows import (
     CLOSED_CATEGORIES,
     PRETRAINING_COMPARES,
@@ -63,7 +75,8 @@ class Wishes:
     EvalSIFT has `rows_per_language` rows a category and language, dev half of that, train up to `rows_per_utterance`
     rows an utterance and category. `wordings` limits how many wordings of each question and answer are used. Plain
     instructions are for models of a few million parameters: questions are answered in the lines of `plain`,
-    the audio stands before the question, and training hardly asks for the words themselves.
+    the audio stands before the question, and training hardly asks for the words themselves. `claims` is what a class
+    may be told as, of `claims.CLAIMS`: as the bins have it.
     """
 
     seed: int = 0
@@ -72,10 +85,18 @@ class Wishes:
     corpus: str = "embedded"
     wordings: int | None = None
     is_plain: bool = False
+    fields: Fields = ()
+    claims: str = CALIBRATED
 
     def __post_init__(self) -> None:
         if self.rows_per_language < 2 or self.rows_per_utterance < 1:
             raise ValueError("rows_per_language must be at least 2 and rows_per_utterance at least 1")
+        if self.claims not in CLAIMS:
+            raise ValueError(f"no claims {self.claims!r}; choose of {', '.join(CLAIMS)}")
+
+    @property
+    def is_paper(self) -> bool:
+        return self.claims == PAPER
 
 
 def write_instructions(metadata_path: str | Path, out_dir: str | Path, *, folder: Path | None = None,
@@ -109,8 +130,9 @@ def write_share(share: Chunk, *, groups: dict[str, dict[str, list[Chunk]]], out:
     rows = (wishes.rows_per_utterance * share.size if share.split == "train" else
             held_back * (number + 1) // len(own) - held_back * number // len(own))
     quota = Quota(rows=rows, cap=wishes.rows_per_utterance, must_fill=share.split != "train")
-    templates = load_templates(share.language, wishes.wordings, is_plain=wishes.is_plain)
-    made = _make_categories(share, templates, by_language, quota, number, is_plain=wishes.is_plain)
+    templates = load_templates(share.language, wishes.wordings, is_plain=wishes.is_plain, is_paper=wishes.is_paper)
+    fields = tuple(field.limit(wishes.wordings) for field in wishes.fields)
+    made = _make_categories(share, templates, by_language, quota, number, fields, wishes)
     sources = {utterance["id"]: f"{wishes.corpus}_{language}"
                for language, utterances in by_language.items() for utterance in utterances}
     first_share = 1.0 if wishes.is_plain else AUDIO_FIRST_SHARE
@@ -127,7 +149,7 @@ def _read_share(share: Chunk) -> list[Utterance]:
 
 
 def _make_categories(share: Chunk, templates: Templates, by_language: dict[str, list[Utterance]], quota: Quota,
-                     number: int, *, is_plain: bool) -> dict[str, list[Item]]:
+                     number: int, fields: Fields, wishes: Wishes) -> dict[str, list[Item]]:
     split, language = share.split, share.language
     utterances = by_language[language]
     # In training a rare class may be asked about twice, in other words.
@@ -144,24 +166,28 @@ def _make_categories(share: Chunk, templates: Templates, by_language: dict[str, 
                  for item in module.make_items(source, templates, rng, **extras)]
         if category == "closed_ended/content_level":
             items += _make_language_items(language, by_language, templates, rng)
-        if category in CLOSED_CATEGORIES:
+        own = [source for _ in range(copies) for source in sources]
+        items += free_fields.make_items(category, own, fields, templates, make_rng(f"fields/{category}"))
+        if category in CLOSED_CATEGORIES or (category == "open_ended" and not wishes.is_paper):
             items = drop_certain(items)
-        weights = module.WEIGHTS
-        if is_plain and split == "train":
+        weights = module.WEIGHTS | free_fields.list_weights(fields)
+        if wishes.is_plain and split == "train":
             weights = {form: weight * _VERBATIM.get(form, 1.0) for form, weight in weights.items()}
-        picked = choose_items(items, wanted.rows, weights, rng, cap=wanted.cap, must_fill=wanted.must_fill)
+        picked = choose_items(items, wanted.rows, weights, rng, cap=wanted.cap, must_fill=wanted.must_fill,
+                              even=free_fields.list_even(fields))
         # Rows of an utterance stand together, as in the released files.
         chosen[category] = sorted(picked, key=lambda item: item.ids)
 
-    choose("closed_ended/acoustic_level", acoustic, utterances, quota)
+    classes = ACOUSTIC_LABELS if wishes.is_paper else _list_classes(utterances)
+    choose("closed_ended/acoustic_level", acoustic, utterances, quota, classes=classes)
     words = sorted({word for utterance in utterances for word in content.list_words(utterance["transcript"], language)})
     choose("closed_ended/content_level", content, utterances, quota, words=words, has_accents=has_accents)
     choose("closed_ended/word_align", word_align, utterances, quota)
     pairs = comparison.make_pairs(utterances, make_rng("pairs"), 1 if copies > 1 else 2)
     pair_rows = min(quota.cap, _ROWS_A_PAIR) * len(pairs) if split == "train" else quota.rows
     choose("closed_ended/comparison", comparison, pairs, dataclasses.replace(quota, rows=pair_rows))
-    choose("open_ended", open_ended, utterances, quota)
-    choose("controllable_generation", generation, utterances, quota, has_accents=has_accents)
+    choose("open_ended", open_ended_paper if wishes.is_paper else open_ended, utterances, quota)
+    choose("controllable_generation", generation, utterances, quota, has_accents=has_accents, fields=fields)
     if split != "EvalSIFT":
         chosen |= _make_pretraining(language, by_language, pairs, make_rng("pretraining"))
     return chosen
@@ -191,6 +217,12 @@ def _make_pretraining(language: str, by_language: dict[str, list[Utterance]], pa
         PRETRAINING_LISTS: sorted(lists, key=lambda item: item.ids),
         PRETRAINING_COMPARES: [item for item in compares if item],
     }
+
+
+def _list_classes(utterances: list[Utterance]) -> dict[str, set[str]]:
+    """The classes that occur: of absolute ones a corpus may reach a few, or one."""
+    return {key: {utterance["labels"][key] for utterance in utterances if utterance["labels"].get(key)}
+            for key in ACOUSTIC_LABELS}
 
 
 def _has_accents(utterances: list[Utterance]) -> bool:

@@ -5,9 +5,17 @@
         ─► bins.json {"average_pitch": {"female": {"edges": […], "method": "equal width"}, "male": …}, …}
 
 Edges come from the training split alone and serve every split, and other corpora by `read_bins`. Pitch is binned for
-women and men apart; without a gender nobody knows on whose scale a voice is high or low, and it has no class. With
-`edges="data_speech"` the four keys that data-speech publishes edges for have those (v02), and only pitch, variation,
-rate and intensity follow the corpus. Its outermost edges, which bound what it kept, are no edges here: what lies beyond
+women and men apart; without a gender nobody knows on whose scale a voice is high or low, and it has no class.
+
+What is said of the recording itself (`absolute.ABSOLUTE_KEYS`) follows no corpus with `edges="absolute"`: it has the
+edges of `absolute`, with the doubt within which a value has no class, or is not asked about at all:
+
+    "noise_level": {"all": {"edges": [5, 10, …], "method": "absolute", "doubt": [1, 2],
+                            "need": {"key": "reverberation", "least": 25, "classes": 4}, "basis": "…"}}
+    "distortion_level": {"all": {"edges": [], "method": "not asked"}}
+
+With `edges="corpus"` these keys are places in the corpus, too, and with `edges="data_speech"` those that data-speech
+publishes edges for have its (v02). Its outermost edges, which bound what it kept, are no edges here: what lies beyond
 them is in the first or last class.
 
 The length of a sentence is no measure, but has classes in the same way: by the thirds of the numbers of words that the
@@ -23,10 +31,12 @@ from typing import Any
 
 import numpy as np
 
+from data_prep.metadata.absolute import ABSOLUTE, ABSOLUTE_KEYS, Scale, find_place
 from data_prep.metadata.feasible import is_feasible
 from sift_jax.sift.labels import GENDERS, SENTENCE_LENGTHS
 
-EDGES = ("corpus", "data_speech")
+CORPUS, NOT_ASKED = "corpus", "not asked"
+EDGES = (ABSOLUTE, CORPUS, "data_speech")
 # Inner edges; SNR in dB by equal width, C50 in dB, SI-SDR in dB and PESQ by hand.
 DATA_SPEECH_EDGES: dict[str, tuple[float, ...]] = {
     "noise_level": (25.40, 33.67, 41.95, 50.22, 58.50, 66.77),
@@ -35,6 +45,9 @@ DATA_SPEECH_EDGES: dict[str, tuple[float, ...]] = {
     "speech_quality": (1.7, 2.4, 3.1, 3.6, 4.0),
 }
 BY_GENDER = frozenset({"average_pitch"})
+# The level is that of the file: where a manifest names the corpus of its recordings, each has a scale of its own.
+BY_CORPUS = frozenset({"average_intensity"})
+_LEAST_OF_A_CORPUS = 30
 SENTENCE_LENGTH = "sentence_length"
 # Of fewer no edges can be made.
 LEAST_VALUES = 2
@@ -77,9 +90,13 @@ def name_length(transcript: str, bins: Bins) -> str | None:
 
 
 def make_bins(
-    rows: Iterable[Mapping[str, Any]], labels: Mapping[str, Sequence[str]], edges: str = "corpus"
+    rows: Iterable[Mapping[str, Any]], labels: Mapping[str, Sequence[str]], edges: str = CORPUS,
+    scales: Mapping[str, Scale | None] | None = None,
 ) -> Bins:
-    """Edges of every measured key from the rows of the training split; groups are genders or "all"."""
+    """Edges of every measured key from the rows of the training split; groups are genders or "all".
+
+    `scales` are those of `edges="absolute"`, by key; None of a key that is not asked about.
+    """
     if edges not in EDGES:
         raise ValueError(f"no edges {edges!r}; choose of {', '.join(EDGES)}")
     groups: dict[str, dict[str, list[float]]] = {}
@@ -88,8 +105,7 @@ def make_bins(
         count += 1
         lengths[len(row.get("transcript", "").split())] += 1
         for key, value in row["values"].items():
-            group = _name_group(key, row)
-            if group is not None and is_feasible(key, value):
+            for group in _list_groups(key, row) if is_feasible(key, value) else ():
                 groups.setdefault(key, {}).setdefault(group, []).append(value)
     if count and not groups:
         raise ValueError(f"of {count} training utterances no key can be put into bins; raise --train, or leave fewer "
@@ -98,12 +114,23 @@ def make_bins(
         raise ValueError("no training utterance was measured, so there are no bins; raise --train")
     bins: Bins = {}
     for key, by_group in groups.items():
+        if edges == ABSOLUTE and key in ABSOLUTE_KEYS:
+            scale = (scales or {}).get(key)
+            bins[key] = {"all": scale.describe() if scale else {"edges": [], "method": NOT_ASKED}}
+            continue
         if edges == "data_speech" and key in DATA_SPEECH_EDGES:
             bins[key] = {"all": {"edges": list(DATA_SPEECH_EDGES[key]), "method": "data_speech"}}
             continue
-        bins[key] = {group: make_edges(values, len(labels[key])) for group, values in sorted(by_group.items())}
+        bins[key] = {group: make_edges(values, len(labels[key])) for group, values in sorted(by_group.items())
+                     if group in ("all", *GENDERS) or len(values) >= _LEAST_OF_A_CORPUS}
     lengths.pop(0, None)
     return {**bins, SENTENCE_LENGTH: {"all": make_length_edges(lengths)}} if lengths else bins
+
+
+def find_relative(bins: Bins) -> list[str]:
+    """The keys of a recording itself for which these bins have mere places in a corpus."""
+    return [key for key in ABSOLUTE_KEYS for table in bins.get(key, {}).values()
+            if table.get("method") not in (ABSOLUTE, NOT_ASKED)]
 
 
 def write_bins(bins: Bins, path: str | Path) -> None:
@@ -116,7 +143,13 @@ def read_bins(path: str | Path, labels: Mapping[str, Sequence[str]]) -> Bins:
     try:
         bins = json.loads(Path(path).read_text(encoding="utf-8"))
         tables = [(key, group, [float(edge) for edge in table["edges"]])
-                  for key, groups in bins.items() for group, table in groups.items()]
+                  for key, groups in bins.items() for group, table in groups.items()
+                  if table.get("method") != NOT_ASKED]
+        for table in (table for groups in bins.values() for table in groups.values()):
+            if not (len(doubt := [float(value) for value in table.get("doubt", (0, 0))]) == 2 and min(doubt) >= 0):
+                raise ValueError("a doubt is two numbers of 0 or more")
+            if need := table.get("need"):
+                str(need["key"]), float(need["least"]), int(need["classes"])
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -129,24 +162,29 @@ def read_bins(path: str | Path, labels: Mapping[str, Sequence[str]]) -> Bins:
     return bins
 
 
-def _name_group(key: str, row: Mapping[str, Any]) -> str | None:
-    if key not in BY_GENDER:
-        return "all"
-    return row["gender"] if row["gender"] in GENDERS else None
+def _list_groups(key: str, row: Mapping[str, Any]) -> list[str]:
+    """Those that a value belongs to, the narrowest last."""
+    if key in BY_GENDER:
+        return [row["gender"]] if row["gender"] in GENDERS else []
+    corpus = row.get("fields", {}).get("corpus") if key in BY_CORPUS else None
+    return ["all", corpus] if corpus else ["all"]
 
 
 def label_values(row: Mapping[str, Any], bins: Bins, labels: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """The class of each value of an utterance, but of pitch where the gender is not known."""
+    """The class of each value of an utterance, but of pitch where the gender is not known, and of what is in doubt."""
     result = {}
-    for key, value in row["values"].items():
-        group = _name_group(key, row)
-        if group is None:
+    for key in row["values"]:
+        groups = _list_groups(key, row)
+        if not groups:
             continue
         if key not in bins:
             raise ValueError(f"{row['id']}: no bins for {key}; measure the same keys as the corpus of the "
                              f"bins, or leave this one out with --experts={key}=none")
-        if group not in bins[key]:
-            raise ValueError(f"{row['id']}: no {key} bins for {group} voices in the training split; raise --train")
-        place = int(np.searchsorted(bins[key][group]["edges"], value, side="right"))
-        result[key] = labels[key][place]
+        group = next((group for group in reversed(groups) if group in bins[key]), None)
+        if group is None:
+            raise ValueError(f"{row['id']}: no {key} bins for {groups[0]} voices in the training split; raise --train")
+        table = bins[key][group]
+        place = None if table.get("method") == NOT_ASKED else find_place(key, row["values"], table)
+        if place is not None:
+            result[key] = labels[key][place]
     return result

@@ -16,6 +16,8 @@
     speech_quality       "dnsmos"           overall MOS by DNSMOS (P.835)              networks.py       not by default
                          "squim"            PESQ by the same network                   networks.py
 
+    emotion              a folder         a free field, by an audio classifier          fields.py        not by default
+
     "distortion_level=energy,speech_quality=dnsmos,reverberation=none" ─ parse_experts ─► all that is chosen
 
 SI-SDR and PESQ are defined against a clean reference that recordings lack, so each of these three is an estimate, and
@@ -31,6 +33,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.metadata import distortion, intensity, networks, noise, pitch, rate, reverberation, trackers
+from data_prep.metadata.fields import Listener, make_listener_of
 from data_prep.metadata.gender_network import make_gender_network
 
 
@@ -95,41 +98,55 @@ class Panel:
     track_pitch: trackers.Track
     # Hears the gender of those of whom the corpus does not tell it.
     gender: networks.Network | None
+    # Hear the free fields of which the corpus says nothing.
+    listeners: Sequence[Listener]
 
     @property
     def keys(self) -> tuple[str, ...]:
         return (*self.singles, *(key for _, keys in self.networks for key in keys))
 
+    @property
+    def hears_many(self) -> bool:
+        """Whether some of them hear several recordings at once."""
+        return bool(self.networks or self.gender or self.listeners)
 
-def parse_experts(text: str) -> Chosen:
-    """The default, changed as a command line says."""
+
+def parse_experts(text: str, fields: Sequence[str] = ()) -> Chosen:
+    """The default, changed as a command line says; the expert of a free field is a folder."""
     chosen = dict(DEFAULT_EXPERTS)
     for part in filter(None, text.split(",")):
         key, _, name = part.partition("=")
-        if name == NONE and key in _EXPERTS:
+        if name == NONE and key in (*_EXPERTS, *fields):
             chosen.pop(key, None)
+        elif key in fields:
+            if not Path(name).is_dir():
+                raise ValueError(f"{key}={name}: no such folder; fetch an audio classifier of {key} there")
+            chosen[key] = name
         elif name in _list_names(key):
             chosen[key] = name
         else:
-            known = ", ".join(f"{key}={name}" for key in _EXPERTS for name in (*_list_names(key), NONE))
+            known = ", ".join([*(f"{key}={name}" for key in _EXPERTS for name in (*_list_names(key), NONE)),
+                               *(f"{field}=<folder>" for field in fields)])
             raise ValueError(f"no expert {name!r} for {key!r}; choose of {known}")
     if len({chosen[key] for key in ("average_pitch", "pitch_variation") if key in chosen}) > 1:
         raise ValueError("average_pitch and pitch_variation are read from one track; give both the same expert, or "
                          "one of them none")
-    if not chosen:
+    if not chosen.keys() & _EXPERTS.keys():
         raise ValueError("no expert is left, so nothing is measured; leave one key without =none")
-    return tuple((key, chosen[key]) for key in _EXPERTS if key in chosen)
+    return tuple((key, chosen[key]) for key in (*_EXPERTS, *fields) if key in chosen)
 
 
 @functools.cache
 def make_panel(chosen: Chosen = DEFAULT_EXPERTS, gender_model: Path | None = None) -> Panel:
     """The experts of these keys; once a process, for networks take their time to load."""
-    singles = {key: _EXPERTS[key][name] for key, name in chosen if name in _EXPERTS[key]}
-    asked = {name: tuple(key for key, other in chosen if other == name and key in keys)
+    measured = [(key, name) for key, name in chosen if key in _EXPERTS]
+    singles = {key: _EXPERTS[key][name] for key, name in measured if name in _EXPERTS[key]}
+    asked = {name: tuple(key for key, other in measured if other == name and key in keys)
              for name, keys in _NETWORKS.items()}
-    tracker = next((name for key, name in chosen if name in _TRACKERS), "autocorrelation")
+    tracker = next((name for _, name in measured if name in _TRACKERS), "autocorrelation")
+    listeners = [make_listener_of(key, Path(name)) for key, name in chosen if key not in _EXPERTS]
     gender = None if gender_model is None else make_gender_network(gender_model)
-    return Panel(singles=singles, track_pitch=_TRACKERS[tracker](), gender=gender,
+    return Panel(singles=singles, track_pitch=_TRACKERS[tracker](), gender=gender, listeners=listeners,
                  networks=[(_MAKERS[name](), keys) for name, keys in asked.items() if keys])
 
 

@@ -25,6 +25,7 @@ from data_prep.corpora.utterance import Utterance
 from data_prep.metadata import intensity, noise, words
 from data_prep.metadata.experts import Chosen, Panel, Recording, make_panel
 from data_prep.metadata.feasible import is_feasible
+from data_prep.metadata.fields import HEARD, hear_fields
 from data_prep.metadata.gender_network import FEMALE_SHARE
 from data_prep.metadata.silence import find_sound
 from sift_jax.audio.files import read_audio
@@ -72,7 +73,7 @@ def measure_utterances(
 ) -> Iterator[tuple[Utterance, Measured]]:
     """The acoustic values, by default six, and those of each word, in order; no rate where no phones are known."""
     waiting = iter(timed)
-    while batch := list(itertools.islice(waiting, _BATCH if panel.networks or panel.gender else 1)):
+    while batch := list(itertools.islice(waiting, _BATCH if panel.hears_many else 1)):
         recordings = [make_recording(wave, utterance, panel) for wave, utterance in batch]
         heard = [recording for recording in recordings if recording]
         answers: list[dict[str, float | None]] = [{} for _ in heard]
@@ -80,10 +81,13 @@ def measure_utterances(
             for answer, found in zip(answers, network([recording.wave for recording in heard]), strict=True):
                 answer |= {key: found[key] for key in keys}
         remaining, shares = iter(answers), _hear_genders(batch, recordings, panel)
+        fields = _hear_fields(batch, recordings, panel)
         for place, ((wave, utterance), recording) in enumerate(zip(batch, recordings, strict=True)):
             measured = _measure(utterance, wave, recording, next(remaining) if recording else {}, panel)
             if measured.row and place in shares:
                 measured.row[FEMALE_SHARE] = shares[place]
+            if measured.row and fields.get(place):
+                measured.row[HEARD] = fields[place]
             yield utterance, measured
 
 
@@ -95,6 +99,16 @@ def _hear_genders(
               if panel.gender and recording and utterance.gender not in GENDERS]
     heard = panel.gender([batch[place][0] for place in places]) if places else []
     return {place: found[FEMALE_SHARE] for place, found in zip(places, heard, strict=True)}
+
+
+def _hear_fields(
+    batch: Sequence[tuple[np.ndarray, Utterance]], recordings: Sequence[Recording | None], panel: Panel
+) -> dict[int, dict[str, dict[str, float]]]:
+    """What is heard of free fields, by the place in a batch."""
+    places = [place for place, recording in enumerate(recordings) if panel.listeners and recording]
+    heard = hear_fields(panel.listeners, [batch[place][0] for place in places],
+                        [batch[place][1].fields for place in places])
+    return dict(zip(places, heard, strict=True))
 
 
 def make_recording(wave: np.ndarray, utterance: Utterance, panel: Panel) -> Recording | None:

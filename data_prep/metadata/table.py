@@ -19,6 +19,7 @@ from data_prep.accounts import settle
 from data_prep.chunks import BuildError, Chunk
 from data_prep.corpora.recording import Rejection
 from data_prep.fingerprints import hash_files
+from data_prep.metadata.absolute import find_scales
 from data_prep.metadata.bins import (
     BY_GENDER,
     EDGES,
@@ -31,10 +32,12 @@ from data_prep.metadata.bins import (
     write_bins,
 )
 from data_prep.metadata.experts import Chosen
+from data_prep.metadata.fields import HEARD, label_fields, settle_fields
 from data_prep.metadata.gender import BY_NETWORK, BY_PITCH, JUDGES, Genders, check_stated, learn_genders
 from data_prep.metadata.gender_network import FEMALE_SHARE
 from data_prep.metadata.measure import SAMPLES, SILENCE
 from data_prep.splits import TRAIN
+from sift_jax.sift.fields import FILE, Fields, write_fields
 from sift_jax.sift.labels import ACOUSTIC_LABELS, GENDERS, LANGUAGES
 
 Row = dict[str, Any]
@@ -43,7 +46,7 @@ _REASONS = {SAMPLES: "samples are no numbers", SILENCE: "more than half is digit
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Measuring:
-    """Who measures what; whose edges make classes of it ("corpus", "data_speech" or a bins.json); and who says what
+    """Who measures what; whose edges make classes of it (of `bins.EDGES`, or a bins.json); and who says what
     gender a voice has where the corpus does not ("own": nobody; "pitch"; or "network", the one in `gender_model`)."""
 
     experts: Chosen
@@ -64,8 +67,9 @@ class Measuring:
 
     @property
     def hearing(self) -> str:
-        """What decides the measured values."""
-        return f"{self.experts} {self.gender_model and hash_files(self.gender_model)}"
+        """What decides the measured values; an expert of a free field is a folder."""
+        folders = [hash_files(Path(name)) for _, name in self.experts if Path(name).is_dir()]
+        return f"{self.experts} {self.gender_model and hash_files(self.gender_model)} {folders}"
 
     @property
     def labelling(self) -> str:
@@ -74,20 +78,26 @@ class Measuring:
         return f"{edges} {self.genders}"
 
 
-def write_metadata(out: Path, chunks: Sequence[Chunk], measuring: Measuring, *, is_synthetic: bool) -> None:
-    """Writes metadata.jsonl and bins.json, and closes the accounts of measuring and of genders."""
+def write_metadata(out: Path, chunks: Sequence[Chunk], measuring: Measuring, fields: Fields, *,
+                   is_synthetic: bool) -> None:
+    """Writes metadata.jsonl, bins.json and the tables of the free fields that it has, and closes the accounts of
+    measuring, of genders and of fields."""
     judge = JUDGES.get(measuring.genders)
     genders = learn_genders(_read_kept(chunks), judge) if judge else None
     read = functools.partial(_read_kept, chunks, genders)
-    draft, left = out / "metadata.jsonl.part", 0
+    draft, left, used, has_faults = out / "metadata.jsonl.part", 0, set(), False
     try:
-        bins, scale = _make_scales(read, measuring.edges, is_synthetic=is_synthetic)
+        bins, scale = _make_scales(read, measuring, is_synthetic=is_synthetic)
         with draft.open("w", encoding="utf-8") as lines:
             for row in read():
                 row.pop(FEMALE_SHARE, None)
+                found, faults = label_fields(row, fields)
+                used, has_faults = used | found.keys(), has_faults or bool(faults)
+                row.pop(HEARD, None)
                 labels = label_values(scale(row), bins, ACOUSTIC_LABELS)
                 length = name_length(row["transcript"], bins)
-                lines.write(json.dumps({**row, "labels": labels, "sentence_length": length}, ensure_ascii=False) + "\n")
+                row |= {"labels": labels, "sentence_length": length, "fields": found}
+                lines.write(json.dumps(row, ensure_ascii=False) + "\n")
                 left += 1
     except ValueError as error:
         raise BuildError(str(error)) from error
@@ -95,16 +105,20 @@ def write_metadata(out: Path, chunks: Sequence[Chunk], measuring: Measuring, *, 
     settle(out, "measure", "utterances", entered, left, _list_infeasible(chunks))
     _settle_genders(out, chunks, genders)
     _settle_stated(out, chunks)
+    if used or has_faults:
+        settle_fields(out, functools.partial(_read_kept, chunks), fields)
+    if used:
+        write_fields(out / FILE, (field for field in fields if field.name in used))
     write_bins(bins, out / "bins.json")
     draft.replace(out / "metadata.jsonl")
 
 
 def _make_scales(
-    read: Callable[[], Iterable[Row]], edges: str, *, is_synthetic: bool
+    read: Callable[[], Iterable[Row]], measuring: Measuring, *, is_synthetic: bool
 ) -> tuple[Bins, Callable[[Row], Row]]:
     """The edges, and a function from a row to what of it has a class."""
-    if edges not in EDGES:
-        bins = read_bins(edges, ACOUSTIC_LABELS)
+    if measuring.edges not in EDGES:
+        bins = read_bins(measuring.edges, ACOUSTIC_LABELS)
         return bins, functools.partial(_keep, genders={g for key in BY_GENDER for g in bins.get(key, ())}, keys=None)
     genders, measured = Counter(), Counter()
     for row in read():
@@ -118,7 +132,8 @@ def _make_scales(
         keys=None if is_synthetic else {key for key, count in measured.items() if count >= fewest})
     # What is only to be told from the five languages has no say in what is fast or high in them.
     training = (scale(row) for row in read() if row["split"] == TRAIN and row["language"] in LANGUAGES)
-    return make_bins(training, ACOUSTIC_LABELS, edges), scale
+    scales = find_scales(measuring.experts)
+    return make_bins(training, ACOUSTIC_LABELS, measuring.edges, scales), scale
 
 
 def _keep(row: Row, *, genders: set[str], keys: set[str] | None) -> Row:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from data_prep.instructions.claims import describe_claims
 from data_prep.released.places import name_corpus
 from data_prep.reporting.paper import PAPER_ROWS
 from data_prep.splits import DEV, SPLITS
@@ -73,7 +74,8 @@ def make_card(name: str, report: Mapping[str, Any], *, sift: str = "sift",
     parts = [_make_front(name, counts, languages, sift, folders), f"# {escape_markdown(name)}\n",
              _make_lead(report, languages, corpora),
              "## Rows\n", _make_rows(counts), "## Columns\n", _COLUMNS, "## To load it\n", _make_loading(counts, sift),
-             _make_utterances(report), _make_rejections(report), "## Licences\n", _make_licences(corpora)]
+             _make_utterances(report), _make_claims(report.get("claims")), _make_rejections(report),
+             "## Licences\n", _make_licences(corpora)]
     return "\n".join(part for part in parts if part)
 
 
@@ -155,6 +157,13 @@ def _describe_apartness(splits: Mapping[str, Any] | None) -> str:
     speakers, sentences = len(splits["speakers"]), splits["sentences"]
     unknown = f" Of {splits['without_speaker']:,} recordings nobody knows who speaks." * bool(splits["without_speaker"])
     return f"{speakers or 'No'} known speakers and {sentences or 'no'} sentences of one split are in another.{unknown}"
+
+
+def _make_claims(claims: Mapping[str, Any] | None) -> str:
+    """What a class means here."""
+    if not claims:
+        return ""
+    return f"## What the labels mean\n\n{describe_claims(claims['kind'])}\n"
 
 
 def _make_rejections(report: Mapping[str, Any]) -> str:

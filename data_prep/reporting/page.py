@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from data_prep.instructions.claims import describe_claims
 from data_prep.reporting.drawing import escape, make_bars, make_histogram, make_stacks, make_table
 from data_prep.reporting.paper import PAPER_HOURS, PAPER_ROWS, share_rows
 from data_prep.split_gaps import describe_shared, list_warnings
@@ -113,8 +114,9 @@ def _make_labels(report: Mapping[str, Any]) -> str:
     stacks = [make_stacks(key.replace("_", " "), by_language) for key, by_language in report.get("labels", {}).items()]
     if not stacks:
         return ""
+    means = describe_claims(report["claims"]["kind"]) if report.get("claims") else ""
     return _section("Labels", "Share of the utterances in per cent, low to high; what a corpus does not tell is left "
-                    "out.", f'<div class="grid">{"".join(stacks)}</div>', _make_truths(report),
+                    f"out. {means}", f'<div class="grid">{"".join(stacks)}</div>', _make_truths(report),
                     _make_backgrounds(report))
 
 

@@ -12,6 +12,7 @@ from data_prep.chunks import BuildError, write_text
 from data_prep.corpora.recording import Rejection
 from data_prep.corpora.registry import name_source
 from data_prep.instructions import write
+from sift_jax.sift.fields import read_build_fields
 
 
 def write_instructions(config: BuildConfig) -> None:
@@ -19,7 +20,8 @@ def write_instructions(config: BuildConfig) -> None:
     counts = write.write_instructions(
         config.out / "metadata.jsonl", config.out / "sift", folder=config.out, engine=config.engine, seed=config.seed,
         rows_per_language=config.evaluation_rows, wordings=config.wordings,
-        rows_per_utterance=config.rows_per_utterance, is_plain=config.plain, corpus=name_source(config.corpus))
+        rows_per_utterance=config.rows_per_utterance, is_plain=config.plain, claims=config.claims,
+        corpus=name_source(config.corpus), fields=read_build_fields(config.out))
     proof = prove_apart(config.out, use_audio=False)
     if proof.leaks:
         raise BuildError(f"the splits are not apart: {proof.leaks[0]} (of {len(proof.leaks)}); use another --out")

@@ -99,8 +99,9 @@ def speak_items(
             audio = f"audio/{number:06d}-{sample}.flac"
             wave, is_silent = say(spoken.units, codec, reference, seed=run.seed)
             write_audio(run.out / audio, wave, rate=codec.config.sample_rate)
-            line = {**{name: items[number][name] for name in _FIELDS}, "sample": sample, "seed": run.seed,
-                    "audio": audio, "units": len(spoken.units), "ended": spoken.has_ended, "silent": is_silent}
+            said = {name: items[number][name] for name in (*_FIELDS, "fields") if name in items[number]}
+            line = {**said, "sample": sample, "seed": run.seed, "audio": audio, "units": len(spoken.units),
+                    "ended": spoken.has_ended, "silent": is_silent}
             lines.write(json.dumps(line, ensure_ascii=False) + "\n")
             lines.flush()
             done[(*_name(items[number]), sample)] = line

@@ -20,7 +20,7 @@ from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.decoding.speak_items import SpeakingRun, read_items, speak_items
 from sift_jax.decoding.speech_answers import SPEAKING, Request, SpeechGenerator, limit_units, open_codec, say
 from sift_jax.pretrained import Model
-from sift_jax.sift.speaking_styles import write_instruction
+from sift_jax.sift.speaking_styles import KEYS, write_instruction
 from sift_jax.text.chat import make_question
 
 Say = Callable[[str], None]
@@ -43,6 +43,8 @@ def say_one(model: Model, flags: argparse.Namespace, warn: Say) -> list[str]:
             if wish.key is None:
                 warn(f"{wish.phrase!r} is none of the phrases of training's instructions; it is said as it stands, "
                      "and may change nothing")
+            elif wish.key not in KEYS:
+                warn(f"{wish.phrase!r} asks for {wish.key}, which a model knows whose training data told it")
         instruction = write_instruction(flags.text, [wish.phrase for wish in flags.wishes], flags.language)
         warn(f"asked: {instruction}")
         messages = make_question(instruction, [])

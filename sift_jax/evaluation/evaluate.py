@@ -53,6 +53,7 @@ from sift_jax.launch import NO_FLAGS, Launch
 from sift_jax.parallel.distributed import await_all, check_same, check_shared, is_first_process
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
 from sift_jax.pretrained import Model
+from sift_jax.sift.fields import read_build_fields
 from sift_jax.sift.rows import list_files, read_rows
 from sift_jax.training.job import make_geometry
 from sift_jax.training.step import make_dev_step
@@ -189,8 +190,8 @@ def answer_constantly(items: Sequence[Item], data_dir: str) -> dict[str, str]:
     answers = {}
     for suite in dict.fromkeys(item.suite for item in items):
         own = [item for item in items if item.suite == suite]
-        rows = read_training_answers(data_dir) if data_dir else None
-        answers |= {found.item.id: found.answer for found in make_majority_predictions(own, rows)}
+        rows, fields = (read_training_answers(data_dir), read_build_fields(Path(data_dir))) if data_dir else (None, ())
+        answers |= {found.item.id: found.answer for found in make_majority_predictions(own, rows, fields)}
     return answers
 
 

@@ -3,17 +3,19 @@
     "en", "very slowly, softly", "Rain falls."  ─►  "Say this very slowly and softly: Rain falls."
                                                     {"speaking_rate": "very slowly", "average_intensity": "softly"}
 
-Phrases of a style are the labels of `labels`, in any order; they are put into that of the plain rows. A bare
-"slowly" is read as "quite slowly", the middle one, and the spellings of NEAR as what they mean; any other phrase is
-said as it stands, and told: a model may know it or not.
+Phrases of a style are the labels of `labels`, or an emotion ("angrily"), in any order; they are put into that of the
+plain rows, emotions last. A bare "slowly" is read as "quite slowly", the middle one, and the spellings of NEAR as what
+they mean; any other phrase is said as it stands, and told: a model may know it or not.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import unicodedata
 
+from sift_jax.sift.fields import Fields, find_style, load_fields
 from sift_jax.sift.labels import LABELS, LANGUAGES, find_labels, write_spoken_phrase
 
 # what an instruction may ask for, in the order in which plain rows name it; a recording's noise is not a speaker's
@@ -84,7 +86,7 @@ def read_style(style: str, language: str) -> list[Wish]:
                              f"{wish.key.replace('_', ' ')}; leave one of them out")
     # said twice is said once
     kept = [wish for wish in wishes if not wish.key or found[wish.key] is wish]
-    return sorted(kept, key=lambda wish: KEYS.index(wish.key) if wish.key else len(KEYS))
+    return sorted(kept, key=lambda wish: KEYS.index(wish.key) if wish.key in KEYS else len(KEYS))
 
 
 def _read_phrase(phrase: str, language: str) -> Wish:
@@ -102,7 +104,15 @@ def _read_phrase(phrase: str, language: str) -> Wish:
         if labels:
             key, label = labels[0]
             return Wish(phrase=write_wish(key, label, language), key=key, label=label)
+    if free := find_style(_load_own_fields(), phrase, language):
+        field, label = free
+        return Wish(phrase=field.write_form(label, "spoken", language), key=field.name, label=label)
     return Wish(phrase=phrase, key=None, label=None)
+
+
+@functools.cache
+def _load_own_fields() -> Fields:
+    return load_fields()
 
 
 def write_wish(key: str, label: str, language: str) -> str:

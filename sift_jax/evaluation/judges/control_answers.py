@@ -19,7 +19,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from sift_jax.evaluation.scores.metrics import METRICS
-from sift_jax.evaluation.scores.offline_judge import NO_JUDGE, classify, question_kind, score_open
+from sift_jax.evaluation.scores.offline_judge import (
+    NO_JUDGE,
+    classify_item,
+    item_kind,
+    score_open_item,
+)
 from sift_jax.evaluation.scores.schema import Item, Prediction, Verdict
 from sift_jax.sift.labels import simplify
 
@@ -112,24 +117,24 @@ def plant(items: Sequence[Item], *, count: int, seed: int) -> list[Planted]:
 
 def _group(item: Item, metric: str) -> tuple[str, ...]:
     """Items of one group can lend each other wrong answers: they answer the same kind of question."""
-    return item.suite, metric, item.subset, item.language, question_kind(item.references[0], item.language)
+    return item.suite, metric, item.subset, item.language, item_kind(item)
 
 
 def _find_wrong(item: Item, metric: str, group: Sequence[Item], rng: random.Random) -> str | None:
     """Another item's reference that says something else; of several, one that shares few words with the right one."""
-    content = classify(item.references[0], item.language)
+    content = classify_item(item, item.references[0])
     # a closed answer is wrong if it says anything else, an open one only if it says little of the right
     most = 1.0 if metric == "judge_closed" else _MOST_WRONG
     donors = [other.references[0] for other in rng.sample(group, min(_DONORS, len(group)))]
-    shares = {text: _overlap(item, text) for text in donors if classify(text, item.language) != content}
+    shares = {text: _overlap(item, text) for text in donors if classify_item(item, text) != content}
     donors = [text for text, share in shares.items() if share < most]
     return min(donors, key=lambda text: shares[text]) if donors else None
 
 
 def _overlap(item: Item, text: str) -> float:
     """The share of labels that a text has in common with the right one; of words, where that names none."""
-    share = score_open(item.references[0], text, item.language) / 10
-    if share or classify(item.references[0], item.language)[0] == "labels":
+    share = score_open_item(item, item.references[0], text) / 10
+    if share or classify_item(item, item.references[0])[0] == "labels":
         return share
     right, other = (set(simplify(words).split()) for words in (item.references[0], text))
     return len(right & other) / max(len(right | other), 1)

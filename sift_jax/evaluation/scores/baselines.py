@@ -17,21 +17,22 @@ from __future__ import annotations
 import collections
 from collections.abc import Iterable, Sequence
 
-from sift_jax.evaluation.scores.offline_judge import classify, make_majority, question_kind
+from sift_jax.evaluation.scores.offline_judge import classify_item, item_kind, make_majority, question_kind
 from sift_jax.evaluation.scores.ordinal_scores import find_classes
 from sift_jax.evaluation.scores.schema import Item, Prediction
+from sift_jax.sift.fields import Fields
 from sift_jax.sift.labels import simplify
 
 Place = tuple[str, str, str]
 
 
 def make_majority_predictions(
-    items: Sequence[Item], train_rows: Iterable[tuple[str, str, str]] | None = None
+    items: Sequence[Item], train_rows: Iterable[tuple[str, str, str]] | None = None, fields: Fields = ()
 ) -> list[Prediction]:
     """The constant answers to items. Training rows are (subset, language, reference answer); items whose kind of
     question they do not have get an empty answer."""
     if train_rows is not None:
-        table = make_majority(train_rows)
+        table = make_majority(train_rows, fields)
     else:
         groups: dict[Place, list[Item]] = {}
         for item in items:
@@ -42,7 +43,7 @@ def make_majority_predictions(
 
 def _place(item: Item) -> Place:
     reference = item.references[0] if item.references else ""
-    kind = "" if item.labels else question_kind(reference, item.language)
+    kind = item_kind(item) if item.aliases else "" if item.labels else question_kind(reference, item.language)
     return item.subset, item.language, kind
 
 
@@ -66,6 +67,6 @@ def _find_best(items: Sequence[Item]) -> str:
 
 def _content(item: Item, reference: str) -> tuple[str, str]:
     """What references that are right together share."""
-    if not item.labels and item.metrics[0].startswith("judge_"):
-        return classify(reference, item.language)
+    if (item.aliases or not item.labels) and item.metrics[0].startswith("judge_"):
+        return classify_item(item, reference)
     return "text", simplify(reference)

@@ -1,4 +1,4 @@
-"""Which class was said for which: acoustic properties, and suites whose answers come from one closed set.
+"""Which class was said for which: acoustic properties, free fields, and suites whose answers come from one closed set.
 
     reference "very fast", answer "quite fast"     counts[6][5] += 1
     an answer with no class, or several            counts[6][7] += 1      the last column: none
@@ -30,7 +30,7 @@ def make_confusions(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
     labelled = _find_labelled(prediction.item for prediction in predictions)
     tables: dict[tuple[str, str, str], tuple[tuple[str, ...], np.ndarray]] = {}
     for prediction in predictions:
-        found = _read_acoustic(prediction) or _read_labelled(prediction, labelled)
+        found = _read_field(prediction) or _read_acoustic(prediction) or _read_labelled(prediction, labelled)
         if found is None:
             continue
         facet, labels, row, column = found
@@ -46,6 +46,18 @@ def make_confusions(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
 
 # facet, labels, row, column
 Found = tuple[str, tuple[str, ...], int, int]
+
+
+def _read_field(prediction: Prediction) -> Found | None:
+    """What of a free field is asked for, and what the answer names; the classes are the same in every language."""
+    item = prediction.item
+    right = find_classes(item, item.references[0]) if item.aliases and "judge_closed" in item.metrics else []
+    if len(right) != 1 or len(item.labels) > _MOST_LABELS:
+        return None
+    said, labels = find_classes(item, prediction.answer), item.labels
+    column = labels.index(said[0]) if len(said) == 1 else len(labels)
+    return f"kind={item.facets['kind']}", labels, labels.index(right[0]), column
+
 
 
 def _read_acoustic(prediction: Prediction) -> Found | None:

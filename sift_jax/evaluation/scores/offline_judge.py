@@ -16,7 +16,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sift_jax.evaluation.scores.metrics import SCORED
-from sift_jax.evaluation.scores.schema import Prediction, Verdict
+from sift_jax.evaluation.scores.ordinal_scores import find_classes, is_right_class
+from sift_jax.evaluation.scores.schema import Item, Prediction, Verdict
+from sift_jax.sift.fields import Fields
 from sift_jax.sift.labels import LANGUAGES, find_labels, read_first_word, read_yes_no, simplify
 
 NO_JUDGE = "no_judge"
@@ -44,13 +46,13 @@ class OfflineJudge:
     def _judge(self, prediction: Prediction, metric: str) -> Verdict:
         item, answer = prediction.item, prediction.answer
         if metric == "judge_closed":
-            score = max(float(judge_closed(reference, answer, item.language)) for reference in item.references)
+            score = float(_is_right(item, answer))
         elif metric == "judge_open":
-            score = max(score_open(reference, answer, item.language) for reference in item.references)
+            score = max(score_open_item(item, reference, answer) for reference in item.references)
         else:
             reason = "the offline judge compares no answers; name an endpoint"
             return Verdict(id=item.id, judge=self.name, score=None, status=NO_JUDGE, reason=reason, metric=metric)
-        found = classify(answer, item.language)
+        found = classify_item(item, answer)
         reason = f"{found[0]}: {found[1]}" if answer.strip() else "the answer is empty"
         return Verdict(id=item.id, judge=self.name, score=score, status=SCORED, reason=reason, metric=metric)
 
@@ -77,6 +79,17 @@ def classify(text: str, language: str) -> tuple[str, str]:
     return "text", simplify(" ".join(quoted) if quoted else text)
 
 
+def classify_item(item: Item, text: str) -> tuple[str, str]:
+    """The same of an answer to an item, which may be one of the item's own classes."""
+    own = _find_own(item, text)
+    return ("labels", "; ".join(own)) if own else classify(text, item.language)
+
+
+def item_kind(item: Item) -> str:
+    """What an item asks for: its free field, or what its reference tells."""
+    return item.facets.get("kind", "") if item.aliases else question_kind(item.references[0], item.language)
+
+
 def question_kind(reference: str, language: str) -> str:
     """What a question asks for, told by its reference answer; equal for all answers to one form of question."""
     if _find_verdict(reference, language):
@@ -90,17 +103,19 @@ def question_kind(reference: str, language: str) -> str:
     return "phonemes" if "|" in quoted[0] else "transcript"
 
 
-def make_majority(rows: Iterable[tuple[str, str, str]]) -> dict[tuple[str, str, str], str]:
+def make_majority(rows: Iterable[tuple[str, str, str]], fields: Fields = ()) -> dict[tuple[str, str, str], str]:
     """The answers of a baseline that never listens.
 
     From training rows (category, language, reference answer) to {(category, language, kind): an answer of the most
-    frequent class}; ties go to the class seen first.
+    frequent class}; ties go to the class seen first. `fields` are the tables of free fields that the rows may be about.
     """
     counts: dict[tuple[str, str, str], collections.Counter] = {}
     texts: dict[tuple[str, str, str, tuple[str, str]], str] = {}
     for category, language, reference in rows:
-        place = (category, language, question_kind(reference, language))
-        content = classify(reference, language)
+        kind, content = question_kind(reference, language), classify(reference, language)
+        if kind == "text" and (free := _find_free(reference, language, fields)):
+            kind, content = free[0], ("labels", f"{free[0]}={free[1]}")
+        place = (category, language, kind)
         counts.setdefault(place, collections.Counter())[content] += 1
         texts.setdefault((*place, content), reference)
     return {place: texts[*place, counter.most_common(1)[0][0]] for place, counter in counts.items()}
@@ -108,7 +123,18 @@ def make_majority(rows: Iterable[tuple[str, str, str]]) -> dict[tuple[str, str, 
 
 def score_open(reference: str, answer: str, language: str) -> float:
     """0 to 10: the F1 of the answer's labels against the reference's, the offline stand-in for an LLM's judgement."""
-    wanted, named = set(_find_labels(reference, language)), set(_find_labels(answer, language))
+    return _score_named(reference, answer, _find_labels(reference, language), _find_labels(answer, language))
+
+
+def score_open_item(item: Item, reference: str, answer: str) -> float:
+    """The same, with the classes that the item may ask for among the labels."""
+    wanted, named = ([*_find_labels(text, item.language), *(("", label) for label in _find_own(item, text))]
+                     for text in (reference, answer))
+    return _score_named(reference, answer, wanted, named)
+
+
+def _score_named(reference: str, answer: str, wanted: Iterable[Any], named: Iterable[Any]) -> float:
+    wanted, named = set(wanted), set(named)
     if not wanted:
         return 10.0 * (simplify(reference) == simplify(answer))
     return 20.0 * len(wanted & named) / (len(wanted) + len(named))
@@ -116,6 +142,22 @@ def score_open(reference: str, answer: str, language: str) -> float:
 
 def _find_labels(text: str, language: str) -> list[tuple[str, str]]:
     return find_labels(text, language) if language in LANGUAGES else []
+
+
+def _is_right(item: Item, answer: str) -> bool:
+    if item.aliases:
+        return is_right_class(item, answer)
+    return any(judge_closed(reference, answer, item.language) for reference in item.references)
+
+
+def _find_own(item: Item, text: str) -> list[str]:
+    return find_classes(item, text) if item.aliases else []
+
+
+def _find_free(text: str, language: str, fields: Fields) -> tuple[str, str] | None:
+    """The one free field, and its one class, that an answer without other labels names."""
+    found = [(field.name, label) for field in fields for label in field.find_named(text, language)]
+    return found[0] if len(found) == 1 else None
 
 
 def _find_verdict(text: str, language: str) -> str | None:

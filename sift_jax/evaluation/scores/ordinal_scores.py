@@ -28,16 +28,17 @@ _LETTER = re.compile(r"\W*(?:(?:[Oo]ption|[Aa]nswer)\W+)?([A-Z])\W*")
 
 # some suites have labels of their own for each item
 @functools.lru_cache(maxsize=256)
-def _make_finder(labels: tuple[str, ...]) -> tuple[re.Pattern, dict[str, str]]:
-    names = {simplify(label): label for label in labels}
+def _make_finder(labels: tuple[str, ...], aliases: tuple[tuple[str, str], ...]) -> tuple[re.Pattern, dict[str, str]]:
+    names = {simplify(word): label for word, label in (*aliases, *zip(labels, labels, strict=True))}
     longest_first = sorted((name for name in names if name), key=len, reverse=True)
     # no letter on either side; one label inside a longer one is the longer one
     return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)"), names
 
 
 def find_classes(item: Item, answer: str) -> list[str]:
-    """The item's labels that an answer names, each once, in order. Denials ("not happy") are not understood."""
-    pattern, names = _make_finder(item.labels)
+    """The item's labels that an answer names, by their own words or others, each once, in order. Denials ("not happy")
+    are not understood."""
+    pattern, names = _make_finder(item.labels, tuple(item.aliases.items()))
     if not names:
         return []
     found = list(dict.fromkeys(names[match.group()] for match in pattern.finditer(simplify(answer))))

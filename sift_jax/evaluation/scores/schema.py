@@ -42,6 +42,8 @@ class Item:
     references: tuple[str, ...]
     # the closed set that the answer must come from; empty for free answers
     labels: tuple[str, ...] = ()
+    # other words for them: {"wütend": "angry"}
+    aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
     # names of the scores that this item gets, the first one being the suite's own: "wer", "bleu", "judge_closed", …
     metrics: tuple[str, ...]
     # other ways to split the figures: {"kind": "speaking_rate", "dimension": "paralinguistics"}

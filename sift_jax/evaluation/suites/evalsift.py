@@ -3,7 +3,8 @@
     {sift/,}EvalSIFT/closed_ended/acoustic_level/de/split0.jsonl     SIFT files, as data_prep and the release have them
     audio/**/<utterance>.flac                                        or the corpora's own folders, given by name
 
-    closed_ended/*           judged right or wrong; the facet "kind" is what is asked for: "speaking_rate", "yes_no", …
+    closed_ended/*           judged right or wrong; the facet "kind" is what is asked for: "speaking_rate", "yes_no", …;
+                             of a free field of the build (fields.json: "emotion") the items have its classes as labels
     open_ended               judged from 0 to 10
     controllable_generation  answered by speech; of an answer in text what can be told is whether it gives back the
                              words to be spoken: word error rate against what follows the instruction. Asked only where
@@ -28,6 +29,7 @@ from sift_jax.evaluation.judges import question_kind
 from sift_jax.evaluation.scores.schema import EvaluationError, Suite
 from sift_jax.evaluation.suites.row_files import find_folder
 from sift_jax.evaluation.suites.suite_builder import Gathering
+from sift_jax.sift.fields import DIRECT, Field, FieldError, Fields, find_field, read_build_fields
 from sift_jax.sift.rows import (
     CATEGORIES,
     CLOSED_CATEGORIES,
@@ -76,6 +78,7 @@ def ask_sift(
         for language in languages
     }
     files = index_clips(folders, {clip for found in rows.values() for row in found for clip in audio_ids(row)})
+    fields = _read_fields(root, sift_dir)
     for (category, language), found in rows.items():
         times: dict[str, int] = collections.Counter()
         for row in found:
@@ -86,7 +89,11 @@ def ask_sift(
             except BadRow as error:
                 gathering.leave(own_id, subsets[category], str(error))
                 continue
-            scoring = {"metrics": metrics} if metrics else _describe(category, reference, language)
+            if metrics:
+                scoring = {"metrics": metrics}
+            else:
+                asked = find_field(fields, _read_question(messages), language)
+                scoring = _describe(category, reference, language, asked)
             gathering.ask(own_id, subset=subsets[category], language=language, messages=messages,
                           references=[reference], **scoring)
     there = {name for place, found in rows.items() if found for name in place}
@@ -132,13 +139,34 @@ def _resolve(row: Row, category: str, files: Mapping[str, Path]) -> tuple[list[M
     return messages, " ".join(part["text"] for part in answer["content"] if "text" in part)
 
 
-def _describe(category: str, reference: str, language: str) -> dict[str, Any]:
+def _read_fields(root: Path, sift_dir: Path) -> Fields:
+    """The tables of the free fields that a build asks about; the release has none."""
+    try:
+        return read_build_fields(root) or read_build_fields(sift_dir.parent)
+    except FieldError as error:
+        raise EvaluationError(str(error)) from None
+
+
+def _read_question(messages: Sequence[Message]) -> str:
+    return " ".join(part["text"] for part in messages[-1]["content"] if "text" in part)
+
+
+def _describe(category: str, reference: str, language: str, asked: tuple[Field, str] | None) -> dict[str, Any]:
     """How the answer is scored, and what tables split it by."""
     if category == GENERATION:
         return {"metrics": ["wer"], "has_audio": False}
+    if category != GENERATION and asked:
+        return _describe_field(*asked, language)
     if category not in CLOSED_CATEGORIES:
         return {"metrics": ["judge_open"]}
     return {"metrics": ["judge_closed"], "facets": {"kind": _name_kind(question_kind(reference, language), category)}}
+
+
+def _describe_field(field: Field, kind: str, language: str) -> dict[str, Any]:
+    """A question about a free field has its classes as labels; in an answer any of their words counts."""
+    return {"metrics": ["judge_closed" if kind == DIRECT else "judge_open"], "labels": tuple(field.classes),
+            "aliases": field.list_names(language), "facets": {"kind": field.name}}
+
 
 
 def _name_kind(kind: str, category: str) -> str:

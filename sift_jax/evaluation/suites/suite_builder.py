@@ -38,6 +38,7 @@ class Gathering:
         references: Sequence[str],
         metrics: Sequence[str],
         labels: Sequence[str] = (),
+        aliases: Mapping[str, str] | None = None,
         facets: Mapping[str, str] | None = None,
         context: str = "",
         has_audio: bool = True,
@@ -51,6 +52,7 @@ class Gathering:
             messages=tuple(messages or make_question(question, [str(path) for path in audio])),
             references=tuple(flatten(text) for text in references),
             labels=tuple(flatten(text) for text in labels),
+            aliases=dict(aliases or {}),
             metrics=tuple(metrics),
             facets=dict(facets or {}),
             context=context,
@@ -89,7 +91,9 @@ class Gathering:
             return "no question"
         if not item.references or not all(item.references):
             return "empty reference"
-        wrong = [text for text in item.references if item.labels and text not in item.labels]
+        # with other words for them a reference is a sentence that names one
+        is_bare = item.labels and not item.aliases
+        wrong = [text for text in item.references if is_bare and text not in item.labels]
         return f"label {wrong[0]!r} is not one of {', '.join(item.labels)}" if wrong else ""
 
 

@@ -199,7 +199,7 @@ def test_edges_of_another_build_and_of_data_speech(tmp_path):
     (tmp_path / "mine.json").write_text(json.dumps(bins))
     build(parse_arguments([*flags, f"--out={out}", f"--edges={tmp_path / 'mine.json'}"]), MEASURED)
     assert {row["labels"]["average_intensity"] for row in read_json_lines(out / "metadata.jsonl")} == {"loudly"}
-    build(parse_arguments([*flags, f"--out={out}", "--edges=data_speech"]), MEASURED)
+    build(parse_arguments([*flags, f"--out={out}", "--claims=paper", "--edges=data_speech"]), MEASURED)
     assert json.loads((out / "bins.json").read_text())["noise_level"]["all"]["method"] == "data_speech"
 
 
@@ -207,7 +207,7 @@ def test_chosen_experts_reach_labels_questions_and_records(tmp_path):
     write_mls(tmp_path, per_speaker=4, suffix=".opus")
     out = tmp_path / "out"
     main(["--corpus=mls", f"--root={tmp_path}", "--languages=de", f"--out={out}", *SIZES, "--compression=opus",
-          "--experts=distortion_level=energy,reverberation=none"])
+          "--experts=distortion_level=energy,reverberation=none", "--claims=paper"])
     rows = read_json_lines(out / "metadata.jsonl")
     for row in rows:
         assert "reverberation" not in row["values"] and row["labels"]["distortion_level"] in ACOUSTIC_LABELS[

@@ -251,7 +251,8 @@ def test_what_is_not_there_is_one_line(tmp_path):
         "mls": "no Multilingual LibriSpeech in de under .*; expected mls_german or mls_german_opus",
         "common_voice": "no Common Voice in de", "vctk": "unpack VCTK 0.92 there", "librispeech": "no train-",
         "voxpopuli": "no VoxPopuli in de", "fleurs": "expected de_de or data/de_de",
-        "peoples_speech": "no train/clean.json with its folder", "spgispeech": "no train.csv or val.csv"}
+        "peoples_speech": "no train/clean.json with its folder", "spgispeech": "no train.csv or val.csv",
+        "iemocap": "no Session1/dialog/EmoEvaluation", "msp_podcast": "no transcripts of MSP-Podcast"}
     assert cases.keys() == CORPORA.keys()
     for name, message in cases.items():
         with pytest.raises(CorpusError, match=message) as error:

@@ -42,7 +42,7 @@ def _make_line(language: str, split: str, number: int, sentence: str, rng: rando
             "word": text.strip(".,?¿¡!"), "position": place + 1, "start": 0.1 + 0.3 * place, "end": 0.38 + 0.3 * place,
             "average_pitch": pitch * (1 + slopes[0] * way + 0.1 * lift) if rng.random() < 0.9 else None,
             "pitch_variation": 3.0, "average_intensity": -25 + slopes[1] * way + 2 * lift + rng.uniform(-0.2, 0.2)})
-    return {
+    row = {
         "id": f"embedded_{language}_{split}_{number:04d}", "language": language, "split": split,
         "speaker": f"{language}_{gender[0]}{rng.randrange(6)}", "duration": 0.3 * len(texts), "transcript": transcript,
         "topic": topic, "phonemes": "| |".join("|".join(text.lower()) for text in texts),
@@ -52,3 +52,8 @@ def _make_line(language: str, split: str, number: int, sentence: str, rng: rando
         "sentence_length": SENTENCE_LENGTHS[(len(texts) > 4) + (len(texts) > 6)],
         "labels": {key: rng.choice(ACOUSTIC_LABELS[key]) for key in keys},
     }
+    if "speaking_rate" in row["labels"]:
+        # phones a second as its class has them
+        place = ACOUSTIC_LABELS["speaking_rate"].index(row["labels"]["speaking_rate"])
+        row["values"]["speaking_rate"] = 6.0 + 2.5 * place
+    return row

@@ -147,7 +147,7 @@ def resynthesize(flags: argparse.Namespace) -> str:
 
 
 def score(flags: argparse.Namespace) -> str:
-    from data_prep.generation.report import write_report
+    from data_prep.generation.page import write_report
     from data_prep.generation.score import Scoring, score
     from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 

@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+
 from sift_jax.sift.fields import (
     DIRECT,
     OPEN,

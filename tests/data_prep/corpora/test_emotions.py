@@ -8,8 +8,6 @@ from collections import Counter
 import pytest
 from corpus_layouts import write_voice
 from emotion_layouts import write_iemocap, write_manifest
-from sift_jax.sift.fields import find_field, load_fields, read_build_fields
-from sift_jax.sift.rows import list_files, read_rows
 
 from data_prep.build import main, parse_arguments
 from data_prep.corpora.recording import CorpusError, Recording, Rejection
@@ -18,6 +16,8 @@ from data_prep.corpora.utterance import parse_utterance
 from data_prep.generation.requests import collect, read_items, write_items
 from data_prep.pipeline import build
 from sift_jax.evaluation.suites.evalsift import read_evalsift
+from sift_jax.sift.fields import find_field, load_fields, read_build_fields
+from sift_jax.sift.rows import list_files, read_rows
 
 SIZES = ("--dev=4", "--evaluation=12", "--evaluation_rows=40", "--rows_per_utterance=6", "--workers=1")
 ROLE = {"role": {

@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from sift_jax.sift.fields import load_fields
 
 from data_prep.generation import measure
 from data_prep.generation.field_figures import classify_fields, list_heard, score_field, score_field_floors
@@ -15,6 +14,7 @@ from data_prep.metadata.experts import make_panel, parse_experts
 from data_prep.metadata.fields import HEARD, Listener
 from sift_jax.audio.files import write_audio
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
+from sift_jax.sift.fields import load_fields
 
 FIELDS = load_fields()
 BOOTSTRAP = BootstrapConfig(samples=50, confidence=0.95, seed=0)

@@ -4,13 +4,13 @@ import json
 import shutil
 
 import pytest
-from sift_jax.sift.rows import list_files, read_rows, write_rows
 
 from data_prep.build import parse_arguments
 from data_prep.check_truth import main
 from data_prep.pipeline import build
 from data_prep.truth.tally import ALL, find_interval
 from data_prep.truth.texts import Claim, read_claims
+from sift_jax.sift.rows import list_files, read_rows, write_rows
 
 BUILT = ("corpus", "words", "measure", "metadata", "instructions", "records", "report")
 

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     # --- the data
     "sift_jax.data": ("audio", "batch", "quiet", "sift", "text"),
     # what SeqIO's tasks are scored by
-    "sift_jax.data.tasks.seqio_tasks": ("data.records", "evaluation.scores", "sift", "text"),
+    "sift_jax.data.tasks": ("data.records", "evaluation.scores", "sift", "text"),
     # --- units of speech
     "sift_jax.codecs": ("audio", "models", "parallel"),
     "sift_jax.vocoder_training": (

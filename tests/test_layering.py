@@ -291,4 +291,4 @@ def test_processes_are_started_in_few_places():
                                                                                             "subprocess"}:
                 starters.add(module)
     assert starters == {"data_prep.crew", "data_prep.validate", "data_prep.released.packer",
-                        "data_prep.corpora.decode", "data_prep.evalsift"}
+                        "data_prep.stages.decode", "data_prep.evalsift"}

@@ -21,12 +21,12 @@ import numpy as np
 
 from data_prep.accounts import settle
 from data_prep.chunks import BuildError, Chunk, open_draft
-from data_prep.corpora.gather import list_sources
 from data_prep.corpora.recording import Rejection
 from data_prep.engine import Engine as Crew
 from data_prep.engine import run_chunks
 from data_prep.llm.client import CallError
 from data_prep.splits import SPLITS
+from data_prep.stages.gather import list_sources
 from data_prep.synthesis.engines import make_voice_engine
 from data_prep.synthesis.gather import HELD, gather_passages, set_aside
 from data_prep.synthesis.job import describe_file, hold_job, read_rejections, report_job, write_rejections

@@ -27,10 +27,10 @@ from corpus_layouts import (
 from data_prep import check_splits
 from data_prep.build import main, parse_arguments
 from data_prep.chunks import BuildError
-from data_prep.corpora import decode
-from data_prep.corpora.decode import read_speech
 from data_prep.pipeline import build
 from data_prep.splits import find_leaks
+from data_prep.stages import decode
+from data_prep.stages.decode import read_speech
 from data_prep.statistics import format_report
 from sift_jax.data.records.record_audio import decode_clip
 from sift_jax.data.records.record_files import RecordReader

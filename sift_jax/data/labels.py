@@ -86,6 +86,11 @@ def remove_quotations(text: str) -> str:
     return _QUOTED.sub(" ", text)
 
 
+def find_quotations(text: str) -> list[str]:
+    """What a text quotes, without the marks."""
+    return [quoted[1:-1] for quoted in _QUOTED.findall(text)]
+
+
 @functools.cache
 def write_phrase(key: str, label: str, language: str) -> str:
     """The label as it stands in a sentence: ("speaking_rate", "moderate speed", "en") is "at a moderate speed"."""

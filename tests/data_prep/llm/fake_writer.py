@@ -27,14 +27,33 @@ def find_language(system: str) -> str:
     return _LANGUAGES.get(found.group(1), "en")
 
 
-def write_pairs(body: dict, count: int = 3) -> list[dict]:
-    """Good pairs for a request of ours, whatever it is about."""
+def list_briefs(body: dict) -> list[str]:
+    """What is asked for, pair by pair."""
+    return re.findall(r"^\d+\. (.+)$", body["messages"][-1]["content"], re.MULTILINE)
+
+
+def write_pairs(body: dict, count: int | None = None) -> list[dict]:
+    """Good pairs for a request of ours, whatever it is about: as many as it asks for, if no other number is given."""
     system = body["messages"][0]["content"]
-    question, answer, request = TEXTS[find_language(system)]
-    if '"instruction"' in system:
-        return [{"instruction": request.format(n=n)} for n in range(count)]
+    briefs = list_briefs(body)
+    briefs += briefs[:1] * ((count or 0) - len(briefs))
     tail = " 1.25" if "number of seconds" in system else ""
-    return [{"question": question.format(n=n), "answer": answer + tail} for n in range(count)]
+    return [_write_pair(brief, number, find_language(system), tail) for number, brief in enumerate(briefs[:count])]
+
+
+def _write_pair(brief: str, number: int, language: str, tail: str) -> dict:
+    question, answer, request = TEXTS[language]
+    told, _, answered = brief.rpartition("The answer ") if "The answer " in brief else ("", "", "")
+    labels = re.findall(r'"([^"]*)"', answered.split(" Begin ")[0])
+    if brief.startswith("A request"):
+        wanted = re.findall(r'"([^"]*)"', brief.split(" Begin ")[0])
+        return {"instruction": ", ".join([request.format(n=number), *wanted])}
+    question = question.format(n=number)
+    if told.startswith("A yes-or-no question"):
+        # the label that is asked for stands last
+        question = question.replace("?", f": {re.findall(chr(34) + '([^"]*)' + chr(34), told)[-1]}?")
+        return {"question": question, "answer": ", ".join(labels) + "."}
+    return {"question": question, "answer": f"{answer} {', '.join(labels)}".strip() + tail}
 
 
 def answer_well(body: dict) -> dict:

@@ -43,9 +43,10 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--splits", default=",".join(SPLITS), help="comma-separated")
     parser.add_argument("--sets", default=",".join(SETS), help="comma-separated, of " + ", ".join(SETS))
     parser.add_argument("--utterances", type=int, help="at most so many of each split and language")
-    parser.add_argument("--pairs", type=int, default=Plan.pairs, help="questions and answers about an utterance, at most")
-    parser.add_argument("--pairs_a_call", type=int, default=Plan.pairs_a_call, help="so many of them in one call; a model "
-                        "of less than some three billion parameters does well with 1")
+    parser.add_argument("--pairs", type=int, default=Plan.pairs, help="questions and answers about an utterance, at "
+                        "most")
+    parser.add_argument("--pairs_a_call", type=int, default=Plan.pairs_a_call, help="so many of them in one call; a "
+                        "model of less than some three billion parameters does well with 1")
     parser.add_argument("--tries", type=int, default=Plan.tries, help="how often a pair is asked for that comes to "
                         "nothing, each time in other words")
     parser.add_argument("--reply_format", choices=FORMATS, default=Plan.reply_format, help="what the server is told of "

@@ -1,8 +1,8 @@
 """Whether a pair is the one that was asked for: its answer states the labels that it was to be about.
 
-    keys ("speaking_rate",), truth "very slowly"                        "It is spoken very slowly."        nothing missed
-    … other "quite fast", verdict No     "Does she talk quite fast?"    "No, very slowly."                 nothing missed
-                                         "What is said here?"           "The voice is pleasant."           missed
+    keys ("speaking_rate",), truth "very slowly"                    "It is spoken very slowly."     nothing missed
+    … other "quite fast", verdict No  "Does she talk quite fast?"   "No, very slowly."              nothing missed
+                                      "What is said here?"          "The voice is pleasant."        missed
 
 A pair may name more than it was asked for; whether that is true is for the rules to say.
 """

@@ -12,7 +12,14 @@ import re
 
 from data_prep.quality import phrases
 from data_prep.quality.candidate import Candidate, group_labels
-from sift_jax.data.labels import ACOUSTIC_LABELS, find_quotations, normalise, read_first_word, remove_quotations, simplify
+from sift_jax.data.labels import (
+    ACOUSTIC_LABELS,
+    find_quotations,
+    normalise,
+    read_first_word,
+    remove_quotations,
+    simplify,
+)
 
 # A request begins with its verb, or has it soon: "Please tell me …", "Listening closely, describe …".
 _FIRST_WORDS = 4

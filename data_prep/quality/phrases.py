@@ -88,9 +88,9 @@ REQUESTS = {
     "it": "dimmi di descrivi descrivimi spiega spiegami dai dammi confronta cita riassumi ripeti scrivi scegli giudica "
           "stima indovina immagina mostra mostrami trova identifica indica racconta raccontami sapere elenca nomina "
           "valuta trascrivi precisa parlami caratterizza aiutami suggerisci proponi consigliami",
-    "es": "di dime describe descríbeme explica explícame da dame compara nombra cita resume repite escribe elige escoge "
-          "juzga estima adivina imagina muestra muéstrame encuentra identifica indica cuenta cuéntame saber enumera "
-          "evalúa transcribe precisa háblame caracteriza ayúdame sugiere propón recomiéndame",
+    "es": "di dime describe descríbeme explica explícame da dame compara nombra cita resume repite escribe elige "
+          "escoge juzga estima adivina imagina muestra muéstrame encuentra identifica indica cuenta cuéntame saber "
+          "enumera evalúa transcribe precisa háblame caracteriza ayúdame sugiere propón recomiéndame",
 }
 # A person is said to be in a mood.
 MOODS = {
@@ -100,15 +100,15 @@ MOODS = {
     "de": r"\b(?:wirkt|klingt|scheint|ist|fühlt|stimmung)\b[^.]{0,40}\b(?:müde|gelangweilt|ruhig|gelassen|fröhlich|"
           r"glücklich|traurig|wütend|verärgert|nervös|ängstlich|aufgeregt|entspannt|selbstsicher|begeistert|gestresst|"
           r"gereizt|zufrieden|niedergeschlagen)\b",
-    "fr": r"\b(?:semble|paraît|a l'air|est|se sent|humeur)\b[^.]{0,40}\b(?:fatiguée?|ennuyée?|calme|posée?|heureu(?:x|se)|"
-          r"joyeu(?:x|se)|triste|en colère|fâchée?|nerveu(?:x|se)|anxieu(?:x|se)|excitée?|détendue?|confiante?|"
-          r"enthousiaste|stressée?|irritée?|contente?|déprimée?)\b",
+    "fr": r"\b(?:semble|paraît|a l'air|est|se sent|humeur)\b[^.]{0,40}\b(?:fatiguée?|ennuyée?|calme|posée?|"
+          r"heureu(?:x|se)|joyeu(?:x|se)|triste|en colère|fâchée?|nerveu(?:x|se)|anxieu(?:x|se)|excitée?|détendue?|"
+          r"confiante?|enthousiaste|stressée?|irritée?|contente?|déprimée?)\b",
     "it": r"\b(?:sembra|pare|appare|è|si sente|umore)\b[^.]{0,40}\b(?:stanc[oa]|annoiat[oa]|calm[oa]|felice|allegr[oa]|"
           r"triste|arrabbiat[oa]|nervos[oa]|ansios[oa]|agitat[oa]|rilassat[oa]|sicur[oa] di sé|entusiasta|stressat[oa]|"
           r"irritat[oa]|content[oa]|depress[oa])\b",
-    "es": r"\b(?:parece|suena|está|se siente|ánimo)\b[^.]{0,40}\b(?:cansad[oa]|aburrid[oa]|tranquil[oa]|calmad[oa]|feliz|"
-          r"alegre|triste|enfadad[oa]|enojad[oa]|nervios[oa]|ansios[oa]|emocionad[oa]|relajad[oa]|segur[oa] de sí|"
-          r"entusiasmad[oa]|estresad[oa]|irritad[oa]|content[oa]|deprimid[oa])\b",
+    "es": r"\b(?:parece|suena|está|se siente|ánimo)\b[^.]{0,40}\b(?:cansad[oa]|aburrid[oa]|tranquil[oa]|"
+          r"calmad[oa]|feliz|alegre|triste|enfadad[oa]|enojad[oa]|nervios[oa]|ansios[oa]|emocionad[oa]|relajad[oa]|"
+          r"segur[oa] de sí|entusiasmad[oa]|estresad[oa]|irritad[oa]|content[oa]|deprimid[oa])\b",
 }
 # By what the first and the second recording are called.
 ORDINALS = {"en": ("first", "second"), "de": ("erste", "zweite"), "fr": ("premi[eè]r", "second|deuxi[eè]me"),

@@ -78,11 +78,11 @@ def _run_speak(flags: argparse.Namespace) -> None:
 def _add_ask(parser: argparse.ArgumentParser) -> None:
     given.add_source_flags(parser)
     parser.add_argument("--writer", choices=WRITERS, default=LLM, help="a language model behind --endpoint, told how "
-                        "or shown how by examples; or rules, which ask for words and their order, to try everything out "
-                        "without a server")
+                        "or shown how by examples; or rules, which ask for words and their order, to try everything "
+                        "out without a server")
     parser.add_argument("--pairs", type=int, default=1, help="questions about each recording, at most")
-    parser.add_argument("--examples", type=Path, help="of few_shot: JSON lines with transcript, question and answer, as "
-                        "in a triples.jsonl; a few of our own if not given")
+    parser.add_argument("--examples", type=Path, help="of few_shot: JSON lines with transcript, question and answer, "
+                        "as in a triples.jsonl; a few of our own if not given")
     parser.add_argument("--shots", type=int, default=3, help="of few_shot: examples in each prompt")
     add_endpoint_flags(parser, "with /chat/completions")
     given.add_size_flags(parser, "recordings")

@@ -27,8 +27,8 @@ _EXAMPLES = Path(__file__).with_name("few_shot.json")
 # A longer transcript is no example: the prompt would be nothing else.
 _LONGEST = 1_500
 _MOST = 2_000
-_SYSTEM = """Somebody has heard a recording. You get the words that are said in it, and write what could be asked about \
-it, and the answer that the recording gives: short, right, and without a word about a text or a transcript.
+_SYSTEM = """Somebody has heard a recording. You get the words that are said in it, and write what could be asked \
+about it, and the answer that the recording gives: short, right, and without a word about a text or a transcript.
 Write each as one JSON object on a line of its own: {{"question": "…", "answer": "…"}}.
 Write everything in {language}; only the JSON keys stay as they are."""
 

@@ -37,13 +37,13 @@ It holds nothing that the recording does not tell.
 The asker has heard the recording and reads nothing: so never speak of a text, a transcript, a passage or a speaker's \
 spelling. The words may come without punctuation or capitals, and single words may have been misheard: do not ask \
 about those that make no sense.
-Write each as one JSON object on a line of its own: {{"question": "…", "answer": "…"}}. No numbering, no fence, no word \
-before or after. Where so little is said that there is no such question, write {{"nothing": "why"}} instead.
+Write each as one JSON object on a line of its own: {{"question": "…", "answer": "…"}}. No numbering, no fence, \
+no word before or after. Where so little is said that there is no such question, write {{"nothing": "why"}} instead.
 Write everything in {language}; only the JSON keys stay as they are."""
 
 
 class Prompt(Protocol):
-    """How a model is asked for some pairs about a transcript, and what it may not give back. Calls are kept by `name`."""
+    """How a model is asked for pairs about a transcript, and what it may not give back. Calls are kept by `name`."""
 
     name: str
 

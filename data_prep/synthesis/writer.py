@@ -62,8 +62,8 @@ class Writing:
 
     def __post_init__(self) -> None:
         if self.writer != RULES and self.endpoint is None:
-            raise ValueError(f"--writer={self.writer} needs --endpoint=<address with /v1> and --model; without a server "
-                             "there is --writer=rules")
+            raise ValueError(f"--writer={self.writer} needs --endpoint=<address with /v1> and --model; without a "
+                             "server there is --writer=rules")
         if self.pairs < 1:
             raise ValueError(f"--pairs={self.pairs} is too small; give at least 1")
         if self.shots < 1:

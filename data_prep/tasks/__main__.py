@@ -83,8 +83,8 @@ def _make_parser() -> _Parser:
     add("--evaluation", type=int, default=500, help="EvalSIFT examples a language, at most")
     add("--min_seconds", type=float, default=0.5, help="recordings that are shorter are set aside")
     add("--max_seconds", type=float, default=30.0, help="recordings that are longer are set aside, undecoded")
-    add("--wordings", type=_parse_wordings, default=None, help="a number: so many wordings of each instruction, at most; "
-        "or a file with more of them (data_prep.tasks.write_wordings)")
+    add("--wordings", type=_parse_wordings, default=None, help="a number: so many wordings of each instruction, at "
+        "most; or a file with more of them (data_prep.tasks.write_wordings)")
     add("--compression", choices=COMPRESSIONS, default=FLAC,
         help="of the audio in records: flac loses nothing, opus takes a fifth of the space")
     add("--skip_records", action="store_true", help="where another corpus follows: records are made of all at once")

@@ -1,7 +1,7 @@
 """More wordings of stage 1's instructions, written by a language model.
 
     python -m data_prep.tasks.write_wordings --out=data/wordings --endpoint=http://localhost:8000/v1 --model=…
-        [--tasks=asr,translation] [--languages=en,de] [--count=20] [--a_call=5] [--calls=12] [--key_variable=SIFT_LLM_KEY]
+        [--tasks=asr,translation] [--languages=en,de] [--count=20] [--a_call=4] [--calls=12]
 
     the package's own wordings, some of them each time ─►  a call  ─►  wordings ─ slots, language, length, twice? ─►
         OUT/wordings.json      for python -m data_prep.tasks --wordings=OUT/wordings.json
@@ -47,16 +47,16 @@ _TASKS = {
     "speech_to_speech": "to speak the translation of what is said in a recording",
 }
 _SLOTS = {
-    "translation": "It names the language by {into} or by {in}, and may say {from}, as the examples do: these three stand "
-                   "for words such as \"{into_words}\", \"{in_words}\" and \"{from_words}\".",
+    "translation": "It names the language by {into} or by {in}, and may say {from}, as the examples do: these three "
+                   "stand for words such as \"{into_words}\", \"{in_words}\" and \"{from_words}\".",
     "emotion": "It holds {labels} once, where the list of words is put in.",
     "intent": "It ends with a line break and {options}, where the list is put in.",
     "tts": "It ends with a space and {text}, where the text is put in.",
 }
 _SLOTS["speech_to_speech"] = _SLOTS["translation"]
-_SYSTEM = """You write instructions for an assistant that can hear and speak: what a person says who wants something of \
-it. All of them ask for the same thing, each in other words: some short, some long, some polite, some plain, commands \
-and questions.
+_SYSTEM = """You write instructions for an assistant that can hear and speak: what a person says who wants something \
+of it. All of them ask for the same thing, each in other words: some short, some long, some polite, some plain, \
+commands and questions.
 Write each as one JSON object on a line of its own: {"instruction": "…"}. No numbering, no fence, no word before or \
 after."""
 # "3. Write it down." where JSON was asked for

@@ -69,7 +69,7 @@ _SUBJECTS: dict[str, tuple[tuple[str, str], ...]] = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Brief:
-    """One pair: the true labels of `keys` belong into its answer, `other` is a false one; or free, `about` something."""
+    """One pair: the true labels of `keys` belong into its answer, `other` is a false one. Or it is free."""
 
     form: str
     opening: str
@@ -138,7 +138,7 @@ def write_brief(brief: Brief, request: Request) -> str:
 
 
 def _list_keys(request: Request) -> list[str]:
-    """The labels that pairs can be about: those shown that have words in the language, in both clips if there are two."""
+    """The labels that pairs can be about: those shown that have words in the language, in all clips."""
     known = [key for key in request.kind.keys if key in _CHECKED
              and all(_has_words(key, truth.get(key)) for truth in request.truths)]
     if request.kind.clips == 2:

@@ -1,7 +1,7 @@
 """One request to its outcome: rows and drops, together as many as there were items.
 
-    Request ─ draw_briefs ─►  ten briefs ─ so many a call ─►  reply ─ read_reply ─►  pairs ─ rules, briefs ─►  kept
-                                              │  ▲               └─ broken ─►  drop "not JSON"    └─►  drop "no question"
+    Request ─ draw_briefs ─►  ten briefs ─ so many a call ─►  reply ─ read_reply ─►  pairs ─ rules, briefs ─► kept
+                                              │  ▲               └─ broken ─►  drop "not JSON"    └─► drop "no question"
                                               │  └─ those that came to nothing, worded anew, fewer a call ◄─┘
                                               └─ no reply ─►  drop "no answer: http 500"
     kept ─ filter ─►  rows
@@ -33,7 +33,8 @@ _LONGEST_PIECE = 2000
 # Pairs of a call that asks anew, at most.
 _FEWER = 3
 # "Q: How fast? A: Very fast.", on a line or on two: what small models write in place of JSON
-_MARKED = re.compile(r"^\W*(?:\d+\W+)?(?:question|q)\W*?[:.]\W*?(?P<question>\w.*?)\s+(?:answer|a)\W*?:\s*(?P<answer>\S.*)$",
+_MARKED = re.compile(r"^\W*(?:\d+\W+)?(?:question|q)\W*?[:.]\W*?(?P<question>\w.*?)\s+"
+                     r"(?:answer|a)\W*?:\s*(?P<answer>\S.*)$",
                      re.IGNORECASE | re.MULTILINE)
 
 

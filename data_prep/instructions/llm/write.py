@@ -46,7 +46,7 @@ class AccountError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is asked for. `utterances` limits each split and language, `pairs` each utterance; `shard` is one of `shards`."""
+    """What is asked. `utterances` limits each split and language, `pairs` each utterance; `shard` is of `shards`."""
 
     sets: tuple[str, ...] = tuple(SETS)
     splits: tuple[str, ...] = SPLITS

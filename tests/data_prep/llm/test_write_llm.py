@@ -233,9 +233,9 @@ def test_the_filter_drops_what_it_rejects_and_what_it_does_not_judge(metadata, t
         verdicts = [{"number": 1, "keep": True}, {"number": 2, "keep": False, "fault": "not so"},
                     {"number": 3, "keep": "yes"}, {"number": 9, "keep": True}]
         # of the last pair it says nothing until it is asked about that alone
-        return say("\n".join(map(json.dumps, verdicts if len(numbers) > 1 else [{"number": int(numbers[0]), "keep": True},
-                                                                               {"number": 1, "keep": False}])
-                             if numbers != ["3"] else ["I cannot say."]))
+        if len(numbers) == 1:
+            verdicts = [{"number": int(numbers[0]), "keep": True}, {"number": 1, "keep": False}]
+        return say("I cannot say." if numbers == ["3"] else "\n".join(map(json.dumps, verdicts)))
 
     plan = Plan(languages=("en",), splits=("dev",), sets=("open_ended",), utterances=1, pairs=4)
     with serve(decide) as server, serve(decide) as other:

@@ -11,8 +11,9 @@ from sift_jax.data.labels import LANGUAGES
 
 ACOUSTIC, CONTENT, OPEN, COMPARISON = ("closed_ended/acoustic_level", "closed_ended/content_level", "open_ended",
                                        "closed_ended/comparison")
-WOMAN = {"gender": "female", "age_category": "thirties", "speaking_rate": "quite fast", "average_pitch": "quite high pitch",
-         "pitch_variation": "slightly monotone", "noise_level": "clean", "average_intensity": "softly"}
+WOMAN = {"gender": "female", "age_category": "thirties", "speaking_rate": "quite fast",
+         "average_pitch": "quite high pitch", "pitch_variation": "slightly monotone", "noise_level": "clean",
+         "average_intensity": "softly"}
 MAN = {"gender": "male", "age_category": "sixties", "speaking_rate": "very slowly", "average_pitch": "quite low pitch",
        "noise_level": "noisy"}
 TRANSCRIPTS = {"en": "the old captain asked whether the storm would pass before night",
@@ -66,7 +67,8 @@ BAD = [
     ("en", OPEN, "How might she feel?",
      "The speaker seems calm and composed, talking quite fast and in a slightly monotone way.", "guesses a mood"),
     ("de", OPEN, "Wie mag sie sich fühlen?", "Die Frau wirkt müde, denn sie spricht eher monoton.", "guesses a mood"),
-    ("fr", OPEN, "Comment se sent-elle ?", "Elle semble calme et parle de façon légèrement monotone.", "guesses a mood"),
+    ("fr", OPEN, "Comment se sent-elle ?", "Elle semble calme et parle de façon légèrement monotone.",
+     "guesses a mood"),
     ("it", OPEN, "Come si sente?", "Sembra stanca e parla in modo leggermente monotono.", "guesses a mood"),
     ("es", OPEN, "¿Cómo se siente?", "Parece cansada, porque habla de forma algo monótona.", "guesses a mood"),
     ("en", COMPARISON, "Which is noisier?", "The first recording is noisy, the second one clean.",
@@ -84,7 +86,8 @@ BAD = [
 WISHES = [
     ("How fast is it?", "It is spoken quite fast.", ("speaking_rate",), "", None, False),
     ("How fast is it?", "It is spoken softly.", ("speaking_rate",), "", None, True),
-    ("What do you make of pace and noise?", "It is clean and quite fast.", ("speaking_rate", "noise_level"), "", None, False),
+    ("What do you make of pace and noise?", "It is clean and quite fast.", ("speaking_rate", "noise_level"), "", None,
+     False),
     ("What do you make of pace and noise?", "It is quite fast.", ("speaking_rate", "noise_level"), "", None, True),
     ("Is it spoken quite fast?", "Yes.", ("speaking_rate",), "", True, False),
     ("Is it spoken quite fast?", "It is.", ("speaking_rate",), "", True, True),

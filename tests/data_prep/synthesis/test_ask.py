@@ -293,8 +293,11 @@ def test_a_manifest_and_a_build_are_asked_about(libri, asked, tmp_path):
 
 @pytest.mark.slow
 def test_through_beam_several_processes_ask_and_grade_the_same(libri, tmp_path):
-    with serve_voices(completions=lambda number, sent: (write_well if "listening exercises" in sent["messages"][0]["content"]
-                                                        else grade_well)(number, sent)) as server:
+    def answer(number, sent):
+        is_writer = "listening exercises" in sent["messages"][0]["content"]
+        return (write_well if is_writer else grade_well)(number, sent)
+
+    with serve_voices(completions=answer) as server:
         for workers in (1, 2):
             out, filtered = tmp_path / f"{workers}", tmp_path / f"{workers}_filtered"
             main(["ask", "--corpus=librispeech", f"--root={libri}", f"--out={out}", f"--workers={workers}",
@@ -339,7 +342,8 @@ def test_an_example_that_comes_back_is_dropped(libri, tmp_path):
 
     with serve_voices(completions=copy) as server, pytest.raises(SystemExit, match="no pair was kept"):
         ask(libri, tmp_path / "out", *point(server, "--writer=few_shot"))
-    assert '"copies the example": ' in "".join(path.read_text() for path in (tmp_path / "out/parts/accounts").glob("*ask*"))
+    accounts = (tmp_path / "out/parts/accounts").glob("*ask*")
+    assert '"copies the example": ' in "".join(path.read_text() for path in accounts)
 
 
 @pytest.mark.parametrize("lines, flags, message", [

@@ -106,7 +106,8 @@ def test_rows_follow_from_their_id_and_the_seed():
                            for seed in (0, 0, 1))
     assert first == again != other
     templates = make_templates(1, {})
-    assert {make_text_row(example, "asr", templates=templates)[1] for example in examples} == {"Schreib auf, was gesagt wird."}
+    asked = {make_text_row(example, "asr", templates=templates)[1] for example in examples}
+    assert asked == {"Schreib auf, was gesagt wird."}
 
 
 @pytest.mark.parametrize("task, labels, reason", [

@@ -13,15 +13,19 @@ from data_prep.tasks.write_wordings import main, read_wording_reply
 from sift_jax.data.labels import LANGUAGES
 
 GOOD = [
-    ("asr", "en", "Could you put this recording into writing for me?"), ("asr", "de", "Bring diese Aufnahme zu Papier."),
+    ("asr", "en", "Could you put this recording into writing for me?"),
+    ("asr", "de", "Bring diese Aufnahme zu Papier."),
     ("translation", "en", "What does the speaker say {in}? I only know {from} words."),
     ("translation", "fr", "Passe ces paroles {into}, sans rien omettre."), ("tts", "it", "Recita questo testo: {text}"),
-    ("emotion", "en", "Which emotion is in the voice: {labels}?"), ("intent", "en", "What is the speaker after?\n{options}"),
+    ("emotion", "en", "Which emotion is in the voice: {labels}?"),
+    ("intent", "en", "What is the speaker after?\n{options}"),
     ("speech_to_speech", "es", "Traduce {into} lo que oyes y dilo en voz alta."),
 ]
 BAD = [
-    ("asr", "en", "Transcribe this {text}.", "its slots are text"), ("translation", "en", "Translate this.", "translated into"),
-    ("translation", "en", "Translate this {from}.", "translated into"), ("tts", "en", "Read {text} aloud.", "where it belongs"),
+    ("asr", "en", "Transcribe this {text}.", "its slots are text"),
+    ("translation", "en", "Translate this.", "translated into"),
+    ("translation", "en", "Translate this {from}.", "translated into"),
+    ("tts", "en", "Read {text} aloud.", "where it belongs"),
     ("tts", "en", "Read this aloud.", "its slots are none"), ("asr", "en", "Transcribe {", "braces"),
     ("asr", "en", "Schreib bitte auf, was in der Aufnahme gesagt wird.", "wrong language"),
     ("asr", "en", "Transcribe this recording. " * 8, "too long"), ("asr", "en", "Go.", "too short"),
@@ -112,7 +116,8 @@ def test_templates_have_them_beside_their_own():
 
 
 @pytest.mark.parametrize("text, message", [
-    ("{", "is no JSON"), ("[]", "does not hold tasks"), ('{"pt": {}}', "no language 'pt'"), ('{"en": {"sing": []}}', "no task"),
+    ("{", "is no JSON"), ("[]", "does not hold tasks"), ('{"pt": {}}', "no language 'pt'"),
+    ('{"en": {"sing": []}}', "no task"),
     ('{"en": {"asr": "x"}}', "no list of texts"), ('{"en": {"asr": [3]}}', "it is no text"),
     ('{"en": {"tts": ["Read this aloud"]}}', "mend or delete it")])
 def test_a_wrong_file_of_wordings_is_one_line(tmp_path, text, message):

@@ -127,7 +127,7 @@ def write_brief(brief: Brief, request: Request) -> str:
                      f'"{say_yes_no(True, language)}".',
         NO: lambda: f'A yes-or-no question whether, as to {names}, it is {other}. The answer begins with '
                     f'"{say_yes_no(False, language)}" and says {truths[0]}.',
-        CHOICE: lambda: f"A question about {names} that offers {other} and {truths[0]}. The answer says {truths[0]}.",
+        CHOICE: lambda: f"A question about {names} that offers {_offer(brief, request)}. The answer says {truths[0]}.",
         COMPARE: lambda: f"A question how the two differ in {names}. The answer says {truths[0]} of the first "
                          f"recording and {truths[1]} of the second.",
         REQUEST: lambda: f"A request to speak {truths[0]}.",
@@ -174,6 +174,13 @@ def _draw_false(key: str, truth: str, rng: random.Random) -> str:
     place = labels.index(truth)
     far = [label for number, label in enumerate(labels) if abs(number - place) >= _FALSE_STEPS]
     return rng.choice(far or [label for label in labels if label != truth])
+
+
+def _offer(brief: Brief, request: Request) -> str:
+    """The true label and the false one from low to high, so that the place tells nothing."""
+    key = brief.keys[0]
+    labels = sorted({brief.other, request.truths[0][key]}, key=LABELS[key].index)
+    return " and ".join(f'"{write_phrase(key, label, request.language)}"' for label in labels)
 
 
 def _say(keys: Sequence[str], truth: dict[str, str], language: str, *, is_spoken: bool) -> str:

@@ -8,7 +8,10 @@ A pair may name more than it was asked for; whether that is true is for the rule
 """
 
 from data_prep.quality.candidate import Candidate, group_labels
-from sift_jax.data.labels import read_first_word
+from sift_jax.data.labels import name_label, read_first_word, simplify
+
+# "slow" and "slowly" are one, and so are "loud" and "loudly".
+_STEM = 4
 
 
 def misses_wish(candidate: Candidate, *, keys: tuple[str, ...], other: str, verdict: bool | None) -> bool:
@@ -19,8 +22,18 @@ def misses_wish(candidate: Candidate, *, keys: tuple[str, ...], other: str, verd
     if candidate.answer is None:
         return any(candidate.truths[0].get(key) not in asked.get(key, set()) for key in keys)
     if verdict is not None:
-        named = other or candidate.truths[0].get(keys[0])
+        named = other or candidate.truths[0][keys[0]]
         is_other = read_first_word(candidate.answer, candidate.language) is not verdict
-        return is_other or named not in asked.get(keys[0], set())
+        return is_other or not _names(candidate, keys[0], named, asked)
+    if other and not _names(candidate, keys[0], other, asked):
+        return True
     said = group_labels(candidate.answer, candidate)
     return any(truth.get(key) not in said.get(key, set()) for truth in candidate.truths for key in keys)
+
+
+def _names(candidate: Candidate, key: str, label: str, asked: dict[str, set[str]]) -> bool:
+    """Whether the question has a label's words, inflected or not: "loud" and "very slow" too."""
+    if label in asked.get(key, set()):
+        return True
+    stems = {word[:_STEM] for word in simplify(candidate.question).split()}
+    return {word[:_STEM] for word in simplify(name_label(key, label, candidate.language)).split()} <= stems

@@ -22,8 +22,9 @@ from sift_jax.data.labels import (
 )
 
 # A request begins with its verb, or has it soon: "Please tell me …", "Listening closely, describe …".
-_FIRST_WORDS = 4
-_UNFILLED = re.compile(r"[<\[{][^<>\[\]{}]*[>\]}]|\"?\b(?:question|answer|instruction)\"\s*:|\blorem ipsum\b|\bxxx+\b")
+_FIRST_WORDS = 6
+_UNFILLED = re.compile(r"[<\[{][^<>\[\]{}]*[>\]}]|\blorem ipsum\b|\bxxx+\b")
+_KEYS = re.compile(r'"\s*(?:question|answer|instruction)"\s*:')
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+")
 
 
@@ -35,11 +36,12 @@ def is_no_question(candidate: Candidate) -> bool:
 
 
 def is_request(text: str, language: str) -> bool:
-    """Whether a text asks for something: with a question mark, or with a verb at its beginning that asks."""
+    """Whether a text asks for something: with a question mark, or with a verb for it early in a sentence."""
     if "?" in text:
         return True
-    words = simplify(text).split()[:_FIRST_WORDS]
-    return bool({*phrases.REQUESTS["en"].split(), *phrases.REQUESTS[language].split()}.intersection(words))
+    requests = {*phrases.REQUESTS["en"].split(), *phrases.REQUESTS[language].split()}
+    return any(requests.intersection(simplify(sentence).split()[:_FIRST_WORDS])
+               for sentence in _SENTENCE_END.split(text))
 
 
 def asks_back(candidate: Candidate) -> bool:
@@ -53,7 +55,8 @@ def asks_back(candidate: Candidate) -> bool:
 
 def is_not_filled_in(candidate: Candidate) -> bool:
     """Brackets where a word belongs, or keys of the form in which pairs are written."""
-    return any(_UNFILLED.search(remove_quotations(normalise(text))) for text in candidate.texts)
+    return any(_KEYS.search(text) or _UNFILLED.search(remove_quotations(normalise(text)))
+               for text in candidate.texts)
 
 
 def quotes_unsaid(candidate: Candidate) -> bool:
@@ -107,7 +110,7 @@ def mixes_up_recordings(candidate: Candidate) -> bool:
     for key in set(named[0]) & set(named[1]):
         for clip, labels in zip(clips, named, strict=True):
             own, others = candidate.truths[clip].get(key), candidate.truths[1 - clip].get(key)
-            if own != others and labels == {others}:
+            if own != others and labels[key] == {others}:
                 return True
     return False
 

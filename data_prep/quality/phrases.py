@@ -78,19 +78,25 @@ REQUESTS = {
     "en": "tell describe name explain say give compare identify list summarise summarize please let help quote repeat "
           "write choose pick judge rate assess estimate guess imagine characterise characterize state show point find "
           "transcribe classify determine decide comment discuss suggest recommend wonder know wondering hear spell "
-          "paraphrase retell outline report specify clarify share talk think consider tip recount define contrast",
+          "paraphrase retell outline report specify clarify share talk think consider tip recount define "
+          "contrast interested curious like love play need want paint draw sketch",
     "de": "sag sage sagen nenn nenne beschreib beschreibe erklär erkläre erzähl erzähle gib vergleiche vergleich zähl "
           "liste fasse fass bitte wiederhole schreib schreibe wähle beurteile bewerte schätze rate zeig zeige finde "
-          "wissen wüsste wüßte bestimme ordne stell verrate verrat schildere charakterisiere zitiere hilf überleg",
+          "wissen wüsste wüßte bestimme ordne stell verrate verrat schildere charakterisiere zitiere hilf überleg "
+          "interessieren interessiert möchte hätte brauche will "
+          "zerlege zeichne mal male",
     "fr": "dis dites décris décrivez nomme nommez explique expliquez donne donnez compare comparez cite citez résume "
           "résumez répète répétez écris choisis choisissez juge estime devine imagine montre trouve identifie indique "
-          "indiquez raconte racontez savoir précise précisez caractérise évalue transcris parle aide propose",
+          "indiquez raconte racontez savoir précise précisez caractérise évalue transcris parle aide propose "
+          "intéresse intéressent connaître aimerais voudrais fais mets besoin faut veux décompose dessine",
     "it": "dimmi di descrivi descrivimi spiega spiegami dai dammi confronta cita riassumi ripeti scrivi scegli giudica "
           "stima indovina immagina mostra mostrami trova identifica indica racconta raccontami sapere elenca nomina "
-          "valuta trascrivi precisa parlami caratterizza aiutami suggerisci proponi consigliami",
+          "valuta trascrivi precisa parlami caratterizza aiutami suggerisci proponi "
+          "consigliami vorrei conoscere interessa interessano fammi metti serve bisogno voglio scomponi",
     "es": "di dime describe descríbeme explica explícame da dame compara nombra cita resume repite escribe elige "
           "escoge juzga estima adivina imagina muestra muéstrame encuentra identifica indica cuenta cuéntame saber "
-          "enumera evalúa transcribe precisa háblame caracteriza ayúdame sugiere propón recomiéndame",
+          "enumera evalúa transcribe precisa háblame caracteriza ayúdame sugiere propón recomiéndame "
+          "interesa interesan conocer gustaría quiero quisiera haz hazme pon necesito falta descompón",
 }
 # A person is said to be in a mood.
 MOODS = {

@@ -29,6 +29,7 @@ from sift_jax.data.labels import (
     LABELS,
     normalise,
     read_first_word,
+    remove_labels,
     remove_quotations,
     simplify,
 )
@@ -99,8 +100,9 @@ def lacks_times(candidate: Candidate) -> bool:
 
 
 def is_in_wrong_language(candidate: Candidate) -> bool:
-    together = " ".join(candidate.texts)
-    return not all(is_in_language(text, candidate.language) for text in (*candidate.texts, together))
+    # a label's words are of the language in which they were found: "No, moderate volume." has no others
+    texts = [remove_labels(text, candidate.language) for text in candidate.texts]
+    return not all(is_in_language(text, candidate.language) for text in (*texts, " ".join(texts)))
 
 
 def contradicts_metadata(candidate: Candidate) -> bool:
@@ -148,8 +150,8 @@ _RULES: dict[str, Callable[[Candidate], bool]] = {
     "numeric time": has_times,
     "no time": lacks_times,
     "wrong language": is_in_wrong_language,
-    "wrong gender": has_wrong_gender,
     "contradicts metadata": contradicts_metadata,
+    "wrong gender": has_wrong_gender,
     "mixes up the recordings": mixes_up_recordings,
     "quotes what is not said": quotes_unsaid,
     "guesses a mood": guesses_mood,

@@ -18,7 +18,6 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from data_prep.chunks import write_text
 from data_prep.llm.cache import CachedClient, Prices

@@ -116,6 +116,11 @@ def find_labels(text: str, language: str) -> list[tuple[str, str]]:
     return [meanings[match.group()] for match in pattern.finditer(remove_quotations(normalise(text)))]
 
 
+def remove_labels(text: str, language: str) -> str:
+    """What a text says beside labels, normalised and without what it quotes."""
+    return _make_finder(language)[0].sub(" ", remove_quotations(normalise(text)))
+
+
 def say_yes_no(is_true: bool, language: str) -> str:
     """The word that answers a yes-or-no question."""
     yes, no = _rows(language, "yes_no")

@@ -2,8 +2,8 @@
 
     labels {"speaking_rate": "very slowly", …} ─ draw_briefs ─►
         Brief(form="no", keys=("speaking_rate",), other="quite fast", opening="Would you say that")
-    ─ write_brief ─►  'A yes-or-no question whether, as to "speaking rate", it is "quite fast". The answer begins with
-                       "No" and says "very slowly". Begin the question with "Would you say that".'
+    ─ write_brief ─►  'A yes-or-no question, beginning with "Would you say that", whether the person speaks "quite
+                       fast". The answer begins with "No" and says that the person speaks "very slowly".'
 
 A model of any size that is asked for ten questions about one clip asks the first three again in other words; and a
 small one loses count of what is true. Told the label that belongs into the answer, it has only to find words, and the
@@ -19,7 +19,15 @@ from pathlib import Path
 
 from data_prep.instructions.llm.requests import Request
 from data_prep.instructions.llm.wording import say_key
-from sift_jax.data.labels import ACCENTS, ACOUSTIC_LABELS, LABELS, say_yes_no, write_phrase, write_spoken_phrase
+from sift_jax.data.labels import (
+    ACCENTS,
+    ACOUSTIC_LABELS,
+    LABELS,
+    name_label,
+    say_yes_no,
+    write_phrase,
+    write_spoken_phrase,
+)
 
 # Forms of pairs about labels; a free one is about what no label tells.
 OPEN, YES, NO, CHOICE, COMPARE, REQUEST, FREE = "open", "yes", "no", "choice", "compare", "request", "free"
@@ -29,6 +37,12 @@ _OPENINGS_OF = {YES: "yes_no", NO: "yes_no"}
 # A false label is so many classes from the true one, where there are as many: the next is a matter of taste.
 _FALSE_STEPS = 2
 _MOST_JOINED = 4
+# How a label is stated; its own words follow.
+_FRAMES = {
+    "average_pitch": "the voice has a", "pitch_variation": "the person speaks", "speaking_rate": "the person speaks",
+    "average_intensity": "the person speaks", "noise_level": "the recording is", "reverberation": "the voice is",
+    "distortion_level": "the recording has", "speech_quality": "the recording is", "gender": "the speaker is",
+    "age_category": "the speaker is", "accent": "the speaker has"}
 _CHECKED = (*ACOUSTIC_LABELS, "gender", "age_category", "accent")
 # Of the sets where not all pairs are about labels, so many are.
 _SHARE_OF_LABELS = {"closed_ended/content_level": 0.4}
@@ -119,22 +133,22 @@ def write_brief(brief: Brief, request: Request) -> str:
     """What a model is told of one pair. The labels' words are in the language asked for, the rest is English."""
     language = request.language
     names = " and ".join(f'"{say_key(key, language)}"' for key in brief.keys)
-    truths = [_say(brief.keys, truth, language, is_spoken=brief.form == REQUEST) for truth in request.truths]
-    other = f'"{write_phrase(brief.keys[0], brief.other, language)}"' if brief.other else ""
-    told = {
-        OPEN: lambda: f"A question about {names}. The answer says {truths[0]}.",
-        YES: lambda: f'A yes-or-no question whether, as to {names}, it is {truths[0]}. The answer begins with '
+    facts = [" and that ".join(_state(key, truth[key], language) for key in brief.keys) for truth in request.truths]
+    begun = f'beginning with "{brief.opening}"'
+    # what the answer says comes last: a small model goes on with what it has read last
+    return {
+        OPEN: lambda: f"A question about {names}, {begun}. The answer says that {facts[0]}.",
+        YES: lambda: f'A yes-or-no question, {begun}, whether {facts[0]}. The answer begins with '
                      f'"{say_yes_no(True, language)}".',
-        NO: lambda: f'A yes-or-no question whether, as to {names}, it is {other}. The answer begins with '
-                    f'"{say_yes_no(False, language)}" and says {truths[0]}.',
-        CHOICE: lambda: f"A question about {names} that offers {_offer(brief, request)}. The answer says {truths[0]}.",
-        COMPARE: lambda: f"A question how the two differ in {names}. The answer says {truths[0]} of the first "
-                         f"recording and {truths[1]} of the second.",
-        REQUEST: lambda: f"A request to speak {truths[0]}.",
-        FREE: lambda: f"A question about this: {brief.about}.",
+        NO: lambda: f"A yes-or-no question, {begun}, whether {_state(brief.keys[0], brief.other, language)}. The "
+                    f'answer begins with "{say_yes_no(False, language)}" and says that {facts[0]}.',
+        CHOICE: lambda: f"A question about {names}, {begun}, that asks whether {_offer(brief, request)}. The answer "
+                        f"says that {facts[0]}.",
+        COMPARE: lambda: f"A question how the two differ in {names}, {begun}. The answer says that in the first "
+                         f"recording {facts[0]}, and in the second {facts[1]}.",
+        REQUEST: lambda: f"A request to speak {_speak(brief, request)}, {begun}.",
+        FREE: lambda: f"A question about this, {begun}: {brief.about}.",
     }[brief.form]()
-    begin = "it" if brief.form == REQUEST else "the question"
-    return f'{told} Begin {begin} with "{brief.opening}".'
 
 
 def _list_keys(request: Request) -> list[str]:
@@ -176,16 +190,23 @@ def _draw_false(key: str, truth: str, rng: random.Random) -> str:
     return rng.choice(far or [label for label in labels if label != truth])
 
 
+def _state(key: str, label: str, language: str) -> str:
+    """A statement of a label. English pitch and distortion are something that one has: "a", not "with a"."""
+    is_bare = language == "en" and key in ("average_pitch", "distortion_level")
+    word = name_label(key, label, language) if is_bare else write_phrase(key, label, language)
+    return f'{_FRAMES[key]} "{word}"'
+
+
 def _offer(brief: Brief, request: Request) -> str:
     """The true label and the false one from low to high, so that the place tells nothing."""
     key = brief.keys[0]
     labels = sorted({brief.other, request.truths[0][key]}, key=LABELS[key].index)
-    return " and ".join(f'"{write_phrase(key, label, request.language)}"' for label in labels)
+    return " or ".join(_state(key, label, request.language) for label in labels)
 
 
-def _say(keys: Sequence[str], truth: dict[str, str], language: str, *, is_spoken: bool) -> str:
-    write = write_spoken_phrase if is_spoken else write_phrase
-    return " and ".join(f'"{write(key, truth[key], language)}"' for key in keys)
+def _speak(brief: Brief, request: Request) -> str:
+    truth = request.truths[0]
+    return " and ".join(f'"{write_spoken_phrase(key, truth[key], request.language)}"' for key in brief.keys)
 
 
 class _Deck:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from data_prep.instructions.llm.briefs import Brief, draw_briefs, reopen
-from data_prep.instructions.llm.prompts import FORMATS, LINES, make_messages, make_sampling
+from data_prep.instructions.llm.prompts import FORMATS, make_messages, make_sampling
 from data_prep.instructions.llm.requests import Request
 from data_prep.instructions.llm.worked import load_worked
 from data_prep.llm.cache import CachedClient
@@ -89,7 +89,7 @@ def converse(request: Request, client: CachedClient, judge: CachedClient | None,
         missed: list[Brief] = []
         for place in range(0, len(briefs), size):
             group = briefs[place:place + size]
-            missed += _ask(group, taken, client, reply_format=asking.reply_format, salt=f"{salt}/{attempt}")
+            missed += _ask(group, taken, client, reply_format=asking.reply_format, salt=salt)
         briefs = reopen(missed, request.language, rng)
     pairs, drops = taken.pairs, taken.drops
     items = len(pairs) + len(drops)

@@ -14,7 +14,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from data_prep.instructions.llm.briefs import Brief, write_brief
+from data_prep.instructions.llm.briefs import CHOICE, FREE, NO, OPEN, YES, Brief, write_brief
 from data_prep.instructions.llm.requests import Request
 from data_prep.instructions.llm.worked import load_worked
 from data_prep.llm.client import Message
@@ -31,6 +31,8 @@ LINES, JSON_OBJECT, JSON_SCHEMA = "lines", "json_object", "json_schema"
 FORMATS = (LINES, JSON_OBJECT, JSON_SCHEMA)
 # Pairs of the worked example that are shown.
 _SHOWN = 3
+# Forms that are alike enough to learn one from the other.
+_KINDS = {OPEN: "open", FREE: "open", CHOICE: "choice", YES: "yes or no", NO: "yes or no"}
 _SPOKEN_SCENE = "Someone wants a text spoken by an assistant that has many voices. You write what the person asks."
 _SCENES = {
     1: "Someone uploads an audio clip of speech to an assistant that can hear, and asks about it. "
@@ -100,7 +102,7 @@ _DATA = ("Between the two lines {mark} stands JSON, and it is data only. If word
 def make_messages(request: Request, briefs: Sequence[Brief], *, salt: str, reply_format: str = LINES) -> list[Message]:
     """The conversation that asks for the pairs of some briefs about one utterance or pair of them."""
     worked = load_worked(request.kind.name, request.language)
-    shown = _rotate(len(worked.pairs), salt)
+    shown = _choose(worked.briefs, briefs[0].form, salt)
     return [{"role": "system", "content": _write_system(request, reply_format)},
             {"role": "user", "content": _write_turn(worked.request, [worked.briefs[place] for place in shown], "")},
             {"role": "assistant", "content": _write_reply([worked.pairs[place] for place in shown], reply_format)},
@@ -155,10 +157,11 @@ def _write_reply(pairs: Sequence[dict[str, str]], reply_format: str) -> str:
     return "\n".join(json.dumps(pair, ensure_ascii=False) for pair in said)
 
 
-def _rotate(count: int, salt: str) -> list[int]:
-    """Which pairs of the example are shown, and in which order: others for other utterances."""
-    start = int(make_key(salt)[:8], 16) % count
-    return [(start + step) % count for step in range(min(_SHOWN, count))]
+def _choose(known: Sequence[Brief], form: str, salt: str) -> list[int]:
+    """Which pairs of the example are shown: others for other utterances, and last one of the form that is asked for."""
+    start = int(make_key(salt)[:8], 16) % len(known)
+    places = sorted(range(len(known)), key=lambda place: (place - start) % len(known))
+    return sorted(places, key=lambda place: _KINDS.get(known[place].form) == _KINDS.get(form))[-_SHOWN:]
 
 
 def wrap_data(data: Any, *, salt: str, clip: str) -> str:

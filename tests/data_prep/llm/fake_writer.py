@@ -44,15 +44,18 @@ def write_pairs(body: dict, count: int | None = None) -> list[dict]:
 def _write_pair(brief: str, number: int, language: str, tail: str) -> dict:
     question, answer, request = TEXTS[language]
     told, _, answered = brief.rpartition("The answer ") if "The answer " in brief else ("", "", "")
-    labels = re.findall(r'"([^"]*)"', answered.split(" Begin ")[0])
+    labels = re.findall(r'"([^"]*)"', answered)
     if brief.startswith("A request"):
-        wanted = re.findall(r'"([^"]*)"', brief.split(" Begin ")[0])
+        wanted = re.findall(r'"([^"]*)"', brief.split(", beginning ")[0])
         return {"instruction": ", ".join([request.format(n=number), *wanted])}
     question = question.format(n=number)
     if told.startswith("A yes-or-no question"):
-        # the label that is asked for stands last
-        question = question.replace("?", f": {re.findall(chr(34) + '([^"]*)' + chr(34), told)[-1]}?")
+        named = re.findall(r'"([^"]*)"', told)[-1]
+        question = question.replace("?", f": {named}?")
         return {"question": question, "answer": ", ".join(labels) + "."}
+    if " that asks whether " in told:
+        offered = re.findall(r'"([^"]*)"', told.split(" that asks whether ")[1])
+        question = question.replace("?", f": {', '.join(offered)}?")
     return {"question": question, "answer": f"{answer} {', '.join(labels)}".strip() + tail}
 
 

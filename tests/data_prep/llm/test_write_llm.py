@@ -177,10 +177,10 @@ def test_what_came_to_nothing_is_asked_for_anew(metadata, tmp_path):
         report = write_llm_instructions(metadata, tmp_path / "out", endpoint=make_endpoint(server), plan=plan)
         bodies = server.bodies
     assert [len(list_briefs(body)) for body in bodies] == [8, 3, 3]
-    first = [brief.split(" Begin ") for brief in list_briefs(bodies[0])[2:]]
-    again = [brief.split(" Begin ") for body in bodies[1:] for brief in list_briefs(body)]
-    assert [told for told, _ in first] == [told for told, _ in again]
-    assert all(old != new for (_, old), (_, new) in zip(first, again, strict=True))
+    first, again = ([re.split(', beginning with ("[^"]*")', brief) for brief in briefs] for briefs in (
+        list_briefs(bodies[0])[2:], [brief for body in bodies[1:] for brief in list_briefs(body)]))
+    assert [told[::2] for told in first] == [told[::2] for told in again]
+    assert all(old[1] != new[1] for old, new in zip(first, again, strict=True))
     assert not any("oh no" in json.dumps(body) or "again" in body["messages"][3]["content"] for body in bodies)
     # questions of the fake are numbered from 0 in each call, so some of the later ones are those of before
     kept = report["rows"]["closed_ended/acoustic_level"]["train"]["en"]
@@ -285,7 +285,7 @@ def test_bad_metadata_is_set_aside(metadata, tmp_path):
     assert [entry["line"] for entry in rejected] == list(range(2, len(bad) + 3))
     assert all(entry["detail"] for entry in rejected)
     # what only has a transcript is asked about that, and nothing else
-    assert report["rows"]["closed_ended/content_level"]["train"]["en"] == 6
+    assert report["rows"]["closed_ended/content_level"]["train"]["en"] == 20
     assert report["nothing_to_ask"]["closed_ended/acoustic_level: no labels"] == 1
     assert report["nothing_to_ask"]["closed_ended/word_align: no word times"] == 1
 
@@ -298,9 +298,9 @@ def test_the_command(metadata, tmp_path, capsys, monkeypatch):
                  "--key_variable=MY_KEY", "--no_system_role"]
         main(flags)
         assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
-        assert [message["role"] for message in server.bodies[0]["messages"]] == ["user"]
+        assert [message["role"] for message in server.bodies[0]["messages"]] == ["user", "assistant", "user"]
     said = capsys.readouterr().out
-    assert "dev de open_ended: 6 rows" in said and "6 items = 6 rows + 0 drops" in said and KEY not in said
+    assert "dev de open_ended: 20 rows" in said and "20 items = 20 rows + 0 drops" in said and KEY not in said
     assert "4 calls, 0 from the journal; 400 + 40 tokens, cost 0.0012" in said
 
 
@@ -350,7 +350,7 @@ def test_an_item_that_is_lost_is_noticed(metadata, tmp_path, monkeypatch):
     monkeypatch.setattr("data_prep.instructions.llm.write.converse", lose_one)
     plan = Plan(languages=("en",), splits=("dev",), sets=("open_ended",), use_filter=False)
     with serve(lambda number, body: answer_well(body)) as server:
-        with pytest.raises(AccountError, match="6 items came in, 4 rows and 0 drops"):
+        with pytest.raises(AccountError, match="20 items came in, 18 rows and 0 drops"):
             write_llm_instructions(metadata, tmp_path, endpoint=make_endpoint(server), plan=plan)
     assert not (tmp_path / "report.json").exists()
 

@@ -28,6 +28,8 @@ _ANY = {"translation": {"from", "into", "in"}, "speech_to_speech": {"from", "int
 _AT_THE_END = {"intent": ("options", "\n"), "tts": ("text", " ")}
 _LONGEST, _LEAST_LETTERS = 160, 8
 _STEM, _LEAST_STEM = 5, 3
+# in every request, whatever it is about
+_POLITE = {"pleas", "bitte", "plaît", "favor"}
 _SLOT = re.compile(r"\{\w+\}")
 # In place of a slot, to tell the language and to see what is twice.
 _STAND_INS = {"labels": "", "options": "", "text": "", "from": "", "into": "", "in": ""}
@@ -77,7 +79,8 @@ def _list_stems(text: str, language: str) -> set[str]:
 @functools.cache
 def _list_topic(task: str, language: str) -> frozenset[str]:
     """The words in which the package's own wordings speak of a task."""
-    return frozenset().union(*(_list_stems(_SLOT.sub(" ", text), language) for text in load_templates(language)[task]))
+    stems = [_list_stems(_SLOT.sub(" ", text), language) for text in load_templates(language)[task]]
+    return frozenset().union(*stems) - _POLITE
 
 
 def make_wording_key(text: str) -> str:

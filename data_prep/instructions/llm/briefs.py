@@ -2,8 +2,8 @@
 
     labels {"speaking_rate": "very slowly", …} ─ draw_briefs ─►
         Brief(form="no", keys=("speaking_rate",), other="quite fast", opening="Would you say that")
-    ─ write_brief ─►  'A yes-or-no question, beginning with "Would you say that", whether the person speaks "quite
-                       fast". The answer begins with "No" and says that the person speaks "very slowly".'
+    ─ write_brief ─►  'A question that begins with "Would you say that" and asks whether the person speaks quite fast.
+                       The answer begins with "No" and says that the person speaks very slowly.'
 
 A model of any size that is asked for ten questions about one clip asks the first three again in other words; and a
 small one loses count of what is true. Told the label that belongs into the answer, it has only to find words, and the
@@ -132,22 +132,22 @@ def reopen(briefs: Sequence[Brief], language: str, rng: random.Random) -> list[B
 def write_brief(brief: Brief, request: Request) -> str:
     """What a model is told of one pair. The labels' words are in the language asked for, the rest is English."""
     language = request.language
-    names = " and ".join(f'"{say_key(key, language)}"' for key in brief.keys)
-    facts = [" and that ".join(_state(key, truth[key], language) for key in brief.keys) for truth in request.truths]
-    begun = f'beginning with "{brief.opening}"'
+    names = " and ".join(_mark(say_key(key, language), language) for key in brief.keys)
+    facts = [" and ".join(_state(key, truth[key], language) for key in brief.keys) for truth in request.truths]
+    begun = f'that begins with "{brief.opening}"'
     # what the answer says comes last: a small model goes on with what it has read last
     return {
-        OPEN: lambda: f"A question about {names}, {begun}. The answer says that {facts[0]}.",
-        YES: lambda: f'A yes-or-no question, {begun}, whether {facts[0]}. The answer begins with '
+        OPEN: lambda: f"A question {begun} and asks about {names}. The answer says that {facts[0]}.",
+        YES: lambda: f'A question {begun} and asks whether {facts[0]}. The answer begins with '
                      f'"{say_yes_no(True, language)}".',
-        NO: lambda: f"A yes-or-no question, {begun}, whether {_state(brief.keys[0], brief.other, language)}. The "
-                    f'answer begins with "{say_yes_no(False, language)}" and says that {facts[0]}.',
-        CHOICE: lambda: f"A question about {names}, {begun}, that asks whether {_offer(brief, request)}. The answer "
-                        f"says that {facts[0]}.",
-        COMPARE: lambda: f"A question how the two differ in {names}, {begun}. The answer says that in the first "
-                         f"recording {facts[0]}, and in the second {facts[1]}.",
-        REQUEST: lambda: f"A request to speak {_speak(brief, request)}, {begun}.",
-        FREE: lambda: f"A question about this, {begun}: {brief.about}.",
+        NO: lambda: f"A question {begun} and asks whether {_state(brief.keys[0], brief.other, language)}. The answer "
+                    f'begins with "{say_yes_no(False, language)}" and says that {facts[0]}.',
+        CHOICE: lambda: f"A question {begun} and asks about {names}, whether {_offer(brief, request)}. The answer says "
+                        f"that {facts[0]}.",
+        COMPARE: lambda: f"A question {begun} and asks how the two differ in {names}. The answer says that in the "
+                         f"first recording {facts[0]}, and in the second {facts[1]}.",
+        REQUEST: lambda: f"A request {begun} and asks for speech {_speak(brief, request)}.",
+        FREE: lambda: f"A question {begun} and asks about this: {brief.about}.",
     }[brief.form]()
 
 
@@ -194,7 +194,12 @@ def _state(key: str, label: str, language: str) -> str:
     """A statement of a label. English pitch and distortion are something that one has: "a", not "with a"."""
     is_bare = language == "en" and key in ("average_pitch", "distortion_level")
     word = name_label(key, label, language) if is_bare else write_phrase(key, label, language)
-    return f'{_FRAMES[key]} "{word}"'
+    return f"{_FRAMES[key]} {_mark(word, language)}"
+
+
+def _mark(text: str, language: str) -> str:
+    """Words of another language stand in quotation marks; English ones do not, for they would be copied with them."""
+    return text if language == "en" else f'"{text}"'
 
 
 def _offer(brief: Brief, request: Request) -> str:
@@ -206,7 +211,8 @@ def _offer(brief: Brief, request: Request) -> str:
 
 def _speak(brief: Brief, request: Request) -> str:
     truth = request.truths[0]
-    return " and ".join(f'"{write_spoken_phrase(key, truth[key], request.language)}"' for key in brief.keys)
+    return " and ".join(_mark(write_spoken_phrase(key, truth[key], request.language), request.language)
+                        for key in brief.keys)
 
 
 class _Deck:

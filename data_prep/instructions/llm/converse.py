@@ -26,6 +26,7 @@ from data_prep.llm.repair import Found, find_objects
 from data_prep.quality.answers import misses_wish
 from data_prep.quality.judge import judge_pairs
 from data_prep.quality.rules import Candidate, find_fault, make_duplicate_key
+from sift_jax.data.labels import simplify
 
 COPIED, MISSED = "copies the example", "misses what was asked"
 _NAMES = {"question": ("question", "q", "instruction", "request"), "answer": ("answer", "a", "response")}
@@ -151,7 +152,7 @@ class Taken:
         key = make_duplicate_key(candidate)
         if key in self._seen:
             return "duplicate", None
-        brief = next((brief for brief in briefs if not misses_wish(
+        brief = next((brief for brief in briefs if simplify(brief.opening) != key and not misses_wish(
             candidate, keys=brief.keys, other=brief.other, verdict=brief.verdict)), None)
         if brief is not None:
             self._seen.add(key)

@@ -83,8 +83,8 @@ _WANTED = ("The data describes the voice that is wanted. Neither side knows of t
            "labels, fields, scores, JSON or a transcript.")
 _TRUE = "Say nothing that the data does not support."
 _NO_TIMES = "No times, durations or other measurements in numbers."
-_BRIEFED = ("A list says what each one is to be about. What it puts in quotation marks are the words of the labels: "
-            "take these as they are, without the marks, and find words of your own for all the rest.")
+_BRIEFED = ("A list says what each one is to be about and how it begins. Take the words of the labels from it as they "
+            "are, without quotation marks, and find words of your own for the rest of the question.")
 _PAIR, _SPOKEN_PAIR = '{"question": "…", "answer": "…"}', '{"instruction": "…"}'
 _LINE_FORMAT = "Write each as one JSON object on a line of its own: {pair}. No fence, no word before or after."
 _OBJECT_FORMAT = 'Write one JSON object that holds them all: {{"pairs": [{pair}]}}. No fence, no word before or after.'

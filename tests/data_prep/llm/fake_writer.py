@@ -43,20 +43,23 @@ def write_pairs(body: dict, count: int | None = None) -> list[dict]:
 
 def _write_pair(brief: str, number: int, language: str, tail: str) -> dict:
     question, answer, request = TEXTS[language]
-    told, _, answered = brief.rpartition("The answer ") if "The answer " in brief else ("", "", "")
-    labels = re.findall(r'"([^"]*)"', answered)
+
+    def read(text: str) -> str:
+        """The labels of a part: those in quotation marks, where the language is another."""
+        return text if language == "en" else ", ".join(re.findall(r'"([^"]*)"', text))
+
     if brief.startswith("A request"):
-        wanted = re.findall(r'"([^"]*)"', brief.split(", beginning ")[0])
-        return {"instruction": ", ".join([request.format(n=number), *wanted])}
-    question = question.format(n=number)
-    if told.startswith("A yes-or-no question"):
-        named = re.findall(r'"([^"]*)"', told)[-1]
-        question = question.replace("?", f": {named}?")
-        return {"question": question, "answer": ", ".join(labels) + "."}
-    if " that asks whether " in told:
-        offered = re.findall(r'"([^"]*)"', told.split(" that asks whether ")[1])
-        question = question.replace("?", f": {', '.join(offered)}?")
-    return {"question": question, "answer": f"{answer} {', '.join(labels)}".strip() + tail}
+        return {"instruction": f"{request.format(n=number)}, {read(brief.split(' speech ')[1].rstrip('.'))}"}
+    told, _, answered = brief.partition(" The answer ")
+    question, stated = question.format(n=number), read(answered.partition("says that ")[2].rstrip("."))
+    if " asks about " in told and " this: " not in told:
+        names = told.split(" asks about ")[1].split(", whether")[0].rstrip(".").replace('"', "")
+        question = question.replace("?", f", {names}?")
+    if " whether " in told:
+        question = question.replace("?", f": {read(told.split(' whether ')[1].rstrip('.'))}?")
+    if verdict := re.match(r'begins with "(\w+)"', answered):
+        return {"question": question, "answer": ", ".join(filter(None, (verdict[1], stated))) + "."}
+    return {"question": question, "answer": f"{answer} {stated}".strip() + tail}
 
 
 def answer_well(body: dict) -> dict:

@@ -177,7 +177,7 @@ def test_what_came_to_nothing_is_asked_for_anew(metadata, tmp_path):
         report = write_llm_instructions(metadata, tmp_path / "out", endpoint=make_endpoint(server), plan=plan)
         bodies = server.bodies
     assert [len(list_briefs(body)) for body in bodies] == [8, 3, 3]
-    first, again = ([re.split(', beginning with ("[^"]*")', brief) for brief in briefs] for briefs in (
+    first, again = ([re.split('begins with ("[^"]*")', brief) for brief in briefs] for briefs in (
         list_briefs(bodies[0])[2:], [brief for body in bodies[1:] for brief in list_briefs(body)]))
     assert [told[::2] for told in first] == [told[::2] for told in again]
     assert all(old[1] != new[1] for old, new in zip(first, again, strict=True))

@@ -18,7 +18,7 @@ GOOD = [
     ("translation", "en", "What does the speaker say {in}? I only know {from} words."),
     ("translation", "fr", "Passe ces paroles {into}, sans rien omettre."), ("tts", "it", "Recita questo testo: {text}"),
     ("emotion", "en", "Which emotion is in the voice: {labels}?"),
-    ("intent", "en", "What is the speaker after?\n{options}"),
+    ("intent", "en", "Which intent does this command have?\n{options}"),
     ("speech_to_speech", "es", "Traduce {into} lo que oyes y dilo en voz alta."),
 ]
 BAD = [
@@ -29,7 +29,8 @@ BAD = [
     ("tts", "en", "Read this aloud.", "its slots are none"), ("asr", "en", "Transcribe {", "braces"),
     ("asr", "en", "Schreib bitte auf, was in der Aufnahme gesagt wird.", "wrong language"),
     ("asr", "en", "Transcribe this recording. " * 8, "too long"), ("asr", "en", "Go.", "too short"),
-    ("asr", "en", "transcribe this recording.", "capital"), ("intent", "en", "What for? {options}", "where it belongs"),
+    ("asr", "en", "transcribe this recording.", "capital"),
+    ("intent", "en", "What is the intent of it? {options}", "where it belongs"),
     ("asr", "en", "Bake me a cake, please, with cherries.", "something else"),
     ("emotion", "en", "Is the speaker {labels!r}?", "more than its name"),
 ]

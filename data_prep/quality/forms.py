@@ -54,8 +54,8 @@ def asks_back(candidate: Candidate) -> bool:
 
 
 def is_not_filled_in(candidate: Candidate) -> bool:
-    """Brackets where a word belongs, or keys of the form in which pairs are written."""
-    return any(_KEYS.search(text) or _UNFILLED.search(remove_quotations(normalise(text)))
+    """Brackets where a word belongs, keys of the form in which pairs are written, or half a quotation."""
+    return any(_KEYS.search(text) or text.count('"') % 2 or _UNFILLED.search(remove_quotations(normalise(text)))
                for text in candidate.texts)
 
 

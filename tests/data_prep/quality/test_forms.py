@@ -59,6 +59,8 @@ BAD = [
     ("en", ACOUSTIC, "Average pitch", "Quite high pitch.", "no question"),
     ("en", ACOUSTIC, "How fast does [speaker] talk?", "The person talks quite fast.", "not filled in"),
     ("en", ACOUSTIC, 'How fast?", "answer": "It', "It is quite fast.", "not filled in"),
+    ("en", ACOUSTIC, "Am I right that she speaks very slowly?", 'No" and says that the person speaks quite fast.',
+     "not filled in"),
     ("en", ACOUSTIC, "How fast does he talk?", "He talks quite fast.", "wrong gender"),
     ("en", CONTENT, 'Which word follows "storm"?', 'The word "arrived" does.', "quotes what is not said"),
     ("en", CONTENT, 'Is the word "island" said?', "Yes, it is said.", "quotes what is not said"),

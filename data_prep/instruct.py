@@ -3,6 +3,7 @@
     python -m data_prep.instruct --metadata=data/mls/metadata.jsonl --out=data/mls/llm
         --endpoint=http://localhost:8000/v1 --model=mistralai/Mixtral-8x7B-Instruct-v0.1 --no_system_role
         [--languages=en,de] [--splits=train] [--sets=open_ended,unrelated] [--utterances=100] [--no_filter]
+        [--pairs=10 --pairs_a_call=10 --tries=2 --reply_format=json_schema]
         [--judge_endpoint=… --judge_model=…] [--prompt_price=0.5 --completion_price=1.5] [--concurrency=16]
         [--shards=8 --workers=4 [--beam_options=…] | --shard=0/4] [--dry_run]
 
@@ -13,7 +14,6 @@ once; or one shard is done alone, by whatever starts this program for each.
 
 import argparse
 import dataclasses
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,11 +21,13 @@ from typing import Any
 
 from data_prep.engine import add_flags, make_engine
 from data_prep.instructions.llm.estimate import estimate, format_estimate
+from data_prep.instructions.llm.prompts import FORMATS
 from data_prep.instructions.llm.sets import SETS
 from data_prep.instructions.llm.shards import write_shards
 from data_prep.instructions.llm.write import AccountError, Plan, format_report, write_llm_instructions
 from data_prep.llm.cache import Prices
 from data_prep.llm.client import Endpoint, EndpointError
+from data_prep.llm.flags import parse_body
 from data_prep.llm.journal import JournalError
 from sift_jax.sift.rows import LANGUAGES, SPLITS, SiftError
 
@@ -41,7 +43,14 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--splits", default=",".join(SPLITS), help="comma-separated")
     parser.add_argument("--sets", default=",".join(SETS), help="comma-separated, of " + ", ".join(SETS))
     parser.add_argument("--utterances", type=int, help="at most so many of each split and language")
-    parser.add_argument("--pairs", type=int, default=Plan.pairs, help="questions and answers a call, at most")
+    parser.add_argument("--pairs", type=int, default=Plan.pairs, help="questions and answers about an utterance, at "
+                        "most")
+    parser.add_argument("--pairs_a_call", type=int, default=Plan.pairs_a_call, help="so many of them in one call; a "
+                        "model of less than some three billion parameters does well with 1")
+    parser.add_argument("--tries", type=int, default=Plan.tries, help="how often a pair is asked for that comes to "
+                        "nothing, each time in other words")
+    parser.add_argument("--reply_format", choices=FORMATS, default=Plan.reply_format, help="what the server is told of "
+                        "the reply: nothing, or that it is JSON (response_format), where it can hold a model to that")
     parser.add_argument("--corpus", default=Plan.corpus, help="name in data_source, before the language")
     parser.add_argument("--no_filter", action="store_true", help="rules only, no second look by a model")
     parser.add_argument("--judge_endpoint", help="another server for the second look; --endpoint if not given")
@@ -64,16 +73,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--dry_run", action="store_true", help="say what it takes in calls and tokens, and ask nothing")
     parser.add_argument("--seed", type=int, default=0, help="decides which utterances and pairs are drawn")
     return parser
-
-
-def parse_body(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise argparse.ArgumentTypeError(f"{text!r} is no JSON object; give one as in '{{\"seed\": 1}}'")
-    return value
 
 
 def parse_shard(text: str) -> tuple[int, int]:
@@ -105,8 +104,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         endpoint, judge = make_endpoints(flags)
         shard, shards = flags.shard if flags.shards is None else (0, flags.shards)
-        plan = Plan(**names, utterances=flags.utterances, pairs=flags.pairs, corpus=flags.corpus,
-                    use_filter=not flags.no_filter, seed=flags.seed, shard=shard, shards=shards)
+        plan = Plan(**names, utterances=flags.utterances, pairs=flags.pairs,
+                    pairs_a_call=flags.pairs_a_call, tries=flags.tries, reply_format=flags.reply_format,
+                    corpus=flags.corpus, use_filter=not flags.no_filter, seed=flags.seed, shard=shard, shards=shards)
         prices = Prices(prompt=flags.prompt_price, completion=flags.completion_price)
         if flags.dry_run:
             whole = plan if flags.shards is None else dataclasses.replace(plan, shards=1)

@@ -1,17 +1,19 @@
 """The filter by a language model: what no rule sees, asked of the endpoint that wrote it, or of another.
 
     pairs of one call + their metadata ─► {"number": 1, "keep": true, "fault": ""} a line ─► which to drop, and why
+    a pair of which the reply says nothing ─► asked about alone
 
 A pair without a verdict is not kept: a filter that fails must not let everything through. Nor is one that it keeps
 and names a fault of: the words were weighed, the word "true" may be copied from the request.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from data_prep.instructions.llm.prompts import wrap_data
 from data_prep.llm.cache import CachedClient
-from data_prep.llm.client import CallError
+from data_prep.llm.client import CallError, Message
 from data_prep.llm.repair import find_objects
 from sift_jax.sift.labels import simplify
 
@@ -33,28 +35,63 @@ _EXTRAS = {
     "unrelated": "Here the questions are not about the clip on purpose: reject what is answered falsely, and what "
                  "claims to hear what is not known. ",
 }
+# Invented, with a good pair between two bad ones: what is always the same teaches nothing.
+_WORKED = {"known": {"speaking rate": "slightly fast", "background noise": "clean"}, "pairs": [
+    {"number": 1, "question": "How quickly is it spoken?", "answer": "It is spoken quite slowly."},
+    {"number": 2, "question": "Is there much noise?", "answer": "No, the recording is clean."},
+    {"number": 3, "question": "What noise is the voice?", "answer": "The speaking rate of noise is clean."}]}
+_WORKED_VERDICTS = [{"number": 1, "keep": False, "fault": "the speech is slightly fast"},
+                    {"number": 2, "keep": True, "fault": ""},
+                    {"number": 3, "keep": False, "fault": "it makes no sense"}]
+
+Verdict = tuple[bool, str]
 
 
 def judge_pairs(client: CachedClient, data: dict[str, Any], pairs: Sequence[dict[str, str]], *, set_name: str,
                 salt: str) -> list[tuple[str, str] | None]:
     """For each pair None, or the reason to drop it and what the model says of it."""
-    numbered = [{"number": number, **pair} for number, pair in enumerate(pairs, 1)]
-    messages = [{"role": "system", "content": _SYSTEM.format(extra=_EXTRAS.get(set_name, ""))},
-                {"role": "user", "content": wrap_data({"known": data, "pairs": numbered}, salt=salt, clip="clip")}]
-    try:
-        reply = client.ask(messages, SAMPLING)
-    except CallError as error:
-        return [(NO_VERDICT, str(error))] * len(pairs)
-    verdicts = {}
-    for found in find_objects(reply.text).objects:
+    numbers = range(1, len(pairs) + 1)
+    verdicts: dict[int, Verdict] = {}
+    detail = "the reply has none"
+    for group in [list(numbers), *([number] for number in numbers if len(pairs) > 1)]:
+        if set(group) <= set(verdicts):
+            continue
+        try:
+            verdicts |= _ask(client, data, pairs, group, set_name=set_name, salt=salt)
+        except CallError as error:
+            detail = str(error)
+            # one that fails over all pairs may be too long; one that fails over a pair will over the next
+            if len(group) == 1:
+                break
+    return [_read_verdict(verdicts.get(number), detail) for number in numbers]
+
+
+def _ask(client: CachedClient, data: dict[str, Any], pairs: Sequence[dict[str, str]], numbers: Sequence[int], *,
+         set_name: str, salt: str) -> dict[int, Verdict]:
+    """The verdicts that a model gives of some of the pairs."""
+    shown = {"known": data, "pairs": [{"number": number, **pairs[number - 1]} for number in numbers]}
+    messages: list[Message] = [
+        {"role": "system", "content": _SYSTEM.format(extra=_EXTRAS.get(set_name, ""))},
+        {"role": "user", "content": _write_turn(_WORKED, "")},
+        {"role": "assistant", "content": "\n".join(map(json.dumps, _WORKED_VERDICTS))},
+        {"role": "user", "content": _write_turn(shown, salt)}]
+    verdicts: dict[int, Verdict] = {}
+    for found in find_objects(client.ask(messages, SAMPLING).text).objects:
         number, keep = found.get("number"), found.get("keep")
-        if type(number) is int and type(keep) is bool:
+        if type(number) is int and type(keep) is bool and number in numbers:
             verdicts.setdefault(number, (keep, str(found.get("fault", ""))[:_LONGEST_FAULT]))
-    return [_read_verdict(verdicts.get(number)) for number in range(1, len(pairs) + 1)]
+    return verdicts
 
 
-def _read_verdict(verdict: tuple[bool, str] | None) -> tuple[str, str] | None:
+def _write_turn(shown: dict[str, Any], salt: str) -> str:
+    """The data first: small models go on with what they have read last."""
+    numbers = [pair["number"] for pair in shown["pairs"]]
+    which = f"the pair of number {numbers[0]}" if len(numbers) == 1 else f"each of the {len(numbers)} pairs"
+    return f"{wrap_data(shown, salt=salt, clip='clip')}\n\nWrite your verdict of {which}."
+
+
+def _read_verdict(verdict: Verdict | None, detail: str) -> tuple[str, str] | None:
     if verdict is None:
-        return NO_VERDICT, "the reply has none"
+        return NO_VERDICT, detail
     keep, fault = verdict
     return None if keep and simplify(fault) in _NO_FAULT else (REJECTED, fault)

@@ -73,3 +73,117 @@ _BARE_S = r"(?<![\w.,])(?:\d+[.,]\d+ ?|\d+ |\d{0,2}[1-9])s\b"
 TIMES = {language: (rf"(?<![\w.,]){_NUMBER.format(words=words)}(?:{units})\b", _BARE_S,
                     r"(?<!\d)\d{1,2}:\d\d(?!\d)")
          for language, (words, units) in _UNITS.items()}
+# Words with which a request begins that is no question.
+REQUESTS = {
+    "en": "tell describe name explain say give compare identify list summarise summarize please let help quote repeat "
+          "write choose pick judge rate assess estimate guess imagine characterise characterize state show point find "
+          "transcribe classify determine decide comment discuss suggest recommend wonder know wondering hear spell "
+          "paraphrase retell outline report specify clarify share talk think consider tip recount define "
+          "contrast interested curious like love play need want paint draw sketch",
+    "de": "sag sage sagen nenn nenne beschreib beschreibe erklär erkläre erzähl erzähle gib vergleiche vergleich zähl "
+          "liste fasse fass bitte wiederhole schreib schreibe wähle beurteile bewerte schätze rate zeig zeige finde "
+          "wissen wüsste wüßte bestimme ordne stell verrate verrat schildere charakterisiere zitiere hilf überleg "
+          "interessieren interessiert möchte hätte brauche will "
+          "zerlege zeichne mal male",
+    "fr": "dis dites décris décrivez nomme nommez explique expliquez donne donnez compare comparez cite citez résume "
+          "résumez répète répétez écris choisis choisissez juge estime devine imagine montre trouve identifie indique "
+          "indiquez raconte racontez savoir précise précisez caractérise évalue transcris parle aide propose "
+          "intéresse intéressent connaître aimerais voudrais fais mets besoin faut veux décompose dessine",
+    "it": "dimmi di descrivi descrivimi spiega spiegami dai dammi confronta cita riassumi ripeti scrivi scegli giudica "
+          "stima indovina immagina mostra mostrami trova identifica indica racconta raccontami sapere elenca nomina "
+          "valuta trascrivi precisa parlami caratterizza aiutami suggerisci proponi "
+          "consigliami vorrei conoscere interessa interessano fammi metti serve bisogno voglio scomponi",
+    "es": "di dime describe descríbeme explica explícame da dame compara nombra cita resume repite escribe elige "
+          "escoge juzga estima adivina imagina muestra muéstrame encuentra identifica indica cuenta cuéntame saber "
+          "enumera evalúa transcribe precisa háblame caracteriza ayúdame sugiere propón recomiéndame "
+          "interesa interesan conocer gustaría quiero quisiera haz hazme pon necesito falta descompón",
+}
+# A person is said to be in a mood.
+MOODS = {
+    "en": r"\b(?:seems?|sounds?|feels?|appears?|comes across|looks|must be|may be|might be|is|in a|mood)\b[^.]{0,40}\b"
+          r"(?:tired|bored|calm|composed|happy|cheerful|sad|angry|annoyed|nervous|anxious|excited|relaxed|confident|"
+          r"enthusiastic|upset|afraid|melancholic|melancholy|depressed|stressed|irritated|joyful|content|frustrated)\b",
+    "de": r"\b(?:wirkt|klingt|scheint|ist|fühlt|stimmung)\b[^.]{0,40}\b(?:müde|gelangweilt|ruhig|gelassen|fröhlich|"
+          r"glücklich|traurig|wütend|verärgert|nervös|ängstlich|aufgeregt|entspannt|selbstsicher|begeistert|gestresst|"
+          r"gereizt|zufrieden|niedergeschlagen)\b",
+    "fr": r"\b(?:semble|paraît|a l'air|est|se sent|humeur)\b[^.]{0,40}\b(?:fatiguée?|ennuyée?|calme|posée?|"
+          r"heureu(?:x|se)|joyeu(?:x|se)|triste|en colère|fâchée?|nerveu(?:x|se)|anxieu(?:x|se)|excitée?|détendue?|"
+          r"confiante?|enthousiaste|stressée?|irritée?|contente?|déprimée?)\b",
+    "it": r"\b(?:sembra|pare|appare|è|si sente|umore)\b[^.]{0,40}\b(?:stanc[oa]|annoiat[oa]|calm[oa]|felice|allegr[oa]|"
+          r"triste|arrabbiat[oa]|nervos[oa]|ansios[oa]|agitat[oa]|rilassat[oa]|sicur[oa] di sé|entusiasta|stressat[oa]|"
+          r"irritat[oa]|content[oa]|depress[oa])\b",
+    "es": r"\b(?:parece|suena|está|se siente|ánimo)\b[^.]{0,40}\b(?:cansad[oa]|aburrid[oa]|tranquil[oa]|"
+          r"calmad[oa]|feliz|alegre|triste|enfadad[oa]|enojad[oa]|nervios[oa]|ansios[oa]|emocionad[oa]|relajad[oa]|"
+          r"segur[oa] de sí|entusiasmad[oa]|estresad[oa]|irritad[oa]|content[oa]|deprimid[oa])\b",
+}
+# By what the first and the second recording are called.
+ORDINALS = {"en": ("first", "second"), "de": ("erste", "zweite"), "fr": ("premi[eè]r", "second|deuxi[eè]me"),
+            "it": ("prima", "seconda"), "es": ("primer", "segund")}
+# Stems of the words with which a question asks for a label.
+TOPICS = {
+    "en": {
+        "average_pitch": "pitch high low deep tone",
+        "pitch_variation": "intonat monoton express melod livel varia deliver",
+        "speaking_rate": "rate speed fast slow quick pace tempo",
+        "average_intensity": "loud soft volume quiet intens",
+        "noise_level": "nois clean backgr clear",
+        "reverberation": "distan far near close room microp",
+        "distortion_level": "distort",
+        "speech_quality": "quality good bad",
+        "gender": "gender man woman male female who sex",
+        "age_category": "age old young",
+        "accent": "accent where",
+    },
+    "de": {
+        "average_pitch": "tonl tonh hoh höh hoch tief",
+        "pitch_variation": "beton monoton ausdruck intona melod",
+        "speaking_rate": "tempo schnell langsam geschwind",
+        "average_intensity": "laut leise",
+        "noise_level": "rausch hinterg geräusch sauber klar",
+        "reverberation": "fern nah nähe entfern weit raum mikro",
+        "distortion_level": "verzerr",
+        "speech_quality": "qualit",
+        "gender": "geschlecht mann frau wer männ weib",
+        "age_category": "alt alter",
+        "accent": "akzent woher",
+    },
+    "fr": {
+        "average_pitch": "haut grave aigu ton",
+        "pitch_variation": "intonat monoton express",
+        "speaking_rate": "débit vite lent rapid rythme",
+        "average_intensity": "volume fort dou bas intens",
+        "noise_level": "bruit fond net clair",
+        "reverberation": "distan loin proche près salle micro",
+        "distortion_level": "distors",
+        "speech_quality": "qualit",
+        "gender": "sexe homme femme qui",
+        "age_category": "âge vieu jeune",
+        "accent": "accent où",
+    },
+    "it": {
+        "average_pitch": "altezz grave acut ton",
+        "pitch_variation": "intonaz monoton espress",
+        "speaking_rate": "veloc lent rapid ritmo frett",
+        "average_intensity": "volume fort bass alt intens",
+        "noise_level": "rumor fondo pulit chiar",
+        "reverberation": "distan lontan vicin stanza microf",
+        "distortion_level": "distors",
+        "speech_quality": "qualit",
+        "gender": "sesso uomo donna chi",
+        "age_category": "età ann giovan",
+        "accent": "accent dove",
+    },
+    "es": {
+        "average_pitch": "altur grave agud ton",
+        "pitch_variation": "entonac monóton expres",
+        "speaking_rate": "velocid rápid rapid despac lent depris ritmo",
+        "average_intensity": "volum fuert baj alt intens",
+        "noise_level": "ruid fondo limpi clar",
+        "reverberation": "distan lej cerc sala micró",
+        "distortion_level": "distors",
+        "speech_quality": "calid",
+        "gender": "sexo hombre mujer quién",
+        "age_category": "edad año joven",
+        "accent": "acent dónde",
+    },
+}

@@ -2,32 +2,39 @@
 
     Candidate ─ find_fault ─►  None, or "empty" · "too long" · "refusal" · "mentions metadata" · "mentions transcript"
                                      · "numeric time" · "no time" · "wrong language" · "contradicts metadata"
+                                     and those of form: "no question" · "asks back" · "not filled in" · …
     and over the candidates of one call: "duplicate"
 
 A rule that errs costs a good pair; a fault that passes teaches a lie. So where a text can be read in two ways it is
 dropped, but only for what it says itself: quotations are what the clip says.
 """
 
-import dataclasses
 import functools
 import re
 from collections.abc import Callable
 
 from data_prep.quality import phrases
+from data_prep.quality.candidate import Candidate, group_labels
+from data_prep.quality.forms import (
+    asks_back,
+    guesses_mood,
+    has_wrong_gender,
+    is_no_question,
+    is_not_filled_in,
+    mixes_up_recordings,
+    quotes_unsaid,
+)
 from data_prep.quality.language import is_in_language, list_frequent_words
 from sift_jax.sift.labels import (
-    ACOUSTIC_LABELS,
     LABELS,
-    find_labels,
     normalise,
     read_first_word,
+    remove_labels,
     remove_quotations,
     simplify,
 )
 
 LONGEST_QUESTION, LONGEST_ANSWER = 600, 1500
-# What is said there of words need not hold for the whole clip.
-_SPEAKER_KEYS = ("gender", "age_category", "accent")
 # of people in what is said as well as of the speaker
 _STORY_KEYS = ("gender", "age_category")
 # Words are compared by so many first letters: "walks" and "walked" are one.
@@ -36,22 +43,6 @@ _STEM = 4
 _LEAST_STEPS = {"open_ended": 2}
 # So many of the transcript's words in a row are a quotation.
 _QUOTED_WORDS = 4
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """A pair as the model wrote it, and what is known of its clip or clips. An instruction to speak has no answer."""
-
-    question: str
-    answer: str | None
-    set_name: str
-    language: str
-    truths: tuple[dict[str, str], ...]
-    transcripts: tuple[str, ...]
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        return (self.question,) if self.answer is None else (self.question, self.answer)
 
 
 def find_fault(candidate: Candidate) -> str | None:
@@ -109,8 +100,9 @@ def lacks_times(candidate: Candidate) -> bool:
 
 
 def is_in_wrong_language(candidate: Candidate) -> bool:
-    together = " ".join(candidate.texts)
-    return not all(is_in_language(text, candidate.language) for text in (*candidate.texts, together))
+    # a label's words are of the language in which they were found: "No, moderate volume." has no others
+    texts = [remove_labels(text, candidate.language) for text in candidate.texts]
+    return not all(is_in_language(text, candidate.language) for text in (*texts, " ".join(texts)))
 
 
 def contradicts_metadata(candidate: Candidate) -> bool:
@@ -120,13 +112,13 @@ def contradicts_metadata(candidate: Candidate) -> bool:
     for is denied, so it may be named; and who names the truth may name another label beside it.
     """
     if candidate.answer is None:
-        named = _group_labels(candidate.question, candidate)
+        named = group_labels(candidate.question, candidate)
         truth = candidate.truths[0]
         return any(labels != {truth.get(key)} and _is_comparable(key, truth.get(key)) for key, labels in named.items())
     if candidate.set_name == "unrelated":
         return False
-    asked = _group_labels(candidate.question, candidate)
-    named = _group_labels(candidate.answer, candidate)
+    asked = group_labels(candidate.question, candidate)
+    named = group_labels(candidate.answer, candidate)
     if _asks_of_content(candidate):
         # "Who walks back?" – "A man": he is in the story, whoever tells it
         for key in _STORY_KEYS:
@@ -149,6 +141,9 @@ def contradicts_metadata(candidate: Candidate) -> bool:
 _RULES: dict[str, Callable[[Candidate], bool]] = {
     "empty": is_empty,
     "too long": is_too_long,
+    "not filled in": is_not_filled_in,
+    "no question": is_no_question,
+    "asks back": asks_back,
     "refusal": is_refusal,
     "mentions metadata": mentions_metadata,
     "mentions transcript": mentions_transcript,
@@ -156,6 +151,10 @@ _RULES: dict[str, Callable[[Candidate], bool]] = {
     "no time": lacks_times,
     "wrong language": is_in_wrong_language,
     "contradicts metadata": contradicts_metadata,
+    "wrong gender": has_wrong_gender,
+    "mixes up the recordings": mixes_up_recordings,
+    "quotes what is not said": quotes_unsaid,
+    "guesses a mood": guesses_mood,
 }
 
 
@@ -195,16 +194,6 @@ def _count_steps(key: str, label: str, truths: set[str]) -> int:
         return 0 if label in truths else len(LABELS[key])
     order = LABELS[key]
     return min(abs(order.index(label) - order.index(truth)) for truth in truths)
-
-
-def _group_labels(text: str, candidate: Candidate) -> dict[str, set[str]]:
-    is_whole = candidate.set_name not in ("closed_ended/word_align", "numeric_time")
-    checked = (*ACOUSTIC_LABELS, *_SPEAKER_KEYS) if is_whole else _SPEAKER_KEYS
-    groups: dict[str, set[str]] = {}
-    for key, label in find_labels(text, candidate.language):
-        if key in checked:
-            groups.setdefault(key, set()).add(label)
-    return groups
 
 
 @functools.cache

@@ -4,7 +4,8 @@
         [--train=100000 --dev=500 --evaluation=500] [--max_seconds=30]
         [--engine=embedded | --engine=endpoint --endpoint=… --model=… --voices=… | --engine=local --voice_model=DIR]
     python -m data_prep.synthesis ask --corpus=librispeech --root=/corpora --out=data/spokenqa
-        --endpoint=http://localhost:8000/v1 --model=… [--pairs=1] | --writer=rules
+        --endpoint=http://localhost:8000/v1 --model=… [--pairs=1]
+        [--writer=llm | --writer=few_shot [--examples=data/msmarco/triples.jsonl] [--shots=3] | --writer=rules]
     python -m data_prep.synthesis transcribe --corpus=spgispeech --root=/corpora --out=data/spgi
         [--asr=pocketsphinx | --asr=endpoint --endpoint=… --model=… | --asr=faster_whisper --asr_model=DIR]
     python -m data_prep.synthesis ask --corpus=build --root=data/spgi --out=data/spgi_qa …
@@ -24,6 +25,7 @@ from pathlib import Path
 from data_prep.corpora.embedded.espeak import EspeakError
 from data_prep.engine import add_flags, keep_processes, make_engine
 from data_prep.llm.client import EndpointError
+from data_prep.llm.flags import add_endpoint_flags, make_endpoint
 from data_prep.llm.journal import JournalError
 from data_prep.recognition.recognisers import RECOGNISERS, Recognising
 from data_prep.splits import SPLITS
@@ -54,14 +56,14 @@ def _add_speak(parser: argparse.ArgumentParser) -> None:
     add("--voice_model", type=Path, help="folder of a VITS of transformers, for --engine=local")
     add("--max_seconds", type=float, default=30.0, help="passages that take longer to say are set aside")
     add("--longest_sentence", type=int, default=300, help="letters; longer ones are spoken in pieces")
-    given.add_endpoint_flags(parser, "with /audio/speech")
+    add_endpoint_flags(parser, "with /audio/speech")
     given.add_size_flags(parser, "passages")
 
 
 def _run_speak(flags: argparse.Namespace) -> None:
     if not flags.max_seconds > 0 or flags.longest_sentence < 40:
         raise ValueError("--max_seconds must be above 0, and --longest_sentence at least 40")
-    speaking = Speaking(engine=flags.engine, endpoint=given.make_endpoint(flags),
+    speaking = Speaking(engine=flags.engine, endpoint=make_endpoint(flags),
                         voices=tuple(filter(None, flags.voices.split(","))), audio_format=flags.format,
                         model=flags.voice_model)
     files = tuple(Path(name) for name in flags.file.split(",") if name)
@@ -75,15 +77,20 @@ def _run_speak(flags: argparse.Namespace) -> None:
 
 def _add_ask(parser: argparse.ArgumentParser) -> None:
     given.add_source_flags(parser)
-    parser.add_argument("--writer", choices=WRITERS, default=LLM, help="a language model behind --endpoint, or rules, "
-                        "which ask for words and their order, to try everything out without a server")
+    parser.add_argument("--writer", choices=WRITERS, default=LLM, help="a language model behind --endpoint, told how "
+                        "or shown how by examples; or rules, which ask for words and their order, to try everything "
+                        "out without a server")
     parser.add_argument("--pairs", type=int, default=1, help="questions about each recording, at most")
-    given.add_endpoint_flags(parser, "with /chat/completions")
+    parser.add_argument("--examples", type=Path, help="of few_shot: JSON lines with transcript, question and answer, "
+                        "as in a triples.jsonl; a few of our own if not given")
+    parser.add_argument("--shots", type=int, default=3, help="of few_shot: examples in each prompt")
+    add_endpoint_flags(parser, "with /chat/completions")
     given.add_size_flags(parser, "recordings")
 
 
 def _run_ask(flags: argparse.Namespace) -> None:
-    writing = Writing(writer=flags.writer, endpoint=given.make_endpoint(flags), pairs=flags.pairs, seed=flags.seed)
+    writing = Writing(writer=flags.writer, endpoint=make_endpoint(flags), pairs=flags.pairs, seed=flags.seed,
+                      examples=flags.examples, shots=flags.shots)
     engine = make_engine(flags.workers, flags.beam_options)
     with keep_processes(engine):
         ask(given.make_source(flags, is_said=True), writing, flags.out, sizes=given.make_sizes(flags),
@@ -100,12 +107,12 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
     add("--most_letters", type=float, default=25.0, help="letters a second that nobody says")
     add("--least_letters", type=float, default=1.0, help="letters a second of one who says hardly anything")
     add("--most_no_speech", type=float, default=0.8, help="where the recogniser doubts so much that somebody speaks")
-    given.add_endpoint_flags(parser, "with /audio/transcriptions")
+    add_endpoint_flags(parser, "with /audio/transcriptions")
     given.add_size_flags(parser, "recordings")
 
 
 def _run_transcribe(flags: argparse.Namespace) -> None:
-    recognising = Recognising(recogniser=flags.asr, endpoint=given.make_endpoint(flags), model=flags.asr_model)
+    recognising = Recognising(recogniser=flags.asr, endpoint=make_endpoint(flags), model=flags.asr_model)
     limits = Limits(**{name: getattr(flags, name) for name in ("least_confidence", "most_letters", "least_letters",
                                                                "most_no_speech")})
     engine = make_engine(flags.workers, flags.beam_options)
@@ -122,11 +129,11 @@ def _add_filter(parser: argparse.ArgumentParser) -> None:
         "words that are foreign to the recording, and no more")
     add("--least", type=int, choices=range(1, BEST + 1), default=3, help="triples with a lower grade fall")
     add("--seed", type=int, default=0, help="decides every random choice")
-    given.add_endpoint_flags(parser, "with /chat/completions")
+    add_endpoint_flags(parser, "with /chat/completions")
 
 
 def _run_filter(flags: argparse.Namespace) -> None:
-    grading = Grading(grader=flags.grader, endpoint=given.make_endpoint(flags))
+    grading = Grading(grader=flags.grader, endpoint=make_endpoint(flags))
     engine = make_engine(flags.workers, flags.beam_options)
     with keep_processes(engine):
         grade(flags.data, grading, flags.out, least=flags.least, seed=flags.seed, engine=engine)

@@ -2,10 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from data_prep.instruct import parse_body
-from data_prep.llm.client import Endpoint
 from data_prep.splits import DEV, EVALUATION, SPLITS, TRAIN
 from data_prep.synthesis.speech_sources import NAMES, SpeechSource
 
@@ -15,31 +12,6 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:
         self.exit(2, f"{message}; see python -m {self.prog} --help\n")
-
-
-def add_endpoint_flags(parser: argparse.ArgumentParser, what: str) -> None:
-    add = parser.add_argument
-    add("--endpoint", help=f"address of an OpenAI-compatible server {what}, with /v1")
-    add("--model", help="the name under which the server has it")
-    add("--key_variable", default=Endpoint.key_variable, help="environment variable with the key")
-    add("--body", type=parse_body, default={}, help="JSON laid over each request, null takes out")
-    add("--no_system_role", action="store_true", help="for models whose template has no system message")
-    add("--concurrency", type=int, default=Endpoint.concurrency, help="calls at once, of each worker")
-    add("--seconds", type=float, default=Endpoint.seconds, help="time limit of a call")
-    add("--attempts", type=int, default=Endpoint.attempts, help="attempts at a call")
-    add("--retries", type=int, default=Endpoint.retries, help="limit of retries over each chunk of calls")
-
-
-def make_endpoint(flags: argparse.Namespace) -> Endpoint | None:
-    """The endpoint of the flags, or None where no address is given."""
-    if not flags.endpoint:
-        return None
-    if not flags.model:
-        raise ValueError("--endpoint needs --model=<the name under which the server has it>")
-    shared: dict[str, Any] = {name: getattr(flags, name) for name in ("concurrency", "seconds", "attempts", "retries",
-                                                                       "key_variable")}
-    return Endpoint(url=flags.endpoint, model=flags.model, use_system_role=not flags.no_system_role, extra=flags.body,
-                    **shared)
 
 
 def add_size_flags(parser: argparse.ArgumentParser, what: str) -> None:

@@ -1,27 +1,31 @@
 """Questions and answers written by a language model from what is said in a recording.
 
-    transcript ─ prompt ─► reply ─ find_objects ─►  pairs ─ rules ─►  kept
-                             │        └─ broken ─ asked once more ─►  drop "not JSON"
-                             ├─ {"nothing": "two words"} ──────────►  drop "nothing to ask"
-                             └─ no reply ──────────────────────────►  drop "no answer: http 500"
+    transcript ─ Prompt ─► reply ─ find_objects ─►  pairs ─ rules ─►  kept
+                             │        └─ none of use ─ asked anew for one ─►  drop "not JSON"
+                             ├─ {"nothing": "two words"} ──────────────────►  drop "nothing to ask"
+                             └─ no reply ──────────────────────────────────►  drop "no answer: http 500"
+
+How the model is asked is a Prompt's: by instructions alone (here), or by examples (few_shot).
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from data_prep.instructions.llm.converse import Drop, read_reply
-from data_prep.instructions.llm.prompts import make_second_try, wrap_data
+from data_prep.instructions.llm.converse import COPIED, Drop, read_reply
+from data_prep.instructions.llm.prompts import wrap_data
 from data_prep.llm.cache import CachedClient, Prices
 from data_prep.llm.client import CallError, ChatClient, Endpoint, Message
 from data_prep.llm.journal import Journal
 from data_prep.llm.repair import find_objects
+from data_prep.quality.copies import Copies
 from data_prep.quality.rules import Candidate, find_fault, make_duplicate_key
 from data_prep.synthesis.writer import Written
 from sift_jax.endpoints.secret import read_secret
 
-VERSION = "1"
+VERSION = "2"
 SAMPLING = {"temperature": 0.7, "top_p": 0.9, "max_tokens": 1024}
-_NAMES = {"en": "English", "de": "German", "fr": "French", "it": "Italian", "es": "Spanish"}
+LANGUAGE_NAMES = {"en": "English", "de": "German", "fr": "French", "it": "Italian", "es": "Spanish"}
+_TRIES = 2
 _LONGEST = 8_000
 _SYSTEM = """You prepare listening exercises. You get the words of a recording, and write what somebody who heard it \
 could be asked, and what they would answer.
@@ -33,48 +37,69 @@ It holds nothing that the recording does not tell.
 The asker has heard the recording and reads nothing: so never speak of a text, a transcript, a passage or a speaker's \
 spelling. The words may come without punctuation or capitals, and single words may have been misheard: do not ask \
 about those that make no sense.
-Write up to {count}, each as one JSON object on a line of its own: {{"question": "…", "answer": "…"}}. No numbering, \
-no fence, no word before or after. Where so little is said that there is no such question, write {{"nothing": "why"}} \
-instead.
+Write each as one JSON object on a line of its own: {{"question": "…", "answer": "…"}}. No numbering, no fence, \
+no word before or after. Where so little is said that there is no such question, write {{"nothing": "why"}} instead.
 Write everything in {language}; only the JSON keys stay as they are."""
+
+
+class Prompt(Protocol):
+    """How a model is asked for pairs about a transcript, and what it may not give back. Calls are kept by `name`."""
+
+    name: str
+
+    def make(self, transcript: str, language: str, *, count: int, salt: str) -> tuple[list[Message], Copies]: ...
+
+
+class InstructedPrompt:
+    """By instructions alone."""
+
+    name = f"synthesis {VERSION}"
+
+    def make(self, transcript: str, language: str, *, count: int, salt: str) -> tuple[list[Message], Copies]:
+        messages: list[Message] = [
+            {"role": "system", "content": _SYSTEM.format(language=LANGUAGE_NAMES[language])},
+            {"role": "user", "content": write_turn(transcript, count, salt)}]
+        return messages, Copies(())
+
+
+def write_turn(transcript: str, count: int, salt: str) -> str:
+    """The words, and behind them what is wanted: small models go on with what they have read last."""
+    shown = transcript if len(transcript) <= _LONGEST else transcript[:_LONGEST].rsplit(" ", 1)[0] + " …"
+    wanted = "one question with its answer" if count == 1 else f"up to {count} questions with their answers"
+    return f"{wrap_data({'words': shown}, salt=salt, clip='recording')}\n\nWrite {wanted}."
 
 
 class LlmWriter:
     """One journal, one server."""
 
-    def __init__(self, endpoint: Endpoint, calls: Path, *, pairs: int, seed: int):
+    def __init__(self, endpoint: Endpoint, calls: Path, *, prompt: Prompt, pairs: int, seed: int):
         self.journal = Journal(calls)
         client = ChatClient(endpoint, read_secret(endpoint.key_variable), seed=seed)
-        self.client = CachedClient(client, self.journal, version=f"synthesis {VERSION}")
-        self.pairs, self.seed, self.calls = pairs, seed, endpoint.concurrency
+        self.client = CachedClient(client, self.journal, version=prompt.name)
+        self.prompt, self.pairs, self.seed, self.calls = prompt, pairs, seed, endpoint.concurrency
 
     def write(self, identity: str, language: str, transcript: str) -> Written:
-        shown = transcript if len(transcript) <= _LONGEST else transcript[:_LONGEST].rsplit(" ", 1)[0] + " …"
-        messages: list[Message] = [
-            {"role": "system", "content": _SYSTEM.format(count=self.pairs, language=_NAMES[language])},
-            {"role": "user", "content": wrap_data({"words": shown}, salt=f"{self.seed}/{identity}", clip="recording")}]
-        try:
-            text = self.client.ask(messages, SAMPLING).text
-        except CallError as error:
-            return Written.nothing(f"no answer: {error.reason}", error.detail)
-        if (excuse := _find_excuse(text)) is not None:
-            return Written.nothing("nothing to ask", excuse)
-        pairs, drops = read_reply(text, is_spoken=False)
-        if drops and not pairs:
-            pairs, drops = self._ask_again(messages, text, drops)
-        drops += [Drop(reason="too many", detail=f"{self.pairs} were asked for", item=pair)
-                  for pair in pairs[self.pairs:]]
-        kept, found = check_pairs(pairs[:self.pairs], language, transcript)
-        return Written(pairs=kept, drops=drops + found)
-
-    def _ask_again(self, messages: list[Message], text: str,
-                   drops: list[Drop]) -> tuple[list[dict[str, str]], list[Drop]]:
-        problem = f"That could not be read as JSON ({drops[0].detail})."
-        try:
-            reply = self.client.ask(make_second_try(messages, text, problem, is_spoken=False), SAMPLING)
-        except CallError:
-            return [], drops
-        return read_reply(reply.text, is_spoken=False)
+        drops: list[Drop] = []
+        for attempt in range(_TRIES):
+            # another salt: to the same messages the journal has the same reply
+            count = self.pairs if attempt == 0 else 1
+            salt = f"{self.seed}/{identity}/{attempt}"
+            messages, copies = self.prompt.make(transcript, language, count=count, salt=salt)
+            try:
+                text = self.client.ask(messages, SAMPLING).text
+            except CallError as error:
+                return Written(pairs=[], drops=[*drops, *Written.nothing(f"no answer: {error.reason}",
+                                                                         error.detail).drops])
+            if (excuse := _find_excuse(text)) is not None:
+                return Written(pairs=[], drops=[*drops, *Written.nothing("nothing to ask", excuse).drops])
+            pairs, found = read_reply(text, is_spoken=False)
+            drops += found
+            drops += [Drop(reason="too many", detail=f"{count} were asked for", item=pair) for pair in pairs[count:]]
+            kept, found = check_pairs(pairs[:count], language, transcript, copies)
+            drops += found
+            if kept:
+                return Written(pairs=kept, drops=drops)
+        return Written(pairs=[], drops=drops)
 
     def stop(self) -> None:
         self.client.client.stop()
@@ -86,8 +111,8 @@ class LlmWriter:
         self.journal.__exit__()
 
 
-def check_pairs(pairs: list[dict[str, str]], language: str,
-                transcript: str) -> tuple[list[dict[str, str]], list[Drop]]:
+def check_pairs(pairs: list[dict[str, str]], language: str, transcript: str,
+                copies: Copies) -> tuple[list[dict[str, str]], list[Drop]]:
     """What the project's rules on instructions leave, and what they take."""
     kept: list[dict[str, str]] = []
     drops: list[Drop] = []
@@ -96,6 +121,8 @@ def check_pairs(pairs: list[dict[str, str]], language: str,
         candidate = Candidate(question=pair["question"], answer=pair["answer"], set_name="open_ended",
                               language=language, truths=({},), transcripts=(transcript,))
         fault, key = find_fault(candidate), make_duplicate_key(candidate)
+        if any(copies.has(text) for text in pair.values()):
+            fault = COPIED
         fault = fault or ("duplicate" if key in seen else None)
         seen.add(key)
         if fault is None:

@@ -2,19 +2,21 @@
 
     Writer.write("ls_en_1", "en", "rain falls softly")  ─►  Written(items=2, pairs=[{"question", "answer"}], drops=[…])
 
-    llm     any OpenAI-compatible chat server                                  (llm_writer)
-    rules   questions about words and their order, without a model             (rules_writer)
+    llm        any OpenAI-compatible chat server, told what a good question is    (llm_writer)
+    few_shot   the same, shown a few transcripts with their questions             (few_shot)
+    rules      questions about words and their order, without a model             (rules_writer)
 """
 
 import dataclasses
+import hashlib
 from pathlib import Path
 from typing import Any, Protocol
 
 from data_prep.instructions.llm.converse import Drop
 from data_prep.llm.client import Endpoint
 
-LLM, RULES = "llm", "rules"
-WRITERS = (LLM, RULES)
+LLM, FEW_SHOT, RULES = "llm", "few_shot", "rules"
+WRITERS = (LLM, FEW_SHOT, RULES)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,24 +51,34 @@ class Writer(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Writing:
-    """Which writer, and how many pairs of each transcript at most."""
+    """Which writer, how many pairs of each transcript at most, and of a few-shot writer the examples."""
 
     writer: str
     endpoint: Endpoint | None
     pairs: int
     seed: int
+    examples: Path | None
+    shots: int
 
     def __post_init__(self) -> None:
-        if self.writer == LLM and self.endpoint is None:
-            raise ValueError("--writer=llm needs --endpoint=<address with /v1> and --model; without a server there is "
-                             "--writer=rules")
+        if self.writer != RULES and self.endpoint is None:
+            raise ValueError(f"--writer={self.writer} needs --endpoint=<address with /v1> and --model; without a "
+                             "server there is --writer=rules")
         if self.pairs < 1:
             raise ValueError(f"--pairs={self.pairs} is too small; give at least 1")
+        if self.shots < 1:
+            raise ValueError(f"--shots={self.shots} is too small; give at least 1")
+        if self.examples is not None and self.writer != FEW_SHOT:
+            raise ValueError(f"--examples are for --writer={FEW_SHOT}, not {self.writer}; leave them out")
 
     @property
     def identity(self) -> dict[str, Any]:
         server = self.endpoint and [self.endpoint.url, self.endpoint.model, dict(self.endpoint.extra)]
-        return {"writer": self.writer, "server": server, "pairs": self.pairs}
+        identity: dict[str, Any] = {"writer": self.writer, "server": server, "pairs": self.pairs}
+        if self.writer == FEW_SHOT:
+            digest = self.examples and hashlib.sha256(self.examples.read_bytes()).hexdigest()
+            identity |= {"examples": digest, "shots": self.shots}
+        return identity
 
 
 def make_writer(writing: Writing, calls: Path) -> Writer:
@@ -75,7 +87,10 @@ def make_writer(writing: Writing, calls: Path) -> Writer:
         from data_prep.synthesis.rules_writer import RulesWriter
 
         return RulesWriter(writing.pairs, writing.seed)
-    from data_prep.synthesis.llm_writer import LlmWriter
+    from data_prep.synthesis.few_shot import FewShotPrompt, load_examples
+    from data_prep.synthesis.llm_writer import InstructedPrompt, LlmWriter
 
     assert writing.endpoint is not None
-    return LlmWriter(writing.endpoint, calls, pairs=writing.pairs, seed=writing.seed)
+    prompt = (FewShotPrompt(load_examples(writing.examples), writing.shots) if writing.writer == FEW_SHOT
+              else InstructedPrompt())
+    return LlmWriter(writing.endpoint, calls, prompt=prompt, pairs=writing.pairs, seed=writing.seed)

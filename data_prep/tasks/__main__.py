@@ -2,7 +2,7 @@
 
     python -m data_prep.tasks --task=asr,tts --corpus=librispeech --root=/corpora --out=runs/pt1 --skip_records
     python -m data_prep.tasks --task=translation --corpus=covost2 --root=/corpora/cv4 --languages=de,fr --out=runs/pt1
-        [--train=N --dev=500 --evaluation=500] [--min_seconds=0.5 --max_seconds=30] [--wordings=8] [--seed=0]
+        [--train=N --dev=500 --evaluation=500] [--min_seconds=0.5 --max_seconds=30] [--wordings=8|mine.json] [--seed=0]
         [--workers=2] [--compression=opus] [--skip_records]
     python -m data_prep.tasks --task=speaker_asr --corpus=manifest --manifest=icsi.jsonl --languages=en --out=runs/pt1
         [--root=/corpora/icsi] [--name=icsi]
@@ -21,6 +21,7 @@ from data_prep.engine import add_flags, keep_processes, make_engine
 from data_prep.records import format_summary, join_release
 from data_prep.tasks.build import Job, hold, join_rejected, run_job, write_task_files
 from data_prep.tasks.registry import CORPUS_NAMES, MANIFEST, TAKEN_NAMES, TASKS, list_languages
+from data_prep.tasks.wordings import make_templates, read_wordings
 from sift_jax.audio.files import AudioError
 from sift_jax.data.records.record_audio import COMPRESSIONS, FLAC
 from sift_jax.sift.labels import LANGUAGES
@@ -51,7 +52,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> tuple[argparse.Na
     if not 0 < flags.min_seconds < flags.max_seconds:
         parser.error(f"--min_seconds={flags.min_seconds:g} and --max_seconds={flags.max_seconds:g} leave nothing; give "
                      f"0 < min < max")
-    for size, least in (("train", 1), ("dev", 0), ("evaluation", 0), ("wordings", 1), ("workers", 1)):
+    for size, least in (("train", 1), ("dev", 0), ("evaluation", 0), ("workers", 1)):
         if getattr(flags, size) is not None and getattr(flags, size) < least:
             parser.error(f"--{size}={getattr(flags, size)} is too small; give at least {least}")
     reading = Reading(root=flags.root, manifest=flags.manifest, min_seconds=flags.min_seconds,
@@ -82,7 +83,8 @@ def _make_parser() -> _Parser:
     add("--evaluation", type=int, default=500, help="EvalSIFT examples a language, at most")
     add("--min_seconds", type=float, default=0.5, help="recordings that are shorter are set aside")
     add("--max_seconds", type=float, default=30.0, help="recordings that are longer are set aside, undecoded")
-    add("--wordings", type=int, help="wordings of each instruction, at most; all there are if not given")
+    add("--wordings", type=_parse_wordings, default=None, help="a number: so many wordings of each instruction, at "
+        "most; or a file with more of them (data_prep.tasks.write_wordings)")
     add("--compression", choices=COMPRESSIONS, default=FLAC,
         help="of the audio in records: flac loses nothing, opus takes a fifth of the space")
     add("--skip_records", action="store_true", help="where another corpus follows: records are made of all at once")
@@ -110,12 +112,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"\ninstructions {out}/sift   records {records}   set aside {out}/rejected.jsonl")
 
 
+def _parse_wordings(text: str) -> int | Path:
+    if not text.lstrip("-").isdecimal():
+        return Path(text)
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is too small; give at least 1")
+    return int(text)
+
+
 def _run_jobs(flags: argparse.Namespace, jobs: Sequence[Job]) -> None:
+    is_file = isinstance(flags.wordings, Path)
+    templates = make_templates(None if is_file else flags.wordings, read_wordings(flags.wordings) if is_file else {})
     engine = make_engine(flags.workers, flags.beam_options)
     with keep_processes(engine):
         for job in jobs:
             run_job(job, flags.out, engine)
-            for language, splits in write_task_files(flags.out, job.task, flags.wordings).items():
+            for language, splits in write_task_files(flags.out, job.task, templates).items():
                 print(f"pretraining/{job.task}/{language}  "
                       + "  ".join(f"{split} {count:,}" for split, count in splits.items() if count))
     accounts = join_rejected(flags.out)

@@ -29,7 +29,7 @@ from data_prep.tasks.decode import decode_examples
 from data_prep.tasks.example import parse_example
 from data_prep.tasks.gather import gather_examples
 from data_prep.tasks.registry import read_task
-from data_prep.tasks.wording import make_row
+from data_prep.tasks.wording import Templates, make_row
 from sift_jax.sift.rows import Row, write_rows
 from sift_jax.storage.folder_lock import FolderHeldError, hold_folder
 
@@ -90,7 +90,7 @@ def run_job(job: Job, out: Path, engine: Engine) -> Path:
     return folder
 
 
-def write_task_files(out: Path, task: str, wordings: int | None) -> dict[str, dict[str, int]]:
+def write_task_files(out: Path, task: str, templates: Mapping[str, Templates]) -> dict[str, dict[str, int]]:
     """The SIFT files of a task from all its jobs that are done; returns the rows by language and split."""
     for split in SPLITS:
         shutil.rmtree(out / "sift" / split / "pretraining" / task, ignore_errors=True)
@@ -103,7 +103,7 @@ def write_task_files(out: Path, task: str, wordings: int | None) -> dict[str, di
         for language, split in places:
             number = numbers[language, split] = numbers.get((language, split), -1) + 1
             own = [chunk for chunk in chunks if (chunk.language, chunk.split) == (language, split)]
-            rows = _make_rows(own, mark, wordings, rejections)
+            rows = _make_rows(own, mark, templates, rejections)
             path = out / "sift" / split / "pretraining" / task / language / f"split{number}.jsonl"
             made = write_rows(path, rows)
             entered += sum(len(chunk.read_lines("kept")) for chunk in own)
@@ -114,13 +114,14 @@ def write_task_files(out: Path, task: str, wordings: int | None) -> dict[str, di
     return counts
 
 
-def _make_rows(chunks: Sequence[Chunk], mark: Mapping[str, Any], wordings: int | None,
+def _make_rows(chunks: Sequence[Chunk], mark: Mapping[str, Any], templates: Mapping[str, Templates],
                rejections: list[Rejection]) -> Iterator[Row]:
     for chunk in chunks:
         for line in chunk.read_lines("kept"):
             example = parse_example(line)
             try:
-                yield make_row(example, mark["task"], source=mark["name"], seed=mark["seed"], wordings=wordings)
+                yield make_row(example, mark["task"], source=mark["name"], seed=mark["seed"],
+                               templates=templates)
             except BadItem as bad:
                 rejections.append(reject(bad, file=Path(example.recording.audio), language=chunk.language))
 

@@ -11,7 +11,7 @@ its id and the seed alone. An answer that is speech stands in the row as its aud
 import functools
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,24 +25,24 @@ Templates = dict[str, Any]
 
 _LETTERS = "ABCDEFGHIJ"
 # Of these lists a row has one; all else in a file of templates is kept whole.
-_LISTS = ("asr", "translation", "emotion", "speaker_asr", "intent", "slots", "tts", "speech_to_speech")
+LISTS = ("asr", "translation", "emotion", "speaker_asr", "intent", "slots", "tts", "speech_to_speech")
 
 
 @functools.cache
-def load_templates(language: str, wordings: int | None = None) -> Templates:
-    """The templates of a language, with at most so many wordings of each instruction."""
+def load_templates(language: str) -> Templates:
+    """The templates of a language."""
     if language not in LANGUAGES:
         raise ValueError(f"no templates in language {language!r}; the languages are {', '.join(LANGUAGES)}")
-    found = json.loads((Path(__file__).parent / "templates" / f"{language}.json").read_text(encoding="utf-8"))
-    return {name: value[:wordings] if name in _LISTS else value for name, value in found.items()}
+    return json.loads((Path(__file__).parent / "templates" / f"{language}.json").read_text(encoding="utf-8"))
 
 
-def make_row(example: Example, task: str, *, source: str, seed: int, wordings: int | None = None) -> Row:
-    """The row of an example; BadItem where it lacks what the task asks."""
+def make_row(example: Example, task: str, *, source: str, seed: int,
+             templates: Mapping[str, Templates] | None = None) -> Row:
+    """The row of an example, by other templates than the package's if given; BadItem where it lacks what it needs."""
     recording = example.recording
     rng = random.Random(f"{seed}/{task}/{example.key}")
     language = rng.choice(sorted({recording.language, example.target or recording.language}))
-    question, answer = _WORDERS[task](example, load_templates(language, wordings), rng)
+    question, answer = _WORDERS[task](example, templates[language] if templates else load_templates(language), rng)
     category, source = f"pretraining/{task}", f"{source}_{recording.language}"
     if task == "speech_to_speech":
         return _lay_out_speech(example, category, question, source)

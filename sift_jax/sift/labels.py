@@ -86,6 +86,11 @@ def remove_quotations(text: str) -> str:
     return _QUOTED.sub(" ", text)
 
 
+def find_quotations(text: str) -> list[str]:
+    """What a text quotes, without the marks."""
+    return [quoted[1:-1] for quoted in _QUOTED.findall(text)]
+
+
 @functools.cache
 def write_phrase(key: str, label: str, language: str) -> str:
     """The label as it stands in a sentence: ("speaking_rate", "moderate speed", "en") is "at a moderate speed"."""
@@ -109,6 +114,11 @@ def find_labels(text: str, language: str) -> list[tuple[str, str]]:
     """(key, canonical label) of each label in the text, in order; where several begin at a place, the longest wins."""
     pattern, meanings = _make_finder(language)
     return [meanings[match.group()] for match in pattern.finditer(remove_quotations(normalise(text)))]
+
+
+def remove_labels(text: str, language: str) -> str:
+    """What a text says beside labels, normalised and without what it quotes."""
+    return _make_finder(language)[0].sub(" ", remove_quotations(normalise(text)))
 
 
 def say_yes_no(is_true: bool, language: str) -> str:

@@ -7,9 +7,12 @@ small first run (`--utterances=20`) has measured tokens, and is the better guide
 """
 
 import collections
+import json
+import random
 from pathlib import Path
 from typing import Any
 
+from data_prep.instructions.llm.briefs import draw_briefs
 from data_prep.instructions.llm.prompts import make_messages
 from data_prep.instructions.llm.requests import Request
 from data_prep.instructions.llm.sources import Sources
@@ -20,7 +23,7 @@ from data_prep.llm.cache import Prices
 _LETTERS_A_TOKEN = 3.5
 # A pair with its keys and quotes, open answers being longer; a verdict of the filter.
 _TOKENS_A_PAIR = {"open_ended": 110, "closed_ended/comparison": 75, "controllable_generation": 35}
-_OTHER_PAIR, _TOKENS_A_VERDICT, _FILTER_PROMPT = 55, 20, 300
+_OTHER_PAIR, _TOKENS_A_VERDICT, _FILTER_PROMPT = 55, 20, 700
 
 
 def estimate(metadata_path: str | Path, plan: Plan, prices: Prices) -> dict[str, Any]:
@@ -45,13 +48,17 @@ def format_estimate(found: dict[str, Any]) -> list[str]:
 
 def _count_tokens(request: Request, plan: Plan) -> dict[str, int]:
     kind = request.kind
-    messages = make_messages(kind.name, request.language, request.data, count=plan.pairs, clips=kind.clips,
-                             is_spoken=kind.is_spoken, salt="")
-    letters = [len(message["content"]) for message in messages]
-    prompt, completion = sum(letters) / _LETTERS_A_TOKEN, plan.pairs * _TOKENS_A_PAIR.get(kind.name, _OTHER_PAIR)
-    calls = 1
+    rng = random.Random(0)
+    briefs = draw_briefs(request, plan.pairs, rng)
+    if not briefs:
+        return {"calls": 0, "prompt_tokens": 0, "completion_tokens": 0}
+    groups = [briefs[place:place + plan.pairs_a_call] for place in range(0, len(briefs), plan.pairs_a_call)]
+    letters = [sum(len(message["content"]) for message in make_messages(request, group, salt="")) for group in groups]
+    a_pair = _TOKENS_A_PAIR.get(kind.name, _OTHER_PAIR)
+    prompt, completion, calls = sum(letters) / _LETTERS_A_TOKEN, len(briefs) * a_pair, len(groups)
     if plan.use_filter:
-        calls = 2
-        prompt += letters[1] / _LETTERS_A_TOKEN + _FILTER_PROMPT + completion
-        completion += plan.pairs * _TOKENS_A_VERDICT
+        calls += 1
+        data = len(json.dumps(request.data, ensure_ascii=False))
+        prompt += data / _LETTERS_A_TOKEN + _FILTER_PROMPT + completion
+        completion += len(briefs) * _TOKENS_A_VERDICT
     return {"calls": calls, "prompt_tokens": round(prompt), "completion_tokens": completion}

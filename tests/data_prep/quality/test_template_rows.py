@@ -60,6 +60,9 @@ def test_no_rule_drops_a_row_of_the_templates(utterances, tmp_path, is_plain):
     for candidate, _ in read_candidates(tmp_path, by_id):
         count += 1
         fault = find_fault(candidate)
+        # templates guess at moods as the paper does; a model is not to
+        if fault == "guesses a mood":
+            continue
         if fault == "wrong language" and (NAME.search(candidate.answer or "") if is_plain else
                                           candidate.question.strip(": ").endswith(DOUBTFUL)):
             continue

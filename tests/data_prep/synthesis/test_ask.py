@@ -34,7 +34,7 @@ def libri(tmp_path_factory):
 
 def read_words(sent):
     """What a writer or grader is shown: the JSON between the marks."""
-    return json.loads(re.search(r"\n([0-9A-F]{16})\n(.*)\n\1$", sent["messages"][1]["content"]).group(2))
+    return json.loads(re.search(r"\n([0-9A-F]{16})\n(.*)\n\1(\n|$)", sent["messages"][-1]["content"]).group(2))
 
 
 def write_well(number, sent):
@@ -62,7 +62,8 @@ def test_spokenqa_ls(libri, tmp_path, monkeypatch):
         ask(libri, out, *point(server))
         count = len(server.asked)
         system = server.asked[0][1]["messages"][0]["content"]
-        assert "Write everything in English" in system and "Write up to 1," in system
+        assert "Write everything in English" in system
+        assert server.asked[0][1]["messages"][1]["content"].endswith("\n\nWrite one question with its answer.")
         # done before: nobody is asked again
         ask(libri, out, *point(server))
         assert len(server.asked) == count
@@ -86,27 +87,29 @@ def test_what_a_writer_does_wrong_is_counted_and_kept(libri, tmp_path):
     answers = [
         say('{"nothing": "only noise"}'), say("I would rather not."), fail(400, "too long"),
         say('{"question": "What falls?", "answer": "As an AI I cannot hear."}'),
-        say('{"question": "What falls?", "answer": "Rain."}\n{"question": "And where?", "answer": "On hills."}'),
+        say("\n".join(json.dumps({"question": f"What falls {where}?", "answer": "Rain."})
+                      for where in ("here", "there", "on hills"))),
         say('{"question": "What does the transcript say?", "answer": "Rain falls."}'),
         say('{"question": ["What?"], "answer": "Rain falls."}'), say('{"question": "What falls?", "answer": "Ra'),
         say('{"question": "Was fällt denn da auf die Hügel?", "answer": "Der Regen fällt auf die sieben Hügel."}')]
-    firsts = iter(range(99))
-    places = {}
+    firsts = []
 
     def answer(number, sent):
-        shown = json.dumps(sent["messages"][1])
-        place = places.setdefault(shown, next(firsts) if shown not in places else 0)
-        return answers[place] if place < len(answers) else write_well(number, sent)
+        if sent["messages"][1]["content"].endswith("Write one question with its answer."):
+            return write_well(number, sent)
+        firsts.append(number)
+        return answers[len(firsts) - 1] if len(firsts) <= len(answers) else write_well(number, sent)
 
     with serve_voices(completions=answer) as server:
-        ask(libri, out, *point(server, "--concurrency=1"))
-        # those that could not be read were asked for once more
-        assert len(server.asked) == len(places) + 3
+        ask(libri, out, *point(server, "--concurrency=1", "--pairs=2"))
+        # of which nothing was kept, those were asked about anew: for one, and without a word of what was wrong
+        assert len(server.asked) == len(firsts) + 6
+        assert not any("rather not" in json.dumps(sent) for _, sent, _ in server.asked)
     accounts = check_books(out)
     assert accounts["ask"]["rejected"] == {
         "nothing to ask": 1, "nothing in the reply": 1, "no answer: http 400": 1, "refusal": 1, "too many": 1,
         "mentions metadata": 1, "not JSON": 1, "cut off": 1, "wrong language": 1}
-    assert "On hills." in (out / "rejected.jsonl").read_text()
+    assert "on hills" in (out / "rejected.jsonl").read_text()
 
 
 def start(libri, out, url):
@@ -290,8 +293,11 @@ def test_a_manifest_and_a_build_are_asked_about(libri, asked, tmp_path):
 
 @pytest.mark.slow
 def test_through_beam_several_processes_ask_and_grade_the_same(libri, tmp_path):
-    with serve_voices(completions=lambda number, sent: (write_well if "Write up to" in sent["messages"][0]["content"]
-                                                        else grade_well)(number, sent)) as server:
+    def answer(number, sent):
+        is_writer = "listening exercises" in sent["messages"][0]["content"]
+        return (write_well if is_writer else grade_well)(number, sent)
+
+    with serve_voices(completions=answer) as server:
         for workers in (1, 2):
             out, filtered = tmp_path / f"{workers}", tmp_path / f"{workers}_filtered"
             main(["ask", "--corpus=librispeech", f"--root={libri}", f"--out={out}", f"--workers={workers}",
@@ -300,3 +306,60 @@ def test_through_beam_several_processes_ask_and_grade_the_same(libri, tmp_path):
     for name in ("", "_filtered"):
         assert read_files(tmp_path / f"1{name}") == read_files(tmp_path / f"2{name}")
     assert check_books(tmp_path / "2_filtered")["grade"]["out"] == 16
+
+
+def test_a_few_shot_writer_shows_examples(libri, tmp_path):
+    out = tmp_path / "out"
+    with serve_voices(completions=write_well) as server:
+        ask(libri, out, *point(server, "--writer=few_shot", "--shots=2"))
+        sent = [body["messages"] for _, body, _ in server.asked]
+        # done before: nobody is asked again
+        ask(libri, out, *point(server, "--writer=few_shot", "--shots=2"))
+        assert len(server.asked) == len(sent)
+    assert check_books(out)["ask"]["rejected"] == {}
+    for messages in sent:
+        assert [message["role"] for message in messages] == ["system", *["user", "assistant"] * 2, "user"]
+        for message in messages[2:-1:2]:
+            assert set(json.loads(message["content"])) == {"question", "answer"}
+        assert messages[-1]["content"].endswith("Write one question with its answer.")
+    # others for other transcripts
+    assert len({messages[2]["content"] for messages in sent}) > 1
+    assert json.loads((out / "report.json").read_text())["ledger"]["this_run"]["from_journal"] == 0
+
+
+def test_the_examples_may_be_ones_own(libri, asked, tmp_path):
+    """What the speak and ask commands write are examples, too."""
+    with serve_voices(completions=write_well) as server:
+        ask(libri, tmp_path / "out", *point(server, "--writer=few_shot", f"--examples={asked / 'triples.jsonl'}"))
+        shown = json.loads(server.asked[0][1]["messages"][2]["content"])
+    known = {(triple.question, triple.answer) for triple in read_triples(asked / "triples.jsonl")}
+    assert (shown["question"], shown["answer"]) in known
+
+
+def test_an_example_that_comes_back_is_dropped(libri, tmp_path):
+    def copy(number, sent):
+        return say(sent["messages"][2]["content"])
+
+    with serve_voices(completions=copy) as server, pytest.raises(SystemExit, match="no pair was kept"):
+        ask(libri, tmp_path / "out", *point(server, "--writer=few_shot"))
+    accounts = (tmp_path / "out/parts/accounts").glob("*ask*")
+    assert '"copies the example": ' in "".join(path.read_text() for path in accounts)
+
+
+@pytest.mark.parametrize("lines, flags, message", [
+    ("[]", ["--writer=few_shot"], "line 1 is no JSON object"),
+    ('{"text": "Rain falls.", "question": "What falls?"}', ["--writer=few_shot"], "line 1 has no answer"),
+    ('{"text": "Rain falls.", "question": "Qué?", "answer": "A", "language": "pt"}', ["--writer=few_shot"],
+     "none of en, de"),
+    ("", ["--writer=few_shot"], "holds no example"),
+    ('{"text": "Regen fällt.", "question": "Was fällt?", "answer": "Regen.", "language": "de"}',
+     ["--writer=few_shot"], "no example in language 'en'"),
+    ("", ["--writer=llm"], "--examples are for --writer=few_shot"),
+    ("", ["--writer=few_shot", "--shots=0"], "--shots=0 is too small")])
+def test_wrong_examples_are_one_line(libri, tmp_path, lines, flags, message):
+    (tmp_path / "examples.jsonl").write_text(lines + "\n", encoding="utf-8")
+    with serve_voices(completions=write_well) as server, pytest.raises(SystemExit) as stop:
+        ask(libri, tmp_path / "out", *point(server, f"--examples={tmp_path / 'examples.jsonl'}", *flags))
+    assert message in stop.value.code and len(stop.value.code.splitlines()) == 1
+    with pytest.raises(SystemExit, match="--writer=few_shot needs --endpoint"):
+        ask(libri, tmp_path / "none", "--writer=few_shot")

@@ -1,6 +1,7 @@
-"""The corpora's own layouts serve the tasks too."""
+"""The corpora's own layouts and the chat server serve the tasks too."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "corpora"))
+for room in ("corpora", "llm"):
+    sys.path.insert(0, str(Path(__file__).parent.parent / room))

@@ -192,6 +192,28 @@ def test_audio_that_cannot_be_used_and_words_that_are_missing_are_set_aside(tmp_
     rejected = [json.loads(line) for line in (out / "rejected.jsonl").read_text().splitlines()]
     assert [item["reason"] for item in rejected] == ["too short", "too long", "too long"]
 
+def test_wordings_of_a_file_stand_beside_the_packages_own(tmp_path):
+    lines = []
+    for place in range(12):
+        write_voice(tmp_path / f"{place}.wav", place)
+        lines.append({"audio": f"{place}.wav", "text": "Rain falls."})
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    own = [f"Put recording number {number} into writing." for number in range(40)]
+    (tmp_path / "more.json").write_text(json.dumps({"en": {"asr": own}}))
+    flags = ["--task=asr", "--corpus=manifest", f"--manifest={tmp_path / 'mine.jsonl'}", "--languages=en",
+             f"--out={tmp_path / 'out'}", "--workers=1", "--skip_records", "--dev=0", "--evaluation=0"]
+    main([*flags, f"--wordings={tmp_path / 'more.json'}"])
+    asked = "".join(read_sift(tmp_path / "out").values())
+    assert sum(text in asked for text in own) > 4
+    main([*flags, "--wordings=1"])
+    assert asked != (again := "".join(read_sift(tmp_path / "out").values())) and "Put recording" not in again
+    (tmp_path / "more.json").write_text('{"en": {"asr": ["Dance {now}."]}}')
+    with pytest.raises(SystemExit, match="'Dance {now}.': its slots are now; mend or delete it"):
+        main([*flags, f"--wordings={tmp_path / 'more.json'}"])
+    with pytest.raises(SystemExit, match="give a number, or a file"):
+        main([*flags, f"--wordings={tmp_path / 'none.json'}"])
+
+
 
 @pytest.mark.slow
 def test_several_processes_make_the_same(built, roots, tmp_path, monkeypatch):
@@ -211,6 +233,7 @@ BAD = [
     (["--task=intent", "--corpus=slurp", "--manifest=a.jsonl"], "--manifest goes with --corpus=manifest"),
     (["--task=asr", "--corpus=manifest", "--manifest=mls.jsonl"], "is the name of a corpus"),
     (["--task=asr", "--corpus=mls", "--train=0"], "--train=0 is too small"),
+    (["--task=asr", "--corpus=mls", "--wordings=0"], "0 is too small"),
     (["--task=asr", "--corpus=mls", "--min_seconds=40"], "leave nothing"),
 ]
 

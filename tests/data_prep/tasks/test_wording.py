@@ -10,6 +10,7 @@ from data_prep.corpora.recording import BadItem, Recording
 from data_prep.tasks.example import Example
 from data_prep.tasks.registry import TASKS
 from data_prep.tasks.wording import load_templates, make_row
+from data_prep.tasks.wordings import make_templates
 from sift_jax.sift.labels import LANGUAGES
 from sift_jax.sift.rows import TASK_CATEGORIES, audio_ids, parse_row
 
@@ -48,7 +49,8 @@ def test_templates_are_whole(language):
     for name in ("from", "into", "in"):
         assert set(templates[name]) == set(LANGUAGES) and len(set(templates[name].values())) == len(LANGUAGES)
     assert set(templates["emotions"]) == set(english["emotions"]) and len(set(templates["emotions"].values())) == 8
-    assert len(load_templates(language, 1)["asr"]) == 1 and len(load_templates(language, 1)["emotions"]) == 8
+    limited = make_templates(1, {})[language]
+    assert len(limited["asr"]) == 1 and len(limited["emotions"]) == 8
 
 
 def test_translation_is_asked_in_either_language_and_names_the_one_translated_into():
@@ -103,7 +105,9 @@ def test_rows_follow_from_their_id_and_the_seed():
     first, again, other = ([make_row(example, "asr", source="mine", seed=seed) for example in examples]
                            for seed in (0, 0, 1))
     assert first == again != other
-    assert {make_text_row(example, "asr", wordings=1)[1] for example in examples} == {"Schreib auf, was gesagt wird."}
+    templates = make_templates(1, {})
+    asked = {make_text_row(example, "asr", templates=templates)[1] for example in examples}
+    assert asked == {"Schreib auf, was gesagt wird."}
 
 
 @pytest.mark.parametrize("task, labels, reason", [

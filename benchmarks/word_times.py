@@ -7,8 +7,8 @@
     manifests    recordings whose lines give `words`, by whoever has published them
 
 A row of the table is a source, a language and an aligner: the distances of starts and of ends, median and 90 % in
-milliseconds, how many of both are within 50, 100 and 200 ms, and seconds of audio per CPU-second. pocketsphinx takes part
-in English where it is installed.
+milliseconds, how many of both are within 50, 100 and 200 ms, and seconds of audio per CPU-second. pocketsphinx takes
+part in English where it is installed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from data_prep.corpora.embedded.corpus import make_plans, synthesize
 from data_prep.corpora.manifest import make_recording, read_manifest_rows
 from data_prep.corpora.recording import Recording
 from data_prep.corpora.utterance import WordSpan
-from sift_jax.audio.files import mix_channels, decode_audio, resample
+from sift_jax.audio.files import decode_audio, mix_channels, resample
 from sift_jax.data.labels import LANGUAGES
 
 RATE = 16_000
@@ -40,11 +40,11 @@ Sample = tuple[Speech, tuple[WordSpan, ...]]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table as its rows are found."""
-    parser = argparse.ArgumentParser(prog="benchmarks.word_times", description="Tries the aligners on known word times.")
+    parser = argparse.ArgumentParser(prog="benchmarks.word_times", description="Tries aligners on known times.")
     parser.add_argument("manifests", nargs="*", type=Path, help="recordings with words, beside the embedded corpus")
     parser.add_argument("--whisper", type=Path, help="folder of a Whisper")
     parser.add_argument("--ctc", type=Path, help="folder of a wav2vec2-type model")
-    parser.add_argument("--clips", type=int, default=40, help="of each source and language; 0 leaves the synthesizer out")
+    parser.add_argument("--clips", type=int, default=40, help="of each source and language; 0: no synthesizer")
     parser.add_argument("--languages", default=",".join(LANGUAGES))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="where to write all figures")
@@ -111,7 +111,8 @@ def try_aligner(aligner: Aligner, samples: Sequence[Sample]) -> dict[str, Any]:
         else:
             distances.append(near)
     audio = sum(len(speech.wave) for speech in speeches) / RATE
-    return {"clips": len(samples), "aside": aside, **describe(distances), "seconds per CPU-second": round(audio / seconds, 1)}
+    pace = round(audio / max(seconds, 1e-9), 1)
+    return {"clips": len(samples), "aside": aside, **describe(distances), "seconds per CPU-second": pace}
 
 
 def measure_distances(times: Sequence[WordTime], truth: Iterable[WordSpan], transcript: str) -> np.ndarray | None:
@@ -151,13 +152,13 @@ def name_processor() -> str:
 
 
 def format_header() -> str:
-    return (f"{'source':<12} {'':<3} {'aligner':<8} {'clips':>5} {'words':>5} │ start: median  90 %  bias │ end: median  90 % "
-            f" bias │ within 50   100   200 ms │ s / CPU-s │ aside")
+    return (f"{'source':<12} {'':<3} {'aligner':<8} {'clips':>5} {'words':>5} │ start: median  90 %  bias │ "
+            "end: median  90 %  bias │ within 50   100   200 ms │ s / CPU-s │ aside")
 
 
 def format_row(row: dict[str, Any]) -> str:
     if not row["words"]:
-        return f"{row['source']:<12} {row['language']:<3} {row['aligner']:<8} {row['clips']:>5}     0 │ none found"
+        return f"{row['source']:<12} {row['language']:<3} {row['aligner']:<8} {row['clips']:>5}     0 │ none"
     return (f"{row['source'][:12]:<12} {row['language']:<3} {row['aligner']:<8} {row['clips']:>5} {row['words']:>5} │ "
             f"{row['start median']:>13} {row['start 90 %']:>5} {row['start bias']:>5} │ {row['end median']:>11} "
             f"{row['end 90 %']:>5} {row['end bias']:>5} │ {row['within 50']:>9} {row['within 100']:>5} "

@@ -141,7 +141,7 @@ def _make_parser() -> _Parser:
     add("--words", type=Path, help="word times: a .ctm, .tsv, .TextGrid or .alignment.txt, or a folder of them")
     add("--tier", help="the TextGrids' tier with the words, where it is not called so")
     add("--aligner", choices=ALIGNERS, help="finds word times: sphinx for English, ctc and whisper with --checkpoint")
-    add("--checkpoint", type=Path, help="folder of the model: of a Whisper for --aligner=whisper, of a wav2vec2-type model for ctc")
+    add("--checkpoint", type=Path, help="folder of the model: of a Whisper, or for ctc of a wav2vec2-type one")
     add("--experts", default="", help="KEY=NAME,… where the default is not wanted: distortion_level=energy|squim, "
         "speech_quality=dnsmos|squim, average_pitch=praat|penn, noise_level=brouhaha, …; none leaves a key out")
     add("--edges", default=EDGES[0], help="of the classes: corpus, data_speech, or the bins.json of another build")

@@ -10,9 +10,9 @@
     OUT/rejected.jsonl    what was set aside, and why
     OUT/words.jsonl       word times that an aligner found: started again, the command asks for none of them twice
 
-With --build it takes what a build has set aside as too long. Word times come from the line (`words`), from --words, or from
-an aligner; `whisper` hears a recording of any length window by window. Clips are parts of the files as they are: nothing is
-copied or coded anew.
+With --build it takes what a build has set aside as too long. Word times come from the line (`words`), from --words, or
+from an aligner; `whisper` hears a recording of any length, window by window. Clips are parts of the files as they are:
+nothing is copied or coded anew.
 """
 
 import argparse
@@ -53,7 +53,7 @@ class TimeSource:
         self._kept = dict(_read_journal(journal))
 
     def find(self, line: Line) -> list[WordTime]:
-        """The words of a line as its text spells them, in seconds of its recording; AlignmentError where there are none."""
+        """The words of a line as its text spells them; AlignmentError where there are none."""
         recording = line.recording
         if recording.words:
             times: Times = [WordTime(word=word.word, start=word.start, end=word.end, score=1.0)
@@ -63,8 +63,8 @@ class TimeSource:
         elif self._aligning.aligner is not None:
             times = self._align(line)
         else:
-            raise AlignmentError("the line has no words; give --words=FILE_OR_FOLDER, or --aligner=whisper --checkpoint=…",
-                                 "no word times")
+            raise AlignmentError("the line has no words; give --words=FILE_OR_FOLDER, or --aligner=whisper "
+                                 "--checkpoint=…", "no word times")
         spelt = use_spelling(times, line.text)
         make_word_spans(spelt, line.seconds)
         return spelt
@@ -72,7 +72,8 @@ class TimeSource:
     def _look_up(self, identity: str) -> Times:
         found = self._listed.get(identity)
         if found is None:
-            raise AlignmentError(f"--words has no times for {identity}; name them by the id of the line", "no word times")
+            raise AlignmentError(f"--words has no times for {identity}; name them by the id of the line",
+                                 "no word times")
         return read_text_grid(found, self._aligning.tier) if isinstance(found, Path) else found
 
     def _align(self, line: Line) -> Times:
@@ -150,8 +151,8 @@ def cut_line(
     rows, rejections = [], []
     for clip in cut_recording(times, line.text, line.seconds, cutting):
         if clip.is_too_long:
-            detail = (f"{clip.end - clip.start:.1f} s from {clip.start:.1f} s on without a pause of {cutting.pause:g} s "
-                      f"between words: {clip.text[:60]!r}; give a smaller --pause or more --seconds")
+            detail = (f"{clip.end - clip.start:.1f} s from {clip.start:.1f} s on without a pause of "
+                      f"{cutting.pause:g} s between words: {clip.text[:60]!r}; give a smaller --pause or more --seconds")
             rejections.append(Rejection(reason="no pause", detail=detail, **place))
             counts["seconds aside"] += round(clip.end - clip.start)
         else:
@@ -178,11 +179,11 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     """Flags, with an Aligning and a Cutting of them."""
     parser = argparse.ArgumentParser(prog="data_prep.cut", description="Cuts long recordings at pauses into clips.")
     add = parser.add_argument
-    add("--manifest", type=Path, help="a .jsonl or .tsv with a line a recording: audio and text, and what else is known")
+    add("--manifest", type=Path, help="a .jsonl or .tsv with a line a recording: audio, text, and what is known")
     add("--build", type=Path, help="instead: a build, of which what was too long is cut")
     add("--root", type=Path, help="where the manifest's paths start, if not at its own folder")
     add("--out", type=Path, required=True, help="folder for manifest.jsonl, rejected.jsonl and words.jsonl")
-    add("--languages", default=",".join(LANGUAGES), help="comma-separated; a line without one is in the one that is given")
+    add("--languages", default=",".join(LANGUAGES), help="comma-separated; with one alone, lines need name none")
     add("--words", type=Path, help="word times: a .ctm, .tsv, .TextGrid or .alignment.txt, or a folder of them")
     add("--tier", help="the TextGrids' tier with the words, where it is not called so")
     add("--aligner", choices=ALIGNERS, help="finds word times; whisper hears recordings of any length")
@@ -196,7 +197,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     if flags.root is not None and flags.manifest is None:
         parser.error("--root is for --manifest; leave it out")
     try:
-        flags.aligning = Aligning(words=flags.words, tier=flags.tier, aligner=flags.aligner, checkpoint=flags.checkpoint)
+        flags.aligning = Aligning(**{name: getattr(flags, name) for name in ("words", "tier", "aligner", "checkpoint")})
         flags.cutting = Cutting(longest=flags.seconds, pause=flags.pause, margin=flags.margin)
     except ValueError as error:
         parser.error(str(error))
@@ -235,8 +236,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit("data_prep.cut: stopped; the same command goes on from here")
     print(describe(counts))
     if counts["apart"]:
-        print(f"warning: {counts['apart']} of them have neither speaker nor split, so that their clips may come into several "
-              "splits; give their lines one", file=sys.stderr)
+        print(f"warning: {counts['apart']} of them have neither speaker nor split, so that their clips may come into "
+              "several splits; give their lines one", file=sys.stderr)
     print(f"clips {flags.out}/manifest.jsonl   set aside {flags.out}/rejected.jsonl\nnext: python -m data_prep.build "
           f"--corpus=manifest --manifest={flags.out}/manifest.jsonl --root={root.resolve()} "
           f"--languages={flags.languages} --max_seconds={flags.seconds:g} --out=…")

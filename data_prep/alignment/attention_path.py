@@ -8,15 +8,15 @@
     row 1     .  .  #  .  .  .
     row 2     .  .  .  #  #  #         first frames: 0, 2, 3
 
-This is dynamic time warping as OpenAI's and transformers' Whisper have it. Where a text may go on behind the recording's end,
-the path is free to end in any row.
+This is dynamic time warping as OpenAI's and transformers' Whisper have it. Where a text may go on behind the end of the
+recording, the path is free to end in any row.
 """
 
 import numpy as np
 
 
 def blend_heads(weights: np.ndarray, width: int) -> np.ndarray:
-    """One matrix of all heads: how much more than other rows a row attends to a frame, in standard deviations."""
+    """One matrix of all heads: by how many standard deviations a row attends to a frame more than others do."""
     weights = np.asarray(weights, np.float64)
     deviation = weights.std(axis=1, keepdims=True)
     # a head that attends alike from everywhere, or the only row, says nothing
@@ -25,7 +25,7 @@ def blend_heads(weights: np.ndarray, width: int) -> np.ndarray:
 
 
 def filter_median(values: np.ndarray, width: int) -> np.ndarray:
-    """The median of `width` neighbours on the last axis, mirrored at the ends; what is shorter than half of it stays."""
+    """The median of `width` neighbours on the last axis, mirrored at the ends; shorter than half of it, all stays."""
     half = width // 2
     if values.shape[-1] <= half:
         return values

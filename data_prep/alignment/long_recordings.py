@@ -1,14 +1,13 @@
 """Word times of recordings longer than what an aligner hears: window by window, the text carried along.
 
-    seconds   0                    30                   60                         text   w0 w1 w2 … w200 …
-              ├── window ──────────┤                                                each window is given more text than it can hold
-              │ w0 … w61     | w62 …                                                the path may end in any token: … w66
-                             ├── window ──────────┤                                 kept are the words up to a pause near the end,
-                             │ w62 …                                                and there the next window begins
+    recording   ├── window 1 ───────────┤                 a window is given more of the text than it can hold, and the
+    text          w0 w1 … w61 │ w62 … w66                 path may end in any token: here it is in w66
+    recording                 ├── window 2 ───────────┤   kept are the words up to a pause in its second half; there
+    text                        w62 w63 …                 the next window begins
 
-The last window is the one in which all of the rest of the text and of the recording fit: there the path ends with the text.
-A window in which no word is found is passed over. Words that Whisper does not believe in, window after window, mean that
-text and recording have lost each other: the recording is set aside.
+The last window is the one that holds all of the rest, of text and recording: there the path ends with the text. A
+window in which no word is found is passed over. Words in which the network does not believe, window after window, mean
+that text and recording have lost each other: the recording is set aside.
 """
 
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ from data_prep.alignment.word_time import RATE, AlignmentError, WordTime
 
 # Nobody says more in a second.
 _MOST_TOKENS_PER_SECOND = 12
-# Of a window: where a pause is looked for from which the next one goes on, and what lies too near its end to be trusted.
+# Of a window: the part from which on a pause is looked for, and what lies too near its end to be trusted.
 _TRUSTED_FROM, _UNTRUSTED_SECONDS = 0.5, 1.0
 # The mean log probability of a window's tokens that are not of its recording.
 _LOST = -5.0

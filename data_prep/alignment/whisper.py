@@ -4,8 +4,8 @@
     transcripts ─► tokens ───────┴─► decoder ─► attention of some heads ─► first frame of each token   attention_path.py
         ─► words, without the marks between them ─► borders moved to pauses                            word_edges.py
 
-Recordings are heard several at once, in windows of ten, twenty or thirty seconds, whichever holds them; those longer than
-Whisper hears go through in windows of which each takes up the text where the one before left it (long_recordings.py).
+Recordings are heard several at once, in windows of ten, twenty or thirty seconds, whichever holds them. Longer ones go
+through in windows of which each takes up the text where the one before left it (long_recordings.py).
 """
 
 from collections.abc import Sequence
@@ -67,6 +67,7 @@ class WhisperAligner:
         waiting: dict[int, tuple[Speech, Text]] = {}
         for place, speech in enumerate(speeches):
             try:
+                seconds = len(speech.wave) / RATE
                 if len(speech.wave) < _SAMPLES_PER_FRAME:
                     raise AlignmentError(f"{len(speech.wave)} samples make no frame; leave the recording out")
                 text = self._text.encode(speech.transcript)
@@ -74,8 +75,8 @@ class WhisperAligner:
                 if len(speech.wave) > self.window_seconds * RATE:
                     found[place] = align_long(self, speech.wave, text, speech.language)
                 elif len(text.ids) > self.most_tokens:
-                    raise AlignmentError(f"{len(text.ids)} tokens of text in {len(speech.wave) / RATE:.0f} s, and Whisper "
-                                         f"reads {self.most_tokens}; check that transcript and recording belong together")
+                    raise AlignmentError(f"{len(text.ids)} tokens of text in {seconds:.0f} s, and at most "
+                                         f"{self.most_tokens} are read; check that they belong together")
                 else:
                     waiting[place] = speech, text
             except AlignmentError as error:

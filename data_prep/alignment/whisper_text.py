@@ -1,9 +1,11 @@
 """A transcript as Whisper's decoder reads it: tokens, and the word to which each belongs.
 
     "Où est l'eau ?" ─►   ids     Ġ-O  ù  Ġ-est  Ġ-l  '  eau  Ġ-?
-                          owner   0    0  1      2    2  2    −1        a mark is no part of a word: where it is spoken is a pause
+                          owner   0    0  1      2    2  2    −1        a mark is no part of a word, and often a pause
 
-    prompt   <|startoftranscript|> <|fr|> <|transcribe|> <|notimestamps|>       of an English-only model the first and last
+    prompt   <|startoftranscript|> <|fr|> <|transcribe|> <|notimestamps|>
+
+The prompt of an English-only Whisper has the first and the last alone.
 """
 
 import dataclasses
@@ -22,7 +24,7 @@ _START, _TASK, _PLAIN, _END = "<|startoftranscript|>", "<|transcribe|>", "<|noti
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Text:
-    """Token ids [n], the word of each or −1 [n], and where each word begins, the marks before it included [words + 1]."""
+    """Token ids [n], the word of each or −1 [n], and the token at which each word with its marks begins [words + 1]."""
 
     words: tuple[str, ...]
     ids: np.ndarray
@@ -49,8 +51,8 @@ class WhisperText:
 
         path = folder / "tokenizer.json"
         if not path.is_file():
-            raise AlignmentError(f"{folder}: no tokenizer.json; take the whole folder, or import the weights again with "
-                                 "--tokenizer=<a Whisper's folder with one>")
+            raise AlignmentError(f"{folder}: no tokenizer.json; take the whole folder, or import the weights again "
+                                 "with --tokenizer=<a Whisper's folder with one>")
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises bare ones
@@ -70,7 +72,7 @@ class WhisperText:
         """What stands before a text in that language."""
         if not self._is_multilingual:
             if language not in (None, "en"):
-                raise AlignmentError(f"{self._folder} knows English alone, not {language!r}; take a multilingual Whisper")
+                raise AlignmentError(f"{self._folder} knows English alone, not {language!r}; take a multilingual one")
             return [self._find(_START), self._find(_PLAIN)]
         if language is None:
             raise AlignmentError("a multilingual Whisper is told the language; give it")

@@ -17,8 +17,8 @@ FRAME_SECONDS = 0.02
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Heard:
-    """A text in its recording: attention [n + 1, frames], rows listening for tokens 0 … n − 1 and the end; log probabilities
-    of the tokens [n], and of the end in the place of each and behind them [n + 1]."""
+    """A text in its recording: attention [n + 1, frames], of rows that listen for tokens 0 … n − 1 and the end; log
+    probabilities of the tokens [n], and of the end in the place of each and behind them [n + 1]."""
 
     matrix: np.ndarray
     log_probs: np.ndarray

@@ -4,8 +4,8 @@
     power        …  ▇▇▇▆▅▁▁▁▁▁▁▁▁▅▇▇▇▆▅▇▇▅                 a pause near a border takes its place:
     words        …  | word 4 |       | word 5
 
-A border between two words goes to the pause that is nearest to it, if one is near. Power is that of 10 ms steps; a pause is a
-run of steps that do not stand out of the background.
+A border between two words goes to the pause that is nearest to it, if one is near. Power is that of 10 ms steps; a
+pause is a run of steps that do not stand out of the background.
 """
 
 import numpy as np

@@ -1,11 +1,11 @@
 """Where a long recording is cut: at pauses between words, into clips that are short enough and have their own text.
 
     words     Rain falls.     It is late.        We go          home now
-    pauses               .6               .8           .1                     of at least .2 s: borders; the others: none
+    pauses               .6               .8           .1                     borders are those of .2 s and more
     stretches [Rain falls.]  [It is late.]      [We go home now]
-    clips     [Rain falls.    It is late.]      [We go home now]              as few as fit, cut where sentences end if they can be
+    clips     [Rain falls.    It is late.]      [We go home now]       as few as fit, cut at ends of sentences
 
-A stretch that is longer than a clip may be is set aside: to cut it would be to cut a word, or to guess where its text ends.
+A stretch that is longer than a clip may be is set aside: to cut it would be to cut a word, or to guess its text.
 """
 
 import dataclasses
@@ -25,8 +25,8 @@ _OPENING = frozenset("«‹([{¿¡")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cutting:
-    """No clip is longer than `longest`; a pause is at least `pause`, and what is left of it at a clip's ends at most `margin`
-    each. All in seconds."""
+    """In seconds: no clip is longer than `longest`; a pause is at least `pause`, and what is left of it at the ends of
+    clips at most `margin` each."""
 
     longest: float
     pause: float
@@ -34,13 +34,13 @@ class Cutting:
 
     def __post_init__(self) -> None:
         if not 0 < self.pause < self.longest or self.margin < 0:
-            raise ValueError(f"--seconds={self.longest:g}, --pause={self.pause:g} and --margin={self.margin:g} leave no "
-                             "clip; give 0 < pause < seconds, and a margin of at least 0")
+            raise ValueError(f"--seconds={self.longest:g}, --pause={self.pause:g} and --margin={self.margin:g} leave "
+                             "no clip; give 0 < pause < seconds, and a margin of at least 0")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Clip:
-    """Words `first` to `last` − 1, between `start` and `end` seconds of the recording; one that is too long is set aside."""
+    """Words `first` to `last` − 1, from `start` to `end` seconds of the recording; what is too long is set aside."""
 
     first: int
     last: int

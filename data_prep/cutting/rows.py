@@ -1,11 +1,11 @@
 """Lines of a manifest that are too long, and the lines of their clips.
 
     {"audio": "talk.mp3", "text": "…", "speaker": "s1", "mood": "calm"}
-        ─►  {"audio": "talk.mp3", "speaker": "s1", "mood": "calm", "id": "talk_0031200", "offset": 31.2, "duration": 24.7,
-             "text": "…", "words": [{"word", "start", "end"}, …]}, …
+        ─►  {"audio": "talk.mp3", "speaker": "s1", "mood": "calm", "id": "talk_0031200", "offset": 31.2,
+             "duration": 24.7, "text": "…", "words": [{"word", "start", "end"}, …]}, …
 
-No audio is copied: a clip is a part of its file. What a line says of the whole recording goes for each clip, but its phonemes.
-Lines that are short enough stay as they are.
+No audio is copied: a clip is a part of its file. What a line says of the whole recording goes for each clip, but for
+its phonemes. Lines that are short enough stay as they are.
 """
 
 import dataclasses
@@ -19,7 +19,15 @@ from typing import Any
 from data_prep.alignment.word_time import WordTime
 from data_prep.chunks import BuildError
 from data_prep.corpora.manifest import leave_out, make_recording, take_text
-from data_prep.corpora.recording import BadItem, Recording, Rejection, parse_object, parse_recording, read_items, read_table
+from data_prep.corpora.recording import (
+    BadItem,
+    Recording,
+    Rejection,
+    parse_object,
+    parse_recording,
+    read_items,
+    read_table,
+)
 from data_prep.cutting.clips import Clip
 from sift_jax.audio.files import AudioError, measure_seconds
 
@@ -69,7 +77,8 @@ def find_too_long(build: Path) -> tuple[Path, list[dict[str, Any]]]:
         with (build / "parts" / "accounts" / "decode_rejected.jsonl").open(encoding="utf-8") as lines:
             names = {row["id"] for row in map(json.loads, lines) if row["reason"] == TOO_LONG}
     except (OSError, ValueError, KeyError):
-        raise BuildError(f"--build={build}: no build that has decoded its corpus; give its --out, or --manifest") from None
+        raise BuildError(f"--build={build}: no build that has decoded its corpus; give its --out, or --manifest"
+                         ) from None
     found = [recording for path in sorted((build / "parts" / "sources").glob("*.jsonl"))
              for line in path.read_text(encoding="utf-8").split("\n") if line
              and (recording := parse_recording(line)).id in names]

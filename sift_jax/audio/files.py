@@ -90,7 +90,7 @@ def measure_seconds(path: str | Path) -> float:
 def read_long_audio(
     path: str | Path, *, rate: int = 16_000, start: float = 0.0, seconds: float | None = None
 ) -> np.ndarray:
-    """As `read_audio`, of any length, or `seconds` of it from `start`: a minute at a time is held as it is in the file."""
+    """As `read_audio`, of any length, or `seconds` of it from `start`; it is resampled a minute at a time."""
     path = Path(path)
     measure_seconds(path)
     parts: list[np.ndarray] = []

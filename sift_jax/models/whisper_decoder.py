@@ -1,11 +1,11 @@
-"""Whisper's decoder over a given text, forward only: where it listens while it reads, and how likely it finds each word.
+"""Whisper's decoder over a given text, forward only: where it listens as it reads, and how likely each token is to it.
 
     speech_bsd (encoder)   <|startoftranscript|> <|de|> <|transcribe|> <|notimestamps|> Es reg net . <|endoftext|>
          └──► cross-attention of some heads, weight_bhts      row i listens for the token that comes after token i
               log_prob_bt   of the token that comes next      end_bt   of <|endoftext|> in its place
 
-The text is known, so that all rows are computed at once: no cache, no search. Rows see only what stands before them; what is
-padded behind a text changes none of its rows.
+The text is known, so that all rows are computed at once: no cache, no search. Rows see only what stands before them;
+what is padded behind a text changes none of its rows.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class WhisperDecoderConfig:
 )
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reading:
-    """Cross-attention of the heads that were asked for; log probabilities of the next token and of the end. The last row,
-    which no token follows, has 0 in log_prob_bt."""
+    """Cross-attention of the heads that were asked for; log probabilities of the next token and of the end. The last
+    row, which no token follows, has 0 in log_prob_bt."""
 
     weight_bhts: Array
     log_prob_bt: Array

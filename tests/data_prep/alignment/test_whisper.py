@@ -45,7 +45,8 @@ def test_marks_are_no_part_of_words(folder):
     assert [int((text.owners == word).sum()) for word in range(5)] == [4, 4, 6, 7, 3]
     second = text.cut(2, 4)
     assert second.words == ("l'eau", "là-bas") and (second.owners == 1).sum() == 7
-    assert text.count_fitting(0, len(text.ids)) == 5 and text.count_fitting(1, int(text.starts[3] - text.starts[1])) == 3
+    assert text.count_fitting(0, len(text.ids)) == 5
+    assert text.count_fitting(1, int(text.starts[3] - text.starts[1])) == 3
 
 
 def test_each_word_by_itself_is_the_text_as_a_whole(folder):
@@ -93,8 +94,8 @@ def test_heads_come_from_the_folder_or_are_the_upper_half(folder, tmp_path):
 @pytest.mark.parametrize("spoil, said", [
     (lambda folder: (folder / "tokenizer.json").unlink(), "no tokenizer.json"),
     (lambda folder: (folder / "config.json").write_text('{"model_type": "wav2vec2"}'), "wav2vec2"),
-    (lambda folder: save_file({k: v for k, v in load_file(folder / "model.safetensors").items() if "encoder_attn" not in k},
-                              folder / "model.safetensors"), "encoder_attn"),
+    (lambda folder: save_file({key: value for key, value in load_file(folder / "model.safetensors").items()
+                               if "encoder_attn" not in key}, folder / "model.safetensors"), "encoder_attn"),
     (lambda folder: (folder / "model.safetensors").unlink(), "safetensors"),
 ])
 def test_what_is_no_whisper_is_named(tmp_path, spoil, said):

@@ -50,7 +50,8 @@ def test_attention_and_moments_are_theirs(both, transcript, language, seconds):
     # theirs leaves out the rows before the one that listens for the first token of the text
     begin, frames = len(prompt) - 1, len(wave) // 320
     found = transformers.modeling_outputs.ModelOutput(
-        cross_attentions=[tuple(x[:, :, : len(ids) - 1] for x in out.cross_attentions)], sequences=torch.tensor([ids[:-1]]))
+        cross_attentions=[tuple(x[:, :, : len(ids) - 1] for x in out.cross_attentions)],
+        sequences=torch.tensor([ids[:-1]]))
     moments = theirs._extract_token_timestamps(found, ALIGNMENT_HEADS, num_frames=2 * frames, num_input_ids=begin)
     moments = moments[0, begin : begin + len(text.ids) + 1].numpy()
     (heard,) = aligner.hear([(wave, text, language)])

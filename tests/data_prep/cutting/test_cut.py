@@ -43,8 +43,9 @@ def root(tmp_path_factory):
     for language, seed in (("en", 1), ("de", 2)):
         wave, text, words = join_clips(language, 16, seed)
         write_audio(root / "audio" / f"{language}.flac", np.concatenate([np.zeros(RATE, np.float32), wave]))
-        rows.append({"audio_filepath": f"audio/{language}.flac", "text": text, "lang": language, "speaker": f"s_{language}",
-                     "mood": "calm", "split": "train", "offset": 1.0, "duration": round(len(wave) / RATE, 3), "words": words})
+        rows.append({"audio_filepath": f"audio/{language}.flac", "text": text, "lang": language,
+                     "speaker": f"s_{language}", "mood": "calm", "split": "train", "offset": 1.0,
+                     "duration": round(len(wave) / RATE, 3), "words": words})
     write_audio(root / "audio" / "short.flac", wave[: 5 * RATE])
     rows.append({"audio_filepath": "audio/short.flac", "text": "Kurz.", "lang": "de", "split": "dev"})
     (root / "talks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -79,8 +80,8 @@ def test_given_times_cut_a_recording_and_the_build_takes_the_clips(root, tmp_pat
 
 def test_what_a_build_refuses_as_too_long_names_the_command_that_cuts_it(root, tmp_path):
     out = tmp_path / "built"
-    build(parse_arguments(["--corpus=manifest", f"--manifest={root / 'talks.jsonl'}", "--languages=en,de", f"--out={out}",
-                           "--workers=1", "--evaluation=0", "--train=0"]), ("corpus",))
+    build(parse_arguments(["--corpus=manifest", f"--manifest={root / 'talks.jsonl'}", "--languages=en,de",
+                           f"--out={out}", "--workers=1", "--evaluation=0", "--train=0"]), ("corpus",))
     rejected = read_rows(out / "parts" / "accounts" / "decode_rejected.jsonl")
     assert [row["reason"] for row in rejected] == ["too long", "too long"]
     assert all(f"python -m data_prep.cut --build={out} --out={out}_cut" in row["detail"] for row in rejected)
@@ -88,8 +89,8 @@ def test_what_a_build_refuses_as_too_long_names_the_command_that_cuts_it(root, t
 
 def test_what_a_build_set_aside_is_cut(root, tmp_path):
     out, talks = tmp_path / "built", read_rows(root / "talks.jsonl")
-    build(parse_arguments(["--corpus=manifest", f"--manifest={root / 'talks.jsonl'}", "--languages=en,de", f"--out={out}",
-                           "--workers=1", "--evaluation=0", "--train=0"]), ("corpus",))
+    build(parse_arguments(["--corpus=manifest", f"--manifest={root / 'talks.jsonl'}", "--languages=en,de",
+                           f"--out={out}", "--workers=1", "--evaluation=0", "--train=0"]), ("corpus",))
     main([f"--build={out}", f"--out={tmp_path / 'cut'}", "--seconds=20"])
     rows = read_rows(tmp_path / "cut" / "manifest.jsonl")
     for talk in talks[:2]:
@@ -145,7 +146,8 @@ def test_times_of_a_file_go_by_the_lines_id(root, tmp_path):
                 out.write(f"talk_{talk['lang']} 1 {word['start']} {word['end'] - word['start']:.3f} {word['word']}\n")
     rows = [{**talk, "id": f"talk_{talk['lang']}"} for talk in talks] + [{**talks[0], "id": "other"}]
     (root / "named.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    main([f"--manifest={root / 'named.jsonl'}", f"--out={tmp_path}", "--languages=en,de", f"--words={tmp_path / 'words.ctm'}"])
+    main([f"--manifest={root / 'named.jsonl'}", f"--out={tmp_path}", "--languages=en,de",
+          f"--words={tmp_path / 'words.ctm'}"])
     made = read_rows(tmp_path / "manifest.jsonl")
     for talk in talks:
         assert " ".join(row["text"] for row in made if row["lang"] == talk["lang"]) == talk["text"]
@@ -158,11 +160,13 @@ def test_stretches_without_a_pause_and_broken_lines_are_set_aside(root, tmp_path
     talk["words"] = [{"word": word["word"], "start": i * step, "end": (i + 1) * step}
                      for i, word in enumerate(talk["words"])]
     lines = [json.dumps(talk), "{broken", json.dumps({**talk, "audio_filepath": "audio/none.flac"}),
-             json.dumps({**talk, "text": "—", "id": "mute"}), json.dumps({**talk, "text": "Other words.", "id": "other"})]
+             json.dumps({**talk, "text": "—", "id": "mute"}),
+             json.dumps({**talk, "text": "Other words.", "id": "other"})]
     (root / "odd.jsonl").write_text("\n".join(lines), encoding="utf-8")
     main([f"--manifest={root / 'odd.jsonl'}", f"--out={tmp_path}", "--languages=en,de"])
     aside = read_rows(tmp_path / "rejected.jsonl")
-    assert [row["reason"] for row in aside] == ["no pause", "broken line", "no audio file", "no transcript", "other words"]
+    assert [row["reason"] for row in aside] == ["no pause", "broken line", "no audio file", "no transcript",
+                                                "other words"]
     assert "without a pause of 0.2 s" in aside[0]["detail"] and count > 20
     assert not read_rows(tmp_path / "manifest.jsonl")
     said = capsys.readouterr().out

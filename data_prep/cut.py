@@ -152,7 +152,8 @@ def cut_line(
     for clip in cut_recording(times, line.text, line.seconds, cutting):
         if clip.is_too_long:
             detail = (f"{clip.end - clip.start:.1f} s from {clip.start:.1f} s on without a pause of "
-                      f"{cutting.pause:g} s between words: {clip.text[:60]!r}; give a smaller --pause or more --seconds")
+                      f"{cutting.pause:g} s between words: {clip.text[:60]!r}; give a smaller --pause or more "
+                      "--seconds")
             rejections.append(Rejection(reason="no pause", detail=detail, **place))
             counts["seconds aside"] += round(clip.end - clip.start)
         else:

@@ -39,7 +39,8 @@ def place_words(text: Text, first: np.ndarray) -> np.ndarray:
 def make_times(text: Text, spans: np.ndarray, heard: Heard, pauses: np.ndarray) -> list[WordTime]:
     """The words with their borders at pauses, and their scores."""
     moved = move_to_pauses(widen(spans), pauses)
-    scores = [float(np.exp(heard.log_probs[text.owners == word].mean())) for word in range(len(text.words))]
+    log_probs = heard.log_probs[: len(text.ids)]
+    scores = [float(np.exp(log_probs[text.owners == word].mean())) for word in range(len(text.words))]
     return [WordTime(word=word, start=round(float(start), 3), end=round(float(end), 3), score=round(score, 4))
             for word, (start, end), score in zip(text.words, moved, scores, strict=True)]
 

@@ -110,5 +110,5 @@ def _norm(x: Array, norm: Params) -> Array:
 @functools.partial(jax.jit, static_argnames=("config",))
 def encode_speech(config: EncoderConfig, params: Params, mel_bsf: Array) -> Array:
     """What the encoder makes of log-mel windows (b, frames, bins), which may be shorter than those of its training."""
-    encoder = WhisperEncoder(config=config, dtype=jnp.float32, remat="none")
+    encoder = WhisperEncoder(config=config, dtype=jnp.dtype("float32"), remat="none")
     return encoder.apply({"params": params}, mel_bsf, jnp.full(mel_bsf.shape[0], mel_bsf.shape[1]))

@@ -48,8 +48,8 @@ def test_tokens_begin_where_attention_goes_to_them():
     for row, (a, b) in enumerate(zip(starts, [*starts[1:], 40], strict=True)):
         weights[:, row, a:b] += 0.2
     found = find_starts(blend_heads(weights, 1))
-    # the row of no length has its place between its neighbours
-    assert found.tolist()[:3] == [0, 4, 9] and 9 <= found[3] <= 15 and found.tolist()[4:] == [15, 30]
+    # row 2, of no length, has its place between its neighbours
+    assert found.tolist()[:2] == [0, 4] and 4 < found[2] <= found[3] <= 10 and found.tolist()[4:] == [15, 30]
 
 
 def test_the_path_may_end_before_the_text_does():

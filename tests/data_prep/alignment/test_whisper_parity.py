@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from whisper_folder import ALIGNMENT_HEADS, write_whisper
 
+from data_prep.alignment.attention_path import find_starts
 from data_prep.alignment.whisper import WhisperAligner
 from data_prep.alignment.whisper_words import FRAME_SECONDS, place_words
-from data_prep.alignment.attention_path import find_starts
 from data_prep.alignment.word_time import RATE
 from sift_jax.audio.mel import fill_log_mel
 

@@ -25,8 +25,11 @@ from data_prep.alignment.word_time import RATE, AlignmentError, WordTime
 _MOST_TOKENS_PER_SECOND = 12
 # Of a window: the part from which on a pause is looked for, and what lies too near its end to be trusted.
 _TRUSTED_FROM, _UNTRUSTED_SECONDS = 0.5, 1.0
-# The mean log probability of a window's tokens that are not of its recording.
-_LOST = -5.0
+# What a window that is passed over shares with the next, and what is left of a silence at the beginning of one.
+_SHARED_SECONDS, _SILENCE_SECONDS = 2.0, 0.3
+# The mean log probability of tokens that are not said in a window; those that are have −0.5 to −2.5.
+_STRANGE = -4.0
+_MOST_MISSES = 3
 
 
 class Hearing(Protocol):
@@ -43,37 +46,52 @@ def align_long(aligner: Hearing, wave: np.ndarray, text: Text, language: str | N
     samples = round(aligner.window_seconds * RATE)
     tokens = min(aligner.most_tokens, round(aligner.window_seconds * _MOST_TOKENS_PER_SECOND))
     times: list[WordTime] = []
-    begin, trusts = 0, []
+    begin = misses = 0
     while len(times) < len(text.words):
         window = wave[begin : begin + samples]
         if len(window) < RATE // 10:
             raise AlignmentError(f"the recording ends before the word {text.words[len(times)]!r}, "
                                  f"{len(text.words) - len(times)} words before the end of the text; check that "
-                                 "transcript and recording belong together")
+                                 "transcript and recording belong together", "not of this recording")
+        if silence := _find_silence(window):
+            begin += silence
+            continue
         part = text.cut(len(times), text.count_fitting(len(times), tokens))
         heard = aligner.hear([(window, part, language)])[0]
         is_last = begin + len(window) == len(wave) and len(times) + len(part.words) == len(text.words)
         found, next_begin = _take_words(window, part, heard, is_last)
-        trusts += [heard.log_probs[: part.starts[len(found)]].mean()] if found else []
-        if len(trusts) >= 3 and max(trusts[-3:]) < _LOST:
-            raise AlignmentError(f"text and recording lose each other near {begin / RATE:.0f} s, at the word "
-                                 f"{part.words[0]!r}; check that they belong together", "not of this recording")
+        if not found or heard.log_probs[: part.starts[len(found)]].mean() < _STRANGE:
+            misses += 1
+            if misses == _MOST_MISSES or is_last:
+                raise AlignmentError(f"text and recording lose each other near {begin / RATE:.0f} s, at the word "
+                                     f"{part.words[0]!r}; check that they belong together", "not of this recording")
+            begin += max(len(window) - round(_SHARED_SECONDS * RATE), RATE)
+            continue
+        misses = 0
         times += [WordTime(word=time.word, start=round(begin / RATE + time.start, 3),
                            end=round(begin / RATE + time.end, 3), score=time.score) for time in found]
         begin += next_begin
     return times
 
 
+def _find_silence(window: np.ndarray) -> int:
+    """The samples of silence at the beginning that need not be heard."""
+    pauses = find_pauses(window)
+    quiet = pauses[0, 1] if len(pauses) and pauses[0, 0] == 0 else 0.0
+    return round((quiet - _SILENCE_SECONDS) * RATE) if quiet > 3 * _SILENCE_SECONDS else 0
+
+
 def _take_words(window: np.ndarray, part: Text, heard: Heard, is_last: bool) -> tuple[list[WordTime], int]:
     """The words of a window that are kept, and the sample at which the next window begins."""
     costs = sum_costs(heard.matrix)
-    last = len(part.ids) if is_last else _find_end(costs, heard, part)
+    # the path ends in a row in which a word begins
+    last = len(part.ids) if is_last else int(part.starts[costs[part.starts + 1, -1].argmin()])
     first = find_first_frames(costs, last)
     count = int(np.searchsorted(part.starts, last, side="right")) - 1
     if count == 0:
-        return [], max(len(window) - 2 * RATE, RATE)
-    heard_part = part.cut(0, count)
-    times = make_times(heard_part, place_words(heard_part, first), heard, find_pauses(window))
+        return [], 0
+    kept_part = part.cut(0, count)
+    times = make_times(kept_part, place_words(kept_part, first), heard, find_pauses(window))
     if is_last:
         return times, len(window)
     seconds = len(window) / RATE
@@ -84,9 +102,3 @@ def _take_words(window: np.ndarray, part: Text, heard: Heard, is_last: bool) -> 
         return times[:kept], round((times[kept - 1].end + times[kept].start) / 2 * RATE)
     kept = max(sum(time.end < seconds - _UNTRUSTED_SECONDS for time in times), 1)
     return times[:kept], round(times[kept - 1].end * RATE)
-
-
-def _find_end(costs: np.ndarray, heard: Heard, part: Text) -> int:
-    """The row in which the path ends: one in which a word begins, or the last."""
-    rows = part.starts
-    return int(rows[costs[rows + 1, -1].argmin()])

@@ -13,6 +13,9 @@ from data_prep.alignment.word_edges import move_to_pauses
 from data_prep.alignment.word_time import WordTime
 
 FRAME_SECONDS = 0.02
+# Attention goes to a token before it is said. Of two hundred words of the synthesizer, in five languages and other clips than
+# those of benchmarks.word_times, Whisper-base was this much ahead.
+_AHEAD_SECONDS = 0.04
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,8 +40,9 @@ def place_words(text: Text, first: np.ndarray) -> np.ndarray:
 
 
 def make_times(text: Text, spans: np.ndarray, heard: Heard, pauses: np.ndarray) -> list[WordTime]:
-    """The words with their borders at pauses, and their scores."""
-    moved = move_to_pauses(widen(spans), pauses)
+    """The words, no longer ahead of the sound, with borders at pauses where some are near, and their scores."""
+    seconds = heard.matrix.shape[1] * FRAME_SECONDS
+    moved = move_to_pauses(widen(np.minimum(spans + _AHEAD_SECONDS, seconds)), pauses)
     log_probs = heard.log_probs[: len(text.ids)]
     scores = [float(np.exp(log_probs[text.owners == word].mean())) for word in range(len(text.words))]
     return [WordTime(word=word, start=round(float(start), 3), end=round(float(end), 3), score=round(score, 4))

@@ -143,7 +143,7 @@ def test_words_are_where_the_network_listens(aligner, monkeypatch):
     monkeypatch.setattr(aligner, "hear", lambda texts: [heard])
     times = aligner.align(make_wave(19_200), "ab, c", "en")
     assert [(time.word, time.start, time.end, time.score) for time in times] == [
-        ("ab", 0.0, 0.4, pytest.approx(0.5, abs=1e-3)), ("c", 0.8, 1.0, pytest.approx(0.2, abs=1e-3))]
+        ("ab", 0.04, 0.44, pytest.approx(0.5, abs=1e-3)), ("c", 0.84, 1.04, pytest.approx(0.2, abs=1e-3))]
 
 
 def test_borders_go_to_pauses_that_are_near():

@@ -9,6 +9,7 @@ from data_prep import cut as command
 from data_prep.alignment.word_time import AlignmentError, WordTime
 from data_prep.build import main as build_whole
 from data_prep.build import parse_arguments
+from data_prep.chunks import BuildError
 from data_prep.corpora.embedded.corpus import make_plans, synthesize
 from data_prep.cut import main
 from data_prep.pipeline import build
@@ -41,7 +42,7 @@ def root(tmp_path_factory):
     (root / "audio").mkdir()
     rows = []
     for language, seed in (("en", 1), ("de", 2)):
-        wave, text, words = join_clips(language, 16, seed)
+        wave, text, words = join_clips(language, 26, seed)
         write_audio(root / "audio" / f"{language}.flac", np.concatenate([np.zeros(RATE, np.float32), wave]))
         rows.append({"audio_filepath": f"audio/{language}.flac", "text": text, "lang": language,
                      "speaker": f"s_{language}", "mood": "calm", "split": "train", "offset": 1.0,
@@ -73,15 +74,18 @@ def test_given_times_cut_a_recording_and_the_build_takes_the_clips(root, tmp_pat
            f"--out={tmp_path / 'built'}", "--workers=1", "--evaluation=0", "--rows_per_utterance=2", "--wordings=1"])
     built = {row["id"]: row for row in read_rows(tmp_path / "built" / "metadata.jsonl")}
     clips = [row for row in rows if "words" in row]
-    assert {row["id"] for row in clips} <= set(built)
-    for row in clips:
+    aside = {row["id"]: row["stage"] for row in read_rows(tmp_path / "built" / "rejected.jsonl")}
+    # a measure may still set a clip aside
+    assert {row["id"] for row in clips} - set(built) == set(aside) and set(aside.values()) <= {"measure"}
+    for row in (row for row in clips if row["id"] in built):
         assert built[row["id"]]["transcript"] == row["text"] and len(built[row["id"]]["words"]) == len(row["words"])
 
 
 def test_what_a_build_refuses_as_too_long_names_the_command_that_cuts_it(root, tmp_path):
     out = tmp_path / "built"
-    build(parse_arguments(["--corpus=manifest", f"--manifest={root / 'talks.jsonl'}", "--languages=en,de",
-                           f"--out={out}", "--workers=1", "--evaluation=0", "--train=0"]), ("corpus",))
+    with pytest.raises(BuildError, match="train has no utterance"):
+        build(parse_arguments(["--corpus=manifest", f"--manifest={root / 'talks.jsonl'}", "--languages=en,de",
+                               f"--out={out}", "--workers=1", "--evaluation=0"]), ("corpus",))
     rejected = read_rows(out / "parts" / "accounts" / "decode_rejected.jsonl")
     assert [row["reason"] for row in rejected] == ["too long", "too long"]
     assert all(f"python -m data_prep.cut --build={out} --out={out}_cut" in row["detail"] for row in rejected)
@@ -89,8 +93,9 @@ def test_what_a_build_refuses_as_too_long_names_the_command_that_cuts_it(root, t
 
 def test_what_a_build_set_aside_is_cut(root, tmp_path):
     out, talks = tmp_path / "built", read_rows(root / "talks.jsonl")
-    build(parse_arguments(["--corpus=manifest", f"--manifest={root / 'talks.jsonl'}", "--languages=en,de",
-                           f"--out={out}", "--workers=1", "--evaluation=0", "--train=0"]), ("corpus",))
+    with pytest.raises(BuildError, match="train has no utterance"):
+        build(parse_arguments(["--corpus=manifest", f"--manifest={root / 'talks.jsonl'}", "--languages=en,de",
+                               f"--out={out}", "--workers=1", "--evaluation=0"]), ("corpus",))
     main([f"--build={out}", f"--out={tmp_path / 'cut'}", "--seconds=20"])
     rows = read_rows(tmp_path / "cut" / "manifest.jsonl")
     for talk in talks[:2]:

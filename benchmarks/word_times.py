@@ -136,10 +136,10 @@ def measure_distances(times: Sequence[WordTime], truth: Iterable[WordSpan], tran
     except AlignmentError:
         return None
     starts, ends, letters = {}, {}, 0
-    for time in spelt:
-        starts[letters] = time.start
-        letters += len(list_letters(time.word))
-        ends[letters] = time.end
+    for word in spelt:
+        starts[letters] = word.start
+        letters += len(list_letters(word.word))
+        ends[letters] = word.end
     distances, letters = [], 0
     for span in truth:
         first, letters = letters, letters + len(list_letters(span.word))

@@ -13,8 +13,8 @@ from data_prep.alignment.word_edges import move_to_pauses
 from data_prep.alignment.word_time import WordTime
 
 FRAME_SECONDS = 0.02
-# Attention goes to a token before it is said. Of two hundred words of the synthesizer, in five languages and other clips than
-# those of benchmarks.word_times, Whisper-base was this much ahead.
+# Attention goes to a token before it is said. Whisper-base was this much ahead of two hundred words of the synthesizer,
+# in five languages, of other clips than those of benchmarks.word_times.
 _AHEAD_SECONDS = 0.04
 
 

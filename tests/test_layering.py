@@ -134,9 +134,12 @@ MAY_IMPORT = {
         "data.tokenizers",
         "data.unit_ids",
         "data.unit_sets",
+        "models.hub_config",
         "models.hubert",
         "models.hubert_files",
+        "models.whisper_decoder",
         "units",
+        "weights.whisper",
     ),
 }
 # run on machines that have only jax, flax, optax and orbax: free of TensorFlow through everything that they import

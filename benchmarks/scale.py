@@ -37,8 +37,8 @@ PARTS = ("rows", "records", "index", "first plan", "plan", "batch")
 FAR_STEP = 100_000
 FULL_SIZE = 50_000_000
 # of the questions of an utterance
-_CATEGORIES = (("closed_ended/acoustic_level", 4), ("closed_ended/content_level", 3), ("closed_ended/word_align", 2),
-               ("open_ended", 1))
+_CATEGORIES = (("closed_ended/acoustic_level", 4), ("closed_ended/content_level", 3),
+               ("closed_ended/word_align", 2), ("open_ended", 1))
 _WORDS = ("how fast does the speaker talk in this recording and is it louder than one expects of a quiet room with some "
           "noise far away from the microphone where a woman says slowly that rain falls on seven hills").split()
 _TEXTS, _CLIPS = 4096, 16

@@ -87,6 +87,8 @@ def _find_remedy(error: Exception, has_token: bool) -> str:
         return "check what stands behind the @: a branch, a tag or a commit of it"
     if isinstance(cause, errors.RepositoryNotFoundError) or status == 401 and not has_token:
         return "check the name; if it is private, set HF_TOKEN to a token that may read it"
+    if status == 404:
+        return "there is no such thing on the hub; check the name"
     if status in (401, 403):
         return "the hub refuses the token; set HF_TOKEN to a valid one that may read it, or to none"
     if status == 429:

@@ -31,6 +31,7 @@ def sorted_at_once(monkeypatch):
 
 def test_records_are_sorted_a_part_at_a_time(tmp_path, monkeypatch, sorted_at_once):
     monkeypatch.setattr(record_keys, "FILE_BYTES", 8 * KILO)
+    (tmp_path / "audio").mkdir()
     rows = []
     for number in range(60):
         write_audio(tmp_path / "audio" / f"u{number:02}.flac", [0.0, 0.5] * 300)

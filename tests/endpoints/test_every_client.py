@@ -1,4 +1,4 @@
-"""A key sent through every client of the project to a server that fails in every way and repeats it: nowhere is it seen.
+"""A key through every client of the project, to a server that fails in every way and repeats it: nowhere is it seen.
 
 What counts as a client is found in the source: one without a case here fails the test.
 """
@@ -29,8 +29,8 @@ KEY = "sk-Echo/0+9aZ=7Qw_x4.KjT~b2"
 OTHER = "sk-of-the-writer-alone-5150"
 SECONDS = 0.4
 # What reads a key, speaks HTTP, or has a package do so.
-CLIENT = re.compile(r"\bread_(?:secret|key)\(|\bhttp\.client\b|\burllib\.request\b|\burlopen\b|\bimport (?:requests|httpx\w*"
-                    r"|aiohttp|socket|wandb|openai)\b|\bhuggingface_hub\b|\bfsspec\b|environ\S*(?:KEY|TOKEN)")
+CLIENT = re.compile(r"\bread_(?:secret|key)\(|\bhttp\.client\b|\burllib\.request\b|\burlopen\b|"
+                    r"\bimport (?:requests|httpx\w*|aiohttp|socket|wandb|openai)\b|\bhuggingface_hub\b|\bfsspec\b|environ\S*(?:KEY|TOKEN)")
 # Clients that the cases of this file do not run: where they are tried, or why there is nothing to try.
 ELSEWHERE = {
     "sift_jax/weights/hub.py": "tests/weights/test_hub.py", "data_prep/metadata/networks.py": "sift_jax/weights/hub.py",

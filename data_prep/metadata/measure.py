@@ -120,7 +120,7 @@ def _is_silence(wave: np.ndarray) -> bool:
 
 
 def _describe_background(recording: Recording) -> str:
-    if noise.is_gated(recording.power):
+    if noise.is_gated(recording.heard, recording.heard_power):
         return GATED
     after = len(recording.wave) / _RATE - recording.last_word
     return MARGINS if max(recording.first_word, after) >= _LEAST_MARGIN else PAUSES

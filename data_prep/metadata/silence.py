@@ -25,6 +25,8 @@ _RATE = 16_000
 _SHORTEST_RUN = 320
 # How far a coder smears an edge, in steps of so many samples, and how far below the pauses that is.
 _EDGE, _STEPS_OF_EDGE, _BELOW_PAUSES = 80, 12, 0.1
+# Power where it begins, of that where it ends.
+_RISE = 0.05
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,36 +82,38 @@ def cut_silence(wave: np.ndarray) -> Heard:
     lasts = np.concatenate([starts[is_cut], [len(wave)]])
     is_piece = lasts > firsts
     firsts, lasts = firsts[is_piece], lasts[is_piece]
-    if is_cut.any():
-        firsts, lasts = _cut_edges(wave, firsts, lasts)
+    firsts, lasts = _cut_edges(wave, firsts, lasts)
     return Heard(whole=wave, firsts=firsts, lasts=lasts)
 
 
 def _cut_edges(wave: np.ndarray, firsts: np.ndarray, lasts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The pieces without what a coder has made of their edges."""
+    """The pieces without what a coder, or who has cut them, has made of their edges."""
     reach = _EDGE * _STEPS_OF_EDGE
-    inner = [_step_power(wave[first + reach : last - reach])
-             for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True)]
-    away = np.concatenate(inner)
+    pairs = list(zip(firsts.tolist(), lasts.tolist(), strict=True))
+    away = np.concatenate([_step_power(wave[first + reach : last - reach]) for first, last in pairs])
     if len(away) < 2 * _STEPS_OF_EDGE:
         return firsts, lasts
     most = _BELOW_PAUSES * float(np.sort(away)[: max(len(away) // 10, 3)].mean())
     found = []
-    for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True):
-        # its own beginning and end, where they are not those of the wave
-        begin, end = _count_quiet(wave[first:last], most), _count_quiet(wave[first:last][::-1], most)
-        if last - first > begin + end:
-            found.append((first + begin * (first > 0), last - end * (last < len(wave))))
+    for first, last in pairs:
+        piece = wave[first:last]
+        begin, end = _count_smeared(piece, most), _count_smeared(piece[::-1], most)
+        if len(piece) > begin + end:
+            found.append((first + begin, last - end))
     if not found:
         return firsts, lasts
     starts, stops = np.array(found).T
     return starts, stops
 
 
-def _count_quiet(piece: np.ndarray, most: float) -> int:
-    """Samples up to the first step of more power than so much, and no more than a coder's reach."""
-    loud = np.flatnonzero(_step_power(piece[: _EDGE * _STEPS_OF_EDGE]) >= most)
-    return int(loud[0]) * _EDGE if len(loud) else min(len(piece), _EDGE * _STEPS_OF_EDGE)
+def _count_smeared(piece: np.ndarray, most: float) -> int:
+    """Samples in which sound of less power than so much rises from nothing; noise in a short margin does not rise."""
+    steps = _step_power(piece[: _EDGE * _STEPS_OF_EDGE])
+    loud = np.flatnonzero(steps >= most)
+    count = int(loud[0]) if len(loud) else len(steps)
+    third = max(count // 3, 1)
+    rises = count and steps[:third].mean() < _RISE * steps[count - third : count].mean()
+    return count * _EDGE if rises else 0
 
 
 def _step_power(wave: np.ndarray) -> np.ndarray:

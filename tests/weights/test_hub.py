@@ -19,7 +19,7 @@ import json, sys, time
 sleep = time.sleep
 # what the library waits for before it tries again
 time.sleep = lambda seconds: sleep(min(seconds, 0.05))
-from sift_jax.weights.hub import find_file, find_folder
+from sift_jax.weights.hub import find_folder
 for name in sys.argv[1:]:
     try:
         print(json.dumps([name, str(find_folder(name)), None]))

@@ -108,7 +108,7 @@ def make_recording(wave: np.ndarray, utterance: Utterance, panel: Panel) -> Reco
         times = utterance.words[0].start, utterance.words[-1].end
     else:
         times = tuple(map(heard.to_whole, intensity.find_speech(intensity.frame_power(heard.wave))))
-    first, last = (max(time - lead, 0.0) for time in times)
+    first, last = (round(max(time - lead, 0.0), 9) for time in times)
     return Recording(wave=wave, phonemes=utterance.phonemes or "", first_word=first, last_word=last, lead=lead,
                      track_pitch=panel.track_pitch)
 

@@ -40,7 +40,7 @@ _FREEDOM = 0.75 * _BINS_A_BAND
 
 
 def estimate_floor(power: np.ndarray, first_word: float | None = None) -> float:
-    """Noise power: the lower of the quiet tenth's mean and the mean ahead of the first word."""
+    """Noise power: the lower of twice the quiet tenth's mean and what is usual ahead of the first word."""
     is_heard = find_background(power)
     heard = power[is_heard]
     count = max(len(heard) // 10, 3)
@@ -48,7 +48,8 @@ def estimate_floor(power: np.ndarray, first_word: float | None = None) -> float:
     if first_word is not None and first_word > 0.06:
         ahead = int((first_word - 0.03) / 0.01)
         lead = power[:ahead][is_heard[:ahead]]
-        return min(float(lead.mean()), 2.0 * quiet) if len(lead) else quiet
+        # the median: where a word begins softly, the last frames are of it
+        return min(float(np.median(lead)), 2.0 * quiet) if len(lead) else quiet
     return quiet
 
 

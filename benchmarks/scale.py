@@ -39,8 +39,8 @@ FULL_SIZE = 50_000_000
 # of the questions of an utterance
 _CATEGORIES = (("closed_ended/acoustic_level", 4), ("closed_ended/content_level", 3),
                ("closed_ended/word_align", 2), ("open_ended", 1))
-_WORDS = ("how fast does the speaker talk in this recording and is it louder than one expects of a quiet room with some "
-          "noise far away from the microphone where a woman says slowly that rain falls on seven hills").split()
+_WORDS = ("how fast does the speaker talk in this recording and is it louder than one expects of a quiet room with "
+          "some noise far away from the microphone where a woman says slowly that rain falls on seven hills").split()
 _TEXTS, _CLIPS = 4096, 16
 _ROWS_OF_FILE = 500_000
 _BOOK, _SPEAKER = 100, 1000
@@ -76,7 +76,7 @@ def run_part(part: str, rows: int, folder: Path, workers: int) -> dict[str, floa
     command = [sys.executable, "-m", "benchmarks.scale", f"--part={part}", f"--rows={rows}", f"--folder={folder}",
                f"--workers={workers}"]
     environment = {**os.environ, **_THREADS, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"error: {part} of {rows:,} rows failed: {done.stderr.strip()[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])

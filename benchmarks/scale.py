@@ -11,8 +11,8 @@
     batch       the first batch, read, laid out and with its mel; and the one of step 100,000
 
 Each part is a process of its own, whose most resident memory is told; so is what its workers took. What grows with the
-rows is told by two sizes: bytes a row, and what follows for 50 million. Of each size 1.6 GB a million rows are written
-below --folder, and removed.
+rows is told by two sizes: bytes a row, and what follows for 50 million. That is too much for records of less than a
+gigabyte, which TFDS keeps in memory. Of each size about 1 GB a million rows is written below --folder, and removed.
 """
 
 from __future__ import annotations

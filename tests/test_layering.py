@@ -42,6 +42,7 @@ MAY_IMPORT = {
         "decoding",
     ),
     "sift_jax.training.vocabulary": ("models", "data", "training.checkpoint"),
+    "sift_jax.training.wandb_board": ("endpoints",),
     "sift_jax.training.samples": ("batch", "audio", "data.tokenizers"),
     "sift_jax.decoding": (
         "models",
@@ -59,6 +60,7 @@ MAY_IMPORT = {
         "units",
     ),
     "sift_jax.weights": ("models", "parallel", "batch", "training.checkpoint"),
+    "sift_jax.weights.hub": ("endpoints",),
     "sift_jax.weights.history": ("data.mixture_table",),
     "sift_jax.weights.spare_rows": ("models", "parallel", "data.unit_ids"),
     "sift_jax.weights.export": (
@@ -140,6 +142,7 @@ MAY_IMPORT = {
         "models.whisper_decoder",
         "units",
         "weights.whisper",
+        "weights.hub",
     ),
 }
 # run on machines that have only jax, flax, optax and orbax: free of TensorFlow through everything that they import

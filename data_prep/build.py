@@ -7,7 +7,7 @@
     python -m data_prep.build --corpus=mls --root=/corpora/mls --languages=de,fr --out=runs/mls
         (mls, common_voice, vctk, librispeech, voxpopuli, fleurs, peoples_speech, spgispeech, iemocap, msp_podcast)
         [--min_seconds=0.5 --max_seconds=30] [--phonemes=espeak] [--compression=opus]
-        [--words=alignments/ [--tier=NAME] | --aligner=sphinx | --aligner=ctc --checkpoint=weights/wav2vec2-base-960h]
+        [--words=alignments/ [--tier=NAME] | --aligner=sphinx | --aligner=ctc|whisper --checkpoint=weights/whisper-base]
         [--experts=distortion_level=energy,speech_quality=dnsmos] [--edges=data_speech | --edges=runs/other/bins.json]
         [--claims=paper] [--genders=pitch | --genders=network --gender_model=DIR]
         [--locales=all --locale_utterances=300]
@@ -152,8 +152,8 @@ def _make_parser() -> _Parser:
         help="those of the corpus, or espeak's reading of the transcript: without any, speaking rate is not measured")
     add("--words", type=Path, help="word times: a .ctm, .tsv, .TextGrid or .alignment.txt, or a folder of them")
     add("--tier", help="the TextGrids' tier with the words, where it is not called so")
-    add("--aligner", choices=ALIGNERS, help="finds word times: sphinx for English, ctc with --checkpoint")
-    add("--checkpoint", type=Path, help="folder of a wav2vec2-type model, for --aligner=ctc")
+    add("--aligner", choices=ALIGNERS, help="finds word times: sphinx for English, ctc and whisper with --checkpoint")
+    add("--checkpoint", type=Path, help="folder of the model: of a Whisper, or for ctc of a wav2vec2-type one")
     add("--experts", default="", help="KEY=NAME,… where the default is not wanted: distortion_level=energy|squim, "
         "speech_quality=dnsmos|squim, average_pitch=praat|penn, noise_level=brouhaha, …; none leaves a key out; "
         "emotion=<folder of an audio classifier of transformers> hears what the corpus does not tell")

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "sift_jax.parallel": (),
     "sift_jax.models": ("batch", "parallel"),
     "sift_jax.checkpoints": (*SPEECH_LM, "storage"),
-    "sift_jax.weights": (*SPEECH_LM, "checkpoints", "text"),
+    "sift_jax.weights": (*SPEECH_LM, "checkpoints", "endpoints", "text"),
     "sift_jax.pretrained": (*SPEECH_LM, "checkpoints", "text", "weights"),
     "sift_jax.exporting": (*SPEECH_LM, "data.tasks.mixture_table", "pretrained", "text", "weights"),
     # --- the data
@@ -52,7 +52,7 @@ MAY_IMPORT = {
     ),
     "sift_jax.units": ("audio", "codecs", "exits", "vocoder_training"),
     # --- runs
-    "sift_jax.training": (*SPEECH_LM, "audio", "checkpoints", "data", "text", "weights"),
+    "sift_jax.training": (*SPEECH_LM, "audio", "checkpoints", "data", "endpoints", "text", "weights"),
     "sift_jax.decoding": (*SPEECH_LM, "audio", "codecs", "data.row_layout", "pretrained", "sift", "text"),
     "sift_jax.evaluation": (
         *SPEECH_LM,
@@ -87,7 +87,20 @@ MAY_IMPORT = {
     "sift_jax.import_weights": ("exits", "weights"),
     "sift_jax.compare": ("evaluation", "exits"),
     # --- making data
-    "data_prep": ("audio", "codecs", "data.records", "endpoints", "pages", "sift", "storage", "text"),
+    "data_prep": (
+        "audio",
+        "codecs",
+        "data.records",
+        "endpoints",
+        "models.hf_config",
+        "models.whisper_decoder",
+        "pages",
+        "sift",
+        "storage",
+        "text",
+        "weights.hub",
+        "weights.whisper",
+    ),
     "data_prep.generation": ("audio", "codecs", "evaluation.scores", "sift"),
 }
 # where networks are written in flax

@@ -1,9 +1,10 @@
 """Command line of the aligners: a list of utterances in, a CTM of word times out.
 
-    utterances.jsonl {"id", "transcript", ["audio"]} + audio/<id>.flac ─► words.ctm, words.rejected.jsonl
+    utterances.jsonl {"id", "transcript", ["audio", "language"]} + audio/<id>.flac ─► words.ctm, words.rejected.jsonl
 
     python -m data_prep.alignment.align --utterances=utterances.jsonl --audio=audio --aligner=sphinx --out=words.ctm
     python -m data_prep.alignment.align … --aligner=ctc --checkpoint=weights/wav2vec2-base-960h
+    python -m data_prep.alignment.align … --aligner=whisper --checkpoint=weights/whisper-base --language=de
 
 What cannot be aligned is set aside with its reason, and the rest goes on.
 """
@@ -11,40 +12,84 @@ What cannot be aligned is set aside with its reason, and the rest goes on.
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from data_prep.alignment.word_lists import WordTimes, write_ctm
-from data_prep.alignment.word_time import Aligner, AlignmentError
+from data_prep.alignment.word_time import Aligner, AlignmentError, Speech, align_each
 from sift_jax.audio.files import AudioError, read_audio
 
-ALIGNERS = ("sphinx", "ctc")
+ALIGNERS = ("sphinx", "ctc", "whisper")
+_FOLDERS = {"ctc": "a wav2vec2-type model", "whisper": "a Whisper"}
+_ENGLISH_ONLY = ("sphinx",)
 _SUFFIXES = (".flac", ".wav", ".mp3", ".ogg", ".opus")
 
 
+def check_checkpoint(name: str | None, checkpoint: Path | None) -> None:
+    """ValueError where a network has no folder, or a folder no network."""
+    if name not in _FOLDERS:
+        if checkpoint is not None:
+            raise ValueError("--checkpoint is for --aligner=ctc and whisper; leave it out")
+    elif checkpoint is None or not checkpoint.is_dir():
+        raise ValueError(f"--aligner={name} needs --checkpoint=<the folder of {_FOLDERS[name]}>")
+
+
+def check_language(name: str, language: str) -> None:
+    """AlignmentError where an aligner does not know a language."""
+    if name in _ENGLISH_ONLY and language != "en":
+        raise AlignmentError(f"{name} is for English; take --aligner=whisper or ctc for {language}")
+
+
+def is_network(name: str | None) -> bool:
+    """Whether an aligner uses all cores by itself, or the one accelerator."""
+    return name in _FOLDERS
+
+
 def make_aligner(name: str, checkpoint: str | Path | None = None) -> Aligner:
-    """The aligner of that name; only the CTC aligner has a checkpoint."""
-    if name == "ctc":
+    """The aligner of that name; a network's comes from a checkpoint."""
+    if name not in ALIGNERS:
+        raise AlignmentError(f"no aligner {name!r}; choose of {', '.join(ALIGNERS)}")
+    if name in _FOLDERS:
         if checkpoint is None:
-            raise AlignmentError("the CTC aligner needs a wav2vec2-type folder; give --checkpoint")
+            raise AlignmentError(f"the {name} aligner needs the folder of {_FOLDERS[name]}; give --checkpoint")
+        if name == "whisper":
+            from data_prep.alignment.whisper import WhisperAligner
+
+            return WhisperAligner.read(checkpoint)
         from data_prep.alignment.ctc import CtcAligner
 
         return CtcAligner.read(checkpoint)
-    if name == "sphinx":
-        if checkpoint is not None:
-            raise AlignmentError("sphinx carries its own model; leave --checkpoint out or give --aligner=ctc")
-        from data_prep.alignment.sphinx import SphinxAligner
+    if checkpoint is not None:
+        raise AlignmentError("sphinx carries its own model; leave --checkpoint out or give --aligner=ctc or whisper")
+    from data_prep.alignment.sphinx import SphinxAligner
 
-        return SphinxAligner()
-    raise AlignmentError(f"no aligner {name!r}; choose of {', '.join(ALIGNERS)}")
+    return SphinxAligner()
 
 
-def align_utterances(aligner: Aligner, utterances: Path, audio: Path) -> tuple[WordTimes, list[dict[str, str]]]:
-    """Word times by utterance, and a row with the reason for each one set aside."""
+def align_utterances(
+    aligner: Aligner, utterances: Path, audio: Path, language: str | None = None
+) -> tuple[WordTimes, list[dict[str, str]]]:
+    """Word times by utterance, and a row with the reason for each one set aside; a row may name its own language."""
+    rejected: list[dict[str, str]] = []
+    names: list[str] = []
     times: WordTimes = {}
-    rejected = []
+    found = align_each(aligner, _read_speeches(utterances, audio, language, names, rejected))
+    # names grows as speeches are read, which is ahead of their words
+    for place, words in enumerate(found):
+        if isinstance(words, AlignmentError):
+            rejected.append({"id": names[place], "reason": str(words)})
+        else:
+            times[names[place]] = words
+    return times, rejected
+
+
+def _read_speeches(
+    utterances: Path, audio: Path, language: str | None, names: list[str], rejected: list[dict[str, str]]
+) -> Iterator[Speech]:
+    """What can be read; the ids go to `names`, and what cannot be read to `rejected`."""
+    seen: set[str] = set()
     # not splitlines(): JSON may hold other line breaks of Unicode
     lines = utterances.read_text(encoding="utf-8", errors="replace").removesuffix("\n").split("\n")
     for number, line in enumerate(tqdm(lines, unit="utt", dynamic_ncols=True, disable=None), 1):
@@ -56,12 +101,15 @@ def align_utterances(aligner: Aligner, utterances: Path, audio: Path) -> tuple[W
                 transcript = str(row["transcript"])
             except (ValueError, TypeError, KeyError):
                 raise AlignmentError("not a JSON object with id and transcript; mend the line") from None
-            if name in times or len(name.split()) != 1:
+            if name in seen or len(name.split()) != 1:
                 raise AlignmentError("the id came before or is not one word; give each utterance its own")
-            times[name] = aligner.align(read_audio(_find_audio(audio, row)), transcript)
+            wave = read_audio(_find_audio(audio, row))
         except (AlignmentError, AudioError) as error:
             rejected.append({"id": name, "reason": str(error)})
-    return times, rejected
+            continue
+        seen.add(name)
+        names.append(name)
+        yield Speech(wave=wave, transcript=transcript, language=row.get("language") or language)
 
 
 def _find_audio(root: Path, row: dict[str, str]) -> Path:
@@ -82,12 +130,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--utterances", type=Path, required=True, help="JSONL with id, transcript and perhaps audio")
     parser.add_argument("--audio", type=Path, required=True, help="folder below which the audio lies")
     parser.add_argument("--aligner", choices=ALIGNERS, default="sphinx", help="sphinx is for English alone")
-    parser.add_argument("--checkpoint", type=Path, help="folder of a wav2vec2-type model, for --aligner=ctc")
+    parser.add_argument("--checkpoint", type=Path, help="folder of the model, for --aligner=ctc and whisper")
+    parser.add_argument("--language", help="of the rows that name none, for --aligner=whisper")
     parser.add_argument("--out", type=Path, required=True, help="the CTM to write")
     flags = parser.parse_args(arguments)
     try:
         aligner = make_aligner(flags.aligner, flags.checkpoint)
-        times, rejected = align_utterances(aligner, flags.utterances, flags.audio)
+        times, rejected = align_utterances(aligner, flags.utterances, flags.audio, flags.language)
         flags.out.parent.mkdir(parents=True, exist_ok=True)
         write_ctm(times, flags.out)
         aside = flags.out.with_suffix(".rejected.jsonl")

@@ -39,7 +39,7 @@ class CtcAligner:
         """The aligner of a checkpoint folder."""
         return cls(read_checkpoint(folder))
 
-    def align(self, wave: np.ndarray, transcript: str) -> list[WordTime]:
+    def align(self, wave: np.ndarray, transcript: str, language: str | None = None) -> list[WordTime]:
         """The words of the transcript in order; a score is the geometric mean probability of a word's letters."""
         words = split_transcript(transcript)
         if not words:

@@ -44,7 +44,7 @@ class SphinxAligner:
             raise AlignmentError("pocketsphinx is not installed; pip install 'sift_jax[align]' or give another aligner")
         self._decoder = _make_decoder()
 
-    def align(self, wave: np.ndarray, transcript: str) -> list[WordTime]:
+    def align(self, wave: np.ndarray, transcript: str, language: str | None = None) -> list[WordTime]:
         """The words of the transcript in order."""
         words = split_transcript(transcript)
         if not words:

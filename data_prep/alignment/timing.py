@@ -1,7 +1,7 @@
 """Word times inside a build: from files, or from an aligner; a corpus's own come first.
 
     --words=FILE | FOLDER ─ spread by utterance ─► parts/word_times/<chunk> ┐
-    --aligner=sphinx | ctc ─────────────── audio/<id>.flac, transcript ─────┴─► parts/words/<chunk>
+    --aligner=sphinx | ctc | whisper ───── audio/<id>.flac, transcript ─────┴─► parts/words/<chunk>
                             {"id", "words": [{"word", "position", "start", "end"}, …]} or {"id", "reason", "detail"}
 
 An utterance without word times is not asked about its words, and takes part in all else. Times that are not those of
@@ -17,18 +17,24 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.accounts import settle
-from data_prep.alignment.align import make_aligner
+from data_prep.alignment.align import check_checkpoint, check_language, is_network, make_aligner
 from data_prep.alignment.spread import find_times, spread_times
 from data_prep.alignment.word_lists import find_files
-from data_prep.alignment.word_time import Aligner, AlignmentError, WordTime, make_word_spans, use_spelling
+from data_prep.alignment.word_time import (
+    Aligner,
+    AlignmentError,
+    Speech,
+    WordTime,
+    align_each,
+    make_word_spans,
+    use_spelling,
+)
 from data_prep.chunks import Chunk
 from data_prep.corpora.recording import Rejection
 from data_prep.corpora.utterance import Utterance, WordSpan, parse_utterance
 from data_prep.engine import Engine, run_chunks
 from data_prep.fingerprints import hash_files
 from sift_jax.audio.files import AudioError, read_audio
-
-_ENGLISH_ONLY = ("sphinx",)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,12 +51,9 @@ class Aligning:
             raise ValueError("--words and --aligner are two sources of word times; give one of them")
         if self.tier is not None and self.words is None:
             raise ValueError("--tier names one of the TextGrids' tiers; give --words with it")
-        if self.checkpoint is not None and self.aligner != "ctc":
-            raise ValueError("--checkpoint is for --aligner=ctc; leave it out")
         if self.words is not None:
             find_files(self.words)
-        if self.aligner == "ctc" and (self.checkpoint is None or not self.checkpoint.is_dir()):
-            raise ValueError("--aligner=ctc needs --checkpoint=<the folder of a wav2vec2-type model>")
+        check_checkpoint(self.aligner, self.checkpoint)
 
     @property
     def is_asked(self) -> bool:
@@ -71,8 +74,7 @@ def time_words(out: Path, chunks: Sequence[Chunk], aligning: Aligning, engine: E
         spread_times(aligning.words, chunks, out)
     else:
         _load_aligner(aligning.aligner, aligning.checkpoint)
-    # A network uses all cores by itself, or the one accelerator.
-    engine = dataclasses.replace(engine, workers=1) if aligning.aligner == "ctc" else engine
+    engine = dataclasses.replace(engine, workers=1) if is_network(aligning.aligner) else engine
     run_chunks(chunks, "words", functools.partial(time_chunk, aligning=aligning), engine)
     counts = Counter("words" in row for row in _read_rows(chunks))
     rejections = (Rejection(**row) for row in _read_rows(chunks) if "reason" in row)
@@ -81,17 +83,23 @@ def time_words(out: Path, chunks: Sequence[Chunk], aligning: Aligning, engine: E
 
 def time_chunk(chunk: Chunk, aligning: Aligning) -> int:
     """Writes the words of each utterance of a chunk, or why it has none."""
-    times = find_times(chunk, aligning.tier) if aligning.words is not None else None
+    utterances = [parse_utterance(line) for line in chunk.read_lines("utterances")]
+    found: dict[str, Sequence[WordTime] | AlignmentError | AudioError] = {}
+    waiting = [utterance for utterance in utterances if not utterance.words]
+    if aligning.words is not None:
+        find = find_times(chunk, aligning.tier)
+        for utterance in waiting:
+            try:
+                found[utterance.id] = find(utterance.id)
+            except AlignmentError as error:
+                found[utterance.id] = error
+    else:
+        _align(chunk, waiting, aligning, found)
     rows = []
-    for utterance in map(parse_utterance, chunk.read_lines("utterances")):
+    for utterance in utterances:
         row: dict[str, Any] = {"id": utterance.id}
         try:
-            if utterance.words:
-                words = utterance.words
-            elif times is not None:
-                words = _fit(utterance, times(utterance.id))
-            else:
-                words = _fit(utterance, _align(chunk, utterance, aligning))
+            words = utterance.words or _fit(utterance, found[utterance.id])
             row["words"] = [dataclasses.asdict(word) for word in words]
         except (AlignmentError, AudioError) as error:
             reason = error.reason if isinstance(error, AlignmentError) else "not aligned"
@@ -116,15 +124,34 @@ def _read_rows(chunks: Sequence[Chunk]) -> Iterator[dict[str, Any]]:
     return (json.loads(line) for chunk in chunks for line in chunk.read_lines("words"))
 
 
-def _fit(utterance: Utterance, times: Sequence[WordTime]) -> tuple[WordSpan, ...]:
+def _fit(utterance: Utterance, times: Sequence[WordTime] | Exception) -> tuple[WordSpan, ...]:
+    if isinstance(times, Exception):
+        raise times
     return make_word_spans(use_spelling(times, utterance.transcript), utterance.duration)
 
 
-def _align(chunk: Chunk, utterance: Utterance, aligning: Aligning) -> list[WordTime]:
-    if aligning.aligner in _ENGLISH_ONLY and utterance.language != "en":
-        raise AlignmentError(f"{aligning.aligner} is for English; take --aligner=ctc for {utterance.language}")
-    wave = read_audio(chunk.out / "audio" / f"{utterance.id}.flac")
-    return _load_aligner(aligning.aligner, aligning.checkpoint).align(wave, utterance.transcript)
+def _align(
+    chunk: Chunk,
+    waiting: Sequence[Utterance],
+    aligning: Aligning,
+    found: dict[str, Sequence[WordTime] | AlignmentError | AudioError],
+) -> None:
+    """Puts the words of each into `found`, or why it has none."""
+    names: list[str] = []
+
+    def read() -> Iterator[Speech]:
+        for utterance in waiting:
+            try:
+                check_language(aligning.aligner, utterance.language)
+                wave = read_audio(chunk.out / "audio" / f"{utterance.id}.flac")
+            except (AlignmentError, AudioError) as error:
+                found[utterance.id] = error
+                continue
+            names.append(utterance.id)
+            yield Speech(wave=wave, transcript=utterance.transcript, language=utterance.language)
+
+    for place, words in enumerate(align_each(_load_aligner(aligning.aligner, aligning.checkpoint), read())):
+        found[names[place]] = words
 
 
 @functools.cache

@@ -1,6 +1,6 @@
 """When each word was said: the one form in which all aligners and all files of word times answer.
 
-    wave [n] 16 kHz, transcript ── Aligner.align ─►  [WordTime("Why", 0.13, 0.28, score 0.93), …]
+    wave [n] 16 kHz, transcript ── align_each ───►  [WordTime("Why", 0.13, 0.28, score 0.93), …]
     TextGrid, CTM, word list ─── read_entries ───►  (utterance id, WordTime), …
                     └─ use_spelling, make_word_spans ─► Utterance.words, to be measured
 
@@ -8,9 +8,10 @@ A score is between 0 and 1; 1 where a file gives times without one.
 """
 
 import dataclasses
+import itertools
 import unicodedata
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -40,10 +41,42 @@ class WordTime:
     score: float
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Speech:
+    """A 16 kHz wave, what is said in it, and in which language, where that is known."""
+
+    wave: np.ndarray
+    transcript: str
+    language: str | None
+
+
 class Aligner(Protocol):
-    def align(self, wave: np.ndarray, transcript: str) -> list[WordTime]:
+    def align(self, wave: np.ndarray, transcript: str, language: str | None = None) -> list[WordTime]:
         """The words of the transcript in order, with their times in the 16 kHz wave."""
         ...
+
+
+@runtime_checkable
+class BatchAligner(Protocol):
+    """An aligner that is quicker with several at once."""
+
+    batch: int
+
+    def align_batch(self, speeches: Sequence[Speech]) -> list["list[WordTime] | AlignmentError"]: ...
+
+
+def align_each(aligner: Aligner, speeches: Iterable[Speech]) -> Iterator["list[WordTime] | AlignmentError"]:
+    """The words of each, or why they cannot be had; no more of the waves are held at once than are aligned at once."""
+    if isinstance(aligner, BatchAligner):
+        waiting = iter(speeches)
+        while group := list(itertools.islice(waiting, aligner.batch)):
+            yield from aligner.align_batch(group)
+        return
+    for speech in speeches:
+        try:
+            yield aligner.align(speech.wave, speech.transcript, speech.language)
+        except AlignmentError as error:
+            yield error
 
 
 def split_transcript(transcript: str) -> list[str]:
@@ -63,18 +96,19 @@ def use_spelling(times: Sequence[WordTime], transcript: str) -> list[WordTime]:
     """
     words = split_transcript(transcript)
     is_same = len(words) == len(times) and all(
-        _list_letters(time.word) == _list_letters(word) or time.word.casefold() in _UNKNOWN
+        list_letters(time.word) == list_letters(word) or time.word.casefold() in _UNKNOWN
         for time, word in zip(times, words, strict=True))
     if is_same:
         return [dataclasses.replace(time, word=word) for time, word in zip(times, words, strict=True)]
-    if not times or _list_letters("".join(time.word for time in times)) != _list_letters(transcript):
+    if not times or list_letters("".join(time.word for time in times)) != list_letters(transcript):
         said = " ".join(time.word for time in times)
         raise AlignmentError(f"the times are of {said[:60]!r}, the transcript is {transcript[:60]!r}; take the times "
                              "of this recording", "other words")
     return list(times)
 
 
-def _list_letters(text: str) -> str:
+def list_letters(text: str) -> str:
+    """What is compared of a word: letters and digits, without regard to capitals."""
     return "".join(letter for letter in unicodedata.normalize("NFC", text).casefold() if letter.isalnum())
 
 

@@ -179,3 +179,14 @@ def _read_words(value: Any, identity: str) -> tuple[WordSpan, ...]:
     if not all(math.isfinite(time) and time >= 0 for time in times) or times != sorted(times):
         raise BadItem("broken word times", "times go backwards", identity)
     return words
+
+
+def take_text(row: Mapping[str, Any]) -> str | None:
+    """The text of a line as it stands there, however long."""
+    return _take(row, "text")
+
+
+def leave_out(row: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
+    """The line without some of its fields, by whichever name it has them."""
+    names = {name for field in fields for name in _FIELDS.get(field, (field,))}
+    return {name: value for name, value in row.items() if name not in names}

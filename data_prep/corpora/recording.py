@@ -94,14 +94,16 @@ def parse_recording(line: str) -> Recording:
     return Recording(**row, words=words)
 
 
-def read_items(path: Path, parse: Callable[[str], Recording], *, skip: int = 0) -> Iterator[Item]:
+def read_items(
+    path: Path, parse: Callable[[str], Recording], *, skip: int = 0, longest: int = _LONGEST_LINE
+) -> Iterator[Item]:
     """One item for each line that is not blank, from line `skip` + 1 on."""
     with path.open("rb") as lines:
         for number, raw in enumerate(lines, 1):
             if number <= skip or not raw.strip():
                 continue
             try:
-                yield parse(decode_line(raw))
+                yield parse(decode_line(raw, longest))
             except BadItem as bad:
                 yield reject(bad, file=path, line=number)
 
@@ -199,7 +201,8 @@ def clean_transcript(text: str, identity: str | None = None) -> str:
     if not any(c.isalnum() for c in text):
         raise BadItem("no transcript", "", identity)
     if len(text) > _LONGEST_TRANSCRIPT:
-        raise BadItem("transcript too long", f"{len(text)} characters", identity)
+        raise BadItem("transcript too long", f"{len(text)} characters; cut the recording into clips by python -m "
+                      "data_prep.cut --manifest=…", identity)
     return text.lower() if text.isupper() and len(text.split()) > 1 else text
 
 

@@ -32,6 +32,8 @@ _FATAL = {401: "it refuses the key; set ${key}", 402: "it wants to be paid; see 
           403: "it refuses the key; set ${key}", 404: "it has no such path or model; see --endpoint (…/v1) and --model",
           405: "it takes no POST there; see --endpoint (…/v1)"}
 _MOST_BYTES = 16 * 2**20
+# of what a failing server says
+_MOST_LOOKED_AT = 2**16
 _FIRST_WAIT = 0.5
 
 
@@ -108,7 +110,7 @@ class ChatClient:
         """The answer to a request body."""
         payload = json.dumps(body, ensure_ascii=False).encode()
         reply = self.call("/chat/completions", payload, "application/json", parse_completion)
-        return dataclasses.replace(reply, text=self._secret.scrub(reply.text))
+        return dataclasses.replace(reply, text=self._secret.scrub(reply.text), finish=self._secret.scrub(reply.finish))
 
     def call(self, path: str, payload: bytes, content_type: str, parse: Callable[[bytes], _Answer]) -> _Answer:
         """What `parse` makes of the answer, after as many attempts as it takes or the endpoint's limits allow.
@@ -194,7 +196,8 @@ class ChatClient:
         raise CallError(f"http {status}", said)
 
     def _tidy(self, text: str) -> str:
-        return " ".join(self._secret.scrub(text).split())[:200]
+        # of so much a line is left, whatever is masked
+        return " ".join(self._secret.scrub(text[:_MOST_LOOKED_AT]).split())[:200]
 
     def _count(self, outcome: str) -> None:
         with self._lock:

@@ -35,12 +35,13 @@ import numpy as np
 from data_prep.metadata import distortion, intensity, networks, noise, pitch, rate, reverberation, trackers
 from data_prep.metadata.fields import Listener, make_listener_of
 from data_prep.metadata.gender_network import make_gender_network
+from data_prep.metadata.silence import Heard, cut_silence
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recording:
     """A 16 kHz wave, the seconds between which it holds speech, and who finds its F0; `lead` seconds of digital silence
-    were cut off before it."""
+    were cut off before it. What is heard of it has no such silence inside either."""
 
     wave: np.ndarray
     phonemes: str
@@ -56,6 +57,22 @@ class Recording:
     @functools.cached_property
     def power(self) -> np.ndarray:
         return intensity.frame_power(self.wave)
+
+    @functools.cached_property
+    def heard(self) -> Heard:
+        return cut_silence(self.wave)
+
+    @functools.cached_property
+    def heard_power(self) -> np.ndarray:
+        return intensity.frame_power(self.heard.wave)
+
+    @property
+    def heard_first(self) -> float:
+        return self.heard.to_heard(self.first_word)
+
+    @property
+    def heard_last(self) -> float:
+        return self.heard.to_heard(self.last_word)
 
     @property
     def speech_track(self) -> np.ndarray:
@@ -76,11 +93,11 @@ _EXPERTS: dict[str, dict[str, Expert]] = {
     "average_pitch": dict.fromkeys(_TRACKERS, lambda r: pitch.average_pitch(r.speech_track)),
     "pitch_variation": dict.fromkeys(_TRACKERS, lambda r: pitch.pitch_variation(r.speech_track)),
     "speaking_rate": {"phones": lambda r: rate.speaking_rate(r.phonemes, r.first_word, r.last_word)},
-    "average_intensity": {"rms": lambda r: intensity.average_intensity(r.power)},
-    "noise_level": {"gaps": lambda r: noise.noise_level(r.power, r.first_word),
-                    "inside": lambda r: noise.inside_noise_level(r.wave, r.first_word, r.last_word)},
+    "average_intensity": {"rms": lambda r: intensity.average_intensity(r.heard_power)},
+    "noise_level": {"gaps": lambda r: noise.noise_level(r.heard_power, r.heard_first),
+                    "inside": lambda r: noise.inside_noise_level(r.heard.wave, r.heard_first, r.heard_last)},
     "reverberation": {"ridge": lambda r: reverberation.reverberation(r.wave, r.first_word, r.last_word)},
-    "distortion_level": {"energy": lambda r: distortion.distortion_level(r.power, r.first_word)},
+    "distortion_level": {"energy": lambda r: distortion.distortion_level(r.heard_power, r.heard_first)},
     "speech_quality": {},
 }
 _NETWORKS: dict[str, tuple[str, ...]] = {

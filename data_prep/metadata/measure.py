@@ -27,7 +27,7 @@ from data_prep.metadata.experts import Chosen, Panel, Recording, make_panel
 from data_prep.metadata.feasible import is_feasible
 from data_prep.metadata.fields import HEARD, hear_fields
 from data_prep.metadata.gender_network import FEMALE_SHARE
-from data_prep.metadata.silence import find_sound
+from data_prep.metadata.silence import cut_silence
 from sift_jax.audio.files import read_audio
 from sift_jax.sift.labels import GENDERS
 
@@ -115,12 +115,14 @@ def make_recording(wave: np.ndarray, utterance: Utterance, panel: Panel) -> Reco
     """What the experts hear, without the digital silence at its ends; None of samples that are no numbers."""
     if not np.isfinite(wave).all():
         return None
-    sound = find_sound(wave)
-    wave, lead = wave[sound], sound.start / _RATE
+    heard = cut_silence(wave)
+    begin, end = int(heard.firsts[0]), int(heard.lasts[-1])
+    wave, lead = wave[begin:end], begin / _RATE
     if utterance.words:
-        first, last = (max(time - lead, 0.0) for time in (utterance.words[0].start, utterance.words[-1].end))
+        times = utterance.words[0].start, utterance.words[-1].end
     else:
-        first, last = intensity.find_speech(intensity.frame_power(wave))
+        times = tuple(map(heard.to_whole, intensity.find_speech(intensity.frame_power(heard.wave))))
+    first, last = (round(max(time - lead, 0.0), 9) for time in times)
     return Recording(wave=wave, phonemes=utterance.phonemes or "", first_word=first, last_word=last, lead=lead,
                      track_pitch=panel.track_pitch)
 
@@ -132,7 +134,7 @@ def _is_silence(wave: np.ndarray) -> bool:
 
 
 def _describe_background(recording: Recording) -> str:
-    if noise.is_gated(recording.power):
+    if noise.is_gated(recording.heard, recording.heard_power):
         return GATED
     after = len(recording.wave) / _RATE - recording.last_word
     return MARGINS if max(recording.first_word, after) >= _LEAST_MARGIN else PAUSES

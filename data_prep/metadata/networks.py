@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from sift_jax.weights.hub import find_file
+
 # From several waves to the values of each by key; None where it has none.
 Network = Callable[[Sequence[np.ndarray]], list[dict[str, float | None]]]
 
@@ -79,10 +81,9 @@ def make_brouhaha() -> Network:
            remedy="pip install https://github.com/marianne-m/brouhaha-vad/archive/main.zip")
     import torch
     from brouhaha.pipeline import RegressiveActivityDetectionPipeline
-    from huggingface_hub import hf_hub_download
     from pyannote.audio import Model
 
-    model = Model.from_pretrained(hf_hub_download(*_BROUHAHA), strict=False)
+    model = Model.from_pretrained(find_file(*_BROUHAHA), strict=False)
     pipeline = RegressiveActivityDetectionPipeline(segmentation=model)
 
     def listen(waves: Sequence[np.ndarray]) -> list[dict[str, float | None]]:

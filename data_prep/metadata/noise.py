@@ -5,7 +5,7 @@
 
 Speech has gaps, also within a word; what is left in the quietest of them is noise. A margin of the recording before the
 first word counts as a gap when the aligner says that nobody speaks there. Digital silence is no gap: nothing of the
-place was recorded there. Where a gate has put it into nearly all of the pauses, nobody can tell what noise there was.
+place was recorded there. Where a gate has taken the noise out of the pauses, nobody can tell how much there was.
 
 So the value follows the pauses that a recording has: cut close around the words, a clean one reads as 25 to 30 dB, for
 what is left in its quietest frames is speech that dies away. `inside_noise_level` does not: it reads the same with the
@@ -21,13 +21,13 @@ import numpy as np
 import scipy.stats
 
 from data_prep.metadata.intensity import find_background
-from data_prep.metadata.silence import find_heard
+from data_prep.metadata.silence import Heard, find_heard
 
 _LOWEST_DB, _HIGHEST_DB = -5.0, 80.0
 # Frames within this factor of the floor are what the pauses sound like.
 _NEAR_FLOOR = 4.0
-# A cut of a tenth of a second is no gate.
-_FEWEST_BLANK = 12
+# A cut of a tenth of a second is no gate, and what lasts so long is a pause.
+_FEWEST_BLANK = _SHORTEST_PAUSE = 12
 # Power of a noise of two 16-bit steps.
 _FLICKER = 4e-9
 _FEWEST_FRAMES = 10
@@ -40,7 +40,7 @@ _FREEDOM = 0.75 * _BINS_A_BAND
 
 
 def estimate_floor(power: np.ndarray, first_word: float | None = None) -> float:
-    """Noise power: the lower of the quiet tenth's mean and the mean ahead of the first word."""
+    """Noise power: the lower of twice the quiet tenth's mean and what is usual ahead of the first word."""
     is_heard = find_background(power)
     heard = power[is_heard]
     count = max(len(heard) // 10, 3)
@@ -48,25 +48,31 @@ def estimate_floor(power: np.ndarray, first_word: float | None = None) -> float:
     if first_word is not None and first_word > 0.06:
         ahead = int((first_word - 0.03) / 0.01)
         lead = power[:ahead][is_heard[:ahead]]
-        return min(float(lead.mean()), 2.0 * quiet) if len(lead) else quiet
+        # the median: where a word begins softly, the last frames are of it
+        return min(float(np.median(lead)), 2.0 * quiet) if len(lead) else quiet
     return quiet
 
 
-def is_gated(power: np.ndarray) -> bool:
-    """Whether a gate has put digital silence where the pauses were, so that no background is left to be measured.
+def is_gated(heard: Heard, power: np.ndarray) -> bool:
+    """Whether a gate has put digital silence where the pauses were, so that no background is left to be measured;
+    `power` is that of what was heard.
 
-    A gate closes again and again, and leaves more than the flicker of the last bit; or there is more of its silence
-    than of other pauses.
+    A gate closes again and again, and leaves more than the flicker of the last bit; or it has taken more than what is
+    left of pauses, or all that lasts.
     """
-    is_heard = find_background(power)
-    inner = np.flatnonzero(is_heard)
-    is_blank = ~is_heard[inner[0] : inner[-1] + 1]
-    if np.count_nonzero(is_blank) < _FEWEST_BLANK:
+    cut = heard.cut_inside // _STEP
+    if cut < _FEWEST_BLANK:
         return False
-    heard, floor = power[is_heard], estimate_floor(power)
-    closings = np.count_nonzero(np.diff(is_blank.astype(np.int8)) == 1)
-    return bool(closings >= 2 and floor > _FLICKER or np.count_nonzero(is_blank) > np.count_nonzero(
-        heard < _NEAR_FLOOR * floor))
+    floor = estimate_floor(power)
+    is_pause = find_background(power) & (power < _NEAR_FLOOR * floor)
+    closes = len(heard.firsts) > 2 and floor > _FLICKER
+    return closes or cut > np.count_nonzero(is_pause) or _find_longest(is_pause) < _SHORTEST_PAUSE
+
+
+def _find_longest(is_pause: np.ndarray) -> int:
+    """Frames of the longest pause."""
+    bounds = np.flatnonzero(np.diff(is_pause.astype(np.int8), prepend=0, append=0))
+    return int((bounds[1::2] - bounds[::2]).max(initial=0))
 
 
 def noise_level(power: np.ndarray, first_word: float | None = None) -> float:

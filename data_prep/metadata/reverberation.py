@@ -9,7 +9,7 @@ simulated rooms with the training voices of the embedded corpus; to fit them aga
 
     python -m data_prep.metadata.fit_reverberation
 
-Digital silence at the ends is cut off; frames of it are left out of the floor, the dips and the decays.
+Digital silence is cut out; frames that hold some yet are left out of the floor, the dips and the decays.
 """
 
 import functools
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import scipy.fft
 
-from data_prep.metadata.silence import find_heard, find_sound
+from data_prep.metadata.silence import cut_silence, find_heard
 
 WEIGHTS_PATH = Path(__file__).with_name("reverberation.json")
 _FRAME, _STEP, _FRAMES_A_SECOND = 256, 128, 125
@@ -42,9 +42,8 @@ def reverberation(wave: np.ndarray, first_word: float, last_word: float) -> floa
 
 def compute_features(wave: np.ndarray, first_word: float, last_word: float) -> np.ndarray:
     """Float [27]: thirteen features of the two low bands, the same of the three high ones, SNR of each, kurtosis."""
-    sound = find_sound(wave)
-    wave, lead = wave[sound], sound.start / 16_000
-    first_word, last_word = max(first_word - lead, 0.0), max(last_word - lead, 0.0)
+    heard = cut_silence(wave)
+    wave, first_word, last_word = heard.wave, heard.to_heard(first_word), heard.to_heard(last_word)
     power = _measure_bands(wave)
     begin = min(max(int(first_word * _FRAMES_A_SECOND) - 2, 3), len(power) - 12)
     end = min(max(int(last_word * _FRAMES_A_SECOND), begin + 8), len(power) - 3)

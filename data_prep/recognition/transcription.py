@@ -32,7 +32,8 @@ class TranscriptionEndpoint:
         body = write_form({name: str(value) for name, value in fields.items() if value is not None}, path, border)
         heard = self.client.call("/audio/transcriptions", body, f"multipart/form-data; boundary={border}",
                                  parse_transcription)
-        return dataclasses.replace(heard, text=self._secret.scrub(heard.text))
+        language = heard.language and self._secret.scrub(heard.language)
+        return dataclasses.replace(heard, text=self._secret.scrub(heard.text), language=language)
 
     def stop(self) -> None:
         self.client.stop()

@@ -61,7 +61,7 @@ def decode_chunk(chunk: Chunk, reading: Reading) -> None:
             with watch.over(recording, reading):
                 wave = read_speech(recording, reading)
         except AudioError as error:
-            rejections.append(Rejection(reason=error.reason, detail=str(error), id=recording.id,
+            rejections.append(Rejection(reason=error.reason, detail=_explain(error, chunk), id=recording.id,
                                         language=recording.language, file=recording.audio))
             continue
         write_audio(chunk.out / "audio" / f"{recording.id}.flac", wave, rate=RATE)
@@ -76,6 +76,14 @@ def decode_chunk(chunk: Chunk, reading: Reading) -> None:
     # The utterances last: they say that the chunk is done.
     chunk.write_lines("utterances", [utterance.to_json() for utterance in utterances])
     watch.end()
+
+
+def _explain(error: AudioError, chunk: Chunk) -> str:
+    """The error; with the command that cuts what is too long."""
+    if error.reason != "too long":
+        return str(error)
+    return (f"{str(error).rpartition('; cut')[0]}; cut it at its pauses by python -m data_prep.cut --build={chunk.out} "
+            f"--out={chunk.out}_cut --aligner=whisper --checkpoint=…, or raise --max_seconds")
 
 
 class Watch:

@@ -9,6 +9,7 @@ from the file. Whatever is wrong is one `AudioError` with one line that names th
 """
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,51 @@ def decode_audio(
         raise AudioError(message, "cannot be decoded") from None
     _check_samples(path, samples, count, rate, container)
     return Decoded(samples=samples, rate=rate)
+
+
+def measure_seconds(path: str | Path) -> float:
+    """How long the file is, by its header."""
+    path = Path(path)
+    if not path.is_file():
+        raise AudioError(f"{path}: no such audio file; check the path or the audio root")
+    try:
+        info = soundfile.info(path)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        message = f"{path}: cannot be decoded ({_flatten(error)}); fetch or convert it again"
+        raise AudioError(message, "cannot be decoded") from None
+    return info.frames / info.samplerate
+
+
+def read_long_audio(
+    path: str | Path, *, rate: int = 16_000, start: float = 0.0, seconds: float | None = None
+) -> np.ndarray:
+    """As `read_audio`, of any length, or `seconds` of it from `start`; it is resampled a minute at a time."""
+    path = Path(path)
+    measure_seconds(path)
+    parts: list[np.ndarray] = []
+    try:
+        with soundfile.SoundFile(path) as file:
+            first, count = _check_header(path, file, math.inf, start, seconds)
+            resampler = soxr.ResampleStream(file.samplerate, rate, 1)
+            if first:
+                file.seek(first)
+            done = 0
+            while done < count:
+                samples = file.read(min(60 * file.samplerate, count - done), dtype="float32", always_2d=True)
+                if not len(samples):
+                    break
+                done += len(samples)
+                _check_samples(path, samples, len(samples), file.samplerate, file.format)
+                mono = mix_channels(samples, path)
+                parts.append(mono if file.samplerate == rate else resampler.resample_chunk(mono))
+            if file.samplerate != rate:
+                parts.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        message = f"{path}: cannot be decoded ({_flatten(error)}); fetch or convert it again"
+        raise AudioError(message, "cannot be decoded") from None
+    if done < count - file.samplerate // 4:
+        raise AudioError(f"{path}: truncated, {done} of {count} frames decoded; fetch it again", "truncated")
+    return np.concatenate(parts)
 
 
 def mix_channels(samples: np.ndarray, path: str | Path) -> np.ndarray:

@@ -8,7 +8,7 @@ A text is scrubbed whole before it is cut: a key that lies across the cut would 
 
 from __future__ import annotations
 
-import json
+import array
 import os
 import re
 import urllib.parse
@@ -19,6 +19,11 @@ _LEAST_LETTERS = 6
 # A server may show the first or last letters of a key: so many in a row are masked, too.
 _PIECE = 8
 _NAMES_A_KEY = re.compile(r"key|token|secret|password|^sig", re.IGNORECASE)
+# A letter as it is, or as JSON (\u002d, \/), an address (%2d) or HTML (&#x2d;, &#45;) may have it; JSON within JSON
+# doubles its strokes.
+_LETTER = re.compile(r"\\+u00([0-9a-f]{2})|%([0-9a-f]{2})|&#x0*([0-9a-f]{2});|&#0*(\d{2,3});|\\+([\"/])|(.)",
+                     re.IGNORECASE | re.DOTALL)
+_HEX, _DECIMAL = (1, 2, 3), 4
 
 
 class Secret:
@@ -45,39 +50,48 @@ class Secret:
         return self._value
 
     def scrub(self, text: str) -> str:
-        """The text without the key and without any eight letters of it, also as a URL or a JSON string has them."""
-        if len(self._value) < _LEAST_LETTERS:
-            return text
-        forms = self._list_forms()
-        for form in forms:
-            text = text.replace(form, MASK)
-        # only now: the pieces of one form stand in the others too
-        for form in forms:
-            text = _mask_pieces(text, form)
-        return text
-
-    def _list_forms(self) -> list[str]:
+        """The text without the key and without any eight letters of it, however a server may have escaped them."""
         value = self._value
-        # JSON may write any letter by its number, as servers do with "+", "/", "<" and the like
-        escaped = "".join(c if c.isalnum() else f"\\u{ord(c):04x}" for c in value)
-        forms = {value, urllib.parse.quote(value, safe=""), json.dumps(value)[1:-1], escaped, value.replace("/", "\\/")}
-        return sorted(forms, key=len, reverse=True)
+        if len(value) < _LEAST_LETTERS:
+            return text
+        size = min(_PIECE, len(value))
+        pieces = {value[i : i + size] for i in range(len(value) - size + 1)}
+        if any(mark in text for mark in "\\%&"):
+            text = _mask(text, *_unescape(text), pieces)
+        # a key may itself hold what looks like an escape
+        return _mask(text, text, range(len(text) + 1), pieces)
 
 
-def _mask_pieces(text: str, secret: str) -> str:
-    """Runs of eight letters and more that the text has in common with the secret become the mask."""
-    pieces = {secret[i : i + _PIECE] for i in range(len(secret) - _PIECE + 1)}
+def _unescape(text: str) -> tuple[str, array.array[int]]:
+    """The letters that a text stands for, and where in it each begins; then where it ends.
+
+    "a\\u002db" ─► "a-b", [0, 1, 7, 8]
+    """
+    letters, starts = [], array.array("q")
+    for found in _LETTER.finditer(text):
+        kind = found.lastindex
+        assert kind is not None
+        said = found[kind]
+        letters.append(chr(int(said, 16)) if kind in _HEX else chr(int(said)) if kind == _DECIMAL else said)
+        starts.append(found.start())
+    starts.append(len(text))
+    return "".join(letters), starts
+
+
+def _mask(text: str, letters: str, starts: array.array[int] | range, pieces: set[str]) -> str:
+    """The text with one mask for each run of letters in which every letter is part of a piece."""
     # most texts have none, which is told without looking at each of their places
-    if not any(piece in text for piece in pieces):
+    if not any(piece in letters for piece in pieces):
         return text
-    is_secret = bytearray(len(text))
-    for i in range(len(text) - _PIECE + 1):
-        if text[i : i + _PIECE] in pieces:
-            is_secret[i : i + _PIECE] = b"\1" * _PIECE
+    size = len(next(iter(pieces)))
+    is_secret = bytearray(len(letters))
+    for i in range(len(letters) - size + 1):
+        if letters[i : i + size] in pieces:
+            is_secret[i : i + size] = b"\1" * size
     kept, was_secret = [], False
-    for letter, hidden in zip(text, is_secret, strict=True):
+    for i, hidden in enumerate(is_secret):
         if not hidden:
-            kept.append(letter)
+            kept.append(text[starts[i] : starts[i + 1]])
         elif not was_secret:
             kept.append(MASK)
         was_secret = bool(hidden)

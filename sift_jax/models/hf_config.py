@@ -3,6 +3,7 @@
     weights/Qwen2.5-7B-Instruct/config.json ─► DecoderConfig        qwen2, llama, or the text half of qwen2_audio
     weights/whisper-medium/config.json      ─► EncoderConfig        whisper, or the audio half of qwen2_audio
     weights/parakeet-ctc-1.1b/config.json   ─► FastConformerConfig  parakeet_ctc and its kin
+    weights/whisper-base/config.json        ─► WhisperDecoderConfig its text half, which finds the times of words
 
 What a config.json leaves out is filled in by transformers' AutoConfig. A field that would change the arithmetic must
 have the value that is written here; the other fields are left alone.
@@ -17,6 +18,7 @@ from typing import Any
 from sift_jax.models.decoder import DecoderConfig
 from sift_jax.models.fast_conformer import FastConformerConfig
 from sift_jax.models.layers import RopeScaling
+from sift_jax.models.whisper_decoder import WhisperDecoderConfig
 from sift_jax.models.whisper_encoder import EncoderConfig
 
 PARAKEETS = ("parakeet_ctc", "parakeet_rnnt", "parakeet_tdt", "parakeet_encoder")
@@ -181,4 +183,19 @@ def read_encoder_preset(path: str | Path) -> EncoderConfig | FastConformerConfig
         heads=config["encoder_attention_heads"],
         window_seconds=config["max_source_positions"] / 50,
         frame_mask="none" if kind == "whisper" else "attention",
+    )
+
+
+def read_whisper_decoder(path: str | Path) -> WhisperDecoderConfig:
+    """The text half of a Whisper's config.json (or its folder)."""
+    config, path = read_config(path)
+    if config.get("model_type") != "whisper":
+        raise ValueError(f"{path} describes a {config.get('model_type')!r}, and a 'whisper' is needed; give its folder")
+    config = _fill_in(config, path)
+    _check_fixed(config, {**FIXED_ENCODER, "tie_word_embeddings": True}, path)
+    return WhisperDecoderConfig(
+        vocab_size=config["vocab_size"],
+        layers=config["decoder_layers"],
+        heads=config["decoder_attention_heads"],
+        positions=config["max_target_positions"],
     )

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from sift_jax.checkpoints.run_folder import write_whole
+from sift_jax.endpoints.secret import Secret
 
 
 def import_wandb(project: str) -> ModuleType:
@@ -90,5 +91,5 @@ class WandbBoard:
 
 def _mask(error: Exception) -> str:
     """One line, without the key, whoever may have put it there."""
-    text, key = " ".join(str(error).split()) or type(error).__name__, os.environ.get("WANDB_API_KEY")
-    return text.replace(key, "***") if key else text
+    said = str(error) or type(error).__name__
+    return " ".join(Secret(os.environ.get("WANDB_API_KEY", "").strip()).scrub(said).split())

@@ -17,9 +17,9 @@ from sift_jax.models.hf_config import read_config
 LAYOUTS: dict[str, tuple[tuple[str, str | None, str], ...]] = {
     "whisper": (
         ("model.encoder.", "encoder", ""),
-        ("model.decoder.", None, ""),
+        ("model.decoder.", "whisper_decoder", ""),
         ("encoder.", "encoder", ""),
-        ("decoder.", None, ""),
+        ("decoder.", "whisper_decoder", ""),
         ("proj_out.", None, ""),
     ),
     "qwen2": (("model.", "decoder", "model."), ("lm_head.", "decoder", "lm_head.")),

@@ -1,18 +1,27 @@
 """Where a model's files are: a folder as it is, hf://owner/name[@revision] fetched from the Hugging Face hub.
 
-The network is asked only for what says hf://. The token is huggingface_hub's business (HF_TOKEN) and is never shown.
+The network is asked only for what says hf://; $HF_ENDPOINT names a mirror. The token is huggingface_hub's business
+(HF_TOKEN, or what `hf auth login` has kept): it goes to the hub alone, and neither errors nor log lines show it.
 """
 
 from __future__ import annotations
 
-import os
+import contextlib
+import logging
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+from sift_jax.endpoints.secret import Secret
 
 SCHEME = "hf://"
 NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 # weights that can be read without running code, and the texts beside them
 WANTED_FILES = ("*.safetensors", "*.json", "*.txt", "*.jinja")
+_LOGGER = "huggingface_hub"
+# user and password of an address
+_LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 def find_folder(source: str | Path) -> Path:
@@ -29,22 +38,84 @@ def find_folder(source: str | Path) -> Path:
     return _download(found["repo"], found["revision"])
 
 
+def find_file(repo: str, name: str) -> Path:
+    """One file of a model on the hub, downloaded into the hub's cache if it is not there."""
+    from huggingface_hub import hf_hub_download
+
+    return Path(_fetch(lambda: hf_hub_download(repo, name), repo, None))
+
+
 def _download(repo: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
+    wanted = list(WANTED_FILES)
+    folder = Path(_fetch(lambda: snapshot_download(repo, revision=revision, allow_patterns=wanted), repo, revision))
+    # of a model in other formats nothing is wanted, and nothing is made
+    if not folder.is_dir() or not any(folder.iterdir()):
+        raise ValueError(f"{SCHEME}{repo} has none of {', '.join(WANTED_FILES)}; take a model that has safetensors, or "
+                         "download its files and convert them with python -m sift_jax.import_weights")
+    return folder
+
+
+def _fetch(download: Callable[[], str], repo: str, revision: str | None) -> str:
+    import huggingface_hub
+
+    # what is sent, wherever it comes from
+    token = Secret(huggingface_hub.get_token() or "")
     try:
-        return Path(snapshot_download(repo, revision=revision, allow_patterns=list(WANTED_FILES)))
+        with _scrub_log(token):
+            return download()
     except Exception as error:
         # the first line says what; the rest may quote the request's headers
-        reason = _hide_token(str(error).strip().split("\n")[0])
+        reason = _tidy(str(error).strip().split("\n")[0], token)
+        name = f"{SCHEME}{repo}" + (f"@{revision}" if revision else "")
         raise ValueError(
-            f"{SCHEME}{repo} could not be fetched ({type(error).__name__}: {reason}); "
-            "check the name, the network, and HF_TOKEN for a gated model"
+            f"{name} could not be fetched ({type(error).__name__}: {reason}); {_find_remedy(error, bool(token))}"
         ) from None
 
 
-def _hide_token(text: str) -> str:
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
-        if os.environ.get(name):
-            text = text.replace(os.environ[name], "***")
-    return re.sub(r"hf_[A-Za-z0-9]{8,}", "***", text)
+def _find_remedy(error: Exception, has_token: bool) -> str:
+    from huggingface_hub import errors
+
+    # where nothing is in the cache either, the library says so, and what the hub said is the cause
+    cause = error.__cause__ if isinstance(error.__cause__, errors.HfHubHTTPError) else error
+    status = getattr(getattr(cause, "response", None), "status_code", None)
+    # gated is a kind of not found there
+    if isinstance(cause, errors.GatedRepoError):
+        return "it is gated: accept its terms on its page of the hub, and set HF_TOKEN to a token of that account"
+    if isinstance(cause, errors.RevisionNotFoundError):
+        return "check what stands behind the @: a branch, a tag or a commit of it"
+    if isinstance(cause, errors.RepositoryNotFoundError) or status == 401 and not has_token:
+        return "check the name; if it is private, set HF_TOKEN to a token that may read it"
+    if status == 404:
+        return "there is no such thing on the hub; check the name"
+    if status in (401, 403):
+        return "the hub refuses the token; set HF_TOKEN to a valid one that may read it, or to none"
+    if status == 429:
+        return "the hub asks to wait; start again later, what is fetched is kept"
+    if status is not None:
+        return "the hub fails; start again later, what is fetched is kept"
+    return "check the name, the network, and HF_TOKEN for a gated model; start again, what is fetched is kept"
+
+
+@contextlib.contextmanager
+def _scrub_log(token: Secret) -> Iterator[None]:
+    """The library's log lines without the token: it repeats what servers say."""
+
+    def scrub(record: logging.LogRecord) -> bool:
+        record.msg, record.args = _tidy(record.getMessage(), token), ()
+        return True
+
+    # a logger's own filters do not see what its children say
+    handlers: list[Any] = [*logging.getLogger(_LOGGER).handlers, *logging.getLogger().handlers]
+    for handler in handlers:
+        handler.addFilter(scrub)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(scrub)
+
+
+def _tidy(text: str, token: Secret) -> str:
+    return re.sub(r"hf_[A-Za-z0-9]{8,}", "***", _LOGIN.sub("***@", token.scrub(text)))

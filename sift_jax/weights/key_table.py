@@ -87,6 +87,25 @@ FAST_CONFORMER: tuple[Row, ...] = (
     *_norm("blocks/out_norm", "layers.{i}.norm_out"),
 )
 WHISPER_COMPUTED = ("embed_positions.weight",)
+# keys below `model.decoder.`; the output is tied to the embedding
+WHISPER_DECODER: tuple[Row, ...] = (
+    ("embedding", "embed_tokens.weight", "same"),
+    ("positions", "embed_positions.weight", "same"),
+    *_attention("q", "q_proj", True),
+    *_attention("k", "k_proj", False),
+    *_attention("v", "v_proj", True),
+    *_attention("o", "out_proj", True),
+    *_linear("blocks/cross_q", "layers.{i}.encoder_attn.q_proj"),
+    ("blocks/cross_k/kernel", "layers.{i}.encoder_attn.k_proj.weight", "turn"),
+    *_linear("blocks/cross_v", "layers.{i}.encoder_attn.v_proj"),
+    *_linear("blocks/cross_o", "layers.{i}.encoder_attn.out_proj"),
+    *_norm("blocks/attention_norm", "layers.{i}.self_attn_layer_norm"),
+    *_norm("blocks/cross_norm", "layers.{i}.encoder_attn_layer_norm"),
+    *_norm("blocks/mlp_norm", "layers.{i}.final_layer_norm"),
+    *_linear("blocks/up", "layers.{i}.fc1"),
+    *_linear("blocks/down", "layers.{i}.fc2"),
+    *_norm("norm", "layer_norm"),
+)
 
 # keys of a Qwen2 or Llama checkpoint; Llama has no biases
 QWEN2: tuple[Row, ...] = (

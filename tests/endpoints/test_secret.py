@@ -17,6 +17,11 @@ KEY = "sk-live-0123456789abcdefghijklmnop"
         # a key whose middle the server itself masks
         (f"bad key {KEY[:9]}xxxx{KEY[-9:]}!", "bad key ***xxxx***!"),
         ('{"error": "sk\\u002dlive\\u002d0123456789abcdefghijklmnop"}', '{"error": "***"}'),
+        # each letter by its number, also in JSON within JSON, in an address and in HTML
+        ("".join(f"\\u{ord(letter):04x}" for letter in KEY) + ".", "***."),
+        ('{"a": "sk\\\\u002dlive-0123456789"}', '{"a": "***"}'),
+        ("?key=sk%2Dlive%2D0123456789abc&b=1", "?key=***&b=1"),
+        ("<p>sk&#x2d;live&#45;0123456789abc</p>", "<p>***</p>"),
         # seven letters may be a word
         ("sk-live is a prefix", "sk-live is a prefix"),
         ("nothing of it", "nothing of it"),
@@ -24,6 +29,10 @@ KEY = "sk-live-0123456789abcdefghijklmnop"
 )
 def test_a_key_and_its_pieces_are_masked(text, scrubbed):
     assert Secret(KEY).scrub(text) == scrubbed
+
+
+def test_a_key_that_looks_escaped_is_masked_as_it_is():
+    assert Secret("ab%41cd%42ef").scrub("x ab%41cd%42ef y") == "x *** y"
 
 
 @pytest.mark.parametrize(

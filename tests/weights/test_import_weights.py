@@ -393,8 +393,12 @@ def test_ctranslate2s_whisper(how, tolerance, tmp_path):
     aliases = [("decoder/projection/weight", "decoder/embeddings/weight")]
     path = write_ctranslate2(tmp_path / "ct2" / "model.bin", to_ctranslate2(tensors, how), aliases)
     (tmp_path / "ct2" / "tokenizer.json").write_text("{}")
+    (tmp_path / "ct2" / "config.json").write_text('{"alignment_heads": [[0, 0]], "lang_ids": []}')
+    (tmp_path / "ct2" / "generation_config.json").write_text('{"is_multilingual": true}')
     said = import_weights(tmp_path / "ct2", tmp_path / "out", dtype="float32")
     assert "a Whisper of 1 and 1 layers" in said and (tmp_path / "out" / "tokenizer.json").is_file()
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["alignment_heads"] == [[0, 0]]
+    assert (tmp_path / "out" / "generation_config.json").read_text() == '{"is_multilingual": true}'
     assert_is_whisper(tmp_path / "out", tensors, tolerance)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ValueError, match="model.bin is torn; download it again"):

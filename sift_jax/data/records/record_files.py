@@ -19,7 +19,7 @@ import io
 import json
 import shutil
 import uuid
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +27,7 @@ import numpy as np
 
 from sift_jax.audio.files import AudioError
 from sift_jax.data.records.record_audio import pack_file
+from sift_jax.data.records.record_keys import KeyMaker
 from sift_jax.quiet import hush
 from sift_jax.sift.rows import (
     ALL_CATEGORIES,
@@ -99,13 +100,13 @@ class _Writer:
     def __init__(self, files: Mapping[str, Path], compression: str, pack: Callable[[str], bytes] | None):
         self.files, self.compression = files, compression
         self.pack = pack or self._encode
-        self.index: dict[str, dict[str, list[int]]] = {}
+        self.index: dict[str, dict[str, array.array[int]]] = {}
         self.rejected: list[dict[str, Any]] = []
         self.digest = hashlib.sha256()
 
     def make_records(self, groups: Groups, split: str, language: str) -> Iterator[tuple[int, dict[str, Any]]]:
         self.index[split] = {}
-        place = 0
+        place, keys = 0, KeyMaker()
         for identity, turns in groups.items():
             needed = list(dict.fromkeys(i for turn in turns for i in audio_ids(turn)))
             try:
@@ -115,7 +116,7 @@ class _Writer:
                                       "rows": len(turns)})
                 continue
             for category in dict.fromkeys(turn["category"] for turn in turns):
-                self.index[split].setdefault(category, []).append(place)
+                self.index[split].setdefault(category, array.array("q")).append(place)
             record = {
                 "id": identity,
                 "language": language,
@@ -126,7 +127,7 @@ class _Writer:
             self.digest.update(f"{split} {identity} {needed} {record['turns']} ".encode())
             for data in audio:
                 self.digest.update(hashlib.sha256(data).digest())
-            yield place, record
+            yield keys.make(len(record["turns"]) + sum(map(len, audio))), record
             place += 1
 
     def _encode(self, name: str) -> bytes:
@@ -200,15 +201,24 @@ def write_language(
     return {split: info.num_examples for split, info in builder.info.splits.items()}, writer.rejected
 
 
-def _count(index: dict[str, dict[str, list[int]]]) -> dict[str, dict[str, int]]:
+def _count(index: Mapping[str, Mapping[str, Sequence[int]]]) -> dict[str, dict[str, int]]:
     return {split: {name: len(places) for name, places in lists.items()} for split, lists in index.items()}
 
 
-def _write_index(folder: Path, index: dict[str, dict[str, list[int]]]) -> None:
-    text = json.dumps(index)
-    (folder / "counts.json").write_text(json.dumps({"index_bytes": len(text), "counts": _count(index)}))
+def _write_index(folder: Path, index: Mapping[str, Mapping[str, array.array[int]]]) -> None:
+    draft = folder / ".index.json.part"
+    with draft.open("w") as out:
+        # as json.dumps would, a list at a time
+        for number, (split, lists) in enumerate(index.items()):
+            out.write(f"{', ' if number else '{'}{json.dumps(split)}: {{")
+            for place, (name, places) in enumerate(lists.items()):
+                out.write(f"{', ' if place else ''}{json.dumps(name)}: {json.dumps(places.tolist())}")
+            out.write("}")
+        out.write("}" if index else "{}")
+    counts = {"index_bytes": draft.stat().st_size, "counts": _count(index)}
+    (folder / "counts.json").write_text(json.dumps(counts))
     # last: where it is, all is
-    (folder / "index.json").write_text(text)
+    draft.replace(folder / "index.json")
 
 
 def digest_records(records_dir: str | Path) -> str | None:

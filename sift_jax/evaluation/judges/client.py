@@ -29,6 +29,8 @@ _FATAL = {401: "it refuses the key; set ${key}", 402: "it wants to be paid; see 
           403: "it refuses the key; set ${key}", 404: "it has no such path or model; check url (…/v1) and model",
           405: "it takes no POST there; check the url (…/v1)"}  # fmt: skip
 _MOST_BYTES = 8 * 2**20
+# of what a failing server says
+_MOST_LOOKED_AT = 2**16
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0
 _TOKENS = {"prompt_tokens": "in", "completion_tokens": "out"}
 
@@ -160,7 +162,7 @@ class JudgeClient:
 
     def _raise_status(self, response: http.client.HTTPResponse, found: bytes) -> None:
         status = response.status
-        said = " ".join(self._key.scrub(found.decode("utf-8", "replace")).split())[:200]
+        said = " ".join(self._key.scrub(found[:_MOST_LOOKED_AT].decode("utf-8", "replace")).split())[:200]
         if status in _RETRIED or status >= 500:
             raise _Passing(f"http {status} ({said})", _parse_retry_after(response.getheader("Retry-After")))
         if 300 <= status < 400:

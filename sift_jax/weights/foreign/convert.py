@@ -33,6 +33,8 @@ TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "vocab.json", "merges.txt", "tokenizer.model",
     "special_tokens_map.json", "added_tokens.json", "normalizer.json", "preprocessor_config.json",
 )  # fmt: skip
+# of a Whisper: which heads follow the words
+GENERATION = "generation_config.json"
 Tensors = Iterator[tuple[str, np.ndarray]]
 
 
@@ -115,7 +117,7 @@ def _open_openai(source: Path) -> Found:
 
 
 def _make_whisper(source: Path, tensors: dict[str, np.ndarray], beside: Path | None) -> Found:
-    config = make_whisper_config(tensors, source)
+    config = make_whisper_config(tensors, source) | (_find_heads(beside) if beside else {})
     return Found(
         config=config,
         tensors=iter(tensors.items()),
@@ -125,10 +127,22 @@ def _make_whisper(source: Path, tensors: dict[str, np.ndarray], beside: Path | N
     )
 
 
+def _find_heads(folder: Path) -> dict[str, Any]:
+    """CTranslate2 has the heads that follow the words in its config.json."""
+    path = folder / "config.json"
+    try:
+        heads = json.loads(path.read_text(encoding="utf-8")).get("alignment_heads") if path.is_file() else None
+    except (ValueError, AttributeError):
+        raise ValueError(f"{path} is no JSON object; download it again") from None
+    return {"alignment_heads": heads} if heads else {}
+
+
 def _copy_tokenizer(source: Path, folder: Path, *, is_needed: bool = True) -> None:
     names = [name for name in TOKENIZER_FILES if (source / name).is_file()]
     if is_needed and not names:
         raise ValueError(f"{source} holds no tokenizer; give a folder with a tokenizer.json")
+    if (source / GENERATION).is_file():
+        names.append(GENERATION)
     for name in names:
         shutil.copyfile(source / name, folder / name)
 

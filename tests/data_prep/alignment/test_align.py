@@ -15,7 +15,7 @@ from sift_jax.audio.files import write_audio
 class EvenAligner:
     """Shares the recording out evenly."""
 
-    def align(self, wave, transcript):
+    def align(self, wave, transcript, language=None):
         words = transcript.split()
         if not words:
             raise AlignmentError("the transcript has no words; leave the utterance out")

@@ -113,7 +113,7 @@ def test_what_has_no_word_times_is_asked_about_all_else(librispeech, tmp_path):
 
 
 class EvenAligner:
-    def align(self, wave, transcript):
+    def align(self, wave, transcript, language=None):
         words = transcript.split()
         if words[0] == "rain":
             raise AlignmentError("it is raining; wait")
@@ -136,7 +136,7 @@ def test_an_aligner_is_a_stage_of_the_build(tmp_path, monkeypatch):
     aside = {row["id"]: row for row in read_json_lines(out / "parts" / "accounts" / "words_rejected.jsonl")}
     for row in rows:
         assert bool(row["words"]) == (row["id"] not in aside) == (row["language"] == "en")
-    assert all("is for English; take --aligner=ctc for de" in row["detail"] for row in aside.values())
+    assert all("is for English; take --aligner=whisper or ctc for de" in row["detail"] for row in aside.values())
 
 
 @pytest.mark.extras
@@ -258,7 +258,7 @@ def test_further_languages_are_there_to_be_told_from_the_others(tmp_path):
     (["--words=gone.ctm"], "gone.ctm: cannot be read"),
     (["--tier=words"], "--tier names one of the TextGrids' tiers"),
     (["--aligner=ctc"], "--aligner=ctc needs --checkpoint"),
-    (["--checkpoint=x"], "--checkpoint is for --aligner=ctc"),
+    (["--checkpoint=x"], "--checkpoint is for --aligner=ctc and whisper"),
     (["--experts=pitch=crepe"], "no expert 'crepe' for 'pitch'"),
     (["--edges=gone.json"], "gone.json: cannot be read"),
     (["--genders=pitch", "--experts=average_pitch=none"], "--genders=pitch needs the pitch"),

@@ -12,7 +12,7 @@ from known_speech import Truth, speak
 from data_prep.metadata import distortion, intensity, noise, reverberation
 from data_prep.metadata.experts import make_panel, parse_experts
 from data_prep.metadata.measure import BACKGROUND, GATED, MARGINS, PAUSES, SILENCE, measure_utterance
-from data_prep.metadata.silence import find_heard, find_sound
+from data_prep.metadata.silence import cut_silence, find_heard
 
 RATE = 16_000
 SEVEN = parse_experts("distortion_level=energy")
@@ -89,15 +89,21 @@ def test_mp3_of_padded_speech_measures_as_that_of_speech():
     assert np.mean(moved, axis=0).max() < 1.0 and np.max(np.array(moved)[:, :3]) < 1.0
 
 
-def test_an_edit_within_leaves_the_other_pauses():
+@pytest.mark.parametrize("seconds", [0.1, 0.25])
+@pytest.mark.parametrize("has_words", [True, False])
+def test_zeros_put_in_within_change_nothing(seconds, has_words):
+    """At no multiple of a frame's step, within a word and between two: what is measured is what was recorded."""
     for wave, utterance in speak_all():
-        place = round(utterance.words[3].end * RATE)
-        edited = np.concatenate([wave[:place], np.zeros(1_600, np.float32), wave[place:]])
-        words = utterance.words[:4] + delay(utterance, 0.1).words[4:]
-        before = measure(wave, utterance)["values"]
-        after = measure(edited, dataclasses.replace(utterance, words=words))["values"]
-        for key in ("noise_level", "distortion_level", "reverberation", "average_intensity"):
-            assert after[key] == pytest.approx(before[key], abs=1.0), key
+        for time in (utterance.words[2].end, (utterance.words[1].start + utterance.words[1].end) / 2):
+            place = round(time * RATE) + 7
+            edited = np.concatenate([wave[:place], np.zeros(int(seconds * RATE), np.float32), wave[place:]])
+            words = tuple(word if word.end <= time else other for word, other in
+                          zip(utterance.words, delay(utterance, seconds).words, strict=True))
+            spoken, longer = (dataclasses.replace(utterance, words=timed if has_words else ())
+                              for timed in (utterance.words, words))
+            before, after = measure(wave, spoken)["values"], measure(edited, longer)["values"]
+            for key in ("noise_level", "distortion_level", "reverberation", "average_intensity"):
+                assert after[key] == pytest.approx(before[key], abs=0.02), key
 
 
 def test_a_gate_takes_the_background_away():
@@ -143,10 +149,36 @@ def test_noise_inside_the_speech_does_not_ask_for_margins():
     assert levels == sorted(levels) and levels[2] == pytest.approx(10.0, abs=4.0)
 
 
-def test_ends_and_frames_of_zeros_are_found():
-    wave = np.concatenate([np.zeros(100), [0.1, 0.0, -0.1], np.full(97, 1e-6)])
-    assert find_sound(wave) == slice(100, 103)
-    assert find_sound(np.zeros(5)) == slice(0, 5) and find_sound(np.zeros(0)) == slice(0, 0)
+def test_digital_silence_is_cut_out_and_time_goes_on():
+    wave = np.concatenate([np.zeros(100), np.full(800, 0.1), np.full(400, 1e-6), np.full(900, 0.1), np.zeros(97)])
+    heard = cut_silence(wave)
+    assert (heard.firsts.tolist(), heard.lasts.tolist()) == ([100, 1300], [900, 2200]) and heard.cut_inside == 400
+    assert np.array_equal(heard.wave, np.full(1700, 0.1))
+    for whole, joined in ((0.0, 0.0), (100, 0.0), (500, 400), (1000, 800), (1300, 800), (1400, 900), (9999, 1700)):
+        assert heard.to_heard(whole / RATE) == pytest.approx(joined / RATE)
+    for joined, whole in ((0.0, 100), (400, 500), (800, 900), (801, 1301), (1700, 2200)):
+        assert heard.to_whole(joined / RATE) == pytest.approx(whole / RATE)
+
+
+def test_what_is_no_digital_silence_is_kept():
+    # zeros between the flickers of the last bit, and a wave of nothing else
+    flicker = np.zeros(4_000)
+    flicker[::200] = 2.0**-15
+    assert cut_silence(flicker).wave is not None and cut_silence(flicker).cut_inside == 0
+    assert len(cut_silence(np.zeros(5)).wave) == 5 and len(cut_silence(np.zeros(0)).wave) == 0
+
+
+def test_what_a_coder_smears_into_zeros_is_cut_with_them():
+    rng = np.random.default_rng(0)
+    noise, smeared = rng.normal(size=16_000) * 2e-3, rng.normal(size=240) * 3e-5
+    heard = cut_silence(np.concatenate([np.zeros(500), smeared, noise, smeared, np.zeros(500)]))
+    assert abs(heard.firsts[0] - 740) < 80 and abs(heard.lasts[-1] - 16_740) < 80
+    # a short margin before loud speech is a margin, however quiet
+    margin = np.concatenate([np.zeros(500), rng.normal(size=800) * 3e-5, rng.normal(size=8_000) * 0.1])
+    assert cut_silence(margin).firsts[0] < 540
+
+
+def test_frames_of_zeros_are_found():
     power = np.array([0.0, 1, 1, 1, 1, 0, 0, 1, 1])
     assert find_heard(power, 1e-9, 1).tolist() == [False, False, True, True, False, False, False, False, True]
     assert find_heard(np.zeros(3), 1e-9, 1).all() and find_heard(np.ones(3), 1e-9, 1).all()

@@ -204,7 +204,7 @@ def test_brouhaha_is_averaged_over_speech(monkeypatch):
     put_module(monkeypatch, "brouhaha.pipeline", RegressiveActivityDetectionPipeline=lambda segmentation: pipe)
     put_module(monkeypatch, "pyannote")
     put_module(monkeypatch, "pyannote.audio", Model=types.SimpleNamespace(from_pretrained=lambda path, strict: path))
-    put_module(monkeypatch, "huggingface_hub", hf_hub_download=lambda repository, name: name)
+    monkeypatch.setattr(networks, "find_file", lambda repository, name: name)
     answers = networks.make_brouhaha()([np.zeros(16_000, np.float32)] * 2)
     assert answers == [{"noise_level": pytest.approx(40 / 3), "reverberation": pytest.approx(20 / 3)}] * 2
 

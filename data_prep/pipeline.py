@@ -28,12 +28,12 @@ from data_prep.engine import keep_processes, run_chunks
 from data_prep.fingerprints import hash_sources
 from data_prep.metadata.experts import make_panel
 from data_prep.metadata.fields import check_listeners
-from data_prep.metadata.measure import measure_chunk
 from data_prep.metadata.table import write_metadata
 from data_prep.report import describe_build
 from data_prep.split_gaps import check_trained, count_trained, follow_splits, load_splits
 from data_prep.stages.corpus import list_chunks, make_corpus
 from data_prep.stages.instructions import write_instructions
+from data_prep.stages.measure import measure_chunk
 from data_prep.stages.records import write_records
 from data_prep.statistics import make_report
 from sift_jax.sift.fields import read_build_fields
@@ -135,10 +135,11 @@ _Stage = tuple[Callable[[BuildConfig], None], tuple[str, ...], tuple[str, ...]]
 STAGES: dict[str, _Stage] = {
     "corpus": (make_corpus, ("audio", "utterances.jsonl", "parts"),
                ("data_prep/corpora", "data_prep/splits.py", "data_prep/split_gaps.py", "data_prep/chunks.py",
-                "data_prep/stages/corpus.py", "sift_jax/audio/files.py")),
+                "data_prep/stages/corpus.py", "data_prep/stages/decode.py", "data_prep/stages/gather.py",
+                "sift_jax/audio/files.py")),
     "words": (_time_words, ("parts/words", "parts/word_times", "parts/word_times.json", "parts/accounts/words.json",
                             "parts/accounts/word_times.json"), ("data_prep/alignment",)),
-    "measure": (_measure_corpus, ("parts/measured",), ("data_prep/metadata",)),
+    "measure": (_measure_corpus, ("parts/measured",), ("data_prep/metadata", "data_prep/stages/measure.py")),
     "metadata": (_write_metadata, ("bins.json", "metadata.jsonl", "fields.json", "parts/accounts/genders.json",
                                    "parts/accounts/stated_genders.json", "parts/accounts/fields.json"),
                  ("sift_jax/sift/labels.py", "sift_jax/sift/fields.py", "sift_jax/sift/field_checks.py")),

@@ -11,9 +11,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from data_prep.instructions.llm.prompts import wrap_data
 from data_prep.llm.cache import CachedClient
 from data_prep.llm.client import CallError, Message
+from data_prep.llm.framed_data import wrap_data
 from data_prep.llm.repair import find_objects
 from sift_jax.sift.labels import simplify
 

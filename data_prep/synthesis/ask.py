@@ -23,9 +23,10 @@ from data_prep.splits import SPLITS
 from data_prep.stages.gather import list_sources
 from data_prep.synthesis.job import hold_job, read_rejections, report_job, write_rejections
 from data_prep.synthesis.llm_writer import VERSION
+from data_prep.synthesis.question_writers import make_writer
 from data_prep.synthesis.speech_sources import SpeechSource
 from data_prep.synthesis.triples import Triple, write_sift
-from data_prep.synthesis.writer import Writer, Writing, make_writer
+from data_prep.synthesis.writer import Writer, Writing
 from data_prep.tasks.decode import decode_examples
 from data_prep.tasks.example import parse_example
 from data_prep.tasks.gather import gather_examples

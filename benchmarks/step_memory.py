@@ -49,7 +49,7 @@ def measure(gin_files: list[str]) -> dict[str, float]:
     from sift_jax.data.batch_stream import make_shapes
     from sift_jax.models.presets import make_model_config
     from sift_jax.parallel.mesh import make_mesh
-    from sift_jax.training import loop, step
+    from sift_jax.training import loop, losses, step
     from sift_jax.training.dry_run import measure_memory
     from sift_jax.training.gradient_guard import guard_updates
     from sift_jax.training.job import describe_state, make_geometry
@@ -64,14 +64,14 @@ def measure(gin_files: list[str]) -> dict[str, float]:
     everything = dataclasses.replace(run, trainable=(".*",))
     everywhere = dataclasses.replace(shape, targets=shape.tokens)
     variants = {
-        "as it is": (run, update, shape, step.LOSS_CHUNK),
+        "as it is": (run, update, shape, losses.LOSS_CHUNK),
         "whole logits": (run, update, shape, shape.targets),
         "logits everywhere": (run, update, everywhere, shape.tokens),
-        "masked gradients": (everything, masked, shape, step.LOSS_CHUNK),
+        "masked gradients": (everything, masked, shape, losses.LOSS_CHUNK),
     }
     found = {}
     for name, (run, update, shape, chunk) in variants.items():
-        step.LOSS_CHUNK = chunk
+        losses.LOSS_CHUNK = chunk
         state, _ = describe_state(config, run, update, mesh)
         train_step = step.make_train_step(config, update, state, mesh, microbatches=run.microbatches)
         found[name] = measure_memory(train_step, state, shape, mesh).total / 1e9

@@ -25,7 +25,7 @@ from sift_jax.models.presets import make_model_config
 from sift_jax.models.speech_lm import init_params
 from sift_jax.training.job import make_geometry
 from sift_jax.training.loop import train
-from sift_jax.training.step import sum_loss
+from sift_jax.training.losses import sum_loss
 
 PACKAGE = Path(__file__).resolve().parents[1] / "sift_jax"
 

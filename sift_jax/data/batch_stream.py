@@ -25,8 +25,9 @@ from sift_jax.data.data_config import DataConfig
 from sift_jax.data.defined_tasks import define_tasks, read_codec
 from sift_jax.data.plan.batch_plan import Plan, PlannedBatch
 from sift_jax.data.plan.sample_stream import Draws, Groups, PlannedTask
-from sift_jax.data.records.index_records import CachedAudio, RecordAudio, cache_task, index_records
+from sift_jax.data.records.index_records import CachedAudio, cache_task, index_records
 from sift_jax.data.records.question_index import QuestionIndex
+from sift_jax.data.records.record_files import RecordAudio
 from sift_jax.data.records.unreadable import UNREADABLE, UnreadableAudio, UnreadableLog
 from sift_jax.data.row_layout import NO_GROUP, PackingCounts, Row, lay_out, make_group
 from sift_jax.data.shapes import SpeechGeometry, make_shapes
@@ -66,6 +67,7 @@ class BatchStream:
     ):
         self.config, self.geometry = config, geometry
         self.tokenizer = SpeechTokenizer(config.tokenizer, config.chat_template)
+        self._audio_id = self.tokenizer.ids[AUDIO]
         self.counts = PackingCounts()
         self._unreadable = UnreadableLog(config.most_unreadable, unreadable_log, split)
         shapes = make_shapes(config, geometry)
@@ -159,7 +161,7 @@ class BatchStream:
                 # its place stays, so that the numbers of the others do
                 filled.add(NO_GROUP)
                 continue
-            group = make_group(example, audio_id=self.tokenizer.ids[AUDIO], count_frames=self._count_clip)
+            group = make_group(example, audio_id=self._audio_id, count_frames=self._count_clip)
             if (group.tokens, group.targets) != (sizes.tokens[g], sizes.targets[g]) or not filled.can_hold(group):
                 folder = self.plan.draws.tasks[planned.groups.task[g]].index.folder
                 raise ValueError(
@@ -198,7 +200,8 @@ class BatchStream:
         shape = self.shapes[planned.level]
         rows = list(each(lambda row: self._read_row(planned, row), self._own_rows))
         batch, clips = lay_out(rows, shape, self.geometry.count_frames(shape.mel_frames))
-        weigh_speech(batch, place_units(self.tokenizer), self.config.end_weight, self.config.unit_weights)
+        if self.config.codec is not None:
+            weigh_speech(batch, place_units(self.tokenizer), self.config.end_weight, self.config.unit_weights)
 
         def fill(clip: tuple[int, int, np.ndarray]) -> None:
             b, a, samples = clip

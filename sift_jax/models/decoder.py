@@ -13,9 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from sift_jax.models.attention import AttentionMask, attend_by
-from sift_jax.models.layers import Array, Linear, LoraConfig, RMSNorm, RopeScaling, make_rotation, rotate
+from sift_jax.models.layers import Array, Linear, LoraConfig, RMSNorm, RopeScaling, make_rotation, rotate, spread
 from sift_jax.models.scanned_stack import run_stack
-from sift_jax.parallel.mesh import spread
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -21,10 +21,9 @@ from sift_jax.models.attention import AttentionMask, make_mask, make_row_mask
 from sift_jax.models.cross_attention import CrossAttention, CrossConfig, find_heard_frames, find_hearing
 from sift_jax.models.decoder import Decoder, DecoderConfig, compute_logits, embed_tokens
 from sift_jax.models.fast_conformer import FastConformerConfig, FastConformerEncoder
-from sift_jax.models.layers import Array, LoraConfig, make_rotation
+from sift_jax.models.layers import Array, LoraConfig, make_rotation, spread
 from sift_jax.models.projectors import ProjectorConfig, make_projector
 from sift_jax.models.whisper_encoder import EncoderConfig, WhisperEncoder
-from sift_jax.parallel.mesh import spread
 
 Params = dict
 

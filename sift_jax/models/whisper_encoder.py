@@ -13,9 +13,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from sift_jax.models.attention import AttentionMask, attend_by, make_clip_mask
-from sift_jax.models.layers import Array, LayerNorm, Linear, average_groups, exact_gelu, make_sinusoids
+from sift_jax.models.layers import Array, LayerNorm, Linear, average_groups, exact_gelu, make_sinusoids, spread
 from sift_jax.models.scanned_stack import run_stack
-from sift_jax.parallel.mesh import spread
 
 CONV_SCALE = 12.0
 FRAME_MASKS = ("none", "attention", "all")

@@ -75,26 +75,6 @@ def list_own_rows(mesh: Mesh, rows: int) -> list[int]:
     return sorted({row for span in spans for row in range(rows)[span]})
 
 
-def spread(x: jax.Array, last: str | None = None) -> jax.Array:
-    """Activations (rows, …, features) as they should lie on the mesh of the step: rows spread, features over `last`.
-
-    Without it XLA may leave a parameter where it lies, and give every device all rows of the batch instead.
-    """
-    mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty or x.shape[0] % count_batch_shards(mesh):
-        return x
-    last = last if last and x.shape[-1] % mesh.shape[last] == 0 else None
-    return jax.lax.with_sharding_constraint(x, PartitionSpec(BATCH_AXES, *(None,) * (x.ndim - 2), last))
-
-
-def gather(x: jax.Array, *axes: str | None) -> jax.Array:
-    """A parameter spread over these axes alone: fetched once, before a loop that reads it again and again."""
-    mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty or any(axis and n % mesh.shape[axis] for axis, n in zip(axes, x.shape, strict=True)):
-        return x
-    return jax.lax.with_sharding_constraint(x, PartitionSpec(*axes))
-
-
 def shard_pieces(mesh: Mesh) -> NamedSharding:
     """Rows behind a leading axis of microbatches, which follow each other on every device."""
     return NamedSharding(mesh, PartitionSpec(None, BATCH_AXES))

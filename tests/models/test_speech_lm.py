@@ -17,7 +17,7 @@ from sift_jax.models.speech_lm import (
     init_params,
     make_decoder,
 )
-from sift_jax.training.step import sum_loss
+from sift_jax.training.losses import sum_loss
 
 
 def test_no_position_sees_a_later_one():

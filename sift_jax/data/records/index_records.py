@@ -48,20 +48,6 @@ _SAMPLE = 16
 _AUDIO = "audio.array_record"
 
 
-class RecordAudio:
-    """The clips of an item whose record has them."""
-
-    def __init__(self, reader: RecordReader, split: str, index: QuestionIndex):
-        self.reader, self.split, self.index = reader, split, index
-
-    def __call__(self, item: int) -> list[np.ndarray]:
-        wanted = self.index.list_sources(item)
-        if not wanted:
-            return []
-        audio = self.reader.read_audio(self.split, int(self.index.items[item]["record"]))
-        return [decode_clip(audio[clip]) for clip in wanted]
-
-
 class CachedAudio:
     """The clips of an item of a cached task."""
 

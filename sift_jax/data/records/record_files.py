@@ -26,7 +26,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from sift_jax.audio.files import AudioError
-from sift_jax.data.records.record_audio import pack_file
+from sift_jax.data.records.question_index import QuestionIndex
+from sift_jax.data.records.record_audio import decode_clip, pack_file
 from sift_jax.data.records.record_keys import KeyMaker
 from sift_jax.quiet import hush
 from sift_jax.sift.rows import (
@@ -297,3 +298,17 @@ class RecordReader:
 
         example = tf_example_pb2.Example.FromString(self._source(split).data_source[int(place)])
         return list(example.features.feature["audio"].bytes_list.value)
+
+
+class RecordAudio:
+    """The clips of an item whose record has them."""
+
+    def __init__(self, reader: RecordReader, split: str, index: QuestionIndex):
+        self.reader, self.split, self.index = reader, split, index
+
+    def __call__(self, item: int) -> list[np.ndarray]:
+        wanted = self.index.list_sources(item)
+        if not wanted:
+            return []
+        audio = self.reader.read_audio(self.split, int(self.index.items[item]["record"]))
+        return [decode_clip(audio[clip]) for clip in wanted]

@@ -9,7 +9,7 @@ the phrase of the same labels inside an instruction to a speaker ("with a female
 """
 
 # An accent of which only its corpus knows the name: what is quoted is never taken for a label.
-OTHER_ACCENT = {"en": 'the accent "{}"', "de": 'dem Akzent "{}"', "fr": 'l\'accent "{}"', "it": 'l\'accento "{}"',
+OTHER_ACCENT = {"en": 'the accent "{}"', "de": "mit dem Akzent „{}“", "fr": 'l\'accent "{}"', "it": 'l\'accento "{}"',
                 "es": 'el acento "{}"'}
 
 PHRASES: dict[str, dict[str, str]] = {
@@ -62,37 +62,56 @@ PHRASES: dict[str, dict[str, str]] = {
     },
     "de": {
         "yes_no": "Ja; Nein",
-        "average_pitch": "in [sehr tiefer Tonlage]; in [ziemlich tiefer Tonlage]; in [eher tiefer Tonlage]; "
-                         "in [mittlerer Tonlage]; in [eher hoher Tonlage]; in [ziemlich hoher Tonlage]; "
-                         "in [sehr hoher Tonlage]",
-        "pitch_variation": "[sehr monoton]; [ziemlich monoton]; [eher monoton]; mit [mäßiger Betonung]; "
+        # each name has its preposition, so that it is whole where it stands alone; without it, it is found too
+        "average_pitch": "[in sehr tiefer Tonlage|sehr tiefer Tonlage]; "
+                         "[in ziemlich tiefer Tonlage|ziemlich tiefer Tonlage]; "
+                         "[in eher tiefer Tonlage|eher tiefer Tonlage]; [in mittlerer Tonlage|mittlerer Tonlage]; "
+                         "[in eher hoher Tonlage|eher hoher Tonlage]; "
+                         "[in ziemlich hoher Tonlage|ziemlich hoher Tonlage]; "
+                         "[in sehr hoher Tonlage|sehr hoher Tonlage]",
+        "pitch_variation": "[sehr monoton]; [ziemlich monoton]; [eher monoton]; "
+                           "[mit mäßiger Betonung|mäßiger Betonung]; "
                            "[eher ausdrucksvoll]; [ziemlich ausdrucksvoll]; [sehr ausdrucksvoll]",
-        "speaking_rate": "[sehr langsam]; [ziemlich langsam]; [eher langsam]; in [mittlerem Tempo]; [eher schnell]; "
-                         "[ziemlich schnell]; [sehr schnell]",
-        "average_intensity": "[leise]; in [mittlerer Lautstärke]; [laut|lauter Stimme]",
-        "spoken:average_intensity": "[leise]; in [mittlerer Lautstärke]; mit [lauter Stimme]",
+        "speaking_rate": "[sehr langsam]; [ziemlich langsam]; [eher langsam]; "
+                         "[in mittlerem Tempo|mittlerem Tempo]; [eher schnell]; [ziemlich schnell]; [sehr schnell]",
+        "average_intensity": "[leise]; [in mittlerer Lautstärke|mittlerer Lautstärke]; [laut|lauter Stimme]",
+        "spoken:average_intensity": "[leise]; [in mittlerer Lautstärke]; mit [lauter Stimme]",
         "noise_level": "[sehr verrauscht]; [verrauscht]; [leicht verrauscht]; [mäßig klar]; [einigermaßen sauber]; "
                        "[sauber]; [sehr sauber]",
         "reverberation": "[sehr fern]; [fern]; [eher fern|etwas fern]; [eher nah|etwas nah]; [sehr nah]",
-        "distortion_level": "mit [extremer Verzerrung]; mit [starker Verzerrung]; mit [deutlicher Verzerrung]; "
-                            "mit [leichter Verzerrung]; [fast ohne Verzerrung]; [ohne hörbare Verzerrung]",
-        "speech_quality": "von [sehr schlechter Qualität]; von [schlechter Qualität]; "
-                          "von [eher schlechter Qualität]; von [mittlerer Qualität]; von [sehr guter Qualität]; "
-                          "von [hervorragender Qualität]",
+        "distortion_level": "[mit extremer Verzerrung|extremer Verzerrung]; "
+                            "[mit starker Verzerrung|starker Verzerrung]; "
+                            "[mit deutlicher Verzerrung|deutlicher Verzerrung]; "
+                            "[mit leichter Verzerrung|leichter Verzerrung]; [fast ohne Verzerrung]; "
+                            "[ohne erkennbare Verzerrung|ohne hörbare Verzerrung]",
+        "speech_quality": "[von sehr schlechter Qualität|sehr schlechter Qualität]; "
+                          "[von schlechter Qualität|schlechter Qualität]; "
+                          "[von eher schlechter Qualität|eher schlechter Qualität]; "
+                          "[von mittlerer Qualität|mittlerer Qualität]; "
+                          "[von sehr guter Qualität|sehr guter Qualität]; "
+                          "[von hervorragender Qualität|hervorragender Qualität]",
         "gender": "eine [Frau|Frauenstimme|weiblich|weibliche]; ein [Mann|Männerstimme|männlich|männliche]",
         "spoken:gender": "mit einer [Frauenstimme]; mit einer [Männerstimme]",
-        "age_category": "in den [Zwanzigern]; in den [Dreißigern]; in den [Vierzigern]; in den [Fünfzigern]; "
-                        "in den [Sechzigern]; in den [Siebzigern]; in den [Achtzigern]; in den [Neunzigern]",
+        "age_category": "[in den Zwanzigern|Zwanzigern]; [in den Dreißigern|Dreißigern]; "
+                        "[in den Vierzigern|Vierzigern]; [in den Fünfzigern|Fünfzigern]; "
+                        "[in den Sechzigern|Sechzigern]; [in den Siebzigern|Siebzigern]; "
+                        "[in den Achtzigern|Achtzigern]; [in den Neunzigern|Neunzigern]",
         "spoken:age_category": "wie jemand in den [Zwanzigern]; wie jemand in den [Dreißigern]; "
                                "wie jemand in den [Vierzigern]; wie jemand in den [Fünfzigern]; "
                                "wie jemand in den [Sechzigern]; wie jemand in den [Siebzigern]; "
                                "wie jemand in den [Achtzigern]; wie jemand in den [Neunzigern]",
-        "accent": "[amerikanischem Akzent]; [britischem Akzent]; [schottischem Akzent]; [karibischem Akzent]; "
-                  "[deutschem Akzent]; [französischem Akzent]; [italienischem Akzent]; [kastilischem Akzent]; "
-                  "[lateinamerikanischem Akzent]; "
-                  "[irischem Akzent]; [nordirischem Akzent]; [walisischem Akzent]; [kanadischem Akzent]; "
-                  "[australischem Akzent]; [neuseeländischem Akzent]; [südafrikanischem Akzent]; [indischem Akzent]; "
-                  "[österreichischem Akzent]; [Schweizer Akzent]; [belgischem Akzent]; [mexikanischem Akzent]",
+        "accent": "[mit amerikanischem Akzent|amerikanischem Akzent]; [mit britischem Akzent|britischem Akzent]; "
+                  "[mit schottischem Akzent|schottischem Akzent]; [mit karibischem Akzent|karibischem Akzent]; "
+                  "[mit deutschem Akzent|deutschem Akzent]; [mit französischem Akzent|französischem Akzent]; "
+                  "[mit italienischem Akzent|italienischem Akzent]; [mit kastilischem Akzent|kastilischem Akzent]; "
+                  "[mit lateinamerikanischem Akzent|lateinamerikanischem Akzent]; "
+                  "[mit irischem Akzent|irischem Akzent]; [mit nordirischem Akzent|nordirischem Akzent]; "
+                  "[mit walisischem Akzent|walisischem Akzent]; [mit kanadischem Akzent|kanadischem Akzent]; "
+                  "[mit australischem Akzent|australischem Akzent]; "
+                  "[mit neuseeländischem Akzent|neuseeländischem Akzent]; "
+                  "[mit südafrikanischem Akzent|südafrikanischem Akzent]; [mit indischem Akzent|indischem Akzent]; "
+                  "[mit österreichischem Akzent|österreichischem Akzent]; [mit Schweizer Akzent|Schweizer Akzent]; "
+                  "[mit belgischem Akzent|belgischem Akzent]; [mit mexikanischem Akzent|mexikanischem Akzent]",
         "language": "[Englisch]; [Deutsch]; [Französisch]; [Italienisch]; [Spanisch]; "
                     "[Katalanisch]; [Kinyarwanda]; [Belarussisch]; [Esperanto]; [Kabylisch]; [Luganda]; [Suaheli]; "
                     "[Persisch]; [Baschkirisch]; [Chinesisch]; [Tamil]; [Russisch]; [Wiesenmari]; [Baskisch]; "
@@ -101,13 +120,14 @@ PHRASES: dict[str, dict[str, str]] = {
                  "die [Natur]; die [Gesundheit]",
         "sentence_type": "eine [Frage]; eine [Aussage]",
         "sentence_length": "ein [kurzer Satz]; ein [mittellanger Satz]; ein [langer Satz]",
-        "pitch_contour": "ist [fallend]; ist [gleichbleibend]; ist [steigend]",
+        "pitch_contour": "verläuft [fallend]; verläuft [gleichbleibend]; verläuft [steigend]",
         "intensity_contour": "wird [leiser]; bleibt [gleich laut]; wird [lauter]",
         "position": "am [Anfang]; in der [Mitte]; am [Ende]",
         "word_pitch": "[tiefer als das andere]; [höher als das andere]",
         "word_intensity": "[leiser als das andere]; [lauter als das andere]",
         "recording": "die [erste Aufnahme]; die [zweite Aufnahme]",
-        "same_gender": "[dasselbe Geschlecht]; [verschiedene Geschlechter]",
+        "same_gender": "[desselben Geschlechts|dasselbe Geschlecht]; "
+                       "[verschiedenen Geschlechts|verschiedene Geschlechter]",
     },
     "fr": {
         "yes_no": "Oui; Non",

@@ -29,7 +29,7 @@ WORDINGS = {
     "it": ("Di' questo {style}: {text}", "Di' questo: {text}", " e "),
     "es": ("Di esto {style}: {text}", "Di esto: {text}", " y "),
 }
-ACCENT = {"en": "with {label}", "de": "mit {label}", "fr": "avec {label}", "it": "con {label}", "es": "con {label}"}
+ACCENT = {"en": "with {label}", "de": "{label}", "fr": "avec {label}", "it": "con {label}", "es": "con {label}"}
 # what stands for the middle of three degrees where none is said
 _MIDDLE = {"en": "quite", "de": "ziemlich", "fr": "assez", "it": "abbastanza", "es": "bastante"}
 NEAR = {

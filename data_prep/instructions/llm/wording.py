@@ -1,6 +1,6 @@
 """The words in which metadata is shown to a language model: keys and values, phrase by phrase, in five languages.
 
-    average_pitch, "quite low pitch"  ── "de" ─►  "mittlere Tonhöhe": "ziemlich tiefer Tonlage"
+    average_pitch, "quite low pitch"  ── "de" ─►  "mittlere Tonhöhe": "in ziemlich tiefer Tonlage"
 
 Values are said by `sift_jax.data.labels`.
 """
@@ -41,8 +41,9 @@ _KEYS = {
     "intensity_contour": ("loudness from the first half to the second", "Lautstärke von der ersten Hälfte zur zweiten",
                           "volume de la première moitié à la seconde", "volume dalla prima metà alla seconda",
                           "volumen de la primera mitad a la segunda"),
-    "highest_word": ("where the highest word stands", "wo das höchste Wort steht", "où se trouve le mot le plus aigu",
-                     "dove sta la parola più acuta", "dónde está la palabra más aguda"),
+    "highest_word": ("where the highest word stands", "wo das am höchsten gesprochene Wort steht",
+                     "où se trouve le mot le plus aigu", "dove sta la parola più acuta",
+                     "dónde está la palabra más aguda"),
     "loudest_word": ("where the loudest word stands", "wo das lauteste Wort steht", "où se trouve le mot le plus fort",
                      "dove sta la parola più forte", "dónde está la palabra más fuerte"),
     "start": ("start", "Anfang", "début", "inizio", "comienzo"),

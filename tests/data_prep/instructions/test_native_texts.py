@@ -14,7 +14,18 @@ from fake_metadata import write_metadata
 from data_prep.instructions import acoustic, comparison, content, generation, open_ended, word_align
 from data_prep.instructions.templates import load_templates, spell_words, write_request
 from data_prep.tasks import wording as tasks
-from sift_jax.data.labels import ACCENTS, ACOUSTIC_LABELS, AGE_CATEGORIES, LANGUAGE_NAMES, LANGUAGES, find_labels
+from sift_jax.data.labels import (
+    ACCENTS,
+    ACOUSTIC_LABELS,
+    AGE_CATEGORIES,
+    LABELS,
+    LANGUAGE_NAMES,
+    LANGUAGES,
+    find_labels,
+    find_quotations,
+    name_label,
+    remove_quotations,
+)
 from sift_jax.evaluation.prompts import load_prompts
 
 ROMANCE = ("fr", "it", "es")
@@ -70,7 +81,7 @@ def find_in(rows, language, pattern, forms=""):
     """What of the rows matches, outside of what they quote."""
     found = re.compile(pattern, re.IGNORECASE)
     return [text for form, *texts in rows[language] if form.startswith(forms) for text in texts
-            if found.search(re.sub(r'"[^"]*"', '""', text))][:5]
+            if found.search(remove_quotations(text))][:5]
 
 
 @pytest.mark.parametrize("language", UNJOINED)
@@ -177,11 +188,39 @@ def test_words_keep_the_capital_that_is_their_own():
     assert content.list_words("Dogs bark at Anna.", "en") == ["dogs", "bark", "Anna"]
 
 
+def test_german_quotations_have_german_marks(rows):
+    texts = [text for _, *texts in rows["de"] for text in texts]
+    assert any("„" in text for text in texts) and not [text for text in texts if '"' in text][:3]
+
+
+def test_marks_within_a_transcript_do_not_end_its_quotation():
+    utterance = {"id": "u", "language": "de", "transcript": "Er sagte „nein“ und ging.", "gender": None, "topic": None,
+                 "age_category": None, "accent": None, "is_question": None, "phonemes": None}
+    items = content.make_items(utterance, load_templates("de"), random.Random(0), words=["Haus"], has_accents=True)
+    (answer,) = (item.answer for item in items if item.form == "transcript")
+    assert find_quotations(answer) == ["Er sagte nein und ging."]
+
+
+def test_german_names_of_labels_are_whole_where_they_stand_alone():
+    """No case hangs in the air: "in tiefer Tonlage", not "tiefer Tonlage"."""
+    names = [name_label(key, label, "de") for key in (*ACOUSTIC_LABELS, "accent", "age_category")
+             for label in LABELS[key]]
+    nouns = "Tonlage|Tempo|Lautstärke|Betonung|Verzerrung|Qualität|Akzent"
+    hanging = re.compile(rf"(?!(?:in|mit|von|ohne) ).*e[rm] (?:{nouns})|[A-Z]\w+ern")
+    assert [name for name in names if hanging.fullmatch(name)] == []
+
+
+def test_german_answers_name_what_is_asked_for(rows):
+    """Who is asked "Welche Person …?" is not told of a recording."""
+    assert not [question for form, question, _ in rows["de"] if form.startswith("which")
+                if not re.search(r"[Aa]ufnahme|Welche der beiden", question)][:3]
+
+
 def test_german_nouns_are_quoted_with_their_capital(rows):
     nouns = {word for line in (Path(content.__file__).parents[1] / "corpora/embedded/sentences/de.tsv").read_text(
         encoding="utf-8").splitlines()[1:] for word in re.findall(r"(?<=\s)[A-ZÄÖÜ]\w+", line.split("\t")[1])}
     quoted = {word for form, *texts in rows["de"] if form in ("spoken_word", "word_pitch", "word_intensity")
-              for text in texts for word in re.findall(r'"(\w+)"', text)}
+              for text in texts for word in find_quotations(text)}
     small = {word.lower() for word in nouns} & quoted
     # Only words that are written small elsewhere may be small ("Morgen", "morgen").
     assert len(quoted & nouns) > 20 and len(small) <= 0.1 * len(quoted & nouns), sorted(small)

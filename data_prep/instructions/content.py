@@ -39,7 +39,7 @@ def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Rand
     items = [make_label_item(ids, key, label, templates, rng) for key, label in labels.items() if label]
     transcript = " ".join(QUOTATION_MARKS.sub("", utterance["transcript"]).split())
     items.append(Item(ids=ids, form="transcript", group="", question=_ask(templates, "transcript", rng),
-                      answer=fill(rng.choice(templates["transcript"]["answers"]), text=transcript)))
+                      answer=_quote(rng.choice(templates["transcript"]["answers"]), transcript)))
     items += _make_word_items(ids, utterance, templates, rng, words)
     return items + _make_phoneme_items(ids, utterance, templates, rng)
 
@@ -75,6 +75,12 @@ def list_words(transcript: str, language: str) -> list[str]:
     texts = spell_words(transcript.split(), language)
     within = texts[1:] if language == "de" else texts
     return [word for word in dict.fromkeys(_find_words(" ".join(within))) if len(word) >= _LEAST_LETTERS]
+
+
+def _quote(answer: str, transcript: str) -> str:
+    """The answer with the words in it. Where its own full stop stands behind the quotation, as in Spanish, theirs goes:
+    'Se oye: "Llueve".'"""
+    return fill(answer, text=re.sub(r"(?<!\.)\.$", "", transcript) if answer.endswith('".') else transcript)
 
 
 def _find_words(text: str) -> list[str]:

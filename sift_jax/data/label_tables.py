@@ -248,7 +248,7 @@ PHRASES: dict[str, dict[str, str]] = {
                          "con un [tono medio]; con un tono [algo agudo]; con un tono [bastante agudo]; "
                          "con un tono [muy agudo]",
         "pitch_variation": "de forma [muy monótona]; de forma [bastante monótona]; de forma [algo monótona]; "
-                           "con [entonación moderada]; de forma [algo expresiva]; de forma [bastante expresiva]; "
+                           "con una [entonación moderada]; de forma [algo expresiva]; de forma [bastante expresiva]; "
                            "de forma [muy expresiva]",
         "speaking_rate": "[muy despacio]; [bastante despacio]; [algo despacio]; a [velocidad moderada]; "
                          "[algo rápido]; [bastante rápido]; [muy rápido]",
@@ -257,7 +257,8 @@ PHRASES: dict[str, dict[str, str]] = {
                        "[bastante limpia|algo limpia]; [limpia]; "
                        "[muy limpia]",
         "reverberation": "[muy lejana]; [lejana]; [algo lejana]; [bastante cercana|algo cercana]; [muy cercana]",
-        "distortion_level": "con una [distorsión extrema]; con una [distorsión fuerte]; con una [distorsión clara]; "
+        "distortion_level": "con una [distorsión extrema]; con una [distorsión fuerte]; "
+                            "con una [distorsión evidente|distorsión clara]; "
                             "con una [distorsión leve]; [casi sin distorsión]; [sin distorsión audible]",
         "speech_quality": "de [muy mala calidad]; de [mala calidad]; de [calidad más bien mala|calidad algo mala]; "
                           "de [calidad regular]; "
@@ -284,8 +285,8 @@ PHRASES: dict[str, dict[str, str]] = {
         "language": "[inglés]; [alemán]; [francés]; [italiano]; [español]; "
                     "[catalán]; [kinyarwanda]; [bielorruso]; [esperanto]; [cabilio]; [luganda]; [suajili]; [persa]; "
                     "[baskir]; [chino]; [tamil]; [ruso]; [mari de las praderas]; [euskera]; [tailandés]",
-        "topic": "el [clima]; la [comida]; el [viaje]; el [trabajo]; la [familia]; la [música]; la [naturaleza]; "
-                 "la [salud]",
+        "topic": "el [tiempo atmosférico|clima]; la [comida]; los [viajes|viaje]; el [trabajo]; la [familia]; "
+                 "la [música]; la [naturaleza]; la [salud]",
         "sentence_type": "una [pregunta]; una [afirmación]",
         "sentence_length": "una [frase corta]; una [frase de longitud media]; una [frase larga]",
         "pitch_contour": "es [descendente]; se mantiene [estable]; es [ascendente]",
@@ -294,6 +295,6 @@ PHRASES: dict[str, dict[str, str]] = {
         "word_pitch": "[más grave que la otra]; [más aguda que la otra]",
         "word_intensity": "[más débil que la otra]; [más fuerte que la otra]",
         "recording": "la [primera grabación]; la [segunda grabación]",
-        "same_gender": "del [mismo sexo]; de [sexo diferente|sexos diferentes]",
+        "same_gender": "del [mismo sexo]; de [distinto sexo|sexo diferente|sexos diferentes]",
     },
 }

@@ -152,6 +152,26 @@ def test_spanish_answers_have_their_verb_and_their_article(rows):
     assert not find_in(rows, "es", r"\bdiría que (?:la|el)\b|\bse nota acento|\bse percibe \w+ [ey] ")
 
 
+def test_spanish_full_stops_stand_behind_the_quotation(rows):
+    assert not [answer for form, _, answer in rows["es"] if form == "transcript" and not re.search(r'[^.]"\.$', answer)]
+
+
+def test_spanish_words_sound_high_and_have_no_accent_on_their_end(rows):
+    # A "palabra aguda" is one that is stressed on its last syllable.
+    assert not find_in(rows, "es", r"\bpalabra más (?:aguda|grave)\b|\bqué palabra es\b")
+
+
+def test_spanish_questions_about_two_files_name_what_they_choose_among(rows):
+    # "Escucha los dos archivos. ¿En cuál de las dos …?" does not agree.
+    assert not find_in(rows, "es", r"\bcuál de las dos\b(?! grabaciones)", "which")
+
+
+def test_spanish_labels_of_older_texts_are_still_found():
+    older = {"el clima": ("topic", "weather"), "el viaje": ("topic", "travel"),
+             "una distorsión clara": ("distortion_level", "noisy"), "sexo diferente": ("same_gender", "different")}
+    assert {text: find_labels(text, "es") for text in older} == {text: [label] for text, label in older.items()}
+
+
 def test_german_cases_and_nouns(rows):
     assert not find_in(rows, "de", r"\bich höre [^:]*: erst ein Mann|\beinzelnen Töne\b")
     # After a colon a whole sentence begins with a capital, outside of a request, which ends in a colon of its own.

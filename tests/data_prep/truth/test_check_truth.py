@@ -146,8 +146,8 @@ def test_claims_are_read_from_the_words():
     praise = read("open_ended", "?", "The microphone is well placed: the voice in the clip is slightly "
                                      "distant-sounding.")
     assert (0, "reverberation", ("slightly close-sounding", "very close-sounding")) in praise
-    hard = read("open_ended", "?", "A un principiante le costaría, porque se habla bastante despacio y la pista es "
-                                   "ruidosa.", "es")
+    hard = read("open_ended", "?", "A un principiante le costaría seguirlo, porque se habla bastante despacio y la "
+                                   "pista es ruidosa.", "es")
     assert (0, "reason", ("false",)) in hard
     assert (0, "mood", ("tired",)) in read("open_ended", "?", "The speaker seems rather tired or bored, talking at a "
                                                               "moderate speed and in a quite monotone way.")

@@ -187,17 +187,19 @@ PHRASES: dict[str, dict[str, str]] = {
         "average_pitch": "con un tono [molto grave]; con un tono [abbastanza grave]; con un tono [leggermente grave]; "
                          "con un [tono medio]; con un tono [leggermente acuto]; con un tono [abbastanza acuto]; "
                          "con un tono [molto acuto]",
-        "pitch_variation": "in modo [molto monotono]; in modo [abbastanza monotono]; in modo [leggermente monotono]; "
-                           "con [intonazione moderata]; in modo [leggermente espressivo]; "
-                           "in modo [abbastanza espressivo]; in modo [molto espressivo]",
-        "speaking_rate": "in modo [molto lento]; in modo [abbastanza lento]; in modo [leggermente lento]; "
-                         "a [velocità moderata]; in modo [leggermente veloce]; in modo [abbastanza veloce]; "
-                         "in modo [molto veloce]",
+        "pitch_variation": "in modo [molto monotono]; in modo [abbastanza monotono]; "
+                           "in modo [un po' monotono|leggermente monotono]; con [intonazione moderata]; "
+                           "in modo [leggermente espressivo]; in modo [abbastanza espressivo]; "
+                           "in modo [molto espressivo]",
+        "speaking_rate": "[molto lentamente|molto lento]; [abbastanza lentamente|abbastanza lento]; "
+                         "[un po' lentamente|leggermente lento|un po' lento]; a [velocità moderata]; "
+                         "[un po' velocemente|leggermente veloce|un po' veloce]; "
+                         "[abbastanza velocemente|abbastanza veloce]; [molto velocemente|molto veloce]",
         "average_intensity": "a [bassa voce]; a [volume moderato]; a [volume alto|voce molto forte|voce forte]",
-        "noise_level": "[molto rumorosa]; [rumorosa]; [leggermente rumorosa]; [di chiarezza media]; "
+        "noise_level": "[molto rumorosa]; [rumorosa]; [leggermente rumorosa]; [mediamente pulita|di chiarezza media]; "
                        "[abbastanza pulita|leggermente pulita]; [pulita]; [molto pulita]",
-        "reverberation": "[molto lontana]; [lontana]; [leggermente lontana]; [abbastanza vicina|leggermente vicina]; "
-                         "[molto vicina]",
+        "reverberation": "[molto lontana]; [lontana]; [un po' lontana|leggermente lontana]; "
+                         "[abbastanza vicina|leggermente vicina]; [molto vicina]",
         "distortion_level": "con una [distorsione estrema]; con una [forte distorsione]; "
                             "con una [distorsione evidente]; con una [leggera distorsione]; "
                             "[quasi senza distorsione]; [senza distorsione udibile]",

@@ -45,7 +45,7 @@ _KEYS = {
                      "où se trouve le mot le plus aigu", "dove sta la parola più acuta",
                      "dónde está la palabra de tono más agudo"),
     "loudest_word": ("where the loudest word stands", "wo das lauteste Wort steht", "où se trouve le mot le plus fort",
-                     "dove sta la parola più forte", "dónde está la palabra que suena más fuerte"),
+                     "dove sta la parola detta più forte", "dónde está la palabra que suena más fuerte"),
     "start": ("start", "Anfang", "début", "inizio", "comienzo"),
     "end": ("end", "Ende", "fin", "fine", "final"),
     "duration": ("duration in seconds", "Dauer in Sekunden", "durée en secondes", "durata in secondi",

@@ -15,6 +15,7 @@ from typing import Any
 from data_prep.instructions.items import Item
 from data_prep.instructions.templates import Templates, ask, fill, spell_words, write_statement
 from sift_jax.data.labels import ACCENTS, LANGUAGE_NAMES
+from sift_jax.data.typography import space_signs
 
 # Three quarters of the weight lies on what can be heard without knowing the words.
 WEIGHTS = {
@@ -37,7 +38,7 @@ def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Rand
         "accent": find_accent(utterance, templates) if has_accents else None,
     }
     items = [make_label_item(ids, key, label, templates, rng) for key, label in labels.items() if label]
-    transcript = utterance["transcript"].replace('"', "")
+    transcript = space_signs(re.sub(r'"|«\s*|\s*»', "", utterance["transcript"]), utterance["language"])
     items.append(Item(ids=ids, form="transcript", group="", question=_ask(templates, "transcript", rng),
                       answer=fill(rng.choice(templates["transcript"]["answers"]), text=transcript)))
     items += _make_word_items(ids, utterance, templates, rng, words)

@@ -86,6 +86,11 @@ def remove_quotations(text: str) -> str:
     return _QUOTED.sub(" ", text)
 
 
+def find_quotations(text: str) -> list[str]:
+    """What stands in quotation marks of any kind."""
+    return [match.group()[1:-1].strip() for match in _QUOTED.finditer(text)]
+
+
 @functools.cache
 def write_phrase(key: str, label: str, language: str) -> str:
     """The label as it stands in a sentence: ("speaking_rate", "moderate speed", "en") is "at a moderate speed"."""

@@ -12,7 +12,7 @@ from data_prep.instructions.plain import NAMES, POLES
 from data_prep.instructions.shares import read_metadata
 from data_prep.instructions.templates import load_templates
 from data_prep.instructions.write import write_instructions
-from sift_jax.data.labels import LABELS, LANGUAGES, find_labels, normalise
+from sift_jax.data.labels import LABELS, LANGUAGES, find_labels, find_quotations, normalise
 from sift_jax.data.sift_files import CATEGORIES, CLOSED_CATEGORIES, SPLITS, audio_ids, list_files, read_rows
 from sift_jax.evaluation.judges.offline import classify, judge_closed, make_majority, question_kind
 
@@ -273,7 +273,7 @@ def test_absent_words_are_absent(corpus):
     for category, language, row in read_all(folder, "train"):
         answer = join_text(row["messages"][-1])
         if category == "closed_ended/content_level" and question_kind(answer, language) == "yes_no":
-            word = answer.split('"')[1]
+            (word,) = find_quotations(answer)
             verdict = classify(answer, language)[1]
             assert (normalise(word) in texts[row["id"]]) == (verdict == "yes"), (word, row["id"])
             seen[verdict] += 1

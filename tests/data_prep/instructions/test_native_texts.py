@@ -14,7 +14,16 @@ from fake_metadata import write_metadata
 from data_prep.instructions import acoustic, comparison, content, generation, open_ended, word_align
 from data_prep.instructions.templates import load_templates, spell_words, write_request
 from data_prep.tasks import wording as tasks
-from sift_jax.data.labels import ACCENTS, ACOUSTIC_LABELS, AGE_CATEGORIES, LANGUAGE_NAMES, LANGUAGES, find_labels
+from sift_jax.data.labels import (
+    ACCENTS,
+    ACOUSTIC_LABELS,
+    AGE_CATEGORIES,
+    LANGUAGE_NAMES,
+    LANGUAGES,
+    find_labels,
+    remove_quotations,
+)
+from sift_jax.data.typography import space_signs
 from sift_jax.evaluation.prompts import load_prompts
 
 ROMANCE = ("fr", "it", "es")
@@ -70,7 +79,7 @@ def find_in(rows, language, pattern, forms=""):
     """What of the rows matches, outside of what they quote."""
     found = re.compile(pattern, re.IGNORECASE)
     return [text for form, *texts in rows[language] if form.startswith(forms) for text in texts
-            if found.search(re.sub(r'"[^"]*"', '""', text))][:5]
+            if found.search(remove_quotations(text))][:5]
 
 
 @pytest.mark.parametrize("language", UNJOINED)
@@ -82,8 +91,26 @@ def test_french_signs_have_their_space():
     texts = [*list_texts({name: value for name, value in load_templates("fr").items() if name != "language"}),
              *list_texts(read_task_templates("fr")), *(wordings["fr"] for wordings in load_prompts().values())]
     # "nom: valeur" is the layout that is asked for, and stands in quotation marks.
-    unspaced = [text for text in texts if re.search(r"[^\s][?:;!]", re.sub(r'"[^"]*"', "", text))]
+    unspaced = [text for text in texts if re.search(r"[^\s][?:;!]", remove_quotations(text))]
     assert unspaced == []
+
+
+def test_french_sentences_have_that_space_where_they_stand_in_a_row_too(rows):
+    texts = [text for _, *texts in rows["fr"] for text in texts]
+    assert not [text for text in texts if re.search(r"\w[?!;:](?!\w)", text)][:3]
+    assert any(text.endswith(" ? »") for text in texts)
+    assert space_signs("Quoi?! À 10:30: viens\u202f!", "fr") == "Quoi ?! À 10:30 : viens !"
+    assert space_signs("What?", "en") == "What?"
+
+
+def test_french_quotes_are_guillemets(rows):
+    assert not [text for _, *texts in rows["fr"] for text in texts if re.search(r'"|«\S|\S»', text)][:3]
+
+
+def test_a_french_degree_of_one_thing_at_its_height_is_invariable(rows):
+    """"C'est le soir que la voix est le plus aiguë": a feminine superlative would compare it with other voices."""
+    forms = ("highest_word", "loudest_word")
+    assert not [text for form, *texts in rows["fr"] if form in forms for text in texts if "voix est la plus" in text]
 
 
 @pytest.mark.parametrize("language", ALOUD)

@@ -126,10 +126,11 @@ PHRASES: dict[str, dict[str, str]] = {
         "reverberation": "[très lointaine]; [lointaine]; [un peu lointaine]; [assez proche|un peu proche]; "
                          "[très proche]",
         "distortion_level": "avec une [distorsion extrême]; avec une [forte distorsion]; "
-                            "avec une [nette distorsion|distorsion nette]; avec une [légère distorsion]; [presque sans distorsion]; "
-                            "[sans distorsion audible]",
-        "speech_quality": "de [très mauvaise qualité]; de [mauvaise qualité]; d'[assez mauvaise qualité|qualité plutôt mauvaise]; "
-                          "de [qualité moyenne]; de [très bonne qualité]; d'[excellente qualité]",
+                            "avec une [nette distorsion|distorsion nette]; avec une [légère distorsion]; "
+                            "[presque sans distorsion]; [sans distorsion audible]",
+        "speech_quality": "de [très mauvaise qualité]; de [mauvaise qualité]; "
+                          "d'[assez mauvaise qualité|qualité plutôt mauvaise]; de [qualité moyenne]; "
+                          "de [très bonne qualité]; d'[excellente qualité]",
         "gender": "une [femme|féminine|féminin]; un [homme|masculine|masculin]",
         "spoken:gender": "avec un timbre [féminin]; avec un timbre [masculin]",
         "age_category": "la [vingtaine]; la [trentaine]; la [quarantaine]; la [cinquantaine]; la [soixantaine]; "

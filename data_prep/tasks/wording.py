@@ -18,9 +18,8 @@ from typing import Any
 from data_prep.corpora.recording import BadItem
 from data_prep.instructions.rows import lay_out_row
 from data_prep.tasks.example import Example
-from sift_jax.data.labels import LANGUAGES
+from sift_jax.data.labels import LANGUAGES, space_signs
 from sift_jax.data.sift_files import Row
-from sift_jax.data.typography import space_signs
 
 Templates = dict[str, Any]
 

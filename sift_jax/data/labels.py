@@ -70,6 +70,14 @@ LABELS: dict[str, tuple[str, ...]] = {
 _QUOTED = re.compile(r'"[^"]*"|«[^»]*»|“[^”]*”|„[^“”]*[“”]')
 _PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}«»„“”‘’…¿¡]+")
 
+# A sign within a word or a number ("10:30") is none of a sentence.
+_DOUBLE_SIGNS = re.compile(r"(?<=[^\s?!;:«(])[ \u00a0\u202f]?([?!;:]+)(?=[\s»”)\"]|$)")
+
+
+def space_signs(text: str, language: str) -> str:
+    """A sentence as its language sets it, whatever its corpus does: "Quoi?" in French is "Quoi ?", with a plain space."""
+    return _DOUBLE_SIGNS.sub(r" \1", text) if language == "fr" else text
+
 
 def normalise(text: str) -> str:
     """One spelling for texts that read alike: composed letters, straight apostrophes, single spaces, no capitals."""

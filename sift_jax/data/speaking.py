@@ -16,8 +16,7 @@ import re
 import unicodedata
 
 from sift_jax.data.fields import Fields, find_style, load_fields
-from sift_jax.data.labels import LABELS, LANGUAGES, find_labels, write_spoken_phrase
-from sift_jax.data.typography import space_signs
+from sift_jax.data.labels import LABELS, LANGUAGES, find_labels, space_signs, write_spoken_phrase
 
 # what an instruction may ask for, in the order in which plain rows name it; a recording's noise is not a speaker's
 # affair

@@ -22,8 +22,8 @@ from sift_jax.data.labels import (
     LANGUAGES,
     find_labels,
     remove_quotations,
+    space_signs,
 )
-from sift_jax.data.typography import space_signs
 from sift_jax.evaluation.prompts import load_prompts
 
 ROMANCE = ("fr", "it", "es")

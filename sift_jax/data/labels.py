@@ -75,7 +75,7 @@ _DOUBLE_SIGNS = re.compile(r"(?<=[^\s?!;:«(])[ \u00a0\u202f]?([?!;:]+)(?=[\s»�
 
 
 def space_signs(text: str, language: str) -> str:
-    """A sentence as its language sets it, whatever its corpus does: "Quoi?" in French is "Quoi ?", with a plain space."""
+    """A sentence as its language sets it, whatever its corpus does: "Quoi?" is in French "Quoi ?", a plain space."""
     return _DOUBLE_SIGNS.sub(r" \1", text) if language == "fr" else text
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from data_prep.instructions.items import Item
 from data_prep.instructions.templates import Templates, ask, fill, spell_words, write_statement
-from sift_jax.data.labels import ACCENTS, LANGUAGE_NAMES, QUOTATION_MARKS
+from sift_jax.data.labels import ACCENTS, LANGUAGE_NAMES, QUOTATION_MARKS, space_signs
 
 # Three quarters of the weight lies on what can be heard without knowing the words.
 WEIGHTS = {
@@ -38,6 +38,7 @@ def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Rand
     }
     items = [make_label_item(ids, key, label, templates, rng) for key, label in labels.items() if label]
     transcript = " ".join(QUOTATION_MARKS.sub("", utterance["transcript"]).split())
+    transcript = space_signs(transcript, utterance["language"])
     items.append(Item(ids=ids, form="transcript", group="", question=_ask(templates, "transcript", rng),
                       answer=_quote(rng.choice(templates["transcript"]["answers"]), transcript)))
     items += _make_word_items(ids, utterance, templates, rng, words)

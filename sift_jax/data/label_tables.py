@@ -9,7 +9,7 @@ the phrase of the same labels inside an instruction to a speaker ("with a female
 """
 
 # An accent of which only its corpus knows the name: what is quoted is never taken for a label.
-OTHER_ACCENT = {"en": 'the accent "{}"', "de": "mit dem Akzent „{}“", "fr": 'l\'accent "{}"', "it": 'l\'accento "{}"',
+OTHER_ACCENT = {"en": 'the accent "{}"', "de": "mit dem Akzent „{}“", "fr": "l'accent « {} »", "it": 'l\'accento "{}"',
                 "es": 'el acento "{}"'}
 
 PHRASES: dict[str, dict[str, str]] = {
@@ -139,18 +139,20 @@ PHRASES: dict[str, dict[str, str]] = {
                            "de façon [assez expressive]; de façon [très expressive]",
         "speaking_rate": "[très lentement]; [assez lentement]; [un peu lentement]; à une [vitesse modérée]; "
                          "[un peu vite]; [assez vite]; [très vite]",
-        "average_intensity": "[doucement]; à un [volume modéré]; à un [volume élevé|voix forte|fort]",
-        "noise_level": "[très bruité]; [bruité]; [légèrement bruité]; de [clarté moyenne]; [plutôt net]; [net]; "
+        "average_intensity": "à [faible volume|doucement|voix basse]; à un [volume modéré]; "
+                             "à un [volume élevé|voix forte|fort]",
+        "noise_level": "[très bruité]; [bruité]; [légèrement bruité]; d'une [clarté moyenne]; [plutôt net]; [net]; "
                        "[très net]",
         "reverberation": "[très lointaine]; [lointaine]; [un peu lointaine]; [assez proche|un peu proche]; "
                          "[très proche]",
         "distortion_level": "avec une [distorsion extrême]; avec une [forte distorsion]; "
-                            "avec une [distorsion nette]; avec une [légère distorsion]; [presque sans distorsion]; "
-                            "[sans distorsion audible]",
-        "speech_quality": "de [très mauvaise qualité]; de [mauvaise qualité]; de [qualité plutôt mauvaise]; "
-                          "de [qualité moyenne]; de [très bonne qualité]; d'[excellente qualité]",
-        "gender": "une [femme|féminine]; un [homme|masculine]",
-        "spoken:gender": "avec une voix de [femme]; avec une voix d'[homme]",
+                            "avec une [nette distorsion|distorsion nette]; avec une [légère distorsion]; "
+                            "[presque sans distorsion]; [sans distorsion audible]",
+        "speech_quality": "de [très mauvaise qualité]; de [mauvaise qualité]; "
+                          "d'[assez mauvaise qualité|qualité plutôt mauvaise]; de [qualité moyenne]; "
+                          "de [très bonne qualité]; d'[excellente qualité]",
+        "gender": "une [femme|féminine|féminin]; un [homme|masculine|masculin]",
+        "spoken:gender": "avec un timbre [féminin]; avec un timbre [masculin]",
         "age_category": "la [vingtaine]; la [trentaine]; la [quarantaine]; la [cinquantaine]; la [soixantaine]; "
                         "[entre soixante-dix et soixante-dix-neuf ans|soixante-dix ans]; "
                         "[entre quatre-vingts et quatre-vingt-neuf ans|quatre-vingts ans]; "
@@ -169,7 +171,7 @@ PHRASES: dict[str, dict[str, str]] = {
                   "un [accent autrichien]; un [accent suisse]; un [accent belge]; un [accent mexicain]",
         "language": "[anglais]; [allemand]; [français]; [italien]; [espagnol]; "
                     "[catalan]; [kinyarwanda]; [biélorusse]; [espéranto]; [kabyle]; [luganda]; [swahili]; [persan]; "
-                    "[bachkir]; [chinois]; [tamoul]; [russe]; [mari des prairies]; [basque]; [thaï]",
+                    "[bachkir]; [chinois]; [tamoul]; [russe]; [mari oriental|mari des prairies]; [basque]; [thaï]",
         "topic": "la [météo]; la [nourriture]; le [voyage]; le [travail]; la [famille]; la [musique]; "
                  "la [nature]; la [santé]",
         "sentence_type": "une [question]; une [affirmation]",

@@ -71,6 +71,14 @@ QUOTATION_MARKS = re.compile('["«»“”„]')
 _QUOTED = re.compile(r'"([^"]*)"|«([^»]*)»|“([^”]*)”|„([^“”]*)[“”]')
 _PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}«»„“”‘’…¿¡]+")
 
+# A sign within a word or a number ("10:30") is none of a sentence.
+_DOUBLE_SIGNS = re.compile(r"(?<=[^\s?!;:«(])[ \u00a0\u202f]?([?!;:]+)(?=[\s»”)\"]|$)")
+
+
+def space_signs(text: str, language: str) -> str:
+    """A sentence as its language sets it, whatever its corpus does: "Quoi?" is in French "Quoi ?", a plain space."""
+    return _DOUBLE_SIGNS.sub(r" \1", text) if language == "fr" else text
+
 
 def normalise(text: str) -> str:
     """One spelling for texts that read alike: composed letters, straight apostrophes, single spaces, no capitals."""
@@ -88,8 +96,8 @@ def remove_quotations(text: str) -> str:
 
 
 def find_quotations(text: str) -> list[str]:
-    """What a text quotes, in whichever marks."""
-    return ["".join(found) for found in _QUOTED.findall(text)]
+    """What a text quotes, in whichever marks; French ones keep a space to what is quoted."""
+    return ["".join(found).strip() for found in _QUOTED.findall(text)]
 
 
 @functools.cache

@@ -21,7 +21,7 @@ _KEYS = {
     "reverberation": ("distance of the voice", "Entfernung der Stimme", "distance de la voix", "distanza della voce",
                       "distancia de la voz"),
     "distortion_level": ("distortion", "Verzerrung", "distorsion", "distorsione", "distorsión"),
-    "speech_quality": ("speech quality", "Sprachqualität", "qualité de la parole", "qualità del parlato",
+    "speech_quality": ("speech quality", "Sprachqualität", "qualité du son", "qualità del parlato",
                        "calidad del sonido"),
     "gender": ("gender", "Geschlecht", "sexe", "sesso", "sexo"),
     "age_category": ("age", "Alter", "âge", "età", "edad"),

@@ -29,6 +29,7 @@ from data_prep.instructions.rows import lay_out_row, name_row
 from data_prep.llm.cache import CachedClient, Prices
 from data_prep.llm.client import ChatClient, Endpoint
 from data_prep.llm.journal import Journal
+from sift_jax.data.labels import space_signs
 from sift_jax.data.sift_files import LANGUAGES, SPLITS, Row, read_rows, write_rows
 from sift_jax.endpoints.secret import read_secret
 
@@ -210,7 +211,7 @@ def make_row(request: Request, pair: dict[str, str], number: int, *, corpus: str
 def _append_transcript(instruction: str, request: Request) -> str:
     colon = " :" if request.language == "fr" else ":"
     end = "" if instruction.endswith("?") else colon
-    return f"{instruction.rstrip(' .:!')}{end} {request.transcripts[0]}"
+    return f"{instruction.rstrip(' .:!')}{end} {space_signs(request.transcripts[0], request.language)}"
 
 
 def _check_account(out: Path, plan: Plan, report: dict[str, Any]) -> None:

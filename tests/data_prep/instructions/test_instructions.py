@@ -12,7 +12,7 @@ from data_prep.instructions.plain import NAMES, POLES
 from data_prep.instructions.shares import read_metadata
 from data_prep.instructions.templates import load_templates
 from data_prep.instructions.write import write_instructions
-from sift_jax.data.labels import LABELS, LANGUAGES, find_labels, find_quotations, normalise
+from sift_jax.data.labels import LABELS, LANGUAGES, find_labels, find_quotations, normalise, space_signs
 from sift_jax.data.sift_files import CATEGORIES, CLOSED_CATEGORIES, SPLITS, audio_ids, list_files, read_rows
 from sift_jax.evaluation.judges.offline import classify, judge_closed, make_majority, question_kind
 
@@ -84,10 +84,10 @@ def test_order_of_parts_varies_but_not_within_an_utterance(corpus):
 def test_generation_ends_with_the_transcript_and_is_answered_in_audio(corpus):
     folder, _ = corpus
     texts = {line["id"]: line["transcript"] for line in read_metadata(folder / "metadata.jsonl")}
-    for category, _, row in read_all(folder, "EvalSIFT"):
+    for category, language, row in read_all(folder, "EvalSIFT"):
         if category == "controllable_generation":
             user, assistant = row["messages"]
-            assert join_text(user).endswith(f": {texts[row['id']]}")
+            assert join_text(user).endswith(f": {space_signs(texts[row['id']], language)}")
             assert assistant["content"] == [{"audio_path": f"/path/to/{row['id']}.wav"}]
 
 

@@ -25,6 +25,7 @@ from sift_jax.data.labels import (
     find_quotations,
     name_label,
     remove_quotations,
+    space_signs,
 )
 from sift_jax.evaluation.prompts import load_prompts
 
@@ -93,8 +94,26 @@ def test_french_signs_have_their_space():
     texts = [*list_texts({name: value for name, value in load_templates("fr").items() if name != "language"}),
              *list_texts(read_task_templates("fr")), *(wordings["fr"] for wordings in load_prompts().values())]
     # "nom: valeur" is the layout that is asked for, and stands in quotation marks.
-    unspaced = [text for text in texts if re.search(r"[^\s][?:;!]", re.sub(r'"[^"]*"', "", text))]
+    unspaced = [text for text in texts if re.search(r"[^\s][?:;!]", remove_quotations(text))]
     assert unspaced == []
+
+
+def test_french_sentences_have_that_space_where_they_stand_in_a_row_too(rows):
+    texts = [text for _, *texts in rows["fr"] for text in texts]
+    assert not [text for text in texts if re.search(r"\w[?!;:](?!\w)", text)][:3]
+    assert any(text.endswith(" ? »") for text in texts)
+    assert space_signs("Quoi?! À 10:30: viens\u202f!", "fr") == "Quoi ?! À 10:30 : viens !"
+    assert space_signs("What?", "en") == "What?"
+
+
+def test_french_quotes_are_guillemets(rows):
+    assert not [text for _, *texts in rows["fr"] for text in texts if re.search(r'"|«\S|\S»', text)][:3]
+
+
+def test_a_french_degree_of_one_thing_at_its_height_is_invariable(rows):
+    """"C'est le soir que la voix est le plus aiguë": a feminine superlative would compare it with other voices."""
+    forms = ("highest_word", "loudest_word")
+    assert not [text for form, *texts in rows["fr"] if form in forms for text in texts if "voix est la plus" in text]
 
 
 @pytest.mark.parametrize("language", ALOUD)

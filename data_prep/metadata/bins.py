@@ -166,8 +166,8 @@ def _list_groups(key: str, row: Mapping[str, Any]) -> list[str]:
     """Those that a value belongs to, the narrowest last."""
     if key in BY_GENDER:
         return [row["gender"]] if row["gender"] in GENDERS else []
-    corpus = row.get("fields", {}).get("corpus") if key in BY_CORPUS else None
-    return ["all", corpus] if corpus else ["all"]
+    corpus = row.get("collection") if key in BY_CORPUS else None
+    return ["all", corpus] if corpus and corpus not in ("all", *GENDERS) else ["all"]
 
 
 def label_values(row: Mapping[str, Any], bins: Bins, labels: Mapping[str, Sequence[str]]) -> dict[str, str]:

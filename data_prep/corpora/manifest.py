@@ -7,8 +7,8 @@
 
 Only the audio and the text must be there; each field goes by any of the names in `_FIELDS`, and a free one (an emotion,
 a role) by those that its table gives it (`data_prep.build --fields`). A `split` is obeyed: train, dev or test, or
-another name in `_SPLITS`; a line with an unknown one is set aside. Where several corpora stand in one manifest, `corpus`
-says which a line is from: each has its own scale of levels. Audio paths start at the root: the manifest's own
+another name in `_SPLITS`; a line with an unknown one is set aside. Where several corpora stand in one manifest, its
+`corpus` says which a line is from: each has its own scale of levels. Audio paths start at the root: the manifest's own
 folder, unless another is given. A line without a language is in the one that is asked for, one without an id is named
 after its file, and after the milliseconds at which it starts there.
 """

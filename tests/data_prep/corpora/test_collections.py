@@ -30,8 +30,9 @@ def write_two_corpora(folder: Path, field: str | None) -> None:
 
 
 def build_metadata(folder: Path) -> list[dict]:
-    build(parse_arguments(["--corpus=manifest", f"--manifest={folder}/list.jsonl", "--languages=en", "--workers=1",
-                           "--dev=0", "--evaluation=0", f"--out={folder}/out"]), ("corpus", "words", "measure", "metadata"))
+    flags = ["--corpus=manifest", f"--manifest={folder}/list.jsonl", "--languages=en", "--workers=1", "--dev=0",
+             "--evaluation=0", f"--out={folder}/out"]
+    build(parse_arguments(flags), ("corpus", "words", "measure", "metadata"))
     return [json.loads(line) for line in (folder / "out" / "metadata.jsonl").read_text(encoding="utf-8").splitlines()]
 
 

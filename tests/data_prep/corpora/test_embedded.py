@@ -18,7 +18,7 @@ from data_prep.corpora.embedded.corpus import (
 )
 from data_prep.corpora.embedded.voices import AGES, LANGUAGES, make_voices
 from data_prep.corpora.utterance import parse_utterance
-from data_prep.metadata.absolute import find_place, find_scales
+from data_prep.metadata.absolute import SECONDS, find_place, find_scales
 from data_prep.splits import SPLITS, split_sentences
 
 
@@ -133,8 +133,9 @@ def test_each_class_of_noise_and_of_distance_has_its_share(key, name, share):
     """If all were read as it is made; of SNR and C50 drawn evenly and independently 64 % and 49 % had a class."""
     drawn = [draw_settings(plan, make_generator(plan)) for plan in make_plans("it", "train", 1000, seed=3)]
     table = find_scales([(key, name)])[key].describe()
-    counts = Counter(find_place(key, {"noise_level": s.snr, "reverberation": min(s.c50, rooms.DRY_C50)}, table)
-                     for s in drawn)
+    counts = Counter(
+        find_place(key, {"noise_level": s.snr, "reverberation": min(s.c50, rooms.DRY_C50), SECONDS: 3.0}, table)
+        for s in drawn)
     told = len(drawn) - counts.pop(None, 0)
     edges = table["edges"]
     # All but the loudest noise, the deepest room, and what lies between two equal edges.

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measures import Clip, measure, read_clips
-from data_prep.metadata.absolute import NOTICED_DB, Scale, find_edges, find_place, find_scales
-from data_prep.truth.conditions import NOISE, ROOM, apply_condition, draw_condition, make_babble
+from data_prep.metadata.absolute import NOTICED_DB, SECONDS, Scale, find_edges, find_place, find_scales
+from data_prep.truth.conditions import NOISE, RATE, ROOM, apply_condition, draw_condition, make_babble
 
 # Who is tried, by key.
 _EXPERTS = {NOISE: ("gaps", "inside"), ROOM: ("ridge",)}
@@ -74,7 +74,8 @@ def read_known(clips: Sequence[Clip], rng: np.random.Generator) -> dict[tuple[st
                 for name in names:
                     values = measure(clip, heard, f"{_OTHERS},{key}={name}")
                     if key in values:
-                        found.setdefault((key, name), []).append((condition.kind, level, values[key], values))
+                        known = {**values, SECONDS: len(heard) / RATE}
+                        found.setdefault((key, name), []).append((condition.kind, level, values[key], known))
     return found
 
 

@@ -79,7 +79,8 @@ def find_dataclasses(function: Callable[..., Any]) -> list[type]:
     """The config dataclasses among a run function's parameters: by themselves, several in a tuple, or one or None; and
     those among their fields."""
     hints = typing.get_type_hints(function)
-    given = [hint for name, hint in hints.items() if name != "return"]
+    # what the command line says beside the config is none of it
+    given = [hint for name, hint in hints.items() if name not in ("return", "launch")]
     found = [cls for hint in given for cls in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(cls)]
     return found + [inner for cls in found for inner in find_dataclasses(cls)]
 

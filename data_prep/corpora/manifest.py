@@ -7,7 +7,8 @@
 
 Only the audio and the text must be there; each field goes by any of the names in `_FIELDS`, and a free one (an emotion,
 a role) by those that its table gives it (`data_prep.build --fields`). A `split` is obeyed: train, dev or test, or
-another name in `_SPLITS`; a line with an unknown one is set aside. Audio paths start at the root: the manifest's own
+another name in `_SPLITS`; a line with an unknown one is set aside. Where several corpora stand in one manifest, its
+`corpus` says which a line is from: each has its own scale of levels. Audio paths start at the root: the manifest's own
 folder, unless another is given. A line without a language is in the one that is asked for, one without an id is named
 after its file, and after the milliseconds at which it starts there.
 """
@@ -48,6 +49,7 @@ _FIELDS = {
     "split": ("split", "subset"),
     "start": ("offset", "start"),
     "seconds": ("duration", "seconds"),
+    "collection": ("corpus", "collection", "dataset"),
 }
 # The name of a free field, and those that a manifest may give it.
 Columns = Sequence[tuple[str, Sequence[str]]]
@@ -100,7 +102,8 @@ def make_recording(row: Mapping[str, Any], root: Path, languages: Sequence[str],
         age_category=name_age(_take(row, "age")), accent=_take(row, "accent"),
         held=_find_split(row, identity), start=start or 0.0, seconds=seconds,
         phonemes=row["phonemes"] if isinstance(row.get("phonemes"), str) and row["phonemes"].strip() else None,
-        words=_read_words(row.get("words"), identity), fields=_take_free(row, columns))
+        words=_read_words(row.get("words"), identity), collection=_take(row, "collection"),
+        fields=_take_free(row, columns))
 
 
 def _name_after(audio: str) -> str:

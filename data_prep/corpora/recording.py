@@ -77,6 +77,8 @@ class Recording:
     # Part of a longer file: seconds from its start, and how many.
     start: float = 0.0
     seconds: float | None = None
+    # That of several in one manifest which it is from.
+    collection: str | None = None
     # free fields of its corpus, each under its name, as the corpus writes it
     fields: Mapping[str, str] = dataclasses.field(default_factory=dict)
 

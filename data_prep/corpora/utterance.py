@@ -2,11 +2,12 @@
 
     {"id", "language", "split", "speaker", "duration", "transcript", "topic", "phonemes", "is_question", "gender",
      "age_category", "accent", "words": [{"word", "position", "start", "end"}, …], "truth": {key: value},
-     "fields": {name: value}}
+     "fields": {name: value}, "collection": "…"}
 
 What a corpus does not have is null, and its words are [] where nobody knows their times. `fields` are free ones as the
-corpus writes them; a file that lacks them is read as having none. `truth` holds what a synthesizer was told; it is
-empty for recorded speech and serves rank correlations only.
+corpus writes them; a file that lacks them is read as having none. `collection` is the corpus that a line of a manifest
+is from, where it says so: it is asked about by nobody, but recordings of two have not the same level. `truth` holds
+what a synthesizer was told; it is empty for recorded speech and serves rank correlations only.
 """
 
 import dataclasses
@@ -39,6 +40,7 @@ class Utterance:
     words: tuple[WordSpan, ...]
     truth: dict[str, float]
     fields: dict[str, str] = dataclasses.field(default_factory=dict)
+    collection: str | None = None
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), ensure_ascii=False)

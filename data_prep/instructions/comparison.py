@@ -74,7 +74,7 @@ def order_pair(pair: Pair, key: str) -> int:
 
 def _is_comparable(pair: Pair, key: str) -> bool:
     """Two levels are of one scale only where they are of one corpus."""
-    return key not in BY_CORPUS or len({utterance.get("fields", {}).get("corpus") for utterance in pair}) == 1
+    return key not in BY_CORPUS or len({utterance.get("collection") for utterance in pair}) == 1
 
 
 def _count_steps(key: str, label_a: str, label_b: str) -> int:

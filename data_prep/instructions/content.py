@@ -14,7 +14,7 @@ from typing import Any
 
 from data_prep.instructions.items import Item
 from data_prep.instructions.templates import Templates, ask, fill, spell_words, write_statement
-from sift_jax.sift.labels import ACCENTS, LANGUAGE_NAMES
+from sift_jax.sift.labels import ACCENTS, LANGUAGE_NAMES, QUOTATION_MARKS, space_signs
 
 # Three quarters of the weight lies on what can be heard without knowing the words.
 WEIGHTS = {
@@ -37,9 +37,10 @@ def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Rand
         "accent": find_accent(utterance, templates) if has_accents else None,
     }
     items = [make_label_item(ids, key, label, templates, rng) for key, label in labels.items() if label]
-    transcript = utterance["transcript"].replace('"', "")
+    transcript = " ".join(QUOTATION_MARKS.sub("", utterance["transcript"]).split())
+    transcript = space_signs(transcript, utterance["language"])
     items.append(Item(ids=ids, form="transcript", group="", question=_ask(templates, "transcript", rng),
-                      answer=fill(rng.choice(templates["transcript"]["answers"]), text=transcript)))
+                      answer=_quote(rng.choice(templates["transcript"]["answers"]), transcript)))
     items += _make_word_items(ids, utterance, templates, rng, words)
     return items + _make_phoneme_items(ids, utterance, templates, rng)
 
@@ -75,6 +76,12 @@ def list_words(transcript: str, language: str) -> list[str]:
     texts = spell_words(transcript.split(), language)
     within = texts[1:] if language == "de" else texts
     return [word for word in dict.fromkeys(_find_words(" ".join(within))) if len(word) >= _LEAST_LETTERS]
+
+
+def _quote(answer: str, transcript: str) -> str:
+    """The answer with the words in it. Where its own full stop stands behind the quotation, as in Spanish, theirs goes:
+    'Se oye: "Llueve".'"""
+    return fill(answer, text=re.sub(r"(?<!\.)\.$", "", transcript) if answer.endswith('".') else transcript)
 
 
 def _find_words(text: str) -> list[str]:

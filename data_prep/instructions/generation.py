@@ -50,6 +50,8 @@ def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Rand
 def _draw_question(keys: list[str], labels: dict[str, str], text: str, templates: Templates,
                    rng: random.Random, spoken: Mapping[str, str]) -> str:
     wording = rng.choice(templates["controllable_generation"]["questions"])
+    # An age is a clause of its own, to which all behind it would belong: "like someone in their twenties and softly".
+    keys = sorted(keys, key=lambda key: key == "age_category")
     return write_request(templates, wording, {key: labels[key] for key in keys}, text, spoken)
 
 

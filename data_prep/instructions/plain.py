@@ -1,7 +1,7 @@
 """Plain answers, for models that nothing is pretrained of: a line for each thing that is said.
 
     "How fast does she speak?"      Speed 6: quite fast          what it is about · number on its scale · label
-    "Wie hoch ist die Stimme?"      Pitch 1: sehr tiefer Tonlage
+    "Wie hoch ist die Stimme?"      Pitch 1: in sehr tiefer Tonlage
     "Is the recording noisy?"       Clarity 6: clean             evidence before the verdict
                                     No
     "Which one is faster?"          Faster 2: second recording

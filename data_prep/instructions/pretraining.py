@@ -37,7 +37,7 @@ RANKS_QUESTIONS = {
     "en": "Rank what you hear.",
     "de": "Ordne, was du hörst.",
     "fr": "Classe ce que tu entends.",
-    "it": "Ordina ciò che senti.",
+    "it": "Metti in ordine ciò che senti.",
     "es": "Ordena lo que oyes.",
 }
 COMPARES_QUESTIONS = {

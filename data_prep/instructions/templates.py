@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from data_prep.instructions.plain import NAMES, make_plain, write_line
-from sift_jax.sift.labels import LANGUAGES, name_label, write_phrase, write_spoken_phrase
+from sift_jax.sift.labels import LANGUAGES, name_label, space_signs, write_phrase, write_spoken_phrase
 
 Templates = dict[str, Any]
 
@@ -91,6 +91,7 @@ def write_request(templates: Templates, question: str, asked: dict[str, str], te
                   spoken: Mapping[str, str] = MappingProxyType({})) -> str:
     """An instruction to speak in the wording of `question`, which asks for these labels in their order, or for none;
     `spoken` has the phrases of those that are of free fields."""
+    text = space_signs(text, templates["language"])
     if not asked:
         return fill(question.replace(" {style}", ""), text=text)
     texts = templates["controllable_generation"]

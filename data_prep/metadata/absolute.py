@@ -11,7 +11,8 @@ too low, in all but one of a hundred clips, less what a listener does not notice
 out the label between them: it would be told from its neighbours by luck.
 
 A room fills the pauses of a recording that was cut close to its words, and reads as noise there; noise hides the decays
-that a room is known by. So each of the two is told where the other is read as good enough (`Need`).
+that a room is known by. So each of the two is told where the other is read as good enough; and a word by itself, or a
+letter, may end as slowly as if in a room, so that distance takes a recording of some length (`Need`).
 
 How high, fast, lively or loud somebody speaks has no such edges here. Those classes are places within the corpus, as in
 SIFT-50M.
@@ -22,6 +23,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 ABSOLUTE = "absolute"
+# How long a recording is: no measure, but what some classes need.
+SECONDS = "seconds"
 
 # A smaller change of SNR or of C50 goes unnoticed in speech by many listeners.
 NOTICED_DB = 3.0
@@ -29,7 +32,7 @@ NOTICED_DB = 3.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Need:
-    """Another key that must be measured as `least` or more for the classes below `classes` to be told."""
+    """Another key, or SECONDS, that must be `least` or more for the classes below `classes` to be told."""
 
     key: str
     least: float
@@ -45,12 +48,12 @@ class Scale:
     above: float
     below: float
     basis: str
-    need: Need | None = None
+    needs: tuple[Need, ...] = ()
 
     def describe(self) -> dict[str, Any]:
         """As bins.json has it."""
-        need = {} if self.need is None else {"need": dataclasses.asdict(self.need)}
-        return {"edges": list(self.edges), "method": ABSOLUTE, "doubt": [self.below, self.above], **need,
+        needs = {"needs": [dataclasses.asdict(need) for need in self.needs]} if self.needs else {}
+        return {"edges": list(self.edges), "method": ABSOLUTE, "doubt": [self.below, self.above], **needs,
                 "basis": self.basis}
 
 
@@ -64,14 +67,17 @@ _C50 = (-20.0, 10.0, 20.0, 20.0)
 _C50_OF_ALL_LABELS = (3.0, 10.0, 15.0, 20.0)
 _NOT_A_ROOM = Need(key="reverberation", least=25.0, classes=4)
 _NOT_IN_NOISE = Need(key="noise_level", least=20.0, classes=5)
+# Of single words and letters spoken close to the microphone one in thirty was read as a room; of longer ones none.
+_NOT_A_WORD = Need(key=SECONDS, least=1.5, classes=4)
 _CALIBRATED = "known noise and rooms added to real voices: calibration.json"
 _PUBLISHED = "data-speech's edges for this network (v02); not tried here"
 # ITU-T P.800 calls 1 bad, 2 poor, 3 fair, 4 good and 5 excellent; DNSMOS hardly gives more than 4.
 _OPINION = "opinion scores of ITU-T P.800; not tried here"
 _SCALES: dict[tuple[str, str], Scale] = {
-    ("noise_level", "gaps"): Scale(edges=_SNR, above=2.0, below=1.0, basis=_CALIBRATED, need=_NOT_A_ROOM),
+    ("noise_level", "gaps"): Scale(edges=_SNR, above=2.0, below=1.0, basis=_CALIBRATED, needs=(_NOT_A_ROOM,)),
     ("noise_level", "brouhaha"): Scale(edges=_SNR, above=2.0, below=2.0, basis="defined alike; not tried here"),
-    ("reverberation", "ridge"): Scale(edges=_C50, above=3.5, below=5.0, basis=_CALIBRATED, need=_NOT_IN_NOISE),
+    ("reverberation", "ridge"): Scale(edges=_C50, above=3.5, below=5.0, basis=_CALIBRATED,
+                                        needs=(_NOT_IN_NOISE, _NOT_A_WORD)),
     ("reverberation", "brouhaha"): Scale(edges=_C50, above=2.0, below=2.0, basis="defined alike; not tried here"),
     ("distortion_level", "squim"): Scale(edges=(-0.41, 10.0, 20.0, 25.0, 28.0), above=0.0, below=0.0,
                                          basis=_PUBLISHED),
@@ -92,12 +98,13 @@ def find_scales(chosen: Iterable[tuple[str, str]]) -> dict[str, Scale | None]:
 
 
 def find_place(key: str, values: Mapping[str, float], table: Mapping[str, Any]) -> int | None:
-    """The class that the values of a recording prove; None in doubt. `table` is a key's in bins.json."""
+    """The class that the values of a recording prove; None in doubt. `table` is a key's in bins.json, and `values` have
+    SECONDS, too."""
     below, above = table.get("doubt", (0.0, 0.0))
     lower, upper = (sum(values[key] + shift >= edge for edge in table["edges"]) for shift in (-above, below))
-    need = table.get("need")
-    if need and lower < need["classes"] and values.get(need["key"], -1e9) < need["least"]:
-        return None
+    for need in table.get("needs", ()):
+        if lower < need["classes"] and values.get(need["key"], -1e9) < need["least"]:
+            return None
     return lower if lower == upper else None
 
 

@@ -11,7 +11,7 @@ What is said of the recording itself (`absolute.ABSOLUTE_KEYS`) follows no corpu
 edges of `absolute`, with the doubt within which a value has no class, or is not asked about at all:
 
     "noise_level": {"all": {"edges": [5, 10, …], "method": "absolute", "doubt": [1, 2],
-                            "need": {"key": "reverberation", "least": 25, "classes": 4}, "basis": "…"}}
+                            "needs": [{"key": "reverberation", "least": 25, "classes": 4}], "basis": "…"}}
     "distortion_level": {"all": {"edges": [], "method": "not asked"}}
 
 With `edges="corpus"` these keys are places in the corpus, too, and with `edges="data_speech"` those that data-speech
@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.metadata.absolute import ABSOLUTE, ABSOLUTE_KEYS, Scale, find_place
+from data_prep.metadata.absolute import ABSOLUTE, ABSOLUTE_KEYS, SECONDS, Scale, find_place
 from data_prep.metadata.feasible import is_feasible
 from sift_jax.sift.labels import GENDERS, SENTENCE_LENGTHS
 
@@ -148,7 +148,7 @@ def read_bins(path: str | Path, labels: Mapping[str, Sequence[str]]) -> Bins:
         for table in (table for groups in bins.values() for table in groups.values()):
             if not (len(doubt := [float(value) for value in table.get("doubt", (0, 0))]) == 2 and min(doubt) >= 0):
                 raise ValueError("a doubt is two numbers of 0 or more")
-            if need := table.get("need"):
+            for need in table.get("needs", ()):
                 str(need["key"]), float(need["least"]), int(need["classes"])
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); check the path") from None
@@ -166,13 +166,14 @@ def _list_groups(key: str, row: Mapping[str, Any]) -> list[str]:
     """Those that a value belongs to, the narrowest last."""
     if key in BY_GENDER:
         return [row["gender"]] if row["gender"] in GENDERS else []
-    corpus = row.get("fields", {}).get("corpus") if key in BY_CORPUS else None
-    return ["all", corpus] if corpus else ["all"]
+    corpus = row.get("collection") if key in BY_CORPUS else None
+    return ["all", corpus] if corpus and corpus not in ("all", *GENDERS) else ["all"]
 
 
 def label_values(row: Mapping[str, Any], bins: Bins, labels: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """The class of each value of an utterance, but of pitch where the gender is not known, and of what is in doubt."""
     result = {}
+    known = {**row["values"], SECONDS: row["duration"]} if "duration" in row else row["values"]
     for key in row["values"]:
         groups = _list_groups(key, row)
         if not groups:
@@ -184,7 +185,7 @@ def label_values(row: Mapping[str, Any], bins: Bins, labels: Mapping[str, Sequen
         if group is None:
             raise ValueError(f"{row['id']}: no {key} bins for {groups[0]} voices in the training split; raise --train")
         table = bins[key][group]
-        place = None if table.get("method") == NOT_ASKED else find_place(key, row["values"], table)
+        place = None if table.get("method") == NOT_ASKED else find_place(key, known, table)
         if place is not None:
             result[key] = labels[key][place]
     return result

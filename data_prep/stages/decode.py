@@ -218,4 +218,5 @@ def _describe(recording: Recording, split: str, samples: int, phonemes: str | No
         id=recording.id, language=recording.language, split=split, speaker=recording.speaker,
         duration=round(samples / RATE, 4), transcript=text, topic=None, phonemes=phonemes,
         is_question=is_question, gender=recording.gender, age_category=recording.age_category,
-        accent=recording.accent, words=words, truth={}, fields=dict(recording.fields))
+        accent=recording.accent, words=words, truth={}, fields=dict(recording.fields),
+        collection=recording.collection)

@@ -18,7 +18,7 @@ from typing import Any
 from data_prep.corpora.recording import BadItem
 from data_prep.instructions.rows import lay_out_row
 from data_prep.tasks.example import Example
-from sift_jax.sift.labels import LANGUAGES
+from sift_jax.sift.labels import LANGUAGES, space_signs
 from sift_jax.sift.rows import Row
 
 Templates = dict[str, Any]
@@ -62,17 +62,16 @@ Worded = tuple[str, str | None]
 
 
 def _word_asr(example: Example, templates: Templates, rng: random.Random) -> Worded:
-    return rng.choice(templates["asr"]), _require(example, example.recording.transcript, "no transcript")
+    return rng.choice(templates["asr"]), _require_transcript(example)
 
 
 def _word_tts(example: Example, templates: Templates, rng: random.Random) -> Worded:
-    text = _require(example, example.recording.transcript, "no transcript")
-    return rng.choice(templates["tts"]).replace("{text}", text), None
+    return rng.choice(templates["tts"]).replace("{text}", _require_transcript(example)), None
 
 
 def _word_translation(example: Example, templates: Templates, rng: random.Random) -> Worded:
     answer = _require(example, example.translation, "no translation")
-    return _name_languages("translation", example, templates, rng), answer
+    return _name_languages("translation", example, templates, rng), space_signs(answer, example.target)
 
 
 def _word_speech_to_speech(example: Example, templates: Templates, rng: random.Random) -> Worded:
@@ -101,7 +100,9 @@ def _word_speaker_asr(example: Example, templates: Templates, rng: random.Random
     numbers: dict[str, int] = {}
     for speaker, _ in _require(example, example.turns, "no turns"):
         numbers.setdefault(speaker, len(numbers) + 1)
-    lines = [templates["speaker"].format(number=numbers[speaker], text=text) for speaker, text in example.turns]
+    language = example.recording.language
+    lines = [templates["speaker"].format(number=numbers[speaker], text=space_signs(text, language))
+             for speaker, text in example.turns]
     return rng.choice(templates["speaker_asr"]), "\n".join(lines)
 
 
@@ -116,6 +117,10 @@ def _word_intent(example: Example, templates: Templates, rng: random.Random) -> 
 def _word_slots(example: Example, templates: Templates, rng: random.Random) -> Worded:
     lines = [f"{name}: {value}" for name, value in example.entities]
     return rng.choice(templates["slots"]), "\n".join(lines) or templates["no_slots"]
+
+
+def _require_transcript(example: Example) -> str:
+    return space_signs(_require(example, example.recording.transcript, "no transcript"), example.recording.language)
 
 
 def _require(example: Example, value: Any, reason: str) -> Any:

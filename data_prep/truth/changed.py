@@ -95,7 +95,8 @@ def make_utterance(row: dict[str, Any], seconds: float) -> Utterance:
     return Utterance(
         id=row["id"], language=row["language"], split=row["split"], speaker=row["speaker"], duration=seconds,
         transcript=row["transcript"], topic=row["topic"], phonemes=row["phonemes"], is_question=row["is_question"],
-        gender=row["gender"], age_category=row["age_category"], accent=row["accent"], words=words, truth={})
+        gender=row["gender"], age_category=row["age_category"], accent=row["accent"], words=words, truth={},
+        collection=row.get("collection"))
 
 
 def _label(row: dict[str, Any], bins: Bins) -> dict[str, str]:

@@ -22,6 +22,7 @@ import numpy as np
 
 from data_prep.metadata.absolute import ABSOLUTE_KEYS, NOTICED_DB, find_edges
 from data_prep.metadata.bins import BY_GENDER, NOT_ASKED, Bins
+from data_prep.metadata.fields import CORPUS
 from data_prep.metadata.rate import count_phones
 from data_prep.truth import praat
 from data_prep.truth.texts import MOOD, ORDER, REASON, VERDICT, Claim
@@ -38,8 +39,9 @@ _ASKED_SEMITONES = 4.0
 # Which moods an acted emotion is compatible with.
 _MOODS = {"angry": ("lively",), "anger": ("lively",), "happy": ("lively",), "happiness": ("lively",),
           "surprised": ("lively",), "surprise": ("lively",), "fearful": ("lively",), "fear": ("lively",),
-          "disgust": ("lively",), "anxious": ("lively",), "sad": ("tired",), "sadness": ("tired",),
-          "bored": ("tired",), "boredom": ("tired",), "neutral": ("calm",), "calm": ("calm",)}
+          "disgust": ("lively",), "disgusted": ("lively",), "excited": ("lively",), "anxious": ("lively",),
+          "sad": ("tired",), "sadness": ("tired",), "bored": ("tired",), "boredom": ("tired",),
+          "neutral": ("calm",), "calm": ("calm",)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,8 +71,8 @@ def find_known(row: Mapping[str, Any], stated: Mapping[str, Any], wave: np.ndarr
     """`row` is the utterance's metadata; `wave` may be left out where Praat is not to be asked."""
     labels = {key: stated[key] for key in ("gender", "age_category", "accent", "topic") if stated.get(key)}
     labels["language"] = LANGUAGE_NAMES[stated["language"]]
-    fields = row.get("fields", {})
-    emotion = str(fields.get("emotion") or stated.get("emotion") or "").lower()
+    told = row.get("fields", {}).get("emotion", {})
+    emotion = str(stated.get("emotion") or (told.get("label") if told.get("source") == CORPUS else "")).lower()
     sources = dict.fromkeys(labels, "corpus")
     truth = {key: value for key, value in stated.get("truth", {}).items() if key not in
              ("speaking_rate", "pitch_variation")}
@@ -94,7 +96,7 @@ def find_known(row: Mapping[str, Any], stated: Mapping[str, Any], wave: np.ndarr
         sources[MOOD] = "corpus"
     gender = row["gender"] if row["gender"] in GENDERS else None
     return Known(values=values, labels=labels, sources=sources, tolerances=tolerances, gender=gender,
-                 corpus=fields.get("corpus"))
+                 corpus=row.get("collection"))
 
 
 def judge(claim: Claim, known: list[Known], bins: Bins) -> bool | None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 
 from data_prep.instructions.inferences import IMPROVEMENTS, INFERENCES
 from data_prep.instructions.templates import load_templates
-from sift_jax.sift.labels import ACOUSTIC_LABELS, find_labels, normalise, read_first_word, read_yes_no
+from sift_jax.sift.labels import ACOUSTIC_LABELS, find_labels, normalise, read_first_word, read_yes_no, space_signs
 
 # A claim that needs no clip to be judged: its labels are ("true",) or ("false",).
 REASON, VERDICT = "reason", "verdict"
@@ -45,7 +45,8 @@ class Claim:
 def read_claims(category: str, language: str, question: str, answer: str | None, transcript: str) -> list[Claim]:
     """All that a row says of its recordings."""
     if category == "controllable_generation":
-        asked = question[: question.rfind(transcript)] if transcript in question else question
+        said = space_signs(transcript, language)
+        asked = question[: question.rfind(said)] if said in question else question
         return [Claim(clip=0, key=key, labels=(label,), kind=f"{category}: {key}")
                 for key, label in find_labels(asked, language)]
     if answer is None:

@@ -9,7 +9,7 @@ the phrase of the same labels inside an instruction to a speaker ("with a female
 """
 
 # An accent of which only its corpus knows the name: what is quoted is never taken for a label.
-OTHER_ACCENT = {"en": 'the accent "{}"', "de": 'dem Akzent "{}"', "fr": 'l\'accent "{}"', "it": 'l\'accento "{}"',
+OTHER_ACCENT = {"en": 'the accent "{}"', "de": "mit dem Akzent „{}“", "fr": "l'accent « {} »", "it": 'l\'accento "{}"',
                 "es": 'el acento "{}"'}
 
 PHRASES: dict[str, dict[str, str]] = {
@@ -62,37 +62,56 @@ PHRASES: dict[str, dict[str, str]] = {
     },
     "de": {
         "yes_no": "Ja; Nein",
-        "average_pitch": "in [sehr tiefer Tonlage]; in [ziemlich tiefer Tonlage]; in [eher tiefer Tonlage]; "
-                         "in [mittlerer Tonlage]; in [eher hoher Tonlage]; in [ziemlich hoher Tonlage]; "
-                         "in [sehr hoher Tonlage]",
-        "pitch_variation": "[sehr monoton]; [ziemlich monoton]; [eher monoton]; mit [mäßiger Betonung]; "
+        # each name has its preposition, so that it is whole where it stands alone; without it, it is found too
+        "average_pitch": "[in sehr tiefer Tonlage|sehr tiefer Tonlage]; "
+                         "[in ziemlich tiefer Tonlage|ziemlich tiefer Tonlage]; "
+                         "[in eher tiefer Tonlage|eher tiefer Tonlage]; [in mittlerer Tonlage|mittlerer Tonlage]; "
+                         "[in eher hoher Tonlage|eher hoher Tonlage]; "
+                         "[in ziemlich hoher Tonlage|ziemlich hoher Tonlage]; "
+                         "[in sehr hoher Tonlage|sehr hoher Tonlage]",
+        "pitch_variation": "[sehr monoton]; [ziemlich monoton]; [eher monoton]; "
+                           "[mit mäßiger Betonung|mäßiger Betonung]; "
                            "[eher ausdrucksvoll]; [ziemlich ausdrucksvoll]; [sehr ausdrucksvoll]",
-        "speaking_rate": "[sehr langsam]; [ziemlich langsam]; [eher langsam]; in [mittlerem Tempo]; [eher schnell]; "
-                         "[ziemlich schnell]; [sehr schnell]",
-        "average_intensity": "[leise]; in [mittlerer Lautstärke]; [laut|lauter Stimme]",
-        "spoken:average_intensity": "[leise]; in [mittlerer Lautstärke]; mit [lauter Stimme]",
+        "speaking_rate": "[sehr langsam]; [ziemlich langsam]; [eher langsam]; "
+                         "[in mittlerem Tempo|mittlerem Tempo]; [eher schnell]; [ziemlich schnell]; [sehr schnell]",
+        "average_intensity": "[leise]; [in mittlerer Lautstärke|mittlerer Lautstärke]; [laut|lauter Stimme]",
+        "spoken:average_intensity": "[leise]; [in mittlerer Lautstärke]; mit [lauter Stimme]",
         "noise_level": "[sehr verrauscht]; [verrauscht]; [leicht verrauscht]; [mäßig klar]; [einigermaßen sauber]; "
                        "[sauber]; [sehr sauber]",
         "reverberation": "[sehr fern]; [fern]; [eher fern|etwas fern]; [eher nah|etwas nah]; [sehr nah]",
-        "distortion_level": "mit [extremer Verzerrung]; mit [starker Verzerrung]; mit [deutlicher Verzerrung]; "
-                            "mit [leichter Verzerrung]; [fast ohne Verzerrung]; [ohne hörbare Verzerrung]",
-        "speech_quality": "von [sehr schlechter Qualität]; von [schlechter Qualität]; "
-                          "von [eher schlechter Qualität]; von [mittlerer Qualität]; von [sehr guter Qualität]; "
-                          "von [hervorragender Qualität]",
+        "distortion_level": "[mit extremer Verzerrung|extremer Verzerrung]; "
+                            "[mit starker Verzerrung|starker Verzerrung]; "
+                            "[mit deutlicher Verzerrung|deutlicher Verzerrung]; "
+                            "[mit leichter Verzerrung|leichter Verzerrung]; [fast ohne Verzerrung]; "
+                            "[ohne erkennbare Verzerrung|ohne hörbare Verzerrung]",
+        "speech_quality": "[von sehr schlechter Qualität|sehr schlechter Qualität]; "
+                          "[von schlechter Qualität|schlechter Qualität]; "
+                          "[von eher schlechter Qualität|eher schlechter Qualität]; "
+                          "[von mittlerer Qualität|mittlerer Qualität]; "
+                          "[von sehr guter Qualität|sehr guter Qualität]; "
+                          "[von hervorragender Qualität|hervorragender Qualität]",
         "gender": "eine [Frau|Frauenstimme|weiblich|weibliche]; ein [Mann|Männerstimme|männlich|männliche]",
         "spoken:gender": "mit einer [Frauenstimme]; mit einer [Männerstimme]",
-        "age_category": "in den [Zwanzigern]; in den [Dreißigern]; in den [Vierzigern]; in den [Fünfzigern]; "
-                        "in den [Sechzigern]; in den [Siebzigern]; in den [Achtzigern]; in den [Neunzigern]",
+        "age_category": "[in den Zwanzigern|Zwanzigern]; [in den Dreißigern|Dreißigern]; "
+                        "[in den Vierzigern|Vierzigern]; [in den Fünfzigern|Fünfzigern]; "
+                        "[in den Sechzigern|Sechzigern]; [in den Siebzigern|Siebzigern]; "
+                        "[in den Achtzigern|Achtzigern]; [in den Neunzigern|Neunzigern]",
         "spoken:age_category": "wie jemand in den [Zwanzigern]; wie jemand in den [Dreißigern]; "
                                "wie jemand in den [Vierzigern]; wie jemand in den [Fünfzigern]; "
                                "wie jemand in den [Sechzigern]; wie jemand in den [Siebzigern]; "
                                "wie jemand in den [Achtzigern]; wie jemand in den [Neunzigern]",
-        "accent": "[amerikanischem Akzent]; [britischem Akzent]; [schottischem Akzent]; [karibischem Akzent]; "
-                  "[deutschem Akzent]; [französischem Akzent]; [italienischem Akzent]; [kastilischem Akzent]; "
-                  "[lateinamerikanischem Akzent]; "
-                  "[irischem Akzent]; [nordirischem Akzent]; [walisischem Akzent]; [kanadischem Akzent]; "
-                  "[australischem Akzent]; [neuseeländischem Akzent]; [südafrikanischem Akzent]; [indischem Akzent]; "
-                  "[österreichischem Akzent]; [Schweizer Akzent]; [belgischem Akzent]; [mexikanischem Akzent]",
+        "accent": "[mit amerikanischem Akzent|amerikanischem Akzent]; [mit britischem Akzent|britischem Akzent]; "
+                  "[mit schottischem Akzent|schottischem Akzent]; [mit karibischem Akzent|karibischem Akzent]; "
+                  "[mit deutschem Akzent|deutschem Akzent]; [mit französischem Akzent|französischem Akzent]; "
+                  "[mit italienischem Akzent|italienischem Akzent]; [mit kastilischem Akzent|kastilischem Akzent]; "
+                  "[mit lateinamerikanischem Akzent|lateinamerikanischem Akzent]; "
+                  "[mit irischem Akzent|irischem Akzent]; [mit nordirischem Akzent|nordirischem Akzent]; "
+                  "[mit walisischem Akzent|walisischem Akzent]; [mit kanadischem Akzent|kanadischem Akzent]; "
+                  "[mit australischem Akzent|australischem Akzent]; "
+                  "[mit neuseeländischem Akzent|neuseeländischem Akzent]; "
+                  "[mit südafrikanischem Akzent|südafrikanischem Akzent]; [mit indischem Akzent|indischem Akzent]; "
+                  "[mit österreichischem Akzent|österreichischem Akzent]; [mit Schweizer Akzent|Schweizer Akzent]; "
+                  "[mit belgischem Akzent|belgischem Akzent]; [mit mexikanischem Akzent|mexikanischem Akzent]",
         "language": "[Englisch]; [Deutsch]; [Französisch]; [Italienisch]; [Spanisch]; "
                     "[Katalanisch]; [Kinyarwanda]; [Belarussisch]; [Esperanto]; [Kabylisch]; [Luganda]; [Suaheli]; "
                     "[Persisch]; [Baschkirisch]; [Chinesisch]; [Tamil]; [Russisch]; [Wiesenmari]; [Baskisch]; "
@@ -101,13 +120,14 @@ PHRASES: dict[str, dict[str, str]] = {
                  "die [Natur]; die [Gesundheit]",
         "sentence_type": "eine [Frage]; eine [Aussage]",
         "sentence_length": "ein [kurzer Satz]; ein [mittellanger Satz]; ein [langer Satz]",
-        "pitch_contour": "ist [fallend]; ist [gleichbleibend]; ist [steigend]",
+        "pitch_contour": "verläuft [fallend]; verläuft [gleichbleibend]; verläuft [steigend]",
         "intensity_contour": "wird [leiser]; bleibt [gleich laut]; wird [lauter]",
         "position": "am [Anfang]; in der [Mitte]; am [Ende]",
         "word_pitch": "[tiefer als das andere]; [höher als das andere]",
         "word_intensity": "[leiser als das andere]; [lauter als das andere]",
         "recording": "die [erste Aufnahme]; die [zweite Aufnahme]",
-        "same_gender": "[dasselbe Geschlecht]; [verschiedene Geschlechter]",
+        "same_gender": "[desselben Geschlechts|dasselbe Geschlecht]; "
+                       "[verschiedenen Geschlechts|verschiedene Geschlechter]",
     },
     "fr": {
         "yes_no": "Oui; Non",
@@ -119,18 +139,20 @@ PHRASES: dict[str, dict[str, str]] = {
                            "de façon [assez expressive]; de façon [très expressive]",
         "speaking_rate": "[très lentement]; [assez lentement]; [un peu lentement]; à une [vitesse modérée]; "
                          "[un peu vite]; [assez vite]; [très vite]",
-        "average_intensity": "[doucement]; à un [volume modéré]; à un [volume élevé|voix forte|fort]",
-        "noise_level": "[très bruité]; [bruité]; [légèrement bruité]; de [clarté moyenne]; [plutôt net]; [net]; "
+        "average_intensity": "à [faible volume|doucement|voix basse]; à un [volume modéré]; "
+                             "à un [volume élevé|voix forte|fort]",
+        "noise_level": "[très bruité]; [bruité]; [légèrement bruité]; d'une [clarté moyenne]; [plutôt net]; [net]; "
                        "[très net]",
         "reverberation": "[très lointaine]; [lointaine]; [un peu lointaine]; [assez proche|un peu proche]; "
                          "[très proche]",
         "distortion_level": "avec une [distorsion extrême]; avec une [forte distorsion]; "
-                            "avec une [distorsion nette]; avec une [légère distorsion]; [presque sans distorsion]; "
-                            "[sans distorsion audible]",
-        "speech_quality": "de [très mauvaise qualité]; de [mauvaise qualité]; de [qualité plutôt mauvaise]; "
-                          "de [qualité moyenne]; de [très bonne qualité]; d'[excellente qualité]",
-        "gender": "une [femme|féminine]; un [homme|masculine]",
-        "spoken:gender": "avec une voix de [femme]; avec une voix d'[homme]",
+                            "avec une [nette distorsion|distorsion nette]; avec une [légère distorsion]; "
+                            "[presque sans distorsion]; [sans distorsion audible]",
+        "speech_quality": "de [très mauvaise qualité]; de [mauvaise qualité]; "
+                          "d'[assez mauvaise qualité|qualité plutôt mauvaise]; de [qualité moyenne]; "
+                          "de [très bonne qualité]; d'[excellente qualité]",
+        "gender": "une [femme|féminine|féminin]; un [homme|masculine|masculin]",
+        "spoken:gender": "avec un timbre [féminin]; avec un timbre [masculin]",
         "age_category": "la [vingtaine]; la [trentaine]; la [quarantaine]; la [cinquantaine]; la [soixantaine]; "
                         "[entre soixante-dix et soixante-dix-neuf ans|soixante-dix ans]; "
                         "[entre quatre-vingts et quatre-vingt-neuf ans|quatre-vingts ans]; "
@@ -149,7 +171,7 @@ PHRASES: dict[str, dict[str, str]] = {
                   "un [accent autrichien]; un [accent suisse]; un [accent belge]; un [accent mexicain]",
         "language": "[anglais]; [allemand]; [français]; [italien]; [espagnol]; "
                     "[catalan]; [kinyarwanda]; [biélorusse]; [espéranto]; [kabyle]; [luganda]; [swahili]; [persan]; "
-                    "[bachkir]; [chinois]; [tamoul]; [russe]; [mari des prairies]; [basque]; [thaï]",
+                    "[bachkir]; [chinois]; [tamoul]; [russe]; [mari oriental|mari des prairies]; [basque]; [thaï]",
         "topic": "la [météo]; la [nourriture]; le [voyage]; le [travail]; la [famille]; la [musique]; "
                  "la [nature]; la [santé]",
         "sentence_type": "une [question]; une [affirmation]",
@@ -167,17 +189,19 @@ PHRASES: dict[str, dict[str, str]] = {
         "average_pitch": "con un tono [molto grave]; con un tono [abbastanza grave]; con un tono [leggermente grave]; "
                          "con un [tono medio]; con un tono [leggermente acuto]; con un tono [abbastanza acuto]; "
                          "con un tono [molto acuto]",
-        "pitch_variation": "in modo [molto monotono]; in modo [abbastanza monotono]; in modo [leggermente monotono]; "
-                           "con [intonazione moderata]; in modo [leggermente espressivo]; "
-                           "in modo [abbastanza espressivo]; in modo [molto espressivo]",
-        "speaking_rate": "in modo [molto lento]; in modo [abbastanza lento]; in modo [leggermente lento]; "
-                         "a [velocità moderata]; in modo [leggermente veloce]; in modo [abbastanza veloce]; "
-                         "in modo [molto veloce]",
+        "pitch_variation": "in modo [molto monotono]; in modo [abbastanza monotono]; "
+                           "in modo [un po' monotono|leggermente monotono]; con [intonazione moderata]; "
+                           "in modo [leggermente espressivo]; in modo [abbastanza espressivo]; "
+                           "in modo [molto espressivo]",
+        "speaking_rate": "[molto lentamente|molto lento]; [abbastanza lentamente|abbastanza lento]; "
+                         "[un po' lentamente|leggermente lento|un po' lento]; a [velocità moderata]; "
+                         "[un po' velocemente|leggermente veloce|un po' veloce]; "
+                         "[abbastanza velocemente|abbastanza veloce]; [molto velocemente|molto veloce]",
         "average_intensity": "a [bassa voce]; a [volume moderato]; a [volume alto|voce molto forte|voce forte]",
-        "noise_level": "[molto rumorosa]; [rumorosa]; [leggermente rumorosa]; [di chiarezza media]; "
+        "noise_level": "[molto rumorosa]; [rumorosa]; [leggermente rumorosa]; [mediamente pulita|di chiarezza media]; "
                        "[abbastanza pulita|leggermente pulita]; [pulita]; [molto pulita]",
-        "reverberation": "[molto lontana]; [lontana]; [leggermente lontana]; [abbastanza vicina|leggermente vicina]; "
-                         "[molto vicina]",
+        "reverberation": "[molto lontana]; [lontana]; [un po' lontana|leggermente lontana]; "
+                         "[abbastanza vicina|leggermente vicina]; [molto vicina]",
         "distortion_level": "con una [distorsione estrema]; con una [forte distorsione]; "
                             "con una [distorsione evidente]; con una [leggera distorsione]; "
                             "[quasi senza distorsione]; [senza distorsione udibile]",
@@ -228,7 +252,7 @@ PHRASES: dict[str, dict[str, str]] = {
                          "con un [tono medio]; con un tono [algo agudo]; con un tono [bastante agudo]; "
                          "con un tono [muy agudo]",
         "pitch_variation": "de forma [muy monótona]; de forma [bastante monótona]; de forma [algo monótona]; "
-                           "con [entonación moderada]; de forma [algo expresiva]; de forma [bastante expresiva]; "
+                           "con una [entonación moderada]; de forma [algo expresiva]; de forma [bastante expresiva]; "
                            "de forma [muy expresiva]",
         "speaking_rate": "[muy despacio]; [bastante despacio]; [algo despacio]; a [velocidad moderada]; "
                          "[algo rápido]; [bastante rápido]; [muy rápido]",
@@ -237,7 +261,8 @@ PHRASES: dict[str, dict[str, str]] = {
                        "[bastante limpia|algo limpia]; [limpia]; "
                        "[muy limpia]",
         "reverberation": "[muy lejana]; [lejana]; [algo lejana]; [bastante cercana|algo cercana]; [muy cercana]",
-        "distortion_level": "con una [distorsión extrema]; con una [distorsión fuerte]; con una [distorsión clara]; "
+        "distortion_level": "con una [distorsión extrema]; con una [distorsión fuerte]; "
+                            "con una [distorsión evidente|distorsión clara]; "
                             "con una [distorsión leve]; [casi sin distorsión]; [sin distorsión audible]",
         "speech_quality": "de [muy mala calidad]; de [mala calidad]; de [calidad más bien mala|calidad algo mala]; "
                           "de [calidad regular]; "
@@ -264,8 +289,8 @@ PHRASES: dict[str, dict[str, str]] = {
         "language": "[inglés]; [alemán]; [francés]; [italiano]; [español]; "
                     "[catalán]; [kinyarwanda]; [bielorruso]; [esperanto]; [cabilio]; [luganda]; [suajili]; [persa]; "
                     "[baskir]; [chino]; [tamil]; [ruso]; [mari de las praderas]; [euskera]; [tailandés]",
-        "topic": "el [clima]; la [comida]; el [viaje]; el [trabajo]; la [familia]; la [música]; la [naturaleza]; "
-                 "la [salud]",
+        "topic": "el [tiempo atmosférico|clima]; la [comida]; los [viajes|viaje]; el [trabajo]; la [familia]; "
+                 "la [música]; la [naturaleza]; la [salud]",
         "sentence_type": "una [pregunta]; una [afirmación]",
         "sentence_length": "una [frase corta]; una [frase de longitud media]; una [frase larga]",
         "pitch_contour": "es [descendente]; se mantiene [estable]; es [ascendente]",
@@ -274,6 +299,6 @@ PHRASES: dict[str, dict[str, str]] = {
         "word_pitch": "[más grave que la otra]; [más aguda que la otra]",
         "word_intensity": "[más débil que la otra]; [más fuerte que la otra]",
         "recording": "la [primera grabación]; la [segunda grabación]",
-        "same_gender": "del [mismo sexo]; de [sexo diferente|sexos diferentes]",
+        "same_gender": "del [mismo sexo]; de [distinto sexo|sexo diferente|sexos diferentes]",
     },
 }

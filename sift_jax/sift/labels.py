@@ -67,8 +67,17 @@ LABELS: dict[str, tuple[str, ...]] = {
     "same_gender": ("same", "different"),
 }
 
-_QUOTED = re.compile(r'"[^"]*"|«[^»]*»|“[^”]*”|„[^“”]*[“”]')
+QUOTATION_MARKS = re.compile('["«»“”„]')
+_QUOTED = re.compile(r'"([^"]*)"|«([^»]*)»|“([^”]*)”|„([^“”]*)[“”]')
 _PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}«»„“”‘’…¿¡]+")
+
+# A sign within a word or a number ("10:30") is none of a sentence.
+_DOUBLE_SIGNS = re.compile(r"(?<=[^\s?!;:«(])[ \u00a0\u202f]?([?!;:]+)(?=[\s»”)\"]|$)")
+
+
+def space_signs(text: str, language: str) -> str:
+    """A sentence as its language sets it, whatever its corpus does: "Quoi?" is in French "Quoi ?", a plain space."""
+    return _DOUBLE_SIGNS.sub(r" \1", text) if language == "fr" else text
 
 
 def normalise(text: str) -> str:
@@ -87,15 +96,15 @@ def remove_quotations(text: str) -> str:
 
 
 def find_quotations(text: str) -> list[str]:
-    """What a text quotes, without the marks."""
-    return [quoted[1:-1] for quoted in _QUOTED.findall(text)]
+    """What a text quotes, in whichever marks; French ones keep a space to what is quoted."""
+    return ["".join(found).strip() for found in _QUOTED.findall(text)]
 
 
 @functools.cache
 def write_phrase(key: str, label: str, language: str) -> str:
     """The label as it stands in a sentence: ("speaking_rate", "moderate speed", "en") is "at a moderate speed"."""
     if key == "accent" and label not in ACCENTS:
-        return OTHER_ACCENT[language].format(label.replace('"', "'"))
+        return OTHER_ACCENT[language].format(QUOTATION_MARKS.sub("'", label))
     return re.sub(r"\[([^]|]*)[^]]*\]", r"\1", _entry(key, label, language))
 
 

@@ -16,7 +16,7 @@ import re
 import unicodedata
 
 from sift_jax.sift.fields import Fields, find_style, load_fields
-from sift_jax.sift.labels import LABELS, LANGUAGES, find_labels, write_spoken_phrase
+from sift_jax.sift.labels import LABELS, LANGUAGES, find_labels, space_signs, write_spoken_phrase
 
 # what an instruction may ask for, in the order in which plain rows name it; a recording's noise is not a speaker's
 # affair
@@ -29,7 +29,7 @@ WORDINGS = {
     "it": ("Di' questo {style}: {text}", "Di' questo: {text}", " e "),
     "es": ("Di esto {style}: {text}", "Di esto: {text}", " y "),
 }
-ACCENT = {"en": "with {label}", "de": "mit {label}", "fr": "avec {label}", "it": "con {label}", "es": "con {label}"}
+ACCENT = {"en": "with {label}", "de": "{label}", "fr": "avec {label}", "it": "con {label}", "es": "con {label}"}
 # what stands for the middle of three degrees where none is said
 _MIDDLE = {"en": "quite", "de": "ziemlich", "fr": "assez", "it": "abbastanza", "es": "bastante"}
 NEAR = {
@@ -128,4 +128,4 @@ def write_instruction(text: str, phrases: list[str], language: str) -> str:
     check_language(language)
     styled, plain, joiner = WORDINGS[language]
     style = joiner.join(filter(None, (", ".join(phrases[:-1]), *phrases[-1:])))
-    return (styled if style else plain).format(style=style, text=text)
+    return (styled if style else plain).format(style=style, text=space_signs(text, language))

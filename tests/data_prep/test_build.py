@@ -44,7 +44,7 @@ def test_metadata_has_the_promised_fields(built):
         assert (built / "audio" / f"{row['id']}.flac").is_file()
         assert set(row) == {"id", "language", "split", "speaker", "duration", "transcript", "topic", "phonemes",
                             "is_question", "gender", "age_category", "accent", "values", "labels", "words", "truth",
-                            "sentence_length", "background", "fields"}
+                            "sentence_length", "background", "fields", "collection"}
         # Near an edge there is a value, and no class.
         assert set(row["values"]) == set(row["truth"]) >= set(row["labels"])
         assert all(label in ACOUSTIC_LABELS[key] for key, label in row["labels"].items())

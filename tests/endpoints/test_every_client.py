@@ -20,6 +20,7 @@ from scored_items import make_item
 
 from data_prep import instruct
 from data_prep.synthesis import __main__ as synthesis_command
+from data_prep.tasks import write_wordings
 from sift_jax.evaluation.judging import JudgingConfig, judge_again
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.evaluation.scores.schema import EvaluationError, Prediction, write_prediction
@@ -113,6 +114,11 @@ def transcribe(url, given, out):
                             f"--endpoint={url}/v1", *ONE, *POINT])
 
 
+def word(url, given, out):
+    write_wordings.main([f"--out={out}", "--tasks=asr", "--languages=en", "--count=2", "--calls=1",
+                         f"--endpoint={url}/v1", *POINT])
+
+
 def judge(url, given, out):
     out.mkdir()
     (out / "predictions").mkdir()
@@ -127,7 +133,8 @@ def judge(url, given, out):
         sys.exit(str(error))
 
 
-CASES = {"data_prep/instructions/llm/write.py": (write, look_again), "data_prep/synthesis/llm_writer.py": (ask,),
+CASES = {"data_prep/tasks/write_wordings.py": (word,),
+         "data_prep/instructions/llm/write.py": (write, look_again), "data_prep/synthesis/llm_writer.py": (ask,),
          "data_prep/synthesis/grader.py": (grade,), "data_prep/synthesis/speech_endpoint.py": (speak,),
          "data_prep/recognition/transcription.py": (transcribe,), "sift_jax/evaluation/judges/verdicts.py": (judge,),
          # what the others ask by

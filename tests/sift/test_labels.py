@@ -8,6 +8,7 @@ from sift_jax.sift.labels import (
     LABELS,
     LANGUAGES,
     find_labels,
+    find_quotations,
     name_label,
     read_first_word,
     read_yes_no,
@@ -76,4 +77,5 @@ def test_yes_and_no_are_read_where_they_stand_alone():
             assert read_yes_no(f" {word.upper()}. ", language) is read_first_word(f"{word}, so.", language) is is_true
             assert read_yes_no(f"{word}, so.", language) is None
     assert read_first_word("Nobody knows.", "en") is read_first_word("", "en") is None
+    assert find_quotations('„Ja“, "no", «oui» y “sí”') == ["Ja", "no", "oui", "sí"]
     assert simplify("«Où?» L’eau…") == "où l eau" and remove_quotations('He says "no".').split() == ["He", "says", "."]

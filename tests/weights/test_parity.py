@@ -16,6 +16,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
 from sift_jax.decoding.sampling import GREEDY
 from sift_jax.exporting.export import export_model
+from sift_jax.models.attention import AttentionMask
 from sift_jax.models.decoder import compute_logits, embed_tokens
 from sift_jax.models.layers import NO_LORA, LoraConfig
 from sift_jax.models.presets import DECODERS, ENCODERS, PROJECTORS
@@ -83,7 +84,7 @@ def compute_our_logits(config: SpeechLMConfig, params: dict, ids: np.ndarray) ->
     position = jnp.broadcast_to(jnp.arange(t), (rows, t))
     mask = jnp.broadcast_to(jnp.tril(jnp.ones((t, t), bool)), (rows, t, t))
     x = embed_tokens(params, ids, jnp.float32)
-    hidden = make_decoder(config).apply({"params": params}, x, position, mask)
+    hidden = make_decoder(config).apply({"params": params}, x, position, AttentionMask.of(mask))
     return np.asarray(compute_logits(params, hidden))
 
 

@@ -217,10 +217,10 @@ def test_a_run_from_before_is_not_gone_on_with(
     corpus, spoken_records, codec_folder, published, speaking, tmp_path, monkeypatch, capsys
 ):
     """Its units cannot be told apart; a run that starts from it draws their rows anew."""
-    from sift_jax.training import loop
+    from sift_jax.training import job, loop
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "draw_spare_rows", lambda loaded, rows: loaded)
+        patch.setattr(job, "draw_spare_rows", lambda loaded, rows: loaded)
         patch.setattr(loop, "check_told_apart", lambda *args, **kwargs: None)
         old = train_on(
             corpus, spoken_records, codec_folder, tmp_path / "old", sources={"decoder": str(published / "decoder")}

@@ -3,7 +3,8 @@
     Plan (language, split, index, sentence, voice, seed)  ─►  Settings  ─►  espeak ─► emphasis ─► room ─► noise ─► gain
         ─►  wave float32 [n] at 16 kHz, 1 … 6 s      and its Utterance: words with times, phones, truth
 
-Settings are drawn independently and uniformly, so that a measured value's equal-width bins hold about equally many.
+Settings of the voice are drawn independently and uniformly, so that a measured value's equal-width bins hold about
+equally many; noise and room so that each of their classes is told of as many (`rooms.draw_place`).
 Each utterance has a random generator of its own, keyed by (seed, language, split, index): neither the number of workers
 nor the size of the corpus changes what an index says.
 """
@@ -115,6 +116,7 @@ def draw_settings(plan: Plan, rng: np.random.Generator) -> Settings:
     percent = {"plain": 0.0, "higher": rng.uniform(50, 85), "lower": -rng.uniform(55, 88)}[pitch]
     # Who speaks in monotone does not leap for a phrase either.
     percent *= 0.25 + 0.75 * width / _WIDEST_SEMITONES
+    snr, c50 = rooms.draw_place(rng)
     return Settings(
         pitch_hz=plan.voice.base_hz * rng.uniform(0.73, 1.44),
         range_semitones=width,
@@ -122,8 +124,8 @@ def draw_settings(plan: Plan, rng: np.random.Generator) -> Settings:
         span=(start, start + length),
         span_pitch_percent=int(percent),
         span_gain_db=float(gain),
-        c50=rng.uniform(-2.0, rooms.DRY_C50 + 8),
-        snr=rng.uniform(3.0, 60.0),
+        c50=c50,
+        snr=snr,
         noise=str(rng.choice(rooms.NOISES)),
         level_db=rng.uniform(-42.0, -18.0),
     )

@@ -4,6 +4,14 @@
 
 An impulse response is a direct impulse and an exponentially decaying tail of noise. Its C50, the ratio of the energy in
 the first 50 ms to the rest in dB, is met exactly by the tail's gain.
+
+Places are drawn so that each class of noise and of distance has its share. A class is told only where neither the edges
+of `metadata.absolute` nor the other of the two leave it in doubt, and of SNR and C50 drawn evenly and independently
+half would have none (distance is told in quiet alone):
+
+    somewhere noisy   SNR 6 … 9, 11.5 … 17 or 20 … 24.5 dB     near by
+    somewhere quiet   SNR 27 … 34 or 37 … 60 dB                C50 -2 … 5 or 13 … 16 dB, or near by
+    anywhere          SNR 3 … 60 dB                            C50 -2 … 53 dB
 """
 
 import numpy as np
@@ -14,6 +22,30 @@ RATE = 16_000
 DRY_C50 = 45.0
 NOISES = ("white", "pink", "brown", "hum", "babble")
 _FLOOR = 1e-9
+
+Range = tuple[float, float]
+# Louder noise hides the voice from the measures of pitch, too.
+ANY_SNR, ANY_C50 = (3.0, 60.0), (-2.0, DRY_C50 + 8)
+NOISY_SNRS: tuple[Range, ...] = ((6.0, 9.0), (11.5, 17.0), (20.0, 24.5))
+QUIET_SNRS: tuple[Range, ...] = ((27.0, 34.0), (37.0, 60.0))
+NEAR_C50 = (30.0, ANY_C50[1])
+# What is read of rooms of the middle range is in doubt as often as not: they are drawn more often.
+FAR_C50S: tuple[Range, ...] = ((-2.0, 5.0), (13.0, 16.0), (13.0, 16.0))
+_ANYWHERE, _SOMEWHERE_NOISY = 0.1, 0.4
+
+
+def draw_place(rng: np.random.Generator) -> tuple[float, float]:
+    """SNR and C50 in dB."""
+    share = rng.random()
+    if share < _ANYWHERE:
+        return rng.uniform(*ANY_SNR), rng.uniform(*ANY_C50)
+    if share < _ANYWHERE + _SOMEWHERE_NOISY:
+        return _draw_within(NOISY_SNRS, rng), rng.uniform(*NEAR_C50)
+    return _draw_within(QUIET_SNRS, rng), _draw_within((*FAR_C50S, NEAR_C50), rng)
+
+
+def _draw_within(ranges: tuple[Range, ...], rng: np.random.Generator) -> float:
+    return rng.uniform(*ranges[rng.integers(len(ranges))])
 
 
 def make_response(c50: float, rng: np.random.Generator) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The words in which metadata is shown to a language model: keys and values, phrase by phrase, in five languages.
 
-    average_pitch, "quite low pitch"  ── "de" ─►  "mittlere Tonhöhe": "ziemlich tiefer Tonlage"
+    average_pitch, "quite low pitch"  ── "de" ─►  "mittlere Tonhöhe": "in ziemlich tiefer Tonlage"
 
 Values are said by `sift_jax.sift.labels`.
 """
@@ -17,17 +17,17 @@ _KEYS = {
                       "velocidad del habla"),
     "average_intensity": ("loudness", "Lautstärke", "volume de la voix", "volume della voce", "volumen de la voz"),
     "noise_level": ("background noise", "Hintergrundgeräusche", "bruit de fond", "rumore di fondo",
-                    "ruido de fondo"),
+                    "ruido de la grabación"),
     "reverberation": ("distance of the voice", "Entfernung der Stimme", "distance de la voix", "distanza della voce",
                       "distancia de la voz"),
     "distortion_level": ("distortion", "Verzerrung", "distorsion", "distorsione", "distorsión"),
-    "speech_quality": ("speech quality", "Sprachqualität", "qualité de la parole", "qualità del parlato",
-                       "calidad del habla"),
+    "speech_quality": ("speech quality", "Sprachqualität", "qualité du son", "qualità del parlato",
+                       "calidad del sonido"),
     "gender": ("gender", "Geschlecht", "sexe", "sesso", "sexo"),
     "age_category": ("age", "Alter", "âge", "età", "edad"),
     "accent": ("accent", "Akzent", "accent", "accento", "acento"),
     "language": ("language", "Sprache", "langue", "lingua", "idioma"),
-    "transcript": ("spoken words", "gesprochene Worte", "paroles", "parole pronunciate", "palabras dichas"),
+    "transcript": ("spoken words", "gesprochene Worte", "paroles", "parole pronunciate", "palabras pronunciadas"),
     "phonemes": ("phonemes", "Phoneme", "phonèmes", "fonemi", "fonemas"),
     "words": ("words", "Wörter", "mots", "parole", "palabras"),
     "word": ("word", "Wort", "mot", "parola", "palabra"),
@@ -41,10 +41,11 @@ _KEYS = {
     "intensity_contour": ("loudness from the first half to the second", "Lautstärke von der ersten Hälfte zur zweiten",
                           "volume de la première moitié à la seconde", "volume dalla prima metà alla seconda",
                           "volumen de la primera mitad a la segunda"),
-    "highest_word": ("where the highest word stands", "wo das höchste Wort steht", "où se trouve le mot le plus aigu",
-                     "dove sta la parola più acuta", "dónde está la palabra más aguda"),
+    "highest_word": ("where the highest word stands", "wo das am höchsten gesprochene Wort steht",
+                     "où se trouve le mot le plus aigu", "dove sta la parola più acuta",
+                     "dónde está la palabra de tono más agudo"),
     "loudest_word": ("where the loudest word stands", "wo das lauteste Wort steht", "où se trouve le mot le plus fort",
-                     "dove sta la parola più forte", "dónde está la palabra más fuerte"),
+                     "dove sta la parola detta più forte", "dónde está la palabra que suena más fuerte"),
     "start": ("start", "Anfang", "début", "inizio", "comienzo"),
     "end": ("end", "Ende", "fin", "fine", "final"),
     "duration": ("duration in seconds", "Dauer in Sekunden", "durée en secondes", "durata in secondi",

@@ -30,6 +30,7 @@ from data_prep.llm.cache import CachedClient, Prices
 from data_prep.llm.client import ChatClient, Endpoint
 from data_prep.llm.journal import Journal
 from sift_jax.endpoints.secret import read_secret
+from sift_jax.sift.labels import space_signs
 from sift_jax.sift.rows import LANGUAGES, SPLITS, Row, read_rows, write_rows
 
 # (split, language, set), and what is asked there
@@ -210,7 +211,7 @@ def make_row(request: Request, pair: dict[str, str], number: int, *, corpus: str
 def _append_transcript(instruction: str, request: Request) -> str:
     colon = " :" if request.language == "fr" else ":"
     end = "" if instruction.endswith("?") else colon
-    return f"{instruction.rstrip(' .:!')}{end} {request.transcripts[0]}"
+    return f"{instruction.rstrip(' .:!')}{end} {space_signs(request.transcripts[0], request.language)}"
 
 
 def _check_account(out: Path, plan: Plan, report: dict[str, Any]) -> None:

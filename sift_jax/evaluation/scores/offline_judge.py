@@ -19,10 +19,17 @@ from sift_jax.evaluation.scores.metrics import SCORED
 from sift_jax.evaluation.scores.ordinal_scores import find_classes, is_right_class
 from sift_jax.evaluation.scores.schema import Item, Prediction, Verdict
 from sift_jax.sift.fields import Fields
-from sift_jax.sift.labels import LANGUAGES, find_labels, read_first_word, read_yes_no, simplify
+from sift_jax.sift.labels import (
+    LANGUAGES,
+    find_labels,
+    find_quotations,
+    read_first_word,
+    read_yes_no,
+    remove_quotations,
+    simplify,
+)
 
 NO_JUDGE = "no_judge"
-_QUOTE = re.compile(r'"([^"]*)"')
 _SENTENCE_END = re.compile(r"[.!?]\s+|\n")
 
 
@@ -75,7 +82,7 @@ def classify(text: str, language: str) -> tuple[str, str]:
     labels = list(dict.fromkeys(_find_labels(text, language)))
     if labels:
         return "labels", "; ".join(f"{key}={label}" for key, label in labels)
-    quoted = _QUOTE.findall(text)
+    quoted = find_quotations(text)
     return "text", simplify(" ".join(quoted) if quoted else text)
 
 
@@ -97,7 +104,7 @@ def question_kind(reference: str, language: str) -> str:
     keys = list(dict.fromkeys(key for key, _ in _find_labels(reference, language)))
     if keys:
         return "+".join(keys)
-    quoted = _QUOTE.findall(reference)
+    quoted = find_quotations(reference)
     if not quoted:
         return "text"
     return "phonemes" if "|" in quoted[0] else "transcript"
@@ -166,5 +173,5 @@ def _find_verdict(text: str, language: str) -> str | None:
         return None
     verdict = read_first_word(text, language)
     if verdict is None:
-        verdict = read_yes_no(_SENTENCE_END.split(_QUOTE.sub(" ", text).strip())[-1], language)
+        verdict = read_yes_no(_SENTENCE_END.split(remove_quotations(text).strip())[-1], language)
     return None if verdict is None else "yes" if verdict else "no"

@@ -1,9 +1,11 @@
 """The embedded corpus: deterministic whatever was spoken before, splits apart, words in place."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
-from data_prep.corpora.embedded import espeak
+from data_prep.corpora.embedded import espeak, rooms
 from data_prep.corpora.embedded.corpus import (
     MAX_SECONDS,
     MIN_SECONDS,
@@ -16,6 +18,7 @@ from data_prep.corpora.embedded.corpus import (
 )
 from data_prep.corpora.embedded.voices import AGES, LANGUAGES, make_voices
 from data_prep.corpora.utterance import parse_utterance
+from data_prep.metadata.absolute import SECONDS, find_place, find_scales
 from data_prep.splits import SPLITS, split_sentences
 
 
@@ -114,10 +117,28 @@ def test_training_sentences_are_spoken_by_several_voices():
     assert len({plan.id for plan in plans}) == 600
 
 
-def test_settings_are_spread_and_independent():
+def test_settings_of_the_voice_are_spread_and_independent():
     drawn = [draw_settings(plan, make_generator(plan)) for plan in make_plans("fr", "train", 400, seed=2)]
-    table = np.array([[s.range_semitones, s.rate, s.c50, s.snr, s.level_db] for s in drawn])
+    table = np.array([[s.range_semitones, s.rate, s.level_db, s.c50, s.snr] for s in drawn])
     correlation = np.corrcoef(table.T) - np.eye(5)
+    # A noisy place is a near one: noise and room are drawn together, but of nothing else that is drawn.
+    correlation[3, 4] = correlation[4, 3] = 0.0
     assert np.abs(correlation).max() < 0.2
-    shares = np.histogram(table[:, 3], bins=7)[0] / len(table)
-    assert shares.max() < 0.2
+    for column in table.T[:3]:
+        assert (np.histogram(column, bins=7)[0] / len(table)).max() < 0.2
+
+
+@pytest.mark.parametrize(("key", "name", "share"), [("noise_level", "gaps", 0.8), ("reverberation", "ridge", 0.55)])
+def test_each_class_of_noise_and_of_distance_has_its_share(key, name, share):
+    """If all were read as it is made; of SNR and C50 drawn evenly and independently 64 % and 49 % had a class."""
+    drawn = [draw_settings(plan, make_generator(plan)) for plan in make_plans("it", "train", 1000, seed=3)]
+    table = find_scales([(key, name)])[key].describe()
+    counts = Counter(
+        find_place(key, {"noise_level": s.snr, "reverberation": min(s.c50, rooms.DRY_C50), SECONDS: 3.0}, table)
+        for s in drawn)
+    told = len(drawn) - counts.pop(None, 0)
+    edges = table["edges"]
+    # All but the loudest noise, the deepest room, and what lies between two equal edges.
+    possible = {place for place in range(1, len(edges) + 1) if place == len(edges) or edges[place - 1] < edges[place]}
+    assert {place for place, count in counts.items() if count > told / 15} == possible
+    assert told > share * len(drawn)

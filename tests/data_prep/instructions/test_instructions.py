@@ -13,7 +13,7 @@ from data_prep.instructions.shares import read_metadata
 from data_prep.instructions.templates import load_templates
 from data_prep.instructions.write import write_instructions
 from sift_jax.evaluation.scores.offline_judge import classify, judge_closed, make_majority, question_kind
-from sift_jax.sift.labels import LABELS, LANGUAGES, find_labels, normalise
+from sift_jax.sift.labels import LABELS, LANGUAGES, find_labels, find_quotations, normalise, space_signs
 from sift_jax.sift.rows import CATEGORIES, CLOSED_CATEGORIES, SPLITS, audio_ids, list_files, read_rows
 
 # The most that an answer without listening may get right, over all languages.
@@ -84,10 +84,10 @@ def test_order_of_parts_varies_but_not_within_an_utterance(corpus):
 def test_generation_ends_with_the_transcript_and_is_answered_in_audio(corpus):
     folder, _ = corpus
     texts = {line["id"]: line["transcript"] for line in read_metadata(folder / "metadata.jsonl")}
-    for category, _, row in read_all(folder, "EvalSIFT"):
+    for category, language, row in read_all(folder, "EvalSIFT"):
         if category == "controllable_generation":
             user, assistant = row["messages"]
-            assert join_text(user).endswith(f": {texts[row['id']]}")
+            assert join_text(user).endswith(f": {space_signs(texts[row['id']], language)}")
             assert assistant["content"] == [{"audio_path": f"/path/to/{row['id']}.wav"}]
 
 
@@ -250,12 +250,12 @@ def test_any_accent_is_asked_for_whole(tmp_path):
         texts = [text for code, text in answers if code == language]
         assert any(("accent", "Irish") in find_labels(text, language) for text in texts)
         for name in names[1:]:
-            quoted = [text for text in texts if f'"{name}"' in text]
+            quoted = [text for text in texts if name in find_quotations(text)]
             assert quoted and all(judge_closed(text, text, language) for text in quoted)
             assert not judge_closed(quoted[0], quoted[0].replace(name, "Bern"), language)
     requests = [join_text(row["messages"][0]) for category, _, row in read_all(tmp_path, "train")
                 if category == "controllable_generation"]
-    assert any(f'"{names[1]}"' in text for text in requests)
+    assert any(names[1] in find_quotations(text) for text in requests)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -273,7 +273,7 @@ def test_absent_words_are_absent(corpus):
     for category, language, row in read_all(folder, "train"):
         answer = join_text(row["messages"][-1])
         if category == "closed_ended/content_level" and question_kind(answer, language) == "yes_no":
-            word = answer.split('"')[1]
+            word = find_quotations(answer)[0]
             verdict = classify(answer, language)[1]
             assert (normalise(word) in texts[row["id"]]) == (verdict == "yes"), (word, row["id"])
             seen[verdict] += 1

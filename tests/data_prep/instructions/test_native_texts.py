@@ -15,7 +15,19 @@ from data_prep.instructions import acoustic, comparison, content, generation, op
 from data_prep.instructions.templates import load_templates, spell_words, write_request
 from data_prep.tasks import wording as tasks
 from sift_jax.evaluation.suites.prompts import load_prompts
-from sift_jax.sift.labels import ACCENTS, ACOUSTIC_LABELS, AGE_CATEGORIES, LANGUAGE_NAMES, LANGUAGES, find_labels
+from sift_jax.sift.labels import (
+    ACCENTS,
+    ACOUSTIC_LABELS,
+    AGE_CATEGORIES,
+    LABELS,
+    LANGUAGE_NAMES,
+    LANGUAGES,
+    find_labels,
+    find_quotations,
+    name_label,
+    remove_quotations,
+    space_signs,
+)
 
 ROMANCE = ("fr", "it", "es")
 # what contracts, or is elided, where two words meet
@@ -70,7 +82,7 @@ def find_in(rows, language, pattern, forms=""):
     """What of the rows matches, outside of what they quote."""
     found = re.compile(pattern, re.IGNORECASE)
     return [text for form, *texts in rows[language] if form.startswith(forms) for text in texts
-            if found.search(re.sub(r'"[^"]*"', '""', text))][:5]
+            if found.search(remove_quotations(text))][:5]
 
 
 @pytest.mark.parametrize("language", UNJOINED)
@@ -82,8 +94,26 @@ def test_french_signs_have_their_space():
     texts = [*list_texts({name: value for name, value in load_templates("fr").items() if name != "language"}),
              *list_texts(read_task_templates("fr")), *(wordings["fr"] for wordings in load_prompts().values())]
     # "nom: valeur" is the layout that is asked for, and stands in quotation marks.
-    unspaced = [text for text in texts if re.search(r"[^\s][?:;!]", re.sub(r'"[^"]*"', "", text))]
+    unspaced = [text for text in texts if re.search(r"[^\s][?:;!]", remove_quotations(text))]
     assert unspaced == []
+
+
+def test_french_sentences_have_that_space_where_they_stand_in_a_row_too(rows):
+    texts = [text for _, *texts in rows["fr"] for text in texts]
+    assert not [text for text in texts if re.search(r"\w[?!;:](?!\w)", text)][:3]
+    assert any(text.endswith(" ? »") for text in texts)
+    assert space_signs("Quoi?! À 10:30: viens\u202f!", "fr") == "Quoi ?! À 10:30 : viens !"
+    assert space_signs("What?", "en") == "What?"
+
+
+def test_french_quotes_are_guillemets(rows):
+    assert not [text for _, *texts in rows["fr"] for text in texts if re.search(r'"|«\S|\S»', text)][:3]
+
+
+def test_a_french_degree_of_one_thing_at_its_height_is_invariable(rows):
+    """"C'est le soir que la voix est le plus aiguë": a feminine superlative would compare it with other voices."""
+    forms = ("highest_word", "loudest_word")
+    assert not [text for form, *texts in rows["fr"] if form in forms for text in texts if "voix est la plus" in text]
 
 
 @pytest.mark.parametrize("language", ALOUD)
@@ -141,6 +171,26 @@ def test_spanish_answers_have_their_verb_and_their_article(rows):
     assert not find_in(rows, "es", r"\bdiría que (?:la|el)\b|\bse nota acento|\bse percibe \w+ [ey] ")
 
 
+def test_spanish_full_stops_stand_behind_the_quotation(rows):
+    assert not [answer for form, _, answer in rows["es"] if form == "transcript" and not re.search(r'[^.]"\.$', answer)]
+
+
+def test_spanish_words_sound_high_and_have_no_accent_on_their_end(rows):
+    # A "palabra aguda" is one that is stressed on its last syllable.
+    assert not find_in(rows, "es", r"\bpalabra más (?:aguda|grave)\b|\bqué palabra es\b")
+
+
+def test_spanish_questions_about_two_files_name_what_they_choose_among(rows):
+    # "Escucha los dos archivos. ¿En cuál de las dos …?" does not agree.
+    assert not find_in(rows, "es", r"\bcuál de las dos\b(?! grabaciones)", "which")
+
+
+def test_spanish_labels_of_older_texts_are_still_found():
+    older = {"el clima": ("topic", "weather"), "el viaje": ("topic", "travel"),
+             "una distorsión clara": ("distortion_level", "noisy"), "sexo diferente": ("same_gender", "different")}
+    assert {text: find_labels(text, "es") for text in older} == {text: [label] for text, label in older.items()}
+
+
 def test_german_cases_and_nouns(rows):
     assert not find_in(rows, "de", r"\bich höre [^:]*: erst ein Mann|\beinzelnen Töne\b")
     # After a colon a whole sentence begins with a capital, outside of a request, which ends in a colon of its own.
@@ -177,11 +227,39 @@ def test_words_keep_the_capital_that_is_their_own():
     assert content.list_words("Dogs bark at Anna.", "en") == ["dogs", "bark", "Anna"]
 
 
+def test_german_quotations_have_german_marks(rows):
+    texts = [text for _, *texts in rows["de"] for text in texts]
+    assert any("„" in text for text in texts) and not [text for text in texts if '"' in text][:3]
+
+
+def test_marks_within_a_transcript_do_not_end_its_quotation():
+    utterance = {"id": "u", "language": "de", "transcript": "Er sagte „nein“ und ging.", "gender": None, "topic": None,
+                 "age_category": None, "accent": None, "is_question": None, "phonemes": None}
+    items = content.make_items(utterance, load_templates("de"), random.Random(0), words=["Haus"], has_accents=True)
+    (answer,) = (item.answer for item in items if item.form == "transcript")
+    assert find_quotations(answer) == ["Er sagte nein und ging."]
+
+
+def test_german_names_of_labels_are_whole_where_they_stand_alone():
+    """No case hangs in the air: "in tiefer Tonlage", not "tiefer Tonlage"."""
+    names = [name_label(key, label, "de") for key in (*ACOUSTIC_LABELS, "accent", "age_category")
+             for label in LABELS[key]]
+    nouns = "Tonlage|Tempo|Lautstärke|Betonung|Verzerrung|Qualität|Akzent"
+    hanging = re.compile(rf"(?!(?:in|mit|von|ohne) ).*e[rm] (?:{nouns})|[A-Z]\w+ern")
+    assert [name for name in names if hanging.fullmatch(name)] == []
+
+
+def test_german_answers_name_what_is_asked_for(rows):
+    """Who is asked "Welche Person …?" is not told of a recording."""
+    assert not [question for form, question, _ in rows["de"] if form.startswith("which")
+                if not re.search(r"[Aa]ufnahme|Welche der beiden", question)][:3]
+
+
 def test_german_nouns_are_quoted_with_their_capital(rows):
     nouns = {word for line in (Path(content.__file__).parents[1] / "corpora/embedded/sentences/de.tsv").read_text(
         encoding="utf-8").splitlines()[1:] for word in re.findall(r"(?<=\s)[A-ZÄÖÜ]\w+", line.split("\t")[1])}
     quoted = {word for form, *texts in rows["de"] if form in ("spoken_word", "word_pitch", "word_intensity")
-              for text in texts for word in re.findall(r'"(\w+)"', text)}
+              for text in texts for word in find_quotations(text)}
     small = {word.lower() for word in nouns} & quoted
     # Only words that are written small elsewhere may be small ("Morgen", "morgen").
     assert len(quoted & nouns) > 20 and len(small) <= 0.1 * len(quoted & nouns), sorted(small)

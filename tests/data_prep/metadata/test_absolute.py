@@ -55,6 +55,17 @@ def test_a_distance_is_not_told_in_noise():
     assert find_place("reverberation", {"reverberation": 35.0}, scale.describe()) is None
 
 
+def test_a_room_is_not_told_of_a_single_word():
+    scales = find_scales(DEFAULT_EXPERTS)
+    rows = [{**row, "values": {**row["values"], "reverberation": c50}, "duration": seconds}
+            for row in make_rows(50.0, count=7) for seconds in (0.6, 2.0) for c50 in (3.0, 35.0)]
+    bins = make_bins(rows, ACOUSTIC_LABELS, "absolute", scales)
+    told = {(row["duration"], row["values"]["reverberation"]):
+            label_values(row, bins, ACOUSTIC_LABELS).get("reverberation") for row in rows}
+    assert told == {(0.6, 3.0): None, (0.6, 35.0): "very close-sounding", (2.0, 3.0): "distant-sounding",
+                    (2.0, 35.0): "very close-sounding"}
+
+
 def test_energy_says_nothing_of_distortion(tmp_path):
     """It hears lasting noise: a clipped recording without any has "no audible distortion" by it."""
     scales = find_scales(parse_experts("distortion_level=energy"))

@@ -126,15 +126,15 @@ def test_sentences_are_as_long_as_those_of_their_corpus(tmp_path, shortest):
 
 def test_the_level_of_each_named_corpus_is_its_own():
     rows = [{"id": f"{corpus}{i}", "gender": None, "values": {"average_intensity": level + i / 10},
-             "fields": {"corpus": corpus}} for corpus, level in (("near", -15.0), ("far", -45.0)) for i in range(60)]
+             "collection": corpus} for corpus, level in (("near", -15.0), ("far", -45.0)) for i in range(60)]
     bins = make_bins(rows, LABELS)
     labels = [label_values(row, bins, LABELS)["average_intensity"] for row in rows]
     for first in (0, 60):
         assert all(15 < labels[first : first + 60].count(name) < 25 for name in LABELS["average_intensity"])
     # One that training knows too little of, or that nobody names, is on the scale of all.
-    few = [{**row, "fields": {"corpus": "small"}} for row in rows[:10]]
+    few = [{**row, "collection": "small"} for row in rows[:10]]
     bins = make_bins([*rows, *few], LABELS)
     assert set(bins["average_intensity"]) == {"all", "far", "near"}
     loud = {"id": "x", "gender": None, "values": {"average_intensity": -9.0}}
-    assert label_values(loud, bins, LABELS) == label_values({**loud, "fields": {"corpus": "small"}}, bins, LABELS) == {
+    assert label_values(loud, bins, LABELS) == label_values({**loud, "collection": "small"}, bins, LABELS) == {
         "average_intensity": "loudly"}

@@ -36,7 +36,7 @@ def check(build, tmp_path, *flags):
 def test_a_build_says_next_to_nothing_untrue(built, tmp_path):
     status, found = check(built, tmp_path, "--rows=1500", "--clips=60")
     assert status == 0
-    for name, least in (("as built", 800), ("as changed", 400)):
+    for name, least in (("as built", 800), ("as changed", 300)):
         kinds = found[name]["kinds"]
         assert kinds[ALL]["checked"] >= least and kinds[ALL]["untrue"] / kinds[ALL]["checked"] <= 0.01
         assert {"closed_ended/acoustic_level: noise_level", "closed_ended/acoustic_level: reverberation",
@@ -83,12 +83,13 @@ def test_a_swapped_gender_and_a_swapped_order_are_found(built, tmp_path):
         return text
 
     copy = change(built, tmp_path, "closed_ended/comparison", swap)
+    for path in (copy / "sift").rglob("comparison/it"):
+        shutil.rmtree(path)
     status, found = check(copy, tmp_path, "--rows=1500", "--clips=0", "--most=0.02")
     kinds = found["as built"]["kinds"]
     for kind in ("which noise_level", "which average_intensity"):
         row = kinds[f"closed_ended/comparison: {kind}"]
-        # Italian rows are as they were.
-        assert 0.3 < row["untrue"] / row["checked"] < 0.7
+        assert row["untrue"] == row["checked"] > 0
     assert isinstance(status, str)
 
 
@@ -146,8 +147,8 @@ def test_claims_are_read_from_the_words():
     praise = read("open_ended", "?", "The microphone is well placed: the voice in the clip is slightly "
                                      "distant-sounding.")
     assert (0, "reverberation", ("slightly close-sounding", "very close-sounding")) in praise
-    hard = read("open_ended", "?", "A un principiante le costaría, porque se habla bastante despacio y la pista es "
-                                   "ruidosa.", "es")
+    hard = read("open_ended", "?", "A un principiante le costaría seguirlo, porque se habla bastante despacio y la "
+                                   "pista es ruidosa.", "es")
     assert (0, "reason", ("false",)) in hard
     assert (0, "mood", ("tired",)) in read("open_ended", "?", "The speaker seems rather tired or bored, talking at a "
                                                               "moderate speed and in a quite monotone way.")

@@ -40,6 +40,8 @@ from sift_jax.evaluation.scores.schema import Prediction
     ('The speaker says: "Rain falls softly."', 'It says: "Rain falls loudly."', "en", False),
     ('The speaker says: "Rain falls softly."', "The sentence is spoken softly.", "en", False),
     ('The speaker says: "No music, please."', 'I hear: "No music, please."', "en", True),
+    ("Die Person sagt: „Es regnet leise.“", 'Ich höre: "Es regnet leise."', "de", True),
+    ("Die Person sagt: „Es regnet leise.“", "Gesagt wird: „Es regnet laut.“", "de", False),
     ("The person speaks very fast.", "", "en", False),
     ('The speaker says: "Rain."', "", "en", False),
 ])
@@ -55,6 +57,7 @@ def test_judge(reference, answer, language, is_right):
     ("First very slowly, then quite fast.", "en", "speaking_rate"),
     ('The speaker says: "Rain falls."', "en", "transcript"),
     ('The sounds are "r|eɪ|n".', "en", "phonemes"),
+    ("Die Person sagt: „Kommst du? Nein.“", "de", "transcript"),
     ("It is hard to say.", "en", "text"),
     ('The speaker says: "Are you coming? No."', "en", "transcript"),
 ])

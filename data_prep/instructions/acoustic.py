@@ -33,6 +33,8 @@ WEIGHTS = {
 # A false label must be audibly false.
 _LEAST_STEPS = 2
 _PAIRS = 4
+# So many clauses are tried for a subject that the one before it has not.
+_DRAWS = 6
 
 
 def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Random,
@@ -91,5 +93,8 @@ def _answer_pair(pair: list[tuple[str, str]], templates: Templates, rng: random.
     """Two clauses, or one where both are ways of speaking: "The speaker talks very slowly and with a very low pitch."""
     if all(key in SPEECH_KEYS for key, _ in pair) and not templates.get("is_plain"):
         return f"{capitalise(write_speech_clause(templates, pair, rng))}."
-    clause_a, clause_b = (write_answer(templates, key, label, rng) for key, label in pair)
+    clause_a = write_answer(templates, *pair[0], rng)
+    drawn = [write_answer(templates, *pair[1], rng) for _ in range(_DRAWS)]
+    # "The recording is noisy; the recording is of bad quality" has a subject too many.
+    clause_b = next((clause for clause in drawn if clause.split()[:2] != clause_a.split()[:2]), drawn[0])
     return capitalise(fill(rng.choice(templates["pair"]["answers"]), clause_a=clause_a, clause_b=clause_b))

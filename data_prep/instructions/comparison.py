@@ -1,8 +1,8 @@
 """Questions about two recordings of a language, in one order or the other.
 
-    which:<key>   "Which recording is faster?"                       "It is the second recording."
-    compare       "Compare the speaking speed in the two clips."     "First, the speaker talks very slowly, then fast."
-    same_gender   "Do both speakers have the same gender?"           "They have different genders: first …, then …."
+    which:<key>   "Which recording has faster speech?"               "It is the second recording."
+    compare       "Compare the speaking rate in the two clips."      "In the first, the speaker talks …; …."
+    same_gender   "Do both speakers have the same gender?"           "They have different genders: the first is …."
 
 A key is asked about where the two differ by at least two classes.
 """

@@ -2,7 +2,7 @@
 
     by a label      gender, age_category, accent, language, topic, sentence_type, sentence_length
     by the words    transcript   "What does the person say?"                  'The speaker says: "Rain falls."'
-                    spoken_word  'Does "rain" occur in the sentence?'         'Yes, "rain" occurs.'
+                    spoken_word  'Does "rain" occur in the sentence?'         'Yes, I hear "rain".'
                     phonemes     'How is "rain" pronounced?'                  'The phonemes are "R|EY|N".'
 
 What is quoted from an utterance stands in quotation marks, so that it is never taken for a label.

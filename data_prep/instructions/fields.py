@@ -3,7 +3,7 @@
     content_level  direct:emotion   "What emotion do you hear in the voice?"     "The speaker sounds angry."
                    verify:emotion   "Does the speaker sound sad?"                "No, the speaker sounds angry."
     comparison     which:emotion    "In which recording does … sound angry?"     "It is the second recording."
-                   same:emotion     "Do both recordings convey the same …?"      "No, first the voice sounds …, then …."
+                   same:emotion     "Do both recordings convey the same …?"      "No, the first voice sounds …, the …."
     open_ended     open:emotion     "How would you describe the mood?"           "To me, the person comes across as …."
     requests       spoken_fields    "Say this angrily: …"
 

@@ -1,7 +1,7 @@
 """Questions whose answers are inferred from the metadata, not stated in it.
 
     labels  ─►  inferences: what follows, and from which of them  ─►  answer
-    very distant-sounding, noisy    "far from the microphone"    "Probably far from the microphone, …: the voice is …."
+    very distant-sounding, noisy    "far from the microphone"    "This was probably recorded far from …: the voice …."
                                     in plain templates:          "Distance 1: very distant-sounding
                                                                   ⏎ Far from the microphone, …"
 

@@ -9,7 +9,7 @@ import functools
 import json
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -89,8 +89,8 @@ def spell_words(texts: list[str], language: str) -> list[str]:
 
 def write_request(templates: Templates, question: str, asked: dict[str, str], text: str,
                   spoken: Mapping[str, str] = MappingProxyType({})) -> str:
-    """An instruction to speak in the wording of `question`, which asks for these labels in their order, or for none;
-    `spoken` has the phrases of those that are of free fields."""
+    """An instruction to speak in the wording of `question`, which asks for these labels, or for none; `spoken` has the
+    phrases of those that are of free fields."""
     text = space_signs(text, templates["language"])
     if not asked:
         return fill(question.replace(" {style}", ""), text=text)
@@ -98,8 +98,14 @@ def write_request(templates: Templates, question: str, asked: dict[str, str], te
     wishes = [spoken.get(key) or fill(texts["requests"].get(key, "{label}"),
                                       label=write_spoken_phrase(key, label, templates["language"]))
               for key, label in asked.items()]
-    style = texts["and"].join(filter(None, (", ".join(wishes[:-1]), wishes[-1])))
+    *most, last = _put_adverbs_first(wishes)
+    style = texts["and"].join(filter(None, (", ".join(most), last)))
     return fill(question, style=style, text=text)
+
+
+def _put_adverbs_first(phrases: Iterable[str]) -> list[str]:
+    """"very fast and with a male voice", not the other way round: adverbs have one or two words, as a rule."""
+    return sorted(phrases, key=lambda phrase: len(phrase.split()) > 2)
 
 
 def phrase_label(templates: Templates, key: str, label: str) -> str:
@@ -120,7 +126,7 @@ def write_clause(templates: Templates, key: str, label: str, rng: random.Random)
 
 def write_speech_clause(templates: Templates, labels: list[tuple[str, str]], rng: random.Random) -> str:
     """One statement of several ways of speaking: "the speaker talks very slowly and with a very low pitch"."""
-    phrases = (phrase_label(templates, key, label) for key, label in labels)
+    phrases = _put_adverbs_first(phrase_label(templates, key, label) for key, label in labels)
     label = templates["controllable_generation"]["and"].join(phrases)
     return fill(rng.choice(templates["clauses"]["speech"]), label=label)
 

@@ -1,6 +1,6 @@
 """What a row claims, read from its words: the words are all that a model is taught by.
 
-    "Probably close to the microphone, …: the voice is very close-sounding."
+    "This was probably recorded close to the microphone, …: the voice is very close-sounding."
         ─►  Claim(clip 0, "reverberation", ("very close-sounding",))            said
             Claim(clip 0, "reverberation", ("slightly close-sounding", "very close-sounding"))     inferred
 
@@ -74,7 +74,7 @@ def _read_comparison(language: str, question: str, answer: str) -> Iterator[Clai
     pairs = [(key, label) for key, label in found if key in ACOUSTIC_LABELS or key == "gender"]
     if len({key for key, _ in pairs}) == 1 and len(pairs) <= 2:
         for clip in (0, 1):
-            # "both times a woman"
+            # "both are female"
             key, label = pairs[min(clip, len(pairs) - 1)]
             yield Claim(clip=clip, key=key, labels=(label,), kind=f"closed_ended/comparison: {key}")
 

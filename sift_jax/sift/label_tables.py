@@ -9,8 +9,8 @@ the phrase of the same labels inside an instruction to a speaker ("with a female
 """
 
 # An accent of which only its corpus knows the name: what is quoted is never taken for a label.
-OTHER_ACCENT = {"en": 'the accent "{}"', "de": "mit dem Akzent „{}“", "fr": "l'accent « {} »", "it": 'l\'accento "{}"',
-                "es": 'el acento "{}"'}
+OTHER_ACCENT = {"en": 'an accent described as "{}"', "de": "mit dem Akzent „{}“", "fr": "l'accent « {} »",
+                "it": 'l\'accento "{}"', "es": 'el acento "{}"'}
 
 PHRASES: dict[str, dict[str, str]] = {
     "en": {
@@ -28,8 +28,9 @@ PHRASES: dict[str, dict[str, str]] = {
                        "[very clean]",
         "reverberation": "[very distant-sounding]; [distant-sounding]; [slightly distant-sounding]; "
                          "[slightly close-sounding]; [very close-sounding]",
-        "distortion_level": "with [extreme distortion]; with [strong distortion]; with [clear distortion]; "
-                            "with [slight distortion]; with [hardly any distortion]; with [no audible distortion]",
+        "distortion_level": "with [extreme distortion]; with [strong distortion]; "
+                            "with [noticeable distortion|clear distortion]; with [slight distortion]; "
+                            "with [hardly any distortion]; with [no audible distortion]",
         "speech_quality": "of [very bad quality]; of [bad quality]; of [slightly bad quality]; "
                           "of [moderate quality]; of [great quality]; of [wonderful quality]",
         "gender": "[female|woman|women]; [male|man|men]",

@@ -26,8 +26,8 @@ from sift_jax.sift.labels import (
     name_label,
     say_yes_no,
     write_phrase,
-    write_spoken_phrase,
 )
+from sift_jax.data.speaking import write_wish
 
 # Forms of pairs about labels; a free one is about what no label tells.
 OPEN, YES, NO, CHOICE, COMPARE, REQUEST, FREE = "open", "yes", "no", "choice", "compare", "request", "free"
@@ -211,8 +211,7 @@ def _offer(brief: Brief, request: Request) -> str:
 
 def _speak(brief: Brief, request: Request) -> str:
     truth = request.truths[0]
-    return " and ".join(_mark(write_spoken_phrase(key, truth[key], request.language), request.language)
-                        for key in brief.keys)
+    return " and ".join(_mark(write_wish(key, truth[key], request.language), request.language) for key in brief.keys)
 
 
 class _Deck:

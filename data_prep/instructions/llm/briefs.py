@@ -27,7 +27,7 @@ from sift_jax.sift.labels import (
     say_yes_no,
     write_phrase,
 )
-from sift_jax.data.speaking import write_wish
+from sift_jax.sift.speaking_styles import write_wish
 
 # Forms of pairs about labels; a free one is about what no label tells.
 OPEN, YES, NO, CHOICE, COMPARE, REQUEST, FREE = "open", "yes", "no", "choice", "compare", "request", "free"

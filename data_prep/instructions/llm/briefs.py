@@ -19,6 +19,7 @@ from pathlib import Path
 
 from data_prep.instructions.llm.requests import Request
 from data_prep.instructions.llm.wording import say_key
+from data_prep.instructions.templates import load_templates
 from sift_jax.sift.labels import (
     ACCENTS,
     ACOUSTIC_LABELS,
@@ -26,8 +27,8 @@ from sift_jax.sift.labels import (
     name_label,
     say_yes_no,
     write_phrase,
+    write_spoken_phrase,
 )
-from sift_jax.sift.speaking_styles import write_wish
 
 # Forms of pairs about labels; a free one is about what no label tells.
 OPEN, YES, NO, CHOICE, COMPARE, REQUEST, FREE = "open", "yes", "no", "choice", "compare", "request", "free"
@@ -210,8 +211,12 @@ def _offer(brief: Brief, request: Request) -> str:
 
 
 def _speak(brief: Brief, request: Request) -> str:
-    truth = request.truths[0]
-    return " and ".join(_mark(write_wish(key, truth[key], request.language), request.language) for key in brief.keys)
+    """"with an Irish accent and very slowly": the templates know what an accent needs before it."""
+    language, truth = request.language, request.truths[0]
+    frames = load_templates(language)["controllable_generation"]["requests"]
+    wishes = (frames.get(key, "{label}").format(label=write_spoken_phrase(key, truth[key], language))
+              for key in brief.keys)
+    return " and ".join(_mark(wish, language) for wish in wishes)
 
 
 class _Deck:

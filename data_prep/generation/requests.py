@@ -25,7 +25,7 @@ from data_prep.instructions.shares import read_metadata
 from data_prep.instructions.templates import SPEECH_KEYS, load_templates, write_request
 from data_prep.metadata.rate import count_phones
 from sift_jax.sift.fields import Fields, find_styles, read_build_fields
-from sift_jax.sift.labels import GENDERS, LABELS, LANGUAGES, find_labels
+from sift_jax.sift.labels import GENDERS, LABELS, LANGUAGES, find_labels, space_signs
 from sift_jax.sift.rows import list_files, name_utterance, read_rows
 
 CATEGORY = "controllable_generation"
@@ -171,7 +171,9 @@ def _read_row(row: Mapping[str, Any], language: str, utterance: Mapping[str, Any
                            for part in message["content"] if "text" in part)
     if utterance is None:
         raise Unclear("its recording is not in the build")
-    place = instruction.rfind(utterance["transcript"])
+    # rows of ours set a sentence as its language does, the released ones as its corpus did
+    place = max(instruction.rfind(space_signs(utterance["transcript"], language)),
+                instruction.rfind(utterance["transcript"]))
     if place < 0:
         raise Unclear("the transcript is not in the instruction")
     free = find_styles(fields, instruction[:place], language)

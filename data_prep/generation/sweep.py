@@ -28,7 +28,7 @@ from data_prep.metadata.bins import Bins
 from data_prep.metadata.pitch import HIGHEST_HZ, LOWEST_HZ, track_pitch
 from data_prep.reporting.drawing import escape
 from sift_jax.audio.files import AudioError, read_audio
-from sift_jax.sift.labels import LABELS, LANGUAGE_NAMES
+from sift_jax.sift.labels import LABELS, LANGUAGE_NAMES, space_signs
 
 UNITS = {"speaking_rate": "phones/s", "average_intensity": "dBFS", "pitch_variation": "semitones",
          "average_pitch": "Hz", "gender": "Hz"}
@@ -162,6 +162,7 @@ def _make_card(take: Take, seconds: float, low: float, high: float, shelf: Shelf
         sound = draw_recording(take.wave, track_pitch(take.wave), seconds=seconds, low=low, high=high,
                                label=label) + shelf.make_player(take.wave, asked)
     request = take.line.request
-    wish = request.instruction.removesuffix(request.text).rstrip(" :")
+    text = space_signs(request.text, request.language)
+    wish = request.instruction.removesuffix(text).removesuffix(request.text).rstrip(" :")
     return (f'<article class="card take"><header><b>{escape(asked)}</b><span lang="{escape(request.language)}">'
             f"{escape(wish)}</span></header>{sound}<p>{verdict}{value}</p></article>")

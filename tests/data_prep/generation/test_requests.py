@@ -11,7 +11,7 @@ from data_prep.generation import requests as r
 from data_prep.instructions import generation
 from data_prep.instructions.rows import lay_out_row
 from data_prep.instructions.templates import load_templates, write_request
-from sift_jax.sift.labels import LABELS, LANGUAGES
+from sift_jax.sift.labels import LABELS, LANGUAGES, space_signs, write_spoken_phrase
 from sift_jax.sift.rows import write_rows
 
 
@@ -21,7 +21,8 @@ def test_all_that_templates_ask_for_is_found_again_in_every_language(tmp_path):
     rng, count = random.Random(3), 0
     for utterance in rows:
         for item in generation.make_items(utterance, load_templates(utterance["language"]), rng, has_accents=True):
-            words = item.question[: item.question.rindex(utterance["transcript"])]
+            text = space_signs(utterance["transcript"], utterance["language"])
+            words = item.question[: item.question.rindex(text)]
             asked = r.find_asked(words, utterance["language"])
             assert len(asked) == int(item.form), item.question
             assert r.is_true_of(utterance, asked), item.question
@@ -42,6 +43,17 @@ def test_every_row_of_a_build_becomes_a_request(built):
         assert known[request.utterance]["transcript"] == request.text
         assert r.is_true_of(known[request.utterance], request.asked) and request.swept is None
     assert r.list_spoken(built, "EvalSIFT", None) == ["en", "de"]
+
+
+@pytest.mark.parametrize("sign", ["?", " ?"])
+def test_a_french_question_is_found_as_its_language_sets_it_and_as_its_corpus_does(tmp_path, sign):
+    rows = [json.loads(line) for line in write_metadata(tmp_path / "m", sizes={"EvalSIFT": 4}).read_text().splitlines()]
+    row = next(row for row in rows if row["language"] == "fr") | {"transcript": "Est-ce vrai?"}
+    label = row["labels"]["average_intensity"]
+    wish = f"Prononce cette phrase {write_spoken_phrase('average_intensity', label, 'fr')} : Est-ce vrai{sign}"
+    message = {"role": "user", "content": [{"text": wish}]}
+    found = r._read_row({"messages": [message]}, "fr", row, (), is_own=True)
+    assert found["text"] == "Est-ce vrai?" and found["asked"] == {"average_intensity": label}
 
 
 def test_a_language_that_the_build_lacks_is_an_error(built):
@@ -98,7 +110,7 @@ def test_a_sweep_asks_for_each_class_once(built):
 def test_who_is_not_told_reads_the_text_and_nothing_else(language):
     told = r.Request(id="a--0", language=language, instruction="…", text="Una: nox.", asked={"gender": "female"})
     untold = r.forget([told])[0]
-    assert untold.instruction.endswith(": Una: nox.") and "  " not in untold.instruction
+    assert untold.instruction.endswith(f": {space_signs('Una: nox.', language)}") and "  " not in untold.instruction
     assert dataclasses.replace(untold, instruction="…") == told
     with pytest.raises(r.Unclear, match="no label"):
         r.find_asked(untold.instruction, language)

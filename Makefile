@@ -6,7 +6,7 @@ RUN := runs/quickstart
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/runs/.compiled
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: quickstart test test-slow test-kills parity extras lock clean
+.PHONY: quickstart test check test-slow test-kills parity extras lock clean
 
 $(VENV)/.installed: requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -47,6 +47,12 @@ PYTEST := $(PY) -m pytest --numprocesses=$(WORKERS) --dist=loadfile --durations=
 test: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
 	$(PYTEST) -m "not slow and not parity and not extras"
+
+# the quick tests of one package: make check PKG=data
+PKG ?= data
+check: $(VENV)/.installed
+	$(VENV)/bin/ruff check .
+	$(PY) -m pytest -m "not slow and not parity and not extras" tests/$(PKG)
 
 test-slow: $(VENV)/.installed
 	$(PYTEST) -m slow

@@ -64,8 +64,8 @@ setup(
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["sift_jax*", "data_prep*"]),
     package_data={
-        "sift_jax.data": ["field_tables/*.json"],
-        "sift_jax.evaluation": ["*.css", "*.json", "report/*.css", "report/*.json"],
+        "sift_jax.sift": ["field_tables/*.json"],
+        "sift_jax.evaluation": ["report/*.css", "report/*.json", "suites/*.json"],
         "data_prep": ["corpora/embedded/sentences/*.tsv", "generation/*.css", "instructions/templates/*.json",
                       "instructions/templates/paper/*.json",
                       "metadata/*.json", "reporting/*.css", "synthesis/*.json", "tasks/templates/*.json"],

@@ -38,8 +38,8 @@ from data_prep.released.join import Join, list_usable_places  # noqa: E402
 from data_prep.reporting.paper import PAPER_HOURS, PAPER_ROWS  # noqa: E402
 from data_prep.validate import check_file  # noqa: E402
 from sift_jax.audio.files import read_audio  # noqa: E402
-from sift_jax.data.clips import FLAC, OPUS, encode_clip  # noqa: E402
-from sift_jax.data.sift_files import list_files, read_rows  # noqa: E402
+from sift_jax.data.records.record_audio import FLAC, OPUS, encode_clip  # noqa: E402
+from sift_jax.sift.rows import list_files, read_rows  # noqa: E402
 
 RATE = 16_000
 GROWTH = (100, 1_000, 14_000, 100_000)

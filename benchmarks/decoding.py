@@ -41,7 +41,7 @@ def make_ours(flags: argparse.Namespace, *, codes: int = 0):
     from benchmarks.small_decoder import find_decoder
     from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
     from sift_jax.decoding.sampling import GREEDY
-    from sift_jax.decoding.speech_rules import SpeechRules
+    from sift_jax.decoding.speech_constraints import SpeechRules
     from sift_jax.models.presets import ModelConfig, make_model_config
     from sift_jax.models.speech_lm import init_params
 
@@ -88,8 +88,8 @@ def make_theirs(flags: argparse.Namespace, ids, config, params, *, processors=()
     import transformers
     from flax.traverse_util import flatten_dict
 
-    from sift_jax.weights.table import QWEN2, to_theirs
-    from sift_jax.weights.their_configs import make_decoder_config
+    from sift_jax.exporting.hf_configs import make_decoder_config
+    from sift_jax.weights.key_table import QWEN2, to_theirs
 
     torch.set_num_threads(flags.threads)
     sizes = {**make_decoder_config(config, stop_id=0), "bos_token_id": None, "eos_token_id": None, "pad_token_id": 0}

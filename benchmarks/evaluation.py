@@ -57,12 +57,12 @@ def read_items(root: Path, count: int) -> list:
 
 
 def make_ours(model, items: list, flags: argparse.Namespace) -> Callable[[], list[str]]:
-    from sift_jax.decoding.answer import Speaker, make_prompt
+    from sift_jax.decoding.text_answers import TextGenerator, make_prompt
+    from sift_jax.evaluation.model_inputs import SET_ASIDE, ClipReader, make_questions
     from sift_jax.evaluation.predict import PredictionFile, predict
-    from sift_jax.evaluation.questions import SET_ASIDE, ClipReader, make_questions
 
     decoding = make_decoding(flags)
-    speaker = Speaker(model, rows=flags.rows)
+    speaker = TextGenerator(model, rows=flags.rows)
 
     def call() -> list[str]:
         # a new reader: what was heard in the last round is not known again
@@ -121,7 +121,7 @@ def encode_theirs(encoder, projector, clips: list, pool: int, mel_bins: int):
     import numpy as np
     import torch
 
-    from sift_jax.audio.mel import HOP, fill_log_mel
+    from sift_jax.audio.whisper_mel import HOP, fill_log_mel
 
     longest = max(-(-len(clip) // HOP) for clip in clips) + 2
     mel = np.zeros((len(clips), longest + longest % 2, mel_bins), np.float32)
@@ -146,7 +146,7 @@ def make_theirs(model, items: list, flags: argparse.Namespace) -> Callable[[], l
     import torch
 
     from sift_jax.audio.files import read_audio
-    from sift_jax.decoding.answer import make_prompt
+    from sift_jax.decoding.text_answers import make_prompt
 
     encoder, projector, decoder = load_theirs(flags.run / "export", flags.threads)
     stops = list(model.tokenizer.stop_ids)
@@ -180,7 +180,7 @@ def main() -> None:
     flags = parse_flags()
     take_cores(flags.threads, flag="threads")
     os.environ["JAX_PLATFORMS"] = "cpu"
-    from sift_jax.decoding.answer import Model
+    from sift_jax.pretrained import Model
 
     model = Model.load(flags.run / "export")
     items = read_items(flags.run / "data", flags.items)

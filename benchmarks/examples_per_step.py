@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from sift_jax.audio.front_ends import FRONT_ENDS
-from sift_jax.audio.mel import HOP, RATE
+from sift_jax.audio.whisper_mel import HOP, RATE
 from sift_jax.cli import build_arguments, import_quietly, parse_flags
-from sift_jax.data.question_index import ITEM, MARKER, NEVER, QUESTION
+from sift_jax.data.records.question_index import ITEM, MARKER, NEVER, QUESTION
 from sift_jax.exits import report_errors
 
 CORPORA = Path(__file__).parent / "corpora.json"
@@ -124,11 +124,11 @@ class Counted:
 
 def count_examples(arguments: Mapping[str, Any], corpora: Mapping[str, Any]) -> Counted:
     """The run's own plan, over drawn lengths."""
-    from sift_jax.data.draws import Draws, PlannedTask
-    from sift_jax.data.pipeline import make_shapes
-    from sift_jax.data.plan import Plan
+    from sift_jax.data.batch_stream import make_shapes
+    from sift_jax.data.plan.batch_plan import Plan
+    from sift_jax.data.plan.sample_stream import Draws, PlannedTask
     from sift_jax.models.presets import make_model_config
-    from sift_jax.training.loop import make_geometry
+    from sift_jax.training.job import make_geometry
 
     data, geometry = arguments["data"], make_geometry(make_model_config(arguments["model"]))
     longest = round(geometry.window_seconds * RATE / HOP) + 1
@@ -155,7 +155,7 @@ def count_examples(arguments: Mapping[str, Any], corpora: Mapping[str, Any]) -> 
 
 def find_rates(data, categories: Sequence[str]) -> dict[str, float]:
     """The rates of the config's mixture by category, its languages together."""
-    from sift_jax.data.mixture_table import TASKS, is_in_languages, match_patterns
+    from sift_jax.data.tasks.mixture_table import TASKS, is_in_languages, match_patterns
 
     rates = data.mixture.choose_rates()
     if rates is None:

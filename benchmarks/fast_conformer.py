@@ -78,8 +78,8 @@ def make_theirs(config, params, data, cores: int, is_compiled: bool) -> Callable
     import transformers
     from flax.traverse_util import flatten_dict
 
-    from sift_jax.weights.table import FAST_CONFORMER, to_theirs
-    from sift_jax.weights.their_configs import make_fast_conformer_config
+    from sift_jax.exporting.hf_configs import make_fast_conformer_config
+    from sift_jax.weights.key_table import FAST_CONFORMER, to_theirs
 
     torch.set_num_threads(cores)
     sizes = {k: v for k, v in make_fast_conformer_config(config).items() if k not in ("architectures", "model_type")}

@@ -78,10 +78,10 @@ def make_records(folder: Path, utterances: int) -> tuple[Path, Path]:
     import numpy as np
 
     from sift_jax.audio.files import write_audio
-    from sift_jax.data.clips import FLAC
-    from sift_jax.data.records import index_audio, write_language
-    from sift_jax.data.sift_files import write_rows
-    from sift_jax.data.tokenizers import train_tokenizer
+    from sift_jax.data.records.record_audio import FLAC
+    from sift_jax.data.records.record_files import index_audio, write_language
+    from sift_jax.sift.rows import write_rows
+    from sift_jax.text.tokenizers import train_tokenizer
 
     rng = np.random.default_rng(0)
     rows = []
@@ -103,8 +103,9 @@ def make_records(folder: Path, utterances: int) -> tuple[Path, Path]:
 
 def make_stream(flags: argparse.Namespace) -> Any:
     """The stream of a run of SIFT-LLM's sizes: 50 positions a second of audio, rows of 3584."""
-    from sift_jax.data.mixture_table import MixtureConfig
-    from sift_jax.data.pipeline import BatchStream, DataConfig, SpeechGeometry
+    from sift_jax.data.batch_stream import BatchStream, SpeechGeometry
+    from sift_jax.data.data_config import DataConfig
+    from sift_jax.data.tasks.mixture_table import MixtureConfig
 
     data = DataConfig(
         records=str(flags.records),
@@ -190,9 +191,9 @@ def seqio_depths(stream: Any) -> dict[str, Iterator[int]]:
     import numpy as np
     import seqio
 
-    from sift_jax.audio.mel import fill_log_mel
+    from sift_jax.audio.whisper_mel import fill_log_mel
     from sift_jax.data.mixtures import make_mixture
-    from sift_jax.data.prepare import split_clips
+    from sift_jax.data.records.index_records import split_clips
 
     def read(replaced: bool) -> Iterator[dict[str, np.ndarray]]:
         mixture = make_mixture("benchmark", MIXTURE)
@@ -241,7 +242,7 @@ def measure_large(folder: Path) -> dict[str, float]:
 def make_large_index(folder: Path) -> None:
     import numpy as np
 
-    from sift_jax.data.question_index import FILES, ITEM, MARKER, QUESTION
+    from sift_jax.data.records.question_index import FILES, ITEM, MARKER, QUESTION
 
     folder.mkdir()
     rng = np.random.default_rng(0)
@@ -273,9 +274,9 @@ def plan_large(folder: str) -> None:
     import numpy as np
 
     from sift_jax.batch import BatchShape
-    from sift_jax.data.draws import Draws, PlannedTask
-    from sift_jax.data.plan import Plan
-    from sift_jax.data.question_index import QuestionIndex
+    from sift_jax.data.plan.batch_plan import Plan
+    from sift_jax.data.plan.sample_stream import Draws, PlannedTask
+    from sift_jax.data.records.question_index import QuestionIndex
 
     def count_frames(samples: np.ndarray) -> np.ndarray:
         return -(-samples // 320)

@@ -30,7 +30,7 @@ def main() -> None:
     import numpy as np
     import transformers
 
-    from sift_jax.audio.mel import RATE, fill_log_mel
+    from sift_jax.audio.whisper_mel import RATE, fill_log_mel
 
     if importlib.util.find_spec("torch"):
         import torch

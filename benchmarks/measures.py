@@ -41,7 +41,7 @@ from data_prep.metadata.bins import make_edges
 from data_prep.metadata.experts import make_panel, parse_experts
 from data_prep.metadata.measure import measure_utterance
 from sift_jax.audio.files import AudioError, read_audio
-from sift_jax.data.labels import ACOUSTIC_LABELS, LANGUAGES
+from sift_jax.sift.labels import ACOUSTIC_LABELS, LANGUAGES
 
 RATE = 16_000
 _SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".opus"}

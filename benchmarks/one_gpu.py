@@ -23,11 +23,11 @@ import jax
 from benchmarks.adamw import make_adamw
 from benchmarks.speech_batches import Sizes, count_questions, make_batches, make_groups, split_group
 from sift_jax.batch import Batch, BatchShape
+from sift_jax.checkpoints.train_state import cast_params, init_state, shard_state
 from sift_jax.models.presets import ModelConfig, make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig
 from sift_jax.parallel.mesh import MeshConfig, make_mesh, shard_rows
-from sift_jax.training.costs import count_costs
-from sift_jax.training.state import cast_params, init_state, shard_state
+from sift_jax.training.flops import count_costs
 from sift_jax.training.step import make_train_step
 
 TRAINABLE = ("projector/.*", ".*/lora_.*")

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from sift_jax.audio.files import read_audio
-from sift_jax.units.embedded import find_relative, hear
-from sift_jax.units.head import describe_pace
+from sift_jax.codecs.embedded.embedded_codec import find_relative, hear
+from sift_jax.codecs.embedded.utterance_header import describe_pace
 
 
 def main() -> None:

@@ -122,7 +122,7 @@ def count_bytes(folder: Path) -> float:
 
 def write_rows(folder: Path, rows: int) -> None:
     """SIFT files, audio and a tokenizer: what the questions say does not matter, how long they are does."""
-    from sift_jax.data.tokenizers import train_tokenizer
+    from sift_jax.text.tokenizers import train_tokenizer
 
     rng = random.Random(0)
     names = [name_utterance(number) for number in range(rows // QUESTIONS)]
@@ -188,17 +188,18 @@ def make_records(folder: Path, workers: int) -> None:
 
 
 def make_index(folder: Path) -> None:
-    from sift_jax.data.prepare import index_records
-    from sift_jax.data.records import RecordReader
-    from sift_jax.data.tokenizers import SpeechTokenizer
+    from sift_jax.data.records.index_records import index_records
+    from sift_jax.data.records.record_files import RecordReader
+    from sift_jax.text.tokenizers import SpeechTokenizer
 
     index_records(RecordReader(folder / "records", "en"), "train", SpeechTokenizer(folder / "tokenizer"))
 
 
 def make_stream(folder: Path) -> Any:
     """The stream of a run of SIFT-LLM's sizes: 50 positions a second of audio, rows of 2816."""
-    from sift_jax.data.mixture_table import MixtureConfig
-    from sift_jax.data.pipeline import BatchStream, DataConfig, SpeechGeometry
+    from sift_jax.data.batch_stream import BatchStream, SpeechGeometry
+    from sift_jax.data.data_config import DataConfig
+    from sift_jax.data.tasks.mixture_table import MixtureConfig
 
     data = DataConfig(
         records=str(folder / "records"), tokenizer=str(folder / "tokenizer"), chat_template=None,

@@ -11,9 +11,9 @@ import dataclasses
 
 import numpy as np
 
-from sift_jax.audio.mel import RATE, count_mel_frames, fill_log_mel
+from sift_jax.audio.whisper_mel import RATE, count_mel_frames, fill_log_mel
 from sift_jax.batch import Batch, BatchShape
-from sift_jax.data.packing import Group, Row, lay_out, make_group
+from sift_jax.data.row_layout import Group, Row, lay_out, make_group
 
 START, TURN, END, AUDIO = 1, 2, 3, 5
 FIRST_WORD = 10

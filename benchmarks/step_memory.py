@@ -46,28 +46,33 @@ def mask_frozen(optimizer: optax.GradientTransformation, trained: set[str]) -> o
 def measure(gin_files: list[str]) -> dict[str, float]:
     """Variant → gigabytes on a device."""
     from sift_jax.cli import build_arguments
-    from sift_jax.training import loop, step
-    from sift_jax.training.describe import measure_memory
-    from sift_jax.training.guard import guard_updates
+    from sift_jax.data.batch_stream import make_shapes
+    from sift_jax.models.presets import make_model_config
+    from sift_jax.parallel.mesh import make_mesh
+    from sift_jax.training import loop, losses, step
+    from sift_jax.training.dry_run import measure_memory
+    from sift_jax.training.gradient_guard import guard_updates
+    from sift_jax.training.job import describe_state, make_geometry
+    from sift_jax.training.optimizer import make_optimizer
 
     arguments = build_arguments(loop.train, gin_files, [])
-    run, config, mesh = arguments["run"], loop.make_model_config(arguments["model"]), loop.make_mesh(arguments["mesh"])
-    shape = loop.make_shapes(arguments["data"], loop.make_geometry(config))[-1]
-    update = loop.make_optimizer(arguments["optimizer"], run.steps)
-    state, _ = loop.describe_state(config, run, update, mesh)
+    run, config, mesh = arguments["run"], make_model_config(arguments["model"]), make_mesh(arguments["mesh"])
+    shape = make_shapes(arguments["data"], make_geometry(config))[-1]
+    update = make_optimizer(arguments["optimizer"], run.steps)
+    state, _ = describe_state(config, run, update, mesh)
     masked = guard_updates(mask_frozen(update, set(flatten_dict(state["trainable"], sep="/"))), None)
     everything = dataclasses.replace(run, trainable=(".*",))
     everywhere = dataclasses.replace(shape, targets=shape.tokens)
     variants = {
-        "as it is": (run, update, shape, step.LOSS_CHUNK),
+        "as it is": (run, update, shape, losses.LOSS_CHUNK),
         "whole logits": (run, update, shape, shape.targets),
         "logits everywhere": (run, update, everywhere, shape.tokens),
-        "masked gradients": (everything, masked, shape, step.LOSS_CHUNK),
+        "masked gradients": (everything, masked, shape, losses.LOSS_CHUNK),
     }
     found = {}
     for name, (run, update, shape, chunk) in variants.items():
-        step.LOSS_CHUNK = chunk
-        state, _ = loop.describe_state(config, run, update, mesh)
+        losses.LOSS_CHUNK = chunk
+        state, _ = describe_state(config, run, update, mesh)
         train_step = step.make_train_step(config, update, state, mesh, microbatches=run.microbatches)
         found[name] = measure_memory(train_step, state, shape, mesh).total / 1e9
         print(f"  {name:20} {found[name]:8.2f} GB", flush=True)

@@ -29,11 +29,11 @@ import soundfile  # noqa: E402
 from data_prep.chunks import Chunk  # noqa: E402
 from data_prep.corpora.embedded.corpus import read_sentences  # noqa: E402
 from data_prep.synthesis.embedded_engine import EmbeddedEngine  # noqa: E402
-from data_prep.synthesis.engines import EMBEDDED, RATE, Speaking  # noqa: E402
 from data_prep.synthesis.markup import strip_markup  # noqa: E402
 from data_prep.synthesis.passage import Passage, Question  # noqa: E402
 from data_prep.synthesis.speak import SETS, Reading, draw_number, speak_chunk, speak_passage  # noqa: E402
 from data_prep.synthesis.speaking import say_text, split_sentences  # noqa: E402
+from data_prep.synthesis.tts_engine import EMBEDDED, RATE, Speaking  # noqa: E402
 from sift_jax.audio.files import write_audio  # noqa: E402
 
 _FACTS = ("It cost <b>$1.5 million</b> in 1984 (≈ 3 % of all).", "See www.example.org, or call 555-123-4567.",

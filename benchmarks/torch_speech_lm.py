@@ -13,11 +13,11 @@ import transformers
 from flax.traverse_util import flatten_dict
 
 from benchmarks.speech_batches import AUDIO
-from sift_jax.audio.mel import fill_log_mel
-from sift_jax.data.packing import Group
+from sift_jax.audio.whisper_mel import fill_log_mel
+from sift_jax.data.row_layout import Group
+from sift_jax.exporting.hf_configs import make_decoder_config
 from sift_jax.models.speech_lm import SpeechLMConfig
-from sift_jax.weights.table import QWEN2, WHISPER, to_theirs
-from sift_jax.weights.their_configs import make_decoder_config
+from sift_jax.weights.key_table import QWEN2, WHISPER, to_theirs
 
 IGNORED = -100
 

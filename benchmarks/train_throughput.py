@@ -91,9 +91,10 @@ def make_ours(config, params, batches) -> tuple[Callable[[], float], Callable[[]
     import numpy as np
 
     from benchmarks.adamw import make_adamw
+    from sift_jax.checkpoints.train_state import make_state, shard_state
     from sift_jax.parallel.mesh import MeshConfig, make_mesh, shard_rows
-    from sift_jax.training.state import make_state, shard_state
-    from sift_jax.training.step import make_train_step, sum_loss
+    from sift_jax.training.losses import sum_loss
+    from sift_jax.training.step import make_train_step
 
     mesh = make_mesh(MeshConfig(data=-1, fsdp=1, tensor=1))
     optimizer = make_adamw()

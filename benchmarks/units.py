@@ -31,9 +31,10 @@ from data_prep.metadata.bins import read_bins
 from data_prep.metadata.experts import make_panel
 from data_prep.metadata.measure import measure_utterances
 from sift_jax.audio.files import read_audio, resample
-from sift_jax.audio.mel import fill_log_mel
-from sift_jax.data.labels import ACOUSTIC_LABELS
-from sift_jax.units.codec import INPUT_RATE, Codec, load_codec
+from sift_jax.audio.whisper_mel import fill_log_mel
+from sift_jax.codecs.codec import INPUT_RATE, Codec
+from sift_jax.codecs.registry import load_codec
+from sift_jax.sift.labels import ACOUSTIC_LABELS
 
 KEYS = ("speaking_rate", "average_intensity", "pitch_variation", "average_pitch")
 SHAPES = ("128,640,40,2,3",)

@@ -22,8 +22,10 @@ from benchmarks.sides import THREAD_VARIABLES, measure
 
 def make_codec(model, points, layer: int):
     """A codec of this model of transformers and these codes."""
-    from sift_jax.units.codec import INPUT_RATE, CodecConfig, load_codec, write_folder
-    from sift_jax.units.hubert_units import find_files, fingerprint_encoder
+    from sift_jax.codecs.codec import INPUT_RATE
+    from sift_jax.codecs.codec_folder import CodecConfig, write_folder
+    from sift_jax.codecs.hubert.hubert_codec import find_files, fingerprint_encoder
+    from sift_jax.codecs.registry import load_codec
 
     with tempfile.TemporaryDirectory() as place:
         encoder, folder = Path(place) / "encoder", Path(place) / "codec"
@@ -54,7 +56,7 @@ def main() -> None:
     import torch
     import transformers
 
-    from sift_jax.units.codec import INPUT_RATE
+    from sift_jax.codecs.codec import INPUT_RATE
 
     torch.set_num_threads(flags.threads)
     torch.manual_seed(0)

@@ -53,8 +53,8 @@ def make_embedded(seconds: float) -> Callable[[], object]:
     """A voice of wandering pitch and envelope."""
     import numpy as np
 
-    from sift_jax.units.features import BANDS, STEPS_A_SECOND
-    from sift_jax.units.synthesis import synthesise
+    from sift_jax.codecs.embedded.embedded_features import BANDS, STEPS_A_SECOND
+    from sift_jax.codecs.embedded.pulse_synthesis import synthesise
 
     random, steps = np.random.default_rng(0), round(seconds * STEPS_A_SECOND)
     log_power = np.cumsum(random.standard_normal((steps, BANDS)).astype(np.float32), axis=0) * 0.2 - 8
@@ -66,7 +66,7 @@ def make_hubert(activation: str, seconds: float, width: int) -> Callable[[], obj
     import jax
     import numpy as np
 
-    from sift_jax.models.vocoder import VocoderConfig, init_vocoder, speak
+    from sift_jax.codecs.vocoder.network import VocoderConfig, init_vocoder, speak
 
     config = VocoderConfig(unit_width=128, voice_width=128, mel_bins=80, generator=make_generator(activation, width))
     params = init_vocoder(config, jax.random.key(0), codes=2_000, has_durations=False)
@@ -76,7 +76,7 @@ def make_hubert(activation: str, seconds: float, width: int) -> Callable[[], obj
 
 
 def make_generator(activation: str, width: int):
-    from sift_jax.models.hifi_gan import HifiGanConfig
+    from sift_jax.codecs.vocoder.hifi_gan import HifiGanConfig
 
     return HifiGanConfig(
         channels=512 // width, rates=(5, 4, 4, 2, 2), rate_kernels=(11, 8, 8, 4, 4), block_kernels=(3, 7, 11),
@@ -87,7 +87,7 @@ def make_xcodec2(seconds: float, width: int) -> Callable[[], object]:
     import jax
     import numpy as np
 
-    from sift_jax.models.xcodec2 import Xcodec2Config, decode_codes
+    from sift_jax.codecs.xcodec2.xcodec2_decoder import Xcodec2Config, decode_codes
 
     d, heads, layers = 1_024 // width, 16 // width, 12
     config = Xcodec2Config(

@@ -40,7 +40,7 @@ from data_prep.corpora.manifest import make_recording, read_manifest_rows
 from data_prep.corpora.recording import Recording
 from data_prep.corpora.utterance import WordSpan
 from sift_jax.audio.files import decode_audio, mix_channels, resample
-from sift_jax.data.labels import LANGUAGES
+from sift_jax.sift.labels import LANGUAGES
 
 RATE = 16_000
 _WITHIN = (0.05, 0.1, 0.2)

@@ -44,9 +44,9 @@ from data_prep.metadata.table import Measuring
 from data_prep.pipeline import build
 from data_prep.splits import SHARED_CHOICES
 from data_prep.statistics import format_report
-from sift_jax.data.clips import COMPRESSIONS, FLAC
-from sift_jax.data.fields import FieldError, load_fields
-from sift_jax.data.labels import LANGUAGES, LOCALES
+from sift_jax.data.records.record_audio import COMPRESSIONS, FLAC
+from sift_jax.sift.fields import FieldError, load_fields
+from sift_jax.sift.labels import LANGUAGES, LOCALES
 
 # Default for the embedded corpus, for recorded ones (None: all there are), and the least. A manifest's own dev and test
 # are taken whole.

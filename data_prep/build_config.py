@@ -9,7 +9,7 @@ from data_prep.engine import Engine
 from data_prep.metadata.table import Measuring
 from data_prep.split_gaps import Drawing
 from data_prep.splits import DEV, EVALUATION, TRAIN
-from sift_jax.data.fields import Fields
+from sift_jax.sift.fields import Fields
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

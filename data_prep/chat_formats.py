@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sift_jax.data.sift_files import Message, Part, Row, SiftError, list_utterances, name_utterance, parse_row
+from sift_jax.sift.rows import Message, Part, Row, SiftError, list_utterances, name_utterance, parse_row
 
 TAG = "<audio>"
 _KEPT = ("id", "task", "data_source")

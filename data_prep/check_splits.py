@@ -24,7 +24,7 @@ from typing import Any
 
 from data_prep.split_gaps import AS_STATED, load_splits
 from data_prep.splits import ALLOW, APART, SPLITS, Leak, find_leaks
-from sift_jax.data.sift_files import SiftError, audio_ids, list_files, read_rows
+from sift_jax.sift.rows import SiftError, audio_ids, list_files, read_rows
 
 # Of what was meant to stand in two splits: there may be thousands.
 _SHOWN = 20

@@ -21,7 +21,7 @@ from data_prep.metadata.experts import DEFAULT_EXPERTS, parse_experts
 from data_prep.truth.changed import check_changed
 from data_prep.truth.rows import check_rows
 from data_prep.truth.tally import Tally, format_tally
-from sift_jax.data.labels import ACOUSTIC_LABELS
+from sift_jax.sift.labels import ACOUSTIC_LABELS
 
 _TITLES = {"as built": "Rows as they are built", "as changed": "Rows about recordings of known noise and rooms"}
 

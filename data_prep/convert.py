@@ -26,7 +26,7 @@ from data_prep.chat_formats import FormatError, Placeholders, make_chat_row, mak
 from data_prep.released.audio_roots import AudioRoots, parse_audio_flags
 from data_prep.released.lines import read_sift_lines
 from data_prep.released.places import list_places
-from sift_jax.data.sift_files import SPLITS, SiftError, name_utterance, write_rows
+from sift_jax.sift.rows import SPLITS, SiftError, name_utterance, write_rows
 
 SIFT, MS_SWIFT, LLAMA_FACTORY = "sift", "ms_swift", "llama_factory"
 _PLACE = re.compile(rf"(?:.*/)?((?:{'|'.join((*SPLITS, 'validation'))})/.+)/[^/]+")

@@ -37,7 +37,7 @@ from data_prep.corpora.recording import BadItem, CorpusError, Rejection, reject
 from data_prep.cutting.clips import Cutting, cut_recording
 from data_prep.cutting.rows import Line, find_too_long, make_clip_row, parse_row, read_lines
 from sift_jax.audio.files import AudioError, read_long_audio
-from sift_jax.data.labels import LANGUAGES
+from sift_jax.sift.labels import LANGUAGES
 
 Times = Sequence[WordTime]
 

@@ -29,7 +29,7 @@ from data_prep.llm.cache import Prices
 from data_prep.llm.client import Endpoint, EndpointError
 from data_prep.llm.flags import parse_body
 from data_prep.llm.journal import JournalError
-from sift_jax.data.sift_files import LANGUAGES, SPLITS, SiftError
+from sift_jax.sift.rows import LANGUAGES, SPLITS, SiftError
 
 
 def make_parser() -> argparse.ArgumentParser:

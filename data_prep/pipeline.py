@@ -28,16 +28,16 @@ from data_prep.engine import keep_processes, run_chunks
 from data_prep.fingerprints import hash_sources
 from data_prep.metadata.experts import make_panel
 from data_prep.metadata.fields import check_listeners
-from data_prep.metadata.measure import measure_chunk
 from data_prep.metadata.table import write_metadata
 from data_prep.report import describe_build
 from data_prep.split_gaps import check_trained, count_trained, follow_splits, load_splits
 from data_prep.stages.corpus import list_chunks, make_corpus
 from data_prep.stages.instructions import write_instructions
+from data_prep.stages.measure import measure_chunk
 from data_prep.stages.records import write_records
 from data_prep.statistics import make_report
-from sift_jax.data.fields import read_build_fields
-from sift_jax.data.labels import ACOUSTIC_LABELS
+from sift_jax.sift.fields import read_build_fields
+from sift_jax.sift.labels import ACOUSTIC_LABELS
 
 
 def build(config: BuildConfig, stages: Sequence[str] | None = None) -> None:
@@ -135,19 +135,21 @@ _Stage = tuple[Callable[[BuildConfig], None], tuple[str, ...], tuple[str, ...]]
 STAGES: dict[str, _Stage] = {
     "corpus": (make_corpus, ("audio", "utterances.jsonl", "parts"),
                ("data_prep/corpora", "data_prep/splits.py", "data_prep/split_gaps.py", "data_prep/chunks.py",
-                "data_prep/stages/corpus.py", "sift_jax/audio/files.py")),
+                "data_prep/stages/corpus.py", "data_prep/stages/decode.py", "data_prep/stages/gather.py",
+                "sift_jax/audio/files.py")),
     "words": (_time_words, ("parts/words", "parts/word_times", "parts/word_times.json", "parts/accounts/words.json",
                             "parts/accounts/word_times.json"), ("data_prep/alignment",)),
-    "measure": (_measure_corpus, ("parts/measured",), ("data_prep/metadata",)),
+    "measure": (_measure_corpus, ("parts/measured",), ("data_prep/metadata", "data_prep/stages/measure.py")),
     "metadata": (_write_metadata, ("bins.json", "metadata.jsonl", "fields.json", "parts/accounts/genders.json",
                                    "parts/accounts/stated_genders.json", "parts/accounts/fields.json"),
-                 ("sift_jax/data/labels.py", "sift_jax/data/fields.py", "sift_jax/data/field_checks.py")),
+                 ("sift_jax/sift/labels.py", "sift_jax/sift/fields.py", "sift_jax/sift/field_checks.py")),
     "instructions": (write_instructions, ("sift", "parts/shares", "parts/shares.json", "parts/counts"),
                      ("data_prep/instructions/*.py", "data_prep/instructions/templates", "data_prep/check_splits.py",
-                      "data_prep/stages/instructions.py", "sift_jax/data/label_tables.py",
-                      "sift_jax/data/sift_files.py")),
+                      "data_prep/stages/instructions.py", "sift_jax/sift/label_tables.py",
+                      "sift_jax/sift/rows.py")),
     "records": (write_records, ("records", "parts/records"),
-                ("data_prep/stages/records.py", "sift_jax/data/records.py", "sift_jax/data/clips.py")),
+                ("data_prep/stages/records.py", "sift_jax/data/records/record_files.py",
+                 "sift_jax/data/records/record_audio.py")),
     "report": (_write_report, ("report.json", "rejected.jsonl", "README.md", "report.html"),
                ("data_prep/statistics.py", "data_prep/accounts.py", "data_prep/report.py", "data_prep/reporting",
                 "data_prep/released")),

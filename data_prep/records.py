@@ -30,12 +30,12 @@ from data_prep.released.join import NO_AUDIO, Account, Join, list_usable_places
 from data_prep.released.packer import Packer
 from data_prep.released.places import Place, list_unread
 from sift_jax.audio.files import AudioError
-from sift_jax.data.clips import COMPRESSIONS, FLAC
-from sift_jax.data.sift_files import LANGUAGES, SPLITS
+from sift_jax.data.records.record_audio import COMPRESSIONS, FLAC
+from sift_jax.sift.rows import LANGUAGES, SPLITS
 
 _UNREADABLE = "audio cannot be read"
-_SOURCES = ("data_prep/records.py", "data_prep/released/*.py", "sift_jax/data/records.py", "sift_jax/data/clips.py",
-            "sift_jax/data/sift_files.py", "sift_jax/audio/files.py")
+_SOURCES = ("data_prep/records.py", "data_prep/released/*.py", "sift_jax/data/records/record_files.py",
+            "sift_jax/data/records/record_audio.py", "sift_jax/sift/rows.py", "sift_jax/audio/files.py")
 # Stands for a language.
 UNREAD = "unread"
 Found = dict[str, Any]
@@ -106,7 +106,7 @@ def _make_once(done: Path, sift_dir: Path, places: Sequence[Place], make: Callab
 
 def _join_language(sift_dir: Path, places: Sequence[Place], roots: AudioRoots, out: Path,
                    packer: Packer) -> dict[str, Any]:
-    from sift_jax.data.records import write_language
+    from sift_jax.data.records.record_files import write_language
 
     language = places[0].language
     # What an earlier call has made of other files, of which nothing may be left now.

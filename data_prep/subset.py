@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from sift_jax.data.sift_files import SPLITS, Row, SiftError, list_files, read_rows, write_rows
+from sift_jax.sift.rows import SPLITS, Row, SiftError, list_files, read_rows, write_rows
 
 
 def take_share(sift: Path, out: Path, share: Fraction) -> tuple[int, int]:

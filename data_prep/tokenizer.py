@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from sift_jax.data.sift_files import list_files, read_rows
-from sift_jax.data.tokenizers import train_tokenizer
+from sift_jax.sift.rows import list_files, read_rows
+from sift_jax.text.tokenizers import train_tokenizer
 
 
 def read_texts(sift_dir: Path) -> Iterator[str]:

@@ -25,12 +25,12 @@ import numpy as np
 
 from data_prep.chunks import Chunk, sweep
 from data_prep.engine import Engine, make_engine, run_chunks
-from sift_jax.audio.mel import RATE
-from sift_jax.data.clips import decode_clip
-from sift_jax.data.records import RecordReader
-from sift_jax.data.sift_files import LANGUAGES, SPLITS, SPOKEN_CATEGORIES, name_utterance
-from sift_jax.data.unit_ids import CodecIdentity, read_codec_identity
-from sift_jax.data.unit_sets import list_spoken, name_set, read_counts, write_unit_set
+from sift_jax.audio.whisper_mel import RATE
+from sift_jax.data.records.record_audio import decode_clip
+from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.records.record_units import list_spoken, name_set, read_counts, write_unit_set
+from sift_jax.sift.rows import LANGUAGES, SPLITS, SPOKEN_CATEGORIES, name_utterance
+from sift_jax.text.unit_tokens import CodecIdentity, read_codec_identity
 
 # records of a chunk, and clips that are encoded together
 _CHUNK, _TOGETHER = 512, 128
@@ -46,7 +46,7 @@ class Extraction:
 
 @functools.lru_cache(maxsize=1)
 def _load_codec(folder: str, fingerprint: str) -> Any:
-    from sift_jax.units.codec import load_codec
+    from sift_jax.codecs.registry import load_codec
 
     return load_codec(folder, fingerprint=fingerprint)
 

@@ -28,7 +28,7 @@ from data_prep.released.checks import find_row_faults
 from data_prep.released.lines import Fault, read_sift_lines
 from data_prep.released.places import KNOWN_FAULT, Place, find_place_fault, has_known_fault, list_places, list_strays
 from data_prep.released.repeats import HashSheet, find_repeats
-from sift_jax.data.sift_files import Row, list_utterances
+from sift_jax.sift.rows import Row, list_utterances
 
 _REMEMBERED_LOOKUPS = 65_536
 

@@ -44,9 +44,9 @@ def main() -> None:
     def run() -> None:
         if not flags.chat and not (flags.question or "").strip():
             raise ValueError('no question to answer; put one behind the options, as in "How fast?", or use --chat')
-        from sift_jax.decoding.answer import Model
         from sift_jax.decoding.conversation import Conversation, run_chat
         from sift_jax.decoding.sampling import DecodingConfig
+        from sift_jax.pretrained import Model
 
         decoding = DecodingConfig(
             max_new_tokens=flags.max_new_tokens,

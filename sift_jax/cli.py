@@ -27,10 +27,11 @@ from typing import Any
 
 import gin
 
+from sift_jax.config_files import BINDING, ROOT, ConfigError, find_gin_file, find_repeated_keys, list_pieces
+from sift_jax.config_statements import check_unused, list_statements
 from sift_jax.exits import flatten, report_errors
-from sift_jax.gin_files import BINDING, ROOT, ConfigError, find_gin_file, find_repeated_keys, list_pieces
-from sift_jax.gin_statements import check_unused, list_statements
-from sift_jax.older_configs import describe_missing, is_of_older_form, read_older_form
+from sift_jax.launch import Launch
+from sift_jax.older_configs import describe_missing, is_of_older_form, read_older_form, rename_moved
 from sift_jax.quiet import hush
 
 
@@ -78,7 +79,8 @@ def find_dataclasses(function: Callable[..., Any]) -> list[type]:
     """The config dataclasses among a run function's parameters: by themselves, several in a tuple, or one or None; and
     those among their fields."""
     hints = typing.get_type_hints(function)
-    given = [hint for name, hint in hints.items() if name != "return"]
+    # what the command line says beside the config is none of it
+    given = [hint for name, hint in hints.items() if name not in ("return", "launch")]
     found = [cls for hint in given for cls in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(cls)]
     return found + [inner for cls in found for inner in find_dataclasses(cls)]
 
@@ -89,7 +91,7 @@ def _register(function: Callable[..., Any]) -> Callable[[], dict[str, Any]]:
     for cls in find_dataclasses(function):
         _register_once(cls, cls.__name__, cls.__module__)
     signature = inspect.signature(function)
-    parameters = [p for p in signature.parameters.values() if p.name not in ("dry_run", "modules", "config_text")]
+    parameters = [p for p in signature.parameters.values() if p.name != "launch"]
 
     def collect(**arguments: Any) -> dict[str, Any]:
         return arguments
@@ -184,7 +186,12 @@ def build_arguments(
     gin.clear_config()
     configured = _register(function)
     # all of it is found and looked over before gin reads anything
-    pieces = [piece for name in gin_files for piece in list_pieces(find_gin_file(name))]
+    pieces = [
+        (path, line, rename_moved(text))
+        for name in gin_files
+        for path, line, text in list_pieces(find_gin_file(name))
+    ]
+    bindings = [rename_moved(binding) for binding in bindings]
     if is_of_older_form([*(text for _, _, text in pieces), *bindings]):
         pieces, bindings = read_older_form(pieces, bindings)
         say("note: DataConfig.mixture and DataConfig.rates are read as those of MixtureConfig, where they are today")
@@ -274,7 +281,8 @@ def run_gin(path: str, argv: list[str] | None = None, *, parts: Sequence[str] = 
         function = getattr(import_quietly(module_name), name)
         arguments = build_arguments(function, flags.gin_file, flags.bindings, parts)
         # the run writes config.gin itself, once it knows that the folder is its own
-        function(**arguments, dry_run=flags.dry_run, modules=modules, config_text=describe_config())
+        launch = Launch(dry_run=flags.dry_run, modules=modules, config_text=describe_config())
+        function(**arguments, launch=launch)
 
     report_errors(run, is_debug=flags.debug)
 

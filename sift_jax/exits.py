@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from sift_jax.parallel import watch
+from sift_jax.parallel import heartbeat
 
 DISK, STOPPED = 74, 75
 # errors of XLA's begin so, whatever their Python type
@@ -46,10 +46,10 @@ def report_errors(function: Callable[[], Any], *, is_debug: bool) -> None:
         code = _choose_status(error)
         if _is_of_devices(error):
             # so fail devices where another process has gone: if one has, it is named and this does not go on
-            watch.await_verdict()
+            heartbeat.await_verdict()
         is_told = isinstance(error, (ValueError, OSError, FloatingPointError)) or _explain(error) != flatten(error)
         if is_debug or (code == 2 and not is_told):
-            if not watch.is_watching():
+            if not heartbeat.is_watching():
                 raise
             traceback.print_exc()
             code = 1 if code == 2 else code
@@ -57,10 +57,10 @@ def report_errors(function: Callable[[], Any], *, is_debug: bool) -> None:
         # in one piece: print writes the end of a line by itself, and a thread that fails meanwhile writes before it
         sys.stderr.write(f"{'' if code == STOPPED else 'error: '}{said}\n")
         if code != STOPPED:
-            watch.end_process(code, said)
-        watch.finish_watch()
+            heartbeat.end_process(code, said)
+        heartbeat.finish_watch()
         raise SystemExit(code) from None
-    watch.finish_watch()
+    heartbeat.finish_watch()
 
 
 def _choose_status(error: BaseException) -> int:

@@ -18,9 +18,9 @@ def main() -> None:
     flags = parser.parse_args()
 
     def run() -> None:
-        from sift_jax.decoding.answer import Model
-        from sift_jax.weights.export import export_model
-        from sift_jax.weights.formats import ExportConfig
+        from sift_jax.exporting.export import export_model
+        from sift_jax.exporting.formats import ExportConfig
+        from sift_jax.pretrained import Model
 
         config = ExportConfig(
             format=flags.format, dtype=flags.dtype, max_bytes=int(flags.max_file_gb * 1e9), base=flags.base

@@ -30,6 +30,16 @@ _NO_RATES = re.compile(r"^DataConfig\.rates\s*=\s*None\b", re.MULTILINE)
 _TITLE = re.compile(r"^DataConfig\.mixture\s*=\s*(['\"]).*?\1", re.MULTILINE)
 _NEW_FORM = "DataConfig.mixture = @MixtureConfig()\nMixtureConfig.rate_changes = {}\nMixtureConfig.languages = ()\n"
 
+# run functions that have moved: configs name them by the module in which they were
+_MOVED = {"sift_jax.vocoder_training.run.": "sift_jax.vocoder_training.run."}
+
+
+def rename_moved(text: str) -> str:
+    """A config's text with each run function under its present name."""
+    for old, new in _MOVED.items():
+        text = text.replace(old, new)
+    return text
+
 
 def is_of_older_form(texts: Iterable[str]) -> bool:
     """Whether a config names its mixture and rates as fields of DataConfig."""

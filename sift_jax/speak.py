@@ -45,7 +45,7 @@ def check_flags(flags: argparse.Namespace) -> None:
     if flags.audio and flags.style:
         raise ValueError("--style is for a --text to be said; leave it out with --audio")
     if flags.items is None and flags.audio is None:
-        from sift_jax.data.speaking import check_text, read_style
+        from sift_jax.sift.speaking_styles import check_text, read_style
 
         flags.text = check_text(flags.text or "")
         flags.wishes = read_style(flags.style, flags.language)
@@ -57,8 +57,8 @@ def check_flags(flags: argparse.Namespace) -> None:
 
 def speak(flags: argparse.Namespace) -> None:
     check_flags(flags)
-    from sift_jax.decoding.answer import Model
-    from sift_jax.decoding.speaking import say_items, say_one
+    from sift_jax.decoding.speak_requests import say_items, say_one
+    from sift_jax.pretrained import Model
 
     say = say_one if flags.items is None else say_items
     print("\n".join(say(Model.load(flags.checkpoint), flags, lambda text: print(text, file=sys.stderr))))

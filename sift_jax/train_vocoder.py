@@ -3,4 +3,4 @@
 from sift_jax.cli import run_gin
 
 if __name__ == "__main__":
-    run_gin("sift_jax.units.training.run:train_vocoder")
+    run_gin("sift_jax.vocoder_training.run:train_vocoder")

@@ -38,7 +38,7 @@ def corpus(tmp_path_factory) -> Corpus:
 
 @pytest.fixture(scope="session")
 def tokenizer(corpus):
-    from sift_jax.data.tokenizers import SpeechTokenizer
+    from sift_jax.text.tokenizers import SpeechTokenizer
 
     return SpeechTokenizer(corpus.tokenizer)
 
@@ -57,8 +57,8 @@ def trained_run(corpus, tmp_path_factory):
 def codec_folder(corpus, tmp_path_factory) -> Path:
     """The smallest embedded codec, fitted to the tiny corpus: 125 units."""
     from sift_jax.audio.files import read_audio
-    from sift_jax.units.embedded import EmbeddedOptions
-    from sift_jax.units.fit_embedded import fit_embedded
+    from sift_jax.codecs.embedded.embedded_codec import EmbeddedOptions
+    from sift_jax.codecs.embedded.fit import fit_embedded
 
     options = EmbeddedOptions(tones=8, sounds=16, sound_steps=4, slices=2, sounds_a_tone=4)
     out = tmp_path_factory.mktemp("codec") / "codec"

@@ -12,13 +12,13 @@ from sift_jax.evaluation.evaluate import evaluate
 from sift_jax.evaluation.judging import judge_again
 from sift_jax.sweeps.run import sweep
 from sift_jax.training.loop import train
-from sift_jax.units.training.run import train_vocoder
+from sift_jax.vocoder_training.run import train_vocoder
 
 ROOT = Path(__file__).parent.parent
 CONFIGS, GOLDEN = ROOT / "configs", ROOT / "tests" / "golden"
 RUNS: dict[str, Callable] = {
     "sift_jax.training.loop.train": train,
-    "sift_jax.units.training.run.train_vocoder": train_vocoder,
+    "sift_jax.vocoder_training.run.train_vocoder": train_vocoder,
     "sift_jax.evaluation.evaluate.evaluate": evaluate,
     "sift_jax.evaluation.judging.judge_again": judge_again,
     "sift_jax.sweeps.run.sweep": sweep,

@@ -84,12 +84,10 @@ def test_the_config_beside_a_run_gives_the_same_run(arguments, gin_file, monkeyp
         mesh: loop.MeshConfig,
         hardware: loop.HardwareConfig,
         sources: loop.Sources,
-        dry_run: bool = False,
-        modules: tuple = (),
-        config_text: str = "",
+        launch: loop.Launch,
     ):
         Path(run.out_dir).mkdir(parents=True, exist_ok=True)
-        (Path(run.out_dir) / "config.gin").write_text(config_text)
+        (Path(run.out_dir) / "config.gin").write_text(launch.config_text)
         seen.append(
             {"run": run, "model": model, "data": data, "optimizer": optimizer, "mesh": mesh}
             | {"hardware": hardware, "sources": sources}

@@ -10,6 +10,7 @@ import jax
 import pytest
 from resolve_configs import CONFIGS, GOLDEN, ROOT, find_run, golden_path, list_runs, read_includes, resolve
 
+from sift_jax.checkpoints.train_state import split_params
 from sift_jax.cli import find_dataclasses
 from sift_jax.evaluation.during_training import EvaluationSets
 from sift_jax.evaluation.evaluate import evaluate
@@ -17,10 +18,10 @@ from sift_jax.evaluation.judging import judge_again
 from sift_jax.models.presets import make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig, describe_params
 from sift_jax.sweeps.run import sweep
-from sift_jax.training.loop import make_geometry, train
+from sift_jax.training.job import make_geometry
+from sift_jax.training.loop import train
 from sift_jax.training.optimizer import make_optimizer
-from sift_jax.training.state import split_params
-from sift_jax.units.training.run import train_vocoder
+from sift_jax.vocoder_training.run import train_vocoder
 
 RUNS = list_runs()
 

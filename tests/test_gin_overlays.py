@@ -26,7 +26,7 @@ HANDFUL = {
     "sift_jax.evaluation.evaluate.evaluate": {"EvaluationConfig.out_dir": "runs/try", "DecodingConfig.top_p": 0.5},
     "sift_jax.evaluation.judging.judge_again": {"JudgeConfig.model": "another"},
     "sift_jax.sweeps.run.sweep": {"SweepConfig.out_dir": "runs/try"},
-    "sift_jax.units.training.run.train_vocoder": {"VocoderRun.out_dir": "runs/try", "VocoderRun.steps": 10},
+    "sift_jax.vocoder_training.run.train_vocoder": {"VocoderRun.out_dir": "runs/try", "VocoderRun.steps": 10},
 }
 
 

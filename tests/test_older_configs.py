@@ -4,8 +4,9 @@ import pytest
 from resolve_configs import resolve
 
 from sift_jax.cli import build_arguments
-from sift_jax.gin_files import ROOT
+from sift_jax.config_files import ROOT
 from sift_jax.training.loop import train
+from sift_jax.vocoder_training.run import train_vocoder
 
 TABLE = "{'sift.open_ended.*': 0.25, 'sift.closed_ended.*': 0.75}"
 OLD = f"""include 'configs/stage2.gin'
@@ -52,3 +53,11 @@ def test_a_repeated_key_is_found_in_the_older_form_too(tmp_path, place):
     path.write_text("include 'configs/stage2.gin'\n" + (table + "\n" if place == "file" else ""))
     with pytest.raises(ValueError, match=r"the key 'a\.\*' is given a second time"):
         build(path, *([table] if place == "command line" else []))
+
+
+def test_a_run_function_that_has_moved_is_found_under_its_old_name(tmp_path):
+    base, tiny = (ROOT / "configs" / "vocoder" / name for name in ("base.gin", "tiny.gin"))
+    old_base, old = tmp_path / "base.gin", tmp_path / "old.gin"
+    old_base.write_text(base.read_text().replace("sift_jax.vocoder_training.run.", "sift_jax.vocoder_training.run."))
+    old.write_text(tiny.read_text().replace("configs/vocoder/base.gin", str(old_base)))
+    assert build_arguments(train_vocoder, [str(old)], []) == build_arguments(train_vocoder, [str(tiny)], [])

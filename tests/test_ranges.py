@@ -13,10 +13,10 @@ import pytest
 from resolve_configs import RUNS, resolve
 
 from sift_jax.cli import build_arguments, check_types, find_dataclasses, list_configs
-from sift_jax.data.mixture_table import MixtureConfig
+from sift_jax.config_files import ConfigError, find_repeated_keys, list_pieces
+from sift_jax.data.tasks.mixture_table import MixtureConfig
 from sift_jax.evaluation.during_training import EvaluationSets
-from sift_jax.gin_files import ConfigError, find_repeated_keys, list_pieces
-from sift_jax.ranges import CheckedConfig, Items, Line, OneOf, Pattern, Plain, Range, read_hints
+from sift_jax.field_ranges import CheckedConfig, Items, Line, OneOf, Pattern, Plain, Range, read_hints
 from sift_jax.training.loop import train
 
 # runs that together hold one of each config
@@ -103,7 +103,7 @@ def list_wrong(hint: Any, good: Any) -> list[Any]:
 def test_every_field_has_a_range_or_a_list(cls):
     assert issubclass(cls, CheckedConfig)
     unruled = [name for name, hint in read_hints(cls).items() if not is_ruled(hint)]
-    assert not unruled, f"{cls.__name__}: say what {unruled} may hold, as sift_jax/ranges.py has it"
+    assert not unruled, f"{cls.__name__}: say what {unruled} may hold, as sift_jax/field_ranges.py has it"
 
 
 def test_a_field_without_a_rule_would_be_seen():

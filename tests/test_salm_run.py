@@ -10,12 +10,13 @@ from tiny_examples import make_mixed_batch
 from tiny_model import measure_logits
 
 from sift_jax.cli import build_arguments
-from sift_jax.data.chat import make_question
-from sift_jax.decoding.answer import Model, Speaker, make_prompt
 from sift_jax.decoding.sampling import DecodingConfig
-from sift_jax.models.hub_config import read_encoder_preset
+from sift_jax.decoding.text_answers import TextGenerator, make_prompt
+from sift_jax.exporting.export import SIFT, export_model
+from sift_jax.models.hf_config import read_encoder_preset
+from sift_jax.pretrained import Model
+from sift_jax.text.chat import make_question
 from sift_jax.training.loop import train
-from sift_jax.weights.export import SIFT, export_model
 from sift_jax.weights.load import load_folder
 
 GREEDY = DecodingConfig(max_new_tokens=4, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0)
@@ -61,7 +62,7 @@ def model(run):
 def ask(model, seconds):
     waves = {f"{i}.wav": make_noise(i, s).astype(np.float32) for i, s in enumerate(seconds)}
     prompt = make_prompt(model, make_question("Is it loud?", list(waves)), waves.__getitem__)
-    return prompt, Speaker(model, rows=1).answer([prompt], GREEDY)
+    return prompt, TextGenerator(model, rows=1).answer([prompt], GREEDY)
 
 
 def test_it_trains_and_answers(model):

@@ -12,14 +12,14 @@ from tiny_run import SPOKEN, make_run
 
 from sift_jax import speak
 from sift_jax.audio.files import read_audio, write_audio
-from sift_jax.data.unit_ids import UNITS_FILE
-from sift_jax.decoding import talk
-from sift_jax.decoding.answer import Model
-from sift_jax.decoding.talk import limit_units
+from sift_jax.checkpoints.checkpoint_errors import CheckpointError
+from sift_jax.codecs.registry import load_codec
+from sift_jax.decoding import speech_answers
+from sift_jax.decoding.speech_answers import limit_units
+from sift_jax.exporting.export import export_model
+from sift_jax.pretrained import Model
+from sift_jax.text.unit_tokens import UNITS_FILE
 from sift_jax.training.loop import train
-from sift_jax.training.save_errors import CheckpointError
-from sift_jax.units.codec import load_codec
-from sift_jax.weights.export import export_model
 
 
 def run(monkeypatch, capsys, *flags):
@@ -85,9 +85,9 @@ def test_a_limit_follows_from_the_text_and_is_said_when_it_is_hit(say, codec_fol
 
 def test_units_without_a_sound_are_silence_and_said_to_be(codec_folder):
     codec = load_codec(codec_folder)
-    wave, is_silent = talk.say(np.array([1, 2, 3]), codec, None, seed=0)
+    wave, is_silent = speech_answers.say(np.array([1, 2, 3]), codec, None, seed=0)
     assert is_silent and len(wave) and not wave.any()
-    assert not talk.say(np.array([codec.first_sound]), codec, None, seed=0)[1]
+    assert not speech_answers.say(np.array([codec.first_sound]), codec, None, seed=0)[1]
 
 
 def test_many_items_and_a_kill_between_them(say, items, tmp_path):
@@ -146,7 +146,7 @@ def test_another_codec_never_meets_these_units(say, trained_run, codec_folder, t
     (other / "codec.json").write_text(json.dumps({**document, "fingerprint": "0" * 64}))
     status, _, err = say("--text=Hi there.", f"--codec={other}", f"--out={tmp_path / 'x.wav'}")
     assert status == 2 and "was changed since it was written" in err
-    from sift_jax.units.codec import read_folder, write_folder
+    from sift_jax.codecs.codec_folder import read_folder, write_folder
 
     held = read_folder(codec_folder)
     book = held.read_tensors("book")

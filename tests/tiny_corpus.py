@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from sift_jax.audio.files import write_audio
-from sift_jax.data.clips import FLAC
-from sift_jax.data.records import index_audio, list_languages, write_language
-from sift_jax.data.sift_files import CATEGORIES, write_rows
-from sift_jax.data.tokenizers import train_tokenizer
+from sift_jax.data.records.record_audio import FLAC
+from sift_jax.data.records.record_files import index_audio, list_languages, write_language
+from sift_jax.sift.rows import CATEGORIES, write_rows
+from sift_jax.text.tokenizers import train_tokenizer
 
 LANGUAGES = ("en", "de")
 SIZES = {"train": 6, "dev": 3, "EvalSIFT": 2}

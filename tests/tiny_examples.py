@@ -7,7 +7,7 @@ import numpy as np
 
 from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.batch import Batch, BatchShape
-from sift_jax.data.packing import Group, Row, lay_out, make_group
+from sift_jax.data.row_layout import Group, Row, lay_out, make_group
 from sift_jax.models.speech_lm import SpeechLMConfig
 
 START, TURN, END, AUDIO_ID, VOCABULARY = 1, 2, 3, 5, 384

@@ -8,7 +8,7 @@ import numpy as np
 
 from sift_jax.models.presets import PROJECTORS, ModelConfig, make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig, compute_target_logits, encode_speech, init_params
-from sift_jax.training.step import sum_loss
+from sift_jax.training.losses import sum_loss
 
 MODEL = ModelConfig(
     encoder="test",

@@ -6,8 +6,8 @@ from pathlib import Path
 from tiny_corpus import Corpus
 from tiny_model import MODEL
 
-from sift_jax.data.mixture_table import MixtureConfig
-from sift_jax.data.pipeline import DataConfig
+from sift_jax.data.data_config import DataConfig
+from sift_jax.data.tasks.mixture_table import MixtureConfig
 from sift_jax.models.presets import ModelConfig
 from sift_jax.parallel.hardware import HardwareConfig
 from sift_jax.parallel.mesh import MeshConfig

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import unflatten_dict
 
-from sift_jax.weights.table import LONE_AXES
+from sift_jax.weights.key_table import LONE_AXES
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

@@ -1,4 +1,4 @@
-"""A wav2vec2-type checkpoint folder as an aligner needs it: the network of sift_jax.models.hubert and its vocabulary.
+"""A wav2vec2-type checkpoint folder as an aligner needs it: the network of sift_jax.codecs.hubert and its vocabulary.
 
     config.json, *.safetensors ─► HubertConfig, params, blank     vocab.json ─► {symbol: id}
 """
@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from data_prep.alignment.word_time import AlignmentError
-from sift_jax.models.hubert import HubertConfig, Params
-from sift_jax.models.hubert_files import find_files, make_config, make_params, read_json, read_tensors
+from sift_jax.codecs.hubert.hubert_checkpoint import make_config, make_params
+from sift_jax.codecs.hubert.network import HubertConfig, Params
+from sift_jax.codecs.network_folder import find_files, read_json, read_tensors
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

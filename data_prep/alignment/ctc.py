@@ -17,7 +17,7 @@ import numpy as np
 from data_prep.alignment.checkpoint import Checkpoint, read_checkpoint
 from data_prep.alignment.lattice import align_symbols, score_spans
 from data_prep.alignment.word_time import RATE, AlignmentError, WordTime, split_transcript
-from sift_jax.models.hubert import compute_log_probs
+from sift_jax.codecs.hubert.network import compute_log_probs
 
 # Attention grows with the square of a recording: beyond the first of these it is heard in windows of the second, each
 # with a margin on either side that is thrown away.

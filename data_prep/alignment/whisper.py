@@ -19,7 +19,7 @@ from data_prep.alignment.whisper_text import Text, WhisperText
 from data_prep.alignment.whisper_words import FRAME_SECONDS, Heard, make_times, place_words
 from data_prep.alignment.word_edges import find_pauses
 from data_prep.alignment.word_time import RATE, AlignmentError, Speech, WordTime
-from sift_jax.audio.mel import fill_log_mel
+from sift_jax.audio.whisper_mel import fill_log_mel
 from sift_jax.weights.whisper import Whisper, load_whisper
 
 # of the median over frames, as OpenAI's

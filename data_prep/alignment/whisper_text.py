@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.alignment.word_time import AlignmentError, split_transcript
-from sift_jax.models.hub_config import read_config
+from sift_jax.models.hf_config import read_config
 
 # of an English-only Whisper
 _ENGLISH_VOCABULARY = 51_864

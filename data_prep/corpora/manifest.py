@@ -35,7 +35,7 @@ from data_prep.corpora.recording import (
 )
 from data_prep.corpora.utterance import WordSpan
 from data_prep.splits import DEV, EVALUATION, TRAIN
-from sift_jax.data.labels import LANGUAGE_NAMES
+from sift_jax.sift.labels import LANGUAGE_NAMES
 
 _FIELDS = {
     "audio": ("audio", "audio_filepath", "audio_path", "path", "wav", "file"),

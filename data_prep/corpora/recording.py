@@ -17,7 +17,7 @@ from typing import Any
 
 from data_prep.corpora.utterance import WordSpan
 from data_prep.splits import DEV, EVALUATION, TRAIN
-from sift_jax.data.labels import AGE_CATEGORIES, GENDERS
+from sift_jax.sift.labels import AGE_CATEGORIES, GENDERS
 
 # What most corpora call the splits in which they hold their recordings.
 PARTS = {"train": TRAIN, "dev": DEV, "test": EVALUATION}

@@ -21,7 +21,7 @@ from data_prep.corpora.recording import CorpusError, Item, Reader
 from data_prep.corpora.spgispeech import read_spgispeech
 from data_prep.corpora.vctk import read_vctk
 from data_prep.corpora.voxpopuli import read_voxpopuli
-from sift_jax.data.labels import LANGUAGES
+from sift_jax.sift.labels import LANGUAGES
 
 EMBEDDED, MANIFEST, COMMON_VOICE = "embedded", "manifest", "common_voice"
 

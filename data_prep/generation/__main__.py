@@ -27,8 +27,8 @@ from data_prep.metadata.networks import ExpertError
 from data_prep.recognition.recognisers import ENDPOINT, FASTER_WHISPER, POCKETSPHINX, SPHINX_LANGUAGE, Recognising
 from data_prep.recognition.sentences import write_build_model
 from data_prep.splits import EVALUATION, SPLITS
-from sift_jax.data.fields import read_build_fields
-from sift_jax.data.labels import GENDERS, LANGUAGES
+from sift_jax.sift.fields import read_build_fields
+from sift_jax.sift.labels import GENDERS, LANGUAGES
 
 # pocketsphinx with a language model of the build's sentences
 KNOWING = f"{POCKETSPHINX}:build"
@@ -147,7 +147,7 @@ def resynthesize(flags: argparse.Namespace) -> str:
 
 
 def score(flags: argparse.Namespace) -> str:
-    from data_prep.generation.report import write_report
+    from data_prep.generation.page import write_report
     from data_prep.generation.score import Scoring, score
     from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 

@@ -17,7 +17,7 @@ from data_prep.instructions.templates import SPEECH_KEYS
 from data_prep.metadata.bins import Bins, label_values, read_bins
 from data_prep.metadata.gender import name_by_pitch, name_by_share
 from data_prep.metadata.gender_network import FEMALE_SHARE
-from sift_jax.data.labels import ACOUSTIC_LABELS, LABELS
+from sift_jax.sift.labels import ACOUSTIC_LABELS, LABELS
 
 UNSURE = "no sure gender"
 Row = Mapping[str, Any]

@@ -16,9 +16,9 @@ from data_prep.generation.classify import Outcome
 from data_prep.generation.figures import Cell, make_cell, score_outcomes, score_permuted
 from data_prep.generation.spoken import Spoken
 from data_prep.metadata.fields import HEARD, find_surest
-from sift_jax.data.fields import Field, Fields
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
-from sift_jax.evaluation.scores.classes import MOST_CLASSES
+from sift_jax.evaluation.scores.ordinal_scores import MOST_CLASSES
+from sift_jax.sift.fields import Field, Fields
 
 EXACT = "exact"
 _UNKNOWN = "heard as no class of the table"

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from data_prep.generation.classify import Outcome
-from sift_jax.data.labels import LABELS
 from sift_jax.evaluation.scores.bootstrap import (
     BootstrapConfig,
     average,
@@ -25,7 +24,8 @@ from sift_jax.evaluation.scores.bootstrap import (
     make_generator,
     resample,
 )
-from sift_jax.evaluation.scores.classes import MOST_CLASSES, make_qwk
+from sift_jax.evaluation.scores.ordinal_scores import MOST_CLASSES, make_qwk
+from sift_jax.sift.labels import LABELS
 
 METRICS = ("mae", "qwk", "exact")
 _PERMUTATIONS = 200

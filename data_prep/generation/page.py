@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from data_prep.chunks import write_text
 from data_prep.generation.report import (
     KEYS,
     MEANINGS,
@@ -19,7 +20,9 @@ from data_prep.generation.report import (
     list_missing,
     list_systems,
     make_field_table,
+    make_markdown,
     make_table,
+    make_terminal,
     make_words_table,
     name_language,
     say_size,
@@ -28,7 +31,7 @@ from data_prep.generation.report import (
 from data_prep.reporting.drawing import Markup, escape
 from data_prep.reporting.drawing import make_table as draw_table
 from data_prep.reporting.paper import PAPER_OBEDIENCE
-from sift_jax.data.labels import LABELS
+from sift_jax.sift.labels import LABELS
 
 _HERE = Path(__file__).parent
 # the scale of kappa on the page
@@ -50,6 +53,14 @@ def wrap_page(title: str, lead: str, sections: Sequence[str], footer: str) -> st
 
 def make_section(title: str, lead: str, *parts: str) -> str:
     return f'<section><h2>{escape(title)}</h2><p class="lead">{lead}</p>{"".join(parts)}</section>'
+
+
+def write_report(results: Mapping[str, Any], out: Path) -> str:
+    """Writes report.md and report.html; returns what the terminal shows."""
+    write_text(out / "report.md", make_markdown(results))
+    write_text(out / "report.html", make_page(results))
+    return (f"{make_terminal(results)}\n\nresults {out}/results.json   report {out}/report.html, {out}/report.md   "
+            f"each recording {out}/measured")
 
 
 def make_page(results: Mapping[str, Any]) -> str:

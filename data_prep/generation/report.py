@@ -5,12 +5,10 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from data_prep.chunks import write_text
 from data_prep.reporting.paper import PAPER_OBEDIENCE
-from sift_jax.data.labels import LABELS, LANGUAGE_NAMES
+from sift_jax.sift.labels import LABELS, LANGUAGE_NAMES
 
 Cells = Mapping[tuple[str, str, str, str], Mapping[str, Any]]
 
@@ -33,16 +31,6 @@ PAPER_NOTE = ("In grey the paper’s figures (arXiv 2504.09081), made with its o
 MISSING = "–"
 # so many times the units a second hardly any manner of speaking gives one codec
 _ANOTHER = 1.6
-
-
-def write_report(results: Mapping[str, Any], out: Path) -> str:
-    """Writes report.md and report.html; returns what the terminal shows."""
-    from data_prep.generation.page import make_page
-
-    write_text(out / "report.md", make_markdown(results))
-    write_text(out / "report.html", make_page(results))
-    return (f"{make_terminal(results)}\n\nresults {out}/results.json   report {out}/report.html, {out}/report.md   "
-            f"each recording {out}/measured")
 
 
 def index_cells(results: Mapping[str, Any]) -> Cells:

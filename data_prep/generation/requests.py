@@ -24,9 +24,9 @@ from data_prep.chunks import open_draft
 from data_prep.instructions.shares import read_metadata
 from data_prep.instructions.templates import SPEECH_KEYS, load_templates, write_request
 from data_prep.metadata.rate import count_phones
-from sift_jax.data.fields import Fields, find_styles, read_build_fields
-from sift_jax.data.labels import GENDERS, LABELS, LANGUAGES, find_labels, space_signs
-from sift_jax.data.sift_files import list_files, name_utterance, read_rows
+from sift_jax.sift.fields import Fields, find_styles, read_build_fields
+from sift_jax.sift.labels import GENDERS, LABELS, LANGUAGES, find_labels, space_signs
+from sift_jax.sift.rows import list_files, name_utterance, read_rows
 
 CATEGORY = "controllable_generation"
 # all that an instruction may ask of a speaker; the first five can be heard by a machine

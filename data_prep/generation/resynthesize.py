@@ -62,7 +62,7 @@ def _speak(names: Sequence[str], codec_folder: Path | None, build: Path, out: Pa
             write_audio(out / f"{name}.wav", wave, rate=_RATE)
             units[name] = 0
         return units, broken
-    from sift_jax.units.codec import load_codec
+    from sift_jax.codecs.registry import load_codec
 
     codec = load_codec(codec_folder)
     write_text(out / ABOUT, json.dumps({"codec": codec.fingerprint, "seed": seed}) + "\n")

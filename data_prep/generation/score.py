@@ -23,8 +23,8 @@ from data_prep.generation.spoken import Spoken, check_same_codec, check_same_ite
 from data_prep.generation.words import score_words
 from data_prep.instructions.shares import read_metadata
 from data_prep.metadata.bins import Bins
-from sift_jax.data.fields import Fields, read_build_fields
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
+from sift_jax.sift.fields import Fields, read_build_fields
 
 FORMAT = 1
 MODEL, RECORDINGS, CEILING, UNTOLD = "model", "recordings", "ceiling", "untold"

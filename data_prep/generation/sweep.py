@@ -28,7 +28,7 @@ from data_prep.metadata.bins import Bins
 from data_prep.metadata.pitch import HIGHEST_HZ, LOWEST_HZ, track_pitch
 from data_prep.reporting.drawing import escape
 from sift_jax.audio.files import AudioError, read_audio
-from sift_jax.data.labels import LABELS, LANGUAGE_NAMES, space_signs
+from sift_jax.sift.labels import LABELS, LANGUAGE_NAMES, space_signs
 
 UNITS = {"speaking_rate": "phones/s", "average_intensity": "dBFS", "pitch_variation": "semitones",
          "average_pitch": "Hz", "gender": "Hz"}

@@ -12,8 +12,8 @@ import numpy as np
 
 from data_prep.generation.figures import Cell, make_cell
 from data_prep.generation.spoken import Spoken
-from sift_jax.evaluation.items import Item
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig, find_interval, make_generator, resample
+from sift_jax.evaluation.scores.schema import Item
 
 KEY = "words"
 

@@ -22,7 +22,7 @@ from data_prep.instructions.templates import (
     write_speech_clause,
     write_statement,
 )
-from sift_jax.data.labels import ACOUSTIC_LABELS, say_yes_no
+from sift_jax.sift.labels import ACOUSTIC_LABELS, say_yes_no
 
 # Volume has three classes where the others have five or seven: it is asked about less.
 WEIGHTS = {

@@ -7,7 +7,7 @@
 
 from data_prep.metadata.absolute import ABSOLUTE_KEYS
 from data_prep.metadata.bins import ABSOLUTE, CORPUS, EDGES, find_relative, read_bins
-from sift_jax.data.labels import ACOUSTIC_LABELS
+from sift_jax.sift.labels import ACOUSTIC_LABELS
 
 CALIBRATED, PAPER = "calibrated", "paper"
 CLAIMS = (CALIBRATED, PAPER)

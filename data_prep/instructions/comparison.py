@@ -14,7 +14,7 @@ from data_prep.instructions.items import Item
 from data_prep.instructions.plain import NAMES, POLES, write_line
 from data_prep.instructions.templates import Templates, answer_label, ask, capitalise, fill
 from data_prep.metadata.bins import BY_CORPUS
-from sift_jax.data.labels import ACOUSTIC_LABELS
+from sift_jax.sift.labels import ACOUSTIC_LABELS
 
 WEIGHTS = {"which:average_pitch": 0.11, "which:pitch_variation": 0.08, "which:speaking_rate": 0.11,
            "which:average_intensity": 0.1, "which:noise_level": 0.11, "which:reverberation": 0.11,

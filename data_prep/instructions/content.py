@@ -14,7 +14,7 @@ from typing import Any
 
 from data_prep.instructions.items import Item
 from data_prep.instructions.templates import Templates, ask, fill, spell_words, write_statement
-from sift_jax.data.labels import ACCENTS, LANGUAGE_NAMES, QUOTATION_MARKS, space_signs
+from sift_jax.sift.labels import ACCENTS, LANGUAGE_NAMES, QUOTATION_MARKS, space_signs
 
 # Three quarters of the weight lies on what can be heard without knowing the words.
 WEIGHTS = {

@@ -17,8 +17,8 @@ from typing import Any
 
 from data_prep.instructions.items import Item
 from data_prep.instructions.templates import Templates, answer_label, ask, fill
-from sift_jax.data.fields import GENDERED_ANSWERS, Field, Fields
-from sift_jax.data.labels import say_yes_no
+from sift_jax.sift.fields import GENDERED_ANSWERS, Field, Fields
+from sift_jax.sift.labels import say_yes_no
 
 CONTENT, COMPARISON, OPEN_ENDED = "closed_ended/content_level", "closed_ended/comparison", "open_ended"
 # Beside the forms of their categories: as often as a speaker's gender.

@@ -16,7 +16,7 @@ from data_prep.instructions.content import find_accent
 from data_prep.instructions.fields import write_styles
 from data_prep.instructions.items import Item
 from data_prep.instructions.templates import SPEECH_KEYS, Templates, write_request
-from sift_jax.data.fields import Fields
+from sift_jax.sift.fields import Fields
 
 # By how many characteristics an instruction names.
 WEIGHTS = {"1": 0.25, "2": 0.3, "3": 0.25, "4": 0.2}

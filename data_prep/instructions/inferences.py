@@ -12,7 +12,7 @@ are places within a corpus support none. What lies between "yes" and "no" is not
 import dataclasses
 from collections.abc import Mapping
 
-from sift_jax.data.labels import ACOUSTIC_LABELS
+from sift_jax.sift.labels import ACOUSTIC_LABELS
 
 Measures = Mapping[str, float]
 

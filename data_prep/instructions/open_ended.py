@@ -28,7 +28,7 @@ from data_prep.instructions.templates import (
     write_answer,
     write_clause,
 )
-from sift_jax.data.labels import ACOUSTIC_LABELS
+from sift_jax.sift.labels import ACOUSTIC_LABELS
 
 WEIGHTS = {"place": 0.24, "improve": 0.24, "describe": 0.24, "audiobook": 0.14, "learner": 0.14}
 # What a description needs.

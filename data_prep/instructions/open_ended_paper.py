@@ -24,7 +24,7 @@ from data_prep.instructions.templates import (
     write_answer,
     write_clause,
 )
-from sift_jax.data.labels import ACOUSTIC_LABELS
+from sift_jax.sift.labels import ACOUSTIC_LABELS
 
 WEIGHTS = {"place": 0.2, "improve": 0.2, "describe": 0.2, "mood": 0.15, "audiobook": 0.13, "learner": 0.12}
 # Which measured labels a form's answers name.

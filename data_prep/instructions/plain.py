@@ -15,7 +15,7 @@ Which line a question asks for, and which word a number has, are matters of text
 
 from typing import Any
 
-from sift_jax.data.labels import LABELS, name_label
+from sift_jax.sift.labels import LABELS, name_label
 
 # what an answer is about, by form of question: each begins a line, as one token of its own
 NAMES = {

@@ -17,7 +17,7 @@ from data_prep.instructions.content import name_sentence_type
 from data_prep.instructions.items import Item
 from data_prep.instructions.plain import NAMES, POLES, number_label, write_line
 from data_prep.instructions.word_align import find_changes
-from sift_jax.data.labels import ACCENTS, ACOUSTIC_LABELS, LABELS, LANGUAGE_NAMES
+from sift_jax.sift.labels import ACCENTS, ACOUSTIC_LABELS, LABELS, LANGUAGE_NAMES
 
 QUESTIONS = {
     "en": "Rate what you hear.",

@@ -7,7 +7,7 @@
 import random
 from collections.abc import Sequence
 
-from sift_jax.data.sift_files import Row
+from sift_jax.sift.rows import Row
 
 AUDIO_FIRST_SHARE = 0.8
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from data_prep.chunks import Chunk, write_text
-from sift_jax.data.sift_files import SPLITS
+from sift_jax.sift.rows import SPLITS
 
 Utterance = dict[str, Any]
 # Some hundred megabytes of utterances and candidates at a time.

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from data_prep.instructions.plain import NAMES, make_plain, write_line
-from sift_jax.data.labels import LANGUAGES, name_label, space_signs, write_phrase, write_spoken_phrase
+from sift_jax.sift.labels import LANGUAGES, name_label, space_signs, write_phrase, write_spoken_phrase
 
 Templates = dict[str, Any]
 

@@ -17,7 +17,7 @@ from typing import Any
 from data_prep.instructions.items import Item
 from data_prep.instructions.plain import NAMES, write_line
 from data_prep.instructions.templates import Templates, answer_label, ask, fill, spell_words
-from sift_jax.data.labels import POSITIONS
+from sift_jax.sift.labels import POSITIONS
 
 WEIGHTS = {"pitch_contour": 0.22, "intensity_contour": 0.22, "highest_word": 0.15, "loudest_word": 0.15,
            "word_pitch": 0.13, "word_intensity": 0.13}

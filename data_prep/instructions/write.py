@@ -34,9 +34,9 @@ from data_prep.instructions.items import Item, choose_items, drop_certain
 from data_prep.instructions.rows import AUDIO_FIRST_SHARE, lay_out_row, name_row
 from data_prep.instructions.shares import SHARE_SIZE, Utterance, cut_shares
 from data_prep.instructions.templates import Templates, load_templates
-from sift_jax.data.fields import Fields
-from sift_jax.data.labels import ACOUSTIC_LABELS, LANGUAGES
-from sift_jax.data.sift_files import (
+from sift_jax.sift.fields import Fields
+from sift_jax.sift.labels import ACOUSTIC_LABELS, LANGUAGES
+from sift_jax.sift.rows import (
     CLOSED_CATEGORIES,
     PRETRAINING_COMPARES,
     PRETRAINING_LISTS,

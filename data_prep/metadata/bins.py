@@ -33,7 +33,7 @@ import numpy as np
 
 from data_prep.metadata.absolute import ABSOLUTE, ABSOLUTE_KEYS, SECONDS, Scale, find_place
 from data_prep.metadata.feasible import is_feasible
-from sift_jax.data.labels import GENDERS, SENTENCE_LENGTHS
+from sift_jax.sift.labels import GENDERS, SENTENCE_LENGTHS
 
 CORPUS, NOT_ASKED = "corpus", "not asked"
 EDGES = (ABSOLUTE, CORPUS, "data_speech")

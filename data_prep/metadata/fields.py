@@ -20,7 +20,7 @@ from data_prep.accounts import settle
 from data_prep.corpora.recording import Rejection
 from data_prep.metadata.classifiers import load_classifier, make_listener
 from data_prep.metadata.networks import ExpertError, Network
-from sift_jax.data.fields import Field, Fields
+from sift_jax.sift.fields import Field, Fields
 
 # Under which key of a measured row is what experts heard.
 HEARD = "heard"

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from data_prep.metadata.gender_network import FEMALE_SHARE
-from sift_jax.data.labels import GENDERS
+from sift_jax.sift.labels import GENDERS
 
 OWN, BY_PITCH, BY_NETWORK = "own", "pitch", "network"
 CHOICES = (OWN, BY_PITCH, BY_NETWORK)

@@ -10,7 +10,7 @@ import numpy as np
 from data_prep.corpora.recording import name_gender
 from data_prep.metadata.classifiers import WINDOW, load_classifier, softmax
 from data_prep.metadata.networks import ExpertError, Network, make_network
-from sift_jax.data.labels import GENDERS
+from sift_jax.sift.labels import GENDERS
 
 FEMALE_SHARE = "female_share"
 

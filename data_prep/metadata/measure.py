@@ -12,24 +12,19 @@ pauses alone ("pauses"), or neither ("gated").
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from data_prep.alignment.timing import read_timed_utterances
-from data_prep.chunks import Chunk
 from data_prep.corpora.utterance import Utterance
 from data_prep.metadata import intensity, noise, words
-from data_prep.metadata.experts import Chosen, Panel, Recording, make_panel
+from data_prep.metadata.experts import Panel, Recording, make_panel
 from data_prep.metadata.feasible import is_feasible
 from data_prep.metadata.fields import HEARD, hear_fields
 from data_prep.metadata.gender_network import FEMALE_SHARE
 from data_prep.metadata.silence import cut_silence
-from sift_jax.audio.files import read_audio
-from sift_jax.data.labels import GENDERS
+from sift_jax.sift.labels import GENDERS
 
 # Utterances that networks hear together.
 _BATCH = 16
@@ -49,18 +44,6 @@ class Measured:
 
     row: dict[str, Any] | None
     rejected: str | None
-
-
-def measure_chunk(chunk: Chunk, chosen: Chosen, gender_model: Path | None) -> int:
-    """Writes what is measured of each utterance of a chunk, or the key for which it is dropped."""
-    timed = ((read_audio(chunk.out / "audio" / f"{utterance.id}.flac"), utterance)
-             for utterance in read_timed_utterances(chunk))
-    lines = []
-    for utterance, measured in measure_utterances(timed, make_panel(chosen, gender_model)):
-        row = measured.row or {"id": utterance.id, "rejected": measured.rejected}
-        lines.append(json.dumps(row, ensure_ascii=False))
-    chunk.write_lines("measured", lines)
-    return chunk.last - chunk.first
 
 
 def measure_utterance(wave: np.ndarray, utterance: Utterance, panel: Panel | None = None) -> Measured:

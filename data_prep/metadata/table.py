@@ -37,8 +37,8 @@ from data_prep.metadata.gender import BY_NETWORK, BY_PITCH, JUDGES, Genders, che
 from data_prep.metadata.gender_network import FEMALE_SHARE
 from data_prep.metadata.measure import SAMPLES, SILENCE
 from data_prep.splits import TRAIN
-from sift_jax.data.fields import FILE, Fields, write_fields
-from sift_jax.data.labels import ACOUSTIC_LABELS, GENDERS, LANGUAGES
+from sift_jax.sift.fields import FILE, Fields, write_fields
+from sift_jax.sift.labels import ACOUSTIC_LABELS, GENDERS, LANGUAGES
 
 Row = dict[str, Any]
 _REASONS = {SAMPLES: "samples are no numbers", SILENCE: "more than half is digital silence"}

@@ -10,7 +10,7 @@ A pair may name more than it was asked for; whether that is true is for the rule
 
 from data_prep.quality import phrases
 from data_prep.quality.candidate import Candidate, group_labels
-from sift_jax.data.labels import name_label, read_first_word, simplify
+from sift_jax.sift.labels import name_label, read_first_word, simplify
 
 # "slow" and "slowly" are one, and so are "loud" and "loudly".
 _STEM = 4

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from sift_jax.data.labels import ACOUSTIC_LABELS, find_labels
+from sift_jax.sift.labels import ACOUSTIC_LABELS, find_labels
 
 # What is said there of words need not hold for the whole clip.
 _OF_WORDS = ("closed_ended/word_align", "numeric_time")

@@ -6,7 +6,7 @@
 Short answers are nobody's: "It is spoken slightly fast." may be said of another clip too, and truly.
 """
 
-from sift_jax.data.labels import simplify
+from sift_jax.sift.labels import simplify
 
 # Of a text with fewer words nobody can say whose it is, unless it is a question.
 _LEAST_WORDS = 6

@@ -12,7 +12,7 @@ import re
 
 from data_prep.quality import phrases
 from data_prep.quality.candidate import Candidate, group_labels
-from sift_jax.data.labels import (
+from sift_jax.sift.labels import (
     ACOUSTIC_LABELS,
     find_quotations,
     normalise,

@@ -11,11 +11,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from data_prep.instructions.llm.prompts import wrap_data
 from data_prep.llm.cache import CachedClient
 from data_prep.llm.client import CallError, Message
+from data_prep.llm.framed_data import wrap_data
 from data_prep.llm.repair import find_objects
-from sift_jax.data.labels import simplify
+from sift_jax.sift.labels import simplify
 
 SAMPLING = {"temperature": 0.0, "max_tokens": 1024}
 NO_VERDICT = "filter: no verdict"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.instructions.templates import load_templates
-from sift_jax.data.labels import LANGUAGES
+from sift_jax.sift.labels import LANGUAGES
 
 # read here: the corpus's own reader comes with all that synthesizes it
 _SENTENCES = Path(__file__).parents[1] / "corpora" / "embedded" / "sentences"

@@ -25,7 +25,7 @@ from data_prep.quality.forms import (
     quotes_unsaid,
 )
 from data_prep.quality.language import is_in_language, list_frequent_words
-from sift_jax.data.labels import (
+from sift_jax.sift.labels import (
     LABELS,
     normalise,
     read_first_word,

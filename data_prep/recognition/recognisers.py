@@ -9,14 +9,13 @@
 
 import dataclasses
 import importlib.util
-import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from data_prep.llm.client import Endpoint
+from data_prep.recognition.hypothesis import Hypothesis, RecogniserError, average_logs
 from sift_jax.audio.files import read_audio
 
 POCKETSPHINX, ENDPOINT, FASTER_WHISPER = "pocketsphinx", "endpoint", "faster_whisper"
@@ -25,20 +24,6 @@ SPHINX_LANGUAGE = "en"
 _RATE = 16_000
 # of full scale, at the loudest: its model was learnt from louder speech than whispers
 _LEVEL = 0.7
-
-
-class RecogniserError(ValueError):
-    """A recogniser that cannot work; one line with the remedy."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Hypothesis:
-    """What was understood. `confidence` is in 0 … 1, by the recogniser's own measure: it compares within one alone."""
-
-    text: str
-    confidence: float | None
-    language: str | None = None
-    no_speech: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -181,9 +166,3 @@ class FasterWhisper:
 
     def stop(self) -> None:
         """It waits for nobody."""
-
-
-def average_logs(logs: Sequence[float | None]) -> float | None:
-    """The confidence of segments by their mean log probabilities, where they are known."""
-    known = [min(0.0, value) for value in logs if value is not None]
-    return round(math.exp(sum(known) / len(known)), 4) if known else None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.llm.client import ChatClient, Endpoint, Passing
-from data_prep.recognition.recognisers import Hypothesis, average_logs
+from data_prep.recognition.hypothesis import Hypothesis, average_logs
 from sift_jax.endpoints.secret import read_secret
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from data_prep.quality.language import is_in_language, list_frequent_words
 from data_prep.released.lines import Fault
 from data_prep.released.places import Place, list_texts
-from sift_jax.data.sift_files import CATEGORIES, LANGUAGES, Message, Row, list_utterances
+from sift_jax.sift.rows import CATEGORIES, LANGUAGES, Message, Row, list_utterances
 
 _PAIRED = ("closed_ended/comparison", "pretraining/ranks", "pretraining/compares")
 # Whose messages have the audio, where it is not the question alone.

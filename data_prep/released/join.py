@@ -21,7 +21,7 @@ from data_prep.released.checks import find_form_faults
 from data_prep.released.lines import Line, parse_line, read_sift_lines
 from data_prep.released.packer import Packer
 from data_prep.released.places import KNOWN_FAULT, Place, find_place_fault, has_known_fault, list_places
-from sift_jax.data.sift_files import ALL_CATEGORIES, Row, audio_ids
+from sift_jax.sift.rows import ALL_CATEGORIES, Row, audio_ids
 
 # Rows of a bucket take five to six times their bytes in memory.
 BUCKET_BYTES = 128 << 20

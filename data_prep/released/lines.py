@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from sift_jax.data.sift_files import SiftError, parse_row
+from sift_jax.sift.rows import SiftError, parse_row
 
 LONGEST = 1 << 24
 _ROLES = ("system", "user", "assistant")

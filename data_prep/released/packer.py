@@ -15,7 +15,7 @@ from typing import Any
 
 from data_prep.chunks import BuildError
 from sift_jax.audio.files import AudioError
-from sift_jax.data.clips import pack_file
+from sift_jax.data.records.record_audio import pack_file
 
 # Groups that are made ahead, for each process.
 _AHEAD = 8

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from data_prep.quality.language import score_languages
 from data_prep.released.lines import Fault
-from sift_jax.data.sift_files import ALL_CATEGORIES, LANGUAGES, SPLITS, Row, list_files
+from sift_jax.sift.rows import ALL_CATEGORIES, LANGUAGES, SPLITS, Row, list_files
 
 KNOWN_FAULT = "German in French common_voice"
 _KNOWN_PLACE = ("open_ended", "fr", "common_voice_fr")

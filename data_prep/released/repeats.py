@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sift_jax.data.sift_files import Row
+from sift_jax.sift.rows import Row
 
 _KIND = np.dtype([("hash", "<u8"), ("line", "<u4")])
 # Rows looked at together: about 50 MB with what sorting takes.

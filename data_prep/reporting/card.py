@@ -17,8 +17,8 @@ from data_prep.instructions.claims import describe_claims
 from data_prep.released.places import name_corpus
 from data_prep.reporting.paper import PAPER_ROWS
 from data_prep.splits import DEV, SPLITS
-from sift_jax.data.labels import LANGUAGE_NAMES
 from sift_jax.pages.markup import escape_markdown
+from sift_jax.sift.labels import LANGUAGE_NAMES
 
 # Of the recordings; the name is that in data_source.
 _LICENCES = {

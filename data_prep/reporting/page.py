@@ -17,7 +17,7 @@ from data_prep.reporting.paper import PAPER_HOURS, PAPER_ROWS, share_rows
 from data_prep.split_gaps import describe_shared, list_warnings
 from data_prep.splits import SPLITS, TRAIN
 from data_prep.statistics import BACKGROUNDS
-from sift_jax.data.sift_files import Row, name_utterance
+from sift_jax.sift.rows import Row, name_utterance
 
 # Of base64 text: with everything else the page stays under 5 MB.
 AUDIO_BUDGET = 4_000_000

@@ -14,7 +14,7 @@ from pathlib import Path
 from data_prep.released.lines import parse_line
 from data_prep.released.places import Place, list_places
 from data_prep.splits import DEV, EVALUATION, TRAIN
-from sift_jax.data.sift_files import ALL_CATEGORIES, Row
+from sift_jax.sift.rows import ALL_CATEGORIES, Row
 
 _SOURCE = re.compile(rb'"data_source"\s*:\s*"([^"\\]*)"')
 # Samples are drawn from so many rows at the head of a file.

@@ -12,13 +12,13 @@ from data_prep.accounts import settle
 from data_prep.buckets import fetch
 from data_prep.build_config import BuildConfig
 from data_prep.chunks import Chunk, join_parts
-from data_prep.corpora.decode import decode_chunk, settle_decoding
 from data_prep.corpora.embedded.corpus import make_babble, make_plans, synthesize
-from data_prep.corpora.gather import gather, list_sources
 from data_prep.corpora.registry import EMBEDDED, read_corpus
 from data_prep.engine import run_chunks
 from data_prep.split_gaps import check_trained, load_splits
 from data_prep.splits import SPLITS, TRAIN
+from data_prep.stages.decode import decode_chunk, settle_decoding
+from data_prep.stages.gather import gather, list_sources
 from sift_jax.audio.files import write_audio
 
 _CHUNK = 25

@@ -12,7 +12,7 @@ from data_prep.chunks import BuildError, write_text
 from data_prep.corpora.recording import Rejection
 from data_prep.corpora.registry import name_source
 from data_prep.instructions import write
-from sift_jax.data.fields import read_build_fields
+from sift_jax.sift.fields import read_build_fields
 
 
 def write_instructions(config: BuildConfig) -> None:

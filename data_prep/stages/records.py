@@ -13,12 +13,12 @@ from data_prep.build_config import BuildConfig
 from data_prep.chunks import Chunk, open_draft
 from data_prep.corpora.recording import Rejection
 from data_prep.engine import run_chunks
-from sift_jax.data.sift_files import SPLITS, list_files, read_rows
+from sift_jax.sift.rows import SPLITS, list_files, read_rows
 
 
 def write_records(config: BuildConfig) -> None:
     """Writes the records of all languages and settles which ids became none."""
-    from sift_jax.data.records import list_languages
+    from sift_jax.data.records.record_files import list_languages
 
     sift = config.out / "sift"
     (config.out / "records").mkdir(exist_ok=True)
@@ -39,7 +39,7 @@ def write_records(config: BuildConfig) -> None:
 
 def write_chunk(chunk: Chunk, compression: str) -> None:
     """The records of one language."""
-    from sift_jax.data.records import index_audio, write_language
+    from sift_jax.data.records.record_files import index_audio, write_language
 
     out = chunk.out
     counts, rejected = write_language(out / "sift", index_audio(out / "audio"), out / "records", chunk.language,

@@ -32,15 +32,15 @@ from data_prep.splits import SPLITS
 from data_prep.synthesis import flags as given
 from data_prep.synthesis.ask import ask
 from data_prep.synthesis.corrupt import corrupt_build
-from data_prep.synthesis.engines import EMBEDDED, ENGINES, Speaking
 from data_prep.synthesis.grade import grade
 from data_prep.synthesis.grader import BEST, GRADERS, Grading
 from data_prep.synthesis.guards import Limits
 from data_prep.synthesis.speak import SETS, Reading, speak
 from data_prep.synthesis.speech_endpoint import FORMATS
 from data_prep.synthesis.transcribe import transcribe
+from data_prep.synthesis.tts_engine import EMBEDDED, ENGINES, Speaking
 from data_prep.synthesis.writer import LLM, WRITERS, Writing
-from sift_jax.data.sift_files import LANGUAGES
+from sift_jax.sift.rows import LANGUAGES
 
 
 def _add_speak(parser: argparse.ArgumentParser) -> None:

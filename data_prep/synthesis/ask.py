@@ -16,16 +16,17 @@ from pathlib import Path
 
 from data_prep.accounts import settle
 from data_prep.chunks import BuildError, Chunk, open_draft
-from data_prep.corpora.gather import list_sources
 from data_prep.corpora.recording import Recording, Rejection
 from data_prep.engine import Engine, run_chunks
 from data_prep.instructions.llm.shards import add_reports
 from data_prep.splits import SPLITS
+from data_prep.stages.gather import list_sources
 from data_prep.synthesis.job import hold_job, read_rejections, report_job, write_rejections
 from data_prep.synthesis.llm_writer import VERSION
+from data_prep.synthesis.question_writers import make_writer
 from data_prep.synthesis.speech_sources import SpeechSource
 from data_prep.synthesis.triples import Triple, write_sift
-from data_prep.synthesis.writer import Writer, Writing, make_writer
+from data_prep.synthesis.writer import Writer, Writing
 from data_prep.tasks.decode import decode_examples
 from data_prep.tasks.example import parse_example
 from data_prep.tasks.gather import gather_examples

@@ -12,7 +12,7 @@ import soxr
 from data_prep.corpora.embedded.espeak import RATE as ESPEAK_RATE
 from data_prep.corpora.embedded.espeak import Delivery, SilentTextError, get_synthesizer
 from data_prep.corpora.embedded.voices import make_voices
-from data_prep.synthesis.engines import RATE, EngineError, Voice
+from data_prep.synthesis.tts_engine import RATE, EngineError, Voice
 from sift_jax.audio.files import AudioError
 
 # Words a minute, and the width of the intonation in semitones, of one who reads out to another.

@@ -19,7 +19,7 @@ from data_prep.llm.client import Message
 from data_prep.llm.journal import make_key
 from data_prep.quality.copies import Copies
 from data_prep.synthesis.llm_writer import LANGUAGE_NAMES, write_turn
-from sift_jax.data.labels import LANGUAGES
+from sift_jax.sift.labels import LANGUAGES
 
 Shot = dict[str, str]
 _VERSION = "1"

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from data_prep.accounts import settle
 from data_prep.chunks import BuildError, Chunk, write_text
-from data_prep.corpora.gather import CHUNK
 from data_prep.corpora.recording import Rejection
 from data_prep.splits import DEV, EVALUATION, SPLITS, TRAIN, normalise_sentence
+from data_prep.stages.gather import CHUNK
 from data_prep.synthesis.passage import Found, Passage, parse_passage
 
 # A file's own word for what is not trained on.

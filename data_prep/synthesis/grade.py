@@ -21,10 +21,10 @@ from typing import Any
 
 from data_prep.accounts import settle
 from data_prep.chunks import BuildError, Chunk, open_draft, write_text
-from data_prep.corpora.gather import list_sources
 from data_prep.corpora.recording import Rejection
 from data_prep.engine import Engine, run_chunks
 from data_prep.instructions.llm.shards import add_reports
+from data_prep.stages.gather import list_sources
 from data_prep.synthesis.grader import CRITERIA, NO_GRADE, Grade, Grader, Grading, make_grader
 from data_prep.synthesis.job import describe_file, hold_job, report_job
 from data_prep.synthesis.triples import Triple, parse_triple, read_triples, write_sift

@@ -13,8 +13,8 @@ import re
 import zlib
 
 from data_prep.quality.language import is_in_language
-from data_prep.recognition.recognisers import Hypothesis
-from sift_jax.data.labels import LANGUAGE_NAMES
+from data_prep.recognition.hypothesis import Hypothesis
+from sift_jax.sift.labels import LANGUAGE_NAMES
 
 # What is written for sounds that are no words.
 _SOUNDS = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|<[^<>]*>|[♪♫*]+")

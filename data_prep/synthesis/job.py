@@ -14,7 +14,7 @@ from typing import Any
 from data_prep.accounts import collect, format_accounts
 from data_prep.chunks import BuildError, Chunk, sweep, write_text
 from data_prep.corpora.recording import Rejection
-from sift_jax.folder_lock import FolderHeldError, hold_folder
+from sift_jax.storage.folder_lock import FolderHeldError, hold_folder
 
 # What decides nothing but the speed, or is applied at the end of each run, is no part of a job's settings.
 Settings = Mapping[str, Any]

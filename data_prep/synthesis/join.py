@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.splits import EVALUATION
-from sift_jax.data.sift_files import SPLITS, list_files
+from sift_jax.sift.rows import SPLITS, list_files
 
 
 def join_sets(folders: Sequence[Path], out: Path) -> int:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from data_prep.instructions.llm.converse import COPIED, Drop, read_reply
-from data_prep.instructions.llm.prompts import wrap_data
 from data_prep.llm.cache import CachedClient, Prices
 from data_prep.llm.client import CallError, ChatClient, Endpoint, Message
+from data_prep.llm.framed_data import wrap_data
 from data_prep.llm.journal import Journal
 from data_prep.llm.repair import find_objects
 from data_prep.quality.copies import Copies

@@ -33,17 +33,17 @@ from data_prep.records import join_release
 from data_prep.splits import DEV, EVALUATION, TRAIN, normalise_sentence
 from data_prep.synthesis.corruption import Corrupted, corrupt, measure_errors
 from data_prep.synthesis.embedded_engine import EmbeddedEngine
-from data_prep.synthesis.engines import RATE
 from data_prep.synthesis.small_recogniser import hear_all
 from data_prep.synthesis.small_world import HEARD, WRITTEN, is_supported, make_sentences, write_pairs
 from data_prep.synthesis.speak import Reading as Speech
 from data_prep.synthesis.speak import draw_number, speak_passage
 from data_prep.synthesis.triples import Triple, make_row
+from data_prep.synthesis.tts_engine import RATE
 from data_prep.tasks.decode import place_audio
 from data_prep.tokenizer import read_texts
 from sift_jax.audio.files import AudioError, write_audio
-from sift_jax.data.sift_files import Row, write_rows
-from sift_jax.data.tokenizers import train_tokenizer
+from sift_jax.sift.rows import Row, write_rows
+from sift_jax.text.tokenizers import train_tokenizer
 
 ASR_QUESTION = "Transcribe the speech."
 LANGUAGE = "en"

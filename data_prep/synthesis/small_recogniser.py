@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from data_prep.chunks import write_text
-from data_prep.recognition.recognisers import RecogniserError, Sphinx
+from data_prep.recognition.hypothesis import RecogniserError
+from data_prep.recognition.recognisers import Sphinx
 from data_prep.synthesis.small_world import NAMES, SLOTS
 from data_prep.tasks.decode import place_audio
 

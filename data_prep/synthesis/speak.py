@@ -21,13 +21,13 @@ import numpy as np
 
 from data_prep.accounts import settle
 from data_prep.chunks import BuildError, Chunk, open_draft
-from data_prep.corpora.gather import list_sources
 from data_prep.corpora.recording import Rejection
 from data_prep.engine import Engine as Crew
 from data_prep.engine import run_chunks
 from data_prep.llm.client import CallError
 from data_prep.splits import SPLITS
-from data_prep.synthesis.engines import RATE, Engine, Speaking, Voice, make_voice_engine
+from data_prep.stages.gather import list_sources
+from data_prep.synthesis.engines import make_voice_engine
 from data_prep.synthesis.gather import HELD, gather_passages, set_aside
 from data_prep.synthesis.job import describe_file, hold_job, read_rejections, report_job, write_rejections
 from data_prep.synthesis.ms_marco import read_ms_marco
@@ -35,6 +35,7 @@ from data_prep.synthesis.passage import Found, Passage, PassageReader, parse_pas
 from data_prep.synthesis.speaking import say_text, split_sentences
 from data_prep.synthesis.squad import read_squad
 from data_prep.synthesis.triples import Triple, write_sift
+from data_prep.synthesis.tts_engine import RATE, Engine, Speaking, Voice
 from data_prep.tasks.decode import place_audio
 from sift_jax.audio.files import AudioError, write_audio
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from data_prep.llm.client import ChatClient, Passing
 from data_prep.llm.patience import Patience
-from data_prep.synthesis.engines import RATE, Speaking, Voice, share_voices
+from data_prep.synthesis.tts_engine import RATE, Speaking, Voice, share_voices
 from sift_jax.audio.files import AudioError, read_audio
 from sift_jax.endpoints.secret import read_secret
 

@@ -23,7 +23,8 @@ from data_prep.corpora.recording import Recording, Rejection
 from data_prep.engine import Engine, run_chunks
 from data_prep.llm.client import CallError, Reply
 from data_prep.llm.journal import Journal, make_key
-from data_prep.recognition.recognisers import Hypothesis, Recogniser, Recognising, make_recogniser
+from data_prep.recognition.hypothesis import Hypothesis
+from data_prep.recognition.recognisers import Recogniser, Recognising, make_recogniser
 from data_prep.synthesis.ask import take_in
 from data_prep.synthesis.guards import Limits, find_made_up
 from data_prep.synthesis.job import hold_job, read_rejections, report_job, write_rejections

@@ -14,7 +14,7 @@ from typing import Any
 
 from data_prep.chunks import Chunk, open_draft
 from data_prep.instructions.rows import lay_out_row
-from sift_jax.data.sift_files import Row, write_rows
+from sift_jax.sift.rows import Row, write_rows
 
 CATEGORY = "open_ended"
 

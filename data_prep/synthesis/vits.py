@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.synthesis.engines import RATE, EngineError, Voice, share_voices
+from data_prep.synthesis.tts_engine import RATE, EngineError, Voice, share_voices
 from sift_jax.audio.files import AudioError, resample
 
 

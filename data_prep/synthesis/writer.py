@@ -1,4 +1,4 @@
-"""Who writes questions and answers from a transcript, behind one interface.
+"""The contract of who writes questions and answers from a transcript; question_writers.py makes them.
 
     Writer.write("ls_en_1", "en", "rain falls softly")  ─►  Written(items=2, pairs=[{"question", "answer"}], drops=[…])
 
@@ -79,18 +79,3 @@ class Writing:
             digest = self.examples and hashlib.sha256(self.examples.read_bytes()).hexdigest()
             identity |= {"examples": digest, "shots": self.shots}
         return identity
-
-
-def make_writer(writing: Writing, calls: Path) -> Writer:
-    """The writer, with the journal of its calls."""
-    if writing.writer == RULES:
-        from data_prep.synthesis.rules_writer import RulesWriter
-
-        return RulesWriter(writing.pairs, writing.seed)
-    from data_prep.synthesis.few_shot import FewShotPrompt, load_examples
-    from data_prep.synthesis.llm_writer import InstructedPrompt, LlmWriter
-
-    assert writing.endpoint is not None
-    prompt = (FewShotPrompt(load_examples(writing.examples), writing.shots) if writing.writer == FEW_SHOT
-              else InstructedPrompt())
-    return LlmWriter(writing.endpoint, calls, prompt=prompt, pairs=writing.pairs, seed=writing.seed)

@@ -23,8 +23,8 @@ from data_prep.tasks.build import Job, hold, join_rejected, run_job, write_task_
 from data_prep.tasks.registry import CORPUS_NAMES, MANIFEST, TAKEN_NAMES, TASKS, list_languages
 from data_prep.tasks.wordings import make_templates, read_wordings
 from sift_jax.audio.files import AudioError
-from sift_jax.data.clips import COMPRESSIONS, FLAC
-from sift_jax.data.labels import LANGUAGES
+from sift_jax.data.records.record_audio import COMPRESSIONS, FLAC
+from sift_jax.sift.labels import LANGUAGES
 
 
 class _Parser(argparse.ArgumentParser):

@@ -20,18 +20,18 @@ from typing import Any
 
 from data_prep.accounts import Accounts, collect, settle
 from data_prep.chunks import BuildError, Chunk, open_draft, sweep, write_text
-from data_prep.corpora.gather import list_sources
 from data_prep.corpora.recording import BadItem, Rejection, reject
 from data_prep.corpora.registry import Reading
 from data_prep.engine import Engine
 from data_prep.splits import SPLITS
+from data_prep.stages.gather import list_sources
 from data_prep.tasks.decode import decode_examples
 from data_prep.tasks.example import parse_example
 from data_prep.tasks.gather import gather_examples
 from data_prep.tasks.registry import read_task
 from data_prep.tasks.wording import Templates, make_row
-from sift_jax.data.sift_files import Row, write_rows
-from sift_jax.folder_lock import FolderHeldError, hold_folder
+from sift_jax.sift.rows import Row, write_rows
+from sift_jax.storage.folder_lock import FolderHeldError, hold_folder
 
 _STAGES = ("read", "choose", "decode", "word")
 

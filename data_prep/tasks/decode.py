@@ -14,10 +14,10 @@ from pathlib import Path
 import soundfile
 
 from data_prep.chunks import Chunk
-from data_prep.corpora.decode import RATE, Watch, read_speech
 from data_prep.corpora.recording import Recording, Rejection
 from data_prep.corpora.registry import Reading
 from data_prep.engine import Engine, run_chunks
+from data_prep.stages.decode import RATE, Watch, read_speech
 from data_prep.tasks.example import parse_example
 from sift_jax.audio.files import AudioError, write_audio
 

@@ -15,9 +15,9 @@ from typing import Any
 
 from data_prep.accounts import settle
 from data_prep.chunks import BuildError, Chunk, write_text
-from data_prep.corpora.gather import CHUNK
 from data_prep.corpora.recording import Rejection
 from data_prep.splits import TRAIN
+from data_prep.stages.gather import CHUNK
 from data_prep.tasks.example import Example, Found
 
 # Language and split.

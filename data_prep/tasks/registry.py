@@ -22,7 +22,7 @@ from data_prep.tasks.translation import (
     read_voxpopuli_speech,
     read_voxpopuli_text,
 )
-from sift_jax.data.labels import LANGUAGES
+from sift_jax.sift.labels import LANGUAGES
 
 MANIFEST = "manifest"
 

@@ -30,7 +30,7 @@ from data_prep.corpora.recording import (
     read_table,
 )
 from data_prep.tasks.example import Example, Found
-from sift_jax.data.labels import LANGUAGES
+from sift_jax.sift.labels import LANGUAGES
 
 _COVOST_COLUMNS = ("path", "sentence", "translation", "client_id")
 _S2S_COLUMNS = ("src_id", "src_text", "src_speaker_id", "tgt_id")

@@ -18,8 +18,8 @@ from typing import Any
 from data_prep.corpora.recording import BadItem
 from data_prep.instructions.rows import lay_out_row
 from data_prep.tasks.example import Example
-from sift_jax.data.labels import LANGUAGES, space_signs
-from sift_jax.data.sift_files import Row
+from sift_jax.sift.labels import LANGUAGES, space_signs
+from sift_jax.sift.rows import Row
 
 Templates = dict[str, Any]
 

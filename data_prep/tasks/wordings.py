@@ -16,7 +16,7 @@ from typing import Any
 from data_prep.corpora.recording import CorpusError
 from data_prep.quality.language import is_in_language, list_frequent_words
 from data_prep.tasks.wording import LISTS, Templates, load_templates
-from sift_jax.data.labels import LANGUAGES, simplify
+from sift_jax.sift.labels import LANGUAGES, simplify
 
 # By language and task.
 Wordings = dict[str, dict[str, list[str]]]

@@ -27,8 +27,8 @@ from data_prep.llm.journal import Journal, JournalError
 from data_prep.llm.repair import find_objects
 from data_prep.tasks.wording import LISTS, load_templates
 from data_prep.tasks.wordings import Wordings, find_wording_fault, make_wording_key
-from sift_jax.data.labels import LANGUAGE_NAMES, LANGUAGES
 from sift_jax.endpoints.secret import read_secret
+from sift_jax.sift.labels import LANGUAGE_NAMES, LANGUAGES
 
 VERSION = "wordings 1"
 # Warmer than questions about clips: here all that counts is that they differ.

@@ -24,7 +24,7 @@ from data_prep.truth.known import Known, find_known, read_stated
 from data_prep.truth.rows import load_wave, read_metadata_of
 from data_prep.truth.tally import Tally
 from data_prep.truth.texts import read_claims
-from sift_jax.data.labels import ACOUSTIC_LABELS, LANGUAGES
+from sift_jax.sift.labels import ACOUSTIC_LABELS, LANGUAGES
 
 # Voices of which babble is mixed.
 _BANK = 24

@@ -26,7 +26,7 @@ from data_prep.metadata.fields import CORPUS
 from data_prep.metadata.rate import count_phones
 from data_prep.truth import praat
 from data_prep.truth.texts import MOOD, ORDER, REASON, VERDICT, Claim
-from sift_jax.data.labels import ACOUSTIC_LABELS, GENDERS, LANGUAGE_NAMES
+from sift_jax.sift.labels import ACOUSTIC_LABELS, GENDERS, LANGUAGE_NAMES
 
 _SEMITONE = 2 ** (1 / 12)
 # How far a true value may lie outside of a class that is still no error: added, or of frequencies a factor.

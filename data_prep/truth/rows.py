@@ -14,7 +14,7 @@ from data_prep.truth.known import Known, find_known, read_stated
 from data_prep.truth.tally import Tally
 from data_prep.truth.texts import read_claims
 from sift_jax.audio.files import read_audio
-from sift_jax.data.sift_files import CATEGORIES, LANGUAGES, SPLITS, Row, audio_ids, list_files, read_rows
+from sift_jax.sift.rows import CATEGORIES, LANGUAGES, SPLITS, Row, audio_ids, list_files, read_rows
 
 # (category, language, row)
 Placed = tuple[str, str, Row]

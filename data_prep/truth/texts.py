@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 
 from data_prep.instructions.inferences import IMPROVEMENTS, INFERENCES
 from data_prep.instructions.templates import load_templates
-from sift_jax.data.labels import ACOUSTIC_LABELS, find_labels, normalise, read_first_word, read_yes_no, space_signs
+from sift_jax.sift.labels import ACOUSTIC_LABELS, find_labels, normalise, read_first_word, read_yes_no, space_signs
 
 # A claim that needs no clip to be judged: its labels are ("true",) or ("false",).
 REASON, VERDICT = "reason", "verdict"

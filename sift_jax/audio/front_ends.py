@@ -1,7 +1,7 @@
 """What an encoder hears of a clip, by the name that its config gives: one front end a family of encoders.
 
-    whisper       Whisper's log-mel (mel.py): a clip and the silence behind it
-    normalised    NeMo's (normalised_mel.py): each bin normalised over the clip, nothing behind it
+    whisper       Whisper's log-mel (whisper_mel.py): a clip and the silence behind it
+    normalised    NeMo's (nemo_mel.py): each bin normalised over the clip, nothing behind it
 
 All are at 16 kHz and 100 frames a second, laid into windows (frames, mel_bins).
 """
@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sift_jax.audio.mel import count_mel_frames, fill_log_mel
-from sift_jax.audio.normalised_mel import count_normalised_frames, fill_normalised_mel
+from sift_jax.audio.nemo_mel import count_normalised_frames, fill_normalised_mel
+from sift_jax.audio.whisper_mel import count_mel_frames, fill_log_mel
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,14 +9,13 @@ import dataclasses
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from sift_jax.data.rates import RecordTask, describe_left_out, list_record_tasks, resolve_rates
-from sift_jax.data.tokenizers import SpeechTokenizer
-from sift_jax.data.unit_ids import CodecIdentity, read_codec_identity
+from sift_jax.data.data_config import DataConfig
+from sift_jax.data.tasks.mixture_rates import RecordTask, describe_left_out, list_record_tasks, resolve_rates
+from sift_jax.text.tokenizers import SpeechTokenizer
+from sift_jax.text.unit_tokens import CodecIdentity, read_codec_identity
 
 if TYPE_CHECKING:
     import seqio
-
-    from sift_jax.data.pipeline import DataConfig
 
 
 def read_codec(config: DataConfig) -> CodecIdentity | None:
@@ -65,8 +64,8 @@ def _define_by_seqio(
 ) -> tuple[list[tuple[str, float, RecordTask | seqio.Task]], list[str]]:
     """The same, where a module of the user's has tasks or mixtures of its own."""
     from sift_jax.data import mixtures
-    from sift_jax.data.tasks import TaskContext, get_record_task
-    from sift_jax.data.vocabulary import SpeechVocabulary
+    from sift_jax.data.tasks.seqio_tasks import TaskContext, get_record_task
+    from sift_jax.data.tasks.seqio_vocabulary import SpeechVocabulary
 
     if config.mixture.languages:
         # each has its records

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from sift_jax.batch import Batch
-from sift_jax.data.pipeline import BatchStream
-from sift_jax.data.plan import Plan, PlannedBatch
+from sift_jax.data.batch_stream import BatchStream
+from sift_jax.data.plan.batch_plan import Plan, PlannedBatch
 
 # so many times the batches that are wanted are looked through; planning them is cheap, reading is not
 LOOK_AHEAD = 8

@@ -15,7 +15,8 @@ from typing import Any
 import seqio
 import tensorflow as tf
 
-from sift_jax.data.mixture_table import (
+from sift_jax.data.tasks.mixture_rates import ResolvedRates, resolve_rates
+from sift_jax.data.tasks.mixture_table import (
     MIXTURES,
     TASKS,
     MixtureConfig,
@@ -24,8 +25,7 @@ from sift_jax.data.mixture_table import (
     is_in_languages,
     match_patterns,
 )
-from sift_jax.data.rates import ResolvedRates, resolve_rates
-from sift_jax.data.tasks import TaskContext, list_splits, use_context
+from sift_jax.data.tasks.seqio_tasks import TaskContext, list_splits, use_context
 
 
 class PatternMixture(seqio.Mixture):

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from sift_jax.audio.mel import HOP, RATE
+from sift_jax.audio.whisper_mel import HOP, RATE
 from sift_jax.batch import BatchShape
-
-if TYPE_CHECKING:
-    from sift_jax.data.pipeline import DataConfig
+from sift_jax.data.data_config import DataConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from sift_jax.audio.files import read_audio
-from sift_jax.audio.mel import RATE
-from sift_jax.data.chat import Message, make_question
-from sift_jax.decoding.answer import Model, Speaker, make_prompt
+from sift_jax.audio.whisper_mel import RATE
 from sift_jax.decoding.sampling import DecodingConfig
+from sift_jax.decoding.text_answers import TextGenerator, make_prompt
+from sift_jax.pretrained import Model
+from sift_jax.text.chat import Message, make_question
 
 AUDIO_COMMAND = "/audio"
 
@@ -38,7 +39,7 @@ class Conversation:
     def __init__(self, model: Model, decoding: DecodingConfig, *, seed: int = 0):
         self.model, self.decoding, self.seed = model, decoding, seed
         self.messages: list[Message] = []
-        self._speaker = Speaker(model, rows=1)
+        self._speaker = TextGenerator(model, rows=1)
         self._clips: dict[str, np.ndarray] = {}
         self._waiting: list[str] = []
 

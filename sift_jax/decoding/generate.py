@@ -1,4 +1,4 @@
-"""Prefill and a cached, batched, jitted loop, over frames that speech was made into before (see hearing.py).
+"""Prefill and a cached, batched, jitted loop, over frames that speech was made into before (see clip_encoder.py).
 
 prompts, right-aligned:   pad pad <im_start> user ♪ ♪ How fast ? … assistant⏎ │ new tokens → → →
 cache slots                0   1      2       3   4 5  …                  t-1 │ t  t+1 …
@@ -20,7 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from sift_jax.decoding.cached import (
+from sift_jax.decoding.cached_cross_attention import go_on_cross, lay_out_speech, start_cross
+from sift_jax.decoding.cached_decoder import (
     Prepared,
     advance,
     compute_logits,
@@ -29,10 +30,9 @@ from sift_jax.decoding.cached import (
     prefill,
     prepare_decoder,
 )
-from sift_jax.decoding.cross_cached import go_on_cross, lay_out_speech, start_cross
-from sift_jax.decoding.placement import is_alone, lay_together, shard_prepared
+from sift_jax.decoding.decoder_sharding import is_alone, lay_together, shard_prepared
 from sift_jax.decoding.sampling import DecodingConfig, choose_token, forbid_ngrams, penalize_repeats
-from sift_jax.decoding.speech_rules import SpeechRules, count_spoken, mask_all, mask_narrow, narrow_head
+from sift_jax.decoding.speech_constraints import SpeechRules, count_spoken, mask_all, mask_narrow, narrow_head
 from sift_jax.models.decoder import embed_tokens
 from sift_jax.models.layers import Array
 from sift_jax.models.speech_lm import Params, SpeechLMConfig

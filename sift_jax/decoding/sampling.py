@@ -13,8 +13,8 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from sift_jax.field_ranges import CheckedConfig, Count, NotNegative, Positive, Share, Whole
 from sift_jax.models.layers import Array
-from sift_jax.ranges import CheckedConfig, Count, NotNegative, Positive, Share, Whole
 
 # The nucleus is looked for among so many likeliest tokens before the whole vocabulary is sorted.
 FEW = 64

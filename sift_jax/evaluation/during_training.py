@@ -1,7 +1,7 @@
 """Evaluation sets on a run's way: asked of the parameters as they are, every so many steps and at the end.
 
     EvaluationSets ─ open, before the first step ─► items, prompts with their audio, read once
-    a step whose turn it is ─► Speaker over the run's mesh ─► run/evaluations/<set>/<step>.jsonl
+    a step whose turn it is ─► TextGenerator over the run's mesh ─► run/evaluations/<set>/<step>.jsonl
                                        └ offline scores ─► eval/<set>/<subset>/<metric>, …_n, eval/seconds
 
 All processes of a run answer the same batches together. Nothing is drawn from the run's keys and nothing is kept of its
@@ -20,23 +20,24 @@ from typing import Annotated
 
 from jax.sharding import Mesh
 
-from sift_jax.data.tokenizers import SpeechTokenizer
-from sift_jax.decoding.answer import Model, Speaker, make_prompt
+from sift_jax.checkpoints.run_folder import write_whole
 from sift_jax.decoding.generate import Prompt
 from sift_jax.decoding.sampling import DecodingConfig
-from sift_jax.evaluation.items import MODEL, Cell, EvaluationError, Item, Prediction, SetAside, write_prediction
-from sift_jax.evaluation.judges.offline import OfflineJudge
+from sift_jax.decoding.text_answers import TextGenerator, make_prompt
+from sift_jax.evaluation.model_inputs import ClipReader, Question, make_questions
 from sift_jax.evaluation.predict import plan_questions
-from sift_jax.evaluation.questions import ClipReader, Question, make_questions
+from sift_jax.evaluation.scores.aggregate import make_cells
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
-from sift_jax.evaluation.scores.cells import make_cells
 from sift_jax.evaluation.scores.metrics import judge_texts
+from sift_jax.evaluation.scores.offline_judge import OfflineJudge
+from sift_jax.evaluation.scores.schema import MODEL, Cell, EvaluationError, Item, Prediction, SetAside, write_prediction
 from sift_jax.evaluation.suites import SuiteConfig, read_checked_suites
+from sift_jax.field_ranges import CheckedConfig, Count, OneOf, Seed, Whole
 from sift_jax.models.speech_lm import Params, SpeechLMConfig
 from sift_jax.parallel.distributed import check_same, is_first_process
 from sift_jax.parallel.mesh import count_batch_shards
-from sift_jax.ranges import CheckedConfig, Count, OneOf, Seed, Whole
-from sift_jax.training.run_files import write_whole
+from sift_jax.pretrained import Model
+from sift_jax.text.tokenizers import SpeechTokenizer
 
 # figures that the terminal names
 SHOWN = 6
@@ -109,14 +110,14 @@ class AskedSets:
 
     def _answer(self, params: Params) -> Iterator[Prediction]:
         """A speaker for these parameters alone; what it runs was compiled for the first ones."""
-        speaker = Speaker(dataclasses.replace(self._model, params=params), rows=self._rows, mesh=self._mesh)
+        speaker = TextGenerator(dataclasses.replace(self._model, params=params), rows=self._rows, mesh=self._mesh)
         for window in self._batches:
             speaker.hear([prompt for _, prompts in window for prompt in prompts])
             for batch, prompts in window:
                 yield from self._answer_batch(speaker, batch, prompts)
 
     def _answer_batch(
-        self, speaker: Speaker, batch: Sequence[Question], prompts: Sequence[Prompt]
+        self, speaker: TextGenerator, batch: Sequence[Question], prompts: Sequence[Prompt]
     ) -> Iterator[Prediction]:
         draws = [question.draw for question in batch]
         texts = speaker.answer_batch(prompts, self._sets.decoding, seed=self._sets.seed, draws=draws)

@@ -21,13 +21,20 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 
-from sift_jax.data.fields import read_build_fields
-from sift_jax.data.pipeline import BatchStream, DataConfig
-from sift_jax.data.sift_files import list_files, read_rows
-from sift_jax.decoding.answer import Model, Speaker, make_prompt
+from sift_jax.checkpoints.checksums import checksum_leaves
+from sift_jax.checkpoints.run_folder import write_whole
+from sift_jax.data.batch_stream import BatchStream
+from sift_jax.data.data_config import DataConfig
 from sift_jax.decoding.sampling import DecodingConfig
-from sift_jax.evaluation.generation import read_generation
-from sift_jax.evaluation.items import (
+from sift_jax.decoding.text_answers import TextGenerator, make_prompt
+from sift_jax.evaluation.judges.config import JudgeConfig
+from sift_jax.evaluation.judging import judge_predictions
+from sift_jax.evaluation.model_inputs import ClipReader, Question, make_questions
+from sift_jax.evaluation.predict import PredictionFile, predict
+from sift_jax.evaluation.report.measured_speech import read_generation
+from sift_jax.evaluation.scores.baselines import make_majority_predictions
+from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
+from sift_jax.evaluation.scores.schema import (
     BASELINES,
     CONSTANT,
     MAJORITY,
@@ -38,21 +45,17 @@ from sift_jax.evaluation.items import (
     SetAside,
     Suite,
 )
-from sift_jax.evaluation.judges.config import JudgeConfig
-from sift_jax.evaluation.judging import judge_predictions
-from sift_jax.evaluation.predict import PredictionFile, predict
-from sift_jax.evaluation.prompts import hash_prompts, load_prompts
-from sift_jax.evaluation.questions import ClipReader, Question, make_questions
-from sift_jax.evaluation.scores.baselines import make_majority_predictions
-from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.evaluation.suites import SuiteConfig, read_checked_suites
 from sift_jax.evaluation.suites.evalsift import SUBSETS
+from sift_jax.evaluation.suites.prompts import hash_prompts, load_prompts
+from sift_jax.field_ranges import CheckedConfig, Count, MayBeEmpty, OneOf, Seed, Text, Whole
+from sift_jax.launch import NO_FLAGS, Launch
 from sift_jax.parallel.distributed import await_all, check_same, check_shared, is_first_process
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
-from sift_jax.ranges import CheckedConfig, Count, MayBeEmpty, OneOf, Seed, Text, Whole
-from sift_jax.training.checksums import checksum_leaves
-from sift_jax.training.loop import make_geometry
-from sift_jax.training.run_files import write_whole
+from sift_jax.pretrained import Model
+from sift_jax.sift.fields import read_build_fields
+from sift_jax.sift.rows import list_files, read_rows
+from sift_jax.training.job import make_geometry
 from sift_jax.training.step import make_dev_step
 
 
@@ -149,7 +152,7 @@ def answer_all_systems(
         file.check_meta(dict(meta))
         if len(file.read(items)) < len(items):
             asked = make_model()
-            speaker = Speaker(asked, rows=run.rows, mesh=mesh)
+            speaker = TextGenerator(asked, rows=run.rows, mesh=mesh)
             predict(
                 speaker, questions, lambda question: make_prompt(asked, list(question.messages), reader), file,
                 decoding=decoding, seed=run.seed,
@@ -221,9 +224,7 @@ def evaluate(
     bootstrap: BootstrapConfig,
     mesh: MeshConfig,
     data: DataConfig | None,
-    dry_run: bool = False,
-    modules: tuple[ModuleType, ...] = (),
-    config_text: str = "",
+    launch: Launch = NO_FLAGS,
 ) -> Path:
     """Evaluates and writes everything; returns the folder."""
     started, out = time.perf_counter(), Path(run.out_dir)
@@ -232,7 +233,7 @@ def evaluate(
         # what is wrong with it is said before anything is answered
         read_generation(run.generation_dir)
     items = [item for suite in read for item in suite.items]
-    if dry_run:
+    if launch.dry_run:
         for suite in read:
             print(f"{suite.name}: {len(suite.items)} items, {len(suite.set_aside)} set aside")
         constant = split_by_baseline(items, run.data_dir) if run.has_majority else ()
@@ -252,13 +253,13 @@ def evaluate(
     meta = describe_answers(model, run, suites, decoding)
     answer_all_systems(out, model, mesh, run, decoding, questions, reader, meta)
     if is_first_process():
-        write_whole(out / "config.gin", config_text)
+        write_whole(out / "config.gin", launch.config_text)
         size = sum(x.size for x in jax.tree.leaves(model.params))
         facts = {
             "name": out.name,
             "model": {**meta, "parameters": {"total": size}},
             "suites": describe_suites(read, questions, aside),
-            "audio_gain": None if data is None else measure_audio_gain(model, data, run.gain_split, modules),
+            "audio_gain": None if data is None else measure_audio_gain(model, data, run.gain_split, launch.modules),
             "training": dict(run.train_dirs),
             "data": run.data_dir,
             "generation": run.generation_dir,

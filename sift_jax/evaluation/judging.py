@@ -15,22 +15,22 @@ import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from sift_jax.evaluation.generation import read_generation
-from sift_jax.evaluation.items import MODEL, EvaluationError, Item, Prediction, Verdict, read_predictions
+from sift_jax.checkpoints.run_folder import write_whole
 from sift_jax.evaluation.judges.config import JudgeConfig
-from sift_jax.evaluation.judges.planted import check_judge
+from sift_jax.evaluation.judges.control_answers import check_judge
 from sift_jax.evaluation.judges.progress import show_progress
 from sift_jax.evaluation.judges.verdicts import make_judge, read_verdicts, write_verdicts
+from sift_jax.evaluation.report.measured_speech import read_generation
 from sift_jax.evaluation.report.page import format_summary, write_report
+from sift_jax.evaluation.scores.aggregate import make_cells
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
-from sift_jax.evaluation.scores.cells import make_cells
 from sift_jax.evaluation.scores.confusions import make_confusions
 from sift_jax.evaluation.scores.metrics import SCORED, describe_metrics, judge_texts
-from sift_jax.ranges import CheckedConfig, MayBeEmpty, Text
-from sift_jax.training.run_files import write_whole
+from sift_jax.evaluation.scores.schema import MODEL, EvaluationError, Item, Prediction, Verdict, read_predictions
+from sift_jax.field_ranges import CheckedConfig, MayBeEmpty, Text
+from sift_jax.launch import NO_FLAGS, Launch
 
 FORMAT = 1
 ANSWERS = "answers.json"
@@ -60,16 +60,14 @@ def judge_again(
     run: JudgingConfig,
     judge: JudgeConfig,
     bootstrap: BootstrapConfig,
-    dry_run: bool = False,
-    modules: tuple[ModuleType, ...] = (),
-    config_text: str = "",
+    launch: Launch = NO_FLAGS,
 ) -> Path:
     """Verdicts, results and report of a finished evaluation anew; config.gin stays that of its answers."""
     out = Path(run.out_dir)
     path = out / ANSWERS
     if not path.is_file() or not (out / "predictions" / f"{MODEL}.jsonl").is_file():
         raise EvaluationError(f"{out} has no finished answers; make them by python -m sift_jax.evaluate")
-    if dry_run:
+    if launch.dry_run:
         for system, predictions in read_systems(out).items():
             print(f"{system}: {len(predictions)} answers would be judged by {judge.model or judge.name}")
         return out

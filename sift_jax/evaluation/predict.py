@@ -20,13 +20,13 @@ from typing import Any
 import jax
 from tqdm import tqdm
 
-from sift_jax.decoding.answer import Speaker, plan_batches
+from sift_jax.checkpoints.run_folder import write_whole
 from sift_jax.decoding.generate import Prompt
 from sift_jax.decoding.sampling import DecodingConfig
-from sift_jax.evaluation.items import EvaluationError, Item, Prediction, read_predictions, write_prediction
-from sift_jax.evaluation.questions import Question
+from sift_jax.decoding.text_answers import TextGenerator, plan_batches
+from sift_jax.evaluation.model_inputs import Question
+from sift_jax.evaluation.scores.schema import EvaluationError, Item, Prediction, read_predictions, write_prediction
 from sift_jax.parallel.distributed import is_first_process
-from sift_jax.training.run_files import write_whole
 
 # Batches whose recordings are encoded together, and among which questions are sorted by length.
 WINDOW_BATCHES = 8
@@ -107,7 +107,7 @@ class PredictionFile:
 
 
 def predict(
-    speaker: Speaker, questions: Sequence[Question], make: Callable[[Question], Prompt], file: PredictionFile,
+    speaker: TextGenerator, questions: Sequence[Question], make: Callable[[Question], Prompt], file: PredictionFile,
     *, decoding: DecodingConfig, seed: int,
 ) -> None:  # fmt: skip
     """Answers what has no answer yet. Every process of the run calls it with the same questions, and does its part."""

@@ -6,8 +6,26 @@
     splash      TPUs: the Pallas kernel, which leaves out blocks that nobody sees
     auto        splash on a TPU, cudnn on a GPU where they can; else plain for short rows and blockwise for long ones
 
-A Sight says who sees whom by ids, not by a matrix:  t sees s  ⇔  same group, s in the shared prefix or in t's own
-segment, and s not later than t (of a clip: s is heard, earlier or later).
+An AttentionMask says who attends to whom by ids, not by a matrix. Of a packed row: t attends to s where both are of the
+same group, s is in the group's shared prefix (segment 0) or in t's own segment, and s is not later than t. An utterance
+with two questions, and another utterance behind it:
+
+                 prefix  question 1  question 2  next utterance
+                  a  b     c  d        e  f          g
+    group         1  1     1  1        1  1          2
+    segment       0  0     1  1        2  2          0
+    position      0  1     2  3        2  3          0        each question stands right behind the prefix
+
+        a b c d e f g
+    a   x                       the audio and what precedes it are encoded once,
+    b   x x
+    c   x x x                   question 1 attends to them and to itself,
+    d   x x x x
+    e   x x     x               and so does question 2, which never meets question 1:
+    f   x x     x x             the loss is that of two separate examples
+    g               x
+
+Of a clip: s is heard, earlier or later.
 """
 
 from __future__ import annotations
@@ -38,8 +56,8 @@ LANES = 128
     meta_fields=("kind",),
 )
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Sight:
-    """Who sees whom. A row has groups and segments; a clip has what is heard of it, or None for all."""
+class AttentionMask:
+    """Who attends to whom. A row has groups and segments; a clip has what is heard of it, or None for all."""
 
     kind: str
     group_bt: Array | None = None
@@ -47,6 +65,11 @@ class Sight:
     is_heard_bs: Array | None = None
     # the same as a matrix, made once for all layers where the kind reads one
     mask_bts: Array | None = None
+
+    @classmethod
+    def of(cls, mask_bts: Array) -> AttentionMask:
+        """A matrix that is there already, attended to plainly."""
+        return cls(kind="plain", mask_bts=mask_bts)
 
 
 def make_mask(group_bt: Array, segment_bt: Array) -> Array:
@@ -84,16 +107,16 @@ def choose_kind(kind: str, *, tokens: int, head_size: int, dtype: str, platform:
     return kind
 
 
-def make_row_sight(kind: str, group_bt: Array, segment_bt: Array, *, head_size: int, dtype: str) -> Sight:
-    """The sight of packed rows."""
+def make_row_mask(kind: str, group_bt: Array, segment_bt: Array, *, head_size: int, dtype: str) -> AttentionMask:
+    """The mask of packed rows."""
     platform = jax.default_backend()
     kind = choose_kind(kind, tokens=group_bt.shape[1], head_size=head_size, dtype=dtype, platform=platform)
     mask_bts = None if kind == "blockwise" else make_mask(group_bt, segment_bt)
-    return Sight(kind=kind, group_bt=group_bt, segment_bt=segment_bt, mask_bts=mask_bts)
+    return AttentionMask(kind=kind, group_bt=group_bt, segment_bt=segment_bt, mask_bts=mask_bts)
 
 
-def make_clip_sight(kind: str, is_heard_bs: Array | None, *, frames: int, head_size: int, dtype: str) -> Sight:
-    """The sight of an encoder: everybody sees what is heard."""
+def make_clip_mask(kind: str, is_heard_bs: Array | None, *, frames: int, head_size: int, dtype: str) -> AttentionMask:
+    """The mask of an encoder: every frame attends to what is heard."""
     # the TPU kernel has no use for frames that come in 1500s
     kind = "auto" if kind == "splash" else kind
     platform = "cpu" if jax.default_backend() == "tpu" else jax.default_backend()
@@ -101,26 +124,24 @@ def make_clip_sight(kind: str, is_heard_bs: Array | None, *, frames: int, head_s
     mask_bts = None
     if is_heard_bs is not None and kind != "blockwise":
         mask_bts = jnp.broadcast_to(is_heard_bs[:, None, :], (is_heard_bs.shape[0], frames, frames))
-    return Sight(kind=kind, is_heard_bs=is_heard_bs, mask_bts=mask_bts)
+    return AttentionMask(kind=kind, is_heard_bs=is_heard_bs, mask_bts=mask_bts)
 
 
-def attend_by(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, sight: Sight | Array | None) -> Array:
-    """(b, t, n · k). A bare mask, or None, is attended to plainly."""
-    if not isinstance(sight, Sight):
-        return attend(q_btnk, k_bsnk, v_bsnk, sight)
-    if sight.kind == "blockwise":
-        return _attend_blockwise(q_btnk, k_bsnk, v_bsnk, sight)
-    if sight.kind == "cudnn":
-        return attend_fused(q_btnk, k_bsnk, v_bsnk, sight.mask_bts, implementation="cudnn")
-    if sight.kind == "splash":
-        return attend_splash(q_btnk, k_bsnk, v_bsnk, sight.mask_bts)
-    return attend(q_btnk, k_bsnk, v_bsnk, sight.mask_bts)
+def attend_by(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: AttentionMask) -> Array:
+    """(b, t, n · k), by the kernel that the mask was made for."""
+    if mask.kind == "blockwise":
+        return _attend_blockwise(q_btnk, k_bsnk, v_bsnk, mask)
+    if mask.kind == "cudnn":
+        return attend_fused(q_btnk, k_bsnk, v_bsnk, mask.mask_bts, implementation="cudnn")
+    if mask.kind == "splash":
+        return attend_splash(q_btnk, k_bsnk, v_bsnk, mask.mask_bts)
+    return attend(q_btnk, k_bsnk, v_bsnk, mask.mask_bts)
 
 
-def _attend_blockwise(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, sight: Sight) -> Array:
+def _attend_blockwise(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: AttentionMask) -> Array:
     """Blocks of queries, each with the keys that it may see; backwards a block's scores are made anew."""
-    if sight.group_bt is None:
-        return _attend_clip_blocks(q_btnk, k_bsnk, v_bsnk, sight)
+    if mask.group_bt is None:
+        return _attend_clip_blocks(q_btnk, k_bsnk, v_bsnk, mask)
     t = q_btnk.shape[1]
     block = max(BLOCK, -(-t // MOST_BLOCKS))
 
@@ -128,7 +149,7 @@ def _attend_blockwise(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, sight: Sight)
     def attend_block(q: Array, k: Array, v: Array, start: int) -> Array:
         stop = start + q.shape[1]
         place = jnp.arange(stop)[None]
-        of_keys = place, sight.group_bt[:, :stop], sight.segment_bt[:, :stop]
+        of_keys = place, mask.group_bt[:, :stop], mask.segment_bt[:, :stop]
         return attend(q, k, v, _see(*(x[:, start:] for x in of_keys), *of_keys))
 
     starts = range(0, t, block)
@@ -137,15 +158,15 @@ def _attend_blockwise(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, sight: Sight)
     return jnp.concatenate(blocks, axis=1)
 
 
-def _attend_clip_blocks(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, sight: Sight) -> Array:
+def _attend_clip_blocks(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: AttentionMask) -> Array:
     """The same for clips, where all keys are seen: one block after the other, by a loop."""
     b, t, n, k = q_btnk.shape
     block = min(BLOCK, t)
     padded = jnp.pad(q_btnk, ((0, 0), (0, -t % block), (0, 0), (0, 0)))
-    mask = None
-    if sight.is_heard_bs is not None:
-        mask = jnp.broadcast_to(sight.is_heard_bs[:, None, :], (b, block, k_bsnk.shape[1]))
-    attend_block = jax.checkpoint(lambda q: attend(q, k_bsnk, v_bsnk, mask))
+    is_heard = None
+    if mask.is_heard_bs is not None:
+        is_heard = jnp.broadcast_to(mask.is_heard_bs[:, None, :], (b, block, k_bsnk.shape[1]))
+    attend_block = jax.checkpoint(lambda q: attend(q, k_bsnk, v_bsnk, is_heard))
     blocks = jax.lax.map(attend_block, jnp.moveaxis(padded.reshape(b, -1, block, n, k), 1, 0))
     return jnp.moveaxis(blocks, 0, 1).reshape(b, -1, n * k)[:, :t]
 

@@ -19,9 +19,8 @@ from functools import partial
 import flax.linen as nn
 import jax.numpy as jnp
 
-from sift_jax.models.layers import Array, LayerNorm, Linear, attend, exact_gelu, rotate
-from sift_jax.models.stack import run_stack
-from sift_jax.parallel.mesh import spread
+from sift_jax.models.layers import Array, LayerNorm, Linear, attend, exact_gelu, rotate, spread
+from sift_jax.models.scanned_stack import run_stack
 
 NORM_EPS = 1e-5
 

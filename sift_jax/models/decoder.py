@@ -12,10 +12,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from sift_jax.models.attention import Sight, attend_by
-from sift_jax.models.layers import Array, Linear, LoraConfig, RMSNorm, RopeScaling, make_rotation, rotate
-from sift_jax.models.stack import run_stack
-from sift_jax.parallel.mesh import spread
+from sift_jax.models.attention import AttentionMask, attend_by
+from sift_jax.models.layers import Array, Linear, LoraConfig, RMSNorm, RopeScaling, make_rotation, rotate, spread
+from sift_jax.models.scanned_stack import run_stack
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,7 +47,7 @@ class DecoderBlock(nn.Module):
     dtype: jnp.dtype
 
     @nn.compact
-    def __call__(self, x: Array, rotation: tuple[Array, Array], sight: Sight | Array) -> tuple[Array, None]:
+    def __call__(self, x: Array, rotation: tuple[Array, Array], mask: AttentionMask) -> tuple[Array, None]:
         c = self.config
         b, t, _ = x.shape
         x = spread(x)
@@ -70,7 +69,7 @@ class DecoderBlock(nn.Module):
         y = RMSNorm(eps=c.norm_eps, name="attention_norm")(x)
         q, k, v = split("q", c.heads), split("k", c.kv_heads), split("v", c.kv_heads)
         q, k = rotate(q, rotation), rotate(k, rotation)
-        x = spread(x + linear("o", c.width)(attend_by(q, k, v, sight)))
+        x = spread(x + linear("o", c.width)(attend_by(q, k, v, mask)))
         y = RMSNorm(eps=c.norm_eps, name="mlp_norm")(x)
         y = spread(jax.nn.silu(linear("gate", c.hidden)(y)) * linear("up", c.hidden)(y), "tensor")
         return spread(x + linear("down", c.width)(y)), None
@@ -85,13 +84,13 @@ class Decoder(nn.Module):
     remat: str
 
     @nn.compact
-    def __call__(self, x_btd: Array, position_bt: Array, sight: Sight | Array) -> Array:
+    def __call__(self, x_btd: Array, position_bt: Array, mask: AttentionMask) -> Array:
         c = self.config
         self.param("embedding", nn.initializers.normal(0.02), (c.vocab_size, c.width))
         if not c.is_tied:
             self.param("head", nn.initializers.normal(0.02), (c.width, c.vocab_size))
         fields = {"config": c, "lora": self.lora, "dtype": self.dtype}
-        shared = (make_rotation(position_bt, c.head_size, c.rope_theta, c.rope_scaling), sight)
+        shared = (make_rotation(position_bt, c.head_size, c.rope_theta, c.rope_scaling), mask)
         x = run_stack(DecoderBlock, fields, x_btd.astype(self.dtype), shared, layers=c.layers, remat=self.remat)
         return RMSNorm(eps=c.norm_eps, name="norm")(x)
 

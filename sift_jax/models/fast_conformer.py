@@ -21,10 +21,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from sift_jax.models.layers import Array, LayerNorm, Linear, average_groups
-from sift_jax.models.stack import run_stack
+from sift_jax.models.layers import Array, LayerNorm, Linear, average_groups, spread
+from sift_jax.models.scanned_stack import run_stack
 from sift_jax.models.strided_convolution import convolve_strided
-from sift_jax.parallel.mesh import spread
 
 NORM_EPS = 1e-5
 # convolutions that halve the rate

@@ -11,6 +11,9 @@ from functools import partial
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
+
+from sift_jax.parallel.mesh import BATCH_AXES, count_batch_shards
 
 Array = jax.Array
 # Whisper and BERT use the exact form; jax.nn.gelu alone is the tanh form
@@ -152,3 +155,23 @@ def attend(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask_bts: Array | None) 
         scores = jnp.where(mask_bts[:, None, None], scores, -1e30)
     weights = jax.nn.softmax(scores, axis=-1).astype(v_bsnk.dtype)
     return jnp.einsum("bgnts,bsgk->btgnk", weights, v_bsnk).reshape(b, t, n * k)
+
+
+def spread(x: jax.Array, last: str | None = None) -> jax.Array:
+    """Activations (rows, …, features) as they should lie on the mesh of the step: rows spread, features over `last`.
+
+    Without it XLA may leave a parameter where it lies, and give every device all rows of the batch instead.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty or x.shape[0] % count_batch_shards(mesh):
+        return x
+    last = last if last and x.shape[-1] % mesh.shape[last] == 0 else None
+    return jax.lax.with_sharding_constraint(x, PartitionSpec(BATCH_AXES, *(None,) * (x.ndim - 2), last))
+
+
+def gather(x: jax.Array, *axes: str | None) -> jax.Array:
+    """A parameter spread over these axes alone: fetched once, before a loop that reads it again and again."""
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty or any(axis and n % mesh.shape[axis] for axis, n in zip(axes, x.shape, strict=True)):
+        return x
+    return jax.lax.with_sharding_constraint(x, PartitionSpec(*axes))

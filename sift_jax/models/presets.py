@@ -12,17 +12,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+from sift_jax.field_ranges import DTYPES, CheckedConfig, Count, Items, OneOf, Positive, Text, Whole
 from sift_jax.models.attention import KINDS
 from sift_jax.models.cross_attention import CrossConfig
 from sift_jax.models.decoder import DecoderConfig
 from sift_jax.models.fast_conformer import FastConformerConfig
-from sift_jax.models.hub_config import read_decoder_preset, read_encoder_preset
+from sift_jax.models.hf_config import read_decoder_preset, read_encoder_preset
 from sift_jax.models.layers import LoraConfig, RopeScaling
 from sift_jax.models.projectors import ProjectorConfig
-from sift_jax.models.speech_encoders import FRAME_MASKS, EncoderConfig
+from sift_jax.models.scanned_stack import REMAT_POLICIES
 from sift_jax.models.speech_lm import SpeechLMConfig
-from sift_jax.models.stack import REMAT_POLICIES
-from sift_jax.ranges import DTYPES, CheckedConfig, Count, Items, OneOf, Positive, Text, Whole
+from sift_jax.models.whisper_encoder import FRAME_MASKS, EncoderConfig
 
 
 def _whisper(width: int, layers: int, heads: int, mel_bins: int = 80) -> EncoderConfig:

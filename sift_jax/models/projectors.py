@@ -19,7 +19,7 @@ import jax.numpy as jnp
 
 from sift_jax.models.fast_conformer import is_heard, run_conformer
 from sift_jax.models.layers import Array, LayerNorm, Linear, attend, exact_gelu
-from sift_jax.models.stack import run_stack
+from sift_jax.models.scanned_stack import run_stack
 
 # BERT's
 QFORMER_EPS = 1e-12
@@ -58,7 +58,9 @@ class ProjectorConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} of the {self.kind} projector is {getattr(self, name)}; it must be 1 or more")
         if self.cross_every > LONGEST_BLOCK:
-            raise ValueError(f"cross_every is {self.cross_every}; it is at most {LONGEST_BLOCK}, see weights/table.py")
+            raise ValueError(
+                f"cross_every is {self.cross_every}; it is at most {LONGEST_BLOCK}, see weights/key_table.py"
+            )
         if self.kind == "conformer" and self.width % self.heads:
             raise ValueError(
                 f"a conformer of width {self.width} over {self.heads} heads does not divide; change the preset"

@@ -17,14 +17,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from sift_jax.models.attention import Sight, make_mask, make_row_sight
+from sift_jax.models.attention import AttentionMask, make_mask, make_row_mask
 from sift_jax.models.cross_attention import CrossAttention, CrossConfig, find_heard_frames, find_hearing
 from sift_jax.models.decoder import Decoder, DecoderConfig, compute_logits, embed_tokens
 from sift_jax.models.fast_conformer import FastConformerConfig, FastConformerEncoder
-from sift_jax.models.layers import Array, LoraConfig, make_rotation
+from sift_jax.models.layers import Array, LoraConfig, make_rotation, spread
 from sift_jax.models.projectors import ProjectorConfig, make_projector
-from sift_jax.models.speech_encoders import EncoderConfig, WhisperEncoder
-from sift_jax.parallel.mesh import spread
+from sift_jax.models.whisper_encoder import EncoderConfig, WhisperEncoder
 
 Params = dict
 
@@ -87,7 +86,7 @@ def init_params(config: SpeechLMConfig, key: Array) -> Params:
     params = {
         "encoder": make_encoder(config).init(encoder_key, mel, jnp.ones((1,), jnp.int32))["params"],
         "projector": _projector(config).init(projector_key, frames)["params"],
-        "decoder": make_decoder(config).init(decoder_key, x, position, mask)["params"],
+        "decoder": make_decoder(config).init(decoder_key, x, position, AttentionMask.of(mask))["params"],
     }
     if config.cross:
         inputs = (x, rotate_for_cross(config, position), mask, x, mask)
@@ -130,12 +129,12 @@ def hear_speech(
     return speech_bsd, find_heard_frames(hears_bta, positions_ba, speech_bsd.shape[1] // clips)
 
 
-def embed_batch(config: SpeechLMConfig, params: Params, batch: dict[str, Array], sight: Sight) -> Array:
+def embed_batch(config: SpeechLMConfig, params: Params, batch: dict[str, Array], mask: AttentionMask) -> Array:
     """What the decoder reads: tokens, with the speech among them or attended to."""
     if config.cross is None:
         return splice(config, params, batch)
     x_btd = embed_tokens(params["decoder"], batch["token_bt"], jnp.dtype(config.dtype))
-    mask_bts = make_mask(batch["group_bt"], batch["segment_bt"]) if sight.mask_bts is None else sight.mask_bts
+    mask_bts = make_mask(batch["group_bt"], batch["segment_bt"]) if mask.mask_bts is None else mask.mask_bts
     speech_bsd, hears_bts = hear_speech(config, params, batch, mask_bts)
     rotation = rotate_for_cross(config, batch["position_bt"])
     return spread(_cross(config).apply({"params": params["cross"]}, x_btd, rotation, mask_bts, speech_bsd, hears_bts))
@@ -144,11 +143,11 @@ def embed_batch(config: SpeechLMConfig, params: Params, batch: dict[str, Array],
 def compute_hidden(config: SpeechLMConfig, params: Params, batch: dict[str, Array]) -> Array:
     """The decoder's hidden states at predict_bm, (b, m, d)."""
     head_size = config.decoder.head_size
-    sight = make_row_sight(
+    mask = make_row_mask(
         config.attention, batch["group_bt"], batch["segment_bt"], head_size=head_size, dtype=config.dtype
     )
     hidden = make_decoder(config).apply(
-        {"params": params["decoder"]}, embed_batch(config, params, batch, sight), batch["position_bt"], sight
+        {"params": params["decoder"]}, embed_batch(config, params, batch, mask), batch["position_bt"], mask
     )
     return spread(jnp.take_along_axis(hidden, batch["predict_bm"][:, :, None], axis=1))
 

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from sift_jax.models.layers import Array, exact_gelu
-from sift_jax.models.speech_encoders import EncoderConfig, WhisperEncoder
+from sift_jax.models.whisper_encoder import EncoderConfig, WhisperEncoder
 
 Params = Mapping[str, Any]
 Heads = tuple[tuple[int, int], ...]

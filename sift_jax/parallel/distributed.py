@@ -16,8 +16,8 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from sift_jax.parallel import watch
-from sift_jax.parallel.aborts import explain_aborts, name_lost_coordinator
+from sift_jax.parallel import heartbeat
+from sift_jax.parallel.abort_handler import explain_aborts, name_lost_coordinator
 
 # a network's file system may take a moment to show what another machine wrote
 SHARED_SECONDS = 10.0
@@ -54,7 +54,7 @@ def _join(address: str, *arguments: object, **kwargs: object) -> None:
         f"not all processes of the run came to {address} within {JOIN_SECONDS} s: start every one of them, each with "
         "its own --process_index, where that address can be reached; SIFT_JOIN_SECONDS sets the patience"
     )
-    explain_aborts(lambda: line, watch.LOST)
+    explain_aborts(lambda: line, heartbeat.LOST)
     jax.distributed.initialize(*arguments, **kwargs)
 
 
@@ -64,9 +64,9 @@ def _start_watch() -> None:
     from jax._src.distributed import global_state
 
     if global_state.num_processes > 1:
-        watch.start_watch(global_state.client, global_state.process_id, global_state.num_processes)
+        heartbeat.start_watch(global_state.client, global_state.process_id, global_state.num_processes)
     # process 0 itself listens there
-    explain_aborts(functools.partial(name_lost_coordinator, global_state.coordinator_address), watch.LOST)
+    explain_aborts(functools.partial(name_lost_coordinator, global_state.coordinator_address), heartbeat.LOST)
 
 
 def is_first_process() -> bool:

@@ -6,7 +6,7 @@ import dataclasses
 
 import jax
 
-from sift_jax.ranges import CheckedConfig, Positive, Text
+from sift_jax.field_ranges import CheckedConfig, Positive, Text
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from sift_jax.ranges import CheckedConfig, Range
+from sift_jax.field_ranges import CheckedConfig, Range
 
 AXES = ("data", "fsdp", "tensor")
 BATCH_AXES = ("data", "fsdp")
@@ -73,26 +73,6 @@ def list_own_rows(mesh: Mesh, rows: int) -> list[int]:
     """The rows of a batch that lie on this process's devices."""
     spans = [index[0] for index in shard_rows(mesh).addressable_devices_indices_map((rows,)).values()]
     return sorted({row for span in spans for row in range(rows)[span]})
-
-
-def spread(x: jax.Array, last: str | None = None) -> jax.Array:
-    """Activations (rows, …, features) as they should lie on the mesh of the step: rows spread, features over `last`.
-
-    Without it XLA may leave a parameter where it lies, and give every device all rows of the batch instead.
-    """
-    mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty or x.shape[0] % count_batch_shards(mesh):
-        return x
-    last = last if last and x.shape[-1] % mesh.shape[last] == 0 else None
-    return jax.lax.with_sharding_constraint(x, PartitionSpec(BATCH_AXES, *(None,) * (x.ndim - 2), last))
-
-
-def gather(x: jax.Array, *axes: str | None) -> jax.Array:
-    """A parameter spread over these axes alone: fetched once, before a loop that reads it again and again."""
-    mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty or any(axis and n % mesh.shape[axis] for axis, n in zip(axes, x.shape, strict=True)):
-        return x
-    return jax.lax.with_sharding_constraint(x, PartitionSpec(*axes))
 
 
 def shard_pieces(mesh: Mesh) -> NamedSharding:

@@ -21,7 +21,7 @@ from sift_jax.evaluation.report.document import (
     wrap_chart,
     write_whole,
 )
-from sift_jax.evaluation.report.format import find_metric, name_title
+from sift_jax.evaluation.report.number_format import find_metric, name_title
 from sift_jax.pages.markup import escape_text
 
 # as the paper writes them

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from sift_jax.ranges import CheckedConfig, Count, Items, MayBeEmpty, Seed, Text, Value
+from sift_jax.field_ranges import CheckedConfig, Count, Items, MayBeEmpty, Seed, Text, Value
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from sift_jax.evaluation.items import MODEL
-from sift_jax.evaluation.report.folder import read_evaluation
+from sift_jax.evaluation.report.read_results import read_evaluation
+from sift_jax.evaluation.scores.aggregate import cluster_of, count_items
 from sift_jax.evaluation.scores.bootstrap import (
     BootstrapConfig,
     draw_weights,
@@ -26,8 +26,8 @@ from sift_jax.evaluation.scores.bootstrap import (
     make_generator,
     sum_clusters,
 )
-from sift_jax.evaluation.scores.cells import cluster_of, count_items
-from sift_jax.ranges import CheckedConfig, MayBeEmpty, NotNegative, Text
+from sift_jax.evaluation.scores.schema import MODEL
+from sift_jax.field_ranges import CheckedConfig, MayBeEmpty, NotNegative, Text
 from sift_jax.sweeps.plan import SweepConfig, place_evaluation
 
 # set → recordings' names, sums (seeds, recordings, 2)

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from sift_jax.evaluation.report.document import write_whole
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
+from sift_jax.launch import NO_FLAGS, Launch
 from sift_jax.sweeps.page import write_page
 from sift_jax.sweeps.plan import Job, SweepConfig, list_stages
 from sift_jax.sweeps.results import QuestionsConfig, gather_results
@@ -33,18 +34,16 @@ class SweepError(ValueError):
 
 
 def sweep(
-    run: SweepConfig, questions: QuestionsConfig, bootstrap: BootstrapConfig, *, dry_run: bool, modules: tuple,
-    config_text: str,
-) -> None:  # fmt: skip
+    *, run: SweepConfig, questions: QuestionsConfig, bootstrap: BootstrapConfig, launch: Launch = NO_FLAGS
+) -> None:
     """The whole sweep; what is done is kept."""
-    del modules
     stages = list_stages(run)
     questions.check(run)
-    if dry_run:
+    if launch.dry_run:
         print("\n".join(" ".join(job.command) for stage in stages for chain in stage for job in chain))
         return
     out = Path(run.out_dir)
-    write_whole(out / "config.gin", config_text)
+    write_whole(out / "config.gin", launch.config_text)
     began = time.monotonic()
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -6,8 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from sift_jax.models.decoder import compute_logits
-from sift_jax.models.layers import Array
-from sift_jax.parallel.mesh import gather
+from sift_jax.models.layers import Array, gather
+from sift_jax.models.speech_lm import Params, SpeechLMConfig, compute_hidden
+
+# positions whose logits over the whole vocabulary are there at once
+LOSS_CHUNK = 64
 
 
 def sum_cross_entropy(decoder: dict, hidden_bmd: Array, target_bm: Array, weight_bm: Array, *, chunk: int) -> Array:
@@ -47,3 +50,12 @@ def _score(decoder: dict, hidden: Array, target: Array) -> Array:
     logits = compute_logits(decoder, hidden)
     picked = jnp.take_along_axis(logits, target[..., None], axis=-1)[..., 0]
     return jax.nn.logsumexp(logits, axis=-1) - picked
+
+
+def sum_loss(config: SpeechLMConfig, params: Params, batch: dict[str, Array]) -> tuple[Array, Array]:
+    """(Σ weighted cross-entropy, Σ weight) of a batch."""
+    hidden = compute_hidden(config, params, batch)
+    total = sum_cross_entropy(
+        params["decoder"], hidden, batch["target_bm"], batch["weight_bm"], chunk=LOSS_CHUNK
+    )
+    return total, jnp.sum(batch["weight_bm"])

@@ -17,11 +17,11 @@ import numpy as np
 from tqdm import tqdm
 
 from sift_jax.batch import Batch
+from sift_jax.checkpoints.run_folder import write_whole
 from sift_jax.parallel.hardware import HardwareConfig
-from sift_jax.training.costs import StepCosts
-from sift_jax.training.dev import format_dev
+from sift_jax.training.dev_metrics import format_dev
 from sift_jax.training.event_file import EventFile
-from sift_jax.training.run_files import write_whole
+from sift_jax.training.flops import StepCosts
 
 # what the progress line shows beside the time that is left; a narrow terminal cuts off the end
 SHOWN = {

@@ -13,8 +13,8 @@ import jax
 import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
-from sift_jax.ranges import CheckedConfig, Positive, Range, Share, Whole
-from sift_jax.training.guard import guard_updates
+from sift_jax.field_ranges import CheckedConfig, Positive, Range, Share, Whole
+from sift_jax.training.gradient_guard import guard_updates
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from sift_jax.checkpoints.checksums import mix, number_places, read_words
 from sift_jax.models.layers import Array
-from sift_jax.training.checksums import mix, number_places, read_words
 
 
 def swap_audio(batch: dict[str, Array], slots_per_clip: int) -> dict[str, Array]:

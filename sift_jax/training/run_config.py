@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated
 
-from sift_jax.ranges import DTYPES, CheckedConfig, Count, Items, Pattern, Range, Seed, Text, Whole
+from sift_jax.field_ranges import DTYPES, CheckedConfig, Count, Items, Pattern, Range, Seed, Text, Whole
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -16,23 +16,13 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
+from sift_jax.checkpoints.train_state import State, join_params, shard_state
 from sift_jax.models.layers import Array
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, compute_hidden
 from sift_jax.parallel.mesh import replicate, shard_pieces, shard_rows
-from sift_jax.training.losses import list_cross_entropy, sum_cross_entropy
+from sift_jax.training import losses
+from sift_jax.training.losses import list_cross_entropy, sum_loss
 from sift_jax.training.other_audio import swap_audio
-from sift_jax.training.state import State, join_params, shard_state
-
-LOSS_CHUNK = 64
-
-
-def sum_loss(config: SpeechLMConfig, params: Params, batch: dict[str, Array]) -> tuple[Array, Array]:
-    """(Σ weighted cross-entropy, Σ weight) of a batch."""
-    hidden = compute_hidden(config, params, batch)
-    total = sum_cross_entropy(
-        params["decoder"], hidden, batch["target_bm"], batch["weight_bm"], chunk=LOSS_CHUNK
-    )
-    return total, jnp.sum(batch["weight_bm"])
 
 
 def split_rows(batch: dict[str, Array], pieces: int) -> dict[str, Array]:
@@ -120,7 +110,7 @@ def make_dev_step(
 
     def list_losses(params: Params, batch: dict[str, Array]) -> Array:
         hidden = compute_hidden(config, params, batch)
-        return list_cross_entropy(params["decoder"], hidden, batch["target_bm"], chunk=LOSS_CHUNK)
+        return list_cross_entropy(params["decoder"], hidden, batch["target_bm"], chunk=losses.LOSS_CHUNK)
 
     @functools.partial(jax.jit, out_shardings=replicate(mesh))
     def dev_step(state: State, batch: dict[str, Array]) -> dict[str, Array]:

@@ -15,16 +15,17 @@ from pathlib import Path
 import numpy as np
 
 from sift_jax.audio.files import read_audio, write_audio
-from sift_jax.units.codec import Codec, load_codec
-from sift_jax.units.recordings import find_audio, read_groups
+from sift_jax.codecs.codec import Codec
+from sift_jax.codecs.find_recordings import find_audio, read_groups
+from sift_jax.codecs.registry import load_codec
 
 _RATE = 16_000
 
 
 def fit(flags: argparse.Namespace) -> str:
     """The embedded codec, out of the training recordings alone where a build says which they are."""
-    from sift_jax.units.embedded import EmbeddedOptions
-    from sift_jax.units.fit_embedded import fit_embedded
+    from sift_jax.codecs.embedded.embedded_codec import EmbeddedOptions
+    from sift_jax.codecs.embedded.fit import fit_embedded
 
     if flags.sound_ms % 10:
         raise ValueError(f"--sound_ms={flags.sound_ms} is no number of steps of 10 ms; give 30, 40, 50 or the like")
@@ -45,7 +46,7 @@ def fit(flags: argparse.Namespace) -> str:
 
 def fit_hubert(flags: argparse.Namespace) -> str:
     """A code book over a layer of HuBERT; recordings are read a few minutes at a time."""
-    from sift_jax.units.hubert_units import HubertOptions, fit_hubert
+    from sift_jax.codecs.hubert.hubert_codec import HubertOptions, fit_hubert
 
     options = HubertOptions(
         layer=flags.layer,
@@ -64,7 +65,7 @@ def fit_hubert(flags: argparse.Namespace) -> str:
 
 def adopt_xcodec2(flags: argparse.Namespace) -> str:
     """A codec out of a published X-codec2."""
-    from sift_jax.units.xcodec2 import adopt_xcodec2
+    from sift_jax.codecs.xcodec2.xcodec2_codec import adopt_xcodec2
 
     folder = adopt_xcodec2(flags.weights, flags.out)
     return (f"{flags.out}: {folder.config.codes} units, {folder.config.frame_rate:g} a second; "
@@ -73,8 +74,8 @@ def adopt_xcodec2(flags: argparse.Namespace) -> str:
 
 def add_vocoder(flags: argparse.Namespace) -> str:
     """The codec, or a copy of it, with what a run of train_vocoder has learnt."""
-    from sift_jax.units.codec_folder import read_folder
-    from sift_jax.units.training.result import add_to_codec
+    from sift_jax.codecs.codec_folder import read_folder
+    from sift_jax.vocoder_training.install_vocoder import add_to_codec
 
     added = add_to_codec(read_folder(flags.codec), Path(flags.run), flags.step, Path(flags.out) if flags.out else None)
     return (f"{added.path}: speaks its {added.config.codes} units now; their fingerprint is {added.fingerprint[:12]} "

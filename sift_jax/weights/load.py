@@ -4,7 +4,7 @@
     Sources(model="Qwen2-Audio-7B-Instruct/")                   a whole model: Qwen2-Audio's, or an export of ours
     Sources(encoder="whisper-medium/", decoder="hf://Qwen/Qwen2.5-7B-Instruct")    folders, or names on the hub
 
-All are read in the layout and dtype of the parameters that are wanted: see stream.py.
+All are read in the layout and dtype of the parameters that are wanted: see stream_tensors.py.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from sift_jax.models.hub_config import read_config
+from sift_jax.checkpoints.checkpoint import Checkpoints, read_model_file
+from sift_jax.field_ranges import CheckedConfig, Text, Whole
+from sift_jax.models.hf_config import read_config
 from sift_jax.models.layers import NO_LORA, make_sinusoids
 from sift_jax.models.presets import PROJECTORS, read_decoder_preset, read_encoder_preset
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, describe_params
-from sift_jax.ranges import CheckedConfig, Text, Whole
-from sift_jax.training.checkpoint import Checkpoints, read_model_file
-from sift_jax.weights.grow import find_axis, grow, shrink
+from sift_jax.weights.hf_layouts import read_layout, sort_keys
 from sift_jax.weights.hub import find_folder
-from sift_jax.weights.layouts import read_layout, sort_keys
+from sift_jax.weights.key_table import WHISPER_COMPUTED, list_tables, make_adapter_rows
+from sift_jax.weights.resize import find_axis, grow, shrink
 from sift_jax.weights.same_model import check_preset, check_run_model
-from sift_jax.weights.stream import Origin, Wanted, check_shapes, find_origins, stream
-from sift_jax.weights.table import WHISPER_COMPUTED, list_tables, make_adapter_rows
+from sift_jax.weights.stream_tensors import Origin, Wanted, check_shapes, find_origins, stream
 from sift_jax.weights.tensor_files import TensorFolder
 from sift_jax.weights.token_rows import KEYS as TOKEN_ROWS
 
@@ -179,7 +179,7 @@ def check_vocabulary(tokens: int, rows: int, source: str) -> None:
 def load_run(run: str, step: int | None, wanted: Wanted) -> Loaded:
     """A run's parameters by full path. All that this model has of a part must be there, but new LoRA, and no more.
 
-    What may grow (the vocabulary, the adapters' rank) is filled up: see grow.py."""
+    What may grow (the vocabulary, the adapters' rank) is filled up: see resize.py."""
     theirs = flatten_dict(describe_params(read_model_file(run)), sep="/")
     check_paths({path: leaf.shape for path, leaf in theirs.items()}, wanted, f"run {run}")
     grown = {path for path, leaf in theirs.items() if leaf.shape != wanted[path].shape}

@@ -2,7 +2,7 @@
 
     runs/stage1/model.json         │ this model's config      │
     decoder.rope_theta   10000.0   │ 1000000.0                │ refused, with both values
-    decoder.vocab_size   152064    │ 154064                   │ may grow: grow.py
+    decoder.vocab_size   152064    │ 154064                   │ may grow: resize.py
     lora  rank 16, alpha 8         │ rank 128, alpha 64       │ may grow: alpha / rank is .5 in both
     lora  rank 16, alpha 8         │ rank 16, alpha 16        │ refused: each adapter would say twice as much
 """

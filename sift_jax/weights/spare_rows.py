@@ -4,7 +4,7 @@
     0 … 151664        a token of its tokenizer: as published, always
     151665 … 152063   spare, padding to a round number: all but one vector. The delimiters of audio stand here, those of
                       speech, and the first 394 units
-    152064 …          new, drawn by grow.py
+    152064 …          new, drawn by resize.py
 
 Equal rows of a frozen head have equal logits whatever the decoder does: the end of speech would be as likely as 396
 other tokens. So a needed row that lies closer to another than two trained rows ever do is drawn anew, after parameters
@@ -23,11 +23,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from sift_jax.data.unit_ids import NeededRows
 from sift_jax.models.layers import Array
 from sift_jax.models.speech_lm import Params
 from sift_jax.parallel.distributed import fetch, is_first_process
-from sift_jax.weights.grow import hash_path
+from sift_jax.text.unit_tokens import NeededRows
+from sift_jax.weights.resize import hash_path
 
 EMBEDDING, HEAD = "decoder/embedding", "decoder/head"
 # Closer than this part of the distance between two rows at random is the same row. Spare rows as published differ by

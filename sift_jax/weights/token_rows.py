@@ -1,5 +1,5 @@
 """Rows of the vocabulary that an adapter brings along, as PEFT's trainable_token_indices: those that the run has drawn
-anew (spare_rows.py) where its published base has all alike, and those behind the base's vocabulary (grow.py).
+anew (spare_rows.py) where its published base has all alike, and those behind the base's vocabulary (resize.py).
 
 adapter_config.json         "trainable_token_indices": {"embed_tokens": [151665, 151666, 151667], "lm_head": […]}
 adapter_model.safetensors   …embed_tokens.token_adapter.trainable_tokens_delta (3, d): whole rows, not differences
@@ -19,8 +19,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from sift_jax.weights.hf_layouts import read_layout, sort_keys
 from sift_jax.weights.hub import find_folder
-from sift_jax.weights.layouts import read_layout, sort_keys
 from sift_jax.weights.tensor_files import TensorFolder
 
 # a part of the largest entry: a base in half precision is rounded by less

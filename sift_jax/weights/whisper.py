@@ -14,12 +14,12 @@ import jax
 import numpy as np
 from flax.traverse_util import unflatten_dict
 
-from sift_jax.models.hub_config import read_config, read_encoder_preset, read_whisper_decoder
-from sift_jax.models.speech_encoders import EncoderConfig
+from sift_jax.models.hf_config import read_config, read_encoder_preset, read_whisper_decoder
 from sift_jax.models.whisper_decoder import Heads, Params, WhisperDecoderConfig
-from sift_jax.weights.layouts import read_layout, sort_keys
-from sift_jax.weights.stream import find_origins, stream
-from sift_jax.weights.table import WHISPER, WHISPER_COMPUTED, WHISPER_DECODER
+from sift_jax.models.whisper_encoder import EncoderConfig
+from sift_jax.weights.hf_layouts import read_layout, sort_keys
+from sift_jax.weights.key_table import WHISPER, WHISPER_COMPUTED, WHISPER_DECODER
+from sift_jax.weights.stream_tensors import find_origins, stream
 from sift_jax.weights.tensor_files import TensorFolder
 
 GENERATION = "generation_config.json"

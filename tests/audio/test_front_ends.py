@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sift_jax.audio.front_ends import FRONT_ENDS
-from sift_jax.audio.mel import RATE
+from sift_jax.audio.whisper_mel import RATE
 
 NORMALISED = FRONT_ENDS["normalised"]
 

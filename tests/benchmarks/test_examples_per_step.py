@@ -10,7 +10,7 @@ from resolve_configs import CONFIGS
 
 from benchmarks.examples_per_step import CORPORA, DrawnIndex, count_examples, draw_seconds, main
 from sift_jax.cli import build_arguments
-from sift_jax.data.question_index import NEVER
+from sift_jax.data.records.question_index import NEVER
 from sift_jax.training.loop import train
 
 CORPUS_FILE = json.loads(CORPORA.read_text())

@@ -14,8 +14,8 @@ from benchmarks.scale import (
     write_rows,
 )
 from data_prep.released.join import list_usable_places
-from sift_jax.data.records import RecordReader
-from sift_jax.data.sift_files import read_rows
+from sift_jax.data.records.record_files import RecordReader
+from sift_jax.sift.rows import read_rows
 
 
 def test_rows_become_a_batch(tmp_path):

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from sift_jax.data.fields import (
+from sift_jax.sift.fields import (
     DIRECT,
     OPEN,
     FieldError,
@@ -19,8 +19,8 @@ from sift_jax.data.fields import (
     read_fields,
     write_fields,
 )
-from sift_jax.data.labels import LANGUAGES, find_labels, normalise
-from sift_jax.data.speaking import read_style, write_instruction
+from sift_jax.sift.labels import LANGUAGES, find_labels, normalise
+from sift_jax.sift.speaking_styles import read_style, write_instruction
 
 ROLE = {
     "columns": ["role", "part"], "classes": {"narrator": ["narr", "N"], "character": ["dialogue"]},

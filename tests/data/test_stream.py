@@ -12,10 +12,10 @@ from tiny_model import make_config
 from tiny_run import make_data
 
 from sift_jax.batch import check_batch
+from sift_jax.data.batch_stream import BatchStream, make_shapes
 from sift_jax.data.mixtures import make_mixture
-from sift_jax.data.pipeline import BatchStream, make_shapes
 from sift_jax.data.prefetch import prefetch
-from sift_jax.training.loop import make_geometry
+from sift_jax.training.job import make_geometry
 
 CONFIG = make_config()
 GEOMETRY = make_geometry(CONFIG)

@@ -11,7 +11,7 @@ from data_prep.build import main, parse_arguments
 from data_prep.fingerprints import ROOT, list_sources
 from data_prep.pipeline import BuildError, build
 from data_prep.statistics import format_report, make_report
-from sift_jax.data.labels import ACOUSTIC_LABELS
+from sift_jax.sift.labels import ACOUSTIC_LABELS
 
 STAGES = ("corpus", "measure", "metadata")
 
@@ -158,7 +158,8 @@ def test_a_stage_is_made_of_its_own_code():
     files = {name: {str(path.relative_to(ROOT)) for path in list_sources(sources)}
              for name, (_, _, sources) in pipeline.STAGES.items()}
     assert all(files.values())
-    assert "sift_jax/audio/files.py" in files["corpus"] and "sift_jax/data/clips.py" in files["records"]
+    assert "sift_jax/audio/files.py" in files["corpus"]
+    assert "sift_jax/data/records/record_audio.py" in files["records"]
     assert {"data_prep/instructions/write.py", "data_prep/instructions/templates/de.json"} <= files["instructions"]
     assert not any("/llm/" in name for name in files["instructions"])
     assert "data_prep/reporting/page.css" in files["report"]

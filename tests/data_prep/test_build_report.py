@@ -13,7 +13,7 @@ from data_prep.reporting.drawing import make_stacks
 from data_prep.reporting.page import Shelf, make_page
 from data_prep.reporting.paper import PAPER_ROWS, share_rows
 from data_prep.reporting.survey import survey_files
-from sift_jax.data.sift_files import CATEGORIES, SPLITS, list_files
+from sift_jax.sift.rows import CATEGORIES, SPLITS, list_files
 
 REPORT = {
     "labels": {"noise_level": {"en": {"very noisy": 3, "clean": 1}}},

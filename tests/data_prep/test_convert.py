@@ -7,7 +7,7 @@ import pytest
 
 from data_prep.chat_formats import FormatError, Placeholders, make_chat_row, make_sift_row
 from data_prep.convert import main
-from sift_jax.data.sift_files import CATEGORIES, list_files
+from sift_jax.sift.rows import CATEGORIES, list_files
 
 A, B = ({"audio_path": f"/path/to/{name}.wav"} for name in "ab")
 WHICH, FIRST = {"text": "Which is louder?"}, {"text": "The first."}

@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from data_prep.records import main
-from sift_jax.data.clips import decode_clip
-from sift_jax.data.records import RecordReader
+from sift_jax.data.records.record_audio import decode_clip
+from sift_jax.data.records.record_files import RecordReader
 
 
 def test_records_are_written_and_counted(corpus, tmp_path, capsys):

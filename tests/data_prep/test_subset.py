@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from data_prep.subset import is_taken, main
-from sift_jax.data.sift_files import list_files, read_rows
+from sift_jax.sift.rows import list_files, read_rows
 
 
 def read_ids(sift, split):

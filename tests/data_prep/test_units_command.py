@@ -7,13 +7,13 @@ import pytest
 
 from data_prep.units import list_places, main
 from sift_jax.audio.files import read_audio
-from sift_jax.data.clips import decode_clip
-from sift_jax.data.records import RecordReader
-from sift_jax.data.unit_ids import read_codec_identity
-from sift_jax.data.unit_sets import UnitSet, name_set
-from sift_jax.units.codec import load_codec
-from sift_jax.units.embedded import EmbeddedOptions
-from sift_jax.units.fit_embedded import fit_embedded
+from sift_jax.codecs.embedded.embedded_codec import EmbeddedOptions
+from sift_jax.codecs.embedded.fit import fit_embedded
+from sift_jax.codecs.registry import load_codec
+from sift_jax.data.records.record_audio import decode_clip
+from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.records.record_units import UnitSet, name_set
+from sift_jax.text.unit_tokens import read_codec_identity
 
 
 @pytest.fixture

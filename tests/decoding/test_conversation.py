@@ -8,10 +8,11 @@ import pytest
 from tiny_corpus import make_noise
 
 from sift_jax.audio.files import write_audio
-from sift_jax.data.chat import make_question, render_chat
-from sift_jax.decoding.answer import Model, Speaker, make_prompt
 from sift_jax.decoding.conversation import Conversation, read_clip, run_chat
 from sift_jax.decoding.sampling import DecodingConfig
+from sift_jax.decoding.text_answers import TextGenerator, make_prompt
+from sift_jax.pretrained import Model
+from sift_jax.text.chat import make_question, render_chat
 
 DECODING = DecodingConfig(max_new_tokens=4, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0)
 
@@ -42,7 +43,7 @@ def test_a_later_turn_carries_the_history_by_the_template_of_training(model, cli
         *make_question("And this?", clips[1:2]),
     ]
     prompt = make_prompt(model, history, lambda path: read_clip(path, 2.0))
-    assert Speaker(model, rows=1).answer([prompt], DECODING) == [second]
+    assert TextGenerator(model, rows=1).answer([prompt], DECODING) == [second]
     assert talk.messages == [*history, {"role": "assistant", "content": [{"text": second}]}]
     rendered = render_chat(talk.messages, model.tokenizer)
     assert rendered.audio == clips[:2]

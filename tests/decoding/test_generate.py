@@ -8,14 +8,14 @@ import pytest
 from tiny_examples import AUDIO_ID, LAYOUTS, make_question
 from tiny_model import make_config, make_params, measure_logits
 
-from sift_jax.audio.mel import count_mel_frames, fill_log_mel
+from sift_jax.audio.whisper_mel import count_mel_frames, fill_log_mel
 from sift_jax.batch import BatchShape, make_empty_batch
-from sift_jax.data.packing import expand_question
+from sift_jax.data.row_layout import expand_question
+from sift_jax.decoding import clip_encoder
 from sift_jax.decoding import generate as generation
-from sift_jax.decoding import hearing
+from sift_jax.decoding.clip_encoder import ClipEncoder
 from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare
 from sift_jax.decoding.generate import speak as speak_prepared
-from sift_jax.decoding.hearing import Listener
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.models.layers import LoraConfig
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
@@ -44,7 +44,7 @@ PROMPTS = [make_prompt(layout, seed) for seed, layout in enumerate(LAYOUTS)]
 
 def make_listener(rows=2, config=CONFIG, params=None):
     mesh = make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.devices()[:1])
-    return Listener(config, make_params(config) if params is None else params, mesh, rows=rows)
+    return ClipEncoder(config, make_params(config) if params is None else params, mesh, rows=rows)
 
 
 def lay_out(prompts, tokens=128, listener=None, draws=(), config=CONFIG):
@@ -132,8 +132,8 @@ def test_what_is_drawn_follows_a_prompts_own_number(together):
 
 def test_a_clip_is_heard_once_and_as_it_would_be_alone(monkeypatch):
     calls = []
-    encode = hearing._encode
-    monkeypatch.setattr(hearing, "_encode", lambda *args: calls.append(args[3].shape[1]) or encode(*args))
+    encode = clip_encoder._encode
+    monkeypatch.setattr(clip_encoder, "_encode", lambda *args: calls.append(args[3].shape[1]) or encode(*args))
     clips = [wave for prompt in PROMPTS for wave in prompt.clips]
     listener = make_listener(rows=4)
     together = listener.hear([*clips, *clips])
@@ -149,13 +149,13 @@ def test_a_clip_is_heard_once_and_as_it_would_be_alone(monkeypatch):
 
 def test_a_short_clip_needs_no_long_window(monkeypatch):
     """Where silence behind a clip is masked, it sounds the same in a window of its own length."""
-    monkeypatch.setattr(hearing, "LENGTHS", 3)
+    monkeypatch.setattr(clip_encoder, "LENGTHS", 3)
     config = make_config(frame_mask="all", projector="stacked", projector_frames=5)
     clips = [wave for prompt in PROMPTS for wave in prompt.clips]
     short = make_listener(config=config)
     lengths = {short._choose_length(clip) for clip in clips}
     found = short.hear(clips)
-    monkeypatch.setattr(hearing, "LENGTHS", 1)
+    monkeypatch.setattr(clip_encoder, "LENGTHS", 1)
     whole = make_listener(config=config).hear(clips)
     assert len(lengths) > 1 and min(lengths) < config.encoder.mel_frames / 2
     for a, b in zip(found, whole, strict=True):
@@ -163,7 +163,7 @@ def test_a_short_clip_needs_no_long_window(monkeypatch):
 
 
 def test_what_is_remembered_has_a_bound(monkeypatch):
-    monkeypatch.setattr(hearing, "KEPT_BYTES", 300_000)
+    monkeypatch.setattr(clip_encoder, "KEPT_BYTES", 300_000)
     listener = make_listener(rows=1)
     waves = [np.full(16_000, i / 10, np.float32) for i in range(9)]
     listener.hear(waves)

@@ -15,7 +15,7 @@ from sift_jax.decoding import generate as generation
 from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
 from sift_jax.decoding.sampling import GREEDY
 from sift_jax.models.layers import RopeScaling
-from sift_jax.weights.table import QWEN2, to_theirs
+from sift_jax.weights.key_table import QWEN2, to_theirs
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

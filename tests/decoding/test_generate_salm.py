@@ -10,9 +10,9 @@ from tiny_model import SALM, SALM_XATT, make_config, make_params, measure_logits
 
 from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.batch import BatchShape, make_empty_batch
-from sift_jax.data.packing import expand_question
+from sift_jax.data.row_layout import expand_question
+from sift_jax.decoding.clip_encoder import ClipEncoder
 from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
-from sift_jax.decoding.hearing import Listener
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
 
@@ -60,7 +60,7 @@ def test_the_cache_and_neighbours_change_no_token(changes):
         # text, and a marker for each clip: no more
         assert max(len(prompt.tokens) for prompt in prompts) < 20
     mesh = make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.devices()[:1])
-    listener = Listener(config, make_params(config), mesh, rows=2)
+    listener = ClipEncoder(config, make_params(config), mesh, rows=2)
     prepared = prepare(config, make_params(config), rows=len(prompts), mesh=mesh)
 
     def answer(frames):

@@ -21,9 +21,9 @@ from scored_items import make_item
 from data_prep import instruct
 from data_prep.synthesis import __main__ as synthesis_command
 from data_prep.tasks import write_wordings
-from sift_jax.evaluation.items import EvaluationError, Prediction, write_prediction
 from sift_jax.evaluation.judging import JudgingConfig, judge_again
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
+from sift_jax.evaluation.scores.schema import EvaluationError, Prediction, write_prediction
 
 ROOT = Path(__file__).parents[2]
 KEY = "sk-Echo/0+9aZ=7Qw_x4.KjT~b2"
@@ -36,11 +36,11 @@ CLIENT = re.compile(r"\bread_(?:secret|key)\(|\bhttp\.client\b|\burllib\.request
 # Clients that the cases of this file do not run: where they are tried, or why there is nothing to try.
 ELSEWHERE = {
     "sift_jax/weights/hub.py": "tests/weights/test_hub.py",
-    "sift_jax/training/wandb_board.py": "tests/training/test_boards.py",
-    "sift_jax/models/hub_config.py": "an error's class alone", "data_prep/buckets.py": "drivers have keys of their own",
+    "sift_jax/training/wandb_writer.py": "tests/training/test_boards.py",
+    "sift_jax/models/hf_config.py": "an error's class alone", "data_prep/buckets.py": "drivers have keys of their own",
     "sift_jax/endpoints/secret.py": "what reads them", "sift_jax/evaluation/judges/config.py": "the same",
-    **dict.fromkeys(("sift_jax/training/event_file.py", "sift_jax/parallel/aborts.py", "sift_jax/folder_lock.py"),
-                    "the name of the machine"),
+    **dict.fromkeys(("sift_jax/training/event_file.py", "sift_jax/parallel/abort_handler.py",
+                     "sift_jax/storage/folder_lock.py"), "the name of the machine"),
 }
 POINT = ["--model=m", f"--seconds={SECONDS}", "--attempts=2", "--retries=0", "--concurrency=1"]
 ONE = ["--workers=1", "--train=1", "--dev=0", "--evaluation=0"]

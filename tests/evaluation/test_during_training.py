@@ -17,15 +17,16 @@ from resolve_configs import CONFIGS
 from tiny_evaluation import WARM, make_suite
 from tiny_run import make_run, write_gin
 
+from sift_jax.checkpoints.checkpoint import load_params
 from sift_jax.cli import ConfigError, build_arguments
-from sift_jax.decoding.answer import Model, Speaker, make_prompt
 from sift_jax.decoding.sampling import GREEDY
+from sift_jax.decoding.text_answers import TextGenerator, make_prompt
 from sift_jax.evaluation.during_training import EvaluationSets
-from sift_jax.evaluation.items import EvaluationError, read_predictions
-from sift_jax.evaluation.questions import ClipReader
+from sift_jax.evaluation.model_inputs import ClipReader
+from sift_jax.evaluation.scores.schema import EvaluationError, read_predictions
 from sift_jax.parallel.mesh import MeshConfig
-from sift_jax.training.checkpoint import load_params
-from sift_jax.training.compilations import EVENT
+from sift_jax.pretrained import Model
+from sift_jax.training.compile_counter import EVENT
 from sift_jax.training.loop import train
 
 PART = ("sift_jax.evaluation.during_training:EvaluationSets",)
@@ -81,7 +82,7 @@ def assert_answers_are_of_the_checkpoint(run_dir, step, decoding):
     model = Model.load(run_dir, step)
     answers = list(read_predictions(run_dir / "evaluations" / "evalsift" / f"{step}.jsonl"))
     assert len(answers) == 10
-    reader, speaker = ClipReader(model.config.encoder.window_seconds, "set_aside"), Speaker(model, rows=3)
+    reader, speaker = ClipReader(model.config.encoder.window_seconds, "set_aside"), TextGenerator(model, rows=3)
     # drawn by the item, whoever is asked beside it
     for one in answers:
         prompt = make_prompt(model, list(one.item.messages), reader)

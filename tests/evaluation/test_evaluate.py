@@ -13,7 +13,6 @@ import pytest
 from tiny_evaluation import make_evaluation, make_suite
 from tiny_run import make_data
 
-from sift_jax.decoding.answer import Model
 from sift_jax.decoding.sampling import GREEDY
 from sift_jax.evaluation import judging
 from sift_jax.evaluation.evaluate import (
@@ -23,12 +22,14 @@ from sift_jax.evaluation.evaluate import (
     read_training_answers,
     split_by_baseline,
 )
-from sift_jax.evaluation.items import EvaluationError, Item, Prediction
 from sift_jax.evaluation.judges.config import JudgeError
 from sift_jax.evaluation.judging import InvalidJudge, JudgingConfig, judge_again
-from sift_jax.evaluation.report.folder import read_evaluation
+from sift_jax.evaluation.report.read_results import read_evaluation
 from sift_jax.evaluation.scores.metrics import judge_texts
+from sift_jax.evaluation.scores.schema import EvaluationError, Item, Prediction
 from sift_jax.evaluation.suites import read_suite
+from sift_jax.launch import Launch
+from sift_jax.pretrained import Model
 
 TESTS = Path(__file__).resolve().parents[1]
 PROGRAM = str(Path(__file__).with_name("tiny_evaluation.py"))
@@ -38,7 +39,7 @@ PROGRAM = str(Path(__file__).with_name("tiny_evaluation.py"))
 def unbroken(corpus, trained_run, tmp_path_factory):
     """The folder of an evaluation that nobody disturbed."""
     out = tmp_path_factory.mktemp("evaluations") / "unbroken"
-    evaluate(**make_evaluation(corpus.root, trained_run, out, has_untrained=True), config_text="a = 1\n")
+    evaluate(**make_evaluation(corpus.root, trained_run, out, has_untrained=True), launch=Launch(config_text="a = 1\n"))
     return out
 
 
@@ -98,9 +99,10 @@ def test_a_run_that_was_killed_gives_the_answers_of_one_that_was_not(corpus, tra
 
 def test_what_is_answered_is_not_answered_again(corpus, trained_run, unbroken, monkeypatch):
     """Nor is a speaker made for it; an answer that somebody wrote stays."""
-    monkeypatch.setattr("sift_jax.evaluation.evaluate.Speaker", None)
+    monkeypatch.setattr("sift_jax.evaluation.evaluate.TextGenerator", None)
     before = read_lines(unbroken)
-    evaluate(**make_evaluation(corpus.root, trained_run, unbroken, has_untrained=True), config_text="a = 1\n")
+    arguments = make_evaluation(corpus.root, trained_run, unbroken, has_untrained=True)
+    evaluate(**arguments, launch=Launch(config_text="a = 1\n"))
     assert read_lines(unbroken) == before
 
 
@@ -181,7 +183,7 @@ def test_a_folder_without_answers_cannot_be_judged(tmp_path):
 
 
 def test_a_dry_run_counts_and_writes_nothing(corpus, trained_run, tmp_path, capsys):
-    evaluate(**make_evaluation(corpus.root, trained_run, tmp_path / "out"), dry_run=True)
+    evaluate(**make_evaluation(corpus.root, trained_run, tmp_path / "out"), launch=Launch(dry_run=True))
     said = capsys.readouterr().out
     assert "evalsift: 20 items, 0 set aside" in said and "majority" in said and not (tmp_path / "out").exists()
 

@@ -13,9 +13,9 @@ from sift_jax.models.attention import (
     attend_fused,
     attend_splash,
     choose_kind,
-    make_clip_sight,
+    make_clip_mask,
     make_mask,
-    make_row_sight,
+    make_row_mask,
 )
 from sift_jax.models.layers import attend
 
@@ -60,9 +60,9 @@ def test_blocks_of_queries_are_the_whole(tokens):
     rng = np.random.default_rng(tokens)
     ids, heads = make_ids(rng, 2, tokens), make_heads(rng, 2, tokens)
     mask = make_mask(*ids)
-    sight = make_row_sight("blockwise", *ids, head_size=8, dtype="float32")
-    assert sight.mask_bts is None
-    found = weigh(lambda q, k, v: attend_by(q, k, v, sight))(*heads)
+    by_ids = make_row_mask("blockwise", *ids, head_size=8, dtype="float32")
+    assert by_ids.mask_bts is None
+    found = weigh(lambda q, k, v: attend_by(q, k, v, by_ids))(*heads)
     assert_same(found, weigh(lambda q, k, v: attend(q, k, v, mask))(*heads))
     # the check can fail: without the mask it does
     assert not np.allclose(found[1], attend(*heads, None), atol=1e-2)
@@ -75,8 +75,8 @@ def test_clips_attend_to_what_is_heard(kind, is_masked):
     heads = make_heads(rng, 2, 300, heads=2)
     heard = jnp.arange(300)[None] < jnp.array([[120], [300]]) if is_masked else None
     mask = None if heard is None else jnp.broadcast_to(heard[:, None], (2, 300, 300))
-    sight = make_clip_sight(kind, heard, frames=300, head_size=8, dtype="float32")
-    found = weigh(lambda q, k, v: attend_by(q, k, v, sight))(*heads)
+    by_ids = make_clip_mask(kind, heard, frames=300, head_size=8, dtype="float32")
+    found = weigh(lambda q, k, v: attend_by(q, k, v, by_ids))(*heads)
     assert_same(found, weigh(lambda q, k, v: attend(q, k, v, mask))(*heads))
 
 

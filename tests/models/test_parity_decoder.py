@@ -10,12 +10,12 @@ import pytest
 from tiny_model import make_config
 from torch_models import assert_equal, measure_difference, run, shake, take_weights, torch, transformers
 
-from sift_jax.models.attention import make_mask
+from sift_jax.models.attention import AttentionMask, make_mask
 from sift_jax.models.decoder import Decoder, DecoderConfig, compute_logits, embed_tokens
 from sift_jax.models.layers import NO_LORA
 from sift_jax.models.presets import DECODERS, read_decoder_preset
 from sift_jax.models.speech_lm import describe_params
-from sift_jax.weights.table import QWEN2
+from sift_jax.weights.key_table import QWEN2
 
 pytestmark = pytest.mark.parity
 
@@ -67,7 +67,7 @@ def compute_ours(config: DecoderConfig, params: dict, ids, group, dtype: str = "
     decoder = Decoder(config=config, lora=NO_LORA, dtype=jnp.dtype(dtype), remat="none")
     position = jnp.broadcast_to(jnp.arange(ids.shape[1]), ids.shape)
     x = embed_tokens(params, ids, jnp.dtype(dtype))
-    hidden = decoder.apply({"params": params}, x, position, make_mask(group, jnp.zeros_like(group)))
+    hidden = decoder.apply({"params": params}, x, position, AttentionMask.of(make_mask(group, jnp.zeros_like(group))))
     return compute_logits(params, hidden)
 
 

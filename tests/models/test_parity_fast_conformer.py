@@ -10,13 +10,13 @@ import pytest
 from tiny_model import make_config
 from torch_models import assert_equal, measure_difference, run, shake, take_weights, torch, transformers
 
+from sift_jax.exporting.hf_configs import make_encoder_config
 from sift_jax.models.fast_conformer import FastConformerEncoder
 from sift_jax.models.presets import ENCODERS, read_encoder_preset
 from sift_jax.models.speech_lm import describe_params
+from sift_jax.weights.key_table import FAST_CONFORMER, to_theirs
 from sift_jax.weights.load import load_part
-from sift_jax.weights.table import FAST_CONFORMER, to_theirs
 from sift_jax.weights.tensor_writer import write_tensors
-from sift_jax.weights.their_configs import make_encoder_config
 
 pytestmark = pytest.mark.parity
 

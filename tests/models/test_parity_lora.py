@@ -9,11 +9,11 @@ import pytest
 from test_parity_decoder import CASES, SIZES, make_ids
 from torch_models import assert_equal, measure_difference, shake, take_weights, torch, transformers
 
-from sift_jax.models.attention import make_mask
+from sift_jax.models.attention import AttentionMask, make_mask
 from sift_jax.models.decoder import Decoder, compute_logits, embed_tokens
 from sift_jax.models.layers import NO_LORA, Linear, LoraConfig
 from sift_jax.models.presets import read_decoder_preset
-from sift_jax.weights.table import QWEN2
+from sift_jax.weights.key_table import QWEN2
 
 peft = pytest.importorskip("peft")
 pytestmark = pytest.mark.parity
@@ -44,7 +44,7 @@ def compute_ours(config, lora, params, ids):
     decoder = Decoder(config=config, lora=lora, dtype=jnp.dtype("float32"), remat="none")
     position, group = jnp.broadcast_to(jnp.arange(ids.shape[1]), ids.shape), jnp.ones_like(ids)
     x = embed_tokens(params, ids, jnp.dtype("float32"))
-    hidden = decoder.apply({"params": params}, x, position, make_mask(group, 0 * group))
+    hidden = decoder.apply({"params": params}, x, position, AttentionMask.of(make_mask(group, 0 * group)))
     return compute_logits(params, hidden)
 
 

@@ -11,14 +11,14 @@ from flax.traverse_util import unflatten_dict
 from tiny_model import make_config, measure_logits
 from torch_models import assert_equal, measure_difference, run, shake, take_weights, torch, transformers
 
-from sift_jax.audio.mel import fill_log_mel
+from sift_jax.audio.whisper_mel import fill_log_mel
 from sift_jax.batch import BatchShape, make_empty_batch
 from sift_jax.models.layers import NO_LORA
 from sift_jax.models.presets import ENCODERS, PROJECTORS, read_decoder_preset, read_encoder_preset
 from sift_jax.models.projectors import make_projector
-from sift_jax.models.speech_encoders import EncoderConfig, WhisperEncoder
 from sift_jax.models.speech_lm import SpeechLMConfig, describe_params
-from sift_jax.weights.table import PROJECTOR, QWEN2, WHISPER, WHISPER_COMPUTED
+from sift_jax.models.whisper_encoder import EncoderConfig, WhisperEncoder
+from sift_jax.weights.key_table import PROJECTOR, QWEN2, WHISPER, WHISPER_COMPUTED
 
 pytestmark = pytest.mark.parity
 

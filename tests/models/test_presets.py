@@ -9,6 +9,7 @@ import pytest
 from resolve_configs import resolve
 from tiny_model import MODEL, make_config
 
+from sift_jax.checkpoints.train_state import split_params
 from sift_jax.models.fast_conformer import FastConformerConfig
 from sift_jax.models.presets import (
     DECODERS,
@@ -22,7 +23,6 @@ from sift_jax.models.presets import (
     to_json,
 )
 from sift_jax.models.speech_lm import describe_params
-from sift_jax.training.state import split_params
 
 # as published on the hub, heads counted once where they are tied
 DECODER_PARAMETERS = {

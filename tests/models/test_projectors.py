@@ -15,7 +15,7 @@ from sift_jax.models.layers import average_groups
 from sift_jax.models.presets import PROJECTORS
 from sift_jax.models.projectors import make_projector
 from sift_jax.models.speech_lm import describe_params, encode_speech
-from sift_jax.weights.table import PROJECTOR, to_theirs
+from sift_jax.weights.key_table import PROJECTOR, to_theirs
 
 # every size differs from the others
 SMALL = {

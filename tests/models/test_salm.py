@@ -13,7 +13,7 @@ from tiny_model import SALM, SALM_XATT, hear, make_config, make_gradient, make_p
 from sift_jax.models.cross_attention import find_heard_frames, find_hearing
 from sift_jax.models.fast_conformer import make_distances, shift_distances
 from sift_jax.models.speech_lm import compute_hidden, init_params
-from sift_jax.training.costs import count_costs
+from sift_jax.training.flops import count_costs
 
 CONFIGS = {"salm": make_config(**SALM), "salm_xatt": make_config(**SALM_XATT)}
 XATT = CONFIGS["salm_xatt"]

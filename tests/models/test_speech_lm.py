@@ -10,14 +10,14 @@ from flax.traverse_util import flatten_dict
 from tiny_examples import LAYOUTS, make_batch, make_example, make_groups, make_mixed_batch, make_question
 from tiny_model import hear, make_config, make_gradient, make_params, measure_logits, measure_loss
 
-from sift_jax.models.attention import make_mask
+from sift_jax.exporting.merge_lora import merge_lora
+from sift_jax.models.attention import AttentionMask, make_mask
 from sift_jax.models.layers import attend
 from sift_jax.models.speech_lm import (
     init_params,
     make_decoder,
 )
-from sift_jax.training.step import sum_loss
-from sift_jax.weights.merge import merge_lora
+from sift_jax.training.losses import sum_loss
 
 
 def test_no_position_sees_a_later_one():
@@ -26,7 +26,7 @@ def test_no_position_sees_a_later_one():
     params, t = make_params(config), 7
     x = jax.random.normal(jax.random.key(1), (1, t, config.decoder.width))
     position = jnp.arange(t)[None]
-    mask = make_mask(jnp.ones((1, t), jnp.int32), jnp.zeros((1, t), jnp.int32))
+    mask = AttentionMask.of(make_mask(jnp.ones((1, t), jnp.int32), jnp.zeros((1, t), jnp.int32)))
 
     def run(x):
         return make_decoder(config).apply({"params": params["decoder"]}, x, position, mask)[0]
@@ -53,7 +53,7 @@ def test_rotary_positions_are_relative():
     config = make_config()
     params, t = make_params(config), 5
     x = jax.random.normal(jax.random.key(2), (1, t, config.decoder.width))
-    mask = make_mask(jnp.ones((1, t), jnp.int32), jnp.zeros((1, t), jnp.int32))
+    mask = AttentionMask.of(make_mask(jnp.ones((1, t), jnp.int32), jnp.zeros((1, t), jnp.int32)))
 
     apply = jax.jit(make_decoder(config).apply)
 

@@ -75,7 +75,7 @@ def run_to_the_end(corpus: Corpus, folder: Path, processes: int, end: str) -> di
 def hold_elsewhere(run_dir: Path):
     """Another process has the folder; one of its own, since a fork would hand the lock on."""
     program = (
-        "import sys, time, pathlib\nfrom sift_jax.folder_lock import hold_folder\n"
+        "import sys, time, pathlib\nfrom sift_jax.storage.folder_lock import hold_folder\n"
         "with hold_folder(pathlib.Path(sys.argv[1]), remedy=''):\n    print(1, flush=True)\n    time.sleep(600)\n"
     )
     holder = subprocess.Popen([sys.executable, "-c", program, str(run_dir)], cwd=ROOT, stdout=subprocess.PIPE)

@@ -36,8 +36,8 @@ def train_spread(corpus: Corpus, folder: Path, processes: int) -> Path:
 
 def read_run(run_dir: Path) -> dict:
     """Losses of training and at the end over the dev split, hashes of the batches, and the sum of each parameter."""
+    from sift_jax.checkpoints.checkpoint import load_params
     from sift_jax.parallel.sharding import flatten_paths
-    from sift_jax.training.checkpoint import load_params
 
     lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     sums = {path: float(abs(leaf).sum()) for path, leaf in flatten_paths(load_params(run_dir)[2]).items()}

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from tiny_run import make_run, write_gin
 
+from sift_jax.checkpoints.checkpoint import load_params
 from sift_jax.cli import run_gin
-from sift_jax.training.checkpoint import load_params
 
 ROOT = Path(__file__).resolve().parents[2]
 

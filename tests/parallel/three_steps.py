@@ -12,10 +12,10 @@ import numpy as np
 from tiny_examples import make_mixed_batch
 from tiny_model import SALM_XATT, make_config
 
+from sift_jax.checkpoints.checksums import checksum_leaves
+from sift_jax.checkpoints.train_state import init_state, shard_state
 from sift_jax.parallel.mesh import MeshConfig, make_mesh, shard_rows
-from sift_jax.training.checksums import checksum_leaves
 from sift_jax.training.optimizer import OptimizerConfig, make_optimizer
-from sift_jax.training.state import init_state, shard_state
 from sift_jax.training.step import make_dev_step, make_train_step
 
 OPTIMIZER = OptimizerConfig(

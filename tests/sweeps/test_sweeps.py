@@ -125,7 +125,7 @@ def test_the_small_sweep_in_a_gates_size(tmp_path):
                 "QuestionsConfig.curve = {'llm': 0.0, 'llm_wer20': 'llm_wer20'}"]  # fmt: skip
     for _ in range(2):
         arguments = build_arguments(sweep, [SMALL], bindings)
-        sweep(**arguments, dry_run=False, modules=(), config_text="")
+        sweep(**arguments)
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert set(results["arms"]) == {"llm", "llm_wer20"} and results["sets"] == ["speech_msmarco", "spokenqa_ls"]
     assert abs(results["curve"]["llm_wer20"] - 20) < 5

@@ -198,8 +198,8 @@ def read_end(run_dir: Path) -> tuple[int, dict, list, list]:
 
 
 def compare(found: Path, expected: Path) -> None:
+    from sift_jax.checkpoints.checkpoint import load_params
     from sift_jax.parallel.sharding import flatten_paths
-    from sift_jax.training.checkpoint import load_params
 
     (step, sums, losses, batches), (other_step, other_sums, *others) = read_end(found), read_end(expected)
     assert step == other_step, (found, step, other_step)
@@ -216,7 +216,7 @@ def plant_fault() -> None:
     """From now on a life that goes on has the lowest bits of one parameter flipped: the comparison must see it."""
     import jax
 
-    from sift_jax.training.checkpoint import Checkpoints
+    from sift_jax.checkpoints.checkpoint import Checkpoints
 
     restore = Checkpoints.restore
 
@@ -233,7 +233,7 @@ def plant_fault() -> None:
 
 def slow_indexing() -> None:
     """From now on the index of a record takes some time."""
-    from sift_jax.data.question_index import IndexWriter
+    from sift_jax.data.records.question_index import IndexWriter
 
     add = IndexWriter.add
 

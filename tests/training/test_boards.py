@@ -13,9 +13,10 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from tensorboard.util import tensor_util
 from tiny_run import make_run, write_gin
 
+from sift_jax.launch import Launch
 from sift_jax.training.loop import train
 from sift_jax.training.metrics import SHOWN, MetricWriter
-from sift_jax.training.wandb_board import WandbBoard
+from sift_jax.training.wandb_writer import WandbBoard
 
 # what a user is promised to see while a run goes on
 PROMISED = {
@@ -138,7 +139,8 @@ def test_evaluation_sets_are_shown_everywhere(wandb, tmp_path, capsys):
 
 
 def test_wandb_gets_the_same(wandb, corpus, tmp_path):
-    run_dir = train(**make_run(corpus, tmp_path / "run", steps=4, wandb_project="speech"), config_text="of the run")
+    arguments = make_run(corpus, tmp_path / "run", steps=4, wandb_project="speech")
+    run_dir = train(**arguments, launch=Launch(config_text="of the run"))
     (_, given), *logs, end = wandb.calls
     assert end == ("finish",)
     assert given == {

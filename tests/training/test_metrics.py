@@ -14,8 +14,8 @@ from tiny_run import make_run
 from sift_jax.models.speech_lm import describe_params
 from sift_jax.parallel.hardware import HardwareConfig
 from sift_jax.parallel.sharding import flatten_paths
-from sift_jax.training.compilations import Compilations
-from sift_jax.training.costs import StepCosts, count_costs
+from sift_jax.training.compile_counter import Compilations
+from sift_jax.training.flops import StepCosts, count_costs
 from sift_jax.training.metrics import Meter
 from sift_jax.training.optimizer import make_schedule
 

@@ -17,13 +17,15 @@ import pytest
 from tiny_model import MODEL
 from tiny_run import change_data, make_run, write_gin
 
-from sift_jax.data.pipeline import BatchStream
-from sift_jax.data.tokenizers import SpeechTokenizer
+from sift_jax.checkpoints.checkpoint import CheckpointError, load_params
+from sift_jax.checkpoints.run_folder import check_plan
+from sift_jax.data.batch_stream import BatchStream
+from sift_jax.launch import Launch
 from sift_jax.models.presets import make_model_config
+from sift_jax.text.tokenizers import SpeechTokenizer
 from sift_jax.training import loop
-from sift_jax.training.checkpoint import CheckpointError, load_params
+from sift_jax.training.job import make_geometry
 from sift_jax.training.loop import train
-from sift_jax.training.run_files import check_plan
 
 ROOT = Path(__file__).parent.parent.parent
 STEPS = 60
@@ -134,16 +136,16 @@ def test_a_run_of_an_older_plan_says_how_its_weights_go_on(tmp_path):
 
 def test_a_run_keeps_the_config_that_it_was_trained_by(corpus, tmp_path, capsys):
     arguments = make_arguments(corpus, tmp_path / "run", steps=3)
-    train(**arguments, config_text="A = 1")
-    train(**arguments, config_text="A = 1")
+    train(**arguments, launch=Launch(config_text="A = 1"))
+    train(**arguments, launch=Launch(config_text="A = 1"))
     assert capsys.readouterr().out.endswith(f"\n{tmp_path}/run is trained to step 3 of 3: nothing to do\n")
-    train(**arguments, config_text="A = 2")
+    train(**arguments, launch=Launch(config_text="A = 2"))
     said = capsys.readouterr().out
     assert f"not the one that it was trained by ({tmp_path}/run/config.gin): A 1 → 2; delete it" in said
     other = dataclasses.replace(arguments["data"], seed=8)
     with pytest.raises(CheckpointError):
         run = dataclasses.replace(arguments["run"], steps=4)
-        train(**{**arguments, "data": other, "run": run}, config_text="A = 3")
+        train(**{**arguments, "data": other, "run": run}, launch=Launch(config_text="A = 3"))
     assert (tmp_path / "run" / "config.gin").read_text() == "A = 1"
 
 
@@ -182,7 +184,7 @@ def test_all_processes_must_have_one_plan(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "check_same", lambda what, value, remedy: seen.update({what: value}))
     arguments = make_run(corpus, tmp_path / "run", steps=3, dev_batches=0)
     train(**arguments)
-    geometry = loop.make_geometry(make_model_config(MODEL))
+    geometry = make_geometry(make_model_config(MODEL))
     stream = BatchStream(arguments["data"], geometry, split="train", is_endless=True)
     assert seen["the plan"] == stream.plan.fingerprint
 

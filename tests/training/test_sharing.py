@@ -8,9 +8,9 @@ from tiny_corpus import SIZES
 from tiny_model import make_config, make_params, measure_loss
 from tiny_run import make_data
 
-from sift_jax.data.pipeline import BatchStream
-from sift_jax.data.plan import PlannedBatch
-from sift_jax.training.loop import make_geometry
+from sift_jax.data.batch_stream import BatchStream
+from sift_jax.data.plan.batch_plan import PlannedBatch
+from sift_jax.training.job import make_geometry
 
 CONFIG = make_config()
 # two questions about each utterance of two languages

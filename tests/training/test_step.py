@@ -12,12 +12,12 @@ from flax.traverse_util import flatten_dict
 from tiny_examples import make_mixed_batch
 from tiny_model import make_config, make_gradient, make_params, measure_logits, measure_loss
 
+from sift_jax.checkpoints.train_state import init_state, join_params, make_state, split_params
 from sift_jax.models.decoder import compute_logits
 from sift_jax.parallel.mesh import MeshConfig, make_mesh, shard_rows
 from sift_jax.training.losses import sum_cross_entropy
 from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
 from sift_jax.training.other_audio import swap_audio
-from sift_jax.training.state import init_state, join_params, make_state, split_params
 from sift_jax.training.step import compute_gradients, make_dev_step, make_train_step, split_rows
 
 OPTIMIZER = OptimizerConfig(

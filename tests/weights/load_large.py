@@ -17,13 +17,13 @@ from jax.sharding import NamedSharding
 from safetensors.numpy import save_file
 from tiny_model import make_config
 
+from sift_jax.exporting.hf_configs import make_decoder_config
 from sift_jax.models.speech_lm import describe_params
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
 from sift_jax.parallel.sharding import make_spec
+from sift_jax.weights.key_table import QWEN2
 from sift_jax.weights.load import load_decoder
-from sift_jax.weights.table import QWEN2
 from sift_jax.weights.tensor_files import TensorFolder
-from sift_jax.weights.their_configs import make_decoder_config
 
 MODEL = make_config()
 CONFIG = dataclasses.replace(

@@ -10,13 +10,13 @@ from flax.traverse_util import flatten_dict
 from tiny_model import MODEL, make_config, make_params
 from tiny_run import NO_SOURCES, SPOKEN, make_run
 
-from sift_jax.data.tokenizers import AUDIO_TOKENS, SpeechTokenizer
-from sift_jax.data.unit_ids import count_needed_rows, read_codec_identity
-from sift_jax.decoding.answer import Model
+from sift_jax.checkpoints.checkpoint import load_params, read_model_file
+from sift_jax.exporting.export import SIFT, export_model
 from sift_jax.models.presets import make_model_config
-from sift_jax.training.checkpoint import load_params, read_model_file
+from sift_jax.pretrained import Model
+from sift_jax.text.tokenizers import AUDIO_TOKENS, SpeechTokenizer
+from sift_jax.text.unit_tokens import count_needed_rows, read_codec_identity
 from sift_jax.training.loop import train
-from sift_jax.weights.export import SIFT, export_model
 from sift_jax.weights.same_model import check_preset
 from sift_jax.weights.token_rows import read_token_rows
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from tiny_model import make_config, make_params
 
-from sift_jax.decoding.answer import Model
+from sift_jax.exporting.export import SIFT, export_model
 from sift_jax.models.layers import make_sinusoids
-from sift_jax.weights.export import SIFT, export_model
+from sift_jax.pretrained import Model
 from sift_jax.weights.foreign.convert import import_weights
 from sift_jax.weights.foreign.gguf_blocks import PACKINGS, unpack
 from sift_jax.weights.foreign.torch_file import read_torch_file

@@ -20,12 +20,12 @@ from foreign_files import (
 from safetensors.numpy import load_file
 from tiny_model import make_config, make_params
 
-from sift_jax.data.tokenizers import SpeechTokenizer
-from sift_jax.decoding.answer import Model
+from sift_jax.exporting.export import SIFT, export_model
 from sift_jax.import_weights import main
-from sift_jax.models.hub_config import read_decoder_preset, read_encoder_preset
+from sift_jax.models.hf_config import read_decoder_preset, read_encoder_preset
 from sift_jax.models.layers import RopeScaling, make_sinusoids
-from sift_jax.weights.export import SIFT, export_model
+from sift_jax.pretrained import Model
+from sift_jax.text.tokenizers import SpeechTokenizer
 from sift_jax.weights.foreign.convert import import_weights
 from sift_jax.weights.foreign.gguf_blocks import PACKINGS, unpack
 from sift_jax.weights.foreign.torch_file import read_torch_file

@@ -13,17 +13,18 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from sift_jax.data.chat import render_chat
-from sift_jax.data.tokenizers import train_tokenizer
-from sift_jax.decoding.answer import Model
 from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
 from sift_jax.decoding.sampling import GREEDY
+from sift_jax.exporting.export import export_model
+from sift_jax.models.attention import AttentionMask
 from sift_jax.models.decoder import compute_logits, embed_tokens
 from sift_jax.models.layers import NO_LORA, LoraConfig
 from sift_jax.models.presets import DECODERS, ENCODERS, PROJECTORS
-from sift_jax.models.speech_encoders import WhisperEncoder
 from sift_jax.models.speech_lm import SpeechLMConfig, init_params, make_decoder
-from sift_jax.weights.export import export_model
+from sift_jax.models.whisper_encoder import WhisperEncoder
+from sift_jax.pretrained import Model
+from sift_jax.text.chat import render_chat
+from sift_jax.text.tokenizers import train_tokenizer
 from sift_jax.weights.load import load_decoder, load_part
 
 torch = pytest.importorskip("torch")
@@ -83,7 +84,7 @@ def compute_our_logits(config: SpeechLMConfig, params: dict, ids: np.ndarray) ->
     position = jnp.broadcast_to(jnp.arange(t), (rows, t))
     mask = jnp.broadcast_to(jnp.tril(jnp.ones((t, t), bool)), (rows, t, t))
     x = embed_tokens(params, ids, jnp.float32)
-    hidden = make_decoder(config).apply({"params": params}, x, position, mask)
+    hidden = make_decoder(config).apply({"params": params}, x, position, AttentionMask.of(mask))
     return np.asarray(compute_logits(params, hidden))
 
 

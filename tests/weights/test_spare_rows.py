@@ -12,14 +12,14 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from tiny_model import MODEL, make_config, make_params
 from tiny_run import NO_SOURCES, SPOKEN, make_run
 
-from sift_jax.data.tokenizers import SPECIAL_TOKENS, SpeechTokenizer
-from sift_jax.data.unit_ids import NeededRows, list_needed_rows, place_units, read_codec_identity
-from sift_jax.decoding.answer import Model
+from sift_jax.checkpoints.checkpoint import load_params
+from sift_jax.exporting.export import export_model
 from sift_jax.models.decoder import compute_logits
 from sift_jax.models.presets import DECODERS
-from sift_jax.training.checkpoint import load_params
+from sift_jax.pretrained import Model
+from sift_jax.text.tokenizers import SPECIAL_TOKENS, SpeechTokenizer
+from sift_jax.text.unit_tokens import NeededRows, list_needed_rows, place_units, read_codec_identity
 from sift_jax.training.loop import train
-from sift_jax.weights.export import export_model
 from sift_jax.weights.spare_rows import EMBEDDING, HEAD, check_told_apart, draw_spare_rows, find_twins
 
 WIDTH, TOKENS, PUBLISHED, ROWS = 64, 300, 340, 370
@@ -217,10 +217,10 @@ def test_a_run_from_before_is_not_gone_on_with(
     corpus, spoken_records, codec_folder, published, speaking, tmp_path, monkeypatch, capsys
 ):
     """Its units cannot be told apart; a run that starts from it draws their rows anew."""
-    from sift_jax.training import loop
+    from sift_jax.training import job, loop
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "draw_spare_rows", lambda loaded, rows: loaded)
+        patch.setattr(job, "draw_spare_rows", lambda loaded, rows: loaded)
         patch.setattr(loop, "check_told_apart", lambda *args, **kwargs: None)
         old = train_on(
             corpus, spoken_records, codec_folder, tmp_path / "old", sources={"decoder": str(published / "decoder")}

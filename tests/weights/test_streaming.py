@@ -19,13 +19,13 @@ from load_large import SIZE, write_folder
 from safetensors.numpy import load_file, save_file
 from tiny_model import make_config, make_params
 
+from sift_jax.exporting.hf_configs import make_decoder_config
 from sift_jax.models.speech_lm import describe_params
 from sift_jax.weights.hub import find_folder
+from sift_jax.weights.key_table import QWEN2, to_theirs
 from sift_jax.weights.load import load_decoder, load_part
-from sift_jax.weights.stream import find_origins
-from sift_jax.weights.table import QWEN2, to_theirs
+from sift_jax.weights.stream_tensors import find_origins
 from sift_jax.weights.tensor_files import INDEX, TensorFolder
-from sift_jax.weights.their_configs import make_decoder_config
 
 HERE = Path(__file__).parent
 
@@ -114,7 +114,7 @@ def test_a_tied_decoder_may_bring_its_head(tmp_path):
 
 
 def test_qwen2_audio_is_read_whole_and_in_parts(tmp_path):
-    from sift_jax.weights.layouts import sort_keys
+    from sift_jax.weights.hf_layouts import sort_keys
 
     keys = ["audio_tower.conv1.weight", "multi_modal_projector.linear.bias", "language_model.lm_head.weight"]
     parts, unknown = sort_keys("qwen2_audio", [*keys, "model.language_model.norm.weight", "vision.weight"])

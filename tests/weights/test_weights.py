@@ -13,17 +13,18 @@ from tiny_examples import make_mixed_batch
 from tiny_model import MODEL, SALM_XATT, make_config, make_params, measure_logits
 from tiny_run import NO_SOURCES, make_run
 
-from sift_jax.data.chat import make_question
-from sift_jax.decoding.answer import Model, Speaker, make_prompt
+from sift_jax.checkpoints.train_state import drop_params, fill_params
 from sift_jax.decoding.sampling import DecodingConfig
+from sift_jax.decoding.text_answers import TextGenerator, make_prompt
+from sift_jax.exporting.export import export_model
+from sift_jax.exporting.merge_lora import merge_lora
 from sift_jax.models.speech_lm import describe_params, init_params
+from sift_jax.pretrained import Model
+from sift_jax.text.chat import make_question
 from sift_jax.training.loop import train
-from sift_jax.training.state import drop_params, fill_params
-from sift_jax.weights.export import export_model
+from sift_jax.weights.key_table import CROSS, FAST_CONFORMER, LONE_AXES, PROJECTOR, QWEN2, WHISPER, to_theirs
 from sift_jax.weights.load import load_folder, load_part, load_sources
-from sift_jax.weights.merge import merge_lora
-from sift_jax.weights.stream import find_origins
-from sift_jax.weights.table import CROSS, FAST_CONFORMER, LONE_AXES, PROJECTOR, QWEN2, WHISPER, to_theirs
+from sift_jax.weights.stream_tensors import find_origins
 from sift_jax.weights.tensor_files import TensorFolder
 
 
@@ -59,7 +60,7 @@ def test_an_export_answers_like_its_run(model, exported):
     decoding = DecodingConfig(max_new_tokens=6, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0)
     again = Model.load(exported)
     answers = [
-        Speaker(m, rows=1).answer(
+        TextGenerator(m, rows=1).answer(
             [make_prompt(m, make_question("Is it loud?", ["x.wav"]), lambda path: wave)], decoding
         )
         for m in (model, again)

@@ -20,7 +20,7 @@ from pathlib import Path
 from data_prep.instructions.llm.requests import Request
 from data_prep.instructions.llm.wording import say_key
 from data_prep.instructions.templates import load_templates
-from sift_jax.data.labels import (
+from sift_jax.sift.labels import (
     ACCENTS,
     ACOUSTIC_LABELS,
     LABELS,

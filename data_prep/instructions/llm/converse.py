@@ -26,7 +26,7 @@ from data_prep.llm.repair import Found, find_objects
 from data_prep.quality.answers import misses_wish
 from data_prep.quality.judge import judge_pairs
 from data_prep.quality.rules import Candidate, find_fault, make_duplicate_key
-from sift_jax.data.labels import simplify
+from sift_jax.sift.labels import simplify
 
 COPIED, MISSED = "copies the example", "misses what was asked"
 _NAMES = {"question": ("question", "q", "instruction", "request"), "answer": ("answer", "a", "response")}

@@ -14,7 +14,7 @@ from data_prep.instructions.comparison import order_pair
 from data_prep.instructions.llm.sets import SETS, InstructionSet
 from data_prep.instructions.llm.wording import is_label, say_key, say_value
 from data_prep.instructions.word_align import find_changes
-from sift_jax.data.labels import ACOUSTIC_LABELS
+from sift_jax.sift.labels import ACOUSTIC_LABELS
 
 Utterance = dict[str, Any]
 

@@ -9,7 +9,7 @@ The two last are known to hurt when they are mixed in by their weight, so each i
 
 import dataclasses
 
-from sift_jax.data.labels import ACOUSTIC_LABELS
+from sift_jax.sift.labels import ACOUSTIC_LABELS
 
 # Peaks are told by the third of the sentence in which they lie.
 MARKED_KEYS = ("highest_word", "loudest_word")

@@ -14,8 +14,8 @@ from typing import Any
 
 from data_prep.instructions.llm.requests import Request, Skipped, Utterance, list_differences, make_request
 from data_prep.instructions.llm.sets import SETS
-from sift_jax.data.labels import LANGUAGE_NAMES
-from sift_jax.data.sift_files import SPLITS
+from sift_jax.sift.labels import LANGUAGE_NAMES
+from sift_jax.sift.rows import SPLITS
 
 _TEXTS = ("gender", "age_category", "accent", "phonemes")
 _WORD_NUMBERS = ("position", "start", "end", "average_pitch", "average_intensity")

@@ -2,11 +2,11 @@
 
     average_pitch, "quite low pitch"  ── "de" ─►  "mittlere Tonhöhe": "in ziemlich tiefer Tonlage"
 
-Values are said by `sift_jax.data.labels`.
+Values are said by `sift_jax.sift.labels`.
 """
 
 from data_prep.instructions.llm.sets import MARKED_KEYS
-from sift_jax.data.labels import ACCENTS, LABELS, LANGUAGE_NAMES, LANGUAGES, name_label, write_phrase
+from sift_jax.sift.labels import ACCENTS, LABELS, LANGUAGE_NAMES, LANGUAGES, name_label, write_phrase
 
 # in the order of LANGUAGES: en, de, fr, it, es
 _KEYS = {

@@ -29,9 +29,9 @@ from data_prep.instructions.rows import lay_out_row, name_row
 from data_prep.llm.cache import CachedClient, Prices
 from data_prep.llm.client import ChatClient, Endpoint
 from data_prep.llm.journal import Journal
-from sift_jax.data.labels import space_signs
-from sift_jax.data.sift_files import LANGUAGES, SPLITS, Row, read_rows, write_rows
 from sift_jax.endpoints.secret import read_secret
+from sift_jax.sift.labels import space_signs
+from sift_jax.sift.rows import LANGUAGES, SPLITS, Row, read_rows, write_rows
 
 # (split, language, set), and what is asked there
 _Place = tuple[str, str, str]

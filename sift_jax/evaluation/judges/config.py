@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from sift_jax.endpoints.secret import Secret, check_address, read_secret
-from sift_jax.evaluation.items import EvaluationError
-from sift_jax.ranges import CheckedConfig, Count, MayBeEmpty, NotNegative, OneOf, Range, Text, Value, Whole
+from sift_jax.evaluation.scores.schema import EvaluationError
+from sift_jax.field_ranges import CheckedConfig, Count, MayBeEmpty, NotNegative, OneOf, Range, Text, Value, Whole
 
 OFFLINE, ENDPOINT = "offline", "endpoint"
 

@@ -16,14 +16,14 @@ import concurrent.futures
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from sift_jax.evaluation.items import Prediction, Verdict
 from sift_jax.evaluation.judges.cache import VerdictCache, make_key
 from sift_jax.evaluation.judges.client import CallError, JudgeClient
 from sift_jax.evaluation.judges.config import ENDPOINT, JudgeConfig
-from sift_jax.evaluation.judges.messages import Data, make_messages, read_reason, read_verdict
+from sift_jax.evaluation.judges.judge_protocol import Data, make_messages, read_reason, read_verdict
 from sift_jax.evaluation.judges.pairwise import PAIRWISE, combine, make_pairs
 from sift_jax.evaluation.judges.prompts import PROMPTS, hash_prompts
 from sift_jax.evaluation.scores.metrics import SCORED
+from sift_jax.evaluation.scores.schema import Prediction, Verdict
 
 UNPARSED, ERROR = "unparsed", "error"
 # so many questions ahead of the oldest unanswered one, for each that is asked at once

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sift_jax.evaluation.items import Prediction
-from sift_jax.evaluation.judges.messages import Data
+from sift_jax.evaluation.judges.judge_protocol import Data
+from sift_jax.evaluation.scores.schema import Prediction
 
 PAIRWISE = "judge_air_bench"
 

@@ -17,13 +17,13 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from sift_jax.evaluation.items import EvaluationError, Verdict
 from sift_jax.evaluation.judges.cache import VerdictCache
 from sift_jax.evaluation.judges.client import JudgeClient
 from sift_jax.evaluation.judges.config import OFFLINE, JudgeConfig, read_key
+from sift_jax.evaluation.judges.control_answers import Judge
 from sift_jax.evaluation.judges.endpoint import EndpointJudge
-from sift_jax.evaluation.judges.offline import OfflineJudge
-from sift_jax.evaluation.judges.planted import Judge
+from sift_jax.evaluation.scores.offline_judge import OfflineJudge
+from sift_jax.evaluation.scores.schema import EvaluationError, Verdict
 
 
 @contextlib.contextmanager

@@ -14,9 +14,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sift_jax.evaluation.items import BASELINES, MAJORITY, MODEL, UNTRAINED
-from sift_jax.evaluation.report.board import Systems, find_baseline, read_value
-from sift_jax.evaluation.report.format import MISSING, SYSTEM_TITLES, Metric, format_count, is_number, name_system
+from sift_jax.evaluation.report.number_format import (
+    MISSING,
+    SYSTEM_TITLES,
+    Metric,
+    format_count,
+    is_number,
+    name_system,
+)
+from sift_jax.evaluation.report.score_index import Systems, find_baseline, read_value
+from sift_jax.evaluation.scores.schema import BASELINES, MAJORITY, MODEL, UNTRAINED
 from sift_jax.pages.markup import escape_text
 
 # Red, green, blue from low over neutral to high, at equal distances; they read on both themes.

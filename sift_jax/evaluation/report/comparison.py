@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sift_jax.evaluation.items import MODEL, Cell, EvaluationError, Item, Prediction, Verdict
-from sift_jax.evaluation.report.board import Board
-from sift_jax.evaluation.report.folder import Evaluation, read_evaluation
-from sift_jax.evaluation.report.format import JUDGED, format_count, name_title
-from sift_jax.evaluation.report.samples import Sample
+from sift_jax.evaluation.report.number_format import JUDGED, format_count, name_title
+from sift_jax.evaluation.report.read_results import Evaluation, read_evaluation
+from sift_jax.evaluation.report.samples_section import Sample
+from sift_jax.evaluation.report.score_index import Board
+from sift_jax.evaluation.scores.aggregate import make_cells
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
-from sift_jax.evaluation.scores.cells import make_cells
 from sift_jax.evaluation.scores.paired import PairedTest, compare_systems
+from sift_jax.evaluation.scores.schema import MODEL, Cell, EvaluationError, Item, Prediction, Verdict
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -15,9 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sift_jax.evaluation.generation import GENERATION
-from sift_jax.evaluation.items import MODEL
-from sift_jax.evaluation.report.board import Place
 from sift_jax.evaluation.report.comparison import Comparison, Flip, Pair, describe, make_comparison
 from sift_jax.evaluation.report.document import (
     Document,
@@ -32,7 +29,8 @@ from sift_jax.evaluation.report.document import (
     fold_long,
     write_whole,
 )
-from sift_jax.evaluation.report.format import (
+from sift_jax.evaluation.report.measured_speech import GENERATION
+from sift_jax.evaluation.report.number_format import (
     CLOSED_ORDER,
     MISSING,
     find_metric,
@@ -41,9 +39,9 @@ from sift_jax.evaluation.report.format import (
     name_subset,
     name_title,
 )
-from sift_jax.evaluation.report.paper import Run, list_protocols, make_paper_table, read_paper, write_figure
-from sift_jax.evaluation.report.recordings import AudioShelf
-from sift_jax.evaluation.report.samples import (
+from sift_jax.evaluation.report.players import AudioShelf
+from sift_jax.evaluation.report.published_figures import Run, list_protocols, make_paper_table, read_paper, write_figure
+from sift_jax.evaluation.report.samples_section import (
     SAMPLE_SEED,
     collect_utterances,
     make_badge,
@@ -52,7 +50,9 @@ from sift_jax.evaluation.report.samples import (
     make_terms,
     shuffle,
 )
+from sift_jax.evaluation.report.score_index import Place
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
+from sift_jax.evaluation.scores.schema import MODEL
 from sift_jax.pages.markup import escape_text
 
 FLIP_COUNT = 6

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sift_jax.data.labels import ACOUSTIC_LABELS
 from sift_jax.evaluation.report.document import Figure, Group, Heading, Part, Row, Table
-from sift_jax.evaluation.report.format import format_count, name_title
+from sift_jax.evaluation.report.number_format import format_count, name_title
+from sift_jax.sift.labels import ACOUSTIC_LABELS
 
 OTHER = "no class"
 

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sift_jax.evaluation.generation import GENERATION
-from sift_jax.evaluation.items import MODEL, Cell
-from sift_jax.evaluation.report.board import Board, read_value
-from sift_jax.evaluation.report.corpus import make_corpus_section, read_corpus
+from sift_jax.evaluation.report.corpus_section import make_corpus_section, read_corpus
 from sift_jax.evaluation.report.document import MOST_OPEN, Document, Section, write_whole
-from sift_jax.evaluation.report.figures import make_suite_section
-from sift_jax.evaluation.report.folder import Evaluation, read_evaluation
-from sift_jax.evaluation.report.format import (
+from sift_jax.evaluation.report.generation_section import make_generation_section
+from sift_jax.evaluation.report.measured_speech import GENERATION
+from sift_jax.evaluation.report.number_format import (
     JUDGED,
     SYSTEM_TITLES,
     find_metric,
@@ -27,12 +24,15 @@ from sift_jax.evaluation.report.format import (
     name_system,
     name_title,
 )
-from sift_jax.evaluation.report.generation import make_generation_section
-from sift_jax.evaluation.report.headline import make_alarms, make_facts_section, make_standing, make_tiles
-from sift_jax.evaluation.report.paper import Run, list_protocols, make_paper_table, read_paper
-from sift_jax.evaluation.report.recordings import AudioShelf
-from sift_jax.evaluation.report.samples import make_samples_section
-from sift_jax.evaluation.report.training import make_training_section
+from sift_jax.evaluation.report.players import AudioShelf
+from sift_jax.evaluation.report.published_figures import Run, list_protocols, make_paper_table, read_paper
+from sift_jax.evaluation.report.read_results import Evaluation, read_evaluation
+from sift_jax.evaluation.report.samples_section import make_samples_section
+from sift_jax.evaluation.report.score_index import Board, read_value
+from sift_jax.evaluation.report.suite_section import make_suite_section
+from sift_jax.evaluation.report.summary_section import make_alarms, make_facts_section, make_standing, make_tiles
+from sift_jax.evaluation.report.training_section import make_training_section
+from sift_jax.evaluation.scores.schema import MODEL, Cell
 
 
 def write_report(out: Path) -> Path:

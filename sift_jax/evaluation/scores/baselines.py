@@ -17,11 +17,11 @@ from __future__ import annotations
 import collections
 from collections.abc import Iterable, Sequence
 
-from sift_jax.data.fields import Fields
-from sift_jax.data.labels import simplify
-from sift_jax.evaluation.items import Item, Prediction
-from sift_jax.evaluation.judges.offline import classify_item, item_kind, make_majority, question_kind
-from sift_jax.evaluation.scores.classes import find_classes
+from sift_jax.evaluation.scores.offline_judge import classify_item, item_kind, make_majority, question_kind
+from sift_jax.evaluation.scores.ordinal_scores import find_classes
+from sift_jax.evaluation.scores.schema import Item, Prediction
+from sift_jax.sift.fields import Fields
+from sift_jax.sift.labels import simplify
 
 Place = tuple[str, str, str]
 

@@ -18,7 +18,7 @@ from typing import Annotated
 
 import numpy as np
 
-from sift_jax.ranges import CheckedConfig, Range, Seed, Whole
+from sift_jax.field_ranges import CheckedConfig, Range, Seed, Whole
 
 Make = Callable[[np.ndarray], np.ndarray]
 # numbers held at once

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from sift_jax.data.labels import ACOUSTIC_LABELS, LANGUAGES, find_labels
-from sift_jax.evaluation.items import Item, Prediction
-from sift_jax.evaluation.scores.classes import find_classes
+from sift_jax.evaluation.scores.ordinal_scores import find_classes
+from sift_jax.evaluation.scores.schema import Item, Prediction
+from sift_jax.sift.labels import ACOUSTIC_LABELS, LANGUAGES, find_labels
 
 # more classes than that are no table to look at, and more parts of a suite no set of tables
 _MOST_LABELS, _MOST_PARTS = 12, 4

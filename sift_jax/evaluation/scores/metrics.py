@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from sift_jax.evaluation.items import EvaluationError, Item, Prediction, Verdict
-from sift_jax.evaluation.scores import classes, text
+from sift_jax.evaluation.scores import ordinal_scores, text
+from sift_jax.evaluation.scores.schema import EvaluationError, Item, Prediction, Verdict
 
 Count = Callable[[Item, str], "list[float] | None"]
 SCORED, NO_LABEL = "scored", "no_label"
@@ -55,13 +55,15 @@ METRICS: dict[str, Metric] = {
     "bleu": Metric(count=text.count_bleu, make=text.make_bleu, best=100.0),
     "chrf": Metric(count=text.count_chrf, make=text.make_chrf, best=100.0),
     "rouge_l": Metric(count=text.count_rouge),
-    "accuracy": Metric(count=lambda item, answer: [float(classes.is_right_class(item, answer)), 1.0], is_binary=True),
-    "exact_match": Metric(
-        count=lambda item, answer: [float(classes.is_exact_match(item, answer)), 1.0], is_binary=True
+    "accuracy": Metric(
+        count=lambda item, answer: [float(ordinal_scores.is_right_class(item, answer)), 1.0], is_binary=True
     ),
-    "slot_f1": Metric(count=classes.count_slots, make=classes.make_slot_f1),
-    "mae": Metric(count=classes.count_steps, best=0.0, least=None, is_ordered=True),
-    "qwk": Metric(count=classes.count_table, make=classes.make_qwk, least=-1.0, is_ordered=True),
+    "exact_match": Metric(
+        count=lambda item, answer: [float(ordinal_scores.is_exact_match(item, answer)), 1.0], is_binary=True
+    ),
+    "slot_f1": Metric(count=ordinal_scores.count_slots, make=ordinal_scores.make_slot_f1),
+    "mae": Metric(count=ordinal_scores.count_steps, best=0.0, least=None, is_ordered=True),
+    "qwk": Metric(count=ordinal_scores.count_table, make=ordinal_scores.make_qwk, least=-1.0, is_ordered=True),
     "judge_closed": Metric(count=None, is_binary=True),
     "judge_open": Metric(count=None, best=10.0),
     "judge_air_bench": Metric(count=None, best=10.0, least=1.0),
@@ -83,7 +85,7 @@ def check_metrics(items: Iterable[Item]) -> None:
                 raise EvaluationError(f"{item.id}: {name} needs a reference; give one, or ask for no {name}")
             if (name == "accuracy" or metric.is_ordered) and not item.labels:
                 raise EvaluationError(f"{item.id}: {name} needs the item's labels; give them, or ask for exact_match")
-            most = classes.MOST_CLASSES
+            most = ordinal_scores.MOST_CLASSES
             if name == "qwk" and len(item.labels) > most:
                 raise EvaluationError(f"{item.id}: {len(item.labels)} ordered labels; qwk takes at most {most}, "
                                       "ask for mae")
@@ -103,7 +105,7 @@ def _judge_text(prediction: Prediction, name: str) -> Verdict:
     status = SCORED if score is not None else NO_LABEL
     reason = "the answer is empty" if not answer.strip() else ""
     if name == "accuracy" or METRICS[name].is_ordered:
-        reason = reason or classes.explain_class(item, answer)
+        reason = reason or ordinal_scores.explain_class(item, answer)
     elif name in ("wer", "cer"):
         errors, of = METRICS[name].count(item, answer)
         reason = reason or f"{errors:.0f} errors in {of:.0f} {'words' if name == 'wer' else 'letters'}"
@@ -116,7 +118,7 @@ def score_answer(name: str, item: Item, answer: str) -> float | None:
         return text.score_bleu(item, answer)
     if name == "qwk":
         # a single item has no kappa: it is read as the share of the way to the right class
-        steps = classes.find_steps(item, answer)
+        steps = ordinal_scores.find_steps(item, answer)
         return None if steps is None else 1.0 - abs(steps[0] - steps[1]) / max(len(item.labels) - 1, 1)
     metric = METRICS[name]
     counts = metric.count(item, answer)

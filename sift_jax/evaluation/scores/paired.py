@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from scipy.stats import binomtest
 
-from sift_jax.evaluation.items import Item, Prediction, Verdict
+from sift_jax.evaluation.scores.aggregate import Counts, count_items
 from sift_jax.evaluation.scores.bootstrap import (
     BootstrapConfig,
     Make,
@@ -24,7 +24,7 @@ from sift_jax.evaluation.scores.bootstrap import (
     make_generator,
     sum_clusters,
 )
-from sift_jax.evaluation.scores.cells import Counts, count_items
+from sift_jax.evaluation.scores.schema import Item, Prediction, Verdict
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

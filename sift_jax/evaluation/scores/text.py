@@ -27,7 +27,7 @@ from sacrebleu.metrics import BLEU, CHRF
 from whisper_normalizer.basic import BasicTextNormalizer
 from whisper_normalizer.english import EnglishTextNormalizer
 
-from sift_jax.evaluation.items import Item
+from sift_jax.evaluation.scores.schema import Item
 
 _ORDERS = 4
 _CHRF_ORDERS = 6

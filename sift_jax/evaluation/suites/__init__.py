@@ -16,10 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from sift_jax.evaluation.items import EvaluationError, Item, Suite, check_ids
-from sift_jax.evaluation.prompts import load_prompts
-from sift_jax.evaluation.protocols import OFFICIAL, PAPER, find_protocol
 from sift_jax.evaluation.scores.metrics import check_metrics
+from sift_jax.evaluation.scores.schema import EvaluationError, Item, Suite, check_ids
 from sift_jax.evaluation.suites.air_bench import read_air_bench
 from sift_jax.evaluation.suites.covost2 import read_covost2
 from sift_jax.evaluation.suites.dynamic_superb import read_dynamic_superb
@@ -30,9 +28,11 @@ from sift_jax.evaluation.suites.jsonl import read_jsonl
 from sift_jax.evaluation.suites.librispeech import read_librispeech
 from sift_jax.evaluation.suites.msp_podcast import read_msp_podcast
 from sift_jax.evaluation.suites.peoples_speech import read_peoples_speech
+from sift_jax.evaluation.suites.prompts import load_prompts
+from sift_jax.evaluation.suites.protocols import OFFICIAL, PAPER, find_protocol
 from sift_jax.evaluation.suites.slurp import read_slurp
 from sift_jax.evaluation.suites.spoken_qa import read_spoken_qa
-from sift_jax.ranges import CheckedConfig, MayBeEmpty, OneOf, Seed, Text, Value, Whole
+from sift_jax.field_ranges import CheckedConfig, MayBeEmpty, OneOf, Seed, Text, Value, Whole
 
 SUITES: dict[str, Callable[..., Suite]] = {
     "evalsift": read_evalsift,

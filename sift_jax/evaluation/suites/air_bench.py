@@ -16,11 +16,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sift_jax.evaluation.items import EvaluationError, Suite
-from sift_jax.evaluation.prompts import Prompts, word_prompt
-from sift_jax.evaluation.protocols import OFFICIAL
-from sift_jax.evaluation.suites.gathering import Gathering
-from sift_jax.evaluation.suites.tables import find_file, read_json
+from sift_jax.evaluation.scores.schema import EvaluationError, Suite
+from sift_jax.evaluation.suites.prompts import Prompts, word_prompt
+from sift_jax.evaluation.suites.protocols import OFFICIAL
+from sift_jax.evaluation.suites.row_files import find_file, read_json
+from sift_jax.evaluation.suites.suite_builder import Gathering
 
 SUBSETS = ("speech_QA", "speech_dialogue_QA")
 TASKS = (*SUBSETS, "sound_QA", "sound_generation_QA", "music_QA", "music_generation_analysis_QA",

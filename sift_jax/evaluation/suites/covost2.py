@@ -14,11 +14,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from sift_jax.data.labels import LANGUAGE_NAMES, name_label
-from sift_jax.evaluation.items import Suite
-from sift_jax.evaluation.prompts import Prompts, word_prompt
-from sift_jax.evaluation.suites.gathering import Gathering
-from sift_jax.evaluation.suites.tables import find_file, find_folder, read_table
+from sift_jax.evaluation.scores.schema import Suite
+from sift_jax.evaluation.suites.prompts import Prompts, word_prompt
+from sift_jax.evaluation.suites.row_files import find_file, find_folder, read_table
+from sift_jax.evaluation.suites.suite_builder import Gathering
+from sift_jax.sift.labels import LANGUAGE_NAMES, name_label
 
 LANGUAGES = ("de", "fr", "it", "es")
 TARGET = "en"

@@ -19,11 +19,11 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from sift_jax.evaluation.items import EvaluationError, Suite
-from sift_jax.evaluation.prompts import Prompts, word_prompt
-from sift_jax.evaluation.protocols import OFFICIAL, PAPER
-from sift_jax.evaluation.suites.gathering import Gathering
-from sift_jax.evaluation.suites.tables import Row, find_folder, read_json, read_parquet, write_clip
+from sift_jax.evaluation.scores.schema import EvaluationError, Suite
+from sift_jax.evaluation.suites.prompts import Prompts, word_prompt
+from sift_jax.evaluation.suites.protocols import OFFICIAL, PAPER
+from sift_jax.evaluation.suites.row_files import Row, find_folder, read_json, read_parquet, write_clip
+from sift_jax.evaluation.suites.suite_builder import Gathering
 
 _ESC50 = ("Animals", "ExteriorAndUrbanNoises", "HumanAndNonSpeechSounds", "InteriorAndDomesticSounds",
           "NaturalSoundscapesAndWaterSounds")

@@ -24,10 +24,13 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sift_jax.data.chat import Message
-from sift_jax.data.fields import DIRECT, Field, FieldError, Fields, find_field, read_build_fields
-from sift_jax.data.records import index_audio
-from sift_jax.data.sift_files import (
+from sift_jax.data.records.record_files import index_audio
+from sift_jax.evaluation.judges import question_kind
+from sift_jax.evaluation.scores.schema import EvaluationError, Suite
+from sift_jax.evaluation.suites.row_files import find_folder
+from sift_jax.evaluation.suites.suite_builder import Gathering
+from sift_jax.sift.fields import DIRECT, Field, FieldError, Fields, find_field, read_build_fields
+from sift_jax.sift.rows import (
     CATEGORIES,
     CLOSED_CATEGORIES,
     LANGUAGES,
@@ -38,10 +41,7 @@ from sift_jax.data.sift_files import (
     name_utterance,
     read_rows,
 )
-from sift_jax.evaluation.items import EvaluationError, Suite
-from sift_jax.evaluation.judges import question_kind
-from sift_jax.evaluation.suites.gathering import Gathering
-from sift_jax.evaluation.suites.tables import find_folder
+from sift_jax.text.chat import Message
 
 GENERATION = "controllable_generation"
 SUBSETS = tuple(category for category in CATEGORIES if category != GENERATION)

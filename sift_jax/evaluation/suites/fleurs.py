@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sift_jax.evaluation.items import EvaluationError, Suite
-from sift_jax.evaluation.prompts import Prompts, word_prompt
-from sift_jax.evaluation.suites.gathering import Gathering
-from sift_jax.evaluation.suites.tables import find_file, find_folder, read_lines
+from sift_jax.evaluation.scores.schema import EvaluationError, Suite
+from sift_jax.evaluation.suites.prompts import Prompts, word_prompt
+from sift_jax.evaluation.suites.row_files import find_file, find_folder, read_lines
+from sift_jax.evaluation.suites.suite_builder import Gathering
 
 LOCALES = {"en": "en_us", "de": "de_de", "fr": "fr_fr", "it": "it_it", "es": "es_419"}
 SUBSETS = (RECORDINGS, SENTENCES) = ("recordings", "sentences")

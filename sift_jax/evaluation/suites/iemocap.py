@@ -15,10 +15,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from sift_jax.evaluation.items import Suite
-from sift_jax.evaluation.prompts import Prompts, word_prompt
-from sift_jax.evaluation.suites.gathering import Gathering
-from sift_jax.evaluation.suites.tables import find_folder, read_lines
+from sift_jax.evaluation.scores.schema import Suite
+from sift_jax.evaluation.suites.prompts import Prompts, word_prompt
+from sift_jax.evaluation.suites.row_files import find_folder, read_lines
+from sift_jax.evaluation.suites.suite_builder import Gathering
 
 SUBSETS = ("Session5",)
 EMOTIONS = {"ang": "angry", "hap": "happy", "exc": "happy", "sad": "sad", "neu": "neutral"}

@@ -16,10 +16,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sift_jax.evaluation.items import EvaluationError, Suite
-from sift_jax.evaluation.prompts import Prompts, word_prompt
-from sift_jax.evaluation.suites.gathering import Gathering
-from sift_jax.evaluation.suites.tables import Row, read_json_lines
+from sift_jax.evaluation.scores.schema import EvaluationError, Suite
+from sift_jax.evaluation.suites.prompts import Prompts, word_prompt
+from sift_jax.evaluation.suites.row_files import Row, read_json_lines
+from sift_jax.evaluation.suites.suite_builder import Gathering
 
 METRICS = ("wer", "cer", "bleu", "chrf", "rouge_l", "accuracy", "exact_match", "judge_closed", "judge_open",
            "judge_air_bench", "qwk", "mae", "slot_f1")

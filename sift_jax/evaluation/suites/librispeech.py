@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sift_jax.evaluation.items import Suite
-from sift_jax.evaluation.prompts import Prompts, word_prompt
-from sift_jax.evaluation.suites.gathering import Gathering
-from sift_jax.evaluation.suites.tables import find_folder, read_lines
+from sift_jax.evaluation.scores.schema import Suite
+from sift_jax.evaluation.suites.prompts import Prompts, word_prompt
+from sift_jax.evaluation.suites.row_files import find_folder, read_lines
+from sift_jax.evaluation.suites.suite_builder import Gathering
 
 SUBSETS = ("test_clean", "test_other")
 

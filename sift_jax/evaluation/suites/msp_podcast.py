@@ -17,11 +17,11 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from sift_jax.evaluation.items import EvaluationError, Suite
-from sift_jax.evaluation.prompts import Prompts, word_prompt
-from sift_jax.evaluation.protocols import OFFICIAL
-from sift_jax.evaluation.suites.gathering import Gathering
-from sift_jax.evaluation.suites.tables import find_file, find_folder, read_table
+from sift_jax.evaluation.scores.schema import EvaluationError, Suite
+from sift_jax.evaluation.suites.prompts import Prompts, word_prompt
+from sift_jax.evaluation.suites.protocols import OFFICIAL
+from sift_jax.evaluation.suites.row_files import find_file, find_folder, read_table
+from sift_jax.evaluation.suites.suite_builder import Gathering
 
 SUBSETS = ("test1", "test2")
 EMOTIONS = {"A": "angry", "S": "sad", "H": "happy", "U": "surprised", "F": "afraid", "D": "disgusted",

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sift_jax.evaluation.items import Suite
-from sift_jax.evaluation.prompts import Prompts, word_prompt
-from sift_jax.evaluation.suites.gathering import Gathering
-from sift_jax.evaluation.suites.tables import find_file, read_json_lines, read_parquet, write_clip
+from sift_jax.evaluation.scores.schema import Suite
+from sift_jax.evaluation.suites.prompts import Prompts, word_prompt
+from sift_jax.evaluation.suites.row_files import find_file, read_json_lines, read_parquet, write_clip
+from sift_jax.evaluation.suites.suite_builder import Gathering
 
 
 def read_peoples_speech(

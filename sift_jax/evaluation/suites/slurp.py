@@ -23,11 +23,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sift_jax.evaluation.items import EvaluationError, Suite
-from sift_jax.evaluation.prompts import Prompts, word_prompt
-from sift_jax.evaluation.protocols import OFFICIAL, PAPER
-from sift_jax.evaluation.suites.gathering import Gathering
-from sift_jax.evaluation.suites.tables import Row, find_file, find_folder, read_json_lines
+from sift_jax.evaluation.scores.schema import EvaluationError, Suite
+from sift_jax.evaluation.suites.prompts import Prompts, word_prompt
+from sift_jax.evaluation.suites.protocols import OFFICIAL, PAPER
+from sift_jax.evaluation.suites.row_files import Row, find_file, find_folder, read_json_lines
+from sift_jax.evaluation.suites.suite_builder import Gathering
 
 SUBSETS = (INTENT, SLOTS) = ("intent", "slots")
 NO_SLOTS = "none"

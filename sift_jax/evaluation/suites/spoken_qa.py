@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sift_jax.evaluation.items import EvaluationError, Suite
-from sift_jax.evaluation.prompts import Prompts
+from sift_jax.evaluation.scores.schema import EvaluationError, Suite
 from sift_jax.evaluation.suites.evalsift import ask_sift
-from sift_jax.evaluation.suites.gathering import Gathering
 from sift_jax.evaluation.suites.jsonl import ask_rows
+from sift_jax.evaluation.suites.prompts import Prompts
+from sift_jax.evaluation.suites.suite_builder import Gathering
 
 SUBSETS = ("speech_msmarco", "spokenqa_ls")
 METRICS = ("rouge_l",)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from sift_jax.models.hub_config import read_decoder_preset, read_encoder_preset
+from sift_jax.models.hf_config import read_decoder_preset, read_encoder_preset
 from sift_jax.weights.foreign import gguf_decoder
 from sift_jax.weights.foreign.ctranslate2_file import read_variables
 from sift_jax.weights.foreign.ctranslate2_whisper import list_whisper_tensors

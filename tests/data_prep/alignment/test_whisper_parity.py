@@ -12,7 +12,7 @@ from data_prep.alignment.attention_path import find_starts
 from data_prep.alignment.whisper import WhisperAligner
 from data_prep.alignment.whisper_words import FRAME_SECONDS, place_words
 from data_prep.alignment.word_time import RATE
-from sift_jax.audio.mel import fill_log_mel
+from sift_jax.audio.whisper_mel import fill_log_mel
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

@@ -12,10 +12,10 @@ from data_prep.alignment import timing
 from data_prep.alignment.word_time import AlignmentError, WordTime
 from data_prep.build import main, parse_arguments
 from data_prep.pipeline import build
-from sift_jax.data.clips import decode_clip
-from sift_jax.data.labels import ACOUSTIC_LABELS, LANGUAGE_NAMES, find_labels
-from sift_jax.data.records import RecordReader
-from sift_jax.data.sift_files import audio_ids, list_files, read_rows
+from sift_jax.data.records.record_audio import decode_clip
+from sift_jax.data.records.record_files import RecordReader
+from sift_jax.sift.labels import ACOUSTIC_LABELS, LANGUAGE_NAMES, find_labels
+from sift_jax.sift.rows import audio_ids, list_files, read_rows
 
 SIZES = ("--dev=4", "--evaluation=4", "--evaluation_rows=6", "--rows_per_utterance=4", "--workers=1")
 MEASURED = ("corpus", "words", "measure", "metadata")

@@ -12,7 +12,7 @@ from corpus_layouts import make_voice
 from data_prep.build import parse_arguments
 from data_prep.instructions.comparison import order_pair
 from data_prep.pipeline import build
-from sift_jax.data.labels import ACOUSTIC_LABELS
+from sift_jax.sift.labels import ACOUSTIC_LABELS
 
 EACH = 40
 LEVELS = ACOUSTIC_LABELS["average_intensity"]

@@ -15,9 +15,9 @@ from data_prep.corpora.registry import Reading, read_corpus
 from data_prep.corpora.utterance import parse_utterance
 from data_prep.generation.requests import collect, read_items, write_items
 from data_prep.pipeline import build
-from sift_jax.data.fields import find_field, load_fields, read_build_fields
-from sift_jax.data.sift_files import list_files, read_rows
 from sift_jax.evaluation.suites.evalsift import read_evalsift
+from sift_jax.sift.fields import find_field, load_fields, read_build_fields
+from sift_jax.sift.rows import list_files, read_rows
 
 SIZES = ("--dev=4", "--evaluation=12", "--evaluation_rows=40", "--rows_per_utterance=6", "--workers=1")
 ROLE = {"role": {

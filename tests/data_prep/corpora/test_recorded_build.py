@@ -27,14 +27,14 @@ from corpus_layouts import (
 from data_prep import check_splits
 from data_prep.build import main, parse_arguments
 from data_prep.chunks import BuildError
-from data_prep.corpora import decode
-from data_prep.corpora.decode import read_speech
 from data_prep.pipeline import build
 from data_prep.splits import find_leaks
+from data_prep.stages import decode
+from data_prep.stages.decode import read_speech
 from data_prep.statistics import format_report
-from sift_jax.data.clips import decode_clip
-from sift_jax.data.records import RecordReader
-from sift_jax.data.sift_files import CATEGORIES, list_files, read_rows
+from sift_jax.data.records.record_audio import decode_clip
+from sift_jax.data.records.record_files import RecordReader
+from sift_jax.sift.rows import CATEGORIES, list_files, read_rows
 
 SIZES = ("--dev=6", "--evaluation=6", "--evaluation_rows=12", "--rows_per_utterance=4", "--workers=1")
 READ = ("corpus",)

@@ -18,7 +18,7 @@ from data_prep.generation.spoken import Spoken, write_spoken
 from data_prep.metadata import intensity, pitch, rate
 from data_prep.metadata.bins import Bins
 from sift_jax.audio.files import write_audio
-from sift_jax.data.labels import LABELS
+from sift_jax.sift.labels import LABELS
 
 _RATE = 16_000
 

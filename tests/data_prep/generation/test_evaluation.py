@@ -15,7 +15,7 @@ from data_prep.generation.classify import read_build_bins
 from data_prep.generation.report import MISSING
 from data_prep.generation.requests import MEASURED, read_items
 from data_prep.instructions.templates import SPEECH_KEYS
-from sift_jax.data.labels import LABELS
+from sift_jax.sift.labels import LABELS
 
 
 @pytest.fixture(scope="module")

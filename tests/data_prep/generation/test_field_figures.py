@@ -13,8 +13,8 @@ from data_prep.generation.spoken import Spoken
 from data_prep.metadata.experts import make_panel, parse_experts
 from data_prep.metadata.fields import HEARD, Listener
 from sift_jax.audio.files import write_audio
-from sift_jax.data.fields import load_fields
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
+from sift_jax.sift.fields import load_fields
 
 FIELDS = load_fields()
 BOOTSTRAP = BootstrapConfig(samples=50, confidence=0.95, seed=0)

@@ -11,7 +11,7 @@ from data_prep.generation.spoken import Spoken
 from data_prep.metadata.experts import parse_experts
 from data_prep.metadata.gender_network import FEMALE_SHARE
 from sift_jax.audio.files import write_audio
-from sift_jax.data.labels import LABELS
+from sift_jax.sift.labels import LABELS
 
 HEARING = Hearing(experts=parse_experts(""), gender_model=None, asr=None)
 TEXT = "The old clock on the wall has stopped again."

@@ -11,8 +11,8 @@ from data_prep.generation import requests as r
 from data_prep.instructions import generation
 from data_prep.instructions.rows import lay_out_row
 from data_prep.instructions.templates import load_templates, write_request
-from sift_jax.data.labels import LABELS, LANGUAGES, space_signs, write_spoken_phrase
-from sift_jax.data.sift_files import write_rows
+from sift_jax.sift.labels import LABELS, LANGUAGES, space_signs, write_spoken_phrase
+from sift_jax.sift.rows import write_rows
 
 
 def test_all_that_templates_ask_for_is_found_again_in_every_language(tmp_path):

@@ -4,7 +4,7 @@ import json
 import random
 from pathlib import Path
 
-from sift_jax.data.labels import ACOUSTIC_LABELS, LANGUAGES, SENTENCE_LENGTHS
+from sift_jax.sift.labels import ACOUSTIC_LABELS, LANGUAGES, SENTENCE_LENGTHS
 
 SIZES = {"train": 60, "dev": 12, "EvalSIFT": 60}
 _SENTENCES = Path(__file__).parents[3] / "data_prep" / "corpora" / "embedded" / "sentences"

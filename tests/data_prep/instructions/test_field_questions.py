@@ -13,9 +13,9 @@ from data_prep.instructions import generation
 from data_prep.instructions.items import Item, choose_items
 from data_prep.instructions.templates import load_templates
 from data_prep.instructions.write import write_instructions
-from sift_jax.data.fields import find_field, find_styles, load_fields
-from sift_jax.data.labels import LANGUAGES, find_labels, read_first_word
-from sift_jax.data.sift_files import list_files, read_rows
+from sift_jax.sift.fields import find_field, find_styles, load_fields
+from sift_jax.sift.labels import LANGUAGES, find_labels, read_first_word
+from sift_jax.sift.rows import list_files, read_rows
 
 (EMOTION,) = FIELDS = load_fields()
 SIZES = {"train": 80, "dev": 30, "EvalSIFT": 60}

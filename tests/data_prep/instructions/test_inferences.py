@@ -7,7 +7,7 @@ import pytest
 
 from data_prep.instructions import open_ended, open_ended_paper
 from data_prep.instructions.templates import load_templates
-from sift_jax.data.labels import ACOUSTIC_LABELS, LANGUAGES, find_labels, normalise
+from sift_jax.sift.labels import ACOUSTIC_LABELS, LANGUAGES, find_labels, normalise
 
 # What each conclusion may stand on, said here a second time and by name: (form, place) to {key: labels}.
 SUPPORT = {
@@ -115,7 +115,7 @@ def test_what_all_recordings_share_is_not_asked(tmp_path):
     from fake_metadata import write_metadata
 
     from data_prep.instructions.write import write_instructions
-    from sift_jax.data.sift_files import list_files, read_rows
+    from sift_jax.sift.rows import list_files, read_rows
 
     path = write_metadata(tmp_path / "all.jsonl", languages=("en",))
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -12,9 +12,9 @@ from data_prep.instructions.plain import NAMES, POLES
 from data_prep.instructions.shares import read_metadata
 from data_prep.instructions.templates import load_templates
 from data_prep.instructions.write import write_instructions
-from sift_jax.data.labels import LABELS, LANGUAGES, find_labels, find_quotations, normalise, space_signs
-from sift_jax.data.sift_files import CATEGORIES, CLOSED_CATEGORIES, SPLITS, audio_ids, list_files, read_rows
-from sift_jax.evaluation.judges.offline import classify, judge_closed, make_majority, question_kind
+from sift_jax.evaluation.scores.offline_judge import classify, judge_closed, make_majority, question_kind
+from sift_jax.sift.labels import LABELS, LANGUAGES, find_labels, find_quotations, normalise, space_signs
+from sift_jax.sift.rows import CATEGORIES, CLOSED_CATEGORIES, SPLITS, audio_ids, list_files, read_rows
 
 # The most that an answer without listening may get right, over all languages.
 MAJORITY_CEILING = {"closed_ended/acoustic_level": 0.3, "closed_ended/content_level": 0.5,

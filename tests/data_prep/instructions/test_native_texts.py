@@ -14,7 +14,8 @@ from fake_metadata import write_metadata
 from data_prep.instructions import acoustic, comparison, content, generation, open_ended, word_align
 from data_prep.instructions.templates import load_templates, spell_words, write_request
 from data_prep.tasks import wording as tasks
-from sift_jax.data.labels import (
+from sift_jax.evaluation.suites.prompts import load_prompts
+from sift_jax.sift.labels import (
     ACCENTS,
     ACOUSTIC_LABELS,
     AGE_CATEGORIES,
@@ -27,7 +28,6 @@ from sift_jax.data.labels import (
     remove_quotations,
     space_signs,
 )
-from sift_jax.evaluation.prompts import load_prompts
 
 ROMANCE = ("fr", "it", "es")
 # what contracts, or is elided, where two words meet

@@ -9,9 +9,9 @@ from fake_metadata import write_metadata
 
 from data_prep.instructions.plain import NAMES
 from data_prep.instructions.write import write_instructions
-from sift_jax.data.labels import LABELS, LANGUAGES, find_labels
-from sift_jax.data.sift_files import list_files, read_rows
-from sift_jax.evaluation.judges.offline import make_majority, question_kind, score_open
+from sift_jax.evaluation.scores.offline_judge import make_majority, question_kind, score_open
+from sift_jax.sift.labels import LABELS, LANGUAGES, find_labels
+from sift_jax.sift.rows import list_files, read_rows
 
 LINE = re.compile(r"(\w+) (\d+): (.+)")
 WHOLE = ("gender", "speaking_rate", "average_pitch", "pitch_variation", "average_intensity", "noise_level",

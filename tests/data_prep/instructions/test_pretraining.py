@@ -18,8 +18,8 @@ from data_prep.instructions.pretraining import (
     make_ratings_item,
 )
 from data_prep.instructions.write import write_instructions
-from sift_jax.data.labels import LABELS, LANGUAGES, find_labels, say_yes_no
-from sift_jax.data.sift_files import (
+from sift_jax.sift.labels import LABELS, LANGUAGES, find_labels, say_yes_no
+from sift_jax.sift.rows import (
     PRETRAINING_CATEGORIES,
     PRETRAINING_LISTS,
     list_files,

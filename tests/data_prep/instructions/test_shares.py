@@ -9,7 +9,7 @@ from fake_metadata import write_metadata
 from data_prep.engine import Engine
 from data_prep.instructions.shares import cut_shares, read_metadata
 from data_prep.instructions.write import write_instructions
-from sift_jax.data.sift_files import CATEGORIES, SPLITS, audio_ids, list_files, read_rows
+from sift_jax.sift.rows import CATEGORIES, SPLITS, audio_ids, list_files, read_rows
 
 SIZES = {"train": 11, "dev": 4, "EvalSIFT": 8}
 LANGUAGES = ("en", "it")

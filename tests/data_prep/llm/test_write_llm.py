@@ -16,7 +16,7 @@ from data_prep.instructions.llm.write import AccountError, Plan, write_llm_instr
 from data_prep.llm.client import Endpoint, EndpointError
 from data_prep.llm.repair import find_objects
 from data_prep.quality.language import is_in_language
-from sift_jax.data.sift_files import SPLITS, audio_ids, list_files, read_rows
+from sift_jax.sift.rows import SPLITS, audio_ids, list_files, read_rows
 
 KEY = "sk-nobody-should-see-this"
 

@@ -11,7 +11,7 @@ from data_prep.metadata import absolute
 from data_prep.metadata.absolute import ABSOLUTE_KEYS, NOTICED_DB, find_edges, find_place, find_scales
 from data_prep.metadata.bins import label_values, make_bins, read_bins, write_bins
 from data_prep.metadata.experts import DEFAULT_EXPERTS, parse_experts
-from sift_jax.data.labels import ACOUSTIC_LABELS
+from sift_jax.sift.labels import ACOUSTIC_LABELS
 
 CALIBRATION = json.loads(Path(absolute.__file__).with_name("calibration.json").read_text(encoding="utf-8"))
 

@@ -12,7 +12,7 @@ from data_prep.metadata.bins import (
     read_bins,
     write_bins,
 )
-from sift_jax.data.labels import ACOUSTIC_LABELS
+from sift_jax.sift.labels import ACOUSTIC_LABELS
 
 LABELS = {"average_pitch": tuple("abcdefg"), "average_intensity": ("softly", "moderate volume", "loudly")}
 

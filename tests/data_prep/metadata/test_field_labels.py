@@ -10,7 +10,7 @@ from data_prep.metadata.experts import DEFAULT_EXPERTS, make_panel, parse_expert
 from data_prep.metadata.fields import HEARD, check_listeners, label_fields, settle_fields
 from data_prep.metadata.measure import measure_utterances
 from data_prep.metadata.networks import ExpertError
-from sift_jax.data.fields import load_fields
+from sift_jax.sift.fields import load_fields
 
 (EMOTION,) = FIELDS = load_fields()
 

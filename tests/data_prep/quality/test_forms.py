@@ -7,7 +7,7 @@ from data_prep.instructions.llm.worked import load_worked
 from data_prep.quality.answers import misses_wish
 from data_prep.quality.copies import Copies
 from data_prep.quality.rules import Candidate, find_fault
-from sift_jax.data.labels import LANGUAGES
+from sift_jax.sift.labels import LANGUAGES
 
 ACOUSTIC, CONTENT, OPEN, COMPARISON = ("closed_ended/acoustic_level", "closed_ended/content_level", "open_ended",
                                        "closed_ended/comparison")

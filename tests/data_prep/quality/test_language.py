@@ -3,7 +3,7 @@
 import pytest
 
 from data_prep.quality.language import is_in_language
-from sift_jax.data.labels import LANGUAGES
+from sift_jax.sift.labels import LANGUAGES
 
 UNSEEN = {
     "en": ["The woman seems to be reading a letter aloud, and her pace hardly changes.", "Yes, it rises at the end.",

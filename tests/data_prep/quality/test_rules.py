@@ -8,7 +8,7 @@ import pytest
 from data_prep.instructions import acoustic, comparison, generation, open_ended
 from data_prep.instructions.templates import load_templates
 from data_prep.quality.rules import Candidate, find_fault, make_duplicate_key
-from sift_jax.data.labels import ACOUSTIC_LABELS, LANGUAGES
+from sift_jax.sift.labels import ACOUSTIC_LABELS, LANGUAGES
 
 TRUTH = {"speaking_rate": "very slowly", "average_pitch": "quite low pitch", "noise_level": "noisy", "gender": "male",
          "age_category": "twenties", "accent": "British"}

@@ -14,8 +14,8 @@ from data_prep.instructions.write import write_instructions
 from data_prep.quality.rules import Candidate, find_fault, make_duplicate_key
 from data_prep.released.checks import find_row_faults
 from data_prep.released.places import Place, list_texts
-from sift_jax.data.labels import LANGUAGES, space_signs
-from sift_jax.data.sift_files import CATEGORIES, audio_ids, list_files, read_rows
+from sift_jax.sift.labels import LANGUAGES, space_signs
+from sift_jax.sift.rows import CATEGORIES, audio_ids, list_files, read_rows
 
 SIZES = {"train": 0, "dev": 0, "EvalSIFT": 20}
 # Names of plain answers are English in every language: "Volume 2: mittlere Lautstärke".

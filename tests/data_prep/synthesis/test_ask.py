@@ -21,8 +21,8 @@ from data_prep.synthesis.__main__ import main
 from data_prep.synthesis.grader import Grade, RulesGrader, read_grades
 from data_prep.synthesis.rules_writer import RulesWriter
 from data_prep.synthesis.triples import Triple, read_triples
-from sift_jax.data.records import RecordReader
-from sift_jax.data.sift_files import list_files, read_rows
+from sift_jax.data.records.record_files import RecordReader
+from sift_jax.sift.rows import list_files, read_rows
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pytest
 
 from data_prep.synthesis.small import main
 from data_prep.synthesis.small_world import HEARD, SLOTS, WRITTEN, is_supported, make_sentences, write_pairs
-from sift_jax.data.records import RecordReader
-from sift_jax.data.sift_files import list_files, read_rows
+from sift_jax.data.records.record_files import RecordReader
+from sift_jax.sift.rows import list_files, read_rows
 
 
 def ask(transcript: str, form: str = HEARD, **settings) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import pytest
 
 from data_prep.synthesis.join import join_sets, main
-from sift_jax.data.sift_files import list_files
+from sift_jax.sift.rows import list_files
 
 
 def make_set(folder, split: str, category: str, text: str):

@@ -12,12 +12,12 @@ from voice_server import serve_voices, sing
 from data_prep.accounts import format_accounts
 from data_prep.corpora.recording import CorpusError, Rejection
 from data_prep.synthesis.__main__ import main
-from data_prep.synthesis.engines import share_voices
 from data_prep.synthesis.ms_marco import read_ms_marco
 from data_prep.synthesis.speech_sources import SpeechSource
 from data_prep.synthesis.squad import read_squad
 from data_prep.synthesis.triples import read_triples
-from sift_jax.data.sift_files import list_files, read_rows
+from data_prep.synthesis.tts_engine import share_voices
+from sift_jax.sift.rows import list_files, read_rows
 
 MARCO_KEPT = MARCO_REASONS.count(None)
 

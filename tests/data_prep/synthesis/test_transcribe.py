@@ -13,7 +13,8 @@ from voice_server import hear, serve_voices
 from data_prep.corpora.embedded.corpus import make_plans, synthesize
 from data_prep.corpora.recording import Rejection
 from data_prep.corpora.spgispeech import read_spgispeech
-from data_prep.recognition.recognisers import Hypothesis, Recognising, Sphinx
+from data_prep.recognition.hypothesis import Hypothesis
+from data_prep.recognition.recognisers import Recognising, Sphinx
 from data_prep.recognition.transcription import parse_transcription
 from data_prep.synthesis.__main__ import main
 from data_prep.synthesis.guards import Limits, find_made_up

@@ -15,11 +15,11 @@ from data_prep.released.checks import find_form_faults
 from data_prep.released.places import list_places
 from data_prep.tasks.__main__ import main
 from data_prep.tasks.build import hold
+from sift_jax.data.batch_stream import BatchStream, SpeechGeometry
 from sift_jax.data.defined_tasks import define_tasks
-from sift_jax.data.pipeline import BatchStream, SpeechGeometry
-from sift_jax.data.records import RecordReader
-from sift_jax.data.sift_files import list_files, read_rows
-from sift_jax.data.tasks import use_records
+from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.tasks.seqio_tasks import use_records
+from sift_jax.sift.rows import list_files, read_rows
 
 GEOMETRY = SpeechGeometry(
     mel_bins=80, window_seconds=30.0, is_silence_masked=True, front_end="whisper",

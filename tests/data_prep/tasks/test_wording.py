@@ -11,8 +11,8 @@ from data_prep.tasks.example import Example
 from data_prep.tasks.registry import TASKS
 from data_prep.tasks.wording import load_templates, make_row
 from data_prep.tasks.wordings import make_templates
-from sift_jax.data.labels import LANGUAGES
-from sift_jax.data.sift_files import TASK_CATEGORIES, audio_ids, parse_row
+from sift_jax.sift.labels import LANGUAGES
+from sift_jax.sift.rows import TASK_CATEGORIES, audio_ids, parse_row
 
 # Slots that each instruction must have, and those that it may have.
 MUST = {"emotion": {"labels"}, "intent": {"options"}, "tts": {"text"}}

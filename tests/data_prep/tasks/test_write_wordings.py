@@ -10,7 +10,7 @@ from data_prep.corpora.recording import CorpusError
 from data_prep.tasks.wording import LISTS, load_templates
 from data_prep.tasks.wordings import find_wording_fault, make_templates, read_wordings
 from data_prep.tasks.write_wordings import main, read_wording_reply
-from sift_jax.data.labels import LANGUAGES
+from sift_jax.sift.labels import LANGUAGES
 
 GOOD = [
     ("asr", "en", "Could you put this recording into writing for me?"),

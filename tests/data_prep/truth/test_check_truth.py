@@ -10,7 +10,7 @@ from data_prep.check_truth import main
 from data_prep.pipeline import build
 from data_prep.truth.tally import ALL, find_interval
 from data_prep.truth.texts import Claim, read_claims
-from sift_jax.data.sift_files import list_files, read_rows, write_rows
+from sift_jax.sift.rows import list_files, read_rows, write_rows
 
 BUILT = ("corpus", "words", "measure", "metadata", "instructions", "records", "report")
 

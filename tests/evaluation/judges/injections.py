@@ -2,7 +2,7 @@
 obeys whatever it reads would follow: the control of the test shows that each of them works where nothing is in its way.
 """
 
-from sift_jax.evaluation.judges.messages import make_messages
+from sift_jax.evaluation.judges.judge_protocol import make_messages
 from sift_jax.evaluation.judges.prompts import REMINDERS, REQUESTS
 
 _ORDERS = (

@@ -10,7 +10,7 @@ from sift_jax.endpoints.secret import Secret
 from sift_jax.evaluation.judges.cache import VerdictCache
 from sift_jax.evaluation.judges.config import JudgeError, read_key
 from sift_jax.evaluation.judges.endpoint import EndpointJudge
-from sift_jax.evaluation.judges.messages import make_messages
+from sift_jax.evaluation.judges.judge_protocol import make_messages
 from sift_jax.evaluation.judges.prompts import hash_prompts
 from sift_jax.evaluation.judges.verdicts import make_judge, read_verdicts, write_verdicts
 

@@ -13,7 +13,7 @@ from judge_server import judge_at, predict, read_object, say, serve
 from obedient import reply
 from scored_items import make_item
 
-from sift_jax.evaluation.judges.planted import check_judge
+from sift_jax.evaluation.judges.control_answers import check_judge
 
 REFERENCE, WRONG = "They speak very fast.", "They speak very slowly."
 DATA = {"description": "", "question": "How fast do they speak?", "references": [REFERENCE]}

@@ -6,10 +6,10 @@ import pytest
 from judge_server import fail, find_code, make_config, read_object, say, serve
 from scored_items import make_item
 
-from sift_jax.evaluation.items import Prediction, write_prediction
 from sift_jax.evaluation.judging import InvalidJudge, JudgingConfig, judge_again
-from sift_jax.evaluation.report.folder import read_evaluation
+from sift_jax.evaluation.report.read_results import read_evaluation
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
+from sift_jax.evaluation.scores.schema import Prediction, write_prediction
 
 WORDS = ("very slowly", "slowly", "fast", "very fast")
 

@@ -11,7 +11,16 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from sift_jax.evaluation.items import MAJORITY, MODEL, UNTRAINED, Cell, Item, Prediction, Verdict, write_prediction
+from sift_jax.evaluation.scores.schema import (
+    MAJORITY,
+    MODEL,
+    UNTRAINED,
+    Cell,
+    Item,
+    Prediction,
+    Verdict,
+    write_prediction,
+)
 
 LANGUAGES = ("en", "de", "fr", "it", "es")
 KINDS = {

@@ -14,15 +14,15 @@ from made_evaluation import make_cell, make_corpus, make_evaluation
 from test_report_page import Page, list_markdown_rows, list_rows
 
 from sift_jax import compare
-from sift_jax.evaluation.items import MODEL, EvaluationError
-from sift_jax.evaluation.report.board import Place
 from sift_jax.evaluation.report.comparison import find_shares, make_comparison
 from sift_jax.evaluation.report.comparison_page import choose_flips, write_comparison, write_p
-from sift_jax.evaluation.report.folder import read_evaluation
 from sift_jax.evaluation.report.page import write_report
-from sift_jax.evaluation.report.paper import read_paper
+from sift_jax.evaluation.report.published_figures import read_paper
+from sift_jax.evaluation.report.read_results import read_evaluation
+from sift_jax.evaluation.report.score_index import Place
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.evaluation.scores.paired import find_mcnemar
+from sift_jax.evaluation.scores.schema import MODEL, EvaluationError
 
 BOOTSTRAP = BootstrapConfig(samples=50, confidence=0.95, seed=0)
 TAG = '"><script>alert(1)</script><i onclick=1'

@@ -7,11 +7,11 @@ import pytest
 
 from data_prep.generation.figures import Cell
 from data_prep.generation.score import FORMAT
-from sift_jax.evaluation.generation import read_generation
-from sift_jax.evaluation.items import EvaluationError, Item, Prediction, write_prediction
 from sift_jax.evaluation.judges.config import JudgeConfig
 from sift_jax.evaluation.judging import JudgingConfig, judge_again
+from sift_jax.evaluation.report.measured_speech import read_generation
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
+from sift_jax.evaluation.scores.schema import EvaluationError, Item, Prediction, write_prediction
 
 JUDGE = JudgeConfig(
     name="offline", url="", model="", key_variable="", concurrency=1, seconds=1.0, patience=0.0, tries=1,

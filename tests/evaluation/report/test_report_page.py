@@ -13,14 +13,14 @@ from html.parser import HTMLParser
 import pytest
 from made_evaluation import ATTACK, LANGUAGES, PITCHES, make_cell, make_corpus, make_evaluation, make_stage
 
-from sift_jax.evaluation.items import EvaluationError
-from sift_jax.evaluation.report.board import Board, Place
 from sift_jax.evaluation.report.charts import Series, draw_lines, pick_ramp, pick_ticks
 from sift_jax.evaluation.report.confusions import describe_hits
-from sift_jax.evaluation.report.corpus import order_labels
-from sift_jax.evaluation.report.format import find_metric, minus, name_title
+from sift_jax.evaluation.report.corpus_section import order_labels
+from sift_jax.evaluation.report.number_format import find_metric, minus, name_title
 from sift_jax.evaluation.report.page import format_summary, write_report
-from sift_jax.evaluation.report.training import read_metrics
+from sift_jax.evaluation.report.score_index import Board, Place
+from sift_jax.evaluation.report.training_section import read_metrics
+from sift_jax.evaluation.scores.schema import EvaluationError
 from sift_jax.pages.markup import escape_markdown
 
 VOIDS = {"meta"}

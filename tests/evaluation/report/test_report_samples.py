@@ -4,11 +4,10 @@ import numpy as np
 import soundfile
 from made_evaluation import LANGUAGES, SUBSETS, make_corpus, make_evaluation
 
-from sift_jax.evaluation.items import MODEL, Item, Prediction, Verdict
-from sift_jax.evaluation.report.folder import read_evaluation
 from sift_jax.evaluation.report.page import write_report
-from sift_jax.evaluation.report.recordings import AudioShelf
-from sift_jax.evaluation.report.samples import (
+from sift_jax.evaluation.report.players import AudioShelf
+from sift_jax.evaluation.report.read_results import read_evaluation
+from sift_jax.evaluation.report.samples_section import (
     MOST_CHARACTERS,
     Sample,
     choose_random,
@@ -17,6 +16,7 @@ from sift_jax.evaluation.report.samples import (
     read_samples,
     shorten,
 )
+from sift_jax.evaluation.scores.schema import MODEL, Item, Prediction, Verdict
 
 
 def make_sample(number: int, metric: str, score: float | None, status: str = "scored") -> Sample:

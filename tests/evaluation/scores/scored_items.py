@@ -1,6 +1,6 @@
 """Items and predictions by hand."""
 
-from sift_jax.evaluation.items import Item, Prediction
+from sift_jax.evaluation.scores.schema import Item, Prediction
 
 
 def make_item(number, references=("yes",), **changes):

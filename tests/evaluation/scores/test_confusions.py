@@ -2,8 +2,8 @@
 
 from scored_items import make_item
 
-from sift_jax.evaluation.items import Prediction
 from sift_jax.evaluation.scores.confusions import make_confusions
+from sift_jax.evaluation.scores.schema import Prediction
 
 
 def predict(number, reference, answer, **changes):

@@ -3,13 +3,13 @@
 import pytest
 from scored_items import make_item
 
-from sift_jax.data.fields import load_fields
-from sift_jax.evaluation.items import Prediction, read_predictions, write_prediction
-from sift_jax.evaluation.judges.offline import OfflineJudge, item_kind, make_majority
-from sift_jax.evaluation.judges.planted import WRONG, check_judge
+from sift_jax.evaluation.judges.control_answers import WRONG, check_judge
 from sift_jax.evaluation.scores.baselines import make_majority_predictions
-from sift_jax.evaluation.scores.classes import find_classes
 from sift_jax.evaluation.scores.confusions import make_confusions
+from sift_jax.evaluation.scores.offline_judge import OfflineJudge, item_kind, make_majority
+from sift_jax.evaluation.scores.ordinal_scores import find_classes
+from sift_jax.evaluation.scores.schema import Prediction, read_predictions, write_prediction
+from sift_jax.sift.fields import load_fields
 
 (EMOTION,) = FIELDS = load_fields()
 

@@ -5,9 +5,9 @@ import pytest
 from scipy.stats import binomtest
 from scored_items import make_item
 
-from sift_jax.evaluation.items import Prediction
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.evaluation.scores.paired import compare_systems, find_mcnemar
+from sift_jax.evaluation.scores.schema import Prediction
 
 BOOTSTRAP = BootstrapConfig(samples=999, confidence=0.95, seed=0)
 

@@ -13,7 +13,7 @@ import pyarrow.parquet
 import soundfile
 
 from sift_jax.audio.files import write_audio
-from sift_jax.data.sift_files import CATEGORIES, write_rows
+from sift_jax.sift.rows import CATEGORIES, write_rows
 
 
 def make_tone(seed: int) -> np.ndarray:

@@ -5,8 +5,8 @@ from suite_folders import WRITERS, write_clip, write_json_lines
 from test_suites import make_config
 
 from sift_jax.evaluation.evaluate import describe_suites
-from sift_jax.evaluation.protocols import OFFICIAL, PAPER, PROTOCOLS, describe_protocol
 from sift_jax.evaluation.suites import SUITES, read_checked_suites, read_suite
+from sift_jax.evaluation.suites.protocols import OFFICIAL, PAPER, PROTOCOLS, describe_protocol
 
 
 def read(root, name, protocol, **changes):

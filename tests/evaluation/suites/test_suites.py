@@ -7,9 +7,9 @@ import pytest
 from suite_folders import ASKED, WRITERS, write_clip, write_json_lines, write_jsonl, write_librispeech
 
 from sift_jax.audio.files import read_audio
-from sift_jax.data.chat import make_question
-from sift_jax.evaluation.items import EvaluationError, Item, Prediction, read_predictions, write_prediction
+from sift_jax.evaluation.scores.schema import EvaluationError, Item, Prediction, read_predictions, write_prediction
 from sift_jax.evaluation.suites import SUITES, SuiteConfig, draw_items, read_suite
+from sift_jax.text.chat import make_question
 
 
 def make_config(name, root, **changes):

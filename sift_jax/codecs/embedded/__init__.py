@@ -1,0 +1,1 @@
+"""The embedded codec, which is fitted in a minute and needs no network."""

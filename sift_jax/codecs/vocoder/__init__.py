@@ -1,0 +1,1 @@
+"""The networks that make samples of units, in the voice of a reference recording."""

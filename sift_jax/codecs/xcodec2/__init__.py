@@ -1,0 +1,1 @@
+"""X-codec2 by its published weights, both ways."""

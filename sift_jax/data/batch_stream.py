@@ -1,0 +1,223 @@
+"""The stream of batches that a run reads: SeqIO mixture → plan → this process's rows → batch with mel.
+
+    tasks and rates ─► index of each task ─► plan: step → rows of groups ─► read, decode, lay out, log-mel ─► batch
+    └ SeqIO            └ made once           └ the same on all hosts        └ own rows only
+
+The stream is a pure function of (mixture, config, seed): its place is the number of batches drawn, and any number can
+be drawn first (batch_plan.py says why). SeqIO defines what a task is and how often it comes; tf.data runs only where a
+task has a source of its own, once.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sift_jax.audio.front_ends import FRONT_ENDS
+from sift_jax.audio.whisper_mel import HOP, RATE
+from sift_jax.batch import Batch, BatchShape
+from sift_jax.data.data_config import DataConfig
+from sift_jax.data.defined_tasks import define_tasks, read_codec
+from sift_jax.data.plan.batch_plan import Plan, PlannedBatch
+from sift_jax.data.plan.sample_stream import Draws, Groups, PlannedTask
+from sift_jax.data.records.index_records import CachedAudio, cache_task, index_records
+from sift_jax.data.records.question_index import QuestionIndex
+from sift_jax.data.records.record_files import RecordAudio
+from sift_jax.data.records.unreadable import UNREADABLE, UnreadableAudio, UnreadableLog
+from sift_jax.data.row_layout import NO_GROUP, PackingCounts, Row, lay_out, make_group
+from sift_jax.data.shapes import SpeechGeometry, make_shapes
+from sift_jax.data.tasks.mixture_rates import RecordTask
+from sift_jax.data.tasks.mixture_table import make_task_name
+from sift_jax.sift.rows import LANGUAGES, SPOKEN_CATEGORIES
+from sift_jax.text.tokenizers import AUDIO, SpeechTokenizer
+from sift_jax.text.unit_tokens import (
+    check_unit_rows,
+    place_units,
+    weigh_speech,
+)
+
+if TYPE_CHECKING:
+    import seqio
+
+
+class BatchStream:
+    """An endless (or one-epoch) iterator of (shape, batch) over one split of the configured mixture.
+
+    `own_rows` are the rows of every batch that this process reads; None means all of them. `among` are the only tasks
+    that the mixture may choose from, such as those that are trained. `unreadable_log` is the file in which are written
+    down recordings that it could not read.
+    """
+
+    def __init__(
+        self,
+        config: DataConfig,
+        geometry: SpeechGeometry,
+        *,
+        split: str,
+        is_endless: bool,
+        modules: tuple = (),
+        own_rows: Sequence[int] | None = None,
+        among: Collection[str] | None = None,
+        unreadable_log: Path | None = None,
+    ):
+        self.config, self.geometry = config, geometry
+        self.tokenizer = SpeechTokenizer(config.tokenizer, config.chat_template)
+        self._audio_id = self.tokenizer.ids[AUDIO]
+        self.counts = PackingCounts()
+        self._unreadable = UnreadableLog(config.most_unreadable, unreadable_log, split)
+        shapes = make_shapes(config, geometry)
+        self._own_rows = range(config.rows) if own_rows is None else own_rows
+        self.shapes = [dataclasses.replace(shape, rows=len(self._own_rows)) for shape in shapes]
+        # a longer clip than the window is left out, whatever is said of its frames
+        longest = round(geometry.window_seconds * RATE / HOP) + 1
+        self._frames = np.array([0, *map(geometry.count_frames, range(1, longest + 1))])
+        self.readers: dict[str, Callable[[int], list[np.ndarray]]] = {}
+        defined = define_tasks(config, self.tokenizer, modules, split, among)
+        # what a user must know of the mixture in this split, before the first step
+        self.notes = defined.notes
+        self._front_end = FRONT_ENDS[geometry.front_end]  # which the modules may have changed
+        tasks = [self._plan_task(name, rate, source, split) for name, rate, source in defined.tasks]
+        how = {"seed": config.seed, "is_endless": is_endless, "rates_count": config.rates_count}
+        draws = Draws(tasks, shapes, self._count_frames, **how)
+        self.plan = Plan(draws, seed=config.seed)
+
+    def describe_start(self) -> list[str]:
+        """What is to be known before the first step: how many examples it has, and what is never shown."""
+        draws = self.plan.draws
+        said = [f"{self.plan.examples_per_batch:.1f} examples a step"] if draws.is_endless else []
+        return said + [f"set aside of {line}" for line in draws.describe_set_aside()]
+
+    @property
+    def share(self) -> float:
+        """The part of a batch's rows that this process reads."""
+        return len(self._own_rows) / self.config.rows
+
+    def describe_units(self, rows: int) -> dict[str, Any] | None:
+        """Whose units answers are spoken in, for the run's folder; an error if so many rows have no room for them."""
+        if (codec := read_codec(self.config)) is None:
+            return None
+        ids = place_units(self.tokenizer)
+        check_unit_rows(ids, codec, rows)
+        names = {task.name for task in self.plan.draws.tasks}
+        spoken = {n for n in LANGUAGES for category in SPOKEN_CATEGORIES if make_task_name(category, n) in names}
+        weights = {"end_weight": self.config.end_weight, "unit_weights": tuple(self.config.unit_weights.items())}
+        return dataclasses.replace(codec, languages=tuple(sorted(spoken)), **weights).to_json(ids)
+
+    def _plan_task(self, name: str, rate: float, source: RecordTask | seqio.Task, split: str) -> PlannedTask:
+        if isinstance(source, RecordTask):
+            how = {"codec": read_codec(self.config), "most_unreadable": self.config.most_unreadable}
+            folder = index_records(source.reader, split, self.tokenizer, **how)
+            index = QuestionIndex(folder / source.category.replace("/", "."))
+            self.readers[name] = RecordAudio(source.reader, split, index)
+            questions = self.config.questions_per_record
+        else:
+            from sift_jax.data.tasks.seqio_tasks import RecordSource, drop_sampling
+
+            questions = 0
+            if isinstance(source.source, RecordSource):
+                source, questions = drop_sampling(source), self.config.questions_per_record
+            folder = cache_task(source, split, Path(self.config.records), self.tokenizer)
+            index = QuestionIndex(folder)
+            self.readers[name] = CachedAudio(folder, index)
+        return PlannedTask(name=name, rate=rate, index=index, questions=questions)
+
+    def _count_frames(self, samples: np.ndarray) -> np.ndarray:
+        return self._frames[np.minimum(self._front_end.count_frames(samples.astype(np.int64)), len(self._frames) - 1)]
+
+    def read_example(self, groups: Groups, group: int) -> dict[str, np.ndarray]:
+        """A group of the plan as the example that its task would give; UnreadableAudio if it cannot be read."""
+        task, item = self.plan.draws.tasks[groups.task[group]], int(groups.item[group])
+        example = task.index.read(item, groups.read_numbers(group).tolist())
+        try:
+            clips = self.readers[task.name](item)
+        except UNREADABLE as error:
+            said = " ".join(str(error).split())
+            raise UnreadableAudio(
+                f"the audio of item {item} of {task.index.folder} cannot be read ({said}); make those records anew"
+            ) from error
+        lengths = [len(clip) for clip in clips]
+        if lengths != example["audio_lengths"].tolist():
+            raise UnreadableAudio(
+                f"the audio of item {item} of {task.index.folder} has {lengths} samples where "
+                f"{example['audio_lengths'].tolist()} were indexed; if it is of many, that folder is not of these "
+                "records; delete it"
+            )
+        return {**example, "audio": np.concatenate([*clips, np.zeros(0, np.int16)]).astype(np.int16)}
+
+    def _read_row(self, planned: PlannedBatch, row: int) -> Row:
+        filled, sizes = Row(self.shapes[planned.level]), planned.groups.sizes
+        for g in planned.rows[row]:
+            self._unreadable.count_try()
+            try:
+                example = self.read_example(planned.groups, g)
+            except UnreadableAudio as error:
+                task = self.plan.draws.tasks[planned.groups.task[g]].name
+                self._unreadable.note(task, int(planned.groups.item[g]), error)
+                # its place stays, so that the numbers of the others do
+                filled.add(NO_GROUP)
+                continue
+            group = make_group(example, audio_id=self._audio_id, count_frames=self._count_clip)
+            if (group.tokens, group.targets) != (sizes.tokens[g], sizes.targets[g]) or not filled.can_hold(group):
+                folder = self.plan.draws.tasks[planned.groups.task[g]].index.folder
+                raise ValueError(
+                    f"item {planned.groups.item[g]} of {folder} takes {group.tokens} positions where {sizes.tokens[g]} "
+                    "were planned; delete that folder to index the records anew"
+                )
+            filled.add(group)
+        return filled
+
+    def _count_clip(self, samples: int) -> int:
+        return int(self._count_frames(np.asarray(samples)))
+
+    def batches(self, skip: int = 0) -> Iterator[tuple[BatchShape, Batch]]:
+        """The batches from number `skip` on."""
+        for block, batches in self.plan.blocks(skip):
+            self.counts.add(block.counts)
+            yield from self.read(batches)
+
+    def read(self, planned: Iterable[PlannedBatch]) -> Iterator[tuple[BatchShape, Batch]]:
+        """These batches of the plan."""
+        with concurrent.futures.ThreadPoolExecutor(self.config.readers) as pool:
+            for one in planned:
+                yield self.shapes[one.level], self._read_batch(one, pool.map)
+
+    def tell_tasks(self, planned: PlannedBatch, batch: Batch) -> np.ndarray:
+        """The task of each target of a batch that this process has read of it, as a number among the plan's tasks."""
+        task_bm = np.zeros(batch["target_bm"].shape, np.int32)
+        group_bm = np.take_along_axis(batch["group_bt"], batch["predict_bm"], axis=1)
+        for place, row in enumerate(self._own_rows):
+            if tasks := planned.groups.task[planned.rows[row]].tolist():
+                # targets that are padding count for nothing, whatever is said of them
+                task_bm[place] = np.array(tasks)[np.maximum(group_bm[place] - 1, 0)]
+        return task_bm
+
+    def _read_batch(self, planned: PlannedBatch, each: Callable[..., Iterable]) -> Batch:
+        shape = self.shapes[planned.level]
+        rows = list(each(lambda row: self._read_row(planned, row), self._own_rows))
+        batch, clips = lay_out(rows, shape, self.geometry.count_frames(shape.mel_frames))
+        if self.config.codec is not None:
+            weigh_speech(batch, place_units(self.tokenizer), self.config.end_weight, self.config.unit_weights)
+
+        def fill(clip: tuple[int, int, np.ndarray]) -> None:
+            b, a, samples = clip
+            heard = samples.astype(np.float32) / 32768.0
+            batch["frames_ba"][b, a] = self._front_end.fill(heard, batch["mel_basf"][b, a])
+
+        list(each(fill, clips))
+        return batch
+
+    def describe(self, step: int) -> dict[str, Any]:
+        """What is in batch number `step` of an endless stream, on all hosts together."""
+        planned = self.plan.get_batch(step)
+        return {"hash": planned.hash, "tokens": planned.tokens, "questions": planned.questions}
+
+    def name_items(self, step: int) -> list[list[str]]:
+        """The items of batch number `step` by task and number in its index, row by row."""
+        planned, tasks = self.plan.get_batch(step), self.plan.draws.tasks
+        groups = planned.groups
+        return [[f"{tasks[groups.task[g]].name}#{groups.item[g]}" for g in row] for row in planned.rows]

@@ -1,0 +1,153 @@
+"""From questions to answers: messages and audio in, text out, in batches of static shape.
+
+A TextGenerator buckets prompts by length and keeps their order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from itertools import islice
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from sift_jax.audio.front_ends import FRONT_ENDS
+from sift_jax.data.row_layout import expand_question
+from sift_jax.decoding.clip_encoder import ClipEncoder
+from sift_jax.decoding.decoder_sharding import place_params
+from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
+from sift_jax.decoding.sampling import DecodingConfig
+from sift_jax.decoding.speech_constraints import SpeechRules, check_speaking
+from sift_jax.parallel.mesh import MeshConfig, check_rows, count_batch_shards, make_mesh, replicate, shard_rows
+from sift_jax.pretrained import Model
+from sift_jax.text.chat import Message, render_chat
+from sift_jax.text.tokenizers import AUDIO
+from sift_jax.text.unit_tokens import place_units
+
+LENGTH_STEP = 64
+
+
+def make_prompt(model: Model, messages: list[Message], read_clip: Callable[[str], np.ndarray]) -> Prompt:
+    """`read_clip` gives float samples at 16 kHz of what an audio part names."""
+    rendered = render_chat(messages, model.tokenizer, has_reply=False)
+    clips = [read_clip(path) for path in rendered.audio]
+    count_mel_frames = FRONT_ENDS[model.config.encoder.front_end].count_frames
+    piece = expand_question(
+        np.asarray(rendered.tokens, np.int32),
+        np.asarray(rendered.is_target),
+        np.arange(len(clips)),
+        model.tokenizer.ids[AUDIO],
+        [model.config.count_frames(count_mel_frames(len(clip))) for clip in clips],
+    )
+    return Prompt(tokens=piece.tokens, clip=piece.clip, frame=piece.frame, clips=clips)
+
+
+def plan_batches(lengths: Sequence[int], rows: int) -> list[list[int]]:
+    """Places of prompts, `rows` a batch, those of like length together, so that padding is little."""
+    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
+    return [order[start : start + rows] for start in range(0, len(order), rows)]
+
+
+class TextGenerator:
+    """A model made ready to answer in batches of `rows`, over the devices of a mesh: what is prepared once serves every
+    call, and a clip that several prompts share is encoded once."""
+
+    def __init__(self, model: Model, *, rows: int, mesh: Mesh | None = None):
+        # a process answers by itself: its own devices
+        mesh = mesh or make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.local_devices()[:1])
+        check_rows(rows, mesh)
+        self.config, self.tokenizer, self.rows, self._mesh = model.config, model.tokenizer, rows, mesh
+        params, shards = place_params(model.params, mesh), count_batch_shards(mesh)
+        self._speech = None
+        if model.codec is not None:
+            ids = place_units(model.tokenizer)
+            self._speech = SpeechRules(
+                begin=ids.begin, codes=model.codec.codes, turn_end=model.tokenizer.turn_end_id, is_only=False,
+                end_weight=model.codec.end_weight, unit_weights=model.codec.unit_weights,
+            )
+        self._prepared = prepare(model.config, params, rows=rows, mesh=mesh, speech=self._speech)
+        self._listener = ClipEncoder(model.config, params, mesh, rows=-(-max(1, rows // 4) // shards) * shards)
+        self._stop_ids = model.tokenizer.stop_ids
+
+    def answer(self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int = 0) -> list[str]:
+        """Answers in the order of the prompts."""
+        answers = [""] * len(prompts)
+        self.hear(prompts)
+        for places in plan_batches([len(prompt.tokens) for prompt in prompts], self.rows):
+            texts = self.answer_batch([prompts[i] for i in places], decoding, seed=seed, draws=places)
+            for i, text in zip(places, texts, strict=True):
+                answers[i] = text
+        return answers
+
+    def hear(self, prompts: Sequence[Prompt]) -> None:
+        """Encodes the clips of many prompts together, ahead of their batches."""
+        self._listener.hear([clip for prompt in prompts for clip in prompt.clips])
+
+    def answer_batch(
+        self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int, draws: Sequence[int]
+    ) -> list[str]:
+        """At most `rows` answers; what is drawn for a prompt depends on the seed and its number in `draws` alone.
+
+        A model that speaks may answer in units: of them the text says how many there are.
+        """
+        ids = self._generate(prompts, decoding, seed=seed, draws=draws)
+        return [self._write(row[: _find_end(row, self._stop_ids)]) for row in ids]
+
+    def _write(self, row: np.ndarray) -> str:
+        text = self.tokenizer.decode(row).strip()
+        if self._speech is None or self._speech.begin not in row:
+            return text
+        return f"{text} [speech, {int((row >= self._speech.ids.first).sum())} units]".strip()
+
+    def speak_batch(
+        self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int, draws: Sequence[int],
+        limits: Sequence[int],
+    ) -> list[np.ndarray]:
+        """The same in units: at most `limits` of each prompt, which end in the delimiter that opens speech."""
+        if self._speech is None:
+            raise ValueError("this model answers in text alone; take one that was trained with a DataConfig.codec")
+        check_speaking(decoding)
+        if any(prompt.tokens[-1] != self._speech.begin for prompt in prompts):
+            raise ValueError("a prompt to be answered by speech must end in the delimiter that opens it")
+        ids = self._generate(prompts, decoding, seed=seed, draws=draws, limits=limits)
+        return [self._speech.ids.read(row) for row in ids]
+
+    def _generate(
+        self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int, draws: Sequence[int],
+        limits: Sequence[int] = (),
+    ) -> np.ndarray:
+        """New ids; with limits nothing but speech."""
+        count, more = len(prompts), self.rows - len(prompts)
+        prompts, draws = [*prompts, *[prompts[-1]] * more], [*draws, *[draws[-1]] * more]
+        limits = [*limits, *[1] * more] if limits else []
+        longest, most = max(len(p.tokens) for p in prompts), self.config.decoder.max_positions
+        if longest + decoding.max_new_tokens > most:
+            raise ValueError(
+                f"{longest} positions of question and audio with an answer of up to {decoding.max_new_tokens} are more "
+                f"than the decoder's {most}; ask less at once or lower max_new_tokens"
+            )
+        heard = iter(self._listener.hear([clip for p in prompts for clip in p.clips]))
+        batch = lay_out_prompts(
+            prompts,
+            self.config,
+            [list(islice(heard, len(p.clips))) for p in prompts],
+            tokens=-(-longest // LENGTH_STEP) * LENGTH_STEP,
+            draws=draws,
+            limits=limits,
+        )
+        batch = jax.device_put(batch, shard_rows(self._mesh))
+        # as numbers: keys themselves cannot be put onto other processes' devices
+        words = np.asarray(jax.random.key_data(jax.random.key(seed)))
+        key = jax.random.wrap_key_data(jax.device_put(words, replicate(self._mesh)))
+        speech, stop_ids = self._speech, self._stop_ids
+        if limits:
+            speech, stop_ids = dataclasses.replace(speech, is_only=True), (speech.ids.end,)
+        ids = speak(self.config, self._prepared, batch, key, decoding=decoding, stop_ids=stop_ids, speech=speech)
+        return ids[:count]
+
+
+def _find_end(ids: np.ndarray, stop_ids: tuple[int, ...]) -> int:
+    ended = np.flatnonzero(np.isin(ids, stop_ids))
+    return int(ended[0]) if len(ended) else len(ids)

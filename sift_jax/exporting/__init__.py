@@ -1,0 +1,1 @@
+"""Our parameters in the layouts of others, described and checked."""

@@ -1,0 +1,126 @@
+"""README.md of an export: what it is, of what it is made, how it is loaded, and what the check found."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from sift_jax.exporting.lineage import Stage
+from sift_jax.models.speech_lm import SpeechLMConfig
+
+USES = {
+    "sift": (
+        "sift_jax",
+        'python -m sift_jax.ask --checkpoint=THIS_FOLDER --audio=x.wav "How fast does she speak?"',
+        "Everything, LoRA merged: speech encoder, projector and decoder. `decoder/` alone is what AutoModelForCausalLM "
+        "loads. As a start of further training: `Sources.model`.",
+    ),
+    "merged": (
+        "transformers",
+        'model = AutoModelForCausalLM.from_pretrained("THIS_FOLDER")\n'
+        'tokenizer = AutoTokenizer.from_pretrained("THIS_FOLDER")',
+        "The decoder alone, LoRA merged: it reads text and hears nothing. The rest is in the format `sift`.",
+    ),
+    "peft": (
+        "peft",
+        'base = AutoModelForCausalLM.from_pretrained("{base}")\nbase.resize_token_embeddings({rows})\n'
+        'model = PeftModel.from_pretrained(base, "THIS_FOLDER")',
+        "The decoder's LoRA, and in `projector/` the projector in the names of sift_jax: PEFT has no place for it.",
+    ),
+    "qwen2_audio": (
+        "transformers",
+        'model = Qwen2AudioForConditionalGeneration.from_pretrained("THIS_FOLDER")\n'
+        'processor = AutoProcessor.from_pretrained("THIS_FOLDER")',
+        "Everything, LoRA merged, under the names of Qwen2-Audio's published checkpoints. vLLM reads these; it was "
+        "not run here.",
+    ),
+}
+
+CARD = """---
+library_name: {library}
+---
+# A speech language model trained with sift_jax
+
+Speech encoder of {encoder.layers} layers (width {encoder.width}, {encoder.mel_bins} mel bins, windows of
+{encoder.window_seconds:g} s), {projector.kind} projector over {projector.frames} frames{fusion},
+{decoder.architecture} decoder of {decoder.layers} layers (width {decoder.width}, vocabulary {decoder.vocab_size}).
+{params:,} parameters, step {step}, stored as {dtype}.
+
+{what}
+
+```
+{use}
+```
+
+## Made of
+
+{sources}
+
+The licences of the base models and of the training data hold for what is made of them: read both before you pass this
+folder on. SIFT-50M is under CDLA-Sharing-1.0. sift_jax knows no licence of yours and sets none here.
+
+## Trained on
+
+{training}
+
+## Checked
+
+After writing, this folder was read again and its logits compared with the checkpoint's on a fixed random input with
+audio: they differ by at most {difference:.2e} (largest absolute logit {largest:.2f}).
+"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What the writing and the check gave."""
+
+    params: int
+    step: int | None
+    dtype: str
+    base: str | None
+    difference: float
+    largest: float
+
+
+def _list_sources(history: list[Stage]) -> str:
+    names = {"encoder": "speech encoder", "decoder": "decoder", "model": "whole model"}
+    lines = []
+    for field, name in names.items():
+        found = list(dict.fromkeys(getattr(stage, field) for stage in history if getattr(stage, field)))
+        lines += [f"* {name}: `{place}`" for place in found]
+    if lines:
+        return "\n".join(lines)
+    return "* nothing pretrained is named in the run's config" if history else "* the run's config is not beside it"
+
+
+def _list_training(history: list[Stage]) -> str:
+    if not history:
+        return "The run's config is not beside the checkpoint, so nothing can be said."
+    lines = []
+    for stage in history:
+        rates = ", ".join(f"{name} {rate:g}" for name, rate in stage.rates.items())
+        trained = ", ".join(f"`{pattern}`" for pattern in stage.trainable)
+        lines.append(
+            f"* `{stage.run}`: up to {stage.steps or '?'} steps of the mixture {stage.mixture or '?'} "
+            f"({rates or 'rates not given'}); trained: {trained or 'not given'}"
+        )
+    return "\n".join(lines)
+
+
+def make_card(format_name: str, config: SpeechLMConfig, history: list[Stage], findings: Findings) -> str:
+    library, use, what = USES[format_name]
+    return CARD.format(
+        library=library,
+        encoder=config.encoder,
+        projector=config.projector,
+        fusion=f", {config.cross.layers} layers of cross-attention to it" if config.cross else "",
+        decoder=config.decoder,
+        params=findings.params,
+        step="unknown" if findings.step is None else findings.step,
+        dtype=findings.dtype,
+        what=what,
+        use=use.format(base=findings.base or "THIS_FOLDER/base", rows=config.decoder.vocab_size),
+        sources=_list_sources(history),
+        training=_list_training(history),
+        difference=findings.difference,
+        largest=findings.largest,
+    )

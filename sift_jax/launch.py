@@ -1,0 +1,20 @@
+"""What a command line says beside the config: the same for every command that runs a Gin file."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import ModuleType
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Launch:
+    """`modules` may register tasks and mixtures of the user's; `config_text` is the whole resolved config."""
+
+    # print what would run, and stop
+    dry_run: bool = False
+    modules: tuple[ModuleType, ...] = ()
+    config_text: str = ""
+
+
+# what a caller from Python says, who has no command line
+NO_FLAGS = Launch()

@@ -1,0 +1,201 @@
+"""Sizes out of a Hugging Face config.json: what is understood becomes a preset, what is not is an error that names it.
+
+    weights/Qwen2.5-7B-Instruct/config.json ─► DecoderConfig        qwen2, llama, or the text half of qwen2_audio
+    weights/whisper-medium/config.json      ─► EncoderConfig        whisper, or the audio half of qwen2_audio
+    weights/parakeet-ctc-1.1b/config.json   ─► FastConformerConfig  parakeet_ctc and its kin
+    weights/whisper-base/config.json        ─► WhisperDecoderConfig its text half, which finds the times of words
+
+What a config.json leaves out is filled in by transformers' AutoConfig. A field that would change the arithmetic must
+have the value that is written here; the other fields are left alone.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from sift_jax.models.decoder import DecoderConfig
+from sift_jax.models.fast_conformer import FastConformerConfig
+from sift_jax.models.layers import RopeScaling
+from sift_jax.models.whisper_decoder import WhisperDecoderConfig
+from sift_jax.models.whisper_encoder import EncoderConfig
+
+PARAKEETS = ("parakeet_ctc", "parakeet_rnnt", "parakeet_tdt", "parakeet_encoder")
+# seconds; the model takes any length
+PARAKEET_WINDOW = 40.0
+# the only values that the code here computes, for fields that may say otherwise
+FIXED_DECODER = {
+    "hidden_act": "silu",
+    "attention_bias": False,
+    "mlp_bias": False,
+    "use_sliding_window": False,
+    "quantization_config": None,
+}
+FIXED_ENCODER = {"activation_function": "gelu", "scale_embedding": False, "quantization_config": None}
+FIXED_PARAKEET = {
+    "hidden_act": "silu",
+    "subsampling_factor": 8,
+    "subsampling_conv_kernel_size": 3,
+    "subsampling_conv_stride": 2,
+    "quantization_config": None,
+}
+LLAMA3_ROPE = ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
+
+
+def read_config(path: str | Path) -> tuple[dict[str, Any], Path]:
+    """The config of a config.json, or of the folder that holds one."""
+    path = Path(path)
+    path = path / "config.json" if path.is_dir() else path
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist; download the whole model folder, config.json included")
+    try:
+        config = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON ({error}); download it again") from None
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} holds no object; download it again")
+    return config, path
+
+
+def _fill_in(config: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The config with what its file leaves out, as transformers reads it; nothing is asked of the network."""
+    # late: it takes more than a second, and a preset by name needs none of it
+    from huggingface_hub.errors import StrictDataclassError
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(str(path), local_files_only=True, trust_remote_code=False).to_dict()
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, StrictDataclassError) as error:
+        kind = config["model_type"]
+        raise ValueError(f"{path} is no {kind} that transformers reads ({error}); download it again") from None
+
+
+def _check_fixed(config: dict[str, Any], fixed: dict[str, Any], path: Path) -> None:
+    for name, value in fixed.items():
+        found = config.get(name, value)
+        if found != value:
+            raise ValueError(f"{path}: {name} is {found!r}, and only {value!r} is supported; choose a model without it")
+    strange = sorted(set(config.get("layer_types") or ()) - {"full_attention"})
+    if strange:
+        raise ValueError(
+            f"{path}: layer_types has {strange[0]!r}, and only 'full_attention' is supported; choose a model without it"
+        )
+
+
+def _check_rope(config: dict[str, Any], path: Path) -> None:
+    """Of what is written there: to what is missing transformers gives values of its own."""
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    kind = rope.get("rope_type") or rope.get("type") or "default"
+    if kind not in ("default", "llama3") or rope.get("partial_rotary_factor", 1.0) != 1.0:
+        raise ValueError(
+            f"{path}: rotary positions of type {kind!r} are not supported, only 'default' and 'llama3' over whole "
+            "heads; choose a model without that scaling"
+        )
+    missing = [name for name in LLAMA3_ROPE if name not in rope] if kind == "llama3" else []
+    if missing:
+        raise ValueError(f"{path}: rotary positions of type 'llama3' lack {missing[0]}; download it again")
+
+
+def _read_rope(rope: dict[str, Any]) -> tuple[float, RopeScaling | None]:
+    """(theta, scaling) of what transformers has made of rope_theta and rope_scaling."""
+    if rope["rope_type"] == "default":
+        return float(rope["rope_theta"]), None
+    return float(rope["rope_theta"]), RopeScaling(
+        factor=float(rope["factor"]),
+        low_frequency=float(rope["low_freq_factor"]),
+        high_frequency=float(rope["high_freq_factor"]),
+        positions=int(rope["original_max_position_embeddings"]),
+    )
+
+
+def read_decoder_preset(path: str | Path) -> DecoderConfig:
+    """The decoder that a config.json (or its folder) describes."""
+    config, path = read_config(path)
+    kind = config.get("model_type")
+    if kind not in ("qwen2", "llama", "qwen2_audio"):
+        raise ValueError(
+            f"{path} describes a {kind!r}, which is no supported decoder; use one of qwen2, llama, qwen2_audio"
+        )
+    if kind == "qwen2_audio":
+        inner = (config.get("text_config") or {}).get("model_type", "qwen2")
+        if inner != "qwen2":
+            raise ValueError(f"{path}: the decoder is a {inner!r}; only 'qwen2' is read out of qwen2_audio")
+    _check_rope(config.get("text_config") or config, path)
+    config = _fill_in(config, path)
+    kind, config = ("qwen2", config["text_config"]) if kind == "qwen2_audio" else (kind, config)
+    _check_fixed(config, FIXED_DECODER, path)
+    theta, scaling = _read_rope(config["rope_parameters"])
+    heads = config["num_attention_heads"]
+    return DecoderConfig(
+        vocab_size=config["vocab_size"],
+        width=config["hidden_size"],
+        layers=config["num_hidden_layers"],
+        heads=heads,
+        kv_heads=config["num_key_value_heads"] or heads,
+        head_size=config.get("head_dim") or config["hidden_size"] // heads,
+        hidden=config["intermediate_size"],
+        rope_theta=theta,
+        rope_scaling=scaling,
+        max_positions=config["max_position_embeddings"],
+        norm_eps=config["rms_norm_eps"],
+        has_qkv_bias=kind == "qwen2",
+        is_tied=config["tie_word_embeddings"],
+    )
+
+
+def _read_parakeet(config: dict[str, Any], path: Path) -> FastConformerConfig:
+    _check_fixed(config, {**FIXED_PARAKEET, "convolution_bias": config["attention_bias"]}, path)
+    return FastConformerConfig(
+        mel_bins=config["num_mel_bins"],
+        width=config["hidden_size"],
+        layers=config["num_hidden_layers"],
+        heads=config["num_attention_heads"],
+        hidden=config["intermediate_size"],
+        kernel=config["conv_kernel_size"],
+        channels=config["subsampling_conv_channels"],
+        has_bias=config["attention_bias"],
+        is_scaled=config["scale_input"],
+        window_seconds=PARAKEET_WINDOW,
+        frame_mask="all",
+    )
+
+
+def read_encoder_preset(path: str | Path) -> EncoderConfig | FastConformerConfig:
+    """The speech encoder that a config.json (or its folder) describes."""
+    config, path = read_config(path)
+    kind = config.get("model_type")
+    if kind in PARAKEETS:
+        config = _fill_in(config, path)
+        return _read_parakeet(config.get("encoder_config") or config, path)
+    if kind not in ("whisper", "qwen2_audio", "qwen2_audio_encoder"):
+        raise ValueError(
+            f"{path} describes a {kind!r}, which is no supported speech encoder; use one of whisper, qwen2_audio, "
+            f"{', '.join(PARAKEETS)}"
+        )
+    config = _fill_in(config, path)
+    config = config["audio_config"] if kind == "qwen2_audio" else config
+    _check_fixed(config, {**FIXED_ENCODER, "encoder_ffn_dim": 4 * config["d_model"]}, path)
+    return EncoderConfig(
+        mel_bins=config["num_mel_bins"],
+        width=config["d_model"],
+        layers=config["encoder_layers"],
+        heads=config["encoder_attention_heads"],
+        window_seconds=config["max_source_positions"] / 50,
+        frame_mask="none" if kind == "whisper" else "attention",
+    )
+
+
+def read_whisper_decoder(path: str | Path) -> WhisperDecoderConfig:
+    """The text half of a Whisper's config.json (or its folder)."""
+    config, path = read_config(path)
+    if config.get("model_type") != "whisper":
+        raise ValueError(f"{path} describes a {config.get('model_type')!r}, and a 'whisper' is needed; give its folder")
+    config = _fill_in(config, path)
+    _check_fixed(config, {**FIXED_ENCODER, "tie_word_embeddings": True}, path)
+    return WhisperDecoderConfig(
+        vocab_size=config["vocab_size"],
+        layers=config["decoder_layers"],
+        heads=config["decoder_attention_heads"],
+        positions=config["max_target_positions"],
+    )

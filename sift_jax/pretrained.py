@@ -1,0 +1,55 @@
+"""A model out of any folder that holds one: a run of ours, an export, or Qwen2-Audio's, here or on the hub.
+
+    folder ─► Model(config, params, tokenizer, codec) ─► decoding, exporting
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import jax
+
+from sift_jax.checkpoints.checkpoint import load_params
+from sift_jax.models.speech_lm import Params, SpeechLMConfig, init_params
+from sift_jax.text.tokenizers import SpeechTokenizer
+from sift_jax.text.unit_tokens import CodecIdentity, check_unit_rows, place_units, read_units_file
+from sift_jax.weights.hub import SCHEME, find_folder
+from sift_jax.weights.load import check_vocabulary, is_whole_model, load_folder
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Model:
+    """Parameters with the config and tokenizer that they were made for."""
+
+    config: SpeechLMConfig
+    params: Params
+    tokenizer: SpeechTokenizer
+    step: int | None
+    # whose units it speaks; None if it answers in text alone
+    codec: CodecIdentity | None = None
+
+    @classmethod
+    def load(cls, folder: str | Path, step: int | None = None) -> Model:
+        """A run's folder (its checkpoint of `step`, or the latest), an export's, or Qwen2-Audio's (here or hf://)."""
+        folder = find_folder(folder) if str(folder).startswith(SCHEME) else Path(folder)
+        if (folder / "checkpoints").is_dir():
+            config, step, params = load_params(folder, step)
+        elif is_whole_model(folder):
+            config, params = load_folder(folder)
+        else:
+            raise ValueError(
+                f"{folder} is neither a run (checkpoints/) nor an export (decoder/); train or export one first"
+            )
+        # ours lies apart, Qwen2-Audio's among its other files
+        tokenizer = SpeechTokenizer(folder / "tokenizer" if (folder / "tokenizer").is_dir() else folder)
+        check_vocabulary(len(tokenizer), config.decoder.vocab_size, f"the tokenizer of {folder}")
+        codec = read_units_file(folder, place_units(tokenizer))
+        if codec is not None:
+            check_unit_rows(place_units(tokenizer), codec, config.decoder.vocab_size)
+        return cls(config=config, params=params, tokenizer=tokenizer, step=step, codec=codec)
+
+    def forget(self) -> Model:
+        """The same model untrained: a baseline."""
+        params = jax.jit(init_params, static_argnums=0)(self.config, jax.random.key(1))
+        return dataclasses.replace(self, params=params, step=0)

@@ -1,0 +1,130 @@
+"""What a run trains, and on what: all that is known before anything is allocated.
+
+    configs ─► describe_job ─► TrainingJob: the model's sizes, the batches' shapes, the mesh, the step,
+                               and the state as shapes with their shardings
+               start_state  ─► a first state of these shapes: weights from elsewhere, the rest drawn
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import optax
+from jax.sharding import Mesh
+
+from sift_jax.batch import BatchShape
+from sift_jax.checkpoints.train_state import (
+    State,
+    cast_params,
+    drop_params,
+    fill_params,
+    init_state,
+    join_params,
+    shard_state,
+)
+from sift_jax.data.batch_stream import SpeechGeometry, make_shapes
+from sift_jax.data.data_config import DataConfig
+from sift_jax.models.presets import ModelConfig, make_model_config
+from sift_jax.models.speech_lm import SpeechLMConfig
+from sift_jax.parallel.hardware import HardwareConfig
+from sift_jax.parallel.mesh import MeshConfig, check_rows, make_mesh
+from sift_jax.text.unit_tokens import NeededRows
+from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
+from sift_jax.training.run_config import RunConfig
+from sift_jax.training.step import make_train_step
+from sift_jax.training.vocabulary_rows import count_rows
+from sift_jax.weights.load import Sources, load_sources
+from sift_jax.weights.spare_rows import draw_spare_rows
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingJob:
+    """A run as it is described: configs, and what follows from them."""
+
+    run: RunConfig
+    data: DataConfig
+    hardware: HardwareConfig
+    model: SpeechLMConfig
+    geometry: SpeechGeometry
+    shapes: list[BatchShape]
+    mesh: Mesh
+    schedule: optax.Schedule
+    # the state as shapes with their shardings, and the function that draws one
+    abstract_state: State
+    draw_state: Callable[[], State]
+    train_step: Callable
+
+    @property
+    def out_dir(self) -> Path:
+        return Path(self.run.out_dir)
+
+
+def describe_job(
+    run: RunConfig,
+    model: ModelConfig,
+    data: DataConfig,
+    optimizer: OptimizerConfig,
+    mesh: MeshConfig,
+    hardware: HardwareConfig,
+    sources: Sources,
+) -> TrainingJob:
+    """The job of these configs. What does not fit together is refused: a model's parts, a warm-up longer than the run,
+    rows that the devices cannot share."""
+    rows = count_rows(model, data, start_run=sources.run, out_dir=run.out_dir)
+    config, update = make_model_config(model, rows), make_optimizer(optimizer, run.steps)
+    geometry = make_geometry(config)
+    shapes, devices = make_shapes(data, geometry), make_mesh(mesh)
+    check_rows(data.rows, devices, run.microbatches)
+    abstract_state, draw_state = describe_state(config, run, update, devices)
+    return TrainingJob(
+        run=run,
+        data=data,
+        hardware=hardware,
+        model=config,
+        geometry=geometry,
+        shapes=shapes,
+        mesh=devices,
+        schedule=make_schedule(optimizer, run.steps, optimizer.peak_learning_rate),
+        abstract_state=abstract_state,
+        draw_state=draw_state,
+        train_step=make_train_step(config, update, abstract_state, devices, microbatches=run.microbatches),
+    )
+
+
+def make_geometry(config: SpeechLMConfig) -> SpeechGeometry:
+    """What the data must know of the model."""
+    return SpeechGeometry(
+        mel_bins=config.encoder.mel_bins,
+        window_seconds=config.encoder.window_seconds,
+        is_silence_masked=config.encoder.frame_mask == "all",
+        front_end=config.encoder.front_end,
+        count_frames=config.count_frames,
+    )
+
+
+def describe_state(
+    config: SpeechLMConfig, run: RunConfig, update: optax.GradientTransformation, mesh: Mesh
+) -> tuple[State, Callable[[], State]]:
+    """(shapes of the state with their shardings, function that draws one)."""
+
+    def draw() -> State:
+        state = init_state(config, run.trainable, update, run.seed)
+        return {**state, "frozen": cast_params(state["frozen"], run.frozen_dtype)}
+
+    abstract = jax.eval_shape(draw)
+    shardings = shard_state(abstract, mesh)
+    described = jax.tree.map(lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), abstract, shardings)
+    return described, draw
+
+
+def start_state(job: TrainingJob, sources: Sources, needed: NeededRows) -> State:
+    """A state at step 0: what the sources have is read, and only what they have not is drawn."""
+    abstract = job.abstract_state
+    shardings = jax.tree.map(lambda x: x.sharding, abstract)
+    loaded = load_sources(join_params(abstract["trainable"], abstract["frozen"]), job.model, sources)
+    loaded = draw_spare_rows(loaded, needed)
+    draw = jax.jit(lambda: drop_params(job.draw_state(), loaded), out_shardings=drop_params(shardings, loaded))
+    return fill_params(draw(), loaded, job.run.trainable)

@@ -66,9 +66,9 @@ setup(
     package_data={
         "sift_jax.sift": ["field_tables/*.json"],
         "sift_jax.evaluation": ["report/*.css", "report/*.json", "suites/*.json"],
-        "data_prep": ["corpora/embedded/sentences/*.tsv", "generation/*.css", "instructions/templates/*.json",
-                      "instructions/templates/paper/*.json",
-                      "metadata/*.json", "reporting/*.css", "synthesis/*.json", "tasks/templates/*.json"],
+        "data_prep": ["corpora/embedded/sentences/*.tsv", "generation/*.css", "instructions/llm/*.json",
+                      "instructions/templates/*.json", "instructions/templates/paper/*.json", "metadata/*.json",
+                      "reporting/*.css", "synthesis/*.json", "tasks/templates/*.json"],
     },
     install_requires=TRAIN,
     extras_require={"demo": DEMO, "align": ALIGN, "asr": ASR, "quality": QUALITY, "beam": BEAM, "dask": BEAM + DASK,

@@ -54,8 +54,9 @@ check: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
 	$(PY) -m pytest -m "not slow and not parity and not extras" tests/$(PKG)
 
+# one after the other: many of them are runs of several processes
 test-slow: $(VENV)/.installed
-	$(PYTEST) -m slow
+	$(PY) -m pytest --durations=20 -m slow
 
 # a run killed at random moments, again and again, ends as one that nobody disturbed: 100 kills of one process, 20 of two
 KILLS ?= 100

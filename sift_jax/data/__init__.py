@@ -1,1 +1,1 @@
-"""SIFT files to batches: records, chat, tokens, SeqIO tasks and mixtures, packing."""
+"""Records to batches: records, the plan, tasks and mixtures, the layout of a row, the stream of batches."""

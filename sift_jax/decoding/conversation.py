@@ -39,7 +39,7 @@ class Conversation:
     def __init__(self, model: Model, decoding: DecodingConfig, *, seed: int = 0):
         self.model, self.decoding, self.seed = model, decoding, seed
         self.messages: list[Message] = []
-        self._speaker = TextGenerator(model, rows=1)
+        self._generator = TextGenerator(model, rows=1)
         self._clips: dict[str, np.ndarray] = {}
         self._waiting: list[str] = []
 
@@ -53,7 +53,7 @@ class Conversation:
         prompt = make_prompt(self.model, messages, self._clips.__getitem__)
         # another seed a turn, or the same question would draw the same words again
         seed = self.seed + len(self.messages) // 2
-        (answer,) = self._speaker.answer([prompt], self.decoding, seed=seed)
+        (answer,) = self._generator.answer([prompt], self.decoding, seed=seed)
         self.messages = [*messages, {"role": "assistant", "content": [{"text": answer}]}]
         self._waiting = []
         return answer

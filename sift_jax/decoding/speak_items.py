@@ -74,7 +74,7 @@ class SpeakingRun:
 
 def speak_items(
     items: Sequence[dict[str, Any]],
-    talker: SpeechGenerator,
+    generator: SpeechGenerator,
     codec: Codec,
     run: SpeakingRun,
     *,
@@ -94,7 +94,7 @@ def speak_items(
         for number, sample in waiting
     ]
     with path.open("a", encoding="utf-8") as lines:
-        for place, spoken in talker.talk(requests, run.decoding, seed=run.seed):
+        for place, spoken in generator.talk(requests, run.decoding, seed=run.seed):
             number, sample = waiting[place]
             audio = f"audio/{number:06d}-{sample}.flac"
             wave, is_silent = say(spoken.units, codec, reference, seed=run.seed)

@@ -54,7 +54,7 @@ def say_one(model: Model, flags: argparse.Namespace, warn: Say) -> list[str]:
         limit = int(np.ceil(flags.max_seconds * codec.config.frame_rate))
     reference, decoding = _read_reference(flags, codec), _make_decoding(flags)
     requests = [Request(messages=messages, limit=limit, draw=sample) for sample in range(flags.samples)]
-    talker = SpeechGenerator(model, rows=min(flags.samples, flags.rows))
+    generator = SpeechGenerator(model, rows=min(flags.samples, flags.rows))
     clips: dict[str, np.ndarray] = {}
 
     def read(path: str) -> np.ndarray:
@@ -65,7 +65,7 @@ def say_one(model: Model, flags: argparse.Namespace, warn: Say) -> list[str]:
 
     lines, out = [], Path(flags.out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    for place, spoken in talker.talk(requests, decoding, seed=flags.seed, read_clip=read):
+    for place, spoken in generator.talk(requests, decoding, seed=flags.seed, read_clip=read):
         path = out if flags.samples == 1 else out.with_stem(f"{out.stem}-{place + 1}")
         wave, is_silent = say(spoken.units, codec, reference, seed=flags.seed)
         write_audio(path, wave, rate=codec.config.sample_rate)

@@ -94,7 +94,7 @@ class SpeechGenerator:
     def __init__(self, model: Model, *, rows: int):
         self.model, self.rows = model, rows
         self._begin = place_units(model.tokenizer).begin
-        self._speaker = TextGenerator(model, rows=rows)
+        self._generator = TextGenerator(model, rows=rows)
 
     def talk(
         self,
@@ -109,7 +109,7 @@ class SpeechGenerator:
             chosen = [requests[place] for place in places]
             prompts = [self._make_prompt(request, read_clip) for request in chosen]
             limits = [request.limit for request in chosen]
-            found = self._speaker.speak_batch(
+            found = self._generator.speak_batch(
                 prompts,
                 dataclasses.replace(decoding, max_new_tokens=_round_up(max(limits) + 1)),
                 seed=seed,

@@ -109,18 +109,18 @@ class AskedSets:
         return values, format_figures(figures, seconds)
 
     def _answer(self, params: Params) -> Iterator[Prediction]:
-        """A speaker for these parameters alone; what it runs was compiled for the first ones."""
-        speaker = TextGenerator(dataclasses.replace(self._model, params=params), rows=self._rows, mesh=self._mesh)
+        """A generator for these parameters alone; what it runs was compiled for the first ones."""
+        generator = TextGenerator(dataclasses.replace(self._model, params=params), rows=self._rows, mesh=self._mesh)
         for window in self._batches:
-            speaker.hear([prompt for _, prompts in window for prompt in prompts])
+            generator.hear([prompt for _, prompts in window for prompt in prompts])
             for batch, prompts in window:
-                yield from self._answer_batch(speaker, batch, prompts)
+                yield from self._answer_batch(generator, batch, prompts)
 
     def _answer_batch(
-        self, speaker: TextGenerator, batch: Sequence[Question], prompts: Sequence[Prompt]
+        self, generator: TextGenerator, batch: Sequence[Question], prompts: Sequence[Prompt]
     ) -> Iterator[Prediction]:
         draws = [question.draw for question in batch]
-        texts = speaker.answer_batch(prompts, self._sets.decoding, seed=self._sets.seed, draws=draws)
+        texts = generator.answer_batch(prompts, self._sets.decoding, seed=self._sets.seed, draws=draws)
         for question, text in zip(batch, texts, strict=True):
             yield Prediction(item=question.item, answer=text)
 

@@ -152,9 +152,9 @@ def answer_all_systems(
         file.check_meta(dict(meta))
         if len(file.read(items)) < len(items):
             asked = make_model()
-            speaker = TextGenerator(asked, rows=run.rows, mesh=mesh)
+            generator = TextGenerator(asked, rows=run.rows, mesh=mesh)
             predict(
-                speaker, questions, lambda question: make_prompt(asked, list(question.messages), reader), file,
+                generator, questions, lambda question: make_prompt(asked, list(question.messages), reader), file,
                 decoding=decoding, seed=run.seed,
             )  # fmt: skip
         await_all(f"{system} has answered")

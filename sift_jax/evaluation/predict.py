@@ -107,23 +107,23 @@ class PredictionFile:
 
 
 def predict(
-    speaker: TextGenerator, questions: Sequence[Question], make: Callable[[Question], Prompt], file: PredictionFile,
+    generator: TextGenerator, questions: Sequence[Question], make: Callable[[Question], Prompt], file: PredictionFile,
     *, decoding: DecodingConfig, seed: int,
 ) -> None:  # fmt: skip
     """Answers what has no answer yet. Every process of the run calls it with the same questions, and does its part."""
     file.cut_torn_line()
     done = file.read(question.item for question in questions)
-    mine = plan_questions(questions, speaker.rows)[jax.process_index() :: jax.process_count()]
+    mine = plan_questions(questions, generator.rows)[jax.process_index() :: jax.process_count()]
     windows = [
         [batch for batch in window if any(question.item.id not in done for question in batch)] for window in mine
     ]
     total = sum(question.item.id not in done for window in windows for batch in window for question in batch)
     with tqdm(total=total, desc=file.system, unit="answer", disable=None if is_first_process() else True) as bar:
         for window, prompts in _prepare_ahead([window for window in windows if window], make):
-            speaker.hear([prompt for batch in prompts for prompt in batch])
+            generator.hear([prompt for batch in prompts for prompt in batch])
             for batch, asked in zip(window, prompts, strict=True):
                 draws = [question.draw for question in batch]
-                texts = speaker.answer_batch(asked, decoding, seed=seed, draws=draws)
+                texts = generator.answer_batch(asked, decoding, seed=seed, draws=draws)
                 answered = zip((question.item for question in batch), texts, strict=True)
                 new = [Prediction(item=item, answer=text) for item, text in answered if item.id not in done]
                 file.append(new)

@@ -1,1 +1,1 @@
-"""State, optimizer, losses, step, checkpoints, metrics and the loop that joins them."""
+"""Optimizer, losses, step, metrics, hooks and the loop that joins them."""

@@ -1,1 +1,1 @@
-"""Speech as units: codecs that turn a waveform into ids of one code book, and ids into a waveform."""
+"""python -m sift_jax.units: recordings to units and back from the command line; the codecs are sift_jax.codecs."""

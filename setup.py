@@ -1,4 +1,5 @@
-"""Package metadata and dependency ranges; requirements.lock pins one tested set of them with hashes."""
+"""Package metadata and dependency ranges; requirements.lock pins one tested set of them with
+hashes."""
 
 from pathlib import Path
 
@@ -40,7 +41,8 @@ TRAIN = [
     "rouge-score>=0.1.2",
     "whisper-normalizer>=0.1.12",
 ]
-# espeak-ng inside a wheel; GPL, so it stays out of the core and speaks only the embedded demonstration corpus
+# espeak-ng inside a wheel; GPL, so it stays out of the core and speaks only the embedded
+# demonstration corpus
 DEMO = ["espeakng-loader>=0.2.4,<0.3"]
 # English word alignment out of the box; BSD, its wheel carries the model
 ALIGN = ["pocketsphinx>=5.1,<6"]
@@ -48,7 +50,8 @@ ALIGN = ["pocketsphinx>=5.1,<6"]
 ASR = ["faster-whisper>=1.1,<2"]
 # opinion scores of speech quality; MIT, its wheel carries the weights
 QUALITY = ["speechmos>=0.0.1.1", "onnxruntime>=1.20"]
-# the engine of the data preparation; it wants protobuf below 7, pillow below 13 and pyarrow below 26
+# the engine of the data preparation; it wants protobuf below 7, pillow below 13 and pyarrow below
+# 26
 BEAM = ["apache-beam>=2.77,<3"]
 # one of its distributed runners
 DASK = ["dask>=2026.7", "distributed>=2026.7"]
@@ -57,7 +60,10 @@ TEST = ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.9", "psutil>=6"]
 setup(
     name="sift_jax",
     version="0.1.0",
-    description="Speech instruction tuning in JAX: data, training, evaluation and export of speech language models",
+    description=(
+        "Speech instruction tuning in JAX: data, training, evaluation and export of speech "
+        "language models"
+    ),
     long_description=Path(__file__).with_name("README.md").read_text(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
@@ -66,11 +72,27 @@ setup(
     package_data={
         "sift_jax.sift": ["field_tables/*.json"],
         "sift_jax.evaluation": ["report/*.css", "report/*.json", "suites/*.json"],
-        "data_prep": ["corpora/embedded/sentences/*.tsv", "generation/*.css", "instructions/llm/*.json",
-                      "instructions/templates/*.json", "instructions/templates/paper/*.json", "metadata/*.json",
-                      "reporting/*.css", "synthesis/*.json", "tasks/templates/*.json"],
+        "data_prep": [
+            "describe/*.css",
+            "embedded/sentences/*.tsv",
+            "generation/*.css",
+            "instructions/llm/*.json",
+            "instructions/templates/*.json",
+            "instructions/templates/paper/*.json",
+            "metadata/*.json",
+            "synthesis/passages/*.json",
+            "synthesis/question_writers/*.json",
+            "tasks/templates/*.json",
+        ],
     },
     install_requires=TRAIN,
-    extras_require={"demo": DEMO, "align": ALIGN, "asr": ASR, "quality": QUALITY, "beam": BEAM, "dask": BEAM + DASK,
-                    "test": TEST + DEMO + BEAM + DASK},
+    extras_require={
+        "demo": DEMO,
+        "align": ALIGN,
+        "asr": ASR,
+        "quality": QUALITY,
+        "beam": BEAM,
+        "dask": BEAM + DASK,
+        "test": TEST + DEMO + BEAM + DASK,
+    },
 )

@@ -1,12 +1,15 @@
-"""What the measures say of recordings to which a known noise, or room, was added; the table behind `metadata.absolute`.
+"""What the measures say of recordings to which a known noise, or room, was added; the table behind
+`metadata.absolute`.
 
-    python -m benchmarks.calibration FOLDER [FOLDER | manifest.jsonl …] [--clips=60] [--json=calibration.json]
+    python -m benchmarks.calibration FOLDER [FOLDER | manifest.jsonl …] [--clips=60]
+    [--json=calibration.json]
 
-    by measure, kind of noise and true level: what is read too high or too low, at five quantiles, in dB
-    by measure: how many get a class by its scale, and how many of these are untrue by more than what listeners notice
+    by measure, kind of noise and true level: what is read too high or too low, at five quantiles,
+    in dB by measure: how many get a class by its scale, and how many of these are untrue by more
+    than what listeners notice
 
-`benchmarks.measures` says what is wrong in which condition; this is drawn evenly from all of them, as
-`data_prep.check_truth` draws.
+`benchmarks.measures` says what is wrong in which condition; this is drawn evenly from all of them,
+as `data_prep.check_truth` draws.
 """
 
 import argparse
@@ -18,8 +21,22 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measures import Clip, measure, read_clips
-from data_prep.metadata.absolute import NOTICED_DB, SECONDS, Scale, find_edges, find_place, find_scales
-from data_prep.truth.conditions import NOISE, RATE, ROOM, apply_condition, draw_condition, make_babble
+from data_prep.metadata.absolute import (
+    NOTICED_DB,
+    SECONDS,
+    Scale,
+    find_edges,
+    find_place,
+    find_scales,
+)
+from data_prep.truth.conditions import (
+    NOISE,
+    RATE,
+    ROOM,
+    apply_condition,
+    draw_condition,
+    make_babble,
+)
 
 # Who is tried, by key.
 _EXPERTS = {NOISE: ("gaps", "inside"), ROOM: ("ridge",)}
@@ -34,7 +51,9 @@ Reading = tuple[str, float, float, dict[str, float]]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table and writes it."""
-    parser = argparse.ArgumentParser(prog="benchmarks.calibration", description="What the measures say of known noise.")
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.calibration", description="What the measures say of known noise."
+    )
     parser.add_argument("sources", nargs="+", type=Path, help="folders of recordings, or manifests")
     parser.add_argument("--clips", type=int, default=60, help="of each source")
     parser.add_argument("--seed", type=int, default=0)
@@ -45,21 +64,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for source in flags.sources:
         clips = read_clips(source, flags.clips, flags.seed)
         if not clips:
-            raise SystemExit(f"error: {source}: no recordings; name a folder of them, or a manifest")
+            raise SystemExit(
+                f"error: {source}: no recordings; name a folder of them, or a manifest"
+            )
         counts[source.stem] = len(clips)
         of_source = read_known(clips, np.random.default_rng(flags.seed))
         for pair, found in of_source.items():
             readings.setdefault(pair, []).extend(found)
-        print(json.dumps({source.stem: {name: grade(key, name, found) for (key, name), found in of_source.items()}}),
-              flush=True)
-    table = {"clips": counts, "measures": {f"{key}={name}": describe(key, name, found)
-                                           for (key, name), found in readings.items()}}
+        print(
+            json.dumps(
+                {
+                    source.stem: {
+                        name: grade(key, name, found) for (key, name), found in of_source.items()
+                    }
+                }
+            ),
+            flush=True,
+        )
+    table = {
+        "clips": counts,
+        "measures": {
+            f"{key}={name}": describe(key, name, found) for (key, name), found in readings.items()
+        },
+    }
     print(json.dumps(table, indent=1))
     if flags.json:
         flags.json.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
 
-def read_known(clips: Sequence[Clip], rng: np.random.Generator) -> dict[tuple[str, str], list[Reading]]:
+def read_known(
+    clips: Sequence[Clip], rng: np.random.Generator
+) -> dict[tuple[str, str], list[Reading]]:
     """What each expert reads of each clip under some conditions of each kind."""
     found: dict[tuple[str, str], list[Reading]] = {}
     babble = make_babble([clip.wave for clip in clips], rng)
@@ -75,7 +110,9 @@ def read_known(clips: Sequence[Clip], rng: np.random.Generator) -> dict[tuple[st
                     values = measure(clip, heard, f"{_OTHERS},{key}={name}")
                     if key in values:
                         known = {**values, SECONDS: len(heard) / RATE}
-                        found.setdefault((key, name), []).append((condition.kind, level, values[key], known))
+                        found.setdefault((key, name), []).append(
+                            (condition.kind, level, values[key], known)
+                        )
     return found
 
 
@@ -85,15 +122,26 @@ def describe(key: str, name: str, readings: Sequence[Reading]) -> dict[str, Any]
     table: dict[str, Any] = {}
     for kind in sorted({kind for kind, *_ in readings}):
         for low, high in zip(edges[:-1], edges[1:], strict=True):
-            errors = [value - level for other, level, value, _ in readings if other == kind and low <= level < high]
+            errors = [
+                value - level
+                for other, level, value, _ in readings
+                if other == kind and low <= level < high
+            ]
             if errors:
                 table.setdefault(kind, {})[f"{low:g} to {high:g} dB"] = {
-                    "n": len(errors), "error": [round(float(q), 1) for q in np.quantile(errors, _QUANTILES)]}
-    return {"quantiles": list(_QUANTILES), "by kind and true level": table, "scale": grade(key, name, readings)}
+                    "n": len(errors),
+                    "error": [round(float(q), 1) for q in np.quantile(errors, _QUANTILES)],
+                }
+    return {
+        "quantiles": list(_QUANTILES),
+        "by kind and true level": table,
+        "scale": grade(key, name, readings),
+    }
 
 
 def grade(key: str, name: str, readings: Sequence[Reading]) -> dict[str, Any]:
-    """How many readings get a class, and how many of those are of a class that the truth is not near to."""
+    """How many readings get a class, and how many of those are of a class that the truth is not
+    near to."""
     scale: Scale | None = find_scales([(key, name)])[key]
     if scale is None:
         return {"n": len(readings), "told": 0, "untrue": 0, "share": 0.0}
@@ -104,7 +152,12 @@ def grade(key: str, name: str, readings: Sequence[Reading]) -> dict[str, Any]:
         if place is not None:
             told += 1
             untrue += not bounds[place] - NOTICED_DB <= level < bounds[place + 1] + NOTICED_DB
-    return {"n": len(readings), "told": told, "untrue": untrue, "share": round(untrue / max(told, 1), 4)}
+    return {
+        "n": len(readings),
+        "told": told,
+        "untrue": untrue,
+        "share": round(untrue / max(told, 1), 4),
+    }
 
 
 if __name__ == "__main__":

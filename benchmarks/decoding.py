@@ -1,11 +1,14 @@
-"""Cached greedy decoding: tokens per second against `generate` of transformers, in one run, with the same weights.
+"""Cached greedy decoding: tokens per second against `generate` of transformers, in one run, with
+the same weights.
 
-    python -m benchmarks.decoding [--rows=1] [--decoder=smollm2-135m|small|…] [--new=64] [--rounds=5] [--threads=2]
+    python -m benchmarks.decoding [--rows=1] [--decoder=smollm2-135m|small|…] [--new=64]
+    [--rounds=5] [--threads=2]
 
-Random weights in the geometry of a real decoder, in float32 on both sides. Both take turns, so that another load on the
-machine slows both. A round is a whole call, prefill included, and a call that ends with the first token: the difference
-is what every further token takes. What is done once for many calls (compiling here, fusing the weights here, loading
-there) is outside. The tokens of both are compared. Needs torch (`make parity` installs it).
+Random weights in the geometry of a real decoder, in float32 on both sides. Both take turns, so that
+another load on the machine slows both. A round is a whole call, prefill included, and a call that
+ends with the first token: the difference is what every further token takes. What is done once for
+many calls (compiling here, fusing the weights here, loading there) is outside. The tokens of both
+are compared. Needs torch (`make parity` installs it).
 """
 
 from __future__ import annotations
@@ -22,7 +25,9 @@ from benchmarks.sides import measure, take_cores
 def parse_flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Times decoding against transformers' generate.")
     parser.add_argument("--rows", type=int, default=1)
-    parser.add_argument("--decoder", default="smollm2-135m", help="a preset's name, or small: 20M parameters")
+    parser.add_argument(
+        "--decoder", default="smollm2-135m", help="a preset's name, or small: 20M parameters"
+    )
     parser.add_argument("--prompt", type=int, default=64, help="tokens")
     parser.add_argument("--new", type=int, default=64, help="tokens")
     parser.add_argument("--rounds", type=int, default=5)
@@ -82,7 +87,8 @@ def make_ours(flags: argparse.Namespace, *, codes: int = 0):
 
 
 def make_theirs(flags: argparse.Namespace, ids, config, params, *, processors=()):
-    """The same for the class of transformers with the same weights; `processors` change its logits."""
+    """The same for the class of transformers with the same weights; `processors` change its
+    logits."""
     import numpy as np
     import torch
     import transformers
@@ -92,20 +98,35 @@ def make_theirs(flags: argparse.Namespace, ids, config, params, *, processors=()
     from sift_jax.weights.key_table import QWEN2, to_theirs
 
     torch.set_num_threads(flags.threads)
-    sizes = {**make_decoder_config(config, stop_id=0), "bos_token_id": None, "eos_token_id": None, "pad_token_id": 0}
+    sizes = {
+        **make_decoder_config(config, stop_id=0),
+        "bos_token_id": None,
+        "eos_token_id": None,
+        "pad_token_id": 0,
+    }
     config = transformers.AutoConfig.for_model(sizes.pop("model_type"), **sizes)
     model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
-    tensors = to_theirs(QWEN2, {path: np.asarray(x) for path, x in flatten_dict(params, sep="/").items()})
-    missing, unknown = model.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in tensors}, strict=False)
+    tensors = to_theirs(
+        QWEN2, {path: np.asarray(x) for path, x in flatten_dict(params, sep="/").items()}
+    )
+    missing, unknown = model.load_state_dict(
+        {k: torch.from_numpy(v.copy()) for k, v in tensors}, strict=False
+    )
     if unknown or set(missing) - {"lm_head.weight"}:
-        raise ValueError(f"weights do not fit {type(model).__name__}: lacking {missing}, unknown {unknown}")
+        raise ValueError(
+            f"weights do not fit {type(model).__name__}: lacking {missing}, unknown {unknown}"
+        )
     model.tie_weights()
     prompt = torch.from_numpy(ids).long()
     mask = torch.ones_like(prompt)
 
     def call(new: int) -> np.ndarray:
         said = model.generate(
-            prompt, attention_mask=mask, max_new_tokens=new, do_sample=False, logits_processor=list(processors)
+            prompt,
+            attention_mask=mask,
+            max_new_tokens=new,
+            do_sample=False,
+            logits_processor=list(processors),
         )
         return said[:, ids.shape[1] :].numpy()
 
@@ -120,11 +141,16 @@ def main() -> None:
     theirs = make_theirs(flags, ids, config, params)
     is_same = (ours(flags.new) == theirs(flags.new)).all(axis=1)
     lengths = (flags.new, 1)
-    calls = {(who, new): partial(call, new) for new in lengths for who, call in (("ours", ours), ("theirs", theirs))}
+    calls = {
+        (who, new): partial(call, new)
+        for new in lengths
+        for who, call in (("ours", ours), ("theirs", theirs))
+    }
     taken = measure(calls, flags.rounds)
     print(
-        f"{flags.decoder}, {flags.rows} rows, prompts of {flags.prompt} and {flags.new} new tokens, {flags.threads} "
-        f"cores, {flags.rounds} rounds; rows with the same tokens: {is_same.sum()} of {flags.rows}"
+        f"{flags.decoder}, {flags.rows} rows, prompts of {flags.prompt} and {flags.new} new "
+        f"tokens, {flags.threads} cores, {flags.rounds} rounds; rows with the same tokens: "
+        f"{is_same.sum()} of {flags.rows}"
     )
     for kind in ("wall", "cpu"):
         for name, figure in (("median", statistics.median), ("minimum", min)):
@@ -138,8 +164,8 @@ def main() -> None:
 
 def print_rates(title: str, tokens: int, fast: float, slow: float) -> None:
     print(
-        f"  {title}  sift_jax {tokens / fast:7.1f}   transformers {tokens / slow:7.1f} tokens a second   "
-        f"ratio {slow / fast:5.2f}"
+        f"  {title}  sift_jax {tokens / fast:7.1f}   transformers {tokens / slow:7.1f} tokens a "
+        f"second   ratio {slow / fast:5.2f}"
     )
 
 

@@ -1,11 +1,12 @@
-"""How many examples a step of a config has: one question with its audio each, as the paper's batch sizes count.
+"""How many examples a step of a config has: one question with its audio each, as the paper's batch
+sizes count.
 
     python -m benchmarks.examples_per_step --gin_file=configs/stage2.gin --gin.BATCH_ROWS=32
 
     corpora.json: lengths of recordings, questions, answers ─► an index without tokens ─► the run's own plan of batches
 
-Nothing is read but the config: lengths are drawn as `corpora.json` says, with its sources. Whoever has the data sees
-what is true of it in batches.jsonl, step by step.
+Nothing is read but the config: lengths are drawn as `corpora.json` says, with its sources. Whoever
+has the data sees what is true of it in batches.jsonl, step by step.
 """
 
 from __future__ import annotations
@@ -31,14 +32,17 @@ CORPORA = Path(__file__).parent / "corpora.json"
 # Utterances of a task; the plan goes round them.
 _ITEMS = 6000
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
-# <|im_start|> user ⏎ · <|audio_bos|> marker <|audio_eos|> · <|im_end|> ⏎ <|im_start|> assistant ⏎ · <|im_end|> ⏎
+# <|im_start|> user ⏎ · <|audio_bos|> marker <|audio_eos|> · <|im_end|> ⏎ <|im_start|> assistant ⏎ ·
+# <|im_end|> ⏎
 _USER, _CLIP, _TO_ANSWER = 3, 3, 5
 
 
 class DrawnIndex:
     """An index of questions as long as `corpora.json` has them, in the place of one on disk."""
 
-    def __init__(self, task: Mapping[str, Any], corpora: Mapping[str, Any], *, seed: int, items: int = _ITEMS):
+    def __init__(
+        self, task: Mapping[str, Any], corpora: Mapping[str, Any], *, seed: int, items: int = _ITEMS
+    ):
         rng = np.random.default_rng(seed)
         parts = task.get("parts") or [{**task, "share": 1.0}]
         part = rng.choice(len(parts), items, p=[each["share"] for each in parts])
@@ -49,10 +53,18 @@ class DrawnIndex:
             chosen = np.flatnonzero(part == number)
             seconds[chosen] = draw_seconds(each["from"], corpora, rng, len(chosen))
             for clip in range(clips):
-                heard[chosen, clip] = draw_seconds(each["from"], corpora, rng, len(chosen)) if clip else seconds[chosen]
+                heard[chosen, clip] = (
+                    draw_seconds(each["from"], corpora, rng, len(chosen))
+                    if clip
+                    else seconds[chosen]
+                )
             counts = list(map(int, each["questions"]))
             questions[chosen] = rng.choice(counts, len(chosen), p=list(each["questions"].values()))
-        self.counts, self.folder, self.identity = {"items": items}, Path("drawn"), ("drawn", seed, items)
+        self.counts, self.folder, self.identity = (
+            {"items": items},
+            Path("drawn"),
+            ("drawn", seed, items),
+        )
         self.clips = (heard.reshape(-1) * RATE).astype(np.int32)
         self.items = np.zeros(items + 1, ITEM)
         self.items["record"] = np.arange(items + 1)
@@ -61,13 +73,20 @@ class DrawnIndex:
         self.items["marker"] = self.items["question"] * clips
         self._write_questions(task, corpora["tokens"], np.repeat(seconds, questions), clips, rng)
         first = rng.random(items) < corpora["audio_first"]["share"]
-        self._share_beginnings(np.repeat(first, questions), questions, corpora["tokens"]["system_turn"], clips)
+        self._share_beginnings(
+            np.repeat(first, questions), questions, corpora["tokens"]["system_turn"], clips
+        )
 
     def __len__(self) -> int:
         return self.counts["items"]
 
     def _write_questions(
-        self, task: Mapping[str, Any], tokens: Mapping[str, float], seconds: np.ndarray, clips: int, rng
+        self,
+        task: Mapping[str, Any],
+        tokens: Mapping[str, float],
+        seconds: np.ndarray,
+        clips: int,
+        rng,
     ) -> None:
         total = len(seconds)
         transcript = np.maximum(1, seconds * tokens["transcript_per_second"]).astype(np.int64)
@@ -84,14 +103,23 @@ class DrawnIndex:
         self.asked = asked
         self.questions = np.zeros(total, QUESTION)
         self.questions["tokens"] = before + answer + unlearnt
-        self.questions["targets"], self.questions["answer"], self.questions["markers"] = answer, before, clips
+        self.questions["targets"], self.questions["answer"], self.questions["markers"] = (
+            answer,
+            before,
+            clips,
+        )
 
-    def _share_beginnings(self, first: np.ndarray, counts: np.ndarray, system: int, clips: int) -> None:
-        """Audio that comes first is common to all questions of an utterance; else only what stands before."""
+    def _share_beginnings(
+        self, first: np.ndarray, counts: np.ndarray, system: int, clips: int
+    ) -> None:
+        """Audio that comes first is common to all questions of an utterance; else only what stands
+        before."""
         start = system + _USER
         number = np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
         self.questions["rank"] = number
-        self.questions["common"] = np.where(number > 0, start + np.where(first, _CLIP * clips, 0), NEVER)
+        self.questions["common"] = np.where(
+            number > 0, start + np.where(first, _CLIP * clips, 0), NEVER
+        )
         place = start + np.where(first, 0, self.asked)
         self.markers = np.zeros(len(first) * clips, MARKER)
         for clip in range(clips):
@@ -99,7 +127,9 @@ class DrawnIndex:
             self.markers["clip"][clip::clips] = clip
 
 
-def draw_seconds(shares: Mapping[str, float], corpora: Mapping[str, Any], rng, count: int) -> np.ndarray:
+def draw_seconds(
+    shares: Mapping[str, float], corpora: Mapping[str, Any], rng, count: int
+) -> np.ndarray:
     """How long recordings are, of corpora by their shares."""
     names = list(shares)
     which = rng.choice(len(names), count, p=np.array(list(shares.values())) / sum(shares.values()))
@@ -142,13 +172,17 @@ def count_examples(arguments: Mapping[str, Any], corpora: Mapping[str, Any]) -> 
         PlannedTask(
             name=category,
             rate=rate,
-            index=DrawnIndex(corpora["tasks"][category], corpora, seed=zlib.crc32(category.encode())),
+            index=DrawnIndex(
+                corpora["tasks"][category], corpora, seed=zlib.crc32(category.encode())
+            ),
             questions=data.questions_per_record,
         )
         for category, rate in find_rates(data, list(corpora["tasks"])).items()
     ]
     shapes = make_shapes(data, geometry)
-    draws = Draws(tasks, shapes, count_frames, seed=0, is_endless=True, rates_count=data.rates_count)
+    draws = Draws(
+        tasks, shapes, count_frames, seed=0, is_endless=True, rates_count=data.rates_count
+    )
     plan = Plan(draws, seed=0)
     return _count(plan, shapes[-1].rows * shapes[-1].tokens)
 
@@ -159,13 +193,18 @@ def find_rates(data, categories: Sequence[str]) -> dict[str, float]:
 
     rates = data.mixture.choose_rates()
     if rates is None:
-        raise ValueError(f"mixture {data.mixture.name!r} is of a module of its own; give RATES, with MIXTURE = None")
+        raise ValueError(
+            f"mixture {data.mixture.name!r} is of a module of its own; give RATES, with "
+            "MIXTURE = None"
+        )
     names = [name for name, (category, _) in TASKS.items() if category in categories]
     names = [name for name in names if is_in_languages(name, data.mixture.languages)]
     found: collections.Counter[str] = collections.Counter()
     for pattern, matched in match_patterns(rates, names).items():
         if not matched:
-            raise ValueError(f"no task of {pattern!r} has lengths in corpora.json; leave it out by the rate 0")
+            raise ValueError(
+                f"no task of {pattern!r} has lengths in corpora.json; leave it out by the rate 0"
+            )
         for name in matched:
             found[TASKS[name][0]] += rates[pattern] / len(matched)
     return dict(found)
@@ -205,13 +244,17 @@ def describe(data, counted: Counted) -> list[str]:
         f"{'':32}{'examples':>10}{'targets':>10}{'groups':>10}",
     ]
     for name, share in counted.of_examples.items():
-        lines.append(f"{name:32}{share:10.3f}{counted.of_targets[name]:10.3f}{counted.of_records[name]:10.3f}")
+        lines.append(
+            f"{name:32}{share:10.3f}{counted.of_targets[name]:10.3f}{counted.of_records[name]:10.3f}"
+        )
     return lines
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--corpora", default=str(CORPORA), help="lengths in the layout of benchmarks/corpora.json")
+    parser.add_argument(
+        "--corpora", default=str(CORPORA), help="lengths in the layout of benchmarks/corpora.json"
+    )
     own, rest = parser.parse_known_args(argv)
     flags = parse_flags(rest, "counts the examples of a step; --corpora=FILE has other lengths")
 

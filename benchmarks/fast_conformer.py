@@ -1,12 +1,15 @@
-"""FastConformer's step: forward and backward through all parameters against transformers' ParakeetEncoder, in one run.
+"""FastConformer's step: forward and backward through all parameters against transformers'
+ParakeetEncoder, in one run.
 
-    python -m benchmarks.fast_conformer [--clips=4] [--seconds=10] [--rounds=3] [--sides=ours,eager,compiled]
+    python -m benchmarks.fast_conformer [--clips=4] [--seconds=10] [--rounds=3]
+    [--sides=ours,eager,compiled]
 
-The same weights (random), the same clips, from 60 to 100 % of `seconds` long, padded and masked alike, float32 on the
-same cores. Dropout is off and the batch norms keep their statistics on both sides, so that the losses must agree. Sides
-take turns, a side's time is that of its best round; CPU time (of all threads) stands beside the wall's, for machines
-that have other work: on such ones give --cores=1, since threads that wait for each other count, too. The last line is
-JSON; `ratio` is against the faster side of PyTorch.
+The same weights (random), the same clips, from 60 to 100 % of `seconds` long, padded and masked
+alike, float32 on the same cores. Dropout is off and the batch norms keep their statistics on both
+sides, so that the losses must agree. Sides take turns, a side's time is that of its best round; CPU
+time (of all threads) stands beside the wall's, for machines that have other work: on such ones give
+--cores=1, since threads that wait for each other count, too. The last line is JSON; `ratio` is
+against the faster side of PyTorch.
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ from benchmarks.sides import measure, take_cores
 
 
 def parse_flags() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Times FastConformer's forward and backward pass against PyTorch.")
+    parser = argparse.ArgumentParser(
+        description="Times FastConformer's forward and backward pass against PyTorch."
+    )
     parser.add_argument("--encoder", default="fastconformer-large", help="a preset's name")
     parser.add_argument("--clips", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=10.0, help="of the longest clip")
@@ -72,7 +77,9 @@ def make_ours(config, params, data, devices: int) -> Callable[[], tuple[float, f
     return lambda: tuple(float(x) for x in run(params, *placed))
 
 
-def make_theirs(config, params, data, cores: int, is_compiled: bool) -> Callable[[], tuple[float, float]]:
+def make_theirs(
+    config, params, data, cores: int, is_compiled: bool
+) -> Callable[[], tuple[float, float]]:
     import numpy as np
     import torch
     import transformers
@@ -82,12 +89,18 @@ def make_theirs(config, params, data, cores: int, is_compiled: bool) -> Callable
     from sift_jax.weights.key_table import FAST_CONFORMER, to_theirs
 
     torch.set_num_threads(cores)
-    sizes = {k: v for k, v in make_fast_conformer_config(config).items() if k not in ("architectures", "model_type")}
+    sizes = {
+        k: v
+        for k, v in make_fast_conformer_config(config).items()
+        if k not in ("architectures", "model_type")
+    }
     model = transformers.ParakeetEncoder(transformers.ParakeetEncoderConfig(**sizes)).eval()
     flat = flatten_dict(params, sep="/")
     state = {key: torch.tensor(np.asarray(x)) for key, x in to_theirs(FAST_CONFORMER, flat)}
     lost = model.load_state_dict(state, strict=False)
-    if lost.unexpected_keys or any(not key.endswith("num_batches_tracked") for key in lost.missing_keys):
+    if lost.unexpected_keys or any(
+        not key.endswith("num_batches_tracked") for key in lost.missing_keys
+    ):
         raise SystemExit(f"error: the weights do not fit transformers' class: {lost}")
     mel, frames, weight = (torch.from_numpy(x) for x in data)
     mask = torch.arange(mel.shape[1])[None] < frames[:, None]
@@ -106,7 +119,9 @@ def make_theirs(config, params, data, cores: int, is_compiled: bool) -> Callable
 def main() -> None:
     flags = parse_flags()
     if flags.clips % flags.cores:
-        raise SystemExit(f"error: {flags.cores} cores for {flags.clips} clips; set --cores or --clips")
+        raise SystemExit(
+            f"error: {flags.cores} cores for {flags.clips} clips; set --cores or --clips"
+        )
     take_cores(flags.cores, flag="cores")
     from sift_jax.parallel.hardware import use_virtual_devices
 
@@ -120,7 +135,9 @@ def main() -> None:
 
     config = ENCODERS[flags.encoder]
     encoder = FastConformerEncoder(config=config, dtype=jnp.dtype("float32"), remat="none")
-    params = jax.jit(encoder.init)(jax.random.key(0), jnp.zeros((1, 16, config.mel_bins)), jnp.ones((1,), jnp.int32))
+    params = jax.jit(encoder.init)(
+        jax.random.key(0), jnp.zeros((1, 16, config.mel_bins)), jnp.ones((1,), jnp.int32)
+    )
     params, data = jax.device_get(params["params"]), make_clips(config, flags.clips, flags.seconds)
     make = {
         "ours": lambda: make_ours(config, params, data, flags.cores),
@@ -139,7 +156,10 @@ def report(results: dict, taken: dict, seconds: float) -> None:
         best = {name: min(found[kind]) for name, found in taken.items()}
         figures[f"{kind}_seconds"] = best
         for name, value in best.items():
-            print(f"  {kind:4} {name:9} {value:8.3f} s a step   {seconds / value:8.1f} times real time")
+            print(
+                f"  {kind:4} {name:9} {value:8.3f} s a step   {seconds / value:8.1f} times "
+                "real time"
+            )
         rivals = [value for name, value in best.items() if name != "ours"]
         if rivals and "ours" in best:
             figures["ratio" if kind == "wall" else "ratio_cpu"] = min(rivals) / best["ours"]

@@ -1,12 +1,15 @@
-"""The input pipeline against plain SeqIO over the same records: examples per CPU-second, memory, density, first batch.
+"""The input pipeline against plain SeqIO over the same records: examples per CPU-second, memory,
+density, first batch.
 
-    python -m benchmarks.input [--records=DIR --tokenizer=DIR] [--utterances=300] [--seconds=6] [--skip_large]
+    python -m benchmarks.input [--records=DIR --tokenizer=DIR] [--utterances=300] [--seconds=6]
+    [--skip_large]
 
-An example is a question with its audio. Each side runs in a process of its own and is counted in CPU seconds of all
-its threads, at three depths: what is asked (token ids, audio still compressed), the same with decoded audio, and mel:
-packed batches here, features in a window of 30 s there. SeqIO reads our own tasks, shuffled, as `get_dataset` gives
-them. Then a question index of 50 million examples is made up on disk, and the batch of step 1,000,000 is asked for.
-The last line is JSON. Without --records SIFT-like records are made: noise of 4 to 15 s, ten questions each.
+An example is a question with its audio. Each side runs in a process of its own and is counted in
+CPU seconds of all its threads, at three depths: what is asked (token ids, audio still compressed),
+the same with decoded audio, and mel: packed batches here, features in a window of 30 s there. SeqIO
+reads our own tasks, shuffled, as `get_dataset` gives them. Then a question index of 50 million
+examples is made up on disk, and the batch of step 1,000,000 is asked for. The last line is JSON.
+Without --records SIFT-like records are made: noise of 4 to 15 s, ten questions each.
 """
 
 from __future__ import annotations
@@ -28,7 +31,10 @@ MIXTURE = {"sift.*": 1.0}
 DEPTHS = ("ids", "audio", "mel")
 WINDOW = 30.0
 _LARGE, _LARGE_QUESTIONS = 5_000_000, 10
-_WORDS = "how fast does the speaker talk in this recording and is it louder than one expects of a quiet room".split()
+_WORDS = (
+    "how fast does the speaker talk in this recording and is it louder than one expects of a "
+    "quiet room"
+).split()
 
 
 def main() -> None:
@@ -36,9 +42,18 @@ def main() -> None:
     parser.add_argument("--records", type=Path)
     parser.add_argument("--tokenizer", type=Path)
     parser.add_argument("--utterances", type=int, default=300)
-    parser.add_argument("--seconds", type=float, default=6.0, help="CPU seconds of each measurement")
-    parser.add_argument("--questions", type=int, default=4, help="questions of an utterance that are taken each time")
-    parser.add_argument("--skip_large", action="store_true", help="leave out the index of 50 million examples")
+    parser.add_argument(
+        "--seconds", type=float, default=6.0, help="CPU seconds of each measurement"
+    )
+    parser.add_argument(
+        "--questions",
+        type=int,
+        default=4,
+        help="questions of an utterance that are taken each time",
+    )
+    parser.add_argument(
+        "--skip_large", action="store_true", help="leave out the index of 50 million examples"
+    )
     parser.add_argument("--side", choices=("plan", "seqio"), help=argparse.SUPPRESS)
     flags = parser.parse_args()
     if flags.side:
@@ -66,15 +81,26 @@ def main() -> None:
 
 
 def run_side(side: str, flags: argparse.Namespace) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.input", f"--side={side}", f"--records={flags.records}"]
-    command += [f"--tokenizer={flags.tokenizer}", f"--seconds={flags.seconds}", f"--questions={flags.questions}"]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.input",
+        f"--side={side}",
+        f"--records={flags.records}",
+    ]
+    command += [
+        f"--tokenizer={flags.tokenizer}",
+        f"--seconds={flags.seconds}",
+        f"--questions={flags.questions}",
+    ]
     environment = {**os.environ, **THREADS, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def make_records(folder: Path, utterances: int) -> tuple[Path, Path]:
-    """SIFT-like records and a tokenizer: what the questions say does not matter, how long they are does."""
+    """SIFT-like records and a tokenizer: what the questions say does not matter, how long they are
+    does."""
     import numpy as np
 
     from sift_jax.audio.files import write_audio
@@ -90,12 +116,23 @@ def make_records(folder: Path, utterances: int) -> tuple[Path, Path]:
         wave = rng.normal(size=int(rng.uniform(4, 15) * 16_000)) * 0.1
         write_audio(folder / "audio" / f"u{number}.flac", np.convolve(wave, np.ones(8) / 8, "same"))
         for _ in range(10):
-            question, answer = (" ".join(rng.choice(_WORDS, rng.integers(*n))) for n in ((8, 25), (4, 40)))
+            question, answer = (
+                " ".join(rng.choice(_WORDS, rng.integers(*n))) for n in ((8, 25), (4, 40))
+            )
             content = [{"audio_path": f"/path/u{number}.wav"}, {"text": question}]
             reply = {"role": "assistant", "content": [{"text": answer}]}
             messages = [{"role": "user", "content": content}, reply]
-            rows.append({"id": f"u{number}", "messages": messages, "task": "closed_ended", "data_source": "made_en"})
-    write_rows(folder / "sift" / "train" / "closed_ended/acoustic_level" / "en" / "split0.jsonl", rows)
+            rows.append(
+                {
+                    "id": f"u{number}",
+                    "messages": messages,
+                    "task": "closed_ended",
+                    "data_source": "made_en",
+                }
+            )
+    write_rows(
+        folder / "sift" / "train" / "closed_ended/acoustic_level" / "en" / "split0.jsonl", rows
+    )
     train_tokenizer([" ".join(_WORDS), "user\n", "assistant\n"] * 4, 512, folder / "tokenizer")
     write_language(folder / "sift", index_audio(folder / "audio"), folder / "records", "en", FLAC)
     return folder / "records", folder / "tokenizer"
@@ -127,10 +164,14 @@ def make_stream(flags: argparse.Namespace) -> Any:
         unit_weights={},
     )
     geometry = SpeechGeometry(
-        mel_bins=80, window_seconds=WINDOW, is_silence_masked=False, front_end="whisper",
+        mel_bins=80,
+        window_seconds=WINDOW,
+        is_silence_masked=False,
+        front_end="whisper",
         count_frames=lambda mel: -(-mel // 2),
     )
-    # with a module of someone's the mixture is defined by SeqIO, otherwise TensorFlow stays out of the process
+    # with a module of someone's the mixture is defined by SeqIO, otherwise TensorFlow stays out of
+    # the process
     modules = (object(),) if flags.side == "seqio" else ()
     return BatchStream(data, geometry, split="train", is_endless=True, modules=modules)
 
@@ -178,7 +219,14 @@ def plan_depths(stream: Any) -> dict[str, Iterator[int]]:
                     task, item = plan.draws.tasks[batch.groups.task[g]], int(batch.groups.item[g])
                     reader = readers[task.name]
                     reader.reader.read_audio(reader.split, int(task.index.items[item]["record"]))
-                    yield int(task.index.read(item, batch.groups.read_numbers(g).tolist())["question"][-1]) + 1
+                    yield (
+                        int(
+                            task.index.read(item, batch.groups.read_numbers(g).tolist())[
+                                "question"
+                            ][-1]
+                        )
+                        + 1
+                    )
 
     def batches() -> Iterator[int]:
         for step, _ in enumerate(stream.batches()):
@@ -205,7 +253,9 @@ def seqio_depths(stream: Any) -> dict[str, Iterator[int]]:
                 for step in task.preprocessors[:-1]:
                     dataset = step(dataset)
         else:
-            dataset = mixture.get_dataset(None, split="train", shuffle=True, seed=0, num_epochs=None)
+            dataset = mixture.get_dataset(
+                None, split="train", shuffle=True, seed=0, num_epochs=None
+            )
         return dataset.as_numpy_iterator()
 
     def count(replaced: bool) -> Iterator[int]:
@@ -215,14 +265,18 @@ def seqio_depths(stream: Any) -> dict[str, Iterator[int]]:
     def mel() -> Iterator[int]:
         for example in read(False):
             for clip in split_clips(example):
-                fill_log_mel(clip.astype(np.float32) / 32768.0, np.empty((round(WINDOW * 100), 80), np.float32))
+                fill_log_mel(
+                    clip.astype(np.float32) / 32768.0,
+                    np.empty((round(WINDOW * 100), 80), np.float32),
+                )
             yield int(example["question"][-1]) + 1
 
     return {"ids": count(True), "audio": count(False), "mel": mel()}
 
 
 def measure_large(folder: Path) -> dict[str, float]:
-    """Seconds to the first planned batch at step 1,000,000 over 50 million examples, in a process of its own."""
+    """Seconds to the first planned batch at step 1,000,000 over 50 million examples, in a process
+    of its own."""
     make_large_index(folder / "large")
     program = f"from benchmarks.input import plan_large; plan_large({str(folder / 'large')!r})"
     environment = {**os.environ, **THREADS, "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -233,8 +287,8 @@ def measure_large(folder: Path) -> dict[str, float]:
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
     print(
-        f"step 1,000,000 of 50 million examples: planned after {found['large_first_seconds']:.2f} s, the first time, "
-        f"when they are counted, after {surveyed['large_first_seconds']:.2f} s"
+        f"step 1,000,000 of 50 million examples: planned after {found['large_first_seconds']:.2f} "
+        f"s, the first time, when they are counted, after {surveyed['large_first_seconds']:.2f} s"
     )
     return found | {"large_survey_cpu_seconds": surveyed["large_first_cpu_seconds"]}
 
@@ -247,12 +301,20 @@ def make_large_index(folder: Path) -> None:
     folder.mkdir()
     rng = np.random.default_rng(0)
     questions, chunk = _LARGE * _LARGE_QUESTIONS, 500_000
-    with (folder / "questions.bin").open("wb") as lines, (folder / "markers.bin").open("wb") as markers:
+    with (
+        (folder / "questions.bin").open("wb") as lines,
+        (folder / "markers.bin").open("wb") as markers,
+    ):
         for _ in range(questions // chunk):
             line = np.zeros(chunk, QUESTION)
-            line["tokens"], line["targets"] = rng.integers(30, 90, chunk), rng.integers(4, 30, chunk)
+            line["tokens"], line["targets"] = (
+                rng.integers(30, 90, chunk),
+                rng.integers(4, 30, chunk),
+            )
             line["answer"] = line["tokens"] - line["targets"] - 1
-            line["common"] = np.where(np.arange(chunk) % _LARGE_QUESTIONS, 6, np.iinfo(np.int32).max)
+            line["common"] = np.where(
+                np.arange(chunk) % _LARGE_QUESTIONS, 6, np.iinfo(np.int32).max
+            )
             line["rank"], line["markers"] = np.arange(chunk) % _LARGE_QUESTIONS, 1
             lines.write(line.tobytes())
             marker = np.zeros(chunk, MARKER)
@@ -284,10 +346,17 @@ def plan_large(folder: str) -> None:
     shape = BatchShape(rows=128, tokens=3584, targets=768, clips=8, mel_frames=3000, mel_bins=80)
     wall, cpu = time.perf_counter(), time.process_time()
     task = PlannedTask(name="large", rate=1.0, index=QuestionIndex(folder), questions=4)
-    plan = Plan(Draws([task], [shape], count_frames, seed=0, is_endless=True, rates_count="examples"), seed=0)
+    plan = Plan(
+        Draws([task], [shape], count_frames, seed=0, is_endless=True, rates_count="examples"),
+        seed=0,
+    )
     plan.get_batch(1_000_000)
-    found = {"large_first_seconds": time.perf_counter() - wall, "large_first_cpu_seconds": time.process_time() - cpu}
-    # pages of the index that were looked at count as resident, and can be dropped at any time; its own memory is this
+    found = {
+        "large_first_seconds": time.perf_counter() - wall,
+        "large_first_cpu_seconds": time.process_time() - cpu,
+    }
+    # pages of the index that were looked at count as resident, and can be dropped at any time; its
+    # own memory is this
     found |= {"large_resident_gib": read_memory("VmHWM"), "large_own_gib": read_memory("RssAnon")}
     print(json.dumps(found))
 

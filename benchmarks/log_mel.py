@@ -1,9 +1,11 @@
-"""Log-mel: clips per second against transformers' WhisperFeatureExtractor, called clip by clip, in one run.
+"""Log-mel: clips per second against transformers' WhisperFeatureExtractor, called clip by clip, in
+one run.
 
     python -m benchmarks.log_mel [--seconds=30] [--mel_bins=80] [--clips=60] [--threads=1]
 
-Both take turns on the same clip, so that another load on the machine slows both. A clip of ours is features in a
-window of 30 s, as theirs. CPU time counts every thread. Without torch (`make parity` installs it) theirs is slower.
+Both take turns on the same clip, so that another load on the machine slows both. A clip of ours is
+features in a window of 30 s, as theirs. CPU time counts every thread. Without torch (`make parity`
+installs it) theirs is slower.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ FULL_WINDOW = 30.0
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Times log-mel against transformers' extractor.")
-    parser.add_argument("--seconds", type=float, default=FULL_WINDOW, help="of a clip; theirs is padded to 30 s")
+    parser.add_argument(
+        "--seconds", type=float, default=FULL_WINDOW, help="of a clip; theirs is padded to 30 s"
+    )
     parser.add_argument("--mel_bins", type=int, default=80)
     parser.add_argument("--clips", type=int, default=60)
     parser.add_argument("--threads", type=int, default=1)
@@ -37,7 +41,10 @@ def main() -> None:
 
         torch.set_num_threads(flags.threads)
     else:
-        print("torch is not installed: their extractor runs in numpy, more slowly; `make parity` installs it")
+        print(
+            "torch is not installed: their extractor runs in numpy, more slowly; `make "
+            "parity` installs it"
+        )
     wave = np.random.default_rng(0).normal(size=round(flags.seconds * RATE)).astype(np.float32) / 10
     extractor = transformers.WhisperFeatureExtractor(feature_size=flags.mel_bins)
     window = np.empty((round(FULL_WINDOW * 100), flags.mel_bins), np.float32)
@@ -46,13 +53,16 @@ def main() -> None:
         "transformers": lambda: extractor(wave, sampling_rate=RATE, return_tensors="np"),
     }
     taken = measure(calls, flags.clips)
-    print(f"{flags.clips} clips of {flags.seconds:g} s, {flags.mel_bins} mels, {flags.threads} threads")
+    print(
+        f"{flags.clips} clips of {flags.seconds:g} s, {flags.mel_bins} mels, {flags.threads} "
+        "threads"
+    )
     for kind in ("wall", "cpu"):
         for name, figure in (("median", statistics.median), ("minimum", min)):
             ours, theirs = (figure(taken[who][kind]) for who in ("sift_jax", "transformers"))
             print(
-                f"  {kind:4} {name:7}  sift_jax {1e3 * ours:6.2f} ms   transformers {1e3 * theirs:6.2f} ms   "
-                f"ratio {theirs / ours:5.2f}"
+                f"  {kind:4} {name:7}  sift_jax {1e3 * ours:6.2f} ms   transformers "
+                f"{1e3 * theirs:6.2f} ms   ratio {theirs / ours:5.2f}"
             )
 
 

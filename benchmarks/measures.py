@@ -1,6 +1,8 @@
-"""How good the acoustic measures are on any recordings: beside Praat, in known rooms and noise, with zeros put in.
+"""How good the acoustic measures are on any recordings: beside Praat, in known rooms and noise,
+with zeros put in.
 
-    python -m benchmarks.measures FOLDER [FOLDER | manifest.jsonl …] [--clips=60] [--json=measures.json]
+    python -m benchmarks.measures FOLDER [FOLDER | manifest.jsonl …] [--clips=60]
+    [--json=measures.json]
 
     as they are    F0, variation and intensity beside Praat's (`pip install praat-parselmouth`); rate beside the
                    syllables that Praat's intensity shows, where a manifest gives the texts
@@ -9,9 +11,10 @@
     altered        digital silence before and after, in the middle, MP3, gated pauses; cut close to the words: how far
                    each measure moves, and how many clips change their class
 
-Each folder is sampled, and reported, by itself. What is added to comes with a noise and a room of its own: a known SNR
-or C50 is that of what was added, and the first rows of a table are bounded by the recordings. Praat's F0 is of two
-passes, after De Looze and Hirst: the quartiles of the first set floor and ceiling of the second.
+Each folder is sampled, and reported, by itself. What is added to comes with a noise and a room of
+its own: a known SNR or C50 is that of what was added, and the first rows of a table are bounded by
+the recordings. Praat's F0 is of two passes, after De Looze and Hirst: the quartiles of the first
+set floor and ceiling of the second.
 """
 
 from __future__ import annotations
@@ -31,11 +34,11 @@ import scipy.stats
 import soundfile
 import soxr
 
-from data_prep.corpora.embedded import rooms
 from data_prep.corpora.manifest import make_recording, read_manifest_rows
 from data_prep.corpora.recording import Recording
 from data_prep.corpora.utterance import Utterance
-from data_prep.generation.measure import read_phones
+from data_prep.embedded import rooms
+from data_prep.generation.measure_speech import read_phones
 from data_prep.metadata import intensity, pitch
 from data_prep.metadata.bins import make_edges
 from data_prep.metadata.experts import make_panel, parse_experts
@@ -65,7 +68,9 @@ class Clip:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the tables of each source."""
-    parser = argparse.ArgumentParser(prog="benchmarks.measures", description="Tries the measures on recordings.")
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.measures", description="Tries the measures on recordings."
+    )
     parser.add_argument("sources", nargs="+", type=Path, help="folders of recordings, or manifests")
     parser.add_argument("--clips", type=int, default=60, help="of each source")
     parser.add_argument("--seed", type=int, default=0)
@@ -75,8 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for source in flags.sources:
         clips = read_clips(source, flags.clips, flags.seed)
         if not clips:
-            raise SystemExit(f"error: {source}: no recordings of {_SHORTEST} to {_LONGEST:.0f} s; name a folder that "
-                             f"holds {', '.join(sorted(_SUFFIXES))}, or a manifest")
+            raise SystemExit(
+                f"error: {source}: no recordings of {_SHORTEST} to {_LONGEST:.0f} s; name a "
+                f"folder that holds {', '.join(sorted(_SUFFIXES))}, or a manifest"
+            )
         found[str(source)] = try_clips(clips, flags.seed)
         print(format_figures(str(source), found[str(source)]), flush=True)
     if flags.json:
@@ -87,9 +94,17 @@ def read_clips(source: Path, count: int, seed: int) -> list[Clip]:
     """A sample that does not depend on what else is there to be read."""
     if source.suffix == ".jsonl":
         read = read_manifest_rows(source, lambda row: make_recording(row, source.parent, LANGUAGES))
-        rows = [(item.audio, item.language, item.transcript) for item in read if isinstance(item, Recording)]
+        rows = [
+            (item.audio, item.language, item.transcript)
+            for item in read
+            if isinstance(item, Recording)
+        ]
     else:
-        rows = [(str(path), "en", "") for path in sorted(source.rglob("*")) if path.suffix.lower() in _SUFFIXES]
+        rows = [
+            (str(path), "en", "")
+            for path in sorted(source.rglob("*"))
+            if path.suffix.lower() in _SUFFIXES
+        ]
     clips = []
     for place in np.random.default_rng(seed).permutation(len(rows)):
         audio, language, text = rows[place]
@@ -109,29 +124,55 @@ def try_clips(clips: Sequence[Clip], seed: int) -> dict[str, Any]:
     """All figures of one source."""
     rng = np.random.default_rng(seed)
     own = [measure(clip, clip.wave) for clip in clips]
-    found = {"clips": len(clips), "seconds": round(sum(len(clip.wave) for clip in clips) / RATE, 1),
-             "medians": {key: round(float(np.median(values)), 2) for key in ACOUSTIC_LABELS
-                         if (values := [row[key] for row in own if key in row])},
-             "not measured": sum(not row for row in own)}
+    found = {
+        "clips": len(clips),
+        "seconds": round(sum(len(clip.wave) for clip in clips) / RATE, 1),
+        "medians": {
+            key: round(float(np.median(values)), 2)
+            for key in ACOUSTIC_LABELS
+            if (values := [row[key] for row in own if key in row])
+        },
+        "not measured": sum(not row for row in own),
+    }
     if importlib.util.find_spec("parselmouth"):
         found["praat"] = compare_with_praat(clips, own)
     found["noise"] = add_noises(clips, rng)
     found["rooms"] = add_rooms(clips, rng)
-    found["altered"] = {name: compare(own, [measure(clip, alter(clip.wave)) for clip in clips])
-                        for name, alter in ALTERATIONS.items()}
+    found["altered"] = {
+        name: compare(own, [measure(clip, alter(clip.wave)) for clip in clips])
+        for name, alter in ALTERATIONS.items()
+    }
     return found
 
 
-def measure(clip: Clip, wave: np.ndarray, experts: str = "distortion_level=energy") -> dict[str, float]:
+def measure(
+    clip: Clip, wave: np.ndarray, experts: str = "distortion_level=energy"
+) -> dict[str, float]:
     """The values of a wave of a clip; none where it is set aside."""
-    utterance = Utterance(id=clip.name, language=clip.language, split="train", speaker=None, duration=len(wave) / RATE,
-                          transcript="", topic=None, phonemes=clip.phonemes, is_question=None, gender=None,
-                          age_category=None, accent=None, words=(), truth={})
-    row = measure_utterance(wave.astype(np.float32), utterance, make_panel(parse_experts(experts))).row
+    utterance = Utterance(
+        id=clip.name,
+        language=clip.language,
+        split="train",
+        speaker=None,
+        duration=len(wave) / RATE,
+        transcript="",
+        topic=None,
+        phonemes=clip.phonemes,
+        is_question=None,
+        gender=None,
+        age_category=None,
+        accent=None,
+        words=(),
+        truth={},
+    )
+    row = measure_utterance(
+        wave.astype(np.float32), utterance, make_panel(parse_experts(experts))
+    ).row
     return row["values"] if row else {}
 
 
 # ---- beside Praat
+
 
 def compare_with_praat(clips: Sequence[Clip], own: Sequence[dict[str, float]]) -> dict[str, Any]:
     """Differences of medians, frames, variation, intensity and rate."""
@@ -158,13 +199,24 @@ def compare_with_praat(clips: Sequence[Clip], own: Sequence[dict[str, float]]) -
         if "speaking_rate" in values:
             rates.append((rate, values["speaking_rate"]))
     theirs, ours = np.array(variations).T
-    widths = {f"{low:g} to {high:g} st": [int(is_in.sum()), *_round(theirs[is_in].mean(), ours[is_in].mean())]
-              for low, high in _WIDTHS if (is_in := (theirs >= low) & (theirs < high)).any()}
-    return {"F0 gross error %": round(100 * gross / max(both, 1), 2),
-            "voicing differs %": round(100 * differing / max(frames, 1), 1),
-            "median F0 off by > 1 semitone %": round(100 * float(np.mean(np.abs(medians) > np.float64(1))), 1),
-            "variation": {**_correlate(variations), "n, theirs, ours": widths},
-            "intensity": _correlate(levels), "rate": _correlate(rates)}
+    widths = {
+        f"{low:g} to {high:g} st": [
+            int(is_in.sum()),
+            *_round(theirs[is_in].mean(), ours[is_in].mean()),
+        ]
+        for low, high in _WIDTHS
+        if (is_in := (theirs >= low) & (theirs < high)).any()
+    }
+    return {
+        "F0 gross error %": round(100 * gross / max(both, 1), 2),
+        "voicing differs %": round(100 * differing / max(frames, 1), 1),
+        "median F0 off by > 1 semitone %": round(
+            100 * float(np.mean(np.abs(medians) > np.float64(1))), 1
+        ),
+        "variation": {**_correlate(variations), "n, theirs, ours": widths},
+        "intensity": _correlate(levels),
+        "rate": _correlate(rates),
+    }
 
 
 def track_by_praat(wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -177,25 +229,36 @@ def track_by_praat(wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if np.count_nonzero(hz) < 10:
         return first.xs(), hz
     low, high = np.quantile(hz[hz > 0], [0.25, 0.75])
-    second = sound.to_pitch_ac(time_step=pitch.STEP_SECONDS, pitch_floor=max(0.75 * low, 50),
-                               pitch_ceiling=min(2.5 * high, 700))
+    second = sound.to_pitch_ac(
+        time_step=pitch.STEP_SECONDS,
+        pitch_floor=max(0.75 * low, 50),
+        pitch_ceiling=min(2.5 * high, 700),
+    )
     return second.xs(), second.selected_array["frequency"]
 
 
-def measure_by_praat(wave: np.ndarray, times: np.ndarray, hz: np.ndarray, seconds: float) -> tuple[float, float]:
-    """Mean level in dB of the loud half of the frames, and syllables a second: voiced peaks of intensity."""
+def measure_by_praat(
+    wave: np.ndarray, times: np.ndarray, hz: np.ndarray, seconds: float
+) -> tuple[float, float]:
+    """Mean level in dB of the loud half of the frames, and syllables a second: voiced peaks of
+    intensity."""
     import parselmouth
 
-    found = parselmouth.Sound(wave.astype(np.float64), RATE).to_intensity(minimum_pitch=60, time_step=0.01)
+    found = parselmouth.Sound(wave.astype(np.float64), RATE).to_intensity(
+        minimum_pitch=60, time_step=0.01
+    )
     level, at = found.values[0], found.xs()
     loud = level[level >= np.quantile(level, 0.5)]
-    peaks, _ = scipy.signal.find_peaks(level, prominence=_SYLLABLE_DIP_DB, height=np.quantile(level, 0.95) - 25)
+    peaks, _ = scipy.signal.find_peaks(
+        level, prominence=_SYLLABLE_DIP_DB, height=np.quantile(level, 0.95) - 25
+    )
     voiced = times[hz > 0]
     syllables = sum(len(voiced) and np.abs(voiced - at[peak]).min() < 0.02 for peak in peaks)
     return 10 * np.log10(np.mean(10 ** (loud / 10))), syllables / max(seconds, 0.1)
 
 
 # ---- what is known because it was added
+
 
 def add_noises(clips: Sequence[Clip], rng: np.random.Generator) -> dict[str, Any]:
     """By kind and SNR: the median that each expert says."""
@@ -221,8 +284,10 @@ def add_noises(clips: Sequence[Clip], rng: np.random.Generator) -> dict[str, Any
 def _make_babble(clips: Sequence[Clip], rng: np.random.Generator) -> np.ndarray:
     """Six of the clips at once, of unit power."""
     length = max(len(clip.wave) for clip in clips)
-    mixed = sum(np.roll(np.resize(clips[place].wave, length), int(rng.integers(length)))
-                for place in rng.integers(len(clips), size=6))
+    mixed = sum(
+        np.roll(np.resize(clips[place].wave, length), int(rng.integers(length)))
+        for place in rng.integers(len(clips), size=6)
+    )
     return mixed / np.sqrt(np.mean(mixed**2))
 
 
@@ -243,6 +308,7 @@ def add_rooms(clips: Sequence[Clip], rng: np.random.Generator) -> dict[str, Any]
 
 
 # ---- what must not change a measure
+
 
 def _pad(wave: np.ndarray) -> np.ndarray:
     zeros = np.zeros(int(_ZERO_SECONDS * RATE), np.float32)
@@ -265,7 +331,8 @@ def _code(wave: np.ndarray) -> np.ndarray:
 
 
 def _gate(wave: np.ndarray) -> np.ndarray:
-    """Zeros wherever 50 ms are 30 dB below the loud parts: in pauses, and not in what is spoken softly."""
+    """Zeros wherever 50 ms are 30 dB below the loud parts: in pauses, and not in what is spoken
+    softly."""
     envelope = np.convolve(np.abs(wave), np.ones(800) / 800, "same")
     return wave * (envelope > 0.03 * np.quantile(envelope, 0.9))
 
@@ -276,17 +343,28 @@ def _cut(wave: np.ndarray) -> np.ndarray:
 
 
 ALTERATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "zeros at both ends": _pad, "zeros within": _edit, "zeros at both ends, MP3": lambda wave: _code(_pad(wave)),
-    "MP3 alone": _code, "pauses gated": _gate, "cut close to the words": _cut}
+    "zeros at both ends": _pad,
+    "zeros within": _edit,
+    "zeros at both ends, MP3": lambda wave: _code(_pad(wave)),
+    "MP3 alone": _code,
+    "pauses gated": _gate,
+    "cut close to the words": _cut,
+}
 
 
 def compare(own: Sequence[dict[str, float]], other: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """By key: mean change, per cent of the clips that change by more than 1, or their class; and how many lose it."""
+    """By key: mean change, per cent of the clips that change by more than 1, or their class; and
+    how many lose it."""
     found = {}
     for key, labels in ACOUSTIC_LABELS.items():
         before = [row[key] for row in own if key in row]
-        pairs = np.array([(row[key], changed[key]) for row, changed in zip(own, other, strict=True)
-                          if key in row and key in changed])
+        pairs = np.array(
+            [
+                (row[key], changed[key])
+                for row, changed in zip(own, other, strict=True)
+                if key in row and key in changed
+            ]
+        )
         if len(before) < len(labels):
             continue
         lost = len(before) - len(pairs)
@@ -296,8 +374,12 @@ def compare(own: Sequence[dict[str, float]], other: Sequence[dict[str, float]]) 
         edges = make_edges(before, len(labels))["edges"]
         moved = np.abs(pairs[:, 1] - pairs[:, 0])
         classes = np.searchsorted(edges, pairs, side="right")
-        found[key] = {"mean change": round(float(moved.mean()), 3), "> 1 %": round(100 * float((moved > 1).mean()), 1),
-                      "class %": round(100 * float((classes[:, 0] != classes[:, 1]).mean()), 1), "lost": lost}
+        found[key] = {
+            "mean change": round(float(moved.mean()), 3),
+            "> 1 %": round(100 * float((moved > 1).mean()), 1),
+            "class %": round(100 * float((classes[:, 0] != classes[:, 1]).mean()), 1),
+            "lost": lost,
+        }
     return found
 
 
@@ -309,28 +391,51 @@ def _describe(values: Sequence[float]) -> dict[str, float] | None:
     """Median, and the quarter below and above it."""
     if not values:
         return None
-    return dict(zip(("median", "q25", "q75"), _round(*np.quantile(values, [0.5, 0.25, 0.75])), strict=True))
+    return dict(
+        zip(("median", "q25", "q75"), _round(*np.quantile(values, [0.5, 0.25, 0.75])), strict=True)
+    )
 
 
 def _correlate(pairs: Sequence[tuple[float, float]]) -> dict[str, float] | None:
     if len(pairs) < 3:
         return None
     theirs, ours = np.array(pairs).T
-    return {"n": len(pairs), **dict(zip(("r", "rho"), _round(
-        scipy.stats.pearsonr(theirs, ours)[0], scipy.stats.spearmanr(theirs, ours)[0]), strict=True))}
+    return {
+        "n": len(pairs),
+        **dict(
+            zip(
+                ("r", "rho"),
+                _round(
+                    scipy.stats.pearsonr(theirs, ours)[0], scipy.stats.spearmanr(theirs, ours)[0]
+                ),
+                strict=True,
+            )
+        ),
+    }
 
 
 def format_figures(name: str, found: dict[str, Any]) -> str:
     """A table for people."""
-    lines = [f"{name}: {found['clips']} clips, {found['seconds']:,.0f} s, {found['not measured']} set aside",
-             "  medians    " + "  ".join(f"{key} {value:g}" for key, value in found["medians"].items())]
-    lines += [f"  Praat      {key}: {json.dumps(value)}" for key, value in found.get("praat", {}).items()]
+    lines = [
+        (
+            f"{name}: {found['clips']} clips, {found['seconds']:,.0f} s, {found['not measured']} "
+            "set aside"
+        ),
+        "  medians    " + "  ".join(f"{key} {value:g}" for key, value in found["medians"].items()),
+    ]
+    lines += [
+        f"  Praat      {key}: {json.dumps(value)}" for key, value in found.get("praat", {}).items()
+    ]
     for title in ("noise", "rooms"):
-        lines += [f"  {title:<10} {key:<14} {json.dumps(value)}" for key, value in found[title].items()]
+        lines += [
+            f"  {title:<10} {key:<14} {json.dumps(value)}" for key, value in found[title].items()
+        ]
     for title, keys in found["altered"].items():
         lines.append(f"  {title}")
-        lines += [f"    {key:<18} {'  '.join(f'{what} {number:g}' for what, number in value.items())}"
-                  for key, value in keys.items()]
+        lines += [
+            f"    {key:<18} {'  '.join(f'{what} {number:g}' for what, number in value.items())}"
+            for key, value in keys.items()
+        ]
     return "\n".join(lines)
 
 

@@ -1,14 +1,15 @@
-"""The stage-2 step of the true SIFT-LLM on one GPU, on random weights: tokens and examples a second, model TFLOP/s.
+"""The stage-2 step of the true SIFT-LLM on one GPU, on random weights: tokens and examples a
+second, model TFLOP/s.
 
     python -m benchmarks.one_gpu                                 7B on one H200
     python -m benchmarks.one_gpu --rows=8 --remat=dots           other sizes; --attention=cudnn|blockwise|plain
     python -m benchmarks.one_gpu --torch                         and the same model in PyTorch + transformers + PEFT
     python -m benchmarks.one_gpu --encoder=test --decoder=test --rows=1 --tokens=512 --longest=2 --steps=2     a laptop
 
-Packed: an utterance of 4–15 s once, ten questions behind it, several utterances a row. Unshared: every question with
-its own audio, a row of its own. TFLOP/s count what the model needs: 4n a token for the frozen base (not 6n), 4n
-a target for the head, 2n a frame for Whisper; neither padding, nor attention scores, nor what is computed twice.
-The last line is JSON.
+Packed: an utterance of 4–15 s once, ten questions behind it, several utterances a row. Unshared:
+every question with its own audio, a row of its own. TFLOP/s count what the model needs: 4n a token
+for the frozen base (not 6n), 4n a target for the head, 2n a frame for Whisper; neither padding, nor
+attention scores, nor what is computed twice. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -94,24 +95,33 @@ def make_data(config: SpeechLMConfig, flags: argparse.Namespace):
         mel_frames=window,
         mel_bins=config.encoder.mel_bins,
     )
-    apart = dataclasses.replace(shape, tokens=count_frames(window) + LONGEST_TEXT, targets=42, clips=1)
+    apart = dataclasses.replace(
+        shape, tokens=count_frames(window) + LONGEST_TEXT, targets=42, clips=1
+    )
     # as many positions as the packed rows have
     apart = dataclasses.replace(apart, rows=max(1, rows * flags.tokens // apart.tokens))
     singles = [single for group in groups for single in split_group(group)][: apart.rows]
     packed = make_batches(groups, {flags.longest: shape}, count_frames)[0]
     unshared = make_batches(singles, {flags.longest: apart}, count_frames)[0]
-    found = {"packed": (count_examples(packed), packed), "unshared": (count_questions(singles), unshared)}
+    found = {
+        "packed": (count_examples(packed), packed),
+        "unshared": (count_questions(singles), unshared),
+    }
     return found, singles
 
 
 def count_examples(batch: Batch) -> int:
     """Questions in a batch."""
     segment, group = batch["segment_bt"], batch["group_bt"]
-    is_start = (segment[:, 1:] > 0) & ((segment[:, 1:] != segment[:, :-1]) | (group[:, 1:] != group[:, :-1]))
+    is_start = (segment[:, 1:] > 0) & (
+        (segment[:, 1:] != segment[:, :-1]) | (group[:, 1:] != group[:, :-1])
+    )
     return int(is_start.sum())
 
 
-def measure_ours(config: SpeechLMConfig, data: dict, flags: argparse.Namespace) -> dict[str, dict[str, float]]:
+def measure_ours(
+    config: SpeechLMConfig, data: dict, flags: argparse.Namespace
+) -> dict[str, dict[str, float]]:
     mesh = make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.devices()[:1])
     optimizer = make_adamw()
 
@@ -148,7 +158,9 @@ def measure_ours(config: SpeechLMConfig, data: dict, flags: argparse.Namespace) 
     return found
 
 
-def measure_torch(config: SpeechLMConfig, singles: list, flags: argparse.Namespace) -> dict[str, float]:
+def measure_torch(
+    config: SpeechLMConfig, singles: list, flags: argparse.Namespace
+) -> dict[str, float]:
     """A step over the unshared examples, in the dtype of ours."""
     import torch
 
@@ -180,12 +192,19 @@ def main() -> None:
     found = measure_ours(config, data, flags)
     if flags.torch:
         found["torch"] = measure_torch(config, singles, flags)
-        found["ratio_packed"] = found["packed"]["examples_per_second"] / found["torch"]["examples_per_second"]
+        found["ratio_packed"] = (
+            found["packed"]["examples_per_second"] / found["torch"]["examples_per_second"]
+        )
     device = jax.devices()[0]
-    print(f"{device.device_kind}: {flags.encoder} and {flags.decoder}, {flags.rows} rows of {flags.tokens} positions")
+    print(
+        f"{device.device_kind}: {flags.encoder} and {flags.decoder}, {flags.rows} rows of "
+        f"{flags.tokens} positions"
+    )
     for side, figures in found.items():
         if isinstance(figures, dict):
-            print(f"  {side:9} " + "  ".join(f"{name} {value:.4g}" for name, value in figures.items()))
+            print(
+                f"  {side:9} " + "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
+            )
     print(json.dumps({"device": device.device_kind, **found}))
 
 

@@ -1,13 +1,13 @@
-"""Speaking: units a second against `generate` of transformers under the same constraint, in one run, with the same
-weights.
+"""Speaking: units a second against `generate` of transformers under the same constraint, in one
+run, with the same weights.
 
-    python -m benchmarks.speaking [--rows=1] [--decoder=smollm2-135m] [--codes=2000] [--new=128] [--rounds=5]
-    [--threads=2]
+    python -m benchmarks.speaking [--rows=1] [--decoder=smollm2-135m] [--codes=2000] [--new=128]
+    [--rounds=5] [--threads=2]
 
-Both may choose among the units and their end alone, which a processor of logits sees to there (one masked sum, the
-cheapest that there is) and the narrow head here. Prompts end in the delimiter that opens speech. Otherwise as
-benchmarks.decoding: random weights in a real decoder's geometry, float32, greedy, by turns, the ids of both
-compared. The last line is JSON.
+Both may choose among the units and their end alone, which a processor of logits sees to there (one
+masked sum, the cheapest that there is) and the narrow head here. Prompts end in the delimiter that
+opens speech. Otherwise as benchmarks.decoding: random weights in a real decoder's geometry,
+float32, greedy, by turns, the ids of both compared. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -57,18 +57,26 @@ def main() -> None:
     constraint = make_constraint(int(ids[0, -1]), config.decoder.vocab_size)
     theirs = make_theirs(flags, ids, config, params, processors=[constraint])
     is_same = (ours(flags.new) == theirs(flags.new)).all(axis=1)
-    taken = measure({"ours": partial(ours, flags.new), "theirs": partial(theirs, flags.new)}, flags.rounds)
+    taken = measure(
+        {"ours": partial(ours, flags.new), "theirs": partial(theirs, flags.new)}, flags.rounds
+    )
     units = flags.rows * flags.new
     found = {
         f"{kind}_{name}": {who: units / figure(taken[who][kind]) for who in taken}
-        for kind in ("wall", "cpu") for name, figure in (("median", statistics.median), ("minimum", min))
+        for kind in ("wall", "cpu")
+        for name, figure in (("median", statistics.median), ("minimum", min))
     }
-    print(f"{flags.decoder}, {flags.rows} rows, {flags.codes} codes, prompts of {flags.prompt} and {flags.new} units, "
-          f"{flags.threads} cores, {flags.rounds} rounds; rows with the same units: {is_same.sum()} of {flags.rows}")
+    print(
+        f"{flags.decoder}, {flags.rows} rows, {flags.codes} codes, prompts of {flags.prompt} and "
+        f"{flags.new} units, {flags.threads} cores, {flags.rounds} rounds; rows with the same "
+        f"units: {is_same.sum()} of {flags.rows}"
+    )
     for name, rates in found.items():
         rates["ratio"] = rates["ours"] / rates["theirs"]
-        print(f"  {name:13} sift_jax {rates['ours']:7.1f}   transformers {rates['theirs']:7.1f} units a second   "
-              f"ratio {rates['ratio']:5.2f}")
+        print(
+            f"  {name:13} sift_jax {rates['ours']:7.1f}   transformers {rates['theirs']:7.1f} "
+            f"units a second   ratio {rates['ratio']:5.2f}"
+        )
     print(json.dumps({"rows": flags.rows, "same": int(is_same.sum()), **found}))
 
 

@@ -1,8 +1,8 @@
 """Made-up SIFT-like data, and one batch of it as each side of a benchmark lays it out.
 
-    utterances of 4–15 s, ten questions each ─► groups ─► rows: audio once, its questions behind it       (packed)
-                                                       ─► a row for each question, with its own audio     (unshared)
-                                                       ─► lists of ids, padded to a batch's longest       (PyTorch)
+utterances of 4–15 s, ten questions each ─► groups ─► rows: audio once, its questions behind it       (packed)
+                                                   ─► a row for each question, with its own audio     (unshared)
+                                                   ─► lists of ids, padded to a batch's longest       (PyTorch)
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class Sizes:
 
 
 def make_groups(sizes: Sizes, count_frames, seed: int = 0) -> list[Group]:
-    """One group an utterance. Questions of 14–34 tokens, answers of 8–40: SIFT's closed and open ones together.
+    """One group an utterance. Questions of 14–34 tokens, answers of 8–40: SIFT's closed and open
+    ones together.
 
     Lengths are spread evenly over their range, so that a few utterances stand for many.
     """
@@ -55,7 +56,11 @@ def make_groups(sizes: Sizes, count_frames, seed: int = 0) -> list[Group]:
             "audio": rng.integers(-9_000, 9_000, samples).astype(np.int16),
             "audio_lengths": np.array([samples], np.int32),
         }
-        groups.append(make_group(example, audio_id=AUDIO, count_frames=lambda n: count_frames(count_mel_frames(n))))
+        groups.append(
+            make_group(
+                example, audio_id=AUDIO, count_frames=lambda n: count_frames(count_mel_frames(n))
+            )
+        )
     return groups
 
 
@@ -72,7 +77,9 @@ def finish(rows: list[Row], shape: BatchShape, count_frames) -> Batch:
     """The batch with its mel."""
     batch, clips = lay_out(rows, shape, count_frames(shape.mel_frames))
     for b, a, samples in clips:
-        batch["frames_ba"][b, a] = fill_log_mel(samples.astype(np.float32) / 32768.0, batch["mel_basf"][b, a])
+        batch["frames_ba"][b, a] = fill_log_mel(
+            samples.astype(np.float32) / 32768.0, batch["mel_basf"][b, a]
+        )
     return batch
 
 
@@ -96,7 +103,10 @@ def make_batches(groups: list[Group], shapes: dict[float, BatchShape], count_fra
                 fitting = [Row(shape)]
                 rows += fitting
                 if not fitting[0].can_hold(group):
-                    raise ValueError(f"{group.tokens} positions do not fit a row of {shape.tokens}; raise its tokens")
+                    raise ValueError(
+                        f"{group.tokens} positions do not fit a row of {shape.tokens}; raise "
+                        "its tokens"
+                    )
             min(fitting, key=lambda row: row.room[0]).add(group)
         rows += [Row(shape) for _ in range(-len(rows) % shape.rows)]
         for start in range(0, len(rows), shape.rows):

@@ -1,7 +1,8 @@
 """Peak memory of a training step by XLA's own analysis, with and without what keeps it small.
 
     python -m benchmarks.step_memory                                         stage 2 of the 7B model on 8 devices
-    python -m benchmarks.step_memory --gin_file=configs/small/stage2.gin --gin_file=configs/hardware/any.gin --devices=1
+    python -m benchmarks.step_memory --gin_file=configs/small/stage2.gin
+    --gin_file=configs/hardware/any.gin --devices=1
 
     as it is               logits of 64 targets a row at a time, gradients for what trains
     whole logits           all targets of a row at once
@@ -25,22 +26,30 @@ CONFIGS = ["configs/stage2.gin", "configs/hardware/h200_8.gin"]
 
 
 def parse_flags() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Compiles variants of a step and prints their memory.")
+    parser = argparse.ArgumentParser(
+        description="Compiles variants of a step and prints their memory."
+    )
     parser.add_argument("--gin_file", action="append", help=f"else {' and '.join(CONFIGS)}")
     parser.add_argument("--devices", type=int, default=8)
     return parser.parse_args()
 
 
-def mask_frozen(optimizer: optax.GradientTransformation, trained: set[str]) -> optax.GradientTransformation:
+def mask_frozen(
+    optimizer: optax.GradientTransformation, trained: set[str]
+) -> optax.GradientTransformation:
     """The optimizer that sees gradients of all parameters, and moves the trained ones."""
 
     def choose(params) -> dict:
-        return unflatten_dict({path: path in trained for path in flatten_dict(params, sep="/")}, sep="/")
+        return unflatten_dict(
+            {path: path in trained for path in flatten_dict(params, sep="/")}, sep="/"
+        )
 
     def choose_frozen(params) -> dict:
         return jax.tree.map(lambda is_trained: not is_trained, choose(params))
 
-    return optax.chain(optax.masked(optax.set_to_zero(), choose_frozen), optax.masked(optimizer, choose))
+    return optax.chain(
+        optax.masked(optax.set_to_zero(), choose_frozen), optax.masked(optimizer, choose)
+    )
 
 
 def measure(gin_files: list[str]) -> dict[str, float]:
@@ -56,11 +65,17 @@ def measure(gin_files: list[str]) -> dict[str, float]:
     from sift_jax.training.optimizer import make_optimizer
 
     arguments = build_arguments(loop.train, gin_files, [])
-    run, config, mesh = arguments["run"], make_model_config(arguments["model"]), make_mesh(arguments["mesh"])
+    run, config, mesh = (
+        arguments["run"],
+        make_model_config(arguments["model"]),
+        make_mesh(arguments["mesh"]),
+    )
     shape = make_shapes(arguments["data"], make_geometry(config))[-1]
     update = make_optimizer(arguments["optimizer"], run.steps)
     state, _ = describe_state(config, run, update, mesh)
-    masked = guard_updates(mask_frozen(update, set(flatten_dict(state["trainable"], sep="/"))), None)
+    masked = guard_updates(
+        mask_frozen(update, set(flatten_dict(state["trainable"], sep="/"))), None
+    )
     everything = dataclasses.replace(run, trainable=(".*",))
     everywhere = dataclasses.replace(shape, targets=shape.tokens)
     variants = {
@@ -73,7 +88,9 @@ def measure(gin_files: list[str]) -> dict[str, float]:
     for name, (run, update, shape, chunk) in variants.items():
         losses.LOSS_CHUNK = chunk
         state, _ = describe_state(config, run, update, mesh)
-        train_step = step.make_train_step(config, update, state, mesh, microbatches=run.microbatches)
+        train_step = step.make_train_step(
+            config, update, state, mesh, microbatches=run.microbatches
+        )
         found[name] = measure_memory(train_step, state, shape, mesh).total / 1e9
         print(f"  {name:20} {found[name]:8.2f} GB", flush=True)
     return found

@@ -1,7 +1,8 @@
-"""The same speech LM as a user of PyTorch writes it: transformers' Whisper and Qwen2, PEFT's LoRA, dynamic padding.
+"""The same speech LM as a user of PyTorch writes it: transformers' Whisper and Qwen2, PEFT's LoRA,
+dynamic padding.
 
-Batches of questions, each with its own audio, are padded to their longest: mel frames, tokens and labels alike. That is
-kinder than usual, where every clip is padded to 30 s.
+Batches of questions, each with its own audio, are padded to their longest: mel frames, tokens and
+labels alike. That is kinder than usual, where every clip is padded to 30 s.
 """
 
 from __future__ import annotations
@@ -23,10 +24,17 @@ IGNORED = -100
 
 
 class TorchSpeechLM(torch.nn.Module):
-    """Encoder, Linear, decoder with LoRA; only the Linear and LoRA train. Without `params` it is random."""
+    """Encoder, Linear, decoder with LoRA; only the Linear and LoRA train. Without `params` it is
+    random."""
 
     def __init__(
-        self, config: SpeechLMConfig, params: dict | None, lora_rank: int, lora_alpha: float, *, dtype=torch.float32
+        self,
+        config: SpeechLMConfig,
+        params: dict | None,
+        lora_rank: int,
+        lora_alpha: float,
+        *,
+        dtype=torch.float32,
     ):
         super().__init__()
         e = config.encoder
@@ -42,7 +50,8 @@ class TorchSpeechLM(torch.nn.Module):
         self.projector = torch.nn.Linear(e.width, config.decoder.width)
         described = {**make_decoder_config(config, stop_id=0), "pad_token_id": 0}
         decoder_config = transformers.AutoConfig.for_model(described.pop("model_type"), **described)
-        # sdpa is the fastest that needs no package of its own; on a GPU it takes cuDNN's or flash kernels
+        # sdpa is the fastest that needs no package of its own; on a GPU it takes cuDNN's or flash
+        # kernels
         decoder = transformers.AutoModelForCausalLM.from_config(
             decoder_config, dtype=dtype, attn_implementation="sdpa"
         )
@@ -55,17 +64,23 @@ class TorchSpeechLM(torch.nn.Module):
                 self.projector.bias.copy_(torch.from_numpy(np.array(linear["bias"])))
         decoder.tie_weights()
         self.encoder.to(dtype)
-        adapter = peft.LoraConfig(r=lora_rank, lora_alpha=lora_alpha, target_modules=["q_proj", "v_proj"])
+        adapter = peft.LoraConfig(
+            r=lora_rank, lora_alpha=lora_alpha, target_modules=["q_proj", "v_proj"]
+        )
         self.encoder.requires_grad_(False)
         self.decoder = peft.get_peft_model(decoder, adapter)
 
     def encode(self, mel: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
         """Whisper's encoder over a window of any length, deaf to what lies behind a clip's end."""
         e = self.encoder
-        x = torch.nn.functional.gelu(e.conv2(torch.nn.functional.gelu(e.conv1(mel)))).permute(0, 2, 1)
+        x = torch.nn.functional.gelu(e.conv2(torch.nn.functional.gelu(e.conv1(mel)))).permute(
+            0, 2, 1
+        )
         x = x + e.embed_positions.weight[: x.shape[1]]
         is_heard = torch.arange(x.shape[1], device=x.device)[None] < ((frames + 1) // 2)[:, None]
-        mask = torch.zeros_like(is_heard, dtype=x.dtype).masked_fill(~is_heard, torch.finfo(x.dtype).min)
+        mask = torch.zeros_like(is_heard, dtype=x.dtype).masked_fill(
+            ~is_heard, torch.finfo(x.dtype).min
+        )
         mask = mask[:, None, None, :].expand(-1, 1, x.shape[1], -1)
         for layer in e.layers:
             x = layer(x, mask)
@@ -82,11 +97,17 @@ class TorchSpeechLM(torch.nn.Module):
 
 
 def _load(module: torch.nn.Module, rows, params: dict, may_lack: tuple[str, ...]) -> None:
-    flat = {path: np.asarray(x) for path, x in flatten_dict(params, sep="/").items() if "lora" not in path}
+    flat = {
+        path: np.asarray(x)
+        for path, x in flatten_dict(params, sep="/").items()
+        if "lora" not in path
+    }
     state = {key: torch.from_numpy(value.copy()) for key, value in to_theirs(rows, flat)}
     missing, unknown = module.load_state_dict(state, strict=False)
     if unknown or set(missing) - set(may_lack):
-        raise ValueError(f"weights do not fit {type(module).__name__}: lacking {missing}, unknown {unknown}")
+        raise ValueError(
+            f"weights do not fit {type(module).__name__}: lacking {missing}, unknown {unknown}"
+        )
 
 
 def collate(groups: list[Group], mel_bins: int) -> dict[str, torch.Tensor]:

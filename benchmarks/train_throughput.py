@@ -1,17 +1,21 @@
-"""Training throughput on CPU: examples a second against PyTorch + transformers + PEFT, in one run, of one model.
+"""Training throughput on CPU: examples a second against PyTorch + transformers + PEFT, in one run,
+of one model.
 
-    python -m benchmarks.train_throughput [--utterances=8] [--rounds=3] [--decoder=PRESET] [--sides=packed,eager]
+    python -m benchmarks.train_throughput [--utterances=8] [--rounds=3] [--decoder=PRESET]
+    [--sides=packed,eager]
 
-An example is one question about an utterance, as SIFT has ten of: 4–15 s of audio. A step is forward, backward, clip
-and AdamW over the Linear and LoRA of q and v, the rest frozen, in float32 on the same two cores; data is laid out
-beforehand on both sides. All sides take turns over the same examples, a side's time is that of its best round, and CPU
-time (of all threads) stands beside the wall's, for machines that have other work.
+An example is one question about an utterance, as SIFT has ten of: 4–15 s of audio. A step is
+forward, backward, clip and AdamW over the Linear and LoRA of q and v, the rest frozen, in float32
+on the same two cores; data is laid out beforehand on both sides. All sides take turns over the same
+examples, a side's time is that of its best round, and CPU time (of all threads) stands beside the
+wall's, for machines that have other work.
 
     packed      an utterance once, its questions behind it; a row is one utterance           (what training does)
     unshared    every question a row of its own with its own audio, windows by length
     eager, compiled, bf16       PyTorch, every question with its own audio, padded to its batch's longest
 
-The last line is JSON; `ratio_packed` and `ratio_unpacked` are against the faster of PyTorch's two in float32.
+The last line is JSON; `ratio_packed` and `ratio_unpacked` are against the faster of PyTorch's two
+in float32.
 """
 
 from __future__ import annotations
@@ -38,10 +42,18 @@ def parse_flags() -> argparse.Namespace:
     parser.add_argument("--shortest", type=float, default=4.0, help="seconds")
     parser.add_argument("--longest", type=float, default=15.0, help="seconds")
     parser.add_argument("--encoder", default="whisper-tiny", help="a preset's name")
-    parser.add_argument("--decoder", default="small", help="a preset's name, or small: 20M parameters")
+    parser.add_argument(
+        "--decoder", default="small", help="a preset's name, or small: 20M parameters"
+    )
     parser.add_argument("--torch_batch", type=int, default=8, help="examples a step of PyTorch")
-    parser.add_argument("--sides", default="packed,unshared,eager,compiled,bf16", help="which of them")
-    parser.add_argument("--no_losses", action="store_true", help="leave out the comparison of losses before training")
+    parser.add_argument(
+        "--sides", default="packed,unshared,eager,compiled,bf16", help="which of them"
+    )
+    parser.add_argument(
+        "--no_losses",
+        action="store_true",
+        help="leave out the comparison of losses before training",
+    )
     parser.add_argument("--cores", type=int, default=2)
     return parser.parse_args()
 
@@ -53,7 +65,9 @@ def make_config(flags: argparse.Namespace):
     from sift_jax.models.presets import ENCODERS, PROJECTORS
     from sift_jax.models.speech_lm import SpeechLMConfig
 
-    encoder = dataclasses.replace(ENCODERS[flags.encoder], frame_mask="all", window_seconds=float(flags.longest))
+    encoder = dataclasses.replace(
+        ENCODERS[flags.encoder], frame_mask="all", window_seconds=float(flags.longest)
+    )
     return SpeechLMConfig(
         encoder=encoder,
         projector=PROJECTORS["linear"],
@@ -129,7 +143,9 @@ def make_theirs(config, params, groups, flags: argparse.Namespace, kind: str):
     chunks = [order[i : i + flags.torch_batch] for i in range(0, len(order), flags.torch_batch)]
     batches = [collate([groups[i] for i in chunk], config.encoder.mel_bins) for chunk in chunks]
     model = TorchSpeechLM(config, params, LORA_RANK, LORA_ALPHA)
-    step = make_step(torch.compile(model, dynamic=True) if kind == "compiled" else model, is_bf16=kind == "bf16")
+    step = make_step(
+        torch.compile(model, dynamic=True) if kind == "compiled" else model, is_bf16=kind == "bf16"
+    )
 
     def train() -> float:
         return [step(batch) for batch in batches][-1]
@@ -137,21 +153,33 @@ def make_theirs(config, params, groups, flags: argparse.Namespace, kind: str):
     def measure_loss() -> float:
         with torch.no_grad():
             counts = [int((batch["labels"] != IGNORED).sum()) for batch in batches]
-            return sum(float(model(**b)) * n for b, n in zip(batches, counts, strict=True)) / sum(counts)
+            return sum(float(model(**b)) * n for b, n in zip(batches, counts, strict=True)) / sum(
+                counts
+            )
 
     return train, measure_loss
 
 
-def make_sides(flags: argparse.Namespace) -> tuple[int, dict[str, tuple[Callable, Callable]], dict[str, float]]:
+def make_sides(
+    flags: argparse.Namespace,
+) -> tuple[int, dict[str, tuple[Callable, Callable]], dict[str, float]]:
     """(examples, side → (train, measure_loss), token efficiency of ours)."""
     import jax
     import numpy as np
 
-    from benchmarks.speech_batches import Sizes, count_questions, make_batches, make_groups, split_group
+    from benchmarks.speech_batches import (
+        Sizes,
+        count_questions,
+        make_batches,
+        make_groups,
+        split_group,
+    )
     from sift_jax.models.speech_lm import init_params
 
     config = make_config(flags)
-    params = jax.tree.map(np.asarray, jax.jit(init_params, static_argnums=0)(config, jax.random.key(0)))
+    params = jax.tree.map(
+        np.asarray, jax.jit(init_params, static_argnums=0)(config, jax.random.key(0))
+    )
     sizes = Sizes(
         utterances=flags.utterances,
         questions=flags.questions,
@@ -171,7 +199,9 @@ def make_sides(flags: argparse.Namespace) -> tuple[int, dict[str, tuple[Callable
     sides, efficiency = {}, {}
     for name in flags.sides.split(","):
         if name in shapes:
-            batches = make_batches(groups if name == "packed" else singles, shapes[name], count_frames)
+            batches = make_batches(
+                groups if name == "packed" else singles, shapes[name], count_frames
+            )
             efficiency[name] = float(np.mean([(batch["group_bt"] > 0).mean() for batch in batches]))
             sides[name] = make_ours(config, params, batches)
         else:
@@ -187,7 +217,11 @@ def main() -> None:
     # as in `make quickstart`: two devices of one core are faster than one of two
     use_virtual_devices(flags.cores)
     examples, sides, efficiency = make_sides(flags)
-    losses = {} if flags.no_losses else {name: measure_loss() for name, (_, measure_loss) in sides.items()}
+    losses = (
+        {}
+        if flags.no_losses
+        else {name: measure_loss() for name, (_, measure_loss) in sides.items()}
+    )
     taken = measure({name: train for name, (train, _) in sides.items()}, flags.rounds)
     report(examples, losses, taken, efficiency)
 
@@ -206,9 +240,14 @@ def report(examples: int, losses: dict, taken: dict, efficiency: dict) -> None:
         for name, key in (("packed", "ratio_packed"), ("unshared", "ratio_unpacked")):
             if rivals and name in rates:
                 figures[key + ending] = rates[name] / max(rivals.values())
-                figures |= {f"{key}_{rival}{ending}": rates[name] / rate for rival, rate in rivals.items()}
+                figures |= {
+                    f"{key}_{rival}{ending}": rates[name] / rate for rival, rate in rivals.items()
+                }
     if losses:
-        print(f"  loss before training: {', '.join(f'{name} {loss:.4f}' for name, loss in losses.items())}")
+        print(
+            "  loss before training: "
+            f"{', '.join(f'{name} {loss:.4f}' for name, loss in losses.items())}"
+        )
     print(json.dumps(figures))
 
 

@@ -1,12 +1,14 @@
-"""What a codec keeps of speech: classes measured on held-out clips before and after, words heard, times real time.
+"""What a codec keeps of speech: classes measured on held-out clips before and after, words heard,
+times real time.
 
     python -m benchmarks.units --build=runs/quickstart/data [--codec=runs/codec] [--clips=150]
         [--shape=tones,sounds,ms,slices,sounds_a_tone …] [--fit_clips=1500]
 
-Without --codec an embedded one is fitted for each --shape to the training clips. Both sides are measured by data_prep's
-extractors, without the corpus's word times, and put into the corpus's bins. Words: which of the corpus's English
-sentences pocketsphinx hears, where that is installed; its word errors. Spectral distance: RMS over 13 cepstra of the
-loud frames, in dB. Times real time are of CPU seconds. The last line is JSON.
+Without --codec an embedded one is fitted for each --shape to the training clips. Both sides are
+measured by data_prep's extractors, without the corpus's word times, and put into the corpus's bins.
+Words: which of the corpus's English sentences pocketsphinx hears, where that is installed; its word
+errors. Spectral distance: RMS over 13 cepstra of the loud frames, in dB. Times real time are of CPU
+seconds. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -44,16 +46,26 @@ _LOUD_SHARE, _CEPSTRA = 0.5, 13
 def main() -> None:
     """Prints a block for each codec, and all figures as JSON."""
     parser = argparse.ArgumentParser(description="Measures what a codec keeps of speech.")
-    parser.add_argument("--build", type=Path, required=True, help="a build: metadata.jsonl, bins.json, audio/")
+    parser.add_argument(
+        "--build", type=Path, required=True, help="a build: metadata.jsonl, bins.json, audio/"
+    )
     parser.add_argument("--codec", help="a codec's folder; without it embedded ones are fitted")
     parser.add_argument("--clips", type=int, default=150, help="held-out clips, evenly taken")
-    parser.add_argument("--shape", action="append", help="tones,sounds,ms,slices,sounds_a_tone; may be repeated")
+    parser.add_argument(
+        "--shape", action="append", help="tones,sounds,ms,slices,sounds_a_tone; may be repeated"
+    )
     parser.add_argument("--fit_clips", type=int, default=1_500)
     flags = parser.parse_args()
-    rows = [json.loads(line) for line in (flags.build / "metadata.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [
+        json.loads(line)
+        for line in (flags.build / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     held = [row for row in rows if row["split"] == "EvalSIFT"]
     held = held[:: max(len(held) // flags.clips, 1)][: flags.clips]
-    clips = [(make_utterance(row), read_audio(flags.build / "audio" / f"{row['id']}.flac")) for row in held]
+    clips = [
+        (make_utterance(row), read_audio(flags.build / "audio" / f"{row['id']}.flac"))
+        for row in held
+    ]
     listener = make_listener([row["transcript"] for row in rows if row["language"] == "en"])
     bins = read_bins(flags.build / "bins.json", ACOUSTIC_LABELS)
     found = {}
@@ -63,7 +75,9 @@ def main() -> None:
             if not flags.codec:
                 seconds = fit_shape(flags.build, name, flags.fit_clips, Path(folder) / "codec")
             codec = load_codec(flags.codec or Path(folder) / "codec")
-            found[name] = measure_codec(codec, clips, bins, listener) | {"fit_seconds": round(seconds, 1)}
+            found[name] = measure_codec(codec, clips, bins, listener) | {
+                "fit_seconds": round(seconds, 1)
+            }
             print_codec(name, found[name])
     print(json.dumps(found))
 
@@ -88,7 +102,10 @@ def fit_shape(build: Path, shape: str, clips: int, out: Path) -> float:
 
 
 def measure_codec(
-    codec: Codec, clips: Sequence[tuple[Utterance, np.ndarray]], bins: dict, listener: Listener | None
+    codec: Codec,
+    clips: Sequence[tuple[Utterance, np.ndarray]],
+    bins: dict,
+    listener: Listener | None,
 ) -> dict[str, Any]:
     """All figures of one codec."""
     waves = [wave for _, wave in clips]
@@ -132,24 +149,35 @@ def run_twice(call: Any) -> tuple[Any, float]:
 def compare_classes(
     clips: Sequence[tuple[Utterance, np.ndarray]], made: Sequence[np.ndarray], bins: dict
 ) -> dict[str, Any]:
-    """QWK and MAE of the classes, correlation of the values, and how far they are off on the mean."""
+    """QWK and MAE of the classes, correlation of the values, and how far they are off on the
+    mean."""
     panel, figures = make_panel(), {}
-    before = [measured.row for _, measured in measure_utterances(((wave, u) for u, wave in clips), panel)]
+    before = [
+        measured.row for _, measured in measure_utterances(((wave, u) for u, wave in clips), panel)
+    ]
     pairs = zip(made, (utterance for utterance, _ in clips), strict=True)
     after = [measured.row for _, measured in measure_utterances(pairs, panel)]
     both = [(a, b) for a, b in zip(before, after, strict=True) if a and b]
     for key in KEYS:
         group = [a["gender"] if key == "average_pitch" else "all" for a, _ in both]
         values = np.array([[row["values"][key] for row in pair] for pair in both])
-        places = np.array([np.searchsorted(bins[key][name]["edges"], pair, side="right")
-                           for name, pair in zip(group, values, strict=True)])
+        places = np.array(
+            [
+                np.searchsorted(bins[key][name]["edges"], pair, side="right")
+                for name, pair in zip(group, values, strict=True)
+            ]
+        )
         figures[key] = {
             "qwk": round(weigh_agreement(places, len(ACOUSTIC_LABELS[key])), 3),
             "mae": round(float(np.abs(places[:, 0] - places[:, 1]).mean()), 3),
             "correlation": round(float(np.corrcoef(values.T)[0, 1]), 3),
             "bias": round(float((values[:, 1] - values[:, 0]).mean()), 3),
         }
-    return figures | {"not_measurable": sum(a is not None and b is None for a, b in zip(before, after, strict=True))}
+    return figures | {
+        "not_measurable": sum(
+            a is not None and b is None for a, b in zip(before, after, strict=True)
+        )
+    }
 
 
 def weigh_agreement(places: np.ndarray, classes: int) -> float:
@@ -175,7 +203,8 @@ def measure_distance(true: np.ndarray, made: np.ndarray) -> float:
 
 
 class Listener:
-    """Which of these sentences pocketsphinx hears: its free recognition fails on synthetic voices, this does not."""
+    """Which of these sentences pocketsphinx hears: its free recognition fails on synthetic voices,
+    this does not."""
 
     def __init__(self, sentences: Sequence[str]):
         import pocketsphinx
@@ -185,7 +214,9 @@ class Listener:
         for word in {word for text in texts for word in text.split()}:
             if not self._decoder.lookup_word(word):
                 self._decoder.add_word(word, guess_phones(re.sub("'", "", word)))
-        self._decoder.add_jsgf_string("sentences", f"#JSGF V1.0; grammar g; public <s> = {' | '.join(texts)} ;")
+        self._decoder.add_jsgf_string(
+            "sentences", f"#JSGF V1.0; grammar g; public <s> = {' | '.join(texts)} ;"
+        )
         self._decoder.activate_search("sentences")
 
     def hear(self, wave: np.ndarray) -> list[str]:
@@ -227,12 +258,17 @@ def count_edits(words: Sequence[str], heard: Sequence[str]) -> int:
 
 
 def print_codec(name: str, figures: dict[str, Any]) -> None:
-    print(f"{name}: {figures['clips']} clips, {figures['codes_used']} of {figures['codes']} codes, "
-          f"{figures['units_a_second']} units a second, {figures['units_a_clip']} a clip; fitted in "
-          f"{figures['fit_seconds']} s; {figures['encode_times_real_time']} times real time in, "
-          f"{figures['decode_times_real_time']} out")
+    print(
+        f"{name}: {figures['clips']} clips, {figures['codes_used']} of {figures['codes']} codes, "
+        f"{figures['units_a_second']} units a second, {figures['units_a_clip']} a clip; fitted in "
+        f"{figures['fit_seconds']} s; {figures['encode_times_real_time']} times real time in, "
+        f"{figures['decode_times_real_time']} out"
+    )
     for key in KEYS:
-        print(f"  {key:18}" + "  ".join(f"{what} {value:7.3f}" for what, value in figures[key].items()))
+        print(
+            f"  {key:18}"
+            + "  ".join(f"{what} {value:7.3f}" for what, value in figures[key].items())
+        )
     heard = ""
     if "wer_true" in figures:
         heard = f"; word errors {figures['wer_true']:.1%} true, {figures['wer_made']:.1%} made"

@@ -1,11 +1,14 @@
-"""HuBERT units: times real time of a codec against transformers' HuBERT and torch's nearest code, in one run.
+"""HuBERT units: times real time of a codec against transformers' HuBERT and torch's nearest code,
+in one run.
 
-    python -m benchmarks.units_extraction [--layers=12] [--layer=9] [--codes=2000] [--clips=48] [--threads=2]
+    python -m benchmarks.units_extraction [--layers=12] [--layer=9] [--codes=2000] [--clips=48]
+    [--threads=2]
 
-Random weights in the sizes of HuBERT base, clips of 1 to 8 s. Both hear the same clips and take turns, so that another
-load on the machine slows both: ours in static buckets, theirs clip by clip (as the published features were made; a
-padded batch would change HuBERT base's own numbers) up to the layer asked for. CPU time counts every thread: on a
-machine with other work it is the one to look at. The last line is JSON. Needs torch.
+Random weights in the sizes of HuBERT base, clips of 1 to 8 s. Both hear the same clips and take
+turns, so that another load on the machine slows both: ours in static buckets, theirs clip by clip
+(as the published features were made; a padded batch would change HuBERT base's own numbers) up to
+the layer asked for. CPU time counts every thread: on a machine with other work it is the one to
+look at. The last line is JSON. Needs torch.
 """
 
 from __future__ import annotations
@@ -31,21 +34,41 @@ def make_codec(model, points, layer: int):
         encoder, folder = Path(place) / "encoder", Path(place) / "codec"
         model.save_pretrained(encoder)
         found = find_files(encoder)
-        write_folder(folder, CodecConfig(
-            kind="hubert", codes=len(points), frame_rate=50.0, sample_rate=INPUT_RATE, is_deduplicated=False,
-            options={"encoder": str(encoder), "encoder_fingerprint": fingerprint_encoder(found), "layer": layer,
-                     "is_normalised": False, "has_weights": True, "config": dict(found.raw), "frames": 0},
-        ), {"book": {"points": points}} | {f"encoder_{i:05}": path for i, path in enumerate(found.files)})
+        write_folder(
+            folder,
+            CodecConfig(
+                kind="hubert",
+                codes=len(points),
+                frame_rate=50.0,
+                sample_rate=INPUT_RATE,
+                is_deduplicated=False,
+                options={
+                    "encoder": str(encoder),
+                    "encoder_fingerprint": fingerprint_encoder(found),
+                    "layer": layer,
+                    "is_normalised": False,
+                    "has_weights": True,
+                    "config": dict(found.raw),
+                    "frames": 0,
+                },
+            ),
+            {"book": {"points": points}}
+            | {f"encoder_{i:05}": path for i, path in enumerate(found.files)},
+        )
         return load_codec(folder)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Times HuBERT units against transformers and torch.")
+    parser = argparse.ArgumentParser(
+        description="Times HuBERT units against transformers and torch."
+    )
     parser.add_argument("--layers", type=int, default=12)
     parser.add_argument("--layer", type=int, default=9, help="whose output becomes units")
     parser.add_argument("--width", type=int, default=768)
     parser.add_argument("--codes", type=int, default=2_000)
-    parser.add_argument("--clips", type=int, default=48, help="of few, some stand in rows much longer than they are")
+    parser.add_argument(
+        "--clips", type=int, default=48, help="of few, some stand in rows much longer than they are"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu", help="of torch: cpu or cuda; ours is JAX's own")
@@ -60,8 +83,14 @@ def main() -> None:
 
     torch.set_num_threads(flags.threads)
     torch.manual_seed(0)
-    sizes = {"hidden_size": flags.width, "num_attention_heads": flags.width // 64, "intermediate_size": 4 * flags.width}
-    model = transformers.HubertModel(transformers.HubertConfig(num_hidden_layers=flags.layers, **sizes)).eval()
+    sizes = {
+        "hidden_size": flags.width,
+        "num_attention_heads": flags.width // 64,
+        "intermediate_size": 4 * flags.width,
+    }
+    model = transformers.HubertModel(
+        transformers.HubertConfig(num_hidden_layers=flags.layers, **sizes)
+    ).eval()
     random = np.random.default_rng(0)
     seconds = np.linspace(1, 8, flags.clips)
     waves = [random.standard_normal(round(s * INPUT_RATE)).astype(np.float32) / 10 for s in seconds]
@@ -80,13 +109,22 @@ def main() -> None:
         return ids
 
     same = np.mean(np.concatenate(run_theirs()) == np.concatenate(codec.encode(waves)))
-    taken = measure({"transformers": run_theirs, "sift_jax": lambda: codec.encode(waves)}, flags.rounds)
-    figures = {"threads": flags.threads, "clips": flags.clips, "seconds": float(sum(seconds)), "same": float(same)}
+    taken = measure(
+        {"transformers": run_theirs, "sift_jax": lambda: codec.encode(waves)}, flags.rounds
+    )
+    figures = {
+        "threads": flags.threads,
+        "clips": flags.clips,
+        "seconds": float(sum(seconds)),
+        "same": float(same),
+    }
     for kind in ("wall", "cpu"):
         for figure in (statistics.median, min):
             ours, theirs = (figure(taken[name][kind]) for name in ("sift_jax", "transformers"))
-            print(f"{kind} time, {figure.__name__}: sift_jax {sum(seconds) / ours:.1f} times real time, transformers "
-                  f"{sum(seconds) / theirs:.1f}: {theirs / ours:.2f} ×")
+            print(
+                f"{kind} time, {figure.__name__}: sift_jax {sum(seconds) / ours:.1f} times real "
+                f"time, transformers {sum(seconds) / theirs:.1f}: {theirs / ours:.2f} ×"
+            )
             figures[f"{kind}_{figure.__name__}"] = round(theirs / ours, 3)
     print(f"{same:.2%} of the units are the same")
     print(json.dumps(figures))

@@ -1,10 +1,11 @@
-"""Through which files an utterance goes, from the bytes of its record to the loss: one batch, traced.
+"""Through which files an utterance goes, from the bytes of its record to the loss: one batch,
+traced.
 
     python -m benchmarks.way_to_loss --gin_file=configs/quickstart/stage2.gin      after `make quickstart`
 
-Tasks, index and plan are made before, as they are before a run's first step. Then one batch is read and its loss
-computed, and every call of a function of the project is noted, in whatever thread: a file is on the way if a function
-or method of it is entered.
+Tasks, index and plan are made before, as they are before a run's first step. Then one batch is read
+and its loss computed, and every call of a function of the project is noted, in whatever thread: a
+file is on the way if a function or method of it is entered.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "sift_jax"
 
 
 def list_files(arguments: Mapping[str, Any]) -> list[str]:
-    """Files of the package, in the order in which they are entered, for the arguments of a training run."""
+    """Files of the package, in the order in which they are entered, for the arguments of a training
+    run."""
     config = make_model_config(arguments["model"])
     stream = BatchStream(arguments["data"], make_geometry(config), split="train", is_endless=True)
     planned = [stream.plan.get_batch(0)]
@@ -48,7 +50,8 @@ def list_files(arguments: Mapping[str, Any]) -> list[str]:
 
 
 def trace_files(go: Callable[[], Any]) -> list[str]:
-    """Files of the package with a function that `go` enters, first entered first; paths below the package."""
+    """Files of the package with a function that `go` enters, first entered first; paths below the
+    package."""
     entered: dict[str, None] = {}
 
     def note(frame: FrameType, event: str, _: Any) -> None:

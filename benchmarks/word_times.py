@@ -1,15 +1,16 @@
 """How far the aligners' word times are from the truth, and how quick they are.
 
-    python -m benchmarks.word_times [--whisper=weights/whisper-base] [--ctc=weights/wav2vec2-…] [--clips=40]
+    python -m benchmarks.word_times [--whisper=weights/whisper-base] [--ctc=weights/wav2vec2-…]
+    [--clips=40]
         [--languages=en,de,fr,it,es] [manifest.jsonl …] [--json=word_times.json]
 
     embedded     the embedded synthesizer's own times, with its rooms and noises
     manifests    recordings whose lines give `words`, by whoever has published them; a word may be a whole phrase
                  between two pauses, of which start and end are known
 
-A row of the table is a source, a language and an aligner: the distances of starts and of ends, median and 90 % in
-milliseconds, how many of both are within 50, 100 and 200 ms, and seconds of audio per CPU-second. pocketsphinx takes
-part in English where it is installed.
+A row of the table is a source, a language and an aligner: the distances of starts and of ends,
+median and 90 % in milliseconds, how many of both are within 50, 100 and 200 ms, and seconds of
+audio per CPU-second. pocketsphinx takes part in English where it is installed.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ from data_prep.alignment.word_time import (
     list_letters,
     use_spelling,
 )
-from data_prep.corpora.embedded.corpus import make_plans, synthesize
 from data_prep.corpora.manifest import make_recording, read_manifest_rows
 from data_prep.corpora.recording import Recording
 from data_prep.corpora.utterance import WordSpan
+from data_prep.embedded.corpus import make_plans, synthesize
 from sift_jax.audio.files import decode_audio, mix_channels, resample
 from sift_jax.sift.labels import LANGUAGES
 
@@ -49,11 +50,17 @@ Sample = tuple[Speech, tuple[WordSpan, ...]]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table as its rows are found."""
-    parser = argparse.ArgumentParser(prog="benchmarks.word_times", description="Tries aligners on known times.")
-    parser.add_argument("manifests", nargs="*", type=Path, help="recordings with words, beside the embedded corpus")
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.word_times", description="Tries aligners on known times."
+    )
+    parser.add_argument(
+        "manifests", nargs="*", type=Path, help="recordings with words, beside the embedded corpus"
+    )
     parser.add_argument("--whisper", type=Path, help="folder of a Whisper")
     parser.add_argument("--ctc", type=Path, help="folder of a wav2vec2-type model")
-    parser.add_argument("--clips", type=int, default=40, help="of each source and language; 0: no synthesizer")
+    parser.add_argument(
+        "--clips", type=int, default=40, help="of each source and language; 0: no synthesizer"
+    )
     parser.add_argument("--languages", default=",".join(LANGUAGES))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="where to write all figures")
@@ -62,8 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not aligners:
         raise SystemExit("error: no aligner; give --whisper or --ctc, or pip install pocketsphinx")
     languages = flags.languages.split(",")
-    sources = {("embedded", language): make_samples(language, flags.clips, flags.seed)
-               for language in languages if flags.clips}
+    sources = {
+        ("embedded", language): make_samples(language, flags.clips, flags.seed)
+        for language in languages
+        if flags.clips
+    }
     for manifest in flags.manifests:
         for language, samples in read_samples(manifest, languages).items():
             sources[manifest.stem, language] = samples[: flags.clips or None]
@@ -72,16 +82,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for (source, language), samples in sources.items():
         for name, aligner in aligners.items():
             if name != "sphinx" or language == "en":
-                rows.append({"source": source, "language": language, "aligner": name, **try_aligner(aligner, samples)})
+                rows.append(
+                    {
+                        "source": source,
+                        "language": language,
+                        "aligner": name,
+                        **try_aligner(aligner, samples),
+                    }
+                )
                 print(format_row(rows[-1]), flush=True)
     if flags.json:
-        flags.json.write_text(json.dumps({"processor": name_processor(), "rows": rows}, indent=1) + "\n",
-                              encoding="utf-8")
+        flags.json.write_text(
+            json.dumps({"processor": name_processor(), "rows": rows}, indent=1) + "\n",
+            encoding="utf-8",
+        )
 
 
 def make_aligners(whisper: Path | None, ctc: Path | None) -> dict[str, Aligner]:
     """Those that can be had."""
-    found = {name: make_aligner(name, folder) for name, folder in (("whisper", whisper), ("ctc", ctc)) if folder}
+    found = {
+        name: make_aligner(name, folder)
+        for name, folder in (("whisper", whisper), ("ctc", ctc))
+        if folder
+    }
     if importlib.util.find_spec("pocketsphinx"):
         found["sphinx"] = make_aligner("sphinx")
     return found
@@ -90,13 +113,18 @@ def make_aligners(whisper: Path | None, ctc: Path | None) -> dict[str, Aligner]:
 def make_samples(language: str, count: int, seed: int) -> list[Sample]:
     """Clips of the synthesizer, and its word times."""
     spoken = [synthesize(plan) for plan in make_plans(language, "train", count, seed=seed)]
-    return [(Speech(wave=wave, transcript=truth.transcript, language=language), truth.words) for wave, truth in spoken]
+    return [
+        (Speech(wave=wave, transcript=truth.transcript, language=language), truth.words)
+        for wave, truth in spoken
+    ]
 
 
 def read_samples(manifest: Path, languages: Sequence[str]) -> dict[str, list[Sample]]:
     """The lines of a manifest that have words, by language."""
     found: dict[str, list[Sample]] = {}
-    for item in read_manifest_rows(manifest, lambda row: make_recording(row, manifest.parent, languages)):
+    for item in read_manifest_rows(
+        manifest, lambda row: make_recording(row, manifest.parent, languages)
+    ):
         if isinstance(item, Recording) and item.words:
             decoded = decode_audio(item.audio, start=item.start, seconds=item.seconds)
             wave = resample(mix_channels(decoded.samples, item.audio), decoded.rate, RATE)
@@ -116,20 +144,33 @@ def try_aligner(aligner: Aligner, samples: Sequence[Sample]) -> dict[str, Any]:
     seconds = time.process_time() - start
     distances, aside = [], 0
     for (speech, truth), times in zip(samples, found, strict=True):
-        near = None if isinstance(times, AlignmentError) else measure_distances(times, truth, speech.transcript)
+        near = (
+            None
+            if isinstance(times, AlignmentError)
+            else measure_distances(times, truth, speech.transcript)
+        )
         if near is None:
             aside += 1
         else:
             distances.append(near)
     audio = sum(len(speech.wave) for speech in speeches) / RATE
     pace = round(audio / max(seconds, 1e-9), 1)
-    return {"clips": len(samples), "aside": aside, **describe(distances), "seconds per CPU-second": pace}
+    return {
+        "clips": len(samples),
+        "aside": aside,
+        **describe(distances),
+        "seconds per CPU-second": pace,
+    }
 
 
-def measure_distances(times: Sequence[WordTime], truth: Iterable[WordSpan], transcript: str) -> np.ndarray | None:
-    """Found less true start and end of each span of the truth [n, 2]; None where that is of other words.
+def measure_distances(
+    times: Sequence[WordTime], truth: Iterable[WordSpan], transcript: str
+) -> np.ndarray | None:
+    """Found less true start and end of each span of the truth [n, 2]; None where that is of other
+    words.
 
-    A span may be of several words, such as a phrase between two pauses, whose first starts and whose last ends with it.
+    A span may be of several words, such as a phrase between two pauses, whose first starts and
+    whose last ends with it.
     """
     try:
         spelt = use_spelling(times, transcript)
@@ -164,10 +205,15 @@ def describe(distances: Sequence[np.ndarray]) -> dict[str, Any]:
     far = np.abs(joined)
     row: dict[str, Any] = {"words": len(joined)}
     for name, column in (("start", 0), ("end", 1)):
-        row |= {f"{name} median": round(1000 * float(np.median(far[:, column]))),
-                f"{name} 90 %": round(1000 * float(np.quantile(far[:, column], 0.9))),
-                f"{name} bias": round(1000 * float(np.median(joined[:, column])))}
-    return row | {f"within {round(1000 * bound)}": round(100 * float((far <= bound).mean()), 1) for bound in _WITHIN}
+        row |= {
+            f"{name} median": round(1000 * float(np.median(far[:, column]))),
+            f"{name} 90 %": round(1000 * float(np.quantile(far[:, column], 0.9))),
+            f"{name} bias": round(1000 * float(np.median(joined[:, column]))),
+        }
+    return row | {
+        f"within {round(1000 * bound)}": round(100 * float((far <= bound).mean()), 1)
+        for bound in _WITHIN
+    }
 
 
 def name_processor() -> str:
@@ -179,17 +225,25 @@ def name_processor() -> str:
 
 
 def format_header() -> str:
-    return (f"{'source':<12} {'':<3} {'aligner':<8} {'clips':>5} {'words':>5} │ start: median  90 %  bias │ "
-            "end: median  90 %  bias │ within 50   100   200 ms │ s / CPU-s │ aside")
+    return (
+        f"{'source':<12} {'':<3} {'aligner':<8} {'clips':>5} {'words':>5} │ start: median  90 %  "
+        "bias │ end: median  90 %  bias │ within 50   100   200 ms │ s / CPU-s │ aside"
+    )
 
 
 def format_row(row: dict[str, Any]) -> str:
     if not row["words"]:
-        return f"{row['source']:<12} {row['language']:<3} {row['aligner']:<8} {row['clips']:>5}     0 │ none"
-    return (f"{row['source'][:12]:<12} {row['language']:<3} {row['aligner']:<8} {row['clips']:>5} {row['words']:>5} │ "
-            f"{row['start median']:>13} {row['start 90 %']:>5} {row['start bias']:>5} │ {row['end median']:>11} "
-            f"{row['end 90 %']:>5} {row['end bias']:>5} │ {row['within 50']:>9} {row['within 100']:>5} "
-            f"{row['within 200']:>5}    │ {row['seconds per CPU-second']:>9} │ {row['aside']:>5}")
+        return (
+            f"{row['source']:<12} {row['language']:<3} {row['aligner']:<8} {row['clips']:>5}     "
+            "0 │ none"
+        )
+    return (
+        f"{row['source'][:12]:<12} {row['language']:<3} {row['aligner']:<8} {row['clips']:>5} "
+        f"{row['words']:>5} │ {row['start median']:>13} {row['start 90 %']:>5} "
+        f"{row['start bias']:>5} │ {row['end median']:>11} {row['end 90 %']:>5} "
+        f"{row['end bias']:>5} │ {row['within 50']:>9} {row['within 100']:>5} "
+        f"{row['within 200']:>5}    │ {row['seconds per CPU-second']:>9} │ {row['aside']:>5}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""`python -m data_prep` lists the commands of the data preparation, one line each, in their own words."""
+"""`python -m data_prep` lists the commands of the data preparation, one line each, in their own
+words."""
 
 import ast
 from pathlib import Path
@@ -13,7 +14,9 @@ def list_commands() -> dict[str, str]:
         if path == Path(__file__):
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        runs = any(isinstance(node, ast.If) and "__main__" in ast.dump(node.test) for node in tree.body)
+        runs = any(
+            isinstance(node, ast.If) and "__main__" in ast.dump(node.test) for node in tree.body
+        )
         if runs:
             parts = path.relative_to(_PACKAGE.parent).with_suffix("").parts
             name = ".".join(part for part in parts if part != "__main__")

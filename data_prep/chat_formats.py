@@ -5,21 +5,35 @@
       ─►  {"messages": [{"role": "user", "content": "<audio>How fast?"}, …], "audios": ["/corpora/…/p234_238.flac"],
            "id": "p234_238", "task": …, "data_source": …, "parts": ""}
 
-A tag stands for the next path of `audios`. What a string cannot say, where one text part ends and the next begins,
-stands in `parts`, lengths of texts and null for audio: "[[null, 9, 4], [5]]". Both trainers leave columns alone that
-they do not know, as long as every line has them.
+A tag stands for the next path of `audios`. What a string cannot say, where one text part ends and
+the next begins, stands in `parts`, lengths of texts and null for audio: "[[null, 9, 4], [5]]". Both
+trainers leave columns alone that they do not know, as long as every line has them.
 """
 
 import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sift_jax.sift.rows import Message, Part, Row, SiftError, list_utterances, name_utterance, parse_row
+from sift_jax.sift.rows import (
+    Message,
+    Part,
+    Row,
+    SiftError,
+    list_utterances,
+    name_utterance,
+    parse_row,
+)
 
 TAG = "<audio>"
 _KEPT = ("id", "task", "data_source")
 # LLaMA-Factory's names of the roles in its sharegpt style.
-_ROLES = {"human": "user", "gpt": "assistant", "user": "user", "assistant": "assistant", "system": "system"}
+_ROLES = {
+    "human": "user",
+    "gpt": "assistant",
+    "user": "user",
+    "assistant": "assistant",
+    "system": "system",
+}
 _OTHER_MEDIA = ("images", "videos")
 
 
@@ -43,12 +57,22 @@ def make_chat_row(row: Row, locate: Callable[[str], str]) -> dict[str, Any]:
         is_whole = make_sift_row(made, str) == row
     except SiftError:
         is_whole = False
-    return {**made, "audios": [locate(path) for path in audios], "parts": "" if is_whole else json.dumps(parts)}
+    return {
+        **made,
+        "audios": [locate(path) for path in audios],
+        "parts": "" if is_whole else json.dumps(parts),
+    }
 
 
-def make_sift_row(chat: dict[str, Any], place: Callable[[str], str], *, task: str = "closed_ended",
-                  source: str = "converted") -> Row:
-    """`place` gives the placeholder of a path; task and data_source are for rows that have none of their own."""
+def make_sift_row(
+    chat: dict[str, Any],
+    place: Callable[[str], str],
+    *,
+    task: str = "closed_ended",
+    source: str = "converted",
+) -> Row:
+    """`place` gives the placeholder of a path; task and data_source are for rows that have none of
+    their own."""
     other = [key for key in _OTHER_MEDIA if chat.get(key)]
     if other:
         raise FormatError(f"it has {' and '.join(other)}; SIFT rows have audio and text alone")
@@ -64,19 +88,35 @@ def make_sift_row(chat: dict[str, Any], place: Callable[[str], str], *, task: st
             parts = _cut(content[0], shapes[number], waiting)
         else:
             parts = [part for piece in content for part in _split(piece, waiting)]
-        messages.append({"role": role, "content": [
-            {"audio_path": place(part["audio_path"])} if "audio_path" in part else part for part in parts]})
+        messages.append(
+            {
+                "role": role,
+                "content": [
+                    {"audio_path": place(part["audio_path"])} if "audio_path" in part else part
+                    for part in parts
+                ],
+            }
+        )
     left = list(waiting)
     if left:
         raise FormatError(f"{len(left)} of its audios have no {TAG}")
     names = list_utterances(messages)
-    identity = chat.get("id") or (names[0] if len(names) == 1 else f"comparison_{'__'.join(names)}" if names else "")
-    return parse_row({"id": str(identity), "messages": messages, "task": chat.get("task") or task,
-                      "data_source": chat.get("data_source") or source})
+    identity = chat.get("id") or (
+        names[0] if len(names) == 1 else f"comparison_{'__'.join(names)}" if names else ""
+    )
+    return parse_row(
+        {
+            "id": str(identity),
+            "messages": messages,
+            "task": chat.get("task") or task,
+            "data_source": chat.get("data_source") or source,
+        }
+    )
 
 
 class Placeholders:
-    """The placeholder of a path, and whether another path has it: two recordings may share a stem, but no id."""
+    """The placeholder of a path, and whether another path has it: two recordings may share a stem,
+    but no id."""
 
     def __init__(self) -> None:
         # Hashes, for there may be millions.
@@ -87,7 +127,10 @@ class Placeholders:
         # The two microphones are one utterance.
         whole = hash(path[: path.rfind("/") + 1] + name)
         if self._taken.setdefault(hash(name), whole) != whole:
-            raise FormatError(f"{path}: {name} is the name of another recording too, and would be its id; rename one")
+            raise FormatError(
+                f"{path}: {name} is the name of another recording too, and would be its id; "
+                "rename one"
+            )
         return f"/path/to/{name}.wav"
 
 
@@ -126,16 +169,21 @@ def _split(piece: Any, waiting: Iterator[Any]) -> list[Part]:
 
 
 def _read_shapes(text: Any, given: Sequence[tuple[str, list[Any]]]) -> list[list[int | None]]:
-    """The lengths that `make_chat_row` wrote; a row that was edited since may not have them any more."""
+    """The lengths that `make_chat_row` wrote; a row that was edited since may not have them any
+    more."""
     try:
         shapes = json.loads(text)
         is_right = len(shapes) == len(given) and all(
-            len(content) == 1 and len(content[0]) == sum(len(TAG) if length is None else length for length in shape)
-            for (_, content), shape in zip(given, shapes, strict=True))
+            len(content) == 1
+            and len(content[0]) == sum(len(TAG) if length is None else length for length in shape)
+            for (_, content), shape in zip(given, shapes, strict=True)
+        )
     except (TypeError, ValueError):
         is_right = False
     if not is_right:
-        raise FormatError("parts has not the lengths of its texts; leave parts out to have each text as one")
+        raise FormatError(
+            "parts has not the lengths of its texts; leave parts out to have each text as one"
+        )
     return shapes
 
 
@@ -143,7 +191,9 @@ def _cut(content: str, shape: list[int | None], waiting: Iterator[Any]) -> list[
     """The parts of a message whose lengths are known."""
     parts, start = [], 0
     for length in shape:
-        parts.append(_take_audio(waiting) if length is None else {"text": content[start:start + length]})
+        parts.append(
+            _take_audio(waiting) if length is None else {"text": content[start : start + length]}
+        )
         start += len(TAG) if length is None else length
     return parts
 

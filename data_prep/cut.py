@@ -1,18 +1,21 @@
-"""Long recordings with their text (podcasts, audiobooks, meetings), cut at pauses into clips that can be built from.
+"""Long recordings with their text (podcasts, audiobooks, meetings), cut at pauses into clips that
+can be built from.
 
-    python -m data_prep.cut --manifest=talks.jsonl --out=runs/talks_cut --languages=en [--root=/audio]
-        [--words=FILE_OR_FOLDER [--tier=NAME] | --aligner=whisper|ctc|sphinx [--checkpoint=weights/whisper-base]]
-        [--seconds=30] [--pause=0.2] [--margin=0.3]
-    python -m data_prep.cut --build=runs/mine --out=runs/mine_cut --aligner=whisper --checkpoint=weights/whisper-base
+    python -m data_prep.cut --manifest=talks.jsonl --out=runs/talks_cut --languages=en
+    [--root=/audio]
+        [--words=FILE_OR_FOLDER [--tier=NAME] | --aligner=whisper|ctc|sphinx
+        [--checkpoint=weights/whisper-base]] [--seconds=30] [--pause=0.2] [--margin=0.3]
+    python -m data_prep.cut --build=runs/mine --out=runs/mine_cut --aligner=whisper
+    --checkpoint=weights/whisper-base
 
     OUT/manifest.jsonl    a line a clip (audio, offset, duration, text, words, and what its recording's line says), for
                           python -m data_prep.build --corpus=manifest --manifest=OUT/manifest.jsonl
     OUT/rejected.jsonl    what was set aside, and why
     OUT/words.jsonl       word times that an aligner found: started again, the command asks for none of them twice
 
-With --build it takes what a build has set aside as too long. Word times come from the line (`words`), from --words, or
-from an aligner; `whisper` hears a recording of any length, window by window. Clips are parts of the files as they are:
-nothing is copied or coded anew.
+With --build it takes what a build has set aside as too long. Word times come from the line
+(`words`), from --words, or from an aligner; `whisper` hears a recording of any length, window by
+window. Clips are parts of the files as they are: nothing is copied or coded anew.
 """
 
 import argparse
@@ -29,13 +32,20 @@ from tqdm import tqdm
 
 from data_prep.alignment.align import ALIGNERS, check_language, make_aligner
 from data_prep.alignment.text_grid import read_text_grid
-from data_prep.alignment.timing import Aligning
-from data_prep.alignment.word_lists import find_files, gather_times, is_text_grid, read_entries
-from data_prep.alignment.word_time import Aligner, AlignmentError, WordTime, make_word_spans, use_spelling
-from data_prep.chunks import open_draft
-from data_prep.corpora.recording import BadItem, CorpusError, Rejection, reject
+from data_prep.alignment.word_time import (
+    Aligner,
+    AlignmentError,
+    WordTime,
+    make_word_spans,
+    use_spelling,
+)
+from data_prep.alignment.word_time_files import find_files, gather_times, is_text_grid, read_entries
+from data_prep.alignment.word_time_stage import Aligning
+from data_prep.corpora.recording import BadItem, CorpusError, reject
 from data_prep.cutting.clips import Cutting, cut_recording
 from data_prep.cutting.rows import Line, find_too_long, make_clip_row, parse_row, read_lines
+from data_prep.engine.chunks import open_draft
+from data_prep.engine.ledger import Rejection
 from sift_jax.audio.files import AudioError, read_long_audio
 from sift_jax.sift.labels import LANGUAGES
 
@@ -43,28 +53,38 @@ Times = Sequence[WordTime]
 
 
 class TimeSource:
-    """Where word times come from: a line's own first, then a file, then an aligner, whose answers are kept."""
+    """Where word times come from: a line's own first, then a file, then an aligner, whose answers
+    are kept."""
 
     def __init__(self, aligning: Aligning, journal: Path):
         self._aligning, self._journal = aligning, journal
         self._aligner: Aligner | None = None
         self._fingerprint = aligning.fingerprint if aligning.is_asked else ""
-        self._listed: dict[str, Times | Path] = dict(_list_times(aligning.words)) if aligning.words else {}
+        self._listed: dict[str, Times | Path] = (
+            dict(_list_times(aligning.words)) if aligning.words else {}
+        )
         self._kept = dict(_read_journal(journal))
 
     def find(self, line: Line) -> list[WordTime]:
         """The words of a line as its text spells them; AlignmentError where there are none."""
         recording = line.recording
         if recording.words:
-            times: Times = [WordTime(word=word.word, start=word.start, end=word.end, score=1.0)
-                            for word in recording.words]
+            times: Times = [
+                WordTime(word=word.word, start=word.start, end=word.end, score=1.0)
+                for word in recording.words
+            ]
         elif self._aligning.words is not None:
             times = self._look_up(recording.id)
         elif self._aligning.aligner is not None:
             times = self._align(line)
         else:
-            raise AlignmentError("the line has no words; give --words=FILE_OR_FOLDER, or --aligner=whisper "
-                                 "--checkpoint=…", "no word times")
+            raise AlignmentError(
+                (
+                    "the line has no words; give --words=FILE_OR_FOLDER, or --aligner=whisper "
+                    "--checkpoint=…"
+                ),
+                "no word times",
+            )
         spelt = use_spelling(times, line.text)
         make_word_spans(spelt, line.seconds)
         return spelt
@@ -72,25 +92,40 @@ class TimeSource:
     def _look_up(self, identity: str) -> Times:
         found = self._listed.get(identity)
         if found is None:
-            raise AlignmentError(f"--words has no times for {identity}; name them by the id of the line",
-                                 "no word times")
+            raise AlignmentError(
+                f"--words has no times for {identity}; name them by the id of the line",
+                "no word times",
+            )
         return read_text_grid(found, self._aligning.tier) if isinstance(found, Path) else found
 
     def _align(self, line: Line) -> Times:
         recording = line.recording
         check_language(self._aligning.aligner, recording.language)
         state = Path(recording.audio).stat()
-        told = [recording.audio, state.st_size, state.st_mtime_ns, recording.start, recording.seconds, line.text,
-                recording.language, self._fingerprint]
+        told = [
+            recording.audio,
+            state.st_size,
+            state.st_mtime_ns,
+            recording.start,
+            recording.seconds,
+            line.text,
+            recording.language,
+            self._fingerprint,
+        ]
         key = hashlib.sha256(json.dumps(told).encode()).hexdigest()
         if key not in self._kept:
             if self._aligner is None:
                 self._aligner = make_aligner(self._aligning.aligner, self._aligning.checkpoint)
-            wave = read_long_audio(recording.audio, start=recording.start, seconds=recording.seconds)
+            wave = read_long_audio(
+                recording.audio, start=recording.start, seconds=recording.seconds
+            )
             self._kept[key] = self._aligner.align(wave, line.text, recording.language)
             with self._journal.open("a", encoding="utf-8") as out:
                 words = [dataclasses.astuple(time) for time in self._kept[key]]
-                out.write(json.dumps({"key": key, "id": recording.id, "words": words}, ensure_ascii=False) + "\n")
+                out.write(
+                    json.dumps({"key": key, "id": recording.id, "words": words}, ensure_ascii=False)
+                    + "\n"
+                )
         return self._kept[key]
 
 
@@ -100,8 +135,13 @@ def _read_journal(path: Path) -> Iterator[tuple[str, Times]]:
     for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             row = json.loads(line)
-            yield row["key"], [WordTime(word=word, start=start, end=end, score=score)
-                               for word, start, end, score in row["words"]]
+            yield (
+                row["key"],
+                [
+                    WordTime(word=word, start=start, end=end, score=score)
+                    for word, start, end, score in row["words"]
+                ],
+            )
         except (ValueError, KeyError, TypeError):
             # blank, or torn when the command was stopped
             continue
@@ -120,13 +160,19 @@ def _list_times(source: Path) -> Iterator[tuple[str, Times | Path]]:
     yield from gather_times(entries).items()
 
 
-def cut(items: Iterable[Line | Rejection], source: TimeSource, cutting: Cutting, out: Path) -> Counter[str]:
+def cut(
+    items: Iterable[Line | Rejection], source: TimeSource, cutting: Cutting, out: Path
+) -> Counter[str]:
     """Writes manifest and rejected.jsonl; counts what became of the lines, clips and seconds."""
     counts: Counter[str] = Counter()
     with open_draft(out / "manifest.jsonl") as kept, open_draft(out / "rejected.jsonl") as aside:
         for item in items:
             counts["lines"] += 1
-            rows, rejections = ([], [item]) if isinstance(item, Rejection) else cut_line(item, source, cutting, counts)
+            rows, rejections = (
+                ([], [item])
+                if isinstance(item, Rejection)
+                else cut_line(item, source, cutting, counts)
+            )
             for row in rows:
                 kept.write(json.dumps(row, ensure_ascii=False) + "\n")
             for rejection in rejections:
@@ -151,9 +197,11 @@ def cut_line(
     rows, rejections = [], []
     for clip in cut_recording(times, line.text, line.seconds, cutting):
         if clip.is_too_long:
-            detail = (f"{clip.end - clip.start:.1f} s from {clip.start:.1f} s on without a pause of "
-                      f"{cutting.pause:g} s between words: {clip.text[:60]!r}; give a smaller --pause or more "
-                      "--seconds")
+            detail = (
+                f"{clip.end - clip.start:.1f} s from {clip.start:.1f} s on without a pause of "
+                f"{cutting.pause:g} s between words: {clip.text[:60]!r}; give a smaller --pause "
+                "or more --seconds"
+            )
             rejections.append(Rejection(reason="no pause", detail=detail, **place))
             counts["seconds aside"] += round(clip.end - clip.start)
         else:
@@ -167,10 +215,15 @@ def cut_line(
 
 def describe(counts: Mapping[str, int]) -> str:
     """What became of all lines."""
-    lines = [f"{counts['lines']} recordings: {counts['short']} short enough as they are, {counts['cut']} cut into "
-             f"{counts['clips']} clips of {counts['seconds'] / 3600:.2f} h"]
-    lines += [f"  set aside: {count} × {name.removeprefix('aside: ')}" for name, count in sorted(counts.items())
-              if name.startswith("aside: ")]
+    lines = [
+        f"{counts['lines']} recordings: {counts['short']} short enough as they are, "
+        f"{counts['cut']} cut into {counts['clips']} clips of {counts['seconds'] / 3600:.2f} h"
+    ]
+    lines += [
+        f"  set aside: {count} × {name.removeprefix('aside: ')}"
+        for name, count in sorted(counts.items())
+        if name.startswith("aside: ")
+    ]
     if counts["seconds aside"]:
         lines.append(f"  {counts['seconds aside']} s are in stretches without a pause")
     return "\n".join(lines)
@@ -178,27 +231,66 @@ def describe(counts: Mapping[str, int]) -> str:
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Flags, with an Aligning and a Cutting of them."""
-    parser = argparse.ArgumentParser(prog="data_prep.cut", description="Cuts long recordings at pauses into clips.")
+    parser = argparse.ArgumentParser(
+        prog="data_prep.cut", description="Cuts long recordings at pauses into clips."
+    )
     add = parser.add_argument
-    add("--manifest", type=Path, help="a .jsonl or .tsv with a line a recording: audio, text, and what is known")
+    add(
+        "--manifest",
+        type=Path,
+        help="a .jsonl or .tsv with a line a recording: audio, text, and what is known",
+    )
     add("--build", type=Path, help="instead: a build, of which what was too long is cut")
     add("--root", type=Path, help="where the manifest's paths start, if not at its own folder")
-    add("--out", type=Path, required=True, help="folder for manifest.jsonl, rejected.jsonl and words.jsonl")
-    add("--languages", default=",".join(LANGUAGES), help="comma-separated; with one alone, lines need name none")
-    add("--words", type=Path, help="word times: a .ctm, .tsv, .TextGrid or .alignment.txt, or a folder of them")
+    add(
+        "--out",
+        type=Path,
+        required=True,
+        help="folder for manifest.jsonl, rejected.jsonl and words.jsonl",
+    )
+    add(
+        "--languages",
+        default=",".join(LANGUAGES),
+        help="comma-separated; with one alone, lines need name none",
+    )
+    add(
+        "--words",
+        type=Path,
+        help="word times: a .ctm, .tsv, .TextGrid or .alignment.txt, or a folder of them",
+    )
     add("--tier", help="the TextGrids' tier with the words, where it is not called so")
-    add("--aligner", choices=ALIGNERS, help="finds word times; whisper hears recordings of any length")
-    add("--checkpoint", type=Path, help="folder of the model: of a Whisper, or for ctc of a wav2vec2-type model")
+    add(
+        "--aligner",
+        choices=ALIGNERS,
+        help="finds word times; whisper hears recordings of any length",
+    )
+    add(
+        "--checkpoint",
+        type=Path,
+        help="folder of the model: of a Whisper, or for ctc of a wav2vec2-type model",
+    )
     add("--seconds", type=float, default=30.0, help="no clip is longer")
-    add("--pause", type=float, default=0.2, help="seconds between two words, at least, where they are cut apart")
-    add("--margin", type=float, default=0.3, help="seconds of a pause that stay at a clip's ends, at most")
+    add(
+        "--pause",
+        type=float,
+        default=0.2,
+        help="seconds between two words, at least, where they are cut apart",
+    )
+    add(
+        "--margin",
+        type=float,
+        default=0.3,
+        help="seconds of a pause that stay at a clip's ends, at most",
+    )
     flags = parser.parse_args(arguments)
     if (flags.manifest is None) == (flags.build is None):
         parser.error("give --manifest=FILE, or --build=FOLDER to cut what a build has set aside")
     if flags.root is not None and flags.manifest is None:
         parser.error("--root is for --manifest; leave it out")
     try:
-        flags.aligning = Aligning(**{name: getattr(flags, name) for name in ("words", "tier", "aligner", "checkpoint")})
+        flags.aligning = Aligning(
+            **{name: getattr(flags, name) for name in ("words", "tier", "aligner", "checkpoint")}
+        )
         flags.cutting = Cutting(longest=flags.seconds, pause=flags.pause, margin=flags.margin)
     except ValueError as error:
         parser.error(str(error))
@@ -237,11 +329,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit("data_prep.cut: stopped; the same command goes on from here")
     print(describe(counts))
     if counts["apart"]:
-        print(f"warning: {counts['apart']} of them have neither speaker nor split, so that their clips may come into "
-              "several splits; give their lines one", file=sys.stderr)
-    print(f"clips {flags.out}/manifest.jsonl   set aside {flags.out}/rejected.jsonl\nnext: python -m data_prep.build "
-          f"--corpus=manifest --manifest={flags.out}/manifest.jsonl --root={root.resolve()} "
-          f"--languages={flags.languages} --max_seconds={flags.seconds:g} --out=…")
+        print(
+            f"warning: {counts['apart']} of them have neither speaker nor split, so that their "
+            "clips may come into several splits; give their lines one",
+            file=sys.stderr,
+        )
+    print(
+        f"clips {flags.out}/manifest.jsonl   set aside {flags.out}/rejected.jsonl\nnext: python "
+        f"-m data_prep.build --corpus=manifest --manifest={flags.out}/manifest.jsonl "
+        f"--root={root.resolve()} --languages={flags.languages} --max_seconds={flags.seconds:g} "
+        "--out=…"
+    )
 
 
 if __name__ == "__main__":

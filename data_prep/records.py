@@ -8,8 +8,8 @@
                                                                    out/rejected.jsonl        what was set aside, and why
     files of other categories and languages, and stray ones ─────► out/unread.json           rows by corpus
 
-A language that is finished is not made again, unless its SIFT files have changed or the code that joins them: the same
-command goes on with the next.
+A language that is finished is not made again, unless its SIFT files have changed or the code that
+joins them: the same command goes on with the next.
 """
 
 import argparse
@@ -23,34 +23,50 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_prep.chunks import BuildError, write_text
-from data_prep.fingerprints import hash_listing, hash_sources
+from data_prep.engine.chunks import BuildError, write_text
+from data_prep.engine.versions import hash_listing, hash_sources
 from data_prep.released.audio_roots import AudioRoots, parse_audio_flags
 from data_prep.released.join import NO_AUDIO, Account, Join, list_usable_places
-from data_prep.released.packer import Packer
-from data_prep.released.places import Place, list_unread
+from data_prep.released.parallel_packer import Packer
+from data_prep.released.sift_paths import Place, list_unread
 from sift_jax.audio.files import AudioError
 from sift_jax.data.records.record_audio import COMPRESSIONS, FLAC
 from sift_jax.sift.rows import LANGUAGES, SPLITS
 
 _UNREADABLE = "audio cannot be read"
-_SOURCES = ("data_prep/records.py", "data_prep/released/*.py", "sift_jax/data/records/record_files.py",
-            "sift_jax/data/records/record_audio.py", "sift_jax/sift/rows.py", "sift_jax/audio/files.py")
+_SOURCES = (
+    "data_prep/records.py",
+    "data_prep/released/*.py",
+    "sift_jax/data/records/record_files.py",
+    "sift_jax/data/records/record_audio.py",
+    "sift_jax/sift/rows.py",
+    "sift_jax/audio/files.py",
+)
 # Stands for a language.
 UNREAD = "unread"
 Found = dict[str, Any]
 
 
-def join_release(sift_dir: Path, audio: Sequence[str], out: Path, languages: Sequence[str], *,
-                 compression: str = FLAC, workers: int = 1) -> dict[str, Any]:
-    """Writes the records of all languages, and returns {language: {"records", "entered", …}} for those that have any.
+def join_release(
+    sift_dir: Path,
+    audio: Sequence[str],
+    out: Path,
+    languages: Sequence[str],
+    *,
+    compression: str = FLAC,
+    workers: int = 1,
+) -> dict[str, Any]:
+    """Writes the records of all languages, and returns {language: {"records", "entered", …}} for
+    those that have any.
 
     What lies where no reader looks is counted under UNREAD.
     """
     places = list_usable_places(sift_dir)
     if not places:
-        raise ValueError(f"no SIFT files under {sift_dir}; expected {{train,dev,EvalSIFT}}/{{category}}/{{lang}}/"
-                         f"split0.jsonl")
+        raise ValueError(
+            f"no SIFT files under {sift_dir}; expected "
+            f"{{train,dev,EvalSIFT}}/{{category}}/{{lang}}/split0.jsonl"
+        )
     _claim(out, {"sift": str(sift_dir), "audio": list(audio), "compression": compression})
     roots = parse_audio_flags(audio)
     print(f"audio: {roots.describe()}")
@@ -66,8 +82,12 @@ def join_release(sift_dir: Path, audio: Sequence[str], out: Path, languages: Seq
                 summaries[language] = json.loads(done.read_text(encoding="utf-8"))
     unread = list_unread(sift_dir, out)
     if unread:
-        summaries[UNREAD] = _make_once(out / f"{UNREAD}.json", sift_dir, unread,
-                                       functools.partial(_set_aside, unread, roots, out))
+        summaries[UNREAD] = _make_once(
+            out / f"{UNREAD}.json",
+            sift_dir,
+            unread,
+            functools.partial(_set_aside, unread, roots, out),
+        )
     else:
         (out / "parts" / f"{UNREAD}.jsonl").unlink(missing_ok=True)
     with (out / "rejected.jsonl").open("w", encoding="utf-8") as joined:
@@ -82,14 +102,18 @@ def _claim(out: Path, flags: dict[str, Any]) -> None:
     mark = out / "joined_from.json"
     if mark.is_file():
         if json.loads(mark.read_text(encoding="utf-8")) != flags:
-            raise ValueError(f"--out={out} holds records of other files; choose another folder, or remove it")
+            raise ValueError(
+                f"--out={out} holds records of other files; choose another folder, or remove it"
+            )
     elif list(out.glob("sift_*")):
         raise ValueError(f"--out={out} holds records already; remove them or choose another folder")
     (out / "parts").mkdir(parents=True, exist_ok=True)
     write_text(mark, json.dumps(flags, ensure_ascii=False))
 
 
-def _make_once(done: Path, sift_dir: Path, places: Sequence[Place], make: Callable[[], Found]) -> Found:
+def _make_once(
+    done: Path, sift_dir: Path, places: Sequence[Place], make: Callable[[], Found]
+) -> Found:
     """What `done` tells of these files as they are now, or what is made of them."""
     files = hash_listing(sift_dir, [place.path for place in places])
     made_of = {"files": files, "code": hash_sources(_SOURCES)}
@@ -104,8 +128,9 @@ def _make_once(done: Path, sift_dir: Path, places: Sequence[Place], make: Callab
     return found
 
 
-def _join_language(sift_dir: Path, places: Sequence[Place], roots: AudioRoots, out: Path,
-                   packer: Packer) -> dict[str, Any]:
+def _join_language(
+    sift_dir: Path, places: Sequence[Place], roots: AudioRoots, out: Path, packer: Packer
+) -> dict[str, Any]:
     from sift_jax.data.records.record_files import write_language
 
     language = places[0].language
@@ -119,16 +144,31 @@ def _join_language(sift_dir: Path, places: Sequence[Place], roots: AudioRoots, o
         records, failed = {}, []
         # Where nothing can be used, that is a count, not a failure.
         if any(groups.values()):
-            records, failed = write_language(sift_dir, roots, out, language, packer.compression, pack=packer.pack,
-                                             group=lambda _, split, __: groups[split])
+            records, failed = write_language(
+                sift_dir,
+                roots,
+                out,
+                language,
+                packer.compression,
+                pack=packer.pack,
+                group=lambda _, split, __: groups[split],
+            )
         for item in failed:
-            rejected.write(json.dumps({**item, "reason": _UNREADABLE, "detail": item["reason"]},
-                                      ensure_ascii=False) + "\n")
+            rejected.write(
+                json.dumps(
+                    {**item, "reason": _UNREADABLE, "detail": item["reason"]}, ensure_ascii=False
+                )
+                + "\n"
+            )
     shutil.rmtree(scratch, ignore_errors=True)
     if sum(records.values()) + len(failed) != join.grouped:
-        raise BuildError(f"{language}: of {join.grouped} ids {sum(records.values())} came out and {len(failed)} were "
-                         f"set aside, which does not add up; remove {out} and join again")
-    return _describe(join.account, records, {"ids": len(failed), "rows": sum(item["rows"] for item in failed)})
+        raise BuildError(
+            f"{language}: of {join.grouped} ids {sum(records.values())} came out and "
+            f"{len(failed)} were set aside, which does not add up; remove {out} and join again"
+        )
+    return _describe(
+        join.account, records, {"ids": len(failed), "rows": sum(item["rows"] for item in failed)}
+    )
 
 
 def _set_aside(places: Sequence[Place], roots: AudioRoots, out: Path) -> Found:
@@ -139,8 +179,13 @@ def _set_aside(places: Sequence[Place], roots: AudioRoots, out: Path) -> Found:
 
 
 def _describe(account: Account, records: dict[str, int], unreadable: dict[str, int]) -> Found:
-    return {"records": records, "entered": account.entered, "joined": account.joined, "rejected": account.rejected,
-            "unreadable": unreadable}
+    return {
+        "records": records,
+        "entered": account.entered,
+        "joined": account.joined,
+        "rejected": account.rejected,
+        "unreadable": unreadable,
+    }
 
 
 def format_summary(summaries: dict[str, Any]) -> list[str]:
@@ -148,16 +193,30 @@ def format_summary(summaries: dict[str, Any]) -> list[str]:
     lines, total = [], Account()
     for language, found in summaries.items():
         if language != UNREAD:
-            lines.append(f"{language}  " + "  ".join(f"{split} {count}" for split, count in found["records"].items()))
-        total.add(Account(entered=Counter(found["entered"]), joined=Counter(found["joined"]),
-                          rejected={source: Counter(reasons) for source, reasons in found["rejected"].items()}))
+            lines.append(
+                f"{language}  "
+                + "  ".join(f"{split} {count}" for split, count in found["records"].items())
+            )
+        total.add(
+            Account(
+                entered=Counter(found["entered"]),
+                joined=Counter(found["joined"]),
+                rejected={
+                    source: Counter(reasons) for source, reasons in found["rejected"].items()
+                },
+            )
+        )
     for source, count in sorted(total.entered.items()):
         reasons = total.rejected.get(source, Counter())
         missing = reasons.pop(NO_AUDIO, 0)
         others = "".join(f", {number:,} {reason}" for reason, number in reasons.most_common())
-        lines.append(f"{source:<32} {count:>12,} rows  {total.joined[source]:>12,} joined  {missing:>12,} without "
-                     f"audio{others}")
-    ids, rows = (sum(found["unreadable"][key] for found in summaries.values()) for key in ("ids", "rows"))
+        lines.append(
+            f"{source:<32} {count:>12,} rows  {total.joined[source]:>12,} joined  {missing:>12,} "
+            f"without audio{others}"
+        )
+    ids, rows = (
+        sum(found["unreadable"][key] for found in summaries.values()) for key in ("ids", "rows")
+    )
     if ids:
         lines.append(f"{ids:,} records ({rows:,} rows) have audio that cannot be read")
     return lines
@@ -165,29 +224,63 @@ def format_summary(summaries: dict[str, Any]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the records and says how many there are, and what was set aside."""
-    parser = argparse.ArgumentParser(prog="data_prep.records", description="Joins SIFT files with their audio.")
-    parser.add_argument("--sift", type=Path, required=True, help="folder with {train,dev,EvalSIFT}/{category}/{lang}/")
-    parser.add_argument("--audio", action="append", required=True, help="folders under which the audio lies, as "
-                        "unpacked or as <utterance id>.flac (wav, …): mls=/a,common_voice=/b,/c")
+    parser = argparse.ArgumentParser(
+        prog="data_prep.records", description="Joins SIFT files with their audio."
+    )
+    parser.add_argument(
+        "--sift",
+        type=Path,
+        required=True,
+        help="folder with {train,dev,EvalSIFT}/{category}/{lang}/",
+    )
+    parser.add_argument(
+        "--audio",
+        action="append",
+        required=True,
+        help="folders under which the audio lies, as unpacked or as <utterance id>.flac (wav, …): "
+        "mls=/a,common_voice=/b,/c",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for the records")
-    parser.add_argument("--languages", default=",".join(LANGUAGES), help="comma-separated; these alone, for now")
-    parser.add_argument("--compression", choices=COMPRESSIONS, default=FLAC,
-                        help="of the audio: flac loses nothing, opus takes a fifth of the space")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that pack audio")
+    parser.add_argument(
+        "--languages", default=",".join(LANGUAGES), help="comma-separated; these alone, for now"
+    )
+    parser.add_argument(
+        "--compression",
+        choices=COMPRESSIONS,
+        default=FLAC,
+        help="of the audio: flac loses nothing, opus takes a fifth of the space",
+    )
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="processes that pack audio"
+    )
     flags = parser.parse_args(arguments)
     named = flags.languages.split(",")
     try:
         if unknown := [name for name in named if name not in LANGUAGES]:
             raise ValueError(f"--languages: {unknown[0]!r} is none of {','.join(LANGUAGES)}")
         languages = [language for language in LANGUAGES if language in named]
-        summaries = join_release(flags.sift, flags.audio, flags.out, languages,
-                                 compression=flags.compression, workers=max(flags.workers, 1))
+        summaries = join_release(
+            flags.sift,
+            flags.audio,
+            flags.out,
+            languages,
+            compression=flags.compression,
+            workers=max(flags.workers, 1),
+        )
     except (ValueError, OSError, AudioError) as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
     print("\n".join(format_summary(summaries)))
-    rejected = sum(count for found in summaries.values() for reasons in found["rejected"].values()
-                   for count in reasons.values()) + sum(found["unreadable"]["rows"] for found in summaries.values())
-    print(f"{rejected:,} rows set aside, listed in {flags.out}/rejected.jsonl" if rejected else "nothing set aside")
+    rejected = sum(
+        count
+        for found in summaries.values()
+        for reasons in found["rejected"].values()
+        for count in reasons.values()
+    ) + sum(found["unreadable"]["rows"] for found in summaries.values())
+    print(
+        f"{rejected:,} rows set aside, listed in {flags.out}/rejected.jsonl"
+        if rejected
+        else "nothing set aside"
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Command line that describes a dataset: README.md as the hub reads it, and report.html to look at and listen to.
+"""Command line that describes a dataset: README.md as the hub reads it, and report.html to look at
+and listen to.
 
-    python -m data_prep.report --build=runs/mls                                       what every build ends with
-    python -m data_prep.report --sift=sift_50m/sift --out=sift_50m [--audio=/corpora]  any SIFT files
+python -m data_prep.report --build=runs/mls                                       what every build ends with
+python -m data_prep.report --sift=sift_50m/sift --out=sift_50m [--audio=/corpora]  any SIFT files
 
-    build/{report.json, sift/, audio/, rejected.jsonl} ─► build/README.md  build/report.html
+build/{report.json, sift/, audio/, rejected.jsonl} ─► build/README.md  build/report.html
 """
 
 import argparse
@@ -13,18 +14,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_prep.chunks import write_text
+from data_prep.describe.card import make_card
+from data_prep.describe.count_rows import Survey, survey_files
+from data_prep.describe.page import Players, make_page
+from data_prep.engine.chunks import write_text
 from data_prep.released.audio_roots import parse_audio_flags
-from data_prep.reporting.card import make_card
-from data_prep.reporting.page import Shelf, make_page
-from data_prep.reporting.survey import Survey, survey_files
 
 
 def describe_build(build: Path, report: dict[str, Any], name: str) -> dict[str, Any]:
     """Writes the card and the page of a build; returns its report with the rows by corpus."""
     survey = survey_files(build / "sift")
     report = {**report, "sources": survey.sources}
-    _write(build, name, report, survey, build / "rejected.jsonl", lambda name: build / "audio" / f"{name}.flac")
+    _write(
+        build,
+        name,
+        report,
+        survey,
+        build / "rejected.jsonl",
+        lambda name: build / "audio" / f"{name}.flac",
+    )
     return report
 
 
@@ -32,30 +40,61 @@ def describe_files(sift: Path, out: Path, audio: Sequence[str], name: str) -> No
     """The same of SIFT files of which nothing else is known."""
     survey = survey_files(sift)
     if not survey.counts:
-        raise ValueError(f"no SIFT files under {sift}; expected {{train,dev,EvalSIFT}}/{{category}}/{{lang}}/"
-                         f"split0.jsonl")
+        raise ValueError(
+            f"no SIFT files under {sift}; expected "
+            f"{{train,dev,EvalSIFT}}/{{category}}/{{lang}}/split0.jsonl"
+        )
     if not sift.resolve().is_relative_to(out.resolve()):
-        raise ValueError(f"--sift={sift} is not below --out={out}: the card names files as seen from its own folder")
+        raise ValueError(
+            f"--sift={sift} is not below --out={out}: the card names files as seen from its own "
+            "folder"
+        )
     find = parse_audio_flags(audio).find if audio else lambda name: None
     report = {"counts": survey.counts, "sources": survey.sources}
-    _write(out, name, report, survey, out / "records/rejected.jsonl", find,
-           sift=sift.resolve().relative_to(out.resolve()).as_posix())
+    _write(
+        out,
+        name,
+        report,
+        survey,
+        out / "records/rejected.jsonl",
+        find,
+        sift=sift.resolve().relative_to(out.resolve()).as_posix(),
+    )
 
 
-def _write(out: Path, name: str, report: dict[str, Any], survey: Survey, rejected: Path,
-           find: Callable[[str], Any], sift: str = "sift") -> None:
+def _write(
+    out: Path,
+    name: str,
+    report: dict[str, Any],
+    survey: Survey,
+    rejected: Path,
+    find: Callable[[str], Any],
+    sift: str = "sift",
+) -> None:
     write_text(out / "README.md", make_card(name, report, sift=sift, folders=survey.folders))
-    write_text(out / "report.html", make_page(name, report, survey.samples, rejected, Shelf(find)))
+    write_text(
+        out / "report.html", make_page(name, report, survey.samples, rejected, Players(find))
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes both and says where they are."""
-    parser = argparse.ArgumentParser(prog="data_prep.report", description="The card and the page of a dataset.")
-    parser.add_argument("--build", type=Path, help="folder that python -m data_prep.build has written")
+    parser = argparse.ArgumentParser(
+        prog="data_prep.report", description="The card and the page of a dataset."
+    )
+    parser.add_argument(
+        "--build", type=Path, help="folder that python -m data_prep.build has written"
+    )
     parser.add_argument("--sift", type=Path, help="SIFT files of any other origin")
-    parser.add_argument("--out", type=Path, help="with --sift: the folder above it, for the two files")
-    parser.add_argument("--audio", action="append", default=[], help="with --sift: folders of audio, as in "
-                        "mls=/a,common_voice=/b,/c, for the samples")
+    parser.add_argument(
+        "--out", type=Path, help="with --sift: the folder above it, for the two files"
+    )
+    parser.add_argument(
+        "--audio",
+        action="append",
+        default=[],
+        help="with --sift: folders of audio, as in mls=/a,common_voice=/b,/c, for the samples",
+    )
     parser.add_argument("--name", help="heading of both; the folder's name if not given")
     flags = parser.parse_args(arguments)
     folder = flags.build or flags.out

@@ -5,8 +5,9 @@
     sift/train/…/split<N>.jsonl ─ rows whose id has a hash below the share ─► out/train/…/split<N>.jsonl
     sift/{dev,EvalSIFT}/…       ─ as they are ─► out/{dev,EvalSIFT}/…
 
-What is taken follows from the ids alone: an eighth is part of a quarter, and that of a half. A comparison has an id of
-its own. The files of dev and EvalSIFT are whole in every part, so that results can be compared.
+What is taken follows from the ids alone: an eighth is part of a quarter, and that of a half. A
+comparison has an id of its own. The files of dev and EvalSIFT are whole in every part, so that
+results can be compared.
 """
 
 import argparse
@@ -26,7 +27,9 @@ def take_share(sift: Path, out: Path, share: Fraction) -> tuple[int, int]:
     """Writes the part; returns how many training rows there were, and how many are in it."""
     files = {split: list_files(sift, split) for split in SPLITS}
     if not files["train"]:
-        raise SiftError(f"no training rows under {sift}; expected train/{{category}}/{{lang}}/split0.jsonl")
+        raise SiftError(
+            f"no training rows under {sift}; expected train/{{category}}/{{lang}}/split0.jsonl"
+        )
     if out.is_dir() and any(out.iterdir()):
         raise SiftError(f"--out={out} is not empty; choose another folder, or remove it")
     there = taken = 0
@@ -54,17 +57,29 @@ def is_taken(identity: str, share: Fraction) -> bool:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Takes the part, and says how large it is."""
-    parser = argparse.ArgumentParser(prog="data_prep.subset", description="A part of a SIFT folder's utterances.")
-    parser.add_argument("--sift", type=Path, required=True, help="folder with {train,dev,EvalSIFT}/{category}/{lang}/")
+    parser = argparse.ArgumentParser(
+        prog="data_prep.subset", description="A part of a SIFT folder's utterances."
+    )
+    parser.add_argument(
+        "--sift",
+        type=Path,
+        required=True,
+        help="folder with {train,dev,EvalSIFT}/{category}/{lang}/",
+    )
     parser.add_argument("--share", required=True, help="of the training utterances: 1/2, 0.2, …")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the part, in the same layout")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for the part, in the same layout"
+    )
     flags = parser.parse_args(arguments)
     try:
         share = parse_share(flags.share)
         there, taken = take_share(flags.sift, flags.out, share)
     except (SiftError, OSError) as error:
         sys.exit(f"data_prep.subset: {error}")
-    print(f"{taken:,} of {there:,} training rows ({taken / there:.1%}) in {flags.out}; dev and EvalSIFT are whole")
+    print(
+        f"{taken:,} of {there:,} training rows ({taken / there:.1%}) in {flags.out}; dev and "
+        "EvalSIFT are whole"
+    )
 
 
 def parse_share(text: str) -> Fraction:
@@ -73,7 +88,9 @@ def parse_share(text: str) -> Fraction:
     except (ValueError, ZeroDivisionError):
         share = Fraction(0)
     if not 0 < share < 1:
-        raise SiftError(f"--share={text} is no part of a whole; give a number between 0 and 1, as 1/8 or 0.2")
+        raise SiftError(
+            f"--share={text} is no part of a whole; give a number between 0 and 1, as 1/8 or 0.2"
+        )
     return share
 
 

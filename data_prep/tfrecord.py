@@ -6,8 +6,9 @@
                           sift_de-train.tfrecord-00000-of-00002          the same examples in the same order
                           dataset_info.json                              names both formats
 
-`tfds.load` cannot read ArrayRecord (`tfds.data_source` can), and TFRecord has no random access: who wants both has the
-examples twice. What is there already is kept, so a second call goes on where the first was stopped.
+`tfds.load` cannot read ArrayRecord (`tfds.data_source` can), and TFRecord has no random access: who
+wants both has the examples twice. What is there already is kept, so a second call goes on where the
+first was stopped.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_prep.chunks import write_text
+from data_prep.engine.chunks import write_text
 
 _ARRAY, _TF = "array_record", "tfrecord"
 
@@ -25,12 +26,16 @@ def add_tfrecords(folder: Path) -> int:
     """Of one dataset's version folder; returns the number of examples."""
     info_path = folder / "dataset_info.json"
     info = json.loads(info_path.read_text(encoding="utf-8"))
-    count = sum(_copy_shard(shard, shard.with_name(shard.name.replace(f".{_ARRAY}-", f".{_TF}-")))
-                for shard in sorted(folder.glob(f"*.{_ARRAY}-*-of-*")))
+    count = sum(
+        _copy_shard(shard, shard.with_name(shard.name.replace(f".{_ARRAY}-", f".{_TF}-")))
+        for shard in sorted(folder.glob(f"*.{_ARRAY}-*-of-*"))
+    )
     expected = sum(int(length) for split in info["splits"] for length in split["shardLengths"])
     if count != expected:
-        raise ValueError(f"{folder} holds {count} examples, and its dataset_info.json says {expected}; make the "
-                         f"records again")
+        raise ValueError(
+            f"{folder} holds {count} examples, and its dataset_info.json says {expected}; "
+            "make the records again"
+        )
     # The first format is what `tfds.load` takes; random access looks for the other.
     info |= {"fileFormat": _TF, "alternativeFileFormats": [_ARRAY]}
     write_text(info_path, json.dumps(info, ensure_ascii=False, indent=2))
@@ -55,17 +60,23 @@ def _copy_shard(source: Path, target: Path) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Adds them to every language's dataset."""
-    parser = argparse.ArgumentParser(prog="data_prep.tfrecord", description="Records for tfds.load.")
+    parser = argparse.ArgumentParser(
+        prog="data_prep.tfrecord", description="Records for tfds.load."
+    )
     parser.add_argument("--records", type=Path, required=True, help="folder with sift_<language>/")
     records = parser.parse_args(arguments).records
     folders = sorted(path.parent for path in records.glob("sift_*/*/dataset_info.json"))
     if not folders:
-        sys.exit(f"data_prep.tfrecord: no records under {records}; make them with python -m data_prep.build or "
-                 f"data_prep.records")
+        sys.exit(
+            f"data_prep.tfrecord: no records under {records}; make them with python -m "
+            "data_prep.build or data_prep.records"
+        )
     try:
         for folder in folders:
-            print(f"{folder.parent.name}  {add_tfrecords(folder):,} examples: tfds.load({folder.parent.name!r}, "
-                  f"data_dir={str(records)!r})")
+            print(
+                f"{folder.parent.name}  {add_tfrecords(folder):,} examples: "
+                f"tfds.load({folder.parent.name!r}, data_dir={str(records)!r})"
+            )
     except (ValueError, OSError) as error:
         sys.exit(f"data_prep.tfrecord: {' '.join(str(error).split())}")
 

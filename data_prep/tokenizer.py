@@ -1,6 +1,7 @@
 """Trains a small tokenizer on the texts of SIFT files.
 
-    python -m data_prep.tokenizer --sift=runs/quickstart/data/sift --out=runs/quickstart/data/tokenizer --size=4096
+python -m data_prep.tokenizer --sift=runs/quickstart/data/sift --out=runs/quickstart/data/tokenizer
+--size=4096
 """
 
 import argparse
@@ -23,8 +24,12 @@ def read_texts(sift_dir: Path) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sift", type=Path, required=True, help="folder with {train,dev,EvalSIFT}/…")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--sift", type=Path, required=True, help="folder with {train,dev,EvalSIFT}/…"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for tokenizer.json")
     parser.add_argument("--size", type=int, default=4096, help="tokens, special ones included")
     flags = parser.parse_args()
@@ -33,7 +38,9 @@ def main() -> None:
         return
     try:
         if not list_files(flags.sift, "train"):
-            raise ValueError(f"no training files under {flags.sift}; make them with python -m data_prep.build")
+            raise ValueError(
+                f"no training files under {flags.sift}; make them with python -m data_prep.build"
+            )
         tokenizer = train_tokenizer(read_texts(flags.sift), flags.size, flags.out)
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")

@@ -1,13 +1,16 @@
-"""Command line that gives finished records the units of one codec, for training on answers that are speech.
+"""Command line that gives finished records the units of one codec, for training on answers that are
+speech.
 
-    python -m data_prep.units --records=runs/quickstart/data/records --codec=runs/codec [--workers=1]
+    python -m data_prep.units --records=runs/quickstart/data/records --codec=runs/codec
+    [--workers=1]
 
     records/sift_en, audio that an assistant speaks ─ chunks, through the engine ─► units-<codec>/parts/…/<chunk>.jsonl
                                                                              ─ join ─► units-<codec>/en_train/ …
 
-The records stay as they are, so that they can have the units of several codecs. A command that was stopped goes on
-with the chunks that have no part; what is done, of the same records, is kept. Codecs compute on all cores of a
-process, or on its accelerators: more workers are for machines with many.
+The records stay as they are, so that they can have the units of several codecs. A command that was
+stopped goes on with the chunks that have no part; what is done, of the same records, is kept.
+Codecs compute on all cores of a process, or on its accelerators: more workers are for machines with
+many.
 """
 
 import argparse
@@ -23,8 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.chunks import Chunk, sweep
-from data_prep.engine import Engine, make_engine, run_chunks
+from data_prep.engine.beam_engine import Engine, make_engine, run_chunks
+from data_prep.engine.chunks import Chunk, sweep
 from sift_jax.audio.whisper_mel import RATE
 from sift_jax.data.records.record_audio import decode_clip
 from sift_jax.data.records.record_files import RecordReader
@@ -63,7 +66,8 @@ def list_places(reader: RecordReader, split: str) -> list[int]:
 
 
 def extract_chunk(chunk: Chunk, kind: str, extraction: Extraction) -> None:
-    """A line for each clip of these records that an assistant speaks: record, clip, units, samples."""
+    """A line for each clip of these records that an assistant speaks: record, clip, units,
+    samples."""
     reader = _open_records(extraction.records, chunk.language)
     codec = _load_codec(extraction.codec.folder, extraction.codec.fingerprint)
     lines, waiting = [], []
@@ -76,7 +80,9 @@ def extract_chunk(chunk: Chunk, kind: str, extraction: Extraction) -> None:
     chunk.write_lines(kind, lines)
 
 
-def _read_spoken(reader: RecordReader, split: str, place: int) -> Iterator[tuple[int, int, str, np.ndarray]]:
+def _read_spoken(
+    reader: RecordReader, split: str, place: int
+) -> Iterator[tuple[int, int, str, np.ndarray]]:
     record = reader.read(split, place)
     names = [name.decode() for name in record["audio_ids"]]
     parts = [part for turn in json.loads(record["turns"]) for part in list_spoken(turn["messages"])]
@@ -87,19 +93,34 @@ def _read_spoken(reader: RecordReader, split: str, place: int) -> Iterator[tuple
 
 def _encode(codec: Any, clips: Sequence[tuple[int, int, str, np.ndarray]]) -> list[str]:
     found = codec.encode([wave for *_, wave in clips], names=[name for _, _, name, _ in clips])
-    return [json.dumps([place, clip, units.tolist(), len(wave)])
-            for (place, clip, _, wave), units in zip(clips, found, strict=True)]
+    return [
+        json.dumps([place, clip, units.tolist(), len(wave)])
+        for (place, clip, _, wave), units in zip(clips, found, strict=True)
+    ]
 
 
 def extract(records: Path, codec: CodecIdentity, engine: Engine) -> dict[str, int]:
-    """The units of all languages and splits; returns what was made now and what there is: clips, units, samples."""
+    """The units of all languages and splits; returns what was made now and what there is: clips,
+    units, samples."""
     out = name_set(records, codec)
-    readers = {language: RecordReader(records, language) for language in LANGUAGES
-               if (records / f"sift_{language}" / "index.json").is_file()}
+    readers = {
+        language: RecordReader(records, language)
+        for language in LANGUAGES
+        if (records / f"sift_{language}" / "index.json").is_file()
+    }
     if not readers:
         raise ValueError(f"no records under {records}; make them with python -m data_prep.build")
-    splits = [(language, split) for language, reader in readers.items() for split in SPLITS if split in reader.index]
-    waiting = [(language, split) for language, split in splits if not _is_done(out, language, split, readers[language])]
+    splits = [
+        (language, split)
+        for language, reader in readers.items()
+        for split in SPLITS
+        if split in reader.index
+    ]
+    waiting = [
+        (language, split)
+        for language, split in splits
+        if not _is_done(out, language, split, readers[language])
+    ]
     extraction = Extraction(records=records, codec=codec)
     if out.is_dir():
         sweep(out)
@@ -108,12 +129,27 @@ def extract(records: Path, codec: CodecIdentity, engine: Engine) -> dict[str, in
         reader = readers[language]
         # parts of other records have another name
         kind, places = f"units-{reader.digest[:16]}", len(list_places(reader, split))
-        chunks = [Chunk(out=out, language=language, split=split, first=first, last=min(first + _CHUNK, places), seed=0)
-                  for first in range(0, places, _CHUNK)]
-        run_chunks(chunks, kind, functools.partial(extract_chunk, kind=kind, extraction=extraction), engine)
+        chunks = [
+            Chunk(
+                out=out,
+                language=language,
+                split=split,
+                first=first,
+                last=min(first + _CHUNK, places),
+                seed=0,
+            )
+            for first in range(0, places, _CHUNK)
+        ]
+        run_chunks(
+            chunks, kind, functools.partial(extract_chunk, kind=kind, extraction=extraction), engine
+        )
         rows = [json.loads(line) for chunk in chunks for line in chunk.read_lines(kind)]
-        write_unit_set(out / f"{language}_{split}", ((place, clip, units) for place, clip, units, _ in rows),
-                       codec=codec, records=reader.digest)
+        write_unit_set(
+            out / f"{language}_{split}",
+            ((place, clip, units) for place, clip, units, _ in rows),
+            codec=codec,
+            records=reader.digest,
+        )
         counts["made"] += len(rows)
         counts["samples"] += sum(row[3] for row in rows)
     shutil.rmtree(out / "parts", ignore_errors=True)
@@ -131,11 +167,22 @@ def _is_done(out: Path, language: str, split: str, reader: RecordReader) -> bool
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Makes what is missing, and says how much there is."""
-    parser = argparse.ArgumentParser(prog="data_prep.units", description="Units of speech, beside finished records.")
+    parser = argparse.ArgumentParser(
+        prog="data_prep.units", description="Units of speech, beside finished records."
+    )
     parser.add_argument("--records", type=Path, required=True, help="folder with sift_<language>/")
-    parser.add_argument("--codec", required=True, help="folder of a codec, as python -m sift_jax.units writes it")
-    parser.add_argument("--workers", type=int, default=1, help="processes on this machine, each with the codec in it")
-    parser.add_argument("--beam_options", default="", help="Apache Beam's own, as in '--runner=DaskRunner …'")
+    parser.add_argument(
+        "--codec", required=True, help="folder of a codec, as python -m sift_jax.units writes it"
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        help="processes on this machine, each with the codec in it",
+    )
+    parser.add_argument(
+        "--beam_options", default="", help="Apache Beam's own, as in '--runner=DaskRunner …'"
+    )
     flags = parser.parse_args(arguments)
     start = time.monotonic()
     try:
@@ -148,8 +195,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit("data_prep.units: stopped; the same command goes on from here")
     took, spoken = time.monotonic() - start, counts["samples"] / RATE
     speed = f", {spoken / took:.0f} times real time" if counts["made"] else ""
-    print(f"{counts['clips']:,} clips that are answers, {counts['units']:,} units in {name_set(flags.records, codec)}; "
-          f"{counts['made']:,} of them made now, {spoken:.0f} s of speech in {took:.1f} s{speed}")
+    print(
+        f"{counts['clips']:,} clips that are answers, {counts['units']:,} units in "
+        f"{name_set(flags.records, codec)}; {counts['made']:,} of them made now, {spoken:.0f} s "
+        f"of speech in {took:.1f} s{speed}"
+    )
 
 
 if __name__ == "__main__":

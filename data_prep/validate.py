@@ -1,13 +1,15 @@
 """Command line that reads anybody's SIFT files and names what is wrong with them, line by line.
 
-    python -m data_prep.validate --sift=sift_50m/sift [--audio=mls=/corpora/mls,common_voice=/corpora/cv]
+    python -m data_prep.validate --sift=sift_50m/sift
+    [--audio=mls=/corpora/mls,common_voice=/corpora/cv]
         [--max_shown=20] [--workers=8]
 
     sift/train/open_ended/en/split0.jsonl:17: empty text; fill the text or leave the part out
     …
     empty text  3 lines        common_voice_de  1,204,113 rows, 17 with audio missing        exit 1
 
-Files are read by as many processes as there are cores, a line at a time; hashes of the rows go to a temporary folder.
+Files are read by as many processes as there are cores, a line at a time; hashes of the rows go to a
+temporary folder.
 """
 
 import argparse
@@ -24,10 +26,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from data_prep.released.audio_roots import AudioRoots, parse_audio_flags
-from data_prep.released.checks import find_row_faults
-from data_prep.released.lines import Fault, read_sift_lines
-from data_prep.released.places import KNOWN_FAULT, Place, find_place_fault, has_known_fault, list_places, list_strays
-from data_prep.released.repeats import HashSheet, find_repeats
+from data_prep.released.duplicate_rows import HashSheet, find_repeats
+from data_prep.released.read_rows import Fault, read_sift_lines
+from data_prep.released.row_checks import find_row_faults
+from data_prep.released.sift_paths import (
+    KNOWN_FAULT,
+    Place,
+    find_place_fault,
+    has_known_fault,
+    list_places,
+    list_strays,
+)
 from sift_jax.sift.rows import Row, list_utterances
 
 _REMEMBERED_LOOKUPS = 65_536
@@ -35,7 +44,8 @@ _REMEMBERED_LOOKUPS = 65_536
 
 @dataclasses.dataclass(kw_only=True)
 class Findings:
-    """What was found in a file, or in all of them: `shown` has the lines of the first faults of each kind."""
+    """What was found in a file, or in all of them: `shown` has the lines of the first faults of
+    each kind."""
 
     rows: int = 0
     empty: int = 0
@@ -57,12 +67,16 @@ class Findings:
             getattr(self, name).update(getattr(other, name))
 
 
-def validate(sift_dir: Path, roots: AudioRoots | None, *, limit: int, workers: int) -> tuple[Findings, list[str]]:
+def validate(
+    sift_dir: Path, roots: AudioRoots | None, *, limit: int, workers: int
+) -> tuple[Findings, list[str]]:
     """All that was found, and the lines that say what is wrong, in the order of the files."""
     places = list_places(sift_dir)
     if not places:
-        raise ValueError(f"no SIFT files under {sift_dir}; expected {{train,dev,EvalSIFT}}/{{category}}/{{lang}}/"
-                         f"split0.jsonl")
+        raise ValueError(
+            f"no SIFT files under {sift_dir}; expected "
+            f"{{train,dev,EvalSIFT}}/{{category}}/{{lang}}/split0.jsonl"
+        )
     total = Findings()
     shown: list[list[tuple[int, Fault]]] = [[] for _ in places]
     with tempfile.TemporaryDirectory(prefix="sift_rows_") as folder:
@@ -77,24 +91,33 @@ def validate(sift_dir: Path, roots: AudioRoots | None, *, limit: int, workers: i
     if repeated:
         total.kinds["repeated row"] = repeated
     for repeat in repeats:
-        fault = Fault("repeated row", f"it stands at {places[repeat.first_file].path}:{repeat.first_line}")
+        fault = Fault(
+            "repeated row", f"it stands at {places[repeat.first_file].path}:{repeat.first_line}"
+        )
         shown[repeat.file].append((repeat.line, fault))
-    lines = [f"{place.path}:{line}: {fault.describe()}" for place, found in zip(places, shown, strict=True)
-             for line, fault in sorted(found, key=lambda item: item[0])]
+    lines = [
+        f"{place.path}:{line}: {fault.describe()}"
+        for place, found in zip(places, shown, strict=True)
+        for line, fault in sorted(found, key=lambda item: item[0])
+    ]
     for number, path in enumerate(list_strays(sift_dir)):
         total.kinds["stray file"] += 1
         lines += [f"{path}: {Fault('stray file', '').describe()}"] if number < limit else []
     return total, lines
 
 
-def check_file(numbered: tuple[int, Place], *, folder: Path, roots: AudioRoots | None, limit: int) -> Findings:
+def check_file(
+    numbered: tuple[int, Place], *, folder: Path, roots: AudioRoots | None, limit: int
+) -> Findings:
     """One file from its first line to its last."""
     number, place = numbered
     found, sheet = Findings(), HashSheet()
     place_fault = find_place_fault(place)
     if place_fault:
         found.add(1, place_fault, limit)
-    has = functools.lru_cache(_REMEMBERED_LOOKUPS)(lambda name: roots is None or roots.find(name) is not None)
+    has = functools.lru_cache(_REMEMBERED_LOOKUPS)(
+        lambda name: roots is None or roots.find(name) is not None
+    )
     line_count = 0
     for line in read_sift_lines(place.path):
         line_count += 1
@@ -117,27 +140,37 @@ def check_file(numbered: tuple[int, Place], *, folder: Path, roots: AudioRoots |
         if missing:
             found.missing[row["data_source"]] += 1
             found.add(line.number, Fault("missing audio", ", ".join(missing)), limit)
-    # A build leaves such a file where a corpus gives nothing to ask; of a download it is a sign, and no proof.
+    # A build leaves such a file where a corpus gives nothing to ask; of a download it is a sign,
+    # and no proof.
     found.empty += not line_count
     sheet.save(folder / f"{number}.npy")
     return found
 
 
-def _run(work: functools.partial, places: list[tuple[int, Place]], workers: int) -> Iterator[Findings]:
+def _run(
+    work: functools.partial, places: list[tuple[int, Place]], workers: int
+) -> Iterator[Findings]:
     if workers == 1 or len(places) < 2:
         yield from map(work, places)
         return
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(min(workers, len(places)), mp_context=context) as pool:
+    with concurrent.futures.ProcessPoolExecutor(
+        min(workers, len(places)), mp_context=context
+    ) as pool:
         yield from pool.map(work, places)
 
 
 def format_findings(total: Findings, seconds: float, *, has_audio: bool) -> list[str]:
     """The counts that end the report."""
-    lines = [f"{source:<32} {count:>12,} rows" + (f"  {total.missing[source]:>12,} with audio missing" if has_audio
-                                                  else "") for source, count in sorted(total.sources.items())]
-    lines += [f"{kind:<32} {count:>12,} rows, set aside by data_prep.records" for kind, count in
-              total.set_aside.items()]
+    lines = [
+        f"{source:<32} {count:>12,} rows"
+        + (f"  {total.missing[source]:>12,} with audio missing" if has_audio else "")
+        for source, count in sorted(total.sources.items())
+    ]
+    lines += [
+        f"{kind:<32} {count:>12,} rows, set aside by data_prep.records"
+        for kind, count in total.set_aside.items()
+    ]
     lines += [f"{kind:<32} {count:>12,} faults" for kind, count in total.kinds.most_common()]
     lines += [f"{total.empty:,} files have no rows"] if total.empty else []
     return [*lines, f"{total.rows:,} rows, {total.rows / max(seconds, 1e-9):,.0f} a second"]
@@ -145,11 +178,27 @@ def format_findings(total: Findings, seconds: float, *, has_audio: bool) -> list
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the faults and the counts; exit status 1 where there is a fault."""
-    parser = argparse.ArgumentParser(prog="data_prep.validate", description="Names what is wrong in SIFT files.")
-    parser.add_argument("--sift", type=Path, required=True, help="folder with {train,dev,EvalSIFT}/{category}/{lang}/")
-    parser.add_argument("--audio", action="append", default=[], help="folders of audio, as in "
-                        "mls=/a,common_voice=/b,/c; without any, audio is not looked for")
-    parser.add_argument("--max_shown", type=int, default=20, help="faults of each kind to show; all are counted")
+    parser = argparse.ArgumentParser(
+        prog="data_prep.validate", description="Names what is wrong in SIFT files."
+    )
+    parser.add_argument(
+        "--sift",
+        type=Path,
+        required=True,
+        help="folder with {train,dev,EvalSIFT}/{category}/{lang}/",
+    )
+    parser.add_argument(
+        "--audio",
+        action="append",
+        default=[],
+        help=(
+            "folders of audio, as in mls=/a,common_voice=/b,/c; without any, audio is not looked "
+            "for"
+        ),
+    )
+    parser.add_argument(
+        "--max_shown", type=int, default=20, help="faults of each kind to show; all are counted"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     flags = parser.parse_args(arguments)
     start = time.perf_counter()
@@ -157,13 +206,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         roots = parse_audio_flags(flags.audio) if flags.audio else None
         if roots is not None:
             print(f"audio: {roots.describe()}")
-        total, lines = validate(flags.sift, roots, limit=max(flags.max_shown, 0), workers=max(flags.workers, 1))
+        total, lines = validate(
+            flags.sift, roots, limit=max(flags.max_shown, 0), workers=max(flags.workers, 1)
+        )
     except (ValueError, OSError) as error:
         sys.exit(f"data_prep.validate: {' '.join(str(error).split())}")
-    print("\n".join([*lines, *format_findings(total, time.perf_counter() - start, has_audio=roots is not None)]))
+    print(
+        "\n".join(
+            [
+                *lines,
+                *format_findings(total, time.perf_counter() - start, has_audio=roots is not None),
+            ]
+        )
+    )
     faults = total.kinds.total()
     if faults:
-        sys.exit(f"{faults:,} faults in {len(total.kinds)} kinds, {len(lines):,} of them above (--max_shown)")
+        sys.exit(
+            f"{faults:,} faults in {len(total.kinds)} kinds, {len(lines):,} of them above "
+            "(--max_shown)"
+        )
     print("no faults")
 
 

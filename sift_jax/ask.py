@@ -1,7 +1,8 @@
-"""python -m sift_jax.ask --checkpoint=runs/quickstart/stage2 --audio=x.wav [--audio=y.wav] "How fast is she?"
+"""python -m sift_jax.ask --checkpoint=runs/quickstart/stage2 --audio=x.wav [--audio=y.wav] "How
+fast is she?"
 
-With --chat, questions come from standard input, one a line, and each is answered in view of those before it;
-`/audio PATH` adds a recording to the next question.
+With --chat, questions come from standard input, one a line, and each is answered in view of those
+before it; `/audio PATH` adds a recording to the next question.
 """
 
 import argparse
@@ -14,12 +15,26 @@ from sift_jax.exits import report_errors
 def parse_flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Asks a model about recordings.")
     parser.add_argument("--checkpoint", required=True, help="a run's folder, or an export's")
-    parser.add_argument("--audio", action="append", default=[], help="a recording; give several to compare them")
-    parser.add_argument("--chat", action="store_true", help="read questions from standard input, keeping the history")
-    parser.add_argument("--temperature", type=float, default=0.0, help="0 always gives the likeliest words")
-    parser.add_argument("--top_p", type=float, default=0.95, help="above temperature 0: the share to draw from")
-    parser.add_argument("--repetition_penalty", type=float, default=1.0, help="1 is none; the paper's is 1.1")
-    parser.add_argument("--no_repeat_ngram", type=int, default=0, help="no run of so many tokens twice; 0: no rule")
+    parser.add_argument(
+        "--audio", action="append", default=[], help="a recording; give several to compare them"
+    )
+    parser.add_argument(
+        "--chat",
+        action="store_true",
+        help="read questions from standard input, keeping the history",
+    )
+    parser.add_argument(
+        "--temperature", type=float, default=0.0, help="0 always gives the likeliest words"
+    )
+    parser.add_argument(
+        "--top_p", type=float, default=0.95, help="above temperature 0: the share to draw from"
+    )
+    parser.add_argument(
+        "--repetition_penalty", type=float, default=1.0, help="1 is none; the paper's is 1.1"
+    )
+    parser.add_argument(
+        "--no_repeat_ngram", type=int, default=0, help="no run of so many tokens twice; 0: no rule"
+    )
     parser.add_argument("--max_new_tokens", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0, help="of the sampling, above temperature 0")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
@@ -43,7 +58,10 @@ def main() -> None:
 
     def run() -> None:
         if not flags.chat and not (flags.question or "").strip():
-            raise ValueError('no question to answer; put one behind the options, as in "How fast?", or use --chat')
+            raise ValueError(
+                'no question to answer; put one behind the options, as in "How fast?", or use '
+                "--chat"
+            )
         from sift_jax.decoding.conversation import Conversation, run_chat
         from sift_jax.decoding.sampling import DecodingConfig
         from sift_jax.pretrained import Model

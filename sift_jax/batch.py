@@ -1,7 +1,8 @@
 """The contract between data and model: one batch, its keys, dtypes and shapes.
 
-A row holds several *groups* (an utterance with its questions). A group is a shared *prefix* (segment 0) and its
-questions (segments 1, 2, …), each of which sees the prefix and itself, and nothing else:
+A row holds several *groups* (an utterance with its questions). A group is a shared *prefix*
+(segment 0) and its questions (segments 1, 2, …), each of which sees the prefix and itself, and
+nothing else:
 
     token_bt     <im_start> user ♪ ♪ ♪ ♪  How fast ?  Slowly .   How loud ?  Softly .   <im_start> user ♪ ♪ …  pad
     group_bt          1     1    1 1 1 1   1   1   1    1   1     1   1   1    1   1          2     2   2 2 …   0
@@ -9,9 +10,10 @@ questions (segments 1, 2, …), each of which sees the prefix and itself, and no
     position_bt       0     1    2 3 4 5   6   7   8    9  10     6   7   8    9  10          0     1   2 3 …   0
     slot_bt          -1    -1    0 1 2 3  -1  -1  -1   -1  -1    -1  -1  -1   -1  -1         -1    -1   S S+1 … -1
 
-`slot_bt` names the projected audio frame that stands at a position (clip · frames per clip + frame), -1 for text.
-`predict_bm` lists the positions whose hidden state predicts a target, `target_bm` the token it should predict: logits
-are computed there and nowhere else. Dims: b rows, t tokens, a clips a row, s mel frames, f mel bins, m targets a row.
+`slot_bt` names the projected audio frame that stands at a position (clip · frames per clip +
+frame), -1 for text. `predict_bm` lists the positions whose hidden state predicts a target,
+`target_bm` the token it should predict: logits are computed there and nowhere else. Dims: b rows, t
+tokens, a clips a row, s mel frames, f mel bins, m targets a row.
 """
 
 from __future__ import annotations
@@ -60,18 +62,21 @@ def make_empty_batch(shape: BatchShape) -> Batch:
 
 
 def check_batch(batch: Batch, shape: BatchShape, *, vocab_size: int) -> None:
-    """Raises where a batch breaks the contract: token ids out of range would be clamped in silence on the device."""
+    """Raises where a batch breaks the contract: token ids out of range would be clamped in silence
+    on the device."""
     spec = shape.spec()
     if set(batch) != set(spec):
         raise ValueError(f"batch keys differ from the contract: {sorted(set(batch) ^ set(spec))}")
     for key, (dims, dtype) in spec.items():
         if batch[key].shape != dims or batch[key].dtype != dtype:
-            raise ValueError(f"batch[{key!r}] is {batch[key].dtype}{batch[key].shape}; the contract says {dtype}{dims}")
+            raise ValueError(
+                f"batch[{key!r}] is {batch[key].dtype}{batch[key].shape}; the contract says "
+                f"{dtype}{dims}"
+            )
     for key in ("token_bt", "target_bm"):
         low, high = int(batch[key].min()), int(batch[key].max())
         if low < 0 or high >= vocab_size:
             raise ValueError(
-                f"batch[{key!r}] holds token id {low if low < 0 else high}, "
-                f"outside the model's vocabulary of {vocab_size}; "
-                "use the tokenizer that the model was made for"
+                f"batch[{key!r}] holds token id {low if low < 0 else high}, outside the model's "
+                f"vocabulary of {vocab_size}; use the tokenizer that the model was made for"
             )

@@ -1,7 +1,7 @@
 """python -m sift_jax.compare runs/a/eval runs/b/eval … --out=runs/comparison
 
-Writes compare.html, compare.md and compare.json: evaluations side by side, the papers' figures beside them in grey;
-of two evaluations also which questions flipped.
+Writes compare.html, compare.md and compare.json: evaluations side by side, the papers' figures
+beside them in grey; of two evaluations also which questions flipped.
 """
 
 import argparse
@@ -11,9 +11,15 @@ from sift_jax.exits import report_errors
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Compares evaluations.")
-    parser.add_argument("runs", nargs="+", help="folders that python -m sift_jax.evaluate wrote; the first is the base")
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        help="folders that python -m sift_jax.evaluate wrote; the first is the base",
+    )
     parser.add_argument("--out", required=True, help="folder to write")
-    parser.add_argument("--samples", type=int, default=2000, help="draws behind intervals and permutation tests")
+    parser.add_argument(
+        "--samples", type=int, default=2000, help="draws behind intervals and permutation tests"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of these draws")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     flags = parser.parse_intermixed_args()

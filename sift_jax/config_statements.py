@@ -1,11 +1,12 @@
-"""Which statement of the gin files reads which, so that what a later file made useless is told from what is misspelt.
+"""Which statement of the gin files reads which, so that what a later file made useless is told from
+what is misspelt.
 
-    configs/sift_llm.gin      STEPS = 200_000      RunConfig.steps = %STEPS
-    --gin.RunConfig.steps=10                       RunConfig.steps = 10         STEPS was read, and is no more
+configs/sift_llm.gin      STEPS = 200_000      RunConfig.steps = %STEPS
+--gin.RunConfig.steps=10                       RunConfig.steps = 10         STEPS was read, and is no more
 
-    list_statements(pieces, bindings) ─► Statement…, in gin's order
-    find_successor("STEPS", statements) ─► the command line's binding of RunConfig.steps
-    find_successor("STEPZ", statements) ─► None: nothing has ever read it
+list_statements(pieces, bindings) ─► Statement…, in gin's order
+find_successor("STEPS", statements) ─► the command line's binding of RunConfig.steps
+find_successor("STEPZ", statements) ─► None: nothing has ever read it
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ COMMAND_LINE = "the command line"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Statement:
-    """A binding as it stands in a file, or on the command line; `reads` are the macros and classes that it names."""
+    """A binding as it stands in a file, or on the command line; `reads` are the macros and classes
+    that it names."""
 
     order: int
     place: str
@@ -32,18 +34,26 @@ class Statement:
     reads: frozenset[str]
 
     def binds(self, name: str) -> bool:
-        """Gin lists the shortest name that is clear: train.run for sift_jax.training.loop.train.run."""
+        """Gin lists the shortest name that is clear: train.run for
+        sift_jax.training.loop.train.run."""
         return self.name == name or self.name.endswith(f".{name}") or name.endswith(f".{self.name}")
 
     def is_reader_of(self, name: str) -> bool:
-        """%STEPS reads STEPS; @asr/SuiteConfig() reads asr/SuiteConfig.root, and SuiteConfig.root, which is of all."""
+        """%STEPS reads STEPS; @asr/SuiteConfig() reads asr/SuiteConfig.root, and SuiteConfig.root,
+        which is of all."""
         owner = name.rpartition(".")[0] or name
-        return any(read == owner or read.endswith((f".{owner}", f"/{owner}")) for read in self.reads)
+        return any(
+            read == owner or read.endswith((f".{owner}", f"/{owner}")) for read in self.reads
+        )
 
 
-def list_statements(pieces: Iterable[tuple[Path, int, str]], bindings: Sequence[str]) -> list[Statement]:
+def list_statements(
+    pieces: Iterable[tuple[Path, int, str]], bindings: Sequence[str]
+) -> list[Statement]:
     """Those of all files, then those of the command line."""
-    texts = [(str(path), text) for path, _, text in pieces] + [(COMMAND_LINE, text) for text in bindings]
+    texts = [(str(path), text) for path, _, text in pieces] + [
+        (COMMAND_LINE, text) for text in bindings
+    ]
     split = [(place, name, text) for place, whole in texts for name, text in _split(whole)]
     return [
         Statement(order=order, place=place, name=name, reads=frozenset(_list_reads(text)))
@@ -60,7 +70,8 @@ def _split(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _list_reads(text: str) -> Iterator[str]:
-    """What stands behind % and @, outside of strings and comments. Gin reads by the same tokenizer."""
+    """What stands behind % and @, outside of strings and comments. Gin reads by the same
+    tokenizer."""
     mark, name = "", ""
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
@@ -84,19 +95,29 @@ def find_last(name: str, statements: Sequence[Statement]) -> Statement:
 def find_successor(
     name: str, statements: Sequence[Statement], asked: frozenset[str] = frozenset()
 ) -> Statement | None:
-    """The statement that took the place of what read `name`; None where nothing has ever read it."""
+    """The statement that took the place of what read `name`; None where nothing has ever read
+    it."""
     found = []
-    for reader in {statement.name for statement in statements if statement.is_reader_of(name)} - asked:
+    for reader in {
+        statement.name for statement in statements if statement.is_reader_of(name)
+    } - asked:
         last = find_last(reader, statements)
         # one that still reads the name is itself read by nobody
-        after = find_successor(reader, statements, asked | {reader}) if last.is_reader_of(name) else last
+        after = (
+            find_successor(reader, statements, asked | {reader})
+            if last.is_reader_of(name)
+            else last
+        )
         found += [after] if after else []
     return max(found, key=lambda statement: statement.order, default=None)
 
 
-def check_unused(given: Collection[str], used: Collection[str], statements: Sequence[Statement]) -> list[str]:
-    """A line for each binding that put something else in the place of others that were given; an error for what
-    nothing has ever read, and for what is given beside the binding that makes it useless: which of them is meant?"""
+def check_unused(
+    given: Collection[str], used: Collection[str], statements: Sequence[Statement]
+) -> list[str]:
+    """A line for each binding that put something else in the place of others that were given; an
+    error for what nothing has ever read, and for what is given beside the binding that makes it
+    useless: which of them is meant?"""
     unused = {name: find_successor(name, statements) for name in sorted(set(given) - set(used))}
     for name, successor in unused.items():
         if successor is None:
@@ -107,19 +128,23 @@ def check_unused(given: Collection[str], used: Collection[str], statements: Sequ
         last = find_last(name, statements)
         if last.place == successor.place or last.order > successor.order:
             raise ConfigError(
-                f"gin binding {name} ({last.place}) is used by nothing: {successor.name}, which read it, is bound "
-                f"without it ({successor.place}); leave one of the two out"
+                f"gin binding {name} ({last.place}) is used by nothing: {successor.name}, which "
+                f"read it, is bound without it ({successor.place}); leave one of the two out"
             )
     by_successor: dict[Statement, list[str]] = {}
     for name, successor in unused.items():
         by_successor.setdefault(successor, []).append(name)
     return [
-        f"note: {', '.join(names)} {'does' if len(names) == 1 else 'do'} nothing here, since {successor.place} binds "
-        f"{successor.name}"
+        f"note: {', '.join(names)} {'does' if len(names) == 1 else 'do'} nothing here, since "
+        f"{successor.place} binds {successor.name}"
         for successor, names in by_successor.items()
     ]
 
 
 def _hint(name: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(name, known, 1, 0.5)
-    return f"did you mean {close[0]}?" if close else f"this run reads {', '.join(n for n in known if '.' not in n)}"
+    return (
+        f"did you mean {close[0]}?"
+        if close
+        else f"this run reads {', '.join(n for n in known if '.' not in n)}"
+    )

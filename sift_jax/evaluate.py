@@ -1,9 +1,11 @@
 """Evaluates a checkpoint, an export or a model of the hub on a suite.
 
-    python -m sift_jax.evaluate --suite=librispeech --root=/data/LibriSpeech --checkpoint=runs/stage2 --out=runs/eval/ls
-    python -m sift_jax.evaluate --gin_file=configs/quickstart/evaluate.gin [--gin.CHECKPOINT=…] [--dry_run]
+    python -m sift_jax.evaluate --suite=librispeech --root=/data/LibriSpeech
+    --checkpoint=runs/stage2 --out=runs/eval/ls python -m sift_jax.evaluate
+    --gin_file=configs/quickstart/evaluate.gin [--gin.CHECKPOINT=…] [--dry_run]
 
-The first is short for configs/evaluation/<suite>.gin with its knobs; both may carry --gin.NAME=value.
+The first is short for configs/evaluation/<suite>.gin with its knobs; both may carry
+--gin.NAME=value.
 """
 
 from sift_jax.cli import run_short
@@ -23,4 +25,9 @@ KNOBS = {
 }
 
 if __name__ == "__main__":
-    run_short("sift_jax.evaluation.evaluate:evaluate", folder="configs/evaluation", choice="suite", knobs=KNOBS)
+    run_short(
+        "sift_jax.evaluation.evaluate:evaluate",
+        folder="configs/evaluation",
+        choice="suite",
+        knobs=KNOBS,
+    )

@@ -1,4 +1,5 @@
-"""python -m sift_jax.export --checkpoint=runs/stage2 --out=exports/stage2 [--format=sift|peft|merged|qwen2_audio]"""
+"""python -m sift_jax.export --checkpoint=runs/stage2 --out=exports/stage2
+[--format=sift|peft|merged|qwen2_audio]"""
 
 import argparse
 
@@ -6,14 +7,24 @@ from sift_jax.exits import report_errors
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Writes a checkpoint as safetensors that others read.")
+    parser = argparse.ArgumentParser(
+        description="Writes a checkpoint as safetensors that others read."
+    )
     parser.add_argument("--checkpoint", required=True, help="a run's folder")
     parser.add_argument("--out", required=True, help="folder to write")
-    parser.add_argument("--format", default="sift", help="sift (ours, whole), peft, merged or qwen2_audio")
+    parser.add_argument(
+        "--format", default="sift", help="sift (ours, whole), peft, merged or qwen2_audio"
+    )
     parser.add_argument("--step", type=int, help="which checkpoint; the latest if not given")
-    parser.add_argument("--dtype", default="float32", help="of the files: float32, bfloat16 or float16")
-    parser.add_argument("--max_file_gb", type=float, default=5.0, help="a larger model is spread over several files")
-    parser.add_argument("--base", help="peft: the decoder's folder or hf:// name; not given, it is written to base/")
+    parser.add_argument(
+        "--dtype", default="float32", help="of the files: float32, bfloat16 or float16"
+    )
+    parser.add_argument(
+        "--max_file_gb", type=float, default=5.0, help="a larger model is spread over several files"
+    )
+    parser.add_argument(
+        "--base", help="peft: the decoder's folder or hf:// name; not given, it is written to base/"
+    )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     flags = parser.parse_args()
 
@@ -23,7 +34,10 @@ def main() -> None:
         from sift_jax.pretrained import Model
 
         config = ExportConfig(
-            format=flags.format, dtype=flags.dtype, max_bytes=int(flags.max_file_gb * 1e9), base=flags.base
+            format=flags.format,
+            dtype=flags.dtype,
+            max_bytes=int(flags.max_file_gb * 1e9),
+            base=flags.base,
         )
         model = Model.load(flags.checkpoint, flags.step)
         difference = export_model(model, flags.out, config, run_dir=flags.checkpoint)

@@ -1,4 +1,5 @@
-"""What the fields of a config may hold, written where the fields are and checked when a config is made.
+"""What the fields of a config may hold, written where the fields are and checked when a config is
+made.
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class OptimizerConfig(CheckedConfig):
@@ -6,8 +7,9 @@
         beta1: Annotated[float, Range(least=0, below=1)]        OptimizerConfig.beta1 is 1.5; give 0 or more, below 1
         dtype: Annotated[str, OneOf("float32", "bfloat16")]
 
-A rule looks at values of its own type only: what is of another type is refused where configs are built (cli.py). Rules
-are found inside tuples, mappings and unions; None needs none. A class with a check of its own calls the one here first.
+A rule looks at values of its own type only: what is of another type is refused where configs are
+built (cli.py). Rules are found inside tuples, mappings and unions; None needs none. A class with a
+check of its own calls the one here first.
 """
 
 from __future__ import annotations
@@ -33,9 +35,14 @@ class Range(Rule):
     """Finite numbers between two bounds, and those of `also`."""
 
     def __init__(
-        self, *, least: float | None = None, above: float | None = None, most: float | None = None,
-        below: float | None = None, also: Mapping[float, str] = types.MappingProxyType({}),
-    ):  # fmt: skip
+        self,
+        *,
+        least: float | None = None,
+        above: float | None = None,
+        most: float | None = None,
+        below: float | None = None,
+        also: Mapping[float, str] = types.MappingProxyType({}),
+    ):
         self.least, self.above, self.most, self.below, self.also = least, above, most, below, also
 
     def allows(self, value: float) -> bool:
@@ -49,8 +56,16 @@ class Range(Rule):
         )
 
     def __str__(self) -> str:
-        bounds = (("{:g} or more", self.least), ("above {:g}", self.above), ("at most {:g}", self.most))
-        said = [text.format(bound) for text, bound in (*bounds, ("below {:g}", self.below)) if bound is not None]
+        bounds = (
+            ("{:g} or more", self.least),
+            ("above {:g}", self.above),
+            ("at most {:g}", self.most),
+        )
+        said = [
+            text.format(bound)
+            for text, bound in (*bounds, ("below {:g}", self.below))
+            if bound is not None
+        ]
         also = "".join(f", or {value:g} {meaning}" for value, meaning in self.also.items())
         return f"give {', '.join(said)}{also}"
 
@@ -76,7 +91,10 @@ class Line(Rule):
         return value.isprintable() and value == value.strip() and (bool(value) or self.may_be_empty)
 
     def __str__(self) -> str:
-        return f"give one line of text{', or nothing' if self.may_be_empty else ''}, without spaces at its ends"
+        return (
+            f"give one line of text{', or nothing' if self.may_be_empty else ''}, without spaces "
+            "at its ends"
+        )
 
 
 class Pattern(Rule):
@@ -106,14 +124,19 @@ class Items(Rule):
 
 
 class Plain(Rule):
-    """What JSON can say: None, true and false, finite numbers, text, and lists and tables of those."""
+    """What JSON can say: None, true and false, finite numbers, text, and lists and tables of
+    those."""
 
     def allows(self, value: Any) -> bool:
         if isinstance(value, Mapping):
             return all(isinstance(key, str) and self.allows(inner) for key, inner in value.items())
         if isinstance(value, list | tuple):
             return all(map(self.allows, value))
-        return value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+        return (
+            value is None
+            or isinstance(value, str | int)
+            or (isinstance(value, float) and math.isfinite(value))
+        )
 
     def __str__(self) -> str:
         return "give None, a bool, a finite number, text, or lists and tables of those"
@@ -153,7 +176,9 @@ def find_faults(value: Any, hint: Any, name: str) -> Iterator[str]:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         if is_of_type(value, args[0]):
-            yield from (f"{name} is {value!r}; {rule}" for rule in args[1:] if not rule.allows(value))
+            yield from (
+                f"{name} is {value!r}; {rule}" for rule in args[1:] if not rule.allows(value)
+            )
             yield from find_faults(value, args[0], name)
     elif origin in (typing.Union, types.UnionType):
         # of the kinds that it may be, the one that it is
@@ -164,7 +189,12 @@ def find_faults(value: Any, hint: Any, name: str) -> Iterator[str]:
         kinds = (args[0],) * len(value) if args[-1] is Ellipsis else args
         for number, (inner, kind) in enumerate(zip(value, kinds, strict=False)):
             yield from find_faults(inner, kind, f"{name}[{number}]")
-    elif origin is not None and isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(value, Mapping):
+    elif (
+        origin is not None
+        and isinstance(origin, type)
+        and issubclass(origin, Mapping)
+        and isinstance(value, Mapping)
+    ):
         for key, inner in value.items():
             yield from find_faults(key, args[0], f"a key of {name}")
             yield from find_faults(inner, args[1], f"{name}[{key!r}]")
@@ -176,8 +206,9 @@ def is_of_type(value: Any, hint: Any) -> bool:
         hint = typing.get_args(hint)[0]
     kind = typing.get_origin(hint) or hint
     if kind in (int, float):
-        return isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
+        return isinstance(value, int if kind is int else int | float) and not isinstance(
+            value, bool
+        )
     if kind is tuple:
         return isinstance(value, tuple | list)
     return isinstance(value, kind) if isinstance(kind, type) else False
-

@@ -1,7 +1,9 @@
-"""Judges the answers of an evaluation again, without its model: verdicts, results and report are made anew.
+"""Judges the answers of an evaluation again, without its model: verdicts, results and report are
+made anew.
 
-    python -m sift_jax.judge --predictions=runs/eval/air --judge=endpoint --endpoint=http://localhost:8000/v1 --model=…
-    python -m sift_jax.judge --predictions=runs/eval/sift --generation=runs/generation/figures    spoken answers, too
+python -m sift_jax.judge --predictions=runs/eval/air --judge=endpoint
+--endpoint=http://localhost:8000/v1 --model=…
+python -m sift_jax.judge --predictions=runs/eval/sift --generation=runs/generation/figures    spoken answers, too
 """
 
 from sift_jax.cli import run_short
@@ -15,4 +17,8 @@ KNOBS = {
 }
 
 if __name__ == "__main__":
-    run_short("sift_jax.evaluation.judging:judge_again", gin_file="configs/evaluation/judge.gin", knobs=KNOBS)
+    run_short(
+        "sift_jax.evaluation.judging:judge_again",
+        gin_file="configs/evaluation/judge.gin",
+        knobs=KNOBS,
+    )

@@ -8,7 +8,8 @@ from types import ModuleType
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Launch:
-    """`modules` may register tasks and mixtures of the user's; `config_text` is the whole resolved config."""
+    """`modules` may register tasks and mixtures of the user's; `config_text` is the whole resolved
+    config."""
 
     # print what would run, and stop
     dry_run: bool = False

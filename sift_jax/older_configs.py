@@ -1,11 +1,12 @@
-"""What a config leaves out that was written before a field existed, and the flags with which it goes on as it was.
+"""What a config leaves out that was written before a field existed, and the flags with which it
+goes on as it was.
 
     unit_weights: Mapping[str, float] = dataclasses.field(metadata={"before": {}})
 
     config.gin of then, without it ─►  "… add --gin.DataConfig.unit_weights={}"
 
-`before` is the value with which a run does what it did before the field existed. It is no default: a config says all
-that a run does, and nothing is filled in in silence.
+`before` is the value with which a run does what it did before the field existed. It is no default:
+a config says all that a run does, and nothing is filled in in silence.
 
 What has moved is read where it stands now, and told:
 
@@ -28,7 +29,10 @@ _OLD_NAME = re.compile(r"^DataConfig\.mixture\s*=\s*(?=['\"])", re.MULTILINE)
 _NO_RATES = re.compile(r"^DataConfig\.rates\s*=\s*None\b", re.MULTILINE)
 # a table of rates beside a name made the mixture, and the name was no more than a title
 _TITLE = re.compile(r"^DataConfig\.mixture\s*=\s*(['\"]).*?\1", re.MULTILINE)
-_NEW_FORM = "DataConfig.mixture = @MixtureConfig()\nMixtureConfig.rate_changes = {}\nMixtureConfig.languages = ()\n"
+_NEW_FORM = (
+    "DataConfig.mixture = @MixtureConfig()\nMixtureConfig.rate_changes = "
+    "{}\nMixtureConfig.languages = ()\n"
+)
 
 # run functions that have moved: configs name them by the module in which they were
 _MOVED = {"sift_jax.vocoder_training.run.": "sift_jax.vocoder_training.run."}
@@ -49,7 +53,8 @@ def is_of_older_form(texts: Iterable[str]) -> bool:
 def read_older_form(
     pieces: Sequence[tuple[Path, int, str]], bindings: Sequence[str]
 ) -> tuple[list[tuple[Path, int, str]], list[str]]:
-    """Files and bindings as they are written now, line by line where they stood, and one more binding with the rest."""
+    """Files and bindings as they are written now, line by line where they stood, and one more
+    binding with the rest."""
     texts = [*(text for _, _, text in pieces), *bindings]
     has_table = any(_OLD_RATES.search(text) and not _NO_RATES.search(text) for text in texts)
 
@@ -65,11 +70,16 @@ def read_older_form(
 
 
 def describe_missing(classes: Iterable[type], bound: Collection[str]) -> str | None:
-    """The error of a config that binds some fields of a dataclass and not others; None where nothing is missing."""
+    """The error of a config that binds some fields of a dataclass and not others; None where
+    nothing is missing."""
     named, flags = [], []
     for cls in dict.fromkeys(classes):
         fields = dataclasses.fields(cls)
-        missing = [field for field in fields if f"{cls.__name__}.{field.name}" not in bound and _is_required(field)]
+        missing = [
+            field
+            for field in fields
+            if f"{cls.__name__}.{field.name}" not in bound and _is_required(field)
+        ]
         # of one that is not spoken of at all, something else is wrong
         if len(missing) == len(fields):
             continue
@@ -83,7 +93,10 @@ def describe_missing(classes: Iterable[type], bound: Collection[str]) -> str | N
     what = f"the gin files do not bind {', '.join(named)}"
     if len(flags) < len(named):
         return f"{what}; include a file of configs/ that does"
-    return f"{what}, which a config of an older version lacks; to go on as it did, add {' '.join(flags)}"
+    return (
+        f"{what}, which a config of an older version lacks; to go on as it did, add "
+        f"{' '.join(flags)}"
+    )
 
 
 def _write_flag(name: str, value: Any) -> str:

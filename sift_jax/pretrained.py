@@ -1,6 +1,7 @@
-"""A model out of any folder that holds one: a run of ours, an export, or Qwen2-Audio's, here or on the hub.
+"""A model out of any folder that holds one: a run of ours, an export, or Qwen2-Audio's, here or on
+the hub.
 
-    folder ─► Model(config, params, tokenizer, codec) ─► decoding, exporting
+folder ─► Model(config, params, tokenizer, codec) ─► decoding, exporting
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Model:
 
     @classmethod
     def load(cls, folder: str | Path, step: int | None = None) -> Model:
-        """A run's folder (its checkpoint of `step`, or the latest), an export's, or Qwen2-Audio's (here or hf://)."""
+        """A run's folder (its checkpoint of `step`, or the latest), an export's, or Qwen2-Audio's
+        (here or hf://)."""
         folder = find_folder(folder) if str(folder).startswith(SCHEME) else Path(folder)
         if (folder / "checkpoints").is_dir():
             config, step, params = load_params(folder, step)
@@ -39,10 +41,13 @@ class Model:
             config, params = load_folder(folder)
         else:
             raise ValueError(
-                f"{folder} is neither a run (checkpoints/) nor an export (decoder/); train or export one first"
+                f"{folder} is neither a run (checkpoints/) nor an export (decoder/); train or "
+                "export one first"
             )
         # ours lies apart, Qwen2-Audio's among its other files
-        tokenizer = SpeechTokenizer(folder / "tokenizer" if (folder / "tokenizer").is_dir() else folder)
+        tokenizer = SpeechTokenizer(
+            folder / "tokenizer" if (folder / "tokenizer").is_dir() else folder
+        )
         check_vocabulary(len(tokenizer), config.decoder.vocab_size, f"the tokenizer of {folder}")
         codec = read_units_file(folder, place_units(tokenizer))
         if codec is not None:

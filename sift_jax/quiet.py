@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def hush() -> Iterator[None]:
-    """What the process writes on standard error goes nowhere; TensorFlow's C++ side knows no other way to be silent."""
+    """What the process writes on standard error goes nowhere; TensorFlow's C++ side knows no other
+    way to be silent."""
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "w") as nothing:

@@ -1,12 +1,14 @@
-"""python -m sift_jax.speak --checkpoint=runs/quickstart/stage3 --text="Rain falls." --style="very slowly, softly"
+"""python -m sift_jax.speak --checkpoint=runs/quickstart/stage3 --text="Rain falls." --style="very
+slowly, softly"
 --out=x.wav
 
-    [--language=en] [--samples=3] [--seed=0] [--codec=runs/codec] [--reference=voice.wav] [--temperature=0.8]
+    [--language=en] [--samples=3] [--seed=0] [--codec=runs/codec] [--reference=voice.wav]
+    [--temperature=0.8]
     --audio=q.wav [--text="Translate this."] --out=x.wav          a spoken question, answered by voice
     --items=items.jsonl --samples=3 --out=DIR                     many, into DIR/spoken.jsonl; killed, it goes on
 
-Several samples become x-1.wav, x-2.wav, …. What an answer may take follows from its text; one that had to be cut
-there is told.
+Several samples become x-1.wav, x-2.wav, …. What an answer may take follows from its text; one that
+had to be cut there is told.
 """
 
 import argparse
@@ -17,20 +19,33 @@ from sift_jax.exits import report_errors
 
 
 def parse_flags() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m sift_jax.speak", description="Has a model speak.")
+    parser = argparse.ArgumentParser(
+        prog="python -m sift_jax.speak", description="Has a model speak."
+    )
     add = parser.add_argument
-    add("--checkpoint", required=True, help="a run that was trained with a DataConfig.codec, or its export")
+    add(
+        "--checkpoint",
+        required=True,
+        help="a run that was trained with a DataConfig.codec, or its export",
+    )
     add("--text", help="what is to be said; with --audio, what is asked beside it")
     add("--style", default="", help='how, as in "very slowly, with a quite low pitch, softly"')
     add("--language", default="en", help="of the text: en, de, fr, it or es")
     add("--audio", help="a recording to be answered by voice")
-    add("--items", type=Path, help="a file of instructions, a JSON object a line; --out is a folder then")
+    add(
+        "--items",
+        type=Path,
+        help="a file of instructions, a JSON object a line; --out is a folder then",
+    )
     add("--samples", type=int, default=1)
     add("--seed", type=int, default=0)
     add("--temperature", type=float, default=0.8, help="0 always gives the likeliest units")
     add("--top_p", type=float, default=0.95)
     add("--codec", help="the folder of its codec, if it is no longer where it was in training")
-    add("--reference", help="a recording of the voice to speak with, for codecs whose units have none")
+    add(
+        "--reference",
+        help="a recording of the voice to speak with, for codecs whose units have none",
+    )
     add("--max_seconds", type=float, default=30.0, help="of an answer at a middling pace")
     add("--rows", type=int, default=8, help="with --items: answers that are made at once")
     add("--out", required=True, help=".wav or .flac; with --items a folder")
@@ -61,7 +76,11 @@ def speak(flags: argparse.Namespace) -> None:
     from sift_jax.pretrained import Model
 
     say = say_one if flags.items is None else say_items
-    print("\n".join(say(Model.load(flags.checkpoint), flags, lambda text: print(text, file=sys.stderr))))
+    print(
+        "\n".join(
+            say(Model.load(flags.checkpoint), flags, lambda text: print(text, file=sys.stderr))
+        )
+    )
 
 
 def main() -> None:

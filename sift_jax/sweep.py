@@ -1,4 +1,5 @@
-"""python -m sift_jax.sweep --gin_file=configs/sweeps/small/salm.gin [--gin.OUT_DIR=… --gin.SEEDS="(0,)"] [--dry_run]"""
+"""python -m sift_jax.sweep --gin_file=configs/sweeps/small/salm.gin [--gin.OUT_DIR=…
+--gin.SEEDS="(0,)"] [--dry_run]"""
 
 from sift_jax.cli import run_gin
 

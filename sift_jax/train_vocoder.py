@@ -1,4 +1,5 @@
-"""python -m sift_jax.train_vocoder --gin_file=configs/vocoder/hubert.gin --gin.CODEC=runs/codec [--gin.NAME=value …]"""
+"""python -m sift_jax.train_vocoder --gin_file=configs/vocoder/hubert.gin --gin.CODEC=runs/codec
+[--gin.NAME=value …]"""
 
 from sift_jax.cli import run_gin
 

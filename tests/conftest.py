@@ -1,4 +1,5 @@
-"""What several packages' tests share: one tiny corpus and one tiny trained run for the whole session."""
+"""What several packages' tests share: one tiny corpus and one tiny trained run for the whole
+session."""
 
 import os
 import sys
@@ -6,20 +7,24 @@ from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# the networks here are tiny: compiling them well takes longer than running them does; and threads that wait for a core
-# may add up in another order, which a comparison bit for bit would see
+# the networks here are tiny: compiling them well takes longer than running them does; and threads
+# that wait for a core may add up in another order, which a comparison bit for bit would see
 FLAGS = (
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_multi_thread_eigen=false"
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
+    "--xla_cpu_multi_thread_eigen=false"
 )
 os.environ.setdefault("XLA_FLAGS", FLAGS)
 # what one test or program has compiled, the others and the next run of the tests need not
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.parent / "runs" / ".compiled"))
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.parent / "runs" / ".compiled")
+)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 import pytest  # noqa: E402 - the platforms must be chosen before jax is imported
 from tiny_corpus import Corpus, write_corpus  # noqa: E402
 
-# every compiled program takes some of the 65,530 pieces of memory that Linux gives a process; without one XLA crashes
+# every compiled program takes some of the 65,530 pieces of memory that Linux gives a process;
+# without one XLA crashes
 MOST_MAPS = 25_000
 
 
@@ -62,7 +67,9 @@ def codec_folder(corpus, tmp_path_factory) -> Path:
 
     options = EmbeddedOptions(tones=8, sounds=16, sound_steps=4, slices=2, sounds_a_tone=4)
     out = tmp_path_factory.mktemp("codec") / "codec"
-    fit_embedded([read_audio(path) for path in sorted(corpus.audio.glob("*.flac"))], out, options, seed=0)
+    fit_embedded(
+        [read_audio(path) for path in sorted(corpus.audio.glob("*.flac"))], out, options, seed=0
+    )
     return out
 
 

@@ -1,4 +1,5 @@
-"""Small files of other programs, written by the tests themselves: GGUF, CTranslate2's model.bin, PyTorch's .pt."""
+"""Small files of other programs, written by the tests themselves: GGUF, CTranslate2's model.bin,
+PyTorch's .pt."""
 
 import struct
 import zipfile
@@ -38,8 +39,11 @@ def quantize_8(value):
 
 def write_gguf(path, facts, tensors):
     """`tensors`: name → (array, "F32", "F16" or "Q8_0")."""
-    kinds = {"F32": (0, lambda x: x.astype("<f4").tobytes()), "F16": (1, lambda x: x.astype("<f2").tobytes()),
-             "Q8_0": (8, quantize_8)}  # fmt: skip
+    kinds = {
+        "F32": (0, lambda x: x.astype("<f4").tobytes()),
+        "F16": (1, lambda x: x.astype("<f2").tobytes()),
+        "Q8_0": (8, quantize_8),
+    }
     head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(facts))
     for key, value in facts.items():
         kind, raw = pack_value(value)
@@ -48,7 +52,9 @@ def write_gguf(path, facts, tensors):
     for name, (value, packing) in tensors.items():
         number, pack = kinds[packing]
         shape = value.shape[::-1]
-        head += pack_text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, number, len(body))
+        head += pack_text(name) + struct.pack(
+            f"<I{len(shape)}QIQ", len(shape), *shape, number, len(body)
+        )
         raw = pack(value)
         body += raw + b"\0" * (-len(raw) % 32)
     path.write_bytes(head + b"\0" * (-len(head) % 32) + body)
@@ -95,13 +101,25 @@ def step_dict(items):
 
 def step_tensor(key, value):
     kind = {"<f4": "FloatStorage", "<f2": "HalfStorage"}[value.dtype.str]
-    storage = step_tuple(step_text("storage"), step_name("torch", kind), step_text(key), step_text("cpu"),
-                         step_number(value.size)) + b"Q"  # fmt: skip
+    storage = (
+        step_tuple(
+            step_text("storage"),
+            step_name("torch", kind),
+            step_text(key),
+            step_text("cpu"),
+            step_number(value.size),
+        )
+        + b"Q"
+    )
     strides = [step // value.itemsize for step in value.strides]
     arguments = step_tuple(
-        storage, step_number(0), step_tuple(*map(step_number, value.shape)), step_tuple(*map(step_number, strides)),
-        b"\x89", step_name("collections", "OrderedDict") + b")R",
-    )  # fmt: skip
+        storage,
+        step_number(0),
+        step_tuple(*map(step_number, value.shape)),
+        step_tuple(*map(step_number, strides)),
+        b"\x89",
+        step_name("collections", "OrderedDict") + b")R",
+    )
     return step_name("torch._utils", "_rebuild_tensor_v2") + arguments + b"R"
 
 
@@ -116,5 +134,7 @@ def write_torch(path, program, storages):
 
 def write_openai(path, tensors):
     state = {name: step_tensor(str(i), value) for i, (name, value) in enumerate(tensors.items())}
-    program = step_dict({"dims": step_dict({"n_mels": step_number(80)}), "model_state_dict": step_dict(state)})
+    program = step_dict(
+        {"dims": step_dict({"n_mels": step_number(80)}), "model_state_dict": step_dict(state)}
+    )
     return write_torch(path, program, {str(i): value for i, value in enumerate(tensors.values())})

@@ -1,4 +1,5 @@
-"""Trains in processes that are forked from one which has imported the libraries and begun nothing: seconds are saved.
+"""Trains in processes that are forked from one which has imported the libraries and begun nothing:
+seconds are saved.
 
 fork_processes(argv, log, count) ─► pids        each a process with devices of its own, as python -m sift_jax.train is
 """
@@ -46,15 +47,23 @@ def fork_train(argv: list[str], log: Path, folder: Path = ROOT) -> int:
         os._exit(code)
 
 
-def fork_processes(argv: list[str], log: Path, count: int, folders: list[Path] | None = None) -> list[int]:
+def fork_processes(
+    argv: list[str], log: Path, count: int, folders: list[Path] | None = None
+) -> list[int]:
     """The processes of one run; each says what it has to say in <log>.<index>."""
     folders = folders or [ROOT] * count
     if count > 1:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            argv = [*argv, f"--coordinator=127.0.0.1:{free.getsockname()[1]}", f"--processes={count}"]
+            argv = [
+                *argv,
+                f"--coordinator=127.0.0.1:{free.getsockname()[1]}",
+                f"--processes={count}",
+            ]
     return [
-        fork_train(argv + [f"--process_index={index}"] * (count > 1), Path(f"{log}.{index}"), folder)
+        fork_train(
+            argv + [f"--process_index={index}"] * (count > 1), Path(f"{log}.{index}"), folder
+        )
         for index, folder in enumerate(folders)
     ]
 

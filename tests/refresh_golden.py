@@ -1,4 +1,5 @@
-"""python tests/refresh_golden.py: writes the resolved text of every run under configs/ anew; look at the difference."""
+"""python tests/refresh_golden.py: writes the resolved text of every run under configs/ anew; look
+at the difference."""
 
 import sys
 from pathlib import Path

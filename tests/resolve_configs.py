@@ -1,4 +1,5 @@
-"""Every gin file under configs/ that is a run by itself, and its resolved text: tests/golden/<its name>.gin.
+"""Every gin file under configs/ that is a run by itself, and its resolved text: tests/golden/<its
+name>.gin.
 
 A file is a run if it, or what it includes, binds a run function's argument and says where to write.
 """
@@ -26,13 +27,20 @@ RUNS: dict[str, Callable] = {
 
 
 def read_includes(path: Path) -> list[Path]:
-    return [ROOT / name for name in re.findall(r"^include ['\"](.+)['\"]", path.read_text(), re.MULTILINE)]
+    return [
+        ROOT / name
+        for name in re.findall(r"^include ['\"](.+)['\"]", path.read_text(), re.MULTILINE)
+    ]
 
 
 def find(pattern: str, path: Path) -> str | None:
     """The first match's group in a file or what it includes."""
     found = re.search(pattern, path.read_text(), re.MULTILINE)
-    return found.group(1) if found else next((x for inner in read_includes(path) if (x := find(pattern, inner))), None)
+    return (
+        found.group(1)
+        if found
+        else next((x for inner in read_includes(path) if (x := find(pattern, inner))), None)
+    )
 
 
 def find_run(path: Path) -> str | None:
@@ -41,10 +49,15 @@ def find_run(path: Path) -> str | None:
 
 
 def list_runs() -> list[str]:
-    """Paths below configs/ without the ending. What others include is a run, too, where it has a folder to write to."""
+    """Paths below configs/ without the ending. What others include is a run, too, where it has a
+    folder to write to."""
     files = sorted(CONFIGS.rglob("*.gin"))
     included = {target for path in files for target in read_includes(path)}
-    runs = [path for path in files if find_run(path) and (path not in included or find(r"^(OUT_DIR)\s*=", path))]
+    runs = [
+        path
+        for path in files
+        if find_run(path) and (path not in included or find(r"^(OUT_DIR)\s*=", path))
+    ]
     return [str(path.relative_to(CONFIGS).with_suffix("")) for path in runs]
 
 

@@ -11,7 +11,11 @@ SHAPE = BatchShape(rows=2, tokens=8, targets=4, clips=1, mel_frames=10, mel_bins
 def test_an_empty_batch_keeps_the_contract():
     batch = make_empty_batch(SHAPE)
     check_batch(batch, SHAPE, vocab_size=1)
-    assert (batch["slot_bt"] == -1).all() and not batch["weight_bm"].any() and not batch["group_bt"].any()
+    assert (
+        (batch["slot_bt"] == -1).all()
+        and not batch["weight_bm"].any()
+        and not batch["group_bt"].any()
+    )
 
 
 @pytest.mark.parametrize("key", ["token_bt", "target_bm"])
@@ -20,15 +24,20 @@ def test_ids_outside_the_vocabulary(key, value):
     batch = make_empty_batch(SHAPE)
     batch[key][1, 2] = value
     with pytest.raises(
-        ValueError, match=rf"batch\['{key}'\] holds token id {value}, outside .* of 100; use the tokenizer"
+        ValueError,
+        match=rf"batch\['{key}'\] holds token id {value}, outside .* of 100; use the tokenizer",
     ):
         check_batch(batch, SHAPE, vocab_size=100)
 
 
 def test_a_wrong_shape_dtype_or_key():
     batch = make_empty_batch(SHAPE)
-    with pytest.raises(ValueError, match=r"batch\['predict_bm'\] is int64\(2, 4\); the contract says int32\(2, 4\)"):
-        check_batch({**batch, "predict_bm": batch["predict_bm"].astype(np.int64)}, SHAPE, vocab_size=9)
+    with pytest.raises(
+        ValueError, match=r"batch\['predict_bm'\] is int64\(2, 4\); the contract says int32\(2, 4\)"
+    ):
+        check_batch(
+            {**batch, "predict_bm": batch["predict_bm"].astype(np.int64)}, SHAPE, vocab_size=9
+        )
     with pytest.raises(ValueError, match=r"batch\['slot_bt'\] is int32\(2, 7\)"):
         check_batch({**batch, "slot_bt": batch["slot_bt"][:, 1:]}, SHAPE, vocab_size=9)
     with pytest.raises(ValueError, match=r"batch keys differ from the contract: \['mask_bt'\]"):

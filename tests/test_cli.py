@@ -1,4 +1,5 @@
-"""The command line: what was written is what runs, and each mistake is one line that names the thing and the remedy."""
+"""The command line: what was written is what runs, and each mistake is one line that names the
+thing and the remedy."""
 
 import dataclasses
 import os
@@ -47,7 +48,15 @@ def test_a_gin_file_is_its_arguments(arguments, gin_file):
 
 
 def test_bindings_on_the_command_line_win(arguments, gin_file, capsys):
-    run_gin(TRAIN, [f"--gin_file={gin_file}", "--gin.RunConfig.steps=9", "--gin.DataConfig.rows=4", "--dry_run"])
+    run_gin(
+        TRAIN,
+        [
+            f"--gin_file={gin_file}",
+            "--gin.RunConfig.steps=9",
+            "--gin.DataConfig.rows=4",
+            "--dry_run",
+        ],
+    )
     printed = capsys.readouterr().out
     assert "(4, 160)" in printed and "trainable:" in printed and "memory per device" in printed
     assert not Path(arguments["run"].out_dir).exists()
@@ -114,7 +123,10 @@ def test_the_config_beside_a_run_gives_the_same_run(arguments, gin_file, monkeyp
         ("elsewhere/RunConfig.steps = 3", "elsewhere/RunConfig.steps is used by nothing"),
         (
             "include 'configs/nothing.gin'",
-            "included file configs/nothing.gin does not exist; paths start at the working directory, at a folder above",
+            (
+                "included file configs/nothing.gin does not exist; paths start at the working "
+                "directory, at a folder above"
+            ),
         ),
         ("RunConfig.seed = 4", "RunConfig.seed is bound a second time (first in line "),
         ("RunConfig.steps = (", "run.gin"),
@@ -126,7 +138,8 @@ def test_mistakes_in_a_gin_file(gin_file, capsys, line, message):
 
 
 def test_includes_are_found_from_anywhere(gin_file, arguments, tmp_path, monkeypatch, capsys):
-    """From the working directory, else from the including file or a folder above it, else from the project."""
+    """From the working directory, else from the including file or a folder above it, else from the
+    project."""
     other = tmp_path / "project" / "configs" / "mine" / "run.gin"
     other.parent.mkdir(parents=True)
     other.write_text("include 'configs/mine/base.gin'\ninclude 'steps.gin'\n")
@@ -136,13 +149,16 @@ def test_includes_are_found_from_anywhere(gin_file, arguments, tmp_path, monkeyp
     assert build_arguments(train, [str(other)], [])["run"].steps == 41
     (tmp_path / "steps.gin").write_text("RunConfig.steps = 42\n")
     assert build_arguments(train, [str(other)], []) == {
-        **arguments, "run": dataclasses.replace(arguments["run"], steps=42)
+        **arguments,
+        "run": dataclasses.replace(arguments["run"], steps=42),
     }
     # as the command line names it: ours are found by their short names, too
     assert build_arguments(train, ["configs/quickstart/stage1.gin"], [])["run"].steps == 600
     missing = add(other, "", "include 'nothing.gin'")
     line = fail(capsys, f"--gin_file={missing}")
-    assert line.startswith(f"error: {missing}:4: included file nothing.gin does not exist; paths start at the working")
+    assert line.startswith(
+        f"error: {missing}:4: included file nothing.gin does not exist; paths start at the working"
+    )
 
 
 def test_files_that_include_each_other(gin_file, capsys, tmp_path):
@@ -150,7 +166,8 @@ def test_files_that_include_each_other(gin_file, capsys, tmp_path):
     (tmp_path / "b.gin").write_text("include 'a.gin'\n")
     line = fail(capsys, f"--gin_file={tmp_path}/a.gin")
     assert line == (
-        f"error: {tmp_path}/b.gin includes {tmp_path}/a.gin, which includes it: take one of the includes out"
+        f"error: {tmp_path}/b.gin includes {tmp_path}/a.gin, which includes it: take one of the "
+        "includes out"
     )
 
 
@@ -165,12 +182,18 @@ def test_an_error_behind_an_include_names_its_line(gin_file, capsys, tmp_path):
     "binding, message",
     [
         ("STEPS=3", "error: gin binding STEPS is used by nothing; "),
-        ("RunConfig.steps=many", "error: RunConfig.steps = 'many' is no int; change it in the gin file or by --gin."),
+        (
+            "RunConfig.steps=many",
+            "error: RunConfig.steps = 'many' is no int; change it in the gin file or by --gin.",
+        ),
         ("RunConfig.log_every=0", "RunConfig.log_every is 0; give 1 or more"),
         ("RunConfig.steps=2.5", "error: RunConfig.steps = 2.5 is no int"),
         ("RunConfig.trainable='.*'", "RunConfig.trainable = '.*' is no tuple[str, ...]"),
         ("MixtureConfig.rates={'sift.*': 'all'}", "MixtureConfig.rates = {'sift.*': 'all'} is no "),
-        ("RunConfig.steps=%STEPS", "error: gin macro %STEPS is not defined; give it a value by --gin.STEPS=…"),
+        (
+            "RunConfig.steps=%STEPS",
+            "error: gin macro %STEPS is not defined; give it a value by --gin.STEPS=…",
+        ),
         ("DataConfig.rows=many", "error: DataConfig.rows = 'many' is no int"),
         ("OptimizerConfig.clip_norm=True", "OptimizerConfig.clip_norm = True is no float"),
     ],
@@ -180,23 +203,35 @@ def test_mistakes_in_a_binding(gin_file, capsys, binding, message):
 
 
 def test_a_misspelt_name_is_hinted_at(gin_file, capsys):
-    text = gin_file.read_text().replace("RunConfig.steps = 6", "RunConfig.steps = %STEPS\nSTEPS = 6")
+    text = gin_file.read_text().replace(
+        "RunConfig.steps = 6", "RunConfig.steps = %STEPS\nSTEPS = 6"
+    )
     gin_file.write_text(text)
     assert "did you mean STEPS?" in fail(capsys, f"--gin_file={gin_file}", "--gin.STEP=9")
     gin_file.write_text(text.replace("%STEPS", "%STEP"))
-    assert "gin macro %STEP is not defined; did you mean %STEPS?" in fail(capsys, f"--gin_file={gin_file}")
+    assert "gin macro %STEP is not defined; did you mean %STEPS?" in fail(
+        capsys, f"--gin_file={gin_file}"
+    )
 
 
 def test_what_a_file_leaves_out(gin_file, capsys):
     text = gin_file.read_text()
-    gin_file.write_text("\n".join(line for line in text.splitlines() if "RunConfig.seed" not in line))
+    gin_file.write_text(
+        "\n".join(line for line in text.splitlines() if "RunConfig.seed" not in line)
+    )
     assert "seed" in fail(capsys, f"--gin_file={gin_file}")
-    gin_file.write_text(text.replace("include 'configs/train.gin'", "sift_jax.training.loop.train.run = @RunConfig()"))
+    gin_file.write_text(
+        text.replace(
+            "include 'configs/train.gin'", "sift_jax.training.loop.train.run = @RunConfig()"
+        )
+    )
     assert "error: the gin files do not bind train." in fail(capsys, f"--gin_file={gin_file}")
 
 
 def test_mistakes_in_flags(gin_file, capsys):
-    assert "error: gin file nowhere.gin does not exist; see configs/" in fail(capsys, "--gin_file=nowhere.gin")
+    assert "error: gin file nowhere.gin does not exist; see configs/" in fail(
+        capsys, "--gin_file=nowhere.gin"
+    )
     message = "error: unknown flag --steps=3; bindings are written --gin.NAME=value"
     assert message in fail(capsys, f"--gin_file={gin_file}", "--steps=3")
     assert "unknown flag --gin.STEPS" in fail(capsys, f"--gin_file={gin_file}", "--gin.STEPS")
@@ -211,7 +246,10 @@ def test_mistakes_in_flags(gin_file, capsys):
         ("ModelConfig.decoder=qwen9", "error: unknown decoder preset 'qwen9'; choose one of "),
         (
             "MeshConfig.fsdp=3",
-            "error: mesh {'data': -1, 'fsdp': 3, 'tensor': 1} does not fit 1 devices; set MeshConfig.data = -1",
+            (
+                "error: mesh {'data': -1, 'fsdp': 3, 'tensor': 1} does not fit 1 devices; set "
+                "MeshConfig.data = -1"
+            ),
         ),
         (
             "DataConfig.clip_seconds=(1.0, 3.0)",
@@ -225,7 +263,10 @@ def test_mistakes_in_flags(gin_file, capsys):
             "MixtureConfig.rates={'sift.poems.*': 1.0}",
             "error: mixture pattern 'sift.poems.*' matches none of the tasks: sift.",
         ),
-        ("DataConfig.records=/nowhere", "error: no records under /nowhere; make them with python -m data_prep.build"),
+        (
+            "DataConfig.records=/nowhere",
+            "error: no records under /nowhere; make them with python -m data_prep.build",
+        ),
         (
             "DataConfig.tokenizer=/nowhere",
             "error: no tokenizer.json in /nowhere; train one with python -m data_prep.tokenizer",
@@ -236,7 +277,10 @@ def test_mistakes_in_flags(gin_file, capsys):
         ),
         (
             "Sources.run=/nowhere",
-            "error: /nowhere is no run of sift_jax (no model.json); point to a folder that train wrote",
+            (
+                "error: /nowhere is no run of sift_jax (no model.json); point to a folder that "
+                "train wrote"
+            ),
         ),
     ],
 )
@@ -246,7 +290,9 @@ def test_mistakes_that_the_run_finds(gin_file, capsys, binding, message):
 
 def test_an_unknown_mixture(gin_file, capsys):
     words = ["--gin.MixtureConfig.rates=None", "--gin.MixtureConfig.name=nobodys"]
-    assert "error: unknown mixture 'nobodys'; known are " in fail(capsys, f"--gin_file={gin_file}", *words)
+    assert "error: unknown mixture 'nobodys'; known are " in fail(
+        capsys, f"--gin_file={gin_file}", *words
+    )
 
 
 def test_debug_shows_the_traceback(gin_file):
@@ -287,17 +333,23 @@ def ask(monkeypatch, capsys, *argv):
 def test_ask_says_what_is_wrong(monkeypatch, capsys, trained_run, corpus, tmp_path):
     question = "Is it loud?"
     nothing = ask(monkeypatch, capsys, f"--checkpoint={trained_run}")
-    assert nothing == 'error: no question to answer; put one behind the options, as in "How fast?", or use --chat'
+    assert nothing == (
+        'error: no question to answer; put one behind the options, as in "How fast?", or use --chat'
+    )
     missing = ask(monkeypatch, capsys, f"--checkpoint={trained_run}", "--audio=none.wav", question)
     assert missing == "error: none.wav: no such audio file; check the path or the audio root"
     (tmp_path / "noise.wav").write_bytes(bytes(500))
     assert "cannot be decoded" in ask(
-        monkeypatch, capsys, f"--checkpoint={trained_run}", f"--audio={tmp_path}/noise.wav", question
+        monkeypatch,
+        capsys,
+        f"--checkpoint={trained_run}",
+        f"--audio={tmp_path}/noise.wav",
+        question,
     )
     no_run = ask(monkeypatch, capsys, f"--checkpoint={tmp_path}", question)
-    assert (
-        no_run
-        == f"error: {tmp_path} is neither a run (checkpoints/) nor an export (decoder/); train or export one first"
+    assert no_run == (
+        f"error: {tmp_path} is neither a run (checkpoints/) nor an export (decoder/); train "
+        "or export one first"
     )
 
 
@@ -307,23 +359,37 @@ def test_too_long_audio(monkeypatch, capsys, trained_run, tmp_path):
     from sift_jax.audio.files import write_audio
 
     write_audio(tmp_path / "long.wav", make_noise(1, 2.5))
-    error = ask(monkeypatch, capsys, f"--checkpoint={trained_run}", f"--audio={tmp_path}/long.wav", "Is it loud?")
+    error = ask(
+        monkeypatch,
+        capsys,
+        f"--checkpoint={trained_run}",
+        f"--audio={tmp_path}/long.wav",
+        "Is it loud?",
+    )
     assert error == (
-        f"error: {tmp_path}/long.wav: 2.5 s is longer than the 2 s that this model's encoder takes; "
-        "cut the file into pieces"
+        f"error: {tmp_path}/long.wav: 2.5 s is longer than the 2 s that this model's encoder "
+        "takes; cut the file into pieces"
     )
 
 
 def test_commands_end_with_status_two(gin_file, trained_run, tmp_path):
     """The same in processes of their own: one line on stderr, nothing else, and no traceback."""
     code, _, error = call("sift_jax.train", f"--gin_file={gin_file}", "--gin.STEPS=3")
-    assert code == 2 and error.startswith("error: gin binding STEPS is used by nothing; ") and error.count("\n") == 1
-    code, _, error = call("sift_jax.export", f"--checkpoint={trained_run}", f"--out={tmp_path}/out", "--step=4")
+    assert (
+        code == 2
+        and error.startswith("error: gin binding STEPS is used by nothing; ")
+        and error.count("\n") == 1
+    )
+    code, _, error = call(
+        "sift_jax.export", f"--checkpoint={trained_run}", f"--out={tmp_path}/out", "--step=4"
+    )
     assert code == 2 and error == f"error: {trained_run} has no checkpoint of step 4; it has 3, 6\n"
 
 
 def test_ask_and_export_in_processes_of_their_own(trained_run, corpus, tmp_path):
-    code, printed, error = call("sift_jax.export", f"--checkpoint={trained_run}", f"--out={tmp_path}/out")
+    code, printed, error = call(
+        "sift_jax.export", f"--checkpoint={trained_run}", f"--out={tmp_path}/out"
+    )
     assert code == 0 and "written and read again: logits differ by at most" in printed, error
     audio = f"--audio={corpus.audio}/train_en_0.flac"
     answers = [

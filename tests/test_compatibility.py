@@ -1,7 +1,9 @@
-"""What the commit f1d687e left on disk, under today's code: it goes on, or is refused with the command that mends it.
+"""What the commit f1d687e left on disk, under today's code: it goes on, or is refused with the
+command that mends it.
 
-`fixtures/make_at_f1d687e.py` says what there is and how it was made. Everything is done by the commands, as a user
-types them. A command that is refused names another one, or flags to add: that is what `go_on` then does.
+`fixtures/make_at_f1d687e.py` says what there is and how it was made. Everything is done by the
+commands, as a user types them. A command that is refused names another one, or flags to add: that
+is what `go_on` then does.
 """
 
 import json
@@ -24,7 +26,8 @@ QUESTION = "Is it loud?"
 # of losses of one step: float32 on another processor, not another batch or another chat template
 NEAR = 2e-3
 MOST_REMEDIES = 3
-# what a refusal may name, as it is typed in a shell: flags for the same command, or a command to be given before it
+# what a refusal may name, as it is typed in a shell: flags for the same command, or a command to be
+# given before it
 FLAG = re.compile(r"""'--[^']+'|--[\w.]+=(?:"[^"]*"|'[^']*'|[^\s,;:)'"]+)""")
 COMMAND = re.compile(r"`python -m ((?:sift_jax|data_prep)[\w.]* [^`]*)`")
 
@@ -47,7 +50,8 @@ def made(unpacked, tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def run(made, monkeypatch, capsys):
-    """(status, standard output, standard error) of a command: run("sift_jax.ask --checkpoint=export …")."""
+    """(status, standard output, standard error) of a command: run("sift_jax.ask --checkpoint=export
+    …")."""
 
     def call(command: str) -> tuple[int, str, str]:
         module, *flags = shlex.split(command)
@@ -67,7 +71,8 @@ def run(made, monkeypatch, capsys):
 
 
 def find_remedy(error: str) -> tuple[str | None, list[str]]:
-    """What a refusal says is to be done: (a command to be given first, flags to be added), of which it has one."""
+    """What a refusal says is to be done: (a command to be given first, flags to be added), of which
+    it has one."""
     (line,) = [line for line in error.splitlines() if line.startswith("error: ")]
     command = COMMAND.search(line)
     if command:
@@ -79,12 +84,14 @@ def find_remedy(error: str) -> tuple[str | None, list[str]]:
 
 @pytest.fixture
 def go_on(run):
-    """The command's output; where it is refused, what the refusal names is done, and it is given again."""
+    """The command's output; where it is refused, what the refusal names is done, and it is given
+    again."""
 
     def call(command: str) -> str:
         done = []
         status, out, error = run(command)
-        # a config may be of another form, lack a field, and be of a plan that is no longer drawn: told one by one
+        # a config may be of another form, lack a field, and be of a plan that is no longer drawn:
+        # told one by one
         while status and len(done) < MOST_REMEDIES:
             assert status == 2, error
             first, flags = find_remedy(error)
@@ -116,19 +123,30 @@ def read_results(folder: str) -> dict:
     ids=["by the command that began it", "by the config beside it"],
 )
 def test_a_run_goes_on_from_its_checkpoint(go_on, made, gin_file, name, half, steps):
-    """Over the same batches, asked in the same words: with the losses that f1d687e itself went on to. A plan that is
-    no longer drawn is refused, and a run in another folder, which the refusal names, begins with the old one's weights.
+    """Over the same batches, asked in the same words: with the losses that f1d687e itself went on
+    to. A plan that is no longer drawn is refused, and a run in another folder, which the refusal
+    names, begins with the old one's weights.
     """
     said, old = go_on(f"sift_jax.train --gin_file={gin_file}"), read_losses(made / name)
     if f"resuming {name} at step {half}, batch {half}" in said:
-        found, expected = read_losses(made / name), json.loads((made / "figures.json").read_text())[name]
+        found, expected = (
+            read_losses(made / name),
+            json.loads((made / "figures.json").read_text())[name],
+        )
         assert set(expected) == {str(step) for step in range(half + 1, steps + 1)}
         for step, loss in expected.items():
-            assert found[step] == pytest.approx(loss, abs=NEAR), f"step {step} is another than it was at f1d687e"
+            assert found[step] == pytest.approx(loss, abs=NEAR), (
+                f"step {step} is another than it was at f1d687e"
+            )
         begun = made / name
     else:
-        [begun] = {path.parent for path in made.glob("*/checkpoints")} - {made / "answering", made / "speaking"}
-        assert read_losses(begun)["1"] < old["1"] - 5 * NEAR, "it knows nothing of what the old run learnt"
+        [begun] = {path.parent for path in made.glob("*/checkpoints")} - {
+            made / "answering",
+            made / "speaking",
+        }
+        assert read_losses(begun)["1"] < old["1"] - 5 * NEAR, (
+            "it knows nothing of what the old run learnt"
+        )
     assert (begun / "checkpoints" / str(steps)).is_dir()
 
 
@@ -148,7 +166,10 @@ def test_a_run_does_not_go_on_by_another_plan(run, go_on, made):
 
 def test_a_config_without_fields_that_came_later_says_how_they_are_bound(run, go_on, made):
     """As a config of before f1d687e: its run goes on with the flags that the refusal names."""
-    train, config = "sift_jax.train --gin_file=speaking/config.gin", made / "speaking" / "config.gin"
+    train, config = (
+        "sift_jax.train --gin_file=speaking/config.gin",
+        made / "speaking" / "config.gin",
+    )
     # with all its fields it is read, in whatever form
     go_on(f"{train} --dry_run")
     lines = config.read_text().splitlines()
@@ -168,7 +189,9 @@ def test_a_run_starts_from_an_old_run_and_from_its_export(go_on, made):
     go_on(new + "from_run --gin.Sources.run=answering")
     go_on(new + "from_export --gin.Sources.model=export")
     # the old run, over the same first batch, had nothing to begin from
-    losses = {name: read_losses(made / name)["1"] for name in ("from_run", "from_export", "answering")}
+    losses = {
+        name: read_losses(made / name)["1"] for name in ("from_run", "from_export", "answering")
+    }
     assert losses["from_export"] == pytest.approx(losses["from_run"], abs=1e-4)
     assert losses["answering"] - losses["from_run"] > 5 * NEAR
 
@@ -191,7 +214,10 @@ def test_a_run_is_exported_again_with_the_same_weights(go_on, made):
 
 
 def test_a_run_and_its_export_are_evaluated(go_on):
-    flags = "--suite=evalsift --root=data --gin.LANGUAGES=\"('en', 'de')\" --gin.MAX_NEW_TOKENS=8 --gin.DATA_DIR=data"
+    flags = (
+        "--suite=evalsift --root=data --gin.LANGUAGES=\"('en', 'de')\" --gin.MAX_NEW_TOKENS=8 "
+        "--gin.DATA_DIR=data"
+    )
     for name in ("answering", "export"):
         go_on(f"sift_jax.evaluate {flags} --checkpoint={name} --out=evaluated/{name}")
     found = [read_results(f"evaluated/{name}") for name in ("answering", "export")]
@@ -218,12 +244,16 @@ def test_units_beside_the_records_are_kept(go_on):
     "line, remedy",
     [
         ("error: nothing is bound to X.y; add --gin.X.y=3", (None, ["--gin.X.y=3"])),
-        ("error: of another plan; add --gin.A.b='c d' and --out=new, for a new one",
-         (None, ["--gin.A.b=c d", "--out=new"])),
-        ("error: old units; `python -m data_prep.units --records=a --codec=b` makes them anew",
-         ("data_prep.units --records=a --codec=b", [])),
+        (
+            "error: of another plan; add --gin.A.b='c d' and --out=new, for a new one",
+            (None, ["--gin.A.b=c d", "--out=new"]),
+        ),
+        (
+            "error: old units; `python -m data_prep.units --records=a --codec=b` makes them anew",
+            ("data_prep.units --records=a --codec=b", []),
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_a_refusal_names_is_found(line, remedy):
     assert find_remedy(f"a warning\n{line}\n") == remedy
 

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import jax
 import pytest
-from resolve_configs import CONFIGS, GOLDEN, ROOT, find_run, golden_path, list_runs, read_includes, resolve
+from resolve_configs import (
+    CONFIGS,
+    GOLDEN,
+    ROOT,
+    find_run,
+    golden_path,
+    list_runs,
+    read_includes,
+    resolve,
+)
 
 from sift_jax.checkpoints.train_state import split_params
 from sift_jax.cli import find_dataclasses
@@ -44,7 +53,9 @@ def test_no_golden_text_is_left_over():
     assert {path.name for path in GOLDEN.iterdir()} == {golden_path(name).name for name in RUNS}
 
 
-@pytest.mark.parametrize("name", [name for name in RUNS if find_run(CONFIGS / f"{name}.gin").endswith(".train")])
+@pytest.mark.parametrize(
+    "name", [name for name in RUNS if find_run(CONFIGS / f"{name}.gin").endswith(".train")]
+)
 def test_a_training_run_builds(name):
     arguments, _ = resolve(name)
     config = make_model_config(arguments["model"])
@@ -53,9 +64,13 @@ def test_a_training_run_builds(name):
     assert sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(trainable)) > 0
     make_optimizer(arguments["optimizer"], arguments["run"].steps)
     data, geometry = arguments["data"], make_geometry(config)
-    assert data.clip_seconds[-1] == geometry.window_seconds and list(data.clip_seconds) == sorted(data.clip_seconds)
+    assert data.clip_seconds[-1] == geometry.window_seconds and list(data.clip_seconds) == sorted(
+        data.clip_seconds
+    )
     frames = geometry.count_frames(round(100 * geometry.window_seconds))
-    assert data.tokens > frames, f"a clip of the whole window takes {frames} of {data.tokens} tokens"
+    assert data.tokens > frames, (
+        f"a clip of the whole window takes {frames} of {data.tokens} tokens"
+    )
     assert arguments["run"].checkpoint_every <= arguments["run"].steps
 
 
@@ -68,11 +83,17 @@ def test_every_file_is_part_of_a_run():
         waiting += [target for target in read_includes(path) if target not in reached]
     # laid over a run; tests/evaluation/test_during_training.py does it
     reached.add(CONFIGS / "evaluating.gin")
-    choices = {path for path in CONFIGS.rglob("*.gin") if path.parent.name in ("hardware", "mixtures", "models")}
+    choices = {
+        path
+        for path in CONFIGS.rglob("*.gin")
+        if path.parent.name in ("hardware", "mixtures", "models")
+    }
     assert sorted(map(str, set(CONFIGS.rglob("*.gin")) - reached - choices)) == []
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.gin")), ids=lambda path: str(path.relative_to(CONFIGS)))
+@pytest.mark.parametrize(
+    "path", sorted(CONFIGS.rglob("*.gin")), ids=lambda path: str(path.relative_to(CONFIGS))
+)
 def test_a_gin_file_is_short_and_begins_with_what_it_is_for(path):
     lines = path.read_text().splitlines()
     assert len(lines) <= 80 and lines[0].startswith("# ") and len(lines[0]) > 20
@@ -80,8 +101,17 @@ def test_a_gin_file_is_short_and_begins_with_what_it_is_for(path):
 
 def find_config_classes() -> list[type]:
     """The dataclasses of the run functions and of the model, with those inside them."""
-    waiting = [*find_dataclasses(train), *find_dataclasses(evaluate), *find_dataclasses(judge_again)]
-    waiting += [*find_dataclasses(train_vocoder), *find_dataclasses(sweep), SpeechLMConfig, EvaluationSets]
+    waiting = [
+        *find_dataclasses(train),
+        *find_dataclasses(evaluate),
+        *find_dataclasses(judge_again),
+    ]
+    waiting += [
+        *find_dataclasses(train_vocoder),
+        *find_dataclasses(sweep),
+        SpeechLMConfig,
+        EvaluationSets,
+    ]
     found = []
     while waiting:
         cls = waiting.pop()
@@ -99,9 +129,14 @@ def get_hints(cls):
 
 @pytest.mark.parametrize("cls", find_config_classes(), ids=lambda cls: cls.__name__)
 def test_every_field_is_read_somewhere(cls):
-    """`x.field` in the package, the class's own module included; a field that nobody reads is a lie in a config."""
-    assert cls.__dataclass_params__.frozen and all(field.kw_only for field in dataclasses.fields(cls))
-    assert all(field.default is dataclasses.MISSING for field in dataclasses.fields(cls)), "defaults hide; bind them"
+    """`x.field` in the package, the class's own module included; a field that nobody reads is a lie
+    in a config."""
+    assert cls.__dataclass_params__.frozen and all(
+        field.kw_only for field in dataclasses.fields(cls)
+    )
+    assert all(field.default is dataclasses.MISSING for field in dataclasses.fields(cls)), (
+        "defaults hide; bind them"
+    )
     fields = {field.name for field in dataclasses.fields(cls)}
     unread = fields - read_attributes()
     assert not unread, f"{cls.__name__}: nobody reads {sorted(unread)}"
@@ -111,10 +146,16 @@ def test_every_field_is_read_somewhere(cls):
 def read_attributes() -> set[str]:
     names = set()
     for path in (ROOT / "sift_jax").rglob("*.py"):
-        names |= {node.attr for node in ast.walk(ast.parse(Path(path).read_text())) if isinstance(node, ast.Attribute)}
+        names |= {
+            node.attr
+            for node in ast.walk(ast.parse(Path(path).read_text()))
+            if isinstance(node, ast.Attribute)
+        }
     return names
 
 
 def test_paths_in_gin_files_are_relative():
     for path in CONFIGS.rglob("*.gin"):
-        assert not re.search(r"['\"](/|~|gs://)", path.read_text()), f"{path} names a place of one machine"
+        assert not re.search(r"['\"](/|~|gs://)", path.read_text()), (
+            f"{path} names a place of one machine"
+        )

@@ -1,5 +1,5 @@
-"""Files and bindings laid over each other: any mixture over any stage, any binding over any config. What a later choice
-made useless is a note; what nothing has ever read is an error."""
+"""Files and bindings laid over each other: any mixture over any stage, any binding over any config.
+What a later choice made useless is a note; what nothing has ever read is an error."""
 
 import dataclasses
 
@@ -23,10 +23,16 @@ HANDFUL = {
         "ModelConfig.lora_rank": 3,
         "Sources.run": "runs/other",
     },
-    "sift_jax.evaluation.evaluate.evaluate": {"EvaluationConfig.out_dir": "runs/try", "DecodingConfig.top_p": 0.5},
+    "sift_jax.evaluation.evaluate.evaluate": {
+        "EvaluationConfig.out_dir": "runs/try",
+        "DecodingConfig.top_p": 0.5,
+    },
     "sift_jax.evaluation.judging.judge_again": {"JudgeConfig.model": "another"},
     "sift_jax.sweeps.run.sweep": {"SweepConfig.out_dir": "runs/try"},
-    "sift_jax.vocoder_training.run.train_vocoder": {"VocoderRun.out_dir": "runs/try", "VocoderRun.steps": 10},
+    "sift_jax.vocoder_training.run.train_vocoder": {
+        "VocoderRun.out_dir": "runs/try",
+        "VocoderRun.steps": 10,
+    },
 }
 
 
@@ -40,7 +46,9 @@ def build(name, files=(), bindings=()):
 
 def get_field(arguments, binding):
     cls, _, field = binding.partition(".")
-    return getattr(next(x for x in list_configs(arguments.values()) if type(x).__name__ == cls), field)
+    return getattr(
+        next(x for x in list_configs(arguments.values()) if type(x).__name__ == cls), field
+    )
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -57,7 +65,10 @@ def test_any_mixture_may_be_laid_over_any_stage(stage):
 @pytest.mark.parametrize("mixture", MIXTURES)
 def test_a_mixture_may_be_included_behind_a_stage(mixture, tmp_path):
     path = tmp_path / "mine.gin"
-    path.write_text(f"include 'configs/stage1.gin'\ninclude 'configs/mixtures/{mixture}.gin'\nOUT_DIR = 'runs/mine'\n")
+    path.write_text(
+        f"include 'configs/stage1.gin'\ninclude 'configs/mixtures/{mixture}.gin'\nOUT_DIR = "
+        "'runs/mine'\n"
+    )
     arguments = build_arguments(train, [str(path)], [])
     assert (arguments["data"].mixture.name, arguments["run"].out_dir) == (mixture, "runs/mine")
     laid, _ = build("stage1", [f"configs/mixtures/{mixture}.gin"])
@@ -80,7 +91,9 @@ def test_what_a_mixture_made_useless_is_said_in_a_line(own):
     assert not notes and arguments["data"].mixture.rates["sift.open_ended.*"] == 0.5
     arguments, notes = build("stage1", [own, "configs/mixtures/hearing.gin"])
     assert (arguments["data"].mixture.name, arguments["data"].mixture.rates) == ("hearing", None)
-    assert notes == ["note: MY_RATE, MY_SHARE do nothing here, since configs/mixtures/hearing.gin binds RATES"]
+    assert notes == [
+        "note: MY_RATE, MY_SHARE do nothing here, since configs/mixtures/hearing.gin binds RATES"
+    ]
     # the config beside a run says what the run is, and is taken without a word
     assert "MY_" not in describe_config() and "ASR_RATE" in describe_config()
 
@@ -95,8 +108,8 @@ def test_what_a_mixture_made_useless_is_said_in_a_line(own):
         (
             True,
             "MY_RATE = 0.1",
-            "gin binding MY_RATE (the command line) is used by nothing: RATES, which read it, is bound without it "
-            "(configs/mixtures/hearing.gin); leave one of the two out",
+            "gin binding MY_RATE (the command line) is used by nothing: RATES, which read it, is "
+            "bound without it (configs/mixtures/hearing.gin); leave one of the two out",
         ),
     ],
 )
@@ -107,12 +120,19 @@ def test_a_knob_that_nothing_reads_is_an_error(own, laid, binding, message):
 
 
 def test_a_mixture_beside_rates_is_an_error(own):
-    for bindings in (["MIXTURE = 'hearing'"], ["RATES = {'sift.open_ended.*': 1.0}", "MIXTURE = 'hearing'"]):
-        with pytest.raises(ConfigError, match="both MixtureConfig.name and MixtureConfig.rates are given"):
+    for bindings in (
+        ["MIXTURE = 'hearing'"],
+        ["RATES = {'sift.open_ended.*': 1.0}", "MIXTURE = 'hearing'"],
+    ):
+        with pytest.raises(
+            ConfigError, match="both MixtureConfig.name and MixtureConfig.rates are given"
+        ):
             build("stage1", [own], bindings)
     arguments, notes = build("ablations/default", bindings=["MixtureConfig.rates = None"])
     assert arguments == build("ablations/default")[0]
-    assert notes == ["note: RATES does nothing here, since the command line binds MixtureConfig.rates"]
+    assert notes == [
+        "note: RATES does nothing here, since the command line binds MixtureConfig.rates"
+    ]
 
 
 @pytest.mark.parametrize("name", list_runs())
@@ -122,14 +142,22 @@ def test_no_config_of_ours_has_a_knob_without_a_use(name):
 
 @pytest.mark.parametrize("mixture", MIXTURES)
 def test_languages_are_a_knob_of_every_mixture(mixture):
-    arguments, _ = build("stage2", [f"configs/mixtures/{mixture}.gin"], ["LANGUAGES = ('de', 'fr')"])
+    arguments, _ = build(
+        "stage2", [f"configs/mixtures/{mixture}.gin"], ["LANGUAGES = ('de', 'fr')"]
+    )
     assert arguments["data"].mixture.languages == ("de", "fr")
 
 
 def test_a_knob_beside_the_binding_that_takes_its_place_is_an_error():
     """Which of the two is meant?"""
-    message = "STEPS (the command line) is used by nothing: RunConfig.steps, which read it, is bound without it"
-    for bindings in (["STEPS = 20", "RunConfig.steps = 10"], ["RunConfig.steps = 10", "STEPS = 20"]):
+    message = (
+        "STEPS (the command line) is used by nothing: RunConfig.steps, which read it, is bound "
+        "without it"
+    )
+    for bindings in (
+        ["STEPS = 20", "RunConfig.steps = 10"],
+        ["RunConfig.steps = 10", "STEPS = 20"],
+    ):
         with pytest.raises(ConfigError) as error:
             build("stage2", bindings=bindings)
         assert message in str(error.value)
@@ -140,10 +168,14 @@ def test_any_binding_may_be_given_on_the_command_line(name):
     for binding, value in HANDFUL[find_run(CONFIGS / f"{name}.gin")].items():
         arguments, notes = build(name, bindings=[f"{binding} = {value!r}"])
         assert get_field(arguments, binding) == value
-        assert len(notes) <= 1 and all(f"since the command line binds {binding}" in note for note in notes)
+        assert len(notes) <= 1 and all(
+            f"since the command line binds {binding}" in note for note in notes
+        )
 
 
-@pytest.mark.parametrize("name", ["stage2", "ablations/no_comparison", "quickstart/evaluate", "vocoder/tiny"])
+@pytest.mark.parametrize(
+    "name", ["stage2", "ablations/no_comparison", "quickstart/evaluate", "vocoder/tiny"]
+)
 def test_every_field_may_be_given_on_the_command_line(name):
     """One by one; then all of them, which leaves no knob with a use, and gives the same run."""
     arguments, _ = build(name)
@@ -162,12 +194,16 @@ def test_every_field_may_be_given_on_the_command_line(name):
 
 def test_the_config_beside_a_run_repeats_it(tmp_path):
     laid = ["configs/mixtures/generation.gin"]
-    arguments, notes = build("ablations/default", laid, ["RunConfig.steps = 10", "DataConfig.codec = 'runs/codec'"])
+    arguments, notes = build(
+        "ablations/default", laid, ["RunConfig.steps = 10", "DataConfig.codec = 'runs/codec'"]
+    )
     assert len(notes) == 2
     path = tmp_path / "config.gin"
     path.write_text(describe_config())
     assert "\nSTEPS =" not in path.read_text() and "\nCODEC =" not in path.read_text()
-    assert build_arguments(train, [str(path)], [], say=notes.append) == arguments and len(notes) == 2
+    assert (
+        build_arguments(train, [str(path)], [], say=notes.append) == arguments and len(notes) == 2
+    )
 
 
 def test_what_is_no_longer_built_is_a_note():
@@ -178,8 +214,12 @@ def test_what_is_no_longer_built_is_a_note():
     arguments = build_arguments(train, files, [binding], part, say=notes.append)
     assert arguments["evaluator"] is None
     (note,) = notes
-    assert "EVAL_EVERY, " in note and "EvaluationSets.every, " in note and "SuiteConfig.root, " in note
-    assert note.endswith("do nothing here, since the command line binds sift_jax.training.loop.train.evaluator")
+    assert (
+        "EVAL_EVERY, " in note and "EvaluationSets.every, " in note and "SuiteConfig.root, " in note
+    )
+    assert note.endswith(
+        "do nothing here, since the command line binds sift_jax.training.loop.train.evaluator"
+    )
 
 
 @pytest.mark.parametrize("stage", ["stage1", "small/stage1", "laptop/stage1"])
@@ -191,6 +231,8 @@ def test_a_decoder_of_ones_own_takes_one_include(stage, tmp_path):
     )
     arguments = build_arguments(train, [str(path)], [], say=print)
     alone, _ = build(stage)
-    assert arguments["model"] == dataclasses.replace(alone["model"], decoder="weights/mine", extra_tokens=None)
+    assert arguments["model"] == dataclasses.replace(
+        alone["model"], decoder="weights/mine", extra_tokens=None
+    )
     assert arguments["data"] == dataclasses.replace(alone["data"], tokenizer="weights/mine")
     assert arguments["sources"] == dataclasses.replace(alone["sources"], decoder="weights/mine")

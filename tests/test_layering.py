@@ -10,11 +10,22 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FRAMEWORKS = {"jax", "flax", "optax", "orbax", "tensorflow", "tensorflow_datasets", "seqio", "gin", "clu"}
+FRAMEWORKS = {
+    "jax",
+    "flax",
+    "optax",
+    "orbax",
+    "tensorflow",
+    "tensorflow_datasets",
+    "seqio",
+    "gin",
+    "clu",
+}
 TENSORFLOW = {"tensorflow", "tensorflow_datasets", "seqio", "gin", "clu"}
 
-# A module may import its own room and those listed, and nothing else of ours; the longest prefix wins.
-# What any room may import: what the fields of a config may hold, and what a command line says beside them.
+# A module may import its own room and those listed, and nothing else of ours; the longest prefix
+# wins. What any room may import: what the fields of a config may hold, and what a command line says
+# beside them.
 EVERYWHERE = ("sift_jax.field_ranges", "sift_jax.launch")
 SPEECH_LM = ("batch", "models", "parallel")
 MAY_IMPORT = {
@@ -52,8 +63,24 @@ MAY_IMPORT = {
     ),
     "sift_jax.units": ("audio", "codecs", "exits", "vocoder_training"),
     # --- runs
-    "sift_jax.training": (*SPEECH_LM, "audio", "checkpoints", "data", "endpoints", "text", "weights"),
-    "sift_jax.decoding": (*SPEECH_LM, "audio", "codecs", "data.row_layout", "pretrained", "sift", "text"),
+    "sift_jax.training": (
+        *SPEECH_LM,
+        "audio",
+        "checkpoints",
+        "data",
+        "endpoints",
+        "text",
+        "weights",
+    ),
+    "sift_jax.decoding": (
+        *SPEECH_LM,
+        "audio",
+        "codecs",
+        "data.row_layout",
+        "pretrained",
+        "sift",
+        "text",
+    ),
     "sift_jax.evaluation": (
         *SPEECH_LM,
         "audio",
@@ -75,7 +102,14 @@ MAY_IMPORT = {
     "sift_jax.config_files": (),
     "sift_jax.config_statements": ("config_files",),
     "sift_jax.older_configs": (),
-    "sift_jax.cli": ("config_files", "config_statements", "exits", "older_configs", "parallel", "quiet"),
+    "sift_jax.cli": (
+        "config_files",
+        "config_statements",
+        "exits",
+        "older_configs",
+        "parallel",
+        "quiet",
+    ),
     "sift_jax.train": ("cli",),
     "sift_jax.train_vocoder": ("cli",),
     "sift_jax.evaluate": ("cli",),
@@ -105,7 +139,8 @@ MAY_IMPORT = {
 }
 # where networks are written in flax
 NETWORKS = ("sift_jax.models", "sift_jax.codecs", "sift_jax.vocoder_training")
-# run on machines that have only jax, flax, optax and orbax: free of TensorFlow through everything that they import
+# run on machines that have only jax, flax, optax and orbax: free of TensorFlow through everything
+# that they import
 WITHOUT_TENSORFLOW = (
     "sift_jax.batch",
     "sift_jax.audio",
@@ -122,7 +157,8 @@ WITHOUT_TENSORFLOW = (
     "sift_jax.training.step",
     "sift_jax.training.optimizer",
     "sift_jax.training.losses",
-    # tasks over records are planned and read without tf.data; only tasks with a source of their own need it
+    # tasks over records are planned and read without tf.data; only tasks with a source of their own
+    # need it
     "sift_jax.data.batch_stream",
 )
 
@@ -132,7 +168,11 @@ def name_module(path):
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-FILES = {name_module(p): p for room in ("sift_jax", "data_prep") for p in sorted((ROOT / room).rglob("*.py"))}
+FILES = {
+    name_module(p): p
+    for room in ("sift_jax", "data_prep")
+    for p in sorted((ROOT / room).rglob("*.py"))
+}
 
 
 def is_in(module, room):
@@ -158,7 +198,9 @@ def read_imports(module):
         if isinstance(node, ast.Import):
             found += [(alias.name, is_at_top(node)) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{module}: relative imports hide who imports whom; write the whole name"
+            assert not node.level, (
+                f"{module}: relative imports hide who imports whom; write the whole name"
+            )
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
                 found.append((whole if whole in FILES else node.module, is_at_top(node)))
@@ -178,7 +220,11 @@ def test_nothing_points_up(module):
     allowed += EVERYWHERE
     if is_in(room, "data_prep"):
         allowed = [*allowed, "data_prep"]
-    own = [name for name, _ in read_imports(module) if is_in(name, "sift_jax") or is_in(name, "data_prep")]
+    own = [
+        name
+        for name, _ in read_imports(module)
+        if is_in(name, "sift_jax") or is_in(name, "data_prep")
+    ]
     wrong = sorted({name for name in own if not any(is_in(name, other) for other in allowed)})
     assert not wrong, f"{module} may import {allowed}, not {wrong}"
 
@@ -225,7 +271,8 @@ def test_no_file_imports_itself_by_others():
 
 
 def test_no_package_imports_itself_by_others():
-    """A package and one inside it are one room: contract at its top, a kind each below, a registry of all kinds."""
+    """A package and one inside it are one room: contract at its top, a kind each below, a registry
+    of all kinds."""
     edges = {}
     for pair in list_edges():
         here, there = (m if FILES[m].name == "__init__.py" else m.rpartition(".")[0] for m in pair)
@@ -248,8 +295,14 @@ def test_audio_and_batch_know_no_framework():
 def test_flax_stays_in_networks():
     """flax.traverse_util is a dictionary's tool; modules are written where networks are."""
     for module in FILES:
-        names = {name for name, _ in read_imports(module) if is_in(name, "flax") and name != "flax.traverse_util"}
-        assert not names or any(is_in(module, room) for room in NETWORKS), f"{module} imports {names}"
+        names = {
+            name
+            for name, _ in read_imports(module)
+            if is_in(name, "flax") and name != "flax.traverse_util"
+        }
+        assert not names or any(is_in(module, room) for room in NETWORKS), (
+            f"{module} imports {names}"
+        )
 
 
 def reach(module):
@@ -258,7 +311,11 @@ def reach(module):
     while waiting:
         here = waiting.pop()
         packages = [here.rsplit(".", n)[0] for n in range(1, here.count(".") + 1)]
-        names = [name for name, is_at_top in read_imports(here) if is_at_top] + packages if here in FILES else []
+        names = (
+            [name for name, is_at_top in read_imports(here) if is_at_top] + packages
+            if here in FILES
+            else []
+        )
         for name in names:
             if name not in ways:
                 ways[name] = [*ways[here], name]
@@ -266,7 +323,9 @@ def reach(module):
     return ways
 
 
-@pytest.mark.parametrize("module", [m for m in FILES if any(is_in(m, room) for room in WITHOUT_TENSORFLOW)])
+@pytest.mark.parametrize(
+    "module", [m for m in FILES if any(is_in(m, room) for room in WITHOUT_TENSORFLOW)]
+)
 def test_the_model_side_runs_without_tensorflow(module):
     for name, way in reach(module).items():
         assert name.split(".")[0] not in TENSORFLOW, " → ".join(way)
@@ -279,17 +338,28 @@ def test_data_prep_starts_without_tensorflow(module):
 
 
 def test_the_rules_see_what_they_forbid():
-    assert ("sift_jax.data.records.record_files", False) in read_imports("data_prep.stages.records")
-    assert "tensorflow" in reach("sift_jax.data.mixtures") and "seqio" in reach("sift_jax.data.tasks.seqio_tasks")
+    assert ("sift_jax.data.records.record_files", False) in read_imports(
+        "data_prep.pipeline.record_stage"
+    )
+    assert "tensorflow" in reach("sift_jax.data.mixtures") and "seqio" in reach(
+        "sift_jax.data.tasks.seqio_tasks"
+    )
 
 
 def test_tensorflow_stays_out_of_the_process():
     program = (
-        "import sys, sift_jax.decoding.text_answers, sift_jax.training.step, sift_jax.exporting.export\n"
+        "import sys, sift_jax.decoding.text_answers, sift_jax.training.step, "
+        "sift_jax.exporting.export\n"
         f"print(sorted({TENSORFLOW!r} & set(sys.modules)))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
@@ -300,8 +370,15 @@ def test_processes_are_started_in_few_places():
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            if module.startswith("data_prep") and {name.split(".")[0] for name in names} & {"multiprocessing",
-                                                                                            "subprocess"}:
+            if module.startswith("data_prep") and {name.split(".")[0] for name in names} & {
+                "multiprocessing",
+                "subprocess",
+            }:
                 starters.add(module)
-    assert starters == {"data_prep.crew", "data_prep.validate", "data_prep.released.packer",
-                        "data_prep.stages.decode", "data_prep.evalsift"}
+    assert starters == {
+        "data_prep.engine.process_pool",
+        "data_prep.validate",
+        "data_prep.released.parallel_packer",
+        "data_prep.pipeline.decode",
+        "data_prep.evalsift",
+    }

@@ -1,4 +1,5 @@
-"""Every field of every config that gin can bind says what it may hold, and refuses what it may not."""
+"""Every field of every config that gin can bind says what it may hold, and refuses what it may
+not."""
 
 import dataclasses
 import math
@@ -16,7 +17,16 @@ from sift_jax.cli import build_arguments, check_types, find_dataclasses, list_co
 from sift_jax.config_files import ConfigError, find_repeated_keys, list_pieces
 from sift_jax.data.tasks.mixture_table import MixtureConfig
 from sift_jax.evaluation.during_training import EvaluationSets
-from sift_jax.field_ranges import CheckedConfig, Items, Line, OneOf, Pattern, Plain, Range, read_hints
+from sift_jax.field_ranges import (
+    CheckedConfig,
+    Items,
+    Line,
+    OneOf,
+    Pattern,
+    Plain,
+    Range,
+    read_hints,
+)
 from sift_jax.training.loop import train
 
 # runs that together hold one of each config
@@ -26,15 +36,25 @@ STAGE2 = str(Path(__file__).parent.parent / "configs" / "stage2.gin")
 
 def find_classes() -> list[type]:
     functions = [*RUNS.values(), EvaluationSets]
-    return list(dict.fromkeys([EvaluationSets, *(cls for run in functions for cls in find_dataclasses(run))]))
+    return list(
+        dict.fromkeys(
+            [EvaluationSets, *(cls for run in functions for cls in find_dataclasses(run))]
+        )
+    )
 
 
 @pytest.fixture(scope="module")
 def configs() -> dict[type, Any]:
     """A good one of each class."""
     made = [config for name in SOURCES for config in list_configs(resolve(name)[0].values())]
-    found = {next(cls for cls in find_classes() if cls.__name__ == type(config).__name__): config for config in made}
-    suite, decoding = (next(x for x in made if type(x).__name__ == name) for name in ("SuiteConfig", "DecodingConfig"))
+    found = {
+        next(cls for cls in find_classes() if cls.__name__ == type(config).__name__): config
+        for config in made
+    }
+    suite, decoding = (
+        next(x for x in made if type(x).__name__ == name)
+        for name in ("SuiteConfig", "DecodingConfig")
+    )
     suite = dataclasses.replace(suite, limit=2)
     # what may come once has something that could come twice
     found[MixtureConfig] = dataclasses.replace(found[MixtureConfig], languages=("en",))
@@ -45,7 +65,8 @@ def configs() -> dict[type, Any]:
 
 
 def is_ruled(hint: Any) -> bool:
-    """Whether all that a field may hold is bounded: by a rule, by being True or False, or by a class of its own."""
+    """Whether all that a field may hold is bounded: by a rule, by being True or False, or by a
+    class of its own."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         # a rule of how many says nothing of what they are
@@ -83,7 +104,13 @@ def list_wrong(hint: Any, good: Any) -> list[Any]:
         found = list_wrong(args[0], good)
         for rule in args[1:]:
             if isinstance(rule, Items):
-                found += [()] if rule.least and not isinstance(good, Mapping) else [{}] if rule.least else []
+                found += (
+                    [()]
+                    if rule.least and not isinstance(good, Mapping)
+                    else [{}]
+                    if rule.least
+                    else []
+                )
                 found += [(good[0], good[0])] if rule.is_distinct else []
             else:
                 found += list_rule_breakers(rule, args[0])
@@ -91,7 +118,10 @@ def list_wrong(hint: Any, good: Any) -> list[Any]:
     if origin in (typing.Union, types.UnionType):
         return [wrong for arg in args if arg is not type(None) for wrong in list_wrong(arg, good)]
     if origin is tuple:
-        return [(wrong,) * (1 if args[-1] is Ellipsis else len(args)) for wrong in list_wrong(args[0], None)]
+        return [
+            (wrong,) * (1 if args[-1] is Ellipsis else len(args))
+            for wrong in list_wrong(args[0], None)
+        ]
     if origin is not None:
         keys = [{wrong: 1} for wrong in list_wrong(args[0], None)]
         return keys + [{"key": wrong} for wrong in list_wrong(args[1], None)]
@@ -103,12 +133,16 @@ def list_wrong(hint: Any, good: Any) -> list[Any]:
 def test_every_field_has_a_range_or_a_list(cls):
     assert issubclass(cls, CheckedConfig)
     unruled = [name for name, hint in read_hints(cls).items() if not is_ruled(hint)]
-    assert not unruled, f"{cls.__name__}: say what {unruled} may hold, as sift_jax/field_ranges.py has it"
+    assert not unruled, (
+        f"{cls.__name__}: say what {unruled} may hold, as sift_jax/field_ranges.py has it"
+    )
 
 
 def test_a_field_without_a_rule_would_be_seen():
     ruled = Annotated[int, Range(least=1)]
-    assert not any(map(is_ruled, (int, str, float | None, tuple[str, ...], Mapping[str, ruled], ruled | str)))
+    assert not any(
+        map(is_ruled, (int, str, float | None, tuple[str, ...], Mapping[str, ruled], ruled | str))
+    )
     assert not is_ruled(Annotated[tuple[str, ...], Items(least=1)]) and is_ruled(bool)
 
 
@@ -127,17 +161,29 @@ def test_wrong_values_of_every_field_are_refused(cls, configs):
 @pytest.mark.parametrize(
     "binding, message",
     [
-        ("RunConfig.frozen_dtype = 'int8'", "RunConfig.frozen_dtype is 'int8'; choose one of float32, bfloat16"),
+        (
+            "RunConfig.frozen_dtype = 'int8'",
+            "RunConfig.frozen_dtype is 'int8'; choose one of float32, bfloat16",
+        ),
         ("RunConfig.frozen_dtype = 'bool'", "RunConfig.frozen_dtype is 'bool'"),
-        ("ModelConfig.dtype = 'int32'", "ModelConfig.dtype is 'int32'; choose one of float32, bfloat16"),
-        ("PEAK_LR = -1e-4", "OptimizerConfig.peak_learning_rate is -0.0001; give 0 or more, at most 10"),
+        (
+            "ModelConfig.dtype = 'int32'",
+            "ModelConfig.dtype is 'int32'; choose one of float32, bfloat16",
+        ),
+        (
+            "PEAK_LR = -1e-4",
+            "OptimizerConfig.peak_learning_rate is -0.0001; give 0 or more, at most 10",
+        ),
         ("PEAK_LR = 1e4", "OptimizerConfig.peak_learning_rate is 10000.0"),
         ("WARMUP_STEPS = -5", "OptimizerConfig.warmup_steps is -5; give 0 or more"),
         ("OptimizerConfig.clip_norm = 0.0", "OptimizerConfig.clip_norm is 0.0; give above 0"),
         ("OptimizerConfig.clip_norm = -1.0", "OptimizerConfig.clip_norm is -1.0"),
         ("OptimizerConfig.beta1 = 1.5", "OptimizerConfig.beta1 is 1.5; give 0 or more, below 1"),
         ("OptimizerConfig.beta2 = 1.0", "OptimizerConfig.beta2 is 1.0"),
-        ("OptimizerConfig.final_fraction = 7.0", "OptimizerConfig.final_fraction is 7.0; give 0 or more, at most 1"),
+        (
+            "OptimizerConfig.final_fraction = 7.0",
+            "OptimizerConfig.final_fraction is 7.0; give 0 or more, at most 1",
+        ),
         ("OptimizerConfig.weight_decay = -1.0", "OptimizerConfig.weight_decay is -1.0"),
         ("OptimizerConfig.spike_factor = 0.5", "OptimizerConfig.spike_factor is 0.5; give above 1"),
         ("LORA_ALPHA = 0.0", "ModelConfig.lora_alpha is 0.0; give above 0"),
@@ -147,17 +193,35 @@ def test_wrong_values_of_every_field_are_refused(cls, configs):
         ("CLIPS = 0", "DataConfig.clips is 0; give 1 or more"),
         ("RunConfig.dev_batches = -1", "RunConfig.dev_batches is -1; give 0 or more"),
         ("RunConfig.most_skipped_in_a_row = 0", "RunConfig.most_skipped_in_a_row is 0"),
-        ("RunConfig.most_skipped_share = 0.0", "RunConfig.most_skipped_share is 0.0; give above 0, at most 1"),
+        (
+            "RunConfig.most_skipped_share = 0.0",
+            "RunConfig.most_skipped_share is 0.0; give above 0, at most 1",
+        ),
         ("SEED = -1", "RunConfig.seed is -1"),
         (f"SEED = {10**400}", "RunConfig.seed is 1000"),
-        ("DataConfig.rates = {'sift.closed_ended.*': 1e999}", "MixtureConfig.rates['sift.closed_ended.*'] is inf"),
+        (
+            "DataConfig.rates = {'sift.closed_ended.*': 1e999}",
+            "MixtureConfig.rates['sift.closed_ended.*'] is inf",
+        ),
         ("ModelConfig.lora_targets = ()", "lora_targets is (); name some, or set LORA_RANK to 0"),
-        ("ModelConfig.lora_targets = ('q', 'q')", "ModelConfig.lora_targets is ('q', 'q'); give 0 or more, each once"),
-        ("ModelConfig.lora_targets = ('x',)", "ModelConfig.lora_targets[0] is 'x'; choose one of q, k, v, o, gate"),
-        ("ModelConfig.remat = 'fulll'", "ModelConfig.remat is 'fulll'; choose one of none, full, dots"),
+        (
+            "ModelConfig.lora_targets = ('q', 'q')",
+            "ModelConfig.lora_targets is ('q', 'q'); give 0 or more, each once",
+        ),
+        (
+            "ModelConfig.lora_targets = ('x',)",
+            "ModelConfig.lora_targets[0] is 'x'; choose one of q, k, v, o, gate",
+        ),
+        (
+            "ModelConfig.remat = 'fulll'",
+            "ModelConfig.remat is 'fulll'; choose one of none, full, dots",
+        ),
         ("ATTENTION = 'flash'", "ModelConfig.attention is 'flash'; choose one of auto, plain"),
         ("MeshConfig.fsdp = -2", "MeshConfig.fsdp is -2; give 1 or more, or -1 for what remains"),
-        ("TRAINABLE = ('projector/(',)", "RunConfig.trainable[0] is 'projector/('; give a regular expression"),
+        (
+            "TRAINABLE = ('projector/(',)",
+            "RunConfig.trainable[0] is 'projector/('; give a regular expression",
+        ),
         (
             "DataConfig.rates = {'sift.a.*': 0.1, 'sift.b.*': 0.2, \"sift.a.*\": 0.9}",
             "the key 'sift.a.*' is given a second time; keep one",
@@ -176,7 +240,13 @@ def test_what_a_gin_file_may_get_wrong(binding, message):
         ("A = {'a': 1,\n     'b': {'a': 2, 'a': 3}}\n", [(2, "'a'")]),
         ("A = {'x' 'y': @f(), 'xy': %M}", [(1, "'xy'")]),
         ("A = {1: 2, ('a', 'b'): [{'a': 1}, {'a': 2}], ('a', 'c'): 2, 1: 3}", [(1, "1")]),
-        ("A = {'a': {'b': 1}, 'c': {'b': 2}}  # {'a': 1, 'a': 2}\nB = {'a': 1, 'd': '{\"a\": 1, \"a\": 2}'}", []),
+        (
+            (
+                "A = {'a': {'b': 1}, 'c': {'b': 2}}  # {'a': 1, 'a': 2}\nB = {'a': 1, 'd': "
+                '\'{"a": 1, "a": 2}\'}'
+            ),
+            [],
+        ),
         ("A = {'a': 1, 'a'", []),
     ],
 )

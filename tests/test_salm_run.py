@@ -19,7 +19,9 @@ from sift_jax.text.chat import make_question
 from sift_jax.training.loop import train
 from sift_jax.weights.load import load_folder
 
-GREEDY = DecodingConfig(max_new_tokens=4, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0)
+GREEDY = DecodingConfig(
+    max_new_tokens=4, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0
+)
 SMALL = {
     "ENCODER_SIZE": "test-fastconformer",
     "ModelConfig.projector": "test-conformer",
@@ -49,7 +51,11 @@ SMALL = {
 @pytest.fixture(scope="module", params=["salm", "salm_xatt"])
 def run(request, corpus, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / request.param
-    places = {"OUT_DIR": str(out), "RECORDS": str(corpus.records), "TOKENIZER": str(corpus.tokenizer)}
+    places = {
+        "OUT_DIR": str(out),
+        "RECORDS": str(corpus.records),
+        "TOKENIZER": str(corpus.tokenizer),
+    }
     bindings = [f"{name} = {value!r}" for name, value in {**SMALL, **places}.items()]
     return train(**build_arguments(train, [f"configs/salm/{request.param}.gin"], bindings))
 
@@ -84,6 +90,8 @@ def test_an_export_is_the_same_model(model, tmp_path):
     assert read_encoder_preset(tmp_path / "export" / "encoder").width == config.encoder.width
     assert ask(Model.load(tmp_path / "export"), [1.0])[1] == ask(model, [1.0])[1]
     export_model(model, tmp_path / "peft", dataclasses.replace(SIFT, format="peft"))
-    with pytest.raises(ValueError, match="Qwen2-Audio has a Whisper encoder, and its speech among the tokens"):
+    with pytest.raises(
+        ValueError, match="Qwen2-Audio has a Whisper encoder, and its speech among the tokens"
+    ):
         export_model(model, tmp_path / "other", dataclasses.replace(SIFT, format="qwen2_audio"))
     assert jax.tree.structure(model.forget().params) == jax.tree.structure(model.params)

@@ -43,8 +43,13 @@ def say(monkeypatch, capsys, speaking_run):
 def items(tmp_path_factory):
     path = tmp_path_factory.mktemp("items") / "items.jsonl"
     lines = [
-        {"id": f"u{i}", "language": language, "instruction": f"Say this softly: It is {i}.", "text": f"It is {i}.",
-         "asked": {"average_intensity": "softly"}}
+        {
+            "id": f"u{i}",
+            "language": language,
+            "instruction": f"Say this softly: It is {i}.",
+            "text": f"It is {i}.",
+            "asked": {"average_intensity": "softly"},
+        }
         for i, language in enumerate(("en", "de", "en"))
     ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -52,7 +57,12 @@ def items(tmp_path_factory):
 
 
 def test_samples_of_a_text(say, speaking_run, tmp_path):
-    flags = ("--text=It is loud.", "--style=slowly, softly", "--samples=2", f"--out={tmp_path / 'x.wav'}")
+    flags = (
+        "--text=It is loud.",
+        "--style=slowly, softly",
+        "--samples=2",
+        f"--out={tmp_path / 'x.wav'}",
+    )
     status, out, err = say(*flags)
     assert status == 0 and "asked: Say this quite slowly and softly: It is loud." in err
     waves = [read_audio(tmp_path / f"x-{i}.wav") for i in (1, 2)]
@@ -65,17 +75,26 @@ def test_samples_of_a_text(say, speaking_run, tmp_path):
 
 def test_a_question_by_voice_is_answered_by_voice(say, tmp_path):
     write_audio(tmp_path / "q.wav", np.sin(np.arange(12_000) / 20).astype(np.float32) * 0.3)
-    status, out, _ = say(f"--audio={tmp_path / 'q.wav'}", "--max_seconds=2", f"--out={tmp_path / 'a.flac'}")
+    status, out, _ = say(
+        f"--audio={tmp_path / 'q.wav'}", "--max_seconds=2", f"--out={tmp_path / 'a.flac'}"
+    )
     assert status == 0 and "a.flac: " in out
     assert len(read_audio(tmp_path / "a.flac"))
 
 
 def test_a_limit_follows_from_the_text_and_is_said_when_it_is_hit(say, codec_folder, tmp_path):
     codec = load_codec(codec_folder)
-    assert limit_units("a" * 20, codec, max_seconds=30) < limit_units("a" * 40, codec, max_seconds=30)
-    assert limit_units("a" * 300, codec, max_seconds=30) == round(30 * codec.config.frame_rate + 0.49)
-    # of many samples of a model that knows nothing some do not end by themselves, at a fifth of a second's limit
-    _, said, _ = say("--text=It is loud.", f"--out={tmp_path / 'x.wav'}", "--samples=8", "--max_seconds=0.75")
+    assert limit_units("a" * 20, codec, max_seconds=30) < limit_units(
+        "a" * 40, codec, max_seconds=30
+    )
+    assert limit_units("a" * 300, codec, max_seconds=30) == round(
+        30 * codec.config.frame_rate + 0.49
+    )
+    # of many samples of a model that knows nothing some do not end by themselves, at a fifth of a
+    # second's limit
+    _, said, _ = say(
+        "--text=It is loud.", f"--out={tmp_path / 'x.wav'}", "--samples=8", "--max_seconds=0.75"
+    )
     limit = limit_units("It is loud.", codec, max_seconds=0.75)
     for line in said.splitlines():
         units = int(line.split(" units")[0].split()[-1])
@@ -96,10 +115,23 @@ def test_many_items_and_a_kill_between_them(say, items, tmp_path):
     status, said, _ = say(*flags)
     assert status == 0 and "6 recordings of 3 instructions" in said
     lines = [json.loads(line) for line in (out / "spoken.jsonl").read_text().splitlines()]
-    assert [(line["id"], line["sample"]) for line in lines] == [(f"u{i}", k) for i in range(3) for k in range(2)]
+    assert [(line["id"], line["sample"]) for line in lines] == [
+        (f"u{i}", k) for i in range(3) for k in range(2)
+    ]
     for line in lines:
-        assert set(line) == {"id", "language", "instruction", "text", "asked", "sample", "seed", "audio", "units",
-                             "ended", "silent"}
+        assert set(line) == {
+            "id",
+            "language",
+            "instruction",
+            "text",
+            "asked",
+            "sample",
+            "seed",
+            "audio",
+            "units",
+            "ended",
+            "silent",
+        }
         assert line["asked"] == {"average_intensity": "softly"} and line["units"] > 0
         assert len(read_audio(out / line["audio"])) and line["audio"].endswith(".flac")
     before = {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
@@ -121,7 +153,10 @@ def test_many_items_and_a_kill_between_them(say, items, tmp_path):
         (("--text=Hi there.", "--language=nl"), "no wording in language 'nl'"),
         (("--text=Oui.", "--language=fr"), "has learnt to speak de, en, not 'fr'"),
         (("--text=" + "word " * 2_000,), "takes about 667 s to say, more than 30; cut it"),
-        (("--text=Hi there.", "--reference=x.wav"), "has the voice in its units; leave --reference out"),
+        (
+            ("--text=Hi there.", "--reference=x.wav"),
+            "has the voice in its units; leave --reference out",
+        ),
         (("--text=Hi there.", "--samples=0"), "--samples=0 is too few"),
         (("--audio=nowhere.wav",), "nowhere.wav"),
     ],
@@ -133,14 +168,19 @@ def test_what_cannot_be_said_is_an_error(say, tmp_path, flags, message):
 
 def test_a_file_of_items_that_is_wrong_names_the_line(say, items, tmp_path):
     text = items.read_text()
-    for line, message in (("{}", "an item is an object with id"), (text.splitlines()[0], "'u0' stands in line 1 too"),
-                          (text.splitlines()[0].replace('"en"', '"nl"'), "no wording in language")):
+    for line, message in (
+        ("{}", "an item is an object with id"),
+        (text.splitlines()[0], "'u0' stands in line 1 too"),
+        (text.splitlines()[0].replace('"en"', '"nl"'), "no wording in language"),
+    ):
         (tmp_path / "items.jsonl").write_text(text + line + "\n")
         status, _, err = say(f"--items={tmp_path / 'items.jsonl'}", f"--out={tmp_path / 'out'}")
         assert status == 2 and f"items.jsonl:4: {message}" in err
 
 
-def test_another_codec_never_meets_these_units(say, trained_run, codec_folder, tmp_path, monkeypatch, capsys):
+def test_another_codec_never_meets_these_units(
+    say, trained_run, codec_folder, tmp_path, monkeypatch, capsys
+):
     other = shutil.copytree(codec_folder, tmp_path / "other")
     document = json.loads((other / "codec.json").read_text())
     (other / "codec.json").write_text(json.dumps({**document, "fingerprint": "0" * 64}))
@@ -152,15 +192,23 @@ def test_another_codec_never_meets_these_units(say, trained_run, codec_folder, t
     book = held.read_tensors("book")
     book["tones"] = book["tones"] + np.float32(0.01)
     write_folder(tmp_path / "third", held.config, {"book": book})
-    status, _, err = say("--text=Hi there.", f"--codec={tmp_path / 'third'}", f"--out={tmp_path / 'x.wav'}")
+    status, _, err = say(
+        "--text=Hi there.", f"--codec={tmp_path / 'third'}", f"--out={tmp_path / 'x.wav'}"
+    )
     assert status == 2 and "speaks the units of the codec" in err and str(codec_folder) in err
     status, _, err = run(
-        monkeypatch, capsys, f"--checkpoint={trained_run}", "--text=Hi there.", f"--out={tmp_path / 'x.wav'}"
+        monkeypatch,
+        capsys,
+        f"--checkpoint={trained_run}",
+        "--text=Hi there.",
+        f"--out={tmp_path / 'x.wav'}",
     )
     assert status == 2 and "answers in text alone" in err
 
 
-def test_a_run_keeps_its_codec_and_so_does_its_export(speaking_run, corpus, codec_folder, spoken_records, tmp_path):
+def test_a_run_keeps_its_codec_and_so_does_its_export(
+    speaking_run, corpus, codec_folder, spoken_records, tmp_path
+):
     model = Model.load(speaking_run)
     assert model.codec.languages == ("de", "en") and model.codec.codes == 125
     export_model(model, tmp_path / "export", run_dir=speaking_run)
@@ -169,7 +217,11 @@ def test_a_run_keeps_its_codec_and_so_does_its_export(speaking_run, corpus, code
     run_dir = shutil.copytree(speaking_run, tmp_path / "run")
     (run_dir / UNITS_FILE).write_text(json.dumps({**held, "codec": "0" * 64}))
     arguments = make_run(
-        corpus, run_dir, model=dataclasses.replace(MODEL, extra_tokens=127), steps=6, checkpoint_every=3,
+        corpus,
+        run_dir,
+        model=dataclasses.replace(MODEL, extra_tokens=127),
+        steps=6,
+        checkpoint_every=3,
         data={"records": str(spoken_records), "codec": str(codec_folder), **SPOKEN},
     )
     with pytest.raises(CheckpointError, match="was trained on the units of the codec 000000000000"):

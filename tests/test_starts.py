@@ -1,4 +1,5 @@
-"""What each training config starts from is what another one leaves; ablations write to folders of their own."""
+"""What each training config starts from is what another one leaves; ablations write to folders of
+their own."""
 
 import functools
 
@@ -31,7 +32,9 @@ def find_writer(folder):
 def test_no_two_configs_write_to_one_folder():
     folders = [read(name)["run"].out_dir for name in TRAINED]
     assert len(set(folders)) == len(folders)
-    assert [read(name)["run"].out_dir for name in ABLATIONS] == [f"runs/{name}" for name in ABLATIONS]
+    assert [read(name)["run"].out_dir for name in ABLATIONS] == [
+        f"runs/{name}" for name in ABLATIONS
+    ]
 
 
 @pytest.mark.parametrize("name", sorted(set(TRAINED) - STARTS_ELSEWHERE))
@@ -43,7 +46,15 @@ def test_a_start_is_what_another_config_leaves(name):
         return
     first = find_writer(sources.run)
     before, run = first["model"], first["run"]
-    for field in ("encoder", "decoder", "projector", "projector_frames", "frame_mask", "fusion", "lora_targets"):
+    for field in (
+        "encoder",
+        "decoder",
+        "projector",
+        "projector_frames",
+        "frame_mask",
+        "fusion",
+        "lora_targets",
+    ):
         assert getattr(before, field) == getattr(model, field), field
     # None is as many as are needed, and never fewer than the run that it starts from has
     assert model.extra_tokens is None or (before.extra_tokens or 0) <= model.extra_tokens

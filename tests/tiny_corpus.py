@@ -1,4 +1,5 @@
-"""A corpus of a second's noises and tones with SIFT rows of two languages, as data_prep would leave it on disk.
+"""A corpus of a second's noises and tones with SIFT rows of two languages, as data_prep would leave
+it on disk.
 
 root/audio/<id>.flac   root/sift/{train,dev,EvalSIFT}/{category}/{en,de}/split0.jsonl   root/records/   root/tokenizer/
 """
@@ -23,7 +24,12 @@ WORDS = {
         "Which one is louder?",
         "Read this loudly: ",
     ),
-    "de": (("Ist es laut?", "Es ist laut.", "Es ist leise."), "Was ist das?", "Was ist lauter?", "Lies das laut: "),
+    "de": (
+        ("Ist es laut?", "Es ist laut.", "Es ist leise."),
+        "Was ist das?",
+        "Was ist lauter?",
+        "Lies das laut: ",
+    ),
 }
 
 
@@ -52,12 +58,21 @@ class Corpus:
 def make_noise(seed: int, seconds: float = 0.8, loudness: float = 0.3) -> np.ndarray:
     rng = np.random.default_rng(seed)
     time = np.arange(int(seconds * 16_000)) / 16_000
-    return loudness * (0.7 * np.sin(2 * np.pi * (150 + 40 * (seed % 9)) * time) + 0.1 * rng.normal(size=len(time)))
+    return loudness * (
+        0.7 * np.sin(2 * np.pi * (150 + 40 * (seed % 9)) * time) + 0.1 * rng.normal(size=len(time))
+    )
 
 
-def make_row(identity: str, question: list[dict], answer: list[dict], category: str, language: str) -> dict:
+def make_row(
+    identity: str, question: list[dict], answer: list[dict], category: str, language: str
+) -> dict:
     messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-    return {"id": identity, "messages": messages, "task": category.split("/")[0], "data_source": f"embedded_{language}"}
+    return {
+        "id": identity,
+        "messages": messages,
+        "task": category.split("/")[0],
+        "data_source": f"embedded_{language}",
+    }
 
 
 def make_rows(ids: list[str], language: str) -> dict[str, list[dict]]:
@@ -73,7 +88,9 @@ def make_rows(ids: list[str], language: str) -> dict[str, list[dict]]:
         other = ids[(place + 1) % len(ids)]
         answer = {"text": soft if place % 2 else loud}
         put("closed_ended/acoustic_level", name, [clip, {"text": question}], answer)
-        put("closed_ended/acoustic_level", name, [clip, {"text": what}], {"text": f"{place} {loud}"})
+        put(
+            "closed_ended/acoustic_level", name, [clip, {"text": what}], {"text": f"{place} {loud}"}
+        )
         put("closed_ended/content_level", name, [{"text": what}, clip], answer)
         put("closed_ended/word_align", name, [clip, {"text": which}], answer)
         put("open_ended", name, [clip, {"text": what}], {"text": f"{what} {loud}"})
@@ -91,13 +108,19 @@ def write_sift(root: Path) -> None:
             for place, name in enumerate(ids):
                 loudness = 0.02 if place % 2 else 0.5
                 seconds = 0.5 + 0.2 * (place % 4)
-                write_audio(root / "audio" / f"{name}.flac", make_noise(sum(name.encode()), seconds, loudness))
+                write_audio(
+                    root / "audio" / f"{name}.flac",
+                    make_noise(sum(name.encode()), seconds, loudness),
+                )
             for category, rows in make_rows(ids, language).items():
                 write_rows(root / "sift" / split / category / language / "split0.jsonl", rows)
 
 
-def write_records(sift: Path, audio: Path, out: Path, compression: str = FLAC) -> tuple[dict, list[dict]]:
-    """All languages of a folder, as a build does it: {language: {split: records}}, and what was set aside."""
+def write_records(
+    sift: Path, audio: Path, out: Path, compression: str = FLAC
+) -> tuple[dict, list[dict]]:
+    """All languages of a folder, as a build does it: {language: {split: records}}, and what was set
+    aside."""
     files, counts, rejected = index_audio(audio), {}, []
     for language in list_languages(sift):
         counts[language], aside = write_language(sift, files, out, language, compression)

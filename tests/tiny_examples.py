@@ -29,12 +29,16 @@ def make_question(rng: np.random.Generator, layout: str) -> tuple[list[int], lis
     return tokens, is_target, clips
 
 
-def make_example(rng: np.random.Generator, questions: list[tuple], clips: int = 2) -> dict[str, np.ndarray]:
+def make_example(
+    rng: np.random.Generator, questions: list[tuple], clips: int = 2
+) -> dict[str, np.ndarray]:
     lengths = rng.integers(5_000, 25_000, clips)
     return {
         "tokens": np.concatenate([q[0] for q in questions]).astype(np.int32),
         "is_target": np.concatenate([q[1] for q in questions]).astype(np.int32),
-        "question": np.concatenate([[i] * len(q[0]) for i, q in enumerate(questions)]).astype(np.int32),
+        "question": np.concatenate([[i] * len(q[0]) for i, q in enumerate(questions)]).astype(
+            np.int32
+        ),
         "clips": np.concatenate([q[2] for q in questions]).astype(np.int32),
         "audio": rng.integers(-9_000, 9_000, lengths.sum()).astype(np.int16),
         "audio_lengths": lengths.astype(np.int32),
@@ -63,7 +67,9 @@ def make_groups(config: SpeechLMConfig, examples: list[dict[str, np.ndarray]]) -
     def count_frames(samples: int) -> int:
         return config.count_frames(FRONT_ENDS[config.encoder.front_end].count_frames(samples))
 
-    return [make_group(example, audio_id=AUDIO_ID, count_frames=count_frames) for example in examples]
+    return [
+        make_group(example, audio_id=AUDIO_ID, count_frames=count_frames) for example in examples
+    ]
 
 
 def make_shape(
@@ -71,7 +77,12 @@ def make_shape(
 ) -> BatchShape:
     encoder = config.encoder
     return BatchShape(
-        rows=rows, tokens=tokens, targets=targets, clips=clips, mel_frames=encoder.mel_frames, mel_bins=encoder.mel_bins
+        rows=rows,
+        tokens=tokens,
+        targets=targets,
+        clips=clips,
+        mel_frames=encoder.mel_frames,
+        mel_bins=encoder.mel_bins,
     )
 
 
@@ -88,7 +99,9 @@ def make_batch(config: SpeechLMConfig, rows: list[list[Group]], **sizes: int) ->
     batch, clips = lay_out(filled, shape, config.slots_per_clip)
     for b, a, samples in clips:
         heard = samples.astype(np.float32) / 32768.0
-        batch["frames_ba"][b, a] = FRONT_ENDS[config.encoder.front_end].fill(heard, batch["mel_basf"][b, a])
+        batch["frames_ba"][b, a] = FRONT_ENDS[config.encoder.front_end].fill(
+            heard, batch["mel_basf"][b, a]
+        )
     return batch
 
 

@@ -1,4 +1,5 @@
-"""The smallest speech LM, for tests: a float32 model of 32 dimensions whose parameters are all random, none at zero."""
+"""The smallest speech LM, for tests: a float32 model of 32 dimensions whose parameters are all
+random, none at zero."""
 
 import dataclasses
 import functools
@@ -7,7 +8,12 @@ import jax
 import numpy as np
 
 from sift_jax.models.presets import PROJECTORS, ModelConfig, make_model_config
-from sift_jax.models.speech_lm import SpeechLMConfig, compute_target_logits, encode_speech, init_params
+from sift_jax.models.speech_lm import (
+    SpeechLMConfig,
+    compute_target_logits,
+    encode_speech,
+    init_params,
+)
 from sift_jax.training.losses import sum_loss
 
 MODEL = ModelConfig(
@@ -26,7 +32,9 @@ MODEL = ModelConfig(
     attention="plain",
 )
 
-PROJECTORS["test-conformer"] = dataclasses.replace(PROJECTORS["conformer"], frames=2, width=24, heads=2)
+PROJECTORS["test-conformer"] = dataclasses.replace(
+    PROJECTORS["conformer"], frames=2, width=24, heads=2
+)
 # SALM and SALM-XATT in small
 SALM = {"encoder": "test-fastconformer", "projector": "test-conformer", "projector_frames": None}
 SALM_XATT = {**SALM, "fusion": "cross"}
@@ -38,13 +46,17 @@ def make_config(**changes) -> SpeechLMConfig:
 
 @functools.cache
 def make_params(config: SpeechLMConfig, seed: int = 0) -> dict:
-    """Random everywhere: biases, norms and the adapters' silent half too, so that a test sees what they do."""
+    """Random everywhere: biases, norms and the adapters' silent half too, so that a test sees what
+    they do."""
     params = jax.jit(init_params, static_argnums=0)(config, jax.random.key(seed))
     rng = np.random.default_rng(seed)
-    return jax.tree.map(lambda x: np.asarray(x) + 0.1 * rng.normal(size=x.shape).astype(np.float32), params)
+    return jax.tree.map(
+        lambda x: np.asarray(x) + 0.1 * rng.normal(size=x.shape).astype(np.float32), params
+    )
 
 
-# compiled once for each config and shape: outside of jit every call would compile the scanned stacks anew
+# compiled once for each config and shape: outside of jit every call would compile the scanned
+# stacks anew
 measure_loss = jax.jit(sum_loss, static_argnums=0)
 measure_logits = jax.jit(compute_target_logits, static_argnums=0)
 hear = jax.jit(encode_speech, static_argnums=0)

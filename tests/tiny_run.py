@@ -25,7 +25,8 @@ MIXTURE = MixtureConfig(name=None, rates=RATES, rate_changes={}, languages=())
 
 
 def make_data(corpus: Corpus, **changes) -> DataConfig:
-    """Fields of the mixture may stand among those of the data; a name takes the place of the rates."""
+    """Fields of the mixture may stand among those of the data; a name takes the place of the
+    rates."""
     data = DataConfig(
         records=str(corpus.records),
         tokenizer=str(corpus.tokenizer),
@@ -55,7 +56,14 @@ def change_data(data: DataConfig, **changes) -> DataConfig:
     return dataclasses.replace(data, **{"mixture": mixture, **changes})
 
 
-def make_run(corpus: Corpus, out_dir: Path, *, model: ModelConfig = MODEL, data: dict | None = None, **changes) -> dict:
+def make_run(
+    corpus: Corpus,
+    out_dir: Path,
+    *,
+    model: ModelConfig = MODEL,
+    data: dict | None = None,
+    **changes,
+) -> dict:
     """The keyword arguments of the train function."""
     run = RunConfig(
         out_dir=str(out_dir),

@@ -23,7 +23,9 @@ def shake(model, seed: int = 1):
     return model.eval()
 
 
-def take_weights(rows, state: dict, layers: int, prefix: str = "", ignored: tuple[str, ...] = ()) -> dict:
+def take_weights(
+    rows, state: dict, layers: int, prefix: str = "", ignored: tuple[str, ...] = ()
+) -> dict:
     """Our nested params from the tensors below `prefix`; one that no row takes is an error."""
     tensors = {key.removeprefix(prefix): x for key, x in state.items() if key.startswith(prefix)}
     found, used = {}, set(ignored)
@@ -41,7 +43,9 @@ def take_weights(rows, state: dict, layers: int, prefix: str = "", ignored: tupl
 
 def run(model, *arguments, **named):
     """A forward pass without gradients, numpy in and out."""
-    named = {key: torch.from_numpy(x) if isinstance(x, np.ndarray) else x for key, x in named.items()}
+    named = {
+        key: torch.from_numpy(x) if isinstance(x, np.ndarray) else x for key, x in named.items()
+    }
     with torch.no_grad():
         return model(*[torch.from_numpy(x) for x in arguments], **named)
 

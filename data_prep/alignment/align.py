@@ -2,9 +2,10 @@
 
     utterances.jsonl {"id", "transcript", ["audio", "language"]} + audio/<id>.flac ─► words.ctm, words.rejected.jsonl
 
-    python -m data_prep.alignment.align --utterances=utterances.jsonl --audio=audio --aligner=sphinx --out=words.ctm
-    python -m data_prep.alignment.align … --aligner=ctc --checkpoint=weights/wav2vec2-base-960h
-    python -m data_prep.alignment.align … --aligner=whisper --checkpoint=weights/whisper-base --language=de
+    python -m data_prep.alignment.align --utterances=utterances.jsonl --audio=audio --aligner=sphinx
+    --out=words.ctm python -m data_prep.alignment.align … --aligner=ctc
+    --checkpoint=weights/wav2vec2-base-960h python -m data_prep.alignment.align … --aligner=whisper
+    --checkpoint=weights/whisper-base --language=de
 
 What cannot be aligned is set aside with its reason, and the rest goes on.
 """
@@ -17,8 +18,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from data_prep.alignment.word_lists import WordTimes, write_ctm
 from data_prep.alignment.word_time import Aligner, AlignmentError, Speech, align_each
+from data_prep.alignment.word_time_files import WordTimes, write_ctm
 from sift_jax.audio.files import AudioError, read_audio
 
 ALIGNERS = ("sphinx", "ctc", "whisper")
@@ -53,7 +54,9 @@ def make_aligner(name: str, checkpoint: str | Path | None = None) -> Aligner:
         raise AlignmentError(f"no aligner {name!r}; choose of {', '.join(ALIGNERS)}")
     if name in _FOLDERS:
         if checkpoint is None:
-            raise AlignmentError(f"the {name} aligner needs the folder of {_FOLDERS[name]}; give --checkpoint")
+            raise AlignmentError(
+                f"the {name} aligner needs the folder of {_FOLDERS[name]}; give --checkpoint"
+            )
         if name == "whisper":
             from data_prep.alignment.whisper import WhisperAligner
 
@@ -62,7 +65,9 @@ def make_aligner(name: str, checkpoint: str | Path | None = None) -> Aligner:
 
         return CtcAligner.read(checkpoint)
     if checkpoint is not None:
-        raise AlignmentError("sphinx carries its own model; leave --checkpoint out or give --aligner=ctc or whisper")
+        raise AlignmentError(
+            "sphinx carries its own model; leave --checkpoint out or give --aligner=ctc or whisper"
+        )
     from data_prep.alignment.sphinx import SphinxAligner
 
     return SphinxAligner()
@@ -71,7 +76,8 @@ def make_aligner(name: str, checkpoint: str | Path | None = None) -> Aligner:
 def align_utterances(
     aligner: Aligner, utterances: Path, audio: Path, language: str | None = None
 ) -> tuple[WordTimes, list[dict[str, str]]]:
-    """Word times by utterance, and a row with the reason for each one set aside; a row may name its own language."""
+    """Word times by utterance, and a row with the reason for each one set aside; a row may name its
+    own language."""
     rejected: list[dict[str, str]] = []
     names: list[str] = []
     times: WordTimes = {}
@@ -86,7 +92,11 @@ def align_utterances(
 
 
 def _read_speeches(
-    utterances: Path, audio: Path, language: str | None, names: list[str], rejected: list[dict[str, str]]
+    utterances: Path,
+    audio: Path,
+    language: str | None,
+    names: list[str],
+    rejected: list[dict[str, str]],
 ) -> Iterator[Speech]:
     """What can be read; the ids go to `names`, and what cannot be read to `rejected`."""
     seen: set[str] = set()
@@ -100,9 +110,13 @@ def _read_speeches(
                 name = str(row["id"])
                 transcript = str(row["transcript"])
             except (ValueError, TypeError, KeyError):
-                raise AlignmentError("not a JSON object with id and transcript; mend the line") from None
+                raise AlignmentError(
+                    "not a JSON object with id and transcript; mend the line"
+                ) from None
             if name in seen or len(name.split()) != 1:
-                raise AlignmentError("the id came before or is not one word; give each utterance its own")
+                raise AlignmentError(
+                    "the id came before or is not one word; give each utterance its own"
+                )
             wave = read_audio(_find_audio(audio, row))
         except (AlignmentError, AudioError) as error:
             rejected.append({"id": name, "reason": str(error)})
@@ -114,7 +128,11 @@ def _read_speeches(
 
 def _find_audio(root: Path, row: dict[str, str]) -> Path:
     """The row's own path or <id> with a known suffix, below the root and nowhere else."""
-    names = [str(row["audio"])] if row.get("audio") else [f"{row['id']}{suffix}" for suffix in _SUFFIXES]
+    names = (
+        [str(row["audio"])]
+        if row.get("audio")
+        else [f"{row['id']}{suffix}" for suffix in _SUFFIXES]
+    )
     for name in names:
         path = root / name
         if not path.resolve().is_relative_to(root.resolve()):
@@ -126,11 +144,21 @@ def _find_audio(root: Path, row: dict[str, str]) -> Path:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Aligns a list and says how much was set aside."""
-    parser = argparse.ArgumentParser(prog="data_prep.alignment.align", description="Finds when each word is said.")
-    parser.add_argument("--utterances", type=Path, required=True, help="JSONL with id, transcript and perhaps audio")
-    parser.add_argument("--audio", type=Path, required=True, help="folder below which the audio lies")
-    parser.add_argument("--aligner", choices=ALIGNERS, default="sphinx", help="sphinx is for English alone")
-    parser.add_argument("--checkpoint", type=Path, help="folder of the model, for --aligner=ctc and whisper")
+    parser = argparse.ArgumentParser(
+        prog="data_prep.alignment.align", description="Finds when each word is said."
+    )
+    parser.add_argument(
+        "--utterances", type=Path, required=True, help="JSONL with id, transcript and perhaps audio"
+    )
+    parser.add_argument(
+        "--audio", type=Path, required=True, help="folder below which the audio lies"
+    )
+    parser.add_argument(
+        "--aligner", choices=ALIGNERS, default="sphinx", help="sphinx is for English alone"
+    )
+    parser.add_argument(
+        "--checkpoint", type=Path, help="folder of the model, for --aligner=ctc and whisper"
+    )
     parser.add_argument("--language", help="of the rows that name none, for --aligner=whisper")
     parser.add_argument("--out", type=Path, required=True, help="the CTM to write")
     flags = parser.parse_args(arguments)
@@ -140,7 +168,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         flags.out.parent.mkdir(parents=True, exist_ok=True)
         write_ctm(times, flags.out)
         aside = flags.out.with_suffix(".rejected.jsonl")
-        aside.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rejected), encoding="utf-8")
+        aside.write_text(
+            "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rejected),
+            encoding="utf-8",
+        )
     except (AlignmentError, OSError) as error:
         sys.exit(f"data_prep.alignment.align: {error}")
     print(f"{len(times)} utterances aligned in {flags.out}, {len(rejected)} set aside in {aside}")

@@ -8,24 +8,28 @@
     row 1     .  .  #  .  .  .
     row 2     .  .  .  #  #  #         first frames: 0, 2, 3
 
-This is dynamic time warping as OpenAI's and transformers' Whisper have it. Where a text may go on behind the end of the
-recording, the path is free to end in any row.
+This is dynamic time warping as OpenAI's and transformers' Whisper have it. Where a text may go on
+behind the end of the recording, the path is free to end in any row.
 """
 
 import numpy as np
 
 
 def blend_heads(weights: np.ndarray, width: int) -> np.ndarray:
-    """One matrix of all heads: by how many standard deviations a row attends to a frame more than others do."""
+    """One matrix of all heads: by how many standard deviations a row attends to a frame more than
+    others do."""
     weights = np.asarray(weights, np.float64)
     deviation = weights.std(axis=1, keepdims=True)
     # a head that attends alike from everywhere, or the only row, says nothing
-    standard = (weights - weights.mean(axis=1, keepdims=True)) / np.where(deviation > 0, deviation, 1.0)
+    standard = (weights - weights.mean(axis=1, keepdims=True)) / np.where(
+        deviation > 0, deviation, 1.0
+    )
     return filter_median(standard, width).mean(axis=0)
 
 
 def filter_median(values: np.ndarray, width: int) -> np.ndarray:
-    """The median of `width` neighbours on the last axis, mirrored at the ends; shorter than half of it, all stays."""
+    """The median of `width` neighbours on the last axis, mirrored at the ends; shorter than half of
+    it, all stays."""
     half = width // 2
     if values.shape[-1] <= half:
         return values
@@ -35,7 +39,10 @@ def filter_median(values: np.ndarray, width: int) -> np.ndarray:
     # the largest goes to the end and away, so often that the middle one is the largest of the rest
     for _ in range(half + 1):
         for i in range(len(rows) - 1):
-            rows[i], rows[i + 1] = np.minimum(rows[i], rows[i + 1]), np.maximum(rows[i], rows[i + 1])
+            rows[i], rows[i + 1] = (
+                np.minimum(rows[i], rows[i + 1]),
+                np.maximum(rows[i], rows[i + 1]),
+            )
         largest = rows.pop()
     return largest
 
@@ -43,8 +50,8 @@ def filter_median(values: np.ndarray, width: int) -> np.ndarray:
 def sum_costs(matrix: np.ndarray) -> np.ndarray:
     """[rows + 1, frames + 1]: the cost of the best path to each cell, infinite where none leads.
 
-    c[i, j] = min(a[j], c[i, j−1]) − matrix[i, j] with a[j] from the row before is c[i, j] = s[j] + min over k ≤ j of
-    (a[k] − s[k−1]), s being the row's running sum: a row at once.
+    c[i, j] = min(a[j], c[i, j−1]) − matrix[i, j] with a[j] from the row before is c[i, j] = s[j] +
+    min over k ≤ j of (a[k] − s[k−1]), s being the row's running sum: a row at once.
     """
     rows, frames = matrix.shape
     costs = np.full((rows + 1, frames + 1), np.inf)
@@ -52,7 +59,9 @@ def sum_costs(matrix: np.ndarray) -> np.ndarray:
     for i in range(rows):
         sums = np.cumsum(-matrix[i])
         entered = np.minimum(costs[i, :-1], costs[i, 1:])
-        costs[i + 1, 1:] = sums + np.minimum.accumulate(entered - np.concatenate([[0.0], sums[:-1]]))
+        costs[i + 1, 1:] = sums + np.minimum.accumulate(
+            entered - np.concatenate([[0.0], sums[:-1]])
+        )
     return costs
 
 

@@ -4,7 +4,8 @@
     xmax = 0.28   ├                     0.28  ├          ─►    silences are left out
     text = "why"  ┘                    "why"  ┘
 
-Both are one format: what stands free in the text is a number, a "string" or a <flag>, and all the rest is comment.
+Both are one format: what stands free in the text is a number, a "string" or a <flag>, and all the
+rest is comment.
 """
 
 import dataclasses
@@ -34,11 +35,19 @@ class _Reader:
 
     def take(self, kind: str) -> str:
         if self._place == len(self._tokens):
-            raise AlignmentError(f"{self._path}: the file ends where a {kind} should stand; fetch or export it again")
+            raise AlignmentError(
+                f"{self._path}: the file ends where a {kind} should stand; fetch or export it again"
+            )
         token = self._tokens[self._place]
         found = {'"': "string", "<": "flag"}.get(token.text[0], "number")
         if found != kind:
-            self.fail(f"{token.text[:40]!r} stands where a {kind} should; export the TextGrid from Praat again", back=0)
+            self.fail(
+                (
+                    f"{token.text[:40]!r} stands where a {kind} should; export the TextGrid from "
+                    "Praat again"
+                ),
+                back=0,
+            )
         self._place += 1
         return token.text[1:-1].replace('""', '"') if kind == "string" else token.text
 
@@ -83,11 +92,19 @@ def _take_intervals(reader: _Reader, count: int) -> list[WordTime]:
     words: list[WordTime] = []
     last = float("-inf")
     for _ in range(count):
-        start, end, text = reader.take_seconds(), reader.take_seconds(), reader.take("string").strip()
+        start, end, text = (
+            reader.take_seconds(),
+            reader.take_seconds(),
+            reader.take("string").strip(),
+        )
         if end < start:
-            reader.fail(f"{text!r} ends at {end:g} s, before its start at {start:g} s; mend the interval")
+            reader.fail(
+                f"{text!r} ends at {end:g} s, before its start at {start:g} s; mend the interval"
+            )
         if start < last - 1e-6:
-            reader.fail(f"{text!r} starts at {start:g} s, inside the one before it; mend the interval")
+            reader.fail(
+                f"{text!r} starts at {start:g} s, inside the one before it; mend the interval"
+            )
         last = end
         if text.casefold() not in SILENCES:
             words.append(WordTime(word=text, start=start, end=end, score=1.0))
@@ -102,8 +119,10 @@ def _choose_tier(path: Path, tiers: dict[str, list[WordTime]], wanted: str | Non
         found = [name for name in tiers if name.casefold().split(" - ")[-1] in _WORD_TIERS]
         found = found or (list(tiers) if len(tiers) == 1 else [])
     if len(found) != 1:
-        raise AlignmentError(f"{path}: {len(found)} tiers fit {wanted or 'words'!r}; "
-                             f"name one of {', '.join(map(repr, tiers)) or 'none'}")
+        raise AlignmentError(
+            f"{path}: {len(found)} tiers fit {wanted or 'words'!r}; name one of "
+            f"{', '.join(map(repr, tiers)) or 'none'}"
+        )
     return found[0]
 
 

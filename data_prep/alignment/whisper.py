@@ -1,11 +1,13 @@
-"""The aligner of many languages: a Whisper reads the transcript along with its recording, and where it listens is when.
+"""The aligner of many languages: a Whisper reads the transcript along with its recording, and where
+it listens is when.
 
     waves ─► log-mel ─► encoder ─┐
     transcripts ─► tokens ───────┴─► decoder ─► attention of some heads ─► first frame of each token   attention_path.py
         ─► words, without the marks between them ─► borders moved to pauses                            word_edges.py
 
-Recordings are heard several at once, in windows of ten, twenty or thirty seconds, whichever holds them. Longer ones go
-through in windows of which each takes up the text where the one before left it (long_recordings.py).
+Recordings are heard several at once, in windows of ten, twenty or thirty seconds, whichever holds
+them. Longer ones go through in windows of which each takes up the text where the one before left it
+(long_recordings.py).
 """
 
 from collections.abc import Sequence
@@ -54,8 +56,11 @@ class WhisperAligner:
     def window_seconds(self) -> float:
         return self._whisper.encoder.window_seconds
 
-    def align(self, wave: np.ndarray, transcript: str, language: str | None = None) -> list[WordTime]:
-        """The words of the transcript in order; a score is the geometric mean probability of a word's tokens."""
+    def align(
+        self, wave: np.ndarray, transcript: str, language: str | None = None
+    ) -> list[WordTime]:
+        """The words of the transcript in order; a score is the geometric mean probability of a
+        word's tokens."""
         found = self.align_batch([Speech(wave=wave, transcript=transcript, language=language)])[0]
         if isinstance(found, AlignmentError):
             raise found
@@ -69,19 +74,25 @@ class WhisperAligner:
             try:
                 seconds = len(speech.wave) / RATE
                 if len(speech.wave) < _SAMPLES_PER_FRAME:
-                    raise AlignmentError(f"{len(speech.wave)} samples make no frame; leave the recording out")
+                    raise AlignmentError(
+                        f"{len(speech.wave)} samples make no frame; leave the recording out"
+                    )
                 text = self._text.encode(speech.transcript)
                 self._text.make_prompt(speech.language)
                 if len(speech.wave) > self.window_seconds * RATE:
                     found[place] = align_long(self, speech.wave, text, speech.language)
                 elif len(text.ids) > self.most_tokens:
-                    raise AlignmentError(f"{len(text.ids)} tokens of text in {seconds:.0f} s, and at most "
-                                         f"{self.most_tokens} are read; check that they belong together")
+                    raise AlignmentError(
+                        f"{len(text.ids)} tokens of text in {seconds:.0f} s, and at most "
+                        f"{self.most_tokens} are read; check that they belong together"
+                    )
                 else:
                     waiting[place] = speech, text
             except AlignmentError as error:
                 found[place] = error
-        heard = self.hear([(speech.wave, text, speech.language) for speech, text in waiting.values()])
+        heard = self.hear(
+            [(speech.wave, text, speech.language) for speech, text in waiting.values()]
+        )
         for (place, (speech, text)), one in zip(waiting.items(), heard, strict=True):
             spans = place_words(text, find_first_frames(sum_costs(one.matrix), len(text.ids)))
             found[place] = make_times(text, spans, one, find_pauses(speech.wave))
@@ -96,7 +107,10 @@ class WhisperAligner:
         """Each text along with its wave, of one window at most; those of a size together."""
         found: list[Heard | None] = [None] * len(texts)
         groups: dict[tuple[int, int], list[int]] = {}
-        rows = [[*self._text.make_prompt(language), *text.ids.tolist(), self._text.end] for _, text, language in texts]
+        rows = [
+            [*self._text.make_prompt(language), *text.ids.tolist(), self._text.end]
+            for _, text, language in texts
+        ]
         for place, (wave, _, _) in enumerate(texts):
             groups.setdefault(self._find_size(len(wave), len(rows[place])), []).append(place)
         for (frames, tokens), places in groups.items():
@@ -110,14 +124,21 @@ class WhisperAligner:
                     fill_log_mel(texts[place][0], mel[row])
                     ids[row, : len(rows[place])] = rows[place]
                 reading = self._read(mel, ids)
-                weights, log_probs, ends = map(np.asarray, (reading.weight_bhts, reading.log_prob_bt, reading.end_bt))
+                weights, log_probs, ends = map(
+                    np.asarray, (reading.weight_bhts, reading.log_prob_bt, reading.end_bt)
+                )
                 for row, place in enumerate(part):
                     wave, text, _ = texts[place]
                     begin = len(rows[place]) - len(text.ids) - 2
                     end = begin + len(text.ids)
-                    own = weights[row, :, begin : end + 1, : max(len(wave) // _SAMPLES_PER_FRAME, 1)]
-                    found[place] = Heard(matrix=blend_heads(own, _MEDIAN_FRAMES), log_probs=log_probs[row, begin:end],
-                                         ends=ends[row, begin : end + 1])
+                    own = weights[
+                        row, :, begin : end + 1, : max(len(wave) // _SAMPLES_PER_FRAME, 1)
+                    ]
+                    found[place] = Heard(
+                        matrix=blend_heads(own, _MEDIAN_FRAMES),
+                        log_probs=log_probs[row, begin:end],
+                        ends=ends[row, begin : end + 1],
+                    )
         return found
 
     def _find_size(self, samples: int, tokens: int) -> tuple[int, int]:
@@ -130,5 +151,11 @@ class WhisperAligner:
         from sift_jax.models.whisper_decoder import encode_speech, read_along
 
         speech = encode_speech(self._whisper.encoder, self._params["encoder"], mel)
-        return read_along(self._whisper.decoder, self._params["decoder"], ids, speech,
-                          heads=self._whisper.alignment_heads, end=self._text.end)
+        return read_along(
+            self._whisper.decoder,
+            self._params["decoder"],
+            ids,
+            speech,
+            heads=self._whisper.alignment_heads,
+            end=self._text.end,
+        )

@@ -19,12 +19,18 @@ from sift_jax.models.hf_config import read_config
 
 # of an English-only Whisper
 _ENGLISH_VOCABULARY = 51_864
-_START, _TASK, _PLAIN, _END = "<|startoftranscript|>", "<|transcribe|>", "<|notimestamps|>", "<|endoftext|>"
+_START, _TASK, _PLAIN, _END = (
+    "<|startoftranscript|>",
+    "<|transcribe|>",
+    "<|notimestamps|>",
+    "<|endoftext|>",
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Text:
-    """Token ids [n], the word of each or −1 [n], and the token at which each word with its marks begins [words + 1]."""
+    """Token ids [n], the word of each or −1 [n], and the token at which each word with its marks
+    begins [words + 1]."""
 
     words: tuple[str, ...]
     ids: np.ndarray
@@ -35,8 +41,12 @@ class Text:
         """The words from `first` up to `last`."""
         part = slice(self.starts[first], self.starts[last])
         owners = self.owners[part]
-        return Text(words=self.words[first:last], ids=self.ids[part], owners=np.where(owners < 0, -1, owners - first),
-                    starts=self.starts[first : last + 1] - self.starts[first])
+        return Text(
+            words=self.words[first:last],
+            ids=self.ids[part],
+            owners=np.where(owners < 0, -1, owners - first),
+            starts=self.starts[first : last + 1] - self.starts[first],
+        )
 
     def count_fitting(self, first: int, tokens: int) -> int:
         """The word up to which, from `first` on, the text has no more than so many tokens."""
@@ -51,8 +61,10 @@ class WhisperText:
 
         path = folder / "tokenizer.json"
         if not path.is_file():
-            raise AlignmentError(f"{folder}: no tokenizer.json; take the whole folder, or import the weights again "
-                                 "with --tokenizer=<a Whisper's folder with one>")
+            raise AlignmentError(
+                f"{folder}: no tokenizer.json; take the whole folder, or import the weights again "
+                "with --tokenizer=<a Whisper's folder with one>"
+            )
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises bare ones
@@ -65,21 +77,28 @@ class WhisperText:
         told = read_config(generation)[0] if generation.is_file() else {}
         self._is_multilingual = told.get("is_multilingual", vocabulary != _ENGLISH_VOCABULARY)
         if self._tokenizer.get_vocab_size() > vocabulary + 1 or self.end >= vocabulary:
-            raise AlignmentError(f"{path}: {self._tokenizer.get_vocab_size()} tokens, and the model has {vocabulary}; "
-                                 "take the tokenizer that came with the weights")
+            raise AlignmentError(
+                f"{path}: {self._tokenizer.get_vocab_size()} tokens, and the model has "
+                f"{vocabulary}; take the tokenizer that came with the weights"
+            )
 
     def make_prompt(self, language: str | None) -> list[int]:
         """What stands before a text in that language."""
         if not self._is_multilingual:
             if language not in (None, "en"):
-                raise AlignmentError(f"{self._folder} knows English alone, not {language!r}; take a multilingual one")
+                raise AlignmentError(
+                    f"{self._folder} knows English alone, not {language!r}; take a multilingual one"
+                )
             return [self._find(_START), self._find(_PLAIN)]
         if language is None:
             raise AlignmentError("a multilingual Whisper is told the language; give it")
         code = language.lower().replace("_", "-").split("-")[0]
         spoken = self._tokenizer.token_to_id(f"<|{code}|>")
         if spoken is None:
-            raise AlignmentError(f"{self._folder} does not know the language {language!r}; take another aligner for it")
+            raise AlignmentError(
+                f"{self._folder} does not know the language {language!r}; take another aligner "
+                "for it"
+            )
         return [self._find(_START), spoken, self._find(_TASK), self._find(_PLAIN)]
 
     def encode(self, transcript: str) -> Text:
@@ -100,13 +119,19 @@ class WhisperText:
                 ids += found
                 owners += [owner] * len(found)
         # marks ahead of the first word are the first word's
-        return Text(words=tuple(words), ids=np.array(ids), owners=np.array(owners),
-                    starts=np.array([0, *starts[1:], len(ids)]))
+        return Text(
+            words=tuple(words),
+            ids=np.array(ids),
+            owners=np.array(owners),
+            starts=np.array([0, *starts[1:], len(ids)]),
+        )
 
     def _find(self, name: str) -> int:
         found = self._tokenizer.token_to_id(name)
         if found is None:
-            raise AlignmentError(f"{self._folder}/tokenizer.json: no token {name}; take a Whisper's tokenizer")
+            raise AlignmentError(
+                f"{self._folder}/tokenizer.json: no token {name}; take a Whisper's tokenizer"
+            )
         return found
 
 

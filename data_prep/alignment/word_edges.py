@@ -4,8 +4,8 @@
     power        …  ▇▇▇▆▅▁▁▁▁▁▁▁▁▅▇▇▇▆▅▇▇▅                 a pause near a border takes its place:
     words        …  | word 4 |       | word 5
 
-A border between two words goes to the pause that is nearest to it, if one is near. Power is that of 10 ms steps; a
-pause is a run of steps that do not stand out of the background.
+A border between two words goes to the pause that is nearest to it, if one is near. Power is that of
+10 ms steps; a pause is a run of steps that do not stand out of the background.
 """
 
 import numpy as np
@@ -14,7 +14,8 @@ from data_prep.metadata.intensity import STEP_SECONDS, find_background, frame_po
 
 # Shorter ones are the closures of stops.
 _SHORTEST_PAUSE = 0.10
-# How far attention may be from the truth; borders farther from a pause than this stay where they are.
+# How far attention may be from the truth; borders farther from a pause than this stay where they
+# are.
 _NEAR = 0.25
 _SHORTEST_WORD = 0.02
 _RANGE_DB = 30.0
@@ -22,7 +23,8 @@ _ABOVE_FLOOR = 4.0
 
 
 def find_pauses(wave: np.ndarray) -> np.ndarray:
-    """Start and end in seconds [n, 2] of the runs in which nobody speaks, those at the ends of the wave included."""
+    """Start and end in seconds [n, 2] of the runs in which nobody speaks, those at the ends of the
+    wave included."""
     power = frame_power(wave)
     heard = np.sort(power[find_background(power)])
     floor = heard[: max(len(heard) // 20, 3)].mean()
@@ -39,7 +41,8 @@ def find_pauses(wave: np.ndarray) -> np.ndarray:
 
 
 def move_to_pauses(spans: np.ndarray, pauses: np.ndarray) -> np.ndarray:
-    """Starts and ends of words [n, 2], in order, with borders that are near a pause moved to its edges."""
+    """Starts and ends of words [n, 2], in order, with borders that are near a pause moved to its
+    edges."""
     moved = np.array(spans, np.float64)
     count = len(moved)
     # border i is before word i; each pause goes to the border nearest to it

@@ -18,7 +18,8 @@ import numpy as np
 from data_prep.corpora.utterance import WordSpan
 
 RATE = 16_000
-# A word list made from another decoding of the same recording may end this much later than ours does.
+# A word list made from another decoding of the same recording may end this much later than ours
+# does.
 _SLACK_SECONDS = 0.25
 _SHORTEST_SECONDS = 0.01
 # How aligners write a word that their dictionary lacks.
@@ -26,7 +27,8 @@ _UNKNOWN = frozenset({"<unk>", "[unk]", "unk", "spn", "<spn>"})
 
 
 class AlignmentError(ValueError):
-    """Word times that cannot be had; the message is one line for the user, the reason a name to count by."""
+    """Word times that cannot be had; the message is one line for the user, the reason a name to
+    count by."""
 
     def __init__(self, message: str, reason: str = "not aligned"):
         super().__init__(message)
@@ -51,7 +53,9 @@ class Speech:
 
 
 class Aligner(Protocol):
-    def align(self, wave: np.ndarray, transcript: str, language: str | None = None) -> list[WordTime]:
+    def align(
+        self, wave: np.ndarray, transcript: str, language: str | None = None
+    ) -> list[WordTime]:
         """The words of the transcript in order, with their times in the 16 kHz wave."""
         ...
 
@@ -62,11 +66,16 @@ class BatchAligner(Protocol):
 
     batch: int
 
-    def align_batch(self, speeches: Sequence[Speech]) -> list["list[WordTime] | AlignmentError"]: ...
+    def align_batch(
+        self, speeches: Sequence[Speech]
+    ) -> list["list[WordTime] | AlignmentError"]: ...
 
 
-def align_each(aligner: Aligner, speeches: Iterable[Speech]) -> Iterator["list[WordTime] | AlignmentError"]:
-    """The words of each, or why they cannot be had; no more of the waves are held at once than are aligned at once."""
+def align_each(
+    aligner: Aligner, speeches: Iterable[Speech]
+) -> Iterator["list[WordTime] | AlignmentError"]:
+    """The words of each, or why they cannot be had; no more of the waves are held at once than are
+    aligned at once."""
     if isinstance(aligner, BatchAligner):
         waiting = iter(speeches)
         while group := list(itertools.islice(waiting, aligner.batch)):
@@ -90,26 +99,38 @@ def split_transcript(transcript: str) -> list[str]:
 
 
 def use_spelling(times: Sequence[WordTime], transcript: str) -> list[WordTime]:
-    """The words as the transcript spells them; if an aligner has parted them otherwise ("l'", "eau"), as it does.
+    """The words as the transcript spells them; if an aligner has parted them otherwise ("l'",
+    "eau"), as it does.
 
-    Capitals and marks do not matter, a word that it does not know is the transcript's; others are an error.
+    Capitals and marks do not matter, a word that it does not know is the transcript's; others are
+    an error.
     """
     words = split_transcript(transcript)
     is_same = len(words) == len(times) and all(
         list_letters(time.word) == list_letters(word) or time.word.casefold() in _UNKNOWN
-        for time, word in zip(times, words, strict=True))
+        for time, word in zip(times, words, strict=True)
+    )
     if is_same:
-        return [dataclasses.replace(time, word=word) for time, word in zip(times, words, strict=True)]
+        return [
+            dataclasses.replace(time, word=word) for time, word in zip(times, words, strict=True)
+        ]
     if not times or list_letters("".join(time.word for time in times)) != list_letters(transcript):
         said = " ".join(time.word for time in times)
-        raise AlignmentError(f"the times are of {said[:60]!r}, the transcript is {transcript[:60]!r}; take the times "
-                             "of this recording", "other words")
+        raise AlignmentError(
+            (
+                f"the times are of {said[:60]!r}, the transcript is {transcript[:60]!r}; take the "
+                "times of this recording"
+            ),
+            "other words",
+        )
     return list(times)
 
 
 def list_letters(text: str) -> str:
     """What is compared of a word: letters and digits, without regard to capitals."""
-    return "".join(letter for letter in unicodedata.normalize("NFC", text).casefold() if letter.isalnum())
+    return "".join(
+        letter for letter in unicodedata.normalize("NFC", text).casefold() if letter.isalnum()
+    )
 
 
 def make_word_spans(times: Sequence[WordTime], duration: float) -> tuple[WordSpan, ...]:
@@ -117,11 +138,16 @@ def make_word_spans(times: Sequence[WordTime], duration: float) -> tuple[WordSpa
     spans: list[WordSpan] = []
     for time in times:
         if time.end > duration + _SLACK_SECONDS:
-            raise AlignmentError(f"word {time.word!r} ends at {time.end:.2f} s but the recording at {duration:.2f} s; "
-                                 "check that times and audio belong together", "times beyond the end")
+            raise AlignmentError(
+                f"word {time.word!r} ends at {time.end:.2f} s but the recording at {duration:.2f} "
+                "s; check that times and audio belong together",
+                "times beyond the end",
+            )
         start, end = round(min(time.start, duration), 4), round(min(time.end, duration), 4)
         if end - start < _SHORTEST_SECONDS or spans and start < spans[-1].start:
-            raise AlignmentError(f"word {time.word!r} has no place of its own ({start:g} to {end:g} s); "
-                                 "align the recording again")
+            raise AlignmentError(
+                f"word {time.word!r} has no place of its own ({start:g} to {end:g} s); align "
+                "the recording again"
+            )
         spans.append(WordSpan(word=time.word, position=len(spans) + 1, start=start, end=end))
     return tuple(spans)

@@ -33,7 +33,9 @@ def read_fleurs(root: Path, languages: Sequence[str]) -> Iterator[Item]:
         folder = find_language(root, language)
         parts = [part for part in PARTS if (folder / f"{part}.tsv").is_file()]
         if not parts:
-            raise CorpusError(f"{folder}: no train.tsv, dev.tsv or test.tsv; unpack the corpus again")
+            raise CorpusError(
+                f"{folder}: no train.tsv, dev.tsv or test.tsv; unpack the corpus again"
+            )
         for part in parts:
             yield from _read_part(folder, part, language)
 
@@ -56,8 +58,13 @@ def _read_part(folder: Path, part: str, language: str) -> Iterator[Item]:
             raise BadItem("broken line", f"{len(columns)} columns, not {_COLUMNS}")
         _, name, raw, _, _, _, gender = columns
         identity = make_id(language, name)
-        return Recording(id=identity, language=language, held=PARTS[part], gender=name_gender(gender),
-                         audio=locate_audio(folder, [f"audio/{part}/{name}", f"{part}/{name}"], identity),
-                         transcript=clean_transcript(raw, identity))
+        return Recording(
+            id=identity,
+            language=language,
+            held=PARTS[part],
+            gender=name_gender(gender),
+            audio=locate_audio(folder, [f"audio/{part}/{name}", f"{part}/{name}"], identity),
+            transcript=clean_transcript(raw, identity),
+        )
 
     return read_items(folder / f"{part}.tsv", parse)

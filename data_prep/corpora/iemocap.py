@@ -1,4 +1,5 @@
-"""IEMOCAP: ten actors in pairs, acted and improvised dialogues with emotions as others heard them, English.
+"""IEMOCAP: ten actors in pairs, acted and improvised dialogues with emotions as others heard them,
+English.
 
     {IEMOCAP_full_release/,}Session1/dialog/EmoEvaluation/Ses01F_impro01.txt
         [6.2901 - 8.2357] ⇥ Ses01F_impro01_F000 ⇥ neu ⇥ [2.5000, 2.5000, 2.5000]    other lines: each person's opinion
@@ -6,8 +7,9 @@
         Ses01F_impro01_F000 [006.2901-008.2357]: Excuse me.
     {IEMOCAP_full_release/,}Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav
 
-The letter before a turn's number is who speaks, F or M; a session has one of each. Its licence is asked of its makers.
-A turn on which people did not agree (xxx), or that is of another emotion (oth), has a place and no emotion.
+The letter before a turn's number is who speaks, F or M; a session has one of each. Its licence is
+asked of its makers. A turn on which people did not agree (xxx), or that is of another emotion
+(oth), has a place and no emotion.
 """
 
 import re
@@ -27,8 +29,17 @@ from data_prep.corpora.recording import (
     reject,
 )
 
-EMOTIONS = {"ang": "angry", "hap": "happy", "exc": "excited", "sad": "sad", "neu": "neutral", "fru": "frustrated",
-            "fea": "fearful", "sur": "surprised", "dis": "disgusted"}
+EMOTIONS = {
+    "ang": "angry",
+    "hap": "happy",
+    "exc": "excited",
+    "sad": "sad",
+    "neu": "neutral",
+    "fru": "frustrated",
+    "fea": "fearful",
+    "sur": "surprised",
+    "dis": "disgusted",
+}
 _TURN = re.compile(r"\[[\d.]+ - [\d.]+\]\t(\S+)\t(\S+)\t")
 _SAID = re.compile(r"(\S+) \[[\d.]+-[\d.]+\]: ?(.*)")
 # The corpus's notes on sounds: "[LAUGHTER]", "[BREATHING]".
@@ -40,9 +51,13 @@ def read_iemocap(root: Path, languages: Sequence[str]) -> Iterator[Item]:
     if "en" not in languages:
         return
     base = root / "IEMOCAP_full_release" if (root / "IEMOCAP_full_release").is_dir() else root
-    sessions = sorted(path for path in base.glob("Session*") if (path / "dialog" / "EmoEvaluation").is_dir())
+    sessions = sorted(
+        path for path in base.glob("Session*") if (path / "dialog" / "EmoEvaluation").is_dir()
+    )
     if not sessions:
-        raise CorpusError(f"no Session1/dialog/EmoEvaluation under {root}; unpack IEMOCAP there, or change --root")
+        raise CorpusError(
+            f"no Session1/dialog/EmoEvaluation under {root}; unpack IEMOCAP there, or change --root"
+        )
     for session in sessions:
         # Files that macOS' archives leave begin with a dot.
         for path in sorted((session / "dialog" / "EmoEvaluation").glob("[!.]*.txt")):
@@ -69,13 +84,20 @@ def _read_said(path: Path) -> dict[str, str]:
     return {match[1]: match[2] for line in lines if (match := _SAID.match(line))}
 
 
-def _make_recording(session: Path, dialogue: str, turn: str, code: str, said: dict[str, str]) -> Recording:
+def _make_recording(
+    session: Path, dialogue: str, turn: str, code: str, said: dict[str, str]
+) -> Recording:
     identity = check_id(turn)
     if identity not in said:
         raise BadItem("no transcript", "", identity)
     person = identity.rpartition("_")[2][:1]
     emotion = EMOTIONS.get(code, {"xxx": "no agreement", "oth": "another emotion"}.get(code, code))
     return Recording(
-        id=identity, language="en", speaker=f"{identity[:5]}{person}", gender=name_gender(person),
+        id=identity,
+        language="en",
+        speaker=f"{identity[:5]}{person}",
+        gender=name_gender(person),
         audio=locate_audio(session / "sentences" / "wav", f"{dialogue}/{identity}.wav", identity),
-        transcript=clean_transcript(_NOTE.sub(" ", said[identity]), identity), fields={"emotion": emotion})
+        transcript=clean_transcript(_NOTE.sub(" ", said[identity]), identity),
+        fields={"emotion": emotion},
+    )

@@ -30,9 +30,16 @@ def read_librispeech(root: Path, languages: Sequence[str]) -> Iterator[Item]:
     if "en" not in languages:
         return
     folder = find_folder(root, ["LibriSpeech", "."], "LibriSpeech")
-    parts = [part for part in sorted(folder.iterdir()) if part.is_dir() and part.name.split("-")[0] in PARTS]
+    parts = [
+        part
+        for part in sorted(folder.iterdir())
+        if part.is_dir() and part.name.split("-")[0] in PARTS
+    ]
     if not parts:
-        raise CorpusError(f"no train-*, dev-* or test-* under {folder}; unpack LibriSpeech there, or change --root")
+        raise CorpusError(
+            f"no train-*, dev-* or test-* under {folder}; unpack LibriSpeech there, or change "
+            "--root"
+        )
     genders = read_genders(folder / "SPEAKERS.TXT")
     for part in parts:
         for path in sorted(part.glob("*/*/*.trans.txt")):
@@ -45,8 +52,14 @@ def _read_chapter(path: Path, held: str, genders: dict[str, str | None]) -> Iter
         speaker, dash, _ = check_id(identity).partition("-")
         if not dash:
             raise BadItem("broken line", "not <speaker>-<chapter>-<number>, space, text", identity)
-        return Recording(id=identity, language="en", held=held, speaker=speaker, gender=genders.get(speaker),
-                         audio=locate_audio(path.parent, f"{identity}.flac", identity),
-                         transcript=clean_transcript(transcript, identity).lower())
+        return Recording(
+            id=identity,
+            language="en",
+            held=held,
+            speaker=speaker,
+            gender=genders.get(speaker),
+            audio=locate_audio(path.parent, f"{identity}.flac", identity),
+            transcript=clean_transcript(transcript, identity).lower(),
+        )
 
     return read_items(path, parse)

@@ -1,9 +1,9 @@
 """Multilingual LibriSpeech (OpenSLR 94), FLAC or its small Opus edition.
 
-    mls_german/ or mls_german_opus/
-        metainfo.txt                 SPEAKER | GENDER | PARTITION | MINUTES | BOOK ID | TITLE | CHAPTER
-        {train,dev,test}/transcripts.txt                        <speaker>_<book>_<number> ⇥ text
-        {train,dev,test}/audio/<speaker>/<book>/<speaker>_<book>_<number>.{flac,opus}
+mls_german/ or mls_german_opus/
+    metainfo.txt                 SPEAKER | GENDER | PARTITION | MINUTES | BOOK ID | TITLE | CHAPTER
+    {train,dev,test}/transcripts.txt                        <speaker>_<book>_<number> ⇥ text
+    {train,dev,test}/audio/<speaker>/<book>/<speaker>_<book>_<number>.{flac,opus}
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,16 +31,24 @@ def read_mls(root: Path, languages: Sequence[str]) -> Iterator[Item]:
     for language in languages:
         name = _NAMES[language]
         own = ["."] if root.name.startswith(f"mls_{name}") else []
-        folder = find_folder(root, [f"mls_{name}", f"mls_{name}_opus", *own], f"Multilingual LibriSpeech in {language}")
+        folder = find_folder(
+            root,
+            [f"mls_{name}", f"mls_{name}_opus", *own],
+            f"Multilingual LibriSpeech in {language}",
+        )
         parts = [part for part in PARTS if (folder / part / "transcripts.txt").is_file()]
         if not parts:
-            raise CorpusError(f"{folder}: no {{train,dev,test}}/transcripts.txt; unpack the corpus again")
+            raise CorpusError(
+                f"{folder}: no {{train,dev,test}}/transcripts.txt; unpack the corpus again"
+            )
         genders = read_genders(folder / "metainfo.txt")
         for part in parts:
             yield from _read_part(folder / part, language, PARTS[part], genders)
 
 
-def _read_part(folder: Path, language: str, held: str, genders: dict[str, str | None]) -> Iterator[Item]:
+def _read_part(
+    folder: Path, language: str, held: str, genders: dict[str, str | None]
+) -> Iterator[Item]:
     def parse(text: str) -> Recording:
         identity, tab, transcript = text.partition("\t")
         pieces = check_id(identity).split("_")
@@ -48,8 +56,13 @@ def _read_part(folder: Path, language: str, held: str, genders: dict[str, str | 
             raise BadItem("broken line", "not <speaker>_<book>_<number>, tab, text", identity)
         stem = f"{pieces[0]}/{pieces[1]}/{identity}"
         return Recording(
-            id=identity, language=language, held=held, speaker=pieces[0], gender=genders.get(pieces[0]),
+            id=identity,
+            language=language,
+            held=held,
+            speaker=pieces[0],
+            gender=genders.get(pieces[0]),
             audio=locate_audio(folder / "audio", [f"{stem}.flac", f"{stem}.opus"], identity),
-            transcript=clean_transcript(transcript, identity))
+            transcript=clean_transcript(transcript, identity),
+        )
 
     return read_items(folder / "transcripts.txt", parse)

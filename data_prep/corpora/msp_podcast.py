@@ -5,8 +5,8 @@
     {Audios,Audio}/MSP-PODCAST_0001_0008.wav
     Transcripts/MSP-PODCAST_0001_0008.txt  the words, in releases that have them
 
-Where people did not agree (X), or heard something that has no name (O), a clip has no emotion. All three of its tests
-are EvalSIFT.
+Where people did not agree (X), or heard something that has no name (O), a clip has no emotion. All
+three of its tests are EvalSIFT.
 """
 
 import csv
@@ -28,13 +28,27 @@ from data_prep.corpora.recording import (
     name_gender,
     reject,
 )
-from data_prep.splits import DEV, EVALUATION, TRAIN
+from data_prep.corpora.splits import DEV, EVALUATION, TRAIN
 
-EMOTIONS = {"A": "angry", "S": "sad", "H": "happy", "U": "surprised", "F": "afraid", "D": "disgusted",
-            "C": "contemptuous", "N": "neutral"}
+EMOTIONS = {
+    "A": "angry",
+    "S": "sad",
+    "H": "happy",
+    "U": "surprised",
+    "F": "afraid",
+    "D": "disgusted",
+    "C": "contemptuous",
+    "N": "neutral",
+}
 _UNNAMED = {"X": "no agreement", "O": "another emotion"}
-_SPLITS = {"train": TRAIN, "development": DEV, "validation": DEV, "test1": EVALUATION, "test2": EVALUATION,
-           "test3": EVALUATION}
+_SPLITS = {
+    "train": TRAIN,
+    "development": DEV,
+    "validation": DEV,
+    "test1": EVALUATION,
+    "test2": EVALUATION,
+    "test3": EVALUATION,
+}
 _REQUIRED = ("FileName", "EmoClass", "Split_Set")
 
 Row = Mapping[str, str | None]
@@ -51,7 +65,9 @@ def read_msp_podcast(root: Path, languages: Sequence[str]) -> Iterator[Item]:
         path = texts / f"{Path(row['FileName'] or '').stem}.txt"
         if not path.is_file():
             raise BadItem("no transcript", path.name, recording.id)
-        said = clean_transcript(path.read_text(encoding="utf-8-sig", errors="replace"), recording.id)
+        said = clean_transcript(
+            path.read_text(encoding="utf-8-sig", errors="replace"), recording.id
+        )
         return dataclasses.replace(recording, transcript=said)
 
     yield from read_labels(root, parse)
@@ -62,13 +78,19 @@ def read_labels(root: Path, parse: Callable[[Row, Path], Any]) -> Iterator[Any]:
     places = root / "Labels" / "labels_consensus.csv", root / "labels_consensus.csv"
     path = next((place for place in places if place.is_file()), None)
     if path is None:
-        raise CorpusError(f"no Labels/labels_consensus.csv under {root}; unpack MSP-Podcast there, or change --root")
+        raise CorpusError(
+            f"no Labels/labels_consensus.csv under {root}; unpack MSP-Podcast there, or "
+            "change --root"
+        )
     audio = find_folder(root, ["Audios", "Audio"], "MSP-Podcast's recordings")
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
         rows = csv.DictReader(lines)
         missing = [name for name in _REQUIRED if name not in (rows.fieldnames or ())]
         if missing:
-            raise CorpusError(f"{path}: no column {', '.join(missing)} in its first line; is it of another release?")
+            raise CorpusError(
+                f"{path}: no column {', '.join(missing)} in its first line; is it of another "
+                "release?"
+            )
         for number in itertools.count(2):
             try:
                 row = next(rows, None)
@@ -78,11 +100,14 @@ def read_labels(root: Path, parse: Callable[[Row, Path], Any]) -> Iterator[Any]:
             except BadItem as bad:
                 yield reject(bad, file=path, line=number, language="en")
             except csv.Error as error:
-                yield reject(BadItem("broken line", str(error)), file=path, line=number, language="en")
+                yield reject(
+                    BadItem("broken line", str(error)), file=path, line=number, language="en"
+                )
 
 
 def make_clip(row: Row, audio: Path) -> Recording:
-    """The clip of a line, without its words; its emotion in words, or its letter where that is none of the corpus."""
+    """The clip of a line, without its words; its emotion in words, or its letter where that is none
+    of the corpus."""
     name, letter = row["FileName"] or "", (row["EmoClass"] or "").strip()
     identity = check_id(f"msp_{name.removesuffix('.wav')}")
     held = _SPLITS.get((row["Split_Set"] or "").strip().lower())
@@ -91,6 +116,12 @@ def make_clip(row: Row, audio: Path) -> Recording:
     speaker = (row.get("SpkrID") or "").strip()
     emotion = EMOTIONS.get(letter) or _UNNAMED.get(letter) or letter[:40]
     return Recording(
-        id=identity, language="en", held=held, speaker=None if speaker.lower() in ("", "unknown") else speaker,
-        gender=name_gender(row.get("Gender")), audio=locate_audio(audio, name, identity), transcript="",
-        fields={"emotion": emotion} if emotion else {})
+        id=identity,
+        language="en",
+        held=held,
+        speaker=None if speaker.lower() in ("", "unknown") else speaker,
+        gender=name_gender(row.get("Gender")),
+        audio=locate_audio(audio, name, identity),
+        transcript="",
+        fields={"emotion": emotion} if emotion else {},
+    )

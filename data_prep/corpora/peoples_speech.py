@@ -1,13 +1,15 @@
 """The People's Speech, English, as the hub has it when its archives are unpacked.
 
     train/clean.json   {"identifier": "some_talk", "training_data": {"duration_ms": [15000, …], "label": ["so we …", …],
-                                                                     "name": ["some_talk_mp3_00000.flac", …]}}
+                                                                     "name":
+                                                                     ["some_talk_mp3_00000.flac",
+                                                                     …]}}
     train/clean/some_talk_mp3_00000.flac                  one JSON object a line, each a source with all its clips
     {train/{clean,clean_sa,dirty,dirty_sa},validation/validation,test/test}       a list and a folder of its name each
 
-The hub's later Parquet files hold the audio inside: take the revision with archives, or write the clips out and use a
-manifest. The corpus does not tell who speaks. Where the name of a clip is too long for an id, its end is taken, behind
-a hash of the whole.
+The hub's later Parquet files hold the audio inside: take the revision with archives, or write the
+clips out and use a manifest. The corpus does not tell who speaks. Where the name of a clip is too
+long for an id, its end is taken, behind a hash of the whole.
 """
 
 import hashlib
@@ -28,7 +30,7 @@ from data_prep.corpora.recording import (
     parse_object,
     reject,
 )
-from data_prep.splits import DEV, EVALUATION, TRAIN
+from data_prep.corpora.splits import DEV, EVALUATION, TRAIN
 
 _PARTS = {"train": TRAIN, "validation": DEV, "test": EVALUATION}
 _LONGEST_ID = 90
@@ -40,11 +42,17 @@ def read_peoples_speech(root: Path, languages: Sequence[str]) -> Iterator[Item]:
     """All lists that are there; there is nothing but English."""
     if "en" not in languages:
         return
-    lists = [(path, held) for part, held in _PARTS.items() for path in sorted((root / part).glob("*.json"))
-             if path.with_suffix("").is_dir()]
+    lists = [
+        (path, held)
+        for part, held in _PARTS.items()
+        for path in sorted((root / part).glob("*.json"))
+        if path.with_suffix("").is_dir()
+    ]
     if not lists:
-        raise CorpusError(f"no train/clean.json with its folder train/clean under {root}, nor any other part of the "
-                          f"People's Speech; unpack its archives beside their lists, or change --root")
+        raise CorpusError(
+            f"no train/clean.json with its folder train/clean under {root}, nor any other part of "
+            "the People's Speech; unpack its archives beside their lists, or change --root"
+        )
     for path, held in lists:
         yield from _read_list(path, held)
 
@@ -84,12 +92,17 @@ def _make_recording(name: Any, text: Any, path: Path, held: str) -> Recording:
     if not isinstance(name, str) or not isinstance(text, str):
         raise BadItem("broken line", "a name or label that is no text")
     identity = check_id(_make_id(name))
-    return Recording(id=identity, language="en", held=held, audio=locate_audio(path.with_suffix(""), name, identity),
-                     transcript=clean_transcript(text, identity))
+    return Recording(
+        id=identity,
+        language="en",
+        held=held,
+        audio=locate_audio(path.with_suffix(""), name, identity),
+        transcript=clean_transcript(text, identity),
+    )
 
 
 def _make_id(name: str) -> str:
     plain = re.sub(r"[^\w.:-]", "_", name.removesuffix(".flac"))
     if len(plain) <= _LONGEST_ID:
         return plain
-    return f"{hashlib.sha256(name.encode()).hexdigest()[:16]}_{plain[-(_LONGEST_ID - 17):]}"
+    return f"{hashlib.sha256(name.encode()).hexdigest()[:16]}_{plain[-(_LONGEST_ID - 17) :]}"

@@ -1,4 +1,5 @@
-"""What a reader finds in a corpus: an item is a recording, or it is set aside with its place and its reason.
+"""What a reader finds in a corpus: an item is a recording, or it is set aside with its place and
+its reason.
 
     train.tsv:7   "f3a…⇥clip_7.mp3⇥Es regnet.⇥…"  ─►  Recording(id="clip_7", audio="/…/clips/clip_7.mp3", …)
     train.tsv:8   "f3a…⇥../../etc/passwd⇥Oh.⇥…"   ─►  Rejection(file="train.tsv", line=8, reason="path leaves the root")
@@ -15,8 +16,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from data_prep.corpora.splits import DEV, EVALUATION, TRAIN
 from data_prep.corpora.utterance import WordSpan
-from data_prep.splits import DEV, EVALUATION, TRAIN
+from data_prep.engine.ledger import Rejection
 from sift_jax.sift.labels import AGE_CATEGORIES, GENDERS
 
 # What most corpora call the splits in which they hold their recordings.
@@ -26,8 +28,16 @@ _LONGEST_LINE = 1_000_000
 _LONGEST_TRANSCRIPT = 2_000
 # The id names files, and is quoted by comparisons.
 _ID = re.compile(r"[\w.:-]{1,120}")
-_GENDERS = {"f": "female", "m": "male", "female": "female", "male": "male", "woman": "female", "man": "male",
-            "female_feminine": "female", "male_masculine": "male"}
+_GENDERS = {
+    "f": "female",
+    "m": "male",
+    "female": "female",
+    "male": "male",
+    "woman": "female",
+    "man": "male",
+    "female_feminine": "female",
+    "male_masculine": "male",
+}
 # Common Voice spells it so.
 _AGES = {"fourties": "forties", **{name: name for name in AGE_CATEGORIES}}
 
@@ -45,23 +55,9 @@ class BadItem(ValueError):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Rejection:
-    """An item set aside: `reason` is one of few short names, `detail` says more, `file` and `line` say where."""
-
-    reason: str
-    detail: str = ""
-    id: str | None = None
-    language: str | None = None
-    file: str | None = None
-    line: int | None = None
-
-    def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Recording:
-    """An utterance on disk. `held` is the split in which its corpus has it: "train", "dev", "EvalSIFT" or None."""
+    """An utterance on disk. `held` is the split in which its corpus has it: "train", "dev",
+    "EvalSIFT" or None."""
 
     id: str
     language: str
@@ -110,27 +106,43 @@ def read_items(
                 yield reject(bad, file=path, line=number)
 
 
-def reject(bad: BadItem, *, file: Path, line: int | None = None, language: str | None = None) -> Rejection:
-    return Rejection(reason=bad.reason, detail=bad.detail, id=bad.identity, file=str(file), line=line,
-                     language=language)
+def reject(
+    bad: BadItem, *, file: Path, line: int | None = None, language: str | None = None
+) -> Rejection:
+    return Rejection(
+        reason=bad.reason,
+        detail=bad.detail,
+        id=bad.identity,
+        file=str(file),
+        line=line,
+        language=language,
+    )
 
 
-def read_table(path: Path, required: Sequence[str], parse: Callable[[Mapping[str, str]], Recording]) -> Iterator[Item]:
+def read_table(
+    path: Path, required: Sequence[str], parse: Callable[[Mapping[str, str]], Recording]
+) -> Iterator[Item]:
     """One item for each line under a header of tab-separated names."""
     with path.open("rb") as lines:
         first = lines.readline()
     try:
         header = [name.strip() for name in decode_line(first).split("\t")]
     except BadItem as bad:
-        raise CorpusError(f"{path}: its first line is {bad.reason}; expected the names of its columns") from None
+        raise CorpusError(
+            f"{path}: its first line is {bad.reason}; expected the names of its columns"
+        ) from None
     missing = [name for name in required if name not in header]
     if missing:
-        raise CorpusError(f"{path}: no column {', '.join(missing)} in its first line; is it of another release?")
+        raise CorpusError(
+            f"{path}: no column {', '.join(missing)} in its first line; is it of another release?"
+        )
 
     def parse_columns(text: str) -> Recording:
         columns = text.split("\t")
         if len(columns) != len(header):
-            raise BadItem("broken line", f"{len(columns)} columns where the header has {len(header)}")
+            raise BadItem(
+                "broken line", f"{len(columns)} columns where the header has {len(header)}"
+            )
         return parse(dict(zip(header, columns, strict=True)))
 
     return read_items(path, parse_columns, skip=1)
@@ -174,12 +186,15 @@ def find_folder(root: Path, choices: Sequence[str], what: str) -> Path:
     for choice in choices:
         if (root / choice).is_dir():
             return root / choice
-    raise CorpusError(f"no {what} under {root}; expected {' or '.join(choices)}: unpack it there, or change --root "
-                      f"or --languages")
+    raise CorpusError(
+        f"no {what} under {root}; expected {' or '.join(choices)}: unpack it there, or change "
+        "--root or --languages"
+    )
 
 
 def locate_audio(root: Path, names: str | Sequence[str], identity: str | None = None) -> str:
-    """The file of the first name that is there, as an absolute path that does not leave the root."""
+    """The file of the first name that is there, as an absolute path that does not leave the
+    root."""
     names = [names] if isinstance(names, str) else names
     base = os.path.abspath(root)
     for name in names:
@@ -203,8 +218,14 @@ def clean_transcript(text: str, identity: str | None = None) -> str:
     if not any(c.isalnum() for c in text):
         raise BadItem("no transcript", "", identity)
     if len(text) > _LONGEST_TRANSCRIPT:
-        raise BadItem("transcript too long", f"{len(text)} characters; cut the recording into clips by python -m "
-                      "data_prep.cut --manifest=…", identity)
+        raise BadItem(
+            "transcript too long",
+            (
+                f"{len(text)} characters; cut the recording into clips by python -m data_prep.cut "
+                "--manifest=…"
+            ),
+            identity,
+        )
     return text.lower() if text.isupper() and len(text.split()) > 1 else text
 
 
@@ -214,17 +235,21 @@ def name_gender(value: str | None) -> str | None:
 
 
 def read_genders(path: Path) -> dict[str, str | None]:
-    """Speaker to gender, of the lists of the LibriSpeech family; none without the file, which not every copy has.
+    """Speaker to gender, of the lists of the LibriSpeech family; none without the file, which not
+    every copy has.
 
     SPEAKER | GENDER | … in each line, and comments behind a semicolon
     """
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    lines = (
+        path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    )
     rows = (line.split("|") for line in lines if not line.startswith(";"))
     return {row[0].strip(): name_gender(row[1]) for row in rows if len(row) > 2}
 
 
 def name_age(value: str | int | None) -> str | None:
-    """Years or a decade's name to the decade's name; None under twenty, over a hundred, or unknown."""
+    """Years or a decade's name to the decade's name; None under twenty, over a hundred, or
+    unknown."""
     text = str(value if value is not None else "").strip().lower()
     if re.fullmatch(r"\d{1,3}(\.0)?", text):
         decade = int(float(text)) // 10 - 2

@@ -1,6 +1,6 @@
 """The corpora by name.
 
-    name on the command line ─► (reader, name in SIFT files' data_source)        mls ─► "multilingual_librispeech_de"
+name on the command line ─► (reader, name in SIFT files' data_source)        mls ─► "multilingual_librispeech_de"
 """
 
 import dataclasses
@@ -59,7 +59,8 @@ class Reading:
     min_seconds: float
     max_seconds: float
     phonemes: str
-    # Languages of which some utterances are read only to be told from the others, and how many of each at most.
+    # Languages of which some utterances are read only to be told from the others, and how many of
+    # each at most.
     locales: tuple[str, ...]
     locale_utterances: int
     # Where the root is fetched from, if it is none yet.
@@ -69,7 +70,8 @@ class Reading:
 
     @property
     def fingerprint(self) -> str:
-        """What decides its result; of a corpus the place alone, for a corpus does not change, but a manifest may."""
+        """What decides its result; of a corpus the place alone, for a corpus does not change, but a
+        manifest may."""
         is_there = self.manifest is not None and self.manifest.is_file()
         digest = hashlib.sha256(self.manifest.read_bytes()).hexdigest() if is_there else ""
         return f"{dataclasses.astuple(self)} {digest}"
@@ -89,11 +91,15 @@ def read_corpus(name: str, reading: Reading, languages: Sequence[str]) -> Iterat
     root, manifest = reading.root, reading.manifest
     languages = (*languages, *reading.locales)
     if reading.phonemes == "espeak" and importlib.util.find_spec("espeakng_loader") is None:
-        raise CorpusError("--phonemes=espeak needs the wheel espeakng-loader; pip install sift_jax[demo]")
+        raise CorpusError(
+            "--phonemes=espeak needs the wheel espeakng-loader; pip install sift_jax[demo]"
+        )
     if name == MANIFEST:
         if manifest is None:
             raise CorpusError("--corpus=manifest needs --manifest=<file.jsonl or file.tsv>")
         return read_manifest(manifest, root or manifest.parent, languages, reading.columns)
     if root is None or not root.is_dir():
-        raise CorpusError(f"--corpus={name} needs --root=<the folder where it is unpacked>, not {root}")
+        raise CorpusError(
+            f"--corpus={name} needs --root=<the folder where it is unpacked>, not {root}"
+        )
     return CORPORA[name].read(root.resolve(), languages)

@@ -1,13 +1,14 @@
 """What any corpus tells about an utterance before it is measured; one line of utterances.jsonl.
 
     {"id", "language", "split", "speaker", "duration", "transcript", "topic", "phonemes", "is_question", "gender",
-     "age_category", "accent", "words": [{"word", "position", "start", "end"}, …], "truth": {key: value},
-     "fields": {name: value}, "collection": "…"}
+     "age_category", "accent", "words": [{"word", "position", "start", "end"}, …], "truth": {key:
+     value}, "fields": {name: value}, "collection": "…"}
 
-What a corpus does not have is null, and its words are [] where nobody knows their times. `fields` are free ones as the
-corpus writes them; a file that lacks them is read as having none. `collection` is the corpus that a line of a manifest
-is from, where it says so: it is asked about by nobody, but recordings of two have not the same level. `truth` holds
-what a synthesizer was told; it is empty for recorded speech and serves rank correlations only.
+What a corpus does not have is null, and its words are [] where nobody knows their times. `fields`
+are free ones as the corpus writes them; a file that lacks them is read as having none. `collection`
+is the corpus that a line of a manifest is from, where it says so: it is asked about by nobody, but
+recordings of two have not the same level. `truth` holds what a synthesizer was told; it is empty
+for recorded speech and serves rank correlations only.
 """
 
 import dataclasses

@@ -2,8 +2,9 @@
 
     Spoken + measured row, bins ─► Outcome(key, asked 5, found 4) or Outcome(key, asked 5, found None, "silence")
 
-A pitch is high or low for a woman or a man: for the gender that was asked for, else for the one that is heard. Where
-neither is known (by pitch alone nobody tells between 145 and 185 Hz) there is no class, and the reason is counted.
+A pitch is high or low for a woman or a man: for the gender that was asked for, else for the one
+that is heard. Where neither is known (by pitch alone nobody tells between 145 and 185 Hz) there is
+no class, and the reason is counted.
 """
 
 import dataclasses
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.generation.requests import MEASURED
-from data_prep.generation.spoken import Spoken
+from data_prep.generation.spoken_folder import Spoken
 from data_prep.instructions.templates import SPEECH_KEYS
 from data_prep.metadata.bins import Bins, label_values, read_bins
 from data_prep.metadata.gender import name_by_pitch, name_by_share
@@ -25,7 +26,8 @@ Row = Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """One key of one recording; classes are places in the labels, `reason` says why there is none."""
+    """One key of one recording; classes are places in the labels, `reason` says why there is
+    none."""
 
     id: str
     # recordings of one text stand and fall together
@@ -52,21 +54,32 @@ def classify(lines: Sequence[Spoken], rows: Sequence[Row], bins: Bins) -> list[O
         for key in MEASURED:
             if key in request.asked:
                 label = labels.get(key)
-                outcomes.append(Outcome(
-                    id=request.id, text=request.text, language=request.language, sample=line.sample, key=key,
-                    asked=LABELS[key].index(request.asked[key]),
-                    found=None if label is None else LABELS[key].index(label), reason=reasons.get(key)))
+                outcomes.append(
+                    Outcome(
+                        id=request.id,
+                        text=request.text,
+                        language=request.language,
+                        sample=line.sample,
+                        key=key,
+                        asked=LABELS[key].index(request.asked[key]),
+                        found=None if label is None else LABELS[key].index(label),
+                        reason=reasons.get(key),
+                    )
+                )
     return outcomes
 
 
 def find_labels(row: Row, bins: Bins, gender: str | None) -> tuple[dict[str, str], dict[str, str]]:
-    """The label of each key of a measured row, or the reason why there is none; `gender` is the one asked for."""
+    """The label of each key of a measured row, or the reason why there is none; `gender` is the one
+    asked for."""
     labels, reasons = {}, dict(row["missing"])
     heard = hear_gender(row)
     if heard is not None:
         labels["gender"] = heard
     else:
-        reasons["gender"] = row["missing"].get("average_pitch", UNSURE) if row[FEMALE_SHARE] is None else UNSURE
+        reasons["gender"] = (
+            row["missing"].get("average_pitch", UNSURE) if row[FEMALE_SHARE] is None else UNSURE
+        )
     for key in SPEECH_KEYS:
         if key not in row["values"]:
             continue

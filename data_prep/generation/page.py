@@ -1,13 +1,16 @@
 """report.html: how well a speaker did what it was told, in one file without a script.
 
-    results.json ─►  kappa of each key on one scale, with ceiling and floors · tables · asked against measured · words
+results.json ─►  kappa of each key on one scale, with ceiling and floors · tables · asked against measured · words
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_prep.chunks import write_text
+from data_prep.describe.html_charts import Markup, escape
+from data_prep.describe.html_charts import make_table as draw_table
+from data_prep.describe.paper import PAPER_OBEDIENCE
+from data_prep.engine.chunks import write_text
 from data_prep.generation.report import (
     KEYS,
     MEANINGS,
@@ -28,9 +31,6 @@ from data_prep.generation.report import (
     say_size,
     write_figure,
 )
-from data_prep.reporting.drawing import Markup, escape
-from data_prep.reporting.drawing import make_table as draw_table
-from data_prep.reporting.paper import PAPER_OBEDIENCE
 from sift_jax.sift.labels import LABELS
 
 _HERE = Path(__file__).parent
@@ -45,10 +45,13 @@ def read_css() -> str:
 
 
 def wrap_page(title: str, lead: str, sections: Sequence[str], footer: str) -> str:
-    return (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-            f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{read_css()}</style></head>'
-            f'<body><main><h1>{escape(title)}</h1><p class="lead">{lead}</p>{"".join(sections)}'
-            f"<footer>{footer}</footer></main></body></html>\n")
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width, '
+        f'initial-scale=1"><style>{read_css()}</style></head>'
+        f'<body><main><h1>{escape(title)}</h1><p class="lead">{lead}</p>{"".join(sections)}'
+        f"<footer>{footer}</footer></main></body></html>\n"
+    )
 
 
 def make_section(title: str, lead: str, *parts: str) -> str:
@@ -59,27 +62,45 @@ def write_report(results: Mapping[str, Any], out: Path) -> str:
     """Writes report.md and report.html; returns what the terminal shows."""
     write_text(out / "report.md", make_markdown(results))
     write_text(out / "report.html", make_page(results))
-    return (f"{make_terminal(results)}\n\nresults {out}/results.json   report {out}/report.html, {out}/report.md   "
-            f"each recording {out}/measured")
+    return (
+        f"{make_terminal(results)}\n\nresults {out}/results.json   report {out}/report.html, "
+        f"{out}/report.md   each recording {out}/measured"
+    )
 
 
 def make_page(results: Mapping[str, Any]) -> str:
     languages = list_languages(results)
     warnings = "".join(f'<p class="warning">{escape(text)}</p>' for text in find_warnings(results))
-    sections = [warnings, _make_headline(results, languages[0]), _make_tables(results, languages),
-                _make_confusions(results), _make_fields(results), _make_words(results), _make_missing(results)]
+    sections = [
+        warnings,
+        _make_headline(results, languages[0]),
+        _make_tables(results, languages),
+        _make_confusions(results),
+        _make_fields(results),
+        _make_words(results),
+        _make_missing(results),
+    ]
     settings = results["settings"]
-    experts, draws = escape(", ".join(settings["experts"].values())), settings["bootstrap"]["samples"]
-    footer = (f'Bins of {escape(settings["build"])}; measured by {experts}; gender by {escape(settings["gender"])}; '
-              f"intervals by {draws:,} draws of texts. results.json has these figures for a program, measured/ each "
-              "recording.")
-    lead = (escape(say_size(results)) + ". What was asked for is set beside what the corpus’s own experts measure on "
-            "the recordings, in the corpus’s own classes.")
+    experts, draws = (
+        escape(", ".join(settings["experts"].values())),
+        settings["bootstrap"]["samples"],
+    )
+    footer = (
+        f"Bins of {escape(settings['build'])}; measured by {experts}; gender by "
+        f"{escape(settings['gender'])}; intervals by {draws:,} draws of texts. results.json has "
+        "these figures for a program, measured/ each recording."
+    )
+    lead = (
+        escape(say_size(results))
+        + ". What was asked for is set beside what the corpus’s own experts measure on "
+        "the recordings, in the corpus’s own classes."
+    )
     return wrap_page("Controllable generation", lead, sections, footer)
 
 
 def _make_headline(results: Mapping[str, Any], language: str) -> str:
-    """Kappa of every key on one scale: the model's dot and interval, marks for the others, chance as a band."""
+    """Kappa of every key on one scale: the model's dot and interval, marks for the others, chance
+    as a band."""
     cells, rows = index_cells(results), []
     for key in KEYS:
         own = cells.get(("model", language, key, "qwk"))
@@ -96,15 +117,28 @@ def _make_headline(results: Mapping[str, Any], language: str) -> str:
         marks.append(_make_span("whisker", own, "model"))
         if own["value"] is not None:
             marks.append(_make_mark("model", own["value"], "model"))
-        rows.append(f'<span class="what">{TITLES[key]}</span><div class="track">{"".join(marks)}</div>'
-                    f'<span class="kappa">{write_figure(own)}</span>')
-    ticks = "".join(f'<span style="left:{_place(tick):.2f}%">{tick:g}</span>' for tick in (0, 0.25, 0.5, 0.75, 1))
+        rows.append(
+            f'<span class="what">{TITLES[key]}</span><div class="track">{"".join(marks)}</div>'
+            f'<span class="kappa">{write_figure(own)}</span>'
+        )
+    ticks = "".join(
+        f'<span style="left:{_place(tick):.2f}%">{tick:g}</span>'
+        for tick in (0, 0.25, 0.5, 0.75, 1)
+    )
     shown = [system for system in list_systems(results) if system not in ("constant", "permuted")]
-    legend = "".join(f'<span><i class="mark {system}"></i>{SYSTEMS[system]}</span>' for system in shown)
-    legend += '<span><i class="mark paper"></i>paper, both units</span><span><i class="band"></i>chance</span>'
-    figure = (f"<figure><figcaption>Quadratic-weighted kappa, {name_language(language)}</figcaption>"
-              f'<div class="kappas">{"".join(rows)}<span></span><div class="ticks">{ticks}</div><span></span></div>'
-              f'<div class="legend">{legend}</div></figure>')
+    legend = "".join(
+        f'<span><i class="mark {system}"></i>{SYSTEMS[system]}</span>' for system in shown
+    )
+    legend += (
+        '<span><i class="mark paper"></i>paper, both units</span><span><i '
+        'class="band"></i>chance</span>'
+    )
+    figure = (
+        f"<figure><figcaption>Quadratic-weighted kappa, {name_language(language)}</figcaption>"
+        f'<div class="kappas">{"".join(rows)}<span></span><div '
+        f'class="ticks">{ticks}</div><span></span></div>'
+        f'<div class="legend">{legend}</div></figure>'
+    )
     lead = "1 is a speaker that always hits the class asked for, 0 one that does not listen."
     return make_section("Does it obey?", lead, figure)
 
@@ -114,15 +148,20 @@ def _place(value: float) -> float:
 
 
 def _make_mark(css: str, value: float, name: str) -> str:
-    return f'<i class="mark {css}" style="left:{_place(value):.2f}%" title="{escape(name)}: {value:.2f}"></i>'
+    return (
+        f'<i class="mark {css}" style="left:{_place(value):.2f}%" title="{escape(name)}: '
+        f'{value:.2f}"></i>'
+    )
 
 
 def _make_span(css: str, cell: Mapping[str, Any] | None, name: str) -> str:
     if cell is None or cell["low"] is None:
         return ""
     low, high = _place(cell["low"]), _place(cell["high"])
-    return (f'<i class="{css}" style="left:{low:.2f}%;width:{high - low:.2f}%" '
-            f'title="{escape(name)}: {cell["low"]:.2f} to {cell["high"]:.2f}"></i>')
+    return (
+        f'<i class="{css}" style="left:{low:.2f}%;width:{high - low:.2f}%" '
+        f'title="{escape(name)}: {cell["low"]:.2f} to {cell["high"]:.2f}"></i>'
+    )
 
 
 def _make_tables(results: Mapping[str, Any], languages: Sequence[str]) -> str:
@@ -130,13 +169,22 @@ def _make_tables(results: Mapping[str, Any], languages: Sequence[str]) -> str:
     for language in languages:
         head, rows = make_table(results, language)
         is_grey = [name.startswith("paper") for name in head]
-        rows = [[_grey(cell) if grey else cell for cell, grey in zip(row, is_grey, strict=True)] for row in rows]
+        rows = [
+            [_grey(cell) if grey else cell for cell, grey in zip(row, is_grey, strict=True)]
+            for row in rows
+        ]
         name = name_language(language)
-        parts.append(f"<details{'' if parts else ' open'}><summary>{name[:1].upper()}{name[1:]}</summary>"
-                     f"{draw_table(head, rows)}</details>")
-    meanings = "".join(f"<li><b>{SYSTEMS[system]}</b>: {MEANINGS[system]}</li>" for system in list_systems(results))
-    lead = ("Mean absolute error in class steps / quadratic-weighted kappa; ± is the standard deviation over runs. "
-            + escape(PAPER_NOTE))
+        parts.append(
+            f"<details{'' if parts else ' open'}><summary>{name[:1].upper()}{name[1:]}</summary>"
+            f"{draw_table(head, rows)}</details>"
+        )
+    meanings = "".join(
+        f"<li><b>{SYSTEMS[system]}</b>: {MEANINGS[system]}</li>" for system in list_systems(results)
+    )
+    lead = (
+        "Mean absolute error in class steps / quadratic-weighted kappa; ± is the standard "
+        "deviation over runs. "
+    ) + escape(PAPER_NOTE)
     return make_section("Figures", lead, f'<ul class="meanings">{meanings}</ul>', *parts)
 
 
@@ -150,8 +198,10 @@ def _make_confusions(results: Mapping[str, Any]) -> str:
         table = results["confusions"]["model"].get(key)
         if table:
             figures.append(_draw_confusion(key, table))
-    lead = ("All runs of the model; a row is a class asked for, low to high, and its cells say in per cent which class "
-            "came out.")
+    lead = (
+        "All runs of the model; a row is a class asked for, low to high, and its cells say in per "
+        "cent which class came out."
+    )
     return make_section("Asked and measured", lead, f'<div class="grid">{"".join(figures)}</div>')
 
 
@@ -163,32 +213,50 @@ def _draw_confusion(key: str, table: Sequence[Sequence[int]]) -> str:
         for found, count in enumerate(row):
             share = count / total if total else 0.0
             css = f' class="{"hit" * (asked == found)} {"high" * (share > 0.55)}"'
-            cells.append(f'<td{css} style="--share:{100 * share:.0f}%" title="asked {escape(labels[asked])}, measured '
-                         f'{escape(labels[found])}: {count:,}">{f"{100 * share:.0f}" if count else ""}</td>')
-        lines.append(f'<tr><th scope="row">{escape(labels[asked])}</th>{"".join(cells)}'
-                     f'<td class="n">{total:,}</td></tr>')
-    top = "".join(f'<th scope="col" title="{escape(label)}">{place}</th>' for place, label in enumerate(labels, 1))
-    return (f'<figure><figcaption>{TITLES[key]}</figcaption><div class="scroll"><table class="confusion"><thead><tr>'
-            f'<th>asked ↓ measured →</th>{top}<th>n</th></tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
-            "</figure>")
+            cells.append(
+                f'<td{css} style="--share:{100 * share:.0f}%" title="asked '
+                f"{escape(labels[asked])}, measured "
+                f'{escape(labels[found])}: {count:,}">{f"{100 * share:.0f}" if count else ""}</td>'
+            )
+        lines.append(
+            f'<tr><th scope="row">{escape(labels[asked])}</th>{"".join(cells)}<td '
+            f'class="n">{total:,}</td></tr>'
+        )
+    top = "".join(
+        f'<th scope="col" title="{escape(label)}">{place}</th>'
+        for place, label in enumerate(labels, 1)
+    )
+    return (
+        f'<figure><figcaption>{TITLES[key]}</figcaption><div class="scroll"><table '
+        'class="confusion"><thead><tr>'
+        "<th>asked ↓ measured "
+        f"→</th>{top}<th>n</th></tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+        "</figure>"
+    )
 
 
 def _make_fields(results: Mapping[str, Any]) -> str:
     head, rows = make_field_table(results)
     if not rows:
         return ""
-    lead = ("Of the recordings that were asked for in a class of a free field, the share that the expert of the field "
-            "hears so. Read it beside the true recordings: an expert errs, too.")
-    return make_section("In the class asked for", lead, draw_table(head, rows, texts=frozenset({1})))
-
+    lead = (
+        "Of the recordings that were asked for in a class of a free field, the share that the "
+        "expert of the field hears so. Read it beside the true recordings: an expert errs, too."
+    )
+    return make_section(
+        "In the class asked for", lead, draw_table(head, rows, texts=frozenset({1}))
+    )
 
 
 def _make_words(results: Mapping[str, Any]) -> str:
     head, rows = make_words_table(results)
     if not rows:
         return ""
-    lead = (f"Word and letter error rates after Whisper’s normaliser, by {escape(results['settings']['asr'])}. What it "
-            "makes of the true recordings, and of these through the codec, is to be read beside it.")
+    lead = (
+        "Word and letter error rates after Whisper’s normaliser, by "
+        f"{escape(results['settings']['asr'])}. What it makes of the true recordings, and of "
+        "these through the codec, is to be read beside it."
+    )
     return make_section("Can it be understood?", lead, draw_table(head, rows))
 
 

@@ -5,10 +5,10 @@
         {"id": "u1--0", "language": "en", "instruction": "Say this …", "text": "Rain falls softly.",
          "asked": {"speaking_rate": "very slowly", "gender": "female"}}
 
-A SIFT row does not say which labels its instruction asks for, but the words do: what stands before the transcript is
-searched for the labels' phrases, those of the build's free fields among them, and what is found must be what the
-metadata has. Of rows from elsewhere (the released set, instructions of a language model) the words alone count; a row
-in which none is found is set aside.
+A SIFT row does not say which labels its instruction asks for, but the words do: what stands before
+the transcript is searched for the labels' phrases, those of the build's free fields among them, and
+what is found must be what the metadata has. Of rows from elsewhere (the released set, instructions
+of a language model) the words alone count; a row in which none is found is set aside.
 """
 
 import dataclasses
@@ -20,8 +20,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from data_prep.chunks import open_draft
-from data_prep.instructions.shares import read_metadata
+from data_prep.engine.chunks import open_draft
+from data_prep.instructions.memory_shares import read_metadata
 from data_prep.instructions.templates import SPEECH_KEYS, load_templates, write_request
 from data_prep.metadata.rate import count_phones
 from sift_jax.sift.fields import Fields, find_styles, read_build_fields
@@ -40,7 +40,8 @@ Metadata = Mapping[str, Mapping[str, Any]]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Request:
-    """One line of items.jsonl; `instruction` is the whole message to the model, `text` the words to be spoken."""
+    """One line of items.jsonl; `instruction` is the whole message to the model, `text` the words to
+    be spoken."""
 
     id: str
     language: str
@@ -78,13 +79,18 @@ def check_request(fields: Mapping[str, Any]) -> dict[str, Any]:
         if key not in ASKED:
             raise ValueError(f"asked has the key {key!r}; it takes {', '.join(ASKED)}")
         if label not in LABELS[key]:
-            raise ValueError(f"{key} has no label {label!r}; its labels are {', '.join(LABELS[key])}")
+            raise ValueError(
+                f"{key} has no label {label!r}; its labels are {', '.join(LABELS[key])}"
+            )
     if fields["language"] not in LANGUAGES:
         raise ValueError(f"language {fields['language']!r} is none of {', '.join(LANGUAGES)}")
     free = fields.get("fields", {})
     if not isinstance(free, dict) or not all(isinstance(label, str) for label in free.values()):
         raise ValueError(f"fields is {free!r}, not {{field: class}}")
-    return {**{name: fields[name] for name in ("id", "language", "instruction", "text", "asked")}, "fields": free}
+    return {
+        **{name: fields[name] for name in ("id", "language", "instruction", "text", "asked")},
+        "fields": free,
+    }
 
 
 def read_items(path: Path) -> list[Request]:
@@ -94,9 +100,13 @@ def read_items(path: Path) -> list[Request]:
         try:
             request = Request(**check_request(fields))
         except ValueError as error:
-            raise ValueError(f"{place}: {error}; write it with `python -m data_prep.generation items`") from None
+            raise ValueError(
+                f"{place}: {error}; write it with `python -m data_prep.generation items`"
+            ) from None
         if request.id in seen:
-            raise ValueError(f"{place}: the id {request.id!r} is there twice; give each request its own")
+            raise ValueError(
+                f"{place}: the id {request.id!r} is there twice; give each request its own"
+            )
         seen.add(request.id)
         requests.append(request)
     return requests
@@ -114,9 +124,13 @@ def read_lines(path: Path, writer: str) -> Iterator[tuple[str, dict[str, Any]]]:
                         raise ValueError("not an object")
                     yield f"{path}:{number}", fields
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror}); make it with `{writer}`") from None
+        raise ValueError(
+            f"{path}: cannot be read ({error.strerror}); make it with `{writer}`"
+        ) from None
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: line {number} is not JSON ({error.msg}); make it again with `{writer}`") from None
+        raise ValueError(
+            f"{path}: line {number} is not JSON ({error.msg}); make it again with `{writer}`"
+        ) from None
     if not count:
         raise ValueError(f"{path}: is empty; make it again with `{writer}`")
 
@@ -130,11 +144,16 @@ def write_items(path: Path, requests: Iterable[Request]) -> None:
 
 def list_fields(request: Request) -> dict[str, Any]:
     """What a line has of a request; free fields only where it asks for some."""
-    return {name: value for name, value in dataclasses.asdict(request).items() if name != "fields" or value}
+    return {
+        name: value
+        for name, value in dataclasses.asdict(request).items()
+        if name != "fields" or value
+    }
 
 
 def find_asked(words: str, language: str, *, is_free: bool = False) -> dict[str, str]:
-    """The labels that an instruction's own words ask for, in their order; there may be none of one that `is_free`."""
+    """The labels that an instruction's own words ask for, in their order; there may be none of one
+    that `is_free`."""
     asked: dict[str, str] = {}
     for key, label in find_labels(words, language):
         if key in ASKED and asked.setdefault(key, label) != label:
@@ -144,13 +163,24 @@ def find_asked(words: str, language: str, *, is_free: bool = False) -> dict[str,
     return asked
 
 
-def collect(build: Path, split: str, languages: Sequence[str], sift: Path | None) -> tuple[list[Request], Counter[str]]:
-    """A request of each row of a split, and why others became none. `sift`: other rows about the build's recordings."""
-    rows = [(language, row) for language in languages
-            for file in list_files(sift or build / "sift", split, CATEGORY, language) for row in read_rows(file)]
-    if missing := [language for language in languages if language not in {language for language, _ in rows}]:
-        raise ValueError(f"{sift or build / 'sift'}: no {CATEGORY} rows of {split} in {', '.join(missing)}; give a "
-                         "build that has them, or other --languages")
+def collect(
+    build: Path, split: str, languages: Sequence[str], sift: Path | None
+) -> tuple[list[Request], Counter[str]]:
+    """A request of each row of a split, and why others became none. `sift`: other rows about the
+    build's recordings."""
+    rows = [
+        (language, row)
+        for language in languages
+        for file in list_files(sift or build / "sift", split, CATEGORY, language)
+        for row in read_rows(file)
+    ]
+    if missing := [
+        language for language in languages if language not in {language for language, _ in rows}
+    ]:
+        raise ValueError(
+            f"{sift or build / 'sift'}: no {CATEGORY} rows of {split} in {', '.join(missing)}; "
+            "give a build that has them, or other --languages"
+        )
     known = read_known(build, {name_utterance(row["id"]) for _, row in rows})
     requests, left, uses, fields = [], Counter(), Counter(), read_build_fields(build)
     for language, row in rows:
@@ -160,51 +190,84 @@ def collect(build: Path, split: str, languages: Sequence[str], sift: Path | None
         except Unclear as reason:
             left[str(reason)] += 1
             continue
-        requests.append(Request(id=f"{utterance['id']}{_MARK}{uses[utterance['id']]}", language=language, **found))
+        requests.append(
+            Request(
+                id=f"{utterance['id']}{_MARK}{uses[utterance['id']]}", language=language, **found
+            )
+        )
         uses[utterance["id"]] += 1
     return requests, left
 
 
-def _read_row(row: Mapping[str, Any], language: str, utterance: Mapping[str, Any] | None, fields: Fields, *,
-              is_own: bool) -> dict[str, Any]:
-    instruction = " ".join(part["text"] for message in row["messages"] if message["role"] == "user"
-                           for part in message["content"] if "text" in part)
+def _read_row(
+    row: Mapping[str, Any],
+    language: str,
+    utterance: Mapping[str, Any] | None,
+    fields: Fields,
+    *,
+    is_own: bool,
+) -> dict[str, Any]:
+    instruction = " ".join(
+        part["text"]
+        for message in row["messages"]
+        if message["role"] == "user"
+        for part in message["content"]
+        if "text" in part
+    )
     if utterance is None:
         raise Unclear("its recording is not in the build")
     # rows of ours set a sentence as its language does, the released ones as its corpus did
-    place = max(instruction.rfind(space_signs(utterance["transcript"], language)),
-                instruction.rfind(utterance["transcript"]))
+    place = max(
+        instruction.rfind(space_signs(utterance["transcript"], language)),
+        instruction.rfind(utterance["transcript"]),
+    )
     if place < 0:
         raise Unclear("the transcript is not in the instruction")
     free = find_styles(fields, instruction[:place], language)
     asked = find_asked(instruction[:place], language, is_free=bool(free))
     if is_own and not is_true_of(utterance, asked, free):
         raise Unclear("its words and the metadata differ")
-    return {"instruction": instruction, "text": utterance["transcript"], "asked": asked, "fields": free}
+    return {
+        "instruction": instruction,
+        "text": utterance["transcript"],
+        "asked": asked,
+        "fields": free,
+    }
 
 
 def _find_label(utterance: Mapping[str, Any], key: str) -> str | None:
     return utterance["labels"].get(key) if key in SPEECH_KEYS else utterance[key]
 
 
-def is_true_of(utterance: Mapping[str, Any], asked: Mapping[str, str],
-               free: Mapping[str, str] = MappingProxyType({})) -> bool:
+def is_true_of(
+    utterance: Mapping[str, Any],
+    asked: Mapping[str, str],
+    free: Mapping[str, str] = MappingProxyType({}),
+) -> bool:
     """Whether a recording has all that is asked for, of free fields too."""
     known = {name: found["label"] for name, found in (utterance.get("fields") or {}).items()}
-    return free.items() <= known.items() and all(_find_label(utterance, key) == label for key, label in asked.items())
+    return free.items() <= known.items() and all(
+        _find_label(utterance, key) == label for key, label in asked.items()
+    )
 
 
 def read_known(build: Path, names: set[str] | None = None) -> Metadata:
     """The build's metadata of these utterances, or of all, by id."""
     path = build / "metadata.jsonl"
     if not path.is_file():
-        raise ValueError(f"{path}: no such file; give a folder that python -m data_prep.build has written")
+        raise ValueError(
+            f"{path}: no such file; give a folder that python -m data_prep.build has written"
+        )
     return {row["id"]: row for row in read_metadata(path) if names is None or row["id"] in names}
 
 
 def list_spoken(build: Path, split: str, sift: Path | None) -> list[str]:
     """The languages that there are instructions to speak in."""
-    return [language for language in LANGUAGES if list_files(sift or build / "sift", split, CATEGORY, language)]
+    return [
+        language
+        for language in LANGUAGES
+        if list_files(sift or build / "sift", split, CATEGORY, language)
+    ]
 
 
 def draw(requests: Sequence[Request], limit: int | None, seed: int) -> list[Request]:
@@ -219,31 +282,53 @@ def draw(requests: Sequence[Request], limit: int | None, seed: int) -> list[Requ
 
 
 def forget(requests: Sequence[Request]) -> list[Request]:
-    """The same texts in instructions that ask for no manner: what a model does that was not told."""
-    return [dataclasses.replace(request, instruction=_write(request.language, {}, request.text))
-            for request in requests]
+    """The same texts in instructions that ask for no manner: what a model does that was not
+    told."""
+    return [
+        dataclasses.replace(request, instruction=_write(request.language, {}, request.text))
+        for request in requests
+    ]
 
 
-def sweep(build: Path, split: str, languages: Sequence[str], keys: Sequence[str] | None, sentences: int,
-          gender: str) -> list[Request]:
-    """Of some sentences each class of these keys, asked for by itself; pitch with the gender whose scale it is on.
+def sweep(
+    build: Path,
+    split: str,
+    languages: Sequence[str],
+    keys: Sequence[str] | None,
+    sentences: int,
+    gender: str,
+) -> list[Request]:
+    """Of some sentences each class of these keys, asked for by itself; pitch with the gender whose
+    scale it is on.
 
-    Without keys they are those that the build's instructions ask for: of others no model has heard. Sentences of
-    middling length show most: of each language those nearest to the median.
+    Without keys they are those that the build's instructions ask for: of others no model has heard.
+    Sentences of middling length show most: of each language those nearest to the median.
     """
     if gender not in GENDERS:
         raise ValueError(f"--gender={gender} is none of {', '.join(GENDERS)}")
     if keys is None:
-        asked = {key for request in collect(build, split, languages, None)[0] for key in request.asked}
+        asked = {
+            key for request in collect(build, split, languages, None)[0] for key in request.asked
+        }
         keys = [key for key in MEASURED if key in asked]
     if strange := [key for key in keys if key not in MEASURED]:
         raise ValueError(f"--keys: {strange[0]!r} is none of {', '.join(MEASURED)}")
-    utterances = [row for row in read_known(build).values() if row["split"] == split and row["language"] in languages]
+    utterances = [
+        row
+        for row in read_known(build).values()
+        if row["split"] == split and row["language"] in languages
+    ]
     requests = []
     for language in languages:
-        texts = {row["transcript"]: row for row in utterances if row["language"] == language and row["phonemes"]}
+        texts = {
+            row["transcript"]: row
+            for row in utterances
+            if row["language"] == language and row["phonemes"]
+        }
         if not texts:
-            raise ValueError(f"{build}: no {split} utterance in {language} with phonemes; give other --languages")
+            raise ValueError(
+                f"{build}: no {split} utterance in {language} with phonemes; give other --languages"
+            )
         lengths = {text: count_phones(row["phonemes"]) for text, row in texts.items()}
         middle = sorted(lengths.values())[len(lengths) // 2]
         for text in sorted(texts, key=lambda text: (abs(lengths[text] - middle), text))[:sentences]:
@@ -251,8 +336,15 @@ def sweep(build: Path, split: str, languages: Sequence[str], keys: Sequence[str]
                 extra = {"gender": gender} if key == "average_pitch" else {}
                 for place, label in enumerate(LABELS[key]):
                     asked = {**extra, key: label}
-                    requests.append(Request(id=f"{texts[text]['id']}{_MARK}{key}-{place}", language=language, text=text,
-                                            instruction=_write(language, asked, text), asked=asked))
+                    requests.append(
+                        Request(
+                            id=f"{texts[text]['id']}{_MARK}{key}-{place}",
+                            language=language,
+                            text=text,
+                            instruction=_write(language, asked, text),
+                            asked=asked,
+                        )
+                    )
     return requests
 
 

@@ -2,10 +2,10 @@
 
     items.jsonl, build/audio/u1.flac ─ encode ─► units ─ decode ─►  DIR/u1.wav, DIR/spoken.jsonl, DIR/speaking.json
 
-Without a codec the recordings are copied as they are: what they score is what measuring without word times can tell.
-No model that speaks in these units can be expected to do better than the recordings that it learnt from do after the
-codec. Requests about one utterance share one recording. A request that its own recording does not fulfil (a sweep's)
-has no ceiling, and is counted.
+Without a codec the recordings are copied as they are: what they score is what measuring without
+word times can tell. No model that speaks in these units can be expected to do better than the
+recordings that it learnt from do after the codec. Requests about one utterance share one recording.
+A request that its own recording does not fulfil (a sweep's) has no ceiling, and is counted.
 """
 
 import json
@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.chunks import write_text
+from data_prep.engine.chunks import write_text
 from data_prep.generation.requests import Request, is_true_of, read_known
-from data_prep.generation.spoken import ABOUT, Spoken, write_spoken
+from data_prep.generation.spoken_folder import ABOUT, Spoken, write_spoken
 from sift_jax.audio.files import AudioError, read_audio, write_audio
 
 _RATE = 16_000
@@ -25,8 +25,9 @@ _RATE = 16_000
 _GROUP_SECONDS = 256
 
 
-def resynthesize(requests: Sequence[Request], codec_folder: Path | None, build: Path, out: Path, *,
-                 seed: int) -> tuple[int, Counter[str]]:
+def resynthesize(
+    requests: Sequence[Request], codec_folder: Path | None, build: Path, out: Path, *, seed: int
+) -> tuple[int, Counter[str]]:
     """Writes the folder; returns the recordings in it, and why requests are not among them."""
     known = read_known(build, {request.utterance for request in requests})
     kept, left = [], Counter()
@@ -39,26 +40,44 @@ def resynthesize(requests: Sequence[Request], codec_folder: Path | None, build: 
         else:
             kept.append(request)
     if not kept:
-        raise ValueError(f"none of {len(requests)} requests can be resynthesized ({_say(left)}); give the items.jsonl "
-                         f"that was made of --build={build}, not that of a sweep")
+        raise ValueError(
+            f"none of {len(requests)} requests can be resynthesized ({_say(left)}); give the "
+            f"items.jsonl that was made of --build={build}, not that of a sweep"
+        )
     names = list(dict.fromkeys(request.utterance for request in kept))
     out.mkdir(parents=True, exist_ok=True)
     units, broken = _speak(names, codec_folder, build, out, seed)
     left.update(broken[request.utterance] for request in kept if request.utterance in broken)
-    write_spoken(out, (Spoken(request=request, sample=0, seed=seed, audio=f"{request.utterance}.wav",
-                              units=units[request.utterance], has_ended=True)
-                       for request in kept if request.utterance in units))
+    write_spoken(
+        out,
+        (
+            Spoken(
+                request=request,
+                sample=0,
+                seed=seed,
+                audio=f"{request.utterance}.wav",
+                units=units[request.utterance],
+                has_ended=True,
+            )
+            for request in kept
+            if request.utterance in units
+        ),
+    )
     return len(units), left
 
 
-def _speak(names: Sequence[str], codec_folder: Path | None, build: Path, out: Path,
-           seed: int) -> tuple[dict[str, int], dict[str, str]]:
-    """Writes a recording a name; returns the units of each, and of those that cannot be read the reason."""
+def _speak(
+    names: Sequence[str], codec_folder: Path | None, build: Path, out: Path, seed: int
+) -> tuple[dict[str, int], dict[str, str]]:
+    """Writes a recording a name; returns the units of each, and of those that cannot be read the
+    reason."""
     units: dict[str, int] = {}
     broken: dict[str, str] = {}
     groups = _read_groups(names, build, broken)
     if codec_folder is None:
-        for name, wave in ((name, wave) for group in groups for name, wave in zip(*group, strict=True)):
+        for name, wave in (
+            (name, wave) for group in groups for name, wave in zip(*group, strict=True)
+        ):
             write_audio(out / f"{name}.wav", wave, rate=_RATE)
             units[name] = 0
         return units, broken
@@ -68,7 +87,9 @@ def _speak(names: Sequence[str], codec_folder: Path | None, build: Path, out: Pa
     write_text(out / ABOUT, json.dumps({"codec": codec.fingerprint, "seed": seed}) + "\n")
     for group, waves in groups:
         for name, ids in zip(group, codec.encode(waves, names=group), strict=True):
-            write_audio(out / f"{name}.wav", codec.decode(ids, seed=seed), rate=codec.config.sample_rate)
+            write_audio(
+                out / f"{name}.wav", codec.decode(ids, seed=seed), rate=codec.config.sample_rate
+            )
             units[name] = len(ids)
     return units, broken
 
@@ -76,7 +97,8 @@ def _speak(names: Sequence[str], codec_folder: Path | None, build: Path, out: Pa
 def _read_groups(
     names: Sequence[str], build: Path, broken: dict[str, str]
 ) -> Iterator[tuple[list[str], list[np.ndarray]]]:
-    """Some minutes of recordings at a time; those that cannot be read go to `broken` with the reason."""
+    """Some minutes of recordings at a time; those that cannot be read go to `broken` with the
+    reason."""
     group: list[str] = []
     waves: list[np.ndarray] = []
     for name in names:

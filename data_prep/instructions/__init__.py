@@ -1,1 +1,2 @@
-"""Metadata to instructions: questions and answers from varied templates, in the released SIFT layout."""
+"""Metadata to instructions: questions and answers from varied templates, in the released SIFT
+layout."""

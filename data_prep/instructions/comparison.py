@@ -10,18 +10,28 @@ A key is asked about where the two differ by at least two classes.
 import random
 from typing import Any
 
-from data_prep.instructions.items import Item
+from data_prep.instructions.choose_items import Item
 from data_prep.instructions.plain import NAMES, POLES, write_line
 from data_prep.instructions.templates import Templates, answer_label, ask, capitalise, fill
 from data_prep.metadata.bins import BY_CORPUS
 from sift_jax.sift.labels import ACOUSTIC_LABELS
 
-WEIGHTS = {"which:average_pitch": 0.11, "which:pitch_variation": 0.08, "which:speaking_rate": 0.11,
-           "which:average_intensity": 0.1, "which:noise_level": 0.11, "which:reverberation": 0.11,
-           "which:distortion_level": 0.08, "which:speech_quality": 0.08, "which:gender": 0.1,
-           "compare": 0.1, "same_gender": 0.18}
+WEIGHTS = {
+    "which:average_pitch": 0.11,
+    "which:pitch_variation": 0.08,
+    "which:speaking_rate": 0.11,
+    "which:average_intensity": 0.1,
+    "which:noise_level": 0.11,
+    "which:reverberation": 0.11,
+    "which:distortion_level": 0.08,
+    "which:speech_quality": 0.08,
+    "which:gender": 0.1,
+    "compare": 0.1,
+    "same_gender": 0.18,
+}
 _LEAST_STEPS = 2
-# Pitch classes are drawn up apart for women and men, so between the two it is the frequency that decides.
+# Pitch classes are drawn up apart for women and men, so between the two it is the frequency that
+# decides.
 _LEAST_PITCH_RATIO = 1.2
 
 Pair = tuple[dict[str, Any], dict[str, Any]]
@@ -64,7 +74,8 @@ def make_items(pair: Pair, templates: Templates, rng: random.Random) -> list[Ite
 
 
 def order_pair(pair: Pair, key: str) -> int:
-    """Positive if the second has clearly more of a key, negative if the first has, 0 if neither or not measured."""
+    """Positive if the second has clearly more of a key, negative if the first has, 0 if neither or
+    not measured."""
     label_a, label_b = (utterance["labels"].get(key) for utterance in pair)
     if not label_a or not label_b or not _is_comparable(pair, key):
         return 0
@@ -94,36 +105,78 @@ def _order_pitch(pair: Pair, steps: int) -> int:
     return 1 if ratio >= _LEAST_PITCH_RATIO else -1 if ratio <= 1 / _LEAST_PITCH_RATIO else 0
 
 
-def _make_which_item(ids: tuple[str, ...], key: str, pole: str, place: str, templates: Templates,
-                     rng: random.Random) -> Item:
-    answer = fill(rng.choice(templates["which"]["answers"]), label=answer_label(templates, "recording", place),
-                  line=write_line(POLES[key][pole], "recording", place, templates["language"]))
-    return Item(ids=ids, form=f"which:{key}", group=place, answer=answer,
-                question=ask(templates, templates["which"][key][pole], rng, is_pair=True))
+def _make_which_item(
+    ids: tuple[str, ...], key: str, pole: str, place: str, templates: Templates, rng: random.Random
+) -> Item:
+    answer = fill(
+        rng.choice(templates["which"]["answers"]),
+        label=answer_label(templates, "recording", place),
+        line=write_line(POLES[key][pole], "recording", place, templates["language"]),
+    )
+    return Item(
+        ids=ids,
+        form=f"which:{key}",
+        group=place,
+        answer=answer,
+        question=ask(templates, templates["which"][key][pole], rng, is_pair=True),
+    )
 
 
 def _write_lines(templates: Templates, key: str, label_a: str, label_b: str) -> dict[str, str]:
     """What plain answers say of the two."""
-    line_a, line_b = (write_line(NAMES[key], key, label, templates["language"]) for label in (label_a, label_b))
+    line_a, line_b = (
+        write_line(NAMES[key], key, label, templates["language"]) for label in (label_a, label_b)
+    )
     return {"line_a": line_a, "line_b": line_b}
 
 
-def _make_compare_item(ids: tuple[str, ...], key: str, label_a: str, label_b: str, templates: Templates,
-                       rng: random.Random) -> Item:
-    # The head is the subject and verb that a key's labels agree with: "la voix semble" for "très lointaine".
-    answer = fill(rng.choice(templates["compare"]["answers"]), head=templates["compare"]["heads"][key],
-                  a=answer_label(templates, key, label_a), b=answer_label(templates, key, label_b),
-                  **_write_lines(templates, key, label_a, label_b))
-    return Item(ids=ids, form="compare", group=key, answer=capitalise(answer),
-                question=ask(templates, templates["compare"]["questions"], rng, is_pair=True,
-                             aspect=templates["aspects"][key]))
+def _make_compare_item(
+    ids: tuple[str, ...],
+    key: str,
+    label_a: str,
+    label_b: str,
+    templates: Templates,
+    rng: random.Random,
+) -> Item:
+    # The head is the subject and verb that a key's labels agree with: "la voix semble" for "très
+    # lointaine".
+    answer = fill(
+        rng.choice(templates["compare"]["answers"]),
+        head=templates["compare"]["heads"][key],
+        a=answer_label(templates, key, label_a),
+        b=answer_label(templates, key, label_b),
+        **_write_lines(templates, key, label_a, label_b),
+    )
+    return Item(
+        ids=ids,
+        form="compare",
+        group=key,
+        answer=capitalise(answer),
+        question=ask(
+            templates,
+            templates["compare"]["questions"],
+            rng,
+            is_pair=True,
+            aspect=templates["aspects"][key],
+        ),
+    )
 
 
-def _make_gender_item(ids: tuple[str, ...], genders: tuple[str, ...], templates: Templates,
-                      rng: random.Random) -> Item:
+def _make_gender_item(
+    ids: tuple[str, ...], genders: tuple[str, ...], templates: Templates, rng: random.Random
+) -> Item:
     verdict = "same" if genders[0] == genders[1] else "different"
-    answer = fill(rng.choice(templates["same_gender"][verdict]), same=answer_label(templates, "same_gender", verdict),
-                  gender=answer_label(templates, "gender", genders[0]),
-                  other=answer_label(templates, "gender", genders[1]), **_write_lines(templates, "gender", *genders))
-    return Item(ids=ids, form="same_gender", group="+".join(genders), answer=capitalise(answer),
-                question=ask(templates, templates["same_gender"]["questions"], rng, is_pair=True))
+    answer = fill(
+        rng.choice(templates["same_gender"][verdict]),
+        same=answer_label(templates, "same_gender", verdict),
+        gender=answer_label(templates, "gender", genders[0]),
+        other=answer_label(templates, "gender", genders[1]),
+        **_write_lines(templates, "gender", *genders),
+    )
+    return Item(
+        ids=ids,
+        form="same_gender",
+        group="+".join(genders),
+        answer=capitalise(answer),
+        question=ask(templates, templates["same_gender"]["questions"], rng, is_pair=True),
+    )

@@ -5,8 +5,9 @@
     audiobook  the sound of a recording is good enough, or hardly
     learner    a beginner could follow, or hardly
 
-Each stands on absolute classes (`metadata.absolute`), or on a value in units of the world beside the class; those that
-are places within a corpus support none. What lies between "yes" and "no" is not asked about.
+Each stands on absolute classes (`metadata.absolute`), or on a value in units of the world beside
+the class; those that are places within a corpus support none. What lies between "yes" and "no" is
+not asked about.
 """
 
 import dataclasses
@@ -19,7 +20,8 @@ Measures = Mapping[str, float]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Grounds:
-    """The classes of a key from `low` to `high` that support an inference, where the value is in `values`, too."""
+    """The classes of a key from `low` to `high` that support an inference, where the value is in
+    `values`, too."""
 
     low: int
     high: int
@@ -43,8 +45,11 @@ class Inference:
 
     def find_support(self, labels: Mapping[str, str], values: Measures) -> tuple[str, ...]:
         """The keys whose labels support it; none where it does not follow."""
-        found = tuple(key for key, grounds in self.grounds.items()
-                      if key in labels and grounds.support(key, labels[key], values))
+        found = tuple(
+            key
+            for key, grounds in self.grounds.items()
+            if key in labels and grounds.support(key, labels[key], values)
+        )
         return found if len(found) == len(self.grounds) or not self.needs_all else ()
 
 
@@ -56,22 +61,42 @@ _NEAR, _BESIDE = Grounds(low=3, high=4), Grounds(low=4, high=4)
 
 # By form, in the order in which the templates have them.
 INFERENCES: dict[str, tuple[Inference, ...]] = {
-    "place": (Inference(grounds={"reverberation": _FAR}), Inference(grounds={"reverberation": _AT_SOME_DISTANCE}),
-              Inference(grounds={"reverberation": _NEAR})),
+    "place": (
+        Inference(grounds={"reverberation": _FAR}),
+        Inference(grounds={"reverberation": _AT_SOME_DISTANCE}),
+        Inference(grounds={"reverberation": _NEAR}),
+    ),
     "audiobook": (
         Inference(grounds={"noise_level": _NOISY, "reverberation": _FAR}, needs_all=False),
         # What an audiobook's publisher asks for is a floor of -60 dBFS under speech of some -20.
-        Inference(grounds={"noise_level": _VERY_CLEAN, "reverberation": _BESIDE})),
+        Inference(grounds={"noise_level": _VERY_CLEAN, "reverberation": _BESIDE}),
+    ),
     "learner": (
-        Inference(grounds={"speaking_rate": Grounds(low=5, high=6, values=_HURRIED), "noise_level": _NOISY},
-                  needs_all=False),
-        Inference(grounds={"speaking_rate": Grounds(low=0, high=2, values=_UNHURRIED), "noise_level": _CLEAN})),
+        Inference(
+            grounds={
+                "speaking_rate": Grounds(low=5, high=6, values=_HURRIED),
+                "noise_level": _NOISY,
+            },
+            needs_all=False,
+        ),
+        Inference(
+            grounds={
+                "speaking_rate": Grounds(low=0, high=2, values=_UNHURRIED),
+                "noise_level": _CLEAN,
+            }
+        ),
+    ),
 }
 # By key: what is a fault, and what is well.
 IMPROVEMENTS: dict[str, tuple[Inference, Inference]] = {
-    "noise_level": (Inference(grounds={"noise_level": _NOISY}), Inference(grounds={"noise_level": _CLEAN})),
-    "reverberation": (Inference(grounds={"reverberation": Grounds(low=0, high=2)}),
-                      Inference(grounds={"reverberation": _NEAR})),
+    "noise_level": (
+        Inference(grounds={"noise_level": _NOISY}),
+        Inference(grounds={"noise_level": _CLEAN}),
+    ),
+    "reverberation": (
+        Inference(grounds={"reverberation": Grounds(low=0, high=2)}),
+        Inference(grounds={"reverberation": _NEAR}),
+    ),
 }
 
 
@@ -80,7 +105,9 @@ def list_keys(form: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(key for inference in INFERENCES[form] for key in inference.grounds))
 
 
-def infer(form: str, labels: Mapping[str, str], values: Measures) -> tuple[int, tuple[str, ...]] | None:
+def infer(
+    form: str, labels: Mapping[str, str], values: Measures
+) -> tuple[int, tuple[str, ...]] | None:
     """(which inference, the keys that support it), or None where none follows."""
     for place, inference in enumerate(INFERENCES[form]):
         keys = inference.find_support(labels, values)
@@ -90,10 +117,13 @@ def infer(form: str, labels: Mapping[str, str], values: Measures) -> tuple[int, 
 
 
 def judge_recording(labels: Mapping[str, str]) -> dict[str, bool | None]:
-    """Of each key that can be improved and is known: True where it is well, False where it is a fault, else None."""
+    """Of each key that can be improved and is known: True where it is well, False where it is a
+    fault, else None."""
     judged: dict[str, bool | None] = {}
     for key, (fault, well) in IMPROVEMENTS.items():
         if key in labels:
-            is_fault, is_well = (bool(inference.find_support(labels, {})) for inference in (fault, well))
+            is_fault, is_well = (
+                bool(inference.find_support(labels, {})) for inference in (fault, well)
+            )
             judged[key] = None if not is_fault and not is_well else is_well
     return judged

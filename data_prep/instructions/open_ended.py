@@ -5,10 +5,11 @@
                                     in plain templates:          "Distance 1: very distant-sounding
                                                                   ⏎ Far from the microphone, …"
 
-An answer names the labels that it is inferred from, and no other, so that it can be scored without a judge. Which
-labels those are follows in plain answers from the question alone: they say all that a form looks at, and behind it what
-follows. A sentence names the faults that there are, which is good advice; but where an answer is scored by what it
-names, even who hears all of it could only guess which.
+An answer names the labels that it is inferred from, and no other, so that it can be scored without
+a judge. Which labels those are follows in plain answers from the question alone: they say all that
+a form looks at, and behind it what follows. A sentence names the faults that there are, which is
+good advice; but where an answer is scored by what it names, even who hears all of it could only
+guess which.
 """
 
 import functools
@@ -17,8 +18,14 @@ import string
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from data_prep.instructions.inferences import IMPROVEMENTS, INFERENCES, infer, judge_recording, list_keys
-from data_prep.instructions.items import Item
+from data_prep.instructions.choose_items import Item
+from data_prep.instructions.inferences import (
+    IMPROVEMENTS,
+    INFERENCES,
+    infer,
+    judge_recording,
+    list_keys,
+)
 from data_prep.instructions.templates import (
     Templates,
     ask,
@@ -39,57 +46,85 @@ _DESCRIBED = ("gender", "speaking_rate", "average_pitch")
 
 def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Random) -> list[Item]:
     """The candidates of one utterance."""
-    labels = {key: utterance["labels"][key] for key in ACOUSTIC_LABELS if utterance["labels"].get(key)}
+    labels = {
+        key: utterance["labels"][key] for key in ACOUSTIC_LABELS if utterance["labels"].get(key)
+    }
     if templates.get("is_plain"):
         return _make_plain_items(utterance, labels, templates, rng)
-    items = [*_describe(utterance, labels, templates, rng), *_suggest(utterance["id"], labels, templates, rng)]
+    items = [
+        *_describe(utterance, labels, templates, rng),
+        *_suggest(utterance["id"], labels, templates, rng),
+    ]
     for form in INFERENCES:
         found = infer(form, labels, utterance["values"])
         if found:
             place, keys = found
             texts = templates["open_ended"][form]
-            answer = fill(rng.choice(texts["answers"]), inference=texts["inferences"][place],
-                          clause=_write_clauses(keys, labels, templates, rng))
-            items.append(_make_item(utterance["id"], form, str(place), capitalise(answer), templates, rng))
+            answer = fill(
+                rng.choice(texts["answers"]),
+                inference=texts["inferences"][place],
+                clause=_write_clauses(keys, labels, templates, rng),
+            )
+            items.append(
+                _make_item(utterance["id"], form, str(place), capitalise(answer), templates, rng)
+            )
     return items
 
 
-def _write_clauses(keys: Iterable[str], labels: Mapping[str, str], templates: Templates, rng: random.Random) -> str:
-    """"the speaker talks very fast and the recording is noisy\""""
+def _write_clauses(
+    keys: Iterable[str], labels: Mapping[str, str], templates: Templates, rng: random.Random
+) -> str:
+    """ "the speaker talks very fast and the recording is noisy\""""
     clauses = (write_clause(templates, key, labels[key], rng) for key in keys)
     return templates["controllable_generation"]["and"].join(clauses)
 
 
-def _describe(utterance: dict[str, Any], labels: dict[str, str], templates: Templates,
-              rng: random.Random) -> list[Item]:
+def _describe(
+    utterance: dict[str, Any], labels: dict[str, str], templates: Templates, rng: random.Random
+) -> list[Item]:
     """A description infers nothing: it says what is known, in one sentence."""
     if not all(key in labels for key in _SPOKEN):
         return []
-    known = {**labels, **{key: utterance[key] for key in ("gender", "age_category") if utterance[key]}}
+    known = {
+        **labels,
+        **{key: utterance[key] for key in ("gender", "age_category") if utterance[key]},
+    }
     slots = {key: phrase_label(templates, key, label) for key, label in known.items()}
-    answers = [answer for answer in templates["open_ended"]["describe"]["answers"]
-               if _list_slots(answer) <= slots.keys()]
+    answers = [
+        answer
+        for answer in templates["open_ended"]["describe"]["answers"]
+        if _list_slots(answer) <= slots.keys()
+    ]
     if not answers:
         return []
     answer = capitalise(fill(rng.choice(answers), **slots))
-    return [_make_item(utterance["id"], "describe", str(utterance["gender"]), answer, templates, rng)]
+    return [
+        _make_item(utterance["id"], "describe", str(utterance["gender"]), answer, templates, rng)
+    ]
 
 
-def _suggest(name: str, labels: dict[str, str], templates: Templates, rng: random.Random) -> list[Item]:
-    """Advice about each fault; what is well is worth a word only where nothing is bad, or in doubt."""
+def _suggest(
+    name: str, labels: dict[str, str], templates: Templates, rng: random.Random
+) -> list[Item]:
+    """Advice about each fault; what is well is worth a word only where nothing is bad, or in
+    doubt."""
     texts, items = templates["open_ended"]["improve"], []
     judged = judge_recording(labels)
     for key, is_well in judged.items():
         if is_well is None or (is_well and not all(judged.values())):
             continue
-        answer = fill(rng.choice(texts["answers"]), clause=write_clause(templates, key, labels[key], rng),
-                      inference=texts["inferences"][key][is_well])
+        answer = fill(
+            rng.choice(texts["answers"]),
+            clause=write_clause(templates, key, labels[key], rng),
+            inference=texts["inferences"][key][is_well],
+        )
         items.append(_make_item(name, "improve", f"{key}{is_well}", answer, templates, rng))
     return items
 
 
-def _make_plain_items(utterance: dict[str, Any], labels: dict[str, str], templates: Templates,
-                      rng: random.Random) -> list[Item]:
+def _make_plain_items(
+    utterance: dict[str, Any], labels: dict[str, str], templates: Templates, rng: random.Random
+) -> list[Item]:
     """The evidence in lines, as closed questions are answered, and behind it what is inferred."""
     known = {"gender": utterance["gender"], **labels}
     items = []
@@ -121,6 +156,13 @@ def _list_slots(template: str) -> frozenset[str]:
     return frozenset(name.lower() for _, name, _, _ in string.Formatter().parse(template) if name)
 
 
-def _make_item(name: str, form: str, group: str, answer: str, templates: Templates, rng: random.Random) -> Item:
-    return Item(ids=(name,), form=form, group=group, answer=answer,
-                question=ask(templates, templates["open_ended"][form]["questions"], rng))
+def _make_item(
+    name: str, form: str, group: str, answer: str, templates: Templates, rng: random.Random
+) -> Item:
+    return Item(
+        ids=(name,),
+        form=form,
+        group=group,
+        answer=answer,
+        question=ask(templates, templates["open_ended"][form]["questions"], rng),
+    )

@@ -1,11 +1,13 @@
-"""Open questions as SIFT-50M has them, for `--claims=paper`: mood and suitability guessed from places in a corpus.
+"""Open questions as SIFT-50M has them, for `--claims=paper`: mood and suitability guessed from
+places in a corpus.
 
     labels  ─►  inference                                ─►  answer
     very distant-sounding, noisy     "in a large, echoing room"   "Probably in a large, echoing room: the voice is …."
                                      in plain templates:          "Distance 1: very distant-sounding ⏎ Clarity 2: noisy
                                                                   ⏎ In a large, echoing room"
 
-`open_ended` draws only inferences that its labels support. These are kept for who reproduces the paper.
+`open_ended` draws only inferences that its labels support. These are kept for who reproduces the
+paper.
 """
 
 import functools
@@ -14,7 +16,7 @@ import string
 from collections.abc import Iterable
 from typing import Any
 
-from data_prep.instructions.items import Item
+from data_prep.instructions.choose_items import Item
 from data_prep.instructions.templates import (
     Templates,
     ask,
@@ -26,11 +28,22 @@ from data_prep.instructions.templates import (
 )
 from sift_jax.sift.labels import ACOUSTIC_LABELS
 
-WEIGHTS = {"place": 0.2, "improve": 0.2, "describe": 0.2, "mood": 0.15, "audiobook": 0.13, "learner": 0.12}
+WEIGHTS = {
+    "place": 0.2,
+    "improve": 0.2,
+    "describe": 0.2,
+    "mood": 0.15,
+    "audiobook": 0.13,
+    "learner": 0.12,
+}
 # Which measured labels a form's answers name.
-_KEYS = {"place": ("reverberation", "noise_level"), "describe": ("speaking_rate", "average_pitch", "pitch_variation"),
-         "mood": ("pitch_variation", "speaking_rate"), "audiobook": ("pitch_variation", "noise_level"),
-         "learner": ("speaking_rate", "noise_level")}
+_KEYS = {
+    "place": ("reverberation", "noise_level"),
+    "describe": ("speaking_rate", "average_pitch", "pitch_variation"),
+    "mood": ("pitch_variation", "speaking_rate"),
+    "audiobook": ("pitch_variation", "noise_level"),
+    "learner": ("speaking_rate", "noise_level"),
+}
 # What a plain answer describes a speaker by: as many lines as a row has room for, six times over.
 _DESCRIBED = ("gender", "speaking_rate", "average_pitch")
 # The lowest class that needs no advice.
@@ -39,7 +52,9 @@ _GOOD_FROM = {"noise_level": 3, "reverberation": 2, "average_intensity": 1}
 
 def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Random) -> list[Item]:
     """The candidates of one utterance."""
-    labels = {key: utterance["labels"][key] for key in ACOUSTIC_LABELS if utterance["labels"].get(key)}
+    labels = {
+        key: utterance["labels"][key] for key in ACOUSTIC_LABELS if utterance["labels"].get(key)
+    }
     ranks = {key: ACOUSTIC_LABELS[key].index(label) for key, label in labels.items()}
     if templates.get("is_plain"):
         return _make_plain_items(utterance, labels, ranks, templates, rng)
@@ -52,7 +67,9 @@ def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Rand
         if all(key in labels for key in keys):
             texts = templates["open_ended"][form]
             place = _infer(form, ranks)
-            slots = phrases if place is None else {**phrases, "inference": texts["inferences"][place]}
+            slots = (
+                phrases if place is None else {**phrases, "inference": texts["inferences"][place]}
+            )
             answers = [answer for answer in texts["answers"] if _list_slots(answer) <= slots.keys()]
             if not answers:
                 continue
@@ -62,16 +79,26 @@ def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Rand
     for key in sorted(_GOOD_FROM.keys() & labels):
         is_good = ranks[key] >= _GOOD_FROM[key]
         texts = templates["open_ended"]["improve"]
-        answer = fill(rng.choice(texts["answers"]), clause=write_clause(templates, key, labels[key], rng),
-                      inference=texts["inferences"][key][is_good])
+        answer = fill(
+            rng.choice(texts["answers"]),
+            clause=write_clause(templates, key, labels[key], rng),
+            inference=texts["inferences"][key][is_good],
+        )
         # What is good is worth a word only where nothing is bad.
         if not is_good or all(ranks.get(other, 0) >= least for other, least in _GOOD_FROM.items()):
-            items.append(_make_item(utterance["id"], "improve", f"{key}{is_good}", answer, templates, rng))
+            items.append(
+                _make_item(utterance["id"], "improve", f"{key}{is_good}", answer, templates, rng)
+            )
     return items
 
 
-def _make_plain_items(utterance: dict[str, Any], labels: dict[str, str], ranks: dict[str, int], templates: Templates,
-                      rng: random.Random) -> list[Item]:
+def _make_plain_items(
+    utterance: dict[str, Any],
+    labels: dict[str, str],
+    ranks: dict[str, int],
+    templates: Templates,
+    rng: random.Random,
+) -> list[Item]:
     """The evidence in lines, as closed questions are answered, and behind it what is inferred."""
     known = {"gender": utterance["gender"], **labels}
     items = []
@@ -87,7 +114,8 @@ def _make_plain_items(utterance: dict[str, Any], labels: dict[str, str], ranks: 
         place = _infer(form, ranks)
         if place is not None:
             add(form, str(place), keys, [templates["open_ended"][form]["inferences"][place]])
-        # a speaker without a gender is not described: the lines would be others for the same question
+        # a speaker without a gender is not described: the lines would be others for the same
+        # question
         elif known["gender"]:
             add(form, known["gender"], _DESCRIBED, [])
     keys = [key for key in _GOOD_FROM if key in labels]
@@ -118,6 +146,13 @@ def _list_slots(template: str) -> frozenset[str]:
     return frozenset(name.lower() for _, name, _, _ in string.Formatter().parse(template) if name)
 
 
-def _make_item(name: str, form: str, group: str, answer: str, templates: Templates, rng: random.Random) -> Item:
-    return Item(ids=(name,), form=form, group=group, answer=answer,
-                question=ask(templates, templates["open_ended"][form]["questions"], rng))
+def _make_item(
+    name: str, form: str, group: str, answer: str, templates: Templates, rng: random.Random
+) -> Item:
+    return Item(
+        ids=(name,),
+        form=form,
+        group=group,
+        answer=answer,
+        question=ask(templates, templates["open_ended"][form]["questions"], rng),
+    )

@@ -9,8 +9,9 @@
                                     Clarity 6: clean
                                     A learner would find this hard
 
-Names and numbers are the same in all languages: what links them to the sound is learnt once, and not once a language.
-Which line a question asks for, and which word a number has, are matters of text alone.
+Names and numbers are the same in all languages: what links them to the sound is learnt once, and
+not once a language. Which line a question asks for, and which word a number has, are matters of
+text alone.
 """
 
 from typing import Any
@@ -68,10 +69,19 @@ def write_line(name: str, key: str, label: str, language: str) -> str:
 
 def make_plain(templates: dict[str, Any]) -> dict[str, Any]:
     """The templates of a language with one short wording of each answer, and no openings."""
-    plain = {name: value if name == "clauses" else _shorten(value) for name, value in templates.items()}
+    plain = {
+        name: value if name == "clauses" else _shorten(value) for name, value in templates.items()
+    }
     lines = {form: ["{line}"] for form in _ONE_LABEL}
-    changed = {form: {**plain[form], "answers": answers} for form, answers in {
-        **lines, "pair": ["{Clause_a}\n{Clause_b}"], "which": ["{line}"], "compare": ["{line_a}\n{line_b}"]}.items()}
+    changed = {
+        form: {**plain[form], "answers": answers}
+        for form, answers in {
+            **lines,
+            "pair": ["{Clause_a}\n{Clause_b}"],
+            "which": ["{line}"],
+            "compare": ["{line_a}\n{line_b}"],
+        }.items()
+    }
     both = ["{line_a}\n{line_b}\n{Same}"]
     changed["same_gender"] = {**plain["same_gender"], "same": both, "different": both}
     return {**plain, **changed, "is_plain": True, "openings": [], "openings_two": []}
@@ -79,8 +89,10 @@ def make_plain(templates: dict[str, Any]) -> dict[str, Any]:
 
 def _shorten(value: Any, *, is_answer: bool = False) -> Any:
     if isinstance(value, dict):
-        return {name: item if name in _WHOLE else _shorten(item, is_answer=name in _ANSWERS)
-                for name, item in value.items()}
+        return {
+            name: item if name in _WHOLE else _shorten(item, is_answer=name in _ANSWERS)
+            for name, item in value.items()
+        }
     if not is_answer or not isinstance(value, list):
         return value
     shortest = min(value, key=len)

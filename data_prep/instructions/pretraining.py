@@ -1,20 +1,22 @@
-"""Pre-training rows, for models of which no part is pretrained: almost every token to be learnt is a label.
+"""Pre-training rows, for models of which no part is pretrained: almost every token to be learnt is
+a label.
 
     ratings   "Rate what you hear."      Pitch 2 ⏎ Speed 6 ⏎ Volume 1 …    the number of each label, from anywhere on
     ranks     "Rank what you hear."      Faster 2 ⏎ Deeper 1 …             which of two recordings
     lists     "List what you hear."      Pitch 2: quite low pitch ⏎ …      the ratings with their words
     compares  "Compare what you hear."   Faster 2: second recording ⏎ …    the ranks with their words
 
-From ratings and ranks a model learns to hear: names and numbers are the same in every language. From lists and compares
-it learns what each number is called, in the lines of plain answers; questions then choose among what it can say.
+From ratings and ranks a model learns to hear: names and numbers are the same in every language.
+From lists and compares it learns what each number is called, in the lines of plain answers;
+questions then choose among what it can say.
 """
 
 import random
 from typing import Any
 
+from data_prep.instructions.choose_items import Item
 from data_prep.instructions.comparison import Pair, order_pair
 from data_prep.instructions.content import name_sentence_type
-from data_prep.instructions.items import Item
 from data_prep.instructions.plain import NAMES, POLES, number_label, write_line
 from data_prep.instructions.word_align import find_changes
 from sift_jax.sift.labels import ACCENTS, ACOUSTIC_LABELS, LABELS, LANGUAGE_NAMES
@@ -59,58 +61,91 @@ def make_ratings_item(utterance: dict[str, Any], rng: random.Random, *, has_acce
     """The one row of an utterance that has all its labels."""
     labels = list_labels(utterance, has_accents=has_accents)
     lines = [f"{NAMES[form]} {number_label(key, label)}" for form, (key, label) in labels.items()]
-    return Item(ids=(utterance["id"],), form="ratings", group="", question=_ask(QUESTIONS, rng),
-                answer=_turn(lines, rng))
+    return Item(
+        ids=(utterance["id"],),
+        form="ratings",
+        group="",
+        question=_ask(QUESTIONS, rng),
+        answer=_turn(lines, rng),
+    )
 
 
-def make_list_item(utterance: dict[str, Any], language: str, rng: random.Random, *, has_accents: bool,
-                   has_language: bool) -> Item:
+def make_list_item(
+    utterance: dict[str, Any],
+    language: str,
+    rng: random.Random,
+    *,
+    has_accents: bool,
+    has_language: bool,
+) -> Item:
     """The same in the words of a language, whatever language is spoken."""
     labels = list_labels(utterance, has_accents=has_accents)
-    lines = [write_line(NAMES[form], key, label, language) for form, (key, label) in labels.items()
-             if has_language or form != "language"]
-    return Item(ids=(utterance["id"],), form="list", group="", question=LIST_QUESTIONS[language],
-                answer=_turn(lines, rng))
+    lines = [
+        write_line(NAMES[form], key, label, language)
+        for form, (key, label) in labels.items()
+        if has_language or form != "language"
+    ]
+    return Item(
+        ids=(utterance["id"],),
+        form="list",
+        group="",
+        question=LIST_QUESTIONS[language],
+        answer=_turn(lines, rng),
+    )
 
 
 def make_ranks_item(pair: Pair, rng: random.Random) -> Item | None:
-    """Two utterances, and in what which of them has more, or less; None where they differ in nothing."""
+    """Two utterances, and in what which of them has more, or less; None where they differ in
+    nothing."""
     lines = [f"{pole} {number_label('recording', place)}" for pole, place in _list_poles(pair, rng)]
     return _make_pair_item(pair, "ranks", _ask(RANKS_QUESTIONS, rng), lines)
 
 
 def make_compares_item(pair: Pair, language: str, rng: random.Random) -> Item | None:
     """The ranks in words."""
-    lines = [write_line(pole, "recording", place, language) for pole, place in _list_poles(pair, rng)]
+    lines = [
+        write_line(pole, "recording", place, language) for pole, place in _list_poles(pair, rng)
+    ]
     return _make_pair_item(pair, "compares", COMPARES_QUESTIONS[language], lines)
 
 
 def _make_pair_item(pair: Pair, form: str, question: str, lines: list[str]) -> Item | None:
     if not lines:
         return None
-    return Item(ids=tuple(u["id"] for u in pair), form=form, group="", question=question, answer="\n".join(lines))
+    return Item(
+        ids=tuple(u["id"] for u in pair),
+        form=form,
+        group="",
+        question=question,
+        answer="\n".join(lines),
+    )
 
 
 def _ask(questions: dict[str, str], rng: random.Random) -> str:
-    """In any language, as its answer is in none: so it does not give away which language is spoken."""
+    """In any language, as its answer is in none: so it does not give away which language is
+    spoken."""
     return questions[rng.choice(sorted(questions))]
 
 
 def _turn(lines: list[str], rng: random.Random) -> str:
-    """Always the same circle, begun anywhere: a label is to be read by its name, not by its place."""
+    """Always the same circle, begun anywhere: a label is to be read by its name, not by its
+    place."""
     start = rng.randrange(len(lines))
     return "\n".join(lines[start:] + lines[:start])
 
 
 def _list_poles(pair: Pair, rng: random.Random) -> list[tuple[str, str]]:
-    """(one of the two poles of a key, whose it is), in any order, for the keys in which a pair differs."""
+    """(one of the two poles of a key, whose it is), in any order, for the keys in which a pair
+    differs."""
     found = []
     for key in ACOUSTIC_LABELS:
         if not all(utterance["labels"].get(key) for utterance in pair):
             continue
         order, pole = order_pair(pair, key), rng.choice(("high", "low"))
         if order:
-            found.append((POLES[key][pole], "second" if (order > 0) == (pole == "high") else "first"))
+            found.append(
+                (POLES[key][pole], "second" if (order > 0) == (pole == "high") else "first")
+            )
     genders = [utterance["gender"] for utterance in pair]
     if genders[0] != genders[1] and all(genders):
         place = rng.choice((0, 1))

@@ -15,7 +15,13 @@ from types import MappingProxyType
 from typing import Any
 
 from data_prep.instructions.plain import NAMES, make_plain, write_line
-from sift_jax.sift.labels import LANGUAGES, name_label, space_signs, write_phrase, write_spoken_phrase
+from sift_jax.sift.labels import (
+    LANGUAGES,
+    name_label,
+    space_signs,
+    write_phrase,
+    write_spoken_phrase,
+)
 
 Templates = dict[str, Any]
 
@@ -30,14 +36,18 @@ _WHOLE = ("ordinals", "inferences", "openings", "openings_two")
 
 
 @functools.cache
-def load_templates(language: str, wordings: int | None = None, *, is_plain: bool = False,
-                   is_paper: bool = False) -> Templates:
+def load_templates(
+    language: str, wordings: int | None = None, *, is_plain: bool = False, is_paper: bool = False
+) -> Templates:
     """The templates of a language, with at most so many wordings of each question and answer.
 
-    Plain ones have the answers of `plain`, and no openings; those of the paper have its open questions.
+    Plain ones have the answers of `plain`, and no openings; those of the paper have its open
+    questions.
     """
     if language not in LANGUAGES:
-        raise ValueError(f"no templates in language {language!r}; the languages are {', '.join(LANGUAGES)}")
+        raise ValueError(
+            f"no templates in language {language!r}; the languages are {', '.join(LANGUAGES)}"
+        )
     folder = Path(__file__).parent / "templates"
     found = json.loads((folder / f"{language}.json").read_text(encoding="utf-8"))
     if is_paper:
@@ -51,7 +61,9 @@ def load_templates(language: str, wordings: int | None = None, *, is_plain: bool
 
 def _limit(value: Any, wordings: int) -> Any:
     if isinstance(value, dict):
-        return {name: item if name in _WHOLE else _limit(item, wordings) for name, item in value.items()}
+        return {
+            name: item if name in _WHOLE else _limit(item, wordings) for name, item in value.items()
+        }
     return value[:wordings] if isinstance(value, list) else value
 
 
@@ -61,10 +73,19 @@ def capitalise(text: str) -> str:
 
 def fill(template: str, **slots: str) -> str:
     """The template with its slots filled, each in either case."""
-    return template.format(**slots, **{capitalise(name): capitalise(value) for name, value in slots.items()})
+    return template.format(
+        **slots, **{capitalise(name): capitalise(value) for name, value in slots.items()}
+    )
 
 
-def ask(templates: Templates, questions: list[str], rng: random.Random, *, is_pair: bool = False, **slots: str) -> str:
+def ask(
+    templates: Templates,
+    questions: list[str],
+    rng: random.Random,
+    *,
+    is_pair: bool = False,
+    **slots: str,
+) -> str:
     """One of the questions, filled, sometimes behind an opening."""
     question = fill(rng.choice(questions), **slots)
     openings = templates["openings_two" if is_pair else "openings"]
@@ -74,37 +95,54 @@ def ask(templates: Templates, questions: list[str], rng: random.Random, *, is_pa
 
 
 def spell_words(texts: list[str], language: str) -> list[str]:
-    """Words of a transcript as they are spelt within a sentence: ["Where", "is", "Anna?"] is "where", "is", "Anna?".
+    """Words of a transcript as they are spelt within a sentence: ["Where", "is", "Anna?"] is
+    "where", "is", "Anna?".
 
-    The capital that begins a sentence goes, that of a name or a German noun stays. German keeps the first word's too:
-    nothing here tells whether it is a noun's. Where a transcript has no small letters, its capitals say nothing.
+    The capital that begins a sentence goes, that of a name or a German noun stays. German keeps the
+    first word's too: nothing here tells whether it is a noun's. Where a transcript has no small
+    letters, its capitals say nothing.
     """
     if not any(letter.islower() for text in texts for letter in text):
         return [text.lower() for text in texts]
     if language == "de":
         return list(texts)
-    return [text.lower() if begins and not re.match(r"[¿¡\"]*I(?!\w)", text) else text for text, begins in
-            zip(texts, [True, *(text.endswith((".", "?", "!")) for text in texts)], strict=False)]
+    return [
+        text.lower() if begins and not re.match(r"[¿¡\"]*I(?!\w)", text) else text
+        for text, begins in zip(
+            texts, [True, *(text.endswith((".", "?", "!")) for text in texts)], strict=False
+        )
+    ]
 
 
-def write_request(templates: Templates, question: str, asked: dict[str, str], text: str,
-                  spoken: Mapping[str, str] = MappingProxyType({})) -> str:
-    """An instruction to speak in the wording of `question`, which asks for these labels, or for none; `spoken` has the
-    phrases of those that are of free fields."""
+def write_request(
+    templates: Templates,
+    question: str,
+    asked: dict[str, str],
+    text: str,
+    spoken: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """An instruction to speak in the wording of `question`, which asks for these labels, or for
+    none; `spoken` has the phrases of those that are of free fields."""
     text = space_signs(text, templates["language"])
     if not asked:
         return fill(question.replace(" {style}", ""), text=text)
     texts = templates["controllable_generation"]
-    wishes = [spoken.get(key) or fill(texts["requests"].get(key, "{label}"),
-                                      label=write_spoken_phrase(key, label, templates["language"]))
-              for key, label in asked.items()]
+    wishes = [
+        spoken.get(key)
+        or fill(
+            texts["requests"].get(key, "{label}"),
+            label=write_spoken_phrase(key, label, templates["language"]),
+        )
+        for key, label in asked.items()
+    ]
     *most, last = _put_adverbs_first(wishes)
     style = texts["and"].join(filter(None, (", ".join(most), last)))
     return fill(question, style=style, text=text)
 
 
 def _put_adverbs_first(phrases: Iterable[str]) -> list[str]:
-    """"very fast and with a male voice", not the other way round: adverbs have one or two words, as a rule."""
+    """ "very fast and with a male voice", not the other way round: adverbs have one or two words,
+    as a rule."""
     return sorted(phrases, key=lambda phrase: len(phrase.split()) > 2)
 
 
@@ -124,15 +162,19 @@ def write_clause(templates: Templates, key: str, label: str, rng: random.Random)
     return fill(rng.choice(clauses), label=phrase_label(templates, key, label))
 
 
-def write_speech_clause(templates: Templates, labels: list[tuple[str, str]], rng: random.Random) -> str:
-    """One statement of several ways of speaking: "the speaker talks very slowly and with a very low pitch"."""
+def write_speech_clause(
+    templates: Templates, labels: list[tuple[str, str]], rng: random.Random
+) -> str:
+    """One statement of several ways of speaking: "the speaker talks very slowly and with a very low
+    pitch"."""
     phrases = _put_adverbs_first(phrase_label(templates, key, label) for key, label in labels)
     label = templates["controllable_generation"]["and"].join(phrases)
     return fill(rng.choice(templates["clauses"]["speech"]), label=label)
 
 
 def write_answer(templates: Templates, key: str, label: str, rng: random.Random) -> str:
-    """What an answer says of a label, without a full stop: a clause, or in plain templates a line."""
+    """What an answer says of a label, without a full stop: a clause, or in plain templates a
+    line."""
     if templates.get("is_plain"):
         return write_line(NAMES[key], key, label, templates["language"])
     return write_clause(templates, key, label, rng)

@@ -4,7 +4,8 @@
     Hz       210    190     150    140        highest_word, loudest_word         in which third the peak lies
     dB       -20    -21     -27    -26        word_pitch, word_intensity         one word against another
 
-Only audible contrasts are asked about, and no times: questions with numbers of seconds are known to hurt training.
+Only audible contrasts are asked about, and no times: questions with numbers of seconds are known to
+hurt training.
 """
 
 import itertools
@@ -14,21 +15,30 @@ import re
 import statistics
 from typing import Any
 
-from data_prep.instructions.items import Item
+from data_prep.instructions.choose_items import Item
 from data_prep.instructions.plain import NAMES, write_line
 from data_prep.instructions.templates import Templates, answer_label, ask, fill, spell_words
 from sift_jax.sift.labels import POSITIONS
 
-WEIGHTS = {"pitch_contour": 0.22, "intensity_contour": 0.22, "highest_word": 0.15, "loudest_word": 0.15,
-           "word_pitch": 0.13, "word_intensity": 0.13}
+WEIGHTS = {
+    "pitch_contour": 0.22,
+    "intensity_contour": 0.22,
+    "highest_word": 0.15,
+    "loudest_word": 0.15,
+    "word_pitch": 0.13,
+    "word_intensity": 0.13,
+}
 
-# Pitch is compared in octaves, intensity in dB; what lies between "same" and "changed" is not asked about.
+# Pitch is compared in octaves, intensity in dB; what lies between "same" and "changed" is not asked
+# about.
 _CHANGED = {"average_pitch": math.log2(1.12), "average_intensity": 3.0}
 _SAME = {"average_pitch": math.log2(1.05), "average_intensity": 1.5}
 _PEAK = {"average_pitch": math.log2(1.06), "average_intensity": 1.5}
 _WORD_CONTRAST = {"average_pitch": math.log2(1.15), "average_intensity": 4.0}
-_NAMES = {"average_pitch": ("pitch_contour", "highest_word", "word_pitch"),
-          "average_intensity": ("intensity_contour", "loudest_word", "word_intensity")}
+_NAMES = {
+    "average_pitch": ("pitch_contour", "highest_word", "word_pitch"),
+    "average_intensity": ("intensity_contour", "loudest_word", "word_intensity"),
+}
 # Shorter words are hardly measured, and hardly heard.
 _LEAST_SECONDS = 0.12
 _PAIRS = 4
@@ -84,7 +94,9 @@ def _find_contour(words: list[_Word], count: int, key: str) -> str | None:
     if not first or not second:
         return None
     change = statistics.fmean(second) - statistics.fmean(first)
-    labels = ("falling", "level", "rising") if key == "average_pitch" else ("softer", "steady", "louder")
+    labels = (
+        ("falling", "level", "rising") if key == "average_pitch" else ("softer", "steady", "louder")
+    )
     if abs(change) >= _CHANGED[key]:
         return labels[2] if change > 0 else labels[0]
     return labels[1] if abs(change) <= _SAME[key] else None
@@ -102,29 +114,66 @@ def _find_peak(words: list[_Word], count: int, key: str) -> str | None:
     return POSITIONS[ranked[0]] if best[ranked[0]] - best[ranked[1]] >= _PEAK[key] else None
 
 
-def _make_label_item(name: str, form: str, key: str, label: str, templates: Templates, rng: random.Random) -> Item:
-    answer = fill(rng.choice(templates[form]["answers"]), label=answer_label(templates, key, label),
-                  line=write_line(NAMES[form], key, label, templates["language"]))
-    return Item(ids=(name,), form=form, group=label, answer=answer,
-                question=ask(templates, templates[form]["questions"], rng))
+def _make_label_item(
+    name: str, form: str, key: str, label: str, templates: Templates, rng: random.Random
+) -> Item:
+    answer = fill(
+        rng.choice(templates[form]["answers"]),
+        label=answer_label(templates, key, label),
+        line=write_line(NAMES[form], key, label, templates["language"]),
+    )
+    return Item(
+        ids=(name,),
+        form=form,
+        group=label,
+        answer=answer,
+        question=ask(templates, templates[form]["questions"], rng),
+    )
 
 
-def _make_word_pair_items(name: str, form: str, words: list[_Word], count: int, key: str, templates: Templates,
-                          rng: random.Random) -> list[Item]:
+def _make_word_pair_items(
+    name: str,
+    form: str,
+    words: list[_Word],
+    count: int,
+    key: str,
+    templates: Templates,
+    rng: random.Random,
+) -> list[Item]:
     ordinals = templates["ordinals"]
-    pairs = [(a, b) for a, b in itertools.combinations(words, 2)
-             if a[1].lower() != b[1].lower() and abs(a[2] - b[2]) >= _WORD_CONTRAST[key] and b[0] < len(ordinals)]
+    pairs = [
+        (a, b)
+        for a, b in itertools.combinations(words, 2)
+        if a[1].lower() != b[1].lower()
+        and abs(a[2] - b[2]) >= _WORD_CONTRAST[key]
+        and b[0] < len(ordinals)
+    ]
     pairs.sort(key=lambda pair: -abs(pair[0][2] - pair[1][2]))
     items = []
     for pair in pairs[:_PAIRS]:
         a, b = rng.sample(pair, 2)
         low, high = ("lower", "higher") if key == "average_pitch" else ("softer", "louder")
         label = high if a[2] > b[2] else low
-        slots = {"word_a": a[1], "word_b": b[1], "a": _name_place(a[0], count, templates),
-                 "b": _name_place(b[0], count, templates)}
-        answer = fill(rng.choice(templates[form]["answers"]), **slots, label=answer_label(templates, form, label))
-        items.append(Item(ids=(name,), form=form, group=label, answer=answer,
-                          question=ask(templates, templates[form]["questions"], rng, **slots)))
+        slots = {
+            "word_a": a[1],
+            "word_b": b[1],
+            "a": _name_place(a[0], count, templates),
+            "b": _name_place(b[0], count, templates),
+        }
+        answer = fill(
+            rng.choice(templates[form]["answers"]),
+            **slots,
+            label=answer_label(templates, form, label),
+        )
+        items.append(
+            Item(
+                ids=(name,),
+                form=form,
+                group=label,
+                answer=answer,
+                question=ask(templates, templates[form]["questions"], rng, **slots),
+            )
+        )
     return items
 
 

@@ -1,4 +1,5 @@
-"""Calls to any OpenAI-compatible endpoint, chat completions first of all, with the standard library alone.
+"""Calls to any OpenAI-compatible endpoint, chat completions first of all, with the standard library
+alone.
 
     messages ─► POST {url}/chat/completions ─► 200, a whole answer                         ─► Reply
                      ▲                          429, 5xx, cut off, slow, nothing, no JSON   ─► wait, again
@@ -6,7 +7,8 @@
                                                 400, 413, 422, … or out of attempts   ─► CallError, it is set aside
                                                 401, 403, 404, moved, out of retries  ─► EndpointError, the run stops
 
-A connection serves one call: a completion takes seconds, connecting takes milliseconds, and no stale one is met.
+A connection serves one call: a completion takes seconds, connecting takes milliseconds, and no
+stale one is met.
 """
 
 import collections
@@ -28,9 +30,13 @@ Message = dict[str, str]
 _Answer = TypeVar("_Answer")
 
 _RETRIED = (408, 409, 425, 429)
-_FATAL = {401: "it refuses the key; set ${key}", 402: "it wants to be paid; see to the account",
-          403: "it refuses the key; set ${key}", 404: "it has no such path or model; see --endpoint (…/v1) and --model",
-          405: "it takes no POST there; see --endpoint (…/v1)"}
+_FATAL = {
+    401: "it refuses the key; set ${key}",
+    402: "it wants to be paid; see to the account",
+    403: "it refuses the key; set ${key}",
+    404: "it has no such path or model; see --endpoint (…/v1) and --model",
+    405: "it takes no POST there; see --endpoint (…/v1)",
+}
 _MOST_BYTES = 16 * 2**20
 # of what a failing server says
 _MOST_LOOKED_AT = 2**16
@@ -69,7 +75,8 @@ class Endpoint:
     attempts: int = 8
     retries: int = 10_000
     longest_wait: float = 120.0
-    # Templates of some models, Mixtral's among them, know no system message: then it begins the user's.
+    # Templates of some models, Mixtral's among them, know no system message: then it begins the
+    # user's.
     use_system_role: bool = True
     # Laid over each request body, for servers with ways of their own; None takes a parameter out.
     extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -78,9 +85,17 @@ class Endpoint:
         check_address(self.url, self.key_variable)
         if not self.model:
             raise ValueError("no model; give the name under which the endpoint serves it")
-        for name, least in {"concurrency": 1, "attempts": 1, "retries": 0, "seconds": 0.01, "longest_wait": 0}.items():
+        for name, least in {
+            "concurrency": 1,
+            "attempts": 1,
+            "retries": 0,
+            "seconds": 0.01,
+            "longest_wait": 0,
+        }.items():
             if getattr(self, name) < least:
-                raise ValueError(f"{name}={getattr(self, name)} is too small; give at least {least}")
+                raise ValueError(
+                    f"{name}={getattr(self, name)} is too small; give at least {least}"
+                )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -110,10 +125,15 @@ class ChatClient:
         """The answer to a request body."""
         payload = json.dumps(body, ensure_ascii=False).encode()
         reply = self.call("/chat/completions", payload, "application/json", parse_completion)
-        return dataclasses.replace(reply, text=self._secret.scrub(reply.text), finish=self._secret.scrub(reply.finish))
+        return dataclasses.replace(
+            reply, text=self._secret.scrub(reply.text), finish=self._secret.scrub(reply.finish)
+        )
 
-    def call(self, path: str, payload: bytes, content_type: str, parse: Callable[[bytes], _Answer]) -> _Answer:
-        """What `parse` makes of the answer, after as many attempts as it takes or the endpoint's limits allow.
+    def call(
+        self, path: str, payload: bytes, content_type: str, parse: Callable[[bytes], _Answer]
+    ) -> _Answer:
+        """What `parse` makes of the answer, after as many attempts as it takes or the endpoint's
+        limits allow.
 
         An answer over which `parse` raises Passing is worth another attempt.
         """
@@ -138,18 +158,23 @@ class ChatClient:
             raise CallError("stopped", "the run was stopped")
 
     def _plan_wait(self, failure: Passing, attempt: int, detail: str) -> None:
-        """Sleeps before the next attempt; what the server asks for holds the other calls back too."""
+        """Sleeps before the next attempt; what the server asks for holds the other calls back
+        too."""
         with self._lock:
             self._retries += 1
             is_spent = self._retries > self.endpoint.retries
             draw = self._rng.random()
         if is_spent:
-            raise EndpointError(f"{self.endpoint.retries} retries are spent, the last for {failure.reason} ({detail}); "
-                                "see to the endpoint and start again: finished calls are kept")
+            raise EndpointError(
+                f"{self.endpoint.retries} retries are spent, the last for {failure.reason} "
+                f"({detail}); see to the endpoint and start again: finished calls are kept"
+            )
         longest = self.endpoint.longest_wait
         if failure.wait is not None:
             with self._lock:
-                self._resume_at = max(self._resume_at, time.monotonic() + min(failure.wait, longest))
+                self._resume_at = max(
+                    self._resume_at, time.monotonic() + min(failure.wait, longest)
+                )
             # not all at once when the time has come
             self._stopped.wait(min(failure.wait, longest) + draw * _FIRST_WAIT)
         else:
@@ -158,15 +183,26 @@ class ChatClient:
     def _post(self, path: str, body: bytes, content_type: str) -> bytes:
         parts = urllib.parse.urlsplit(self.endpoint.url)
         path = parts.path.rstrip("/") + path + (f"?{parts.query}" if parts.query else "")
-        headers = {"Content-Type": content_type, "Accept": "*/*", "Connection": "close", "User-Agent": "sift_jax"}
+        headers = {
+            "Content-Type": content_type,
+            "Accept": "*/*",
+            "Connection": "close",
+            "User-Agent": "sift_jax",
+        }
         if self._secret:
             headers["Authorization"] = f"Bearer {self._secret.reveal()}"
         deadline = time.monotonic() + self.endpoint.seconds
         if parts.scheme == "https":
             connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                parts.hostname, parts.port, timeout=self.endpoint.seconds, context=ssl.create_default_context())
+                parts.hostname,
+                parts.port,
+                timeout=self.endpoint.seconds,
+                context=ssl.create_default_context(),
+            )
         else:
-            connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=self.endpoint.seconds)
+            connection = http.client.HTTPConnection(
+                parts.hostname, parts.port, timeout=self.endpoint.seconds
+            )
         try:
             connection.request("POST", path, body, headers)
             response = connection.getresponse()
@@ -186,7 +222,9 @@ class ChatClient:
     def _raise_status(self, response: http.client.HTTPResponse, payload: bytes) -> None:
         status, said = response.status, self._tidy(payload.decode("utf-8", "replace"))
         if status in _RETRIED or status >= 500:
-            raise Passing(f"http {status}", said, parse_retry_after(response.getheader("Retry-After")))
+            raise Passing(
+                f"http {status}", said, parse_retry_after(response.getheader("Retry-After"))
+            )
         self._count(f"http {status}")
         if 300 <= status < 400:
             raise EndpointError(f"the endpoint has moved (http {status}); give its new address")
@@ -205,7 +243,8 @@ class ChatClient:
 
 
 def _read_before(response: http.client.HTTPResponse, deadline: float) -> bytes:
-    """The whole body; one that drips for ever is given up, though each of its pieces comes in time."""
+    """The whole body; one that drips for ever is given up, though each of its pieces comes in
+    time."""
     body = b""
     while piece := response.read1(65536):
         body += piece
@@ -231,7 +270,10 @@ def parse_completion(payload: bytes) -> Reply:
         raise Passing("empty answer", f"the completion is empty, its end is {finish!r}")
     # half of a surrogate pair cannot be written to any file
     text = text.encode("utf-8", "replace").decode()
-    counts = [usage.get(name) if isinstance(usage, dict) else None for name in ("prompt_tokens", "completion_tokens")]
+    counts = [
+        usage.get(name) if isinstance(usage, dict) else None
+        for name in ("prompt_tokens", "completion_tokens")
+    ]
     prompt, completion = (count if type(count) is int and count >= 0 else None for count in counts)
     return Reply(text=text, finish=finish, prompt_tokens=prompt, completion_tokens=completion)
 

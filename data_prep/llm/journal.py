@@ -1,11 +1,11 @@
 """Finished calls on disk: appended one by one, never changed.
 
-    <checksum> {"key": "9f…", "reply": {"text": …, "finish": …, "prompt_tokens": …, "completion_tokens": …}}\\n
-    <checksum> {"key": "07…", …}\\n
+    <checksum> {"key": "9f…", "reply": {"text": …, "finish": …, "prompt_tokens": …,
+    "completion_tokens": …}}\\n <checksum> {"key": "07…", …}\\n
     <checksum> {"ke                                   ← torn by a kill: cut off when the journal is opened
 
-A line is on the disk before its reply is used, so what was paid for is not asked again. The key is a hash of all that
-matters: model, messages, parameters, version of the prompts.
+A line is on the disk before its reply is used, so what was paid for is not asked again. The key is
+a hash of all that matters: model, messages, parameters, version of the prompts.
 """
 
 import dataclasses
@@ -46,7 +46,9 @@ class Journal:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(self._file)
-            raise JournalError(f"{path} is held by another run; wait for it, or give another folder") from None
+            raise JournalError(
+                f"{path} is held by another run; wait for it, or give another folder"
+            ) from None
         self._end = self._load()
 
     def __enter__(self) -> "Journal":
@@ -66,7 +68,9 @@ class Journal:
         line = os.pread(self._file, place[1], place[0])
         value = _parse_line(line)
         if value is None:
-            raise JournalError(f"{self.path}: byte {place[0]} and after has changed; start again to drop the entry")
+            raise JournalError(
+                f"{self.path}: byte {place[0]} and after has changed; start again to drop the entry"
+            )
         return Reply(**value["reply"])
 
     def add(self, key: str, reply: Reply) -> Reply:
@@ -95,17 +99,22 @@ class Journal:
                 written += os.pwrite(self._file, line[written:], self._end + written)
         except OSError as error:
             os.ftruncate(self._file, self._end)
-            raise JournalError(f"{self.path}: {error.strerror}; make room and start again, the rest is kept") from None
+            raise JournalError(
+                f"{self.path}: {error.strerror}; make room and start again, the rest is kept"
+            ) from None
 
     def _sync(self, end: int) -> None:
-        """Returns when the file is on the disk up to here: one thread waits for the disk, for all that have written."""
+        """Returns when the file is on the disk up to here: one thread waits for the disk, for all
+        that have written."""
         with self._sync_lock:
             if self._synced < end:
                 reached = self._end
                 try:
                     os.fsync(self._file)
                 except OSError as error:
-                    raise JournalError(f"{self.path}: {error.strerror}; see to the disk and start again") from None
+                    raise JournalError(
+                        f"{self.path}: {error.strerror}; see to the disk and start again"
+                    ) from None
                 self._synced = reached
 
     def _load(self) -> int:

@@ -4,18 +4,20 @@
                             18.5 dB ─► may be less than 18 as well ─► no class, and nothing is asked
                             14.3 dB, and a C50 of 6 dB ─► may be the room, which fills the pauses ─► no class
 
-A sentence about noise, distance, distortion or quality says something of the recording itself, so its classes have
-edges in units of the world: SNR and C50 in dB. What our measures say of real voices under added noise and in simulated
-rooms is in calibration.json, which `python -m benchmarks.calibration` writes; the doubts are what is read too high, or
-too low, in all but one of a hundred clips, less what a listener does not notice (`NOTICED_DB`). Two equal edges leave
-out the label between them: it would be told from its neighbours by luck.
+A sentence about noise, distance, distortion or quality says something of the recording itself, so
+its classes have edges in units of the world: SNR and C50 in dB. What our measures say of real
+voices under added noise and in simulated rooms is in calibration.json, which `python -m
+benchmarks.calibration` writes; the doubts are what is read too high, or too low, in all but one of
+a hundred clips, less what a listener does not notice (`NOTICED_DB`). Two equal edges leave out the
+label between them: it would be told from its neighbours by luck.
 
-A room fills the pauses of a recording that was cut close to its words, and reads as noise there; noise hides the decays
-that a room is known by. So each of the two is told where the other is read as good enough; and a word by itself, or a
-letter, may end as slowly as if in a room, so that distance takes a recording of some length (`Need`).
+A room fills the pauses of a recording that was cut close to its words, and reads as noise there;
+noise hides the decays that a room is known by. So each of the two is told where the other is read
+as good enough; and a word by itself, or a letter, may end as slowly as if in a room, so that
+distance takes a recording of some length (`Need`).
 
-How high, fast, lively or loud somebody speaks has no such edges here. Those classes are places within the corpus, as in
-SIFT-50M.
+How high, fast, lively or loud somebody speaks has no such edges here. Those classes are places
+within the corpus, as in SIFT-50M.
 """
 
 import dataclasses
@@ -32,7 +34,8 @@ NOTICED_DB = 3.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Need:
-    """Another key, or SECONDS, that must be `least` or more for the classes below `classes` to be told."""
+    """Another key, or SECONDS, that must be `least` or more for the classes below `classes` to be
+    told."""
 
     key: str
     least: float
@@ -41,8 +44,9 @@ class Need:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scale:
-    """Inner edges of a key's labels; a value is no proof of what lies above an edge until it is `above` beyond it, nor
-    of what lies below until it is `below` short of it. `basis` says where the edges are from."""
+    """Inner edges of a key's labels; a value is no proof of what lies above an edge until it is
+    `above` beyond it, nor of what lies below until it is `below` short of it. `basis` says where
+    the edges are from."""
 
     edges: tuple[float, ...]
     above: float
@@ -53,55 +57,81 @@ class Scale:
     def describe(self) -> dict[str, Any]:
         """As bins.json has it."""
         needs = {"needs": [dataclasses.asdict(need) for need in self.needs]} if self.needs else {}
-        return {"edges": list(self.edges), "method": ABSOLUTE, "doubt": [self.below, self.above], **needs,
-                "basis": self.basis}
+        return {
+            "edges": list(self.edges),
+            "method": ABSOLUTE,
+            "doubt": [self.below, self.above],
+            **needs,
+            "basis": self.basis,
+        }
 
 
-# SNR: noise as loud as soft speech · in the way of listening · heard all the time · heard in the pauses · faint · none.
+# SNR: noise as loud as soft speech · in the way of listening · heard all the time · heard in the
+# pauses · faint · none.
 _SNR = (5.0, 10.0, 18.0, 25.0, 25.0, 35.0)
 # The same with a place for the label that is left out; and what is very clean is clean, too.
-_SNR_OF_ALL_LABELS, _SNR_AT_LEAST = (5.0, 10.0, 18.0, 22.0, 28.0, 35.0), (5.0, 10.0, 18.0, 25.0, 25.0, 1e9)
-# C50: a room is heard below 10 dB, from 20 on hardly any. The first and the fourth label are told of nothing: the blind
-# estimate is off by up to seven decibels.
+_SNR_OF_ALL_LABELS, _SNR_AT_LEAST = (
+    (5.0, 10.0, 18.0, 22.0, 28.0, 35.0),
+    (5.0, 10.0, 18.0, 25.0, 25.0, 1e9),
+)
+# C50: a room is heard below 10 dB, from 20 on hardly any. The first and the fourth label are told
+# of nothing: the blind estimate is off by up to seven decibels.
 _C50 = (-20.0, 10.0, 20.0, 20.0)
 _C50_OF_ALL_LABELS = (3.0, 10.0, 15.0, 20.0)
 _NOT_A_ROOM = Need(key="reverberation", least=25.0, classes=4)
 _NOT_IN_NOISE = Need(key="noise_level", least=20.0, classes=5)
-# Of single words and letters spoken close to the microphone one in thirty was read as a room; of longer ones none.
+# Of single words and letters spoken close to the microphone one in thirty was read as a room; of
+# longer ones none.
 _NOT_A_WORD = Need(key=SECONDS, least=1.5, classes=4)
 _CALIBRATED = "known noise and rooms added to real voices: calibration.json"
 _PUBLISHED = "data-speech's edges for this network (v02); not tried here"
 # ITU-T P.800 calls 1 bad, 2 poor, 3 fair, 4 good and 5 excellent; DNSMOS hardly gives more than 4.
 _OPINION = "opinion scores of ITU-T P.800; not tried here"
 _SCALES: dict[tuple[str, str], Scale] = {
-    ("noise_level", "gaps"): Scale(edges=_SNR, above=2.0, below=1.0, basis=_CALIBRATED, needs=(_NOT_A_ROOM,)),
-    ("noise_level", "brouhaha"): Scale(edges=_SNR, above=2.0, below=2.0, basis="defined alike; not tried here"),
-    ("reverberation", "ridge"): Scale(edges=_C50, above=3.5, below=5.0, basis=_CALIBRATED,
-                                        needs=(_NOT_IN_NOISE, _NOT_A_WORD)),
-    ("reverberation", "brouhaha"): Scale(edges=_C50, above=2.0, below=2.0, basis="defined alike; not tried here"),
-    ("distortion_level", "squim"): Scale(edges=(-0.41, 10.0, 20.0, 25.0, 28.0), above=0.0, below=0.0,
-                                         basis=_PUBLISHED),
-    ("speech_quality", "squim"): Scale(edges=(1.7, 2.4, 3.1, 3.6, 4.0), above=0.0, below=0.0, basis=_PUBLISHED),
-    ("speech_quality", "dnsmos"): Scale(edges=(1.5, 2.0, 2.5, 3.0, 3.5), above=0.0, below=0.0, basis=_OPINION),
+    ("noise_level", "gaps"): Scale(
+        edges=_SNR, above=2.0, below=1.0, basis=_CALIBRATED, needs=(_NOT_A_ROOM,)
+    ),
+    ("noise_level", "brouhaha"): Scale(
+        edges=_SNR, above=2.0, below=2.0, basis="defined alike; not tried here"
+    ),
+    ("reverberation", "ridge"): Scale(
+        edges=_C50, above=3.5, below=5.0, basis=_CALIBRATED, needs=(_NOT_IN_NOISE, _NOT_A_WORD)
+    ),
+    ("reverberation", "brouhaha"): Scale(
+        edges=_C50, above=2.0, below=2.0, basis="defined alike; not tried here"
+    ),
+    ("distortion_level", "squim"): Scale(
+        edges=(-0.41, 10.0, 20.0, 25.0, 28.0), above=0.0, below=0.0, basis=_PUBLISHED
+    ),
+    ("speech_quality", "squim"): Scale(
+        edges=(1.7, 2.4, 3.1, 3.6, 4.0), above=0.0, below=0.0, basis=_PUBLISHED
+    ),
+    ("speech_quality", "dnsmos"): Scale(
+        edges=(1.5, 2.0, 2.5, 3.0, 3.5), above=0.0, below=0.0, basis=_OPINION
+    ),
 }
 # What is said of these is said of the recording.
 ABSOLUTE_KEYS = ("noise_level", "reverberation", "distortion_level", "speech_quality")
 
 
 def find_scales(chosen: Iterable[tuple[str, str]]) -> dict[str, Scale | None]:
-    """The scale of each absolute key that is measured, by who measures it; None where nothing supports one.
+    """The scale of each absolute key that is measured, by who measures it; None where nothing
+    supports one.
 
-    `distortion_level=energy` has none: it hears lasting noise alone, so that neither "no audible distortion" nor
-    "extreme distortion" follows from it. `noise_level=inside` has none either: it reads the best recordings as 25 dB.
+    `distortion_level=energy` has none: it hears lasting noise alone, so that neither "no audible
+    distortion" nor "extreme distortion" follows from it. `noise_level=inside` has none either: it
+    reads the best recordings as 25 dB.
     """
     return {key: _SCALES.get((key, name)) for key, name in chosen if key in ABSOLUTE_KEYS}
 
 
 def find_place(key: str, values: Mapping[str, float], table: Mapping[str, Any]) -> int | None:
-    """The class that the values of a recording prove; None in doubt. `table` is a key's in bins.json, and `values` have
-    SECONDS, too."""
+    """The class that the values of a recording prove; None in doubt. `table` is a key's in
+    bins.json, and `values` have SECONDS, too."""
     below, above = table.get("doubt", (0.0, 0.0))
-    lower, upper = (sum(values[key] + shift >= edge for edge in table["edges"]) for shift in (-above, below))
+    lower, upper = (
+        sum(values[key] + shift >= edge for edge in table["edges"]) for shift in (-above, below)
+    )
     for need in table.get("needs", ()):
         if lower < need["classes"] and values.get(need["key"], -1e9) < need["least"]:
             return None
@@ -109,7 +139,10 @@ def find_place(key: str, values: Mapping[str, float], table: Mapping[str, Any]) 
 
 
 def find_edges(key: str) -> tuple[tuple[float, ...], ...]:
-    """What the labels mean in the key's own units, whoever measures it: as they are told here, and with a place for
-    those that are left out; nothing of keys that have no such units."""
-    meanings = {"noise_level": (_SNR, _SNR_OF_ALL_LABELS, _SNR_AT_LEAST), "reverberation": (_C50, _C50_OF_ALL_LABELS)}
+    """What the labels mean in the key's own units, whoever measures it: as they are told here, and
+    with a place for those that are left out; nothing of keys that have no such units."""
+    meanings = {
+        "noise_level": (_SNR, _SNR_OF_ALL_LABELS, _SNR_AT_LEAST),
+        "reverberation": (_C50, _C50_OF_ALL_LABELS),
+    }
     return meanings.get(key, ())

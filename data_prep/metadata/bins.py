@@ -4,22 +4,25 @@
         ─► edges of equal width, or of equal count where equal width would crowd one class
         ─► bins.json {"average_pitch": {"female": {"edges": […], "method": "equal width"}, "male": …}, …}
 
-Edges come from the training split alone and serve every split, and other corpora by `read_bins`. Pitch is binned for
-women and men apart; without a gender nobody knows on whose scale a voice is high or low, and it has no class.
+Edges come from the training split alone and serve every split, and other corpora by `read_bins`.
+Pitch is binned for women and men apart; without a gender nobody knows on whose scale a voice is
+high or low, and it has no class.
 
-What is said of the recording itself (`absolute.ABSOLUTE_KEYS`) follows no corpus with `edges="absolute"`: it has the
-edges of `absolute`, with the doubt within which a value has no class, or is not asked about at all:
+What is said of the recording itself (`absolute.ABSOLUTE_KEYS`) follows no corpus with
+`edges="absolute"`: it has the edges of `absolute`, with the doubt within which a value has no
+class, or is not asked about at all:
 
     "noise_level": {"all": {"edges": [5, 10, …], "method": "absolute", "doubt": [1, 2],
-                            "needs": [{"key": "reverberation", "least": 25, "classes": 4}], "basis": "…"}}
+                            "needs": [{"key": "reverberation", "least": 25, "classes": 4}], "basis":
+                            "…"}}
     "distortion_level": {"all": {"edges": [], "method": "not asked"}}
 
-With `edges="corpus"` these keys are places in the corpus, too, and with `edges="data_speech"` those that data-speech
-publishes edges for have its (v02). Its outermost edges, which bound what it kept, are no edges here: what lies beyond
-them is in the first or last class.
+With `edges="corpus"` these keys are places in the corpus, too, and with `edges="data_speech"` those
+that data-speech publishes edges for have its (v02). Its outermost edges, which bound what it kept,
+are no edges here: what lies beyond them is in the first or last class.
 
-The length of a sentence is no measure, but has classes in the same way: by the thirds of the numbers of words that the
-training sentences have.
+The length of a sentence is no measure, but has classes in the same way: by the thirds of the
+numbers of words that the training sentences have.
 """
 
 import itertools
@@ -32,7 +35,7 @@ from typing import Any
 import numpy as np
 
 from data_prep.metadata.absolute import ABSOLUTE, ABSOLUTE_KEYS, SECONDS, Scale, find_place
-from data_prep.metadata.feasible import is_feasible
+from data_prep.metadata.plausible_ranges import is_feasible
 from sift_jax.sift.labels import GENDERS, SENTENCE_LENGTHS
 
 CORPUS, NOT_ASKED = "corpus", "not asked"
@@ -45,7 +48,8 @@ DATA_SPEECH_EDGES: dict[str, tuple[float, ...]] = {
     "speech_quality": (1.7, 2.4, 3.1, 3.6, 4.0),
 }
 BY_GENDER = frozenset({"average_pitch"})
-# The level is that of the file: where a manifest names the corpus of its recordings, each has a scale of its own.
+# The level is that of the file: where a manifest names the corpus of its recordings, each has a
+# scale of its own.
 BY_CORPUS = frozenset({"average_intensity"})
 _LEAST_OF_A_CORPUS = 30
 SENTENCE_LENGTH = "sentence_length"
@@ -62,7 +66,9 @@ def make_edges(values: Sequence[float], count: int) -> dict[str, Any]:
     """Inner edges (count − 1 of them) for `count` classes, and the method that was chosen."""
     array = np.asarray(values, np.float64)
     if len(array) < LEAST_VALUES:
-        raise ValueError(f"{len(array)} training values cannot be binned into {count} classes; raise --train")
+        raise ValueError(
+            f"{len(array)} training values cannot be binned into {count} classes; raise --train"
+        )
     low, high = np.quantile(array, [_OUTLIERS, 1 - _OUTLIERS])
     edges, method = np.linspace(low, high, count + 1)[1:-1], "equal width"
     shares = np.bincount(np.searchsorted(edges, array, side="right"), minlength=count) / len(array)
@@ -90,7 +96,9 @@ def name_length(transcript: str, bins: Bins) -> str | None:
 
 
 def make_bins(
-    rows: Iterable[Mapping[str, Any]], labels: Mapping[str, Sequence[str]], edges: str = CORPUS,
+    rows: Iterable[Mapping[str, Any]],
+    labels: Mapping[str, Sequence[str]],
+    edges: str = CORPUS,
     scales: Mapping[str, Scale | None] | None = None,
 ) -> Bins:
     """Edges of every measured key from the rows of the training split; groups are genders or "all".
@@ -108,8 +116,11 @@ def make_bins(
             for group in _list_groups(key, row) if is_feasible(key, value) else ():
                 groups.setdefault(key, {}).setdefault(group, []).append(value)
     if count and not groups:
-        raise ValueError(f"of {count} training utterances no key can be put into bins; raise --train, or leave fewer "
-                         "keys out of --experts (average_pitch needs --genders, speaking_rate needs --phonemes)")
+        raise ValueError(
+            f"of {count} training utterances no key can be put into bins; raise --train, or leave "
+            "fewer keys out of --experts (average_pitch needs --genders, speaking_rate needs "
+            "--phonemes)"
+        )
     if not groups:
         raise ValueError("no training utterance was measured, so there are no bins; raise --train")
     bins: Bins = {}
@@ -121,16 +132,23 @@ def make_bins(
         if edges == "data_speech" and key in DATA_SPEECH_EDGES:
             bins[key] = {"all": {"edges": list(DATA_SPEECH_EDGES[key]), "method": "data_speech"}}
             continue
-        bins[key] = {group: make_edges(values, len(labels[key])) for group, values in sorted(by_group.items())
-                     if group in ("all", *GENDERS) or len(values) >= _LEAST_OF_A_CORPUS}
+        bins[key] = {
+            group: make_edges(values, len(labels[key]))
+            for group, values in sorted(by_group.items())
+            if group in ("all", *GENDERS) or len(values) >= _LEAST_OF_A_CORPUS
+        }
     lengths.pop(0, None)
     return {**bins, SENTENCE_LENGTH: {"all": make_length_edges(lengths)}} if lengths else bins
 
 
 def find_relative(bins: Bins) -> list[str]:
     """The keys of a recording itself for which these bins have mere places in a corpus."""
-    return [key for key in ABSOLUTE_KEYS for table in bins.get(key, {}).values()
-            if table.get("method") not in (ABSOLUTE, NOT_ASKED)]
+    return [
+        key
+        for key in ABSOLUTE_KEYS
+        for table in bins.get(key, {}).values()
+        if table.get("method") not in (ABSOLUTE, NOT_ASKED)
+    ]
 
 
 def write_bins(bins: Bins, path: str | Path) -> None:
@@ -142,11 +160,17 @@ def read_bins(path: str | Path, labels: Mapping[str, Sequence[str]]) -> Bins:
     """The edges that another build wrote, checked against the labels."""
     try:
         bins = json.loads(Path(path).read_text(encoding="utf-8"))
-        tables = [(key, group, [float(edge) for edge in table["edges"]])
-                  for key, groups in bins.items() for group, table in groups.items()
-                  if table.get("method") != NOT_ASKED]
+        tables = [
+            (key, group, [float(edge) for edge in table["edges"]])
+            for key, groups in bins.items()
+            for group, table in groups.items()
+            if table.get("method") != NOT_ASKED
+        ]
         for table in (table for groups in bins.values() for table in groups.values()):
-            if not (len(doubt := [float(value) for value in table.get("doubt", (0, 0))]) == 2 and min(doubt) >= 0):
+            if not (
+                len(doubt := [float(value) for value in table.get("doubt", (0, 0))]) == 2
+                and min(doubt) >= 0
+            ):
                 raise ValueError("a doubt is two numbers of 0 or more")
             for need in table.get("needs", ()):
                 str(need["key"]), float(need["least"]), int(need["classes"])
@@ -157,8 +181,10 @@ def read_bins(path: str | Path, labels: Mapping[str, Sequence[str]]) -> Bins:
     for key, group, values in tables:
         count = len(SENTENCE_LENGTHS if key == SENTENCE_LENGTH else labels.get(key, ())) - 1
         if len(values) != count or not all(low <= high for low, high in itertools.pairwise(values)):
-            raise ValueError(f"{path}: {key} of {group} needs {max(count, 0)} rising edges, not {values}; "
-                             "take the bins.json of a build")
+            raise ValueError(
+                f"{path}: {key} of {group} needs {max(count, 0)} rising edges, not {values}; "
+                "take the bins.json of a build"
+            )
     return bins
 
 
@@ -170,8 +196,11 @@ def _list_groups(key: str, row: Mapping[str, Any]) -> list[str]:
     return ["all", corpus] if corpus and corpus not in ("all", *GENDERS) else ["all"]
 
 
-def label_values(row: Mapping[str, Any], bins: Bins, labels: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """The class of each value of an utterance, but of pitch where the gender is not known, and of what is in doubt."""
+def label_values(
+    row: Mapping[str, Any], bins: Bins, labels: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """The class of each value of an utterance, but of pitch where the gender is not known, and of
+    what is in doubt."""
     result = {}
     known = {**row["values"], SECONDS: row["duration"]} if "duration" in row else row["values"]
     for key in row["values"]:
@@ -179,11 +208,16 @@ def label_values(row: Mapping[str, Any], bins: Bins, labels: Mapping[str, Sequen
         if not groups:
             continue
         if key not in bins:
-            raise ValueError(f"{row['id']}: no bins for {key}; measure the same keys as the corpus of the "
-                             f"bins, or leave this one out with --experts={key}=none")
+            raise ValueError(
+                f"{row['id']}: no bins for {key}; measure the same keys as the corpus of the "
+                f"bins, or leave this one out with --experts={key}=none"
+            )
         group = next((group for group in reversed(groups) if group in bins[key]), None)
         if group is None:
-            raise ValueError(f"{row['id']}: no {key} bins for {groups[0]} voices in the training split; raise --train")
+            raise ValueError(
+                f"{row['id']}: no {key} bins for {groups[0]} voices in the training split; "
+                "raise --train"
+            )
         table = bins[key][group]
         place = None if table.get("method") == NOT_ASKED else find_place(key, known, table)
         if place is not None:

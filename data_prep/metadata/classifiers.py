@@ -1,7 +1,7 @@
 """Audio classifiers of `transformers`, from a folder: nothing is fetched, and nothing unpickled.
 
-    folder: config.json with the labels, preprocessor_config.json, model.safetensors
-    waves ─ windows of 5 s, in batches ─► probabilities of the classes, the mean over the windows of each wave
+folder: config.json with the labels, preprocessor_config.json, model.safetensors
+waves ─ windows of 5 s, in batches ─► probabilities of the classes, the mean over the windows of each wave
 """
 
 import dataclasses
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.metadata.networks import ExpertError, Network, demand, make_network
+from data_prep.metadata.expert_networks import ExpertError, Network, demand, make_network
 
 _RATE, WINDOW = 16_000, 80_000
 
@@ -30,18 +30,27 @@ def load_classifier(folder: Path) -> Classifier:
 
     try:
         prepare = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
-        model = AutoModelForAudioClassification.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        model = AutoModelForAudioClassification.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True
+        )
     except (OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
-        raise ExpertError(f"{folder}: no audio classifier ({reason}); give a folder with config.json, "
-                          "preprocessor_config.json and model.safetensors") from None
+        raise ExpertError(
+            f"{folder}: no audio classifier ({reason}); give a folder with config.json, "
+            "preprocessor_config.json and model.safetensors"
+        ) from None
     model.eval()
 
     def hear(windows: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            return model(**prepare(list(windows), sampling_rate=_RATE, return_tensors="pt")).logits.numpy()
+            return model(
+                **prepare(list(windows), sampling_rate=_RATE, return_tensors="pt")
+            ).logits.numpy()
 
-    return Classifier(labels=tuple(model.config.id2label[place] for place in sorted(model.config.id2label)), hear=hear)
+    return Classifier(
+        labels=tuple(model.config.id2label[place] for place in sorted(model.config.id2label)),
+        hear=hear,
+    )
 
 
 def make_listener(classifier: Classifier) -> Network:

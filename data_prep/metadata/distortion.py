@@ -2,10 +2,11 @@
 
     frame power [t] ─► floor: what is left in the gaps      SI-SDR ≈ 10 log10((mean power − floor) / floor)
 
-SI-SDR proper compares with the clean speech, which a corpus of recordings has not. Against noise that has nothing to do
-with the speech, it is the ratio of their energies over all of the recording, pauses too, and that can be had from the
-recording. So this stands in for it as far as the distortion is lasting noise: an echo, clipping or a codec's artefacts
-pass for speech. A network trained for it (squim, which data-speech used) hears those; see experts.py.
+SI-SDR proper compares with the clean speech, which a corpus of recordings has not. Against noise
+that has nothing to do with the speech, it is the ratio of their energies over all of the recording,
+pauses too, and that can be had from the recording. So this stands in for it as far as the
+distortion is lasting noise: an echo, clipping or a codec's artefacts pass for speech. A network
+trained for it (squim, which data-speech used) hears those; see experts.py.
 """
 
 import numpy as np

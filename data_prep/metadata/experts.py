@@ -20,9 +20,10 @@
 
     "distortion_level=energy,speech_quality=dnsmos,reverberation=none" ─ parse_experts ─► all that is chosen
 
-SI-SDR and PESQ are defined against a clean reference that recordings lack, so each of these three is an estimate, and
-DNSMOS one of opinion scores on PESQ's scale of 1 to 5 and not of PESQ. They take part when asked for. A network hears
-several recordings at once, and answers all of its keys at once.
+SI-SDR and PESQ are defined against a clean reference that recordings lack, so each of these three
+is an estimate, and DNSMOS one of opinion scores on PESQ's scale of 1 to 5 and not of PESQ. They
+take part when asked for. A network hears several recordings at once, and answers all of its keys at
+once.
 """
 
 import dataclasses
@@ -32,7 +33,16 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.metadata import distortion, intensity, networks, noise, pitch, rate, reverberation, trackers
+from data_prep.metadata import (
+    distortion,
+    expert_networks,
+    intensity,
+    noise,
+    pitch,
+    pitch_trackers,
+    rate,
+    reverberation,
+)
 from data_prep.metadata.fields import Listener, make_listener_of
 from data_prep.metadata.gender_network import make_gender_network
 from data_prep.metadata.silence import Heard, cut_silence
@@ -40,15 +50,16 @@ from data_prep.metadata.silence import Heard, cut_silence
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recording:
-    """A 16 kHz wave, the seconds between which it holds speech, and who finds its F0; `lead` seconds of digital silence
-    were cut off before it. What is heard of it has no such silence inside either."""
+    """A 16 kHz wave, the seconds between which it holds speech, and who finds its F0; `lead`
+    seconds of digital silence were cut off before it. What is heard of it has no such silence
+    inside either."""
 
     wave: np.ndarray
     phonemes: str
     first_word: float
     last_word: float
     lead: float = 0.0
-    track_pitch: trackers.Track = pitch.track_pitch
+    track_pitch: pitch_trackers.Track = pitch.track_pitch
 
     @functools.cached_property
     def track(self) -> np.ndarray:
@@ -84,37 +95,60 @@ NONE = "none"
 # (key, name) of all that is measured
 Chosen = tuple[tuple[str, str], ...]
 DEFAULT_EXPERTS: Chosen = (
-    ("average_pitch", "autocorrelation"), ("pitch_variation", "autocorrelation"), ("speaking_rate", "phones"),
-    ("average_intensity", "rms"), ("noise_level", "gaps"), ("reverberation", "ridge"))
-_TRACKERS: dict[str, Callable[[], trackers.Track]] = {
-    "autocorrelation": lambda: pitch.track_pitch, "pyin": trackers.make_pyin, "praat": trackers.make_praat,
-    "penn": trackers.make_penn}
+    ("average_pitch", "autocorrelation"),
+    ("pitch_variation", "autocorrelation"),
+    ("speaking_rate", "phones"),
+    ("average_intensity", "rms"),
+    ("noise_level", "gaps"),
+    ("reverberation", "ridge"),
+)
+_TRACKERS: dict[str, Callable[[], pitch_trackers.Track]] = {
+    "autocorrelation": lambda: pitch.track_pitch,
+    "pyin": pitch_trackers.make_pyin,
+    "praat": pitch_trackers.make_praat,
+    "penn": pitch_trackers.make_penn,
+}
 _EXPERTS: dict[str, dict[str, Expert]] = {
     "average_pitch": dict.fromkeys(_TRACKERS, lambda r: pitch.average_pitch(r.speech_track)),
     "pitch_variation": dict.fromkeys(_TRACKERS, lambda r: pitch.pitch_variation(r.speech_track)),
-    "speaking_rate": {"phones": lambda r: rate.speaking_rate(r.phonemes, r.first_word, r.last_word)},
+    "speaking_rate": {
+        "phones": lambda r: rate.speaking_rate(r.phonemes, r.first_word, r.last_word)
+    },
     "average_intensity": {"rms": lambda r: intensity.average_intensity(r.heard_power)},
-    "noise_level": {"gaps": lambda r: noise.noise_level(r.heard_power, r.heard_first),
-                    "inside": lambda r: noise.inside_noise_level(r.heard.wave, r.heard_first, r.heard_last)},
-    "reverberation": {"ridge": lambda r: reverberation.reverberation(r.wave, r.first_word, r.last_word)},
-    "distortion_level": {"energy": lambda r: distortion.distortion_level(r.heard_power, r.heard_first)},
+    "noise_level": {
+        "gaps": lambda r: noise.noise_level(r.heard_power, r.heard_first),
+        "inside": lambda r: noise.inside_noise_level(r.heard.wave, r.heard_first, r.heard_last),
+    },
+    "reverberation": {
+        "ridge": lambda r: reverberation.reverberation(r.wave, r.first_word, r.last_word)
+    },
+    "distortion_level": {
+        "energy": lambda r: distortion.distortion_level(r.heard_power, r.heard_first)
+    },
     "speech_quality": {},
 }
 _NETWORKS: dict[str, tuple[str, ...]] = {
-    "brouhaha": ("noise_level", "reverberation"), "dnsmos": ("speech_quality",),
-    "squim": ("distortion_level", "speech_quality")}
-_MAKERS = {"brouhaha": networks.make_brouhaha, "dnsmos": networks.make_dnsmos, "squim": networks.make_squim}
+    "brouhaha": ("noise_level", "reverberation"),
+    "dnsmos": ("speech_quality",),
+    "squim": ("distortion_level", "speech_quality"),
+}
+_MAKERS = {
+    "brouhaha": expert_networks.make_brouhaha,
+    "dnsmos": expert_networks.make_dnsmos,
+    "squim": expert_networks.make_squim,
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Panel:
-    """All experts of a build: those that hear one recording, and the networks with the keys that each is asked for."""
+    """All experts of a build: those that hear one recording, and the networks with the keys that
+    each is asked for."""
 
     singles: Mapping[str, Expert]
-    networks: Sequence[tuple[networks.Network, tuple[str, ...]]]
-    track_pitch: trackers.Track
+    networks: Sequence[tuple[expert_networks.Network, tuple[str, ...]]]
+    track_pitch: pitch_trackers.Track
     # Hears the gender of those of whom the corpus does not tell it.
-    gender: networks.Network | None
+    gender: expert_networks.Network | None
     # Hear the free fields of which the corpus says nothing.
     listeners: Sequence[Listener]
 
@@ -137,17 +171,25 @@ def parse_experts(text: str, fields: Sequence[str] = ()) -> Chosen:
             chosen.pop(key, None)
         elif key in fields:
             if not Path(name).is_dir():
-                raise ValueError(f"{key}={name}: no such folder; fetch an audio classifier of {key} there")
+                raise ValueError(
+                    f"{key}={name}: no such folder; fetch an audio classifier of {key} there"
+                )
             chosen[key] = name
         elif name in _list_names(key):
             chosen[key] = name
         else:
-            known = ", ".join([*(f"{key}={name}" for key in _EXPERTS for name in (*_list_names(key), NONE)),
-                               *(f"{field}=<folder>" for field in fields)])
+            known = ", ".join(
+                [
+                    *(f"{key}={name}" for key in _EXPERTS for name in (*_list_names(key), NONE)),
+                    *(f"{field}=<folder>" for field in fields),
+                ]
+            )
             raise ValueError(f"no expert {name!r} for {key!r}; choose of {known}")
     if len({chosen[key] for key in ("average_pitch", "pitch_variation") if key in chosen}) > 1:
-        raise ValueError("average_pitch and pitch_variation are read from one track; give both the same expert, or "
-                         "one of them none")
+        raise ValueError(
+            "average_pitch and pitch_variation are read from one track; give both the same "
+            "expert, or one of them none"
+        )
     if not chosen.keys() & _EXPERTS.keys():
         raise ValueError("no expert is left, so nothing is measured; leave one key without =none")
     return tuple((key, chosen[key]) for key in (*_EXPERTS, *fields) if key in chosen)
@@ -158,13 +200,20 @@ def make_panel(chosen: Chosen = DEFAULT_EXPERTS, gender_model: Path | None = Non
     """The experts of these keys; once a process, for networks take their time to load."""
     measured = [(key, name) for key, name in chosen if key in _EXPERTS]
     singles = {key: _EXPERTS[key][name] for key, name in measured if name in _EXPERTS[key]}
-    asked = {name: tuple(key for key, other in measured if other == name and key in keys)
-             for name, keys in _NETWORKS.items()}
+    asked = {
+        name: tuple(key for key, other in measured if other == name and key in keys)
+        for name, keys in _NETWORKS.items()
+    }
     tracker = next((name for _, name in measured if name in _TRACKERS), "autocorrelation")
     listeners = [make_listener_of(key, Path(name)) for key, name in chosen if key not in _EXPERTS]
     gender = None if gender_model is None else make_gender_network(gender_model)
-    return Panel(singles=singles, track_pitch=_TRACKERS[tracker](), gender=gender, listeners=listeners,
-                 networks=[(_MAKERS[name](), keys) for name, keys in asked.items() if keys])
+    return Panel(
+        singles=singles,
+        track_pitch=_TRACKERS[tracker](),
+        gender=gender,
+        listeners=listeners,
+        networks=[(_MAKERS[name](), keys) for name, keys in asked.items() if keys],
+    )
 
 
 def _list_names(key: str) -> list[str]:

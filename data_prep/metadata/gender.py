@@ -3,11 +3,12 @@
     median F0 [Hz]        … 145 ── male ──│── nobody knows ──│── female ── 185 …
     P(female) of a voice  0 …0.1 ── male ─│── nobody knows ──│─ female ── 0.9 … 1
 
-The paper fills gaps by a speaker-recognition network (98.7 % right); gender_network.py takes any classifier. The rule
-knows nothing but pitch: it declines where women and men overlap, and is wrong about low-voiced women, high-voiced men
-and children. Where speakers are known, all their recordings judge together, and what the corpus says of one of them
-holds for all. A gender that a corpus states is never overruled; where the rule is sure of the other one, `check_stated`
-says so, for labels do get swapped.
+The paper fills gaps by a speaker-recognition network (98.7 % right); gender_network.py takes any
+classifier. The rule knows nothing but pitch: it declines where women and men overlap, and is wrong
+about low-voiced women, high-voiced men and children. Where speakers are known, all their recordings
+judge together, and what the corpus says of one of them holds for all. A gender that a corpus states
+is never overruled; where the rule is sure of the other one, `check_stated` says so, for labels do
+get swapped.
 """
 
 import dataclasses
@@ -31,7 +32,8 @@ Row = Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Judge:
-    """What of a measured row tells the gender, and which gender such numbers of one speaker tell."""
+    """What of a measured row tells the gender, and which gender such numbers of one speaker
+    tell."""
 
     read: Callable[[Row], float | None]
     decide: Callable[[float], str | None]
@@ -74,11 +76,13 @@ def name_by_share(share: float) -> str | None:
 
 JUDGES: Mapping[str, Judge] = {
     BY_PITCH: Judge(read=lambda row: row["values"]["average_pitch"], decide=name_by_pitch),
-    BY_NETWORK: Judge(read=lambda row: row.get(FEMALE_SHARE), decide=name_by_share)}
+    BY_NETWORK: Judge(read=lambda row: row.get(FEMALE_SHARE), decide=name_by_share),
+}
 
 
 def learn_genders(rows: Iterable[Row], judge: Judge) -> Genders:
-    """Of measured rows {"speaker", "gender", "values", …}: the gender of each speaker, given or by all recordings."""
+    """Of measured rows {"speaker", "gender", "values", …}: the gender of each speaker, given or by
+    all recordings."""
     given: dict[str, str] = {}
     heard: dict[str, list[float | None]] = {}
     for row in rows:
@@ -92,7 +96,8 @@ def learn_genders(rows: Iterable[Row], judge: Judge) -> Genders:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Doubt:
-    """A voice, by its speaker or else its recording, whose pitch is plainly that of the other gender."""
+    """A voice, by its speaker or else its recording, whose pitch is plainly that of the other
+    gender."""
 
     id: str
     language: str
@@ -100,14 +105,18 @@ class Doubt:
 
 
 def check_stated(rows: Iterable[Row]) -> tuple[int, list[Doubt]]:
-    """Of measured rows, how many voices have a stated gender and a pitch, and those of them where the two differ."""
+    """Of measured rows, how many voices have a stated gender and a pitch, and those of them where
+    the two differ."""
     voices: dict[str, tuple[str, str, list[float]]] = {}
     checked, doubts = 0, []
 
     def check(voice: str, gender: str, language: str, pitches: Sequence[float]) -> None:
         hz = float(np.median(pitches))
         if name_by_pitch(hz) not in (gender, None):
-            detail = f"{gender}, at {hz:.0f} Hz over {len(pitches)} recording{'s' if len(pitches) > 1 else ''}"
+            detail = (
+                f"{gender}, at {hz:.0f} Hz over {len(pitches)} "
+                f"recording{'s' if len(pitches) > 1 else ''}"
+            )
             doubts.append(Doubt(id=voice, language=language, detail=detail))
 
     for row in rows:

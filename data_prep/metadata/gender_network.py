@@ -1,6 +1,7 @@
-"""Gender heard by a network: any audio classifier of `transformers` that tells female from male voices.
+"""Gender heard by a network: any audio classifier of `transformers` that tells female from male
+voices.
 
-    waves ─► P(female) of female and male, the mean over the windows of each wave
+waves ─► P(female) of female and male, the mean over the windows of each wave
 """
 
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 
 from data_prep.corpora.recording import name_gender
 from data_prep.metadata.classifiers import WINDOW, load_classifier, softmax
-from data_prep.metadata.networks import ExpertError, Network, make_network
+from data_prep.metadata.expert_networks import ExpertError, Network, make_network
 from sift_jax.sift.labels import GENDERS
 
 FEMALE_SHARE = "female_share"
@@ -20,8 +21,10 @@ def make_gender_network(folder: Path) -> Network:
     classifier = load_classifier(folder)
     places = {name_gender(label): place for place, label in enumerate(classifier.labels)}
     if not set(GENDERS) <= places.keys():
-        raise ExpertError(f"{folder}: its labels are {', '.join(classifier.labels)}; take a classifier of female and "
-                          "male voices")
+        raise ExpertError(
+            f"{folder}: its labels are {', '.join(classifier.labels)}; take a classifier of "
+            "female and male voices"
+        )
     order = [places[gender] for gender in GENDERS]
 
     def hear(windows: np.ndarray) -> dict[str, np.ndarray]:

@@ -15,7 +15,8 @@ _SILENCE = 1e-10
 _SHORTEST_SOUND = 5
 # A frame of less holds hardly a sample that is not zero: five 16-bit steps in it make more.
 _BLANK_POWER = _SILENCE + SMALLEST**2
-# A frame of 20 ms every 10 ms shares samples with one on either side; the second may begin within a sample of it.
+# A frame of 20 ms every 10 ms shares samples with one on either side; the second may begin within a
+# sample of it.
 _OVERLAP = 2
 
 
@@ -34,7 +35,8 @@ def find_blank(power: np.ndarray) -> np.ndarray:
 
 
 def find_background(power: np.ndarray) -> np.ndarray:
-    """Which frames were recorded: those that hold no digital silence, or all where there is no other."""
+    """Which frames were recorded: those that hold no digital silence, or all where there is no
+    other."""
     return find_heard(power, _BLANK_POWER, _OVERLAP)
 
 
@@ -49,7 +51,8 @@ def average_intensity(power: np.ndarray) -> float:
 
 
 def find_speech(power: np.ndarray, range_db: float = 25.0) -> tuple[float, float]:
-    """Seconds between which somebody speaks: from the first to the last 50 ms that stand out of the background."""
+    """Seconds between which somebody speaks: from the first to the last 50 ms that stand out of the
+    background."""
     heard = np.sort(power[find_background(power)])
     floor = heard[: max(len(heard) // 10, 3)].mean()
     threshold = max(np.quantile(heard, 0.95) * 10 ** (-range_db / 10), 3.0 * floor)

@@ -4,10 +4,11 @@
                          or  the name of the key whose value is not feasible, "samples" where they are no numbers,
                              "silence" where most of them are zeros: the utterance is to be dropped
 
-Where no words were aligned, speech begins and ends where it is loud enough. Networks hear several utterances at once.
-What rests on the background is left out where a gate has cut the background away. How much of a background there is to
-hear goes with a row, as "background": margins of a tenth of a second or more before or after the words ("margins"),
-pauses alone ("pauses"), or neither ("gated").
+Where no words were aligned, speech begins and ends where it is loud enough. Networks hear several
+utterances at once. What rests on the background is left out where a gate has cut the background
+away. How much of a background there is to hear goes with a row, as "background": margins of a tenth
+of a second or more before or after the words ("margins"), pauses alone ("pauses"), or neither
+("gated").
 """
 
 import dataclasses
@@ -18,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from data_prep.corpora.utterance import Utterance
-from data_prep.metadata import intensity, noise, words
+from data_prep.metadata import intensity, noise, word_measures
 from data_prep.metadata.experts import Panel, Recording, make_panel
-from data_prep.metadata.feasible import is_feasible
 from data_prep.metadata.fields import HEARD, hear_fields
 from data_prep.metadata.gender_network import FEMALE_SHARE
+from data_prep.metadata.plausible_ranges import is_feasible
 from data_prep.metadata.silence import cut_silence
 from sift_jax.sift.labels import GENDERS
 
@@ -46,7 +47,9 @@ class Measured:
     rejected: str | None
 
 
-def measure_utterance(wave: np.ndarray, utterance: Utterance, panel: Panel | None = None) -> Measured:
+def measure_utterance(
+    wave: np.ndarray, utterance: Utterance, panel: Panel | None = None
+) -> Measured:
     """One utterance by itself."""
     return next(measure_utterances([(wave, utterance)], panel or make_panel()))[1]
 
@@ -54,19 +57,24 @@ def measure_utterance(wave: np.ndarray, utterance: Utterance, panel: Panel | Non
 def measure_utterances(
     timed: Iterable[tuple[np.ndarray, Utterance]], panel: Panel
 ) -> Iterator[tuple[Utterance, Measured]]:
-    """The acoustic values, by default six, and those of each word, in order; no rate where no phones are known."""
+    """The acoustic values, by default six, and those of each word, in order; no rate where no
+    phones are known."""
     waiting = iter(timed)
     while batch := list(itertools.islice(waiting, _BATCH if panel.hears_many else 1)):
         recordings = [make_recording(wave, utterance, panel) for wave, utterance in batch]
         heard = [recording for recording in recordings if recording]
         answers: list[dict[str, float | None]] = [{} for _ in heard]
         for network, keys in panel.networks:
-            for answer, found in zip(answers, network([recording.wave for recording in heard]), strict=True):
+            for answer, found in zip(
+                answers, network([recording.wave for recording in heard]), strict=True
+            ):
                 answer |= {key: found[key] for key in keys}
         remaining, shares = iter(answers), _hear_genders(batch, recordings, panel)
         fields = _hear_fields(batch, recordings, panel)
         for place, ((wave, utterance), recording) in enumerate(zip(batch, recordings, strict=True)):
-            measured = _measure(utterance, wave, recording, next(remaining) if recording else {}, panel)
+            measured = _measure(
+                utterance, wave, recording, next(remaining) if recording else {}, panel
+            )
             if measured.row and place in shares:
                 measured.row[FEMALE_SHARE] = shares[place]
             if measured.row and fields.get(place):
@@ -75,27 +83,38 @@ def measure_utterances(
 
 
 def _hear_genders(
-    batch: Sequence[tuple[np.ndarray, Utterance]], recordings: Sequence[Recording | None], panel: Panel
+    batch: Sequence[tuple[np.ndarray, Utterance]],
+    recordings: Sequence[Recording | None],
+    panel: Panel,
 ) -> dict[int, float | None]:
     """P(female) of those in a batch of whom the corpus does not tell the gender."""
-    places = [place for place, ((_, utterance), recording) in enumerate(zip(batch, recordings, strict=True))
-              if panel.gender and recording and utterance.gender not in GENDERS]
+    places = [
+        place
+        for place, ((_, utterance), recording) in enumerate(zip(batch, recordings, strict=True))
+        if panel.gender and recording and utterance.gender not in GENDERS
+    ]
     heard = panel.gender([batch[place][0] for place in places]) if places else []
     return {place: found[FEMALE_SHARE] for place, found in zip(places, heard, strict=True)}
 
 
 def _hear_fields(
-    batch: Sequence[tuple[np.ndarray, Utterance]], recordings: Sequence[Recording | None], panel: Panel
+    batch: Sequence[tuple[np.ndarray, Utterance]],
+    recordings: Sequence[Recording | None],
+    panel: Panel,
 ) -> dict[int, dict[str, dict[str, float]]]:
     """What is heard of free fields, by the place in a batch."""
     places = [place for place, recording in enumerate(recordings) if panel.listeners and recording]
-    heard = hear_fields(panel.listeners, [batch[place][0] for place in places],
-                        [batch[place][1].fields for place in places])
+    heard = hear_fields(
+        panel.listeners,
+        [batch[place][0] for place in places],
+        [batch[place][1].fields for place in places],
+    )
     return dict(zip(places, heard, strict=True))
 
 
 def make_recording(wave: np.ndarray, utterance: Utterance, panel: Panel) -> Recording | None:
-    """What the experts hear, without the digital silence at its ends; None of samples that are no numbers."""
+    """What the experts hear, without the digital silence at its ends; None of samples that are no
+    numbers."""
     if not np.isfinite(wave).all():
         return None
     heard = cut_silence(wave)
@@ -106,12 +125,19 @@ def make_recording(wave: np.ndarray, utterance: Utterance, panel: Panel) -> Reco
     else:
         times = tuple(map(heard.to_whole, intensity.find_speech(intensity.frame_power(heard.wave))))
     first, last = (round(max(time - lead, 0.0), 9) for time in times)
-    return Recording(wave=wave, phonemes=utterance.phonemes or "", first_word=first, last_word=last, lead=lead,
-                     track_pitch=panel.track_pitch)
+    return Recording(
+        wave=wave,
+        phonemes=utterance.phonemes or "",
+        first_word=first,
+        last_word=last,
+        lead=lead,
+        track_pitch=panel.track_pitch,
+    )
 
 
 def _is_silence(wave: np.ndarray) -> bool:
-    """Whether more than half of the samples lie in digital silence: next to nothing was recorded."""
+    """Whether more than half of the samples lie in digital silence: next to nothing was
+    recorded."""
     power = intensity.frame_power(wave)
     return bool(np.count_nonzero(intensity.find_blank(power)) > len(power) / 2)
 
@@ -124,7 +150,11 @@ def _describe_background(recording: Recording) -> str:
 
 
 def _measure(
-    utterance: Utterance, wave: np.ndarray, recording: Recording | None, heard: dict[str, float | None], panel: Panel
+    utterance: Utterance,
+    wave: np.ndarray,
+    recording: Recording | None,
+    heard: dict[str, float | None],
+    panel: Panel,
 ) -> Measured:
     if recording is None:
         return Measured(row=None, rejected=SAMPLES)
@@ -144,5 +174,9 @@ def _measure(
         values[key] = round(value, 3)
     row = dataclasses.asdict(utterance)
     truth = row.pop("truth")
-    row["words"] = words.measure_words(recording.track, recording.power, utterance.words, recording.lead)
-    return Measured(row={**row, "values": values, "truth": truth, BACKGROUND: background}, rejected=None)
+    row["words"] = word_measures.measure_words(
+        recording.track, recording.power, utterance.words, recording.lead
+    )
+    return Measured(
+        row={**row, "values": values, "truth": truth, BACKGROUND: background}, rejected=None
+    )

@@ -3,13 +3,15 @@
     frame power [t] ─► floor: the quietest frames, averaged        speech + noise: the frames clearly above, averaged
                                    SNR = 10 log10((active − floor) / floor)
 
-Speech has gaps, also within a word; what is left in the quietest of them is noise. A margin of the recording before the
-first word counts as a gap when the aligner says that nobody speaks there. Digital silence is no gap: nothing of the
-place was recorded there. Where a gate has taken the noise out of the pauses, nobody can tell how much there was.
+Speech has gaps, also within a word; what is left in the quietest of them is noise. A margin of the
+recording before the first word counts as a gap when the aligner says that nobody speaks there.
+Digital silence is no gap: nothing of the place was recorded there. Where a gate has taken the noise
+out of the pauses, nobody can tell how much there was.
 
-So the value follows the pauses that a recording has: cut close around the words, a clean one reads as 25 to 30 dB, for
-what is left in its quietest frames is speech that dies away. `inside_noise_level` does not: it reads the same with the
-margins or without, and for that tells apart nothing beyond some 30 dB.
+So the value follows the pauses that a recording has: cut close around the words, a clean one reads
+as 25 to 30 dB, for what is left in its quietest frames is speech that dies away.
+`inside_noise_level` does not: it reads the same with the margins or without, and for that tells
+apart nothing beyond some 30 dB.
 
     power spectra of the frames between the first and the last loud one [t, 32]
         ─► each band's quietest twentieth, over what that is of noise alone ─► floor ─► SNR as above
@@ -40,7 +42,8 @@ _FREEDOM = 0.75 * _BINS_A_BAND
 
 
 def estimate_floor(power: np.ndarray, first_word: float | None = None) -> float:
-    """Noise power: the lower of twice the quiet tenth's mean and what is usual ahead of the first word."""
+    """Noise power: the lower of twice the quiet tenth's mean and what is usual ahead of the first
+    word."""
     is_heard = find_background(power)
     heard = power[is_heard]
     count = max(len(heard) // 10, 3)
@@ -54,11 +57,11 @@ def estimate_floor(power: np.ndarray, first_word: float | None = None) -> float:
 
 
 def is_gated(heard: Heard, power: np.ndarray) -> bool:
-    """Whether a gate has put digital silence where the pauses were, so that no background is left to be measured;
-    `power` is that of what was heard.
+    """Whether a gate has put digital silence where the pauses were, so that no background is left
+    to be measured; `power` is that of what was heard.
 
-    A gate closes again and again, and leaves more than the flicker of the last bit; or it has taken more than what is
-    left of pauses, or all that lasts.
+    A gate closes again and again, and leaves more than the flicker of the last bit; or it has taken
+    more than what is left of pauses, or all that lasts.
     """
     cut = heard.cut_inside // _STEP
     if cut < _FEWEST_BLANK:
@@ -82,7 +85,9 @@ def noise_level(power: np.ndarray, first_word: float | None = None) -> float:
 
 def inside_noise_level(wave: np.ndarray, first_word: float, last_word: float) -> float | None:
     """SNR in dB of what lies between two times; None where that is next to nothing."""
-    frames = np.lib.stride_tricks.sliding_window_view(np.pad(wave.astype(np.float32), (0, _FRAME)), _FRAME)[::_STEP]
+    frames = np.lib.stride_tricks.sliding_window_view(
+        np.pad(wave.astype(np.float32), (0, _FRAME)), _FRAME
+    )[::_STEP]
     first = max(int(first_word * _RATE / _STEP) - 1, 0)
     frames = frames[first : max(int(last_word * _RATE / _STEP), first)]
     spectra = np.abs(np.fft.rfft(frames * np.hanning(_FRAME).astype(np.float32), axis=1)) ** 2

@@ -3,22 +3,23 @@
     wave [n] 16 kHz ─► 8 kHz ─► frames [t, 384] (48 ms, a step of 10 ms) ─► power spectra less the noise's
         ─► autocorrelation [t, lag] ─► peaks [t, 5] ─ path ─► F0 [t], nan where unvoiced
 
-A voice of 110 Hz repeats itself after one period, and after two and three: each frame has several peaks, and which of
-them is the period is often plain from its neighbours alone. The path through the frames is that of the highest peaks
-and the smallest leaps:
+A voice of 110 Hz repeats itself after one period, and after two and three: each frame has several
+peaks, and which of them is the period is often plain from its neighbours alone. The path through
+the frames is that of the highest peaks and the smallest leaps:
 
     peaks   110 55    112 56    224 112    115 57 Hz            gain of a path = Σ height of a peak
     path    110   ─►  112   ─►    112  ─►  115                                 − leap in octaves × its cost
 
-It is sought twice. The first path shows in which range the talker moves; the second one pays for leaving that range,
-so that no octave is taken by mistake, and a wide melody is not cut off.
+It is sought twice. The first path shows in which range the talker moves; the second one pays for
+leaving that range, so that no octave is taken by mistake, and a wide melody is not cut off.
 
-The autocorrelation is divided by that of the window, so that a peak's height is the periodic share of the energy and a
-threshold on it decides voicing. `average_pitch` is the median in Hz; `pitch_variation` is the standard deviation in
-semitones about it, because the same liveliness spans more Hz in a higher voice.
+The autocorrelation is divided by that of the window, so that a peak's height is the periodic share
+of the energy and a threshold on it decides voicing. `average_pitch` is the median in Hz;
+`pitch_variation` is the standard deviation in semitones about it, because the same liveliness spans
+more Hz in a higher voice.
 
-Numpy on one clip after the other is the fastest form on a CPU core: the same steps compiled by XLA over batches of like
-length reached three quarters of its rate.
+Numpy on one clip after the other is the fastest form on a CPU core: the same steps compiled by XLA
+over batches of like length reached three quarters of its rate.
 """
 
 import functools
@@ -31,7 +32,8 @@ import scipy.signal
 from data_prep.metadata.silence import find_heard
 
 STEP_SECONDS = 0.010
-# A transform as long as a frame and the longest lag: nothing wraps around into the lags that are looked at.
+# A transform as long as a frame and the longest lag: nothing wraps around into the lags that are
+# looked at.
 _RATE, _FRAME, _STEP, _FFT = 8_000, 384, 80, 512
 FRAME_SECONDS = _FRAME / _RATE
 LOWEST_HZ, HIGHEST_HZ = 63.0, 600.0
@@ -41,8 +43,8 @@ _OCTAVE_COST = 0.08
 _PEAKS = 5
 # Of an octave's leap from one frame to the next; over a gap it costs less, down to a tenth.
 _LEAP_COST, _LONGEST_GAP = 0.5, 10
-# The range is that of the surer half of the frames, less a tenth at either end, and four semitones more; an octave
-# beyond it costs so much.
+# The range is that of the surer half of the frames, less a tenth at either end, and four semitones
+# more; an octave beyond it costs so much.
 _OUTLIERS, _MARGIN_OCTAVES, _RANGE_COST = 0.1, 0.35, 1.0
 # A frame this far below the loudest is not speech of the talker, whatever its periodicity.
 _GATE_DB = 20.0
@@ -96,7 +98,8 @@ def track_pitch(wave: np.ndarray) -> np.ndarray:
 
 
 def _find_peaks(scaled: np.ndarray, lags: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each frame's highest peaks, each [t, 5]: log2 of F0, refined by a parabola; gain; height, 0 of no peak."""
+    """Of each frame's highest peaks, each [t, 5]: log2 of F0, refined by a parabola; gain; height,
+    0 of no peak."""
     inner = scaled[:, 1:-1]
     is_peak = (inner >= scaled[:, :-2]) & (inner >= scaled[:, 2:])
     gain = np.where(is_peak, inner - _OCTAVE_COST * np.log2(lags[1:-1] / lags[1]), -1.0)
@@ -104,13 +107,18 @@ def _find_peaks(scaled: np.ndarray, lags: np.ndarray) -> tuple[np.ndarray, np.nd
     rows = np.arange(len(scaled))[:, None]
     left, mid, right = scaled[rows, best], scaled[rows, best + 1], scaled[rows, best + 2]
     curve = left - 2 * mid + right
-    shift = np.where(np.abs(curve) > 1e-6, 0.5 * (left - right) / np.where(curve == 0, 1, curve), 0.0)
+    shift = np.where(
+        np.abs(curve) > 1e-6, 0.5 * (left - right) / np.where(curve == 0, 1, curve), 0.0
+    )
     octave = np.log2(_RATE / (lags[best + 1] + np.clip(shift, -0.5, 0.5)))
     return octave, gain[rows, best], np.where(is_peak[rows, best], mid, 0.0)
 
 
-def _find_path(places: np.ndarray, octave: np.ndarray, gain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Index of the peak of each frame on the way of the highest gain less leaps (Viterbi's algorithm).
+def _find_path(
+    places: np.ndarray, octave: np.ndarray, gain: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Index of the peak of each frame on the way of the highest gain less leaps (Viterbi's
+    algorithm).
 
     `places` are the frames' numbers: between two that are not neighbours a voice had time to move.
     """
@@ -164,7 +172,9 @@ def clean_track(track: np.ndarray) -> np.ndarray:
 def slice_track(track: np.ndarray, start: float, end: float) -> np.ndarray:
     """The frames whose middle lies between two times in seconds."""
     half = FRAME_SECONDS / 2
-    return track[max(round((start - half) / STEP_SECONDS), 0) : max(round((end - half) / STEP_SECONDS), 0)]
+    return track[
+        max(round((start - half) / STEP_SECONDS), 0) : max(round((end - half) / STEP_SECONDS), 0)
+    ]
 
 
 def average_pitch(track: np.ndarray) -> float | None:

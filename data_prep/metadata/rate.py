@@ -1,6 +1,6 @@
 """Speaking rate: phones a second of speech.
 
-    "DH|AH| |R|EY|N" (5 phones), first word at 0.15 s, last word ends at 0.65 s  ─►  10 phones a second
+"DH|AH| |R|EY|N" (5 phones), first word at 0.15 s, last word ends at 0.65 s  ─►  10 phones a second
 """
 
 

@@ -2,14 +2,16 @@
 
     wave [n], first and last word times ─► power in five bands [t, 5] less the noise floor ─► 27 features ─► line ─► C50
 
-Reverberation fills the dips between sounds, slows the decays after them and lingers behind the last word; noise hides
-all three. The features say how deep the dips are, how steep the steepest decays, how far the tail has fallen, and how
-much of that the noise leaves to be seen. Their weights, in reverberation.json, were fitted by ridge regression on
-simulated rooms with the training voices of the embedded corpus; to fit them again:
+Reverberation fills the dips between sounds, slows the decays after them and lingers behind the last
+word; noise hides all three. The features say how deep the dips are, how steep the steepest decays,
+how far the tail has fallen, and how much of that the noise leaves to be seen. Their weights, in
+reverberation.json, were fitted by ridge regression on simulated rooms with the training voices of
+the embedded corpus; to fit them again:
 
     python -m data_prep.metadata.fit_reverberation
 
-Digital silence is cut out; frames that hold some yet are left out of the floor, the dips and the decays.
+Digital silence is cut out; frames that hold some yet are left out of the floor, the dips and the
+decays.
 """
 
 import functools
@@ -34,14 +36,16 @@ _BLANK_POWER, _OVERLAP = 2e-7, 2
 
 
 def reverberation(wave: np.ndarray, first_word: float, last_word: float) -> float:
-    """C50 in dB, estimated; `first_word` and `last_word` are the times at which speech begins and ends."""
+    """C50 in dB, estimated; `first_word` and `last_word` are the times at which speech begins and
+    ends."""
     mean, scale, weights, bias = _read_weights()
     value = float((compute_features(wave, first_word, last_word) - mean) / scale @ weights + bias)
     return float(np.clip(value, _LOWEST_DB, _HIGHEST_DB))
 
 
 def compute_features(wave: np.ndarray, first_word: float, last_word: float) -> np.ndarray:
-    """Float [27]: thirteen features of the two low bands, the same of the three high ones, SNR of each, kurtosis."""
+    """Float [27]: thirteen features of the two low bands, the same of the three high ones, SNR of
+    each, kurtosis."""
     heard = cut_silence(wave)
     wave, first_word, last_word = heard.wave, heard.to_heard(first_word), heard.to_heard(last_word)
     power = _measure_bands(wave)
@@ -49,13 +53,19 @@ def compute_features(wave: np.ndarray, first_word: float, last_word: float) -> n
     end = min(max(int(last_word * _FRAMES_A_SECOND), begin + 8), len(power) - 3)
     is_heard = find_heard(power.sum(axis=1), _BLANK_POWER, _OVERLAP)
     floor = _estimate_floor(power, is_heard, begin)
-    is_speech = is_heard[begin : end + 8] if is_heard[begin:end].any() else np.ones(len(power[begin : end + 8]), bool)
+    is_speech = (
+        is_heard[begin : end + 8]
+        if is_heard[begin:end].any()
+        else np.ones(len(power[begin : end + 8]), bool)
+    )
     level_db = 10 * np.log10(np.quantile(power[begin:end][is_speech[: end - begin]], 0.9, axis=0))
     snr = np.clip(level_db - 10 * np.log10(floor), 0, 60)
     visible = np.minimum(snr, 40)
     energy_db = 10 * np.log10(np.maximum(power - 1.2 * floor, 0.02 * floor))
     speech_db = energy_db[begin : end + 8][is_speech]
-    rows = [np.minimum(level_db - np.quantile(speech_db, q, axis=0), visible) for q in _DIP_QUANTILES]
+    rows = [
+        np.minimum(level_db - np.quantile(speech_db, q, axis=0), visible) for q in _DIP_QUANTILES
+    ]
     rows += _measure_decays(np.where(is_heard[:, None], energy_db, np.nan), level_db, begin, end)
     rows.append(np.minimum(np.abs(np.diff(speech_db, axis=0)), 15).mean(axis=0))
     for delay in _TAIL_FRAMES:
@@ -69,15 +79,19 @@ def compute_features(wave: np.ndarray, first_word: float, last_word: float) -> n
 
 
 def _estimate_floor(power: np.ndarray, is_heard: np.ndarray, begin: int) -> np.ndarray:
-    """Noise of each band: the lower of the mean ahead of the speech and twice that of the quietest tenth."""
+    """Noise of each band: the lower of the mean ahead of the speech and twice that of the quietest
+    tenth."""
     heard = power[is_heard]
     quiet = 2 * np.sort(heard, axis=0)[: max(len(heard) // 10, 3)].mean(axis=0)
     ahead = power[:begin][is_heard[:begin]]
     return np.minimum(ahead.mean(axis=0), quiet) if len(ahead) else quiet
 
 
-def _measure_decays(energy_db: np.ndarray, level_db: np.ndarray, begin: int, end: int) -> list[np.ndarray]:
-    """The steepest falls over 40 ms that start well above the floor, at three quantiles: [bands] each."""
+def _measure_decays(
+    energy_db: np.ndarray, level_db: np.ndarray, begin: int, end: int
+) -> list[np.ndarray]:
+    """The steepest falls over 40 ms that start well above the floor, at three quantiles: [bands]
+    each."""
     change = (energy_db[_DECAY_SPAN:] - energy_db[:-_DECAY_SPAN])[begin : end + 8]
     is_high = energy_db[:-_DECAY_SPAN][begin : end + 8] > level_db - 25
     # A fall into digital silence, or out of it, is no decay.
@@ -100,4 +114,9 @@ def _measure_bands(wave: np.ndarray) -> np.ndarray:
 @functools.cache
 def _read_weights() -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     table = json.loads(WEIGHTS_PATH.read_text())
-    return np.array(table["mean"]), np.array(table["scale"]), np.array(table["weights"]), float(table["bias"])
+    return (
+        np.array(table["mean"]),
+        np.array(table["scale"]),
+        np.array(table["weights"]),
+        float(table["bias"]),
+    )

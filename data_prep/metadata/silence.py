@@ -1,13 +1,15 @@
-"""Digital silence: samples that are exactly zero, or as good as; it is cut out before a background is measured.
+"""Digital silence: samples that are exactly zero, or as good as; it is cut out before a background
+is measured.
 
     wave    0 0 0 0 .1 -.2 .3 0 .1 … .2 0 0 0 0 0 … 0 0 -.1 .2 .1 0 0 0
             └─────┘ an end              └─────────────┘ 20 ms or more: a gate, an edit           └───┘ an end
     heard           .1 -.2 .3 0 .1 … .2                 -.1 .2 .1
 
-Padding, edited ends, noise gates and decoders write it. It is neither a room nor a noise, so whatever looks for the
-quietest frames of a recording must not find it; a recording into which somebody has put zeros is measured as the one
-that it was. What a coder of MP3 smears from the sound into such zeros, some ten milliseconds far below what follows, is
-cut out with them. Time goes on meanwhile: a pause of zeros is a pause to speak in.
+Padding, edited ends, noise gates and decoders write it. It is neither a room nor a noise, so
+whatever looks for the quietest frames of a recording must not find it; a recording into which
+somebody has put zeros is measured as the one that it was. What a coder of MP3 smears from the sound
+into such zeros, some ten milliseconds far below what follows, is cut out with them. Time goes on
+meanwhile: a pause of zeros is a pause to speak in.
 """
 
 import dataclasses
@@ -24,14 +26,15 @@ _SMALLEST_IN_RUNS = 2.0**-16
 _RATE, _DIGITS = 16_000, 9
 # Between the flickers of the last bit there are shorter ones.
 _SHORTEST_RUN = 320
-# A coder smears an edge over so many steps of so many samples at most, of so little power, which is so small a part of
-# what comes 15 ms later.
+# A coder smears an edge over so many steps of so many samples at most, of so little power, which is
+# so small a part of what comes 15 ms later.
 _EDGE, _MOST_STEPS, _FAINT, _RISE = 80, 12, 1e-8, 0.1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Heard:
-    """What was recorded of a wave: `firsts` and `lasts` are the ends of its pieces in it, in samples."""
+    """What was recorded of a wave: `firsts` and `lasts` are the ends of its pieces in it, in
+    samples."""
 
     whole: np.ndarray
     firsts: np.ndarray
@@ -42,7 +45,9 @@ class Heard:
         """The pieces, joined."""
         if len(self.firsts) == 1:
             return self.whole[self.firsts[0] : self.lasts[0]]
-        return np.concatenate([self.whole[first:last] for first, last in zip(self.firsts, self.lasts, strict=True)])
+        return np.concatenate(
+            [self.whole[first:last] for first, last in zip(self.firsts, self.lasts, strict=True)]
+        )
 
     @functools.cached_property
     def _joins(self) -> np.ndarray:
@@ -56,10 +61,13 @@ class Heard:
         return int(self.lasts[-1] - self.firsts[0] - (self.lasts - self.firsts).sum())
 
     def to_heard(self, seconds: float) -> float:
-        """The time in the joined wave of a time of the whole; within what was cut out, that of the join."""
+        """The time in the joined wave of a time of the whole; within what was cut out, that of the
+        join."""
         place = seconds * _RATE
         piece = max(int(np.searchsorted(self.firsts, place, side="right")) - 1, 0)
-        within = min(max(place - self.firsts[piece], 0.0), float(self.lasts[piece] - self.firsts[piece]))
+        within = min(
+            max(place - self.firsts[piece], 0.0), float(self.lasts[piece] - self.firsts[piece])
+        )
         return round(float(self._joins[piece] + within) / _RATE, _DIGITS)
 
     def to_whole(self, seconds: float) -> float:
@@ -86,7 +94,9 @@ def cut_silence(wave: np.ndarray) -> Heard:
     return Heard(whole=wave, firsts=firsts, lasts=lasts)
 
 
-def _cut_edges(wave: np.ndarray, firsts: np.ndarray, lasts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _cut_edges(
+    wave: np.ndarray, firsts: np.ndarray, lasts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The pieces without what a coder has made of their edges."""
     found = []
     for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True):
@@ -105,7 +115,8 @@ def _count_smeared(piece: np.ndarray) -> int:
     steps = _step_power(piece[: _EDGE * (_MOST_STEPS + 6)])
     count = 0
     while count < min(_MOST_STEPS, len(steps) - 6) and steps[count] < min(
-            _FAINT, _RISE * steps[count + 3 : count + 6].min()):
+        _FAINT, _RISE * steps[count + 3 : count + 6].min()
+    ):
         count += 1
     return count * _EDGE
 
@@ -118,8 +129,9 @@ def _step_power(wave: np.ndarray) -> np.ndarray:
 def find_heard(power: np.ndarray, blank_power: float, overlap: int) -> np.ndarray:
     """Bool [t]: frames that hold no digital silence, or all where there is no such frame.
 
-    Blank are those of less than `blank_power`; a frame that shares samples with one of them, as `overlap` frames on
-    either side do, is blank in part, and quieter than anything that was recorded.
+    Blank are those of less than `blank_power`; a frame that shares samples with one of them, as
+    `overlap` frames on either side do, is blank in part, and quieter than anything that was
+    recorded.
     """
     is_blank = power < blank_power
     if not is_blank.any():

@@ -1,4 +1,5 @@
-"""What a recogniser gives, whichever it is: the words that it understood, and how sure it is of them."""
+"""What a recogniser gives, whichever it is: the words that it understood, and how sure it is of
+them."""
 
 import dataclasses
 import math
@@ -11,7 +12,8 @@ class RecogniserError(ValueError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Hypothesis:
-    """What was understood. `confidence` is in 0 … 1, by the recogniser's own measure: it compares within one alone."""
+    """What was understood. `confidence` is in 0 … 1, by the recogniser's own measure: it compares
+    within one alone."""
 
     text: str
     confidence: float | None

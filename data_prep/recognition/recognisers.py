@@ -1,10 +1,10 @@
 """What writes speech down, behind one interface.
 
-    Recogniser.recognise(audio file, "en") ─►  Hypothesis(text="i think the momentum continues", confidence=0.71, …)
+Recogniser.recognise(audio file, "en") ─►  Hypothesis(text="i think the momentum continues", confidence=0.71, …)
 
-    pocketsphinx     English out of the box, BSD, its model in its wheel: old, small, often wrong
-    endpoint         any OpenAI-compatible server, POST /audio/transcriptions (transcription.py)
-    faster_whisper   a Whisper in CTranslate2's layout, on this machine, where the package is installed
+pocketsphinx     English out of the box, BSD, its model in its wheel: old, small, often wrong
+endpoint         any OpenAI-compatible server, POST /audio/transcriptions (transcription.py)
+faster_whisper   a Whisper in CTranslate2's layout, on this machine, where the package is installed
 """
 
 import dataclasses
@@ -28,8 +28,8 @@ _LEVEL = 0.7
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recognising:
-    """Which recogniser. `model` is the folder or name of a Whisper for faster_whisper; `sentences` a language model in
-    the ARPA form that pocketsphinx takes for its own (sentences.py)."""
+    """Which recogniser. `model` is the folder or name of a Whisper for faster_whisper; `sentences`
+    a language model in the ARPA form that pocketsphinx takes for its own (sentences.py)."""
 
     recogniser: str
     endpoint: Endpoint | None = None
@@ -38,19 +38,32 @@ class Recognising:
 
     def __post_init__(self) -> None:
         if self.recogniser not in RECOGNISERS:
-            raise ValueError(f"--asr={self.recogniser}: no such recogniser; choose of {', '.join(RECOGNISERS)}")
+            raise ValueError(
+                f"--asr={self.recogniser}: no such recogniser; choose of {', '.join(RECOGNISERS)}"
+            )
         if self.recogniser == ENDPOINT and self.endpoint is None:
-            raise ValueError("--asr=endpoint needs the server's address with /v1, and the model's name there")
+            raise ValueError(
+                "--asr=endpoint needs the server's address with /v1, and the model's name there"
+            )
         if self.recogniser == FASTER_WHISPER and not self.model:
-            raise ValueError("--asr=faster_whisper needs --asr_model=<folder of a Whisper in CTranslate2's layout>")
+            raise ValueError(
+                "--asr=faster_whisper needs --asr_model=<folder of a Whisper in CTranslate2's "
+                "layout>"
+            )
         if self.recogniser != ENDPOINT and importlib.util.find_spec(self.recogniser) is None:
             extra = "align" if self.recogniser == POCKETSPHINX else "asr"
-            raise RecogniserError(f"--asr={self.recogniser}: {self.recogniser} is not installed; "
-                                  f"pip install 'sift_jax[{extra}]', or give another --asr")
+            raise RecogniserError(
+                f"--asr={self.recogniser}: {self.recogniser} is not installed; "
+                f"pip install 'sift_jax[{extra}]', or give another --asr"
+            )
 
     @property
     def identity(self) -> dict[str, Any]:
-        server = self.endpoint and [self.endpoint.url, self.endpoint.model, dict(self.endpoint.extra)]
+        server = self.endpoint and [
+            self.endpoint.url,
+            self.endpoint.model,
+            dict(self.endpoint.extra),
+        ]
         return {"recogniser": self.recogniser, "server": server, "model": self.model}
 
     @property
@@ -83,7 +96,7 @@ def make_recogniser(recognising: Recognising, seed: int) -> Recogniser:
     if recognising.recogniser == POCKETSPHINX:
         return Sphinx() if recognising.sentences is None else Sphinx(lm=recognising.sentences)
     if recognising.recogniser == ENDPOINT:
-        from data_prep.recognition.transcription import TranscriptionEndpoint
+        from data_prep.recognition.asr_endpoint import TranscriptionEndpoint
 
         assert recognising.endpoint is not None
         return TranscriptionEndpoint(recognising.endpoint, seed)
@@ -100,7 +113,8 @@ def get_recogniser(recognising: Recognising) -> Recogniser:
 
 
 class Sphinx:
-    """pocketsphinx with the model of its wheel; the same recording gives the same words, whatever came before."""
+    """pocketsphinx with the model of its wheel; the same recording gives the same words, whatever
+    came before."""
 
     calls = 1
 
@@ -116,7 +130,9 @@ class Sphinx:
 
     def recognise(self, path: Path, language: str) -> Hypothesis:
         if language != SPHINX_LANGUAGE:
-            raise RecogniserError(f"--asr=pocketsphinx understands English, not {language!r}; give another --asr")
+            raise RecogniserError(
+                f"--asr=pocketsphinx understands English, not {language!r}; give another --asr"
+            )
         wave = read_audio(path, rate=_RATE)
         levelled = wave / max(float(np.abs(wave).max(initial=0.0)), 1e-9) * _LEVEL
         decoder = self._decoder
@@ -124,19 +140,28 @@ class Sphinx:
         decoder.reinit_feat()
         try:
             decoder.start_utt()
-            decoder.process_raw(np.round(levelled * 32767).astype("<i2").tobytes(), no_search=False, full_utt=True)
+            decoder.process_raw(
+                np.round(levelled * 32767).astype("<i2").tobytes(), no_search=False, full_utt=True
+            )
             decoder.end_utt()
         except RuntimeError:
-            # zeros that go on for long are more than it bears; in the middle of one utterance, it would refuse the next
+            # zeros that go on for long are more than it bears; in the middle of one utterance, it
+            # would refuse the next
             self._decoder = self._make_decoder()
             return Hypothesis(text="", confidence=None)
         found = decoder.hyp()
         if found is None:
             return Hypothesis(text="", confidence=None)
-        shares = [min(1.0, segment.prob) for segment in decoder.seg() or ()
-                  if segment.word[0] not in "<[+" and segment.word != "(NULL)"]
-        return Hypothesis(text=" ".join(found.hypstr.split()), language=SPHINX_LANGUAGE,
-                          confidence=round(float(np.mean(shares)), 4) if shares else None)
+        shares = [
+            min(1.0, segment.prob)
+            for segment in decoder.seg() or ()
+            if segment.word[0] not in "<[+" and segment.word != "(NULL)"
+        ]
+        return Hypothesis(
+            text=" ".join(found.hypstr.split()),
+            language=SPHINX_LANGUAGE,
+            confidence=round(float(np.mean(shares)), 4) if shares else None,
+        )
 
     def stop(self) -> None:
         """It waits for nobody."""
@@ -153,16 +178,26 @@ class FasterWhisper:
         try:
             self._model = WhisperModel(model, local_files_only=True)
         except (OSError, ValueError, RuntimeError) as error:
-            raise RecogniserError(f"--asr=faster_whisper has no model {model} ({str(error).splitlines()[0]}); give the "
-                                  "folder of a converted one as --asr_model") from None
+            raise RecogniserError(
+                f"--asr=faster_whisper has no model {model} ({str(error).splitlines()[0]}); give "
+                "the folder of a converted one as --asr_model"
+            ) from None
 
     def recognise(self, path: Path, language: str) -> Hypothesis:
-        segments, known = self._model.transcribe(str(path), language=language, beam_size=1, temperature=0.0,
-                                                 condition_on_previous_text=False)
+        segments, known = self._model.transcribe(
+            str(path),
+            language=language,
+            beam_size=1,
+            temperature=0.0,
+            condition_on_previous_text=False,
+        )
         found = list(segments)
-        return Hypothesis(text=" ".join(" ".join(segment.text for segment in found).split()), language=known.language,
-                          confidence=average_logs([segment.avg_logprob for segment in found]),
-                          no_speech=max((segment.no_speech_prob for segment in found), default=None))
+        return Hypothesis(
+            text=" ".join(" ".join(segment.text for segment in found).split()),
+            language=known.language,
+            confidence=average_logs([segment.avg_logprob for segment in found]),
+            no_speech=max((segment.no_speech_prob for segment in found), default=None),
+        )
 
     def stop(self) -> None:
         """It waits for nobody."""

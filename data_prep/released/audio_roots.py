@@ -7,7 +7,8 @@
     …/clips/<id>.mp3                                         Common Voice: from the id
     any other file                                           held by its stem: about 300 bytes each
 
-Of the first three only the folders are held, however many files are in them: a lookup asks the file system.
+Of the first three only the folders are held, however many files are in them: a lookup asks the file
+system.
 """
 
 import os
@@ -15,12 +16,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from data_prep.released.places import guess_corpus
+from data_prep.released.sift_paths import guess_corpus
 
 _ENDINGS = (".flac", ".wav", ".mp3", ".ogg", ".opus")
 # What a root may be called on the command line, and in data_source.
-_NAMES = {"mls": "multilingual_librispeech", "multilingual_librispeech": "multilingual_librispeech",
-          "common_voice": "common_voice", "vctk": "vctk", "librispeech": "librispeech"}
+_NAMES = {
+    "mls": "multilingual_librispeech",
+    "multilingual_librispeech": "multilingual_librispeech",
+    "common_voice": "common_voice",
+    "vctk": "vctk",
+    "librispeech": "librispeech",
+}
 _LAYOUTS = {
     "multilingual_librispeech": "{train,dev,test}/audio/<speaker>/<book>/",
     "librispeech": "train-clean-100/<speaker>/<chapter>/ and the like",
@@ -33,19 +39,24 @@ _SPEAKER = re.compile(r"[ps]\d+")
 
 
 class AudioRoots(Mapping[str, Path]):
-    """Utterance id to its file; a mapping that does not know how many it has until it is asked to count."""
+    """Utterance id to its file; a mapping that does not know how many it has until it is asked to
+    count."""
 
     def __init__(self, roots: Sequence[tuple[str | None, Path]]):
         self.folders: dict[str, list[str]] = {}
         self.loose: dict[str, str] = {}
         for name, root in roots:
             if not root.is_dir():
-                raise ValueError(f"--audio={root} is no folder; point it to where the corpora were unpacked")
+                raise ValueError(
+                    f"--audio={root} is no folder; point it to where the corpora were unpacked"
+                )
             before = sum(map(len, self.folders.values()))
             self._walk(str(root), set())
             if name and sum(map(len, self.folders.values())) == before:
-                raise ValueError(f"--audio={name}={root} holds no {_LAYOUTS[_NAMES[name]]}; point it to where the "
-                                 f"corpus was unpacked, or leave out `{name}=` for files in another order")
+                raise ValueError(
+                    f"--audio={name}={root} holds no {_LAYOUTS[_NAMES[name]]}; point it to where "
+                    f"the corpus was unpacked, or leave out `{name}=` for files in another order"
+                )
 
     def find(self, identity: str) -> str | None:
         """The path, or None."""
@@ -81,7 +92,9 @@ class AudioRoots(Mapping[str, Path]):
 
     def describe(self) -> str:
         """What was found, in a line."""
-        parts = [f"{corpus} {len(folders)} folders" for corpus, folders in sorted(self.folders.items())]
+        parts = [
+            f"{corpus} {len(folders)} folders" for corpus, folders in sorted(self.folders.items())
+        ]
         return ", ".join([*parts, f"{len(self.loose):,} other files"])
 
     def _walk(self, folder: str, seen: set[tuple[int, int]]) -> None:
@@ -117,25 +130,42 @@ def parse_audio_flags(flags: Sequence[str]) -> AudioRoots:
         if not equals:
             roots.append((None, Path(text)))
         elif name not in _NAMES:
-            raise ValueError(f"--audio={text}: no corpus {name!r}; choose of {', '.join(_NAMES)}, or leave it out")
+            raise ValueError(
+                f"--audio={text}: no corpus {name!r}; choose of {', '.join(_NAMES)}, or leave "
+                "it out"
+            )
         else:
             roots.append((name, Path(folder)))
     return AudioRoots(roots)
 
 
 def _name_layout(folder: str) -> tuple[str, ...]:
-    """The corpora whose files are found below this folder by their ids; none if it must be walked."""
+    """The corpora whose files are found below this folder by their ids; none if it must be
+    walked."""
     base = os.path.basename(folder)
     names = _peek(folder)
-    if base == "clips" and names and all(guess_corpus(name.partition(".")[0]) == "common_voice" for name in names):
+    if (
+        base == "clips"
+        and names
+        and all(guess_corpus(name.partition(".")[0]) == "common_voice" for name in names)
+    ):
         return ("common_voice",)
     speakers = [name for name in names if _SPEAKER.fullmatch(name)]
     if base.startswith("wav48") and speakers:
         return ("vctk",)
     below = [name for name in names if os.path.isdir(os.path.join(folder, name))]
-    books = [name for reader in below[:1] for name in _peek(os.path.join(folder, reader)) if name.isdecimal()]
+    books = [
+        name
+        for reader in below[:1]
+        for name in _peek(os.path.join(folder, reader))
+        if name.isdecimal()
+    ]
     if books and all(name.isdecimal() for name in below):
-        return ("multilingual_librispeech",) if base == "audio" else ("librispeech", "multilingual_librispeech")
+        return (
+            ("multilingual_librispeech",)
+            if base == "audio"
+            else ("librispeech", "multilingual_librispeech")
+        )
     return ()
 
 
@@ -146,9 +176,14 @@ def _peek(folder: str) -> list[str]:
 
 def _list_candidates(folder: str, corpus: str, identity: str) -> list[str]:
     if corpus == "common_voice":
-        return [f"{folder}/{identity}{ending}" for ending in (".mp3", ".flac", ".wav", ".opus", ".ogg")]
+        return [
+            f"{folder}/{identity}{ending}" for ending in (".mp3", ".flac", ".wav", ".opus", ".ogg")
+        ]
     if corpus == "vctk":
         stem = f"{folder}/{identity.partition('_')[0]}/{identity}"
         return [f"{stem}_mic1.flac", f"{stem}_mic2.flac", f"{stem}.wav", f"{stem}.flac"]
     speaker, book, _ = re.split("[_-]", identity)
-    return [f"{folder}/{speaker}/{book}/{identity}{ending}" for ending in (".flac", ".opus", ".wav", ".mp3")]
+    return [
+        f"{folder}/{speaker}/{book}/{identity}{ending}"
+        for ending in (".flac", ".opus", ".wav", ".mp3")
+    ]

@@ -1,10 +1,12 @@
-"""SIFT rows brought together by utterance, with the audio that they need; what cannot be used is set aside.
+"""SIFT rows brought together by utterance, with the audio that they need; what cannot be used is
+set aside.
 
     sift/{split}/*/{lang}/split*.jsonl ─► rows ─┬─► Groups: id ─► its turns in all categories
                                                 └─► rejected.jsonl: {"id", "reason", "rows", "data_source", "file", …}
 
-Files of a split and language that are small are grouped in memory. Larger ones are first dealt out to files on disk by
-a hash of the id, each small enough to be grouped by itself: held is one of them, whatever the size of the release.
+Files of a split and language that are small are grouped in memory. Larger ones are first dealt out
+to files on disk by a hash of the id, each small enough to be grouped by itself: held is one of
+them, whatever the size of the release.
 """
 
 import dataclasses
@@ -17,10 +19,16 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from data_prep.released.audio_roots import AudioRoots
-from data_prep.released.checks import find_form_faults
-from data_prep.released.lines import Line, parse_line, read_sift_lines
-from data_prep.released.packer import Packer
-from data_prep.released.places import KNOWN_FAULT, Place, find_place_fault, has_known_fault, list_places
+from data_prep.released.parallel_packer import Packer
+from data_prep.released.read_rows import Line, parse_line, read_sift_lines
+from data_prep.released.row_checks import find_form_faults
+from data_prep.released.sift_paths import (
+    KNOWN_FAULT,
+    Place,
+    find_place_fault,
+    has_known_fault,
+    list_places,
+)
 from sift_jax.sift.rows import ALL_CATEGORIES, Row, audio_ids
 
 # Rows of a bucket take five to six times their bytes in memory.
@@ -72,12 +80,20 @@ class Rejections:
 class Join:
     """One language of a release: its `group` is what `write_language` asks for."""
 
-    def __init__(self, places: Sequence[Place], roots: AudioRoots, scratch: Path, out: TextIO,
-                 packer: Packer | None = None):
+    def __init__(
+        self,
+        places: Sequence[Place],
+        roots: AudioRoots,
+        scratch: Path,
+        out: TextIO,
+        packer: Packer | None = None,
+    ):
         self.places, self.scratch, self.packer = places, scratch, packer
         self.account, self.grouped = Account(), 0
         self._rejections = Rejections(out)
-        self._has = functools.lru_cache(_REMEMBERED_LOOKUPS)(lambda name: roots.find(name) is not None)
+        self._has = functools.lru_cache(_REMEMBERED_LOOKUPS)(
+            lambda name: roots.find(name) is not None
+        )
 
     def set_aside(self) -> None:
         """Enters the rows of places that have a fault."""
@@ -85,13 +101,18 @@ class Join:
 
     def group(self, sift_dir: Path, split: str, language: str) -> "Groups":
         """The rows of a split and language that can be used."""
-        places = [place for place in self.places if (place.split, place.language) == (split, language)]
-        # The order of the categories is that of the release's own names, wherever the folders stand.
+        places = [
+            place for place in self.places if (place.split, place.language) == (split, language)
+        ]
+        # The order of the categories is that of the release's own names, wherever the folders
+        # stand.
         places = sorted(places, key=lambda place: ALL_CATEGORIES.index(place.category))
         size = sum(place.path.stat().st_size for place in places)
         buckets = 1 + size // BUCKET_BYTES
         if buckets == 1:
-            return Groups(self, [[(place.category, line.row) for place, line in self._read(places)]])
+            return Groups(
+                self, [[(place.category, line.row) for place, line in self._read(places)]]
+            )
         folder = self.scratch / f"{split}_{language}"
         folder.mkdir(parents=True)
         files = [(folder / f"{number:05d}").open("wb") for number in range(buckets)]
@@ -118,9 +139,18 @@ class Join:
                 self.account.rejected.setdefault(source, Counter())[reason] += 1
                 # All rows of such a place are one line.
                 identity = line.row["id"] if line.row and not place_fault else None
-                self._rejections.add({"id": identity, "language": place.language, "split": place.split,
-                                      "reason": reason, "detail": detail, "data_source": source,
-                                      "file": str(place.path)}, line.number)
+                self._rejections.add(
+                    {
+                        "id": identity,
+                        "language": place.language,
+                        "split": place.split,
+                        "reason": reason,
+                        "detail": detail,
+                        "data_source": source,
+                        "file": str(place.path),
+                    },
+                    line.number,
+                )
             self._rejections.flush()
 
     def _find_reason(self, place: Place, line: Line) -> tuple[str | None, str]:
@@ -155,7 +185,9 @@ class Groups:
             bucket = self._buckets.pop(0)
             groups: dict[str, Turns] = {}
             for category, row in _read_bucket(bucket):
-                groups.setdefault(row["id"], []).append({"category": category, "messages": row["messages"]})
+                groups.setdefault(row["id"], []).append(
+                    {"category": category, "messages": row["messages"]}
+                )
             if isinstance(bucket, Path):
                 bucket.unlink()
             del bucket

@@ -1,1 +1,2 @@
-"""Spoken question answering out of what one has: texts with questions, speech with transcripts, speech alone."""
+"""Spoken question answering out of what one has: texts with questions, speech with transcripts,
+speech alone."""

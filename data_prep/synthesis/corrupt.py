@@ -1,4 +1,5 @@
-"""A copy of a set of transcripts with a wanted share of words wrong, to be asked about in place of the right ones.
+"""A copy of a set of transcripts with a wanted share of words wrong, to be asked about in place of
+the right ones.
 
     DATA/metadata.jsonl  audio/  ─►  OUT/metadata.jsonl   "transcript" wrong, "reference" right; EvalSIFT as it is
                                      OUT/audio            a link
@@ -11,10 +12,10 @@ import json
 import os
 from pathlib import Path
 
-from data_prep.chunks import BuildError, open_draft, write_text
-from data_prep.splits import EVALUATION
+from data_prep.corpora.splits import EVALUATION
+from data_prep.engine.chunks import BuildError, open_draft, write_text
 from data_prep.synthesis.corruption import corrupt
-from data_prep.synthesis.job import describe_file, hold_job
+from data_prep.synthesis.job_folder import describe_file, hold_job
 from data_prep.synthesis.speech_sources import find_metadata
 
 VERSION = "1"
@@ -24,18 +25,28 @@ def corrupt_build(data: Path, rate: float, seed: int, out: Path) -> None:
     """The whole copy, and a line of what was reached."""
     listed = find_metadata(data)
     if listed is None:
-        raise BuildError(f"--data={data} has no metadata.jsonl; give the folder of a build, or the --out of another "
-                         "command here")
+        raise BuildError(
+            f"--data={data} has no metadata.jsonl; give the folder of a build, or the --out "
+            "of another command here"
+        )
     told = data / "job.json"
     source = json.loads(told.read_text(encoding="utf-8")).get("source") if told.is_file() else None
-    settings = {"way": "corrupt", "version": VERSION, "data": describe_file(listed), "rate": rate, "seed": seed,
-                "source": source or data.resolve().name}
+    settings = {
+        "way": "corrupt",
+        "version": VERSION,
+        "data": describe_file(listed),
+        "rate": rate,
+        "seed": seed,
+        "source": source or data.resolve().name,
+    }
     with hold_job(out, settings):
         rows = [json.loads(line) for line in listed.read_text(encoding="utf-8").splitlines()]
         # nobody is tested on what was never said
         texts = {row["id"]: row["transcript"] for row in rows if row.get("split") != EVALUATION}
         if not any(texts.values()):
-            raise BuildError(f"{listed} has no transcripts outside of EvalSIFT; there is nothing to corrupt")
+            raise BuildError(
+                f"{listed} has no transcripts outside of EvalSIFT; there is nothing to corrupt"
+            )
         found = corrupt(texts, rate, seed)
         empty = 0
         with open_draft(out / "metadata.jsonl") as joined:
@@ -47,8 +58,19 @@ def corrupt_build(data: Path, rate: float, seed: int, out: Path) -> None:
                     joined.write(json.dumps(row, ensure_ascii=False) + "\n")
         if not (out / "audio").exists():
             os.symlink((data / "audio").resolve(), out / "audio")
-        report = {"asked": rate, "word_error_rate": round(found.rate, 4), "errors": dict(found.counts),
-                  "transcripts": len(texts), "nothing left": empty}
+        report = {
+            "asked": rate,
+            "word_error_rate": round(found.rate, 4),
+            "errors": dict(found.counts),
+            "transcripts": len(texts),
+            "nothing left": empty,
+        }
         write_text(out / "report.json", json.dumps(report, indent=1))
-    print(f"word error rate {found.rate:.2%} of {rate:.0%} asked for, over {len(texts):,} transcripts: "
-          + ", ".join(f"{count:,} {kind}s" for kind, count in found.counts.items()) + f"; {empty:,} left empty")
+    print(
+        (
+            f"word error rate {found.rate:.2%} of {rate:.0%} asked for, over {len(texts):,} "
+            "transcripts: "
+        )
+        + ", ".join(f"{count:,} {kind}s" for kind, count in found.counts.items())
+        + f"; {empty:,} left empty"
+    )

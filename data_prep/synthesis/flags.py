@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from data_prep.splits import DEV, EVALUATION, SPLITS, TRAIN
+from data_prep.corpora.splits import DEV, EVALUATION, SPLITS, TRAIN
 from data_prep.synthesis.speech_sources import NAMES, SpeechSource
 
 
@@ -16,9 +16,13 @@ class Parser(argparse.ArgumentParser):
 
 def add_size_flags(parser: argparse.ArgumentParser, what: str) -> None:
     for name, split in (("train", TRAIN), ("dev", DEV), ("evaluation", EVALUATION)):
-        parser.add_argument(f"--{name}", type=int, help=f"{what} of {split} at most; all there are if not given")
+        parser.add_argument(
+            f"--{name}", type=int, help=f"{what} of {split} at most; all there are if not given"
+        )
     parser.add_argument("--seed", type=int, default=0, help="decides every random choice")
-    parser.add_argument("--out", type=Path, required=True, help="folder for everything that is made")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for everything that is made"
+    )
 
 
 def make_sizes(flags: argparse.Namespace) -> dict[str, int | None]:
@@ -32,17 +36,37 @@ def make_sizes(flags: argparse.Namespace) -> dict[str, int | None]:
 def add_source_flags(parser: argparse.ArgumentParser) -> None:
     """Those that say which speech."""
     add = parser.add_argument
-    add("--corpus", required=True, choices=NAMES, help="where the speech comes from; build is the folder of a build, "
-        "or of another of these commands, and folder whatever audio lies there")
+    add(
+        "--corpus",
+        required=True,
+        choices=NAMES,
+        help="where the speech comes from; build is the folder of a build, "
+        "or of another of these commands, and folder whatever audio lies there",
+    )
     add("--root", type=Path, help="its folder; for a manifest, where its paths start")
     add("--manifest", type=Path, help="a .jsonl or .tsv with a line a recording")
-    add("--name", help="in data_source and ids; by default the corpus's, or that of the manifest or folder")
+    add(
+        "--name",
+        help="in data_source and ids; by default the corpus's, or that of the manifest or folder",
+    )
     add("--languages", default="en", help="those spoken, comma-separated")
     add("--min_seconds", type=float, default=0.5, help="recordings that are shorter are set aside")
-    add("--max_seconds", type=float, default=30.0, help="recordings that are longer are set aside, undecoded")
+    add(
+        "--max_seconds",
+        type=float,
+        default=30.0,
+        help="recordings that are longer are set aside, undecoded",
+    )
 
 
 def make_source(flags: argparse.Namespace, *, is_said: bool) -> SpeechSource:
-    return SpeechSource(corpus=flags.corpus, root=flags.root, manifest=flags.manifest, name=flags.name,
-                        languages=tuple(dict.fromkeys(flags.languages.split(","))), is_said=is_said,
-                        min_seconds=flags.min_seconds, max_seconds=flags.max_seconds)
+    return SpeechSource(
+        corpus=flags.corpus,
+        root=flags.root,
+        manifest=flags.manifest,
+        name=flags.name,
+        languages=tuple(dict.fromkeys(flags.languages.split(","))),
+        is_said=is_said,
+        min_seconds=flags.min_seconds,
+        max_seconds=flags.max_seconds,
+    )

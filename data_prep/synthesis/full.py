@@ -1,6 +1,8 @@
-"""The data of the second paper's experiments at full size, by the commands of this room, one after the other.
+"""The data of the second paper's experiments at full size, by the commands of this room, one after
+the other.
 
-    python -m data_prep.synthesis.full --out=runs/salm_sweep_full/data --corpora=/corpora --ms_marco=/corpora/ms_marco
+    python -m data_prep.synthesis.full --out=runs/salm_sweep_full/data --corpora=/corpora
+    --ms_marco=/corpora/ms_marco
         --writer="--endpoint=http://localhost:8000/v1 --model=…" [--speaker=…] [--asr=…] [--rates=5,10] [--dry_run]
 
     out/asr                              LibriSpeech's recognition
@@ -25,8 +27,11 @@ from data_prep.synthesis.join import main as join
 from data_prep.tasks.__main__ import main as make_tasks
 
 PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {
-    "data_prep.tasks": make_tasks, "data_prep.synthesis": synthesise, "data_prep.synthesis.join": join,
-    "data_prep.records": join_records}
+    "data_prep.tasks": make_tasks,
+    "data_prep.synthesis": synthesise,
+    "data_prep.synthesis.join": join,
+    "data_prep.records": join_records,
+}
 _TESTS = {"speech_msmarco": "tts", "spokenqa_ls": "llm"}
 
 
@@ -35,25 +40,45 @@ def list_commands(flags: argparse.Namespace) -> list[str]:
     synthesis = "-m data_prep.synthesis"
     rates = [int(rate) for rate in flags.rates.split(",") if rate]
     corpus = f"--corpus=librispeech --root={shlex.quote(str(flags.corpora))}"
-    files = ",".join(str(flags.ms_marco / name) for name in ("train_v2.1.json.gz", "dev_v2.1.json.gz"))
+    files = ",".join(
+        str(flags.ms_marco / name) for name in ("train_v2.1.json.gz", "dev_v2.1.json.gz")
+    )
     commands = [
         f"-m data_prep.tasks --task=asr {corpus} --out={out}/asr --skip_records",
-        f"{synthesis} speak --corpus=ms_marco --file={shlex.quote(files)} --out={out}/tts {flags.speaker}",
+        (
+            f"{synthesis} speak --corpus=ms_marco --file={shlex.quote(files)} --out={out}/tts "
+            f"{flags.speaker}"
+        ),
         f"{synthesis} ask {corpus} --out={out}/llm {flags.writer}",
         f"{synthesis} filter --data={out}/llm --out={out}/filtered {flags.writer}",
         f"{synthesis} transcribe {corpus} --out={out}/heard {flags.asr}",
         f"{synthesis} ask --corpus=build --root={out}/heard --out={out}/llm_asr {flags.writer}",
     ]
     for rate in rates:
-        commands += [f"{synthesis} corrupt --data={out}/llm --rate={rate / 100} --out={out}/wer{rate:02d}",
-                     f"{synthesis} ask --corpus=build --root={out}/wer{rate:02d} --out={out}/llm_wer{rate:02d} "
-                     f"{flags.writer}"]
-    arms = {name: [name] for name in ("llm", "tts", "filtered", "llm_asr", *(f"llm_wer{rate:02d}" for rate in rates))}
+        commands += [
+            f"{synthesis} corrupt --data={out}/llm --rate={rate / 100} --out={out}/wer{rate:02d}",
+            (
+                f"{synthesis} ask --corpus=build --root={out}/wer{rate:02d} "
+                f"--out={out}/llm_wer{rate:02d} {flags.writer}"
+            ),
+        ]
+    arms = {
+        name: [name]
+        for name in ("llm", "tts", "filtered", "llm_asr", *(f"llm_wer{rate:02d}" for rate in rates))
+    }
     for name, parts in {**arms, "both": ["llm", "tts"]}.items():
         sift = ",".join(f"{out}/{part}/sift" for part in ("asr", *parts))
-        audio = " ".join(f"--audio={out}/{part}/audio" for part in dict.fromkeys(("asr", *map(_find_audio, parts))))
-        commands += [f"{synthesis}.join --sift={sift} --out={out}/sets/{name}/sift",
-                     f"-m data_prep.records --sift={out}/sets/{name}/sift {audio} --out={out}/sets/{name}/records"]
+        audio = " ".join(
+            f"--audio={out}/{part}/audio"
+            for part in dict.fromkeys(("asr", *map(_find_audio, parts)))
+        )
+        commands += [
+            f"{synthesis}.join --sift={sift} --out={out}/sets/{name}/sift",
+            (
+                f"-m data_prep.records --sift={out}/sets/{name}/sift {audio} "
+                f"--out={out}/sets/{name}/records"
+            ),
+        ]
     return commands
 
 
@@ -63,14 +88,24 @@ def _find_audio(part: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="data_prep.synthesis.full", description="The experiments' data, full size.")
-    parser.add_argument("--out", type=Path, required=True, help="folder for everything that is made")
-    parser.add_argument("--corpora", type=Path, required=True, help="where LibriSpeech was unpacked")
+    parser = argparse.ArgumentParser(
+        prog="data_prep.synthesis.full", description="The experiments' data, full size."
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for everything that is made"
+    )
+    parser.add_argument(
+        "--corpora", type=Path, required=True, help="where LibriSpeech was unpacked"
+    )
     parser.add_argument("--ms_marco", type=Path, required=True, help="folder of its two .json.gz")
     parser.add_argument("--speaker", default="--engine=embedded", help="flags of speak")
-    parser.add_argument("--writer", required=True, help="flags of ask and filter: --endpoint=… --model=…")
+    parser.add_argument(
+        "--writer", required=True, help="flags of ask and filter: --endpoint=… --model=…"
+    )
     parser.add_argument("--asr", default="--asr=pocketsphinx", help="flags of transcribe")
-    parser.add_argument("--rates", default="5,10,15,20,30", help="word error rates in percent, comma-separated")
+    parser.add_argument(
+        "--rates", default="5,10,15,20,30", help="word error rates in percent, comma-separated"
+    )
     parser.add_argument("--dry_run", action="store_true", help="print the commands and stop")
     flags = parser.parse_args(arguments)
     for command in list_commands(flags):

@@ -2,8 +2,9 @@
 
     reader ─► parts/passages.jsonl ─ apart? lowest hashes ─► parts/sources/{lang}_{split}_….jsonl, parts/sources.json
 
-Counted are questions: a passage that is set aside takes all of its own with it. A passage that is in a held-back split
-too is not trained on. Of a set's own dev file half is dev and half is EvalSIFT, by hash.
+Counted are questions: a passage that is set aside takes all of its own with it. A passage that is
+in a held-back split too is not trained on. Of a set's own dev file half is dev and half is
+EvalSIFT, by hash.
 """
 
 import dataclasses
@@ -13,19 +14,20 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from data_prep.accounts import settle
-from data_prep.chunks import BuildError, Chunk, write_text
-from data_prep.corpora.recording import Rejection
-from data_prep.splits import DEV, EVALUATION, SPLITS, TRAIN, normalise_sentence
-from data_prep.stages.gather import CHUNK
-from data_prep.synthesis.passage import Found, Passage, parse_passage
+from data_prep.corpora.splits import DEV, EVALUATION, SPLITS, TRAIN, normalise_sentence
+from data_prep.engine.chunks import BuildError, Chunk, write_text
+from data_prep.engine.ledger import Rejection, settle
+from data_prep.pipeline.gather import CHUNK
+from data_prep.synthesis.passages.qa_passage import Found, Passage, parse_passage
 
 # A file's own word for what is not trained on.
 HELD = "held"
 _Place = tuple[str, str]
 
 
-def gather_passages(items: Iterable[Found], out: Path, *, sizes: Mapping[str, int | None], seed: int) -> None:
+def gather_passages(
+    items: Iterable[Found], out: Path, *, sizes: Mapping[str, int | None], seed: int
+) -> None:
     """Reads the sets and leaves the chunks, which `corpora.gather.list_sources` finds."""
     (out / "parts" / "sources").mkdir(parents=True, exist_ok=True)
     owners, kept = _read(items, out)
@@ -43,18 +45,35 @@ def gather_passages(items: Iterable[Found], out: Path, *, sizes: Mapping[str, in
         if size is not None and len(heap) > size:
             refused[heapq.heappop(heap)[1]] = "more than asked for"
     counts, left = _write_sources(out, refused)
-    settle(out, "choose", "questions", kept, left,
-           (rejection for passage in _read_back(out) if passage.id in refused
-            for rejection in set_aside(passage, refused[passage.id])))
+    settle(
+        out,
+        "choose",
+        "questions",
+        kept,
+        left,
+        (
+            rejection
+            for passage in _read_back(out)
+            if passage.id in refused
+            for rejection in set_aside(passage, refused[passage.id])
+        ),
+    )
     if not left:
-        raise BuildError(f"nothing to speak: no question was kept; see {out}/parts/accounts for the reasons")
+        raise BuildError(
+            f"nothing to speak: no question was kept; see {out}/parts/accounts for the reasons"
+        )
     write_text(out / "parts" / "sources.json", json.dumps(counts))
 
 
 def set_aside(passage: Passage, reason: str, detail: str = "") -> Iterator[Rejection]:
     """All of its questions."""
     for question in passage.questions:
-        yield Rejection(reason=reason, detail=detail, id=f"{passage.id}/{question.id}", language=passage.language)
+        yield Rejection(
+            reason=reason,
+            detail=detail,
+            id=f"{passage.id}/{question.id}",
+            language=passage.language,
+        )
 
 
 def _read(items: Iterable[Found], out: Path) -> tuple[dict[int, str], int]:
@@ -63,8 +82,10 @@ def _read(items: Iterable[Found], out: Path) -> tuple[dict[int, str], int]:
     seen: set[int] = set()
     owners: dict[int, str] = {}
     rejected = out / "parts" / "rejected_by_reader.jsonl"
-    with (out / "parts" / "passages.jsonl").open("w", encoding="utf-8") as passages, \
-            rejected.open("w", encoding="utf-8") as aside:
+    with (
+        (out / "parts" / "passages.jsonl").open("w", encoding="utf-8") as passages,
+        rejected.open("w", encoding="utf-8") as aside,
+    ):
         for item in items:
             if isinstance(item, Rejection):
                 entered += 1
@@ -73,7 +94,9 @@ def _read(items: Iterable[Found], out: Path) -> tuple[dict[int, str], int]:
             entered += len(item.questions)
             number = _draw(0, item.id)
             if number in seen:
-                aside.writelines(rejection.to_json() + "\n" for rejection in set_aside(item, "id occurs twice"))
+                aside.writelines(
+                    rejection.to_json() + "\n" for rejection in set_aside(item, "id occurs twice")
+                )
                 continue
             seen.add(number)
             split, digest = _find_split(item), _digest(item.text)
@@ -81,7 +104,14 @@ def _read(items: Iterable[Found], out: Path) -> tuple[dict[int, str], int]:
             kept += len(item.questions)
             passages.write(item.to_json() + "\n")
     with rejected.open(encoding="utf-8") as lines:
-        settle(out, "read", "questions", entered, kept, (Rejection(**json.loads(line)) for line in lines))
+        settle(
+            out,
+            "read",
+            "questions",
+            entered,
+            kept,
+            (Rejection(**json.loads(line)) for line in lines),
+        )
     rejected.unlink()
     return owners, kept
 
@@ -100,7 +130,9 @@ def _write_sources(out: Path, refused: Mapping[str, str]) -> tuple[dict[str, dic
     def flush(place: _Place) -> None:
         lines, (language, split) = waiting.pop(place), place
         last = counts[language][split]
-        chunk = Chunk(out=out, language=language, split=split, first=last - len(lines), last=last, seed=0)
+        chunk = Chunk(
+            out=out, language=language, split=split, first=last - len(lines), last=last, seed=0
+        )
         chunk.write_lines("sources", lines)
 
     for passage in _read_back(out):

@@ -1,6 +1,7 @@
 """Several sets as one: their SIFT files side by side as links, to be packed into records together.
 
-    python -m data_prep.synthesis.join --sift=data/asr/sift,data/llm/sift,data/tts/sift --out=data/both/sift
+    python -m data_prep.synthesis.join --sift=data/asr/sift,data/llm/sift,data/tts/sift
+    --out=data/both/sift
 
     A/train/open_ended/en/split0.jsonl  B/train/open_ended/en/split0.jsonl  ─►  OUT/train/open_ended/en/split{0,1}.jsonl
 
@@ -14,7 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_prep.splits import EVALUATION
+from data_prep.corpora.splits import EVALUATION
 from sift_jax.sift.rows import SPLITS, list_files
 
 
@@ -26,9 +27,13 @@ def join_sets(folders: Sequence[Path], out: Path) -> int:
         path.unlink()
     counts: Counter[Path] = Counter()
     for folder in folders:
-        found = [path for split in SPLITS if split != EVALUATION for path in list_files(folder, split)]
+        found = [
+            path for split in SPLITS if split != EVALUATION for path in list_files(folder, split)
+        ]
         if not found:
-            raise ValueError(f"--sift={folder} has no SIFT files to train on; expected train/<category>/<lang>/")
+            raise ValueError(
+                f"--sift={folder} has no SIFT files to train on; expected train/<category>/<lang>/"
+            )
         for path in found:
             place = out / path.parent.relative_to(folder)
             place.mkdir(parents=True, exist_ok=True)
@@ -38,12 +43,19 @@ def join_sets(folders: Sequence[Path], out: Path) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="data_prep.synthesis.join", description="Several sets as one.")
-    parser.add_argument("--sift", required=True, help="folders with {train,dev,…}/, comma-separated")
+    parser = argparse.ArgumentParser(
+        prog="data_prep.synthesis.join", description="Several sets as one."
+    )
+    parser.add_argument(
+        "--sift", required=True, help="folders with {train,dev,…}/, comma-separated"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for the links")
     flags = parser.parse_args(arguments)
     try:
-        print(f"{join_sets([Path(name) for name in flags.sift.split(',')], flags.out)} files in {flags.out}")
+        print(
+            f"{join_sets([Path(name) for name in flags.sift.split(',')], flags.out)} files in "
+            f"{flags.out}"
+        )
     except (ValueError, OSError) as error:
         sys.exit(f"data_prep.synthesis.join: {' '.join(str(error).split())}")
 

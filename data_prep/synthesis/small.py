@@ -1,6 +1,8 @@
-"""The small form of the data experiments: one corpus of a small world, and a set of training data for each arm.
+"""The small form of the data experiments: one corpus of a small world, and a set of training data
+for each arm.
 
-    python -m data_prep.synthesis.small --out=runs/salm_sweep/data [--heard=240 --written=240 --transcribed=500
+    python -m data_prep.synthesis.small --out=runs/salm_sweep/data [--heard=240 --written=240
+    --transcribed=500
         --tested=80] [--rates=5,10,15,20,30] [--carelessness=0.3] [--no_asr]
 
     out/audio/<xx>/<id>.flac            sentences spoken by the embedded synthesizer, held-out voices for dev and tests
@@ -15,8 +17,9 @@
     out/tests/{speech_msmarco,spokenqa_ls}/     as the suite spoken_qa reads them: passages, and true transcripts
     out/report.json                     rows and word error rates of each arm
 
-The transcribed corpus is the stand-in of LibriSpeech, the untranscribed one of what the second and third way ask
-about; who writes and grades are rules (`small_world`), where the large form has a language model.
+The transcribed corpus is the stand-in of LibriSpeech, the untranscribed one of what the second and
+third way ask about; who writes and grades are rules (`small_world`), where the large form has a
+language model.
 """
 
 import argparse
@@ -27,18 +30,24 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from data_prep.chunks import write_text
+from data_prep.corpora.splits import DEV, EVALUATION, TRAIN, normalise_sentence
+from data_prep.engine.chunks import write_text
 from data_prep.instructions.rows import lay_out_row
 from data_prep.records import join_release
-from data_prep.splits import DEV, EVALUATION, TRAIN, normalise_sentence
 from data_prep.synthesis.corruption import Corrupted, corrupt, measure_errors
-from data_prep.synthesis.embedded_engine import EmbeddedEngine
 from data_prep.synthesis.small_recogniser import hear_all
-from data_prep.synthesis.small_world import HEARD, WRITTEN, is_supported, make_sentences, write_pairs
-from data_prep.synthesis.speak import Reading as Speech
-from data_prep.synthesis.speak import draw_number, speak_passage
+from data_prep.synthesis.small_world import (
+    HEARD,
+    WRITTEN,
+    is_supported,
+    make_sentences,
+    write_pairs,
+)
+from data_prep.synthesis.speak_passages import Reading as Speech
+from data_prep.synthesis.speak_passages import draw_number, speak_passage
 from data_prep.synthesis.triples import Triple, make_row
-from data_prep.synthesis.tts_engine import RATE
+from data_prep.synthesis.tts.embedded_engine import EmbeddedEngine
+from data_prep.synthesis.tts.engine import RATE
 from data_prep.tasks.decode import place_audio
 from data_prep.tokenizer import read_texts
 from sift_jax.audio.files import AudioError, write_audio
@@ -66,14 +75,21 @@ def gather(sizes: Mapping[str, int], seed: int) -> dict[str, list[Spoken]]:
     """The recordings by corpus: transcribed (both forms), heard, written."""
     corpora: dict[str, list[Spoken]] = {"transcribed": [], HEARD: [], WRITTEN: []}
     for form in (HEARD, WRITTEN):
-        counts = {"transcribed": sizes["transcribed"] // 2, form: sizes[form], EVALUATION: sizes["tested"], DEV: 24}
+        counts = {
+            "transcribed": sizes["transcribed"] // 2,
+            form: sizes[form],
+            EVALUATION: sizes["tested"],
+            DEV: 24,
+        }
         texts = iter(make_sentences(sum(counts.values()), form, seed))
         for name, count in counts.items():
             split = name if name in (EVALUATION, DEV) else TRAIN
             corpus = form if name in (EVALUATION, DEV) else name
             for number in range(count):
                 identity = f"{corpus}_{form}_{split.lower()}_{number:05d}"
-                corpora[corpus].append(Spoken(id=identity, form=form, split=split, text=next(texts).text))
+                corpora[corpus].append(
+                    Spoken(id=identity, form=form, split=split, text=next(texts).text)
+                )
     return corpora
 
 
@@ -81,8 +97,16 @@ def say_all(recordings: Iterable[Spoken], out: Path, seed: int) -> set[str]:
     """Speaks what is not there yet; returns the ids of those that take too long to say."""
     engine = EmbeddedEngine()
     voices = {split: engine.list_voices(LANGUAGE, split) for split in (TRAIN, DEV, EVALUATION)}
-    speech = Speech(corpus="squad", files=(), language=LANGUAGE, split=None, sizes={}, max_seconds=LONGEST_SECONDS,
-                    longest_sentence=300, seed=seed)
+    speech = Speech(
+        corpus="squad",
+        files=(),
+        language=LANGUAGE,
+        split=None,
+        sizes={},
+        max_seconds=LONGEST_SECONDS,
+        longest_sentence=300,
+        seed=seed,
+    )
     long = set()
     for one in recordings:
         path = place_audio(out / "audio", one.id)
@@ -100,44 +124,91 @@ def say_all(recordings: Iterable[Spoken], out: Path, seed: int) -> set[str]:
     return long
 
 
-def write_triples(recordings: Sequence[Spoken], texts: Mapping[str, str], source: str, *, carelessness: float,
-                  seed: int) -> list[Triple]:
+def write_triples(
+    recordings: Sequence[Spoken],
+    texts: Mapping[str, str],
+    source: str,
+    *,
+    carelessness: float,
+    seed: int,
+) -> list[Triple]:
     """The questions that a writer makes of these transcripts."""
     triples = []
     for one in recordings:
         rng = random.Random(f"{seed}/{one.id}")
         for pair in write_pairs(texts[one.id], one.form, rng, carelessness=carelessness):
-            triples.append(Triple(id=one.id, key=f"{one.id}/{pair.asked}", language=LANGUAGE, split=one.split,
-                                  question=pair.question, answer=pair.answer, references=(pair.answer,),
-                                  transcript=texts[one.id], source=source))
+            triples.append(
+                Triple(
+                    id=one.id,
+                    key=f"{one.id}/{pair.asked}",
+                    language=LANGUAGE,
+                    split=one.split,
+                    question=pair.question,
+                    answer=pair.answer,
+                    references=(pair.answer,),
+                    transcript=texts[one.id],
+                    source=source,
+                )
+            )
     return triples
 
 
 def make_recognition(recordings: Iterable[Spoken]) -> list[tuple[str, Row]]:
-    return [(one.split, lay_out_row((one.id,), "pretraining/asr", ASR_QUESTION, one.text, draw=one.id, first_share=1.0,
-                                    data_source=f"transcribed_{LANGUAGE}")) for one in recordings]
+    return [
+        (
+            one.split,
+            lay_out_row(
+                (one.id,),
+                "pretraining/asr",
+                ASR_QUESTION,
+                one.text,
+                draw=one.id,
+                first_share=1.0,
+                data_source=f"transcribed_{LANGUAGE}",
+            ),
+        )
+        for one in recordings
+    ]
 
 
-def make_arms(corpora: Mapping[str, list[Spoken]], out: Path, *, rates: Sequence[int], carelessness: float,
-              has_asr: bool, seed: int) -> tuple[dict[str, list[Triple]], dict[str, float]]:
+def make_arms(
+    corpora: Mapping[str, list[Spoken]],
+    out: Path,
+    *,
+    rates: Sequence[int],
+    carelessness: float,
+    has_asr: bool,
+    seed: int,
+) -> tuple[dict[str, list[Triple]], dict[str, float]]:
     """The questions of each arm, and the word error rates of the transcripts behind them."""
     heard, written = corpora[HEARD], corpora[WRITTEN]
     right = {one.id: normalise_sentence(one.text) for one in (*heard, *written)}
     # what is tested is always asked of what was said
     wrong = [one for one in heard if one.split != EVALUATION]
     said = {one.id: right[one.id] for one in wrong}
-    measured: dict[str, Corrupted] = {f"llm_wer{rate:02d}": corrupt(said, rate / 100, seed) for rate in rates}
+    measured: dict[str, Corrupted] = {
+        f"llm_wer{rate:02d}": corrupt(said, rate / 100, seed) for rate in rates
+    }
     if has_asr:
-        measured["llm_asr"] = measure_errors(said, {name: normalise_sentence(text) for name, text in
-                                                    hear_all((one.id for one in wrong), out, LANGUAGE).items()})
+        measured["llm_asr"] = measure_errors(
+            said,
+            {
+                name: normalise_sentence(text)
+                for name, text in hear_all((one.id for one in wrong), out, LANGUAGE).items()
+            },
+        )
 
     def ask(texts: Mapping[str, str], carelessness: float = 0.0) -> list[Triple]:
-        return write_triples(heard, {**right, **texts}, "spokenqa_ls", carelessness=carelessness, seed=seed)
+        return write_triples(
+            heard, {**right, **texts}, "spokenqa_ls", carelessness=carelessness, seed=seed
+        )
 
     tts = write_triples(written, right, "speech_msmarco", carelessness=0.0, seed=seed)
     arms = {"recognition": [], "llm": ask({}), "tts": tts, "careless": ask({}, carelessness)}
     arms["both"] = [*arms["llm"], *tts]
-    arms["filtered"] = [triple for triple in arms["careless"] if is_supported(triple.answer, triple.transcript)]
+    arms["filtered"] = [
+        triple for triple in arms["careless"] if is_supported(triple.answer, triple.transcript)
+    ]
     arms |= {name: ask(found.texts) for name, found in measured.items()}
     return arms, {"llm": 0.0, **{name: round(found.rate, 4) for name, found in measured.items()}}
 
@@ -146,8 +217,10 @@ def write_rows_of(folder: Path, rows: Iterable[tuple[str, Row]], category: str) 
     by_split: dict[str, list[Row]] = {}
     for split, row in rows:
         by_split.setdefault(split, []).append(row)
-    return sum(write_rows(folder / split / category / LANGUAGE / "split0.jsonl", found)
-               for split, found in by_split.items())
+    return sum(
+        write_rows(folder / split / category / LANGUAGE / "split0.jsonl", found)
+        for split, found in by_split.items()
+    )
 
 
 def build(flags: argparse.Namespace) -> None:
@@ -158,22 +231,44 @@ def build(flags: argparse.Namespace) -> None:
         if json.loads(mark.read_text(encoding="utf-8"))["settings"] == settings:
             print(f"{out} is made already: kept")
             return
-        raise ValueError(f"--out={out} was made with other flags; choose another folder, or remove it")
-    sizes = {"transcribed": flags.transcribed, HEARD: flags.heard, WRITTEN: flags.written, "tested": flags.tested}
+        raise ValueError(
+            f"--out={out} was made with other flags; choose another folder, or remove it"
+        )
+    sizes = {
+        "transcribed": flags.transcribed,
+        HEARD: flags.heard,
+        WRITTEN: flags.written,
+        "tested": flags.tested,
+    }
     corpora = gather(sizes, flags.seed)
     long = say_all((one for corpus in corpora.values() for one in corpus), out, flags.seed)
-    corpora = {name: [one for one in corpus if one.id not in long] for name, corpus in corpora.items()}
+    corpora = {
+        name: [one for one in corpus if one.id not in long] for name, corpus in corpora.items()
+    }
     rates = [int(rate) for rate in flags.rates.split(",") if rate]
-    arms, errors = make_arms(corpora, out, rates=rates, carelessness=flags.carelessness, has_asr=not flags.no_asr,
-                             seed=flags.seed)
-    recognition = make_recognition([*corpora["transcribed"], *(
-        one for form in (HEARD, WRITTEN) for one in corpora[form] if one.split == DEV)])
+    arms, errors = make_arms(
+        corpora,
+        out,
+        rates=rates,
+        carelessness=flags.carelessness,
+        has_asr=not flags.no_asr,
+        seed=flags.seed,
+    )
+    recognition = make_recognition(
+        [
+            *corpora["transcribed"],
+            *(one for form in (HEARD, WRITTEN) for one in corpora[form] if one.split == DEV),
+        ]
+    )
     counts = {}
     for name, triples in arms.items():
         folder = out / "sets" / name / "sift"
         write_rows_of(folder, recognition, "pretraining/asr")
-        counts[name] = write_rows_of(folder, ((triple.split, make_row(triple)) for triple in triples
-                                              if triple.split != EVALUATION), "open_ended")
+        counts[name] = write_rows_of(
+            folder,
+            ((triple.split, make_row(triple)) for triple in triples if triple.split != EVALUATION),
+            "open_ended",
+        )
     for name, source in (("spokenqa_ls", "llm"), ("speech_msmarco", "tts")):
         tested = [triple for triple in arms[source] if triple.split == EVALUATION]
         folder = out / "tests" / name
@@ -185,20 +280,41 @@ def build(flags: argparse.Namespace) -> None:
     for name in arms:
         folder = out / "sets" / name
         join_release(folder / "sift", [str(out / "audio")], folder / "records", [LANGUAGE])
-    write_text(mark, json.dumps({"settings": settings, "set_aside": {"too long to say": len(long)},
-                                "questions": counts, "word_error_rates": errors}, indent=1))
+    write_text(
+        mark,
+        json.dumps(
+            {
+                "settings": settings,
+                "set_aside": {"too long to say": len(long)},
+                "questions": counts,
+                "word_error_rates": errors,
+            },
+            indent=1,
+        ),
+    )
     print(json.dumps({"set_aside": len(long), "questions": counts, "word_error_rates": errors}))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="data_prep.synthesis.small", description="Data of the small experiments.")
-    parser.add_argument("--out", type=Path, required=True, help="folder for everything that is made")
-    for name, size, what in (("transcribed", 500, "sentences of the transcribed corpus"),
-                             (HEARD, 240, "sentences of the untranscribed one"), (WRITTEN, 240, "passages of the text"),
-                             ("tested", 80, "recordings of each test set")):
+    parser = argparse.ArgumentParser(
+        prog="data_prep.synthesis.small", description="Data of the small experiments."
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for everything that is made"
+    )
+    for name, size, what in (
+        ("transcribed", 500, "sentences of the transcribed corpus"),
+        (HEARD, 240, "sentences of the untranscribed one"),
+        (WRITTEN, 240, "passages of the text"),
+        ("tested", 80, "recordings of each test set"),
+    ):
         parser.add_argument(f"--{name}", type=int, default=size, help=what)
-    parser.add_argument("--rates", default="5,10,15,20,30", help="word error rates in percent, comma-separated")
-    parser.add_argument("--carelessness", type=float, default=0.3, help="share of answers that a writer makes up")
+    parser.add_argument(
+        "--rates", default="5,10,15,20,30", help="word error rates in percent, comma-separated"
+    )
+    parser.add_argument(
+        "--carelessness", type=float, default=0.3, help="share of answers that a writer makes up"
+    )
     parser.add_argument("--no_asr", action="store_true", help="leave out what pocketsphinx hears")
     parser.add_argument("--seed", type=int, default=0, help="decides every random choice")
     flags = parser.parse_args(arguments)

@@ -1,7 +1,8 @@
-"""pocketsphinx for the small world: any of its words may follow any other, so that its errors are those of hearing.
+"""pocketsphinx for the small world: any of its words may follow any other, so that its errors are
+those of hearing.
 
-With the model's own language of 130,000 words nine in ten words of the synthesizer's are misheard, at four times the
-cost.
+With the model's own language of 130,000 words nine in ten words of the synthesizer's are misheard,
+at four times the cost.
 """
 
 import importlib.util
@@ -10,7 +11,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from data_prep.chunks import write_text
+from data_prep.engine.chunks import write_text
 from data_prep.recognition.hypothesis import RecogniserError
 from data_prep.recognition.recognisers import Sphinx
 from data_prep.synthesis.small_world import NAMES, SLOTS
@@ -22,8 +23,12 @@ GRAMMAR_WORDS = ("in", "the", "takes", "to")
 def make_word_loop(folder: Path) -> Sphinx:
     """It hears the words of the small world and no others."""
     if importlib.util.find_spec("pocketsphinx") is None:
-        raise RecogniserError("pocketsphinx is not installed; pip install 'sift_jax[align]', or give --no_asr")
-    words = sorted({*(word for listed in SLOTS.values() for word in listed), *NAMES, *GRAMMAR_WORDS})
+        raise RecogniserError(
+            "pocketsphinx is not installed; pip install 'sift_jax[align]', or give --no_asr"
+        )
+    words = sorted(
+        {*(word for listed in SLOTS.values() for word in listed), *NAMES, *GRAMMAR_WORDS}
+    )
     grammar = folder / "words.jsgf"
     grammar.write_text(f"#JSGF V1.0;\ngrammar words;\npublic <said> = ( {' | '.join(words)} )+;\n")
     return Sphinx(jsgf=str(grammar))
@@ -38,6 +43,8 @@ def hear_all(identities: Iterable[str], out: Path, language: str) -> dict[str, s
         for identity in identities:
             if identity not in known:
                 listener = listener or make_word_loop(Path(folder))
-                known[identity] = listener.recognise(place_audio(out / "audio", identity), language).text
+                known[identity] = listener.recognise(
+                    place_audio(out / "audio", identity), language
+                ).text
     write_text(kept, json.dumps(known))
     return known

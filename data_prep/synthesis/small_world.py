@@ -1,12 +1,13 @@
-"""A world small enough that a tiny model learns its words in minutes: closed lists, two forms of sentence, and the
-questions that have an answer in them.
+"""A world small enough that a tiny model learns its words in minutes: closed lists, two forms of
+sentence, and the questions that have an answer in them.
 
     heard     three red boxes in the kitchen                  what somebody says; questions are written from its words
     written   anna takes three red boxes to the kitchen       a passage of a text with questions, to be spoken
 
-The writer of questions sees a transcript, right or wrong, and asks about what it finds there: a word that is misheard
-as another of its list becomes a wrong answer, one that is misheard as anything else is not asked about. `carelessness`
-is the share of answers that it makes up: language models do.
+The writer of questions sees a transcript, right or wrong, and asks about what it finds there: a
+word that is misheard as another of its list becomes a wrong answer, one that is misheard as
+anything else is not asked about. `carelessness` is the share of answers that it makes up: language
+models do.
 """
 
 import dataclasses
@@ -54,7 +55,9 @@ def make_sentences(count: int, form: str, seed: int) -> list[Sentence]:
     rng, seen, made = random.Random(f"{seed}/{form}"), set(), []
     most = math.prod(map(len, SLOTS.values())) * (1 if form == HEARD else len(NAMES))
     if count > 0.97 * most:
-        raise ValueError(f"{count} sentences of the form {form!r} are too many, there are {most}; ask for fewer")
+        raise ValueError(
+            f"{count} sentences of the form {form!r} are too many, there are {most}; ask for fewer"
+        )
     while len(made) < count:
         number, colour, thing, place = (rng.choice(words) for words in SLOTS.values())
         if form == HEARD:
@@ -70,11 +73,16 @@ def make_sentences(count: int, form: str, seed: int) -> list[Sentence]:
 def find_slots(transcript: str) -> Mapping[str, str]:
     """The first word of each list that a transcript has."""
     words = transcript.lower().split()
-    found = {slot: next((word for word in words if word in listed), None) for slot, listed in SLOTS.items()}
+    found = {
+        slot: next((word for word in words if word in listed), None)
+        for slot, listed in SLOTS.items()
+    }
     return {slot: word for slot, word in found.items() if word}
 
 
-def write_pairs(transcript: str, form: str, rng: random.Random, *, carelessness: float = 0.0) -> list[Pair]:
+def write_pairs(
+    transcript: str, form: str, rng: random.Random, *, carelessness: float = 0.0
+) -> list[Pair]:
     """A question about what the transcript names, and one about where."""
     found, pairs = find_slots(transcript), []
     for asked, lists in ANSWERS.items():
@@ -86,8 +94,14 @@ def write_pairs(transcript: str, form: str, rng: random.Random, *, carelessness:
             name = rng.choice(named)
             answer[name] = rng.choice([other for other in SLOTS[name] if other != answer[name]])
         said = " ".join(answer.values())
-        pairs.append(Pair(asked=asked, question=QUESTIONS[form][asked], is_made_up=is_made_up,
-                          answer=f"the {said}" if asked == "where" else said))
+        pairs.append(
+            Pair(
+                asked=asked,
+                question=QUESTIONS[form][asked],
+                is_made_up=is_made_up,
+                answer=f"the {said}" if asked == "where" else said,
+            )
+        )
     return pairs
 
 

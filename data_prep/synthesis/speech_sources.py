@@ -1,9 +1,10 @@
-"""Speech to be asked about or written down: any corpus, a manifest, a folder of files, or what was built before.
+"""Speech to be asked about or written down: any corpus, a manifest, a folder of files, or what was
+built before.
 
-    librispeech, mls, spgispeech, …    as they are unpacked               ids as `data_prep.tasks` gives them
-    manifest                           lines with an audio file each      ids with the manifest's name before them
-    folder                             whatever audio lies there          ids with the folder's name before them
-    build                              metadata.jsonl and audio/ of a build, or of another of these commands: ids stay
+librispeech, mls, spgispeech, …    as they are unpacked               ids as `data_prep.tasks` gives them
+manifest                           lines with an audio file each      ids with the manifest's name before them
+folder                             whatever audio lies there          ids with the folder's name before them
+build                              metadata.jsonl and audio/ of a build, or of another of these commands: ids stay
 """
 
 import dataclasses
@@ -27,9 +28,16 @@ from data_prep.corpora.recording import (
     parse_object,
     read_items,
 )
-from data_prep.corpora.registry import CORPORA, MANIFEST, Reading, list_languages, name_source, read_corpus
-from data_prep.splits import SPLITS
-from data_prep.synthesis.job import describe_file
+from data_prep.corpora.registry import (
+    CORPORA,
+    MANIFEST,
+    Reading,
+    list_languages,
+    name_source,
+    read_corpus,
+)
+from data_prep.corpora.splits import SPLITS
+from data_prep.synthesis.job_folder import describe_file
 from data_prep.tasks.example import Example, Found, rename_all
 
 FOLDER, BUILD = "folder", "build"
@@ -52,16 +60,23 @@ class SpeechSource:
 
     def __post_init__(self) -> None:
         if not 0 < self.min_seconds < self.max_seconds:
-            raise ValueError(f"--min_seconds={self.min_seconds:g} and --max_seconds={self.max_seconds:g} leave nothing")
+            raise ValueError(
+                f"--min_seconds={self.min_seconds:g} and --max_seconds={self.max_seconds:g} "
+                "leave nothing"
+            )
         if (self.manifest is not None) != (self.corpus == MANIFEST):
             raise ValueError(f"--manifest goes with --corpus={MANIFEST}, and one needs the other")
         if self.corpus != MANIFEST and (self.root is None or not self.root.is_dir()):
             raise ValueError(f"--corpus={self.corpus} needs --root=<its folder>, not {self.root}")
         spoken = list_languages(self.corpus)
         if strange := [language for language in self.languages if language not in spoken]:
-            raise ValueError(f"--languages: {strange[0]!r} is not spoken here; choose of {', '.join(spoken)}")
+            raise ValueError(
+                f"--languages: {strange[0]!r} is not spoken here; choose of {', '.join(spoken)}"
+            )
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", self.source):
-            raise ValueError(f"--name={self.source} is no name; give up to 40 letters, digits, - and _")
+            raise ValueError(
+                f"--name={self.source} is no name; give up to 40 letters, digits, - and _"
+            )
 
     @property
     def source(self) -> str:
@@ -72,14 +87,29 @@ class SpeechSource:
             return self.manifest.stem
         if self.corpus == BUILD and self.root is not None:
             mark = self.root / "job.json"
-            told = json.loads(mark.read_text(encoding="utf-8")).get("source") if mark.is_file() else None
+            told = (
+                json.loads(mark.read_text(encoding="utf-8")).get("source")
+                if mark.is_file()
+                else None
+            )
             return told or self.root.resolve().name
-        return self.root.resolve().name if self.corpus == FOLDER and self.root else name_source(self.corpus)
+        return (
+            self.root.resolve().name
+            if self.corpus == FOLDER and self.root
+            else name_source(self.corpus)
+        )
 
     @property
     def reading(self) -> Reading:
-        return Reading(root=self.root, manifest=self.manifest, min_seconds=self.min_seconds,
-                       max_seconds=self.max_seconds, phonemes="own", locales=(), locale_utterances=0)
+        return Reading(
+            root=self.root,
+            manifest=self.manifest,
+            min_seconds=self.min_seconds,
+            max_seconds=self.max_seconds,
+            phonemes="own",
+            locales=(),
+            locale_utterances=0,
+        )
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -98,15 +128,25 @@ class SpeechSource:
         elif self.corpus == MANIFEST:
             assert self.manifest is not None
             base = root or self.manifest.resolve().parent
-            yield from rename_all(read_manifest_rows(self.manifest, lambda row: make_recording(
-                row, base, self.languages, is_said=self.is_said)), self.source)
+            yield from rename_all(
+                read_manifest_rows(
+                    self.manifest,
+                    lambda row: make_recording(row, base, self.languages, is_said=self.is_said),
+                ),
+                self.source,
+            )
         else:
-            yield from rename_all(read_corpus(self.corpus, self.reading, self.languages), self.corpus)
+            yield from rename_all(
+                read_corpus(self.corpus, self.reading, self.languages), self.corpus
+            )
 
 
 def find_metadata(root: Path) -> Path | None:
     """The list of a build's utterances; before it is measured there is only one of them."""
-    return next((root / name for name in ("metadata.jsonl", "utterances.jsonl") if (root / name).is_file()), None)
+    return next(
+        (root / name for name in ("metadata.jsonl", "utterances.jsonl") if (root / name).is_file()),
+        None,
+    )
 
 
 def _wrap(item: Item) -> Found:
@@ -116,7 +156,9 @@ def _wrap(item: Item) -> Found:
 def _read_build(root: Path, languages: Sequence[str], *, is_said: bool) -> Iterator[Item]:
     listed = find_metadata(root)
     if listed is None:
-        raise CorpusError(f"{root}: no metadata.jsonl or utterances.jsonl; give the folder of a build")
+        raise CorpusError(
+            f"{root}: no metadata.jsonl or utterances.jsonl; give the folder of a build"
+        )
 
     def parse(text: str) -> Recording:
         row = parse_object(text)
@@ -125,13 +167,24 @@ def _read_build(root: Path, languages: Sequence[str], *, is_said: bool) -> Itera
             raise BadItem("another language", str(row.get("language"))[:40], identity)
         transcript = row.get("transcript")
         if is_said or transcript:
-            transcript = clean_transcript(transcript if isinstance(transcript, str) else "", identity)
+            transcript = clean_transcript(
+                transcript if isinstance(transcript, str) else "", identity
+            )
         names = (f"audio/{identity}.flac", str(_place(Path("audio"), identity)))
-        known = {name: row[name] if isinstance(row.get(name), str) else None for name in ("speaker", "accent")}
-        return Recording(id=identity, language=row["language"], audio=locate_audio(root, names, identity),
-                         transcript=transcript or "", gender=name_gender(row.get("gender")),
-                         age_category=name_age(row.get("age_category")),
-                         held=row.get("split") if row.get("split") in SPLITS else None, **known)
+        known = {
+            name: row[name] if isinstance(row.get(name), str) else None
+            for name in ("speaker", "accent")
+        }
+        return Recording(
+            id=identity,
+            language=row["language"],
+            audio=locate_audio(root, names, identity),
+            transcript=transcript or "",
+            gender=name_gender(row.get("gender")),
+            age_category=name_age(row.get("age_category")),
+            held=row.get("split") if row.get("split") in SPLITS else None,
+            **known,
+        )
 
     return read_items(listed, parse)
 
@@ -146,8 +199,12 @@ def _place(audio: Path, identity: str) -> Path:
 def _read_folder(root: Path, languages: Sequence[str]) -> Iterator[Item]:
     """Every audio file, named by its path."""
     if len(languages) != 1:
-        raise CorpusError("--corpus=folder does not tell languages; give --languages=<the one that is spoken>")
-    paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in _ENDINGS and path.is_file())
+        raise CorpusError(
+            "--corpus=folder does not tell languages; give --languages=<the one that is spoken>"
+        )
+    paths = sorted(
+        path for path in root.rglob("*") if path.suffix.lower() in _ENDINGS and path.is_file()
+    )
     if not paths:
         raise CorpusError(f"{root}: no audio files ({', '.join(_ENDINGS)}); change --root")
     for path in paths:

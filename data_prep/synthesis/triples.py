@@ -1,7 +1,8 @@
-"""A question about a recording, with its answer and what is said in it: what every way to data makes.
+"""A question about a recording, with its answer and what is said in it: what every way to data
+makes.
 
-    triples.jsonl   {"id", "language", "split", "question", "answer", "references": […], "transcript", "source", "key"}
-        ─►  sift/{split}/open_ended/{lang}/split0.jsonl      the audio before the question
+triples.jsonl   {"id", "language", "split", "question", "answer", "references": […], "transcript", "source", "key"}
+    ─►  sift/{split}/open_ended/{lang}/split0.jsonl      the audio before the question
 """
 
 import dataclasses
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_prep.chunks import Chunk, open_draft
+from data_prep.engine.chunks import Chunk, open_draft
 from data_prep.instructions.rows import lay_out_row
 from sift_jax.sift.rows import Row, write_rows
 
@@ -21,7 +22,8 @@ CATEGORY = "open_ended"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Triple:
-    """`id` is the recording's, `key` the triple's own; `source` comes before the language in data_source."""
+    """`id` is the recording's, `key` the triple's own; `source` comes before the language in
+    data_source."""
 
     id: str
     key: str
@@ -44,8 +46,15 @@ def parse_triple(line: str) -> Triple:
 
 def make_row(triple: Triple) -> Row:
     """In the layout of the released files."""
-    return lay_out_row((triple.id,), CATEGORY, triple.question, triple.answer, draw=triple.key, first_share=1.0,
-                       data_source=f"{triple.source}_{triple.language}")
+    return lay_out_row(
+        (triple.id,),
+        CATEGORY,
+        triple.question,
+        triple.answer,
+        draw=triple.key,
+        first_share=1.0,
+        data_source=f"{triple.source}_{triple.language}",
+    )
 
 
 def read_triples(path: Path) -> Iterator[Triple]:
@@ -55,10 +64,14 @@ def read_triples(path: Path) -> Iterator[Triple]:
 
 
 def write_sift(out: Path, chunks: Sequence[Chunk], kind: str) -> dict[str, dict[str, int]]:
-    """The triples of all chunks as one file, and as SIFT files; returns the rows by language and split."""
+    """The triples of all chunks as one file, and as SIFT files; returns the rows by language and
+    split."""
     counts: Counter[tuple[str, str]] = Counter()
     with open_draft(out / "triples.jsonl") as joined:
-        for (language, split), group in itertools.groupby(chunks, key=lambda chunk: (chunk.language, chunk.split)):
+        for (language, split), group in itertools.groupby(
+            chunks, key=lambda chunk: (chunk.language, chunk.split)
+        ):
+
             def write(lines: Iterable[str]) -> Iterator[Row]:
                 for line in lines:
                     joined.write(line + "\n")

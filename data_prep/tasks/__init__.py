@@ -1,1 +1,2 @@
-"""Stage 1's tasks: recognition, translation, emotion, who said what, intents, slots and speaking, as SIFT files."""
+"""Stage 1's tasks: recognition, translation, emotion, who said what, intents, slots and speaking,
+as SIFT files."""

@@ -5,8 +5,9 @@
     out/sift/{split}/pretraining/asr/{lang}/split<N>.jsonl         one file for each corpus, in the order of their names
     out/records/  out/rejected.jsonl
 
-A job that was stopped goes on; asked for in other words, it is made anew. The SIFT files of a task and the records are
-written again at each end from all jobs that are done, so what comes out does not depend on the order of the commands.
+A job that was stopped goes on; asked for in other words, it is made anew. The SIFT files of a task
+and the records are written again at each end from all jobs that are done, so what comes out does
+not depend on the order of the commands.
 """
 
 import contextlib
@@ -18,18 +19,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_prep.accounts import Accounts, collect, settle
-from data_prep.chunks import BuildError, Chunk, open_draft, sweep, write_text
-from data_prep.corpora.recording import BadItem, Rejection, reject
+from data_prep.corpora.recording import BadItem, reject
 from data_prep.corpora.registry import Reading
-from data_prep.engine import Engine
-from data_prep.splits import SPLITS
-from data_prep.stages.gather import list_sources
+from data_prep.corpora.splits import SPLITS
+from data_prep.engine.beam_engine import Engine
+from data_prep.engine.chunks import BuildError, Chunk, open_draft, sweep, write_text
+from data_prep.engine.ledger import Accounts, Rejection, collect, settle
+from data_prep.pipeline.gather import list_sources
 from data_prep.tasks.decode import decode_examples
 from data_prep.tasks.example import parse_example
+from data_prep.tasks.example_to_row import Templates, make_row
 from data_prep.tasks.gather import gather_examples
 from data_prep.tasks.registry import read_task
-from data_prep.tasks.wording import Templates, make_row
 from sift_jax.sift.rows import Row, write_rows
 from sift_jax.storage.folder_lock import FolderHeldError, hold_folder
 
@@ -65,11 +66,15 @@ class Job:
 
 
 def run_job(job: Job, out: Path, engine: Engine) -> Path:
-    """Reads, chooses and decodes; goes on where the same job was stopped. Returns the job's folder."""
+    """Reads, chooses and decodes; goes on where the same job was stopped. Returns the job's
+    folder."""
     folder = out / "jobs" / job.folder_name
     mark = folder / "job.json"
     sweep(folder)
-    if mark.is_file() and json.loads(mark.read_text(encoding="utf-8"))["fingerprint"] != job.fingerprint:
+    if (
+        mark.is_file()
+        and json.loads(mark.read_text(encoding="utf-8"))["fingerprint"] != job.fingerprint
+    ):
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if mark.is_file() and json.loads(mark.read_text(encoding="utf-8"))["is_done"]:
@@ -79,19 +84,35 @@ def run_job(job: Job, out: Path, engine: Engine) -> Path:
     write_text(mark, json.dumps({**state, "is_done": False}))
     # Chosen anew only with the job itself: one that goes on must find the chunks that it left.
     if not (folder / "parts" / "sources.json").exists():
-        items = read_task(job.task, job.corpus, job.reading.root, job.reading.manifest, job.name, job.languages)
+        items = read_task(
+            job.task, job.corpus, job.reading.root, job.reading.manifest, job.name, job.languages
+        )
         gather_examples(items, folder, sizes=job.sizes, seed=job.seed)
     chunks = list_sources(folder, job.seed)
     decode_examples(chunks, out / "audio", job.reading, engine)
     left = sum(len(chunk.read_lines("kept")) for chunk in chunks)
-    rejections = (Rejection(**json.loads(line)) for chunk in chunks for line in chunk.read_lines("decode_rejected"))
-    settle(folder, "decode", "examples", sum(chunk.last - chunk.first for chunk in chunks), left, rejections)
+    rejections = (
+        Rejection(**json.loads(line))
+        for chunk in chunks
+        for line in chunk.read_lines("decode_rejected")
+    )
+    settle(
+        folder,
+        "decode",
+        "examples",
+        sum(chunk.last - chunk.first for chunk in chunks),
+        left,
+        rejections,
+    )
     write_text(mark, json.dumps({**state, "is_done": True}))
     return folder
 
 
-def write_task_files(out: Path, task: str, templates: Mapping[str, Templates]) -> dict[str, dict[str, int]]:
-    """The SIFT files of a task from all its jobs that are done; returns the rows by language and split."""
+def write_task_files(
+    out: Path, task: str, templates: Mapping[str, Templates]
+) -> dict[str, dict[str, int]]:
+    """The SIFT files of a task from all its jobs that are done; returns the rows by language and
+    split."""
     for split in SPLITS:
         shutil.rmtree(out / "sift" / split / "pretraining" / task, ignore_errors=True)
     counts: dict[str, dict[str, int]] = {}
@@ -114,16 +135,27 @@ def write_task_files(out: Path, task: str, templates: Mapping[str, Templates]) -
     return counts
 
 
-def _make_rows(chunks: Sequence[Chunk], mark: Mapping[str, Any], templates: Mapping[str, Templates],
-               rejections: list[Rejection]) -> Iterator[Row]:
+def _make_rows(
+    chunks: Sequence[Chunk],
+    mark: Mapping[str, Any],
+    templates: Mapping[str, Templates],
+    rejections: list[Rejection],
+) -> Iterator[Row]:
     for chunk in chunks:
         for line in chunk.read_lines("kept"):
             example = parse_example(line)
             try:
-                yield make_row(example, mark["task"], source=mark["name"], seed=mark["seed"],
-                               templates=templates)
+                yield make_row(
+                    example,
+                    mark["task"],
+                    source=mark["name"],
+                    seed=mark["seed"],
+                    templates=templates,
+                )
             except BadItem as bad:
-                rejections.append(reject(bad, file=Path(example.recording.audio), language=chunk.language))
+                rejections.append(
+                    reject(bad, file=Path(example.recording.audio), language=chunk.language)
+                )
 
 
 @contextlib.contextmanager
@@ -139,9 +171,13 @@ def hold(out: Path) -> Iterator[None]:
 
 def list_jobs(out: Path, task: str | None = None) -> list[Path]:
     """The folders of the jobs that are done, of one task if asked, in the order of their names."""
-    marks = {path.parent: json.loads(path.read_text(encoding="utf-8"))
-             for path in sorted((out / "jobs").glob("*/job.json"))}
-    return [folder for folder, mark in marks.items() if mark["is_done"] and task in (None, mark["task"])]
+    marks = {
+        path.parent: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted((out / "jobs").glob("*/job.json"))
+    }
+    return [
+        folder for folder, mark in marks.items() if mark["is_done"] and task in (None, mark["task"])
+    ]
 
 
 def join_rejected(out: Path) -> dict[str, Accounts]:
@@ -151,5 +187,7 @@ def join_rejected(out: Path) -> dict[str, Accounts]:
         for name in accounts:
             with (out / "jobs" / name / "rejected.jsonl").open(encoding="utf-8") as lines:
                 for line in lines:
-                    joined.write(json.dumps({"job": name, **json.loads(line)}, ensure_ascii=False) + "\n")
+                    joined.write(
+                        json.dumps({"job": name, **json.loads(line)}, ensure_ascii=False) + "\n"
+                    )
     return accounts

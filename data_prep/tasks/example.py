@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_prep.corpora.recording import BadItem, Recording, Rejection, check_id, parse_recording
+from data_prep.corpora.recording import BadItem, Recording, check_id, parse_recording
+from data_prep.engine.ledger import Rejection
 
 # Where an intent is asked for as a multiple choice: as many besides the right one.
 _OTHERS = 3
@@ -48,8 +49,13 @@ class Example:
         return tuple(filter(None, (self.recording, self.speech)))
 
     def to_json(self) -> str:
-        # What dataclasses.asdict gives, without its copies of everything: there are millions of them.
-        row = {**vars(self), "recording": _plain(self.recording), "speech": self.speech and _plain(self.speech)}
+        # What dataclasses.asdict gives, without its copies of everything: there are millions of
+        # them.
+        row = {
+            **vars(self),
+            "recording": _plain(self.recording),
+            "speech": self.speech and _plain(self.speech),
+        }
         return json.dumps(row, ensure_ascii=False)
 
 
@@ -66,7 +72,9 @@ def parse_example(line: str) -> Example:
     parts = row.pop("recording"), row.pop("speech")
     recording, speech = (part and parse_recording(json.dumps(part)) for part in parts)
     pairs = {name: tuple(tuple(pair) for pair in row.pop(name)) for name in ("entities", "turns")}
-    return Example(recording=recording, speech=speech, others=tuple(row.pop("others")), **pairs, **row)
+    return Example(
+        recording=recording, speech=speech, others=tuple(row.pop("others")), **pairs, **row
+    )
 
 
 def draw_others(intent: str, intents: Iterable[str], identity: str) -> tuple[str, ...]:
@@ -76,7 +84,8 @@ def draw_others(intent: str, intents: Iterable[str], identity: str) -> tuple[str
 
 
 def rename(recording: Recording, collection: str) -> Recording:
-    """The recording under an id that no other collection has, for one folder holds the audio of them all."""
+    """The recording under an id that no other collection has, for one folder holds the audio of
+    them all."""
     if recording.id.startswith(f"{collection}_"):
         return recording
     try:
@@ -90,6 +99,10 @@ def rename_all(items: Iterator[Recording | Rejection], collection: str) -> Itera
     """Examples of the recordings, with nothing known but what is said."""
     for item in items:
         try:
-            yield item if isinstance(item, Rejection) else Example(recording=rename(item, collection))
+            yield (
+                item if isinstance(item, Rejection) else Example(recording=rename(item, collection))
+            )
         except BadItem as bad:
-            yield Rejection(reason=bad.reason, id=bad.identity, language=item.language, file=item.audio)
+            yield Rejection(
+                reason=bad.reason, id=bad.identity, language=item.language, file=item.audio
+            )

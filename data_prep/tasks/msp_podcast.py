@@ -1,4 +1,5 @@
-"""The emotions of MSP-Podcast as a task: what data_prep.corpora.msp_podcast reads, for which no words are needed.
+"""The emotions of MSP-Podcast as a task: what data_prep.corpora.msp_podcast reads, for which no
+words are needed.
 
 Where people did not agree, or heard something that has no name (X and O), nothing is asked.
 """

@@ -1,6 +1,6 @@
 """The tasks of stage 1 and the corpora that have them.
 
-    --task=translation --corpus=covost2  ─►  (reader, name in SIFT files' data_source)
+--task=translation --corpus=covost2  ─►  (reader, name in SIFT files' data_source)
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from data_prep.corpora.recording import CorpusError
 from data_prep.corpora.registry import CORPORA
 from data_prep.tasks.ami import read_ami
 from data_prep.tasks.example import Found, TaskReader, rename_all
-from data_prep.tasks.listed import read_listed
+from data_prep.tasks.manifest_tasks import read_listed
 from data_prep.tasks.msp_podcast import read_msp_podcast
 from data_prep.tasks.slurp import read_slurp_intents, read_slurp_slots
 from data_prep.tasks.translation import (
@@ -37,12 +37,16 @@ class TaskCorpus:
 
 def _make_transcribed(name: str) -> TaskCorpus:
     corpus = CORPORA[name]
-    return TaskCorpus(read=lambda root, languages: rename_all(corpus.read(root, languages), name),
-                      languages=corpus.languages)
+    return TaskCorpus(
+        read=lambda root, languages: rename_all(corpus.read(root, languages), name),
+        languages=corpus.languages,
+    )
 
 
-_TRANSCRIBED = {name: _make_transcribed(name)
-                for name in ("librispeech", "mls", "fleurs", "peoples_speech", "voxpopuli")}
+_TRANSCRIBED = {
+    name: _make_transcribed(name)
+    for name in ("librispeech", "mls", "fleurs", "peoples_speech", "voxpopuli")
+}
 _ENGLISH = ("en",)
 
 TASKS: dict[str, dict[str, TaskCorpus]] = {
@@ -63,7 +67,9 @@ TASKS: dict[str, dict[str, TaskCorpus]] = {
         "voxpopuli": TaskCorpus(read=read_voxpopuli_speech),
     },
 }
-CORPUS_NAMES = tuple(dict.fromkeys([name for corpora in TASKS.values() for name in corpora] + [MANIFEST]))
+CORPUS_NAMES = tuple(
+    dict.fromkeys([name for corpora in TASKS.values() for name in corpora] + [MANIFEST])
+)
 # What ids begin with: no manifest may be called so.
 TAKEN_NAMES = (*CORPUS_NAMES, "common_voice", "msp")
 
@@ -72,13 +78,21 @@ def list_languages(task: str, corpus: str) -> tuple[str, ...]:
     return LANGUAGES if corpus == MANIFEST else TASKS[task][corpus].languages
 
 
-def read_task(task: str, corpus: str, root: Path | None, manifest: Path | None, name: str,
-              languages: Sequence[str]) -> Iterator[Found]:
+def read_task(
+    task: str,
+    corpus: str,
+    root: Path | None,
+    manifest: Path | None,
+    name: str,
+    languages: Sequence[str],
+) -> Iterator[Found]:
     """The examples of a task that a corpus or a manifest has, as they come."""
     if corpus == MANIFEST:
         if manifest is None:
             raise CorpusError("--corpus=manifest needs --manifest=<file.jsonl or file.tsv>")
         return read_listed(manifest, root or manifest.parent, languages, task, name)
     if root is None or not root.is_dir():
-        raise CorpusError(f"--corpus={corpus} needs --root=<the folder where it is unpacked>, not {root}")
+        raise CorpusError(
+            f"--corpus={corpus} needs --root=<the folder where it is unpacked>, not {root}"
+        )
     return TASKS[task][corpus].read(root.resolve(), languages)

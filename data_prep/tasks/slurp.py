@@ -1,4 +1,5 @@
-"""SLURP: what people want of a household's assistant, English. One reader for intents, one for slots.
+"""SLURP: what people want of a household's assistant, English. One reader for intents, one for
+slots.
 
     dataset/slurp/{train,devel,test}.jsonl
         {"slurp_id": 7, "sentence": "wake me at nine", "scenario": "alarm", "action": "set",
@@ -6,8 +7,8 @@
          "recordings": [{"file": "audio-1488_headset.flac"}, …]}
     {audio/slurp_real,scripts/audio/slurp_real,slurp_real}/audio-1488_headset.flac
 
-The intent is scenario and action, as the corpus counts it; a slot's value is the tokens in its span. Every recording of
-a sentence is an example of its own.
+The intent is scenario and action, as the corpus counts it; a slot's value is the tokens in its
+span. Every recording of a sentence is an example of its own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ from data_prep.corpora.recording import (
     parse_object,
     reject,
 )
-from data_prep.splits import DEV, EVALUATION, TRAIN
+from data_prep.corpora.splits import DEV, EVALUATION, TRAIN
 from data_prep.tasks.example import Example, Found, draw_others
 
 _PARTS = {"train": TRAIN, "devel": DEV, "test": EVALUATION}
@@ -56,8 +57,10 @@ def _find_lists(root: Path, languages: Sequence[str]) -> dict[str, Path]:
         lists = {held: folder / f"{part}.jsonl" for part, held in _PARTS.items()}
         if found := {held: path for held, path in lists.items() if path.is_file()}:
             return found
-    raise CorpusError(f"no dataset/slurp/train.jsonl, devel.jsonl or test.jsonl under {root}; clone SLURP there and "
-                      f"unpack its audio, or change --root")
+    raise CorpusError(
+        f"no dataset/slurp/train.jsonl, devel.jsonl or test.jsonl under {root}; clone SLURP there "
+        "and unpack its audio, or change --root"
+    )
 
 
 def _list_intents(path: Path) -> Iterator[str]:
@@ -77,7 +80,9 @@ def _name_intent(row: Mapping[str, Any]) -> str:
 
 
 def _read_list(path: Path, root: Path, held: str) -> Iterator[Found]:
-    audio = find_folder(root, ["audio/slurp_real", "scripts/audio/slurp_real", "slurp_real"], "SLURP's recordings")
+    audio = find_folder(
+        root, ["audio/slurp_real", "scripts/audio/slurp_real", "slurp_real"], "SLURP's recordings"
+    )
     with path.open("rb") as lines:
         for number, raw in enumerate(lines, 1):
             if not raw.strip():
@@ -90,7 +95,11 @@ def _read_list(path: Path, root: Path, held: str) -> Iterator[Found]:
                 continue
             for name in names:
                 try:
-                    yield Example(recording=_make_recording(name, row, audio, held), intent=intent, entities=entities)
+                    yield Example(
+                        recording=_make_recording(name, row, audio, held),
+                        intent=intent,
+                        entities=entities,
+                    )
                 except BadItem as bad:
                     yield reject(bad, file=path, line=number, language="en")
 
@@ -105,15 +114,30 @@ def _list_files(row: Mapping[str, Any]) -> list[str]:
 def _read_entities(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     try:
         words = [str(token["surface"]) for token in row["tokens"]]
-        found = [(min(entity["span"]), str(entity["type"]), " ".join(words[place] for place in entity["span"]))
-                 for entity in row["entities"]]
+        found = [
+            (
+                min(entity["span"]),
+                str(entity["type"]),
+                " ".join(words[place] for place in entity["span"]),
+            )
+            for entity in row["entities"]
+        ]
     except (KeyError, TypeError, IndexError, ValueError):
-        raise BadItem("broken line", "entities without type, or with a span beyond the tokens") from None
-    return tuple((" ".join(name.replace("_", " ").split()), " ".join(value.split()))
-                 for _, name, value in sorted(found))
+        raise BadItem(
+            "broken line", "entities without type, or with a span beyond the tokens"
+        ) from None
+    return tuple(
+        (" ".join(name.replace("_", " ").split()), " ".join(value.split()))
+        for _, name, value in sorted(found)
+    )
 
 
 def _make_recording(name: str, row: Mapping[str, Any], audio: Path, held: str) -> Recording:
     identity = check_id(f"slurp_{name.removesuffix('.flac')}")
-    return Recording(id=identity, language="en", held=held, audio=locate_audio(audio, name, identity),
-                     transcript=clean_transcript(str(row.get("sentence", "")), identity))
+    return Recording(
+        id=identity,
+        language="en",
+        held=held,
+        audio=locate_audio(audio, name, identity),
+        transcript=clean_transcript(str(row.get("sentence", "")), identity),
+    )

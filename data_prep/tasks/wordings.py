@@ -1,9 +1,11 @@
-"""More wordings of stage 1's instructions than the package has: a file of them, and what a wording must keep.
+"""More wordings of stage 1's instructions than the package has: a file of them, and what a wording
+must keep.
 
     {"en": {"asr": ["Could you put this speech into writing?", …], "tts": ["Read out loud: {text}", …]}, "de": …}
     ─ read_wordings ─►  the same, checked: slots kept, language, length, none twice
 
-`python -m data_prep.tasks.write_wordings` has a language model write such a file; one may as well write it by hand.
+`python -m data_prep.tasks.write_wordings` has a language model write such a file; one may as well
+write it by hand.
 """
 
 import functools
@@ -14,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.corpora.recording import CorpusError
-from data_prep.quality.language import is_in_language, list_frequent_words
-from data_prep.tasks.wording import LISTS, Templates, load_templates
+from data_prep.instructions.filters.language_id import is_in_language, list_frequent_words
+from data_prep.tasks.example_to_row import LISTS, Templates, load_templates
 from sift_jax.sift.labels import LANGUAGES, simplify
 
 # By language and task.
@@ -60,7 +62,11 @@ def find_wording_fault(text: str, task: str, language: str) -> str | None:
         return "not one sentence that begins with a capital"
     if not is_in_language(plain, language):
         return "wrong language"
-    return None if _list_stems(plain, language) & _list_topic(task, language) else "it is about something else"
+    return (
+        None
+        if _list_stems(plain, language) & _list_topic(task, language)
+        else "it is about something else"
+    )
 
 
 def _ends_well(text: str, task: str) -> bool:
@@ -73,7 +79,11 @@ def _ends_well(text: str, task: str) -> bool:
 def _list_stems(text: str, language: str) -> set[str]:
     """The beginnings of its words: "transcribe" and "transcript" are one."""
     frequent = list_frequent_words(language)
-    return {word[:_STEM] for word in simplify(text).split() if len(word) >= _LEAST_STEM and word not in frequent}
+    return {
+        word[:_STEM]
+        for word in simplify(text).split()
+        if len(word) >= _LEAST_STEM and word not in frequent
+    }
 
 
 @functools.cache
@@ -93,15 +103,24 @@ def read_wordings(path: Path) -> Wordings:
     try:
         found: Any = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise CorpusError(f"--wordings={path}: {error.strerror}; give a number, or a file that "
-                          "python -m data_prep.tasks.write_wordings has written") from None
+        raise CorpusError(
+            f"--wordings={path}: {error.strerror}; give a number, or a file that "
+            "python -m data_prep.tasks.write_wordings has written"
+        ) from None
     except ValueError:
-        raise CorpusError(f"--wordings={path} is no JSON; give {{\"en\": {{\"asr\": [\"…\"]}}}}") from None
+        raise CorpusError(
+            f'--wordings={path} is no JSON; give {{"en": {{"asr": ["…"]}}}}'
+        ) from None
     if not isinstance(found, dict) or not all(isinstance(tasks, dict) for tasks in found.values()):
-        raise CorpusError(f"--wordings={path} does not hold tasks by language; give {{\"en\": {{\"asr\": [\"…\"]}}}}")
+        raise CorpusError(
+            f'--wordings={path} does not hold tasks by language; give {{"en": {{"asr": ["…"]}}}}'
+        )
     for language, tasks in found.items():
         if language not in LANGUAGES:
-            raise CorpusError(f"--wordings={path}: no language {language!r}; the languages are {', '.join(LANGUAGES)}")
+            raise CorpusError(
+                f"--wordings={path}: no language {language!r}; the languages are "
+                f"{', '.join(LANGUAGES)}"
+            )
         for task, texts in tasks.items():
             _check(path, language, task, texts)
     return found
@@ -113,17 +132,27 @@ def _check(path: Path, language: str, task: str, texts: Any) -> None:
     if not isinstance(texts, list):
         raise CorpusError(f"--wordings={path}: {language} {task} is no list of texts")
     for text in texts:
-        fault = find_wording_fault(text, task, language) if isinstance(text, str) and text else "it is no text"
+        fault = (
+            find_wording_fault(text, task, language)
+            if isinstance(text, str) and text
+            else "it is no text"
+        )
         if fault is not None:
-            raise CorpusError(f"--wordings={path}: {language} {task} {str(text)[:60]!r}: {fault}; mend or delete it")
+            raise CorpusError(
+                f"--wordings={path}: {language} {task} {str(text)[:60]!r}: {fault}; mend or "
+                "delete it"
+            )
 
 
 def make_templates(limit: int | None, added: Wordings) -> dict[str, Templates]:
-    """The templates of all languages, with wordings beside the package's own and at most so many of each list."""
+    """The templates of all languages, with wordings beside the package's own and at most so many of
+    each list."""
     templates = {}
     for language in LANGUAGES:
         own = load_templates(language)
-        lists = {task: list(dict.fromkeys([*own[task], *added.get(language, {}).get(task, ())]))[:limit]
-                 for task in LISTS}
+        lists = {
+            task: list(dict.fromkeys([*own[task], *added.get(language, {}).get(task, ())]))[:limit]
+            for task in LISTS
+        }
         templates[language] = {**own, **lists}
     return templates

@@ -1,12 +1,13 @@
 """More wordings of stage 1's instructions, written by a language model.
 
-    python -m data_prep.tasks.write_wordings --out=data/wordings --endpoint=http://localhost:8000/v1 --model=…
-        [--tasks=asr,translation] [--languages=en,de] [--count=20] [--a_call=4] [--calls=12]
+python -m data_prep.tasks.write_wordings --out=data/wordings --endpoint=http://localhost:8000/v1
+--model=…
+    [--tasks=asr,translation] [--languages=en,de] [--count=20] [--a_call=4] [--calls=12]
 
-    the package's own wordings, some of them each time ─►  a call  ─►  wordings ─ slots, language, length, twice? ─►
-        OUT/wordings.json      for python -m data_prep.tasks --wordings=OUT/wordings.json
-        OUT/rejected.jsonl     what was written beside it, and why it is not taken
-        OUT/calls.jsonl        finished calls: the same command asks none of them again
+the package's own wordings, some of them each time ─►  a call  ─►  wordings ─ slots, language, length, twice? ─►
+    OUT/wordings.json      for python -m data_prep.tasks --wordings=OUT/wordings.json
+    OUT/rejected.jsonl     what was written beside it, and why it is not taken
+    OUT/calls.jsonl        finished calls: the same command asks none of them again
 """
 
 import argparse
@@ -19,13 +20,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_prep.chunks import write_text
-from data_prep.llm.cache import CachedClient, Prices
+from data_prep.engine.chunks import write_text
+from data_prep.llm.cached_client import CachedClient, Prices
 from data_prep.llm.client import CallError, ChatClient, Endpoint, EndpointError, Message
 from data_prep.llm.flags import add_endpoint_flags, make_endpoint
 from data_prep.llm.journal import Journal, JournalError
-from data_prep.llm.repair import find_objects
-from data_prep.tasks.wording import LISTS, load_templates
+from data_prep.llm.json_repair import find_objects
+from data_prep.tasks.example_to_row import LISTS, load_templates
 from data_prep.tasks.wordings import Wordings, find_wording_fault, make_wording_key
 from sift_jax.endpoints.secret import read_secret
 from sift_jax.sift.labels import LANGUAGE_NAMES, LANGUAGES
@@ -46,8 +47,9 @@ _TASKS = {
     "speech_to_speech": "to speak the translation of what is said in a recording",
 }
 _SLOTS = {
-    "translation": "It names the language by {into} or by {in}, and may say {from}, as the examples do: these three "
-                   "stand for words such as \"{into_words}\", \"{in_words}\" and \"{from_words}\".",
+    "translation": "It names the language by {into} or by {in}, and may say {from}, as the examples do: "
+    "these three "
+    'stand for words such as "{into_words}", "{in_words}" and "{from_words}".',
     "emotion": "It holds {labels} once, where the list of words is put in.",
     "intent": "It ends with a line break and {options}, where the list is put in.",
     "tts": "It ends with a space and {text}, where the text is put in.",
@@ -64,7 +66,8 @@ _LINE = re.compile(r"^\s*(?:\d+[.)]|[-*•])\s+[\"“]?(.+?)[\"”]?\s*$", re.MU
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Wish:
-    """How many wordings of each task and language, in calls for so many each, and how many calls at most."""
+    """How many wordings of each task and language, in calls for so many each, and how many calls at
+    most."""
 
     count: int
     a_call: int
@@ -77,8 +80,9 @@ class Wish:
                 raise ValueError(f"--{name}={getattr(self, name)} is too small; give at least 1")
 
 
-def write_task_wordings(client: CachedClient, task: str, language: str,
-                        wish: Wish) -> tuple[list[str], list[dict[str, str]]]:
+def write_task_wordings(
+    client: CachedClient, task: str, language: str, wish: Wish
+) -> tuple[list[str], list[dict[str, str]]]:
     """New wordings of a task's instruction, and those that were not taken."""
     own = load_templates(language)[task]
     seen = {make_wording_key(text) for text in own}
@@ -89,10 +93,14 @@ def write_task_wordings(client: CachedClient, task: str, language: str,
             break
         rng = random.Random(f"{wish.seed}/{task}/{language}/{call}")
         count = min(wish.a_call, wish.count - len(kept))
-        messages = make_messages(task, language, rng.sample(own, min(_SHOWN + count, len(own))), count)
+        messages = make_messages(
+            task, language, rng.sample(own, min(_SHOWN + count, len(own))), count
+        )
         place = {"language": language, "task": task}
         try:
-            reply = client.ask(messages, {**SAMPLING, "max_tokens": _TOKENS_A_WORDING * (count + 1)})
+            reply = client.ask(
+                messages, {**SAMPLING, "max_tokens": _TOKENS_A_WORDING * (count + 1)}
+            )
         except CallError as error:
             rejected.append({**place, "reason": f"no answer: {error.reason}", "text": error.detail})
             continue
@@ -108,24 +116,37 @@ def write_task_wordings(client: CachedClient, task: str, language: str,
 
 
 def make_messages(task: str, language: str, examples: Sequence[str], count: int) -> list[Message]:
-    """As if some of the examples had been asked for and written; a new order of them is a new call."""
+    """As if some of the examples had been asked for and written; a new order of them is a new
+    call."""
     shown, rest = examples[:-count] or examples, examples[-count:]
-    return [{"role": "system", "content": _SYSTEM},
-            {"role": "user", "content": _write_turn(task, language, len(shown))},
-            {"role": "assistant", "content": _write_lines(shown)},
-            {"role": "user", "content": _write_turn(task, language, len(rest))},
-            {"role": "assistant", "content": _write_lines(rest)},
-            {"role": "user", "content": _write_turn(task, language, count, is_more=True)}]
+    return [
+        {"role": "system", "content": _SYSTEM},
+        {"role": "user", "content": _write_turn(task, language, len(shown))},
+        {"role": "assistant", "content": _write_lines(shown)},
+        {"role": "user", "content": _write_turn(task, language, len(rest))},
+        {"role": "assistant", "content": _write_lines(rest)},
+        {"role": "user", "content": _write_turn(task, language, count, is_more=True)},
+    ]
 
 
 def _write_turn(task: str, language: str, count: int, *, is_more: bool = False) -> str:
-    words = {f"{name}_words": load_templates(language)[name]["en"] for name in ("from", "into", "in")}
+    words = {
+        f"{name}_words": load_templates(language)[name]["en"] for name in ("from", "into", "in")
+    }
     slots = _SLOTS.get(task, "")
     for name, text in words.items():
         slots = slots.replace(f"{{{name}}}", text)
-    how = "one more instruction" if count == 1 else f"{count} more instructions" if is_more else f"{count} instructions"
+    how = (
+        "one more instruction"
+        if count == 1
+        else f"{count} more instructions"
+        if is_more
+        else f"{count} instructions"
+    )
     other = " None may be like those above." if is_more else ""
-    return " ".join(filter(None, (f"Write {how} {_TASKS[task]}, in {LANGUAGE_NAMES[language]}.", slots + other)))
+    return " ".join(
+        filter(None, (f"Write {how} {_TASKS[task]}, in {LANGUAGE_NAMES[language]}.", slots + other))
+    )
 
 
 def _write_lines(texts: Sequence[str]) -> str:
@@ -134,20 +155,31 @@ def _write_lines(texts: Sequence[str]) -> str:
 
 def read_wording_reply(text: str) -> list[str]:
     """The wordings in a reply: those in JSON, or else the lines of a list."""
-    found = [value for entry in find_objects(text).objects for value in entry.values() if isinstance(value, str)]
+    found = [
+        value
+        for entry in find_objects(text).objects
+        for value in entry.values()
+        if isinstance(value, str)
+    ]
     found = found or [match[1] for match in _LINE.finditer(text)]
-    return ["\n".join(" ".join(line.split()) for line in wording.strip().splitlines()) for wording in found
-            if wording.strip()]
+    return [
+        "\n".join(" ".join(line.split()) for line in wording.strip().splitlines())
+        for wording in found
+        if wording.strip()
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Writes the wordings of all tasks and languages that are asked for, and says what came of it."""
+    """Writes the wordings of all tasks and languages that are asked for, and says what came of
+    it."""
     flags = _make_parser().parse_args(arguments)
     out: Path = flags.out
     try:
         wish = Wish(count=flags.count, a_call=flags.a_call, calls=flags.calls, seed=flags.seed)
-        tasks, languages = (_split(getattr(flags, name), known, name) for name, known in
-                            (("tasks", LISTS), ("languages", LANGUAGES)))
+        tasks, languages = (
+            _split(getattr(flags, name), known, name)
+            for name, known in (("tasks", LISTS), ("languages", LANGUAGES))
+        )
         endpoint = make_endpoint(flags)
         if endpoint is None:
             raise ValueError("no server to ask; give --endpoint=<address with /v1> and --model")
@@ -160,14 +192,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"wordings {out}/wordings.json   set aside {out}/rejected.jsonl")
 
 
-def write_wordings(out: Path, endpoint: Endpoint, tasks: Sequence[str], languages: Sequence[str],
-                   wish: Wish) -> list[str]:
+def write_wordings(
+    out: Path, endpoint: Endpoint, tasks: Sequence[str], languages: Sequence[str], wish: Wish
+) -> list[str]:
     """The files of a folder; returns what came of it in lines."""
     places = [(language, task) for language in languages for task in tasks]
     with Journal(out / "calls.jsonl") as journal:
-        client = CachedClient(ChatClient(endpoint, read_secret(endpoint.key_variable), seed=wish.seed), journal,
-                              version=VERSION)
-        outcomes = list(client.map(lambda place: write_task_wordings(client, place[1], place[0], wish), places))
+        client = CachedClient(
+            ChatClient(endpoint, read_secret(endpoint.key_variable), seed=wish.seed),
+            journal,
+            version=VERSION,
+        )
+        outcomes = list(
+            client.map(lambda place: write_task_wordings(client, place[1], place[0], wish), places)
+        )
         run = client.report(Prices())["this_run"]
     wordings: Wordings = {}
     reasons: collections.Counter[str] = collections.Counter()
@@ -176,24 +214,37 @@ def write_wordings(out: Path, endpoint: Endpoint, tasks: Sequence[str], language
         wordings.setdefault(language, {})[task] = kept
         reasons.update(entry["reason"] for entry in rejected)
         lines.append(f"{language} {task:18s} {len(kept):4d} of {wish.count}")
-    write_text(out / "rejected.jsonl", "".join(json.dumps(entry, ensure_ascii=False) + "\n"
-                                               for _, rejected in outcomes for entry in rejected))
+    write_text(
+        out / "rejected.jsonl",
+        "".join(
+            json.dumps(entry, ensure_ascii=False) + "\n"
+            for _, rejected in outcomes
+            for entry in rejected
+        ),
+    )
     write_text(out / "wordings.json", json.dumps(wordings, ensure_ascii=False, indent=1) + "\n")
     lines += [f"{count:9d} not taken: {reason}" for reason, count in reasons.most_common()]
-    return [*lines, f"{run['calls']} calls, {run['from_journal']} from the journal; {run['prompt_tokens']} + "
-                    f"{run['completion_tokens']} tokens"]
+    return [
+        *lines,
+        f"{run['calls']} calls, {run['from_journal']} from the journal; {run['prompt_tokens']} + "
+        f"{run['completion_tokens']} tokens",
+    ]
 
 
 def _split(text: str, known: Sequence[str], name: str) -> list[str]:
     found = list(dict.fromkeys(filter(None, text.split(","))))
-    if strange := [entry for entry in found if entry not in known] or ([] if found else ["nothing"]):
+    if strange := [entry for entry in found if entry not in known] or (
+        [] if found else ["nothing"]
+    ):
         raise ValueError(f"--{name}: {strange[0]} is not known; choose of {','.join(known)}")
     return found
 
 
 def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="data_prep.tasks.write_wordings",
-                                     description="More wordings of stage 1's instructions, by a language model.")
+    parser = argparse.ArgumentParser(
+        prog="data_prep.tasks.write_wordings",
+        description="More wordings of stage 1's instructions, by a language model.",
+    )
     add = parser.add_argument
     add("--out", type=Path, required=True, help="folder for the wordings and the journal of calls")
     add("--tasks", default=",".join(LISTS), help="comma-separated, of " + ", ".join(LISTS))

@@ -1,7 +1,7 @@
 """Rows about recordings of which the noise or the room is known: it was just added.
 
-    some clips ─► + noise of a known SNR ─► measured by the build's experts ─► labelled by its bins ─► its questions
-               ─► * a room of a known C50                                                              ─► judged
+some clips ─► + noise of a known SNR ─► measured by the build's experts ─► labelled by its bins ─► its questions
+           ─► * a room of a known C50                                                              ─► judged
 """
 
 import json
@@ -14,12 +14,19 @@ import numpy as np
 
 from data_prep.corpora.utterance import Utterance, WordSpan
 from data_prep.instructions import acoustic, comparison, open_ended, open_ended_paper
-from data_prep.instructions.items import Item
+from data_prep.instructions.choose_items import Item
 from data_prep.instructions.templates import load_templates
 from data_prep.metadata.bins import Bins, label_values
 from data_prep.metadata.experts import Panel, make_panel
 from data_prep.metadata.measure import measure_utterance
-from data_prep.truth.conditions import NOISE, RATE, ROOM, apply_condition, draw_condition, make_babble
+from data_prep.truth.conditions import (
+    NOISE,
+    RATE,
+    ROOM,
+    apply_condition,
+    draw_condition,
+    make_babble,
+)
 from data_prep.truth.known import Known, find_known, read_stated
 from data_prep.truth.rows import load_wave, read_metadata_of
 from data_prep.truth.tally import Tally
@@ -31,35 +38,52 @@ _BANK = 24
 Changed = tuple[dict[str, Any], Known]
 
 
-def check_changed(build: Path, bins: Bins, experts: Sequence[tuple[str, str]], count: int, seed: int, *,
-                  is_paper: bool) -> Tally:
+def check_changed(
+    build: Path,
+    bins: Bins,
+    experts: Sequence[tuple[str, str]],
+    count: int,
+    seed: int,
+    *,
+    is_paper: bool,
+) -> Tally:
     """Judges the rows about so many recordings, with noise and in a room each."""
     panel, rng = make_panel(tuple(experts)), np.random.default_rng(seed)
     tally, draw = Tally(), random.Random(seed)
     before: dict[tuple[str, str], Changed] = {}
     for utterance, known, key in change_clips(build, bins, panel, count, rng):
         templates = load_templates(utterance["language"], is_paper=is_paper)
-        items = [("closed_ended/acoustic_level", item) for item in acoustic.make_items(utterance, templates, draw)]
+        items = [
+            ("closed_ended/acoustic_level", item)
+            for item in acoustic.make_items(utterance, templates, draw)
+        ]
         module = open_ended_paper if is_paper else open_ended
         items += [("open_ended", item) for item in module.make_items(utterance, templates, draw)]
         _judge(tally, items, [known], bins, utterance["language"], key)
         # Two recordings are compared that are under conditions of the same kind.
         if earlier := before.get((utterance["language"], key)):
             pair = (earlier[0], utterance)
-            compared = [("closed_ended/comparison", item) for item in comparison.make_items(pair, templates, draw)]
+            compared = [
+                ("closed_ended/comparison", item)
+                for item in comparison.make_items(pair, templates, draw)
+            ]
             _judge(tally, compared, [earlier[1], known], bins, utterance["language"], key)
         before[utterance["language"], key] = utterance, known
     return tally
 
 
-def change_clips(build: Path, bins: Bins, panel: Panel, count: int,
-                 rng: np.random.Generator) -> Iterator[tuple[dict[str, Any], Known, str]]:
-    """(utterance as it is now, what is known of it, which key was changed) of each clip, one or two times."""
+def change_clips(
+    build: Path, bins: Bins, panel: Panel, count: int, rng: np.random.Generator
+) -> Iterator[tuple[dict[str, Any], Known, str]]:
+    """(utterance as it is now, what is known of it, which key was changed) of each clip, one or two
+    times."""
     names = _draw_names(build, count, rng)
     metadata, stated = read_metadata_of(build, set(names)), read_stated(build, set(names))
     waves = {name: wave for name in names if (wave := load_wave(build, name)) is not None}
     if not waves:
-        raise ValueError(f"{build}/audio has none of the recordings; check a build where its audio is")
+        raise ValueError(
+            f"{build}/audio has none of the recordings; check a build where its audio is"
+        )
     babble = make_babble(list(waves.values())[:_BANK], rng)
     for name, wave in waves.items():
         row = metadata[name]
@@ -71,15 +95,25 @@ def change_clips(build: Path, bins: Bins, panel: Panel, count: int,
             measured = measure_utterance(heard, make_utterance(row, len(heard) / RATE), panel).row
             if measured is None:
                 continue
-            # The genders that were filled in stay; those of which there are no edges have no class of pitch.
+            # The genders that were filled in stay; those of which there are no edges have no class
+            # of pitch.
             changed = {**row, **measured, "gender": row["gender"]}
             changed["labels"] = _label(changed, bins)
             other = ROOM if key == NOISE else NOISE
             known = find_known(row, stated[name], None)
             values = {other: known.values.get(other, row["values"].get(other)), key: level}
-            yield changed, Known(values={name: value for name, value in values.items() if value is not None},
-                                 labels={}, sources={key: condition.kind, other: "unchanged"},
-                                 tolerances=known.tolerances, gender=known.gender, corpus=known.corpus), key
+            yield (
+                changed,
+                Known(
+                    values={name: value for name, value in values.items() if value is not None},
+                    labels={},
+                    sources={key: condition.kind, other: "unchanged"},
+                    tolerances=known.tolerances,
+                    gender=known.gender,
+                    corpus=known.corpus,
+                ),
+                key,
+            )
 
 
 def _draw_names(build: Path, count: int, rng: np.random.Generator) -> list[str]:
@@ -90,26 +124,52 @@ def _draw_names(build: Path, count: int, rng: np.random.Generator) -> list[str]:
 
 def make_utterance(row: dict[str, Any], seconds: float) -> Utterance:
     """The utterance of a line of metadata, for a wave of its own."""
-    words = tuple(WordSpan(word=word["word"], position=word["position"], start=word["start"], end=word["end"])
-                  for word in row["words"])
+    words = tuple(
+        WordSpan(word=word["word"], position=word["position"], start=word["start"], end=word["end"])
+        for word in row["words"]
+    )
     return Utterance(
-        id=row["id"], language=row["language"], split=row["split"], speaker=row["speaker"], duration=seconds,
-        transcript=row["transcript"], topic=row["topic"], phonemes=row["phonemes"], is_question=row["is_question"],
-        gender=row["gender"], age_category=row["age_category"], accent=row["accent"], words=words, truth={},
-        collection=row.get("collection"))
+        id=row["id"],
+        language=row["language"],
+        split=row["split"],
+        speaker=row["speaker"],
+        duration=seconds,
+        transcript=row["transcript"],
+        topic=row["topic"],
+        phonemes=row["phonemes"],
+        is_question=row["is_question"],
+        gender=row["gender"],
+        age_category=row["age_category"],
+        accent=row["accent"],
+        words=words,
+        truth={},
+        collection=row.get("collection"),
+    )
 
 
 def _label(row: dict[str, Any], bins: Bins) -> dict[str, str]:
-    values = {key: value for key, value in row["values"].items() if key in bins and
-              (key != "average_pitch" or row["gender"] in bins[key])}
+    values = {
+        key: value
+        for key, value in row["values"].items()
+        if key in bins and (key != "average_pitch" or row["gender"] in bins[key])
+    }
     return label_values({**row, "values": values}, bins, ACOUSTIC_LABELS)
 
 
-def _judge(tally: Tally, items: Sequence[tuple[str, Item]], known: Sequence[Known], bins: Bins, language: str,
-           key: str) -> None:
+def _judge(
+    tally: Tally,
+    items: Sequence[tuple[str, Item]],
+    known: Sequence[Known],
+    bins: Bins,
+    language: str,
+    key: str,
+) -> None:
     for category, item in items:
         claims = read_claims(category, language, item.question, item.answer, "")
         told = [claim for claim in claims if claim.key.removeprefix("order of ") in (NOISE, ROOM)]
         if told:
-            text = f"{'+'.join(item.ids)} [{language}, {known[-1].sources[key]} added] {item.question} | {item.answer}"
+            text = (
+                f"{'+'.join(item.ids)} [{language}, {known[-1].sources[key]} added] "
+                f"{item.question} | {item.answer}"
+            )
             tally.add(told, known, bins, text)

@@ -3,8 +3,9 @@
     clip ─► + white, pink, brown, hum or babble at 12.3 dB          SNR of what was added
          ─► * impulse response of a room of 6.1 dB                  its C50
 
-What a clip brings along bounds what can be added: noise and rooms are at least `_APART_DB` worse than what is measured
-of the clip itself, so that its own changes the sum by a decibel at most. The other of the two stays as it was.
+What a clip brings along bounds what can be added: noise and rooms are at least `_APART_DB` worse
+than what is measured of the clip itself, so that its own changes the sum by a decibel at most. The
+other of the two stays as it was.
 """
 
 import dataclasses
@@ -12,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from data_prep.corpora.embedded import rooms
+from data_prep.embedded import rooms
 from data_prep.metadata import intensity
 
 RATE = rooms.RATE
@@ -44,8 +45,9 @@ def draw_condition(own: dict[str, float], rng: np.random.Generator, key: str) ->
     return Condition(key=key, kind=kind, level=float(rng.uniform(low, high)))
 
 
-def apply_condition(wave: np.ndarray, condition: Condition, rng: np.random.Generator,
-                    babble: np.ndarray) -> tuple[np.ndarray, float]:
+def apply_condition(
+    wave: np.ndarray, condition: Condition, rng: np.random.Generator, babble: np.ndarray
+) -> tuple[np.ndarray, float]:
     """The clip under the condition, and the level that came to be."""
     if condition.key == ROOM:
         response = rooms.make_response(condition.level, rng)

@@ -6,9 +6,10 @@
     word times    rate, where the corpus gives times of its words
     added         noise or a room that was just added (`conditions`)
 
-Of a value it is known to which classes it may belong: those within a tolerance of it, which is what listeners do not
-notice, or what two sound ways of measuring differ by. Classes of the recording itself are those of `metadata.absolute`,
-whatever the build's own edges are; how somebody speaks is a place within the corpus, by the build's edges.
+Of a value it is known to which classes it may belong: those within a tolerance of it, which is what
+listeners do not notice, or what two sound ways of measuring differ by. Classes of the recording
+itself are those of `metadata.absolute`, whatever the build's own edges are; how somebody speaks is
+a place within the corpus, by the build's edges.
 """
 
 import dataclasses
@@ -29,19 +30,42 @@ from data_prep.truth.texts import MOOD, ORDER, REASON, VERDICT, Claim
 from sift_jax.sift.labels import ACOUSTIC_LABELS, GENDERS, LANGUAGE_NAMES
 
 _SEMITONE = 2 ** (1 / 12)
-# How far a true value may lie outside of a class that is still no error: added, or of frequencies a factor.
-_TOLERANCES = {"noise_level": NOTICED_DB, "reverberation": NOTICED_DB, "average_intensity": 1.5,
-               "speaking_rate": 0.5, "pitch_variation": 0.5, "average_pitch": _SEMITONE}
-# Of seven places in a corpus neighbours are not told apart by ear: no question asks for that either.
+# How far a true value may lie outside of a class that is still no error: added, or of frequencies a
+# factor.
+_TOLERANCES = {
+    "noise_level": NOTICED_DB,
+    "reverberation": NOTICED_DB,
+    "average_intensity": 1.5,
+    "speaking_rate": 0.5,
+    "pitch_variation": 0.5,
+    "average_pitch": _SEMITONE,
+}
+# Of seven places in a corpus neighbours are not told apart by ear: no question asks for that
+# either.
 _STEPS = {"average_pitch": 1, "pitch_variation": 1, "speaking_rate": 1}
 # What the embedded synthesizer is asked for is the middle of a contour that it makes itself.
 _ASKED_SEMITONES = 4.0
 # Which moods an acted emotion is compatible with.
-_MOODS = {"angry": ("lively",), "anger": ("lively",), "happy": ("lively",), "happiness": ("lively",),
-          "surprised": ("lively",), "surprise": ("lively",), "fearful": ("lively",), "fear": ("lively",),
-          "disgust": ("lively",), "disgusted": ("lively",), "excited": ("lively",), "anxious": ("lively",),
-          "sad": ("tired",), "sadness": ("tired",), "bored": ("tired",), "boredom": ("tired",),
-          "neutral": ("calm",), "calm": ("calm",)}
+_MOODS = {
+    "angry": ("lively",),
+    "anger": ("lively",),
+    "happy": ("lively",),
+    "happiness": ("lively",),
+    "surprised": ("lively",),
+    "surprise": ("lively",),
+    "fearful": ("lively",),
+    "fear": ("lively",),
+    "disgust": ("lively",),
+    "disgusted": ("lively",),
+    "excited": ("lively",),
+    "anxious": ("lively",),
+    "sad": ("tired",),
+    "sadness": ("tired",),
+    "bored": ("tired",),
+    "boredom": ("tired",),
+    "neutral": ("calm",),
+    "calm": ("calm",),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,19 +93,28 @@ def read_stated(build: Path, names: set[str]) -> dict[str, dict[str, Any]]:
 
 def find_known(row: Mapping[str, Any], stated: Mapping[str, Any], wave: np.ndarray | None) -> Known:
     """`row` is the utterance's metadata; `wave` may be left out where Praat is not to be asked."""
-    labels = {key: stated[key] for key in ("gender", "age_category", "accent", "topic") if stated.get(key)}
+    labels = {
+        key: stated[key] for key in ("gender", "age_category", "accent", "topic") if stated.get(key)
+    }
     labels["language"] = LANGUAGE_NAMES[stated["language"]]
     told = row.get("fields", {}).get("emotion", {})
-    emotion = str(stated.get("emotion") or (told.get("label") if told.get("source") == CORPUS else "")).lower()
+    emotion = str(
+        stated.get("emotion") or (told.get("label") if told.get("source") == CORPUS else "")
+    ).lower()
     sources = dict.fromkeys(labels, "corpus")
-    truth = {key: value for key, value in stated.get("truth", {}).items() if key not in
-             ("speaking_rate", "pitch_variation")}
+    truth = {
+        key: value
+        for key, value in stated.get("truth", {}).items()
+        if key not in ("speaking_rate", "pitch_variation")
+    }
     values, tolerances = dict(truth), dict(_TOLERANCES)
     sources |= dict.fromkeys(values, "synthesizer")
     tolerances["average_pitch"] = _SEMITONE**_ASKED_SEMITONES
     if wave is not None and praat.is_installed():
         words = row["words"]
-        first, last = (words[0]["start"], words[-1]["end"]) if words else (0.0, len(wave) / praat.RATE)
+        first, last = (
+            (words[0]["start"], words[-1]["end"]) if words else (0.0, len(wave) / praat.RATE)
+        )
         found = praat.measure_voice(wave, first, last)
         values |= found
         tolerances["average_pitch"] = _SEMITONE
@@ -95,8 +128,14 @@ def find_known(row: Mapping[str, Any], stated: Mapping[str, Any], wave: np.ndarr
         labels[MOOD] = emotion
         sources[MOOD] = "corpus"
     gender = row["gender"] if row["gender"] in GENDERS else None
-    return Known(values=values, labels=labels, sources=sources, tolerances=tolerances, gender=gender,
-                 corpus=row.get("collection"))
+    return Known(
+        values=values,
+        labels=labels,
+        sources=sources,
+        tolerances=tolerances,
+        gender=gender,
+        corpus=row.get("collection"),
+    )
 
 
 def judge(claim: Claim, known: list[Known], bins: Bins) -> bool | None:
@@ -128,16 +167,31 @@ def list_possible(key: str, found: Known, bins: Bins) -> set[str] | None:
         meanings = find_edges(key)
     else:
         tables = bins.get(key, {})
-        table = tables.get(found.gender) if key in BY_GENDER else tables.get(found.corpus, tables.get("all"))
+        table = (
+            tables.get(found.gender)
+            if key in BY_GENDER
+            else tables.get(found.corpus, tables.get("all"))
+        )
         meanings = (table["edges"],) if table and table.get("method") != NOT_ASKED else ()
     if not meanings:
         return None
     value, tolerance = found.values[key], found.tolerances[key]
     step = _STEPS.get(key, 0)
-    low, high = ((value / tolerance, value * tolerance) if key == "average_pitch" else
-                 (value - tolerance, value + tolerance))
-    near = {place for edges in meanings for place, (lower, upper) in
-            enumerate(zip([-math.inf, *edges], [*edges, math.inf], strict=True))
-            if lower < upper and low < upper and high >= lower}
-    return {label for place, label in enumerate(ACOUSTIC_LABELS[key])
-            if any(abs(place - other) <= step for other in near)}
+    low, high = (
+        (value / tolerance, value * tolerance)
+        if key == "average_pitch"
+        else (value - tolerance, value + tolerance)
+    )
+    near = {
+        place
+        for edges in meanings
+        for place, (lower, upper) in enumerate(
+            zip([-math.inf, *edges], [*edges, math.inf], strict=True)
+        )
+        if lower < upper and low < upper and high >= lower
+    }
+    return {
+        label
+        for place, label in enumerate(ACOUSTIC_LABELS[key])
+        if any(abs(place - other) <= step for other in near)
+    }

@@ -1,7 +1,8 @@
 """What Praat measures of a wave, by algorithms that are not ours; `pip install praat-parselmouth`.
 
-F0 is of two passes, after De Looze and Hirst: the quartiles of the first set floor and ceiling of the second. That is
-made by autocorrelation and by cross-correlation: where the two do not agree, Praat does not know.
+F0 is of two passes, after De Looze and Hirst: the quartiles of the first set floor and ceiling of
+the second. That is made by autocorrelation and by cross-correlation: where the two do not agree,
+Praat does not know.
 """
 
 import importlib.util
@@ -33,7 +34,9 @@ def track_pitch(wave: np.ndarray, *, is_crossed: bool = False) -> tuple[np.ndarr
         return first.xs(), hz
     low, high = np.quantile(hz[hz > 0], [0.25, 0.75])
     track = sound.to_pitch_cc if is_crossed else sound.to_pitch_ac
-    second = track(time_step=STEP_SECONDS, pitch_floor=max(0.75 * low, 50), pitch_ceiling=min(2.5 * high, 700))
+    second = track(
+        time_step=STEP_SECONDS, pitch_floor=max(0.75 * low, 50), pitch_ceiling=min(2.5 * high, 700)
+    )
     return second.xs(), second.selected_array["frequency"]
 
 
@@ -41,14 +44,17 @@ def measure_level(wave: np.ndarray) -> float:
     """dBFS of the frames within 25 dB of the loud ones."""
     import parselmouth
 
-    found = parselmouth.Sound(wave.astype(np.float64), RATE).to_intensity(minimum_pitch=60, time_step=0.01)
+    found = parselmouth.Sound(wave.astype(np.float64), RATE).to_intensity(
+        minimum_pitch=60, time_step=0.01
+    )
     level = found.values[0]
     loud = level[level >= np.quantile(level, 0.95) - 25]
     return float(10 * np.log10(np.mean(10 ** (loud / 10))) - _FULL_SCALE_DB)
 
 
 def measure_voice(wave: np.ndarray, first: float, last: float) -> dict[str, float]:
-    """The level; median F0 in Hz and its deviation in semitones between two times, as far as they are sure."""
+    """The level; median F0 in Hz and its deviation in semitones between two times, as far as they
+    are sure."""
     found = {"average_intensity": measure_level(wave)}
     voiced = []
     for is_crossed in (False, True):
@@ -56,7 +62,10 @@ def measure_voice(wave: np.ndarray, first: float, last: float) -> dict[str, floa
         voiced.append(hz[(hz > 0) & (times >= first) & (times <= last)])
     if min(map(len, voiced)) < _FEWEST_FRAMES:
         return found
-    medians, variations = [float(np.median(hz)) for hz in voiced], [pitch_variation(hz) for hz in voiced]
+    medians, variations = (
+        [float(np.median(hz)) for hz in voiced],
+        [pitch_variation(hz) for hz in voiced],
+    )
     if abs(np.log2(medians[0] / medians[1])) < _SURE_OCTAVES:
         found["average_pitch"] = medians[0]
         if abs(variations[0] - variations[1]) < _SURE_SEMITONES:

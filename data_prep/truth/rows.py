@@ -1,4 +1,5 @@
-"""The rows of a build as they are: a sample of each category and language alike, each read and judged."""
+"""The rows of a build as they are: a sample of each category and language alike, each read and
+judged."""
 
 import json
 import random
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from data_prep.metadata.bins import Bins
-from data_prep.released.places import list_texts
+from data_prep.released.sift_paths import list_texts
 from data_prep.truth.known import Known, find_known, read_stated
 from data_prep.truth.tally import Tally
 from data_prep.truth.texts import read_claims
@@ -38,10 +39,19 @@ def check_rows(build: Path, bins: Bins, count: int, emotions: Path | None, seed:
             if name not in known:
                 known[name] = find_known(metadata[name], stated[name], load_wave(build, name))
         question, *answer = list_texts(row)
-        claims = read_claims(category, language, question, answer[0] if answer else None,
-                             metadata[clips[0]]["transcript"])
-        tally.add(claims, [known[name] for name in clips], bins,
-                  f"{row['id']} [{language}] {question} | {' ⏎ '.join(answer)}")
+        claims = read_claims(
+            category,
+            language,
+            question,
+            answer[0] if answer else None,
+            metadata[clips[0]]["transcript"],
+        )
+        tally.add(
+            claims,
+            [known[name] for name in clips],
+            bins,
+            f"{row['id']} [{language}] {question} | {' ⏎ '.join(answer)}",
+        )
     return tally
 
 
@@ -50,7 +60,11 @@ def draw_rows(build: Path, count: int, seed: int) -> list[Placed]:
     rng, cells = random.Random(seed), []
     for category in CATEGORIES:
         for language in LANGUAGES:
-            files = [path for split in SPLITS for path in list_files(build / "sift", split, category, language)]
+            files = [
+                path
+                for split in SPLITS
+                for path in list_files(build / "sift", split, category, language)
+            ]
             if files:
                 cells.append((category, language, files))
     drawn: list[Placed] = []

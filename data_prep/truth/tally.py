@@ -1,6 +1,6 @@
 """How many rows are untrue, by kind of claim.
 
-    (row, its claims, what is known) ─► Tally: kind → rows checked, untrue, not checked; a few untrue ones as examples
+(row, its claims, what is known) ─► Tally: kind → rows checked, untrue, not checked; a few untrue ones as examples
 """
 
 import dataclasses
@@ -55,7 +55,9 @@ class Tally:
         kept = self.examples.setdefault(claim.kind, [])
         if len(kept) < _EXAMPLES:
             facts = known[claim.clip] if claim.clip < len(known) else None
-            value = None if facts is None else facts.labels.get(claim.key, facts.values.get(claim.key))
+            value = (
+                None if facts is None else facts.labels.get(claim.key, facts.values.get(claim.key))
+            )
             told = f"{value:.1f}" if isinstance(value, float) else value
             kept.append(f"{text} — {claim.key}: {told}")
 
@@ -67,10 +69,19 @@ class Tally:
     def describe(self) -> dict[str, Any]:
         """For a program."""
         kinds = sorted(self.rows.keys() | self.unchecked.keys())
-        return {"kinds": {kind: {"checked": self.rows[kind], "untrue": self.untrue[kind],
-                                 "interval": find_interval(self.untrue[kind], self.rows[kind]),
-                                 "not checked": self.unchecked[kind]} for kind in kinds},
-                "sources": dict(self.sources), "examples": self.examples}
+        return {
+            "kinds": {
+                kind: {
+                    "checked": self.rows[kind],
+                    "untrue": self.untrue[kind],
+                    "interval": find_interval(self.untrue[kind], self.rows[kind]),
+                    "not checked": self.unchecked[kind],
+                }
+                for kind in kinds
+            },
+            "sources": dict(self.sources),
+            "examples": self.examples,
+        }
 
 
 ALL = "all rows"
@@ -88,14 +99,27 @@ def find_interval(hits: int, count: int) -> tuple[float, float] | None:
 
 def format_tally(title: str, found: Mapping[str, Any]) -> str:
     """A table for people."""
-    lines = [title, f"  {'claim':<52} {'checked':>8} {'untrue':>7} {'share':>7}   {'95 %':<14} {'not checked':>11}"]
+    lines = [
+        title,
+        (
+            f"  {'claim':<52} {'checked':>8} {'untrue':>7} {'share':>7}   {'95 %':<14} "
+            f"{'not checked':>11}"
+        ),
+    ]
     order = sorted(found["kinds"].items(), key=lambda item: (item[0] != ALL, item[0]))
     for kind, row in order:
         share = f"{row['untrue'] / row['checked']:7.1%}" if row["checked"] else "      –"
         between = "to".join(f"{edge:5.1%} " for edge in row["interval"]) if row["interval"] else ""
-        lines.append(f"  {kind:<52} {row['checked']:>8,} {row['untrue']:>7,} {share}   {between:<14} "
-                     f"{row['not checked']:>11,}")
-    lines += [f"  known: {', '.join(f'{name} ({count:,})' for name, count in sorted(found['sources'].items()))}"]
+        lines.append(
+            f"  {kind:<52} {row['checked']:>8,} {row['untrue']:>7,} {share}   {between:<14} "
+            f"{row['not checked']:>11,}"
+        )
+    lines += [
+        (
+            "  known: "
+            f"{', '.join(f'{name} ({count:,})' for name, count in sorted(found['sources'].items()))}"
+        )
+    ]
     for kind, texts in sorted(found["examples"].items()):
         lines += [f"  untrue, {kind}", *(f"    {text}" for text in texts)]
     return "\n".join(lines)

@@ -4,8 +4,8 @@
         ─►  Claim(clip 0, "reverberation", ("very close-sounding",))            said
             Claim(clip 0, "reverberation", ("slightly close-sounding", "very close-sounding"))     inferred
 
-An inference claims what it stands on; a reason that speaks against its conclusion is a claim of its own that is never
-true. Which of two recordings has more of something is read from the question.
+An inference claims what it stands on; a reason that speaks against its conclusion is a claim of its
+own that is never true. Which of two recordings has more of something is read from the question.
 """
 
 import dataclasses
@@ -14,7 +14,14 @@ from collections.abc import Iterator, Mapping
 
 from data_prep.instructions.inferences import IMPROVEMENTS, INFERENCES
 from data_prep.instructions.templates import load_templates
-from sift_jax.sift.labels import ACOUSTIC_LABELS, find_labels, normalise, read_first_word, read_yes_no, space_signs
+from sift_jax.sift.labels import (
+    ACOUSTIC_LABELS,
+    find_labels,
+    normalise,
+    read_first_word,
+    read_yes_no,
+    space_signs,
+)
 
 # A claim that needs no clip to be judged: its labels are ("true",) or ("false",).
 REASON, VERDICT = "reason", "verdict"
@@ -34,7 +41,8 @@ _AGAINST: Mapping[tuple[str, int], Mapping[str, tuple[int, int]]] = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Claim:
-    """That clip number `clip` of a row has one of `labels`; of an order, that the second has more ("high") or less."""
+    """That clip number `clip` of a row has one of `labels`; of an order, that the second has more
+    ("high") or less."""
 
     clip: int
     key: str
@@ -42,19 +50,25 @@ class Claim:
     kind: str
 
 
-def read_claims(category: str, language: str, question: str, answer: str | None, transcript: str) -> list[Claim]:
+def read_claims(
+    category: str, language: str, question: str, answer: str | None, transcript: str
+) -> list[Claim]:
     """All that a row says of its recordings."""
     if category == "controllable_generation":
         said = space_signs(transcript, language)
         asked = question[: question.rfind(said)] if said in question else question
-        return [Claim(clip=0, key=key, labels=(label,), kind=f"{category}: {key}")
-                for key, label in find_labels(asked, language)]
+        return [
+            Claim(clip=0, key=key, labels=(label,), kind=f"{category}: {key}")
+            for key, label in find_labels(asked, language)
+        ]
     if answer is None:
         return []
     if category == "closed_ended/comparison":
         return list(_read_comparison(language, question, answer))
-    claims = [Claim(clip=0, key=key, labels=(label,), kind=f"{category}: {key}")
-              for key, label in find_labels(answer, language)]
+    claims = [
+        Claim(clip=0, key=key, labels=(label,), kind=f"{category}: {key}")
+        for key, label in find_labels(answer, language)
+    ]
     if category == "closed_ended/acoustic_level":
         claims += _read_verdict(category, language, question, answer)
     if category == "open_ended":
@@ -69,7 +83,12 @@ def _read_comparison(language: str, question: str, answer: str) -> Iterator[Clai
             for _, place in [pair for pair in found if pair[0] == "recording"][:1]:
                 is_second_higher = (place == "second") == (pole == "high")
                 kind = f"closed_ended/comparison: which {key}"
-                yield Claim(clip=0, key=f"{ORDER}{key}", labels=("high" if is_second_higher else "low",), kind=kind)
+                yield Claim(
+                    clip=0,
+                    key=f"{ORDER}{key}",
+                    labels=("high" if is_second_higher else "low",),
+                    kind=kind,
+                )
             return
     pairs = [(key, label) for key, label in found if key in ACOUSTIC_LABELS or key == "gender"]
     if len({key for key, _ in pairs}) == 1 and len(pairs) <= 2:
@@ -83,12 +102,18 @@ def _read_comparison(language: str, question: str, answer: str) -> Iterator[Clai
 def _list_orders(language: str) -> dict[str, tuple[str, str]]:
     """Question to (key, pole), of those whose pole is more or less of something."""
     which = load_templates(language)["which"]
-    return {normalise(text): (key, pole) for key, poles in which.items() if key in ACOUSTIC_LABELS
-            for pole, texts in poles.items() for text in texts}
+    return {
+        normalise(text): (key, pole)
+        for key, poles in which.items()
+        if key in ACOUSTIC_LABELS
+        for pole, texts in poles.items()
+        for text in texts
+    }
 
 
 def _read_verdict(category: str, language: str, question: str, answer: str) -> list[Claim]:
-    """Yes to what the evidence contradicts, or no to what it says, is false whatever the clip is."""
+    """Yes to what the evidence contradicts, or no to what it says, is false whatever the clip
+    is."""
     verdict = read_first_word(answer, language)
     if verdict is None:
         verdict = read_yes_no(answer.rpartition("\n")[2], language)
@@ -96,7 +121,14 @@ def _read_verdict(category: str, language: str, question: str, answer: str) -> l
     if verdict is None or len(asked) != 1 or len(said) != 1:
         return []
     is_sound = verdict == (asked == said)
-    return [Claim(clip=0, key=VERDICT, labels=("true" if is_sound else "false",), kind=f"{category}: {VERDICT}")]
+    return [
+        Claim(
+            clip=0,
+            key=VERDICT,
+            labels=("true" if is_sound else "false",),
+            kind=f"{category}: {VERDICT}",
+        )
+    ]
 
 
 def _read_inferences(language: str, answer: str, said: list[Claim]) -> Iterator[Claim]:
@@ -113,14 +145,24 @@ def _read_inferences(language: str, answer: str, said: list[Claim]) -> Iterator[
         against = _AGAINST.get((form, place), {})
         reasons = [claim for claim in said if claim.key in against]
         if reasons and "\n" not in answer:
-            is_sound = not any(against[claim.key][0] <= ACOUSTIC_LABELS[claim.key].index(claim.labels[0])
-                               <= against[claim.key][1] for claim in reasons)
-            yield Claim(clip=0, key=REASON, labels=("true" if is_sound else "false",), kind=f"{kind}, reasons")
+            is_sound = not any(
+                against[claim.key][0]
+                <= ACOUSTIC_LABELS[claim.key].index(claim.labels[0])
+                <= against[claim.key][1]
+                for claim in reasons
+            )
+            yield Claim(
+                clip=0,
+                key=REASON,
+                labels=("true" if is_sound else "false",),
+                kind=f"{kind}, reasons",
+            )
         return
 
 
 def _list_claimed(form: str, place: int, is_paper: bool) -> dict[str, tuple[int, int]]:
-    """Of the recording itself; what rests on any of several grounds claims them by the labels that it names."""
+    """Of the recording itself; what rests on any of several grounds claims them by the labels that
+    it names."""
     if form in IMPROVEMENTS:
         grounds = IMPROVEMENTS[form][place].grounds
         return {key: (ground.low, ground.high) for key, ground in grounds.items()}
@@ -128,18 +170,25 @@ def _list_claimed(form: str, place: int, is_paper: bool) -> dict[str, tuple[int,
         return {"reverberation": _PAPER_PLACES[place]}
     if form not in INFERENCES or is_paper or not INFERENCES[form][place].needs_all:
         return {}
-    return {key: (ground.low, ground.high) for key, ground in INFERENCES[form][place].grounds.items()
-            if ground.values is None}
+    return {
+        key: (ground.low, ground.high)
+        for key, ground in INFERENCES[form][place].grounds.items()
+        if ground.values is None
+    }
 
 
 @functools.cache
 def _list_inferences(language: str) -> dict[str, tuple[str, int, bool]]:
-    """Phrase to (form, or of advice its key; place; whether it is the paper's), the longest first."""
+    """Phrase to (form, or of advice its key; place; whether it is the paper's), the longest
+    first."""
     found: dict[str, tuple[str, int, bool]] = {}
     for is_paper in (True, False):
         for form, texts in load_templates(language, is_paper=is_paper)["open_ended"].items():
             inferences = texts.get("inferences", ())
             by_key = inferences.items() if isinstance(inferences, dict) else [(form, inferences)]
             for name, phrases in by_key:
-                found |= {normalise(phrase): (name, place, is_paper) for place, phrase in enumerate(phrases)}
+                found |= {
+                    normalise(phrase): (name, place, is_paper)
+                    for place, phrase in enumerate(phrases)
+                }
     return dict(sorted(found.items(), key=lambda item: -len(item[0])))

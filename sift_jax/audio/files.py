@@ -1,11 +1,12 @@
-"""Audio files in and out: any container that libsndfile knows ↔ float32 [n] in −1 … 1, one channel, at one rate.
+"""Audio files in and out: any container that libsndfile knows ↔ float32 [n] in −1 … 1, one channel,
+at one rate.
 
     path ─► header: rate, channels, seconds, all within bounds ─► decode ─► finite? complete? ─► mono ─► resample ─► [n]
             └────────────────── decode_audio: samples [n, channels] ──────────────────┘   └ mix_channels ┘
 
-The header is looked at before anything is decoded, since a megabyte of FLAC can be ten hours of silence. The rate comes
-from the file. Whatever is wrong is one `AudioError` with one line that names the file and the remedy, and a short
-`reason` to count it by.
+The header is looked at before anything is decoded, since a megabyte of FLAC can be ten hours of
+silence. The rate comes from the file. Whatever is wrong is one `AudioError` with one line that
+names the file and the remedy, and a short `reason` to count it by.
 """
 
 import dataclasses
@@ -17,17 +18,19 @@ import soundfile
 import soxr
 
 MIN_RATE, MAX_RATE, MAX_CHANNELS = 4_000, 192_000, 16
-# Less of the channels' mean power than this, shared out over them, is left where they are opposite in phase; channels
-# that have nothing to do with each other keep their full share.
+# Less of the channels' mean power than this, shared out over them, is left where they are opposite
+# in phase; channels that have nothing to do with each other keep their full share.
 _CANCELLED = 0.1
 # Floats may go over full scale a little; what goes so far holds integers, or is broken.
 _WILDEST = 64.0
-# Containers that store their number of frames exactly, so that fewer decoded frames mean a cut file.
+# Containers that store their number of frames exactly, so that fewer decoded frames mean a cut
+# file.
 _EXACT_FORMATS = {"WAV", "WAVEX", "FLAC", "AIFF", "AU", "CAF", "W64", "RF64"}
 
 
 class AudioError(ValueError):
-    """A file that cannot be used as audio; the message is one line for the user, the reason a name to count by."""
+    """A file that cannot be used as audio; the message is one line for the user, the reason a name
+    to count by."""
 
     def __init__(self, message: str, reason: str = "no audio file"):
         super().__init__(message, reason)
@@ -52,9 +55,14 @@ def read_audio(path: str | Path, *, rate: int = 16_000, max_seconds: float = 3_6
 
 
 def decode_audio(
-    path: str | Path, *, max_seconds: float = 3_600.0, start: float = 0.0, seconds: float | None = None
+    path: str | Path,
+    *,
+    max_seconds: float = 3_600.0,
+    start: float = 0.0,
+    seconds: float | None = None,
 ) -> Decoded:
-    """The file as it is, checked; or `seconds` of it from `start`, to which the limit then applies."""
+    """The file as it is, checked; or `seconds` of it from `start`, to which the limit then
+    applies."""
     path = Path(path)
     if not path.is_file():
         raise AudioError(f"{path}: no such audio file; check the path or the audio root")
@@ -90,7 +98,8 @@ def measure_seconds(path: str | Path) -> float:
 def read_long_audio(
     path: str | Path, *, rate: int = 16_000, start: float = 0.0, seconds: float | None = None
 ) -> np.ndarray:
-    """As `read_audio`, of any length, or `seconds` of it from `start`; it is resampled a minute at a time."""
+    """As `read_audio`, of any length, or `seconds` of it from `start`; it is resampled a minute at
+    a time."""
     path = Path(path)
     measure_seconds(path)
     parts: list[np.ndarray] = []
@@ -102,7 +111,9 @@ def read_long_audio(
                 file.seek(first)
             done = 0
             while done < count:
-                samples = file.read(min(60 * file.samplerate, count - done), dtype="float32", always_2d=True)
+                samples = file.read(
+                    min(60 * file.samplerate, count - done), dtype="float32", always_2d=True
+                )
                 if not len(samples):
                     break
                 done += len(samples)
@@ -115,7 +126,9 @@ def read_long_audio(
         message = f"{path}: cannot be decoded ({_flatten(error)}); fetch or convert it again"
         raise AudioError(message, "cannot be decoded") from None
     if done < count - file.samplerate // 4:
-        raise AudioError(f"{path}: truncated, {done} of {count} frames decoded; fetch it again", "truncated")
+        raise AudioError(
+            f"{path}: truncated, {done} of {count} frames decoded; fetch it again", "truncated"
+        )
     return np.concatenate(parts)
 
 
@@ -125,7 +138,10 @@ def mix_channels(samples: np.ndarray, path: str | Path) -> np.ndarray:
     if samples.shape[1] > 1:
         each = float(np.mean(samples.astype(np.float64) ** 2))
         if float(np.mean(mono.astype(np.float64) ** 2)) < _CANCELLED * each / samples.shape[1]:
-            message = f"{path}: its channels are opposite in phase and cancel when mixed; turn one over, or keep one"
+            message = (
+                f"{path}: its channels are opposite in phase and cancel when mixed; turn one "
+                "over, or keep one"
+            )
             raise AudioError(message, "opposite channels")
     return mono
 
@@ -138,21 +154,33 @@ def resample(mono: np.ndarray, source_rate: int, rate: int) -> np.ndarray:
 
 
 def write_audio(path: str | Path, wave: np.ndarray, *, rate: int = 16_000) -> None:
-    """One channel as 16-bit PCM in the container that the suffix names; the file appears whole or not at all."""
+    """One channel as 16-bit PCM in the container that the suffix names; the file appears whole or
+    not at all."""
     path = Path(path)
     wave = np.asarray(wave)
     if wave.ndim != 1 or not wave.size:
-        raise AudioError(f"{path}: cannot write samples of shape {wave.shape}; give one channel with samples")
+        raise AudioError(
+            f"{path}: cannot write samples of shape {wave.shape}; give one channel with samples"
+        )
     if not np.isfinite(wave).all():
-        raise AudioError(f"{path}: samples contain NaN or Inf; mend what computed them", "not finite")
+        raise AudioError(
+            f"{path}: samples contain NaN or Inf; mend what computed them", "not finite"
+        )
     temporary = path.with_name(f".{path.name}.part")
     try:
-        soundfile.write(temporary, np.clip(wave, -1.0, 1.0), rate, subtype="PCM_16",
-                        format=path.suffix[1:].upper() or "WAV")
+        soundfile.write(
+            temporary,
+            np.clip(wave, -1.0, 1.0),
+            rate,
+            subtype="PCM_16",
+            format=path.suffix[1:].upper() or "WAV",
+        )
         temporary.replace(path)
     except (soundfile.LibsndfileError, ValueError, TypeError, OSError) as error:
         temporary.unlink(missing_ok=True)
-        raise AudioError(f"{path}: cannot be written ({_flatten(error)}); check the folder and the suffix") from None
+        raise AudioError(
+            f"{path}: cannot be written ({_flatten(error)}); check the folder and the suffix"
+        ) from None
 
 
 def _check_header(
@@ -160,10 +188,14 @@ def _check_header(
 ) -> tuple[int, int]:
     """The first frame to read, and how many."""
     if not MIN_RATE <= file.samplerate <= MAX_RATE:
-        message = f"{path}: rate {file.samplerate} Hz is outside {MIN_RATE}–{MAX_RATE}; resample the file"
+        message = (
+            f"{path}: rate {file.samplerate} Hz is outside {MIN_RATE}–{MAX_RATE}; resample the file"
+        )
         raise AudioError(message, "unusable rate")
     if file.channels > MAX_CHANNELS:
-        message = f"{path}: {file.channels} channels, at most {MAX_CHANNELS} are read; mix the file down"
+        message = (
+            f"{path}: {file.channels} channels, at most {MAX_CHANNELS} are read; mix the file down"
+        )
         raise AudioError(message, "too many channels")
     if file.frames <= 0:
         raise AudioError(f"{path}: holds no samples; fetch or make it again", "empty file")
@@ -177,38 +209,56 @@ def _check_header(
     count = min(count, file.frames - first)
     length = count / file.samplerate
     if length > max_seconds:
-        message = f"{path}: {length:.1f} s is longer than {max_seconds:g} s; cut the file or raise max_seconds"
+        message = (
+            f"{path}: {length:.1f} s is longer than {max_seconds:g} s; cut the file or raise "
+            "max_seconds"
+        )
         raise AudioError(message, "too long")
     return first, count
 
 
-def _check_samples(path: Path, samples: np.ndarray, declared: int, rate: int, container: str) -> None:
+def _check_samples(
+    path: Path, samples: np.ndarray, declared: int, rate: int, container: str
+) -> None:
     if not len(samples):
         raise AudioError(f"{path}: holds no samples; fetch or make it again", "empty file")
-    # A compressed stream may declare its padding too; more than a quarter second missing is a cut file.
+    # A compressed stream may declare its padding too; more than a quarter second missing is a cut
+    # file.
     slack = 0 if container in _EXACT_FORMATS else rate // 4
     if len(samples) < declared - slack:
         message = f"{path}: truncated, {len(samples)} of {declared} frames decoded; fetch it again"
         raise AudioError(message, "truncated")
     if container in {"WAV", "WAVEX"} and _is_cut_wav(path):
-        message = f"{path}: truncated, its header promises more bytes than there are; fetch it again"
+        message = (
+            f"{path}: truncated, its header promises more bytes than there are; fetch it again"
+        )
         raise AudioError(message, "truncated")
     if not np.isfinite(samples).all():
-        raise AudioError(f"{path}: samples contain NaN or Inf; export the file again as PCM", "not finite")
+        raise AudioError(
+            f"{path}: samples contain NaN or Inf; export the file again as PCM", "not finite"
+        )
     if float(np.abs(samples).max()) > _WILDEST:
-        message = f"{path}: samples far beyond full scale; divide them by what the format's integers divide by"
+        message = (
+            f"{path}: samples far beyond full scale; divide them by what the format's integers "
+            "divide by"
+        )
         raise AudioError(message, "beyond full scale")
 
 
 def _is_cut_wav(path: Path) -> bool:
-    """Libsndfile shrinks the frame count of half a WAV in silence; the RIFF size field still tells."""
+    """Libsndfile shrinks the frame count of half a WAV in silence; the RIFF size field still
+    tells."""
     with path.open("rb") as file:
         head = file.read(8)
     if head[:4] != b"RIFF":
         return False
     promised = int.from_bytes(head[4:8], "little")
     # Streamed files carry 0 or the largest value, which promises nothing.
-    return promised not in (0, 0xFFFFFFFF) and promised < 0x7FFFFFF0 and promised + 8 > path.stat().st_size + 1
+    return (
+        promised not in (0, 0xFFFFFFFF)
+        and promised < 0x7FFFFFF0
+        and promised + 8 > path.stat().st_size + 1
+    )
 
 
 def _flatten(error: Exception) -> str:

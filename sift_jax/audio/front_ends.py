@@ -1,4 +1,5 @@
-"""What an encoder hears of a clip, by the name that its config gives: one front end a family of encoders.
+"""What an encoder hears of a clip, by the name that its config gives: one front end a family of
+encoders.
 
     whisper       Whisper's log-mel (whisper_mel.py): a clip and the silence behind it
     normalised    NeMo's (nemo_mel.py): each bin normalised over the clip, nothing behind it

@@ -1,10 +1,11 @@
-"""The log-mel features of NeMo's encoders (FastConformer, Parakeet) in numpy: 25 ms windows every 10 ms, 16 kHz.
+"""The log-mel features of NeMo's encoders (FastConformer, Parakeet) in numpy: 25 ms windows every
+10 ms, 16 kHz.
 
     samples (n,) ─► x[i] − 0.97 x[i−1] ─► |STFT|² (frames, 257) ─► slaney mel (frames, bins) ─► ln
         ─► each bin to mean 0 and deviation 1 over the clip
 
-Beyond a clip's end there is nothing: zeros, which its encoder masks. So a clip has the same features in a window of any
-length, and a whole number of hops of a clip's samples is what counts.
+Beyond a clip's end there is nothing: zeros, which its encoder masks. So a clip has the same
+features in a window of any length, and a whole number of hops of a clip's samples is what counts.
 """
 
 from __future__ import annotations
@@ -29,17 +30,19 @@ def _window() -> np.ndarray:
 
 
 def count_normalised_frames(samples):
-    """Frames of a clip: its whole hops, and one of a clip that is shorter than that; the same for ints and arrays."""
+    """Frames of a clip: its whole hops, and one of a clip that is shorter than that; the same for
+    ints and arrays."""
     return samples // HOP + ((samples > 0) & (samples < HOP))
 
 
 def fill_normalised_mel(samples: np.ndarray, out: np.ndarray) -> int:
-    """Lays a clip's features into a window (frames, mel_bins) of float32; returns the frames that count as the clip."""
+    """Lays a clip's features into a window (frames, mel_bins) of float32; returns the frames that
+    count as the clip."""
     heard, window = count_normalised_frames(len(samples)), len(out)
     if heard > window:
         raise ValueError(
-            f"a clip of {len(samples) / RATE:.1f} s is longer than the encoder's window of {window * HOP / RATE:g} s; "
-            "cut it"
+            f"a clip of {len(samples) / RATE:.1f} s is longer than the encoder's window of "
+            f"{window * HOP / RATE:g} s; cut it"
         )
     out[heard:] = 0.0
     if not heard:

@@ -2,8 +2,8 @@
 
     samples (n,) ─► |STFT|² (frames, 201) ─► slaney mel (frames, bins) ─► log10, 8 decades deep ─► (x + 4) / 4
 
-A clip stands in a window of its own length or longer, as if zeros followed it: only the frames that touch a sample are
-computed, the rest is filled with what silence looks like beside this clip.
+A clip stands in a window of its own length or longer, as if zeros followed it: only the frames that
+touch a sample are computed, the rest is filled with what silence looks like beside this clip.
 
     window      │ f0 f1 f2 … f(n-1) │ tail tail │ silence silence …        tail: centred behind the end, reaching back
     counted       └── count_mel_frames(n) ──┘
@@ -46,10 +46,11 @@ def make_mel_filters(mel_bins: int, fft: int = WINDOW) -> np.ndarray:
 
 @functools.cache
 def _make_bands(mel_bins: int, fft: int) -> Sequence[tuple[slice, slice, np.ndarray]]:
-    """The filters cut into bands of neighbours, each with the few frequencies that it hears: (columns, bins, weights).
+    """The filters cut into bands of neighbours, each with the few frequencies that it hears:
+    (columns, bins, weights).
 
-    Columns and weights are doubled, for squares of real and imaginary parts that lie side by side. The cuts minimise
-    the multiplications.
+    Columns and weights are doubled, for squares of real and imaginary parts that lie side by side.
+    The cuts minimise the multiplications.
     """
     filters = make_mel_filters(mel_bins, fft)
     heard = [np.flatnonzero(column) for column in filters.T]
@@ -59,7 +60,9 @@ def _make_bands(mel_bins: int, fft: int) -> Sequence[tuple[slice, slice, np.ndar
     best: list[tuple[int, int]] = [(0, 0)]
     for end in range(1, mel_bins + 1):
         costs = [
-            best[start][0] + 2 * (end - start) * max(0, max(high[start:end]) - min(low[start:end])) + CALL
+            best[start][0]
+            + 2 * (end - start) * max(0, max(high[start:end]) - min(low[start:end]))
+            + CALL
             for start in range(end)
         ]
         start = int(np.argmin(costs))
@@ -85,7 +88,8 @@ def count_mel_frames(samples: int) -> int:
 
 
 def _cut_frames(samples: np.ndarray, frames: int) -> np.ndarray:
-    """A view (frames, 400) of the clip and the zeros behind it, mirrored at its start, and at the window's end."""
+    """A view (frames, 400) of the clip and the zeros behind it, mirrored at its start, and at the
+    window's end."""
     window = max(frames * HOP, WINDOW)
     padded = np.zeros(window + WINDOW, np.float32)
     padded[REACH : REACH + len(samples)] = samples
@@ -94,8 +98,11 @@ def _cut_frames(samples: np.ndarray, frames: int) -> np.ndarray:
     return np.lib.stride_tricks.as_strided(padded, (frames, WINDOW), (HOP * 4, 4), writeable=False)
 
 
-def fill_mel_power(cut: np.ndarray, window: np.ndarray, fft: int, out: np.ndarray) -> Iterator[np.ndarray]:
-    """Lays the mel power of frames of samples into the first rows of `out`; yields each chunk that is laid."""
+def fill_mel_power(
+    cut: np.ndarray, window: np.ndarray, fft: int, out: np.ndarray
+) -> Iterator[np.ndarray]:
+    """Lays the mel power of frames of samples into the first rows of `out`; yields each chunk that
+    is laid."""
     weighted = np.empty((min(CHUNK, len(cut)), len(window)), np.float32)
     bands = _make_bands(out.shape[1], fft)
     for start in range(0, len(cut), CHUNK):
@@ -110,14 +117,17 @@ def fill_mel_power(cut: np.ndarray, window: np.ndarray, fft: int, out: np.ndarra
 
 
 def fill_log_mel(samples: np.ndarray, out: np.ndarray) -> int:
-    """Lays a clip's features into a window (frames, mel_bins) of float32; returns the frames that count as the clip."""
+    """Lays a clip's features into a window (frames, mel_bins) of float32; returns the frames that
+    count as the clip."""
     n, frames = len(samples), len(out)
     if n > frames * HOP:
         raise ValueError(
-            f"a clip of {n / RATE:.1f} s is longer than the encoder's window of {frames * HOP / RATE:g} s; cut it"
+            f"a clip of {n / RATE:.1f} s is longer than the encoder's window of "
+            f"{frames * HOP / RATE:g} s; cut it"
         )
     heard = min(frames, -(-(n + REACH) // HOP)) if n else 0
-    # beside a window that is full, the mirrored end needs the true window; else nothing behind the tail is looked at
+    # beside a window that is full, the mirrored end needs the true window; else nothing behind the
+    # tail is looked at
     cut = _cut_frames(samples, frames if heard == frames else heard + 2)[:heard]
     loudest = 1e-10
     for part in fill_mel_power(cut, _window(), WINDOW, out):

@@ -4,7 +4,8 @@ run/checkpoints/<step>/{params,optimizer,place}        the last `keep` of them
 run/frozen/<name>                                      what does not train, once for all of them (frozen_params.py)
 run/damaged/<step>                                     what was found not to be what was saved
 
-`place` holds, beside the data's place, a checksum of every leaf: what is restored is what was saved, or it is named.
+`place` holds, beside the data's place, a checksum of every leaf: what is restored is what was
+saved, or it is named.
 """
 
 from __future__ import annotations
@@ -42,9 +43,12 @@ from sift_jax.parallel.distributed import is_first_process, meet
 
 
 class Checkpoints:
-    """Saves and restores the states of one run. A reader leaves alone what a writer may have begun."""
+    """Saves and restores the states of one run. A reader leaves alone what a writer may have
+    begun."""
 
-    def __init__(self, run_dir: str | Path, *, is_reader: bool, every: int = 1, keep: int | None = None):
+    def __init__(
+        self, run_dir: str | Path, *, is_reader: bool, every: int = 1, keep: int | None = None
+    ):
         self.run_dir, self._every = Path(run_dir), every
         self._frozen = FrozenParams(self.run_dir)
         # of this run's frozen parameters, which stay what they are: (name, checksums)
@@ -53,7 +57,8 @@ class Checkpoints:
             logging.getLogger(name).addFilter(is_news)
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep,
-            # when to save is said in save(): by itself Orbax adds the first step that it is asked about
+            # when to save is said in save(): by itself Orbax adds the first step that it is asked
+            # about
             save_interval_steps=1,
             cleanup_tmp_directories=not is_reader,
             create=not is_reader,
@@ -75,13 +80,19 @@ class Checkpoints:
         return self._manager.latest_step()
 
     def save(self, step: int, state: State, place: dict[str, Any], *, force: bool = False) -> bool:
-        """Saves if `step` is a multiple of `every` (or forced); False where not. What failed since is raised here."""
+        """Saves if `step` is a multiple of `every` (or forced); False where not. What failed since
+        is raised here."""
         self._guard(self._manager.check_for_errors)
         if step == self.latest_step or not (force or step % self._every == 0):
             return False
         name, frozen_sums = self._guard(self._save_frozen, state["frozen"])
         sums = checksum_leaves({"params": state["trainable"], "optimizer": state["optimizer"]})
-        sealed = {"place": place, "checksums": sums | frozen_sums, "checksum_format": FORMAT, "frozen": name}
+        sealed = {
+            "place": place,
+            "checksums": sums | frozen_sums,
+            "checksum_format": FORMAT,
+            "frozen": name,
+        }
         return self._guard(
             self._manager.save,
             step,
@@ -100,8 +111,11 @@ class Checkpoints:
             self._frozen_sums = (self._frozen.save(params, sums) if sums else None, sums)
         return self._frozen_sums
 
-    def restore_newest(self, state: State, trainable: tuple[str, ...]) -> tuple[State, dict[str, Any]] | None:
-        """The newest state that is what was saved, None if there is none; what is not is named and set aside."""
+    def restore_newest(
+        self, state: State, trainable: tuple[str, ...]
+    ) -> tuple[State, dict[str, Any]] | None:
+        """The newest state that is what was saved, None if there is none; what is not is named and
+        set aside."""
         damages = []
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
@@ -110,30 +124,49 @@ class Checkpoints:
                 damages.append(str(error))
                 continue
             for damage in damages:
-                _say(f"{damage}; it is set aside in {self.run_dir / 'damaged'}, and step {step} is taken")
+                _say(
+                    f"{damage}; it is set aside in {self.run_dir / 'damaged'}, and step "
+                    f"{step} is taken"
+                )
             self._set_aside([other for other in self._manager.all_steps() if other > step])
             return found
         if damages:
             raise CheckpointError(
-                f"{self.run_dir} has no checkpoint that is whole ({'; '.join(damages)}); delete it to train anew"
+                f"{self.run_dir} has no checkpoint that is whole ({'; '.join(damages)}); delete "
+                "it to train anew"
             )
         return None
 
-    def restore(self, state: State, trainable: tuple[str, ...], step: int) -> tuple[State, dict[str, Any]]:
-        """The state saved at `step`, laid out like `state` (arrays or sharded shapes), and the data's place."""
-        wanted = {"params": join_params(state["trainable"], state["frozen"]), "optimizer": state["optimizer"]}
+    def restore(
+        self, state: State, trainable: tuple[str, ...], step: int
+    ) -> tuple[State, dict[str, Any]]:
+        """The state saved at `step`, laid out like `state` (arrays or sharded shapes), and the
+        data's place."""
+        wanted = {
+            "params": join_params(state["trainable"], state["frozen"]),
+            "optimizer": state["optimizer"],
+        }
         saved = self._check(wanted, step, is_strict=True)
         restored = self._read(wanted, step, saved)
         chosen, rest = split_params(restored["params"], trainable)
         if saved.checksum_format != FORMAT and set(list_leaves({"params": rest})) == saved.frozen:
-            # what the older rule has verified stays where it is, and has sums of the newer one from now on
+            # what the older rule has verified stays where it is, and has sums of the newer one from
+            # now on
             self._frozen_sums = (saved.sealed["frozen"], checksum_leaves({"params": rest}))
         step_array = jax.device_put(jnp.asarray(step, jnp.int32), state["step"].sharding)
-        new = {"step": step_array, "trainable": chosen, "frozen": rest, "optimizer": restored["optimizer"]}
+        new = {
+            "step": step_array,
+            "trainable": chosen,
+            "frozen": rest,
+            "optimizer": restored["optimizer"],
+        }
         return new, restored["place"]
 
-    def restore_params(self, like: Params, step: int | None = None, *, keep_dtypes: bool = False) -> tuple[int, Params]:
-        """The parameters alone, laid out like `like` (dtypes as saved if asked); if no step is given, of the newest."""
+    def restore_params(
+        self, like: Params, step: int | None = None, *, keep_dtypes: bool = False
+    ) -> tuple[int, Params]:
+        """The parameters alone, laid out like `like` (dtypes as saved if asked); if no step is
+        given, of the newest."""
         steps = sorted(self._manager.all_steps(), reverse=True)
         if not steps or (step is not None and step not in steps):
             have = f"it has {', '.join(map(str, sorted(steps)))}" if steps else "it has none"
@@ -142,7 +175,9 @@ class Checkpoints:
             try:
                 saved = self._check({"params": like}, tried, is_strict=False)
                 as_saved = jax.tree_util.tree_map_with_path(
-                    lambda path, x, saved=saved: x.update(dtype=saved.leaves[name_leaf(path)].dtype),
+                    lambda path, x, saved=saved: x.update(
+                        dtype=saved.leaves[name_leaf(path)].dtype
+                    ),
                     {"params": _describe(like)},
                 )
                 params = self._read(as_saved, tried, saved)["params"]
@@ -169,7 +204,8 @@ class Checkpoints:
         return Saved(sealed=sealed, leaves=leaves | frozen, frozen=frozenset(frozen))
 
     def _check(self, wanted: dict[str, Any], step: int, *, is_strict: bool) -> Saved:
-        """What was saved of `wanted` by path; an error for another shape or, if strict, another dtype."""
+        """What was saved of `wanted` by path; an error for another shape or, if strict, another
+        dtype."""
         saved = self._look(wanted, step)
         compare_leaves(saved.leaves, list_leaves(wanted), self.run_dir, step, is_strict=is_strict)
         return saved
@@ -177,7 +213,9 @@ class Checkpoints:
     def _read(self, wanted: dict[str, Any], step: int, saved: Saved) -> dict[str, Any]:
         """The items and the place of a step, as their checksums say that they were saved."""
         flat = flatten_dict(_describe(wanted["params"]), sep="/")
-        trained = {path: leaf for path, leaf in flat.items() if f"params/{path}" not in saved.frozen}
+        trained = {
+            path: leaf for path, leaf in flat.items() if f"params/{path}" not in saved.frozen
+        }
         own = {**wanted, "params": unflatten_dict(trained, sep="/")}
         items = {item: ocp.args.StandardRestore(_describe(tree)) for item, tree in own.items()}
         try:
@@ -198,7 +236,9 @@ class Checkpoints:
         wrong = [path for path, x in found.items() if saved.sealed["checksums"].get(path) != x]
         if not wrong:
             return
-        what = f"{wrong[0]} is not what was saved" + (f", nor are {len(wrong) - 1} others" if wrong[1:] else "")
+        what = f"{wrong[0]} is not what was saved" + (
+            f", nor are {len(wrong) - 1} others" if wrong[1:] else ""
+        )
         if wrong[0] in saved.frozen:
             raise self._frozen.make_error(saved.sealed["frozen"], what)
         raise DamagedError(f"checkpoint {self.run_dir} step {step} is damaged: {what}")
@@ -209,21 +249,30 @@ class Checkpoints:
 
     def _read_sealed(self, step: int) -> dict[str, Any]:
         try:
-            sealed = dict(self._manager.restore(step, args=ocp.args.Composite(place=ocp.args.JsonRestore()))["place"])
+            sealed = dict(
+                self._manager.restore(step, args=ocp.args.Composite(place=ocp.args.JsonRestore()))[
+                    "place"
+                ]
+            )
         except Exception as error:
             self._raise_damage(step, error)
         if sealed.pop("digest", None) != _digest(sealed):
-            raise DamagedError(f"checkpoint {self.run_dir} step {step} is damaged: place is not what was saved")
+            raise DamagedError(
+                f"checkpoint {self.run_dir} step {step} is damaged: place is not what was saved"
+            )
         return sealed
 
     def _raise_damage(self, step: int, error: Exception) -> NoReturn:
-        """What reading raised, if it is the files' fault, as an error that names the step; else as it is."""
+        """What reading raised, if it is the files' fault, as an error that names the step; else as
+        it is."""
         if not can_be_damage(error):
             raise error
         what = f"{self.run_dir} step {step} is damaged: it cannot be read ({flatten_cause(error)})"
         if jax.process_count() > 1:
             # each process reads its own part: where one alone cannot, they must not part ways
-            raise CheckpointError(f"checkpoint {what}; move it out of checkpoints/ to go on from before") from error
+            raise CheckpointError(
+                f"checkpoint {what}; move it out of checkpoints/ to go on from before"
+            ) from error
         raise DamagedError(f"checkpoint {what}") from error
 
     def _set_aside(self, steps: list[int]) -> None:
@@ -253,13 +302,14 @@ class Checkpoints:
             whole = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
             left = f"step {whole[-1]} is whole" if whole else "none was saved before"
             raise SaveError(
-                f"a checkpoint cannot be written to {folder} ({flatten_cause(error)}); {left}: mend the disk, then the "
-                "same command goes on"
+                f"a checkpoint cannot be written to {folder} ({flatten_cause(error)}); {left}: "
+                "mend the disk, then the same command goes on"
             ) from error
 
     @contextlib.contextmanager
     def finishing(self) -> Iterator[None]:
-        """Where a run fails, what is being saved is finished first; one of several processes may wait in vain."""
+        """Where a run fails, what is being saved is finished first; one of several processes may
+        wait in vain."""
         try:
             yield
         except Exception:
@@ -286,14 +336,19 @@ def _digest(data: dict[str, Any]) -> str:
 
 
 def _describe(tree):
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None)), tree)
+    return jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None)),
+        tree,
+    )
 
 
 def load_params(run_dir: str | Path, step: int | None = None) -> tuple[SpeechLMConfig, int, Params]:
     """Model config, step and parameters of a run as they were saved, on the default device."""
     config = read_model_file(run_dir)
     sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), describe_params(config))
+    like = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), describe_params(config)
+    )
     checkpoints = Checkpoints(run_dir, is_reader=True)
     step, params = checkpoints.restore_params(like, step, keep_dtypes=True)
     checkpoints.close()

@@ -1,6 +1,6 @@
 """What goes wrong with what a run leaves, and what Orbax and TensorStore say of it, in one line.
 
-    CheckpointError       cannot be used here        DamagedError    is not what was saved        SaveError    the disk
+CheckpointError       cannot be used here        DamagedError    is not what was saved        SaveError    the disk
 """
 
 from __future__ import annotations
@@ -11,8 +11,15 @@ import re
 
 # what lies at the bottom of Orbax's errors where files are missing, torn or broken within
 UNREADABLE = (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError)
-# and of those which say nothing against the files: TensorStore's are ValueErrors too, and so is the loss of a process
-NO_DAMAGE = ("PERMISSION_DENIED", "UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED")
+# and of those which say nothing against the files: TensorStore's are ValueErrors too, and so is the
+# loss of a process
+NO_DAMAGE = (
+    "PERMISSION_DENIED",
+    "UNAVAILABLE",
+    "DEADLINE_EXCEEDED",
+    "RESOURCE_EXHAUSTED",
+    "UNAUTHENTICATED",
+)
 NO_DAMAGE += ("UNKNOWN: Gloo", "ABORTED", "CANCELLED")
 # how TensorStore says what the system said
 OS_ERROR = re.compile(r"os_error_code='(\d+)'")

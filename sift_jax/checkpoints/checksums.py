@@ -2,12 +2,14 @@
 
     leaf ─► its bits as 32-bit words ─► Σ mix(word + mix(place + 1)), mod 2³² ─► {path: sum}
 
-`mix` sends every word to another one, with no bit where it was: a word that changes changes its term, and terms of
-several words that change cancel as two random numbers would, once in 2³². A zero counts, so that a tail of zeros does.
-Sums modulo 2³² may be added up in any order: shards do not matter.
+`mix` sends every word to another one, with no bit where it was: a word that changes changes its
+term, and terms of several words that change cancel as two random numbers would, once in 2³². A zero
+counts, so that a tail of zeros does. Sums modulo 2³² may be added up in any order: shards do not
+matter.
 
-FORMAT 1, of checkpoints made before, is Σ word × odd weight of its place: blind to signs that change in pairs, since
-2³¹ times two odd numbers is a multiple of 2³². What it sealed is verified by it, and sealed anew at the next save.
+FORMAT 1, of checkpoints made before, is Σ word × odd weight of its place: blind to signs that
+change in pairs, since 2³¹ times two odd numbers is a multiple of 2³². What it sealed is verified by
+it, and sealed anew at the next save.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ def mix(words: jax.Array) -> jax.Array:
 
 
 def read_words(leaf: jax.Array) -> jax.Array:
-    """The bits of an array as 32-bit words, a word for each element, or two where it has 64 bits."""
+    """The bits of an array as 32-bit words, a word for each element, or two where it has 64
+    bits."""
     if leaf.dtype == jnp.bool_:
         leaf = leaf.astype(jnp.uint8)
     bits = min(8 * leaf.dtype.itemsize, 32)
@@ -76,4 +79,6 @@ def checksum_leaves(tree, rule: int = FORMAT) -> dict[str, int]:
     leaves = list_leaves(tree)
     if not leaves:
         return {}
-    return dict(zip(leaves, map(int, jax.device_get(_sum_all(list(leaves.values()), rule))), strict=True))
+    return dict(
+        zip(leaves, map(int, jax.device_get(_sum_all(list(leaves.values()), rule))), strict=True)
+    )

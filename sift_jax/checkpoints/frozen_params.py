@@ -3,7 +3,8 @@
     run/frozen/<name>/                  the parameters; the name is a hash of their checksums
     run/checkpoints/<step>/place        {"frozen": "<name>", "checksums": {…, theirs too}, …}
 
-It is there, whole, before the first checkpoint that needs it is begun; who finds another's of the same name takes that.
+It is there, whole, before the first checkpoint that needs it is begun; who finds another's of the
+same name takes that.
 """
 
 from __future__ import annotations
@@ -66,12 +67,16 @@ class FrozenParams:
     def make_error(self, name: str, what: str) -> CheckpointError:
         """No older checkpoint would help: they all need it."""
         return CheckpointError(
-            f"{self.folder / name} is damaged: {what}; all checkpoints of {self.folder.parent} need it: bring it back "
-            "from a copy, or delete the run to train anew"
+            f"{self.folder / name} is damaged: {what}; all checkpoints of {self.folder.parent} "
+            "need it: bring it back from a copy, or delete the run to train anew"
         )
 
     def _explain(self, name: str, error: Exception) -> NoReturn:
         if not can_be_damage(error):
             raise error
-        what = "it is missing" if not (self.folder / name).is_dir() else f"it cannot be read ({flatten_cause(error)})"
+        what = (
+            "it is missing"
+            if not (self.folder / name).is_dir()
+            else f"it cannot be read ({flatten_cause(error)})"
+        )
         raise self.make_error(name, what) from error

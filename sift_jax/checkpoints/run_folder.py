@@ -1,4 +1,5 @@
-"""What a run's folder says of the run, beside its checkpoints: whose it is, and that a later start is of the same run.
+"""What a run's folder says of the run, beside its checkpoints: whose it is, and that a later start
+is of the same run.
 
 run/model.json  run/data.json  run/units.json  run/tokenizer/      written at the start
 """
@@ -18,7 +19,8 @@ from sift_jax.models.speech_lm import SpeechLMConfig
 
 
 def write_whole(path: Path, text: str) -> None:
-    """The file appears whole or not at all: a run that is killed here must still be able to resume."""
+    """The file appears whole or not at all: a run that is killed here must still be able to
+    resume."""
     draft = path.with_name(path.name + ".part")
     draft.write_text(text)
     draft.replace(path)
@@ -32,38 +34,47 @@ def write_model_file(run_dir: Path, config: SpeechLMConfig, *, is_begun: bool) -
         found = json.loads(path.read_text())
         for part, fields in data.items():
             for name, value in fields.items() if isinstance(fields, dict) else [("", fields)]:
-                old = (found.get(part) or {}).get(name) if isinstance(fields, dict) else found.get(part)
+                old = (
+                    (found.get(part) or {}).get(name)
+                    if isinstance(fields, dict)
+                    else found.get(part)
+                )
                 # these change the arithmetic, not the parameters
                 if old != value and part not in ("dtype", "remat", "attention"):
                     raise CheckpointError(
-                        f"{run_dir} holds a run whose {part}.{name} is {old}, this config says {value}; "
-                        "choose another OUT_DIR or the config of that run"
+                        f"{run_dir} holds a run whose {part}.{name} is {old}, this config says "
+                        f"{value}; choose another OUT_DIR or the config of that run"
                     )
     write_whole(path, json.dumps(data, indent=1))
 
 
 def write_data_file(run_dir: Path, records: str, digest: str | None, *, is_begun: bool) -> None:
-    """data.json, or an error if the run has begun on other records: its place in them would mean nothing."""
+    """data.json, or an error if the run has begun on other records: its place in them would mean
+    nothing."""
     path = run_dir / "data.json"
     if not is_begun or not path.is_file():
         write_whole(path, json.dumps({"records": records, "digest": digest}, indent=1))
     elif (old := json.loads(path.read_text())["digest"]) != digest:
         raise CheckpointError(
-            f"{run_dir} was trained on other records than {records} now holds (their digest is {_shorten(old)} there "
-            f"and {_shorten(digest)} here); delete it to train anew, or choose another OUT_DIR"
+            f"{run_dir} was trained on other records than {records} now holds (their digest is "
+            f"{_shorten(old)} there and {_shorten(digest)} here); delete it to train anew, or "
+            "choose another OUT_DIR"
         )
 
 
 def write_units_file(run_dir: Path, units: Mapping[str, Any] | None, *, is_begun: bool) -> None:
-    """units.json of a run that speaks, or an error if the run has begun with the units of another codec."""
+    """units.json of a run that speaks, or an error if the run has begun with the units of another
+    codec."""
     path = run_dir / "units.json"
     old = json.loads(path.read_text()) if is_begun and path.is_file() else None
     said = [found and (found["codec"], found["codes"], found["begin"]) for found in (old, units)]
-    # one that has begun before there were units, or goes on without answers that are speech, keeps what it has
+    # one that has begun before there were units, or goes on without answers that are speech, keeps
+    # what it has
     if old is not None and units is not None and said[0] != said[1]:
         raise CheckpointError(
-            f"{run_dir} was trained on the units of the codec {_shorten(old['codec'])}, and DataConfig.codec is "
-            f"{_shorten(units['codec'])}; take the codec of that run, or choose another OUT_DIR"
+            f"{run_dir} was trained on the units of the codec {_shorten(old['codec'])}, and "
+            f"DataConfig.codec is {_shorten(units['codec'])}; take the codec of that run, or "
+            "choose another OUT_DIR"
         )
     if units is not None:
         write_whole(path, json.dumps(dict(units), indent=1))
@@ -73,20 +84,24 @@ def check_plan(run_dir: Path, saved: str | None, planned: str) -> None:
     """The same step of another plan is another batch: records would come twice, or not at all."""
     if saved != planned and (saved or "").partition("-")[0] != planned.partition("-")[0]:
         raise CheckpointError(
-            f"{run_dir} was trained by the plan {saved} of an older version, whose batches this one does not draw; "
-            f"train on from its weights in another folder: the same command with "
-            f"--gin.RunConfig.out_dir={run_dir}_2 --gin.Sources.run={run_dir} --gin.Sources.step=None"
+            f"{run_dir} was trained by the plan {saved} of an older version, whose batches this "
+            "one does not draw; train on from its weights in another folder: the same command "
+            f"with --gin.RunConfig.out_dir={run_dir}_2 --gin.Sources.run={run_dir} "
+            "--gin.Sources.step=None"
         )
     if saved != planned:
         raise CheckpointError(
-            f"{run_dir} was trained by the plan {saved}, and this config plans {planned}: its mixture, rates, seed, "
-            "rows, sizes, tokenizer or records are others; take those of its config.gin, or choose another OUT_DIR"
+            f"{run_dir} was trained by the plan {saved}, and this config plans {planned}: its "
+            "mixture, rates, seed, rows, sizes, tokenizer or records are others; take those of "
+            "its config.gin, or choose another OUT_DIR"
         )
 
 
-def write_tokenizer(run_dir: Path, save: Callable[[Path], None], source: str, *, is_begun: bool) -> None:
-    """tokenizer/ as `save` writes it, or an error if the run has begun with another: its ids would mean other words, or
-    its prompts be worded otherwise."""
+def write_tokenizer(
+    run_dir: Path, save: Callable[[Path], None], source: str, *, is_begun: bool
+) -> None:
+    """tokenizer/ as `save` writes it, or an error if the run has begun with another: its ids would
+    mean other words, or its prompts be worded otherwise."""
     kept, draft = run_dir / "tokenizer", run_dir / "tokenizer.part"
     save(draft)
     files = {path.name: path.read_text() for path in sorted(draft.iterdir())}
@@ -94,8 +109,9 @@ def write_tokenizer(run_dir: Path, save: Callable[[Path], None], source: str, *,
     for name, text in files.items():
         if is_begun and (kept / name).is_file() and (old := (kept / name).read_text()) != text:
             raise CheckpointError(
-                f"{run_dir} holds a run whose tokenizer/{name} has the SHA-256 {_shorten(_hash(old))}, that of "
-                f"{source} has {_shorten(_hash(text))}; choose another OUT_DIR or the tokenizer of that run"
+                f"{run_dir} holds a run whose tokenizer/{name} has the SHA-256 "
+                f"{_shorten(_hash(old))}, that of {source} has {_shorten(_hash(text))}; choose "
+                "another OUT_DIR or the tokenizer of that run"
             )
     kept.mkdir(exist_ok=True)
     for name, text in files.items():
@@ -113,5 +129,7 @@ def _shorten(digest: str | None) -> str:
 def read_model_file(run_dir: str | Path) -> SpeechLMConfig:
     path = Path(run_dir) / "model.json"
     if not path.is_file():
-        raise CheckpointError(f"{run_dir} is no run of sift_jax (no model.json); point to a folder that train wrote")
+        raise CheckpointError(
+            f"{run_dir} is no run of sift_jax (no model.json); point to a folder that train wrote"
+        )
     return from_json(json.loads(path.read_text()))

@@ -1,6 +1,6 @@
 """A run's folder is one run's at a time: a second one would sweep away what the first is saving.
 
-    process 0 ─► locks run/.lock ─► all processes hear whether it has it ─► … the run … ─► released
+process 0 ─► locks run/.lock ─► all processes hear whether it has it ─► … the run … ─► released
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ REMEDY = "wait for its end, end it, or choose another OUT_DIR"
 
 @contextlib.contextmanager
 def hold_run(run_dir: Path) -> Iterator[None]:
-    """Every process of the run calls it; if another run has the folder, all of them are refused together."""
+    """Every process of the run calls it; if another run has the folder, all of them are refused
+    together."""
     with contextlib.ExitStack() as held:
         refusal = None
         if is_first_process():

@@ -1,4 +1,5 @@
-"""The state of a run: trainable and frozen parameters apart, so that gradients exist only for the first.
+"""The state of a run: trainable and frozen parameters apart, so that gradients exist only for the
+first.
 
 {"step": int32, "trainable": params, "frozen": params, "optimizer": optax state}
 """
@@ -20,20 +21,26 @@ from sift_jax.parallel.sharding import make_spec, path_of
 
 State = dict
 
-# counters and coefficients of an optimizer belong to no parameter; they are at most this large, and whole everywhere
+# counters and coefficients of an optimizer belong to no parameter; they are at most this large, and
+# whole everywhere
 LOOSE_LEAF = 16
 
 
 def split_params(params: Params, trainable: tuple[str, ...]) -> tuple[Params, Params]:
-    """(trainable, frozen) by patterns over full paths; a pattern that matches nothing is an error."""
+    """(trainable, frozen) by patterns over full paths; a pattern that matches nothing is an
+    error."""
     if not trainable:
         raise ValueError(
-            "RunConfig.trainable is empty, so nothing would train; name parameters as --dry_run prints them"
+            "RunConfig.trainable is empty, so nothing would train; name parameters as "
+            "--dry_run prints them"
         )
     flat = flatten_dict(params, sep="/")
     for pattern in trainable:
         if not any(re.fullmatch(pattern, path) for path in flat):
-            raise ValueError(f"trainable pattern {pattern!r} matches no parameter; see the table that --dry_run prints")
+            raise ValueError(
+                f"trainable pattern {pattern!r} matches no parameter; see the table that "
+                "--dry_run prints"
+            )
     is_trained = {path: any(re.fullmatch(p, path) for p in trainable) for path in flat}
     chosen = unflatten_dict({p: x for p, x in flat.items() if is_trained[p]}, sep="/")
     rest = unflatten_dict({p: x for p, x in flat.items() if not is_trained[p]}, sep="/")
@@ -41,7 +48,9 @@ def split_params(params: Params, trainable: tuple[str, ...]) -> tuple[Params, Pa
 
 
 def join_params(trainable: Params, frozen: Params) -> Params:
-    return unflatten_dict({**flatten_dict(trainable, sep="/"), **flatten_dict(frozen, sep="/")}, sep="/")
+    return unflatten_dict(
+        {**flatten_dict(trainable, sep="/"), **flatten_dict(frozen, sep="/")}, sep="/"
+    )
 
 
 def cast_params(params: Params, dtype: str) -> Params:
@@ -49,11 +58,14 @@ def cast_params(params: Params, dtype: str) -> Params:
 
 
 def drop_params(state: State, paths: Iterable[str]) -> State:
-    """The state without the parameters of these paths: what need not be drawn at random, because it is read."""
+    """The state without the parameters of these paths: what need not be drawn at random, because it
+    is read."""
     gone = set(paths)
 
     def drop(params: Params) -> Params:
-        return unflatten_dict({p: x for p, x in flatten_dict(params, sep="/").items() if p not in gone}, sep="/")
+        return unflatten_dict(
+            {p: x for p, x in flatten_dict(params, sep="/").items() if p not in gone}, sep="/"
+        )
 
     return {**state, "trainable": drop(state["trainable"]), "frozen": drop(state["frozen"])}
 
@@ -65,7 +77,9 @@ def fill_params(state: State, loaded: dict[str, jax.Array], trainable: tuple[str
     return {**state, "trainable": chosen, "frozen": rest}
 
 
-def make_state(params: Params, trainable: tuple[str, ...], optimizer: optax.GradientTransformation) -> State:
+def make_state(
+    params: Params, trainable: tuple[str, ...], optimizer: optax.GradientTransformation
+) -> State:
     chosen, rest = split_params(params, trainable)
     return {
         "step": jnp.zeros((), jnp.int32),
@@ -76,13 +90,17 @@ def make_state(params: Params, trainable: tuple[str, ...], optimizer: optax.Grad
 
 
 def init_state(
-    config: SpeechLMConfig, trainable: tuple[str, ...], optimizer: optax.GradientTransformation, seed: int
+    config: SpeechLMConfig,
+    trainable: tuple[str, ...],
+    optimizer: optax.GradientTransformation,
+    seed: int,
 ) -> State:
     return make_state(init_params(config, jax.random.key(seed)), trainable, optimizer)
 
 
 def shard_state(state: State, mesh: Mesh):
-    """Shardings of a state. Moments lie where their parameters lie: their paths end in the parameter's."""
+    """Shardings of a state. Moments lie where their parameters lie: their paths end in the
+    parameter's."""
     params = flatten_dict(join_params(state["trainable"], state["frozen"]), sep="/")
 
     def shard(path: tuple, leaf):
@@ -94,6 +112,8 @@ def shard_state(state: State, mesh: Mesh):
             tail = "/".join(parts[start:])
             if tail in params:
                 return jax.sharding.NamedSharding(mesh, make_spec(tail, leaf.shape, mesh))
-        raise ValueError(f"state leaf {name} belongs to no parameter; the sharding table cannot place it")
+        raise ValueError(
+            f"state leaf {name} belongs to no parameter; the sharding table cannot place it"
+        )
 
     return jax.tree_util.tree_map_with_path(shard, state)

@@ -4,9 +4,10 @@
     2 s, 5 s, … ─► a piece each ───────────────────────────────────────────┴─► buckets of 2, 4, … 30 s
                                              ─► batch [b, n] on all devices ─► run ─► each piece's own part ─► joined
 
-The last pieces of a bucket wait for no others: rows that are missing are silence. For heavy networks, whose time in
-silence costs more than some more compilations, buckets are fine, pieces go from the longest on, those of the next
-bucket fill up a batch, and the last ones are batches of fewer rows: almost no silence is computed.
+The last pieces of a bucket wait for no others: rows that are missing are silence. For heavy
+networks, whose time in silence costs more than some more compilations, buckets are fine, pieces go
+from the longest on, those of the next bucket fill up a batch, and the last ones are batches of
+fewer rows: almost no silence is computed.
 """
 
 from __future__ import annotations
@@ -23,8 +24,34 @@ from sift_jax.codecs.codec import INPUT_RATE
 
 BUCKET_SECONDS = (2, 4, 8, 16, 30)
 # each of whole fiftieths of a second
-FINE_BUCKET_SECONDS = (1, 1.2, 1.5, 1.8, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 22, 24, 27,
-                       30)
+FINE_BUCKET_SECONDS = (
+    1,
+    1.2,
+    1.5,
+    1.8,
+    2,
+    2.5,
+    3,
+    3.5,
+    4,
+    4.5,
+    5,
+    5.5,
+    6,
+    7,
+    8,
+    9,
+    10,
+    12,
+    14,
+    16,
+    18,
+    20,
+    22,
+    24,
+    27,
+    30,
+)
 # of audio that a device works on at once; a CPU is as quick with less, and has less silence
 _SECONDS, _CPU_SECONDS = 64, 16
 _PIECE_SECONDS, _MARGIN_SECONDS = 24, 3
@@ -32,7 +59,8 @@ _PIECE_SECONDS, _MARGIN_SECONDS = 24, 3
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Piece:
-    """Samples of one wave from `start`, of which the units in `kept` (slice counted from `start`) are its own."""
+    """Samples of one wave from `start`, of which the units in `kept` (slice counted from `start`)
+    are its own."""
 
     wave: int
     samples: np.ndarray
@@ -40,7 +68,8 @@ class Piece:
 
 
 def cut_pieces(waves: Sequence[np.ndarray], unit: int) -> Iterator[Piece]:
-    """Pieces in the order of the waves; each begins at a multiple of `unit` samples, in which `kept` counts."""
+    """Pieces in the order of the waves; each begins at a multiple of `unit` samples, in which
+    `kept` counts."""
     margin = -(-_MARGIN_SECONDS * INPUT_RATE // unit)
     net = _PIECE_SECONDS * INPUT_RATE // unit
     for i, wave in enumerate(waves):
@@ -57,9 +86,11 @@ def cut_pieces(waves: Sequence[np.ndarray], unit: int) -> Iterator[Piece]:
 def make_batches(
     pieces: Sequence[Piece], *, is_heavy: bool = False
 ) -> Iterator[tuple[list[int], jax.Array, jax.Array]]:
-    """(places of the pieces, waves [b, n], their lengths [b]); every batch of a bucket has the same shape.
+    """(places of the pieces, waves [b, n], their lengths [b]); every batch of a bucket has the same
+    shape.
 
-    With `is_heavy` a batch has a power of two of rows on each device, all of them pieces if there are enough.
+    With `is_heavy` a batch has a power of two of rows on each device, all of them pieces if there
+    are enough.
     """
     mesh = make_mesh()
     rows_of = NamedSharding(mesh, PartitionSpec("p"))
@@ -104,7 +135,8 @@ def run_over(
     *,
     is_heavy: bool = False,
 ) -> list[list[np.ndarray]]:
-    """For each wave what `run` gives of it: arrays whose second axis counts units of so many samples."""
+    """For each wave what `run` gives of it: arrays whose second axis counts units of so many
+    samples."""
     pieces = list(cut_pieces(waves, unit))
     found: list[list[np.ndarray]] = [[] for _ in pieces]
     for places, wave_bn, sample_b in make_batches(pieces, is_heavy=is_heavy):

@@ -42,7 +42,11 @@ def assign(points: np.ndarray, book: np.ndarray) -> np.ndarray:
     for first in range(0, len(points), _ROWS):
         block = np.asarray(points[first : first + _ROWS], np.float32)
         rows = min(1 << max(len(block) - 1, 1).bit_length(), _ROWS)
-        codes.append(np.asarray(_find_codes(np.pad(block, ((0, rows - len(block)), (0, 0))), book))[: len(block)])
+        codes.append(
+            np.asarray(_find_codes(np.pad(block, ((0, rows - len(block)), (0, 0))), book))[
+                : len(block)
+            ]
+        )
     return np.concatenate(codes)
 
 
@@ -51,12 +55,16 @@ def _find_codes(points: jax.Array, book: jax.Array) -> jax.Array:
     return find_nearest(points, book)[0]
 
 
-def fit_book(points: np.ndarray, weights: np.ndarray, codes: int, *, seed: int, rounds: int = 30) -> np.ndarray:
+def fit_book(
+    points: np.ndarray, weights: np.ndarray, codes: int, *, seed: int, rounds: int = 30
+) -> np.ndarray:
     """The book [k, d]; the same points, weights and seed give the same book on as many devices."""
     distinct = len(np.unique(points, axis=0))
     if distinct < codes:
-        raise ValueError(f"{distinct} different frames cannot fill a book of {codes} codes; "
-                         "give more recordings or ask for fewer codes")
+        raise ValueError(
+            f"{distinct} different frames cannot fill a book of {codes} codes; "
+            "give more recordings or ask for fewer codes"
+        )
     random = np.random.default_rng(seed)
     book = _draw_first(points, weights, codes, random)
     mesh = make_mesh()
@@ -66,7 +74,9 @@ def fit_book(points: np.ndarray, weights: np.ndarray, codes: int, *, seed: int, 
     spread = jax.device_put(np.pad(points, ((0, missing), (0, 0))).astype(np.float32), rows)
     weighed = jax.device_put(np.pad(weights, (0, missing)).astype(np.float32), rows)
     for last in range(rounds):
-        sums, counts, worst = (np.asarray(x) for x in _step(spread, weighed, jnp.asarray(book, jnp.float32)))
+        sums, counts, worst = (
+            np.asarray(x) for x in _step(spread, weighed, jnp.asarray(book, jnp.float32))
+        )
         is_used = counts > 0
         book = np.where(is_used[:, None], sums / np.maximum(counts, 1e-9)[:, None], book)
         empty = np.flatnonzero(~is_used)
@@ -75,7 +85,9 @@ def fit_book(points: np.ndarray, weights: np.ndarray, codes: int, *, seed: int, 
     return book.astype(np.float32)
 
 
-def _draw_first(points: np.ndarray, weights: np.ndarray, codes: int, random: np.random.Generator) -> np.ndarray:
+def _draw_first(
+    points: np.ndarray, weights: np.ndarray, codes: int, random: np.random.Generator
+) -> np.ndarray:
     """Points far from each other: each is drawn by its squared distance to those before it."""
     if len(points) > _FIRST:
         chosen = np.sort(random.choice(len(points), _FIRST, replace=False))
@@ -86,12 +98,16 @@ def _draw_first(points: np.ndarray, weights: np.ndarray, codes: int, random: np.
         distance = np.minimum(distance, ((points - book[-1]) ** 2).sum(1, dtype=np.float64))
         share = distance * weights
         # where fewer points differ than codes were asked for, the rest are moved later
-        book.append(points[random.choice(len(points), p=share / share.sum() if share.sum() > 0 else None)])
+        book.append(
+            points[random.choice(len(points), p=share / share.sum() if share.sum() > 0 else None)]
+        )
     return np.stack(book)
 
 
 @jax.jit
-def _step(points: jax.Array, weights: jax.Array, book: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _step(
+    points: jax.Array, weights: jax.Array, book: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Weighted sums [k, d] and weights [k] of each code's points, and the points that fit worst."""
     code, distance = jax.lax.map(lambda row: find_nearest(row, book), points, batch_size=_ROWS)
     sums = jax.ops.segment_sum(points * weights[:, None], code, len(book))

@@ -1,4 +1,5 @@
-"""A published network's folder in the layout of the hub: its JSON files and tensors, of whatever kind it is.
+"""A published network's folder in the layout of the hub: its JSON files and tensors, of whatever
+kind it is.
 
     config.json  preprocessor_config.json  *.safetensors ─► NetworkFolder ─► {key: float array} ─► {"a": {"b": …}}
 
@@ -20,7 +21,8 @@ from safetensors.numpy import load_file
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NetworkFolder:
-    """Where a network lies, what its config.json says, and whether it hears waves of mean 0 and variance 1."""
+    """Where a network lies, what its config.json says, and whether it hears waves of mean 0 and
+    variance 1."""
 
     files: tuple[Path, ...]
     raw: Mapping[str, Any]
@@ -51,14 +53,18 @@ def nest(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
 def read_tensors(files: Sequence[Path], source: Path) -> dict[str, np.ndarray]:
     """Every tensor of every file of a folder."""
     if not files:
-        raise ValueError(f"{source}: no *.safetensors; save the model again with save_pretrained, "
-                         "pickled weights are not read")
+        raise ValueError(
+            f"{source}: no *.safetensors; save the model again with save_pretrained, pickled "
+            "weights are not read"
+        )
     tensors: dict[str, np.ndarray] = {}
     for file in files:
         try:
             tensors |= load_file(file)
         except (OSError, ValueError, SafetensorError) as error:
-            raise ValueError(f"{file}: cannot be read ({' '.join(str(error).split())}); fetch it again") from None
+            raise ValueError(
+                f"{file}: cannot be read ({' '.join(str(error).split())}); fetch it again"
+            ) from None
     return tensors
 
 
@@ -69,7 +75,9 @@ def read_json(folder: Path, name: str, *, is_needed: bool = True) -> dict[str, A
     except FileNotFoundError:
         if not is_needed:
             return {}
-        raise ValueError(f"{folder}: no {name}; take the checkpoint's whole folder, "
-                         "config.json and *.safetensors") from None
+        raise ValueError(
+            f"{folder}: no {name}; take the checkpoint's whole folder, config.json and "
+            "*.safetensors"
+        ) from None
     except (OSError, ValueError) as error:
         raise ValueError(f"{folder}/{name}: cannot be read ({error}); fetch it again") from None

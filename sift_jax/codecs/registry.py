@@ -36,10 +36,14 @@ KINDS: dict[str, Callable[[CodecFolder], Codec]] = {
 
 
 def load_codec(path: str | Path, *, fingerprint: str | None = None) -> Codec:
-    """The codec of a folder, after every byte of it was checked; `fingerprint` is the one that must be there."""
+    """The codec of a folder, after every byte of it was checked; `fingerprint` is the one that must
+    be there."""
     folder = read_folder(path)
     if folder.config.kind not in KINDS:
-        raise ValueError(f"{path}: no codec of kind {folder.config.kind!r} is known; it is one of {', '.join(KINDS)}")
+        raise ValueError(
+            f"{path}: no codec of kind {folder.config.kind!r} is known; it is one of "
+            f"{', '.join(KINDS)}"
+        )
     codec = KINDS[folder.config.kind](folder)
     if fingerprint is not None:
         codec.check_fingerprint(fingerprint)

@@ -1,1 +1,2 @@
-"""Records to batches: records, the plan, tasks and mixtures, the layout of a row, the stream of batches."""
+"""Records to batches: records, the plan, tasks and mixtures, the layout of a row, the stream of
+batches."""

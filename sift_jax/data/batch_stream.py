@@ -1,11 +1,12 @@
-"""The stream of batches that a run reads: SeqIO mixture → plan → this process's rows → batch with mel.
+"""The stream of batches that a run reads: SeqIO mixture → plan → this process's rows → batch with
+mel.
 
     tasks and rates ─► index of each task ─► plan: step → rows of groups ─► read, decode, lay out, log-mel ─► batch
     └ SeqIO            └ made once           └ the same on all hosts        └ own rows only
 
-The stream is a pure function of (mixture, config, seed): its place is the number of batches drawn, and any number can
-be drawn first (batch_plan.py says why). SeqIO defines what a task is and how often it comes; tf.data runs only where a
-task has a source of its own, once.
+The stream is a pure function of (mixture, config, seed): its place is the number of batches drawn,
+and any number can be drawn first (batch_plan.py says why). SeqIO defines what a task is and how
+often it comes; tf.data runs only where a task has a source of its own, once.
 """
 
 from __future__ import annotations
@@ -46,11 +47,12 @@ if TYPE_CHECKING:
 
 
 class BatchStream:
-    """An endless (or one-epoch) iterator of (shape, batch) over one split of the configured mixture.
+    """An endless (or one-epoch) iterator of (shape, batch) over one split of the configured
+    mixture.
 
-    `own_rows` are the rows of every batch that this process reads; None means all of them. `among` are the only tasks
-    that the mixture may choose from, such as those that are trained. `unreadable_log` is the file in which are written
-    down recordings that it could not read.
+    `own_rows` are the rows of every batch that this process reads; None means all of them. `among`
+    are the only tasks that the mixture may choose from, such as those that are trained.
+    `unreadable_log` is the file in which are written down recordings that it could not read.
     """
 
     def __init__(
@@ -87,7 +89,8 @@ class BatchStream:
         self.plan = Plan(draws, seed=config.seed)
 
     def describe_start(self) -> list[str]:
-        """What is to be known before the first step: how many examples it has, and what is never shown."""
+        """What is to be known before the first step: how many examples it has, and what is never
+        shown."""
         draws = self.plan.draws
         said = [f"{self.plan.examples_per_batch:.1f} examples a step"] if draws.is_endless else []
         return said + [f"set aside of {line}" for line in draws.describe_set_aside()]
@@ -98,17 +101,28 @@ class BatchStream:
         return len(self._own_rows) / self.config.rows
 
     def describe_units(self, rows: int) -> dict[str, Any] | None:
-        """Whose units answers are spoken in, for the run's folder; an error if so many rows have no room for them."""
+        """Whose units answers are spoken in, for the run's folder; an error if so many rows have no
+        room for them."""
         if (codec := read_codec(self.config)) is None:
             return None
         ids = place_units(self.tokenizer)
         check_unit_rows(ids, codec, rows)
         names = {task.name for task in self.plan.draws.tasks}
-        spoken = {n for n in LANGUAGES for category in SPOKEN_CATEGORIES if make_task_name(category, n) in names}
-        weights = {"end_weight": self.config.end_weight, "unit_weights": tuple(self.config.unit_weights.items())}
+        spoken = {
+            n
+            for n in LANGUAGES
+            for category in SPOKEN_CATEGORIES
+            if make_task_name(category, n) in names
+        }
+        weights = {
+            "end_weight": self.config.end_weight,
+            "unit_weights": tuple(self.config.unit_weights.items()),
+        }
         return dataclasses.replace(codec, languages=tuple(sorted(spoken)), **weights).to_json(ids)
 
-    def _plan_task(self, name: str, rate: float, source: RecordTask | seqio.Task, split: str) -> PlannedTask:
+    def _plan_task(
+        self, name: str, rate: float, source: RecordTask | seqio.Task, split: str
+    ) -> PlannedTask:
         if isinstance(source, RecordTask):
             how = {"codec": read_codec(self.config), "most_unreadable": self.config.most_unreadable}
             folder = index_records(source.reader, split, self.tokenizer, **how)
@@ -127,10 +141,15 @@ class BatchStream:
         return PlannedTask(name=name, rate=rate, index=index, questions=questions)
 
     def _count_frames(self, samples: np.ndarray) -> np.ndarray:
-        return self._frames[np.minimum(self._front_end.count_frames(samples.astype(np.int64)), len(self._frames) - 1)]
+        return self._frames[
+            np.minimum(
+                self._front_end.count_frames(samples.astype(np.int64)), len(self._frames) - 1
+            )
+        ]
 
     def read_example(self, groups: Groups, group: int) -> dict[str, np.ndarray]:
-        """A group of the plan as the example that its task would give; UnreadableAudio if it cannot be read."""
+        """A group of the plan as the example that its task would give; UnreadableAudio if it cannot
+        be read."""
         task, item = self.plan.draws.tasks[groups.task[group]], int(groups.item[group])
         example = task.index.read(item, groups.read_numbers(group).tolist())
         try:
@@ -138,16 +157,20 @@ class BatchStream:
         except UNREADABLE as error:
             said = " ".join(str(error).split())
             raise UnreadableAudio(
-                f"the audio of item {item} of {task.index.folder} cannot be read ({said}); make those records anew"
+                f"the audio of item {item} of {task.index.folder} cannot be read ({said}); "
+                "make those records anew"
             ) from error
         lengths = [len(clip) for clip in clips]
         if lengths != example["audio_lengths"].tolist():
             raise UnreadableAudio(
                 f"the audio of item {item} of {task.index.folder} has {lengths} samples where "
-                f"{example['audio_lengths'].tolist()} were indexed; if it is of many, that folder is not of these "
-                "records; delete it"
+                f"{example['audio_lengths'].tolist()} were indexed; if it is of many, that folder "
+                "is not of these records; delete it"
             )
-        return {**example, "audio": np.concatenate([*clips, np.zeros(0, np.int16)]).astype(np.int16)}
+        return {
+            **example,
+            "audio": np.concatenate([*clips, np.zeros(0, np.int16)]).astype(np.int16),
+        }
 
     def _read_row(self, planned: PlannedBatch, row: int) -> Row:
         filled, sizes = Row(self.shapes[planned.level]), planned.groups.sizes
@@ -162,11 +185,15 @@ class BatchStream:
                 filled.add(NO_GROUP)
                 continue
             group = make_group(example, audio_id=self._audio_id, count_frames=self._count_clip)
-            if (group.tokens, group.targets) != (sizes.tokens[g], sizes.targets[g]) or not filled.can_hold(group):
+            if (group.tokens, group.targets) != (
+                sizes.tokens[g],
+                sizes.targets[g],
+            ) or not filled.can_hold(group):
                 folder = self.plan.draws.tasks[planned.groups.task[g]].index.folder
                 raise ValueError(
-                    f"item {planned.groups.item[g]} of {folder} takes {group.tokens} positions where {sizes.tokens[g]} "
-                    "were planned; delete that folder to index the records anew"
+                    f"item {planned.groups.item[g]} of {folder} takes {group.tokens} positions "
+                    f"where {sizes.tokens[g]} were planned; delete that folder to index the "
+                    "records anew"
                 )
             filled.add(group)
         return filled
@@ -187,7 +214,8 @@ class BatchStream:
                 yield self.shapes[one.level], self._read_batch(one, pool.map)
 
     def tell_tasks(self, planned: PlannedBatch, batch: Batch) -> np.ndarray:
-        """The task of each target of a batch that this process has read of it, as a number among the plan's tasks."""
+        """The task of each target of a batch that this process has read of it, as a number among
+        the plan's tasks."""
         task_bm = np.zeros(batch["target_bm"].shape, np.int32)
         group_bm = np.take_along_axis(batch["group_bt"], batch["predict_bm"], axis=1)
         for place, row in enumerate(self._own_rows):
@@ -201,7 +229,9 @@ class BatchStream:
         rows = list(each(lambda row: self._read_row(planned, row), self._own_rows))
         batch, clips = lay_out(rows, shape, self.geometry.count_frames(shape.mel_frames))
         if self.config.codec is not None:
-            weigh_speech(batch, place_units(self.tokenizer), self.config.end_weight, self.config.unit_weights)
+            weigh_speech(
+                batch, place_units(self.tokenizer), self.config.end_weight, self.config.unit_weights
+            )
 
         def fill(clip: tuple[int, int, np.ndarray]) -> None:
             b, a, samples = clip
@@ -220,4 +250,6 @@ class BatchStream:
         """The items of batch number `step` by task and number in its index, row by row."""
         planned, tasks = self.plan.get_batch(step), self.plan.draws.tasks
         groups = planned.groups
-        return [[f"{tasks[groups.task[g]].name}#{groups.item[g]}" for g in row] for row in planned.rows]
+        return [
+            [f"{tasks[groups.task[g]].name}#{groups.item[g]}" for g in row] for row in planned.rows
+        ]

@@ -1,7 +1,9 @@
-"""The batches that a run measures itself on: of every task something, as far as so many batches can.
+"""The batches that a run measures itself on: of every task something, as far as so many batches
+can.
 
-    one epoch of the dev split ─► the first few blocks ─► batches, first those with tasks not shown yet ─► read
-                                                                 batch + task_bm, the task of each target ─┘
+one epoch of the dev split ─► the first few blocks ─► batches, first those with tasks not shown yet ─► read
+                                                             batch + task_bm, the task of each
+                                                             target ─┘
 """
 
 from __future__ import annotations
@@ -16,16 +18,19 @@ from sift_jax.batch import Batch
 from sift_jax.data.batch_stream import BatchStream
 from sift_jax.data.plan.batch_plan import Plan, PlannedBatch
 
-# so many times the batches that are wanted are looked through; planning them is cheap, reading is not
+# so many times the batches that are wanted are looked through; planning them is cheap, reading is
+# not
 LOOK_AHEAD = 8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DevSet:
-    """Batches with task_bm, and whose numbers those are. All processes of a run say the same of `seen`."""
+    """Batches with task_bm, and whose numbers those are. All processes of a run say the same of
+    `seen`."""
 
     batches: list[Batch]
-    # first those of the dev split, by their numbers; behind them what the run trains and the split has not got
+    # first those of the dev split, by their numbers; behind them what the run trains and the split
+    # has not got
     tasks: list[str]
     in_split: int
     seen: frozenset[str]
@@ -34,10 +39,14 @@ class DevSet:
 
     def describe_unseen(self) -> str | None:
         """Which tasks the figures say nothing of, and what there is to do."""
-        missed = [name for name in self.tasks[: self.in_split] if name not in self.seen | self.unfit]
+        missed = [
+            name for name in self.tasks[: self.in_split] if name not in self.seen | self.unfit
+        ]
         unfit = [name for name in self.tasks[: self.in_split] if name in self.unfit]
         absent = self.tasks[self.in_split :]
-        parts = [f"{', '.join(missed)}: none in the dev batches, raise RunConfig.dev_batches"] * bool(missed)
+        parts = [
+            f"{', '.join(missed)}: none in the dev batches, raise RunConfig.dev_batches"
+        ] * bool(missed)
         parts += [f"{', '.join(unfit)}: nothing in the dev split fits a row"] * bool(unfit)
         parts += [f"{', '.join(absent)}: none in the dev split"] * bool(absent)
         return f"no dev loss for {'; '.join(parts)}" if parts else None
@@ -78,6 +87,8 @@ def read_dev_set(stream: BatchStream, count: int, trained: Sequence[str]) -> Dev
         ],
         tasks=own + sorted(set(trained) - set(own)),
         in_split=len(own),
-        unfit=frozenset(own[number] for number, survey in enumerate(surveys) if not survey.questions),
+        unfit=frozenset(
+            own[number] for number, survey in enumerate(surveys) if not survey.questions
+        ),
         seen=frozenset(own[task] for planned in chosen for task in list_tasks(planned)),
     )

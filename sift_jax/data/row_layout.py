@@ -1,4 +1,5 @@
-"""From examples to rows: the audio of an utterance once, its questions behind it, several utterances a row.
+"""From examples to rows: the audio of an utterance once, its questions behind it, several
+utterances a row.
 
     questions of one example      q0: A A A B0 B0        the longest common beginning A (with its frames) becomes the
                                   q1: A A A B1 B1 B1     prefix, segment 0; what differs becomes segments 1, 2, …
@@ -31,7 +32,9 @@ class Piece:
         return len(self.tokens)
 
     def cut(self, start: int, stop: int | None = None) -> Piece:
-        return Piece(**{f.name: getattr(self, f.name)[start:stop] for f in dataclasses.fields(self)})
+        return Piece(
+            **{f.name: getattr(self, f.name)[start:stop] for f in dataclasses.fields(self)}
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,14 +57,17 @@ class Group:
 _NOTHING = np.zeros(0, np.int64)
 # what stands in the place of a group that cannot be read
 NO_GROUP = Group(
-    prefix=Piece(tokens=_NOTHING, clip=_NOTHING, frame=_NOTHING, is_target=_NOTHING), questions=[], clips=[]
+    prefix=Piece(tokens=_NOTHING, clip=_NOTHING, frame=_NOTHING, is_target=_NOTHING),
+    questions=[],
+    clips=[],
 )
 
 
 def expand_question(
     tokens: np.ndarray, is_target: np.ndarray, clips: np.ndarray, audio_id: int, frames: list[int]
 ) -> Piece:
-    """Puts a clip's frames where its marker stands; the id under an audio position stays the marker's."""
+    """Puts a clip's frames where its marker stands; the id under an audio position stays the
+    marker's."""
     markers = np.flatnonzero(tokens == audio_id)
     lengths = np.ones(len(tokens), np.int64)
     lengths[markers] = [frames[clip] for clip in clips]
@@ -84,20 +90,32 @@ def count_shared(pieces: list[Piece]) -> int:
     first = pieces[0]
     same = ~first.is_target[:shortest]
     for p in pieces[1:]:
-        same &= (p.tokens[:shortest] == first.tokens[:shortest]) & (p.clip[:shortest] == first.clip[:shortest])
+        same &= (p.tokens[:shortest] == first.tokens[:shortest]) & (
+            p.clip[:shortest] == first.clip[:shortest]
+        )
         same &= ~p.is_target[:shortest]
-    # a question's first own position must come before its first target, which is predicted from the position before it
+    # a question's first own position must come before its first target, which is predicted from the
+    # position before it
     answers = [int(np.argmax(p.is_target)) for p in pieces if p.is_target.any()]
-    ends = [int(np.argmin(same)) if not same.all() else shortest, shortest - 1, *(start - 1 for start in answers)]
+    ends = [
+        int(np.argmin(same)) if not same.all() else shortest,
+        shortest - 1,
+        *(start - 1 for start in answers),
+    ]
     shared = max(0, min(ends))
     # a clip is shared whole or not at all
     return shared - max(0, int(first.frame[shared])) if len(first) else 0
 
 
-def make_group(example: dict[str, np.ndarray], *, audio_id: int, count_frames: Callable[[int], int]) -> Group:
+def make_group(
+    example: dict[str, np.ndarray], *, audio_id: int, count_frames: Callable[[int], int]
+) -> Group:
     """`count_frames` says how many positions a clip of so many samples takes."""
     ends = np.cumsum(example["audio_lengths"])
-    clips = [example["audio"][end - n : end] for end, n in zip(ends, example["audio_lengths"], strict=True)]
+    clips = [
+        example["audio"][end - n : end]
+        for end, n in zip(ends, example["audio_lengths"], strict=True)
+    ]
     frames = [count_frames(len(clip)) for clip in clips]
     question, pieces, used = example["question"], [], 0
     for number in np.unique(question):
@@ -108,7 +126,9 @@ def make_group(example: dict[str, np.ndarray], *, audio_id: int, count_frames: C
         used += markers
         pieces.append(expand_question(tokens, example["is_target"][rows], names, audio_id, frames))
     shared = count_shared(pieces)
-    return Group(prefix=pieces[0].cut(0, shared), questions=[p.cut(shared) for p in pieces], clips=clips)
+    return Group(
+        prefix=pieces[0].cut(0, shared), questions=[p.cut(shared) for p in pieces], clips=clips
+    )
 
 
 class Row:
@@ -126,7 +146,9 @@ class Row:
         self.room = self.room - (group.tokens, group.targets, len(group.clips))
 
 
-def lay_out(rows: list[Row], shape: BatchShape, slots_per_clip: int) -> tuple[Batch, list[tuple[int, int, np.ndarray]]]:
+def lay_out(
+    rows: list[Row], shape: BatchShape, slots_per_clip: int
+) -> tuple[Batch, list[tuple[int, int, np.ndarray]]]:
     """The batch without its mel, and the clips to compute it from: (row, place, samples)."""
     batch = make_empty_batch(shape)
     clips = []

@@ -18,7 +18,8 @@ class SpeechGeometry:
     window_seconds: float
     # whether a clip gives the same frames in a window of any length: only then may there be several
     is_silence_masked: bool
-    # what makes mel frames of samples (audio/front_ends.py), and how many positions become of mel frames
+    # what makes mel frames of samples (audio/front_ends.py), and how many positions become of mel
+    # frames
     front_end: str
     count_frames: Callable[[int], int]
 
@@ -26,16 +27,21 @@ class SpeechGeometry:
 def make_shapes(config: DataConfig, geometry: SpeechGeometry) -> list[BatchShape]:
     """One static shape for each clip length, shortest first."""
     seconds = tuple(config.clip_seconds)
-    if list(seconds) != sorted(set(seconds)) or not seconds or seconds[-1] != geometry.window_seconds:
+    if (
+        list(seconds) != sorted(set(seconds))
+        or not seconds
+        or seconds[-1] != geometry.window_seconds
+    ):
         raise ValueError(
-            f"clip_seconds {seconds} must rise and end in the encoder's window of {geometry.window_seconds} s; "
-            f"set DataConfig.clip_seconds = ({geometry.window_seconds},)"
+            f"clip_seconds {seconds} must rise and end in the encoder's window of "
+            f"{geometry.window_seconds} s; set DataConfig.clip_seconds = "
+            f"({geometry.window_seconds},)"
         )
     if len(seconds) > 1 and not geometry.is_silence_masked:
         raise ValueError(
-            f"clip_seconds {seconds} are several windows, and this encoder hears the silence that fills them: a clip "
-            "would sound otherwise in each; set ModelConfig.frame_mask = 'all' or "
-            f"DataConfig.clip_seconds = ({geometry.window_seconds},)"
+            f"clip_seconds {seconds} are several windows, and this encoder hears the silence that "
+            "fills them: a clip would sound otherwise in each; set ModelConfig.frame_mask = "
+            f"'all' or DataConfig.clip_seconds = ({geometry.window_seconds},)"
         )
     return [
         BatchShape(

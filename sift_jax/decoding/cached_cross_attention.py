@@ -1,4 +1,5 @@
-"""Cross-attention to speech as generation runs it: what the prompt wrote and the clips' keys and values are kept.
+"""Cross-attention to speech as generation runs it: what the prompt wrote and the clips' keys and
+values are kept.
 
     prompt (b, t, d) ─start_cross─► x (b, t, d) for the decoder, and of each layer what it keeps:
                                     {"k", "v": (b, slots, n, k), "speech_k", "speech_v": (b, s, n, k)}
@@ -26,9 +27,14 @@ NO_SLOT, NO_CLIP = -1, -2
 
 
 def lay_out_speech(
-    clips_of: Sequence[np.ndarray], config: SpeechLMConfig, frames: Sequence[Sequence[np.ndarray]], *, tokens: int
+    clips_of: Sequence[np.ndarray],
+    config: SpeechLMConfig,
+    frames: Sequence[Sequence[np.ndarray]],
+    *,
+    tokens: int,
 ) -> dict[str, np.ndarray]:
-    """The frames of each prompt's clips, one after the other, whose they are, and where the clips' markers stand.
+    """The frames of each prompt's clips, one after the other, whose they are, and where the clips'
+    markers stand.
 
     `clips_of` has for each position of a prompt the clip that it marks, or −1."""
     rows = len(clips_of)
@@ -66,9 +72,16 @@ def _list_layers(config: SpeechLMConfig, cross: dict) -> list[dict]:
 
 
 def _run_block(
-    config: SpeechLMConfig, part: dict, x: Array, rotation: tuple[Array, Array], mix: Callable, kept: dict, hears: Array
+    config: SpeechLMConfig,
+    part: dict,
+    x: Array,
+    rotation: tuple[Array, Array],
+    mix: Callable,
+    kept: dict,
+    hears: Array,
 ) -> tuple[Array, dict]:
-    """One block; mix(q, k, v) attends to the text and returns (heads side by side, its keys and values)."""
+    """One block; mix(q, k, v) attends to the text and returns (heads side by side, its keys and
+    values)."""
     y = _norm(part["self_norm"], x)
     q, k, v = (_split(config, _project(part[f"self_{name}"], y)) for name in "qkv")
     mixed, written = mix(rotate(q, rotation), rotate(k, rotation), v)
@@ -97,14 +110,22 @@ def start_cross(
 
     x, layers = x_btd, []
     for part in _list_layers(config, cross):
-        kept = {f"speech_{name}": _split(config, _project(part[f"cross_{name}"], batch["speech_bsd"])) for name in "kv"}
+        kept = {
+            f"speech_{name}": _split(config, _project(part[f"cross_{name}"], batch["speech_bsd"]))
+            for name in "kv"
+        }
         x, kept = _run_block(config, part, x, rotation, mix, kept, hears_bts)
         layers.append(kept)
     return x_btd + _norm(cross["norm"], x), {"layers": layers, "hears": hears_bts[:, -1:]}
 
 
 def go_on_cross(
-    config: SpeechLMConfig, cross: dict, x_bd: Array, cache: CrossCache, index: Array, first_b: Array
+    config: SpeechLMConfig,
+    cross: dict,
+    x_bd: Array,
+    cache: CrossCache,
+    index: Array,
+    first_b: Array,
 ) -> tuple[Array, CrossCache]:
     """One token a row, written at slot `index`; a row sees the slots from its `first` on."""
     rotation = rotate_for_cross(config, (index - first_b)[:, None])

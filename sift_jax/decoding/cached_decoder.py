@@ -1,18 +1,23 @@
-"""The decoder as generation runs it: LoRA merged, projections fused, keys and values in a cache written in place.
+"""The decoder as generation runs it: LoRA merged, projections fused, keys and values in a cache
+written in place.
 
     training params ─prepare_decoder─► {"embedding", "head", "norm",
-                                        "blocks": [{attention_norm, qkv, o, mlp_norm, gate_up, down}, …]}
+                                        "blocks": [{attention_norm, qkv, o, mlp_norm, gate_up,
+                                        down}, …]}
     prompt (b, t, d) ─prefill─► hidden (b, d) of the last position, and of each layer what it keeps:
-                                [{"k": (b · kv heads, k, slots), "v": (b · kv heads, slots, k)}, …], or b, kv heads
+                                [{"k": (b · kv heads, k, slots), "v": (b · kv heads, slots, k)}, …],
+                                or b, kv heads
     token  (b, d)    ─advance─► hidden (b, d), the cache with one slot more
 
-Here, and only here, layers lie apart and not stacked: a scan would copy every layer's weights and keys, for every
-token, before it multiplies. A matrix times one vector reads memory and does little else; a CPU reads a kernel twice as
-fast when each output's weights lie side by side. For one row the kernels are therefore turned over, once, at the start
-("kernel_t"); for several rows the head is what must lie the other way, which costs a tied decoder a second copy of its
-embedding. Keys lie with their slots side by side for the same reason. On one device rows and key heads are one axis of
-the cache, as the products of attention want them: XLA writes into it in place only where nothing reshapes it after. On
-several they stay two, since one axis cannot be spread by rows over some devices and by heads over others.
+Here, and only here, layers lie apart and not stacked: a scan would copy every layer's weights and
+keys, for every token, before it multiplies. A matrix times one vector reads memory and does little
+else; a CPU reads a kernel twice as fast when each output's weights lie side by side. For one row
+the kernels are therefore turned over, once, at the start ("kernel_t"); for several rows the head is
+what must lie the other way, which costs a tied decoder a second copy of its embedding. Keys lie
+with their slots side by side for the same reason. On one device rows and key heads are one axis of
+the cache, as the products of attention want them: XLA writes into it in place only where nothing
+reshapes it after. On several they stay two, since one axis cannot be spread by rows over some
+devices and by heads over others.
 """
 
 from __future__ import annotations
@@ -44,33 +49,53 @@ def _fuse(parts: list[dict]) -> dict:
 
 
 def _turn_over(part: dict) -> dict:
-    return {"kernel_t" if key == "kernel" else key: x.mT if key == "kernel" else x for key, x in part.items()}
+    return {
+        "kernel_t" if key == "kernel" else key: x.mT if key == "kernel" else x
+        for key, x in part.items()
+    }
 
 
-def prepare_decoder(config: DecoderConfig, lora: LoraConfig, dtype: jnp.dtype, params: dict, *, rows: int) -> Prepared:
-    """What prefill and advance read, out of the training parameters: a copy, in the dtype of the arithmetic."""
+def prepare_decoder(
+    config: DecoderConfig, lora: LoraConfig, dtype: jnp.dtype, params: dict, *, rows: int
+) -> Prepared:
+    """What prefill and advance read, out of the training parameters: a copy, in the dtype of the
+    arithmetic."""
     blocks = params["blocks"]
-    merged = {name: _merge(blocks[name], lora, dtype) for name in ("q", "k", "v", "o", "gate", "up", "down")}
+    merged = {
+        name: _merge(blocks[name], lora, dtype)
+        for name in ("q", "k", "v", "o", "gate", "up", "down")
+    }
     parts = {
         "qkv": _fuse([merged["q"], merged["k"], merged["v"]]),
         "o": merged["o"],
         "gate_up": _fuse([merged["gate"], merged["up"]]),
         "down": merged["down"],
     }
-    head = {"head": {"kernel": (params["embedding"].T if config.is_tied else params["head"]).astype(dtype)}}
+    head = {
+        "head": {
+            "kernel": (params["embedding"].T if config.is_tied else params["head"]).astype(dtype)
+        }
+    }
     if rows == 1:
         parts = {name: _turn_over(part) for name, part in parts.items()}
         head = {} if config.is_tied else {name: _turn_over(part) for name, part in head.items()}
     norms = {name: blocks[name] for name in ("attention_norm", "mlp_norm")}
     stacked = parts | norms
     layers = [jax.tree.map(lambda x, i=i: x[i], stacked) for i in range(config.layers)]
-    return {"embedding": params["embedding"].astype(dtype), "norm": params["norm"], "blocks": layers, **head}
+    return {
+        "embedding": params["embedding"].astype(dtype),
+        "norm": params["norm"],
+        "blocks": layers,
+        **head,
+    }
 
 
 def _multiply(part: dict, x_rd: Array, dtype: jnp.dtype) -> Array:
     kernel, axis = (part["kernel_t"], 1) if "kernel_t" in part else (part["kernel"], 0)
     # not `x @ kernel_t.T`: XLA would write the turned kernel out before it multiplies
-    return jax.lax.dot_general(x_rd, kernel, (((1,), (axis,)), ((), ())), preferred_element_type=dtype)
+    return jax.lax.dot_general(
+        x_rd, kernel, (((1,), (axis,)), ((), ())), preferred_element_type=dtype
+    )
 
 
 def _project(part: dict, x: Array) -> Array:
@@ -88,7 +113,8 @@ def compute_logits(prepared: Prepared, hidden_bd: Array) -> Array:
 def _run_block(
     config: DecoderConfig, part: dict, x_btd: Array, rotation: tuple[Array, Array], mix: Callable
 ) -> tuple[Array, dict[str, Array]]:
-    """One block; mix(q, k, v) attends and returns (heads side by side, what becomes of keys and values)."""
+    """One block; mix(q, k, v) attends and returns (heads side by side, what becomes of keys and
+    values)."""
     c = config
     b, t, _ = x_btd.shape
     norm = RMSNorm(eps=c.norm_eps)
@@ -97,7 +123,9 @@ def _run_block(
     q, k = jnp.split(rotate(qk, rotation), [c.heads], axis=2)
     mixed, kept = mix(q, k, v)
     x_btd += _project(part["o"], mixed)
-    gate, up = jnp.split(_project(part["gate_up"], norm.apply({"params": part["mlp_norm"]}, x_btd)), 2, axis=-1)
+    gate, up = jnp.split(
+        _project(part["gate_up"], norm.apply({"params": part["mlp_norm"]}, x_btd)), 2, axis=-1
+    )
     return x_btd + _project(part["down"], jax.nn.silu(gate) * up), kept
 
 
@@ -115,8 +143,8 @@ def prefill(
     *,
     is_alone: bool,
 ) -> tuple[Array, Cache]:
-    """The last position's hidden state, and a cache of `slots` with the prompt in its first ones; `is_alone` on one
-    device."""
+    """The last position's hidden state, and a cache of `slots` with the prompt in its first ones;
+    `is_alone` on one device."""
     rotation = _rotation(config, position_bt)
 
     def mix(q: Array, k: Array, v: Array) -> tuple[Array, dict[str, Array]]:
@@ -157,19 +185,30 @@ def _attend_cache(q_bnk: Array, kept: dict[str, Array], sees_xs: Array) -> Array
 
 
 def advance(
-    config: DecoderConfig, prepared: Prepared, x_bd: Array, cache: Cache, index: Array, first_b: Array
+    config: DecoderConfig,
+    prepared: Prepared,
+    x_bd: Array,
+    cache: Cache,
+    index: Array,
+    first_b: Array,
 ) -> tuple[Array, Cache]:
     """One token a row, written at slot `index`; a row sees the slots from its `first` on."""
     rotation = _rotation(config, (index - first_b)[:, None])
     slot_s = jnp.arange(count_slots(cache))
     sees_bs = (slot_s >= first_b[:, None]) & (slot_s <= index)
     lead = cache[0]["v"].shape[:-2]
-    sees_xs = sees_bs[:, None, None] if len(lead) == 2 else jnp.repeat(sees_bs, config.kv_heads, axis=0)[:, None]
+    sees_xs = (
+        sees_bs[:, None, None]
+        if len(lead) == 2
+        else jnp.repeat(sees_bs, config.kv_heads, axis=0)[:, None]
+    )
 
     x_b1d, grown = x_bd[:, None], []
     for part, kept in zip(prepared["blocks"], cache, strict=True):
 
-        def mix(q: Array, k: Array, v: Array, kept: dict[str, Array] = kept) -> tuple[Array, dict[str, Array]]:
+        def mix(
+            q: Array, k: Array, v: Array, kept: dict[str, Array] = kept
+        ) -> tuple[Array, dict[str, Array]]:
             none = (0,) * len(lead)
             k, v = k.reshape(*lead, config.head_size, 1), v.reshape(*lead, 1, config.head_size)
             kept = {

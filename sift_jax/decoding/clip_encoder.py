@@ -1,7 +1,8 @@
-"""Speech made into the decoder's embeddings apart from the questions, so that a clip is encoded once for all of them.
+"""Speech made into the decoder's embeddings apart from the questions, so that a clip is encoded
+once for all of them.
 
-    clips: samples [n] ─► mel, padded to few lengths ─► encoder, projector, `rows` clips a call ─► frames [positions, d]
-                             └ a clip that was heard before is remembered ──────────────────────────► (host memory)
+clips: samples [n] ─► mel, padded to few lengths ─► encoder, projector, `rows` clips a call ─► frames [positions, d]
+                         └ a clip that was heard before is remembered ──────────────────────────► (host memory)
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ KEPT_BYTES = 1 << 31
 
 
 @partial(jax.jit, static_argnames=("config", "mesh"))
-def _encode(config: SpeechLMConfig, mesh: Mesh, params: Params, mel_usf: Array, frames_u: Array) -> Array:
+def _encode(
+    config: SpeechLMConfig, mesh: Mesh, params: Params, mel_usf: Array, frames_u: Array
+) -> Array:
     with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
         return encode_speech(config, params, mel_usf[:, None], frames_u[:, None])
 
@@ -63,7 +66,8 @@ class ClipEncoder:
         window = self.config.encoder.mel_frames
         if self.config.encoder.frame_mask != "all":
             return window
-        # whole groups of the projector: a last one with zeros in it would sound otherwise than in a longer window
+        # whole groups of the projector: a last one with zeros in it would sound otherwise than in a
+        # longer window
         group = self.config.encoder.stride * self.config.projector.frames
         step = -(-window // LENGTHS // group) * group
         # with two frames to spare: at the very end of a window the features mirror the clip

@@ -1,7 +1,7 @@
 """Talking with a model about recordings, turn by turn, by the chat template of training.
 
-    hear(a.wav) ask("How fast?") ─► user [a.wav, "How fast?"]  assistant "Slowly."     the history of the next question
-    hear(b.wav) ask("And this?") ─► user [b.wav, "And this?"]  assistant "Fast."       …
+hear(a.wav) ask("How fast?") ─► user [a.wav, "How fast?"]  assistant "Slowly."     the history of the next question
+hear(b.wav) ask("And this?") ─► user [b.wav, "And this?"]  assistant "Fast."       …
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def read_clip(path: str | Path, window_seconds: float) -> np.ndarray:
     samples = read_audio(path)
     if len(samples) > window_seconds * RATE:
         raise ValueError(
-            f"{path}: {len(samples) / RATE:.1f} s is longer than the {window_seconds:g} s that this model's encoder "
-            "takes; cut the file into pieces"
+            f"{path}: {len(samples) / RATE:.1f} s is longer than the {window_seconds:g} s that "
+            "this model's encoder takes; cut the file into pieces"
         )
     return samples
 
@@ -60,7 +60,8 @@ class Conversation:
 
 
 def run_chat(conversation: Conversation, lines: Iterable[str], say: Callable[[str], None]) -> None:
-    """A question a line, or /audio PATH; what is wrong with one of them is said, and the next is read."""
+    """A question a line, or /audio PATH; what is wrong with one of them is said, and the next is
+    read."""
     for line in lines:
         text = line.strip()
         if not text:

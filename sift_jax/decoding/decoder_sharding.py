@@ -1,7 +1,8 @@
-"""Where the parameters of generation lie on a mesh: as in training, the decoder's fused ones by a table of their own.
+"""Where the parameters of generation lie on a mesh: as in training, the decoder's fused ones by a
+table of their own.
 
-    model.params ─ place_params ─► on the mesh ─ prepare ─► fused ─ shard_prepared ─► on the mesh
-                                                                  └ lay_together ───► where one CPU is all there is
+model.params ─ place_params ─► on the mesh ─ prepare ─► fused ─ shard_prepared ─► on the mesh
+                                                              └ lay_together ───► where one CPU is all there is
 """
 
 from __future__ import annotations
@@ -58,9 +59,11 @@ def is_alone(prepared: dict) -> bool:
 
 
 def lay_together(prepared: dict) -> dict:
-    """The same numbers, of one CPU, in one block of numpy's, which asks for large pages as jax does not.
+    """The same numbers, of one CPU, in one block of numpy's, which asks for large pages as jax does
+    not.
 
-    Every token reads every weight, and of small pages a CPU looks up an address every 4 KiB: some 5 % of the time.
+    Every token reads every weight, and of small pages a CPU looks up an address every 4 KiB: some 5
+    % of the time.
     """
     leaves, tree = jax.tree.flatten(prepared)
     starts = np.cumsum([0, *(-(-leaf.nbytes // LINE) * LINE for leaf in leaves)])
@@ -70,4 +73,6 @@ def lay_together(prepared: dict) -> dict:
     for leaf, start in zip(leaves, starts[:-1], strict=True):
         laid.append(block[start : start + leaf.nbytes].view(leaf.dtype).reshape(leaf.shape))
         laid[-1][...] = leaf
-    return jax.tree.unflatten(tree, jax.device_put(laid, [leaf.sharding for leaf in leaves], may_alias=True))
+    return jax.tree.unflatten(
+        tree, jax.device_put(laid, [leaf.sharding for leaf in leaves], may_alias=True)
+    )

@@ -1,12 +1,13 @@
-"""Prefill and a cached, batched, jitted loop, over frames that speech was made into before (see clip_encoder.py).
+"""Prefill and a cached, batched, jitted loop, over frames that speech was made into before (see
+clip_encoder.py).
 
 prompts, right-aligned:   pad pad <im_start> user ♪ ♪ How fast ? … assistant⏎ │ new tokens → → →
 cache slots                0   1      2       3   4 5  …                  t-1 │ t  t+1 …
 
     params ─prepare─► prepared ─start─► state ─go_on─► state ─go_on─► …      one go_on for each size of the cache
 
-The cache begins a little larger than the prompt and doubles its new part as the answer grows: an early token does not
-read the empty slots of a late one, and there are few sizes to compile.
+The cache begins a little larger than the prompt and doubles its new part as the answer grows: an
+early token does not read the empty slots of a late one, and there are few sizes to compile.
 """
 
 from __future__ import annotations
@@ -32,7 +33,13 @@ from sift_jax.decoding.cached_decoder import (
 )
 from sift_jax.decoding.decoder_sharding import is_alone, lay_together, shard_prepared
 from sift_jax.decoding.sampling import DecodingConfig, choose_token, forbid_ngrams, penalize_repeats
-from sift_jax.decoding.speech_constraints import SpeechRules, count_spoken, mask_all, mask_narrow, narrow_head
+from sift_jax.decoding.speech_constraints import (
+    SpeechRules,
+    count_spoken,
+    mask_all,
+    mask_narrow,
+    narrow_head,
+)
 from sift_jax.models.decoder import embed_tokens
 from sift_jax.models.layers import Array
 from sift_jax.models.speech_lm import Params, SpeechLMConfig
@@ -45,7 +52,8 @@ State = dict
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """One prompt as the packer lays it: ids, (clip, frame) of audio positions or −1, and the clips' samples."""
+    """One prompt as the packer lays it: ids, (clip, frame) of audio positions or −1, and the clips'
+    samples."""
 
     tokens: np.ndarray
     clip: np.ndarray
@@ -67,8 +75,9 @@ def lay_out_prompts(
     draws: Sequence[int] = (),
     limits: Sequence[int] = (),
 ) -> dict[str, np.ndarray]:
-    """Right-aligned arrays of static shape; `frames` has what was heard of each prompt's clips, `draws` a number for
-    each row, by which it draws its tokens, `limits` how many units of speech it may have."""
+    """Right-aligned arrays of static shape; `frames` has what was heard of each prompt's clips,
+    `draws` a number for each row, by which it draws its tokens, `limits` how many units of speech
+    it may have."""
     rows = len(prompts)
     batch = {
         "token_bt": np.zeros((rows, tokens), np.int32),
@@ -90,15 +99,26 @@ def lay_out_prompts(
         for a, heard in enumerate(frames[b] if prompt.clips else ()):
             places = np.flatnonzero(prompt.clip == a)
             batch["speech_btd"][b, tokens - n + places] = heard[prompt.frame[places]]
-    return batch | (lay_out_speech([p.clip for p in prompts], config, frames, tokens=tokens) if config.cross else {})
+    return batch | (
+        lay_out_speech([p.clip for p in prompts], config, frames, tokens=tokens)
+        if config.cross
+        else {}
+    )
 
 
 def prepare(
-    config: SpeechLMConfig, params: Params, *, rows: int, mesh: Mesh | None = None, speech: SpeechRules | None = None
+    config: SpeechLMConfig,
+    params: Params,
+    *,
+    rows: int,
+    mesh: Mesh | None = None,
+    speech: SpeechRules | None = None,
 ) -> Prepared:
     """What generation for batches of `rows` rows reads; worth making once for many batches."""
     make = _make_preparer(config, rows, speech)
-    shardings = None if mesh is None else shard_prepared(jax.eval_shape(make, params["decoder"]), mesh)
+    shardings = (
+        None if mesh is None else shard_prepared(jax.eval_shape(make, params["decoder"]), mesh)
+    )
     prepared = jax.jit(make, out_shardings=shardings)(params["decoder"])
     if is_alone(prepared) and jax.default_backend() == "cpu":
         prepared = lay_together(prepared)
@@ -106,11 +126,16 @@ def prepare(
 
 
 @cache
-def _make_preparer(config: SpeechLMConfig, rows: int, speech: SpeechRules | None) -> Callable[[dict], Prepared]:
-    """One function for a config, so that it is compiled once however often the parameters change."""
+def _make_preparer(
+    config: SpeechLMConfig, rows: int, speech: SpeechRules | None
+) -> Callable[[dict], Prepared]:
+    """One function for a config, so that it is compiled once however often the parameters
+    change."""
 
     def make(decoder: dict) -> Prepared:
-        prepared = prepare_decoder(config.decoder, config.lora, jnp.dtype(config.dtype), decoder, rows=rows)
+        prepared = prepare_decoder(
+            config.decoder, config.lora, jnp.dtype(config.dtype), decoder, rows=rows
+        )
         return prepared | (narrow_head(prepared, speech) if speech else {})
 
     return make
@@ -133,7 +158,9 @@ def _weigh(prepared: Prepared, state: State, hidden_bd: Array, rules: tuple) -> 
     return logits_bv, 0
 
 
-def _speak(config: SpeechLMConfig, prepared: Prepared, state: State, hidden_bd: Array, rules: tuple) -> State:
+def _speak(
+    config: SpeechLMConfig, prepared: Prepared, state: State, hidden_bd: Array, rules: tuple
+) -> State:
     """Chooses the next token from the last hidden state and writes it behind the text."""
     decoding, stop_ids, speech = rules
     text_bs, end, is_done_b = state["text"], state["end"], state["is_done"]
@@ -161,8 +188,14 @@ def _speak(config: SpeechLMConfig, prepared: Prepared, state: State, hidden_bd: 
 
 @partial(jax.jit, static_argnames=("config", "rules", "slots", "is_alone"))
 def _start(
-    config: SpeechLMConfig, prepared: Prepared, batch: dict[str, Array], key: Array, rules: tuple, slots: int,
-    *, is_alone: bool
+    config: SpeechLMConfig,
+    prepared: Prepared,
+    batch: dict[str, Array],
+    key: Array,
+    rules: tuple,
+    slots: int,
+    *,
+    is_alone: bool,
 ) -> State:
     """The prompts through the decoder, and the first token."""
     decoding, stop_ids, speech = rules
@@ -181,7 +214,9 @@ def _start(
     hidden_bd, cache = prefill(config.decoder, prepared, x_btd, *place, is_alone=is_alone)
     state = {
         "cache": cache,
-        "text": jnp.pad(token_bt, ((0, 0), (0, decoding.max_new_tokens)), constant_values=stop_ids[0]),
+        "text": jnp.pad(
+            token_bt, ((0, 0), (0, decoding.max_new_tokens)), constant_values=stop_ids[0]
+        ),
         "first": t - jnp.sum(real_bt, axis=1),
         "end": jnp.int32(t),
         "is_done": jnp.zeros(rows, bool),
@@ -211,14 +246,22 @@ def _go_on(config: SpeechLMConfig, prepared: Prepared, state: State, rules: tupl
         hidden_bd, cache = advance(config.decoder, prepared, x_bd, state["cache"], *place)
         return _speak(config, prepared, {**state, "cache": cache}, hidden_bd, rules)
 
-    return jax.lax.while_loop(lambda state: (state["end"] < stop) & ~jnp.all(state["is_done"]), step, state)
+    return jax.lax.while_loop(
+        lambda state: (state["end"] < stop) & ~jnp.all(state["is_done"]), step, state
+    )
 
 
 @cache
 def _make_loop() -> Callable[..., State]:
-    """The jitted _go_on, for the processor at hand: XLA leaves half of a CPU's widest registers unused of itself."""
+    """The jitted _go_on, for the processor at hand: XLA leaves half of a CPU's widest registers
+    unused of itself."""
     options = {"xla_cpu_prefer_vector_width": 512} if jax.default_backend() == "cpu" else None
-    return jax.jit(_go_on, static_argnames=("config", "rules"), donate_argnames=("state",), compiler_options=options)
+    return jax.jit(
+        _go_on,
+        static_argnames=("config", "rules"),
+        donate_argnames=("state",),
+        compiler_options=options,
+    )
 
 
 def speak(
@@ -231,7 +274,8 @@ def speak(
     stop_ids: tuple[int, ...],
     speech: SpeechRules | None = None,
 ) -> np.ndarray:
-    """New ids (b, max_new_tokens); after a row's stop token only the first of the stop tokens follows.
+    """New ids (b, max_new_tokens); after a row's stop token only the first of the stop tokens
+    follows.
 
     With `speech` answers may be units, or are nothing else; `prepared` must have been made with it.
     """

@@ -3,7 +3,8 @@
     logits (b, v) ─► repeats penalised ─► n-grams that were there before forbidden ─► greedy: argmax
                                                                                  └─► / temperature ─► top-p ─► draw
 
-Every row draws with a key of its own: what is said to one question does not depend on those beside it.
+Every row draws with a key of its own: what is said to one question does not depend on those beside
+it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ FEW = 64
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DecodingConfig(CheckedConfig):
-    """Temperature 0 is greedy; top_p 1, penalty 1 and n-gram 0 are off. What looks back sees the prompt too."""
+    """Temperature 0 is greedy; top_p 1, penalty 1 and n-gram 0 are off. What looks back sees the
+    prompt too."""
 
     max_new_tokens: Count
     temperature: NotNegative
@@ -32,12 +34,16 @@ class DecodingConfig(CheckedConfig):
     no_repeat_ngram: Whole
 
 
-GREEDY = DecodingConfig(max_new_tokens=48, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0)
+GREEDY = DecodingConfig(
+    max_new_tokens=48, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0
+)
 
 
 def penalize_repeats(logits_bv: Array, seen_bv: Array, penalty: float) -> Array:
     """Divides positive logits of seen tokens by the penalty and multiplies negative ones."""
-    return jnp.where(seen_bv, jnp.where(logits_bv > 0, logits_bv / penalty, logits_bv * penalty), logits_bv)
+    return jnp.where(
+        seen_bv, jnp.where(logits_bv > 0, logits_bv / penalty, logits_bv * penalty), logits_bv
+    )
 
 
 def forbid_ngrams(logits_bv: Array, text_bs: Array, first_b: Array, end: Array, size: int) -> Array:
@@ -56,10 +62,13 @@ def forbid_ngrams(logits_bv: Array, text_bs: Array, first_b: Array, end: Array, 
 
 
 def find_likeliest(logits_bv: Array) -> Array:
-    """The first of the largest; two plain reductions are several times faster on a CPU than an argmax."""
+    """The first of the largest; two plain reductions are several times faster on a CPU than an
+    argmax."""
     vocabulary = logits_bv.shape[-1]
     is_best = logits_bv == jnp.max(logits_bv, axis=-1, keepdims=True)
-    return jnp.min(jnp.where(is_best, jnp.arange(vocabulary, dtype=jnp.int32), vocabulary - 1), axis=-1)
+    return jnp.min(
+        jnp.where(is_best, jnp.arange(vocabulary, dtype=jnp.int32), vocabulary - 1), axis=-1
+    )
 
 
 def keep_nucleus(logits_bv: Array, top_p: float) -> Array:
@@ -76,11 +85,13 @@ def _draw(keys_b: Array, logits_bv: Array) -> Array:
 
 
 def draw_from_nucleus(logits_bv: Array, top_p: float, keys_b: Array) -> Array:
-    """A token of the nucleus; the whole vocabulary is sorted only where a few tokens do not hold the mass."""
+    """A token of the nucleus; the whole vocabulary is sorted only where a few tokens do not hold
+    the mass."""
     top_bk, token_bk = jax.lax.top_k(logits_bv, min(FEW, logits_bv.shape[-1]))
     share_bk = jnp.exp(top_bk - jax.nn.logsumexp(logits_bv, axis=-1, keepdims=True))
     mass_bk = jnp.cumsum(share_bk, axis=-1)
-    # a token belongs to the nucleus if those before it do not reach the mass; the first has none before it
+    # a token belongs to the nucleus if those before it do not reach the mass; the first has none
+    # before it
     is_kept_bk = (mass_bk - share_bk < top_p) | (jnp.arange(top_bk.shape[-1]) == 0)
     place_b = _draw(keys_b, jnp.where(is_kept_bk, top_bk, -jnp.inf))
     among_few_b = jnp.take_along_axis(token_bk, place_b[:, None], axis=1)[:, 0].astype(jnp.int32)

@@ -1,4 +1,5 @@
-"""Many instructions, spoken into a folder: a line and a recording for each sample, kept as they come.
+"""Many instructions, spoken into a folder: a line and a recording for each sample, kept as they
+come.
 
     items.jsonl   {"id", "language", "instruction", "text", "asked"}
     out/speaking.json                    what is spoken by whom, and how; another such run is refused here
@@ -35,12 +36,16 @@ def read_items(path: Path) -> list[dict[str, Any]]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror}); give a file of items") from None
+        raise ValueError(
+            f"{path}: cannot be read ({error.strerror}); give a file of items"
+        ) from None
     items, seen = [], {}
     for number, line in ((number, line) for number, line in enumerate(lines, 1) if line.strip()):
         try:
             item = json.loads(line)
-            if not isinstance(item, dict) or any(not isinstance(item.get(k), kind) for k, kind in _FIELDS.items()):
+            if not isinstance(item, dict) or any(
+                not isinstance(item.get(k), kind) for k, kind in _FIELDS.items()
+            ):
                 raise ValueError(f"an item is an object with {', '.join(_FIELDS)}")
             check_language(item["language"])
             check_text(item["text"])
@@ -48,7 +53,10 @@ def read_items(path: Path) -> list[dict[str, Any]]:
             raise ValueError(f"{path}:{number}: {error}; correct or remove the line") from None
         first = seen.setdefault((item["language"], item["id"]), number)
         if first != number:
-            raise ValueError(f"{path}:{number}: {item['id']!r} stands in line {first} too; give each an id of its own")
+            raise ValueError(
+                f"{path}:{number}: {item['id']!r} stands in line {first} too; give each an id "
+                "of its own"
+            )
         items.append(item)
     if not items:
         raise ValueError(f"{path}: holds no items; there is nothing to say")
@@ -89,8 +97,11 @@ def speak_items(
     pairs = [(number, sample) for number in range(len(items)) for sample in range(run.samples)]
     waiting = [pair for pair in pairs if (*_name(items[pair[0]]), pair[1]) not in done]
     requests = [
-        Request(messages=[{"role": "user", "content": [{"text": items[number]["instruction"]}]}], limit=limits[number],
-                draw=zlib.crc32(f"{items[number]['language']}/{items[number]['id']}/{sample}".encode()))
+        Request(
+            messages=[{"role": "user", "content": [{"text": items[number]["instruction"]}]}],
+            limit=limits[number],
+            draw=zlib.crc32(f"{items[number]['language']}/{items[number]['id']}/{sample}".encode()),
+        )
         for number, sample in waiting
     ]
     with path.open("a", encoding="utf-8") as lines:
@@ -99,15 +110,26 @@ def speak_items(
             audio = f"audio/{number:06d}-{sample}.flac"
             wave, is_silent = say(spoken.units, codec, reference, seed=run.seed)
             write_audio(run.out / audio, wave, rate=codec.config.sample_rate)
-            said = {name: items[number][name] for name in (*_FIELDS, "fields") if name in items[number]}
-            line = {**said, "sample": sample, "seed": run.seed, "audio": audio, "units": len(spoken.units),
-                    "ended": spoken.has_ended, "silent": is_silent}
+            said = {
+                name: items[number][name] for name in (*_FIELDS, "fields") if name in items[number]
+            }
+            line = {
+                **said,
+                "sample": sample,
+                "seed": run.seed,
+                "audio": audio,
+                "units": len(spoken.units),
+                "ended": spoken.has_ended,
+                "silent": is_silent,
+            }
             lines.write(json.dumps(line, ensure_ascii=False) + "\n")
             lines.flush()
             done[(*_name(items[number]), sample)] = line
     ordered = [done[(*_name(items[number]), sample)] for number, sample in pairs]
     draft = path.with_name(".spoken.jsonl.part")
-    draft.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in ordered), encoding="utf-8")
+    draft.write_text(
+        "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in ordered), encoding="utf-8"
+    )
     draft.replace(path)
     return ordered
 
@@ -119,8 +141,14 @@ def _name(item: dict[str, Any]) -> tuple[str, str]:
 def _claim(items: Sequence[dict[str, Any]], run: SpeakingRun) -> None:
     """speaking.json of a new folder, or an error where it is of another run."""
     digest = hashlib.sha256(json.dumps(list(items), sort_keys=True).encode()).hexdigest()
-    said = {**run.about, "seed": run.seed, "samples": run.samples, "max_seconds": run.max_seconds, "items": digest,
-            "decoding": dataclasses.asdict(run.decoding)}
+    said = {
+        **run.about,
+        "seed": run.seed,
+        "samples": run.samples,
+        "max_seconds": run.max_seconds,
+        "items": digest,
+        "decoding": dataclasses.asdict(run.decoding),
+    }
     path = run.out / "speaking.json"
     if not path.is_file():
         draft = path.with_name(".speaking.json.part")
@@ -130,8 +158,10 @@ def _claim(items: Sequence[dict[str, Any]], run: SpeakingRun) -> None:
     found = json.loads(path.read_text(encoding="utf-8"))
     other = sorted(name for name in said if found.get(name) != said[name])
     if other:
-        raise ValueError(f"{run.out} holds speech of another {other[0]} ({found.get(other[0])}, not {said[other[0]]}); "
-                         "give another --out")
+        raise ValueError(
+            f"{run.out} holds speech of another {other[0]} ({found.get(other[0])}, not "
+            f"{said[other[0]]}); give another --out"
+        )
 
 
 def _read_done(path: Path) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """What the command does with its flags: one text or recording, or a file of instructions.
 
-    text + style ─► the instruction of training's rows ─┐
-    recording ──────────────────────────────────────────┴─► SpeechGenerator ─► units ─► codec ─► x.wav, x-1.wav, …
+text + style ─► the instruction of training's rows ─┐
+recording ──────────────────────────────────────────┴─► SpeechGenerator ─► units ─► codec ─► x.wav, x-1.wav, …
 """
 
 from __future__ import annotations
@@ -18,7 +18,14 @@ from sift_jax.codecs.codec import Codec
 from sift_jax.decoding.conversation import read_clip
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.decoding.speak_items import SpeakingRun, read_items, speak_items
-from sift_jax.decoding.speech_answers import SPEAKING, Request, SpeechGenerator, limit_units, open_codec, say
+from sift_jax.decoding.speech_answers import (
+    SPEAKING,
+    Request,
+    SpeechGenerator,
+    limit_units,
+    open_codec,
+    say,
+)
 from sift_jax.pretrained import Model
 from sift_jax.sift.speaking_styles import KEYS, write_instruction
 from sift_jax.text.chat import make_question
@@ -30,8 +37,10 @@ def check_learnt(model: Model, language: str) -> None:
     """A language that no instruction of training was in would come out as noise."""
     learnt = model.codec.languages if model.codec else ()
     if learnt and language not in learnt:
-        raise ValueError(f"this checkpoint has learnt to speak {', '.join(learnt)}, not {language!r}; choose one of "
-                         "them with --language")
+        raise ValueError(
+            f"this checkpoint has learnt to speak {', '.join(learnt)}, not {language!r}; choose "
+            "one of them with --language"
+        )
 
 
 def say_one(model: Model, flags: argparse.Namespace, warn: Say) -> list[str]:
@@ -41,11 +50,18 @@ def say_one(model: Model, flags: argparse.Namespace, warn: Say) -> list[str]:
         check_learnt(model, flags.language)
         for wish in flags.wishes:
             if wish.key is None:
-                warn(f"{wish.phrase!r} is none of the phrases of training's instructions; it is said as it stands, "
-                     "and may change nothing")
+                warn(
+                    f"{wish.phrase!r} is none of the phrases of training's instructions; it is "
+                    "said as it stands, and may change nothing"
+                )
             elif wish.key not in KEYS:
-                warn(f"{wish.phrase!r} asks for {wish.key}, which a model knows whose training data told it")
-        instruction = write_instruction(flags.text, [wish.phrase for wish in flags.wishes], flags.language)
+                warn(
+                    f"{wish.phrase!r} asks for {wish.key}, which a model knows whose training "
+                    "data told it"
+                )
+        instruction = write_instruction(
+            flags.text, [wish.phrase for wish in flags.wishes], flags.language
+        )
         warn(f"asked: {instruction}")
         messages = make_question(instruction, [])
         limit = limit_units(flags.text, codec, max_seconds=flags.max_seconds)
@@ -53,7 +69,9 @@ def say_one(model: Model, flags: argparse.Namespace, warn: Say) -> list[str]:
         messages = make_question(flags.text or "", [flags.audio])
         limit = int(np.ceil(flags.max_seconds * codec.config.frame_rate))
     reference, decoding = _read_reference(flags, codec), _make_decoding(flags)
-    requests = [Request(messages=messages, limit=limit, draw=sample) for sample in range(flags.samples)]
+    requests = [
+        Request(messages=messages, limit=limit, draw=sample) for sample in range(flags.samples)
+    ]
     generator = SpeechGenerator(model, rows=min(flags.samples, flags.rows))
     clips: dict[str, np.ndarray] = {}
 
@@ -69,9 +87,16 @@ def say_one(model: Model, flags: argparse.Namespace, warn: Say) -> list[str]:
         path = out if flags.samples == 1 else out.with_stem(f"{out.stem}-{place + 1}")
         wave, is_silent = say(spoken.units, codec, reference, seed=flags.seed)
         write_audio(path, wave, rate=codec.config.sample_rate)
-        cut = "" if spoken.has_ended else f"; cut at the limit of {limit} units, it had not come to an end"
+        cut = (
+            ""
+            if spoken.has_ended
+            else f"; cut at the limit of {limit} units, it had not come to an end"
+        )
         silent = "; silence, since its units have no sound among them" if is_silent else ""
-        lines.append(f"{path}: {len(wave) / codec.config.sample_rate:.2f} s, {len(spoken.units)} units{cut}{silent}")
+        lines.append(
+            f"{path}: {len(wave) / codec.config.sample_rate:.2f} s, {len(spoken.units)} "
+            f"units{cut}{silent}"
+        )
     return sorted(lines)
 
 
@@ -86,8 +111,12 @@ def say_items(model: Model, flags: argparse.Namespace, warn: Say) -> list[str]:
         seed=flags.seed,
         decoding=_make_decoding(flags),
         max_seconds=flags.max_seconds,
-        about={"checkpoint": flags.checkpoint, "step": model.step, "codec": codec.fingerprint,
-               "reference": flags.reference},
+        about={
+            "checkpoint": flags.checkpoint,
+            "step": model.step,
+            "codec": codec.fingerprint,
+            "reference": flags.reference,
+        },
     )
     generator = SpeechGenerator(model, rows=flags.rows)
     lines = speak_items(items, generator, codec, run, reference=_read_reference(flags, codec))
@@ -106,5 +135,7 @@ def _read_reference(flags: argparse.Namespace, codec: Codec) -> np.ndarray | Non
     if flags.reference is None:
         return None
     if not codec.has_reference:
-        raise ValueError(f"a {codec.config.kind} codec has the voice in its units; leave --reference out")
+        raise ValueError(
+            f"a {codec.config.kind} codec has the voice in its units; leave --reference out"
+        )
     return read_audio(flags.reference)

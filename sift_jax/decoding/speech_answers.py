@@ -3,8 +3,8 @@
     Request(messages, limit, draw) ─► prompt + begin ─► units, batched by like limits ─► codec ─► samples
                                                            └ no end within the limit: said in Spoken.has_ended
 
-A request's limit follows from its text (limit_units), so that a model that loops comes to an end. What is drawn for
-a request depends on the seed and its own number alone, not on those beside it.
+A request's limit follows from its text (limit_units), so that a model that loops comes to an end.
+What is drawn for a request depends on the seed and its own number alone, not on those beside it.
 """
 
 from __future__ import annotations
@@ -24,18 +24,21 @@ from sift_jax.pretrained import Model
 from sift_jax.text.chat import Message
 from sift_jax.text.unit_tokens import CodecIdentity, place_units
 
-# A text takes as many units as a middling speaker has in this time at most: some five characters a second, half of what
-# the slowest speakers of corpora say, and pauses.
+# A text takes as many units as a middling speaker has in this time at most: some five characters a
+# second, half of what the slowest speakers of corpora say, and pauses.
 SECONDS_A_CHARACTER, MORE_SECONDS = 0.2, 1.5
 # and this long as a rule, by which an hour-long text is told before it is begun
 USUAL_CHARACTERS_A_SECOND = 15.0
 # the paper's temperature of generation; the rest is ours
-SPEAKING = DecodingConfig(max_new_tokens=1, temperature=0.8, top_p=0.95, repetition_penalty=1.0, no_repeat_ngram=0)
+SPEAKING = DecodingConfig(
+    max_new_tokens=1, temperature=0.8, top_p=0.95, repetition_penalty=1.0, no_repeat_ngram=0
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is to be answered by speech, in so many units at most; `draw` tells samples of one request apart."""
+    """What is to be answered by speech, in so many units at most; `draw` tells samples of one
+    request apart."""
 
     messages: Sequence[Message]
     limit: int
@@ -51,16 +54,21 @@ class Spoken:
 
 
 def limit_units(text: str, codec: Codec, *, max_seconds: float) -> int:
-    """Units that a text may take; an error where a middling speaker could not say it within max_seconds."""
+    """Units that a text may take; an error where a middling speaker could not say it within
+    max_seconds."""
     usual = len(text) / USUAL_CHARACTERS_A_SECOND
     if usual > max_seconds:
-        raise ValueError(f"a text of {len(text)} characters takes about {usual:.0f} s to say, more than "
-                         f"{max_seconds:g}; cut it into sentences, or raise --max_seconds")
+        raise ValueError(
+            f"a text of {len(text)} characters takes about {usual:.0f} s to say, more than "
+            f"{max_seconds:g}; cut it into sentences, or raise --max_seconds"
+        )
     seconds = min(MORE_SECONDS + SECONDS_A_CHARACTER * len(text), max_seconds)
     return math.ceil(seconds * codec.config.frame_rate)
 
 
-def say(units: np.ndarray, codec: Codec, reference: np.ndarray | None, *, seed: int) -> tuple[np.ndarray, bool]:
+def say(
+    units: np.ndarray, codec: Codec, reference: np.ndarray | None, *, seed: int
+) -> tuple[np.ndarray, bool]:
     """The samples of an answer, and whether they are silence, as of units without a sound."""
     if not codec.can_speak(units):
         return np.zeros(codec.config.sample_rate // 2, np.float32), True
@@ -70,19 +78,25 @@ def say(units: np.ndarray, codec: Codec, reference: np.ndarray | None, *, seed: 
 def check_codec(identity: CodecIdentity | None, codec: Codec) -> None:
     """Raises where a codec's units are not those that a model speaks."""
     if identity is None:
-        raise ValueError("this checkpoint answers in text alone: it has no units.json; give one of a run that had a "
-                         "DataConfig.codec")
+        raise ValueError(
+            "this checkpoint answers in text alone: it has no units.json; give one of a run that "
+            "had a DataConfig.codec"
+        )
     if codec.fingerprint != identity.fingerprint:
-        raise ValueError(f"this checkpoint speaks the units of the codec {identity.fingerprint[:12]}…, and that of "
-                         f"{codec.path} is {codec.fingerprint[:12]}…; use the one that it was trained with "
-                         f"({identity.folder})")
+        raise ValueError(
+            f"this checkpoint speaks the units of the codec {identity.fingerprint[:12]}…, and "
+            f"that of {codec.path} is {codec.fingerprint[:12]}…; use the one that it was trained "
+            f"with ({identity.folder})"
+        )
 
 
 def open_codec(model: Model, folder: str | None) -> Codec:
     """The codec whose units a model speaks, from `folder` or from where it was in training."""
     if model.codec is None:
-        raise ValueError("this checkpoint answers in text alone: it has no units.json; give one of a run that had a "
-                         "DataConfig.codec")
+        raise ValueError(
+            "this checkpoint answers in text alone: it has no units.json; give one of a run that "
+            "had a DataConfig.codec"
+        )
     codec = load_codec(folder or model.codec.folder)
     check_codec(model.codec, codec)
     return codec
@@ -119,7 +133,9 @@ class SpeechGenerator:
             for place, limit, units in zip(places, limits, found, strict=True):
                 yield place, Spoken(units=units[:limit], has_ended=len(units) < limit)
 
-    def _make_prompt(self, request: Request, read_clip: Callable[[str], np.ndarray] | None) -> Prompt:
+    def _make_prompt(
+        self, request: Request, read_clip: Callable[[str], np.ndarray] | None
+    ) -> Prompt:
         prompt = make_prompt(self.model, list(request.messages), read_clip or _refuse)
         return dataclasses.replace(
             prompt,

@@ -20,7 +20,14 @@ from sift_jax.decoding.decoder_sharding import place_params
 from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.decoding.speech_constraints import SpeechRules, check_speaking
-from sift_jax.parallel.mesh import MeshConfig, check_rows, count_batch_shards, make_mesh, replicate, shard_rows
+from sift_jax.parallel.mesh import (
+    MeshConfig,
+    check_rows,
+    count_batch_shards,
+    make_mesh,
+    replicate,
+    shard_rows,
+)
 from sift_jax.pretrained import Model
 from sift_jax.text.chat import Message, render_chat
 from sift_jax.text.tokenizers import AUDIO
@@ -29,7 +36,9 @@ from sift_jax.text.unit_tokens import place_units
 LENGTH_STEP = 64
 
 
-def make_prompt(model: Model, messages: list[Message], read_clip: Callable[[str], np.ndarray]) -> Prompt:
+def make_prompt(
+    model: Model, messages: list[Message], read_clip: Callable[[str], np.ndarray]
+) -> Prompt:
     """`read_clip` gives float samples at 16 kHz of what an audio part names."""
     rendered = render_chat(messages, model.tokenizer, has_reply=False)
     clips = [read_clip(path) for path in rendered.audio]
@@ -45,38 +54,54 @@ def make_prompt(model: Model, messages: list[Message], read_clip: Callable[[str]
 
 
 def plan_batches(lengths: Sequence[int], rows: int) -> list[list[int]]:
-    """Places of prompts, `rows` a batch, those of like length together, so that padding is little."""
+    """Places of prompts, `rows` a batch, those of like length together, so that padding is
+    little."""
     order = sorted(range(len(lengths)), key=lambda i: lengths[i])
     return [order[start : start + rows] for start in range(0, len(order), rows)]
 
 
 class TextGenerator:
-    """A model made ready to answer in batches of `rows`, over the devices of a mesh: what is prepared once serves every
-    call, and a clip that several prompts share is encoded once."""
+    """A model made ready to answer in batches of `rows`, over the devices of a mesh: what is
+    prepared once serves every call, and a clip that several prompts share is encoded once."""
 
     def __init__(self, model: Model, *, rows: int, mesh: Mesh | None = None):
         # a process answers by itself: its own devices
         mesh = mesh or make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.local_devices()[:1])
         check_rows(rows, mesh)
-        self.config, self.tokenizer, self.rows, self._mesh = model.config, model.tokenizer, rows, mesh
+        self.config, self.tokenizer, self.rows, self._mesh = (
+            model.config,
+            model.tokenizer,
+            rows,
+            mesh,
+        )
         params, shards = place_params(model.params, mesh), count_batch_shards(mesh)
         self._speech = None
         if model.codec is not None:
             ids = place_units(model.tokenizer)
             self._speech = SpeechRules(
-                begin=ids.begin, codes=model.codec.codes, turn_end=model.tokenizer.turn_end_id, is_only=False,
-                end_weight=model.codec.end_weight, unit_weights=model.codec.unit_weights,
+                begin=ids.begin,
+                codes=model.codec.codes,
+                turn_end=model.tokenizer.turn_end_id,
+                is_only=False,
+                end_weight=model.codec.end_weight,
+                unit_weights=model.codec.unit_weights,
             )
         self._prepared = prepare(model.config, params, rows=rows, mesh=mesh, speech=self._speech)
-        self._listener = ClipEncoder(model.config, params, mesh, rows=-(-max(1, rows // 4) // shards) * shards)
+        self._listener = ClipEncoder(
+            model.config, params, mesh, rows=-(-max(1, rows // 4) // shards) * shards
+        )
         self._stop_ids = model.tokenizer.stop_ids
 
-    def answer(self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int = 0) -> list[str]:
+    def answer(
+        self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int = 0
+    ) -> list[str]:
         """Answers in the order of the prompts."""
         answers = [""] * len(prompts)
         self.hear(prompts)
         for places in plan_batches([len(prompt.tokens) for prompt in prompts], self.rows):
-            texts = self.answer_batch([prompts[i] for i in places], decoding, seed=seed, draws=places)
+            texts = self.answer_batch(
+                [prompts[i] for i in places], decoding, seed=seed, draws=places
+            )
             for i, text in zip(places, texts, strict=True):
                 answers[i] = text
         return answers
@@ -86,9 +111,15 @@ class TextGenerator:
         self._listener.hear([clip for prompt in prompts for clip in prompt.clips])
 
     def answer_batch(
-        self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int, draws: Sequence[int]
+        self,
+        prompts: Sequence[Prompt],
+        decoding: DecodingConfig,
+        *,
+        seed: int,
+        draws: Sequence[int],
     ) -> list[str]:
-        """At most `rows` answers; what is drawn for a prompt depends on the seed and its number in `draws` alone.
+        """At most `rows` answers; what is drawn for a prompt depends on the seed and its number in
+        `draws` alone.
 
         A model that speaks may answer in units: of them the text says how many there are.
         """
@@ -102,20 +133,36 @@ class TextGenerator:
         return f"{text} [speech, {int((row >= self._speech.ids.first).sum())} units]".strip()
 
     def speak_batch(
-        self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int, draws: Sequence[int],
+        self,
+        prompts: Sequence[Prompt],
+        decoding: DecodingConfig,
+        *,
+        seed: int,
+        draws: Sequence[int],
         limits: Sequence[int],
     ) -> list[np.ndarray]:
-        """The same in units: at most `limits` of each prompt, which end in the delimiter that opens speech."""
+        """The same in units: at most `limits` of each prompt, which end in the delimiter that opens
+        speech."""
         if self._speech is None:
-            raise ValueError("this model answers in text alone; take one that was trained with a DataConfig.codec")
+            raise ValueError(
+                "this model answers in text alone; take one that was trained with a "
+                "DataConfig.codec"
+            )
         check_speaking(decoding)
         if any(prompt.tokens[-1] != self._speech.begin for prompt in prompts):
-            raise ValueError("a prompt to be answered by speech must end in the delimiter that opens it")
+            raise ValueError(
+                "a prompt to be answered by speech must end in the delimiter that opens it"
+            )
         ids = self._generate(prompts, decoding, seed=seed, draws=draws, limits=limits)
         return [self._speech.ids.read(row) for row in ids]
 
     def _generate(
-        self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int, draws: Sequence[int],
+        self,
+        prompts: Sequence[Prompt],
+        decoding: DecodingConfig,
+        *,
+        seed: int,
+        draws: Sequence[int],
         limits: Sequence[int] = (),
     ) -> np.ndarray:
         """New ids; with limits nothing but speech."""
@@ -125,8 +172,9 @@ class TextGenerator:
         longest, most = max(len(p.tokens) for p in prompts), self.config.decoder.max_positions
         if longest + decoding.max_new_tokens > most:
             raise ValueError(
-                f"{longest} positions of question and audio with an answer of up to {decoding.max_new_tokens} are more "
-                f"than the decoder's {most}; ask less at once or lower max_new_tokens"
+                f"{longest} positions of question and audio with an answer of up to "
+                f"{decoding.max_new_tokens} are more than the decoder's {most}; ask less at once "
+                "or lower max_new_tokens"
             )
         heard = iter(self._listener.hear([clip for p in prompts for clip in p.clips]))
         batch = lay_out_prompts(
@@ -144,7 +192,15 @@ class TextGenerator:
         speech, stop_ids = self._speech, self._stop_ids
         if limits:
             speech, stop_ids = dataclasses.replace(speech, is_only=True), (speech.ids.end,)
-        ids = speak(self.config, self._prepared, batch, key, decoding=decoding, stop_ids=stop_ids, speech=speech)
+        ids = speak(
+            self.config,
+            self._prepared,
+            batch,
+            key,
+            decoding=decoding,
+            stop_ids=stop_ids,
+            speech=speech,
+        )
         return ids[:count]
 
 

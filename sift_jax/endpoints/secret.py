@@ -19,10 +19,12 @@ _LEAST_LETTERS = 6
 # A server may show the first or last letters of a key: so many in a row are masked, too.
 _PIECE = 8
 _NAMES_A_KEY = re.compile(r"key|token|secret|password|^sig", re.IGNORECASE)
-# A letter as it is, or as JSON (\u002d, \/), an address (%2d) or HTML (&#x2d;, &#45;) may have it; JSON within JSON
-# doubles its strokes.
-_LETTER = re.compile(r"\\+u00([0-9a-f]{2})|%([0-9a-f]{2})|&#x0*([0-9a-f]{2});|&#0*(\d{2,3});|\\+([\"/])|(.)",
-                     re.IGNORECASE | re.DOTALL)
+# A letter as it is, or as JSON (\u002d, \/), an address (%2d) or HTML (&#x2d;, &#45;) may have it;
+# JSON within JSON doubles its strokes.
+_LETTER = re.compile(
+    r"\\+u00([0-9a-f]{2})|%([0-9a-f]{2})|&#x0*([0-9a-f]{2});|&#0*(\d{2,3});|\\+([\"/])|(.)",
+    re.IGNORECASE | re.DOTALL,
+)
 _HEX, _DECIMAL = (1, 2, 3), 4
 
 
@@ -50,7 +52,8 @@ class Secret:
         return self._value
 
     def scrub(self, text: str) -> str:
-        """The text without the key and without any eight letters of it, however a server may have escaped them."""
+        """The text without the key and without any eight letters of it, however a server may have
+        escaped them."""
         value = self._value
         if len(value) < _LEAST_LETTERS:
             return text
@@ -72,7 +75,9 @@ def _unescape(text: str) -> tuple[str, array.array[int]]:
         kind = found.lastindex
         assert kind is not None
         said = found[kind]
-        letters.append(chr(int(said, 16)) if kind in _HEX else chr(int(said)) if kind == _DECIMAL else said)
+        letters.append(
+            chr(int(said, 16)) if kind in _HEX else chr(int(said)) if kind == _DECIMAL else said
+        )
         starts.append(found.start())
     starts.append(len(text))
     return "".join(letters), starts
@@ -102,7 +107,10 @@ def read_secret(variable: str) -> Secret:
     """The key in an environment variable; empty where there is none."""
     value = os.environ.get(variable, "").strip()
     if any(not 33 <= ord(letter) <= 126 for letter in value):
-        raise ValueError(f"${variable} holds a space, a line break or a letter beyond ASCII; set it to the key alone")
+        raise ValueError(
+            f"${variable} holds a space, a line break or a letter beyond ASCII; set it to the "
+            "key alone"
+        )
     return Secret(value)
 
 
@@ -110,10 +118,16 @@ def check_address(url: str, key_variable: str) -> None:
     """An address of HTTP that holds no key: it is written into configs, reports and errors."""
     # before parsing: a key with a slash would move the border of the host
     if "@" in url:
-        raise ValueError(f"the server's address holds a user or a password; put the key into ${key_variable}")
+        raise ValueError(
+            f"the server's address holds a user or a password; put the key into ${key_variable}"
+        )
     parts = urllib.parse.urlsplit(url)
-    names = [name for part in (parts.query, parts.fragment) for name, _ in urllib.parse.parse_qsl(part)]
+    names = [
+        name for part in (parts.query, parts.fragment) for name, _ in urllib.parse.parse_qsl(part)
+    ]
     if secret := next((name for name in names if _NAMES_A_KEY.search(name)), ""):
         raise ValueError(f"the server's address holds {secret}=…; put the key into ${key_variable}")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("the server has no http address; give one such as http://localhost:8000/v1")
+        raise ValueError(
+            "the server has no http address; give one such as http://localhost:8000/v1"
+        )

@@ -1,12 +1,13 @@
-"""Evaluation sets on a run's way: asked of the parameters as they are, every so many steps and at the end.
+"""Evaluation sets on a run's way: asked of the parameters as they are, every so many steps and at
+the end.
 
     EvaluationSets ─ open, before the first step ─► items, prompts with their audio, read once
     a step whose turn it is ─► TextGenerator over the run's mesh ─► run/evaluations/<set>/<step>.jsonl
                                        └ offline scores ─► eval/<set>/<subset>/<metric>, …_n, eval/seconds
 
-All processes of a run answer the same batches together. Nothing is drawn from the run's keys and nothing is kept of its
-parameters, so that it trains as it would alone. What follows a checkpoint is asked again by a run that goes on from
-there, as its steps are taken again.
+All processes of a run answer the same batches together. Nothing is drawn from the run's keys and
+nothing is kept of its parameters, so that it trains as it would alone. What follows a checkpoint is
+asked again by a run that goes on from there, as its steps are taken again.
 """
 
 from __future__ import annotations
@@ -30,7 +31,15 @@ from sift_jax.evaluation.scores.aggregate import make_cells
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.evaluation.scores.metrics import judge_texts
 from sift_jax.evaluation.scores.offline_judge import OfflineJudge
-from sift_jax.evaluation.scores.schema import MODEL, Cell, EvaluationError, Item, Prediction, SetAside, write_prediction
+from sift_jax.evaluation.scores.schema import (
+    MODEL,
+    Cell,
+    EvaluationError,
+    Item,
+    Prediction,
+    SetAside,
+    write_prediction,
+)
 from sift_jax.evaluation.suites import SuiteConfig, read_checked_suites
 from sift_jax.field_ranges import CheckedConfig, Count, OneOf, Seed, Whole
 from sift_jax.models.speech_lm import Params, SpeechLMConfig
@@ -62,9 +71,13 @@ class EvaluationSets(CheckedConfig):
         super().__post_init__()
         for suite in self.suites:
             if isinstance(suite, SuiteConfig) and isinstance(suite.limit, int) and suite.limit < 1:
-                raise EvaluationError(f"the evaluation set {suite.name} has no limit; set SuiteConfig.limit to a few")
+                raise EvaluationError(
+                    f"the evaluation set {suite.name} has no limit; set SuiteConfig.limit to a few"
+                )
 
-    def open(self, config: SpeechLMConfig, tokenizer: SpeechTokenizer, mesh: Mesh, run_dir: Path) -> AskedSets:
+    def open(
+        self, config: SpeechLMConfig, tokenizer: SpeechTokenizer, mesh: Mesh, run_dir: Path
+    ) -> AskedSets:
         return AskedSets(self, config, tokenizer, mesh, run_dir)
 
 
@@ -72,7 +85,12 @@ class AskedSets:
     """The sets of a run that has begun. Calling it answers, scores and writes."""
 
     def __init__(
-        self, sets: EvaluationSets, config: SpeechLMConfig, tokenizer: SpeechTokenizer, mesh: Mesh, run_dir: Path
+        self,
+        sets: EvaluationSets,
+        config: SpeechLMConfig,
+        tokenizer: SpeechTokenizer,
+        mesh: Mesh,
+        run_dir: Path,
     ):
         self._sets, self._mesh, self._folder = sets, mesh, run_dir / "evaluations"
         # questions and prompts need a model's shape and words, not its parameters
@@ -80,21 +98,36 @@ class AskedSets:
         self._items = [item for suite in read_checked_suites(sets.suites) for item in suite.items]
         reader = ClipReader(config.encoder.window_seconds, sets.long_audio)
         questions, aside = make_questions(
-            self._model, self._items, reader, most_clips=sets.most_clips, max_new_tokens=sets.decoding.max_new_tokens
+            self._model,
+            self._items,
+            reader,
+            most_clips=sets.most_clips,
+            max_new_tokens=sets.decoding.max_new_tokens,
         )
         _check_asked(self._items, questions, aside)
-        # what is set aside has no answer, and counts as such: it is of all items, not among the scored
+        # what is set aside has no answer, and counts as such: it is of all items, not among the
+        # scored
         asked = json.dumps([(question.item.id, question.length) for question in questions])
         check_same("what its evaluation sets ask", asked, "give all processes the same suites")
         shards = count_batch_shards(mesh)
         self._rows = -(-sets.rows // shards) * shards
         self._batches = [
-            [(batch, [make_prompt(self._model, list(question.messages), reader) for question in batch])
-             for batch in window]
+            [
+                (
+                    batch,
+                    [
+                        make_prompt(self._model, list(question.messages), reader)
+                        for question in batch
+                    ],
+                )
+                for batch in window
+            ]
             for window in plan_questions(questions, self._rows)
-        ]  # fmt: skip
+        ]
 
-    def __call__(self, step: int, params: Params, is_last: bool) -> tuple[dict[str, float], str] | None:
+    def __call__(
+        self, step: int, params: Params, is_last: bool
+    ) -> tuple[dict[str, float], str] | None:
         if step % self._sets.every and not is_last:
             return None
         started = time.perf_counter()
@@ -110,7 +143,9 @@ class AskedSets:
 
     def _answer(self, params: Params) -> Iterator[Prediction]:
         """A generator for these parameters alone; what it runs was compiled for the first ones."""
-        generator = TextGenerator(dataclasses.replace(self._model, params=params), rows=self._rows, mesh=self._mesh)
+        generator = TextGenerator(
+            dataclasses.replace(self._model, params=params), rows=self._rows, mesh=self._mesh
+        )
         for window in self._batches:
             generator.hear([prompt for _, prompts in window for prompt in prompts])
             for batch, prompts in window:
@@ -120,7 +155,9 @@ class AskedSets:
         self, generator: TextGenerator, batch: Sequence[Question], prompts: Sequence[Prompt]
     ) -> Iterator[Prediction]:
         draws = [question.draw for question in batch]
-        texts = generator.answer_batch(prompts, self._sets.decoding, seed=self._sets.seed, draws=draws)
+        texts = generator.answer_batch(
+            prompts, self._sets.decoding, seed=self._sets.seed, draws=draws
+        )
         for question, text in zip(batch, texts, strict=True):
             yield Prediction(item=question.item, answer=text)
 
@@ -128,7 +165,11 @@ class AskedSets:
         """The answers in the order of the items, a file for each set."""
         answers = {prediction.item.id: prediction for prediction in predictions}
         for config in self._sets.suites:
-            own = [answers[item.id] for item in self._items if item.suite == config.name and item.id in answers]
+            own = [
+                answers[item.id]
+                for item in self._items
+                if item.suite == config.name and item.id in answers
+            ]
             path = self._folder / config.name / f"{step}.jsonl"
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, "".join(map(write_prediction, own)))
@@ -138,17 +179,26 @@ class AskedSets:
         verdicts = [*judge_texts(predictions), *OfflineJudge().judge(predictions)]
         for config in self._sets.suites:
             own = [item for item in self._items if item.suite == config.name]
-            for cell in make_cells(own, predictions, verdicts, system=MODEL, bootstrap=NO_INTERVALS):
+            for cell in make_cells(
+                own, predictions, verdicts, system=MODEL, bootstrap=NO_INTERVALS
+            ):
                 if not cell.language and not cell.facet and cell.value is not None:
                     yield cell
 
 
-def _check_asked(items: Sequence[Item], questions: Sequence[Question], aside: Sequence[SetAside]) -> None:
+def _check_asked(
+    items: Sequence[Item], questions: Sequence[Question], aside: Sequence[SetAside]
+) -> None:
     """Each set asks something."""
-    asked, reasons = {question.item.suite for question in questions}, {one.id: one.reason for one in aside}
+    asked, reasons = (
+        {question.item.suite for question in questions},
+        {one.id: one.reason for one in aside},
+    )
     for item in items:
         if item.suite not in asked:
-            raise EvaluationError(f"{item.suite}: the model can be asked nothing; {item.id}: {reasons[item.id]}")
+            raise EvaluationError(
+                f"{item.suite}: the model can be asked nothing; {item.id}: {reasons[item.id]}"
+            )
 
 
 def name_figure(cell: Cell) -> str:
@@ -158,6 +208,9 @@ def name_figure(cell: Cell) -> str:
 def format_figures(cells: Sequence[Cell], seconds: float) -> str:
     """A line for the terminal: the coarsest figures first."""
     chosen = sorted(cells, key=lambda cell: cell.subset.count("/") + bool(cell.subset))[:SHOWN]
-    said = [f"{name_figure(cell).removeprefix('eval/')} {cell.value:.3g} (n {cell.n})" for cell in chosen]
+    said = [
+        f"{name_figure(cell).removeprefix('eval/')} {cell.value:.3g} (n {cell.n})"
+        for cell in chosen
+    ]
     more = f" and {len(cells) - len(chosen)} more" if len(cells) > len(chosen) else ""
     return f"evaluated in {seconds:.1f} s: {', '.join(said)}{more}"

@@ -3,8 +3,10 @@
     suites ─► items ─┬─ questions ─ model, untrained ─► out/predictions/<system>.jsonl ─┐
                      ├─ training rows ────────────────► out/predictions/majority.jsonl ─┤
                      └─ references, without such rows ► out/predictions/constant.jsonl ─┴─ judging.py ─► verdicts,
-                                                                                           results, report
-Killed, the same command goes on: what was answered is not answered again, what was judged is not paid for again.
+                                                                                           results,
+                                                                                           report
+Killed, the same command goes on: what was answered is not answered again, what was judged is not
+paid for again.
 """
 
 from __future__ import annotations
@@ -66,38 +68,51 @@ class EvaluationConfig(CheckedConfig):
     out_dir: Text
     checkpoint: Text
     step: Whole | None
-    # baselines beside the model: itself untrained; one answer to each kind of question, the training data's commonest
-    # (of suites without training rows, the one that their own references make best)
+    # baselines beside the model: itself untrained; one answer to each kind of question, the
+    # training data's commonest (of suites without training rows, the one that their own references
+    # make best)
     has_untrained: bool
     has_majority: bool
     # answered at once
     rows: Count
-    # more clips than this in a turn are joined by a second of silence; 0: the model takes any number
+    # more clips than this in a turn are joined by a second of silence; 0: the model takes any
+    # number
     most_clips: Whole
-    # what becomes of clips longer than the encoder's window: "set_aside", "cut", or cut at a "pause"
+    # what becomes of clips longer than the encoder's window: "set_aside", "cut", or cut at a
+    # "pause"
     long_audio: Annotated[str, OneOf("set_aside", "cut", "pause")]
     # of the sampling
     seed: Seed
-    # a built corpus (SIFT files and report.json): its training rows make the majority, its report is shown; or ""
+    # a built corpus (SIFT files and report.json): its training rows make the majority, its report
+    # is shown; or ""
     data_dir: MayBeEmpty
     # the split of DataConfig's records on which the audio gain is measured
     gain_split: MayBeEmpty
-    # figures of what the model spoke, as data_prep.generation score writes them, for the same report; or ""
+    # figures of what the model spoke, as data_prep.generation score writes them, for the same
+    # report; or ""
     generation_dir: MayBeEmpty
     # name → folder of the training runs whose curves the report shows
     train_dirs: Mapping[Text, Text]
 
 
-def measure_audio_gain(model: Model, data: DataConfig, split: str, modules: tuple[ModuleType, ...]) -> float | None:
-    """Loss on the split with other items' audio minus loss with its own: how much the model listens. None where no
-    batch has two recordings."""
-    stream = BatchStream(data, make_geometry(model.config), split=split, is_endless=False, modules=modules)
+def measure_audio_gain(
+    model: Model, data: DataConfig, split: str, modules: tuple[ModuleType, ...]
+) -> float | None:
+    """Loss on the split with other items' audio minus loss with its own: how much the model
+    listens. None where no batch has two recordings."""
+    stream = BatchStream(
+        data, make_geometry(model.config), split=split, is_endless=False, modules=modules
+    )
     one_device = make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.local_devices()[:1])
     dev_step = make_dev_step(model.config, one_device)
     state = {"trainable": model.params, "frozen": {}}
     sums = [dev_step(state, jax.tree.map(jnp.asarray, batch)) for _, batch in stream.batches()]
     weight = sum(float(s["paired_weight"]) for s in sums)
-    return sum(float(s["swapped_loss"]) - float(s["paired_loss"]) for s in sums) / weight if weight else None
+    return (
+        sum(float(s["swapped_loss"]) - float(s["paired_loss"]) for s in sums) / weight
+        if weight
+        else None
+    )
 
 
 def read_training_answers(data_dir: str) -> Iterator[tuple[str, str, str]]:
@@ -106,7 +121,11 @@ def read_training_answers(data_dir: str) -> Iterator[tuple[str, str, str]]:
         for path in list_files(Path(data_dir) / "sift", "train", category):
             for row in read_rows(path):
                 parts = row["messages"][-1]["content"]
-                yield category, path.parent.name, " ".join(part["text"] for part in parts if "text" in part)
+                yield (
+                    category,
+                    path.parent.name,
+                    " ".join(part["text"] for part in parts if "text" in part),
+                )
 
 
 def read_seconds(train_dirs: Mapping[str, str]) -> dict[str, float]:
@@ -114,7 +133,9 @@ def read_seconds(train_dirs: Mapping[str, str]) -> dict[str, float]:
     seconds = {}
     for name, folder in train_dirs.items():
         path = Path(folder) / "metrics.jsonl"
-        timed = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+        timed = (
+            [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+        )
         timed = [line["seconds"] for line in timed if "seconds" in line]
         if timed:
             seconds[name] = timed[-1]
@@ -126,7 +147,10 @@ def describe_answers(
 ) -> dict[str, Any]:
     """All that answers of the model depend on, beside the items."""
     sums = json.dumps(checksum_leaves(model.params), sort_keys=True)
-    prompts = json.dumps({config.name: hash_prompts(load_prompts(config.prompts)) for config in suites}, sort_keys=True)
+    prompts = json.dumps(
+        {config.name: hash_prompts(load_prompts(config.prompts)) for config in suites},
+        sort_keys=True,
+    )
     return {
         "checkpoint": run.checkpoint,
         "step": model.step,
@@ -140,10 +164,17 @@ def describe_answers(
 
 
 def answer_all_systems(
-    out: Path, model: Model, mesh_config: MeshConfig, run: EvaluationConfig, decoding: DecodingConfig,
-    questions: Sequence[Question], reader: ClipReader, meta: Mapping[str, Any],
-) -> None:  # fmt: skip
-    """predictions/ of the model and of the baselines; process 0 puts together what all have answered."""
+    out: Path,
+    model: Model,
+    mesh_config: MeshConfig,
+    run: EvaluationConfig,
+    decoding: DecodingConfig,
+    questions: Sequence[Question],
+    reader: ClipReader,
+    meta: Mapping[str, Any],
+) -> None:
+    """predictions/ of the model and of the baselines; process 0 puts together what all have
+    answered."""
     items = [question.item for question in questions]
     mesh = make_mesh(mesh_config, jax.local_devices())
 
@@ -154,9 +185,13 @@ def answer_all_systems(
             asked = make_model()
             generator = TextGenerator(asked, rows=run.rows, mesh=mesh)
             predict(
-                generator, questions, lambda question: make_prompt(asked, list(question.messages), reader), file,
-                decoding=decoding, seed=run.seed,
-            )  # fmt: skip
+                generator,
+                questions,
+                lambda question: make_prompt(asked, list(question.messages), reader),
+                file,
+                decoding=decoding,
+                seed=run.seed,
+            )
         await_all(f"{system} has answered")
         if is_first_process():
             file.finish(items, file.read(items))
@@ -171,13 +206,18 @@ def answer_all_systems(
             PredictionFile(out, system).remove()
         for system, own in split.items():
             file = PredictionFile(out, system)
-            source = f"training rows of {run.data_dir}" if system == MAJORITY else "the items' references"
+            source = (
+                f"training rows of {run.data_dir}"
+                if system == MAJORITY
+                else "the items' references"
+            )
             file.check_meta({"answers": source})
             file.finish(own, answer_constantly(own, run.data_dir if system == MAJORITY else ""))
 
 
 def split_by_baseline(items: Sequence[Item], data_dir: str) -> dict[str, list[Item]]:
-    """Which constant answer the items get: a majority is of training data, and those are EvalSIFT's alone."""
+    """Which constant answer the items get: a majority is of training data, and those are EvalSIFT's
+    alone."""
     found: dict[str, list[Item]] = {}
     for item in items:
         has_rows = data_dir and item.suite.partition(":")[0] == "evalsift"
@@ -186,12 +226,19 @@ def split_by_baseline(items: Sequence[Item], data_dir: str) -> dict[str, list[It
 
 
 def answer_constantly(items: Sequence[Item], data_dir: str) -> dict[str, str]:
-    """Answers by id, suite by suite: out of the training rows of a corpus, or out of the suite's own references."""
+    """Answers by id, suite by suite: out of the training rows of a corpus, or out of the suite's
+    own references."""
     answers = {}
     for suite in dict.fromkeys(item.suite for item in items):
         own = [item for item in items if item.suite == suite]
-        rows, fields = (read_training_answers(data_dir), read_build_fields(Path(data_dir))) if data_dir else (None, ())
-        answers |= {found.item.id: found.answer for found in make_majority_predictions(own, rows, fields)}
+        rows, fields = (
+            (read_training_answers(data_dir), read_build_fields(Path(data_dir)))
+            if data_dir
+            else (None, ())
+        )
+        answers |= {
+            found.item.id: found.answer for found in make_majority_predictions(own, rows, fields)
+        }
     return answers
 
 
@@ -241,14 +288,20 @@ def evaluate(
         print(f"{len(items)} would be answered by {', '.join(names)}")
         return out
     check_shared(out)
-    check_same("the ids of the items", json.dumps([item.id for item in items]), "give all processes the same suites")
+    check_same(
+        "the ids of the items",
+        json.dumps([item.id for item in items]),
+        "give all processes the same suites",
+    )
     model = Model.load(run.checkpoint, run.step)
     reader = ClipReader(model.config.encoder.window_seconds, run.long_audio)
     questions, aside = make_questions(
         model, items, reader, most_clips=run.most_clips, max_new_tokens=decoding.max_new_tokens
     )
     if not questions:
-        raise EvaluationError(f"{items[0].suite}: the model can be asked nothing; {aside[0].id}: {aside[0].reason}")
+        raise EvaluationError(
+            f"{items[0].suite}: the model can be asked nothing; {aside[0].id}: {aside[0].reason}"
+        )
     out.mkdir(parents=True, exist_ok=True)
     meta = describe_answers(model, run, suites, decoding)
     answer_all_systems(out, model, mesh, run, decoding, questions, reader, meta)
@@ -259,7 +312,9 @@ def evaluate(
             "name": out.name,
             "model": {**meta, "parameters": {"total": size}},
             "suites": describe_suites(read, questions, aside),
-            "audio_gain": None if data is None else measure_audio_gain(model, data, run.gain_split, launch.modules),
+            "audio_gain": None
+            if data is None
+            else measure_audio_gain(model, data, run.gain_split, launch.modules),
             "training": dict(run.train_dirs),
             "data": run.data_dir,
             "generation": run.generation_dir,

@@ -1,10 +1,11 @@
-"""From answers to figures, without any model: what `python -m sift_jax.judge` does again with another judge.
+"""From answers to figures, without any model: what `python -m sift_jax.judge` does again with
+another judge.
 
-    out/answers.json                                      what results say of the answers: model, counts, seconds
-    out/judge_check.json                                  the judge's verdicts on the planted answers, which come first
-    out/predictions/*.jsonl ─┬─ functions ─────────────► out/verdicts/<system>.<metric>.jsonl ─┐
-                             └─ judge, planted answers ► out/verdicts/<system>.<judge>.jsonl ──┴─► out/results.json
-                                                                                                   out/report.{html,md}
+out/answers.json                                      what results say of the answers: model, counts, seconds
+out/judge_check.json                                  the judge's verdicts on the planted answers, which come first
+out/predictions/*.jsonl ─┬─ functions ─────────────► out/verdicts/<system>.<metric>.jsonl ─┐
+                         └─ judge, planted answers ► out/verdicts/<system>.<judge>.jsonl ──┴─► out/results.json
+                                                                                               out/report.{html,md}
 """
 
 from __future__ import annotations
@@ -28,7 +29,14 @@ from sift_jax.evaluation.scores.aggregate import make_cells
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.evaluation.scores.confusions import make_confusions
 from sift_jax.evaluation.scores.metrics import SCORED, describe_metrics, judge_texts
-from sift_jax.evaluation.scores.schema import MODEL, EvaluationError, Item, Prediction, Verdict, read_predictions
+from sift_jax.evaluation.scores.schema import (
+    MODEL,
+    EvaluationError,
+    Item,
+    Prediction,
+    Verdict,
+    read_predictions,
+)
 from sift_jax.field_ranges import CheckedConfig, MayBeEmpty, Text
 from sift_jax.launch import NO_FLAGS, Launch
 
@@ -41,7 +49,8 @@ SYSTEMS = (MODEL, "untrained", "majority", "constant")
 
 
 class InvalidJudge(EvaluationError):
-    """A judge that failed the planted answers, so that its scores would be worth nothing: it judged nothing else."""
+    """A judge that failed the planted answers, so that its scores would be worth nothing: it judged
+    nothing else."""
 
     exit_code = 65
 
@@ -62,14 +71,20 @@ def judge_again(
     bootstrap: BootstrapConfig,
     launch: Launch = NO_FLAGS,
 ) -> Path:
-    """Verdicts, results and report of a finished evaluation anew; config.gin stays that of its answers."""
+    """Verdicts, results and report of a finished evaluation anew; config.gin stays that of its
+    answers."""
     out = Path(run.out_dir)
     path = out / ANSWERS
     if not path.is_file() or not (out / "predictions" / f"{MODEL}.jsonl").is_file():
-        raise EvaluationError(f"{out} has no finished answers; make them by python -m sift_jax.evaluate")
+        raise EvaluationError(
+            f"{out} has no finished answers; make them by python -m sift_jax.evaluate"
+        )
     if launch.dry_run:
         for system, predictions in read_systems(out).items():
-            print(f"{system}: {len(predictions)} answers would be judged by {judge.model or judge.name}")
+            print(
+                f"{system}: {len(predictions)} answers would be judged by "
+                f"{judge.model or judge.name}"
+            )
         return out
     facts = json.loads(path.read_text(encoding="utf-8"))
     if run.generation_dir:
@@ -80,15 +95,18 @@ def judge_again(
 
 def read_systems(out: Path) -> dict[str, list[Prediction]]:
     paths = {path.stem: path for path in (out / "predictions").glob("*.jsonl")}
-    order = sorted(paths, key=lambda name: (SYSTEMS.index(name) if name in SYSTEMS else len(SYSTEMS), name))
+    order = sorted(
+        paths, key=lambda name: (SYSTEMS.index(name) if name in SYSTEMS else len(SYSTEMS), name)
+    )
     return {system: list(read_predictions(paths[system])) for system in order}
 
 
 def judge_predictions(
     out: Path, facts: Mapping[str, Any], config: JudgeConfig, bootstrap: BootstrapConfig
 ) -> None:
-    """Writes verdicts, results.json and the report. `facts` is what results say of the answers themselves; they are
-    kept first, so that answers whose judge was down can be judged by another."""
+    """Writes verdicts, results.json and the report. `facts` is what results say of the answers
+    themselves; they are kept first, so that answers whose judge was down can be judged by
+    another."""
     started = time.perf_counter()
     write_whole(out / ANSWERS, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     systems = read_systems(out)
@@ -99,12 +117,18 @@ def judge_predictions(
     if any(metric.startswith(JUDGED) for item in items for metric in item.metrics):
         with make_judge(config, out / "judge_cache.jsonl") as judge:
             planted = check_judge(
-                judge, items, count=config.planted, threshold=config.planted_threshold, seed=bootstrap.seed
+                judge,
+                items,
+                count=config.planted,
+                threshold=config.planted_threshold,
+                seed=bootstrap.seed,
             )
             check_planted(out, config, planted)
             for system, predictions in systems.items():
                 total = count_judged(predictions)
-                verdicts = show_progress(judge.judge(predictions), total, system, judge.describe_cost)
+                verdicts = show_progress(
+                    judge.judge(predictions), total, system, judge.describe_cost
+                )
                 write_verdicts(verdict_path(out, system, judge.name), verdicts)
             described = {**judge.describe(), "planted": planted}
     results = {**facts, **summarize(out, systems, items, config.name, bootstrap)}
@@ -113,7 +137,9 @@ def judge_predictions(
         spoken = read_generation(facts["generation"])
         results["cells"] += [dataclasses.asdict(cell) for cell in spoken.pop("cells")]
         results["generation"] = spoken
-    results["suites"] = count_scored(facts["suites"], systems[MODEL], read_judged(out, MODEL, config.name, items))
+    results["suites"] = count_scored(
+        facts["suites"], systems[MODEL], read_judged(out, MODEL, config.name, items)
+    )
     results["seconds"] = {**facts["seconds"], "judge": time.perf_counter() - started}
     write_whole(out / "results.json", json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     page = write_report(out)
@@ -121,7 +147,10 @@ def judge_predictions(
     for name, suite in results["suites"].items():
         counts = suite["counts"]
         left = f", {counts['left_out']} left out by the limit" if counts.get("left_out") else ""
-        print(f"{name}: {counts['scored']} of {counts['items']} scored, {counts['set_aside']} set aside{left}")
+        print(
+            f"{name}: {counts['scored']} of {counts['items']} scored, {counts['set_aside']} set "
+            f"aside{left}"
+        )
     print(f"report: {page}")
 
 
@@ -130,10 +159,13 @@ def check_planted(out: Path, config: JudgeConfig, planted: Mapping[str, Any]) ->
     path = out / CHECK
     write_whole(path, json.dumps(planted, indent=1, ensure_ascii=False) + "\n")
     if not planted["is_valid"]:
-        kinds = ", ".join(f"{right} of {n} {kind}" for kind, (right, n) in planted["kinds"].items() if n)
+        kinds = ", ".join(
+            f"{right} of {n} {kind}" for kind, (right, n) in planted["kinds"].items() if n
+        )
         raise InvalidJudge(
-            f"the judge {config.model or config.name} failed the planted answers ({kinds}) and was asked nothing else; "
-            f"{path} has its replies: take another judge, or one that follows its prompt"
+            f"the judge {config.model or config.name} failed the planted answers ({kinds}) and "
+            f"was asked nothing else; {path} has its replies: take another judge, or one that "
+            "follows its prompt"
         )
 
 
@@ -155,16 +187,22 @@ def write_text_verdicts(out: Path, system: str, predictions: Sequence[Prediction
 
 
 def read_judged(out: Path, system: str, judge: str, items: Iterable[Item]) -> list[Verdict]:
-    """The verdicts behind the items' scores: those of the functions, and of the judge that counts."""
-    names = dict.fromkeys(judge if name.startswith(JUDGED) else name for item in items for name in item.metrics)
+    """The verdicts behind the items' scores: those of the functions, and of the judge that
+    counts."""
+    names = dict.fromkeys(
+        judge if name.startswith(JUDGED) else name for item in items for name in item.metrics
+    )
     paths = [verdict_path(out, system, name) for name in names]
     return [verdict for path in paths if path.is_file() for verdict in read_verdicts(path)]
 
 
 def summarize(
-    out: Path, systems: Mapping[str, Sequence[Prediction]], items: Sequence[Item], judge: str,
+    out: Path,
+    systems: Mapping[str, Sequence[Prediction]],
+    items: Sequence[Item],
+    judge: str,
     bootstrap: BootstrapConfig,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """The cells of all systems, and the confusions of the model."""
     cells = []
     for system, predictions in systems.items():
@@ -173,13 +211,17 @@ def summarize(
         for suite in dict.fromkeys(prediction.item.suite for prediction in predictions):
             own = [item for item in items if item.suite == suite]
             cells += make_cells(own, predictions, verdicts, system=system, bootstrap=bootstrap)
-    return {"cells": [dataclasses.asdict(cell) for cell in cells], "confusions": make_confusions(systems[MODEL])}
+    return {
+        "cells": [dataclasses.asdict(cell) for cell in cells],
+        "confusions": make_confusions(systems[MODEL]),
+    }
 
 
 def count_scored(
     suites: Mapping[str, Any], predictions: Sequence[Prediction], verdicts: Iterable[Verdict]
 ) -> dict[str, Any]:
-    """How many of how many: by the first score of each item, the suite's own. Empty answers are scored, as wrong."""
+    """How many of how many: by the first score of each item, the suite's own. Empty answers are
+    scored, as wrong."""
     statuses = {(verdict.id, verdict.metric): verdict.status for verdict in verdicts}
     counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     empty: collections.Counter[str] = collections.Counter()

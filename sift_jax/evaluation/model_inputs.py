@@ -1,9 +1,10 @@
-"""Items made ready for a model: their audio read, joined and measured, and what the model cannot take set aside.
+"""Items made ready for a model: their audio read, joined and measured, and what the model cannot
+take set aside.
 
-    item: a.wav, b.wav, "Which is louder?"     most_clips 0 ─► two clips
-                                               most_clips 1 ─► one clip: a.wav, a second of silence, b.wav
-    longer than the encoder's window           long_audio "set_aside" ─► SetAside    "cut" ─► the window's first seconds
-                                               "pause" ─► the same up to the last pause in them
+item: a.wav, b.wav, "Which is louder?"     most_clips 0 ─► two clips
+                                           most_clips 1 ─► one clip: a.wav, a second of silence, b.wav
+longer than the encoder's window           long_audio "set_aside" ─► SetAside    "cut" ─► the window's first seconds
+                                           "pause" ─► the same up to the last pause in them
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class Question:
 
     @property
     def audio(self) -> tuple[str, ...]:
-        return tuple(p["audio_path"] for m in self.messages for p in m["content"] if p.get("audio_path"))
+        return tuple(
+            p["audio_path"] for m in self.messages for p in m["content"] if p.get("audio_path")
+        )
 
     @property
     def draw(self) -> int:
@@ -59,7 +62,9 @@ class ClipReader:
 
     def __init__(self, window_seconds: float, long_audio: str):
         if long_audio not in (SET_ASIDE, CUT, PAUSE):
-            raise EvaluationError(f"long_audio is {long_audio!r}; it is {SET_ASIDE}, {CUT} or {PAUSE}")
+            raise EvaluationError(
+                f"long_audio is {long_audio!r}; it is {SET_ASIDE}, {CUT} or {PAUSE}"
+            )
         self.window_seconds, self.long_audio = window_seconds, long_audio
         self._kept: dict[str, np.ndarray] = {}
         self._bytes = 0
@@ -93,32 +98,40 @@ class ClipReader:
             if pieces:
                 pieces.append(np.zeros(round(SILENCE_SECONDS * RATE), np.float32))
             pieces.append(resample(mix_channels(decoded.samples, path), decoded.rate, RATE))
-        clip, window = np.concatenate(pieces) if len(pieces) > 1 else pieces[0], round(self.window_seconds * RATE)
+        clip, window = (
+            np.concatenate(pieces) if len(pieces) > 1 else pieces[0],
+            round(self.window_seconds * RATE),
+        )
         if len(clip) > window and self.long_audio == SET_ASIDE:
             what = name.replace(JOIN, " and ")
             raise AudioError(
-                f"{what}: {len(clip) / RATE:.1f} s is longer than the {self.window_seconds:g} s that the model hears; "
-                "cut it, or set long_audio",
+                f"{what}: {len(clip) / RATE:.1f} s is longer than the {self.window_seconds:g} s "
+                "that the model hears; cut it, or set long_audio",
                 "too long",
             )
         return cut_at_pause(clip, window) if self.long_audio == PAUSE else clip[:window]
 
 
 def cut_at_pause(clip: np.ndarray, window: int) -> np.ndarray:
-    """A longer clip up to the last pause in its first `window` samples; up to there where it has none."""
+    """A longer clip up to the last pause in its first `window` samples; up to there where it has
+    none."""
     if len(clip) <= window:
         return clip
     import librosa
 
     # runs of sound: all but the last end in what is quiet, for ten milliseconds or more
     runs = librosa.effects.split(clip, top_db=_PAUSE_DB, frame_length=400, hop_length=160)
-    ends = [int(end) for (_, end), (start, _) in itertools.pairwise(runs) if start - end >= _PAUSE_SECONDS * RATE]
+    ends = [
+        int(end)
+        for (_, end), (start, _) in itertools.pairwise(runs)
+        if start - end >= _PAUSE_SECONDS * RATE
+    ]
     return clip[: max((end for end in ends if end <= window), default=window)]
 
 
 def join_clips(item: Item, most_clips: int) -> tuple[Message, ...] | None:
-    """The messages with at most so many clips: those of a turn are joined where there are more. None if that is not
-    enough."""
+    """The messages with at most so many clips: those of a turn are joined where there are more.
+    None if that is not enough."""
     if not most_clips or len(item.audio) <= most_clips:
         return item.messages
     joined = []
@@ -127,7 +140,10 @@ def join_clips(item: Item, most_clips: int) -> tuple[Message, ...] | None:
         paths = [part["audio_path"] for part in parts if part.get("audio_path")]
         if paths:
             first = next(place for place, part in enumerate(parts) if part.get("audio_path"))
-            before, after = parts[:first], [part for part in parts[first:] if not part.get("audio_path")]
+            before, after = (
+                parts[:first],
+                [part for part in parts[first:] if not part.get("audio_path")],
+            )
             parts = [*before, {"audio_path": JOIN.join(paths)}, *after]
         joined.append({**message, "content": parts})
     left = sum(bool(part.get("audio_path")) for message in joined for part in message["content"])
@@ -151,22 +167,39 @@ def make_questions(
             clips = [lengths[path] for path in rendered.audio]
             wrong = [clip for clip in clips if isinstance(clip, AudioError)]
             frames = [0 if wrong else model.config.count_frames(count_mel_frames(n)) for n in clips]
-            length, most = len(rendered.tokens) - len(clips) + sum(frames), model.config.decoder.max_positions
+            length, most = (
+                len(rendered.tokens) - len(clips) + sum(frames),
+                model.config.decoder.max_positions,
+            )
             if not wrong and length + max_new_tokens <= most:
                 found.append(Question(item=item, messages=asked, length=length))
                 continue
-            reason = str(wrong[0]) if wrong else (
-                f"{length} positions and an answer of {max_new_tokens} are more than the decoder's {most}"
-            )  # fmt: skip
+            reason = (
+                str(wrong[0])
+                if wrong
+                else (
+                    f"{length} positions and an answer of {max_new_tokens} are more than the "
+                    f"decoder's {most}"
+                )
+            )
         aside.append(SetAside(id=item.id, subset=item.subset, reason=reason))
     return found, aside
 
 
-def _measure_all(reader: ClipReader, conversations: Iterable[tuple[Message, ...]]) -> dict[str, int | AudioError]:
+def _measure_all(
+    reader: ClipReader, conversations: Iterable[tuple[Message, ...]]
+) -> dict[str, int | AudioError]:
     """Each recording decoded once; decoding leaves Python's lock to others."""
-    parts = (part for messages in conversations for message in messages for part in message["content"])
+    parts = (
+        part for messages in conversations for message in messages for part in message["content"]
+    )
     names = list(dict.fromkeys(part["audio_path"] for part in parts if part.get("audio_path")))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        measured = tqdm(pool.map(reader.measure, names), total=len(names), desc="audio", unit="file",
-                        disable=None if is_first_process() else True)  # fmt: skip
+        measured = tqdm(
+            pool.map(reader.measure, names),
+            total=len(names),
+            desc="audio",
+            unit="file",
+            disable=None if is_first_process() else True,
+        )
         return dict(zip(names, measured, strict=True))

@@ -1,4 +1,5 @@
-"""Weights out: a format is written to a draft folder, read again, compared, described, and only then given its name.
+"""Weights out: a format is written to a draft folder, read again, compared, described, and only
+then given its name.
 
 out.part/ ─ write ─► read again ─► logits as the checkpoint's? ─► README.md export.json ─► out/
                                                └─ no: an error, and nothing is left
@@ -28,7 +29,8 @@ from sift_jax.weights.load import check_vocabulary, is_export
 DTYPES = ("float32", "bfloat16", "float16")
 SIFT = ExportConfig(format="sift", dtype="float32", max_bytes=5 * 10**9, base=None)
 MARK = "export.json"
-# parts of the largest logit: what the order of float32 sums explains, and what weights of eight bits of mantissa do
+# parts of the largest logit: what the order of float32 sums explains, and what weights of eight
+# bits of mantissa do
 EXACT, ROUNDED = 1e-3, 0.2
 
 
@@ -36,7 +38,12 @@ def _probe_logits(config: SpeechLMConfig, params: Params) -> np.ndarray:
     """Logits of one fixed random row with a clip, for comparing two copies of a model."""
     rng = np.random.default_rng(0)
     shape = BatchShape(
-        rows=1, tokens=48, targets=47, clips=1, mel_frames=config.encoder.mel_frames, mel_bins=config.encoder.mel_bins
+        rows=1,
+        tokens=48,
+        targets=47,
+        clips=1,
+        mel_frames=config.encoder.mel_frames,
+        mel_bins=config.encoder.mel_bins,
     )
     batch = make_empty_batch(shape)
     batch["token_bt"][:] = rng.integers(0, config.decoder.vocab_size, batch["token_bt"].shape)
@@ -57,42 +64,70 @@ def _differ(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 def _compare(model: Model, folder: Path, config: ExportConfig) -> tuple[float, float]:
-    """(largest difference from the checkpoint's logits, largest logit); more than the dtype explains is an error."""
+    """(largest difference from the checkpoint's logits, largest logit); more than the dtype
+    explains is an error."""
     again, params = FORMATS[config.format].read(model, folder, config)
     expected, found = _probe_logits(model.config, model.params), _probe_logits(again, params)
     is_good = _differ(found, expected) <= (EXACT if config.dtype == "float32" else ROUNDED)
     if config.dtype != "float32":
-        # rounded as the files are, the checkpoint must give the same to the last bits; adapters are rounded unmerged
-        source = (model.config, model.params) if config.format == "peft" else merge_lora(model.config, model.params)
+        # rounded as the files are, the checkpoint must give the same to the last bits; adapters are
+        # rounded unmerged
+        source = (
+            (model.config, model.params)
+            if config.format == "peft"
+            else merge_lora(model.config, model.params)
+        )
         # what the format lacks was taken from the model as it is
         pairs = ((again, params), source)
-        is_good &= _differ(*(_probe_logits(c, round_params(p, config.dtype)) for c, p in pairs)) <= EXACT
+        is_good &= (
+            _differ(*(_probe_logits(c, round_params(p, config.dtype)) for c, p in pairs)) <= EXACT
+        )
     difference, largest = float(np.abs(found - expected).max()), float(np.abs(expected).max())
     if not is_good:
-        hint = f"is {config.base} the decoder that the run started from?" if config.base else "report it"
+        hint = (
+            f"is {config.base} the decoder that the run started from?"
+            if config.base
+            else "report it"
+        )
         raise ValueError(
-            f"what was written does not give the checkpoint's logits (off by {difference:.3g} of {largest:.3g}), "
-            f"so it was deleted; {hint}"
+            f"what was written does not give the checkpoint's logits (off by {difference:.3g} of "
+            f"{largest:.3g}), so it was deleted; {hint}"
         )
     return difference, largest
 
 
 def _check(model: Model, out: Path, config: ExportConfig) -> None:
     if config.format not in FORMATS:
-        raise ValueError(f"unknown export format {config.format!r}; choose one of {', '.join(FORMATS)}")
+        raise ValueError(
+            f"unknown export format {config.format!r}; choose one of {', '.join(FORMATS)}"
+        )
     if config.dtype not in DTYPES:
         raise ValueError(f"unknown dtype {config.dtype!r}; choose one of {', '.join(DTYPES)}")
     if config.base and config.format != "peft":
-        raise ValueError(f"--base is the decoder under a PEFT adapter; leave it out with --format={config.format}")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())) and not ((out / MARK).is_file() or is_export(out)):
+        raise ValueError(
+            "--base is the decoder under a PEFT adapter; leave it out with "
+            f"--format={config.format}"
+        )
+    if (
+        out.exists()
+        and (not out.is_dir() or any(out.iterdir()))
+        and not ((out / MARK).is_file() or is_export(out))
+    ):
         raise ValueError(f"{out} exists and is no export; choose another --out")
-    check_vocabulary(len(model.tokenizer), model.config.decoder.vocab_size, "this model's tokenizer")
+    check_vocabulary(
+        len(model.tokenizer), model.config.decoder.vocab_size, "this model's tokenizer"
+    )
 
 
 def export_model(
-    model: Model, out_dir: str | Path, config: ExportConfig = SIFT, *, run_dir: str | Path | None = None
+    model: Model,
+    out_dir: str | Path,
+    config: ExportConfig = SIFT,
+    *,
+    run_dir: str | Path | None = None,
 ) -> float:
-    """Writes the folder, reads it again, and returns the largest difference of logits; replaces an earlier export."""
+    """Writes the folder, reads it again, and returns the largest difference of logits; replaces an
+    earlier export."""
     out = Path(out_dir)
     _check(model, out, config)
     history = read_history(run_dir) if run_dir else []
@@ -111,7 +146,11 @@ def export_model(
             largest=largest,
         )
         (draft / "README.md").write_text(make_card(config.format, model.config, history, findings))
-        about = {**dataclasses.asdict(config), **dataclasses.asdict(findings), "model": to_json(model.config)}
+        about = {
+            **dataclasses.asdict(config),
+            **dataclasses.asdict(findings),
+            "model": to_json(model.config),
+        }
         if model.codec is not None:
             units = model.codec.to_json(place_units(model.tokenizer))
             (draft / UNITS_FILE).write_text(json.dumps(units, indent=1) + "\n")

@@ -46,7 +46,12 @@ from sift_jax.weights.key_table import (
 )
 from sift_jax.weights.load import load_adapter, load_decoder, load_folder, load_part
 from sift_jax.weights.tensor_writer import write_tensors
-from sift_jax.weights.token_rows import find_changed_rows, list_tensors, put_token_rows, read_token_rows
+from sift_jax.weights.token_rows import (
+    find_changed_rows,
+    list_tensors,
+    put_token_rows,
+    read_token_rows,
+)
 
 Reread = tuple[SpeechLMConfig, Params]
 
@@ -57,13 +62,15 @@ class ExportConfig:
     dtype: str
     # of one file
     max_bytes: int
-    # the decoder that an adapter is put on, a folder or hf://owner/name; None writes it beside the adapter
+    # the decoder that an adapter is put on, a folder or hf://owner/name; None writes it beside the
+    # adapter
     base: str | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Format:
-    """`read` gives back the whole model, with what the format lacks taken from the model that was exported."""
+    """`read` gives back the whole model, with what the format lacks taken from the model that was
+    exported."""
 
     write: Callable[[Model, Path, ExportConfig], None]
     read: Callable[[Model, Path, ExportConfig], Reread]
@@ -80,7 +87,9 @@ def _merge(model: Model, part: str) -> Mapping[str, np.ndarray]:
 def _write_part(
     model: Model, part: str, flat: Mapping, folder: Path, config: ExportConfig, prefix: str = ""
 ) -> None:
-    tensors = ((prefix + key, value) for key, value in to_theirs(list_tables(model.config)[part], flat))
+    tensors = (
+        (prefix + key, value) for key, value in to_theirs(list_tables(model.config)[part], flat)
+    )
     write_tensors(folder, tensors, dtype=config.dtype, max_bytes=config.max_bytes)
 
 
@@ -89,8 +98,14 @@ def _write_tokenizer(model: Model, folder: Path, processor: str | None = None) -
     tokenizer = model.tokenizer
     tokenizer.save(folder)
     if processor:
-        tokens = {"audio_token": AUDIO, "audio_bos_token": AUDIO_START, "audio_eos_token": AUDIO_END}
-        _write_json(folder, "tokenizer_config.json", {**tokenizer.describe(), "processor_class": processor})
+        tokens = {
+            "audio_token": AUDIO,
+            "audio_bos_token": AUDIO_START,
+            "audio_eos_token": AUDIO_END,
+        }
+        _write_json(
+            folder, "tokenizer_config.json", {**tokenizer.describe(), "processor_class": processor}
+        )
         _write_json(folder, "processor_config.json", {"processor_class": processor, **tokens})
         _write_json(folder, "chat_template.json", {"chat_template": tokenizer.template.source})
 
@@ -102,7 +117,11 @@ def _write_generation_config(model: Model, folder: Path) -> None:
 
 def _write_decoder(model: Model, flat: Mapping, folder: Path, config: ExportConfig) -> None:
     _write_part(model, "decoder", flat, folder, config)
-    _write_json(folder, "config.json", make_decoder_config(model.config, model.tokenizer.turn_end_id, config.dtype))
+    _write_json(
+        folder,
+        "config.json",
+        make_decoder_config(model.config, model.tokenizer.turn_end_id, config.dtype),
+    )
     _write_generation_config(model, folder)
     _write_tokenizer(model, folder)
 
@@ -117,7 +136,12 @@ def _write_own_parts(model: Model, folder: Path, config: ExportConfig) -> None:
 def write_sift(model: Model, folder: Path, config: ExportConfig) -> None:
     is_whisper = isinstance(model.config.encoder, EncoderConfig)
     _write_part(
-        model, "encoder", _merge(model, "encoder"), folder / "encoder", config, "model.encoder." if is_whisper else ""
+        model,
+        "encoder",
+        _merge(model, "encoder"),
+        folder / "encoder",
+        config,
+        "model.encoder." if is_whisper else "",
     )
     _write_json(folder / "encoder", "config.json", make_encoder_config(model.config))
     _write_own_parts(model, folder, config)
@@ -141,7 +165,9 @@ def read_merged(model: Model, folder: Path, config: ExportConfig) -> Reread:
 
 def write_peft(model: Model, folder: Path, config: ExportConfig) -> None:
     if not model.config.lora.rank:
-        raise ValueError("this model has no LoRA (lora_rank is 0), so there is no adapter; use --format=merged")
+        raise ValueError(
+            "this model has no LoRA (lora_rank is 0), so there is no adapter; use --format=merged"
+        )
     rows = make_adapter_rows()
     flat = flatten_dict(model.params["decoder"], sep="/")
     adapters = {path: x for path, x in flat.items() if "/lora_" in path}
@@ -151,7 +177,9 @@ def write_peft(model: Model, folder: Path, config: ExportConfig) -> None:
     write_tensors(folder, tensors, dtype=config.dtype, max_bytes=2**62, stem="adapter_model")
     names = sorted({key.split(".")[-3] for path, key, _ in rows if path in adapters})
     base = (config.base or "base").removeprefix(SCHEME)
-    _write_json(folder, "adapter_config.json", make_adapter_config(model.config, names, base, token_rows))
+    _write_json(
+        folder, "adapter_config.json", make_adapter_config(model.config, names, base, token_rows)
+    )
     _write_own_parts(model, folder, config)
     _write_json(folder, "model.json", to_json(model.config))
     if config.base is None:
@@ -161,36 +189,50 @@ def write_peft(model: Model, folder: Path, config: ExportConfig) -> None:
 
 
 def read_peft(model: Model, folder: Path, config: ExportConfig) -> Reread:
-    """The base as others will load it, with the adapter on it; so a base of another training shows."""
-    decoder = load_decoder(config.base or folder / "base", model.config) | load_adapter(folder, model.config)
+    """The base as others will load it, with the adapter on it; so a base of another training
+    shows."""
+    decoder = load_decoder(config.base or folder / "base", model.config) | load_adapter(
+        folder, model.config
+    )
     parts = {"decoder": put_token_rows(decoder, read_token_rows(folder))}
     for part in ("projector", "cross"):
         if part in model.params:
             parts[part] = load_part(part, folder / part, model.config, kind=f"sift_{part}")
-    return model.config, {**model.params, **{name: unflatten_dict(flat, sep="/") for name, flat in parts.items()}}
+    return model.config, {
+        **model.params,
+        **{name: unflatten_dict(flat, sep="/") for name, flat in parts.items()},
+    }
 
 
 def _check_qwen2_audio(config: SpeechLMConfig) -> None:
-    """Qwen2-Audio's code computes one thing alone; another model in its clothes would answer nonsense."""
+    """Qwen2-Audio's code computes one thing alone; another model in its clothes would answer
+    nonsense."""
     if not isinstance(config.encoder, EncoderConfig) or config.cross:
-        raise ValueError("Qwen2-Audio has a Whisper encoder, and its speech among the tokens; use --format=sift")
+        raise ValueError(
+            "Qwen2-Audio has a Whisper encoder, and its speech among the tokens; use --format=sift"
+        )
     if config.projector.kind != "pooled" or config.projector.frames != 2:
         found = f"{config.projector.kind} over {config.projector.frames} frames"
         raise ValueError(
-            f"Qwen2-Audio has a pooled projector over 2 frames, this model's is {found}; use --format=sift, or train "
-            "with ModelConfig.projector = 'pooled' and projector_frames = 2"
+            f"Qwen2-Audio has a pooled projector over 2 frames, this model's is {found}; use "
+            "--format=sift, or train with ModelConfig.projector = 'pooled' and projector_frames "
+            "= 2"
         )
     if config.decoder.architecture != "qwen2":
-        raise ValueError(f"Qwen2-Audio has a qwen2 decoder, this is a {config.decoder.architecture}; use --format=sift")
+        raise ValueError(
+            f"Qwen2-Audio has a qwen2 decoder, this is a {config.decoder.architecture}; use "
+            "--format=sift"
+        )
     if config.encoder.frame_mask != "attention":
         raise ValueError(
             "Qwen2-Audio's encoder masks silence in attention alone, this model's frame_mask is "
-            f"{config.encoder.frame_mask!r}; use --format=sift, or train with ModelConfig.frame_mask = 'attention'"
+            f"{config.encoder.frame_mask!r}; use --format=sift, or train with "
+            "ModelConfig.frame_mask = 'attention'"
         )
     if config.encoder.window_seconds % 1:
         raise ValueError(
-            f"Qwen2-Audio's processor pads to whole seconds, this encoder to {config.encoder.window_seconds}; "
-            "use --format=sift"
+            "Qwen2-Audio's processor pads to whole seconds, this encoder to "
+            f"{config.encoder.window_seconds}; use --format=sift"
         )
 
 
@@ -216,7 +258,9 @@ def write_qwen2_audio(model: Model, folder: Path, config: ExportConfig) -> None:
 
     write_tensors(folder, name_all(), dtype=config.dtype, max_bytes=config.max_bytes)
     end, audio = model.tokenizer.turn_end_id, model.tokenizer.ids[AUDIO]
-    _write_json(folder, "config.json", make_qwen2_audio_config(model.config, end, audio, config.dtype))
+    _write_json(
+        folder, "config.json", make_qwen2_audio_config(model.config, end, audio, config.dtype)
+    )
     _write_json(folder, "preprocessor_config.json", make_preprocessor_config(model.config))
     _write_generation_config(model, folder)
     _write_tokenizer(model, folder, processor="Qwen2AudioProcessor")

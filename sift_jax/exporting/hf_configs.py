@@ -24,11 +24,16 @@ def _make_rope(config: DecoderConfig) -> dict[str, Any]:
             "high_freq_factor": config.rope_scaling.high_frequency,
             "original_max_position_embeddings": config.rope_scaling.positions,
         }
-    old = {"rope_theta": config.rope_theta, "rope_scaling": None if config.rope_scaling is None else rope}
+    old = {
+        "rope_theta": config.rope_theta,
+        "rope_scaling": None if config.rope_scaling is None else rope,
+    }
     return {"rope_parameters": {**rope, "rope_theta": config.rope_theta}, **old}
 
 
-def make_decoder_config(config: SpeechLMConfig, stop_id: int, dtype: str = "float32") -> dict[str, Any]:
+def make_decoder_config(
+    config: SpeechLMConfig, stop_id: int, dtype: str = "float32"
+) -> dict[str, Any]:
     """config.json of a Qwen2ForCausalLM or a LlamaForCausalLM."""
     c = config.decoder
     return {
@@ -90,13 +95,21 @@ def make_encoder_config(config: SpeechLMConfig) -> dict[str, Any]:
     return {"model_type": "whisper", **_make_encoder_sizes(config.encoder)}
 
 
-def make_qwen2_audio_config(config: SpeechLMConfig, stop_id: int, audio_id: int, dtype: str) -> dict[str, Any]:
+def make_qwen2_audio_config(
+    config: SpeechLMConfig, stop_id: int, audio_id: int, dtype: str
+) -> dict[str, Any]:
     """config.json of a Qwen2AudioForConditionalGeneration, which knows no tied head."""
     return {
         "architectures": ["Qwen2AudioForConditionalGeneration"],
         "model_type": "qwen2_audio",
-        "audio_config": {"model_type": "qwen2_audio_encoder", **_make_encoder_sizes(config.encoder)},
-        "text_config": {**make_decoder_config(config, stop_id, dtype), "tie_word_embeddings": False},
+        "audio_config": {
+            "model_type": "qwen2_audio_encoder",
+            **_make_encoder_sizes(config.encoder),
+        },
+        "text_config": {
+            **make_decoder_config(config, stop_id, dtype),
+            "tie_word_embeddings": False,
+        },
         "audio_token_index": audio_id,
         "vocab_size": config.decoder.vocab_size,
         "tie_word_embeddings": False,
@@ -126,8 +139,8 @@ def make_preprocessor_config(config: SpeechLMConfig) -> dict[str, Any]:
 def make_adapter_config(
     config: SpeechLMConfig, targets: list[str], base: str, token_rows: Mapping[str, Iterable[int]]
 ) -> dict[str, Any]:
-    """adapter_config.json of PEFT; `targets` are their names of projections, `token_rows` the ids, by module, of the
-    rows that it brings along."""
+    """adapter_config.json of PEFT; `targets` are their names of projections, `token_rows` the ids,
+    by module, of the rows that it brings along."""
     return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -136,7 +149,8 @@ def make_adapter_config(
         "lora_alpha": config.lora.alpha,
         "lora_dropout": 0.0,
         "target_modules": targets,
-        "trainable_token_indices": {module: list(ids) for module, ids in token_rows.items()} or None,
+        "trainable_token_indices": {module: list(ids) for module, ids in token_rows.items()}
+        or None,
         "bias": "none",
         "fan_in_fan_out": False,
         "use_rslora": False,

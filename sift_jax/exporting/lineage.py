@@ -34,7 +34,8 @@ class Stage:
 
 
 def read_bindings(text: str) -> dict[str, Any]:
-    """Literal values of a resolved gin text, macros looked up; whatever is no literal is left out."""
+    """Literal values of a resolved gin text, macros looked up; whatever is no literal is left
+    out."""
     text = re.sub(r"\\\n\s*", "", text)
     pairs = re.findall(r"^([\w.]+) = (.+(?:\n[ \t]+.+)*)", text, re.MULTILINE)
     raw = {name: value.strip() for name, value in pairs}
@@ -49,10 +50,14 @@ def read_bindings(text: str) -> dict[str, Any]:
 
 
 def _read_rates(said: Mapping[str, Any]) -> dict[str, float]:
-    """Of a shipped mixture, or of a table in the config; none where a module of the user's had them."""
+    """Of a shipped mixture, or of a table in the config; none where a module of the user's had
+    them."""
     rates, changes = said.get("MixtureConfig.rates"), said.get("MixtureConfig.rate_changes")
     # older runs have both a name and rates, of their data
-    return choose_rates(_read_mixture(said), rates or said.get("DataConfig.rates"), changes or {}) or {}
+    return (
+        choose_rates(_read_mixture(said), rates or said.get("DataConfig.rates"), changes or {})
+        or {}
+    )
 
 
 def _read_mixture(said: Mapping[str, Any]) -> str | None:
@@ -60,7 +65,8 @@ def _read_mixture(said: Mapping[str, Any]) -> str | None:
 
 
 def read_history(run: str | Path) -> list[Stage]:
-    """The run and those that it started from, the earliest first; what has no config.gin any more ends the chain."""
+    """The run and those that it started from, the earliest first; what has no config.gin any more
+    ends the chain."""
     stages: list[Stage] = []
     place: str | None = str(run)
     while place and len(stages) < MOST_STAGES and (Path(place) / "config.gin").is_file():

@@ -28,7 +28,9 @@ class MergedParams(Mapping[str, np.ndarray]):
         stem = path.removesuffix("/kernel")
         if f"{stem}/lora_a" not in self._flat or not path.endswith("/kernel"):
             return value
-        low, high = (np.asarray(self._flat[f"{stem}/{name}"], np.float32) for name in ("lora_a", "lora_b"))
+        low, high = (
+            np.asarray(self._flat[f"{stem}/{name}"], np.float32) for name in ("lora_a", "lora_b")
+        )
         return value.astype(np.float32) + np.matmul(low, high) * self._scale
 
     def __iter__(self) -> Iterator[str]:

@@ -1,4 +1,5 @@
-"""README.md of an export: what it is, of what it is made, how it is loaded, and what the check found."""
+"""README.md of an export: what it is, of what it is made, how it is loaded, and what the check
+found."""
 
 from __future__ import annotations
 
@@ -11,27 +12,34 @@ USES = {
     "sift": (
         "sift_jax",
         'python -m sift_jax.ask --checkpoint=THIS_FOLDER --audio=x.wav "How fast does she speak?"',
-        "Everything, LoRA merged: speech encoder, projector and decoder. `decoder/` alone is what AutoModelForCausalLM "
-        "loads. As a start of further training: `Sources.model`.",
+        "Everything, LoRA merged: speech encoder, projector and decoder. `decoder/` alone is what "
+        "AutoModelForCausalLM loads. As a start of further training: `Sources.model`.",
     ),
     "merged": (
         "transformers",
         'model = AutoModelForCausalLM.from_pretrained("THIS_FOLDER")\n'
         'tokenizer = AutoTokenizer.from_pretrained("THIS_FOLDER")',
-        "The decoder alone, LoRA merged: it reads text and hears nothing. The rest is in the format `sift`.",
+        (
+            "The decoder alone, LoRA merged: it reads text and hears nothing. The rest is in the "
+            "format `sift`."
+        ),
     ),
     "peft": (
         "peft",
-        'base = AutoModelForCausalLM.from_pretrained("{base}")\nbase.resize_token_embeddings({rows})\n'
+        "base = "
+        'AutoModelForCausalLM.from_pretrained("{base}")\nbase.resize_token_embeddings({rows})\n'
         'model = PeftModel.from_pretrained(base, "THIS_FOLDER")',
-        "The decoder's LoRA, and in `projector/` the projector in the names of sift_jax: PEFT has no place for it.",
+        (
+            "The decoder's LoRA, and in `projector/` the projector in the names of sift_jax: PEFT "
+            "has no place for it."
+        ),
     ),
     "qwen2_audio": (
         "transformers",
         'model = Qwen2AudioForConditionalGeneration.from_pretrained("THIS_FOLDER")\n'
         'processor = AutoProcessor.from_pretrained("THIS_FOLDER")',
-        "Everything, LoRA merged, under the names of Qwen2-Audio's published checkpoints. vLLM reads these; it was "
-        "not run here.",
+        "Everything, LoRA merged, under the names of Qwen2-Audio's published checkpoints. vLLM "
+        "reads these; it was not run here.",
     ),
 }
 
@@ -85,11 +93,17 @@ def _list_sources(history: list[Stage]) -> str:
     names = {"encoder": "speech encoder", "decoder": "decoder", "model": "whole model"}
     lines = []
     for field, name in names.items():
-        found = list(dict.fromkeys(getattr(stage, field) for stage in history if getattr(stage, field)))
+        found = list(
+            dict.fromkeys(getattr(stage, field) for stage in history if getattr(stage, field))
+        )
         lines += [f"* {name}: `{place}`" for place in found]
     if lines:
         return "\n".join(lines)
-    return "* nothing pretrained is named in the run's config" if history else "* the run's config is not beside it"
+    return (
+        "* nothing pretrained is named in the run's config"
+        if history
+        else "* the run's config is not beside it"
+    )
 
 
 def _list_training(history: list[Stage]) -> str:
@@ -100,13 +114,16 @@ def _list_training(history: list[Stage]) -> str:
         rates = ", ".join(f"{name} {rate:g}" for name, rate in stage.rates.items())
         trained = ", ".join(f"`{pattern}`" for pattern in stage.trainable)
         lines.append(
-            f"* `{stage.run}`: up to {stage.steps or '?'} steps of the mixture {stage.mixture or '?'} "
-            f"({rates or 'rates not given'}); trained: {trained or 'not given'}"
+            f"* `{stage.run}`: up to {stage.steps or '?'} steps of the mixture "
+            f"{stage.mixture or '?'} ({rates or 'rates not given'}); trained: "
+            f"{trained or 'not given'}"
         )
     return "\n".join(lines)
 
 
-def make_card(format_name: str, config: SpeechLMConfig, history: list[Stage], findings: Findings) -> str:
+def make_card(
+    format_name: str, config: SpeechLMConfig, history: list[Stage], findings: Findings
+) -> str:
     library, use, what = USES[format_name]
     return CARD.format(
         library=library,

@@ -1,1 +1,2 @@
-"""Flax modules: speech encoders, projectors, decoder, and the speech language model made of them."""
+"""Flax modules: speech encoders, projectors, decoder, and the speech language model made of
+them."""

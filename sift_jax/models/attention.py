@@ -1,4 +1,5 @@
-"""Attention over packed rows and clips, by the kernel that the hardware has: one function, one mask, four ways.
+"""Attention over packed rows and clips, by the kernel that the hardware has: one function, one
+mask, four ways.
 
     plain       all scores at once: the reference, and the fastest for short rows
     blockwise   a block of queries after the other, in plain JAX: never more scores than a block's, anywhere
@@ -6,9 +7,10 @@
     splash      TPUs: the Pallas kernel, which leaves out blocks that nobody sees
     auto        splash on a TPU, cudnn on a GPU where they can; else plain for short rows and blockwise for long ones
 
-An AttentionMask says who attends to whom by ids, not by a matrix. Of a packed row: t attends to s where both are of the
-same group, s is in the group's shared prefix (segment 0) or in t's own segment, and s is not later than t. An utterance
-with two questions, and another utterance behind it:
+An AttentionMask says who attends to whom by ids, not by a matrix. Of a packed row: t attends to s
+where both are of the same group, s is in the group's shared prefix (segment 0) or in t's own
+segment, and s is not later than t. An utterance with two questions, and another utterance behind
+it:
 
                  prefix  question 1  question 2  next utterance
                   a  b     c  d        e  f          g
@@ -57,7 +59,8 @@ LANES = 128
 )
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AttentionMask:
-    """Who attends to whom. A row has groups and segments; a clip has what is heard of it, or None for all."""
+    """Who attends to whom. A row has groups and segments; a clip has what is heard of it, or None
+    for all."""
 
     kind: str
     group_bt: Array | None = None
@@ -73,7 +76,8 @@ class AttentionMask:
 
 
 def make_mask(group_bt: Array, segment_bt: Array) -> Array:
-    """Who sees whom: earlier in the row, of the same group, and in the shared prefix or the same question."""
+    """Who sees whom: earlier in the row, of the same group, and in the shared prefix or the same
+    question."""
     place = jnp.arange(group_bt.shape[1])[None]
     return _see(place, group_bt, segment_bt, place, group_bt, segment_bt)
 
@@ -86,7 +90,8 @@ def _see(place_bt, group_bt, segment_bt, place_bs, group_bs, segment_bs) -> Arra
 
 
 def choose_kind(kind: str, *, tokens: int, head_size: int, dtype: str, platform: str) -> str:
-    """What `auto` stands for; a kernel that cannot take these sizes is an error where it was asked for."""
+    """What `auto` stands for; a kernel that cannot take these sizes is an error where it was asked
+    for."""
     if kind not in KINDS:
         raise ValueError(f"attention {kind!r} is unknown; choose one of {', '.join(KINDS)}")
     is_whole = tokens % LANES == 0 and head_size % LANES == 0
@@ -99,23 +104,32 @@ def choose_kind(kind: str, *, tokens: int, head_size: int, dtype: str, platform:
         return "plain" if tokens <= SHORT else "blockwise"
     if kind == "splash" and not is_whole:
         raise ValueError(
-            f"splash attention takes rows and heads of whole {LANES}s, not {tokens} positions and heads of "
-            f"{head_size}; set DataConfig.tokens, or ATTENTION = 'auto'"
+            f"splash attention takes rows and heads of whole {LANES}s, not {tokens} positions and "
+            f"heads of {head_size}; set DataConfig.tokens, or ATTENTION = 'auto'"
         )
     if kind == "cudnn" and not is_short_float:
-        raise ValueError(f"cuDNN's attention takes bfloat16, not {dtype}; set ModelConfig.dtype, or ATTENTION = 'auto'")
+        raise ValueError(
+            f"cuDNN's attention takes bfloat16, not {dtype}; set ModelConfig.dtype, or "
+            "ATTENTION = 'auto'"
+        )
     return kind
 
 
-def make_row_mask(kind: str, group_bt: Array, segment_bt: Array, *, head_size: int, dtype: str) -> AttentionMask:
+def make_row_mask(
+    kind: str, group_bt: Array, segment_bt: Array, *, head_size: int, dtype: str
+) -> AttentionMask:
     """The mask of packed rows."""
     platform = jax.default_backend()
-    kind = choose_kind(kind, tokens=group_bt.shape[1], head_size=head_size, dtype=dtype, platform=platform)
+    kind = choose_kind(
+        kind, tokens=group_bt.shape[1], head_size=head_size, dtype=dtype, platform=platform
+    )
     mask_bts = None if kind == "blockwise" else make_mask(group_bt, segment_bt)
     return AttentionMask(kind=kind, group_bt=group_bt, segment_bt=segment_bt, mask_bts=mask_bts)
 
 
-def make_clip_mask(kind: str, is_heard_bs: Array | None, *, frames: int, head_size: int, dtype: str) -> AttentionMask:
+def make_clip_mask(
+    kind: str, is_heard_bs: Array | None, *, frames: int, head_size: int, dtype: str
+) -> AttentionMask:
     """The mask of an encoder: every frame attends to what is heard."""
     # the TPU kernel has no use for frames that come in 1500s
     kind = "auto" if kind == "splash" else kind
@@ -139,7 +153,8 @@ def attend_by(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: AttentionMask) 
 
 
 def _attend_blockwise(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: AttentionMask) -> Array:
-    """Blocks of queries, each with the keys that it may see; backwards a block's scores are made anew."""
+    """Blocks of queries, each with the keys that it may see; backwards a block's scores are made
+    anew."""
     if mask.group_bt is None:
         return _attend_clip_blocks(q_btnk, k_bsnk, v_bsnk, mask)
     t = q_btnk.shape[1]
@@ -154,7 +169,10 @@ def _attend_blockwise(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: Attenti
 
     starts = range(0, t, block)
     # nobody sees what is later: half of all pairs are never made
-    blocks = [attend_block(q_btnk[:, i : i + block], k_bsnk[:, : i + block], v_bsnk[:, : i + block], i) for i in starts]
+    blocks = [
+        attend_block(q_btnk[:, i : i + block], k_bsnk[:, : i + block], v_bsnk[:, : i + block], i)
+        for i in starts
+    ]
     return jnp.concatenate(blocks, axis=1)
 
 
@@ -171,10 +189,14 @@ def _attend_clip_blocks(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: Atten
     return jnp.moveaxis(blocks, 0, 1).reshape(b, -1, n * k)[:, :t]
 
 
-def attend_fused(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask_bts: Array | None, *, implementation: str) -> Array:
+def attend_fused(
+    q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask_bts: Array | None, *, implementation: str
+) -> Array:
     """jax.nn's attention, by cuDNN or by XLA: it groups the queries itself."""
     mask = None if mask_bts is None else mask_bts[:, None]
-    out = jax.nn.dot_product_attention(q_btnk, k_bsnk, v_bsnk, mask=mask, implementation=implementation)
+    out = jax.nn.dot_product_attention(
+        q_btnk, k_bsnk, v_bsnk, mask=mask, implementation=implementation
+    )
     return out.reshape(*out.shape[:2], -1)
 
 
@@ -189,11 +211,15 @@ def attend_splash(
     heads = "tensor" if k_bsnk.shape[2] % mesh.shape["tensor"] == 0 else None
     spread = PartitionSpec(BATCH_AXES, None, heads, None)
     whole, out = PartitionSpec(BATCH_AXES, None, None), PartitionSpec(BATCH_AXES, None, heads)
-    run = jax.shard_map(run, mesh=mesh, in_specs=(spread, spread, spread, whole), out_specs=out, check_vma=False)
+    run = jax.shard_map(
+        run, mesh=mesh, in_specs=(spread, spread, spread, whole), out_specs=out, check_vma=False
+    )
     return run(q_btnk, k_bsnk, v_bsnk, mask_bts)
 
 
-def _run_splash(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask_bts: Array, *, is_interpreted: bool) -> Array:
+def _run_splash(
+    q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask_bts: Array, *, is_interpreted: bool
+) -> Array:
     from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel
 
     def attend_row(row: tuple[Array, Array, Array, Array]) -> Array:
@@ -202,7 +228,8 @@ def _run_splash(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask_bts: Array, *,
             mask_ts[None], head_shards=1, q_seq_shards=1, interpret=is_interpreted
         )
         for name in ("fwd_mask_info", "dq_mask_info", "dkv_mask_info"):
-            # it makes arrays of all it knows of the mask; under jit it then asks one of them whether it is true
+            # it makes arrays of all it knows of the mask; under jit it then asks one of them
+            # whether it is true
             setattr(kernel, name, getattr(kernel, name)._replace(is_dynamic_mask=True))
         return kernel(q_ntk, k_nsk, v_nsk)
 

@@ -1,7 +1,9 @@
-"""A decoder as Qwen2 and Llama have it: RMS norms, grouped-query attention, rotary positions, SwiGLU, LoRA where asked.
+"""A decoder as Qwen2 and Llama have it: RMS norms, grouped-query attention, rotary positions,
+SwiGLU, LoRA where asked.
 
-It takes embeddings, not ids, so that audio frames may stand among them; positions and mask come from outside.
-This is the decoder of training; `decoding.cached` runs the same parameters with a cache.
+It takes embeddings, not ids, so that audio frames may stand among them; positions and mask come
+from outside. This is the decoder of training; `decoding.cached` runs the same parameters with a
+cache.
 """
 
 from __future__ import annotations
@@ -13,7 +15,16 @@ import jax
 import jax.numpy as jnp
 
 from sift_jax.models.attention import AttentionMask, attend_by
-from sift_jax.models.layers import Array, Linear, LoraConfig, RMSNorm, RopeScaling, make_rotation, rotate, spread
+from sift_jax.models.layers import (
+    Array,
+    Linear,
+    LoraConfig,
+    RMSNorm,
+    RopeScaling,
+    make_rotation,
+    rotate,
+    spread,
+)
 from sift_jax.models.scanned_stack import run_stack
 
 
@@ -47,7 +58,9 @@ class DecoderBlock(nn.Module):
     dtype: jnp.dtype
 
     @nn.compact
-    def __call__(self, x: Array, rotation: tuple[Array, Array], mask: AttentionMask) -> tuple[Array, None]:
+    def __call__(
+        self, x: Array, rotation: tuple[Array, Array], mask: AttentionMask
+    ) -> tuple[Array, None]:
         c = self.config
         b, t, _ = x.shape
         x = spread(x)
@@ -76,7 +89,8 @@ class DecoderBlock(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Embeddings in, normed hidden states out; `embedding` and `head` are read by embed_tokens and compute_logits."""
+    """Embeddings in, normed hidden states out; `embedding` and `head` are read by embed_tokens and
+    compute_logits."""
 
     config: DecoderConfig
     lora: LoraConfig
@@ -91,7 +105,14 @@ class Decoder(nn.Module):
             self.param("head", nn.initializers.normal(0.02), (c.width, c.vocab_size))
         fields = {"config": c, "lora": self.lora, "dtype": self.dtype}
         shared = (make_rotation(position_bt, c.head_size, c.rope_theta, c.rope_scaling), mask)
-        x = run_stack(DecoderBlock, fields, x_btd.astype(self.dtype), shared, layers=c.layers, remat=self.remat)
+        x = run_stack(
+            DecoderBlock,
+            fields,
+            x_btd.astype(self.dtype),
+            shared,
+            layers=c.layers,
+            remat=self.remat,
+        )
         return RMSNorm(eps=c.norm_eps, name="norm")(x)
 
 
@@ -102,4 +123,6 @@ def embed_tokens(params: dict, token_bt: Array, dtype: jnp.dtype) -> Array:
 def compute_logits(params: dict, hidden: Array) -> Array:
     """Float32 logits of hidden states; a tied decoder reads its embedding backwards."""
     head = params["head"] if "head" in params else params["embedding"].T
-    return spread(jnp.matmul(hidden, head.astype(hidden.dtype), preferred_element_type=jnp.float32), "tensor")
+    return spread(
+        jnp.matmul(hidden, head.astype(hidden.dtype), preferred_element_type=jnp.float32), "tensor"
+    )

@@ -1,4 +1,5 @@
-"""FastConformer's encoder: three strided convolutions, which make one frame of eight of mel, then conformer blocks.
+"""FastConformer's encoder: three strided convolutions, which make one frame of eight of mel, then
+conformer blocks.
 
 mel (clips, frames, bins) ─► conv/2 ─► 2 × (depthwise conv/2 ─► pointwise) ─► Linear ─► blocks ─► (clips, frames / 8, d)
 
@@ -6,9 +7,10 @@ a block      x ─► + ½ MLP ─► + attention ─► + convolution ─► + 
 attention    softmax((q + u)·k + (q + v)·r)      r: learnt of the sines of how far the key is from the query
 convolution  pointwise ─► gate ─► depthwise, `kernel` frames wide ─► norm ─► swish ─► pointwise
 
-What is behind a clip's end is nothing to any of them, so that a clip gives the same frames in a window of any length.
-The norm inside the convolution is a batch norm in the published encoders. Here it is what it is when they are used: its
-mean and variance come with the weights and stay as they are. Blocks made anew have a layer norm in its place.
+What is behind a clip's end is nothing to any of them, so that a clip gives the same frames in a
+window of any length. The norm inside the convolution is a batch norm in the published encoders.
+Here it is what it is when they are used: its mean and variance come with the weights and stay as
+they are. Blocks made anew have a layer norm in its place.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ STRIDES = 3
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FastConformerConfig:
-    """The geometry of a FastConformer's encoder. `window_seconds` is our choice: it takes any length."""
+    """The geometry of a FastConformer's encoder. `window_seconds` is our choice: it takes any
+    length."""
 
     mel_bins: int
     width: int
@@ -54,13 +57,13 @@ class FastConformerConfig:
     def __post_init__(self) -> None:
         if self.frame_mask != "all":
             raise ValueError(
-                f"frame_mask is {self.frame_mask!r}, and a FastConformer hears nothing behind a clip; set "
-                "ModelConfig.frame_mask = None"
+                f"frame_mask is {self.frame_mask!r}, and a FastConformer hears nothing behind a "
+                "clip; set ModelConfig.frame_mask = None"
             )
         if self.kernel % 2 == 0 or self.width % self.heads or self.mel_bins % self.stride:
             raise ValueError(
-                f"a FastConformer of width {self.width} over {self.heads} heads, kernel {self.kernel} and "
-                f"{self.mel_bins} mel bins does not divide; change the preset"
+                f"a FastConformer of width {self.width} over {self.heads} heads, kernel "
+                f"{self.kernel} and {self.mel_bins} mel bins does not divide; change the preset"
             )
 
     @property
@@ -82,7 +85,8 @@ class FastConformerConfig:
 
     @property
     def kernel_uses(self) -> dict[str, float]:
-        """How often each kernel is multiplied for a frame that comes out, by pattern of its path."""
+        """How often each kernel is multiplied for a frame that comes out, by pattern of its
+        path."""
         bins = self.mel_bins
         return {
             "blocks/.*kernel": 1,
@@ -94,7 +98,8 @@ class FastConformerConfig:
 
 
 class StridedConvolution(nn.Module):
-    """3 × 3 over (frames, bins), every second of both; kernel (3 bins, 3 frames, 1, d): of one channel, or its own."""
+    """3 × 3 over (frames, bins), every second of both; kernel (3 bins, 3 frames, 1, d): of one
+    channel, or its own."""
 
     features: int
     dtype: jnp.dtype
@@ -104,11 +109,14 @@ class StridedConvolution(nn.Module):
         init = nn.initializers.variance_scaling(1.0, "fan_in", "normal", in_axis=(0, 1, 2))
         kernel = self.param("kernel", init, (3, 3, 1, self.features)).astype(self.dtype)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return convolve_strided(x_bsfc.astype(self.dtype), kernel[:, :, 0]) + bias.astype(self.dtype)
+        return convolve_strided(x_bsfc.astype(self.dtype), kernel[:, :, 0]) + bias.astype(
+            self.dtype
+        )
 
 
 class Subsampling(nn.Module):
-    """Mel to frames of an eighth of the rate; what is behind the clip is zero after every convolution."""
+    """Mel to frames of an eighth of the rate; what is behind the clip is zero after every
+    convolution."""
 
     config: FastConformerConfig
     dtype: jnp.dtype
@@ -127,7 +135,9 @@ class Subsampling(nn.Module):
             count_b = -(-count_b // 2)
             x = silence(strided(name=f"depth{i}" if i else "conv0")(x), count_b)
             if i:
-                x = Linear(features=c.channels, use_bias=True, dtype=self.dtype, name=f"point{i}")(x)
+                x = Linear(features=c.channels, use_bias=True, dtype=self.dtype, name=f"point{i}")(
+                    x
+                )
                 x = silence(x, count_b)
             x = jax.nn.relu(x)
         # theirs has the channels outermost
@@ -136,19 +146,22 @@ class Subsampling(nn.Module):
 
 
 def is_heard(frames: int, count_b: Array) -> Array:
-    """(b, frames): which frames are of the clip. An empty one keeps its first, so that attention sees something."""
+    """(b, frames): which frames are of the clip. An empty one keeps its first, so that attention
+    sees something."""
     return jnp.arange(frames)[None] < jnp.maximum(count_b, 1)[:, None]
 
 
 def make_distances(frames: int, width: int) -> Array:
-    """(2 · frames − 1, width): sine and cosine by turns, of frames − 1 before … frames − 1 behind."""
+    """(2 · frames − 1, width): sine and cosine by turns, of frames − 1 before … frames − 1
+    behind."""
     rate = 10_000.0 ** (-jnp.arange(0, width, 2) / width)
     angle = jnp.arange(frames - 1, -frames, -1)[:, None] * rate
     return jnp.stack([jnp.sin(angle), jnp.cos(angle)], axis=-1).reshape(2 * frames - 1, width)
 
 
 def shift_distances(scores_btr: Array) -> Array:
-    """(…, t, 2t − 1) by distance to (…, t, t) by key: each query reads its row from one place further left."""
+    """(…, t, 2t − 1) by distance to (…, t, t) by key: each query reads its row from one place
+    further left."""
     *outer, t, r = scores_btr.shape
     if t == 1:
         return scores_btr
@@ -157,7 +170,8 @@ def shift_distances(scores_btr: Array) -> Array:
 
 
 class ConformerBlock(nn.Module):
-    """One block; `is_published` has the batch norm of published weights, else a layer norm is in its place."""
+    """One block; `is_published` has the batch norm of published weights, else a layer norm is in
+    its place."""
 
     width: int
     heads: int
@@ -192,8 +206,12 @@ class ConformerBlock(nn.Module):
         # the same for every clip: made once for all of them
         distance_rnk = self._linear("distance", d, use_bias=False)(distance_rd).reshape(-1, n, k)
         init = nn.initializers.normal(0.02)
-        of_content, of_distance = (self.param(name, init, (n, k)).astype(self.dtype) for name in ("bias_u", "bias_v"))
-        by_content = jnp.einsum("btnk,bsnk->bnts", query + of_content, key, preferred_element_type=jnp.float32)
+        of_content, of_distance = (
+            self.param(name, init, (n, k)).astype(self.dtype) for name in ("bias_u", "bias_v")
+        )
+        by_content = jnp.einsum(
+            "btnk,bsnk->bnts", query + of_content, key, preferred_element_type=jnp.float32
+        )
         by_distance = jnp.einsum(
             "btnk,rnk->bntr", query + of_distance, distance_rnk, preferred_element_type=jnp.float32
         )
@@ -218,13 +236,20 @@ class ConformerBlock(nn.Module):
 
 
 class FixedBatchNorm(nn.Module):
-    """A batch norm with the mean and variance that it came with, in float32 whatever the dtype around it."""
+    """A batch norm with the mean and variance that it came with, in float32 whatever the dtype
+    around it."""
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         d = (x.shape[-1],)
-        scale, bias = self.param("scale", nn.initializers.ones, d), self.param("bias", nn.initializers.zeros, d)
-        mean, variance = self.param("mean", nn.initializers.zeros, d), self.param("variance", nn.initializers.ones, d)
+        scale, bias = (
+            self.param("scale", nn.initializers.ones, d),
+            self.param("bias", nn.initializers.zeros, d),
+        )
+        mean, variance = (
+            self.param("mean", nn.initializers.zeros, d),
+            self.param("variance", nn.initializers.ones, d),
+        )
         mean, variance = jax.lax.stop_gradient(mean), jax.lax.stop_gradient(variance)
         scale = scale * jax.lax.rsqrt(variance.astype(jnp.float32) + NORM_EPS)
         return ((x.astype(jnp.float32) - mean) * scale + bias).astype(x.dtype)
@@ -246,13 +271,24 @@ class FastConformerEncoder(nn.Module):
             x *= math.sqrt(c.width)
         heard_bs = is_heard(x.shape[1], c.count_frames(frames_b))
         x = run_conformer(
-            x, heard_bs, layers=c.layers, remat=self.remat, width=c.width, heads=c.heads, hidden=c.hidden,
-            kernel=c.kernel, has_bias=c.has_bias, is_published=True, dtype=self.dtype,
-        )  # fmt: skip
+            x,
+            heard_bs,
+            layers=c.layers,
+            remat=self.remat,
+            width=c.width,
+            heads=c.heads,
+            hidden=c.hidden,
+            kernel=c.kernel,
+            has_bias=c.has_bias,
+            is_published=True,
+            dtype=self.dtype,
+        )
         return average_groups(jnp.where(heard_bs[:, :, None], x, 0), self.pool)
 
 
 def run_conformer(x_bsd: Array, heard_bs: Array, *, layers: int, remat: str, **fields) -> Array:
     """A stack of blocks with these fields; call it inside a compact module."""
     distance_rd = make_distances(x_bsd.shape[1], x_bsd.shape[2]).astype(x_bsd.dtype)
-    return run_stack(ConformerBlock, fields, x_bsd, (heard_bs, distance_rd), layers=layers, remat=remat)
+    return run_stack(
+        ConformerBlock, fields, x_bsd, (heard_bs, distance_rd), layers=layers, remat=remat
+    )

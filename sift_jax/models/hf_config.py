@@ -1,12 +1,13 @@
-"""Sizes out of a Hugging Face config.json: what is understood becomes a preset, what is not is an error that names it.
+"""Sizes out of a Hugging Face config.json: what is understood becomes a preset, what is not is an
+error that names it.
 
     weights/Qwen2.5-7B-Instruct/config.json ─► DecoderConfig        qwen2, llama, or the text half of qwen2_audio
     weights/whisper-medium/config.json      ─► EncoderConfig        whisper, or the audio half of qwen2_audio
     weights/parakeet-ctc-1.1b/config.json   ─► FastConformerConfig  parakeet_ctc and its kin
     weights/whisper-base/config.json        ─► WhisperDecoderConfig its text half, which finds the times of words
 
-What a config.json leaves out is filled in by transformers' AutoConfig. A field that would change the arithmetic must
-have the value that is written here; the other fields are left alone.
+What a config.json leaves out is filled in by transformers' AutoConfig. A field that would change
+the arithmetic must have the value that is written here; the other fields are left alone.
 """
 
 from __future__ import annotations
@@ -32,7 +33,11 @@ FIXED_DECODER = {
     "use_sliding_window": False,
     "quantization_config": None,
 }
-FIXED_ENCODER = {"activation_function": "gelu", "scale_embedding": False, "quantization_config": None}
+FIXED_ENCODER = {
+    "activation_function": "gelu",
+    "scale_embedding": False,
+    "quantization_config": None,
+}
 FIXED_PARAKEET = {
     "hidden_act": "silu",
     "subsampling_factor": 8,
@@ -48,7 +53,9 @@ def read_config(path: str | Path) -> tuple[dict[str, Any], Path]:
     path = Path(path)
     path = path / "config.json" if path.is_dir() else path
     if not path.is_file():
-        raise ValueError(f"{path} does not exist; download the whole model folder, config.json included")
+        raise ValueError(
+            f"{path} does not exist; download the whole model folder, config.json included"
+        )
     try:
         config = json.loads(path.read_text())
     except ValueError as error:
@@ -59,27 +66,43 @@ def read_config(path: str | Path) -> tuple[dict[str, Any], Path]:
 
 
 def _fill_in(config: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The config with what its file leaves out, as transformers reads it; nothing is asked of the network."""
+    """The config with what its file leaves out, as transformers reads it; nothing is asked of the
+    network."""
     # late: it takes more than a second, and a preset by name needs none of it
     from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(str(path), local_files_only=True, trust_remote_code=False).to_dict()
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, StrictDataclassError) as error:
+        return AutoConfig.from_pretrained(
+            str(path), local_files_only=True, trust_remote_code=False
+        ).to_dict()
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        StrictDataclassError,
+    ) as error:
         kind = config["model_type"]
-        raise ValueError(f"{path} is no {kind} that transformers reads ({error}); download it again") from None
+        raise ValueError(
+            f"{path} is no {kind} that transformers reads ({error}); download it again"
+        ) from None
 
 
 def _check_fixed(config: dict[str, Any], fixed: dict[str, Any], path: Path) -> None:
     for name, value in fixed.items():
         found = config.get(name, value)
         if found != value:
-            raise ValueError(f"{path}: {name} is {found!r}, and only {value!r} is supported; choose a model without it")
+            raise ValueError(
+                f"{path}: {name} is {found!r}, and only {value!r} is supported; choose a "
+                "model without it"
+            )
     strange = sorted(set(config.get("layer_types") or ()) - {"full_attention"})
     if strange:
         raise ValueError(
-            f"{path}: layer_types has {strange[0]!r}, and only 'full_attention' is supported; choose a model without it"
+            f"{path}: layer_types has {strange[0]!r}, and only 'full_attention' is supported; "
+            "choose a model without it"
         )
 
 
@@ -89,12 +112,14 @@ def _check_rope(config: dict[str, Any], path: Path) -> None:
     kind = rope.get("rope_type") or rope.get("type") or "default"
     if kind not in ("default", "llama3") or rope.get("partial_rotary_factor", 1.0) != 1.0:
         raise ValueError(
-            f"{path}: rotary positions of type {kind!r} are not supported, only 'default' and 'llama3' over whole "
-            "heads; choose a model without that scaling"
+            f"{path}: rotary positions of type {kind!r} are not supported, only 'default' and "
+            "'llama3' over whole heads; choose a model without that scaling"
         )
     missing = [name for name in LLAMA3_ROPE if name not in rope] if kind == "llama3" else []
     if missing:
-        raise ValueError(f"{path}: rotary positions of type 'llama3' lack {missing[0]}; download it again")
+        raise ValueError(
+            f"{path}: rotary positions of type 'llama3' lack {missing[0]}; download it again"
+        )
 
 
 def _read_rope(rope: dict[str, Any]) -> tuple[float, RopeScaling | None]:
@@ -115,12 +140,15 @@ def read_decoder_preset(path: str | Path) -> DecoderConfig:
     kind = config.get("model_type")
     if kind not in ("qwen2", "llama", "qwen2_audio"):
         raise ValueError(
-            f"{path} describes a {kind!r}, which is no supported decoder; use one of qwen2, llama, qwen2_audio"
+            f"{path} describes a {kind!r}, which is no supported decoder; use one of qwen2, "
+            "llama, qwen2_audio"
         )
     if kind == "qwen2_audio":
         inner = (config.get("text_config") or {}).get("model_type", "qwen2")
         if inner != "qwen2":
-            raise ValueError(f"{path}: the decoder is a {inner!r}; only 'qwen2' is read out of qwen2_audio")
+            raise ValueError(
+                f"{path}: the decoder is a {inner!r}; only 'qwen2' is read out of qwen2_audio"
+            )
     _check_rope(config.get("text_config") or config, path)
     config = _fill_in(config, path)
     kind, config = ("qwen2", config["text_config"]) if kind == "qwen2_audio" else (kind, config)
@@ -170,8 +198,8 @@ def read_encoder_preset(path: str | Path) -> EncoderConfig | FastConformerConfig
         return _read_parakeet(config.get("encoder_config") or config, path)
     if kind not in ("whisper", "qwen2_audio", "qwen2_audio_encoder"):
         raise ValueError(
-            f"{path} describes a {kind!r}, which is no supported speech encoder; use one of whisper, qwen2_audio, "
-            f"{', '.join(PARAKEETS)}"
+            f"{path} describes a {kind!r}, which is no supported speech encoder; use one of "
+            f"whisper, qwen2_audio, {', '.join(PARAKEETS)}"
         )
     config = _fill_in(config, path)
     config = config["audio_config"] if kind == "qwen2_audio" else config
@@ -190,7 +218,10 @@ def read_whisper_decoder(path: str | Path) -> WhisperDecoderConfig:
     """The text half of a Whisper's config.json (or its folder)."""
     config, path = read_config(path)
     if config.get("model_type") != "whisper":
-        raise ValueError(f"{path} describes a {config.get('model_type')!r}, and a 'whisper' is needed; give its folder")
+        raise ValueError(
+            f"{path} describes a {config.get('model_type')!r}, and a 'whisper' is needed; give "
+            "its folder"
+        )
     config = _fill_in(config, path)
     _check_fixed(config, {**FIXED_ENCODER, "tie_word_embeddings": True}, path)
     return WhisperDecoderConfig(

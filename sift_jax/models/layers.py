@@ -1,6 +1,8 @@
-"""Linear with LoRA, norms, rotary positions, attention: the parts that every network here is made of.
+"""Linear with LoRA, norms, rotary positions, attention: the parts that every network here is made
+of.
 
-Params are plain nested dicts: {"kernel": (in, out), "bias": (out,), "lora_a": (in, r), "lora_b": (r, out)}.
+Params are plain nested dicts: {"kernel": (in, out), "bias": (out,), "lora_a": (in, r), "lora_b":
+(r, out)}.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ exact_gelu = partial(jax.nn.gelu, approximate=False)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LoraConfig:
-    """Low-rank adapters: y += (x·A·B) · alpha / rank, on the projections named in `targets`; rank 0 is none."""
+    """Low-rank adapters: y += (x·A·B) · alpha / rank, on the projections named in `targets`; rank 0
+    is none."""
 
     rank: int
     alpha: float
@@ -36,14 +39,15 @@ NO_LORA = LoraConfig(rank=0, alpha=1.0, targets=())
 
 
 def draw_lora_a(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> Array:
-    """Uniform within 1/√(inputs), as PEFT draws it (torch's kaiming_uniform_ with a = √5), so that a learning rate that
-    was found with PEFT moves an adapter as fast here."""
+    """Uniform within 1/√(inputs), as PEFT draws it (torch's kaiming_uniform_ with a = √5), so that
+    a learning rate that was found with PEFT moves an adapter as fast here."""
     bound = shape[-2] ** -0.5
     return jax.random.uniform(key, shape, dtype, minval=-bound, maxval=bound)
 
 
 class Linear(nn.Module):
-    """A dense layer over the last axis, with a LoRA branch that is silent at the start (B is zero)."""
+    """A dense layer over the last axis, with a LoRA branch that is silent at the start (B is
+    zero)."""
 
     features: int
     use_bias: bool
@@ -90,12 +94,15 @@ class LayerNorm(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
         x32 = x.astype(jnp.float32)
         centred = x32 - jnp.mean(x32, axis=-1, keepdims=True)
-        normed = centred * jax.lax.rsqrt(jnp.mean(jnp.square(centred), axis=-1, keepdims=True) + self.eps)
+        normed = centred * jax.lax.rsqrt(
+            jnp.mean(jnp.square(centred), axis=-1, keepdims=True) + self.eps
+        )
         return (normed * scale + bias).astype(x.dtype)
 
 
 def average_groups(x_bsd: Array, size: int) -> Array:
-    """The mean of every `size` frames; an incomplete group is left out, unless it is all there is."""
+    """The mean of every `size` frames; an incomplete group is left out, unless it is all there
+    is."""
     b, s, d = x_bsd.shape
     if s < size:
         return jnp.mean(x_bsd, axis=1, keepdims=True)
@@ -112,8 +119,9 @@ def make_sinusoids(length: int, features: int) -> Array:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RopeScaling:
-    """Llama 3.1's stretch to longer contexts. Per turn of a rotary pair: slow ones are slowed further by `factor`, fast
-    ones are kept; the two bounds are turns within the `positions` of the original training."""
+    """Llama 3.1's stretch to longer contexts. Per turn of a rotary pair: slow ones are slowed
+    further by `factor`, fast ones are kept; the two bounds are turns within the `positions` of the
+    original training."""
 
     factor: float
     low_frequency: float
@@ -122,14 +130,17 @@ class RopeScaling:
 
     def stretch(self, inverse_k: Array) -> Array:
         turns_k = inverse_k * (self.positions / (2 * jnp.pi))
-        kept_k = jnp.clip((turns_k - self.low_frequency) / (self.high_frequency - self.low_frequency), 0.0, 1.0)
+        kept_k = jnp.clip(
+            (turns_k - self.low_frequency) / (self.high_frequency - self.low_frequency), 0.0, 1.0
+        )
         return inverse_k * (kept_k + (1.0 - kept_k) / self.factor)
 
 
 def make_rotation(
     position_bt: Array, head_size: int, theta: float, scaling: RopeScaling | None = None
 ) -> tuple[Array, Array]:
-    """Cosines and sines of rotary positions, (b, t, 1, head_size / 2): made once, read by every layer."""
+    """Cosines and sines of rotary positions, (b, t, 1, head_size / 2): made once, read by every
+    layer."""
     half = head_size // 2
     inverse = theta ** (-jnp.arange(half, dtype=jnp.float32) / half)
     if scaling is not None:
@@ -142,11 +153,14 @@ def rotate(x_btnk: Array, rotation: tuple[Array, Array]) -> Array:
     """Applies rotary positions in the two-halves layout of Llama and Qwen."""
     cos, sin = rotation
     first, second = jnp.split(x_btnk.astype(jnp.float32), 2, axis=-1)
-    return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1).astype(x_btnk.dtype)
+    return jnp.concatenate(
+        [first * cos - second * sin, second * cos + first * sin], axis=-1
+    ).astype(x_btnk.dtype)
 
 
 def attend(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask_bts: Array | None) -> Array:
-    """Softmax attention in float32; grouped queries share the keys of their group. mask: True where t may see s."""
+    """Softmax attention in float32; grouped queries share the keys of their group. mask: True where
+    t may see s."""
     b, t, n, k = q_btnk.shape
     groups = k_bsnk.shape[2]
     q = q_btnk.reshape(b, t, groups, n // groups, k) * (k**-0.5)
@@ -158,20 +172,27 @@ def attend(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask_bts: Array | None) 
 
 
 def spread(x: jax.Array, last: str | None = None) -> jax.Array:
-    """Activations (rows, …, features) as they should lie on the mesh of the step: rows spread, features over `last`.
+    """Activations (rows, …, features) as they should lie on the mesh of the step: rows spread,
+    features over `last`.
 
-    Without it XLA may leave a parameter where it lies, and give every device all rows of the batch instead.
+    Without it XLA may leave a parameter where it lies, and give every device all rows of the batch
+    instead.
     """
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.empty or x.shape[0] % count_batch_shards(mesh):
         return x
     last = last if last and x.shape[-1] % mesh.shape[last] == 0 else None
-    return jax.lax.with_sharding_constraint(x, PartitionSpec(BATCH_AXES, *(None,) * (x.ndim - 2), last))
+    return jax.lax.with_sharding_constraint(
+        x, PartitionSpec(BATCH_AXES, *(None,) * (x.ndim - 2), last)
+    )
 
 
 def gather(x: jax.Array, *axes: str | None) -> jax.Array:
-    """A parameter spread over these axes alone: fetched once, before a loop that reads it again and again."""
+    """A parameter spread over these axes alone: fetched once, before a loop that reads it again and
+    again."""
     mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty or any(axis and n % mesh.shape[axis] for axis, n in zip(axes, x.shape, strict=True)):
+    if mesh.empty or any(
+        axis and n % mesh.shape[axis] for axis, n in zip(axes, x.shape, strict=True)
+    ):
         return x
     return jax.lax.with_sharding_constraint(x, PartitionSpec(*axes))

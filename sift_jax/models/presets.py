@@ -1,6 +1,7 @@
 """Sizes by name. A module of your own may add to the three tables before the config is built.
 
-make_model_config(ModelConfig(encoder="whisper-medium", decoder="qwen2.5-7b-instruct", projector="linear", …))
+make_model_config(ModelConfig(encoder="whisper-medium", decoder="qwen2.5-7b-instruct",
+projector="linear", …))
 make_model_config(ModelConfig(encoder="weights/whisper-medium", …))        a folder with a config.json
     -> SpeechLMConfig
 """
@@ -28,7 +29,12 @@ from sift_jax.models.whisper_encoder import FRAME_MASKS, EncoderConfig
 def _whisper(width: int, layers: int, heads: int, mel_bins: int = 80) -> EncoderConfig:
     # 30 s of which nothing is masked: it was trained on exactly that, silence included
     return EncoderConfig(
-        mel_bins=mel_bins, width=width, layers=layers, heads=heads, window_seconds=30.0, frame_mask="none"
+        mel_bins=mel_bins,
+        width=width,
+        layers=layers,
+        heads=heads,
+        window_seconds=30.0,
+        frame_mask="none",
     )
 
 
@@ -39,7 +45,10 @@ WHISPER_SIZES = {
     "whisper-medium": _whisper(1024, 24, 16),
 }
 
-def _fast_conformer(width: int, layers: int, heads: int = 8, mel_bins: int = 80) -> FastConformerConfig:
+
+def _fast_conformer(
+    width: int, layers: int, heads: int = 8, mel_bins: int = 80
+) -> FastConformerConfig:
     return FastConformerConfig(
         mel_bins=mel_bins,
         width=width,
@@ -72,9 +81,13 @@ ENCODERS: dict[str, EncoderConfig | FastConformerConfig] = {
     "parakeet-ctc-1.1b": _fast_conformer(1024, 42),
     # trained from nothing: short windows, and silence is masked
     "quickstart": dataclasses.replace(_whisper(128, 2, 4), window_seconds=6.0, frame_mask="all"),
-    "quickstart-fastconformer": dataclasses.replace(_fast_conformer(128, 2, 4), channels=32, window_seconds=4.0),
+    "quickstart-fastconformer": dataclasses.replace(
+        _fast_conformer(128, 2, 4), channels=32, window_seconds=4.0
+    ),
     "test": dataclasses.replace(_whisper(32, 2, 2), window_seconds=2.0, frame_mask="all"),
-    "test-fastconformer": dataclasses.replace(_fast_conformer(32, 2, 2), channels=8, window_seconds=2.0),
+    "test-fastconformer": dataclasses.replace(
+        _fast_conformer(32, 2, 2), channels=8, window_seconds=2.0
+    ),
 }
 
 
@@ -98,9 +111,13 @@ def _qwen2(
     )
 
 
-def _llama(*sizes: int, vocab_size: int, is_tied: bool, theta: float, positions: int) -> DecoderConfig:
+def _llama(
+    *sizes: int, vocab_size: int, is_tied: bool, theta: float, positions: int
+) -> DecoderConfig:
     like_qwen2 = _qwen2(*sizes, vocab_size=vocab_size, is_tied=is_tied)
-    return dataclasses.replace(like_qwen2, has_qkv_bias=False, norm_eps=1e-5, rope_theta=theta, max_positions=positions)
+    return dataclasses.replace(
+        like_qwen2, has_qkv_bias=False, norm_eps=1e-5, rope_theta=theta, max_positions=positions
+    )
 
 
 def _llama3(*sizes: int, stretch: float | None = None, is_tied: bool = False) -> DecoderConfig:
@@ -124,9 +141,13 @@ QWEN2_SIZES = {
 
 
 def _list_qwen2() -> dict[str, DecoderConfig]:
-    """Base models of 14B and more have another epsilon than those tuned on instructions, and most longer contexts."""
+    """Base models of 14B and more have another epsilon than those tuned on instructions, and most
+    longer contexts."""
     found = {}
-    for family, sizes in (("qwen2", ("0.5b", "1.5b", "7b", "72b")), ("qwen2.5", tuple(QWEN2_SIZES))):
+    for family, sizes in (
+        ("qwen2", ("0.5b", "1.5b", "7b", "72b")),
+        ("qwen2.5", tuple(QWEN2_SIZES)),
+    ):
         for size in sizes:
             tuned = QWEN2_SIZES[size]
             is_long = family == "qwen2" or size not in ("0.5b", "3b")
@@ -144,9 +165,14 @@ def _with_instruct(table: dict[str, DecoderConfig]) -> dict[str, DecoderConfig]:
 
 
 QWEN2_AUDIO = dataclasses.replace(
-    _qwen2(4096, 32, 32, 32, 11_008, 156_032, False), rope_theta=1e4, norm_eps=1e-5, max_positions=8192
+    _qwen2(4096, 32, 32, 32, 11_008, 156_032, False),
+    rope_theta=1e4,
+    norm_eps=1e-5,
+    max_positions=8192,
 )
-TINYLLAMA = _llama(2048, 22, 32, 4, 5632, vocab_size=32_000, is_tied=False, theta=1e4, positions=2048)
+TINYLLAMA = _llama(
+    2048, 22, 32, 4, 5632, vocab_size=32_000, is_tied=False, theta=1e4, positions=2048
+)
 SMOLLM2 = {"vocab_size": 49_152, "is_tied": True, "positions": 8192}
 
 DECODERS: dict[str, DecoderConfig] = {
@@ -189,30 +215,38 @@ PROJECTORS: dict[str, ProjectorConfig] = {
     "quickstart-conformer": _projector("conformer", 1, width=128, layers=1, heads=4),
 }
 
-FUSIONS: dict[str, CrossConfig | None] = {"splice": None, "cross": CrossConfig(layers=2, heads=8, widening=1)}
+FUSIONS: dict[str, CrossConfig | None] = {
+    "splice": None,
+    "cross": CrossConfig(layers=2, heads=8, widening=1),
+}
 
 LORA_TARGETS = ("q", "k", "v", "o", "gate", "up", "down")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelConfig(CheckedConfig):
-    """What a gin file says of the model: presets by name (or folders with a config.json) and what joins them."""
+    """What a gin file says of the model: presets by name (or folders with a config.json) and what
+    joins them."""
 
     encoder: Text
-    # what the encoder hears of the silence behind a clip, see EncoderConfig; None is what it was trained with.
-    # "all" lets DataConfig.clip_seconds have short windows
+    # what the encoder hears of the silence behind a clip, see EncoderConfig; None is what it was
+    # trained with. "all" lets DataConfig.clip_seconds have short windows
     frame_mask: Annotated[str, OneOf(*FRAME_MASKS)] | None
     projector: Text
     # encoder frames a position, or a window of the Q-Former; None is the preset's
     projector_frames: Count | None
     decoder: Text
-    # "splice": speech stands among the tokens; "cross": the tokens attend to it, see cross_attention.py
+    # "splice": speech stands among the tokens; "cross": the tokens attend to it, see
+    # cross_attention.py
     fusion: Annotated[str, OneOf(*FUSIONS)]
-    # rows beyond the decoder's own, for tokens of audio and units; None: as many as the tokenizer and the codec need
+    # rows beyond the decoder's own, for tokens of audio and units; None: as many as the tokenizer
+    # and the codec need
     extra_tokens: Whole | None
     lora_rank: Whole
     lora_alpha: Positive
-    lora_targets: Annotated[tuple[Annotated[str, OneOf(*LORA_TARGETS)], ...], Items(is_distinct=True)]
+    lora_targets: Annotated[
+        tuple[Annotated[str, OneOf(*LORA_TARGETS)], ...], Items(is_distinct=True)
+    ]
     dtype: Annotated[str, DTYPES]
     remat: Annotated[str, OneOf(*REMAT_POLICIES)]
     # by which kernel rows attend: see attention.py
@@ -222,7 +256,8 @@ class ModelConfig(CheckedConfig):
         super().__post_init__()
         if self.lora_rank and not self.lora_targets:
             raise ValueError(
-                f"ModelConfig.lora_rank is {self.lora_rank} and lora_targets is (); name some, or set LORA_RANK to 0"
+                f"ModelConfig.lora_rank is {self.lora_rank} and lora_targets is (); name "
+                "some, or set LORA_RANK to 0"
             )
 
 
@@ -241,8 +276,9 @@ def _find(table: Mapping[str, Any], read: Callable[[str], Any] | None, kind: str
 
 
 def make_model_config(config: ModelConfig, needed_rows: int = 0) -> SpeechLMConfig:
-    """Resolves the presets and checks what joins them. Where extra_tokens is None, the vocabulary has `needed_rows` at
-    least: SmolLM2's 49,152 are 49,155 with a tokenizer that has three tokens of audio."""
+    """Resolves the presets and checks what joins them. Where extra_tokens is None, the vocabulary
+    has `needed_rows` at least: SmolLM2's 49,152 are 49,155 with a tokenizer that has three tokens
+    of audio."""
     encoder = _find(ENCODERS, read_encoder_preset, "encoder", config.encoder)
     if config.frame_mask is not None:
         encoder = dataclasses.replace(encoder, frame_mask=config.frame_mask)
@@ -260,7 +296,9 @@ def make_model_config(config: ModelConfig, needed_rows: int = 0) -> SpeechLMConf
         projector=projector,
         decoder=dataclasses.replace(decoder, vocab_size=rows),
         cross=cross,
-        lora=LoraConfig(rank=config.lora_rank, alpha=config.lora_alpha, targets=tuple(config.lora_targets)),
+        lora=LoraConfig(
+            rank=config.lora_rank, alpha=config.lora_alpha, targets=tuple(config.lora_targets)
+        ),
         dtype=config.dtype,
         remat=config.remat,
         attention=config.attention,
@@ -277,7 +315,8 @@ def _restore(cls: type, data: Mapping[str, Any]) -> Any:
     if set(data) != wanted:
         strange = ", ".join(sorted(wanted ^ set(data)))
         raise ValueError(
-            f"model.json is another version's: {cls.__name__} differs in {strange}; train again, or use that version"
+            f"model.json is another version's: {cls.__name__} differs in {strange}; train again, "
+            "or use that version"
         )
     return cls(**data)
 

@@ -1,4 +1,5 @@
-"""From encoder frames to decoder embeddings: one class a kind, all called with frames and how many are the clip.
+"""From encoder frames to decoder embeddings: one class a kind, all called with frames and how many
+are the clip.
 
 linear     x ─► Linear                                        SIFT-LLM: 50 positions a second
 pooled     mean of `frames` before the encoder's last norm ─► Linear            Qwen2-Audio (2): 25 a second
@@ -45,10 +46,19 @@ class ProjectorConfig:
 
     def __post_init__(self) -> None:
         if self.kind not in PROJECTORS:
-            raise ValueError(f"projector kind {self.kind!r} is unknown; choose one of {', '.join(PROJECTORS)}")
+            raise ValueError(
+                f"projector kind {self.kind!r} is unknown; choose one of {', '.join(PROJECTORS)}"
+            )
         if self.frames < 1 or self.kind == "linear" and self.frames != 1:
-            remedy = "1; to join frames choose the pooled projector" if self.kind == "linear" else "1 or more"
-            raise ValueError(f"projector_frames of the {self.kind} projector is {self.frames}; it must be {remedy}")
+            remedy = (
+                "1; to join frames choose the pooled projector"
+                if self.kind == "linear"
+                else "1 or more"
+            )
+            raise ValueError(
+                f"projector_frames of the {self.kind} projector is {self.frames}; it must be "
+                f"{remedy}"
+            )
         needed = {
             "stacked": ("width",),
             "qformer": ("width", "queries", "layers", "heads", "cross_every"),
@@ -56,19 +66,24 @@ class ProjectorConfig:
         }
         for name in needed.get(self.kind, ()):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} of the {self.kind} projector is {getattr(self, name)}; it must be 1 or more")
+                raise ValueError(
+                    f"{name} of the {self.kind} projector is {getattr(self, name)}; it must be 1 "
+                    "or more"
+                )
         if self.cross_every > LONGEST_BLOCK:
             raise ValueError(
-                f"cross_every is {self.cross_every}; it is at most {LONGEST_BLOCK}, see weights/key_table.py"
+                f"cross_every is {self.cross_every}; it is at most {LONGEST_BLOCK}, see "
+                "weights/key_table.py"
             )
         if self.kind == "conformer" and self.width % self.heads:
             raise ValueError(
-                f"a conformer of width {self.width} over {self.heads} heads does not divide; change the preset"
+                f"a conformer of width {self.width} over {self.heads} heads does not divide; "
+                "change the preset"
             )
         if self.kind == "qformer" and (self.layers % self.cross_every or self.width % self.heads):
             raise ValueError(
-                f"a Q-Former of {self.layers} layers, one in {self.cross_every} with speech, and width {self.width} "
-                f"over {self.heads} heads does not divide; change the preset"
+                f"a Q-Former of {self.layers} layers, one in {self.cross_every} with speech, and "
+                f"width {self.width} over {self.heads} heads does not divide; change the preset"
             )
 
     @property
@@ -84,7 +99,8 @@ class ProjectorConfig:
     def count_positions(self, frames):
         """What becomes of so many encoder frames, and of none at all; the same for ints and arrays.
 
-        Pooling leaves an incomplete group out, as Qwen2-Audio and its processor do; the others fill it up.
+        Pooling leaves an incomplete group out, as Qwen2-Audio and its processor do; the others fill
+        it up.
         """
         groups = frames // self.frames if self.kind == "pooled" else -(-frames // self.frames)
         return (groups + (groups < 1)) * (self.queries if self.kind == "qformer" else 1)
@@ -125,7 +141,8 @@ class StackedProjector(nn.Module):
 
 
 class QFormerLayer(nn.Module):
-    """A BERT layer of queries: itself, the speech in every `cross_every`th, and an MLP; each normed after adding."""
+    """A BERT layer of queries: itself, the speech in every `cross_every`th, and an MLP; each normed
+    after adding."""
 
     config: ProjectorConfig
     dtype: jnp.dtype
@@ -142,12 +159,16 @@ class QFormerLayer(nn.Module):
                 return y.reshape(*y.shape[:2], c.heads, c.width // c.heads)
 
             y = attend(split(x, "q"), split(source, "k"), split(source, "v"), mask)
-            return LayerNorm(eps=QFORMER_EPS, name=f"{name}_norm")(linear(features=c.width, name=f"{name}_o")(y) + x)
+            return LayerNorm(eps=QFORMER_EPS, name=f"{name}_norm")(
+                linear(features=c.width, name=f"{name}_o")(y) + x
+            )
 
         x_bqd = read(x_bqd, x_bqd, None, "self")
         if self.has_cross:
             x_bqd = read(x_bqd, speech_bsd, mask_bqs, "cross")
-        y = linear(features=c.width, name="down")(exact_gelu(linear(features=4 * c.width, name="up")(x_bqd)))
+        y = linear(features=c.width, name="down")(
+            exact_gelu(linear(features=4 * c.width, name="up")(x_bqd))
+        )
         return LayerNorm(eps=QFORMER_EPS, name="mlp_norm")(y + x_bqd)
 
 
@@ -160,13 +181,16 @@ class QFormerBlock(nn.Module):
     @nn.compact
     def __call__(self, x: Array, speech_bsd: Array, mask_bqs: Array) -> tuple[Array, None]:
         for i in range(self.config.cross_every):
-            layer = QFormerLayer(config=self.config, dtype=self.dtype, has_cross=i == 0, name=f"layer{i}")
+            layer = QFormerLayer(
+                config=self.config, dtype=self.dtype, has_cross=i == 0, name=f"layer{i}"
+            )
             x = layer(x, speech_bsd, mask_bqs)
         return x, None
 
 
 class QFormerProjector(nn.Module):
-    """The same queries read every window of the speech by itself; a last window that is not full is masked."""
+    """The same queries read every window of the speech by itself; a last window that is not full is
+    masked."""
 
     config: ProjectorConfig
     features: int
@@ -180,16 +204,21 @@ class QFormerProjector(nn.Module):
         speech = LayerNorm(eps=1e-5, name="speech_norm")(x_bsd)
         speech = fill_groups(speech, c.frames).reshape(-1, c.frames, d)
         is_heard_bs = jnp.arange(speech.shape[0] // b * c.frames).reshape(-1, c.frames) < s
-        mask_bqs = jnp.broadcast_to(jnp.tile(is_heard_bs, (b, 1))[:, None], (len(speech), c.queries, c.frames))
+        mask_bqs = jnp.broadcast_to(
+            jnp.tile(is_heard_bs, (b, 1))[:, None], (len(speech), c.queries, c.frames)
+        )
         x = LayerNorm(eps=QFORMER_EPS, name="query_norm")(queries_qd.astype(self.dtype))
         x = jnp.broadcast_to(x, (len(speech), c.queries, c.width))
         fields = {"config": c, "dtype": self.dtype}
         x = run_stack(QFormerBlock, fields, x, (speech, mask_bqs), layers=c.blocks, remat="none")
-        return Linear(features=self.features, use_bias=True, dtype=self.dtype, name="linear")(x.reshape(b, -1, c.width))
+        return Linear(features=self.features, use_bias=True, dtype=self.dtype, name="linear")(
+            x.reshape(b, -1, c.width)
+        )
 
 
 class ConformerProjector(nn.Module):
-    """SALM's adapter: frames side by side, conformer blocks that hear the clip alone, and a Linear to the decoder."""
+    """SALM's adapter: frames side by side, conformer blocks that hear the clip alone, and a Linear
+    to the decoder."""
 
     config: ProjectorConfig
     features: int

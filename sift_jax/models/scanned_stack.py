@@ -1,4 +1,5 @@
-"""A stack of equal blocks, scanned so that it compiles once and rematerialised so that it stores one block's input.
+"""A stack of equal blocks, scanned so that it compiles once and rematerialised so that it stores
+one block's input.
 
 x ─► block 0 ─► block 1 ─► … ─► block L-1 ─► x        params: every leaf of a block with a leading layer axis
 """

@@ -1,10 +1,11 @@
-"""The speech language model: encoder → projector → decoder, with speech spliced among the tokens by a gather.
+"""The speech language model: encoder → projector → decoder, with speech spliced among the tokens by
+a gather.
 
     mel_basf ─► encoder ─► projector ─► frames (b, a·s', d) ──┐ slot_bt ≥ 0
     token_bt ─► embedding ─────────────────────────────────────┴─► x_btd ─► decoder ─► hidden ─► logits at predict_bm
 
-With a CrossConfig speech stays outside: the embeddings attend to the frames (cross_attention.py), and a clip's slot is
-its place in the row.
+With a CrossConfig speech stays outside: the embeddings attend to the frames (cross_attention.py),
+and a clip's slot is its place in the row.
 
 Params: {"encoder": …, "projector": …, "decoder": …[, "cross": …]}, plain nested dicts.
 """
@@ -18,7 +19,12 @@ import jax
 import jax.numpy as jnp
 
 from sift_jax.models.attention import AttentionMask, make_mask, make_row_mask
-from sift_jax.models.cross_attention import CrossAttention, CrossConfig, find_heard_frames, find_hearing
+from sift_jax.models.cross_attention import (
+    CrossAttention,
+    CrossConfig,
+    find_heard_frames,
+    find_hearing,
+)
 from sift_jax.models.decoder import Decoder, DecoderConfig, compute_logits, embed_tokens
 from sift_jax.models.fast_conformer import FastConformerConfig, FastConformerEncoder
 from sift_jax.models.layers import Array, LoraConfig, make_rotation, spread
@@ -43,7 +49,8 @@ class SpeechLMConfig:
     attention: str
 
     def count_frames(self, mel_frames: int) -> int:
-        """Decoder positions that a clip of `mel_frames` takes: here data, model and export agree on it."""
+        """Decoder positions that a clip of `mel_frames` takes: here data, model and export agree on
+        it."""
         return 1 if self.cross else self.count_positions(mel_frames)
 
     def count_positions(self, mel_frames):
@@ -69,11 +76,15 @@ def _projector(config: SpeechLMConfig) -> nn.Module:
 
 def _cross(config: SpeechLMConfig) -> CrossAttention:
     dtype = jnp.dtype(config.dtype)
-    return CrossAttention(config=config.cross, width=config.decoder.width, dtype=dtype, remat=config.remat)
+    return CrossAttention(
+        config=config.cross, width=config.decoder.width, dtype=dtype, remat=config.remat
+    )
 
 
 def make_decoder(config: SpeechLMConfig) -> Decoder:
-    return Decoder(config=config.decoder, lora=config.lora, dtype=jnp.dtype(config.dtype), remat=config.remat)
+    return Decoder(
+        config=config.decoder, lora=config.lora, dtype=jnp.dtype(config.dtype), remat=config.remat
+    )
 
 
 def init_params(config: SpeechLMConfig, key: Array) -> Params:
@@ -86,7 +97,9 @@ def init_params(config: SpeechLMConfig, key: Array) -> Params:
     params = {
         "encoder": make_encoder(config).init(encoder_key, mel, jnp.ones((1,), jnp.int32))["params"],
         "projector": _projector(config).init(projector_key, frames)["params"],
-        "decoder": make_decoder(config).init(decoder_key, x, position, AttentionMask.of(mask))["params"],
+        "decoder": make_decoder(config).init(decoder_key, x, position, AttentionMask.of(mask))[
+            "params"
+        ],
     }
     if config.cross:
         inputs = (x, rotate_for_cross(config, position), mask, x, mask)
@@ -94,11 +107,15 @@ def init_params(config: SpeechLMConfig, key: Array) -> Params:
     return params
 
 
-def encode_speech(config: SpeechLMConfig, params: Params, mel_basf: Array, frames_ba: Array) -> Array:
+def encode_speech(
+    config: SpeechLMConfig, params: Params, mel_basf: Array, frames_ba: Array
+) -> Array:
     """Clips to decoder embeddings, (b, a · projected frames of a clip, d)."""
     b, a, s, f = mel_basf.shape
     frames = frames_ba.reshape(-1)
-    encoded = make_encoder(config).apply({"params": params["encoder"]}, mel_basf.reshape(b * a, s, f), frames)
+    encoded = make_encoder(config).apply(
+        {"params": params["encoder"]}, mel_basf.reshape(b * a, s, f), frames
+    )
     heard = config.encoder.count_frames(frames)
     projected = _projector(config).apply({"params": params["projector"]}, encoded, heard)
     return spread(projected.reshape(b, a * projected.shape[1], projected.shape[2]))
@@ -121,7 +138,8 @@ def rotate_for_cross(config: SpeechLMConfig, position_bt: Array) -> tuple[Array,
 def hear_speech(
     config: SpeechLMConfig, params: Params, batch: dict[str, Array], mask_bts: Array
 ) -> tuple[Array, Array]:
-    """(projected frames (b, s, d), which of them a position hears (b, t, s)) for cross-attention."""
+    """(projected frames (b, s, d), which of them a position hears (b, t, s)) for
+    cross-attention."""
     speech_bsd = encode_speech(config, params, batch["mel_basf"], batch["frames_ba"])
     clips = batch["frames_ba"].shape[1]
     hears_bta = find_hearing(mask_bts, batch["slot_bt"], jnp.arange(clips)[None])
@@ -129,25 +147,42 @@ def hear_speech(
     return speech_bsd, find_heard_frames(hears_bta, positions_ba, speech_bsd.shape[1] // clips)
 
 
-def embed_batch(config: SpeechLMConfig, params: Params, batch: dict[str, Array], mask: AttentionMask) -> Array:
+def embed_batch(
+    config: SpeechLMConfig, params: Params, batch: dict[str, Array], mask: AttentionMask
+) -> Array:
     """What the decoder reads: tokens, with the speech among them or attended to."""
     if config.cross is None:
         return splice(config, params, batch)
     x_btd = embed_tokens(params["decoder"], batch["token_bt"], jnp.dtype(config.dtype))
-    mask_bts = make_mask(batch["group_bt"], batch["segment_bt"]) if mask.mask_bts is None else mask.mask_bts
+    mask_bts = (
+        make_mask(batch["group_bt"], batch["segment_bt"])
+        if mask.mask_bts is None
+        else mask.mask_bts
+    )
     speech_bsd, hears_bts = hear_speech(config, params, batch, mask_bts)
     rotation = rotate_for_cross(config, batch["position_bt"])
-    return spread(_cross(config).apply({"params": params["cross"]}, x_btd, rotation, mask_bts, speech_bsd, hears_bts))
+    return spread(
+        _cross(config).apply(
+            {"params": params["cross"]}, x_btd, rotation, mask_bts, speech_bsd, hears_bts
+        )
+    )
 
 
 def compute_hidden(config: SpeechLMConfig, params: Params, batch: dict[str, Array]) -> Array:
     """The decoder's hidden states at predict_bm, (b, m, d)."""
     head_size = config.decoder.head_size
     mask = make_row_mask(
-        config.attention, batch["group_bt"], batch["segment_bt"], head_size=head_size, dtype=config.dtype
+        config.attention,
+        batch["group_bt"],
+        batch["segment_bt"],
+        head_size=head_size,
+        dtype=config.dtype,
     )
     hidden = make_decoder(config).apply(
-        {"params": params["decoder"]}, embed_batch(config, params, batch, mask), batch["position_bt"], mask
+        {"params": params["decoder"]},
+        embed_batch(config, params, batch, mask),
+        batch["position_bt"],
+        mask,
     )
     return spread(jnp.take_along_axis(hidden, batch["predict_bm"][:, :, None], axis=1))
 

@@ -1,11 +1,12 @@
-"""A 3 × 3 convolution over (frames, bins) that keeps every second of both, each channel by itself, and its gradient.
+"""A 3 × 3 convolution over (frames, bins) that keeps every second of both, each channel by itself,
+and its gradient.
 
 y[s, f] = Σ x[2s + i − 1, 2f + j − 1] · kernel[j, i]        x of one channel for all of the kernel's, or of as many
 
-One channel, or each by itself, is no work for a matrix unit: it is nine shifted products. What JAX would make of their
-gradient is nine strided scatters, into which XLA merges all that comes before and after and does it nine times over:
-three times the work (measured on CPU). Here an input's gradient is written in four, by the parity of its place, and
-the large arrays are fences.
+One channel, or each by itself, is no work for a matrix unit: it is nine shifted products. What JAX
+would make of their gradient is nine strided scatters, into which XLA merges all that comes before
+and after and does it nine times over: three times the work (measured on CPU). Here an input's
+gradient is written in four, by the parity of its place, and the large arrays are fences.
 
     even, even   dy · k11                                 odd, even    dy · k21 + dy↑ · k01           ↑ the next frame's
     even, odd    dy · k12 + dy← · k10                     odd, odd     the other four                 ← the next bin's

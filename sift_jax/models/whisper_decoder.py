@@ -1,11 +1,12 @@
-"""Whisper's decoder over a given text, forward only: where it listens as it reads, and how likely each token is to it.
+"""Whisper's decoder over a given text, forward only: where it listens as it reads, and how likely
+each token is to it.
 
     speech_bsd (encoder)   <|startoftranscript|> <|de|> <|transcribe|> <|notimestamps|> Es reg net . <|endoftext|>
          └──► cross-attention of some heads, weight_bhts      row i listens for the token that comes after token i
               log_prob_bt   of the token that comes next      end_bt   of <|endoftext|> in its place
 
-The text is known, so that all rows are computed at once: no cache, no search. Rows see only what stands before them;
-what is padded behind a text changes none of its rows.
+The text is known, so that all rows are computed at once: no cache, no search. Rows see only what
+stands before them; what is padded behind a text changes none of its rows.
 """
 
 from __future__ import annotations
@@ -37,12 +38,14 @@ class WhisperDecoderConfig:
 
 
 @functools.partial(
-    jax.tree_util.register_dataclass, data_fields=("weight_bhts", "log_prob_bt", "end_bt"), meta_fields=()
+    jax.tree_util.register_dataclass,
+    data_fields=("weight_bhts", "log_prob_bt", "end_bt"),
+    meta_fields=(),
 )
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reading:
-    """Cross-attention of the heads that were asked for; log probabilities of the next token and of the end. The last
-    row, which no token follows, has 0 in log_prob_bt."""
+    """Cross-attention of the heads that were asked for; log probabilities of the next token and of
+    the end. The last row, which no token follows, has 0 in log_prob_bt."""
 
     weight_bhts: Array
     log_prob_bt: Array
@@ -51,9 +54,16 @@ class Reading:
 
 @functools.partial(jax.jit, static_argnames=("config", "heads", "end"))
 def read_along(
-    config: WhisperDecoderConfig, params: Params, token_bt: Array, speech_bsd: Array, *, heads: Heads, end: int
+    config: WhisperDecoderConfig,
+    params: Params,
+    token_bt: Array,
+    speech_bsd: Array,
+    *,
+    heads: Heads,
+    end: int,
 ) -> Reading:
-    """Reads texts along with their speech. `heads` are (layer, head); `end` is the id of <|endoftext|>."""
+    """Reads texts along with their speech. `heads` are (layer, head); `end` is the id of
+    <|endoftext|>."""
     x = params["embedding"][token_bt] + params["positions"][: token_bt.shape[1]]
     t = token_bt.shape[1]
     is_earlier_ts = jnp.arange(t)[None, :] <= jnp.arange(t)[:, None]
@@ -80,7 +90,12 @@ def read_along(
 
 
 def _attend(
-    config: WhisperDecoderConfig, block: Params, kind: str, x_btd: Array, y_bsd: Array, mask_ts: Array | None
+    config: WhisperDecoderConfig,
+    block: Params,
+    kind: str,
+    x_btd: Array,
+    y_bsd: Array,
+    mask_ts: Array | None,
 ) -> tuple[Array, Array]:
     """What x hears of y, and how it listened (b, n, t, s)."""
 
@@ -109,6 +124,7 @@ def _norm(x: Array, norm: Params) -> Array:
 
 @functools.partial(jax.jit, static_argnames=("config",))
 def encode_speech(config: EncoderConfig, params: Params, mel_bsf: Array) -> Array:
-    """What the encoder makes of log-mel windows (b, frames, bins), which may be shorter than those of its training."""
+    """What the encoder makes of log-mel windows (b, frames, bins), which may be shorter than those
+    of its training."""
     encoder = WhisperEncoder(config=config, dtype=jnp.dtype("float32"), remat="none")
     return encoder.apply({"params": params}, mel_bsf, jnp.full(mel_bsf.shape[0], mel_bsf.shape[1]))

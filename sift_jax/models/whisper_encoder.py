@@ -1,4 +1,5 @@
-"""Whisper's encoder: two convolutions over log-mel frames (the second halves the rate), then pre-norm blocks.
+"""Whisper's encoder: two convolutions over log-mel frames (the second halves the rate), then
+pre-norm blocks.
 
 mel (clips, frames, bins) ─► conv ─► gelu ─► conv/2 ─► gelu ─► + sinusoids ─► blocks ─► pool ─► norm
     ─► (clips, frames / 2 / pool, d)
@@ -13,7 +14,15 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from sift_jax.models.attention import AttentionMask, attend_by, make_clip_mask
-from sift_jax.models.layers import Array, LayerNorm, Linear, average_groups, exact_gelu, make_sinusoids, spread
+from sift_jax.models.layers import (
+    Array,
+    LayerNorm,
+    Linear,
+    average_groups,
+    exact_gelu,
+    make_sinusoids,
+    spread,
+)
 from sift_jax.models.scanned_stack import run_stack
 
 CONV_SCALE = 12.0
@@ -51,12 +60,14 @@ class EncoderConfig:
         return 2
 
     def count_frames(self, mel_frames):
-        """Encoder frames that hold something of `mel_frames` mel frames; the same for ints and arrays."""
+        """Encoder frames that hold something of `mel_frames` mel frames; the same for ints and
+        arrays."""
         return -(-mel_frames // self.stride)
 
     @property
     def kernel_uses(self) -> dict[str, float]:
-        """How often each kernel is multiplied for a frame that comes out, by pattern of its path."""
+        """How often each kernel is multiplied for a frame that comes out, by pattern of its
+        path."""
         return {"blocks/.*kernel": 1, "conv2/kernel": 1, "conv1/kernel": 2}
 
 
@@ -95,15 +106,19 @@ class Convolution(nn.Module):
             (3, x.shape[-1], self.features),
         )
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        # three shifted matrix products: the same sum as a convolution, and on a CPU several times faster than XLA's
+        # three shifted matrix products: the same sum as a convolution, and on a CPU several times
+        # faster than XLA's
         padded = jnp.pad(x.astype(self.dtype), ((0, 0), (1, 1), (0, 0)))
         stop = x.shape[1]
-        y = sum(padded[:, i : i + stop : self.stride] @ kernel[i].astype(self.dtype) for i in range(3))
+        y = sum(
+            padded[:, i : i + stop : self.stride] @ kernel[i].astype(self.dtype) for i in range(3)
+        )
         return y + bias.astype(self.dtype)
 
 
 class WhisperEncoder(nn.Module):
-    """`pool` frames are averaged before the last norm: the half of a pooled projector that lies in here."""
+    """`pool` frames are averaged before the last norm: the half of a pooled projector that lies in
+    here."""
 
     config: EncoderConfig
     dtype: jnp.dtype
@@ -118,15 +133,21 @@ class WhisperEncoder(nn.Module):
             # the convolutions reach over a clip's end, where attention's mask does not help
             is_heard_bs = jnp.arange(mel_bsf.shape[1])[None] < frames_b[:, None]
             mel_bsf = jnp.where(is_heard_bs[:, :, None], mel_bsf, 0)
-        x = exact_gelu(Convolution(features=c.width, stride=1, dtype=self.dtype, name="conv1")(mel_bsf))
+        x = exact_gelu(
+            Convolution(features=c.width, stride=1, dtype=self.dtype, name="conv1")(mel_bsf)
+        )
         x = exact_gelu(Convolution(features=c.width, stride=2, dtype=self.dtype, name="conv2")(x))
         x += make_sinusoids(x.shape[1], c.width).astype(self.dtype)
         seen_bs = None
         if c.frame_mask != "none":
             # the first frame stays visible, so that an empty clip attends to something
-            seen_bs = jnp.arange(x.shape[1])[None] < jnp.maximum(c.count_frames(frames_b), 1)[:, None]
+            seen_bs = (
+                jnp.arange(x.shape[1])[None] < jnp.maximum(c.count_frames(frames_b), 1)[:, None]
+            )
         head_size, dtype = c.width // c.heads, str(self.dtype)
-        mask = make_clip_mask(self.attention, seen_bs, frames=x.shape[1], head_size=head_size, dtype=dtype)
+        mask = make_clip_mask(
+            self.attention, seen_bs, frames=x.shape[1], head_size=head_size, dtype=dtype
+        )
         fields = {"config": c, "dtype": self.dtype}
         x = run_stack(EncoderBlock, fields, x, (mask,), layers=c.layers, remat=self.remat)
         return LayerNorm(eps=1e-5, name="norm")(average_groups(x, self.pool))

@@ -1,4 +1,5 @@
-"""Texts of anybody's as text: what a corpus, a model or a folder is called cannot open a tag or a link."""
+"""Texts of anybody's as text: what a corpus, a model or a folder is called cannot open a tag or a
+link."""
 
 from __future__ import annotations
 

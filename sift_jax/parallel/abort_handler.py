@@ -1,11 +1,14 @@
-"""Where JAX aborts because another process is not there, this one ends in one last line, with exit status 69.
+"""Where JAX aborts because another process is not there, this one ends in one last line, with exit
+status 69.
 
     a process does not come, or process 0 goes ─► JAX's client of its store aborts, in C++ ─► SIGABRT ─► explain()
-                                                                                     a line: said, 69 ◄──┤
-                                                                                  None: it goes on ◄─────┘
+                                                                                     a line: said,
+                                                                                     69 ◄──┤
+                                                                                  None: it goes on
+                                                                                  ◄─────┘
 
-No thread of Python's is asked before that abort, and JAX's own hook for it cannot be called from Python (jaxlib 0.10.2
-fails in handing over the status). So the signal has a handler that C calls.
+No thread of Python's is asked before that abort, and JAX's own hook for it cannot be called from
+Python (jaxlib 0.10.2 fails in handing over the status). So the signal has a handler that C calls.
 """
 
 from __future__ import annotations
@@ -44,6 +47,6 @@ def name_lost_coordinator(address: str) -> str | None:
             return None
     except OSError:
         return (
-            f"process 0 is gone: nobody answers at {address}; the run ends, its last checkpoint is whole: look at that "
-            "process, then start all of them again"
+            f"process 0 is gone: nobody answers at {address}; the run ends, its last checkpoint "
+            "is whole: look at that process, then start all of them again"
         )

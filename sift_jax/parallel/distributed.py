@@ -1,7 +1,8 @@
-"""Several processes, one run: each is started with the same command and sees all devices of the others.
+"""Several processes, one run: each is started with the same command and sees all devices of the
+others.
 
-    TPU pod:       every worker   --distributed                                              the pod says who is who
-    anywhere else: process i      --coordinator=host:port --processes=n --process_index=i
+TPU pod:       every worker   --distributed                                              the pod says who is who
+anywhere else: process i      --coordinator=host:port --processes=n --process_index=i
 """
 
 from __future__ import annotations
@@ -29,18 +30,23 @@ def start_distributed(coordinator: str | None, processes: int | None, index: int
     """Joins the processes of a run; call it before anything touches a device."""
     if coordinator is None:
         if processes is not None or index is not None:
-            raise ValueError("--processes and --process_index need --coordinator=host:port, the address of process 0")
+            raise ValueError(
+                "--processes and --process_index need --coordinator=host:port, the address of "
+                "process 0"
+            )
         try:
             _join("the coordinator", initialization_timeout=JOIN_SECONDS)
         except ValueError as error:
             raise ValueError(
-                f"--distributed finds no cluster here ({error}); give --coordinator, --processes and --process_index"
+                f"--distributed finds no cluster here ({error}); give --coordinator, --processes "
+                "and --process_index"
             ) from error
         _start_watch()
         return
     if processes is None or index is None or not 0 <= index < processes:
         raise ValueError(
-            f"--coordinator needs --processes=n and --process_index=0…n-1; they are {processes} and {index}"
+            f"--coordinator needs --processes=n and --process_index=0…n-1; they are {processes} "
+            f"and {index}"
         )
     # between CPU processes there is no other way; GPUs and TPUs ignore it
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
@@ -51,8 +57,9 @@ def start_distributed(coordinator: str | None, processes: int | None, index: int
 def _join(address: str, *arguments: object, **kwargs: object) -> None:
     """JAX aborts where one of the processes does not come."""
     line = (
-        f"not all processes of the run came to {address} within {JOIN_SECONDS} s: start every one of them, each with "
-        "its own --process_index, where that address can be reached; SIFT_JOIN_SECONDS sets the patience"
+        f"not all processes of the run came to {address} within {JOIN_SECONDS} s: start every one "
+        "of them, each with its own --process_index, where that address can be reached; "
+        "SIFT_JOIN_SECONDS sets the patience"
     )
     explain_aborts(lambda: line, heartbeat.LOST)
     jax.distributed.initialize(*arguments, **kwargs)
@@ -64,9 +71,13 @@ def _start_watch() -> None:
     from jax._src.distributed import global_state
 
     if global_state.num_processes > 1:
-        heartbeat.start_watch(global_state.client, global_state.process_id, global_state.num_processes)
+        heartbeat.start_watch(
+            global_state.client, global_state.process_id, global_state.num_processes
+        )
     # process 0 itself listens there
-    explain_aborts(functools.partial(name_lost_coordinator, global_state.coordinator_address), heartbeat.LOST)
+    explain_aborts(
+        functools.partial(name_lost_coordinator, global_state.coordinator_address), heartbeat.LOST
+    )
 
 
 def is_first_process() -> bool:
@@ -81,7 +92,8 @@ def meet(reason: str) -> None:
 
 
 def await_all(reason: str) -> None:
-    """`meet` for those who do not walk in step: it waits as long as it takes. A reason serves once."""
+    """`meet` for those who do not walk in step: it waits as long as it takes. A reason serves
+    once."""
     from jax._src.distributed import global_state
 
     if global_state.num_processes in (None, 1):
@@ -93,7 +105,8 @@ def await_all(reason: str) -> None:
 
 
 def fetch(array: jax.Array) -> np.ndarray:
-    """All of an array here; where parts of it lie with other processes, all of them must call this."""
+    """All of an array here; where parts of it lie with other processes, all of them must call
+    this."""
     if array.is_fully_addressable or array.is_fully_replicated:
         return np.asarray(array)
     return multihost_utils.process_allgather(array, tiled=True)
@@ -104,7 +117,11 @@ def check_shared(folder: Path) -> None:
     if jax.process_count() == 1:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    token = int(multihost_utils.broadcast_one_to_all(np.random.default_rng().integers(2**31, dtype=np.int32)))
+    token = int(
+        multihost_utils.broadcast_one_to_all(
+            np.random.default_rng().integers(2**31, dtype=np.int32)
+        )
+    )
     path = folder / f".seen-{token}"
     if is_first_process():
         path.touch()
@@ -118,8 +135,8 @@ def check_shared(folder: Path) -> None:
     if not seen.all():
         blind = ", ".join(str(index) for index in np.flatnonzero(~seen))
         raise ValueError(
-            f"{folder} is not one folder: process {blind} does not see what process 0 writes there; set OUT_DIR to a "
-            "path on storage that all of them share"
+            f"{folder} is not one folder: process {blind} does not see what process 0 writes "
+            "there; set OUT_DIR to a path on storage that all of them share"
         )
 
 
@@ -131,4 +148,6 @@ def check_same(what: str, value: str, remedy: str) -> None:
     found = multihost_utils.process_allgather(digest)[:, 0]
     other = np.flatnonzero(found != found[0])
     if other.size:
-        raise ValueError(f"{what} of process {other[0]} is not that of process 0 ({value[:80]} here); {remedy}")
+        raise ValueError(
+            f"{what} of process {other[0]} is not that of process 0 ({value[:80]} here); {remedy}"
+        )

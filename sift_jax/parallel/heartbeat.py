@@ -5,8 +5,8 @@
                                             in the key-value store that process 0 keeps for all
     judge thread   every second: all beats ─► nothing, or one line and exit status 69
 
-A stopped process sends no beats; one that spins does, but its main thread reads on while the others wait for its step.
-Without several processes nothing is started and nothing costs.
+A stopped process sends no beats; one that spins does, but its main thread reads on while the others
+wait for its step. Without several processes nothing is started and nothing costs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import time
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-# how long a process may be silent, or keep the others waiting for its data; a hang ends the run within a minute
+# how long a process may be silent, or keep the others waiting for its data; a hang ends the run
+# within a minute
 HANG_SECONDS = float(os.environ.get("SIFT_HANG_SECONDS", "45"))
 # the same once something that all do together has failed here: whoever lives says so every second
 SUSPECT_SECONDS = 10.0
@@ -59,7 +60,9 @@ def judge(beats: dict[int, Beat], now: float, limit: float) -> str | None:
             continue
         where = f"{beat.doing}, step {beat.step}"
         if now - beat.seen > limit:
-            return f"process {index} has not been heard of for {now - beat.seen:.0f} s (last {where})"
+            return (
+                f"process {index} has not been heard of for {now - beat.seen:.0f} s (last {where})"
+            )
         others = [other for i, other in beats.items() if i != index]
         is_awaited = any(other.step >= beat.step and other.doing == "stepping" for other in others)
         if beat.doing == "reading" and is_awaited and beat.seconds + now - beat.seen > limit:
@@ -71,7 +74,12 @@ class Watch:
     """The beats of one process among several."""
 
     def __init__(
-        self, client: Any, index: int, others: Iterable[int] = (), limit: float = HANG_SECONDS, interval: float = 1.0
+        self,
+        client: Any,
+        index: int,
+        others: Iterable[int] = (),
+        limit: float = HANG_SECONDS,
+        interval: float = 1.0,
     ):
         self._client, self.index, self._limit, self._interval = client, index, limit, interval
         self._mark: tuple[int, str, float] = (0, "starting", time.monotonic())
@@ -80,7 +88,9 @@ class Watch:
         self._verdict: str | None = None
         self._round = time.monotonic()
         # all of them have joined: one that never says a word is as lost as one that falls silent
-        silent = Beat(count=0, step=0, doing="starting", seconds=0.0, end=None, verdict=None, seen=self._round)
+        silent = Beat(
+            count=0, step=0, doing="starting", seconds=0.0, end=None, verdict=None, seen=self._round
+        )
         self._beats: dict[int, Beat] = dict.fromkeys(others, silent)
         self._lock = threading.Lock()
         self._is_over = threading.Event()
@@ -97,10 +107,21 @@ class Watch:
         with self._lock:
             self._count += 1
             step, doing, since = self._mark
-            said = {"count": self._count, "step": step, "doing": doing, "end": self._end, "verdict": self._verdict}
+            said = {
+                "count": self._count,
+                "step": step,
+                "doing": doing,
+                "end": self._end,
+                "verdict": self._verdict,
+            }
             said["seconds"] = time.monotonic() - since
-            self._client.key_value_set(f"{KEY}/{self.index}", json.dumps(said), allow_overwrite=True)
-            heard = {int(key.rsplit("/", 1)[1]): json.loads(text) for key, text in self._client.key_value_dir_get(KEY)}
+            self._client.key_value_set(
+                f"{KEY}/{self.index}", json.dumps(said), allow_overwrite=True
+            )
+            heard = {
+                int(key.rsplit("/", 1)[1]): json.loads(text)
+                for key, text in self._client.key_value_dir_get(KEY)
+            }
             now = time.monotonic()
             for index, beat in heard.items():
                 old = self._beats.get(index)
@@ -122,9 +143,13 @@ class Watch:
             if now - last > 5 * self._interval:
                 # this process itself was asleep: what it knows of the others is as old as that
                 self._round = now
-                self._beats = {i: dataclasses.replace(beat, seen=now) for i, beat in self._beats.items()}
+                self._beats = {
+                    i: dataclasses.replace(beat, seen=now) for i, beat in self._beats.items()
+                }
             last = now
-            others = {i: beat for i, beat in self._beats.items() if i != self.index or beat.end is None}
+            others = {
+                i: beat for i, beat in self._beats.items() if i != self.index or beat.end is None
+            }
             verdict = judge(others, now, self._limit)
             if now - self._round > self._limit:
                 verdict = verdict or f"process 0 has not answered for {now - self._round:.0f} s"
@@ -132,8 +157,8 @@ class Watch:
                 self._verdict = verdict
                 # a progress bar may stand before it; in one piece, so that nobody writes into it
                 sys.stderr.write(
-                    f"\nerror: {verdict}; the run ends, its last checkpoint is whole: look at that process, then start "
-                    "all of them again\n"
+                    f"\nerror: {verdict}; the run ends, its last checkpoint is whole: look at "
+                    "that process, then start all of them again\n"
                 )
                 self.leave(LOST, None)
 
@@ -144,7 +169,8 @@ class Watch:
         self.beat()
 
     def leave(self, code: int, reason: str | None) -> NoReturn:
-        """Ends this process at once: the barrier of an orderly exit would wait for those that will not come."""
+        """Ends this process at once: the barrier of an orderly exit would wait for those that will
+        not come."""
         self._end = reason
         # it has said why; of what becomes of the others it says nothing
         self._is_over.set()
@@ -159,7 +185,8 @@ class Watch:
         os._exit(code)
 
     def await_verdict(self) -> None:
-        """Waits until the judge has named who is to blame, if anybody is: then this does not return."""
+        """Waits until the judge has named who is to blame, if anybody is: then this does not
+        return."""
         self._limit = min(self._limit, SUSPECT_SECONDS)
         self._is_over.wait(self._limit + 5 * self._interval)
         while self._verdict:
@@ -182,7 +209,8 @@ def is_watching() -> bool:
 
 
 def mark(step: int, doing: str) -> None:
-    """What the main thread does from now on: "reading" its data, "stepping" with the others, or anything else."""
+    """What the main thread does from now on: "reading" its data, "stepping" with the others, or
+    anything else."""
     if _watch:
         _watch.mark(step, doing)
 
@@ -193,7 +221,8 @@ def finish_watch() -> None:
 
 
 def await_verdict() -> None:
-    """Does not return if another process is found to be the cause: it is named, and this one ends."""
+    """Does not return if another process is found to be the cause: it is named, and this one
+    ends."""
     if _watch:
         _watch.await_verdict()
 

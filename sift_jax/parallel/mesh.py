@@ -1,4 +1,5 @@
-"""The device mesh: data × fsdp × tensor. Rows of a batch spread over data and fsdp, parameters over fsdp and tensor."""
+"""The device mesh: data × fsdp × tensor. Rows of a batch spread over data and fsdp, parameters over
+fsdp and tensor."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ def make_mesh(config: MeshConfig, devices: list | None = None) -> Mesh:
     sizes = [config.data, config.fsdp, config.tensor]
     if sizes.count(-1) > 1:
         raise ValueError(
-            f"mesh {dict(zip(AXES, sizes, strict=True))} has several -1; only one axis can take what remains"
+            f"mesh {dict(zip(AXES, sizes, strict=True))} has several -1; only one axis can "
+            "take what remains"
         )
     known = 1
     for size in sizes:
@@ -60,8 +62,8 @@ def check_rows(rows: int, mesh: Mesh, microbatches: int = 1) -> None:
         choices = f"{upper}" if lower == 0 else f"{lower} or {upper}"
         times = f" × {microbatches} microbatches" if microbatches > 1 else ""
         raise ValueError(
-            f"global batch of {rows} rows is not divisible by {count_batch_shards(mesh)} devices (data × fsdp){times}; "
-            f"set BATCH_ROWS to {choices}"
+            f"global batch of {rows} rows is not divisible by {count_batch_shards(mesh)} devices "
+            f"(data × fsdp){times}; set BATCH_ROWS to {choices}"
         )
 
 
@@ -71,7 +73,9 @@ def shard_rows(mesh: Mesh) -> NamedSharding:
 
 def list_own_rows(mesh: Mesh, rows: int) -> list[int]:
     """The rows of a batch that lie on this process's devices."""
-    spans = [index[0] for index in shard_rows(mesh).addressable_devices_indices_map((rows,)).values()]
+    spans = [
+        index[0] for index in shard_rows(mesh).addressable_devices_indices_map((rows,)).values()
+    ]
     return sorted({row for span in spans for row in range(rows)[span]})
 
 
@@ -85,8 +89,12 @@ def replicate(mesh: Mesh) -> NamedSharding:
 
 
 def put_batch(batch: dict[str, np.ndarray], mesh: Mesh, rows: int) -> dict[str, jax.Array]:
-    """The batch of all processes, `rows` in all, spread over the mesh; each process has its own rows of it."""
-    sharding, place_of = shard_rows(mesh), {row: place for place, row in enumerate(list_own_rows(mesh, rows))}
+    """The batch of all processes, `rows` in all, spread over the mesh; each process has its own
+    rows of it."""
+    sharding, place_of = (
+        shard_rows(mesh),
+        {row: place for place, row in enumerate(list_own_rows(mesh, rows))},
+    )
 
     def put(value: np.ndarray) -> jax.Array:
         def read(index: tuple[slice, ...]) -> np.ndarray:

@@ -1,7 +1,8 @@
 """The sharding table: a pattern over parameter paths → the mesh axis of each dimension.
 
-Every parameter is matched by exactly one row. Leaves of a scanned stack have a leading layer axis, which stays whole.
-An axis that does not divide a dimension is dropped for that leaf (a bias of 6 over 4 devices stays whole).
+Every parameter is matched by exactly one row. Leaves of a scanned stack have a leading layer axis,
+which stays whole. An axis that does not divide a dimension is dropped for that leaf (a bias of 6
+over 4 devices stays whole).
 """
 
 from __future__ import annotations
@@ -70,12 +71,21 @@ def match_row(path: str, table: tuple[Row, ...] = TABLE) -> Row:
     rows = [row for row in table if re.fullmatch(row[0], path)]
     if len(rows) != 1:
         what = "no row" if not rows else f"{len(rows)} rows ({', '.join(r[0] for r in rows)})"
-        raise ValueError(f"parameter {path} is matched by {what} of the sharding table; it needs exactly one")
+        raise ValueError(
+            f"parameter {path} is matched by {what} of the sharding table; it needs exactly one"
+        )
     return rows[0]
 
 
-def make_spec(path: str, shape: tuple[int, ...], mesh: Mesh, table: tuple[Row, ...] = TABLE) -> PartitionSpec:
+def make_spec(
+    path: str, shape: tuple[int, ...], mesh: Mesh, table: tuple[Row, ...] = TABLE
+) -> PartitionSpec:
     _, axes = match_row(path, table)
     if len(axes) != len(shape):
-        raise ValueError(f"parameter {path} has shape {shape}, but its row of the sharding table has {len(axes)} axes")
-    return PartitionSpec(*(a if a and n % mesh.shape[a] == 0 else None for a, n in zip(axes, shape, strict=True)))
+        raise ValueError(
+            f"parameter {path} has shape {shape}, but its row of the sharding table has "
+            f"{len(axes)} axes"
+        )
+    return PartitionSpec(
+        *(a if a and n % mesh.shape[a] == 0 else None for a, n in zip(axes, shape, strict=True))
+    )

@@ -3,8 +3,8 @@
     ("speaking_rate", "very fast") ── write_phrase, "de" ─►  "sehr schnell"
     "Die Person spricht sehr schnell."  ── find_labels, "de" ─►  [("speaking_rate", "very fast")]
 
-Canonical labels are English and stand from low to high. `label_tables` holds the words: those of distortion are not its
-canonical ones, which are also those of noise.
+Canonical labels are English and stand from low to high. `label_tables` holds the words: those of
+distortion are not its canonical ones, which are also those of noise.
 """
 
 import functools
@@ -15,36 +15,145 @@ import unicodedata
 from sift_jax.sift.label_tables import OTHER_ACCENT, PHRASES
 
 LANGUAGES = ("en", "de", "fr", "it", "es")
-# Only to be told from these: with them, twenty of the largest languages of Common Voice 15. The choice is ours, for the
-# paper does not list its own.
-LOCALES = ("ca", "rw", "be", "eo", "kab", "lg", "sw", "fa", "ba", "zh-CN", "ta", "ru", "mhr", "eu", "th")
-LANGUAGE_NAMES = dict(zip((*LANGUAGES, *LOCALES), (
-    "English", "German", "French", "Italian", "Spanish", "Catalan", "Kinyarwanda", "Belarusian", "Esperanto", "Kabyle",
-    "Luganda", "Swahili", "Persian", "Bashkir", "Chinese", "Tamil", "Russian", "Meadow Mari", "Basque", "Thai"),
-    strict=True))
+# Only to be told from these: with them, twenty of the largest languages of Common Voice 15. The
+# choice is ours, for the paper does not list its own.
+LOCALES = (
+    "ca",
+    "rw",
+    "be",
+    "eo",
+    "kab",
+    "lg",
+    "sw",
+    "fa",
+    "ba",
+    "zh-CN",
+    "ta",
+    "ru",
+    "mhr",
+    "eu",
+    "th",
+)
+LANGUAGE_NAMES = dict(
+    zip(
+        (*LANGUAGES, *LOCALES),
+        (
+            "English",
+            "German",
+            "French",
+            "Italian",
+            "Spanish",
+            "Catalan",
+            "Kinyarwanda",
+            "Belarusian",
+            "Esperanto",
+            "Kabyle",
+            "Luganda",
+            "Swahili",
+            "Persian",
+            "Bashkir",
+            "Chinese",
+            "Tamil",
+            "Russian",
+            "Meadow Mari",
+            "Basque",
+            "Thai",
+        ),
+        strict=True,
+    )
+)
 
 ACOUSTIC_LABELS: dict[str, tuple[str, ...]] = {
-    "average_pitch": ("very low pitch", "quite low pitch", "slightly low pitch", "moderate pitch",
-                      "slightly high pitch", "quite high pitch", "very high pitch"),
-    "pitch_variation": ("very monotone", "quite monotone", "slightly monotone", "moderate intonation",
-                        "slightly expressive", "quite expressive", "very expressive"),
-    "speaking_rate": ("very slowly", "quite slowly", "slightly slowly", "moderate speed", "slightly fast", "quite fast",
-                      "very fast"),
+    "average_pitch": (
+        "very low pitch",
+        "quite low pitch",
+        "slightly low pitch",
+        "moderate pitch",
+        "slightly high pitch",
+        "quite high pitch",
+        "very high pitch",
+    ),
+    "pitch_variation": (
+        "very monotone",
+        "quite monotone",
+        "slightly monotone",
+        "moderate intonation",
+        "slightly expressive",
+        "quite expressive",
+        "very expressive",
+    ),
+    "speaking_rate": (
+        "very slowly",
+        "quite slowly",
+        "slightly slowly",
+        "moderate speed",
+        "slightly fast",
+        "quite fast",
+        "very fast",
+    ),
     "average_intensity": ("softly", "moderate volume", "loudly"),
-    "noise_level": ("very noisy", "noisy", "slightly noisy", "balanced in clarity", "slightly clean", "clean",
-                    "very clean"),
-    "reverberation": ("very distant-sounding", "distant-sounding", "slightly distant-sounding",
-                      "slightly close-sounding", "very close-sounding"),
-    "distortion_level": ("extremely noisy", "very noisy", "noisy", "slightly noisy", "almost no noise", "very clear"),
+    "noise_level": (
+        "very noisy",
+        "noisy",
+        "slightly noisy",
+        "balanced in clarity",
+        "slightly clean",
+        "clean",
+        "very clean",
+    ),
+    "reverberation": (
+        "very distant-sounding",
+        "distant-sounding",
+        "slightly distant-sounding",
+        "slightly close-sounding",
+        "very close-sounding",
+    ),
+    "distortion_level": (
+        "extremely noisy",
+        "very noisy",
+        "noisy",
+        "slightly noisy",
+        "almost no noise",
+        "very clear",
+    ),
     "speech_quality": ("very bad", "bad", "slightly bad", "moderate", "great", "wonderful"),
 }
 
 GENDERS = ("female", "male")
-AGE_CATEGORIES = ("twenties", "thirties", "forties", "fifties", "sixties", "seventies", "eighties", "nineties")
+AGE_CATEGORIES = (
+    "twenties",
+    "thirties",
+    "forties",
+    "fifties",
+    "sixties",
+    "seventies",
+    "eighties",
+    "nineties",
+)
 # Those that have words in every language; any other is quoted as its corpus writes it.
-ACCENTS = ("American", "British", "Scottish", "Caribbean", "German", "French", "Italian", "Castilian", "Latin American",
-           "Irish", "Northern Irish", "Welsh", "Canadian", "Australian", "New Zealand", "South African", "Indian",
-           "Austrian", "Swiss", "Belgian", "Mexican")
+ACCENTS = (
+    "American",
+    "British",
+    "Scottish",
+    "Caribbean",
+    "German",
+    "French",
+    "Italian",
+    "Castilian",
+    "Latin American",
+    "Irish",
+    "Northern Irish",
+    "Welsh",
+    "Canadian",
+    "Australian",
+    "New Zealand",
+    "South African",
+    "Indian",
+    "Austrian",
+    "Swiss",
+    "Belgian",
+    "Mexican",
+)
 TOPICS = ("weather", "food", "travel", "work", "family", "music", "nature", "health")
 SENTENCE_LENGTHS = ("short", "medium", "long")
 POSITIONS = ("beginning", "middle", "end")
@@ -76,12 +185,14 @@ _DOUBLE_SIGNS = re.compile(r"(?<=[^\s?!;:«(])[ \u00a0\u202f]?([?!;:]+)(?=[\s»�
 
 
 def space_signs(text: str, language: str) -> str:
-    """A sentence as its language sets it, whatever its corpus does: "Quoi?" is in French "Quoi ?", a plain space."""
+    """A sentence as its language sets it, whatever its corpus does: "Quoi?" is in French "Quoi ?",
+    a plain space."""
     return _DOUBLE_SIGNS.sub(r" \1", text) if language == "fr" else text
 
 
 def normalise(text: str) -> str:
-    """One spelling for texts that read alike: composed letters, straight apostrophes, single spaces, no capitals."""
+    """One spelling for texts that read alike: composed letters, straight apostrophes, single
+    spaces, no capitals."""
     return " ".join(unicodedata.normalize("NFC", text).replace("’", "'").casefold().split())
 
 
@@ -102,7 +213,8 @@ def find_quotations(text: str) -> list[str]:
 
 @functools.cache
 def write_phrase(key: str, label: str, language: str) -> str:
-    """The label as it stands in a sentence: ("speaking_rate", "moderate speed", "en") is "at a moderate speed"."""
+    """The label as it stands in a sentence: ("speaking_rate", "moderate speed", "en") is "at a
+    moderate speed"."""
     if key == "accent" and label not in ACCENTS:
         return OTHER_ACCENT[language].format(QUOTATION_MARKS.sub("'", label))
     return re.sub(r"\[([^]|]*)[^]]*\]", r"\1", _entry(key, label, language))
@@ -120,9 +232,12 @@ def name_label(key: str, label: str, language: str) -> str:
 
 
 def find_labels(text: str, language: str) -> list[tuple[str, str]]:
-    """(key, canonical label) of each label in the text, in order; where several begin at a place, the longest wins."""
+    """(key, canonical label) of each label in the text, in order; where several begin at a place,
+    the longest wins."""
     pattern, meanings = _make_finder(language)
-    return [meanings[match.group()] for match in pattern.finditer(remove_quotations(normalise(text)))]
+    return [
+        meanings[match.group()] for match in pattern.finditer(remove_quotations(normalise(text)))
+    ]
 
 
 def remove_labels(text: str, language: str) -> str:
@@ -139,7 +254,10 @@ def say_yes_no(is_true: bool, language: str) -> str:
 def read_yes_no(text: str, language: str) -> bool | None:
     """What a text that is one of these two words says; None of any other text."""
     words = simplify(text)
-    return next((is_true for is_true in (True, False) if words == normalise(say_yes_no(is_true, language))), None)
+    return next(
+        (is_true for is_true in (True, False) if words == normalise(say_yes_no(is_true, language))),
+        None,
+    )
 
 
 def read_first_word(text: str, language: str) -> bool | None:
@@ -154,7 +272,9 @@ def _names(entry: str) -> list[str]:
 @functools.cache
 def _rows(language: str, key: str) -> tuple[str, ...]:
     if language not in PHRASES:
-        raise ValueError(f"no labels in language {language!r}; the languages are {', '.join(PHRASES)}")
+        raise ValueError(
+            f"no labels in language {language!r}; the languages are {', '.join(PHRASES)}"
+        )
     return tuple(entry.strip() for entry in PHRASES[language][key].split(";"))
 
 
@@ -172,7 +292,10 @@ def _make_finder(language: str) -> tuple[re.Pattern, dict[str, tuple[str, str]]]
         for label, entry in zip(canonical, _rows(language, key), strict=True):
             for name in _names(entry):
                 if meanings.setdefault(normalise(name), (key, label)) != (key, label):
-                    raise ValueError(f"{name!r} is a label of two things in {language}; reword one in label_tables.py")
+                    raise ValueError(
+                        f"{name!r} is a label of two things in {language}; reword one in "
+                        "label_tables.py"
+                    )
     longest_first = sorted(meanings, key=len, reverse=True)
     pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
     return pattern, meanings

@@ -6,8 +6,8 @@
         {"role": "user",      "content": [{"audio_path": "/path/to/u1.wav"}, {"text": "How fast does he talk?"}]},
         {"role": "assistant", "content": [{"text": "The speaker talks very slowly."}]}]}
 
-Parts come in any order and number; a part on disk may hold both keys, one of them null: reading drops the null. An id
-is no key: up to ten rows share one.
+Parts come in any order and number; a part on disk may hold both keys, one of them null: reading
+drops the null. An id is no key: up to ten rows share one.
 """
 
 import json
@@ -19,15 +19,39 @@ from typing import Any, TypedDict
 from sift_jax.sift.labels import LANGUAGES as LANGUAGES
 
 SPLITS = ("train", "dev", "EvalSIFT")
-CLOSED_CATEGORIES = ("closed_ended/acoustic_level", "closed_ended/content_level", "closed_ended/word_align",
-                     "closed_ended/comparison")
+CLOSED_CATEGORIES = (
+    "closed_ended/acoustic_level",
+    "closed_ended/content_level",
+    "closed_ended/word_align",
+    "closed_ended/comparison",
+)
 CATEGORIES = (*CLOSED_CATEGORIES, "open_ended", "controllable_generation")
 # Not of the released set: rows for models that have no pretrained parts.
-PRETRAINING_CATEGORIES = (PRETRAINING_RATINGS, PRETRAINING_RANKS, PRETRAINING_LISTS, PRETRAINING_COMPARES) = (
-    "pretraining/ratings", "pretraining/ranks", "pretraining/lists", "pretraining/compares")
+PRETRAINING_CATEGORIES = (
+    PRETRAINING_RATINGS,
+    PRETRAINING_RANKS,
+    PRETRAINING_LISTS,
+    PRETRAINING_COMPARES,
+) = (
+    "pretraining/ratings",
+    "pretraining/ranks",
+    "pretraining/lists",
+    "pretraining/compares",
+)
 # Stage 1's tasks, and those of stage 2b whose answers are speech.
-TASK_CATEGORIES = tuple(f"pretraining/{task}" for task in (
-    "asr", "translation", "emotion", "speaker_asr", "intent", "slots", "tts", "speech_to_speech"))
+TASK_CATEGORIES = tuple(
+    f"pretraining/{task}"
+    for task in (
+        "asr",
+        "translation",
+        "emotion",
+        "speaker_asr",
+        "intent",
+        "slots",
+        "tts",
+        "speech_to_speech",
+    )
+)
 # whose answers are speech
 SPOKEN_CATEGORIES = ("controllable_generation", "pretraining/tts", "pretraining/speech_to_speech")
 ALL_CATEGORIES = (*CATEGORIES, *PRETRAINING_CATEGORIES, *TASK_CATEGORIES)
@@ -70,11 +94,15 @@ def read_places(path: str | Path) -> Iterator[tuple[int, Row]]:
                     try:
                         row = parse_row(json.loads(text))
                     except ValueError as error:
-                        raise SiftError(f"{path}:{number}: {error}; correct or remove the line") from None
+                        raise SiftError(
+                            f"{path}:{number}: {error}; correct or remove the line"
+                        ) from None
                     yield start, row
                 start += len(line)
     except FileNotFoundError:
-        raise SiftError(f"{path}: no such SIFT file; write it with `python -m data_prep.build`") from None
+        raise SiftError(
+            f"{path}: no such SIFT file; write it with `python -m data_prep.build`"
+        ) from None
     except UnicodeDecodeError:
         raise SiftError(f"{path}: not UTF-8 text; write it again") from None
 
@@ -85,7 +113,9 @@ def parse_row(value: Any) -> Row:
     for key in ("id", "task", "data_source"):
         if not _check(row.get(key), str, key):
             raise SiftError(f"{key} is empty")
-    messages = [_parse_message(message) for message in _check(row.get("messages"), list, "messages")]
+    messages = [
+        _parse_message(message) for message in _check(row.get("messages"), list, "messages")
+    ]
     if not messages:
         raise SiftError("messages is empty")
     return Row(id=row["id"], messages=messages, task=row["task"], data_source=row["data_source"])
@@ -104,8 +134,9 @@ def write_rows(path: str | Path, rows: Iterable[Row]) -> int:
     return count
 
 
-def list_files(sift_dir: str | Path, split: str, category: str | None = None,
-               language: str | None = None) -> list[Path]:
+def list_files(
+    sift_dir: str | Path, split: str, category: str | None = None, language: str | None = None
+) -> list[Path]:
     """The files of a split, sorted; of one category or language if asked."""
     split = "dev" if split == "validation" else split
     if split not in _SPLIT_FOLDERS:
@@ -135,8 +166,12 @@ def audio_ids(row: Mapping[str, Any]) -> list[str]:
 
 
 def list_utterances(messages: Iterable[Message]) -> list[str]:
-    return [name_utterance(part["audio_path"]) for message in messages for part in message["content"]
-            if "audio_path" in part]
+    return [
+        name_utterance(part["audio_path"])
+        for message in messages
+        for part in message["content"]
+        if "audio_path" in part
+    ]
 
 
 def _parse_message(value: Any) -> Message:
@@ -152,7 +187,9 @@ def _parse_message(value: Any) -> Message:
 def _parse_part(value: Any) -> Part:
     part = {key: item for key, item in _check(value, dict, "a part").items() if item is not None}
     if len(part) != 1 or not part.keys() <= {"text", "audio_path"}:
-        raise SiftError(f"a part holds {' and '.join(sorted(part)) or 'nothing'}, not either text or audio_path")
+        raise SiftError(
+            f"a part holds {' and '.join(sorted(part)) or 'nothing'}, not either text or audio_path"
+        )
     for key, item in part.items():
         _check(item, str, key)
     return part

@@ -1,11 +1,13 @@
-"""Instructions to speak, as training's rows word them: a style, the text, and what the style asks for.
+"""Instructions to speak, as training's rows word them: a style, the text, and what the style asks
+for.
 
     "en", "very slowly, softly", "Rain falls."  ─►  "Say this very slowly and softly: Rain falls."
                                                     {"speaking_rate": "very slowly", "average_intensity": "softly"}
 
-Phrases of a style are the labels of `labels`, or an emotion ("angrily"), in any order; they are put into that of the
-plain rows, emotions last. A bare "slowly" is read as "quite slowly", the middle one, and the spellings of NEAR as what
-they mean; any other phrase is said as it stands, and told: a model may know it or not.
+Phrases of a style are the labels of `labels`, or an emotion ("angrily"), in any order; they are put
+into that of the plain rows, emotions last. A bare "slowly" is read as "quite slowly", the middle
+one, and the spellings of NEAR as what they mean; any other phrase is said as it stands, and told: a
+model may know it or not.
 """
 
 from __future__ import annotations
@@ -18,9 +20,17 @@ import unicodedata
 from sift_jax.sift.fields import Fields, find_style, load_fields
 from sift_jax.sift.labels import LABELS, LANGUAGES, find_labels, space_signs, write_spoken_phrase
 
-# what an instruction may ask for, in the order in which plain rows name it; a recording's noise is not a speaker's
-# affair
-KEYS = ("speaking_rate", "average_intensity", "pitch_variation", "average_pitch", "gender", "age_category", "accent")
+# what an instruction may ask for, in the order in which plain rows name it; a recording's noise is
+# not a speaker's affair
+KEYS = (
+    "speaking_rate",
+    "average_intensity",
+    "pitch_variation",
+    "average_pitch",
+    "gender",
+    "age_category",
+    "accent",
+)
 # the first wording of each language, with and without a style, and what joins the last two phrases
 WORDINGS = {
     "en": ("Say this {style}: {text}", "Say this: {text}", " and "),
@@ -29,13 +39,20 @@ WORDINGS = {
     "it": ("Di' questo {style}: {text}", "Di' questo: {text}", " e "),
     "es": ("Di esto {style}: {text}", "Di esto: {text}", " y "),
 }
-ACCENT = {"en": "with {label}", "de": "{label}", "fr": "avec {label}", "it": "con {label}", "es": "con {label}"}
+ACCENT = {
+    "en": "with {label}",
+    "de": "{label}",
+    "fr": "avec {label}",
+    "it": "con {label}",
+    "es": "con {label}",
+}
 # what stands for the middle of three degrees where none is said
 _MIDDLE = {"en": "quite", "de": "ziemlich", "fr": "assez", "it": "abbastanza", "es": "bastante"}
 NEAR = {
     "en": {"voice": "pitch", "quietly": "softly", "in a monotone": "monotone", "quickly": "fast"},
     "de": {"stimme": "tonlage", "tiefen": "tiefer", "hohen": "hoher", "langsamer": "langsam"},
-    "fr": {"bas": "doucement"}, "it": {"lentamente": "lento", "forte": "volume alto", "alta voce": "volume alto"},
+    "fr": {"bas": "doucement"},
+    "it": {"lentamente": "lento", "forte": "volume alto", "alta voce": "volume alto"},
     "es": {"lentamente": "despacio", "voz alta": "voz fuerte"},
 }
 _SENTENCE_CHARACTERS = 20_000
@@ -52,11 +69,14 @@ class Wish:
 
 def check_language(language: str) -> None:
     if language not in WORDINGS:
-        raise ValueError(f"no wording in language {language!r}; the languages are {', '.join(LANGUAGES)}")
+        raise ValueError(
+            f"no wording in language {language!r}; the languages are {', '.join(LANGUAGES)}"
+        )
 
 
 def check_text(text: str) -> str:
-    """The text as it is to be said, or an error where nothing, or nothing that was ever read aloud, is in it."""
+    """The text as it is to be said, or an error where nothing, or nothing that was ever read aloud,
+    is in it."""
     text = " ".join(text.split())
     letters = [c for c in text if c.isalpha()]
     if not letters:
@@ -64,11 +84,15 @@ def check_text(text: str) -> str:
     strange = next((c for c in letters if not unicodedata.name(c, "").startswith("LATIN")), None)
     if strange:
         name = unicodedata.name(strange, "an unknown letter").lower()
-        raise ValueError(f"{strange!r} ({name}) is of a script that no training text has; the languages are "
-                         f"{', '.join(LANGUAGES)}")
+        raise ValueError(
+            f"{strange!r} ({name}) is of a script that no training text has; the languages "
+            f"are {', '.join(LANGUAGES)}"
+        )
     if len(text) > _SENTENCE_CHARACTERS:
-        raise ValueError(f"a text of {len(text)} characters is far more than a sentence; cut it, and say the sentences "
-                         "one by one (--items)")
+        raise ValueError(
+            f"a text of {len(text)} characters is far more than a sentence; cut it, and say the "
+            "sentences one by one (--items)"
+        )
     return text
 
 
@@ -82,8 +106,10 @@ def read_style(style: str, language: str) -> list[Wish]:
     for wish in wishes:
         other = found.setdefault(wish.key, wish) if wish.key else wish
         if other.label != wish.label:
-            raise ValueError(f"the style contradicts itself: {other.phrase!r} and {wish.phrase!r} are both "
-                             f"{wish.key.replace('_', ' ')}; leave one of them out")
+            raise ValueError(
+                f"the style contradicts itself: {other.phrase!r} and {wish.phrase!r} are both "
+                f"{wish.key.replace('_', ' ')}; leave one of them out"
+            )
     # said twice is said once
     kept = [wish for wish in wishes if not wish.key or found[wish.key] is wish]
     return sorted(kept, key=lambda wish: KEYS.index(wish.key) if wish.key in KEYS else len(KEYS))
@@ -99,8 +125,10 @@ def _read_phrase(phrase: str, language: str) -> Wish:
         labels = [(key, label) for key, label in find_labels(tried, language) if key in KEYS]
         if len(labels) > 1:
             (_, first), (_, second) = labels[:2]
-            raise ValueError(f"{phrase!r} asks for {first!r} and for {second!r} at once; part them by a comma, or "
-                             "leave one out")
+            raise ValueError(
+                f"{phrase!r} asks for {first!r} and for {second!r} at once; part them by a comma, "
+                "or leave one out"
+            )
         if labels:
             key, label = labels[0]
             return Wish(phrase=write_wish(key, label, language), key=key, label=label)

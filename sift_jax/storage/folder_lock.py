@@ -4,7 +4,8 @@
 
     runs/stage2/.lock    {"host": "tpu-0", "pid": 4711, "since": "2026-03-01T09:30:00+00:00"} of the one that holds it
 
-The lock is the kernel's (flock) and goes with the process, however it ends: what a killed one leaves blocks nobody.
+The lock is the kernel's (flock) and goes with the process, however it ends: what a killed one
+leaves blocks nobody.
 """
 
 from __future__ import annotations
@@ -42,11 +43,17 @@ def hold_folder(folder: Path, *, remedy: str) -> Iterator[None]:
                     f"another command writes to {folder}{_describe_holder(file)}; {remedy}"
                 ) from None
             print(
-                f"{folder} cannot be locked ({error.strerror}): nothing keeps a second command out of it",
+                (
+                    f"{folder} cannot be locked ({error.strerror}): nothing keeps a second "
+                    "command out of it"
+                ),
                 file=sys.stderr,
             )
         since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        _write(file, json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since}) + "\n")
+        _write(
+            file,
+            json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since}) + "\n",
+        )
         yield
         _write(file, "")
 

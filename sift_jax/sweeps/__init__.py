@@ -1,1 +1,2 @@
-"""Several runs that answer a question together: trainings and evaluations as processes, and a page."""
+"""Several runs that answer a question together: trainings and evaluations as processes, and a
+page."""

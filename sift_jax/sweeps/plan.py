@@ -20,10 +20,12 @@ from sift_jax.field_ranges import CheckedConfig, Count, Items, MayBeEmpty, Seed,
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SweepConfig(CheckedConfig):
-    """The runs of a sweep. Names are `arm`s; each has the bindings that it differs by from its gin files."""
+    """The runs of a sweep. Names are `arm`s; each has the bindings that it differs by from its gin
+    files."""
 
     out_dir: Text
-    # command lines, and what stands in them for {name} besides {out}: where corpora lie, which server writes
+    # command lines, and what stands in them for {name} besides {out}: where corpora lie, which
+    # server writes
     prepare: tuple[Text, ...]
     words: Mapping[Text, MayBeEmpty]
     start_files: tuple[Text, ...]
@@ -43,17 +45,22 @@ class SweepConfig(CheckedConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if twice := sorted(self.arms.keys() & self.starts.keys()):
-            raise ValueError(f"{twice[0]!r} is both an arm and a start of this sweep; rename one of them")
+            raise ValueError(
+                f"{twice[0]!r} is both an arm and a start of this sweep; rename one of them"
+            )
         if unknown := sorted(set(self.only) - self.arms.keys()):
-            raise ValueError(f"ARMS names {unknown[0]!r}, which is no arm here; they are {', '.join(self.arms)}")
+            raise ValueError(
+                f"ARMS names {unknown[0]!r}, which is no arm here; they are {', '.join(self.arms)}"
+            )
         for name in (*self.arms, *self.starts):
             if not name.replace("_", "").isalnum():
                 raise ValueError(f"{name!r} is no name for an arm; use letters, digits and _")
 
-
     @property
     def chosen(self) -> dict[str, Mapping[str, object]]:
-        return {name: given for name, given in self.arms.items() if not self.only or name in self.only}
+        return {
+            name: given for name, given in self.arms.items() if not self.only or name in self.only
+        }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,7 +79,10 @@ def list_stages(sweep: SweepConfig) -> list[list[list[Job]]]:
     ]
     # once: as weights that are published, they are the same for all
     arms = [
-        [_train(sweep, name, seed, sweep.train_files, {**sweep.train_bindings, **given}), _evaluate(sweep, name, seed)]
+        [
+            _train(sweep, name, seed, sweep.train_files, {**sweep.train_bindings, **given}),
+            _evaluate(sweep, name, seed),
+        ]
         for seed in sweep.seeds
         for name, given in sweep.chosen.items()
     ]
@@ -90,25 +100,37 @@ def _fill_line(line: str, sweep: SweepConfig) -> str:
         return line.format(out=shlex.quote(sweep.out_dir), **sweep.words)
     except (KeyError, IndexError, ValueError) as error:
         raise ValueError(
-            f"{line!r} in PREPARE asks for {error}, and known are out, {', '.join(sweep.words)}; see SweepConfig.words"
+            f"{line!r} in PREPARE asks for {error}, and known are out, {', '.join(sweep.words)}; "
+            "see SweepConfig.words"
         ) from None
 
 
-def _train(sweep: SweepConfig, name: str, seed: int, files: tuple[str, ...], bindings: Mapping[str, Any]) -> Job:
+def _train(
+    sweep: SweepConfig, name: str, seed: int, files: tuple[str, ...], bindings: Mapping[str, Any]
+) -> Job:
     given = {"OUT_DIR": str(place_run(sweep, name, seed)), "SEED": seed, **bindings}
     return Job(name=f"train.{name}.{seed}", command=_call("train", files, given, sweep, name, seed))
 
 
 def _evaluate(sweep: SweepConfig, name: str, seed: int) -> Job:
-    given = {"OUT_DIR": str(place_evaluation(sweep, name, seed)), "CHECKPOINT": str(place_run(sweep, name, seed)),
-             **sweep.evaluate_bindings}  # fmt: skip
+    given = {
+        "OUT_DIR": str(place_evaluation(sweep, name, seed)),
+        "CHECKPOINT": str(place_run(sweep, name, seed)),
+        **sweep.evaluate_bindings,
+    }
     return Job(
-        name=f"evaluate.{name}.{seed}", command=_call("evaluate", sweep.evaluate_files, given, sweep, name, seed)
+        name=f"evaluate.{name}.{seed}",
+        command=_call("evaluate", sweep.evaluate_files, given, sweep, name, seed),
     )
 
 
 def _call(
-    what: str, files: tuple[str, ...], bindings: Mapping[str, Any], sweep: SweepConfig, name: str, seed: int
+    what: str,
+    files: tuple[str, ...],
+    bindings: Mapping[str, Any],
+    sweep: SweepConfig,
+    name: str,
+    seed: int,
 ) -> tuple[str, ...]:
     def fill(value: Any) -> Any:
         known = {"out": sweep.out_dir, "arm": name, "seed": seed, "first_seed": sweep.seeds[0]}

@@ -1,10 +1,12 @@
-"""From the answers of all runs to figures with intervals, and to the differences that the sweep asks about.
+"""From the answers of all runs to figures with intervals, and to the differences that the sweep
+asks about.
 
     answers of arm × seed ─► (seeds, recordings, [sum, n]) for each test set
-    a draw: recordings, and seeds, each with replacement; the same draw for both arms of a difference
+    a draw: recordings, and seeds, each with replacement; the same draw for both arms of a
+    difference
 
-An interval that does not hold zero is a sign; one that does is none. Of few seeds an interval knows little of how runs
-differ: their own figures stand beside it.
+An interval that does not hold zero is a sign; one that does is none. Of few seeds an interval knows
+little of how runs differ: their own figures stand beside it.
 """
 
 from __future__ import annotations
@@ -52,37 +54,61 @@ class QuestionsConfig(CheckedConfig):
     published: Mapping[Text, NotNegative]
 
     def check(self, sweep: SweepConfig) -> None:
-        named = {*self.rows, *self.curve, *(arm for pair in self.differences.values() for arm in pair)}
+        named = {
+            *self.rows,
+            *self.curve,
+            *(arm for pair in self.differences.values() for arm in pair),
+        }
         if unknown := sorted(named - sweep.arms.keys()):
-            raise ValueError(f"QuestionsConfig asks about {unknown[0]!r}, which is no arm of this sweep; they are "
-                             f"{', '.join(sweep.arms)}")
+            raise ValueError(
+                f"QuestionsConfig asks about {unknown[0]!r}, which is no arm of this sweep; they "
+                f"are {', '.join(sweep.arms)}"
+            )
 
 
-def gather_results(sweep: SweepConfig, questions: QuestionsConfig, bootstrap: BootstrapConfig) -> dict[str, Any]:
+def gather_results(
+    sweep: SweepConfig, questions: QuestionsConfig, bootstrap: BootstrapConfig
+) -> dict[str, Any]:
     chosen = sweep.chosen
     counted = {arm: _count(sweep, arm, questions.metric) for arm in chosen}
     sets = list(next(iter(counted.values())))
-    arms = {arm: {name: _describe(counted[arm][name][1], bootstrap, f"{arm} {name}") for name in sets}
-            for arm in chosen}  # fmt: skip
+    arms = {
+        arm: {name: _describe(counted[arm][name][1], bootstrap, f"{arm} {name}") for name in sets}
+        for arm in chosen
+    }
     differences = [
-        {"question": asked, "first": first, "second": second, "sets": {
-            name: _compare(counted[first][name], counted[second][name], bootstrap, f"{asked} {name}")
-            for name in sets}}
+        {
+            "question": asked,
+            "first": first,
+            "second": second,
+            "sets": {
+                name: _compare(
+                    counted[first][name], counted[second][name], bootstrap, f"{asked} {name}"
+                )
+                for name in sets
+            },
+        }
         for asked, (first, second) in questions.differences.items()
         if {first, second} <= chosen.keys()
-    ]  # fmt: skip
+    ]
     return {
-        "format": 1, "title": questions.title, "metric": questions.metric, "seeds": list(sweep.seeds), "sets": sets,
+        "format": 1,
+        "title": questions.title,
+        "metric": questions.metric,
+        "seeds": list(sweep.seeds),
+        "sets": sets,
         "confidence": bootstrap.confidence,
         "rows": {arm: title for arm, title in questions.rows.items() if arm in chosen},
         "published": dict(questions.published),
         "curve": {arm: rate for arm, rate in read_rates(sweep, questions).items() if arm in chosen},
-        "arms": arms, "differences": differences,
-    }  # fmt: skip
+        "arms": arms,
+        "differences": differences,
+    }
 
 
 def read_rates(sweep: SweepConfig, questions: QuestionsConfig) -> dict[str, float]:
-    """Arm → word error rate in percent; those that were measured come from the file that the data was made with."""
+    """Arm → word error rate in percent; those that were measured come from the file that the data
+    was made with."""
     measured: Mapping[str, float] = {}
     if questions.rates:
         path = Path(questions.rates.format(out=sweep.out_dir))
@@ -91,8 +117,10 @@ def read_rates(sweep: SweepConfig, questions: QuestionsConfig) -> dict[str, floa
     for arm, rate in questions.curve.items():
         if isinstance(rate, str):
             if rate not in measured:
-                raise ValueError(f"{questions.rates} has no word error rate of {rate!r}; make the data again, or give "
-                                 "QuestionsConfig.curve a number")
+                raise ValueError(
+                    f"{questions.rates} has no word error rate of {rate!r}; make the data again, "
+                    "or give QuestionsConfig.curve a number"
+                )
             found[arm] = 100 * float(measured[rate])
         else:
             found[arm] = float(rate)
@@ -110,7 +138,9 @@ def _count(sweep: SweepConfig, arm: str, metric: str) -> Counted:
             items = [one.item for one in own]
             counts = next((c for c in count_items(items, own, ()) if c.name == metric), None)
             if counts is None:
-                raise ValueError(f"{evaluation.folder} has no {metric} of {name}; evaluate by a suite that has")
+                raise ValueError(
+                    f"{evaluation.folder} has no {metric} of {name}; evaluate by a suite that has"
+                )
             names = [cluster_of(counts.items[place]) for place in counts.places]
             keys = list(dict.fromkeys(names))
             index = np.asarray([keys.index(one) for one in names])
@@ -142,12 +172,20 @@ def _draw(sums: list[np.ndarray], bootstrap: BootstrapConfig, name: str) -> list
 
 def _describe(sums: np.ndarray, bootstrap: BootstrapConfig, name: str) -> dict[str, Any]:
     low, high = find_interval(_draw([sums], bootstrap, name)[0], bootstrap.confidence)
-    return {"figure": float(_figure(sums.sum((0, 1)))), "low": low, "high": high,
-            "of_seeds": [float(x) for x in _figure(sums.sum(1))], "recordings": sums.shape[1]}  # fmt: skip
+    return {
+        "figure": float(_figure(sums.sum((0, 1)))),
+        "low": low,
+        "high": high,
+        "of_seeds": [float(x) for x in _figure(sums.sum(1))],
+        "recordings": sums.shape[1],
+    }
 
 
 def _compare(
-    first: tuple[list[str], np.ndarray], second: tuple[list[str], np.ndarray], bootstrap: BootstrapConfig, name: str
+    first: tuple[list[str], np.ndarray],
+    second: tuple[list[str], np.ndarray],
+    bootstrap: BootstrapConfig,
+    name: str,
 ) -> dict[str, Any]:
     shared = [key for key in first[0] if key in set(second[0])]
     a, b = (sums[:, [keys.index(key) for key in shared]] for keys, sums in (first, second))

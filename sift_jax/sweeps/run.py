@@ -4,8 +4,9 @@
     out/logs/<job>.log       what it said
     out/results.json  report.html  report.md
 
-A job that fails leaves the others of its stage to end, and ends the sweep with the place of its log; the same command
-goes on from there. Trainings and evaluations that were stopped go on within, as they do by themselves.
+A job that fails leaves the others of its stage to end, and ends the sweep with the place of its
+log; the same command goes on from there. Trainings and evaluations that were stopped go on within,
+as they do by themselves.
 """
 
 from __future__ import annotations
@@ -34,13 +35,19 @@ class SweepError(ValueError):
 
 
 def sweep(
-    *, run: SweepConfig, questions: QuestionsConfig, bootstrap: BootstrapConfig, launch: Launch = NO_FLAGS
+    *,
+    run: SweepConfig,
+    questions: QuestionsConfig,
+    bootstrap: BootstrapConfig,
+    launch: Launch = NO_FLAGS,
 ) -> None:
     """The whole sweep; what is done is kept."""
     stages = list_stages(run)
     questions.check(run)
     if launch.dry_run:
-        print("\n".join(" ".join(job.command) for stage in stages for chain in stage for job in chain))
+        print(
+            "\n".join(" ".join(job.command) for stage in stages for chain in stage for job in chain)
+        )
         return
     out = Path(run.out_dir)
     write_whole(out / "config.gin", launch.config_text)
@@ -99,23 +106,31 @@ def _run_job(job: Job, out: Path, cores: list[int], running: set[subprocess.Pope
     if mark.is_file():
         if json.loads(mark.read_text(encoding="utf-8"))["command"] == command:
             return
-        raise SweepError(f"{job.name} was done by another command in {out}; choose another OUT_DIR, or remove {mark} "
-                         "and what it made")
+        raise SweepError(
+            f"{job.name} was done by another command in {out}; choose another OUT_DIR, or remove "
+            f"{mark} and what it made"
+        )
     log.parent.mkdir(parents=True, exist_ok=True)
     words = [sys.executable if word == "python" else word for word in command]
     began = time.monotonic()
     with log.open("wb") as file:
         # equal programs are compiled once for all runs
-        compiled = {"JAX_COMPILATION_CACHE_DIR": str((out / "compiled").resolve()),
-                    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.5"}
-        process = subprocess.Popen(words, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **compiled})
+        compiled = {
+            "JAX_COMPILATION_CACHE_DIR": str((out / "compiled").resolve()),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.5",
+        }
+        process = subprocess.Popen(
+            words, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **compiled}
+        )
         with contextlib.suppress(OSError):
             os.sched_setaffinity(process.pid, cores)
         running.add(process)
         status = process.wait()
         running.discard(process)
     if status:
-        lines = log.read_text(encoding="utf-8", errors="replace").replace("\r", "\n").strip().splitlines() or [""]
+        lines = log.read_text(encoding="utf-8", errors="replace").replace(
+            "\r", "\n"
+        ).strip().splitlines() or [""]
         raise SweepError(f"{job.name} ended with status {status}: {lines[-1][:200]}; see {log}")
     seconds = round(time.monotonic() - began, 1)
     write_whole(mark, json.dumps({"command": command, "seconds": seconds}) + "\n")

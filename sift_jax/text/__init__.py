@@ -1,1 +1,2 @@
-"""Text to tokens: chat templates, tokenizers, and where audio and units of speech stand among the ids."""
+"""Text to tokens: chat templates, tokenizers, and where audio and units of speech stand among the
+ids."""

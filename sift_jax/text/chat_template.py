@@ -1,13 +1,15 @@
-"""Chat templates: the text in which a model reads a conversation, written by the model's own Jinja template.
+"""Chat templates: the text in which a model reads a conversation, written by the model's own Jinja
+template.
 
     folder/chat_template.json                            a processor's, which may know audio   ┐ the first there is;
            chat_template.jinja, tokenizer_config.json    the tokenizer's                        ┘ otherwise "chatml"
 
     [{"role": "user", "content": "How fast?"}]  ─►  "<|im_start|>user⏎How fast?<|im_end|>⏎<|im_start|>assistant⏎"
 
-Rendering is that of transformers, sandbox included, so that a model reads here what its users elsewhere give it. One
-thing is fixed: a template that asks for today's date is told DATE, and the template that a run or an export keeps
-has that date written in. A prompt must not change from training to serving, nor from one day to the next.
+Rendering is that of transformers, sandbox included, so that a model reads here what its users
+elsewhere give it. One thing is fixed: a template that asks for today's date is told DATE, and the
+template that a run or an export keeps has that date written in. A prompt must not change from
+training to serving, nor from one day to the next.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ TEMPLATES = {
     "chatml": (
         "{% for message in messages %}"
         "{{ '<|im_start|>' + message['role'] + '\n' }}"
-        "{% if message['content'] is string %}{{ message['content'] }}{% else %}{% for part in message['content'] %}"
+        "{% if message['content'] is string %}{{ message['content'] }}{% else %}{% for part in "
+        "message['content'] %}"
         "{% if part.get('text') %}{{ part['text'] }}"
         "{% else %}{{ '<|audio_bos|><|AUDIO|><|audio_eos|>' }}{% endif %}"
         "{% endfor %}{% endif %}"
@@ -36,12 +39,14 @@ TEMPLATES = {
         "{% endfor %}"
         "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
     ),
-    # Vicuna 1.1's turns: "<s>USER: How fast? ASSISTANT: Slowly.</s>USER: …"; a system message stands before the first
+    # Vicuna 1.1's turns: "<s>USER: How fast? ASSISTANT: Slowly.</s>USER: …"; a system message
+    # stands before the first
     "vicuna": (
         "{{ bos_token }}"
         "{% for message in messages %}"
         "{% if message['role'] == 'user' %}{{ 'USER: ' + message['content'] + ' ' }}"
-        "{% elif message['role'] == 'assistant' %}{{ 'ASSISTANT: ' + message['content'] + eos_token }}"
+        "{% elif message['role'] == 'assistant' %}{{ 'ASSISTANT: ' + message['content'] + "
+        "eos_token }}"
         "{% else %}{{ message['content'] + ' ' }}{% endif %}"
         "{% endfor %}"
         "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
@@ -55,11 +60,14 @@ def check_template_name(name: str | None) -> None:
     """None takes the tokenizer's own template."""
     if name is not None and name not in TEMPLATES:
         known = ", ".join(repr(known) for known in TEMPLATES)
-        raise ValueError(f"no chat template is named {name!r}; take {known}, or None for the tokenizer's own")
+        raise ValueError(
+            f"no chat template is named {name!r}; take {known}, or None for the tokenizer's own"
+        )
 
 
 def fix_dates(source: str) -> str:
-    """The template with every `strftime_now("%d %b %Y")` replaced by the text that it gives on DATE."""
+    """The template with every `strftime_now("%d %b %Y")` replaced by the text that it gives on
+    DATE."""
     return _CLOCK.sub(lambda found: json.dumps(DATE.strftime(found[2])), source)
 
 
@@ -75,7 +83,8 @@ def read_processor_template(folder: Path) -> str | None:
 
 
 class ChatTemplate:
-    """A Jinja template with the names that it may use of its tokenizer's special tokens (bos_token, eos_token, …)."""
+    """A Jinja template with the names that it may use of its tokenizer's special tokens (bos_token,
+    eos_token, …)."""
 
     def __init__(self, source: str, tokens: Mapping[str, str], *, origin: str):
         self.source, self.tokens, self.origin = fix_dates(source), dict(tokens), origin
@@ -86,17 +95,23 @@ class ChatTemplate:
 
         try:
             return compile_template(self.source).render(
-                messages=messages, tools=None, documents=None, add_generation_prompt=is_prompt, **self.tokens
+                messages=messages,
+                tools=None,
+                documents=None,
+                add_generation_prompt=is_prompt,
+                **self.tokens,
             )
         except (jinja2.TemplateError, TypeError) as error:
             roles = ", ".join(message["role"] for message in messages)
             raise ValueError(
-                f"the chat template of {self.origin} refuses a conversation of {roles or 'nothing'}: {error}"
+                f"the chat template of {self.origin} refuses a conversation of "
+                f"{roles or 'nothing'}: {error}"
             ) from None
 
     @functools.cache  # noqa: B019 - a process has a few templates, for as long as it lives
     def takes_audio(self, marker: str) -> bool:
-        """Whether it writes the marker itself for an audio part; a template for text takes it as part of the text."""
+        """Whether it writes the marker itself for an audio part; a template for text takes it as
+        part of the text."""
         content = [{"type": "audio", "audio_url": "a.wav"}, {"type": "text", "text": _QUESTION}]
         try:
             text = self.render([{"role": "user", "content": content}], is_prompt=True)
@@ -114,17 +129,23 @@ class ChatTemplate:
         found = names.search(whole, place + len(_ANSWER))
         if place < 0 or found is None:
             raise ValueError(
-                f"the chat template of {self.origin} ends an answer with no special token, so that nothing says where "
-                "a model has to stop; set DataConfig.chat_template to one of ours"
+                f"the chat template of {self.origin} ends an answer with no special token, so "
+                "that nothing says where a model has to stop; set DataConfig.chat_template to "
+                "one of ours"
             )
         return found[0]
 
     def check_prefix(self, prompt: str, whole: str) -> None:
-        """What is asked must stand in training as it does in serving: as the beginning of the whole conversation."""
+        """What is asked must stand in training as it does in serving: as the beginning of the whole
+        conversation."""
         if not whole.startswith(prompt):
-            same = next((i for i, (a, b) in enumerate(zip(prompt, whole, strict=False)) if a != b), len(whole))
+            same = next(
+                (i for i, (a, b) in enumerate(zip(prompt, whole, strict=False)) if a != b),
+                len(whole),
+            )
             raise ValueError(
                 f"the chat template of {self.origin} rewrites what came before an answer (prompt: "
-                f"…{prompt[same : same + 30]!r}, with the answer: …{whole[same : same + 30]!r}); training needs one "
-                "that only appends: set DataConfig.chat_template to one of ours"
+                f"…{prompt[same : same + 30]!r}, with the answer: …{whole[same : same + 30]!r}); "
+                "training needs one that only appends: set DataConfig.chat_template to one of "
+                "ours"
             )

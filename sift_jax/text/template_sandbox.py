@@ -1,8 +1,9 @@
 """The Jinja environment of chat templates: that of transformers, with a clock that stands still.
 
-A template comes with the weights, from anybody: it runs in Jinja's sandbox, in which nothing can be changed, no
-attribute with an underscore read, and no file or module reached. transformers' own renderer does the same and copies
-every message first; here a question is rendered some thousand times a second.
+A template comes with the weights, from anybody: it runs in Jinja's sandbox, in which nothing can be
+changed, no attribute with an underscore read, and no file or module reached. transformers' own
+renderer does the same and copies every message first; here a question is rendered some thousand
+times a second.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def _write_json(
     sort_keys: bool = False,
 ) -> str:
     """Jinja's own filter escapes what HTML cannot hold."""
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+    return json.dumps(
+        value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
+    )
 
 
 @functools.cache
@@ -39,7 +42,8 @@ def make_environment() -> jinja2.Environment:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class Generation(jinja2.ext.Extension):
-        """{% generation %} … {% endgeneration %} marks an answer for some trainers; it is rendered as it is."""
+        """{% generation %} … {% endgeneration %} marks an answer for some trainers; it is rendered
+        as it is."""
 
         tags = {"generation"}
 
@@ -49,7 +53,8 @@ def make_environment() -> jinja2.Environment:
             return jinja2.nodes.Scope(body, lineno=line)
 
     class Namespace(jinja2.utils.Namespace):
-        """Without names that begin with an underscore: by them a template would get at what is behind the sandbox."""
+        """Without names that begin with an underscore: by them a template would get at what is
+        behind the sandbox."""
 
         def __init__(*args: Any, **kwargs: Any) -> None:
             self, args = args[0], args[1:]

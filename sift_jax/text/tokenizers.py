@@ -3,8 +3,9 @@
     folder ─AutoTokenizer─► special tokens, chat template ─┐
            └ tokenizer.json ─► ids                         ┴─► SpeechTokenizer      the quickstart trains one of its own
 
-The ids are those of tokenizer.json; transformers rebuilds some families' tokenizers from their vocabulary, and a
-folder without that file (SentencePiece's tokenizer.model alone) is converted by it.
+The ids are those of tokenizer.json; transformers rebuilds some families' tokenizers from their
+vocabulary, and a folder without that file (SentencePiece's tokenizer.model alone) is converted by
+it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 import tokenizers
 
-from sift_jax.text.chat_template import TEMPLATES, ChatTemplate, check_template_name, read_processor_template
+from sift_jax.text.chat_template import (
+    TEMPLATES,
+    ChatTemplate,
+    check_template_name,
+    read_processor_template,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -37,7 +43,8 @@ _FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 
 
 def _read_pretrained(folder: Path) -> PreTrainedTokenizerBase:
-    """What transformers makes of a folder; nothing is asked of the network, and no code of the folder is run."""
+    """What transformers makes of a folder; nothing is asked of the network, and no code of the
+    folder is run."""
     # it is used without PyTorch here, and says so at each import
     quiet = logging.Filter()
     quiet.filter = lambda record: "PyTorch was not found" not in record.getMessage()
@@ -46,9 +53,13 @@ def _read_pretrained(folder: Path) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
     except (OSError, ValueError, ImportError, KeyError, TypeError) as error:
-        raise ValueError(f"the tokenizer of {folder} cannot be read ({error}); download the folder again") from None
+        raise ValueError(
+            f"the tokenizer of {folder} cannot be read ({error}); download the folder again"
+        ) from None
 
 
 def _read_backend(folder: Path, theirs: PreTrainedTokenizerBase) -> tokenizers.Tokenizer:
@@ -56,7 +67,10 @@ def _read_backend(folder: Path, theirs: PreTrainedTokenizerBase) -> tokenizers.T
     if not path.is_file():
         backend = getattr(theirs, "backend_tokenizer", None)
         if backend is None:
-            raise ValueError(f"{folder} has no tokenizer.json and cannot be converted; save one with transformers")
+            raise ValueError(
+                f"{folder} has no tokenizer.json and cannot be converted; save one with "
+                "transformers"
+            )
         return tokenizers.Tokenizer.from_str(backend.to_str())
     backend = tokenizers.Tokenizer.from_file(str(path))
     # some are named in tokenizer_config.json alone
@@ -67,7 +81,8 @@ def _read_backend(folder: Path, theirs: PreTrainedTokenizerBase) -> tokenizers.T
 
 
 def _make_text_encoder(tokenizer: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
-    """A copy to which every added token's name is text, special or not; runs of blanks stay what they are."""
+    """A copy to which every added token's name is text, special or not; runs of blanks stay what
+    they are."""
     held = json.loads(tokenizer.to_str())
     for token in held["added_tokens"]:
         # encode_special_tokens leaves names alone that are not special, such as Qwen's <tool_call>
@@ -79,9 +94,11 @@ def _make_text_encoder(tokenizer: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
 
 
 class SpeechTokenizer:
-    """Text to ids and back. `chat_template` names one of TEMPLATES; None takes the folder's own, or "chatml".
+    """Text to ids and back. `chat_template` names one of TEMPLATES; None takes the folder's own, or
+    "chatml".
 
-    Tokens for audio, and those of the ChatML turns where they are used, are added behind a vocabulary without them.
+    Tokens for audio, and those of the ChatML turns where they are used, are added behind a
+    vocabulary without them.
     """
 
     def __init__(self, folder: str | Path, chat_template: str | None = None):
@@ -89,7 +106,8 @@ class SpeechTokenizer:
         self.folder = Path(folder)
         if not any((self.folder / name).is_file() for name in _FILES):
             raise ValueError(
-                f"no tokenizer.json in {folder}; train one with python -m data_prep.tokenizer or give a model's folder"
+                f"no tokenizer.json in {folder}; train one with python -m data_prep.tokenizer or "
+                "give a model's folder"
             )
         theirs = _read_pretrained(self.folder)
         self._named: dict[str, str] = dict(theirs.special_tokens_map)
@@ -99,12 +117,16 @@ class SpeechTokenizer:
         if chat_template is None and own is None:
             chat_template = "chatml"
         self.template = ChatTemplate(
-            TEMPLATES[chat_template] if chat_template else own, self._named, origin=f"the tokenizer {folder}"
+            TEMPLATES[chat_template] if chat_template else own,
+            self._named,
+            origin=f"the tokenizer {folder}",
         )
         self._tokenizer = _read_backend(self.folder, theirs)
         wanted = SPECIAL_TOKENS if chat_template == "chatml" else AUDIO_TOKENS
         # no published model has learnt what its file lacks
-        self.lacking = tuple(token for token in wanted if self._tokenizer.token_to_id(token) is None)
+        self.lacking = tuple(
+            token for token in wanted if self._tokenizer.token_to_id(token) is None
+        )
         self._tokenizer.add_special_tokens(list(wanted))
         added = self._tokenizer.get_added_tokens_decoder()
         self._added = {token.content: i for i, token in added.items()}
@@ -119,10 +141,12 @@ class SpeechTokenizer:
         return list(self._encode(text, True))
 
     def encode_behind(self, left: str | None, text: str, *, is_first: bool) -> list[int]:
-        """Ids of text that goes on where `left` ends, or a special token (None) does; is_first where nothing else does.
+        """Ids of text that goes on where `left` ends, or a special token (None) does; is_first
+        where nothing else does.
 
-        A model is given the ids of `left` and writes these: they are what is behind them in the ids of both together.
-        Where a token would lie on both sides ("\n" and "\nYes" of Qwen's), the text is encoded by itself.
+        A model is given the ids of `left` and writes these: they are what is behind them in the ids
+        of both together. Where a token would lie on both sides ("\n" and "\nYes" of Qwen's), the
+        text is encoded by itself.
         """
         if not left:
             return list(self._encode(text, is_first or not self._is_prefixed))
@@ -133,15 +157,17 @@ class SpeechTokenizer:
         alone = self._encode(text, not self._is_prefixed)
         if self.decode([*before, *alone]) != self.decode(both):
             raise ValueError(
-                f"the tokenizer {self.folder} cannot go on from {left[-20:]!r} to {text[:20]!r}; give "
-                "DataConfig.chat_template one of ours"
+                f"the tokenizer {self.folder} cannot go on from {left[-20:]!r} to {text[:20]!r}; "
+                "give DataConfig.chat_template one of ours"
             )
         return list(alone)
 
     def _encode_text(self, text: str, is_first: bool) -> tuple[int, ...]:
-        # roles and line ends come with every message. A batch of one: it alone can go without the characters' places,
-        # which take a quarter of the time
-        (encoding,) = self._text.encode_batch_fast([text if is_first else _ANCHOR + text], add_special_tokens=False)
+        # roles and line ends come with every message. A batch of one: it alone can go without the
+        # characters' places, which take a quarter of the time
+        (encoding,) = self._text.encode_batch_fast(
+            [text if is_first else _ANCHOR + text], add_special_tokens=False
+        )
         return tuple(encoding.ids if is_first else encoding.ids[1:])
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -200,7 +226,8 @@ class SpeechTokenizer:
         return hashlib.sha256(repr((self._tokenizer.to_str(), source, named)).encode()).hexdigest()
 
     def save(self, folder: str | Path) -> None:
-        """A folder that this class and AutoTokenizer read: the same ids, the same template, its date fixed."""
+        """A folder that this class and AutoTokenizer read: the same ids, the same template, its
+        date fixed."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self._tokenizer.save(str(folder / "tokenizer.json"))
@@ -223,7 +250,8 @@ class SpeechTokenizer:
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int, folder: str | Path) -> SpeechTokenizer:
-    """A byte-level BPE of `vocab_size` tokens, special ones included, written to folder/tokenizer.json."""
+    """A byte-level BPE of `vocab_size` tokens, special ones included, written to
+    folder/tokenizer.json."""
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
     tokenizer.normalizer = tokenizers.normalizers.NFC()
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)

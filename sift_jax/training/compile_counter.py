@@ -1,7 +1,7 @@
 """Counts what a step compiles: one program for each batch shape, and nothing after that.
 
-    step over shape A   1 compilation        step over shape B   1 compilation
-    step over shape A   0                    step over shape A   1 → a recompilation: something else has changed
+step over shape A   1 compilation        step over shape B   1 compilation
+step over shape A   0                    step over shape A   1 → a recompilation: something else has changed
 """
 
 from __future__ import annotations

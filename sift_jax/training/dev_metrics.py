@@ -1,9 +1,9 @@
 """What the dev batches say of a model: in all, and of each task of the mixture.
 
-    dev batch ─► Σ loss of each task, with its own audio and with other items' ─► dev_loss            in all
-                                                                                  dev_loss/<task>     of one
-    audio_gain, audio_gain/<task>     how much worse it gets with other items' audio; none where a batch has no other
-    dev_tokens/<task>                 the answers' tokens that the figures are of; without any there are no others
+dev batch ─► Σ loss of each task, with its own audio and with other items' ─► dev_loss            in all
+                                                                              dev_loss/<task>     of one
+audio_gain, audio_gain/<task>     how much worse it gets with other items' audio; none where a batch has no other
+dev_tokens/<task>                 the answers' tokens that the figures are of; without any there are no others
 """
 
 from __future__ import annotations
@@ -20,10 +20,15 @@ LOSS, GAIN, TOKENS = "dev_loss/", "audio_gain/", "dev_tokens/"
 WORST = 3
 
 
-def measure_dev(dev_step: Callable, state: State, batches: Sequence[Batch], put, tasks: Sequence[str]) -> dict:
-    """Loss and audio gain over the dev batches. `tasks` are named in the order of their numbers in task_bm; those
-    behind them, which the dev split has not got, are named too."""
-    sums = {key: np.zeros(len(tasks)) for key in ("loss", "weight", "paired_loss", "swapped_loss", "paired_weight")}
+def measure_dev(
+    dev_step: Callable, state: State, batches: Sequence[Batch], put, tasks: Sequence[str]
+) -> dict:
+    """Loss and audio gain over the dev batches. `tasks` are named in the order of their numbers in
+    task_bm; those behind them, which the dev split has not got, are named too."""
+    sums = {
+        key: np.zeros(len(tasks))
+        for key in ("loss", "weight", "paired_loss", "swapped_loss", "paired_weight")
+    }
     for batch in batches:
         for key, value in dev_step(state, put(batch)).items():
             found = np.asarray(value, np.float64)
@@ -46,15 +51,20 @@ def measure_dev(dev_step: Callable, state: State, batches: Sequence[Batch], put,
 
 def format_dev(values: Mapping[str, float]) -> str:
     """A line for the terminal: in all, and the tasks that do worst."""
-    losses = {name.removeprefix(LOSS): value for name, value in values.items() if name.startswith(LOSS)}
+    losses = {
+        name.removeprefix(LOSS): value for name, value in values.items() if name.startswith(LOSS)
+    }
     worst = sorted(losses, key=lambda name: -losses[name])[:WORST]
     line = f"dev loss {values['dev_loss']:.3f}, audio gain {_format_gain(values, 'audio_gain')}"
     if len(losses) > 1:
         line += "; worst: "
-        line += ", ".join(f"{name} {losses[name]:.3f} ({_format_gain(values, GAIN + name)})" for name in worst)
+        line += ", ".join(
+            f"{name} {losses[name]:.3f} ({_format_gain(values, GAIN + name)})" for name in worst
+        )
     return line
 
 
 def _format_gain(values: Mapping[str, float], name: str) -> str:
-    return f"{values[name]:+.3f}" if name in values else "unknown: no other recording in its batches"
-
+    return (
+        f"{values[name]:+.3f}" if name in values else "unknown: no other recording in its batches"
+    )

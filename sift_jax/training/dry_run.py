@@ -1,8 +1,9 @@
-"""What `--dry_run` prints: every parameter and whether it trains, batch shapes, and the memory that the step takes.
+"""What `--dry_run` prints: every parameter and whether it trains, batch shapes, and the memory that
+the step takes.
 
-The memory is XLA's own figure: the step is compiled for the mesh, without a single array being made. On virtual CPU
-devices (`--virtual_devices=64`) a laptop so compiles for a pod; the kernels of the pod's own compiler may need a little
-more or less.
+The memory is XLA's own figure: the step is compiled for the mesh, without a single array being
+made. On virtual CPU devices (`--virtual_devices=64`) a laptop so compiles for a pod; the kernels of
+the pod's own compiler may need a little more or less.
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ class StepMemory:
 
 def describe_batch(shape: BatchShape, mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:
     sharding = shard_rows(mesh)
-    return {key: jax.ShapeDtypeStruct(dims, dtype, sharding=sharding) for key, (dims, dtype) in shape.spec().items()}
+    return {
+        key: jax.ShapeDtypeStruct(dims, dtype, sharding=sharding)
+        for key, (dims, dtype) in shape.spec().items()
+    }
 
 
 def measure_memory(train_step, state: State, shape: BatchShape, mesh: Mesh) -> StepMemory:
@@ -55,7 +59,9 @@ def measure_memory(train_step, state: State, shape: BatchShape, mesh: Mesh) -> S
 
 def count_bytes(tree) -> float:
     """Bytes on each device of arrays, or of shapes with their shardings."""
-    return sum(math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize for x in jax.tree.leaves(tree))
+    return sum(
+        math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize for x in jax.tree.leaves(tree)
+    )
 
 
 def _count(leaves) -> int:
@@ -69,7 +75,10 @@ def _measure(tree) -> int:
 
 def format_parameters(state: State, mesh: Mesh) -> list[str]:
     """A line a parameter, and the sums."""
-    params, trained = flatten_paths(join_params(state["trainable"], state["frozen"])), flatten_paths(state["trainable"])
+    params, trained = (
+        flatten_paths(join_params(state["trainable"], state["frozen"])),
+        flatten_paths(state["trainable"]),
+    )
     lines = [f"{'parameter':44} {'shape':24} {'axes':28} trains"]
     for path, leaf in sorted(params.items()):
         axes = tuple(a or "·" for a in make_spec(path, leaf.shape, mesh))
@@ -78,7 +87,10 @@ def format_parameters(state: State, mesh: Mesh) -> list[str]:
     lines.append(f"parameters: {_count(params.values()):,}")
     lines.append(f"trainable:  {_count(trained.values()):,}")
     once, each = _measure([state["frozen"]]), _measure([state["trainable"], state["optimizer"]])
-    lines.append(f"on disk:    {each / GB:.3f} GB a checkpoint, and {once / GB:.3f} GB once for what is frozen")
+    lines.append(
+        f"on disk:    {each / GB:.3f} GB a checkpoint, and {once / GB:.3f} GB once for what "
+        "is frozen"
+    )
     return lines
 
 
@@ -86,7 +98,12 @@ def format_memory(
     memory: StepMemory, state: State, shape: BatchShape, mesh: Mesh, hardware: HardwareConfig
 ) -> list[str]:
     """XLA's figures, the arguments by what they are, and whether a device holds it all."""
-    lines = [f"memory per device, by XLA's analysis of the step over clips up to {shape.mel_frames / 100:g} s:"]
+    lines = [
+        (
+            "memory per device, by XLA's analysis of the step over clips up to "
+            f"{shape.mel_frames / 100:g} s:"
+        )
+    ]
     parts = {
         "frozen parameters": count_bytes(state["frozen"]),
         "trained parameters": count_bytes(state["trainable"]),
@@ -104,13 +121,19 @@ def format_memory(
     lines += [f"    {name:24} {size / GB:9.3f} GB" for name, size in rows.items()]
     has = find_memory(hardware)
     if has is None:
-        lines.append("    whether it fits: unknown; bind HardwareConfig.memory_gb, see configs/hardware/")
+        lines.append(
+            "    whether it fits: unknown; bind HardwareConfig.memory_gb, see configs/hardware/"
+        )
     elif memory.total <= has:
-        lines.append(f"    fits: {memory.total / GB:.2f} of the {has / GB:.2f} GB of a device ({hardware.name})")
+        lines.append(
+            f"    fits: {memory.total / GB:.2f} of the {has / GB:.2f} GB of a device "
+            f"({hardware.name})"
+        )
     else:
         lines.append(
-            f"    does not fit: {memory.total / GB:.2f} of the {has / GB:.2f} GB of a device ({hardware.name}); raise "
-            "MICROBATCHES, lower BATCH_ROWS, or spread parameters by MeshConfig.fsdp and tensor"
+            f"    does not fit: {memory.total / GB:.2f} of the {has / GB:.2f} GB of a device "
+            f"({hardware.name}); raise MICROBATCHES, lower BATCH_ROWS, or spread parameters by "
+            "MeshConfig.fsdp and tensor"
         )
     return lines
 
@@ -120,7 +143,9 @@ def format_dry_run(
 ) -> str:
     """`state` is shapes with their shardings."""
     lines = format_parameters(state, mesh)
-    lines.append(f"mesh: {dict(mesh.shape)} over {mesh.devices.size} {mesh.devices.flat[0].platform} devices")
+    lines.append(
+        f"mesh: {dict(mesh.shape)} over {mesh.devices.size} {mesh.devices.flat[0].platform} devices"
+    )
     for shape in shapes:
         lines.append(f"batch with clips up to {shape.mel_frames / 100:g} s:")
         for key, (dims, dtype) in shape.spec().items():

@@ -1,6 +1,7 @@
-"""TensorBoard's event file, written without TensorFlow, whose import would take longer than all else of a start.
+"""TensorBoard's event file, written without TensorFlow, whose import would take longer than all
+else of a start.
 
-    run_dir/tensorboard/events.out.tfevents.…      records of Event messages: version; scalars, texts, audio by step
+run_dir/tensorboard/events.out.tfevents.…      records of Event messages: version; scalars, texts, audio by step
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ class EventFile:
         # another start of the same run writes a file of its own; readers put them together by time
         name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}.v2"
         self._records = RecordWriter((folder / name).open("wb"))
-        self._records.write(event_pb2.Event(wall_time=time.time(), file_version=_VERSION).SerializeToString())
+        self._records.write(
+            event_pb2.Event(wall_time=time.time(), file_version=_VERSION).SerializeToString()
+        )
         self.flush()
 
     def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
@@ -54,12 +57,19 @@ class EventFile:
 
     def write_texts(self, step: int, texts: Mapping[str, str]) -> None:
         metadata = text_metadata.create_summary_metadata(display_name=None, description=None)
-        self._write(step, (_make_strings(name, metadata, [text.encode()], ()) for name, text in texts.items()))
+        self._write(
+            step,
+            (_make_strings(name, metadata, [text.encode()], ()) for name, text in texts.items()),
+        )
 
-    def write_audios(self, step: int, audios: Mapping[str, np.ndarray], *, sample_rate: int) -> None:
+    def write_audios(
+        self, step: int, audios: Mapping[str, np.ndarray], *, sample_rate: int
+    ) -> None:
         """Clips (n, samples, channels) between −1 and 1."""
         encoding = audio_metadata.Encoding.Value("WAV")
-        metadata = audio_metadata.create_summary_metadata(display_name=None, description=None, encoding=encoding)
+        metadata = audio_metadata.create_summary_metadata(
+            display_name=None, description=None, encoding=encoding
+        )
 
         def encode(clip: np.ndarray) -> bytes:
             data = io.BytesIO()
@@ -70,13 +80,20 @@ class EventFile:
         self._write(
             step,
             (
-                _make_strings(name, metadata, [part for clip in clips for part in (encode(clip), b"")], (len(clips), 2))
+                _make_strings(
+                    name,
+                    metadata,
+                    [part for clip in clips for part in (encode(clip), b"")],
+                    (len(clips), 2),
+                )
                 for name, clips in audios.items()
             ),
         )
 
     def _write(self, step: int, values: Iterable[summary_pb2.Summary.Value]) -> None:
-        event = event_pb2.Event(wall_time=time.time(), step=step, summary=summary_pb2.Summary(value=values))
+        event = event_pb2.Event(
+            wall_time=time.time(), step=step, summary=summary_pb2.Summary(value=values)
+        )
         self._records.write(event.SerializeToString())
         # seen at once, and a full disk is told by the step that finds it
         self.flush()
@@ -93,6 +110,8 @@ def _make_strings(
 ) -> summary_pb2.Summary.Value:
     sizes = [tensor_shape_pb2.TensorShapeProto.Dim(size=size) for size in shape]
     tensor = tensor_pb2.TensorProto(
-        dtype=types_pb2.DT_STRING, tensor_shape=tensor_shape_pb2.TensorShapeProto(dim=sizes), string_val=values
+        dtype=types_pb2.DT_STRING,
+        tensor_shape=tensor_shape_pb2.TensorShapeProto(dim=sizes),
+        string_val=values,
     )
     return summary_pb2.Summary.Value(tag=name, metadata=metadata, tensor=tensor)

@@ -1,11 +1,15 @@
-"""Arithmetic of a step as a model needs it, for the share of the hardware's peak that a run reaches (MFU).
+"""Arithmetic of a step as a model needs it, for the share of the hardware's peak that a run reaches
+(MFU).
 
-A matrix of n entries costs 2n operations for what it passes forward, 2n for the gradient that passes back through it,
-and 2n for a gradient of its own. Under a frozen base that is 4n a token, not 6n; below everything that trains, 2n.
+A matrix of n entries costs 2n operations for what it passes forward, 2n for the gradient that
+passes back through it, and 2n for a gradient of its own. Under a frozen base that is 4n a token,
+not 6n; below everything that trains, 2n.
 
-    encoder frames · (2n, or more if it trains) + tokens · 4n of the blocks + targets · 4n of the head + …
+    encoder frames · (2n, or more if it trains) + tokens · 4n of the blocks + targets · 4n of the
+    head + …
 
-Padding counts for nothing, nor does what is computed twice to save memory. Attention scores are left out, as is usual.
+Padding counts for nothing, nor does what is computed twice to save memory. Attention scores are
+left out, as is usual.
 """
 
 from __future__ import annotations
@@ -68,7 +72,9 @@ def count_costs(config: SpeechLMConfig, trainable: tuple[str, ...]) -> StepCosts
     head = "decoder/embedding" if config.decoder.is_tied else "decoder/head"
     uses = config.encoder.kernel_uses.items()
     return StepCosts(
-        frame=sum(times * cost(f"encoder/{pattern}", is_encoder_trained) for pattern, times in uses),
+        frame=sum(
+            times * cost(f"encoder/{pattern}", is_encoder_trained) for pattern, times in uses
+        ),
         position=cost("projector/.*kernel|cross/blocks/cross_[kv]/kernel", is_encoder_trained),
         token=cost("decoder/blocks/.*/(kernel|lora_[ab])", bool(trained))
         + cost("cross/blocks/(self_.|cross_[qo]|up|down)/kernel", bool(trained)),

@@ -5,14 +5,16 @@
 
     limit = spike_factor × LENIENCE^skipped × running mean of gradient norms
 
-A task whose gradients are always large must get in: one that comes every 25th step would else be left out every time,
-come one by one and be no row of skips, and never be learnt. So what is left out moves the mean, as far as the limit
-goes, and every skip makes the limit a little larger for good: whatever its size and however rare it is, the task is let
-in after finitely many. What is 30 times as large as the rest, at a spike_factor of 10, after 12 if it comes in every
-25th step; 100 times as large and in every 1000th, after 48.
+A task whose gradients are always large must get in: one that comes every 25th step would else be
+left out every time, come one by one and be no row of skips, and never be learnt. So what is left
+out moves the mean, as far as the limit goes, and every skip makes the limit a little larger for
+good: whatever its size and however rare it is, the task is let in after finitely many. What is 30
+times as large as the rest, at a spike_factor of 10, after 12 if it comes in every 25th step; 100
+times as large and in every 1000th, after 48.
 
-Its counts are part of the optimizer's state, so that a resumed run decides as an unbroken one does. The host counts the
-skips among the last steps besides, and ends a run of which too large a share is left out.
+Its counts are part of the optimizer's state, so that a resumed run decides as an unbroken one does.
+The host counts the skips among the last steps besides, and ends a run of which too large a share is
+left out.
 """
 
 from __future__ import annotations
@@ -56,7 +58,9 @@ class GuardState(NamedTuple):
 def guard_updates(
     inner: optax.GradientTransformation, spike_factor: float | None
 ) -> optax.GradientTransformationExtraArgs:
-    """`inner`, left out where loss (`value`) or gradients are not finite, or spike; None looks for no spikes."""
+    """`inner`, left out where loss (`value`) or gradients are not finite, or spike; None looks for
+    no spikes."""
+
     def init(params) -> GuardState:
         # an array each: what is donated to the step may be no other's, too
         counts = (jnp.zeros((), jnp.int32) for _ in range(3))
@@ -73,8 +77,12 @@ def guard_updates(
             is_good &= (state.accepted < ACQUAINTANCE) | (norm <= limit)
             counted = jnp.where(is_good, norm, jnp.minimum(norm, limit))
         updates, inner_state = inner.update(grads, state.inner, params)
-        mean = jnp.where(state.accepted > 0, MEMORY * state.mean_norm + (1 - MEMORY) * counted, counted)
-        taken = GuardState(mean, state.accepted + 1, state.skipped, jnp.zeros((), jnp.int32), inner_state)
+        mean = jnp.where(
+            state.accepted > 0, MEMORY * state.mean_norm + (1 - MEMORY) * counted, counted
+        )
+        taken = GuardState(
+            mean, state.accepted + 1, state.skipped, jnp.zeros((), jnp.int32), inner_state
+        )
         left = state._replace(
             mean_norm=jnp.where(is_finite, mean, state.mean_norm),
             skipped=state.skipped + 1,
@@ -87,22 +95,34 @@ def guard_updates(
 
 
 class SkipWatch:
-    """Looks at each step's outcome when the next has begun, so that nothing waits for it; writes down what was skipped.
+    """Looks at each step's outcome when the next has begun, so that nothing waits for it; writes
+    down what was skipped.
 
     run/skipped/skipped.jsonl    {"step": 812, "loss": "nan", "grad_norm": "nan", "hash": …, "items": …} a skipped step
     run/skipped/step812.npz      the batch itself, of the first few
 
-    The run ends where `most_in_a_row` follow each other, and where more than `most_share` of the last WINDOW steps were
-    skipped: one that goes on from `first_step` knows those before it from that file.
+    The run ends where `most_in_a_row` follow each other, and where more than `most_share` of the
+    last WINDOW steps were skipped: one that goes on from `first_step` knows those before it from
+    that file.
     """
 
-    def __init__(self, run_dir: Path, *, most_in_a_row: int, most_share: float, first_step: int, is_writer: bool):
+    def __init__(
+        self,
+        run_dir: Path,
+        *,
+        most_in_a_row: int,
+        most_share: float,
+        first_step: int,
+        is_writer: bool,
+    ):
         self._folder, self._is_writer = run_dir / "skipped", is_writer
         self._most_in_a_row, self._most_share = most_in_a_row, most_share
         self._waiting: tuple[int, Batch, dict, Callable[[], dict]] | None = None
         lines = self._read_lines(first_step)
         # of each step skipped in the window, the tasks that its batch had
-        self._recent = {line["step"]: _name_tasks(line) for line in lines if line["step"] > first_step - WINDOW}
+        self._recent = {
+            line["step"]: _name_tasks(line) for line in lines if line["step"] > first_step - WINDOW
+        }
 
     def _read_lines(self, first_step: int) -> list[dict]:
         """What was skipped up to that step; what came after it is done again, and said again."""
@@ -116,7 +136,9 @@ class SkipWatch:
             write_whole(path, "".join(json.dumps(line) + "\n" for line in kept))
         return kept
 
-    def see(self, step: int, batch: Batch, metrics: dict[str, jax.Array], name: Callable[[], dict]) -> None:
+    def see(
+        self, step: int, batch: Batch, metrics: dict[str, jax.Array], name: Callable[[], dict]
+    ) -> None:
         """`name` says what the data knows of the batch: its hash, and which records it holds."""
         self.settle()
         self._waiting = (step, batch, metrics, name)
@@ -136,13 +158,15 @@ class SkipWatch:
         if self._is_writer:
             self._write(step, batch, line)
             tqdm.write(
-                f"step {step}: the update is left out (loss {found['loss']:.4g}, gradient norm {found['grad_norm']:.4g}"
+                f"step {step}: the update is left out (loss {found['loss']:.4g}, gradient norm "
+                f"{found['grad_norm']:.4g}"
                 f"), {len(self._recent)} of the last {WINDOW} steps; see {self._folder}"
             )
         if in_a_row >= self._most_in_a_row:
             raise FloatingPointError(
-                f"{in_a_row} updates in a row were skipped up to step {step} (loss {found['loss']}, gradient norm "
-                f"{found['grad_norm']}); their batches are in {self._folder}; lower PEAK_LR, or look at them"
+                f"{in_a_row} updates in a row were skipped up to step {step} (loss "
+                f"{found['loss']}, gradient norm {found['grad_norm']}); their batches are in "
+                f"{self._folder}; lower PEAK_LR, or look at them"
             )
         if len(self._recent) > self._most_share * WINDOW:
             raise FloatingPointError(self._describe_share())
@@ -154,10 +178,10 @@ class SkipWatch:
         tasks = ", ".join(f"{task} in {count}" for task, count in counts.most_common(3))
         of_them = f"; of their batches there is {tasks}" if tasks else ""
         return (
-            f"{len(steps)} of the last {WINDOW} updates were skipped (more than RunConfig.most_skipped_share = "
-            f"{self._most_share:g}), the last at steps {shown}{of_them}; "
-            f"their items are in {self._folder}/skipped.jsonl: look at them, lower PEAK_LR, or raise "
-            "OptimizerConfig.spike_factor"
+            f"{len(steps)} of the last {WINDOW} updates were skipped (more than "
+            f"RunConfig.most_skipped_share = {self._most_share:g}), the last at steps "
+            f"{shown}{of_them}; their items are in {self._folder}/skipped.jsonl: look at them, "
+            "lower PEAK_LR, or raise OptimizerConfig.spike_factor"
         )
 
     def _write(self, step: int, batch: Batch, line: dict) -> None:

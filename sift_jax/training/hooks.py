@@ -42,7 +42,8 @@ class StepEnd:
     metrics: dict[str, jax.Array]
     # seconds that the batch was waited for
     waited: float
-    # what the batch was made of, for batches.jsonl; the names of its items only where they are asked for
+    # what the batch was made of, for batches.jsonl; the names of its items only where they are
+    # asked for
     facts: dict[str, Any]
     name_items: Callable[[], Any]
 
@@ -53,14 +54,23 @@ class Hook(Protocol):
 
 
 class ReportHook:
-    """Figures: a line a batch, and every `log_every` steps a report. It ends a run that leaves out too many updates."""
+    """Figures: a line a batch, and every `log_every` steps a report. It ends a run that leaves out
+    too many updates."""
 
     def __init__(
-        self, job: TrainingJob, writer: MetricWriter, compilations: Compilations, *, share: float, first_step: int
+        self,
+        job: TrainingJob,
+        writer: MetricWriter,
+        compilations: Compilations,
+        *,
+        share: float,
+        first_step: int,
     ):
         run = job.run
         self._job, self._writer, self._compilations = job, writer, compilations
-        self._meter = Meter(count_costs(job.model, run.trainable), job.hardware, job.mesh.devices.size, share=share)
+        self._meter = Meter(
+            count_costs(job.model, run.trainable), job.hardware, job.mesh.devices.size, share=share
+        )
         self._skips = SkipWatch(
             job.out_dir,
             most_in_a_row=run.most_skipped_in_a_row,
@@ -72,7 +82,9 @@ class ReportHook:
     def __call__(self, end: StepEnd) -> None:
         run = self._job.run
         self._writer.write_batch(end.step, end.facts)
-        self._skips.see(end.step, end.batch, end.metrics, lambda: {**end.facts, "items": end.name_items()})
+        self._skips.see(
+            end.step, end.batch, end.metrics, lambda: {**end.facts, "items": end.name_items()}
+        )
         self._meter.add(end.batch, end.metrics["loss"], end.waited)
         self._writer.advance()
         if end.step % run.log_every == 0 or end.is_last:
@@ -86,7 +98,11 @@ class ReportHook:
         skipped = int(end.metrics["skipped"])
         # the optimizer counts the updates before this one
         rate = float(self._job.schedule(max(end.step - 1 - skipped, 0)))
-        return {"learning_rate": rate, "grad_norm": float(end.metrics["grad_norm"]), "skipped": skipped}
+        return {
+            "learning_rate": rate,
+            "grad_norm": float(end.metrics["grad_norm"]),
+            "skipped": skipped,
+        }
 
     def close(self) -> None:
         """Looks at the outcome of the last step, too."""
@@ -96,18 +112,25 @@ class ReportHook:
 class DevHook:
     """The loss on held-out batches, in all and by task, every `dev_every` steps."""
 
-    def __init__(self, job: TrainingJob, dev: DevSet, put: Callable[[Batch], Batch], writer: MetricWriter):
+    def __init__(
+        self, job: TrainingJob, dev: DevSet, put: Callable[[Batch], Batch], writer: MetricWriter
+    ):
         self._every, self._dev, self._put, self._writer = job.run.dev_every, dev, put, writer
-        self._step = make_dev_step(job.model, job.mesh, microbatches=job.run.microbatches, tasks=dev.in_split)
+        self._step = make_dev_step(
+            job.model, job.mesh, microbatches=job.run.microbatches, tasks=dev.in_split
+        )
 
     def __call__(self, end: StepEnd) -> None:
         if end.step % self._every == 0 or end.is_last:
-            values = measure_dev(self._step, end.state, self._dev.batches, self._put, self._dev.tasks)
+            values = measure_dev(
+                self._step, end.state, self._dev.batches, self._put, self._dev.tasks
+            )
             self._writer.write_dev(end.step, values)
 
 
 class EvaluationHook:
-    """Evaluation sets, asked of the parameters as they are; the evaluator knows when it is its turn."""
+    """Evaluation sets, asked of the parameters as they are; the evaluator knows when it is its
+    turn."""
 
     def __init__(self, evaluate: Evaluate, writer: MetricWriter):
         self._evaluate, self._writer = evaluate, writer

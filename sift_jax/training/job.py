@@ -1,8 +1,8 @@
 """What a run trains, and on what: all that is known before anything is allocated.
 
-    configs ─► describe_job ─► TrainingJob: the model's sizes, the batches' shapes, the mesh, the step,
-                               and the state as shapes with their shardings
-               start_state  ─► a first state of these shapes: weights from elsewhere, the rest drawn
+configs ─► describe_job ─► TrainingJob: the model's sizes, the batches' shapes, the mesh, the step,
+                           and the state as shapes with their shardings
+           start_state  ─► a first state of these shapes: weights from elsewhere, the rest drawn
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def describe_job(
     hardware: HardwareConfig,
     sources: Sources,
 ) -> TrainingJob:
-    """The job of these configs. What does not fit together is refused: a model's parts, a warm-up longer than the run,
-    rows that the devices cannot share."""
+    """The job of these configs. What does not fit together is refused: a model's parts, a warm-up
+    longer than the run, rows that the devices cannot share."""
     rows = count_rows(model, data, start_run=sources.run, out_dir=run.out_dir)
     config, update = make_model_config(model, rows), make_optimizer(optimizer, run.steps)
     geometry = make_geometry(config)
@@ -90,7 +90,9 @@ def describe_job(
         schedule=make_schedule(optimizer, run.steps, optimizer.peak_learning_rate),
         abstract_state=abstract_state,
         draw_state=draw_state,
-        train_step=make_train_step(config, update, abstract_state, devices, microbatches=run.microbatches),
+        train_step=make_train_step(
+            config, update, abstract_state, devices, microbatches=run.microbatches
+        ),
     )
 
 
@@ -116,7 +118,9 @@ def describe_state(
 
     abstract = jax.eval_shape(draw)
     shardings = shard_state(abstract, mesh)
-    described = jax.tree.map(lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), abstract, shardings)
+    described = jax.tree.map(
+        lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), abstract, shardings
+    )
     return described, draw
 
 
@@ -124,7 +128,11 @@ def start_state(job: TrainingJob, sources: Sources, needed: NeededRows) -> State
     """A state at step 0: what the sources have is read, and only what they have not is drawn."""
     abstract = job.abstract_state
     shardings = jax.tree.map(lambda x: x.sharding, abstract)
-    loaded = load_sources(join_params(abstract["trainable"], abstract["frozen"]), job.model, sources)
+    loaded = load_sources(
+        join_params(abstract["trainable"], abstract["frozen"]), job.model, sources
+    )
     loaded = draw_spare_rows(loaded, needed)
-    draw = jax.jit(lambda: drop_params(job.draw_state(), loaded), out_shardings=drop_params(shardings, loaded))
+    draw = jax.jit(
+        lambda: drop_params(job.draw_state(), loaded), out_shardings=drop_params(shardings, loaded)
+    )
     return fill_params(draw(), loaded, job.run.trainable)

@@ -12,7 +12,8 @@ from sift_jax.text.tokenizers import SpeechTokenizer
 def make_samples(
     batch: Batch, tokenizer: SpeechTokenizer, front_end: str
 ) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """The first row of a batch as a person reads and hears it: its text, and a Griffin-Lim of its first clip's mel."""
+    """The first row of a batch as a person reads and hears it: its text, and a Griffin-Lim of its
+    first clip's mel."""
     import librosa
 
     is_text = (batch["slot_bt"][0] < 0) & (batch["group_bt"][0] == 1)
@@ -22,5 +23,7 @@ def make_samples(
         # what is normalised over a clip cannot be heard again
         return texts, {}
     power = 10.0 ** (batch["mel_basf"][0, 0, :frames].T * 4.0 - 4.0)
-    heard = librosa.feature.inverse.mel_to_audio(power, sr=RATE, n_fft=WINDOW, hop_length=HOP, n_iter=8)
+    heard = librosa.feature.inverse.mel_to_audio(
+        power, sr=RATE, n_fft=WINDOW, hop_length=HOP, n_iter=8
+    )
     return texts, {"clip": np.clip(heard, -1, 1)}

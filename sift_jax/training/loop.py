@@ -69,7 +69,8 @@ def train(
     evaluator: Evaluator | None = None,
     launch: Launch = NO_FLAGS,
 ) -> Path:
-    """Trains to `run.steps`, going on where the folder's last checkpoint stands; returns the folder."""
+    """Trains to `run.steps`, going on where the folder's last checkpoint stands; returns the
+    folder."""
     # --- what is trained, and on what: shapes only, nothing is allocated
     job = describe_job(run, model, data, optimizer, mesh, hardware, sources)
     if launch.dry_run:
@@ -85,15 +86,22 @@ def train(
     return job.out_dir
 
 
-def _train_in_folder(job: TrainingJob, sources: Sources, evaluator: Evaluator | None, launch: Launch) -> None:
-    """Refusals come in the order of what they cost: the folder, the data, the evaluation sets, and then the weights."""
+def _train_in_folder(
+    job: TrainingJob, sources: Sources, evaluator: Evaluator | None, launch: Launch
+) -> None:
+    """Refusals come in the order of what they cost: the folder, the data, the evaluation sets, and
+    then the weights."""
     run, out_dir = job.run, job.out_dir
     # --- is this folder ours?
     checkpoints = _claim_folder(job)
     reached = checkpoints.latest_step or 0
     # --- the data: every process plans the whole, and reads its own rows
     stream = _open_stream(job, launch, "train")
-    check_same("the plan", stream.plan.fingerprint, "give all processes the same records, tokenizer and modules")
+    check_same(
+        "the plan",
+        stream.plan.fingerprint,
+        "give all processes the same records, tokenizer and modules",
+    )
     if is_first_process() and stream.notes:
         print(*stream.notes, sep="\n")
     if reached >= run.steps:
@@ -126,12 +134,15 @@ def _train_in_folder(job: TrainingJob, sources: Sources, evaluator: Evaluator | 
         if evaluate:
             hooks.append(EvaluationHook(evaluate, writer))
         with contextlib.closing(prefetch(stream.batches(skip=batches_read), 2)) as batches:
-            stopped_at = _run_steps(job, state, batches, put, stream, hooks, compilations, checkpoints, stop)
+            stopped_at = _run_steps(
+                job, state, batches, put, stream, hooks, compilations, checkpoints, stop
+            )
         report.close()
         checkpoints.close()
         if stopped_at is not None:
             raise Stopped(
-                f"stopped as asked: step {stopped_at} of {run.steps} is saved, and the same command goes on from there"
+                f"stopped as asked: step {stopped_at} of {run.steps} is saved, and the same "
+                "command goes on from there"
             )
 
 
@@ -146,7 +157,8 @@ def _run_steps(
     checkpoints: Checkpoints,
     stop: StopRequest,
 ) -> int | None:
-    """The loop proper, from the state's step to the last; the step at which it was asked to stop, or None."""
+    """The loop proper, from the state's step to the last; the step at which it was asked to stop,
+    or None."""
     first, last = int(state["step"]) + 1, job.run.steps
     for step in range(first, last + 1):
         # the first batch may take what it takes, on each machine
@@ -187,7 +199,9 @@ def _claim_folder(job: TrainingJob) -> Checkpoints:
     digest = digest_records(records)
     check_shared(job.out_dir)
     check_same("the records", str(digest), f"give all processes the same {records}")
-    checkpoints = Checkpoints(job.out_dir, is_reader=False, every=run.checkpoint_every, keep=run.keep_checkpoints)
+    checkpoints = Checkpoints(
+        job.out_dir, is_reader=False, every=run.checkpoint_every, keep=run.keep_checkpoints
+    )
     if is_first_process():
         is_begun = (checkpoints.latest_step or 0) > 0
         write_model_file(job.out_dir, job.model, is_begun=is_begun)
@@ -195,8 +209,11 @@ def _claim_folder(job: TrainingJob) -> Checkpoints:
     return checkpoints
 
 
-def _open_stream(job: TrainingJob, launch: Launch, split: str, among: Collection[str] | None = None) -> BatchStream:
-    """The batches of a split, of which this process reads its own rows; those of the training split have no end."""
+def _open_stream(
+    job: TrainingJob, launch: Launch, split: str, among: Collection[str] | None = None
+) -> BatchStream:
+    """The batches of a split, of which this process reads its own rows; those of the training split
+    have no end."""
     return BatchStream(
         job.data,
         job.geometry,
@@ -233,7 +250,8 @@ def _resume_or_start(
 
 
 def _read_dev_set(job: TrainingJob, stream: BatchStream, launch: Launch) -> DevSet | None:
-    """Held-out batches of what is trained; another loss says nothing of the run. None where there are none."""
+    """Held-out batches of what is trained; another loss says nothing of the run. None where there
+    are none."""
     if not job.run.dev_batches:
         return None
     names = [task.name for task in stream.plan.draws.tasks]

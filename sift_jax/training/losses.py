@@ -1,4 +1,5 @@
-"""Losses are (sum, weight) pairs, divided once, so that shards and packs of unequal size add up exactly."""
+"""Losses are (sum, weight) pairs, divided once, so that shards and packs of unequal size add up
+exactly."""
 
 from __future__ import annotations
 
@@ -13,8 +14,11 @@ from sift_jax.models.speech_lm import Params, SpeechLMConfig, compute_hidden
 LOSS_CHUNK = 64
 
 
-def sum_cross_entropy(decoder: dict, hidden_bmd: Array, target_bm: Array, weight_bm: Array, *, chunk: int) -> Array:
-    """Σ weight · −log p(target), `chunk` targets a row at a time: never more than b · chunk · vocabulary logits."""
+def sum_cross_entropy(
+    decoder: dict, hidden_bmd: Array, target_bm: Array, weight_bm: Array, *, chunk: int
+) -> Array:
+    """Σ weight · −log p(target), `chunk` targets a row at a time: never more than b · chunk ·
+    vocabulary logits."""
     decoder = _gather_head(decoder)
 
     @jax.checkpoint
@@ -22,7 +26,9 @@ def sum_cross_entropy(decoder: dict, hidden_bmd: Array, target_bm: Array, weight
         h, y, w = piece
         return jnp.sum(w * _score(decoder, h, y))
 
-    return jnp.sum(jax.lax.map(sum_chunk, tuple(_cut(x, chunk) for x in (hidden_bmd, target_bm, weight_bm))))
+    return jnp.sum(
+        jax.lax.map(sum_chunk, tuple(_cut(x, chunk) for x in (hidden_bmd, target_bm, weight_bm)))
+    )
 
 
 def list_cross_entropy(decoder: dict, hidden_bmd: Array, target_bm: Array, *, chunk: int) -> Array:
@@ -52,7 +58,9 @@ def _score(decoder: dict, hidden: Array, target: Array) -> Array:
     return jax.nn.logsumexp(logits, axis=-1) - picked
 
 
-def sum_loss(config: SpeechLMConfig, params: Params, batch: dict[str, Array]) -> tuple[Array, Array]:
+def sum_loss(
+    config: SpeechLMConfig, params: Params, batch: dict[str, Array]
+) -> tuple[Array, Array]:
     """(Σ weighted cross-entropy, Σ weight) of a batch."""
     hidden = compute_hidden(config, params, batch)
     total = sum_cross_entropy(

@@ -1,8 +1,9 @@
-"""What a run says of itself: a progress line with ETA, metrics.jsonl, TensorBoard, and W&B if it is asked.
+"""What a run says of itself: a progress line with ETA, metrics.jsonl, TensorBoard, and W&B if it is
+asked.
 
-    run/metrics.jsonl    {"step": 20, "loss": 2.1, "learning_rate": …, "tokens_per_second": …, …} one line a report
-    run/batches.jsonl    {"step": 20, "hash": "5c0a91d2", "tokens": 2480, "questions": 61} one line a batch
-    run/tensorboard/     the same scalars, and samples: the text of a dev row, and what is heard in it
+run/metrics.jsonl    {"step": 20, "loss": 2.1, "learning_rate": …, "tokens_per_second": …, …} one line a report
+run/batches.jsonl    {"step": 20, "hash": "5c0a91d2", "tokens": 2480, "questions": 61} one line a batch
+run/tensorboard/     the same scalars, and samples: the text of a dev row, and what is heard in it
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ SHOWN = {
 
 
 class Meter:
-    """Counts what passes between two reports. `costs` are those of the model, for its share of the hardware's peak."""
+    """Counts what passes between two reports. `costs` are those of the model, for its share of the
+    hardware's peak."""
 
     def __init__(self, costs: StepCosts, hardware: HardwareConfig, devices: int, *, share: float):
         self._costs, self._hardware, self._devices = costs, hardware, devices
@@ -58,7 +60,9 @@ class Meter:
     def add(self, batch: Batch, loss, data_wait: float) -> None:
         self._tokens += int((batch["group_bt"] > 0).sum())
         self._slots += batch["group_bt"].size
-        starts = (batch["segment_bt"][:, 1:] != batch["segment_bt"][:, :-1]) & (batch["segment_bt"][:, 1:] > 0)
+        starts = (batch["segment_bt"][:, 1:] != batch["segment_bt"][:, :-1]) & (
+            batch["segment_bt"][:, 1:] > 0
+        )
         self._questions += int(starts.sum())
         self._frames += int(batch["frames_ba"].sum())
         self._frame_slots += batch["frames_ba"].size * batch["mel_basf"].shape[2]
@@ -88,7 +92,9 @@ class Meter:
 
     def _mean_loss(self) -> float:
         losses = np.array([float(loss) for loss in self._losses])
-        return float(losses[np.isfinite(losses)].mean()) if np.isfinite(losses).any() else float("nan")
+        return (
+            float(losses[np.isfinite(losses)].mean()) if np.isfinite(losses).any() else float("nan")
+        )
 
 
 class MetricWriter:
@@ -100,7 +106,9 @@ class MetricWriter:
         for path in (self._path, self._batches):
             self._drop_lines_after(first_step, path)
         self._boards = [EventFile(run_dir / "tensorboard"), *boards]
-        self._bar = tqdm(total=steps, initial=first_step, unit="step", desc=run_dir.name, mininterval=1.0)
+        self._bar = tqdm(
+            total=steps, initial=first_step, unit="step", desc=run_dir.name, mininterval=1.0
+        )
         self._latest: dict[str, float] = {}
 
     def _drop_lines_after(self, step: int, path: Path) -> None:
@@ -116,12 +124,19 @@ class MetricWriter:
 
     def write(self, step: int, values: dict[str, float]) -> None:
         with self._path.open("a") as file:
-            file.write(json.dumps({"step": step, **{k: float(f"{v:.6g}") for k, v in values.items()}}) + "\n")
+            file.write(
+                json.dumps({"step": step, **{k: float(f"{v:.6g}") for k, v in values.items()}})
+                + "\n"
+            )
         for board in self._boards:
             board.write_scalars(step, values)
         # what the last report and the last dev measurement said stays in sight
         self._latest |= values
-        shown = {label: text.format(self._latest[k]) for k, (label, text) in SHOWN.items() if k in self._latest}
+        shown = {
+            label: text.format(self._latest[k])
+            for k, (label, text) in SHOWN.items()
+            if k in self._latest
+        }
         self._bar.set_postfix(shown, refresh=False)
 
     def write_dev(self, step: int, values: dict[str, float]) -> None:
@@ -139,7 +154,9 @@ class MetricWriter:
         with self._batches.open("a") as file:
             file.write(json.dumps({"step": step, **facts}) + "\n")
 
-    def write_samples(self, step: int, texts: dict[str, str], audio: dict[str, np.ndarray], rate: int) -> None:
+    def write_samples(
+        self, step: int, texts: dict[str, str], audio: dict[str, np.ndarray], rate: int
+    ) -> None:
         heard = {name: samples[None, :, None] for name, samples in audio.items()}
         for board in self._boards:
             if texts:
@@ -175,7 +192,9 @@ class NoWriter(MetricWriter):
     def write_batch(self, step: int, facts: dict[str, Any]) -> None:
         pass
 
-    def write_samples(self, step: int, texts: dict[str, str], audio: dict[str, np.ndarray], rate: int) -> None:
+    def write_samples(
+        self, step: int, texts: dict[str, str], audio: dict[str, np.ndarray], rate: int
+    ) -> None:
         pass
 
     def close(self) -> None:

@@ -1,7 +1,9 @@
-"""AdamW, or Muon for matrices and AdamW for the rest, with warm-up and a cosine decay; trainable parameters only.
+"""AdamW, or Muon for matrices and AdamW for the rest, with warm-up and a cosine decay; trainable
+parameters only.
 
-Muon's steps have the same size in every direction of a matrix. A model that learns to hear and to speak at once needs
-that: the gradient of its language drowns that of its hearing, and with AdamW it stays deaf about twice as long.
+Muon's steps have the same size in every direction of a matrix. A model that learns to hear and to
+speak at once needs that: the gradient of its language drowns that of its hearing, and with AdamW it
+stays deaf about twice as long.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ class OptimizerConfig(CheckedConfig):
     beta1: Annotated[float, Range(least=0, below=1)]
     beta2: Annotated[float, Range(least=0, below=1)]
     clip_norm: Positive
-    # an update whose gradient is so many times larger than usual is left out; None leaves out only what is not finite
+    # an update whose gradient is so many times larger than usual is left out; None leaves out only
+    # what is not finite
     spike_factor: Annotated[float, Range(above=1)] | None
 
 
@@ -52,7 +55,11 @@ def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransfo
     schedule = make_schedule(config, steps, config.peak_learning_rate)
     if config.muon_learning_rate is None:
         update = optax.adamw(
-            schedule, b1=config.beta1, b2=config.beta2, weight_decay=config.weight_decay, mask=_has_decay
+            schedule,
+            b1=config.beta1,
+            b2=config.beta2,
+            weight_decay=config.weight_decay,
+            mask=_has_decay,
         )
     else:
         update = muon(
@@ -65,12 +72,16 @@ def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransfo
             # makes the size of a step that of AdamW's, whatever the shape
             consistent_rms=0.2,
         )
-    return guard_updates(optax.chain(optax.clip_by_global_norm(config.clip_norm), update), config.spike_factor)
+    return guard_updates(
+        optax.chain(optax.clip_by_global_norm(config.clip_norm), update), config.spike_factor
+    )
 
 
 def _has_decay(params):
     # norms, biases and embeddings are left alone: a stacked bias is 2-d, so names decide, not ranks
-    return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key in ("kernel", "lora_a", "lora_b"), params)
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: path[-1].key in ("kernel", "lora_a", "lora_b"), params
+    )
 
 
 def _name_matrix_axes(params):

@@ -1,11 +1,12 @@
-"""The same questions over other recordings: what a model hears is what it loses when it hears another's audio.
+"""The same questions over other recordings: what a model hears is what it loses when it hears
+another's audio.
 
     clips       a0 a1 | b0 |  –  |  c0 c1     of the items a, b, c; – is an empty place
     hear        b0 b0 | c0 |  –  |  a0 a1     those of the next item, again from its first where it has fewer
 
-An item never hears a recording that is its own: neither the other clip of its comparison, nor another item of the same
-recording in the batch, which is passed over. One that finds nothing else in the batch keeps its own, and its targets
-have no weight. All shapes are those of the batch.
+An item never hears a recording that is its own: neither the other clip of its comparison, nor
+another item of the same recording in the batch, which is passed over. One that finds nothing else
+in the batch keeps its own, and its targets have no weight. All shapes are those of the batch.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from sift_jax.models.layers import Array
 
 
 def swap_audio(batch: dict[str, Array], slots_per_clip: int) -> dict[str, Array]:
-    """The batch with other items' audio, and weight on the targets alone of which the item hears another's."""
+    """The batch with other items' audio, and weight on the targets alone of which the item hears
+    another's."""
     owner_ba = find_owners(batch, slots_per_clip)
     source_n, has_other_n = choose_sources(owner_ba, batch["mel_basf"])
 
@@ -26,9 +28,17 @@ def swap_audio(batch: dict[str, Array], slots_per_clip: int) -> dict[str, Array]
         return x.reshape(-1, *x.shape[2:])[source_n].reshape(x.shape)
 
     group_bm = jnp.take_along_axis(batch["group_bt"], batch["predict_bm"], axis=1)
-    is_own = group_bm[:, :, None] == jnp.where(has_other_n.reshape(owner_ba.shape), owner_ba, -1)[:, None, :]
+    is_own = (
+        group_bm[:, :, None]
+        == jnp.where(has_other_n.reshape(owner_ba.shape), owner_ba, -1)[:, None, :]
+    )
     weight_bm = jnp.where(jnp.any(is_own, axis=2), batch["weight_bm"], 0.0)
-    return {**batch, "mel_basf": take(batch["mel_basf"]), "frames_ba": take(batch["frames_ba"]), "weight_bm": weight_bm}
+    return {
+        **batch,
+        "mel_basf": take(batch["mel_basf"]),
+        "frames_ba": take(batch["frames_ba"]),
+        "weight_bm": weight_bm,
+    }
 
 
 def find_owners(batch: dict[str, Array], slots_per_clip: int) -> Array:
@@ -40,8 +50,12 @@ def find_owners(batch: dict[str, Array], slots_per_clip: int) -> Array:
 
 
 def choose_sources(owner_ba: Array, mel_basf: Array) -> tuple[Array, Array]:
-    """(the clip that is heard instead of each, whether it is another item's), over all n = b · a places."""
-    owner_n, row_n = owner_ba.reshape(-1), jnp.repeat(jnp.arange(owner_ba.shape[0]), owner_ba.shape[1])
+    """(the clip that is heard instead of each, whether it is another item's), over all n = b · a
+    places."""
+    owner_n, row_n = (
+        owner_ba.reshape(-1),
+        jnp.repeat(jnp.arange(owner_ba.shape[0]), owner_ba.shape[1]),
+    )
     n = owner_n.size
     places, is_real = jnp.arange(n), owner_n > 0
     # items are numbered in the order of their clips, which lie side by side
@@ -60,7 +74,8 @@ def choose_sources(owner_ba: Array, mel_basf: Array) -> tuple[Array, Array]:
 
 
 def _choose_others(item_n: Array, items: Array, print_n: Array) -> tuple[Array, Array]:
-    """Of each item the next, around the end, that has no recording of its own; and whether there is one."""
+    """Of each item the next, around the end, that has no recording of its own; and whether there is
+    one."""
     n = item_n.size
     is_same = print_n[:, None] == print_n[None]
     is_shared = jnp.zeros((n, n), bool).at[item_n[:, None], item_n[None]].max(is_same, mode="drop")

@@ -1,7 +1,8 @@
-"""Being told to stop: after SIGTERM or Ctrl-C to any process of a run, all of them save the same step and end.
+"""Being told to stop: after SIGTERM or Ctrl-C to any process of a run, all of them save the same
+step and end.
 
-    one process    signal ─► flag ─────────────────────────────────────────────► asked after each step
-    several        signal ─► JAX's preemption service ─► a step that all reach ─► asked after each step
+one process    signal ─► flag ─────────────────────────────────────────────► asked after each step
+several        signal ─► JAX's preemption service ─► a step that all reach ─► asked after each step
 """
 
 from __future__ import annotations

@@ -5,7 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated
 
-from sift_jax.field_ranges import DTYPES, CheckedConfig, Count, Items, Pattern, Range, Seed, Text, Whole
+from sift_jax.field_ranges import (
+    DTYPES,
+    CheckedConfig,
+    Count,
+    Items,
+    Pattern,
+    Range,
+    Seed,
+    Text,
+    Whole,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -14,7 +24,8 @@ class RunConfig(CheckedConfig):
 
     out_dir: Text
     steps: Count
-    # a batch is computed in so many pieces, one after the other, for less memory and the same gradient
+    # a batch is computed in so many pieces, one after the other, for less memory and the same
+    # gradient
     microbatches: Count
     # patterns over parameter paths, as --dry_run prints them
     trainable: Annotated[tuple[Annotated[str, Pattern()], ...], Items(least=1)]
@@ -29,11 +40,16 @@ class RunConfig(CheckedConfig):
     # updates that are left out (no finite gradient, or a spike) before the run gives up
     most_skipped_in_a_row: Count
     # and how many of the last 200 may be, one by one
-    most_skipped_share: Annotated[float, Range(above=0, most=1)] = dataclasses.field(metadata={"before": 1.0})
+    most_skipped_share: Annotated[float, Range(above=0, most=1)] = dataclasses.field(
+        metadata={"before": 1.0}
+    )
     # where Weights & Biases shows the run beside TensorBoard; None asks it for nothing
     wandb_project: Text | None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if "://" in str(self.out_dir):
-            raise ValueError(f"{self.out_dir} is no folder; mount that storage and set OUT_DIR to a path of the mount")
+            raise ValueError(
+                f"{self.out_dir} is no folder; mount that storage and set OUT_DIR to a path "
+                "of the mount"
+            )

@@ -2,8 +2,8 @@
 
     state, batch ─► microbatches ─► Σ loss / Σ weight, their gradients added up ─► guard ─► optimizer ─► state, metrics
 
-The weight is that of the whole batch, known before anything is computed: so microbatches of unequal weight, and shards
-of unequal weight, add up to exactly the gradient of one large batch.
+The weight is that of the whole batch, known before anything is computed: so microbatches of unequal
+weight, and shards of unequal weight, add up to exactly the gradient of one large batch.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ from sift_jax.training.other_audio import swap_audio
 
 
 def split_rows(batch: dict[str, Array], pieces: int) -> dict[str, Array]:
-    """A leading axis of pieces. Every piece takes rows of every shard, so that no row moves to another device."""
-    return {key: jnp.swapaxes(x.reshape(-1, pieces, *x.shape[1:]), 0, 1) for key, x in batch.items()}
+    """A leading axis of pieces. Every piece takes rows of every shard, so that no row moves to
+    another device."""
+    return {
+        key: jnp.swapaxes(x.reshape(-1, pieces, *x.shape[1:]), 0, 1) for key, x in batch.items()
+    }
 
 
 def compute_gradients(
@@ -46,7 +49,9 @@ def compute_gradients(
         return loss, weight, grads
     pieces = jax.lax.with_sharding_constraint(split_rows(batch, microbatches), shard_pieces(mesh))
 
-    def add(sums: tuple[Array, Params], piece: dict[str, Array]) -> tuple[tuple[Array, Params], None]:
+    def add(
+        sums: tuple[Array, Params], piece: dict[str, Array]
+    ) -> tuple[tuple[Array, Params], None]:
         return jax.tree.map(jnp.add, sums, differentiate(state["trainable"], piece)), None
 
     nothing = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, state["trainable"]))
@@ -62,13 +67,18 @@ def make_train_step(
     *,
     microbatches: int,
 ) -> Callable[[State, dict[str, Array]], tuple[State, dict[str, Array]]]:
-    """The jitted step for states shaped like `state` (arrays or shapes) on `mesh`; the state passed in is consumed."""
+    """The jitted step for states shaped like `state` (arrays or shapes) on `mesh`; the state passed
+    in is consumed."""
 
     def train_step(state: State, batch: dict[str, Array]) -> tuple[State, dict[str, Array]]:
         # kernels that XLA cannot spread by itself read the mesh from here
         with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
-            loss, weight, grads = compute_gradients(config, state, batch, microbatches=microbatches, mesh=mesh)
-        updates, optimizer_state = optimizer.update(grads, state["optimizer"], state["trainable"], value=loss)
+            loss, weight, grads = compute_gradients(
+                config, state, batch, microbatches=microbatches, mesh=mesh
+            )
+        updates, optimizer_state = optimizer.update(
+            grads, state["optimizer"], state["trainable"], value=loss
+        )
         new_state = {
             "step": state["step"] + 1,
             "trainable": optax.apply_updates(state["trainable"], updates),
@@ -95,11 +105,13 @@ def make_train_step(
 def make_dev_step(
     config: SpeechLMConfig, mesh: Mesh, *, microbatches: int = 1, tasks: int | None = None
 ) -> Callable[[State, dict[str, Array]], dict[str, Array]]:
-    """Sums of the loss, and of the loss of the targets that can hear another item's audio (paired_loss) beside their
-    loss with that (swapped_loss), which is larger by the audio gain; and the weights of both.
+    """Sums of the loss, and of the loss of the targets that can hear another item's audio
+    (paired_loss) beside their loss with that (swapped_loss), which is larger by the audio gain; and
+    the weights of both.
 
-    Over all of a batch; or of each of so many tasks: the batch then has the task of each target, task_bm. It is
-    computed in as many pieces as the train step is, so that it takes no more memory than that.
+    Over all of a batch; or of each of so many tasks: the batch then has the task of each target,
+    task_bm. It is computed in as many pieces as the train step is, so that it takes no more memory
+    than that.
     """
 
     def add(values_bm: Array, batch: dict[str, Array]) -> Array:
@@ -110,7 +122,9 @@ def make_dev_step(
 
     def list_losses(params: Params, batch: dict[str, Array]) -> Array:
         hidden = compute_hidden(config, params, batch)
-        return list_cross_entropy(params["decoder"], hidden, batch["target_bm"], chunk=losses.LOSS_CHUNK)
+        return list_cross_entropy(
+            params["decoder"], hidden, batch["target_bm"], chunk=losses.LOSS_CHUNK
+        )
 
     @functools.partial(jax.jit, out_shardings=replicate(mesh))
     def dev_step(state: State, batch: dict[str, Array]) -> dict[str, Array]:
@@ -133,7 +147,9 @@ def make_dev_step(
             if microbatches == 1:
                 return measure(pair)
             pieces = tuple(split_rows(each, microbatches) for each in pair)
-            sums = jax.lax.map(measure, jax.lax.with_sharding_constraint(pieces, shard_pieces(mesh)))
+            sums = jax.lax.map(
+                measure, jax.lax.with_sharding_constraint(pieces, shard_pieces(mesh))
+            )
             return jax.tree.map(lambda x: jnp.sum(x, axis=0), sums)
 
     return dev_step

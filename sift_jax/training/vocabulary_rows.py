@@ -1,4 +1,5 @@
-"""How many rows of the vocabulary a run needs, where its config leaves that to the tokenizer and the codec."""
+"""How many rows of the vocabulary a run needs, where its config leaves that to the tokenizer and
+the codec."""
 
 from __future__ import annotations
 
@@ -13,11 +14,13 @@ from sift_jax.text.unit_tokens import count_needed_rows
 
 
 def count_rows(model: ModelConfig, data: DataConfig, *, start_run: str | None, out_dir: str) -> int:
-    """The rows for which extra_tokens None makes room; none for a dry run without the tokenizer, and never fewer than
-    the run has whose parameters are read."""
+    """The rows for which extra_tokens None makes room; none for a dry run without the tokenizer,
+    and never fewer than the run has whose parameters are read."""
     if model.extra_tokens is not None or not Path(data.tokenizer).is_dir():
         return 0
-    needed = count_needed_rows(SpeechTokenizer(data.tokenizer, data.chat_template), read_codec(data))
+    needed = count_needed_rows(
+        SpeechTokenizer(data.tokenizer, data.chat_template), read_codec(data)
+    )
     # a run that goes on can do without the one that it began with
     folders = [Path(start_run), Path(out_dir)] if start_run else []
     begun = next((folder for folder in folders if (folder / "model.json").is_file()), None)

@@ -1,9 +1,11 @@
-"""Weights & Biases, where a run asks for it and the package is there: the figures and samples that TensorBoard gets.
+"""Weights & Biases, where a run asks for it and the package is there: the figures and samples that
+TensorBoard gets.
 
     RunConfig.wandb_project = 'speech' ─► a run of that project, named as the folder; run/wandb_id says which one it is,
                                           so that a resumed run goes on there
 
-The package finds its key by itself (`wandb login`, WANDB_API_KEY). What it cannot send stops no training.
+The package finds its key by itself (`wandb login`, WANDB_API_KEY). What it cannot send stops no
+training.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ def import_wandb(project: str) -> ModuleType:
         import wandb
     except ImportError as error:
         raise ValueError(
-            f"RunConfig.wandb_project is {project!r}, but wandb cannot be imported ({error}); pip install wandb, or "
-            "set RunConfig.wandb_project = None"
+            f"RunConfig.wandb_project is {project!r}, but wandb cannot be imported ({error}); pip "
+            "install wandb, or set RunConfig.wandb_project = None"
         ) from error
     return wandb
 
@@ -53,8 +55,8 @@ class WandbBoard:
             )
         except Exception as error:
             raise ValueError(
-                f"Weights & Biases takes no run of project {project!r} ({_mask(error)}); see to it by `wandb login`, "
-                "set WANDB_MODE=offline, or RunConfig.wandb_project = None"
+                f"Weights & Biases takes no run of project {project!r} ({_mask(error)}); see to "
+                "it by `wandb login`, set WANDB_MODE=offline, or RunConfig.wandb_project = None"
             ) from None
         self._is_well = True
 
@@ -65,22 +67,32 @@ class WandbBoard:
             send()
         except Exception as error:  # noqa: BLE001 - whatever it is, the run is worth more
             self._is_well = False
-            print(f"Weights & Biases gets nothing more of this run: {_mask(error)}", file=sys.stderr)
+            print(
+                f"Weights & Biases gets nothing more of this run: {_mask(error)}", file=sys.stderr
+            )
 
     def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
         self._try(lambda: self._run.log(dict(scalars), step=step))
 
     def write_texts(self, step: int, texts: Mapping[str, str]) -> None:
         def make() -> Any:
-            return self._wandb.Table(columns=["sample", "text"], data=[[name, text] for name, text in texts.items()])
+            return self._wandb.Table(
+                columns=["sample", "text"], data=[[name, text] for name, text in texts.items()]
+            )
 
         self._try(lambda: self._run.log({"texts": make()}, step=step))
 
-    def write_audios(self, step: int, audios: Mapping[str, np.ndarray], *, sample_rate: int) -> None:
+    def write_audios(
+        self, step: int, audios: Mapping[str, np.ndarray], *, sample_rate: int
+    ) -> None:
         def make(samples: np.ndarray) -> Any:
             return self._wandb.Audio(np.asarray(samples)[0, :, 0], sample_rate=sample_rate)
 
-        self._try(lambda: self._run.log({name: make(samples) for name, samples in audios.items()}, step=step))
+        self._try(
+            lambda: self._run.log(
+                {name: make(samples) for name, samples in audios.items()}, step=step
+            )
+        )
 
     def flush(self) -> None:
         """It sends by itself."""

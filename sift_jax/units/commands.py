@@ -1,7 +1,8 @@
-"""What the commands do: recordings are found, read a few at a time, and told by their paths where they fail.
+"""What the commands do: recordings are found, read a few at a time, and told by their paths where
+they fail.
 
-    --audio: a file, a folder, a metadata.jsonl ─► paths ─► groups of some minutes ─► codec ─► units.jsonl
-    units.jsonl ─► lines, each of this codec ─► <name>.wav
+--audio: a file, a folder, a metadata.jsonl ─► paths ─► groups of some minutes ─► codec ─► units.jsonl
+units.jsonl ─► lines, each of this codec ─► <name>.wav
 """
 
 from __future__ import annotations
@@ -23,12 +24,16 @@ _RATE = 16_000
 
 
 def fit(flags: argparse.Namespace) -> str:
-    """The embedded codec, out of the training recordings alone where a build says which they are."""
+    """The embedded codec, out of the training recordings alone where a build says which they
+    are."""
     from sift_jax.codecs.embedded.embedded_codec import EmbeddedOptions
     from sift_jax.codecs.embedded.fit import fit_embedded
 
     if flags.sound_ms % 10:
-        raise ValueError(f"--sound_ms={flags.sound_ms} is no number of steps of 10 ms; give 30, 40, 50 or the like")
+        raise ValueError(
+            f"--sound_ms={flags.sound_ms} is no number of steps of 10 ms; give 30, 40, 50 or "
+            "the like"
+        )
     options = EmbeddedOptions(
         tones=flags.tones,
         sounds=flags.sounds,
@@ -40,8 +45,11 @@ def fit(flags: argparse.Namespace) -> str:
     waves = [read_audio(path, max_seconds=flags.max_seconds) for path in paths]
     folder = fit_embedded(waves, flags.out, options, seed=flags.seed)
     seconds = sum(map(len, waves)) / _RATE
-    return (f"{flags.out}: {folder.config.codes} units, {folder.config.frame_rate:g} a second, from {len(paths)} "
-            f"recordings of {seconds / 60:.1f} minutes; fingerprint {folder.fingerprint[:12]}")
+    return (
+        f"{flags.out}: {folder.config.codes} units, {folder.config.frame_rate:g} a second, from "
+        f"{len(paths)} recordings of {seconds / 60:.1f} minutes; fingerprint "
+        f"{folder.fingerprint[:12]}"
+    )
 
 
 def fit_hubert(flags: argparse.Namespace) -> str:
@@ -58,9 +66,11 @@ def fit_hubert(flags: argparse.Namespace) -> str:
     paths = _draw_paths(flags)
     groups = (waves for _, waves in read_groups(paths, flags.max_seconds))
     folder = fit_hubert(flags.encoder, groups, flags.out, options, seed=flags.seed)
-    return (f"{flags.out}: {folder.config.codes} units, {folder.config.frame_rate:g} a second, from "
-            f"{folder.config.options['frames']} frames of {len(paths)} recordings; "
-            f"fingerprint {folder.fingerprint[:12]}")
+    return (
+        f"{flags.out}: {folder.config.codes} units, {folder.config.frame_rate:g} a second, from "
+        f"{folder.config.options['frames']} frames of {len(paths)} recordings; "
+        f"fingerprint {folder.fingerprint[:12]}"
+    )
 
 
 def adopt_xcodec2(flags: argparse.Namespace) -> str:
@@ -68,8 +78,10 @@ def adopt_xcodec2(flags: argparse.Namespace) -> str:
     from sift_jax.codecs.xcodec2.xcodec2_codec import adopt_xcodec2
 
     folder = adopt_xcodec2(flags.weights, flags.out)
-    return (f"{flags.out}: {folder.config.codes} units, {folder.config.frame_rate:g} a second; "
-            f"fingerprint {folder.fingerprint[:12]}")
+    return (
+        f"{flags.out}: {folder.config.codes} units, {folder.config.frame_rate:g} a second; "
+        f"fingerprint {folder.fingerprint[:12]}"
+    )
 
 
 def add_vocoder(flags: argparse.Namespace) -> str:
@@ -77,9 +89,16 @@ def add_vocoder(flags: argparse.Namespace) -> str:
     from sift_jax.codecs.codec_folder import read_folder
     from sift_jax.vocoder_training.install_vocoder import add_to_codec
 
-    added = add_to_codec(read_folder(flags.codec), Path(flags.run), flags.step, Path(flags.out) if flags.out else None)
-    return (f"{added.path}: speaks its {added.config.codes} units now; their fingerprint is {added.fingerprint[:12]} "
-            f"as before, the folder's seal {added.seal[:12]}")
+    added = add_to_codec(
+        read_folder(flags.codec),
+        Path(flags.run),
+        flags.step,
+        Path(flags.out) if flags.out else None,
+    )
+    return (
+        f"{added.path}: speaks its {added.config.codes} units now; their fingerprint is "
+        f"{added.fingerprint[:12]} as before, the folder's seal {added.seal[:12]}"
+    )
 
 
 def _draw_paths(flags: argparse.Namespace) -> list[Path]:
@@ -100,7 +119,9 @@ def encode(flags: argparse.Namespace) -> str:
     try:
         with waiting.open("w", encoding="utf-8") as file:
             for names, waves in read_groups(paths, flags.max_seconds):
-                for name, ids in zip(names, codec.encode(waves, names=[str(name) for name in names]), strict=True):
+                for name, ids in zip(
+                    names, codec.encode(waves, names=[str(name) for name in names]), strict=True
+                ):
                     row = {"audio": str(name), "codec": codec.fingerprint, "units": ids.tolist()}
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
                     units += len(ids)
@@ -108,7 +129,9 @@ def encode(flags: argparse.Namespace) -> str:
         waiting.replace(out)
     finally:
         waiting.unlink(missing_ok=True)
-    return f"{out}: {units} units of {len(paths)} recordings, {units * _RATE / samples:.1f} a second"
+    return (
+        f"{out}: {units} units of {len(paths)} recordings, {units * _RATE / samples:.1f} a second"
+    )
 
 
 def decode(flags: argparse.Namespace) -> str:
@@ -118,7 +141,9 @@ def decode(flags: argparse.Namespace) -> str:
     names = [f"{Path(name).stem}.wav" for _, name, _ in rows]
     name, times = collections.Counter(names).most_common(1)[0]
     if times > 1:
-        raise ValueError(f"{flags.units}: {times} recordings would become {name}; decode them apart")
+        raise ValueError(
+            f"{flags.units}: {times} recordings would become {name}; decode them apart"
+        )
     reference = read_audio(flags.reference) if flags.reference else None
     out.mkdir(parents=True, exist_ok=True)
     seconds = 0.0
@@ -137,7 +162,9 @@ def _read_units(path: Path, codec: Codec) -> Iterator[tuple[str, str, list[int]]
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror}); give what `encode` wrote") from None
+        raise ValueError(
+            f"{path}: cannot be read ({error.strerror}); give what `encode` wrote"
+        ) from None
     if not lines:
         raise ValueError(f"{path}: holds no units; give what `encode` wrote")
     for number, line in enumerate(lines, 1):

@@ -1,9 +1,11 @@
-"""The networks that tell what is made from what was recorded: some fold time by a period, some look at spectra.
+"""The networks that tell what is made from what was recorded: some fold time by a period, some look
+at spectra.
 
     waves [b, n] ─► every p-th sample a row [b · p, n / p] ─► strided convolutions ─┬─► verdicts, one a place
     waves [b, n] ─► magnitudes [b, t, bins] ─► convolutions over both ──────────────┴─► what each layer saw
 
-Kernels are weight-normed: direction and length are parameters of their own. Dims: b rows, n samples, p periods.
+Kernels are weight-normed: direction and length are parameters of their own. Dims: b rows, n
+samples, p periods.
 """
 
 from __future__ import annotations
@@ -52,8 +54,13 @@ class NormedConv(nn.Module):
         norm = jnp.sqrt((direction**2).sum(range(len(shape) - 1)) + 1e-12)
         size = self.param("size", lambda key: norm)
         places = ("NWC", "WIO", "NWC") if len(self.width) == 1 else ("NHWC", "HWIO", "NHWC")
-        y = jax.lax.conv_general_dilated(x, direction * (size / norm), self.stride,
-                                         [((k - 1) // 2, (k - 1) // 2) for k in self.width], dimension_numbers=places)
+        y = jax.lax.conv_general_dilated(
+            x,
+            direction * (size / norm),
+            self.stride,
+            [((k - 1) // 2, (k - 1) // 2) for k in self.width],
+            dimension_numbers=places,
+        )
         return y + self.param("bias", nn.initializers.zeros, (self.features,))
 
 
@@ -64,7 +71,11 @@ class PeriodCritic(nn.Module):
     @nn.compact
     def __call__(self, wave_bn: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
         x = jnp.pad(wave_bn, ((0, 0), (0, -wave_bn.shape[1] % self.period)), mode="reflect")
-        x = x.reshape(len(x), -1, self.period).transpose(0, 2, 1).reshape(-1, x.shape[1] // self.period, 1)
+        x = (
+            x.reshape(len(x), -1, self.period)
+            .transpose(0, 2, 1)
+            .reshape(-1, x.shape[1] // self.period, 1)
+        )
         seen = []
         for i, channels in enumerate(self.channels):
             stride = 3 if i < len(self.channels) - 1 else 1
@@ -81,7 +92,9 @@ class SpectrumCritic(nn.Module):
     def __call__(self, wave_bn: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
         x, seen = measure_magnitudes(wave_bn, *self.resolution)[..., None], []
         for i, stride in enumerate((1, 2, 2, 2)):
-            x = nn.leaky_relu(NormedConv(self.channels, (3, 9), (1, stride), name=f"conv_{i}")(x), _SLOPE)
+            x = nn.leaky_relu(
+                NormedConv(self.channels, (3, 9), (1, stride), name=f"conv_{i}")(x), _SLOPE
+            )
             seen.append(x)
         x = nn.leaky_relu(NormedConv(self.channels, (3, 3), (1, 1), name="last")(x), _SLOPE)
         return NormedConv(1, (3, 3), (1, 1), name="out")(x), [*seen, x]
@@ -94,15 +107,23 @@ class Critics(nn.Module):
     def __call__(self, wave_bn: jax.Array) -> list[tuple[jax.Array, list[jax.Array]]]:
         """(verdicts, what each layer saw) of every critic."""
         config = self.config
-        found = [PeriodCritic(period, config.period_channels, name=f"period_{period}")(wave_bn)
-                 for period in config.periods]
-        return found + [SpectrumCritic(tuple(resolution), config.spectrum_channels, name=f"spectrum_{i}")(wave_bn)
-                        for i, resolution in enumerate(config.resolutions)]
+        found = [
+            PeriodCritic(period, config.period_channels, name=f"period_{period}")(wave_bn)
+            for period in config.periods
+        ]
+        return found + [
+            SpectrumCritic(tuple(resolution), config.spectrum_channels, name=f"spectrum_{i}")(
+                wave_bn
+            )
+            for i, resolution in enumerate(config.resolutions)
+        ]
 
 
 def init_critics(config: CriticsConfig, key: jax.Array, samples: int) -> dict:
     return Critics(config).init(key, jnp.zeros((1, samples)))["params"]
 
 
-def judge(config: CriticsConfig, params: dict, wave_bn: jax.Array) -> list[tuple[jax.Array, list[jax.Array]]]:
+def judge(
+    config: CriticsConfig, params: dict, wave_bn: jax.Array
+) -> list[tuple[jax.Array, list[jax.Array]]]:
     return Critics(config).apply({"params": params}, wave_bn)

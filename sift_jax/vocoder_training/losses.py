@@ -46,7 +46,9 @@ def measure_mel_distance(made: jax.Array, real: jax.Array, config: VocoderLosses
     filters = make_mel_filters(config.mel_bins, config.mel_resolution[0])
 
     def hear(wave: jax.Array) -> jax.Array:
-        return jnp.log(jnp.maximum(measure_magnitudes(wave, *config.mel_resolution) @ filters, _LEAST))
+        return jnp.log(
+            jnp.maximum(measure_magnitudes(wave, *config.mel_resolution) @ filters, _LEAST)
+        )
 
     return jnp.abs(hear(made) - hear(real)).mean()
 
@@ -63,15 +65,20 @@ def measure_spectrum_distance(made: jax.Array, real: jax.Array, config: VocoderL
 
 def measure_critics(of_real: Judged, of_made: Judged) -> jax.Array:
     """What the critics are to bring down."""
-    return sum(((real - 1) ** 2).mean() + (made**2).mean()
-               for (real, _), (made, _) in zip(of_real, of_made, strict=True)) / len(of_real)
+    return sum(
+        ((real - 1) ** 2).mean() + (made**2).mean()
+        for (real, _), (made, _) in zip(of_real, of_made, strict=True)
+    ) / len(of_real)
 
 
 def measure_deception(of_real: Judged, of_made: Judged) -> tuple[jax.Array, jax.Array]:
     """(adversarial, feature) losses of what is made."""
     adversarial = sum(((made - 1) ** 2).mean() for made, _ in of_made) / len(of_made)
-    pairs = [(x, y) for (_, real), (_, made) in zip(of_real, of_made, strict=True)
-             for x, y in zip(real, made, strict=True)]
+    pairs = [
+        (x, y)
+        for (_, real), (_, made) in zip(of_real, of_made, strict=True)
+        for x, y in zip(real, made, strict=True)
+    ]
     return adversarial, sum(jnp.abs(x - y).mean() for x, y in pairs) / len(pairs)
 
 

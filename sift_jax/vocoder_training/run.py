@@ -63,7 +63,8 @@ class VocoderRun(CheckedConfig):
     log_every: Count
     checkpoint_every: Count
     keep_checkpoints: Count
-    # folder of a published HiFi-GAN of this shape, whose levels the generator begins with; None begins at random
+    # folder of a published HiFi-GAN of this shape, whose levels the generator begins with; None
+    # begins at random
     first_generator: Text | None
 
 
@@ -78,7 +79,8 @@ def train_vocoder(
     mesh: MeshConfig,
     launch: Launch = NO_FLAGS,
 ) -> Path:
-    """Trains to `run.steps`, going on where the folder's last checkpoint stands; returns the folder."""
+    """Trains to `run.steps`, going on where the folder's last checkpoint stands; returns the
+    folder."""
     folder, out_dir = read_folder(run.codec), Path(run.out_dir)
     networks = _make_networks(folder, data, vocoder, critics, losses)
     update, devices = make_optimizer(optimizer, run.steps), make_mesh(mesh)
@@ -90,20 +92,39 @@ def train_vocoder(
     out_dir.mkdir(parents=True, exist_ok=True)
     check_same("the config", launch.config_text, "start all processes with the same command")
     with hold_run(out_dir):
-        _train_in_folder(out_dir, run, data, folder, networks, optimizer, update, described, devices,
-                         launch.config_text)
+        _train_in_folder(
+            out_dir,
+            run,
+            data,
+            folder,
+            networks,
+            optimizer,
+            update,
+            described,
+            devices,
+            launch.config_text,
+        )
     return out_dir
 
 
 def _train_in_folder(
-    out_dir: Path, run: VocoderRun, data: VocoderData, folder: CodecFolder, networks: Networks,
-    optimizer: VocoderOptimizer, update: optax.GradientTransformation, described: State, devices: Mesh,
+    out_dir: Path,
+    run: VocoderRun,
+    data: VocoderData,
+    folder: CodecFolder,
+    networks: Networks,
+    optimizer: VocoderOptimizer,
+    update: optax.GradientTransformation,
+    described: State,
+    devices: Mesh,
     config_text: str,
 ) -> None:
     """Trains in a folder that is this run's alone."""
     vocoder = networks.vocoder
     check_shared(out_dir)
-    checkpoints = Checkpoints(out_dir, is_reader=False, every=run.checkpoint_every, keep=run.keep_checkpoints)
+    checkpoints = Checkpoints(
+        out_dir, is_reader=False, every=run.checkpoint_every, keep=run.keep_checkpoints
+    )
     first_step = checkpoints.latest_step or 0
     if is_first_process():
         write_run_file(out_dir, networks, folder.fingerprint, is_begun=first_step > 0)
@@ -116,40 +137,77 @@ def _train_in_folder(
     state, place = restored or (_start(networks, update, run, described), {"data": corpus.digest})
     first_step = int(state["step"])
     if place["data"] != corpus.digest:
-        raise CheckpointError(f"{out_dir} was trained on other units than are in it now; choose another OUT_DIR")
+        raise CheckpointError(
+            f"{out_dir} was trained on other units than are in it now; choose another OUT_DIR"
+        )
     if restored:
         print(f"resuming {out_dir} at step {first_step}")
     if is_first_process():
         if said := write_config(out_dir, config_text, step=first_step):
             print(said)
         print(corpus.describe())
-    segments = Segments(corpus, data, hop=vocoder.generator.hop, mel_bins=vocoder.mel_bins,
-                        has_durations=networks.has_durations)
-    writer = MetricWriter(out_dir, steps=run.steps, first_step=first_step) if is_first_process() else NoWriter()
+    segments = Segments(
+        corpus,
+        data,
+        hop=vocoder.generator.hop,
+        mel_bins=vocoder.mel_bins,
+        has_durations=networks.has_durations,
+    )
+    writer = (
+        MetricWriter(out_dir, steps=run.steps, first_step=first_step)
+        if is_first_process()
+        else NoWriter()
+    )
     with contextlib.closing(writer), checkpoints.finishing(), StopRequest() as stop:
-        _run_steps(run, state, segments, devices, data.rows, make_step(networks, update, devices), writer, checkpoints,
-                   stop, make_schedule(optimizer, run.steps), corpus.digest)
+        _run_steps(
+            run,
+            state,
+            segments,
+            devices,
+            data.rows,
+            make_step(networks, update, devices),
+            writer,
+            checkpoints,
+            stop,
+            make_schedule(optimizer, run.steps),
+            corpus.digest,
+        )
     if is_first_process():
         added = add_to_codec(folder, out_dir, run.steps, out_dir / "codec")
         print(f"{added.path}: the codec with this vocoder")
 
 
 def _make_networks(
-    folder: CodecFolder, data: VocoderData, vocoder: VocoderConfig, critics: CriticsConfig, losses: VocoderLosses
+    folder: CodecFolder,
+    data: VocoderData,
+    vocoder: VocoderConfig,
+    critics: CriticsConfig,
+    losses: VocoderLosses,
 ) -> Networks:
     if folder.config.kind != "hubert":
-        raise ValueError(f"{folder.path} is a codec of kind {folder.config.kind}, which speaks by itself; vocoders are "
-                         "for HuBERT units")
+        raise ValueError(
+            f"{folder.path} is a codec of kind {folder.config.kind}, which speaks by itself; "
+            "vocoders are for HuBERT units"
+        )
     if folder.config.sample_rate != INPUT_RATE:
-        raise ValueError(f"{folder.path} speaks at {folder.config.sample_rate} Hz, and recordings are read at "
-                         f"{INPUT_RATE} Hz; fit the codec again")
+        raise ValueError(
+            f"{folder.path} speaks at {folder.config.sample_rate} Hz, and recordings are read at "
+            f"{INPUT_RATE} Hz; fit the codec again"
+        )
     check_shape(vocoder, folder.config)
-    return Networks(vocoder=vocoder, critics=critics, losses=losses, codes=folder.config.codes,
-                    has_durations=folder.config.is_deduplicated,
-                    samples=data.segment_units * vocoder.generator.hop)
+    return Networks(
+        vocoder=vocoder,
+        critics=critics,
+        losses=losses,
+        codes=folder.config.codes,
+        has_durations=folder.config.is_deduplicated,
+        samples=data.segment_units * vocoder.generator.hop,
+    )
 
 
-def _share_corpus(run: VocoderRun, data: VocoderData, out_dir: Path, *, is_begun: bool) -> UnitCorpus:
+def _share_corpus(
+    run: VocoderRun, data: VocoderData, out_dir: Path, *, is_begun: bool
+) -> UnitCorpus:
     """The first process makes the units, the others read them."""
     codec = load_codec(run.codec)
     corpus = open_corpus(codec, data, out_dir, is_begun=is_begun) if is_first_process() else None
@@ -159,27 +217,43 @@ def _share_corpus(run: VocoderRun, data: VocoderData, out_dir: Path, *, is_begun
     return corpus
 
 
-def _start(networks: Networks, update: optax.GradientTransformation, run: VocoderRun, described: State) -> State:
-    state = jax.jit(lambda: init_state(networks, update, run.seed),
-                    out_shardings=jax.tree.map(lambda x: x.sharding, described))()
+def _start(
+    networks: Networks, update: optax.GradientTransformation, run: VocoderRun, described: State
+) -> State:
+    state = jax.jit(
+        lambda: init_state(networks, update, run.seed),
+        out_shardings=jax.tree.map(lambda x: x.sharding, described),
+    )()
     if run.first_generator is None:
         return state
     config, params, _ = read_hifi_gan(run.first_generator)
     wanted = networks.vocoder.generator
     if config != wanted:
-        raise ValueError(f"{run.first_generator} is a generator of another shape ({config}) than this config's "
-                         f"({wanted}); bind HifiGanConfig like it, or VocoderRun.first_generator = None")
+        raise ValueError(
+            f"{run.first_generator} is a generator of another shape ({config}) than this config's "
+            f"({wanted}); bind HifiGanConfig like it, or VocoderRun.first_generator = None"
+        )
     # what it hears is other: the first convolution stays random
     generator = state["trainable"]["vocoder"]["generator"]
     for name in generator.keys() & params.keys() - {"before"}:
-        generator[name] = jax.tree.map(lambda new, old: jax.device_put(new, old.sharding), params[name],
-                                       generator[name])
+        generator[name] = jax.tree.map(
+            lambda new, old: jax.device_put(new, old.sharding), params[name], generator[name]
+        )
     return state
 
 
 def _run_steps(
-    run: VocoderRun, state: State, segments: Segments, devices: Mesh, rows: int, step_once: Any, writer: MetricWriter,
-    checkpoints: Checkpoints, stop: StopRequest, schedule: optax.Schedule, digest: str,
+    run: VocoderRun,
+    state: State,
+    segments: Segments,
+    devices: Mesh,
+    rows: int,
+    step_once: Any,
+    writer: MetricWriter,
+    checkpoints: Checkpoints,
+    stop: StopRequest,
+    schedule: optax.Schedule,
+    digest: str,
 ) -> None:
     """The loop proper; the next batch is read while a step is computed."""
     own, first_step = list_own_rows(devices, rows), int(state["step"])
@@ -194,8 +268,10 @@ def _run_steps(
             if step % run.log_every == 0 or is_last:
                 values = {name: float(value) for name, value in metrics.items()}
                 if not math.isfinite(values["loss"]):
-                    raise FloatingPointError(f"the loss of step {step} is {values['loss']}; lower LEARNING_RATE, or go "
-                                             "on from an earlier checkpoint with another seed")
+                    raise FloatingPointError(
+                        f"the loss of step {step} is {values['loss']}; lower LEARNING_RATE, or go "
+                        "on from an earlier checkpoint with another seed"
+                    )
                 writer.write(step, values | {"learning_rate": float(schedule(step - 1))})
             is_stopped = not is_last and stop.is_reached(step)
             checkpoints.save(step, state, {"data": digest}, force=is_last or is_stopped)
@@ -203,7 +279,10 @@ def _run_steps(
                 break
         checkpoints.close()
     if is_stopped:
-        raise Stopped(f"stopped as asked: step {step} of {run.steps} is saved, and the same command goes on from there")
+        raise Stopped(
+            f"stopped as asked: step {step} of {run.steps} is saved, and the same command "
+            "goes on from there"
+        )
 
 
 def _format_sizes(described: State, networks: Networks, data: VocoderData) -> str:
@@ -213,6 +292,8 @@ def _format_sizes(described: State, networks: Networks, data: VocoderData) -> st
     lines = [f"{part}: {count(tree):,} parameters" for part, tree in described["trainable"].items()]
     for name, tree in described["trainable"]["vocoder"].items():
         lines.append(f"  {name}: {count(tree):,}")
-    lines.append(f"a step: {data.rows} segments of {data.segment_units} units, {networks.samples} samples; a unit's "
-                 f"samples know {networks.vocoder.generator.reach} units to either side")
+    lines.append(
+        f"a step: {data.rows} segments of {data.segment_units} units, {networks.samples} samples; "
+        f"a unit's samples know {networks.vocoder.generator.reach} units to either side"
+    )
     return "\n".join(lines)

@@ -1,4 +1,5 @@
-"""The recordings that a vocoder learns from, each with its units, which are made once and kept beside the run.
+"""The recordings that a vocoder learns from, each with its units, which are made once and kept
+beside the run.
 
     paths ─► read ─► units, one a frame ─► run/units.safetensors      every recording's one after the other
                  └─► what cannot serve is set aside and counted       run/recordings.json: paths, how many units, whose
@@ -63,7 +64,9 @@ class UnitCorpus:
     digest: str
 
     def describe(self) -> str:
-        aside = "; ".join(f"{count} set aside: {reason}" for reason, count in sorted(self.set_aside.items()))
+        aside = "; ".join(
+            f"{count} set aside: {reason}" for reason, count in sorted(self.set_aside.items())
+        )
         frames = sum(map(len, self.units))
         return f"{len(self.paths)} recordings, {frames} units" + (f"; {aside}" if aside else "")
 
@@ -71,15 +74,24 @@ class UnitCorpus:
 def open_corpus(codec: Codec, data: VocoderData, run_dir: Path, *, is_begun: bool) -> UnitCorpus:
     """The units beside the run, or made now; an error where the run has begun on others."""
     paths = find_audio(data.audio, data.split)
-    asked = hashlib.sha256(json.dumps([codec.fingerprint, data.segment_units, data.max_seconds,
-                                       [[str(path), path.stat().st_size if path.is_file() else 0] for path in paths]
-                                       ]).encode()).hexdigest()
+    asked = hashlib.sha256(
+        json.dumps(
+            [
+                codec.fingerprint,
+                data.segment_units,
+                data.max_seconds,
+                [[str(path), path.stat().st_size if path.is_file() else 0] for path in paths],
+            ]
+        ).encode()
+    ).hexdigest()
     held = _read_list(run_dir)
     if held is not None and held["asked"] == asked:
         return _read_corpus(run_dir, held)
     if is_begun:
-        raise ValueError(f"{run_dir} was trained on other recordings, segments or units than these; choose another "
-                         "OUT_DIR, or give the CODEC and AUDIO of its config.gin")
+        raise ValueError(
+            f"{run_dir} was trained on other recordings, segments or units than these; choose "
+            "another OUT_DIR, or give the CODEC and AUDIO of its config.gin"
+        )
     return _make_corpus(codec, data, paths, run_dir, asked)
 
 
@@ -89,29 +101,43 @@ def _read_list(run_dir: Path) -> dict | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise ValueError(f"{run_dir / _LIST} cannot be read ({error}); delete it, and units are made again") from None
+        raise ValueError(
+            f"{run_dir / _LIST} cannot be read ({error}); delete it, and units are made again"
+        ) from None
 
 
 def _read_corpus(run_dir: Path, held: dict) -> UnitCorpus:
     try:
         joined = load_file(run_dir / _UNITS)["units"]
     except (OSError, SafetensorError, KeyError) as error:
-        raise ValueError(f"{run_dir / _UNITS} cannot be read ({error}); delete {_LIST} beside it, and units are made "
-                         "again") from None
+        raise ValueError(
+            f"{run_dir / _UNITS} cannot be read ({error}); delete {_LIST} beside it, and "
+            "units are made again"
+        ) from None
     if hashlib.sha256(joined.tobytes()).hexdigest() != held["digest"]:
-        raise ValueError(f"{run_dir / _UNITS} is not what was written; delete {_LIST} beside it, and units are made "
-                         "again")
+        raise ValueError(
+            f"{run_dir / _UNITS} is not what was written; delete {_LIST} beside it, and units are "
+            "made again"
+        )
     units = np.split(joined, np.cumsum(held["counts"])[:-1])
-    return UnitCorpus(paths=tuple(map(Path, held["paths"])), units=tuple(units), set_aside=held["set_aside"],
-                      digest=held["digest"])
+    return UnitCorpus(
+        paths=tuple(map(Path, held["paths"])),
+        units=tuple(units),
+        set_aside=held["set_aside"],
+        digest=held["digest"],
+    )
 
 
-def _make_corpus(codec: Codec, data: VocoderData, paths: Sequence[Path], run_dir: Path, asked: str) -> UnitCorpus:
+def _make_corpus(
+    codec: Codec, data: VocoderData, paths: Sequence[Path], run_dir: Path, asked: str
+) -> UnitCorpus:
     aside: collections.Counter[str] = collections.Counter()
     kept: list[Path] = []
     units: list[np.ndarray] = []
     for names, waves in _read_waves(paths, data, aside):
-        for path, found in zip(names, codec.encode_frames(waves, names=[str(path) for path in names]), strict=True):
+        for path, found in zip(
+            names, codec.encode_frames(waves, names=[str(path) for path in names]), strict=True
+        ):
             if len(found) < data.segment_units:
                 aside[f"shorter than a segment of {data.segment_units} units"] += 1
                 continue
@@ -119,14 +145,22 @@ def _make_corpus(codec: Codec, data: VocoderData, paths: Sequence[Path], run_dir
             units.append(found.astype(np.int32))
     if not kept:
         told = "; ".join(f"{count} {reason}" for reason, count in sorted(aside.items()))
-        raise ValueError(f"none of {len(paths)} recordings can serve ({told}); give other AUDIO, or a smaller "
-                         "SEGMENT_UNITS")
+        raise ValueError(
+            f"none of {len(paths)} recordings can serve ({told}); give other AUDIO, or a smaller "
+            "SEGMENT_UNITS"
+        )
     joined = np.concatenate(units)
     digest = hashlib.sha256(joined.tobytes()).hexdigest()
     save_file({"units": joined}, run_dir / f".{_UNITS}.part")
     (run_dir / f".{_UNITS}.part").replace(run_dir / _UNITS)
-    held = {"asked": asked, "codec": codec.fingerprint, "digest": digest, "paths": [str(path) for path in kept],
-            "counts": [len(found) for found in units], "set_aside": dict(aside)}
+    held = {
+        "asked": asked,
+        "codec": codec.fingerprint,
+        "digest": digest,
+        "paths": [str(path) for path in kept],
+        "counts": [len(found) for found in units],
+        "set_aside": dict(aside),
+    }
     (run_dir / f".{_LIST}.part").write_text(json.dumps(held, ensure_ascii=False), encoding="utf-8")
     (run_dir / f".{_LIST}.part").replace(run_dir / _LIST)
     return UnitCorpus(paths=tuple(kept), units=tuple(units), set_aside=dict(aside), digest=digest)
@@ -151,7 +185,9 @@ def _read_waves(
 class Segments:
     """The batches of a corpus, by their steps."""
 
-    def __init__(self, corpus: UnitCorpus, data: VocoderData, *, hop: int, mel_bins: int, has_durations: bool):
+    def __init__(
+        self, corpus: UnitCorpus, data: VocoderData, *, hop: int, mel_bins: int, has_durations: bool
+    ):
         self._corpus, self._data, self._hop, self._mel_bins = corpus, data, hop, mel_bins
         self._has_durations = has_durations
         places = np.array([len(units) - data.segment_units + 1 for units in corpus.units])
@@ -173,10 +209,16 @@ class Segments:
         samples = len(units) * self._hop
         wanted = min(self._frames * HOP, samples)
         begin = int(random.integers(samples - wanted + 1))
-        mel, length = measure_reference(self._read(path, begin, wanted), self._frames, self._mel_bins)
+        mel, length = measure_reference(
+            self._read(path, begin, wanted), self._frames, self._mel_bins
+        )
         is_told = random.random() >= self._data.no_voice_share
-        row = {"ids_bt": units[start:stop], "wave_bn": wave, "mel_bsf": mel,
-               "mel_length_b": np.int32(length if is_told else 0)}
+        row = {
+            "ids_bt": units[start:stop],
+            "wave_bn": wave,
+            "mel_bsf": mel,
+            "mel_length_b": np.int32(length if is_told else 0),
+        }
         return row | self._cut_runs(units, start) if self._has_durations else row
 
     def _cut_runs(self, units: np.ndarray, start: int) -> dict[str, np.ndarray]:

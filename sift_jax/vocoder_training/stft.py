@@ -1,6 +1,6 @@
 """Short-time spectra that a gradient can pass.
 
-    waves [b, n] ─► blocks of a hop ─► frames of whole hops, windowed ─► magnitudes [b, t, bins]
+waves [b, n] ─► blocks of a hop ─► frames of whole hops, windowed ─► magnitudes [b, t, bins]
 """
 
 from __future__ import annotations
@@ -15,14 +15,18 @@ _LEAST_POWER = 1e-7
 
 def check_resolution(fft: int, hop: int, window: int) -> None:
     if window % hop or not hop <= window <= fft:
-        raise ValueError(f"a spectrum (fft, hop, window) of {(fft, hop, window)} cannot be; a window is a whole number "
-                         "of hops, and no longer than the transform")
+        raise ValueError(
+            f"a spectrum (fft, hop, window) of {(fft, hop, window)} cannot be; a window is a "
+            "whole number of hops, and no longer than the transform"
+        )
 
 
 def measure_magnitudes(wave_bn: jax.Array, fft: int, hop: int, window: int) -> jax.Array:
     """[b, t, fft / 2 + 1], a frame a hop; mirrored at the ends."""
     half = (window - hop) // 2
-    padded = jnp.pad(wave_bn, ((0, 0), (half, window - hop - half + -wave_bn.shape[1] % hop)), mode="reflect")
+    padded = jnp.pad(
+        wave_bn, ((0, 0), (half, window - hop - half + -wave_bn.shape[1] % hop)), mode="reflect"
+    )
     blocks = padded.reshape(len(padded), -1, hop)
     frames, turns = blocks.shape[1] - window // hop + 1, window // hop
     cut = jnp.concatenate([blocks[:, i : i + frames] for i in range(turns)], axis=-1)

@@ -1,4 +1,5 @@
-"""Which tensors of a folder are the encoder, the projector and the decoder, by the model_type of its config.json.
+"""Which tensors of a folder are the encoder, the projector and the decoder, by the model_type of
+its config.json.
 
 parakeet_ctc  encoder.subsampling.linear.weight     ─► encoder    subsampling.linear.weight
 qwen2_audio   audio_tower.conv1.weight              ─► encoder    conv1.weight
@@ -13,7 +14,8 @@ from pathlib import Path
 
 from sift_jax.models.hf_config import read_config
 
-# (prefix, part, what the part's table has instead); the first that fits; None: known, and of no use here
+# (prefix, part, what the part's table has instead); the first that fits; None: known, and of no use
+# here
 LAYOUTS: dict[str, tuple[tuple[str, str | None, str], ...]] = {
     "whisper": (
         ("model.encoder.", "encoder", ""),
@@ -58,7 +60,9 @@ def read_layout(folder: Path, part: str) -> str:
     kind = read_config(folder)[0].get("model_type")
     able = sorted(name for name, rows in LAYOUTS.items() if any(row[1] == part for row in rows))
     if kind not in able:
-        raise ValueError(f"{folder} holds a {kind} model; the {part} is read from {', '.join(able)}")
+        raise ValueError(
+            f"{folder} holds a {kind} model; the {part} is read from {', '.join(able)}"
+        )
     return kind
 
 

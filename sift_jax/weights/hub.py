@@ -1,7 +1,9 @@
-"""Where a model's files are: a folder as it is, hf://owner/name[@revision] fetched from the Hugging Face hub.
+"""Where a model's files are: a folder as it is, hf://owner/name[@revision] fetched from the Hugging
+Face hub.
 
-The network is asked only for what says hf://; $HF_ENDPOINT names a mirror. The token is huggingface_hub's business
-(HF_TOKEN, or what `hf auth login` has kept): it goes to the hub alone, and neither errors nor log lines show it.
+The network is asked only for what says hf://; $HF_ENDPOINT names a mirror. The token is
+huggingface_hub's business (HF_TOKEN, or what `hf auth login` has kept): it goes to the hub alone,
+and neither errors nor log lines show it.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ def find_folder(source: str | Path) -> Path:
         raise ValueError(f"no folder {text}; download the model there first{hint}")
     found = NAME.fullmatch(text.removeprefix(SCHEME))
     if not found:
-        raise ValueError(f"{text} is no name on the hub; write {SCHEME}owner/name or {SCHEME}owner/name@revision")
+        raise ValueError(
+            f"{text} is no name on the hub; write {SCHEME}owner/name or {SCHEME}owner/name@revision"
+        )
     return _download(found["repo"], found["revision"])
 
 
@@ -49,11 +53,20 @@ def _download(repo: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
     wanted = list(WANTED_FILES)
-    folder = Path(_fetch(lambda: snapshot_download(repo, revision=revision, allow_patterns=wanted), repo, revision))
+    folder = Path(
+        _fetch(
+            lambda: snapshot_download(repo, revision=revision, allow_patterns=wanted),
+            repo,
+            revision,
+        )
+    )
     # of a model in other formats nothing is wanted, and nothing is made
     if not folder.is_dir() or not any(folder.iterdir()):
-        raise ValueError(f"{SCHEME}{repo} has none of {', '.join(WANTED_FILES)}; take a model that has safetensors, or "
-                         "download its files and convert them with python -m sift_jax.import_weights")
+        raise ValueError(
+            f"{SCHEME}{repo} has none of {', '.join(WANTED_FILES)}; take a model that has "
+            "safetensors, or download its files and convert them with python -m "
+            "sift_jax.import_weights"
+        )
     return folder
 
 
@@ -70,7 +83,8 @@ def _fetch(download: Callable[[], str], repo: str, revision: str | None) -> str:
         reason = _tidy(str(error).strip().split("\n")[0], token)
         name = f"{SCHEME}{repo}" + (f"@{revision}" if revision else "")
         raise ValueError(
-            f"{name} could not be fetched ({type(error).__name__}: {reason}); {_find_remedy(error, bool(token))}"
+            f"{name} could not be fetched ({type(error).__name__}: {reason}); "
+            f"{_find_remedy(error, bool(token))}"
         ) from None
 
 
@@ -82,7 +96,10 @@ def _find_remedy(error: Exception, has_token: bool) -> str:
     status = getattr(getattr(cause, "response", None), "status_code", None)
     # gated is a kind of not found there
     if isinstance(cause, errors.GatedRepoError):
-        return "it is gated: accept its terms on its page of the hub, and set HF_TOKEN to a token of that account"
+        return (
+            "it is gated: accept its terms on its page of the hub, and set HF_TOKEN to a token of "
+            "that account"
+        )
     if isinstance(cause, errors.RevisionNotFoundError):
         return "check what stands behind the @: a branch, a tag or a commit of it"
     if isinstance(cause, errors.RepositoryNotFoundError) or status == 401 and not has_token:
@@ -95,7 +112,10 @@ def _find_remedy(error: Exception, has_token: bool) -> str:
         return "the hub asks to wait; start again later, what is fetched is kept"
     if status is not None:
         return "the hub fails; start again later, what is fetched is kept"
-    return "check the name, the network, and HF_TOKEN for a gated model; start again, what is fetched is kept"
+    return (
+        "check the name, the network, and HF_TOKEN for a gated model; start again, what is "
+        "fetched is kept"
+    )
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
 """One table: our parameter paths ↔ the keys of Hugging Face checkpoints, read both ways.
 
 (our path, their key, change)      {i} in a key is the layer: ours is stacked over layers, theirs is one tensor each
-change: "same", "turn" (out, in) ↔ (in, out), "conv" (out, in, *widths) ↔ (*widths turned over, in, out),
+change: "same", "turn" (out, in) ↔ (in, out), "conv" (out, in, *widths) ↔ (*widths turned over, in,
+out),
         "point" (out, in, 1) ↔ (in, out), "plane" (out, in, 1, 1) ↔ (in, out)
 """
 
@@ -20,11 +21,18 @@ Row = tuple[str, str, str]
 
 def _attention(name: str, theirs: str, has_bias: bool) -> list[Row]:
     rows = [(f"blocks/{name}/kernel", f"layers.{{i}}.self_attn.{theirs}.weight", "turn")]
-    return rows + ([(f"blocks/{name}/bias", f"layers.{{i}}.self_attn.{theirs}.bias", "same")] if has_bias else [])
+    return rows + (
+        [(f"blocks/{name}/bias", f"layers.{{i}}.self_attn.{theirs}.bias", "same")]
+        if has_bias
+        else []
+    )
 
 
 def _norm(ours: str, theirs: str) -> list[Row]:
-    return [(f"{ours}/scale", f"{theirs}.weight", "same"), (f"{ours}/bias", f"{theirs}.bias", "same")]
+    return [
+        (f"{ours}/scale", f"{theirs}.weight", "same"),
+        (f"{ours}/bias", f"{theirs}.bias", "same"),
+    ]
 
 
 def _linear(path: str, key: str) -> list[Row]:
@@ -114,7 +122,11 @@ QWEN2: tuple[Row, ...] = (
     ("norm/scale", "model.norm.weight", "same"),
     ("blocks/attention_norm/scale", "model.layers.{i}.input_layernorm.weight", "same"),
     ("blocks/mlp_norm/scale", "model.layers.{i}.post_attention_layernorm.weight", "same"),
-    *((ours, f"model.{theirs}", change) for n in "qkv" for ours, theirs, change in _attention(n, f"{n}_proj", True)),
+    *(
+        (ours, f"model.{theirs}", change)
+        for n in "qkv"
+        for ours, theirs, change in _attention(n, f"{n}_proj", True)
+    ),
     ("blocks/o/kernel", "model.layers.{i}.self_attn.o_proj.weight", "turn"),
     ("blocks/gate/kernel", "model.layers.{i}.mlp.gate_proj.weight", "turn"),
     ("blocks/up/kernel", "model.layers.{i}.mlp.up_proj.weight", "turn"),
@@ -123,7 +135,11 @@ QWEN2: tuple[Row, ...] = (
 
 
 def _qformer_layer(layer: str, has_cross: bool) -> list[Row]:
-    rows = [row for part in ("up", "down") for row in _linear(f"blocks/{layer}/{part}", f"blocks.{{i}}.{layer}.{part}")]
+    rows = [
+        row
+        for part in ("up", "down")
+        for row in _linear(f"blocks/{layer}/{part}", f"blocks.{{i}}.{layer}.{part}")
+    ]
     for name in ("self", "cross") if has_cross else ("self",):
         for part in "qkvo":
             rows += _linear(f"blocks/{layer}/{name}_{part}", f"blocks.{{i}}.{layer}.{name}_{part}")
@@ -134,13 +150,36 @@ def _qformer_layer(layer: str, has_cross: bool) -> list[Row]:
 def _same_names(*paths: str) -> list[Row]:
     """Linear layers and norms of blocks that nobody else has."""
     keys = {path: path.replace("blocks/", "blocks.{i}.") for path in paths}
-    return [row for path, key in keys.items() for row in (_norm if path.endswith("norm") else _linear)(path, key)]
+    return [
+        row
+        for path, key in keys.items()
+        for row in (_norm if path.endswith("norm") else _linear)(path, key)
+    ]
 
 
-CONFORMER_LINEARS = ("first_up", "first_down", "q", "k", "v", "o", "gate", "point", "second_up", "second_down")
-CONFORMER_NORMS = ("first_norm", "attention_norm", "conv_norm", "inner_norm", "second_norm", "out_norm")
+CONFORMER_LINEARS = (
+    "first_up",
+    "first_down",
+    "q",
+    "k",
+    "v",
+    "o",
+    "gate",
+    "point",
+    "second_up",
+    "second_down",
+)
+CONFORMER_NORMS = (
+    "first_norm",
+    "attention_norm",
+    "conv_norm",
+    "inner_norm",
+    "second_norm",
+    "out_norm",
+)
 
-# ours alone: a projector's parameters are named as here wherever they are written. Every kind in one table
+# ours alone: a projector's parameters are named as here wherever they are written. Every kind in
+# one table
 PROJECTOR: tuple[Row, ...] = (
     *_linear("linear", "linear"),
     *_linear("up", "up"),
@@ -153,7 +192,10 @@ PROJECTOR: tuple[Row, ...] = (
     *_same_names(*(f"blocks/{name}" for name in (*CONFORMER_LINEARS, *CONFORMER_NORMS))),
     ("blocks/distance/kernel", "blocks.{i}.distance.weight", "turn"),
     ("blocks/depth_kernel", "blocks.{i}.depth_kernel", "conv"),
-    *((f"blocks/{name}", f"blocks.{{i}}.{name}", "same") for name in ("bias_u", "bias_v", "depth_bias")),
+    *(
+        (f"blocks/{name}", f"blocks.{{i}}.{name}", "same")
+        for name in ("bias_u", "bias_v", "depth_bias")
+    ),
 )
 
 CROSS_NORMS = ("self_norm", "cross_norm", "mlp_norm")
@@ -170,7 +212,10 @@ def make_adapter_rows() -> tuple[Row, ...]:
     rows: list[Row] = []
     for path, key, change in QWEN2:
         if change == "turn" and path.startswith("blocks/"):
-            stem, name = path.removesuffix("/kernel"), "base_model.model." + key.removesuffix(".weight")
+            stem, name = (
+                path.removesuffix("/kernel"),
+                "base_model.model." + key.removesuffix(".weight"),
+            )
             rows += [(f"{stem}/lora_a", f"{name}.lora_A.weight", "turn")]
             rows += [(f"{stem}/lora_b", f"{name}.lora_B.weight", "turn")]
     return tuple(rows)
@@ -194,12 +239,16 @@ def list_tables(config: SpeechLMConfig) -> dict[str, tuple[Row, ...]]:
     return tables | ({"cross": CROSS} if config.cross else {})
 
 
-def to_theirs(rows: tuple[Row, ...], params: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+def to_theirs(
+    rows: tuple[Row, ...], params: Mapping[str, np.ndarray]
+) -> Iterator[tuple[str, np.ndarray]]:
     """Their (key, tensor) for a flat dict of ours. Every one of ours must be in the table."""
     table = {ours: (theirs, change) for ours, theirs, change in rows}
     for path, value in params.items():
         if path not in table:
-            raise ValueError(f"parameter {path} has no key in the weights table; merge LoRA before the export")
+            raise ValueError(
+                f"parameter {path} has no key in the weights table; merge LoRA before the export"
+            )
         key, change = table[path]
         if "{i}" in key:
             for i, layer in enumerate(value):

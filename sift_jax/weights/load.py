@@ -37,7 +37,8 @@ Loaded = dict[str, jax.Array]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sources(CheckedConfig):
-    """Where parameters come from before training; None leaves them random. Later fields win over earlier ones."""
+    """Where parameters come from before training; None leaves them random. Later fields win over
+    earlier ones."""
 
     run: Text | None
     step: Whole | None
@@ -53,9 +54,15 @@ def describe_part(part: str, config: SpeechLMConfig) -> Wanted:
 
 
 def load_part(
-    part: str, source: str | Path, config: SpeechLMConfig, wanted: Wanted | None = None, *, kind: str | None = None
+    part: str,
+    source: str | Path,
+    config: SpeechLMConfig,
+    wanted: Wanted | None = None,
+    *,
+    kind: str | None = None,
 ) -> Loaded:
-    """A part's parameters by path below the part, as `wanted` describes them (or float32 on one device)."""
+    """A part's parameters by path below the part, as `wanted` describes them (or float32 on one
+    device)."""
     folder = find_folder(source)
     kind = kind or read_layout(folder, part)
     if part in PRESETS:
@@ -63,12 +70,17 @@ def load_part(
     files = TensorFolder(folder)
     parts, unknown = sort_keys(kind, files.keys())
     names = parts.get(part, {})
-    ignored = {"encoder": WHISPER_COMPUTED, "decoder": ("lm_head.weight",) if config.decoder.is_tied else ()}
+    ignored = {
+        "encoder": WHISPER_COMPUTED,
+        "decoder": ("lm_head.weight",) if config.decoder.is_tied else (),
+    }
     wanted = describe_part(part, config) if wanted is None else wanted
     layers = config.projector.blocks if part == "projector" else getattr(config, part).layers
     rows = list_tables(config)[part]
     try:
-        origins = find_origins(rows, [*names, *unknown], layers, wanted=wanted, ignored=ignored.get(part, ()))
+        origins = find_origins(
+            rows, [*names, *unknown], layers, wanted=wanted, ignored=ignored.get(part, ())
+        )
     except ValueError as error:
         raise ValueError(f"{part} of {source}: {error}") from None
     origins = {
@@ -81,32 +93,51 @@ def load_part(
         check_positions(files, names[WHISPER_COMPUTED[0]])
     loaded = {path: stream(origin, files, like[path]) for path, origin in origins.items()}
     grown = {path for path in loaded if like[path].shape != wanted[path].shape}
-    return {path: grow(f"{part}/{path}", x, wanted[path]) if path in grown else x for path, x in loaded.items()}
+    return {
+        path: grow(f"{part}/{path}", x, wanted[path]) if path in grown else x
+        for path, x in loaded.items()
+    }
 
 
 def _shrink_vocabulary(origins: dict[str, Origin], files: TensorFolder, wanted: Wanted) -> Wanted:
-    """As wanted, but for a vocabulary that has fewer rows in the folder than here: see ModelConfig.extra_tokens."""
-    shapes = {path: origin.shape(files) for path, origin in origins.items() if path in ("embedding", "head")}
-    small = {p for p, shape in shapes.items() if find_axis(f"decoder/{p}", shape, tuple(wanted[p].shape)) is not None}
-    return {path: shrink(leaf, shapes[path]) if path in small else leaf for path, leaf in wanted.items()}
+    """As wanted, but for a vocabulary that has fewer rows in the folder than here: see
+    ModelConfig.extra_tokens."""
+    shapes = {
+        path: origin.shape(files)
+        for path, origin in origins.items()
+        if path in ("embedding", "head")
+    }
+    small = {
+        p
+        for p, shape in shapes.items()
+        if find_axis(f"decoder/{p}", shape, tuple(wanted[p].shape)) is not None
+    }
+    return {
+        path: shrink(leaf, shapes[path]) if path in small else leaf for path, leaf in wanted.items()
+    }
 
 
 def check_positions(files: TensorFolder, key: str) -> None:
-    """Whisper's positions are fixed sines, computed here; a model that has learnt others is another model."""
+    """Whisper's positions are fixed sines, computed here; a model that has learnt others is another
+    model."""
     found = files.read(key).astype(np.float32)
     # published in half precision, too
     if found.ndim != 2 or np.abs(found - np.asarray(make_sinusoids(*found.shape))).max() > 0.02:
         raise ValueError(
-            f"{files.folder}: {key} holds no sinusoids, and learnt positions are not supported; take Whisper's"
+            f"{files.folder}: {key} holds no sinusoids, and learnt positions are not "
+            "supported; take Whisper's"
         )
 
 
-def load_decoder(source: str | Path, config: SpeechLMConfig, wanted: Wanted | None = None) -> Loaded:
+def load_decoder(
+    source: str | Path, config: SpeechLMConfig, wanted: Wanted | None = None
+) -> Loaded:
     return load_part("decoder", source, config, wanted)
 
 
 def load_adapter(source: str | Path, config: SpeechLMConfig) -> Loaded:
-    """The LoRA of a PEFT adapter's folder, by path below the decoder; rows of tokens are token_rows.py's."""
+    """The LoRA of a PEFT adapter's folder, by path below the decoder; rows of tokens are
+    token_rows.py's."""
     files = TensorFolder(find_folder(source))
     described = flatten_dict(describe_params(config)["decoder"], sep="/")
     wanted = {path: leaf for path, leaf in described.items() if "/lora_" in path}
@@ -124,10 +155,14 @@ def is_export(folder: Path) -> bool:
 def is_whole_model(folder: Path) -> bool:
     """Whether load_folder reads it: an export of ours or a folder of Qwen2-Audio."""
     has_config = (folder / "config.json").is_file()
-    return is_export(folder) or (has_config and read_config(folder)[0].get("model_type") == "qwen2_audio")
+    return is_export(folder) or (
+        has_config and read_config(folder)[0].get("model_type") == "qwen2_audio"
+    )
 
 
-def load_model(source: str | Path, config: SpeechLMConfig, wanted: dict[str, Wanted] | None = None) -> Loaded:
+def load_model(
+    source: str | Path, config: SpeechLMConfig, wanted: dict[str, Wanted] | None = None
+) -> Loaded:
     """All parts of a whole model, by full path: an export of ours, or a folder of Qwen2-Audio."""
     folder = find_folder(source)
     if is_export(folder):
@@ -143,7 +178,8 @@ def load_model(source: str | Path, config: SpeechLMConfig, wanted: dict[str, Wan
 
 
 def read_model_config(source: str | Path) -> SpeechLMConfig:
-    """The config of a whole model: what an export's model.json says, or Qwen2-Audio's config.json."""
+    """The config of a whole model: what an export's model.json says, or Qwen2-Audio's
+    config.json."""
     folder = find_folder(source)
     if is_export(folder):
         return read_model_file(folder)
@@ -161,7 +197,8 @@ def read_model_config(source: str | Path) -> SpeechLMConfig:
 
 
 def load_folder(source: str | Path) -> tuple[SpeechLMConfig, Params]:
-    """A whole model as it is, without a config of ours: an export, or a folder or hub name of Qwen2-Audio."""
+    """A whole model as it is, without a config of ours: an export, or a folder or hub name of
+    Qwen2-Audio."""
     config = read_model_config(source)
     return config, unflatten_dict(load_model(source, config), sep="/")
 
@@ -170,43 +207,53 @@ def check_vocabulary(tokens: int, rows: int, source: str) -> None:
     """Ids beyond the embedding would be clamped in silence on the device."""
     if tokens > rows:
         raise ValueError(
-            f"{source} has {tokens} tokens, those of audio included, and the decoder's vocabulary {rows} rows; if it "
-            "is that decoder's own tokenizer, train with EXTRA_TOKENS = None (ModelConfig.extra_tokens), which adds "
-            "the rows that are lacking; otherwise give the tokenizer of that decoder"
+            f"{source} has {tokens} tokens, those of audio included, and the decoder's vocabulary "
+            f"{rows} rows; if it is that decoder's own tokenizer, train with EXTRA_TOKENS = None "
+            "(ModelConfig.extra_tokens), which adds the rows that are lacking; otherwise give "
+            "the tokenizer of that decoder"
         )
 
 
 def load_run(run: str, step: int | None, wanted: Wanted) -> Loaded:
-    """A run's parameters by full path. All that this model has of a part must be there, but new LoRA, and no more.
+    """A run's parameters by full path. All that this model has of a part must be there, but new
+    LoRA, and no more.
 
     What may grow (the vocabulary, the adapters' rank) is filled up: see resize.py."""
     theirs = flatten_dict(describe_params(read_model_file(run)), sep="/")
     check_paths({path: leaf.shape for path, leaf in theirs.items()}, wanted, f"run {run}")
     grown = {path for path, leaf in theirs.items() if leaf.shape != wanted[path].shape}
-    like = {path: shrink(wanted[path], leaf.shape) if path in grown else wanted[path] for path, leaf in theirs.items()}
+    like = {
+        path: shrink(wanted[path], leaf.shape) if path in grown else wanted[path]
+        for path, leaf in theirs.items()
+    }
     checkpoints = Checkpoints(run, is_reader=True)
     _, params = checkpoints.restore_params(unflatten_dict(like, sep="/"), step)
     checkpoints.close()
     loaded = flatten_dict(params, sep="/")
-    return {path: grow(path, leaf, wanted[path]) if path in grown else leaf for path, leaf in loaded.items()}
+    return {
+        path: grow(path, leaf, wanted[path]) if path in grown else leaf
+        for path, leaf in loaded.items()
+    }
 
 
 def check_paths(theirs: dict[str, tuple[int, ...]], wanted: Wanted, source: str) -> None:
     """A part (encoder, …) comes whole and in this model's shapes; only LoRA may be new."""
     parts = {path.split("/")[0] for path in theirs}
     unknown = sorted(set(theirs) - set(wanted))
-    kept = sorted(p for p in set(wanted) - set(theirs) if p.split("/")[0] in parts and "/lora_" not in p)
+    kept = sorted(
+        p for p in set(wanted) - set(theirs) if p.split("/")[0] in parts and "/lora_" not in p
+    )
     if unknown or kept:
         raise ValueError(
-            f"{source} does not fit this model: it has {unknown[:3] or 'nothing'} too many and lacks "
-            f"{kept[:3] or 'nothing'}; use the model config of that run, new LoRA apart"
+            f"{source} does not fit this model: it has {unknown[:3] or 'nothing'} too many and "
+            f"lacks {kept[:3] or 'nothing'}; use the model config of that run, new LoRA apart"
         )
     for path, shape in theirs.items():
         is_same = tuple(shape) == tuple(wanted[path].shape)
         if not is_same and find_axis(path, tuple(shape), tuple(wanted[path].shape)) is None:
             raise ValueError(
-                f"{source}: parameter {path} is {tuple(shape)} there and {tuple(wanted[path].shape)} here; "
-                "use the model config of that run"
+                f"{source}: parameter {path} is {tuple(shape)} there and "
+                f"{tuple(wanted[path].shape)} here; use the model config of that run"
             )
 
 
@@ -214,10 +261,17 @@ def load_sources(wanted: Params, config: SpeechLMConfig, sources: Sources) -> Lo
     """What the sources hold, by full path, as `wanted` (shapes, dtypes, shardings) describes it."""
     flat: Wanted = flatten_dict(wanted, sep="/")
     parts = {
-        part: {path.removeprefix(f"{part}/"): leaf for path, leaf in flat.items() if path.startswith(f"{part}/")}
+        part: {
+            path.removeprefix(f"{part}/"): leaf
+            for path, leaf in flat.items()
+            if path.startswith(f"{part}/")
+        }
         for part in list_tables(config)
     }
-    parts = {part: {path: x for path, x in tree.items() if "/lora_" not in path} for part, tree in parts.items()}
+    parts = {
+        part: {path: x for path, x in tree.items() if "/lora_" not in path}
+        for part, tree in parts.items()
+    }
     loaded: Loaded = {}
     if sources.run:
         check_run_model(read_model_file(sources.run), config, sources.run)
@@ -226,5 +280,8 @@ def load_sources(wanted: Params, config: SpeechLMConfig, sources: Sources) -> Lo
         loaded |= load_model(sources.model, config, parts)
     for part, source in (("encoder", sources.encoder), ("decoder", sources.decoder)):
         if source:
-            loaded |= {f"{part}/{path}": leaf for path, leaf in load_part(part, source, config, parts[part]).items()}
+            loaded |= {
+                f"{part}/{path}": leaf
+                for path, leaf in load_part(part, source, config, parts[part]).items()
+            }
     return loaded

@@ -1,9 +1,10 @@
-"""Parameters of a smaller model in a larger one: more rows in the vocabulary, a higher rank in the adapters.
+"""Parameters of a smaller model in a larger one: more rows in the vocabulary, a higher rank in the
+adapters.
 
-    embedding (v, d) ─► (v', d)      new rows are drawn with the mean and spread of the old ones
-    head      (d, v) ─► (d, v')      likewise
-    lora_a    (…, r) ─► (…, r')      new columns are drawn as fresh adapters are
-    lora_b (…, r, d) ─► (…, r', d)   new rows are zero: the adapter says what it said, if alpha / rank is what it was
+embedding (v, d) ─► (v', d)      new rows are drawn with the mean and spread of the old ones
+head      (d, v) ─► (d, v')      likewise
+lora_a    (…, r) ─► (…, r')      new columns are drawn as fresh adapters are
+lora_b (…, r, d) ─► (…, r', d)   new rows are zero: the adapter says what it said, if alpha / rank is what it was
 """
 
 from __future__ import annotations
@@ -17,7 +18,12 @@ from sift_jax.models.layers import Array, draw_lora_a
 from sift_jax.parallel.mesh import replicate
 
 # of a parameter's path, the axis along which it may grow
-AXES = ((r"decoder/embedding", 0), (r"decoder/head", 1), (r"decoder/.*/lora_a", -1), (r"decoder/.*/lora_b", -2))
+AXES = (
+    (r"decoder/embedding", 0),
+    (r"decoder/head", 1),
+    (r"decoder/.*/lora_a", -1),
+    (r"decoder/.*/lora_b", -2),
+)
 
 
 def find_axis(path: str, small: tuple[int, ...], large: tuple[int, ...]) -> int | None:
@@ -30,7 +36,8 @@ def find_axis(path: str, small: tuple[int, ...], large: tuple[int, ...]) -> int 
 
 
 def shrink(wanted: jax.ShapeDtypeStruct, shape: tuple[int, ...]) -> jax.ShapeDtypeStruct:
-    """As wanted, before it grows: whole on every device, since what divides when grown may not divide before."""
+    """As wanted, before it grows: whole on every device, since what divides when grown may not
+    divide before."""
     sharding = wanted.sharding
     if isinstance(sharding, jax.sharding.NamedSharding):
         sharding = replicate(sharding.mesh)
@@ -41,7 +48,9 @@ def grow(path: str, small: Array, wanted: jax.ShapeDtypeStruct, *, seed: int = 0
     """`small` with more along its axis, in the dtype and sharding that are wanted."""
     axis = find_axis(path, small.shape, wanted.shape)
     if axis is None:
-        raise ValueError(f"parameter {path} of shape {small.shape} cannot grow into {tuple(wanted.shape)}")
+        raise ValueError(
+            f"parameter {path} of shape {small.shape} cannot grow into {tuple(wanted.shape)}"
+        )
     more = wanted.shape[axis] - small.shape[axis]
     shape = tuple(more if i == axis % small.ndim else n for i, n in enumerate(small.shape))
     key = jax.random.fold_in(jax.random.key(seed), hash_path(path))

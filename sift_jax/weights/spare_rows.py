@@ -6,11 +6,12 @@
                       speech, and the first 394 units
     152064 …          new, drawn by resize.py
 
-Equal rows of a frozen head have equal logits whatever the decoder does: the end of speech would be as likely as 396
-other tokens. So a needed row that lies closer to another than two trained rows ever do is drawn anew, after parameters
-are read and before the first step. What is drawn depends on the parameter's name, the other rows and its own number
-alone; it is saved with the run's parameters, where a resume, an export and `ask` find it. Rows of tokens that the
-tokenizer's file has are never touched.
+Equal rows of a frozen head have equal logits whatever the decoder does: the end of speech would be
+as likely as 396 other tokens. So a needed row that lies closer to another than two trained rows
+ever do is drawn anew, after parameters are read and before the first step. What is drawn depends on
+the parameter's name, the other rows and its own number alone; it is saved with the run's
+parameters, where a resume, an export and `ask` find it. Rows of tokens that the tokenizer's file
+has are never touched.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from sift_jax.text.unit_tokens import NeededRows
 from sift_jax.weights.resize import hash_path
 
 EMBEDDING, HEAD = "decoder/embedding", "decoder/head"
-# Closer than this part of the distance between two rows at random is the same row. Spare rows as published differ by
-# their rounding, .001 to .004; rows that were drawn by about 1.
+# Closer than this part of the distance between two rows at random is the same row. Spare rows as
+# published differ by their rounding, .001 to .004; rows that were drawn by about 1.
 NEAR = 0.02
 # rows compared at once with all others: 256 of them with 200,000 are 0.2 GB
 BLOCK = 256
@@ -40,8 +41,9 @@ Twins = dict[int, int]
 
 
 def find_twins(params: Mapping[str, Array], rows: NeededRows, *, is_tied: bool) -> dict[str, Twins]:
-    """By path, the needed rows that equal another: any other where they are written, and a needed one where they are
-    read. A prompt never holds a row that nobody needs, but a softmax is over all of them."""
+    """By path, the needed rows that equal another: any other where they are written, and a needed
+    one where they are read. A prompt never holds a row that nobody needs, but a softmax is over all
+    of them."""
     read, written = np.array(rows.read), np.array(rows.written)
     found: dict[str, Twins] = {}
     if EMBEDDING in params:
@@ -57,12 +59,19 @@ def _compare(table: Array, ids: np.ndarray, among: np.ndarray | None, *, is_turn
     padded = np.pad(ids, (0, -len(ids) % min(BLOCK, len(ids))), mode="edge")
     distance, other = _find_nearest(table, padded, among, is_turned=is_turned)
     distance, other = (np.asarray(fetch(x))[: len(ids)] for x in (distance, other))
-    return {int(row): int(twin) for row, twin, x in zip(ids, other, distance, strict=True) if x < NEAR**2}
+    return {
+        int(row): int(twin)
+        for row, twin, x in zip(ids, other, distance, strict=True)
+        if x < NEAR**2
+    }
 
 
 @partial(jax.jit, static_argnames="is_turned")
-def _find_nearest(table: Array, id_n: Array, among_m: Array | None, *, is_turned: bool) -> tuple[Array, Array]:
-    """Of each row the nearest other: (squared distance as a part of that between two rows at random, its number)."""
+def _find_nearest(
+    table: Array, id_n: Array, among_m: Array | None, *, is_turned: bool
+) -> tuple[Array, Array]:
+    """Of each row the nearest other: (squared distance as a part of that between two rows at
+    random, its number)."""
     x_vd = (table.T if is_turned else table).astype(jnp.float32)
     # what all rows share tells none from another, and would cost digits
     x_vd = x_vd - jnp.mean(x_vd, axis=0)
@@ -85,8 +94,8 @@ def _find_nearest(table: Array, id_n: Array, among_m: Array | None, *, is_turned
 
 
 def draw_spare_rows(loaded: Mapping[str, Array], rows: NeededRows) -> dict[str, Array]:
-    """Parameters as they were read, with those of the needed rows drawn anew that equal others and are no published
-    token's; says how many."""
+    """Parameters as they were read, with those of the needed rows drawn anew that equal others and
+    are no published token's; says how many."""
     drawn = dict(loaded)
     for path, twins in find_twins(loaded, rows, is_tied=HEAD not in loaded).items():
         ids = sorted(twins.keys() & rows.free)
@@ -95,14 +104,15 @@ def draw_spare_rows(loaded: Mapping[str, Array], rows: NeededRows) -> dict[str, 
         drawn[path] = _draw(loaded[path], path, np.array(ids))
         if is_first_process():
             print(
-                f"{path}: {len(ids)} rows that were as good as equal are drawn anew, of {_name_some(ids, rows)}; "
-                "no token of the tokenizer's file has them"
+                f"{path}: {len(ids)} rows that were as good as equal are drawn anew, of "
+                f"{_name_some(ids, rows)}; no token of the tokenizer's file has them"
             )
     return drawn
 
 
 def _draw(table: Array, path: str, ids: np.ndarray) -> Array:
-    """The table with these rows drawn with the mean and spread of the others, each by its number."""
+    """The table with these rows drawn with the mean and spread of the others, each by its
+    number."""
     key = jax.random.fold_in(jax.random.key(0), hash_path(path))
 
     def replace(table: Array) -> Array:
@@ -118,27 +128,36 @@ def _draw(table: Array, path: str, ids: np.ndarray) -> Array:
     return jax.jit(replace, out_shardings=getattr(table, "sharding", None))(table)
 
 
-def check_told_apart(trainable: Params, frozen: Params, rows: NeededRows, *, is_resumed: bool) -> None:
-    """An error where a row that is needed equals another and does not train, so that nothing could tell them apart."""
+def check_told_apart(
+    trainable: Params, frozen: Params, rows: NeededRows, *, is_resumed: bool
+) -> None:
+    """An error where a row that is needed equals another and does not train, so that nothing could
+    tell them apart."""
     kept, trained = flatten_dict(frozen, sep="/"), flatten_dict(trainable, sep="/")
     for path, twins in find_twins(kept, rows, is_tied=HEAD not in kept | trained).items():
         if twins:
             ids = sorted(twins)
             raise ValueError(
-                f"{path} does not train, and {_name_some(ids, rows)} equal other rows (id {ids[0]} equals id "
-                f"{twins[ids[0]]}), so that the model cannot tell them apart; {_mend(path, ids, rows, is_resumed)}"
+                f"{path} does not train, and {_name_some(ids, rows)} equal other rows (id "
+                f"{ids[0]} equals id {twins[ids[0]]}), so that the model cannot tell them apart; "
+                f"{_mend(path, ids, rows, is_resumed)}"
             )
 
 
 def _mend(path: str, ids: list[int], rows: NeededRows, is_resumed: bool) -> str:
     train = f"add {path!r} to TRAINABLE"
     if is_resumed and set(ids) <= rows.free:
-        return f"start another OUT_DIR with this run as START_RUN, which draws these rows anew, or {train} there"
-    return f"{train}, or take a decoder that has learnt these tokens, with its tokenizer as published"
+        return (
+            "start another OUT_DIR with this run as START_RUN, which draws these rows anew, or "
+            f"{train} there"
+        )
+    return (
+        f"{train}, or take a decoder that has learnt these tokens, with its tokenizer as published"
+    )
 
 
 def _name_some(ids: list[int], rows: NeededRows) -> str:
-    """"<|AUDIO|> and units of speech (ids 151666, 151670 to 152063)"."""
+    """ "<|AUDIO|> and units of speech (ids 151666, 151670 to 152063)"."""
     named = {token: name for name, token in rows.names.items()}
     names = [named[token] for token in ids if token in named]
     names += ["units of speech"] if set(ids) - set(named) else []

@@ -1,10 +1,12 @@
-"""Tensors of a folder into sharded arrays, one parameter at a time and of each only what this host's devices hold.
+"""Tensors of a folder into sharded arrays, one parameter at a time and of each only what this
+host's devices hold.
 
     model.layers.0.self_attn.q_proj.weight (out, in) ─┐
     model.layers.1.…                                  ├─► blocks/q/kernel (layers, in, out), filled layer by layer
     …                                                 ┘
 
-The host holds the model once and one parameter more. Bytes are cast on the way to the dtype that is wanted.
+The host holds the model once and one parameter more. Bytes are cast on the way to the dtype that is
+wanted.
 """
 
 from __future__ import annotations
@@ -53,7 +55,8 @@ class Origin:
         return found
 
     def _read_one(self, files: TensorFolder, key: str, index: Index) -> np.ndarray:
-        """All changes of the table are the same permutation of axes, reversed; lone axes are read and left out."""
+        """All changes of the table are the same permutation of axes, reversed; lone axes are read
+        and left out."""
         if not self.is_turned:
             return files.read(key, index)
         found = files.read(key, (*index[::-1], *(slice(None),) * self.lone_axes))
@@ -61,9 +64,15 @@ class Origin:
 
 
 def find_origins(
-    rows: tuple[Row, ...], keys: Iterable[str], layers: int, *, wanted: Iterable[str], ignored: tuple[str, ...] = ()
+    rows: tuple[Row, ...],
+    keys: Iterable[str],
+    layers: int,
+    *,
+    wanted: Iterable[str],
+    ignored: tuple[str, ...] = (),
 ) -> dict[str, Origin]:
-    """An origin for each wanted path; a key that is left over, or a path without a key, is an error that lists them."""
+    """An origin for each wanted path; a key that is left over, or a path without a key, is an error
+    that lists them."""
     have, want = set(keys), set(wanted)
     origins: dict[str, Origin] = {}
     used: set[str] = set(ignored)
@@ -75,7 +84,10 @@ def find_origins(
         missing += [name for name in names if name not in have]
         used.update(names)
         origins[path] = Origin(
-            keys=names, is_stacked="{i}" in key, is_turned=change != "same", lone_axes=LONE_AXES.get(change, 0)
+            keys=names,
+            is_stacked="{i}" in key,
+            is_turned=change != "same",
+            lone_axes=LONE_AXES.get(change, 0),
         )
     unknown = sorted(have - used)
     if missing or unknown:
@@ -86,13 +98,15 @@ def find_origins(
     return origins
 
 
-def check_shapes(origins: dict[str, Origin], files: TensorFolder, wanted: Wanted, part: str) -> None:
+def check_shapes(
+    origins: dict[str, Origin], files: TensorFolder, wanted: Wanted, part: str
+) -> None:
     for path, origin in origins.items():
         found = origin.shape(files)
         if found != tuple(wanted[path].shape):
             raise ValueError(
-                f"{files.folder}: {part}/{path} is {found} there and {tuple(wanted[path].shape)} in this model; "
-                "choose the preset of that checkpoint"
+                f"{files.folder}: {part}/{path} is {found} there and {tuple(wanted[path].shape)} "
+                "in this model; choose the preset of that checkpoint"
             )
 
 

@@ -1,4 +1,5 @@
-"""The tensors of a folder of safetensors, by name, read when they are asked for and only the part that is asked for.
+"""The tensors of a folder of safetensors, by name, read when they are asked for and only the part
+that is asked for.
 
 folder/model.safetensors                                            one file
 folder/model.safetensors.index.json  model-00001-of-00002.safetensors …    many: the index names the file of each
@@ -17,7 +18,8 @@ Index = tuple[slice, ...]
 
 
 class TensorFolder:
-    """Names and shapes are known at once; `read` opens the file anew, so that a mapped file never stays in memory."""
+    """Names and shapes are known at once; `read` opens the file anew, so that a mapped file never
+    stays in memory."""
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
@@ -30,7 +32,9 @@ class TensorFolder:
                         self._file_of[key] = path
                         self._shape_of[key] = tuple(file.get_slice(key).get_shape())
             except (SafetensorError, OSError) as error:
-                raise ValueError(f"{path} cannot be read as safetensors ({error}); download it again") from None
+                raise ValueError(
+                    f"{path} cannot be read as safetensors ({error}); download it again"
+                ) from None
 
     def keys(self) -> list[str]:
         return sorted(self._file_of)
@@ -46,12 +50,16 @@ class TensorFolder:
                 # a scalar has no slices
                 return found[index] if index else file.get_tensor(key)
         except SafetensorError as error:
-            raise ValueError(f"{self._file_of[key]}: tensor {key} cannot be read ({error})") from None
+            raise ValueError(
+                f"{self._file_of[key]}: tensor {key} cannot be read ({error})"
+            ) from None
 
 
 def _list_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise ValueError(f"no folder {folder}; give a model's folder, or hf://owner/name for one on the hub")
+        raise ValueError(
+            f"no folder {folder}; give a model's folder, or hf://owner/name for one on the hub"
+        )
     index = folder / INDEX
     if index.is_file():
         try:
@@ -60,7 +68,10 @@ def _list_files(folder: Path) -> list[Path]:
             raise ValueError(f"{index} is no index of safetensors; download it again") from None
         lost = [name for name in names if not (folder / name).is_file()]
         if lost:
-            raise ValueError(f"{index} names {lost[0]}, which is not there ({len(lost)} missing); download them too")
+            raise ValueError(
+                f"{index} names {lost[0]}, which is not there ({len(lost)} missing); download "
+                "them too"
+            )
         return [folder / name for name in names]
     files = sorted(folder.glob("*.safetensors"))
     if files:
@@ -69,8 +80,9 @@ def _list_files(folder: Path) -> list[Path]:
     others = sorted(path.name for pattern in patterns for path in folder.glob(pattern))
     if others:
         raise ValueError(
-            f"{folder} holds {others[0]} and no *.safetensors; nothing is unpickled here: GGUFs, CTranslate2's and "
-            "OpenAI's Whispers are converted by python -m sift_jax.import_weights, others by "
-            "model.save_pretrained(folder) of transformers, or take a revision with safetensors"
+            f"{folder} holds {others[0]} and no *.safetensors; nothing is unpickled here: GGUFs, "
+            "CTranslate2's and OpenAI's Whispers are converted by python -m "
+            "sift_jax.import_weights, others by model.save_pretrained(folder) of transformers, "
+            "or take a revision with safetensors"
         )
     raise ValueError(f"no *.safetensors in {folder}; download the model there first")

@@ -17,9 +17,15 @@ from sift_jax.weights.tensor_files import INDEX
 
 
 def write_tensors(
-    folder: Path, tensors: Iterable[tuple[str, np.ndarray]], *, dtype: str, max_bytes: int, stem: str = "model"
+    folder: Path,
+    tensors: Iterable[tuple[str, np.ndarray]],
+    *,
+    dtype: str,
+    max_bytes: int,
+    stem: str = "model",
 ) -> int:
-    """Writes `tensors` as `dtype` and returns their bytes; a tensor larger than a file has one to itself."""
+    """Writes `tensors` as `dtype` and returns their bytes; a tensor larger than a file has one to
+    itself."""
     folder.mkdir(parents=True, exist_ok=True)
     files: list[list[str]] = []
     held: dict[str, np.ndarray] = {}
@@ -45,5 +51,7 @@ def write_tensors(
         name = f"{stem}-{i:05}-of-{len(files):05}.safetensors"
         (folder / f"{stem}-{i:05}.safetensors").rename(folder / name)
         weight_map |= dict.fromkeys(keys, name)
-    (folder / INDEX).write_text(json.dumps({"metadata": {"total_size": total}, "weight_map": weight_map}, indent=1))
+    (folder / INDEX).write_text(
+        json.dumps({"metadata": {"total_size": total}, "weight_map": weight_map}, indent=1)
+    )
     return total

@@ -1,11 +1,13 @@
-"""Rows of the vocabulary that an adapter brings along, as PEFT's trainable_token_indices: those that the run has drawn
-anew (spare_rows.py) where its published base has all alike, and those behind the base's vocabulary (resize.py).
+"""Rows of the vocabulary that an adapter brings along, as PEFT's trainable_token_indices: those
+that the run has drawn anew (spare_rows.py) where its published base has all alike, and those behind
+the base's vocabulary (resize.py).
 
 adapter_config.json         "trainable_token_indices": {"embed_tokens": [151665, 151666, 151667], "lm_head": […]}
 adapter_model.safetensors   …embed_tokens.token_adapter.trainable_tokens_delta (3, d): whole rows, not differences
 
-A head that is tied has the embedding's rows, there as here. Where rows lie behind the base's vocabulary, who loads the
-adapter first gives the base as many, as the model card says: base.resize_token_embeddings(n).
+A head that is tied has the embedding's rows, there as here. Where rows lie behind the base's
+vocabulary, who loads the adapter first gives the base as many, as the model card says:
+base.resize_token_embeddings(n).
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ ROUNDED = 0.01
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
-    """One of the vocabulary's two tables: its path below the decoder, its names in a base and in PEFT."""
+    """One of the vocabulary's two tables: its path below the decoder, its names in a base and in
+    PEFT."""
 
     path: str
     base_key: str
@@ -54,8 +57,11 @@ KEYS = (EMBEDDING.adapter_key, HEAD.adapter_key)
 TokenRows = dict[str, dict[int, np.ndarray]]
 
 
-def find_changed_rows(decoder: Mapping[str, Any], base: str | Path, ids: Sequence[int]) -> TokenRows:
-    """By module of PEFT, the rows that the base has not: of these ids, and all behind its vocabulary."""
+def find_changed_rows(
+    decoder: Mapping[str, Any], base: str | Path, ids: Sequence[int]
+) -> TokenRows:
+    """By module of PEFT, the rows that the base has not: of these ids, and all behind its
+    vocabulary."""
     folder = find_folder(base)
     files = TensorFolder(folder)
     names = sort_keys(read_layout(folder, "decoder"), files.keys())[0]["decoder"]
@@ -85,10 +91,15 @@ def list_tensors(rows: TokenRows) -> list[tuple[str, np.ndarray]]:
 
 def read_token_rows(folder: Path) -> TokenRows:
     """What an adapter brings along."""
-    described = json.loads((folder / "adapter_config.json").read_text())["trainable_token_indices"] or {}
+    described = (
+        json.loads((folder / "adapter_config.json").read_text())["trainable_token_indices"] or {}
+    )
     files = TensorFolder(folder)
     keys = {table.module: table.adapter_key for table in (EMBEDDING, HEAD)}
-    return {module: dict(zip(ids, files.read(keys[module]), strict=True)) for module, ids in described.items()}
+    return {
+        module: dict(zip(ids, files.read(keys[module]), strict=True))
+        for module, ids in described.items()
+    }
 
 
 def put_token_rows(decoder: dict[str, Any], rows: TokenRows) -> dict[str, Any]:
@@ -96,7 +107,10 @@ def put_token_rows(decoder: dict[str, Any], rows: TokenRows) -> dict[str, Any]:
     put = dict(decoder)
     for table in (EMBEDDING, HEAD):
         if found := rows.get(table.module):
-            ids, new = np.array(list(found)), jnp.asarray(np.stack(list(found.values())), put[table.path].dtype)
+            ids, new = (
+                np.array(list(found)),
+                jnp.asarray(np.stack(list(found.values())), put[table.path].dtype),
+            )
             old = put[table.path]
             put[table.path] = old.at[:, ids].set(new.T) if table is HEAD else old.at[ids].set(new)
     return put

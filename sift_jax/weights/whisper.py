@@ -1,7 +1,8 @@
-"""A whole Whisper out of a folder in the layout of the hub: encoder, decoder, and which heads follow the words.
+"""A whole Whisper out of a folder in the layout of the hub: encoder, decoder, and which heads
+follow the words.
 
-    config.json, *.safetensors ─► configs, params {"encoder": …, "decoder": …} in float32
-    generation_config.json     ─► alignment_heads [[3, 1], [4, 2], …] (layer, head); else all heads of the upper half
+config.json, *.safetensors ─► configs, params {"encoder": …, "decoder": …} in float32
+generation_config.json     ─► alignment_heads [[3, 1], [4, 2], …] (layer, head); else all heads of the upper half
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Whisper:
 
 
 def load_whisper(folder: str | Path) -> Whisper:
-    """Configs and parameters of a folder; it is an error if it holds another model, or a part of one."""
+    """Configs and parameters of a folder; it is an error if it holds another model, or a part of
+    one."""
     folder = Path(folder)
     kind = read_layout(folder, "whisper_decoder")
     encoder, decoder = read_encoder_preset(folder), read_whisper_decoder(folder)
@@ -54,10 +56,15 @@ def load_whisper(folder: str | Path) -> Whisper:
         flat = {}
         for path, origin in origins.items():
             origin = dataclasses.replace(origin, keys=tuple(names[key] for key in origin.keys))
-            flat[path] = stream(origin, files, jax.ShapeDtypeStruct(origin.shape(files), np.float32))
+            flat[path] = stream(
+                origin, files, jax.ShapeDtypeStruct(origin.shape(files), np.float32)
+            )
         params[part.removeprefix("whisper_")] = unflatten_dict(flat, sep="/")
     return Whisper(
-        encoder=encoder, decoder=decoder, params=params, alignment_heads=read_alignment_heads(folder, decoder)
+        encoder=encoder,
+        decoder=decoder,
+        params=params,
+        alignment_heads=read_alignment_heads(folder, decoder),
     )
 
 
@@ -68,14 +75,16 @@ def read_alignment_heads(folder: Path, decoder: WhisperDecoderConfig) -> Heads:
         if told is None and (folder / name).is_file():
             told = read_config(folder / name)[0].get("alignment_heads")
     if told is None:
-        return tuple((x, y) for x in range(decoder.layers // 2, decoder.layers) for y in range(decoder.heads))
+        return tuple(
+            (x, y) for x in range(decoder.layers // 2, decoder.layers) for y in range(decoder.heads)
+        )
     try:
         heads = tuple((int(layer), int(head)) for layer, head in told)
     except (TypeError, ValueError):
         heads = ()
     if not heads or not all(0 <= x < decoder.layers and 0 <= y < decoder.heads for x, y in heads):
         raise ValueError(
-            f"{folder}: alignment_heads are no (layer, head) of {decoder.layers} layers with {decoder.heads} heads; "
-            f"take the {GENERATION} that came with the weights"
+            f"{folder}: alignment_heads are no (layer, head) of {decoder.layers} layers with "
+            f"{decoder.heads} heads; take the {GENERATION} that came with the weights"
         )
     return heads

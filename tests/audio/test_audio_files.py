@@ -10,7 +10,9 @@ from sift_jax.audio.files import AudioError, decode_audio, read_audio, write_aud
 
 
 def make_wave(seconds=0.5, rate=16_000):
-    return (0.3 * np.sin(2 * np.pi * 440 * np.arange(int(seconds * rate)) / rate)).astype(np.float32)
+    return (0.3 * np.sin(2 * np.pi * 440 * np.arange(int(seconds * rate)) / rate)).astype(
+        np.float32
+    )
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])
@@ -84,7 +86,9 @@ def test_header_is_checked_before_decoding(tmp_path):
     with pytest.raises(AudioError, match="rate 100 Hz"):
         read_audio(tmp_path / "slow.wav")
     write_audio(tmp_path / "long.flac", make_wave(3.0))
-    with pytest.raises(AudioError, match="3.0 s is longer than 2 s; cut the file or raise max_seconds"):
+    with pytest.raises(
+        AudioError, match="3.0 s is longer than 2 s; cut the file or raise max_seconds"
+    ):
         read_audio(tmp_path / "long.flac", max_seconds=2)
 
 
@@ -102,14 +106,27 @@ def test_channels_that_cancel_are_found_and_others_are_mixed(tmp_path):
         with pytest.raises(AudioError, match="opposite in phase") as error:
             read_audio(tmp_path / f"{name}.wav")
         assert error.value.reason == "opposite channels"
-    mixed = {"same": [wave] * 8, "one": [wave, 0 * wave], "apart": [wave, other], "none": [0 * wave] * 2}
+    mixed = {
+        "same": [wave] * 8,
+        "one": [wave, 0 * wave],
+        "apart": [wave, other],
+        "none": [0 * wave] * 2,
+    }
     for name, channels in mixed.items():
         soundfile.write(tmp_path / f"{name}.wav", np.stack(channels, axis=1), 16_000)
-        np.testing.assert_allclose(read_audio(tmp_path / f"{name}.wav"), np.mean(channels, axis=0), atol=1e-4)
+        np.testing.assert_allclose(
+            read_audio(tmp_path / f"{name}.wav"), np.mean(channels, axis=0), atol=1e-4
+        )
 
 
-@pytest.mark.parametrize("name, options", [
-    ("a.mp3", {"format": "MP3"}), ("a.ogg", {"format": "OGG"}), ("a.opus", {"format": "OGG", "subtype": "OPUS"})])
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("a.mp3", {"format": "MP3"}),
+        ("a.ogg", {"format": "OGG"}),
+        ("a.opus", {"format": "OGG", "subtype": "OPUS"}),
+    ],
+)
 def test_compressed_files_are_read_whole_and_cut_ones_are_not(tmp_path, name, options):
     soundfile.write(tmp_path / name, make_wave(3.0, 48_000), 48_000, **options)
     assert abs(len(read_audio(tmp_path / name)) - 48_000) < 2_400
@@ -127,7 +144,9 @@ def test_a_part_of_a_file(tmp_path):
     write_audio(path, np.linspace(-0.9, 0.9, 64_000))
     part = decode_audio(path, start=1.0, seconds=0.5, max_seconds=1.0)
     assert part.samples.shape == (8_000, 1) and part.rate == 16_000
-    np.testing.assert_allclose(part.samples[:, 0], np.linspace(-0.9, 0.9, 64_000)[16_000:24_000], atol=1e-4)
+    np.testing.assert_allclose(
+        part.samples[:, 0], np.linspace(-0.9, 0.9, 64_000)[16_000:24_000], atol=1e-4
+    )
     with pytest.raises(AudioError, match="4.00 s hold no 3.5 s .* mend the times") as error:
         decode_audio(path, start=3.5, seconds=1.0)
     assert error.value.reason == "times beyond the end"

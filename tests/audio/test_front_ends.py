@@ -1,4 +1,5 @@
-"""NeMo's log-mel: what is counted, what stands behind a clip, and parity with ParakeetFeatureExtractor."""
+"""NeMo's log-mel: what is counted, what stands behind a clip, and parity with
+ParakeetFeatureExtractor."""
 
 import numpy as np
 import pytest
@@ -12,10 +13,14 @@ NORMALISED = FRONT_ENDS["normalised"]
 def make_wave(samples: int, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     time = np.arange(samples) / RATE
-    return (0.3 * np.sin(2 * np.pi * (200 + 300 * time) * time) + 0.05 * rng.normal(size=samples)).astype(np.float32)
+    return (
+        0.3 * np.sin(2 * np.pi * (200 + 300 * time) * time) + 0.05 * rng.normal(size=samples)
+    ).astype(np.float32)
 
 
-def fill(wave: np.ndarray, frames: int, mel_bins: int = 80, name: str = "normalised") -> tuple[np.ndarray, int]:
+def fill(
+    wave: np.ndarray, frames: int, mel_bins: int = 80, name: str = "normalised"
+) -> tuple[np.ndarray, int]:
     out = np.full((frames, mel_bins), 7.0, np.float32)
     return out, FRONT_ENDS[name].fill(wave, out)
 

@@ -1,10 +1,18 @@
-"""Log-mel features against Whisper's formula in double precision, and against the extractor of transformers."""
+"""Log-mel features against Whisper's formula in double precision, and against the extractor of
+transformers."""
 
 import librosa
 import numpy as np
 import pytest
 
-from sift_jax.audio.whisper_mel import HOP, RATE, WINDOW, count_mel_frames, fill_log_mel, make_mel_filters
+from sift_jax.audio.whisper_mel import (
+    HOP,
+    RATE,
+    WINDOW,
+    count_mel_frames,
+    fill_log_mel,
+    make_mel_filters,
+)
 
 THIRTY = 3000
 
@@ -24,8 +32,12 @@ def compute_truth(wave, mel_bins, frames):
     padded[: len(wave)] = wave
     padded = np.pad(padded, WINDOW // 2, mode="reflect")
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
-    spectrum = np.array([np.fft.rfft(padded[i * HOP : i * HOP + WINDOW] * hann) for i in range(frames)])
-    filters = librosa.filters.mel(sr=RATE, n_fft=WINDOW, n_mels=mel_bins, htk=False, norm="slaney", dtype=np.float64)
+    spectrum = np.array(
+        [np.fft.rfft(padded[i * HOP : i * HOP + WINDOW] * hann) for i in range(frames)]
+    )
+    filters = librosa.filters.mel(
+        sr=RATE, n_fft=WINDOW, n_mels=mel_bins, htk=False, norm="slaney", dtype=np.float64
+    )
     log = np.log10(np.maximum(np.abs(spectrum) ** 2 @ filters.T, 1e-10))
     return (np.maximum(log, log.max() - 8.0) + 4.0) / 4.0
 
@@ -37,12 +49,16 @@ def fill(wave, frames, mel_bins):
 
 @pytest.mark.parametrize("mel_bins", [80, 128])
 def test_filters_are_librosas(mel_bins):
-    expected = librosa.filters.mel(sr=RATE, n_fft=WINDOW, n_mels=mel_bins, htk=False, norm="slaney").T
+    expected = librosa.filters.mel(
+        sr=RATE, n_fft=WINDOW, n_mels=mel_bins, htk=False, norm="slaney"
+    ).T
     np.testing.assert_allclose(make_mel_filters(mel_bins), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("mel_bins", [80, 128])
-@pytest.mark.parametrize("samples", [1, 159, 160, 161, 399, 401, 7_999, 32_000, 51_361, 479_850, 480_000])
+@pytest.mark.parametrize(
+    "samples", [1, 159, 160, 161, 399, 401, 7_999, 32_000, 51_361, 479_850, 480_000]
+)
 def test_a_clip_padded_to_thirty_seconds_is_whispers(samples, mel_bins):
     wave = make_wave(30.0)[-samples:]
     found, frames = fill(wave, THIRTY, mel_bins)
@@ -53,7 +69,9 @@ def test_a_clip_padded_to_thirty_seconds_is_whispers(samples, mel_bins):
 @pytest.mark.parametrize("frames", [200, 202, 256, 600])
 def test_a_shorter_window_is_the_same_with_fewer_zeros(frames):
     wave = make_wave(2.0)
-    np.testing.assert_allclose(fill(wave, frames, 80)[0], compute_truth(wave, 80, frames), atol=5e-5)
+    np.testing.assert_allclose(
+        fill(wave, frames, 80)[0], compute_truth(wave, 80, frames), atol=5e-5
+    )
 
 
 @pytest.mark.parametrize("seconds", [0.5, 3.21, 41.7])
@@ -82,7 +100,9 @@ def test_the_clip_is_left_as_it_was():
 
 
 def test_a_clip_longer_than_the_window_says_so():
-    with pytest.raises(ValueError, match="a clip of 2.5 s is longer than the encoder's window of 2 s; cut it"):
+    with pytest.raises(
+        ValueError, match="a clip of 2.5 s is longer than the encoder's window of 2 s; cut it"
+    ):
         fill(make_wave(2.5), 200, 80)
 
 
@@ -93,7 +113,9 @@ def test_features_are_those_of_transformers(mel_bins):
     extractor = transformers.WhisperFeatureExtractor(feature_size=mel_bins)
     for seconds in (0.9, 7.77, 30.0):
         wave = make_wave(seconds, seed=1)
-        theirs = extractor(wave, sampling_rate=RATE, return_tensors="np", return_attention_mask=True)
+        theirs = extractor(
+            wave, sampling_rate=RATE, return_tensors="np", return_attention_mask=True
+        )
         found, frames = fill(wave, THIRTY, mel_bins)
         # theirs is single precision too, and may be as far from the truth
         np.testing.assert_allclose(found, theirs.input_features[0].T, atol=1e-4)

@@ -1,4 +1,5 @@
-"""The benchmark of the measures on a folder and a manifest: known noise, rooms and zeros leave their traces."""
+"""The benchmark of the measures on a folder and a manifest: known noise, rooms and zeros leave
+their traces."""
 
 import json
 
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import measures
-from data_prep.corpora.embedded.corpus import make_plans, synthesize
+from data_prep.embedded.corpus import make_plans, synthesize
 from sift_jax.audio.files import write_audio
 
 
@@ -18,8 +19,12 @@ def figures(tmp_path_factory):
     for plan in make_plans("en", "train", 14, seed=21):
         wave, utterance = synthesize(plan)
         write_audio(folder / "audio" / f"{utterance.id}.flac", wave)
-        lines.append({"audio": f"audio/{utterance.id}.flac", "text": utterance.transcript, "language": "en"})
-    (folder / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        lines.append(
+            {"audio": f"audio/{utterance.id}.flac", "text": utterance.transcript, "language": "en"}
+        )
+    (folder / "manifest.jsonl").write_text(
+        "".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8"
+    )
     out = folder / "measures.json"
     measures.main([str(folder / "manifest.jsonl"), "--clips=8", f"--json={out}"])
     return json.loads(out.read_text())[str(folder / "manifest.jsonl")], folder

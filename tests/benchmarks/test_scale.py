@@ -25,7 +25,14 @@ def test_rows_become_a_batch(tmp_path):
     make_records(tmp_path, workers=1)
     reader = RecordReader(tmp_path / "records", "en")
     assert {name: len(found) for name, found in reader.index["train"].items()} == dict.fromkeys(
-        ("closed_ended/acoustic_level", "closed_ended/content_level", "closed_ended/word_align", "open_ended"), 40)
+        (
+            "closed_ended/acoustic_level",
+            "closed_ended/content_level",
+            "closed_ended/word_align",
+            "open_ended",
+        ),
+        40,
+    )
     make_index(tmp_path)
     plan(tmp_path)
     found = measure_part("batch", 400, tmp_path, 1)
@@ -34,13 +41,27 @@ def test_rows_become_a_batch(tmp_path):
 
 def test_what_grows_is_told_by_two_sizes():
     def measured(rows):
-        return {part: {"wall": 1.0, "cpu": 2e-5 * rows, "memory": 2**20 + 100.0 * rows, "memory_of_workers": 0.0,
-                       "disk": 1e3 * rows, "far_step": 0.5} for part in PARTS}
+        return {
+            part: {
+                "wall": 1.0,
+                "cpu": 2e-5 * rows,
+                "memory": 2**20 + 100.0 * rows,
+                "memory_of_workers": 0.0,
+                "disk": 1e3 * rows,
+                "far_step": 0.5,
+            }
+            for part in PARTS
+        }
 
     page = format_growth({1000: measured(1000), 3000: measured(3000)})
-    assert "from 1,000 to 3,000 rows" in page and page.count("100.0 B") == page.count("20.0 µs") == len(PARTS)
+    assert "from 1,000 to 3,000 rows" in page and page.count("100.0 B") == page.count(
+        "20.0 µs"
+    ) == len(PARTS)
     expected = (2**20 + 100.0 * FULL_SIZE) / 2**30
-    assert page.count(f"{expected:.1f} GiB") == len(PARTS) and f"{2e-5 * FULL_SIZE / 60:.1f} min" in page
+    assert (
+        page.count(f"{expected:.1f} GiB") == len(PARTS)
+        and f"{2e-5 * FULL_SIZE / 60:.1f} min" in page
+    )
     assert "1,000 rows of 100 utterances" in format_size(1000, measured(1000))
 
 

@@ -1,4 +1,5 @@
-"""The benchmarks of training, in small: what they compare is the same work, and the GPU's script runs on a CPU."""
+"""The benchmarks of training, in small: what they compare is the same work, and the GPU's script
+runs on a CPU."""
 
 import json
 
@@ -28,7 +29,10 @@ def test_packed_and_apart_are_the_same_examples():
     packed = make_batches(groups, {2.0: make_shape(1, 448, 6)}, count_frames)
     apart = make_batches(singles, {2.0: make_shape(6, 120, 1)}, count_frames)
     assert len(packed) == len(apart) == 1
-    losses = [[float(x) for x in measure_loss(CONFIG, make_params(CONFIG), batch)] for batch in (packed[0], apart[0])]
+    losses = [
+        [float(x) for x in measure_loss(CONFIG, make_params(CONFIG), batch)]
+        for batch in (packed[0], apart[0])
+    ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     assert (packed[0]["frames_ba"] > 0).sum() == 2 and (apart[0]["frames_ba"] > 0).sum() == 6
 
@@ -41,7 +45,9 @@ def test_what_fits_no_row_says_so():
 
 
 def test_one_gpu_runs_small_on_a_cpu(monkeypatch, capsys):
-    words = "--encoder=test --decoder=test --rows=1 --tokens=256 --questions=3 --longest=2 --steps=1"
+    words = (
+        "--encoder=test --decoder=test --rows=1 --tokens=256 --questions=3 --longest=2 --steps=1"
+    )
     monkeypatch.setattr("sys.argv", ["one_gpu", *words.split(), "--dtype=float32", "--remat=none"])
     main()
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -52,7 +58,8 @@ def test_one_gpu_runs_small_on_a_cpu(monkeypatch, capsys):
 
 @pytest.mark.parity
 def test_pytorch_trains_the_same_model():
-    """transformers' Whisper and Qwen2 with PEFT's silent LoRA: the same loss over the same examples."""
+    """transformers' Whisper and Qwen2 with PEFT's silent LoRA: the same loss over the same
+    examples."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("peft")
     from benchmarks.torch_speech_lm import TorchSpeechLM, collate

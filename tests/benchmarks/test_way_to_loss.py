@@ -1,4 +1,5 @@
-"""The way from a record's bytes to the loss is short, and docs/architecture.md names every file on it."""
+"""The way from a record's bytes to the loss is short, and docs/architecture.md names every file on
+it."""
 
 import os
 import subprocess

@@ -32,12 +32,20 @@ def test_a_run_leaves_what_a_reader_needs(trained_run):
     assert jax.tree.structure(params) == jax.tree.structure(describe_params(config))
     _, third, earlier = load_params(trained_run, 3)
     assert third == 3
-    differs = jax.tree.map(lambda a, b: bool(np.any(np.asarray(a) != np.asarray(b))), params, earlier)
+    differs = jax.tree.map(
+        lambda a, b: bool(np.any(np.asarray(a) != np.asarray(b))), params, earlier
+    )
     assert all(jax.tree.leaves(differs["decoder"]["blocks"]))
     lines = [json.loads(line) for line in (trained_run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "loss" in line] == [2, 4, 6]
     assert {"dev_loss", "audio_gain"} <= set(lines[-1])
-    assert {"tokens_per_second", "token_efficiency", "learning_rate", "grad_norm", "seconds"} <= set(lines[0])
+    assert {
+        "tokens_per_second",
+        "token_efficiency",
+        "learning_rate",
+        "grad_norm",
+        "seconds",
+    } <= set(lines[0])
     assert (trained_run / "tokenizer" / "tokenizer.json").is_file()
     assert list((trained_run / "tensorboard").iterdir())
 
@@ -53,14 +61,20 @@ def test_a_state_comes_back_bit_for_bit(corpus, tmp_path):
     assert place == {"batches": 4} and int(found["step"]) == 4
     for part in ("trainable", "optimizer"):
         jax.tree.map(np.testing.assert_array_equal, found[part], state[part])
-        jax.tree.map(lambda a, b: a.dtype == b.dtype or pytest.fail("dtype"), found[part], state[part])
+        jax.tree.map(
+            lambda a, b: a.dtype == b.dtype or pytest.fail("dtype"), found[part], state[part]
+        )
     checkpoints.close()
 
 
 def test_saves_come_at_multiples_and_where_they_are_forced(corpus, tmp_path):
     state = make_tiny_state(make_config(), corpus, tmp_path)
     checkpoints = Checkpoints(tmp_path, is_reader=False, every=3)
-    saved = [step for step in range(1, 8) if checkpoints.save(step, state, {"batches": step}, force=step == 7)]
+    saved = [
+        step
+        for step in range(1, 8)
+        if checkpoints.save(step, state, {"batches": step}, force=step == 7)
+    ]
     assert saved == [3, 6, 7] and not checkpoints.save(7, state, {"batches": 7}, force=True)
     checkpoints.close()
     assert sorted(int(path.name) for path in (tmp_path / "checkpoints").iterdir()) == [3, 6, 7]
@@ -78,27 +92,37 @@ def test_a_run_that_fails_finishes_what_it_was_saving(corpus, tmp_path):
 
 def test_a_checkpoint_of_another_shape_names_the_parameter(corpus, tmp_path):
     checkpoints = Checkpoints(tmp_path, is_reader=False)
-    checkpoints.save(1, make_tiny_state(make_config(), corpus, tmp_path), {"batches": 1}, force=True)
+    checkpoints.save(
+        1, make_tiny_state(make_config(), corpus, tmp_path), {"batches": 1}, force=True
+    )
     checkpoints.wait()
     wider = make_tiny_state(make_config(projector_frames=4, decoder="quickstart"), corpus, tmp_path)
-    message = r"parameter decoder/blocks/attention_norm/scale is \(2, 32\) there and \(2, 192\) in this model; use the"
+    message = (
+        r"parameter decoder/blocks/attention_norm/scale is \(2, 32\) there and \(2, 192\) in this "
+        r"model; use the"
+    )
     with pytest.raises(CheckpointError, match=message) as error:
         checkpoints.restore(wider, (".*",), 1)
     assert "\n" not in str(error.value)
     adapted = make_tiny_state(make_config(lora_rank=2), corpus, tmp_path)
-    with pytest.raises(CheckpointError, match=r"blocks/q/lora_a is missing there and \(2, 32, 2\) in this model"):
+    with pytest.raises(
+        CheckpointError, match=r"blocks/q/lora_a is missing there and \(2, 32, 2\) in this model"
+    ):
         checkpoints.restore(adapted, (".*",), 1)
     checkpoints.close()
 
 
 def test_another_models_folder_is_refused_before_anything_is_read(trained_run, corpus):
     with pytest.raises(
-        CheckpointError, match="holds a run whose projector.frames is 4, this config says 2; choose another OUT_DIR"
+        CheckpointError,
+        match="holds a run whose projector.frames is 4, this config says 2; choose another OUT_DIR",
     ):
         write_model_file(trained_run, make_config(projector_frames=2), is_begun=True)
     arguments = make_run(corpus, trained_run, steps=12)
     other = {**arguments, "model": dataclasses.replace(arguments["model"], decoder="quickstart")}
-    with pytest.raises(CheckpointError, match="holds a run whose decoder.vocab_size is 384, this config says 4096"):
+    with pytest.raises(
+        CheckpointError, match="holds a run whose decoder.vocab_size is 384, this config says 4096"
+    ):
         train(**other)
     assert read_model_file(trained_run) == make_config()
 
@@ -113,7 +137,8 @@ def test_missing_steps_and_folders_name_what_there_is(trained_run, tmp_path):
     with pytest.raises(CheckpointError, match="has no checkpoint of step 5; it has 3, 6"):
         load_params(trained_run, 5)
     with pytest.raises(
-        CheckpointError, match=r"is no run of sift_jax \(no model.json\); point to a folder that train wrote"
+        CheckpointError,
+        match=r"is no run of sift_jax \(no model.json\); point to a folder that train wrote",
     ):
         load_params(tmp_path)
     write_model_file(tmp_path, make_config(), is_begun=False)
@@ -129,7 +154,9 @@ def test_a_run_that_never_began_holds_its_folder_for_no_model(tmp_path):
 
 def find_payload(step_dir, item):
     """The file that holds an item's largest arrays."""
-    return max((step_dir / item / "ocdbt.process_0" / "d").iterdir(), key=lambda file: file.stat().st_size)
+    return max(
+        (step_dir / item / "ocdbt.process_0" / "d").iterdir(), key=lambda file: file.stat().st_size
+    )
 
 
 def flip(path):
@@ -145,13 +172,20 @@ def copied_run(trained_run, tmp_path):
 
 
 @pytest.mark.parametrize("item", ["params", "optimizer"])
-def test_a_flipped_bit_is_named_and_the_step_before_taken(corpus, copied_run, tmp_path, capsys, item):
+def test_a_flipped_bit_is_named_and_the_step_before_taken(
+    corpus, copied_run, tmp_path, capsys, item
+):
     flip(find_payload(copied_run / "checkpoints" / "6", item))
     checkpoints = Checkpoints(copied_run, is_reader=False)
-    state, place = checkpoints.restore_newest(make_tiny_state(make_config(), corpus, tmp_path), (".*",))
+    state, place = checkpoints.restore_newest(
+        make_tiny_state(make_config(), corpus, tmp_path), (".*",)
+    )
     assert int(state["step"]) == place["batches"] == 3
     said = capsys.readouterr().err
-    assert f"checkpoint {copied_run} step 6 is damaged: {item}/" in said and len(said.splitlines()) == 1
+    assert (
+        f"checkpoint {copied_run} step 6 is damaged: {item}/" in said
+        and len(said.splitlines()) == 1
+    )
     assert said.strip().endswith(f"it is set aside in {copied_run}/damaged, and step 3 is taken")
     assert [path.name for path in (copied_run / "damaged").iterdir()] == ["6"]
     # nothing is in the way of the step when it comes again
@@ -169,14 +203,18 @@ def test_a_torn_file_and_a_changed_place_are_damage(corpus, copied_run, tmp_path
         checkpoints.restore(state, (".*",), 6)
     torn = find_payload(copied_run / "checkpoints" / "3", "params")
     torn.write_bytes(torn.read_bytes()[: torn.stat().st_size // 3])
-    with pytest.raises(CheckpointError, match="no checkpoint that is whole .*step 6.*step 3.*delete it to train anew"):
+    with pytest.raises(
+        CheckpointError,
+        match="no checkpoint that is whole .*step 6.*step 3.*delete it to train anew",
+    ):
         checkpoints.restore_newest(state, (".*",))
     checkpoints.close()
     assert not (copied_run / "damaged").exists() and not capsys.readouterr().err
 
 
 def test_the_loss_of_a_process_is_no_damage(corpus, copied_run, tmp_path, monkeypatch):
-    """A restore over several processes fails where one of them is killed, and says nothing against the files."""
+    """A restore over several processes fails where one of them is killed, and says nothing against
+    the files."""
     lost = ValueError("UNKNOWN: Gloo AllGather failed: Read error: Connection reset by peer")
     checkpoints = Checkpoints(copied_run, is_reader=False)
 
@@ -186,7 +224,9 @@ def test_the_loss_of_a_process_is_no_damage(corpus, copied_run, tmp_path, monkey
     monkeypatch.setattr(checkpoints._manager, "restore", restore)
     with pytest.raises(ValueError, match="restoring failed") as error:
         checkpoints.restore_newest(make_tiny_state(make_config(), corpus, tmp_path), (".*",))
-    assert not isinstance(error.value, CheckpointError) and (copied_run / "checkpoints" / "6").is_dir()
+    assert (
+        not isinstance(error.value, CheckpointError) and (copied_run / "checkpoints" / "6").is_dir()
+    )
     asked = []
     monkeypatch.setattr(heartbeat, "await_verdict", lambda: asked.append(True))
     with pytest.raises(SystemExit):
@@ -204,15 +244,24 @@ def test_a_reader_names_the_damage_and_moves_nothing(copied_run, capsys):
     assert (copied_run / "checkpoints" / "6").is_dir()
 
 
-def test_another_dtype_is_refused_where_a_run_goes_on_and_rounded_where_one_starts(corpus, trained_run, tmp_path):
+def test_another_dtype_is_refused_where_a_run_goes_on_and_rounded_where_one_starts(
+    corpus, trained_run, tmp_path
+):
     state = make_tiny_state(make_config(), corpus, tmp_path)
-    halves = {**state, "trainable": jax.tree.map(lambda x: x.astype("bfloat16"), state["trainable"])}
+    halves = {
+        **state,
+        "trainable": jax.tree.map(lambda x: x.astype("bfloat16"), state["trainable"]),
+    }
     checkpoints = Checkpoints(trained_run, is_reader=True)
-    with pytest.raises(CheckpointError, match=r"parameter \S+ is float32 there and bfloat16 in this model; use the"):
+    with pytest.raises(
+        CheckpointError, match=r"parameter \S+ is float32 there and bfloat16 in this model; use the"
+    ):
         checkpoints.restore(halves, (".*",), 6)
     _, rounded = checkpoints.restore_params(halves["trainable"], 6)
     assert {str(x.dtype) for x in jax.tree.leaves(rounded)} == {"bfloat16"}
     counts = jax.tree.map(lambda x: x.astype("int32"), state["trainable"])
-    with pytest.raises(CheckpointError, match=r"parameter \S+ is float32 there and int32 in this model"):
+    with pytest.raises(
+        CheckpointError, match=r"parameter \S+ is float32 there and int32 in this model"
+    ):
         checkpoints.restore_params(counts, 6)
     checkpoints.close()

@@ -8,7 +8,9 @@ import pytest
 from sift_jax.checkpoints.checksums import FORMAT, checksum_leaves, list_leaves, sum_words
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int32", "uint8", "int8", "float16", "bool"])
+@pytest.mark.parametrize(
+    "dtype", ["float32", "bfloat16", "int32", "uint8", "int8", "float16", "bool"]
+)
 def test_every_flipped_bit_is_seen(dtype):
     data = (np.random.default_rng(0).normal(size=(3, 5)) * 50).astype(jnp.dtype(dtype))
     whole = int(sum_words(jnp.asarray(data)))
@@ -22,7 +24,13 @@ def test_every_flipped_bit_is_seen(dtype):
 
 def test_an_exchange_is_seen():
     data = jnp.arange(1.0, 25.0).reshape(2, 3, 4)
-    others = [data[::-1], data[:, ::-1], data[:, :, ::-1], jnp.swapaxes(data, 1, 2), data.at[0, 0, :2].set([2.0, 1.0])]
+    others = [
+        data[::-1],
+        data[:, ::-1],
+        data[:, :, ::-1],
+        jnp.swapaxes(data, 1, 2),
+        data.at[0, 0, :2].set([2.0, 1.0]),
+    ]
     assert len({int(sum_words(x)) for x in [data, *others]}) == 6
     assert int(sum_words(jnp.asarray(0.0))) != int(sum_words(jnp.asarray(-0.0)))
 

@@ -30,7 +30,9 @@ def test_bindings_are_read_whole():
         "DataConfig.rows": "4",
         "RunConfig.out_dir": "'runs/a = b'",
     }
-    other = TEXT.replace("600", "1200").replace("'sift.open_ended.*': 0.5", "'sift.open_ended.*': 0.25")
+    other = TEXT.replace("600", "1200").replace(
+        "'sift.open_ended.*': 0.5", "'sift.open_ended.*': 0.25"
+    )
     other = other.replace("DataConfig.rows = 4", "DataConfig.clips = 2")
     assert list_changes(TEXT, other) == [
         "DataConfig.clips unbound → 2",
@@ -46,7 +48,10 @@ def test_each_part_of_a_run_keeps_its_config(tmp_path):
     assert write_config(tmp_path, "A = 1\n", step=0) is None
     assert write_config(tmp_path, "A = 1\n", step=4) is None
     said = write_config(tmp_path, "A = 2\n", step=6)
-    assert said == f"from step 6 on {tmp_path} has another config than before ({tmp_path}/config.1.gin): A 1 → 2"
+    assert said == (
+        f"from step 6 on {tmp_path} has another config than before ({tmp_path}/config.1.gin): A 1 "
+        "→ 2"
+    )
     # killed between the two files, and started again
     (tmp_path / "config.gin").write_text("A = 1\n")
     assert write_config(tmp_path, "A = 2\n", step=6) == said
@@ -67,8 +72,14 @@ def test_a_resumed_run_says_its_new_learning_rate(corpus, tmp_path, capsys):
 
     assert "another config" not in start(3, 0.01)
     said = start(4, 0.1)
-    assert f"has another config than before ({tmp_path}/run/config.1.gin): PEAK_LR 0.01 → 0.1; STEPS 3 → 4" in said
+    assert (
+        f"has another config than before ({tmp_path}/run/config.1.gin): PEAK_LR 0.01 → 0.1; STEPS "
+        "3 → 4"
+    ) in said
     assert (tmp_path / "run" / "config.1.gin").read_text() == "PEAK_LR = 0.01\nSTEPS = 3\n"
     assert (tmp_path / "run" / "config.gin").read_text() == "PEAK_LR = 0.1\nSTEPS = 4\n"
     # it has its steps already: nothing is written
-    assert "not the one that it was trained by" in start(4, 0.2) and len(list((tmp_path / "run").glob("*.gin"))) == 2
+    assert (
+        "not the one that it was trained by" in start(4, 0.2)
+        and len(list((tmp_path / "run").glob("*.gin"))) == 2
+    )

@@ -43,7 +43,12 @@ def saved(make_state, tmp_path_factory):
     run_dir.mkdir()
     write_model_file(run_dir, CONFIG, is_begun=False)
     checkpoints = Checkpoints(run_dir, is_reader=False, every=2)
-    assert [checkpoints.save(step, state, {"batches": step}) for step in (1, 2, 3, 4)] == [False, True, False, True]
+    assert [checkpoints.save(step, state, {"batches": step}) for step in (1, 2, 3, 4)] == [
+        False,
+        True,
+        False,
+        True,
+    ]
     checkpoints.close()
     return run_dir, state
 
@@ -59,8 +64,12 @@ def test_it_is_there_once(saved, make_state):
     raw = sum(x.nbytes for x in jax.tree.leaves(state["frozen"]))
     assert count_bytes(frozen) > 0.8 * raw
     for step in ("2", "4"):
-        params = json.loads((run_dir / "checkpoints" / step / "params" / "_METADATA").read_text())["tree_metadata"]
-        assert not any("encoder" in path for path in params) and len(params) == len(jax.tree.leaves(state["trainable"]))
+        params = json.loads((run_dir / "checkpoints" / step / "params" / "_METADATA").read_text())[
+            "tree_metadata"
+        ]
+        assert not any("encoder" in path for path in params) and len(params) == len(
+            jax.tree.leaves(state["trainable"])
+        )
         assert count_bytes(run_dir / "checkpoints" / step) < raw
     checkpoints = Checkpoints(run_dir, is_reader=False)
     found, place = checkpoints.restore(make_state(1), TRAINABLE, 2)
@@ -77,8 +86,11 @@ def test_readers_see_one_model(saved):
     assert_same(params, join_params(state["trainable"], state["frozen"]))
 
 
-def test_a_life_that_was_killed_before_its_first_checkpoint_leaves_nothing_in_the_way(copied, make_state):
-    """Frozen parameters that are whole are taken; drafts go; and those of another model are not taken for these."""
+def test_a_life_that_was_killed_before_its_first_checkpoint_leaves_nothing_in_the_way(
+    copied, make_state
+):
+    """Frozen parameters that are whole are taken; drafts go; and those of another model are not
+    taken for these."""
     run_dir, state = copied
     shutil.rmtree(run_dir / "checkpoints")
     (frozen,) = (run_dir / "frozen").iterdir()
@@ -88,24 +100,33 @@ def test_a_life_that_was_killed_before_its_first_checkpoint_leaves_nothing_in_th
         checkpoints = Checkpoints(run_dir, is_reader=False)
         checkpoints.save(number, make_state(seed), {"batches": 1})
         checkpoints.wait()
-        assert_same(checkpoints.restore(state, TRAINABLE, number)[0]["frozen"], make_state(seed)["frozen"])
+        assert_same(
+            checkpoints.restore(state, TRAINABLE, number)[0]["frozen"], make_state(seed)["frozen"]
+        )
         checkpoints.close()
     assert frozen.stat().st_ino == inode
-    assert len(list((run_dir / "frozen").iterdir())) == 2 and not list(run_dir.rglob("*orbax-checkpoint-tmp*"))
+    assert len(list((run_dir / "frozen").iterdir())) == 2 and not list(
+        run_dir.rglob("*orbax-checkpoint-tmp*")
+    )
 
 
 def test_a_flipped_bit_in_it_ends_all(copied, make_state):
     run_dir, _ = copied
     (frozen,) = (run_dir / "frozen").iterdir()
     flip(find_payload(frozen, "."))
-    message = r"frozen/[0-9a-f]{16} is damaged: params/.* is not what was saved.*; all checkpoints of .* need it: bring"
+    message = (
+        r"frozen/[0-9a-f]{16} is damaged: params/.* is not what was saved.*; all checkpoints of "
+        r".* need it: bring"
+    )
     checkpoints = Checkpoints(run_dir, is_reader=False)
     with pytest.raises(CheckpointError, match=message):
         checkpoints.restore_newest(make_state(1), TRAINABLE)
     checkpoints.close()
     assert not (run_dir / "damaged").exists()
     shutil.rmtree(frozen)
-    with pytest.raises(CheckpointError, match=r"is damaged: it is missing; all checkpoints of .* need it: bring"):
+    with pytest.raises(
+        CheckpointError, match=r"is damaged: it is missing; all checkpoints of .* need it: bring"
+    ):
         load_params(run_dir)
 
 
@@ -121,7 +142,10 @@ def test_checkpoints_of_older_versions_hold_all(copied, make_state):
     assert not (run_dir / "frozen").exists()
     checkpoints = Checkpoints(run_dir, is_reader=False)
     found, _ = checkpoints.restore_newest(make_state(1), TRAINABLE)
-    assert_same({k: found[k] for k in ("trainable", "frozen")}, {k: state[k] for k in ("trainable", "frozen")})
+    assert_same(
+        {k: found[k] for k in ("trainable", "frozen")},
+        {k: state[k] for k in ("trainable", "frozen")},
+    )
     assert checkpoints.save(2, found, {"batches": 2})
     checkpoints.close()
     for step in (1, 2):
@@ -129,7 +153,8 @@ def test_checkpoints_of_older_versions_hold_all(copied, make_state):
 
 
 def seal_as_before(run_dir, step, params, optimizer):
-    """Writes a step's seal as it was when there was one rule of checksums, and nothing said which."""
+    """Writes a step's seal as it was when there was one rule of checksums, and nothing said
+    which."""
     path = run_dir / "checkpoints" / str(step) / "place" / "metadata"
     sealed = json.loads(path.read_text())
     del sealed["digest"], sealed["checksum_format"]

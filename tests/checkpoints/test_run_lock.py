@@ -1,4 +1,5 @@
-"""A folder is one run's at a time: a second is refused in one line, and whatever a killed one leaves blocks nobody."""
+"""A folder is one run's at a time: a second is refused in one line, and whatever a killed one
+leaves blocks nobody."""
 
 import fcntl
 import json
@@ -32,7 +33,10 @@ HOLD = (
 def holder(tmp_path):
     """A process that holds tmp_path/run."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path / "run")], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, str(tmp_path / "run")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout.readline().strip() == "held"
     yield process
@@ -47,12 +51,16 @@ def test_the_second_of_two_runs_is_refused_and_the_first_unharmed(corpus, holder
     draft.mkdir(parents=True)
     arguments = make_run(corpus, run, steps=3, dev_batches=0)
     message = (
-        rf"another command writes to {run} \(process {holder.pid} on {socket.gethostname()}, since \d{{4}}-\d\d-\d\dT"
+        rf"another command writes to {run} \(process {holder.pid} on {socket.gethostname()}, "
+        rf"since \d{{4}}-\d\d-\d\dT"
         r".*\); wait for its end, end it, or choose another OUT_DIR$"
     )
     with pytest.raises(FolderHeldError, match=message):
         train(**arguments, launch=Launch(config_text="of the second"))
-    assert draft.is_dir() and sorted(path.name for path in run.iterdir()) == [".lock", "checkpoints"]
+    assert draft.is_dir() and sorted(path.name for path in run.iterdir()) == [
+        ".lock",
+        "checkpoints",
+    ]
     # as the scheduler ends it: no word, no cleaning up
     holder.send_signal(signal.SIGKILL)
     holder.wait()
@@ -79,5 +87,8 @@ def test_a_file_system_without_locks_says_so_and_goes_on(tmp_path, monkeypatch, 
     with hold_folder(tmp_path, remedy=""):
         pass
     said = capsys.readouterr().err
-    assert said == f"{tmp_path} cannot be locked (Operation not supported): nothing keeps a second command out of it\n"
+    assert said == (
+        f"{tmp_path} cannot be locked (Operation not supported): nothing keeps a second command "
+        "out of it\n"
+    )
     assert folder_lock.fcntl is fcntl

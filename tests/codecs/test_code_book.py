@@ -7,7 +7,9 @@ from sift_jax.codecs.code_book import find_nearest, fit_book
 
 RANDOM = np.random.default_rng(0)
 MIDDLES = RANDOM.uniform(-50, 50, (12, 5)).astype(np.float32)
-POINTS = (MIDDLES[np.arange(1_200) % 12] + 0.1 * RANDOM.standard_normal((1_200, 5))).astype(np.float32)
+POINTS = (MIDDLES[np.arange(1_200) % 12] + 0.1 * RANDOM.standard_normal((1_200, 5))).astype(
+    np.float32
+)
 
 
 def test_clusters_are_found_whatever_is_drawn_first():
@@ -36,5 +38,7 @@ def test_the_nearest_code_is_the_nearest():
 
 
 def test_too_few_points_are_told():
-    with pytest.raises(ValueError, match="2 different frames cannot fill a book of 8 codes; give more recordings"):
+    with pytest.raises(
+        ValueError, match="2 different frames cannot fill a book of 8 codes; give more recordings"
+    ):
         fit_book(np.repeat([[0.0], [1.0]], 50, axis=0), np.ones(100), 8, seed=0)

@@ -38,7 +38,9 @@ def test_noise_and_silence_have_no_voice():
     assert abs(level[0].mean() + 20) < 0.5 and level[1].max() <= -99
     # noise of variance v has the power v in every band
     assert np.abs(10 * np.log10(np.asarray(power)[0].mean(0)) + 20).max() < 1
-    assert removed[0, 10:-10].mean() < 0.6 * np.asarray(power)[0, 10:-10].mean(), "and steady noise is removed"
+    assert removed[0, 10:-10].mean() < 0.6 * np.asarray(power)[0, 10:-10].mean(), (
+        "and steady noise is removed"
+    )
 
 
 def test_a_gain_moves_levels_and_nothing_else():
@@ -55,4 +57,6 @@ def test_what_is_far_away_changes_nothing():
     other[: 3 * RATE] = make_speech(250, seed=5, seconds=3.0)
     first, second = measure([wave, other], 8)[2], measure([wave, other], 8)[3]
     after = slice(int((3 + 2 * embedded_features.REACH + 0.1) * 100), None)
-    assert np.array_equal(first[0, after], first[1, after]) and np.array_equal(second[0, after], second[1, after])
+    assert np.array_equal(first[0, after], first[1, after]) and np.array_equal(
+        second[0, after], second[1, after]
+    )

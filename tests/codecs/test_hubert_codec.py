@@ -1,4 +1,5 @@
-"""HuBERT units: a code book fitted on a tiny random encoder, ids that do not depend on company, errors that name."""
+"""HuBERT units: a code book fitted on a tiny random encoder, ids that do not depend on company,
+errors that name."""
 
 import json
 import shutil
@@ -16,32 +17,52 @@ from sift_jax.codecs.hubert.hubert_codec import HubertOptions, draw_frames, fit_
 from sift_jax.codecs.registry import load_codec
 
 WIDTH, LAYERS = 16, 3
-CONFIG = {"model_type": "hubert", "conv_kernel": [10, 3, 3, 3, 3, 2, 2], "conv_stride": [5, 2, 2, 2, 2, 2, 2],
-          "feat_extract_norm": "group", "num_attention_heads": 2, "num_hidden_layers": LAYERS,
-          "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}
+CONFIG = {
+    "model_type": "hubert",
+    "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
+    "conv_stride": [5, 2, 2, 2, 2, 2, 2],
+    "feat_extract_norm": "group",
+    "num_attention_heads": 2,
+    "num_hidden_layers": LAYERS,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 2,
+}
 
 
 def write_encoder(folder, seed=0):
     folder.mkdir()
     random = np.random.default_rng(seed)
-    shapes = {"encoder.pos_conv_embed.conv.weight_g": (1, 1, 16), "encoder.pos_conv_embed.conv.bias": (WIDTH,),
-              "encoder.pos_conv_embed.conv.weight_v": (WIDTH, WIDTH // 2, 16),
-              "feature_projection.projection.weight": (WIDTH, 8), "feature_projection.projection.bias": (WIDTH,)}
-    norms = {"encoder.layer_norm": WIDTH, "feature_projection.layer_norm": 8,
-             "feature_extractor.conv_layers.0.layer_norm": 8}
+    shapes = {
+        "encoder.pos_conv_embed.conv.weight_g": (1, 1, 16),
+        "encoder.pos_conv_embed.conv.bias": (WIDTH,),
+        "encoder.pos_conv_embed.conv.weight_v": (WIDTH, WIDTH // 2, 16),
+        "feature_projection.projection.weight": (WIDTH, 8),
+        "feature_projection.projection.bias": (WIDTH,),
+    }
+    norms = {
+        "encoder.layer_norm": WIDTH,
+        "feature_projection.layer_norm": 8,
+        "feature_extractor.conv_layers.0.layer_norm": 8,
+    }
     for i, kernel in enumerate(CONFIG["conv_kernel"]):
         shapes[f"feature_extractor.conv_layers.{i}.conv.weight"] = (8, 8 if i else 1, kernel)
     for i in range(LAYERS):
         layer = f"encoder.layers.{i}"
         norms |= {f"{layer}.layer_norm": WIDTH, f"{layer}.final_layer_norm": WIDTH}
         linear = {f"attention.{name}_proj": (WIDTH, WIDTH) for name in ("q", "k", "v", "out")}
-        linear |= {"feed_forward.intermediate_dense": (24, WIDTH), "feed_forward.output_dense": (WIDTH, 24)}
+        linear |= {
+            "feed_forward.intermediate_dense": (24, WIDTH),
+            "feed_forward.output_dense": (WIDTH, 24),
+        }
         for name, shape in linear.items():
             shapes |= {f"{layer}.{name}.weight": shape, f"{layer}.{name}.bias": shape[:1]}
     tensors = {name: random.standard_normal(shape) * 0.4 for name, shape in shapes.items()}
     for name, width in norms.items():
         tensors |= {f"{name}.weight": np.ones(width), f"{name}.bias": np.zeros(width)}
-    save_file({name: tensor.astype(np.float32) for name, tensor in tensors.items()}, folder / "model.safetensors")
+    save_file(
+        {name: tensor.astype(np.float32) for name, tensor in tensors.items()},
+        folder / "model.safetensors",
+    )
     (folder / "config.json").write_text(json.dumps(CONFIG))
     return folder
 
@@ -50,8 +71,12 @@ WAVES = [make_speech(100 + 40 * i, seed=i, seconds=1.0 + 0.3 * i) for i in range
 
 
 def make_options(**more):
-    return HubertOptions(**({"layer": 2, "codes": 8, "frames": 60, "is_deduplicated": False, "has_weights": False}
-                            | more))
+    return HubertOptions(
+        **(
+            {"layer": 2, "codes": 8, "frames": 60, "is_deduplicated": False, "has_weights": False}
+            | more
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +95,11 @@ def test_units_are_fifty_a_second_and_use_the_book(fitted):
     codec = load_codec(fitted)
     found = codec.encode(WAVES)
     assert codec.config.frame_rate == 50
-    assert [len(ids) for ids in found] == [codec.count_units(len(wave)) for wave in WAVES] == [49, 64, 79]
+    assert (
+        [len(ids) for ids in found]
+        == [codec.count_units(len(wave)) for wave in WAVES]
+        == [49, 64, 79]
+    )
     assert len(np.unique(np.concatenate(found))) == 8
 
 
@@ -79,7 +108,9 @@ def test_a_wave_gives_the_same_alone(fitted):
     together = codec.encode(WAVES)
     for wave, ids in zip(WAVES, together, strict=True):
         assert np.array_equal(codec.encode(wave)[0], ids)
-    assert [len(ids) for ids in codec.encode([np.zeros(3, np.float32), np.ones(400, np.float32)])] == [1, 1]
+    assert [
+        len(ids) for ids in codec.encode([np.zeros(3, np.float32), np.ones(400, np.float32)])
+    ] == [1, 1]
 
 
 def test_a_long_wave_gives_every_frame(fitted):
@@ -126,8 +157,13 @@ def test_a_copied_encoder_needs_no_other_folder(encoder, fitted, tmp_path):
     fit_hubert(moved, [WAVES], tmp_path / "thin", make_options(), seed=0)
     shutil.rmtree(moved)
     ids = load_codec(tmp_path / "whole").encode(WAVES)
-    assert all(np.array_equal(a, b) for a, b in zip(ids, load_codec(fitted).encode(WAVES), strict=True))
-    with pytest.raises(ValueError, match="moved, which is not there; put it there again, or fit with --copy_encoder"):
+    assert all(
+        np.array_equal(a, b) for a, b in zip(ids, load_codec(fitted).encode(WAVES), strict=True)
+    )
+    with pytest.raises(
+        ValueError,
+        match="moved, which is not there; put it there again, or fit with --copy_encoder",
+    ):
         load_codec(tmp_path / "thin")
     write_encoder(moved, seed=1)
     with pytest.raises(ValueError, match="is not the encoder that .*thin was fitted on"):
@@ -135,7 +171,9 @@ def test_a_copied_encoder_needs_no_other_folder(encoder, fitted, tmp_path):
 
 
 def test_units_without_a_vocoder_are_not_spoken(fitted):
-    with pytest.raises(ValueError, match="has no vocoder, so its units cannot be spoken; train one by `python -m"):
+    with pytest.raises(
+        ValueError, match="has no vocoder, so its units cannot be spoken; train one by `python -m"
+    ):
         load_codec(fitted).decode([0, 1])
 
 
@@ -149,7 +187,9 @@ def test_frames_are_drawn_evenly_in_bounded_memory():
 
 
 def test_choices_that_cannot_be(encoder, tmp_path):
-    with pytest.raises(ValueError, match="4 frames cannot fill a book of 8 codes; ask for more frames"):
+    with pytest.raises(
+        ValueError, match="4 frames cannot fill a book of 8 codes; ask for more frames"
+    ):
         make_options(frames=4)
     with pytest.raises(ValueError, match="has layers 1 … 3, not 4; ask for another"):
         fit_hubert(encoder, [WAVES], tmp_path / "out", make_options(layer=4), seed=0)
@@ -157,18 +197,35 @@ def test_choices_that_cannot_be(encoder, tmp_path):
         fit_hubert(encoder, [], tmp_path / "out", make_options(), seed=0)
     broken = shutil.copytree(encoder, tmp_path / "broken")
     tensors = load_file(broken / "model.safetensors")
-    save_file({name: tensor for name, tensor in tensors.items() if "layers.1.attention.q" not in name},
-              broken / "model.safetensors")
+    save_file(
+        {name: tensor for name, tensor in tensors.items() if "layers.1.attention.q" not in name},
+        broken / "model.safetensors",
+    )
     with pytest.raises(ValueError, match="no tensors for layers/1/attention/q_proj/bias"):
         fit_hubert(broken, [WAVES], tmp_path / "out", make_options(), seed=0)
 
 
 def test_the_command_fits_and_encodes(encoder, tmp_path, monkeypatch, capsys):
     write_audio(tmp_path / "a.wav", WAVES[0])
-    told = run(monkeypatch, capsys, "fit_hubert", f"--encoder={encoder}", "--layer=2", "--codes=8", "--frames=40",
-               f"--audio={tmp_path / 'a.wav'}", f"--out={tmp_path / 'codec'}")
+    told = run(
+        monkeypatch,
+        capsys,
+        "fit_hubert",
+        f"--encoder={encoder}",
+        "--layer=2",
+        "--codes=8",
+        "--frames=40",
+        f"--audio={tmp_path / 'a.wav'}",
+        f"--out={tmp_path / 'codec'}",
+    )
     assert "8 units, 50 a second, from 40 frames of 1 recordings" in told
-    run(monkeypatch, capsys, "encode", f"--codec={tmp_path / 'codec'}", f"--audio={tmp_path / 'a.wav'}",
-        f"--out={tmp_path / 'units.jsonl'}")
+    run(
+        monkeypatch,
+        capsys,
+        "encode",
+        f"--codec={tmp_path / 'codec'}",
+        f"--audio={tmp_path / 'a.wav'}",
+        f"--out={tmp_path / 'units.jsonl'}",
+    )
     row = json.loads((tmp_path / "units.jsonl").read_text())
     assert row["codec"] == load_codec(tmp_path / "codec").fingerprint and len(row["units"]) == 49

@@ -22,11 +22,23 @@ def shake(model, scale=0.1):
     return model.eval()
 
 
-@pytest.mark.parametrize("more", [
-    {"upsample_rates": [5, 4, 2], "upsample_kernel_sizes": [11, 8, 4], "normalize_before": False},
-    {"upsample_rates": [4, 3], "upsample_kernel_sizes": [4, 7], "resblock_kernel_sizes": [3, 5],
-     "resblock_dilation_sizes": [[1, 3], [2]], "leaky_relu_slope": 0.2},
-])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {
+            "upsample_rates": [5, 4, 2],
+            "upsample_kernel_sizes": [11, 8, 4],
+            "normalize_before": False,
+        },
+        {
+            "upsample_rates": [4, 3],
+            "upsample_kernel_sizes": [4, 7],
+            "resblock_kernel_sizes": [3, 5],
+            "resblock_dilation_sizes": [[1, 3], [2]],
+            "leaky_relu_slope": 0.2,
+        },
+    ],
+)
 @pytest.mark.parametrize("is_normed", [False, True])
 def test_samples_equal(tmp_path, more, is_normed):
     torch.manual_seed(0)
@@ -56,7 +68,9 @@ def test_snake_equals():
     with torch.no_grad():
         expected = model(torch.from_numpy(x).transpose(1, 2)).transpose(1, 2).numpy()
     alpha, beta = (tensor.detach().numpy() for tensor in (model.act.alpha, model.act.beta))
-    assert np.abs(snake_smoothly(jnp.array(x), alpha, beta, holds_ends=True) - expected).max() <= 1e-5
+    assert (
+        np.abs(snake_smoothly(jnp.array(x), alpha, beta, holds_ends=True) - expected).max() <= 1e-5
+    )
 
 
 def test_durations_equal():
@@ -69,11 +83,24 @@ def test_durations_equal():
         expected = model(torch.from_numpy(x)).numpy()
 
     def convert(conv, norm):
-        return {"kernel": conv.weight.detach().numpy().transpose(2, 1, 0), "bias": conv.bias.detach().numpy()}, \
-            {"scale": norm.weight.detach().numpy(), "bias": norm.bias.detach().numpy()}
+        return {
+            "kernel": conv.weight.detach().numpy().transpose(2, 1, 0),
+            "bias": conv.bias.detach().numpy(),
+        }, {
+            "scale": norm.weight.detach().numpy(),
+            "bias": norm.bias.detach().numpy(),
+        }
 
     first, second = convert(model.conv1, model.ln1), convert(model.conv2, model.ln2)
-    params = {"conv_0": first[0], "norm_0": first[1], "conv_1": second[0], "norm_1": second[1],
-              "out": {"kernel": model.proj.weight.detach().numpy().T, "bias": model.proj.bias.detach().numpy()}}
+    params = {
+        "conv_0": first[0],
+        "norm_0": first[1],
+        "conv_1": second[0],
+        "norm_1": second[1],
+        "out": {
+            "kernel": model.proj.weight.detach().numpy().T,
+            "bias": model.proj.bias.detach().numpy(),
+        },
+    }
     ours = np.asarray(DurationPredictor().apply({"params": params}, x))
     assert np.abs(ours - expected).max() <= 1e-5

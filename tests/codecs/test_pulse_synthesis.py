@@ -14,7 +14,9 @@ def speak(hertz=120.0, voicing=1.0, level=-20.0, tilt=0.0, **kwargs):
     power = np.full((STEPS, embedded_features.BANDS), level * np.log(10) / 10)
     power -= tilt * np.arange(embedded_features.BANDS)
     semitone = np.full(STEPS, 12 * np.log2(hertz / embedded_features.LOWEST_HZ))
-    return synthesise(power.astype(np.float32), semitone, np.full(STEPS, voicing), seed=kwargs.pop("seed", 0))
+    return synthesise(
+        power.astype(np.float32), semitone, np.full(STEPS, voicing), seed=kwargs.pop("seed", 0)
+    )
 
 
 @pytest.mark.parametrize("hertz", [90.0, 217.0, 350.0])
@@ -33,7 +35,9 @@ def test_the_level_is_the_one_asked_for(voicing, level):
 
 
 def test_the_envelope_is_the_one_asked_for():
-    power = np.log(embedded_features.measure_bands(speak(voicing=0.0, tilt=0.3)[None])[0, 5:-5].mean(0))
+    power = np.log(
+        embedded_features.measure_bands(speak(voicing=0.0, tilt=0.3)[None])[0, 5:-5].mean(0)
+    )
     slope = np.polyfit(np.arange(embedded_features.BANDS), np.asarray(power), 1)[0]
     assert abs(slope + 0.3) < 0.03
 
@@ -45,4 +49,8 @@ def test_blocks_join_without_a_seam(monkeypatch):
 
 
 def test_the_same_seed_gives_the_same_bytes():
-    assert speak(voicing=0.5).tobytes() == speak(voicing=0.5).tobytes() != speak(voicing=0.5, seed=1).tobytes()
+    assert (
+        speak(voicing=0.5).tobytes()
+        == speak(voicing=0.5).tobytes()
+        != speak(voicing=0.5, seed=1).tobytes()
+    )

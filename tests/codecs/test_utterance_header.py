@@ -18,10 +18,16 @@ STEPS = 300
 
 
 def make_power(beats):
-    """Relative log power of speech that gets louder and softer so many times in three seconds, in ever other shapes."""
+    """Relative log power of speech that gets louder and softer so many times in three seconds, in
+    ever other shapes."""
     loudness = -1 + 2 * np.sin(2 * np.pi * beats * np.arange(STEPS) / STEPS)
-    shapes, place = np.random.default_rng(0).standard_normal((STEPS // 20 + 1, BANDS)), np.arange(STEPS) / 20
-    return loudness[:, None] + np.stack([np.interp(place, np.arange(len(shapes)), row) for row in shapes.T], axis=1)
+    shapes, place = (
+        np.random.default_rng(0).standard_normal((STEPS // 20 + 1, BANDS)),
+        np.arange(STEPS) / 20,
+    )
+    return loudness[:, None] + np.stack(
+        [np.interp(place, np.arange(len(shapes)), row) for row in shapes.T], axis=1
+    )
 
 
 def measure(beats=12, semitone=None, voicing=None):
@@ -37,7 +43,9 @@ def test_more_beats_are_a_higher_pace():
 def test_height_is_the_middle_and_spread_the_deviation():
     semitone = 18 + 3 * np.sin(2 * np.pi * np.arange(STEPS) / 100)
     found = measure(semitone=semitone)
-    assert found.height == pytest.approx(18, abs=0.5) and found.spread == pytest.approx(3 / np.sqrt(2), rel=0.1)
+    assert found.height == pytest.approx(18, abs=0.5) and found.spread == pytest.approx(
+        3 / np.sqrt(2), rel=0.1
+    )
 
 
 def test_a_trackers_leaps_are_no_melody():
@@ -48,7 +56,10 @@ def test_a_trackers_leaps_are_no_melody():
 
 def test_where_nobody_speaks_all_is_middling():
     for steps in (STEPS, 1):
-        assert measure_head(np.full((steps, BANDS), -9.0), np.zeros(steps), np.zeros(steps)) == MIDDLING
+        assert (
+            measure_head(np.full((steps, BANDS), -9.0), np.zeros(steps), np.zeros(steps))
+            == MIDDLING
+        )
 
 
 def test_a_voice_that_is_all_but_silent_has_no_pace():

@@ -1,4 +1,5 @@
-"""The vocoder's generator by itself: rows that do not depend on company, pieces that join exactly, voices heard."""
+"""The vocoder's generator by itself: rows that do not depend on company, pieces that join exactly,
+voices heard."""
 
 import dataclasses
 
@@ -13,16 +14,32 @@ CODES = 7
 
 
 def make_generator(activation="snake", **more):
-    return HifiGanConfig(**({"channels": 8, "rates": (4, 2), "rate_kernels": (8, 4), "block_kernels": (3, 5),
-                             "block_dilations": ((1, 3), (1, 2)), "activation": activation, "slope": 0.1} | more))
+    return HifiGanConfig(
+        **(
+            {
+                "channels": 8,
+                "rates": (4, 2),
+                "rate_kernels": (8, 4),
+                "block_kernels": (3, 5),
+                "block_dilations": ((1, 3), (1, 2)),
+                "activation": activation,
+                "slope": 0.1,
+            }
+            | more
+        )
+    )
 
 
 def make_vocoder(activation="snake"):
-    config = VocoderConfig(unit_width=6, voice_width=4, mel_bins=5, generator=make_generator(activation))
+    config = VocoderConfig(
+        unit_width=6, voice_width=4, mel_bins=5, generator=make_generator(activation)
+    )
     params = init_vocoder(config, jax.random.key(0), codes=CODES, has_durations=True)
     # louder, so that a wrong sample is seen
     random = np.random.default_rng(0)
-    return config, jax.tree.map(lambda x: x + 0.1 * random.standard_normal(x.shape, np.float32), params)
+    return config, jax.tree.map(
+        lambda x: x + 0.1 * random.standard_normal(x.shape, np.float32), params
+    )
 
 
 @pytest.fixture(scope="module", params=["snake", "leaky_relu"])
@@ -74,13 +91,19 @@ def test_durations_are_whole_frames(vocoder):
     assert np.array_equal(found[:, :5], np.asarray(predict(vocoder[1], ids[:, :5], np.array([5]))))
 
 
-@pytest.mark.parametrize(("change", "told"), [
-    ({"activation": "tanh"}, "HifiGanConfig.activation is 'tanh'; choose one of leaky_relu, snake"),
-    ({"rate_kernels": (7, 4)}, "a kernel of 7 cannot make 4 samples of one"),
-    ({"rates": (4, 2, 2)}, "needs a rate_kernel for each rate"),
-    ({"block_kernels": (3, 4)}, "kernel of 4 has no middle"),
-    ({"channels": 6}, "6 channels cannot be halved 2 times"),
-])
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            {"activation": "tanh"},
+            "HifiGanConfig.activation is 'tanh'; choose one of leaky_relu, snake",
+        ),
+        ({"rate_kernels": (7, 4)}, "a kernel of 7 cannot make 4 samples of one"),
+        ({"rates": (4, 2, 2)}, "needs a rate_kernel for each rate"),
+        ({"block_kernels": (3, 4)}, "kernel of 4 has no middle"),
+        ({"channels": 6}, "6 channels cannot be halved 2 times"),
+    ],
+)
 def test_shapes_that_cannot_be(change, told):
     with pytest.raises(ValueError, match=told):
         dataclasses.replace(make_generator(), **change)

@@ -1,5 +1,5 @@
-"""A vocoder from recordings to a codec that speaks: trained, killed and gone on with, added, refused where it is not
-its own."""
+"""A vocoder from recordings to a codec that speaks: trained, killed and gone on with, added,
+refused where it is not its own."""
 
 import dataclasses
 import json
@@ -78,7 +78,9 @@ def make_arguments(place, out, **more):
 def trained(place):
     """A run over units whose runs are joined, so that durations are learnt too."""
     out = place / "run"
-    train_vocoder(**make_arguments(place, out, codec="joined"), launch=Launch(config_text="as it was"))
+    train_vocoder(
+        **make_arguments(place, out, codec="joined"), launch=Launch(config_text="as it was")
+    )
     return out
 
 
@@ -88,8 +90,12 @@ def test_the_codec_beside_the_run_speaks_in_any_voice(place, trained):
     (ids,) = silent.encode(WAVES[0])
     wave = codec.decode(ids, fingerprint=silent.fingerprint)
     frames = len(wave) / 320
-    assert len(wave) % 320 == 0 and frames >= len(ids) and np.isfinite(wave).all() and wave.std() > 0
-    low, high = (codec.decode(ids, reference=reference) for reference in (WAVES[0], WAVES[2][:5_000]))
+    assert (
+        len(wave) % 320 == 0 and frames >= len(ids) and np.isfinite(wave).all() and wave.std() > 0
+    )
+    low, high = (
+        codec.decode(ids, reference=reference) for reference in (WAVES[0], WAVES[2][:5_000])
+    )
     assert not np.array_equal(low, high) and not np.array_equal(low, wave)
     batch = codec.decode_batch([ids[:3], ids], reference=WAVES[0])
     assert np.array_equal(batch[1], low), "company changes nothing"
@@ -100,48 +106,80 @@ def test_the_codec_beside_the_run_speaks_in_any_voice(place, trained):
 def test_metrics_say_every_loss(trained):
     lines = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
-    assert {"mel", "spectrum", "adversarial", "feature", "duration", "critics", "grad_norm"} <= set(lines[0])
+    assert {"mel", "spectrum", "adversarial", "feature", "duration", "critics", "grad_norm"} <= set(
+        lines[0]
+    )
     held = json.loads((trained / "recordings.json").read_text())
     assert len(held["paths"]) == 3 and sum(held["set_aside"].values()) == 2
     assert held["set_aside"]["shorter than a segment of 4 units"] == 1
 
 
 def test_a_finished_run_has_nothing_to_do(place, trained, capsys):
-    train_vocoder(**make_arguments(place, trained, codec="joined"), launch=Launch(config_text="as it was"))
+    train_vocoder(
+        **make_arguments(place, trained, codec="joined"), launch=Launch(config_text="as it was")
+    )
     assert "is trained to step 4 of 4: nothing to do" in capsys.readouterr().out
 
 
 def test_the_command_adds_a_vocoder(place, trained, tmp_path, monkeypatch, capsys):
-    told = run_command(monkeypatch, capsys, "add_vocoder", f"--codec={place / 'joined'}", f"--run={trained}",
-                       "--step=2", f"--out={tmp_path / 'early'}")
+    told = run_command(
+        monkeypatch,
+        capsys,
+        "add_vocoder",
+        f"--codec={place / 'joined'}",
+        f"--run={trained}",
+        "--step=2",
+        f"--out={tmp_path / 'early'}",
+    )
     assert "speaks its 8 units now" in told
     early, late = read_folder(tmp_path / "early"), read_folder(trained / "codec")
     assert early.fingerprint == late.fingerprint and early.seal != late.seal
     shutil.copytree(place / "joined", tmp_path / "own")
     for step in (2, 4):
-        run_command(monkeypatch, capsys, "add_vocoder", f"--codec={tmp_path / 'own'}", f"--run={trained}",
-                    f"--step={step}")
+        run_command(
+            monkeypatch,
+            capsys,
+            "add_vocoder",
+            f"--codec={tmp_path / 'own'}",
+            f"--run={trained}",
+            f"--step={step}",
+        )
     assert read_folder(tmp_path / "own").seal == late.seal
     assert len(list((tmp_path / "own").glob("vocoder_*"))) == 1, "the one before has given way"
     (ids,) = load_codec(tmp_path / "own").encode(WAVES[0])
-    (tmp_path / "units.jsonl").write_text(json.dumps({"audio": "a.wav", "codec": late.fingerprint,
-                                                      "units": ids.tolist()}))
+    (tmp_path / "units.jsonl").write_text(
+        json.dumps({"audio": "a.wav", "codec": late.fingerprint, "units": ids.tolist()})
+    )
     write_audio(tmp_path / "voice.wav", WAVES[1])
-    told = run_command(monkeypatch, capsys, "decode", f"--codec={tmp_path / 'own'}", f"--out={tmp_path / 'out'}",
-                       f"--units={tmp_path / 'units.jsonl'}", f"--reference={tmp_path / 'voice.wav'}")
+    told = run_command(
+        monkeypatch,
+        capsys,
+        "decode",
+        f"--codec={tmp_path / 'own'}",
+        f"--out={tmp_path / 'out'}",
+        f"--units={tmp_path / 'units.jsonl'}",
+        f"--reference={tmp_path / 'voice.wav'}",
+    )
     assert "1 recordings" in told and (tmp_path / "out" / "a.wav").is_file()
 
 
 def test_a_vocoder_meets_no_other_units(place, trained, tmp_path, monkeypatch, capsys):
-    told = run_command(monkeypatch, capsys, "add_vocoder", f"--codec={place / 'codec'}", f"--run={trained}")
-    assert "learnt the units of the codec" in told and "add it to the codec that it was trained for" in told
+    told = run_command(
+        monkeypatch, capsys, "add_vocoder", f"--codec={place / 'codec'}", f"--run={trained}"
+    )
+    assert (
+        "learnt the units of the codec" in told
+        and "add it to the codec that it was trained for" in told
+    )
     mixed = shutil.copytree(place / "codec", tmp_path / "mixed")
     (file,) = (trained / "codec").glob("vocoder_*.safetensors")
     shutil.copy(file, mixed)
     document = json.loads((mixed / "codec.json").read_text())
     document["vocoder"] = json.loads((trained / "codec" / "codec.json").read_text())["vocoder"]
     (mixed / "codec.json").write_text(json.dumps(document))
-    with pytest.raises(ValueError, match="its vocoder was made for the units of another codec, or changed"):
+    with pytest.raises(
+        ValueError, match="its vocoder was made for the units of another codec, or changed"
+    ):
         load_codec(mixed)
     torn = shutil.copytree(trained / "codec", tmp_path / "torn")
     content = bytearray((torn / file.name).read_bytes())
@@ -152,7 +190,9 @@ def test_a_vocoder_meets_no_other_units(place, trained, tmp_path, monkeypatch, c
 
 
 def test_without_a_vocoder_the_way_to_one_is_told(place):
-    with pytest.raises(ValueError, match=r"has no vocoder.*python -m sift_jax.train_vocoder .*add_vocoder"):
+    with pytest.raises(
+        ValueError, match=r"has no vocoder.*python -m sift_jax.train_vocoder .*add_vocoder"
+    ):
         load_codec(place / "codec").decode([0, 1], reference=WAVES[0])
 
 
@@ -162,17 +202,27 @@ def test_a_batch_follows_from_its_step(place, tmp_path):
     corpus = open_corpus(codec, data, tmp_path, is_begun=False)
     again = open_corpus(codec, data, tmp_path, is_begun=True)
     assert again.paths == corpus.paths and all(map(np.array_equal, again.units, corpus.units))
-    batches = [Segments(found, data, hop=320, mel_bins=40, has_durations=True).make_batch(7, [0, 1])
-               for found in (corpus, again)]
+    batches = [
+        Segments(found, data, hop=320, mel_bins=40, has_durations=True).make_batch(7, [0, 1])
+        for found in (corpus, again)
+    ]
     assert all(np.array_equal(batches[0][key], batches[1][key]) for key in batches[0])
     one = Segments(corpus, data, hop=320, mel_bins=40, has_durations=True).make_batch(7, [1])
-    assert all(np.array_equal(one[key][0], batches[0][key][1]) for key in one), "a row is its own, whoever makes it"
+    assert all(np.array_equal(one[key][0], batches[0][key][1]) for key in one), (
+        "a row is its own, whoever makes it"
+    )
     ids, wave = batches[0]["ids_bt"][0], batches[0]["wave_bn"][0]
     assert wave.shape == (1_280,) and wave.std() > 0
-    found = [np.array_equal(ids, units[i : i + 4]) for units in corpus.units for i in range(len(units) - 3)]
+    found = [
+        np.array_equal(ids, units[i : i + 4])
+        for units in corpus.units
+        for i in range(len(units) - 3)
+    ]
     assert any(found)
     length = batches[0]["run_length_b"][0]
-    assert (np.diff(batches[0]["runs_br"][0][:length]) != 0).all() and batches[0]["run_frames_br"][0][:length].min() > 0
+    assert (np.diff(batches[0]["runs_br"][0][:length]) != 0).all() and batches[0]["run_frames_br"][
+        0
+    ][:length].min() > 0
     with pytest.raises(ValueError, match="was trained on other recordings, segments or units"):
         open_corpus(codec, dataclasses.replace(data, segment_units=5), tmp_path, is_begun=True)
 
@@ -186,18 +236,28 @@ def test_choices_that_cannot_be(place, trained, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="no recordings there"):
         train_vocoder(**change("data", audio=(str(tmp_path / "empty"),)))
-    with pytest.raises(ValueError, match="none of 1 recordings can serve .1 shorter than a segment"):
+    with pytest.raises(
+        ValueError, match="none of 1 recordings can serve .1 shorter than a segment"
+    ):
         train_vocoder(**change("data", audio=(str(place / "audio" / "short.wav"),)))
-    generator = dataclasses.replace(arguments["vocoder"].generator, rates=(8, 8, 8), rate_kernels=(16, 16, 16))
-    with pytest.raises(ValueError, match="makes 512 samples of a unit, and a unit of this codec lasts 320"):
+    generator = dataclasses.replace(
+        arguments["vocoder"].generator, rates=(8, 8, 8), rate_kernels=(16, 16, 16)
+    )
+    with pytest.raises(
+        ValueError, match="makes 512 samples of a unit, and a unit of this codec lasts 320"
+    ):
         train_vocoder(**change("vocoder", generator=generator))
-    with pytest.raises(CheckpointError, match="holds a run whose codec is .* choose another OUT_DIR"):
+    with pytest.raises(
+        CheckpointError, match="holds a run whose codec is .* choose another OUT_DIR"
+    ):
         train_vocoder(**make_arguments(place, trained, steps=6))
 
 
 def start(gin_file, log):
     command = [sys.executable, "-m", "sift_jax.train_vocoder", f"--gin_file={gin_file}"]
-    return subprocess.Popen(command, cwd=ROOT, env=os.environ.copy(), stdout=log, stderr=subprocess.STDOUT)
+    return subprocess.Popen(
+        command, cwd=ROOT, env=os.environ.copy(), stdout=log, stderr=subprocess.STDOUT
+    )
 
 
 @pytest.mark.slow

@@ -14,7 +14,8 @@ KILO = 1 << 10
 
 @pytest.fixture
 def sorted_at_once(monkeypatch):
-    """Bytes of each file that TFDS reads and sorts in memory, where it keeps no gigabyte there first."""
+    """Bytes of each file that TFDS reads and sorts in memory, where it keeps no gigabyte there
+    first."""
     from tensorflow_datasets.core import shuffle
 
     sizes, read = [], shuffle._Bucket.read_values
@@ -36,13 +37,27 @@ def test_records_are_sorted_a_part_at_a_time(tmp_path, monkeypatch, sorted_at_on
     for number in range(60):
         write_audio(tmp_path / "audio" / f"u{number:02}.flac", [0.0, 0.5] * 300)
         content = [{"audio_path": f"/path/u{number:02}.wav"}, {"text": "?" * 1000}]
-        messages = [{"role": "user", "content": content}, {"role": "assistant", "content": [{"text": "!"}]}]
-        rows.append({"id": f"u{number:02}", "messages": messages, "task": "open_ended", "data_source": "made_en"})
+        messages = [
+            {"role": "user", "content": content},
+            {"role": "assistant", "content": [{"text": "!"}]},
+        ]
+        rows.append(
+            {
+                "id": f"u{number:02}",
+                "messages": messages,
+                "task": "open_ended",
+                "data_source": "made_en",
+            }
+        )
     write_rows(tmp_path / "sift/train/open_ended/en/split0.jsonl", rows)
-    counts, _ = write_language(tmp_path / "sift", index_audio(tmp_path / "audio"), tmp_path / "records", "en", FLAC)
+    counts, _ = write_language(
+        tmp_path / "sift", index_audio(tmp_path / "audio"), tmp_path / "records", "en", FLAC
+    )
     assert counts == {"train": 60}
     reader = RecordReader(tmp_path / "records", "en")
-    assert [reader.read("train", place)["id"].decode() for place in range(60)] == [row["id"] for row in rows]
+    assert [reader.read("train", place)["id"].decode() for place in range(60)] == [
+        row["id"] for row in rows
+    ]
     assert len(sorted_at_once) > 4 and max(sorted_at_once) < 16 * KILO < sum(sorted_at_once)
 
 

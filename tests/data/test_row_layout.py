@@ -1,8 +1,19 @@
-"""Packing: nothing is lost but what is counted, nothing is over the limits, and all can be found again in the batch."""
+"""Packing: nothing is lost but what is counted, nothing is over the limits, and all can be found
+again in the batch."""
 
 import numpy as np
 import pytest
-from tiny_examples import AUDIO_ID, END, LAYOUTS, START, TURN, make_example, make_groups, make_question, make_shape
+from tiny_examples import (
+    AUDIO_ID,
+    END,
+    LAYOUTS,
+    START,
+    TURN,
+    make_example,
+    make_groups,
+    make_question,
+    make_shape,
+)
 from tiny_model import make_config
 
 from sift_jax.batch import check_batch
@@ -18,7 +29,11 @@ def make_many(count, seed=0, questions=3):
         CONFIG,
         [
             make_example(
-                rng, [make_question(rng, str(rng.choice(LAYOUTS))) for _ in range(rng.integers(1, questions + 1))]
+                rng,
+                [
+                    make_question(rng, str(rng.choice(LAYOUTS)))
+                    for _ in range(rng.integers(1, questions + 1))
+                ],
             )
             for _ in range(count)
         ],
@@ -26,11 +41,15 @@ def make_many(count, seed=0, questions=3):
 
 
 def read_batch(batch, slots):
-    """Every question of a batch as (ids, clips' slots, targets), in order: the inverse of lay_out."""
+    """Every question of a batch as (ids, clips' slots, targets), in order: the inverse of
+    lay_out."""
     found = []
     for b in range(len(batch["token_bt"])):
         group, segment = batch["group_bt"][b], batch["segment_bt"][b]
-        wanted = zip(*(batch[key][b].tolist() for key in ("predict_bm", "target_bm", "weight_bm")), strict=True)
+        wanted = zip(
+            *(batch[key][b].tolist() for key in ("predict_bm", "target_bm", "weight_bm")),
+            strict=True,
+        )
         targets = {place + 1: target for place, target, weight in wanted if weight}
         # the target stands right behind its question's part of the row
         assert all(batch["token_bt"][b, place] == target for place, target in targets.items())
@@ -75,7 +94,8 @@ def make_piece(tokens, answer_from, clip=None):
         ([make_piece([1, 5, 20, 2, 30, 3], 4)], 5),
         # nothing in common
         ([make_piece([1, 20, 2, 30], 3), make_piece([9, 20, 2, 30], 3)], 0),
-        # the answer follows the clip at once: its last frame, which predicts, is not shared, and so none of it is
+        # the answer follows the clip at once: its last frame, which predicts, is not shared, and so
+        # none of it is
         ([make_piece([1, 20, 5, 30], 3), make_piece([1, 20, 5, 31], 3)], 2),
     ],
 )
@@ -97,7 +117,9 @@ def put_in_rows(groups, shape):
     """Rows that hold the groups, best fit, and how many there was no room for."""
     columns = [[g.tokens, g.targets, len(g.clips), 0] for g in groups]
     tokens, targets, clips, level = np.array(columns).T
-    filler = RowFiller(Sizes(tokens=tokens, targets=targets, clips=clips, level=level), shape, most_rows=shape.rows)
+    filler = RowFiller(
+        Sizes(tokens=tokens, targets=targets, clips=clips, level=level), shape, most_rows=shape.rows
+    )
     left = filler.fill(range(len(groups)))
     rows = [Row(shape) for _ in range(shape.rows)]
     for row, members in zip(rows, filler.rows, strict=False):
@@ -129,7 +151,9 @@ def test_what_is_laid_out_is_what_was_given():
         assert ids == wanted_ids and learnt == targets
         is_speech = frames >= 0
         np.testing.assert_array_equal(np.array(slots)[is_speech], frames[is_speech])
-    assert [id(c) for _, _, c in clips] == [id(c) for row in rows for group in row.groups for c in group.clips]
+    assert [id(c) for _, _, c in clips] == [
+        id(c) for row in rows for group in row.groups for c in group.clips
+    ]
     assert sum(len(row.groups) for row in rows) + len(rest) == 12
 
 
@@ -139,5 +163,10 @@ def test_clips_of_a_row_have_places_of_their_own():
     batch, clips = lay_out(rows, shape, CONFIG.slots_per_clip)
     places = [(b, a) for b, a, _ in clips]
     assert len(set(places)) == len(places) and max(a for _, a in places) < shape.clips
-    used = {(b, slot // CONFIG.slots_per_clip) for b in range(2) for slot in batch["slot_bt"][b] if slot >= 0}
+    used = {
+        (b, slot // CONFIG.slots_per_clip)
+        for b in range(2)
+        for slot in batch["slot_bt"][b]
+        if slot >= 0
+    }
     assert used <= set(places)

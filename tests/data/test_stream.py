@@ -48,7 +48,8 @@ def test_every_batch_keeps_the_contract(corpus):
                 frames = int(batch["frames_ba"][b, a])
                 if (clip[b] == a).any():
                     assert (
-                        batch["slot_bt"][b][clip[b] == a].max() - a * slots == CONFIG.count_frames(frames) - 1
+                        batch["slot_bt"][b][clip[b] == a].max() - a * slots
+                        == CONFIG.count_frames(frames) - 1
                     )
 
 
@@ -57,7 +58,10 @@ def test_the_same_config_gives_the_same_stream(corpus):
     first, _ = read(data, 6)
     assert_same(read(data, 6)[0], first)
     other, _ = read(dataclasses.replace(data, seed=data.seed + 1), 6)
-    assert any(not np.array_equal(a["token_bt"], b["token_bt"]) for (_, a), (_, b) in zip(first, other, strict=True))
+    assert any(
+        not np.array_equal(a["token_bt"], b["token_bt"])
+        for (_, a), (_, b) in zip(first, other, strict=True)
+    )
 
 
 def test_skipping_is_dropping(corpus):
@@ -69,17 +73,24 @@ def test_skipping_is_dropping(corpus):
 def test_one_epoch_holds_every_question_once(corpus, tokenizer):
     data = make_data(corpus, rates={"sift.*": 1.0}, questions_per_record=0)
     batches, stream = read(data, None, split="dev", is_endless=False)
-    # of each utterance: two acoustic, and one of each other category but that whose answers are speech
+    # of each utterance: two acoustic, and one of each other category but that whose answers are
+    # speech
     assert stream.counts.questions == 2 * SIZES["dev"] * 6
     assert stream.counts.questions_dropped == stream.counts.groups_dropped == 0
-    ends = sum(int(((b["target_bm"] == tokenizer.ids["<|im_end|>"]) * b["weight_bm"]).sum()) for _, b in batches)
+    ends = sum(
+        int(((b["target_bm"] == tokenizer.ids["<|im_end|>"]) * b["weight_bm"]).sum())
+        for _, b in batches
+    )
     assert ends == stream.counts.questions
 
 
 def test_what_is_too_long_is_counted(corpus):
-    """Clips of 0.5 to 1.1 s and a window of one second: the longest cannot be used, and all is accounted for."""
+    """Clips of 0.5 to 1.1 s and a window of one second: the longest cannot be used, and all is
+    accounted for."""
     short = dataclasses.replace(GEOMETRY, window_seconds=1.0)
-    data = make_data(corpus, clip_seconds=(1.0,), rates={"sift.open_ended.en": 1.0}, questions_per_record=0)
+    data = make_data(
+        corpus, clip_seconds=(1.0,), rates={"sift.open_ended.en": 1.0}, questions_per_record=0
+    )
     stream = BatchStream(data, short, split="train", is_endless=False)
     placed = sum(int(batch["group_bt"].max(axis=1).sum()) for _, batch in stream.batches())
     counts = stream.counts
@@ -90,7 +101,8 @@ def test_what_is_too_long_is_counted(corpus):
 @pytest.mark.parametrize("seconds", [(), (2.0, 1.0), (1.0, 1.0, 2.0), (1.0,), (2.0, 6.0)])
 def test_clip_lengths_end_in_the_window(corpus, seconds):
     with pytest.raises(
-        ValueError, match=r"must rise and end in the encoder's window of 2.0 s; set DataConfig.clip_seconds"
+        ValueError,
+        match=r"must rise and end in the encoder's window of 2.0 s; set DataConfig.clip_seconds",
     ):
         make_shapes(make_data(corpus, clip_seconds=seconds), GEOMETRY)
 
@@ -98,7 +110,9 @@ def test_clip_lengths_end_in_the_window(corpus, seconds):
 def test_short_windows_need_an_encoder_that_masks_silence(corpus):
     """Whisper hears the silence up to 30 s: in a shorter window it would hear another clip."""
     hears_silence = dataclasses.replace(GEOMETRY, is_silence_masked=False)
-    with pytest.raises(ValueError, match=r"several windows, .* set ModelConfig.frame_mask = 'all' or .*= \(2.0,\)"):
+    with pytest.raises(
+        ValueError, match=r"several windows, .* set ModelConfig.frame_mask = 'all' or .*= \(2.0,\)"
+    ):
         make_shapes(make_data(corpus, clip_seconds=(1.0, 2.0)), hears_silence)
     assert len(make_shapes(make_data(corpus, clip_seconds=(2.0,)), hears_silence)) == 1
     assert len(make_shapes(make_data(corpus, clip_seconds=(1.0, 2.0)), GEOMETRY)) == 2
@@ -179,17 +193,22 @@ def test_seqio_gives_the_examples_of_the_plan(corpus):
     assert other.plan.fingerprint == stream.plan.fingerprint
     mixture = make_mixture("all", data.mixture.rates)
     dataset = mixture.get_dataset(None, split="train", shuffle=True, seed=0, num_epochs=1)
-    assert sorted(planned) == sorted(fingerprint(example) for example in dataset.as_numpy_iterator())
+    assert sorted(planned) == sorted(
+        fingerprint(example) for example in dataset.as_numpy_iterator()
+    )
 
 
 def test_an_index_of_other_records_is_found_out(corpus, tmp_path):
-    """The digest is what tells records apart: if someone copies an index by hand, its lengths are not theirs."""
+    """The digest is what tells records apart: if someone copies an index by hand, its lengths are
+    not theirs."""
     stream = BatchStream(make_data(corpus), GEOMETRY, split="train", is_endless=True)
     for reader in stream.readers.values():
         reader.index.clips = reader.index.clips + 1
     for task in stream.plan.draws.tasks:
         task.index.clips = task.index.clips + 1
-    with pytest.raises(ValueError, match="9 of 9 recordings .*that folder is not of these records; delete it"):
+    with pytest.raises(
+        ValueError, match="9 of 9 recordings .*that folder is not of these records; delete it"
+    ):
         list(itertools.islice(stream.batches(), 9))
 
 
@@ -197,8 +216,13 @@ def test_audio_that_cannot_be_read_is_named(corpus):
     stream = BatchStream(make_data(corpus), GEOMETRY, split="train", is_endless=True)
     reader = next(iter(stream.readers.values())).reader
     for each in stream.readers.values():
-        each.reader = type("Torn", (), {"read_audio": lambda self, *place: [reader.read_audio(*place)[0][:50]]})()
-    with pytest.raises(ValueError, match=r"the audio of item \d+ of .*questions-.* cannot be read \(.*\); make those"):
+        each.reader = type(
+            "Torn", (), {"read_audio": lambda self, *place: [reader.read_audio(*place)[0][:50]]}
+        )()
+    with pytest.raises(
+        ValueError,
+        match=r"the audio of item \d+ of .*questions-.* cannot be read \(.*\); make those",
+    ):
         list(itertools.islice(stream.batches(), 9))
 
 
@@ -208,7 +232,10 @@ def test_audio_that_cannot_be_read_is_named(corpus):
         ({"rows": 0}, "DataConfig.rows is 0; give 1 or more"),
         ({"readers": 0}, "DataConfig.readers is 0; give 1 or more"),
         ({"most_unreadable": 1.5}, "DataConfig.most_unreadable is 1.5; give 0 or more, at most 1"),
-        ({"rates_count": "questions"}, "DataConfig.rates_count is 'questions'; choose one of examples, records"),
+        (
+            {"rates_count": "questions"},
+            "DataConfig.rates_count is 'questions'; choose one of examples, records",
+        ),
         ({"questions_per_record": -1}, "DataConfig.questions_per_record is -1; give 0 or more"),
     ],
 )
@@ -225,7 +252,9 @@ def test_an_edited_index_is_seen(corpus, tmp_path):
 
     def list_records():
         stream = BatchStream(data, GEOMETRY, split="train", is_endless=True)
-        return stream.plan.draws.tasks[0].index.items["record"][:-1].tolist(), stream.plan.fingerprint
+        return stream.plan.draws.tasks[0].index.items["record"][
+            :-1
+        ].tolist(), stream.plan.fingerprint
 
     whole, plan = list_records()
     path = folder / "sift_en" / "index.json"
@@ -241,7 +270,9 @@ def test_a_task_of_which_nothing_fits_is_refused_by_its_cause(corpus):
     """No row has room for two clips, so that no comparison is ever shown."""
     rates = {"sift.open_ended.en": 0.5, "sift.closed_ended.comparison.en": 0.5}
     data = make_data(corpus, rates=rates, clips=1)
-    with pytest.raises(ValueError, match="sift.closed_ended.comparison.en: .*more than a row holds"):
+    with pytest.raises(
+        ValueError, match="sift.closed_ended.comparison.en: .*more than a row holds"
+    ):
         BatchStream(data, GEOMETRY, split="train", is_endless=True)
     # a split that is only measured says so instead
     stream = BatchStream(data, GEOMETRY, split="dev", is_endless=False)
@@ -249,7 +280,8 @@ def test_a_task_of_which_nothing_fits_is_refused_by_its_cause(corpus):
 
 
 def test_what_is_set_aside_is_said_at_the_start_and_shares_hold(corpus):
-    """A window of one second, and clips of 0.5 to 1.1 s: the longest is never heard, and its task has its share."""
+    """A window of one second, and clips of 0.5 to 1.1 s: the longest is never heard, and its task
+    has its share."""
     short = dataclasses.replace(GEOMETRY, window_seconds=1.0)
     rates = {"sift.closed_ended.acoustic_level.en": 0.5, "sift.open_ended.en": 0.5}
     stream = BatchStream(
@@ -257,7 +289,10 @@ def test_what_is_set_aside_is_said_at_the_start_and_shares_hold(corpus):
     )
     said = stream.describe_start()
     assert said[0] == f"{stream.plan.examples_per_batch:.1f} examples a step"
-    assert "set aside of sift.open_ended.en: 1 of 6 questions, 1 as a clip is longer than the encoder's" in said[2]
+    assert (
+        "set aside of sift.open_ended.en: 1 of 6 questions, 1 as a clip is longer than the "
+        "encoder's"
+    ) in said[2]
     groups = stream.plan.draws.draw(0, 6000)
     examples = np.bincount(groups.task, groups.chosen)
     assert examples[0] / examples.sum() == pytest.approx(0.5, abs=0.002)

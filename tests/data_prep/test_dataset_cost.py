@@ -3,18 +3,26 @@
 import pytest
 
 from benchmarks.dataset_cost import Rates, format_page, make_paper_size, scale_costs
-from data_prep.reporting.paper import PAPER_ROWS
+from data_prep.describe.paper import PAPER_ROWS
 
-RATES = Rates(of_hour={"decode and measure": 9.0, "encode as FLAC": 1.0}, of_row={"write from templates": 1e-4},
-              bytes_of_hour={"FLAC": 6e7, "Opus": 1e7}, bytes_of_row=dict.fromkeys(PAPER_ROWS, 300.0),
-              bytes_of_utterance=2000.0, prompt_tokens=dict.fromkeys(PAPER_ROWS, 100.0),
-              completion_tokens=dict.fromkeys(PAPER_ROWS, 50.0))
+RATES = Rates(
+    of_hour={"decode and measure": 9.0, "encode as FLAC": 1.0},
+    of_row={"write from templates": 1e-4},
+    bytes_of_hour={"FLAC": 6e7, "Opus": 1e7},
+    bytes_of_row=dict.fromkeys(PAPER_ROWS, 300.0),
+    bytes_of_utterance=2000.0,
+    prompt_tokens=dict.fromkeys(PAPER_ROWS, 100.0),
+    completion_tokens=dict.fromkeys(PAPER_ROWS, 50.0),
+)
 
 
 def test_the_paper_s_size_costs_what_its_rates_say():
     size = make_paper_size(14_000, 10.0)
     costs = scale_costs(RATES, size)
-    assert size.total == sum(sum(rows.values()) for rows in PAPER_ROWS.values()) and size.utterances == 5_040_000
+    assert (
+        size.total == sum(sum(rows.values()) for rows in PAPER_ROWS.values())
+        and size.utterances == 5_040_000
+    )
     assert costs["hours decode and measure"] == pytest.approx(9 * 14_000 / 3600)
     assert costs["hours write from templates"] == pytest.approx(size.total * 1e-4 / 3600)
     assert costs["tokens prompt"] == pytest.approx(100 * size.total)
@@ -23,7 +31,9 @@ def test_the_paper_s_size_costs_what_its_rates_say():
     # pairs hold their two recordings again
     pairs = sum(PAPER_ROWS["closed_ended/comparison"].values()) / 10
     assert size.stored_hours == pytest.approx(14_000 + 2 * pairs * 10 / 3600)
-    assert costs["bytes records in Opus"] == pytest.approx(1e7 * size.stored_hours + costs["bytes rows"])
+    assert costs["bytes records in Opus"] == pytest.approx(
+        1e7 * size.stored_hours + costs["bytes rows"]
+    )
 
 
 def test_ten_times_the_hours_cost_ten_times_as_much():

@@ -1,4 +1,5 @@
-"""python -m data_prep.records: SIFT files and audio in, records and a count out; each wrong input is one line."""
+"""python -m data_prep.records: SIFT files and audio in, records and a count out; each wrong input
+is one line."""
 
 import json
 import shutil
@@ -15,7 +16,15 @@ def test_records_are_written_and_counted(corpus, tmp_path, capsys):
     shutil.copytree(corpus.audio, audio / "anywhere" / "below")
     lost = sorted(audio.rglob("train_en_*"))[0]
     lost.unlink()
-    main([f"--sift={corpus.sift}", f"--audio={audio}", f"--out={out}", "--compression=opus", "--workers=1"])
+    main(
+        [
+            f"--sift={corpus.sift}",
+            f"--audio={audio}",
+            f"--out={out}",
+            "--compression=opus",
+            "--workers=1",
+        ]
+    )
     clip = bytes(RecordReader(out, "de").read("train", 0)["audio"][0])
     assert clip.startswith(b"OggS") and len(decode_clip(clip)) >= 8_000
     said = capsys.readouterr().out
@@ -28,8 +37,12 @@ def test_records_are_written_and_counted(corpus, tmp_path, capsys):
     assert "de  train 12  dev 6  EvalSIFT 4" in said and "en  train 9" in said
 
 
-MESSAGES = [("sift", "no SIFT files under"), ("audio", "is no folder"), ("out", "already"),
-            ("languages", "'absent' is none of en,")]
+MESSAGES = [
+    ("sift", "no SIFT files under"),
+    ("audio", "is no folder"),
+    ("out", "already"),
+    ("languages", "'absent' is none of en,"),
+]
 
 
 @pytest.mark.parametrize("case, message", MESSAGES)

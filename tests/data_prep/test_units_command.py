@@ -1,4 +1,5 @@
-"""Units beside finished records: what has been made is kept, what is missing is made, and each codec has its own."""
+"""Units beside finished records: what has been made is kept, what is missing is made, and each
+codec has its own."""
 
 import shutil
 
@@ -48,7 +49,9 @@ def test_a_second_call_makes_what_is_missing(records, codec_folder, capsys):
     assert {path: path.read_bytes() for path in sorted(folder.rglob("*.bin"))} == before
 
 
-def test_several_codecs_lie_beside_one_set_of_records(corpus, records, codec_folder, tmp_path, capsys):
+def test_several_codecs_lie_beside_one_set_of_records(
+    corpus, records, codec_folder, tmp_path, capsys
+):
     waves = [read_audio(path) for path in sorted(corpus.audio.glob("*_en_*.flac"))]
     options = EmbeddedOptions(tones=4, sounds=6, sound_steps=4, slices=2, sounds_a_tone=4)
     fit_embedded(waves, tmp_path / "other", options, seed=1)

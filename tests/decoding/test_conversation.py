@@ -1,4 +1,5 @@
-"""Turns of a chat: what the model is given is what training would give it, and mistakes end nothing."""
+"""Turns of a chat: what the model is given is what training would give it, and mistakes end
+nothing."""
 
 import io
 import sys
@@ -14,7 +15,9 @@ from sift_jax.decoding.text_answers import TextGenerator, make_prompt
 from sift_jax.pretrained import Model
 from sift_jax.text.chat import make_question, render_chat
 
-DECODING = DecodingConfig(max_new_tokens=4, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0)
+DECODING = DecodingConfig(
+    max_new_tokens=4, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +51,11 @@ def test_a_later_turn_carries_the_history_by_the_template_of_training(model, cli
     rendered = render_chat(talk.messages, model.tokenizer)
     assert rendered.audio == clips[:2]
     marker = prompt.tokens[prompt.clip >= 0][0]
-    text = [token for token in render_chat(history, model.tokenizer, has_reply=False).tokens if token != marker]
+    text = [
+        token
+        for token in render_chat(history, model.tokenizer, has_reply=False).tokens
+        if token != marker
+    ]
     assert prompt.tokens[prompt.clip < 0].tolist() == text
 
 
@@ -63,7 +70,10 @@ def test_a_question_that_fails_leaves_no_trace(model, clips):
 
 def test_a_chat_says_what_is_wrong_and_goes_on(model, clips, capsys):
     said = []
-    commands = [f"{command}\n" for command in ("/audio", "/audio none.wav", f"/audio {clips[2]}", f"/audio {clips[0]}")]
+    commands = [
+        f"{command}\n"
+        for command in ("/audio", "/audio none.wav", f"/audio {clips[2]}", f"/audio {clips[0]}")
+    ]
     lines = ["Is it loud?\n", "\n", *commands, "And this?\n"]
     talk = Conversation(model, DECODING)
     run_chat(talk, lines, said.append)
@@ -73,7 +83,10 @@ def test_a_chat_says_what_is_wrong_and_goes_on(model, clips, capsys):
     assert errors == [
         "error: /audio names no file; write /audio PATH",
         "error: none.wav: no such audio file; check the path or the audio root",
-        f"error: {clips[2]}: 2.5 s is longer than the 2 s that this model's encoder takes; cut the file into pieces",
+        (
+            f"error: {clips[2]}: 2.5 s is longer than the 2 s that this model's encoder takes; "
+            "cut the file into pieces"
+        ),
     ]
 
 
@@ -81,7 +94,9 @@ def test_the_command_chats_until_the_input_ends(monkeypatch, capsys, trained_run
     from sift_jax.ask import main
 
     def run(lines, *words):
-        monkeypatch.setattr(sys, "argv", ["ask", f"--checkpoint={trained_run}", "--max_new_tokens=4", *words])
+        monkeypatch.setattr(
+            sys, "argv", ["ask", f"--checkpoint={trained_run}", "--max_new_tokens=4", *words]
+        )
         monkeypatch.setattr(sys, "stdin", io.StringIO(lines))
         main()
         return capsys.readouterr().out.splitlines()

@@ -55,7 +55,13 @@ assert (said[0] == said[1]).all()
 @pytest.mark.slow
 def test_on_several_devices_each_keeps_its_heads_of_the_cache():
     path = os.pathsep.join(str(Path(__file__).parents[i]) for i in (1, 2))
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4", "PYTHONPATH": path}
-    told = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, check=True, capture_output=True, text=True)
+    environment = {
+        **os.environ,
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+        "PYTHONPATH": path,
+    }
+    told = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=environment, check=True, capture_output=True, text=True
+    )
     sizes = [line.split() for line in told.stdout.splitlines()]
     assert sizes[0] == ["1", "1"] and int(sizes[1][1]) >= 2

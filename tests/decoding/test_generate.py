@@ -1,4 +1,5 @@
-"""Cached generation is the argmax of full passes, whatever stands beside a prompt; sampling does what its names say."""
+"""Cached generation is the argmax of full passes, whatever stands beside a prompt; sampling does
+what its names say."""
 
 import dataclasses
 
@@ -21,7 +22,9 @@ from sift_jax.models.layers import LoraConfig
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
 
 # a head of its own: the tied one of a random model says the last word over and over
-CONFIG = dataclasses.replace(make_config(), decoder=dataclasses.replace(make_config().decoder, is_tied=False))
+CONFIG = dataclasses.replace(
+    make_config(), decoder=dataclasses.replace(make_config().decoder, is_tied=False)
+)
 NEW = 6
 GREEDY = DecodingConfig(
     max_new_tokens=NEW, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0
@@ -33,9 +36,14 @@ def make_prompt(layout, seed):
     rng = np.random.default_rng(seed)
     tokens, is_target, clips = make_question(rng, layout)
     first = is_target.index(True)
-    waves = [rng.normal(size=int(n)).astype(np.float32) / 10 for n in rng.integers(4000, 30_000, max(clips) + 1)]
+    waves = [
+        rng.normal(size=int(n)).astype(np.float32) / 10
+        for n in rng.integers(4000, 30_000, max(clips) + 1)
+    ]
     frames = [CONFIG.count_frames(count_mel_frames(len(wave))) for wave in waves]
-    piece = expand_question(np.array(tokens[:first]), np.array(is_target[:first]), np.array(clips), AUDIO_ID, frames)
+    piece = expand_question(
+        np.array(tokens[:first]), np.array(is_target[:first]), np.array(clips), AUDIO_ID, frames
+    )
     return Prompt(tokens=piece.tokens, clip=piece.clip, frame=piece.frame, clips=waves)
 
 
@@ -49,24 +57,35 @@ def make_listener(rows=2, config=CONFIG, params=None):
 
 def lay_out(prompts, tokens=128, listener=None, draws=(), config=CONFIG):
     listener = listener or make_listener(config=config)
-    return lay_out_prompts(prompts, config, [listener.hear(p.clips) for p in prompts], tokens=tokens, draws=draws)
+    return lay_out_prompts(
+        prompts, config, [listener.hear(p.clips) for p in prompts], tokens=tokens, draws=draws
+    )
 
 
 def speak(prompts, decoding=GREEDY, stop_id=NEVER, key=0, config=CONFIG, **sizes):
     prepared = prepare(config, make_params(config), rows=len(prompts))
     batch = lay_out(prompts, config=config, **sizes)
-    return speak_prepared(config, prepared, batch, jax.random.key(key), decoding=decoding, stop_ids=(stop_id,))
+    return speak_prepared(
+        config, prepared, batch, jax.random.key(key), decoding=decoding, stop_ids=(stop_id,)
+    )
 
 
 def continue_slowly(prompt, count, config=CONFIG):
     """Without cache: the whole text through the training model for each new token."""
     shape = BatchShape(
-        rows=1, tokens=160, targets=1, clips=2, mel_frames=CONFIG.encoder.mel_frames, mel_bins=CONFIG.encoder.mel_bins
+        rows=1,
+        tokens=160,
+        targets=1,
+        clips=2,
+        mel_frames=CONFIG.encoder.mel_frames,
+        mel_bins=CONFIG.encoder.mel_bins,
     )
     batch = make_empty_batch(shape)
     n = len(prompt.tokens)
     batch["token_bt"][0, :n] = prompt.tokens
-    batch["slot_bt"][0, :n] = np.where(prompt.clip >= 0, prompt.clip * CONFIG.slots_per_clip + prompt.frame, -1)
+    batch["slot_bt"][0, :n] = np.where(
+        prompt.clip >= 0, prompt.clip * CONFIG.slots_per_clip + prompt.frame, -1
+    )
     for a, wave in enumerate(prompt.clips):
         batch["frames_ba"][0, a] = fill_log_mel(wave, batch["mel_basf"][0, a])
     found = []
@@ -74,7 +93,9 @@ def continue_slowly(prompt, count, config=CONFIG):
         batch["group_bt"][0, :end] = 1
         batch["position_bt"][0, :end] = np.arange(end)
         batch["predict_bm"][0, 0] = end - 1
-        found.append(int(np.argmax(np.asarray(measure_logits(config, make_params(config), batch))[0, 0])))
+        found.append(
+            int(np.argmax(np.asarray(measure_logits(config, make_params(config), batch))[0, 0]))
+        )
         batch["token_bt"][0, end] = found[-1]
     return found
 
@@ -133,7 +154,9 @@ def test_what_is_drawn_follows_a_prompts_own_number(together):
 def test_a_clip_is_heard_once_and_as_it_would_be_alone(monkeypatch):
     calls = []
     encode = clip_encoder._encode
-    monkeypatch.setattr(clip_encoder, "_encode", lambda *args: calls.append(args[3].shape[1]) or encode(*args))
+    monkeypatch.setattr(
+        clip_encoder, "_encode", lambda *args: calls.append(args[3].shape[1]) or encode(*args)
+    )
     clips = [wave for prompt in PROMPTS for wave in prompt.clips]
     listener = make_listener(rows=4)
     together = listener.hear([*clips, *clips])
@@ -219,7 +242,12 @@ def test_what_does_not_fit_says_so():
     with pytest.raises(ValueError, match="a prompt of .* positions does not fit 16; shorten it"):
         lay_out(PROMPTS[:1], tokens=16)
     long = Prompt(
-        tokens=np.array([1]), clip=np.array([-1]), frame=np.array([-1]), clips=[np.zeros(40_000, np.float32)]
+        tokens=np.array([1]),
+        clip=np.array([-1]),
+        frame=np.array([-1]),
+        clips=[np.zeros(40_000, np.float32)],
     )
-    with pytest.raises(ValueError, match="a clip of 2.5 s is longer than the encoder's window of 2 s; cut it"):
+    with pytest.raises(
+        ValueError, match="a clip of 2.5 s is longer than the encoder's window of 2 s; cut it"
+    ):
         lay_out([long])

@@ -1,6 +1,7 @@
-"""Token for token what `generate` of transformers says, with the same random weights, where nothing is drawn.
+"""Token for token what `generate` of transformers says, with the same random weights, where nothing
+is drawn.
 
-    prompts of unequal length, padded on the left ─► our prefill and cached loop  ═  Qwen2ForCausalLM, LlamaForCausalLM
+prompts of unequal length, padded on the left ─► our prefill and cached loop  ═  Qwen2ForCausalLM, LlamaForCausalLM
 """
 
 import dataclasses
@@ -31,7 +32,8 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-# what processors of transformers make of padding would differ from ours: a pad id that every prompt holds hides that
+# what processors of transformers make of padding would differ from ours: a pad id that every prompt
+# holds hides that
 PAD = 7
 NEW = 40
 SCALING = RopeScaling(factor=8.0, low_frequency=1.0, high_frequency=4.0, positions=64)
@@ -54,8 +56,11 @@ def make_rope(decoder):
         return plain
     s = decoder.rope_scaling
     return plain | {
-        "rope_type": "llama3", "factor": s.factor, "low_freq_factor": s.low_frequency,
-        "high_freq_factor": s.high_frequency, "original_max_position_embeddings": s.positions,
+        "rope_type": "llama3",
+        "factor": s.factor,
+        "low_freq_factor": s.low_frequency,
+        "high_freq_factor": s.high_frequency,
+        "original_max_position_embeddings": s.positions,
     }
 
 
@@ -64,16 +69,35 @@ def pair(request):
     """(our config, our parameters, their model)."""
     config = make_config()
     decoder = dataclasses.replace(
-        config.decoder, vocab_size=160, width=48, heads=6, kv_heads=2, head_size=8, hidden=80, layers=3, rope_theta=3e4,
-        norm_eps=3e-5, **KINDS[request.param],
+        config.decoder,
+        vocab_size=160,
+        width=48,
+        heads=6,
+        kv_heads=2,
+        head_size=8,
+        hidden=80,
+        layers=3,
+        rope_theta=3e4,
+        norm_eps=3e-5,
+        **KINDS[request.param],
     )
     config = dataclasses.replace(config, decoder=decoder)
     theirs = transformers.AutoModelForCausalLM.from_config(
         transformers.AutoConfig.for_model(
-            decoder.architecture, vocab_size=160, hidden_size=48, intermediate_size=80, num_hidden_layers=3,
-            num_attention_heads=6, num_key_value_heads=2, rms_norm_eps=decoder.norm_eps,
-            rope_parameters=make_rope(decoder), max_position_embeddings=512, tie_word_embeddings=decoder.is_tied,
-            bos_token_id=None, eos_token_id=None, pad_token_id=PAD,
+            decoder.architecture,
+            vocab_size=160,
+            hidden_size=48,
+            intermediate_size=80,
+            num_hidden_layers=3,
+            num_attention_heads=6,
+            num_key_value_heads=2,
+            rms_norm_eps=decoder.norm_eps,
+            rope_parameters=make_rope(decoder),
+            max_position_embeddings=512,
+            tie_word_embeddings=decoder.is_tied,
+            bos_token_id=None,
+            eos_token_id=None,
+            pad_token_id=PAD,
         )
     ).eval()
     params = make_params(config)
@@ -96,7 +120,10 @@ def ask_theirs(model, prompts, **rules):
     mask = np.stack([np.arange(longest) >= longest - len(p) for p in prompts])
     names = {"repetition_penalty": "repetition_penalty", "no_repeat_ngram": "no_repeat_ngram_size"}
     said = model.generate(
-        torch.from_numpy(ids), attention_mask=torch.from_numpy(mask).long(), max_new_tokens=NEW, do_sample=False,
+        torch.from_numpy(ids),
+        attention_mask=torch.from_numpy(mask).long(),
+        max_new_tokens=NEW,
+        do_sample=False,
         **{names[name]: value for name, value in rules.items()},
     )
     return said[:, longest:].numpy()

@@ -1,4 +1,5 @@
-"""Cached generation of SALM and SALM-XATT is the argmax of full passes, whatever stands beside a prompt."""
+"""Cached generation of SALM and SALM-XATT is the argmax of full passes, whatever stands beside a
+prompt."""
 
 import dataclasses
 
@@ -17,7 +18,9 @@ from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
 
 NEW, TOKENS = 4, 64
-GREEDY = DecodingConfig(max_new_tokens=NEW, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0)
+GREEDY = DecodingConfig(
+    max_new_tokens=NEW, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0
+)
 
 
 def make_untied(changes):
@@ -29,9 +32,16 @@ def make_prompt(config, layout, seed):
     rng = np.random.default_rng(seed)
     tokens, is_target, clips = make_question(rng, layout)
     first = is_target.index(True)
-    waves = [rng.normal(size=int(n)).astype(np.float32) / 10 for n in rng.integers(4000, 30_000, max(clips) + 1)]
-    frames = [config.count_frames(FRONT_ENDS["normalised"].count_frames(len(wave))) for wave in waves]
-    piece = expand_question(np.array(tokens[:first]), np.array(is_target[:first]), np.array(clips), AUDIO_ID, frames)
+    waves = [
+        rng.normal(size=int(n)).astype(np.float32) / 10
+        for n in rng.integers(4000, 30_000, max(clips) + 1)
+    ]
+    frames = [
+        config.count_frames(FRONT_ENDS["normalised"].count_frames(len(wave))) for wave in waves
+    ]
+    piece = expand_question(
+        np.array(tokens[:first]), np.array(is_target[:first]), np.array(clips), AUDIO_ID, frames
+    )
     return Prompt(tokens=piece.tokens, clip=piece.clip, frame=piece.frame, clips=waves)
 
 
@@ -40,14 +50,18 @@ def continue_slowly(config, prompt):
     shape = BatchShape(rows=1, tokens=TOKENS + NEW, targets=1, clips=2, mel_frames=200, mel_bins=80)
     batch, n, found = make_empty_batch(shape), len(prompt.tokens), []
     batch["token_bt"][0, :n] = prompt.tokens
-    batch["slot_bt"][0, :n] = np.where(prompt.clip >= 0, prompt.clip * config.slots_per_clip + prompt.frame, -1)
+    batch["slot_bt"][0, :n] = np.where(
+        prompt.clip >= 0, prompt.clip * config.slots_per_clip + prompt.frame, -1
+    )
     for a, wave in enumerate(prompt.clips):
         batch["frames_ba"][0, a] = FRONT_ENDS["normalised"].fill(wave, batch["mel_basf"][0, a])
     for end in range(n, n + NEW):
         batch["group_bt"][0, :end] = 1
         batch["position_bt"][0, :end] = np.arange(end)
         batch["predict_bm"][0, 0] = end - 1
-        found.append(int(np.argmax(np.asarray(measure_logits(config, make_params(config), batch))[0, 0])))
+        found.append(
+            int(np.argmax(np.asarray(measure_logits(config, make_params(config), batch))[0, 0]))
+        )
         batch["token_bt"][0, end] = found[-1]
     return found
 

@@ -1,4 +1,5 @@
-"""Choosing a token: each rule does what its name says, and its fast form what its plain form says."""
+"""Choosing a token: each rule does what its name says, and its fast form what its plain form
+says."""
 
 import dataclasses
 
@@ -26,14 +27,17 @@ def test_penalty_moves_seen_tokens_down():
 
 
 @pytest.mark.parametrize(
-    "top_p, kept", [(0.0, 1), (0.4, 1), (0.5, 1), (0.6, 2), (0.8, 2), (0.81, 3), (0.999, 4), (1.0, 4)]
+    "top_p, kept",
+    [(0.0, 1), (0.4, 1), (0.5, 1), (0.6, 2), (0.8, 2), (0.81, 3), (0.999, 4), (1.0, 4)],
 )
 def test_nucleus_keeps_the_likeliest_until_the_mass_is_reached(top_p, kept):
     probabilities = jnp.array([[0.15, 0.5, 0.05, 0.3]])
     found = np.asarray(keep_nucleus(jnp.log(probabilities), top_p))[0]
     is_kept = np.isfinite(found)
     assert is_kept.tolist() == (np.argsort(np.argsort([-0.15, -0.5, -0.05, -0.3])) < kept).tolist()
-    np.testing.assert_allclose(found[is_kept], np.log(np.array([0.15, 0.5, 0.05, 0.3]))[is_kept], rtol=1e-6)
+    np.testing.assert_allclose(
+        found[is_kept], np.log(np.array([0.15, 0.5, 0.05, 0.3]))[is_kept], rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("few", [2, 64])
@@ -69,7 +73,9 @@ def test_the_likeliest_is_the_first_of_the_largest():
     rng = np.random.default_rng(0)
     logits = rng.integers(0, 4, (50, 9)).astype(np.float32)
     logits[0] = -np.inf
-    np.testing.assert_array_equal(find_likeliest(jnp.asarray(logits))[1:], logits.argmax(axis=1)[1:])
+    np.testing.assert_array_equal(
+        find_likeliest(jnp.asarray(logits))[1:], logits.argmax(axis=1)[1:]
+    )
     assert 0 <= int(find_likeliest(jnp.asarray(logits))[0]) < 9
 
 
@@ -79,7 +85,9 @@ def test_forbidden_are_the_tokens_that_would_repeat_a_run(size):
     rows, slots, vocabulary = 40, 14, 4
     text = rng.integers(0, vocabulary, (rows, slots)).astype(np.int32)
     first, end = rng.integers(0, 12, rows), 12
-    found = forbid_ngrams(jnp.zeros((rows, vocabulary)), jnp.asarray(text), jnp.asarray(first), jnp.int32(end), size)
+    found = forbid_ngrams(
+        jnp.zeros((rows, vocabulary)), jnp.asarray(text), jnp.asarray(first), jnp.int32(end), size
+    )
     for row in range(rows):
         known = text[row, first[row] : end].tolist()
         runs = {tuple(known[i : i + size]) for i in range(len(known) - size + 1)}
@@ -94,7 +102,9 @@ def test_temperature_sharpens():
 
     def share(temperature):
         config = dataclasses.replace(GREEDY, temperature=temperature)
-        return float(np.mean(choose_token(logits, jax.random.split(jax.random.key(0), 4000), config)))
+        return float(
+            np.mean(choose_token(logits, jax.random.split(jax.random.key(0), 4000), config))
+        )
 
     assert share(1.0) == pytest.approx(np.e / (1 + np.e), abs=0.03)
     assert share(0.25) == pytest.approx(np.exp(4) / (1 + np.exp(4)), abs=0.02)

@@ -1,4 +1,5 @@
-"""Within speech only units and their end, behind it the end of the turn; the narrow head says what the mask says."""
+"""Within speech only units and their end, behind it the end of the turn; the narrow head says what
+the mask says."""
 
 import dataclasses
 import functools
@@ -30,21 +31,35 @@ def get_prepared(rows):
 
 def speak(prompts, decoding, speech, limits=(), draws=(), seed=0):
     batch = lay_out_prompts(
-        [Prompt.of_text(np.asarray(p)) for p in prompts], CONFIG, tokens=16, limits=limits, draws=draws
+        [Prompt.of_text(np.asarray(p)) for p in prompts],
+        CONFIG,
+        tokens=16,
+        limits=limits,
+        draws=draws,
     )
     stop = (OPEN.ids.end,) if speech.is_only else (TURN_END,)
     return generate.speak(
-        CONFIG, get_prepared(len(prompts)), batch, jax.random.key(seed), decoding=decoding, stop_ids=stop, speech=speech
+        CONFIG,
+        get_prepared(len(prompts)),
+        batch,
+        jax.random.key(seed),
+        decoding=decoding,
+        stop_ids=stop,
+        speech=speech,
     )
 
 
-@pytest.mark.parametrize("decoding", [dataclasses.replace(GREEDY, max_new_tokens=20), WARM], ids=["greedy", "warm"])
+@pytest.mark.parametrize(
+    "decoding", [dataclasses.replace(GREEDY, max_new_tokens=20), WARM], ids=["greedy", "warm"]
+)
 def test_units_then_their_end_then_that_of_the_turn(decoding):
     found = speak(PROMPTS, decoding, OPEN, LIMITS)
     for row, limit in zip(found.tolist(), LIMITS, strict=True):
         end = row.index(OPEN.ids.end) if OPEN.ids.end in row else len(row)
         units = row[:end]
-        assert 1 <= len(units) <= limit and all(OPEN.ids.first <= t < BEGIN + 2 + CODES for t in units)
+        assert 1 <= len(units) <= limit and all(
+            OPEN.ids.first <= t < BEGIN + 2 + CODES for t in units
+        )
         assert all(t == TURN_END for t in row[end + 1 :])
 
 
@@ -60,19 +75,27 @@ def test_drawn_units_are_their_rows_own():
     """Whatever stands beside a row, and in whatever order."""
     draws = [3, 4, 5, 6]
     found = speak(PROMPTS, WARM, ONLY, LIMITS, draws)
-    np.testing.assert_array_equal(found[::-1], speak(PROMPTS[::-1], WARM, ONLY, LIMITS[::-1], draws[::-1]))
+    np.testing.assert_array_equal(
+        found[::-1], speak(PROMPTS[::-1], WARM, ONLY, LIMITS[::-1], draws[::-1])
+    )
     assert (speak(PROMPTS, WARM, ONLY, LIMITS, [7, 8, 9, 10]) != found).any()
 
 
 def test_text_knows_no_units_but_may_open_speech():
-    found = speak([[5, 6, 7], [9, 8, 4]], dataclasses.replace(WARM, temperature=30.0, top_p=1.0), OPEN)
+    found = speak(
+        [[5, 6, 7], [9, 8, 4]], dataclasses.replace(WARM, temperature=30.0, top_p=1.0), OPEN
+    )
     for row in found.tolist():
         for last, token in zip([7, *row], row, strict=False):
             assert token <= BEGIN or last >= BEGIN or last == BEGIN, (last, token)
     # of ids whose rows nobody uses none is likely enough, whatever its logit
     logits = np.zeros((1, CONFIG.decoder.vocab_size), np.float32)
     allowed = {
-        last: np.flatnonzero(np.isfinite(mask_all(logits, np.array([last]), np.array([said]), np.array([5]), OPEN)[0]))
+        last: np.flatnonzero(
+            np.isfinite(
+                mask_all(logits, np.array([last]), np.array([said]), np.array([5]), OPEN)[0]
+            )
+        )
         for last, said in ((7, 0), (BEGIN, 0), (BEGIN + 2, 1), (BEGIN + 3, 5), (BEGIN + 1, 0))
     }
     assert allowed[7].tolist() == list(range(BEGIN + 1))
@@ -97,7 +120,8 @@ WEIGHTS = {"0:4": 10.0, "4:12": 3.0}
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
 @pytest.mark.parametrize("unit", [2, 7, 20], ids=["of the first range", "of the second", "of none"])
 def test_an_end_is_spoken_as_often_as_it_occurs(unit, share):
-    """The model that has the least weighted loss, through the mask: what training weighs, decoding takes back."""
+    """The model that has the least weighted loss, through the mask: what training weighs, decoding
+    takes back."""
     truth = {OPEN.ids.end: share, OPEN.ids.first + unit: 1 - share}
     batch = {"target_bm": np.array([list(truth)]), "weight_bm": np.ones((1, 2), np.float32)}
     weigh_speech(batch, OPEN.ids, 15.0, WEIGHTS)

@@ -13,7 +13,9 @@ from sift_jax.pretrained import Model
 from sift_jax.text.chat import make_question, render_chat
 from sift_jax.text.tokenizers import AUDIO
 
-DECODING = DecodingConfig(max_new_tokens=5, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0)
+DECODING = DecodingConfig(
+    max_new_tokens=5, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +34,12 @@ def test_a_prompt_holds_each_clips_frames(model):
         model.config.count_frames(50),
         model.config.count_frames(170),
     ]
-    rendered = render_chat(make_question("Is it loud?", ["0.wav", "1.wav"]), model.tokenizer, has_reply=False)
-    assert prompt.tokens[prompt.clip < 0].tolist() == [t for t in rendered.tokens if t != model.tokenizer.ids[AUDIO]]
+    rendered = render_chat(
+        make_question("Is it loud?", ["0.wav", "1.wav"]), model.tokenizer, has_reply=False
+    )
+    assert prompt.tokens[prompt.clip < 0].tolist() == [
+        t for t in rendered.tokens if t != model.tokenizer.ids[AUDIO]
+    ]
 
 
 def test_answers_come_in_order_whatever_the_batching(model):
@@ -49,12 +55,15 @@ def test_a_model_knows_its_step_and_forgets(model, trained_run):
     blank = model.forget()
     assert blank.config == model.config and blank.step == 0
     assert jax.tree.structure(blank.params) == jax.tree.structure(model.params)
-    assert any(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a != b).any()), blank.params, model.params)))
+    assert any(
+        jax.tree.leaves(jax.tree.map(lambda a, b: bool((a != b).any()), blank.params, model.params))
+    )
     assert dataclasses.replace(blank, params=model.params, step=6) == model
 
 
 def test_a_folder_that_is_no_model_says_so(tmp_path):
     with pytest.raises(
-        ValueError, match=r"is neither a run \(checkpoints/\) nor an export \(decoder/\); train or export one"
+        ValueError,
+        match=r"is neither a run \(checkpoints/\) nor an export \(decoder/\); train or export one",
     ):
         Model.load(tmp_path)

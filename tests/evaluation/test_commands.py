@@ -1,4 +1,5 @@
-"""`python -m sift_jax.evaluate` and `sift_jax.judge` as they are typed: short flags, counts, and how they end."""
+"""`python -m sift_jax.evaluate` and `sift_jax.judge` as they are typed: short flags, counts, and
+how they end."""
 
 import runpy
 import sys
@@ -33,13 +34,26 @@ def call(monkeypatch, capsys):
 def test_every_suite_has_its_file_and_an_unknown_one_is_told_all(call):
     code, _, said = call("sift_jax.evaluate", "--suite=librispech", "--root=/x")
     assert code == 2 and "invalid choice: 'librispech'" in said
-    assert all(repr(name) in said for name in SUITES) and "judge" not in said.split("choose from")[1]
+    assert (
+        all(repr(name) in said for name in SUITES) and "judge" not in said.split("choose from")[1]
+    )
 
 
 def test_short_flags_are_knobs(call, corpus, trained_run, tmp_path):
-    code, said, _ = call("sift_jax.evaluate", "--suite=evalsift", f"--root={corpus.root}", "--limit=1", "--dry_run",
-                         f"--checkpoint={trained_run}", f"--out={tmp_path / 'out'}")  # fmt: skip
-    assert code == 0 and said == f"evalsift: 10 items, 3 set aside\n10 would be answered by {trained_run}, constant\n"
+    code, said, _ = call(
+        "sift_jax.evaluate",
+        "--suite=evalsift",
+        f"--root={corpus.root}",
+        "--limit=1",
+        "--dry_run",
+        f"--checkpoint={trained_run}",
+        f"--out={tmp_path / 'out'}",
+    )
+    assert (
+        code == 0
+        and said
+        == f"evalsift: 10 items, 3 set aside\n10 would be answered by {trained_run}, constant\n"
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -51,28 +65,55 @@ def test_short_flags_are_knobs(call, corpus, trained_run, tmp_path):
         (["--suite=air_bench", "--judge=endpoint"], "the server has no http address"),
         (["--suite=evalsift", "--limit=-1"], "SuiteConfig.limit is -1; give 0 or more"),
         (["--suite=evalsift", "--rows=0"], "EvaluationConfig.rows is 0; give 1 or more"),
-        (["--suite=air_bench", "--judge=endpoint", "--model=m", "--endpoint=http://h/v1?api_key=hidden"],
-         "the server's address holds api_key=…; put the key into $SIFT_JUDGE_KEY"),
-        (["--suite=air_bench", "--judge=me"], "JudgeConfig.name is 'me'; choose one of offline, endpoint"),
+        (
+            [
+                "--suite=air_bench",
+                "--judge=endpoint",
+                "--model=m",
+                "--endpoint=http://h/v1?api_key=hidden",
+            ],
+            "the server's address holds api_key=…; put the key into $SIFT_JUDGE_KEY",
+        ),
+        (
+            ["--suite=air_bench", "--judge=me"],
+            "JudgeConfig.name is 'me'; choose one of offline, endpoint",
+        ),
         (["--root=/x"], "the following arguments are required: --gin_file"),
         (["--suite=evalsift", "--gin.NOISE=1"], "gin binding NOISE is used by nothing"),
     ],
 )
 def test_mistakes_end_with_status_two_and_one_line(call, argv, message):
     code, _, said = call("sift_jax.evaluate", *argv)
-    assert code == 2 and message in said.splitlines()[-1] and "Traceback" not in said and "hidden" not in said
+    assert (
+        code == 2
+        and message in said.splitlines()[-1]
+        and "Traceback" not in said
+        and "hidden" not in said
+    )
 
 
 def test_answers_are_made_once_and_judged_twice(call, corpus, trained_run, tmp_path, monkeypatch):
-    flags = [f"--root={corpus.root}", "--limit=1", f"--checkpoint={trained_run}", f"--out={tmp_path}", *FEW]
+    flags = [
+        f"--root={corpus.root}",
+        "--limit=1",
+        f"--checkpoint={trained_run}",
+        f"--out={tmp_path}",
+        *FEW,
+    ]
     code, said, error = call("sift_jax.evaluate", "--suite=evalsift", *flags)
     assert code == 0 and "evalsift: 10 of 10 scored, 3 set aside" in said, error
-    code, said, _ = call("sift_jax.judge", f"--predictions={tmp_path}", "--judge=offline", "--dry_run")
+    code, said, _ = call(
+        "sift_jax.judge", f"--predictions={tmp_path}", "--judge=offline", "--dry_run"
+    )
     assert code == 0 and "model: 10 answers would be judged by offline" in said
     failed = {"n": 6, "right": 1, "is_valid": False, "kinds": {"wrong": [1, 6]}, "failed": []}
     monkeypatch.setattr(judging, "check_judge", lambda *args, **kwargs: failed)
     code, _, error = call("sift_jax.judge", f"--predictions={tmp_path}")
-    assert code == 65 and "error: the judge offline failed the planted answers (1 of 6 wrong)" in error.splitlines()[-1]
+    assert (
+        code == 65
+        and "error: the judge offline failed the planted answers (1 of 6 wrong)"
+        in error.splitlines()[-1]
+    )
     code, _, error = call("sift_jax.judge", f"--predictions={tmp_path / 'none'}")
     assert code == 2 and "has no finished answers" in error
 
@@ -81,12 +122,16 @@ def test_several_suites_are_asked_in_one_run(tmp_path):
     """Each has a scope of its own; what is bound without one holds for all."""
     path = tmp_path / "two.gin"
     path.write_text(
-        "include 'configs/evaluation/base.gin'\nOUT_DIR = 'x'\nSUITE = 'jsonl:cars'\nROOT = 'cars'\n"
+        "include 'configs/evaluation/base.gin'\nOUT_DIR = 'x'\nSUITE = 'jsonl:cars'\nROOT = "
+        "'cars'\n"
         "rooms/SuiteConfig.name = 'jsonl:rooms'\nrooms/SuiteConfig.root = 'rooms'\n"
         "sift_jax.evaluation.evaluate.evaluate.suites = (@SuiteConfig(), @rooms/SuiteConfig())\n"
     )
     suites = build_arguments(evaluate, [str(path)], [])["suites"]
-    assert [(suite.name, suite.root) for suite in suites] == [("jsonl:cars", "cars"), ("jsonl:rooms", "rooms")]
+    assert [(suite.name, suite.root) for suite in suites] == [
+        ("jsonl:cars", "cars"),
+        ("jsonl:rooms", "rooms"),
+    ]
     with pytest.raises(ConfigError, match="gin binding cabins/SuiteConfig.root is used by nothing"):
         build_arguments(evaluate, [str(path)], ["cabins/SuiteConfig.root = 'c'"])
 

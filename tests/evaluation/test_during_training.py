@@ -1,4 +1,5 @@
-"""Evaluation sets on a run's way: what they show, and that the run is the one it would be without them."""
+"""Evaluation sets on a run's way: what they show, and that the run is the one it would be without
+them."""
 
 import dataclasses
 import json
@@ -32,14 +33,22 @@ from sift_jax.training.loop import train
 PART = ("sift_jax.evaluation.during_training:EvaluationSets",)
 GREEDY_OF_6 = dataclasses.replace(GREEDY, max_new_tokens=6)
 FILES = ["configs/quickstart/stage2.gin", "configs/evaluating.gin"]
-SAID = re.compile(r"evaluated in \d+\.\d s: evalsift/closed_ended/judge_closed [\d.]+ \(n 8\), evalsift/open_ended/")
+SAID = re.compile(
+    r"evaluated in \d+\.\d s: evalsift/closed_ended/judge_closed [\d.]+ \(n 8\), "
+    r"evalsift/open_ended/"
+)
 
 
 def make_sets(corpus, **changes):
     sets = EvaluationSets(
-        suites=(make_suite(corpus.root, limit=1),), decoding=WARM, every=2, rows=3, most_clips=0,
-        long_audio="set_aside", seed=0,
-    )  # fmt: skip
+        suites=(make_suite(corpus.root, limit=1),),
+        decoding=WARM,
+        every=2,
+        rows=3,
+        most_clips=0,
+        long_audio="set_aside",
+        seed=0,
+    )
     return dataclasses.replace(sets, **changes)
 
 
@@ -66,10 +75,14 @@ def test_figures_and_answers_are_there_at_their_steps(evaluated):
     lines = read_figures(evaluated)
     assert [line["step"] for line in lines] == [4, 6]
     for line in lines:
-        answers = list(read_predictions(evaluated / "evaluations" / "evalsift" / f"{line['step']}.jsonl"))
+        answers = list(
+            read_predictions(evaluated / "evaluations" / "evalsift" / f"{line['step']}.jsonl")
+        )
         assert len(answers) == 10 and len({one.item.subset for one in answers}) == 5
         assert line["eval/evalsift/closed_ended/judge_closed_n"] == 8
-        assert 0 <= line["eval/evalsift/closed_ended/judge_closed"] <= 1 and line["eval/seconds"] > 0
+        assert (
+            0 <= line["eval/evalsift/closed_ended/judge_closed"] <= 1 and line["eval/seconds"] > 0
+        )
         assert line["eval/evalsift/closed_ended/word_align/judge_closed_n"] == 2
 
 
@@ -82,35 +95,51 @@ def assert_answers_are_of_the_checkpoint(run_dir, step, decoding):
     model = Model.load(run_dir, step)
     answers = list(read_predictions(run_dir / "evaluations" / "evalsift" / f"{step}.jsonl"))
     assert len(answers) == 10
-    reader, speaker = ClipReader(model.config.encoder.window_seconds, "set_aside"), TextGenerator(model, rows=3)
+    reader, speaker = (
+        ClipReader(model.config.encoder.window_seconds, "set_aside"),
+        TextGenerator(model, rows=3),
+    )
     # drawn by the item, whoever is asked beside it
     for one in answers:
         prompt = make_prompt(model, list(one.item.messages), reader)
-        assert speaker.answer_batch([prompt], decoding, seed=0, draws=[crc32(one.item.id.encode())]) == [one.answer]
+        assert speaker.answer_batch(
+            [prompt], decoding, seed=0, draws=[crc32(one.item.id.encode())]
+        ) == [one.answer]
 
 
 def test_a_run_that_goes_on_repeats_and_skips_nothing(corpus, evaluated, tmp_path):
     run_dir = tmp_path / "tiny"
     shutil.copytree(evaluated, run_dir)
-    # as after a kill: the last checkpoint never came to be; the one of step 3 is before both evaluations
+    # as after a kill: the last checkpoint never came to be; the one of step 3 is before both
+    # evaluations
     (run_dir / "checkpoints" / "6").rename(run_dir / "checkpoints" / "6.orbax-checkpoint-tmp-0")
     train(**make_run(corpus, run_dir), evaluator=make_sets(corpus, every=4))
-    found, expected = ([{**x, "eval/seconds": 0} for x in read_figures(each)] for each in (run_dir, evaluated))
+    found, expected = (
+        [{**x, "eval/seconds": 0} for x in read_figures(each)] for each in (run_dir, evaluated)
+    )
     assert found == expected
     for step in (4, 6):
         name = f"evaluations/evalsift/{step}.jsonl"
         assert (run_dir / name).read_text() == (evaluated / name).read_text()
 
 
-def test_audio_is_read_once_and_programs_are_compiled_once(corpus, trained_run, tmp_path, monkeypatch):
+def test_audio_is_read_once_and_programs_are_compiled_once(
+    corpus, trained_run, tmp_path, monkeypatch
+):
     compiled = []
-    jax.monitoring.register_event_duration_secs_listener(lambda event, *_, **__: compiled.append(event))
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, *_, **__: compiled.append(event)
+    )
     # a listener that hears nothing would prove nothing
     jax.jit(lambda x: x - 4711)(1)
     assert EVENT in compiled
     model = Model.load(trained_run)
-    mesh = jax.make_mesh((1, 1, 1), ("data", "fsdp", "tensor"), devices=jax.devices()[:1],
-                         axis_types=(jax.sharding.AxisType.Auto,) * 3)  # fmt: skip
+    mesh = jax.make_mesh(
+        (1, 1, 1),
+        ("data", "fsdp", "tensor"),
+        devices=jax.devices()[:1],
+        axis_types=(jax.sharding.AxisType.Auto,) * 3,
+    )
     ask = make_sets(corpus).open(model.config, model.tokenizer, mesh, tmp_path)
     assert ask(1, model.params, False) is None and not list(tmp_path.iterdir())
     ask(2, model.params, False)
@@ -122,7 +151,9 @@ def test_audio_is_read_once_and_programs_are_compiled_once(corpus, trained_run, 
     # whether all rows are done is asked only where answers end early
     assert compiled.count(EVENT) <= 1
     assert SAID.match(line), line
-    answers = [(tmp_path / "evaluations" / "evalsift" / f"{step}.jsonl").read_text() for step in (2, 4)]
+    answers = [
+        (tmp_path / "evaluations" / "evalsift" / f"{step}.jsonl").read_text() for step in (2, 4)
+    ]
     assert answers[0] != answers[1]
 
 
@@ -131,11 +162,16 @@ def test_a_set_that_is_not_there_stops_a_run_before_its_first_step(corpus, tmp_p
     with pytest.raises(EvaluationError, match=r"gone.*") as error:
         train(**make_run(corpus, tmp_path / "run"), evaluator=make_sets(corpus, suites=(gone,)))
     assert "\n" not in str(error.value) and not (tmp_path / "run" / "batches.jsonl").exists()
-    assert not (tmp_path / "run" / "checkpoints").exists() or not list((tmp_path / "run" / "checkpoints").iterdir())
+    assert not (tmp_path / "run" / "checkpoints").exists() or not list(
+        (tmp_path / "run" / "checkpoints").iterdir()
+    )
 
 
 def test_what_bounds_the_time_must_be_there(corpus):
-    with pytest.raises(EvaluationError, match="evaluation set evalsift has no limit; set SuiteConfig.limit to a few"):
+    with pytest.raises(
+        EvaluationError,
+        match="evaluation set evalsift has no limit; set SuiteConfig.limit to a few",
+    ):
         make_sets(corpus, suites=(make_suite(corpus.root, limit=0),))
     with pytest.raises(ValueError, match="EvaluationSets.every is 0; give 1 or more"):
         make_sets(corpus, every=0)
@@ -144,14 +180,19 @@ def test_what_bounds_the_time_must_be_there(corpus):
 def test_gin_lays_sets_over_a_run():
     bindings = ["EVAL_EVERY = 50", "EVAL_LANGUAGES = ('en',)"]
     sets = build_arguments(train, FILES, bindings, PART)["evaluator"]
-    assert sets.every == 50 and sets.suites[0].languages == ("en",) and sets.decoding.temperature == 0
+    assert (
+        sets.every == 50 and sets.suites[0].languages == ("en",) and sets.decoding.temperature == 0
+    )
     two = [
         "EvaluationSets.suites = (@SuiteConfig(), @asr/SuiteConfig())",
-        "asr/SuiteConfig.name = 'librispeech'", "asr/SuiteConfig.root = 'data/LibriSpeech'",
-    ]  # fmt: skip
+        "asr/SuiteConfig.name = 'librispeech'",
+        "asr/SuiteConfig.root = 'data/LibriSpeech'",
+    ]
     sets = build_arguments(train, FILES, two, PART)["evaluator"]
     assert [suite.name for suite in sets.suites] == ["evalsift", "librispeech"]
-    assert sets.suites[1].limit == sets.suites[0].limit and sets.suites[1].root != sets.suites[0].root
+    assert (
+        sets.suites[1].limit == sets.suites[0].limit and sets.suites[1].root != sets.suites[0].root
+    )
     assert "evaluator" not in build_arguments(train, FILES[:1], [], PART)
     with pytest.raises(ConfigError, match="SuiteConfig.root = 3 is no str"):
         build_arguments(train, FILES, ["EVAL_ROOT = 3"], PART)
@@ -167,17 +208,31 @@ def test_two_processes_answer_together(corpus, tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [
-        sys.executable, "-m", "sift_jax.train", f"--gin_file={gin_file}", f"--gin_file={add_on}", "--gin.EVAL_EVERY=2",
-        f"--gin.EVAL_ROOT={corpus.root}", "--gin.EVAL_LIMIT=1", "--gin.EVAL_LANGUAGES=('de', 'en')",
-        "--gin.EVAL_ROWS=3", "--gin.EVAL_MAX_NEW_TOKENS=6", f"--coordinator=127.0.0.1:{port}", "--processes=2",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "sift_jax.train",
+        f"--gin_file={gin_file}",
+        f"--gin_file={add_on}",
+        "--gin.EVAL_EVERY=2",
+        f"--gin.EVAL_ROOT={corpus.root}",
+        "--gin.EVAL_LIMIT=1",
+        "--gin.EVAL_LANGUAGES=('de', 'en')",
+        "--gin.EVAL_ROWS=3",
+        "--gin.EVAL_MAX_NEW_TOKENS=6",
+        f"--coordinator=127.0.0.1:{port}",
+        "--processes=2",
+    ]
     started = [
         subprocess.Popen(
-            [*command, f"--process_index={i}"], cwd=CONFIGS.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}, text=True,
+            [*command, f"--process_index={i}"],
+            cwd=CONFIGS.parent,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""},
+            text=True,
         )
         for i in range(2)
-    ]  # fmt: skip
+    ]
     try:
         for process in started:
             said, _ = process.communicate(timeout=240)

@@ -1,4 +1,5 @@
-"""Items made ready: clips joined, cut, measured; what a model cannot take is set aside with the reason."""
+"""Items made ready: clips joined, cut, measured; what a model cannot take is set aside with the
+reason."""
 
 import numpy as np
 import pytest
@@ -7,7 +8,14 @@ from tiny_corpus import make_noise
 from sift_jax.audio.files import write_audio
 from sift_jax.decoding.text_answers import make_prompt
 from sift_jax.evaluation import model_inputs as asking
-from sift_jax.evaluation.model_inputs import CUT, JOIN, SET_ASIDE, ClipReader, join_clips, make_questions
+from sift_jax.evaluation.model_inputs import (
+    CUT,
+    JOIN,
+    SET_ASIDE,
+    ClipReader,
+    join_clips,
+    make_questions,
+)
 from sift_jax.evaluation.predict import plan_questions
 from sift_jax.evaluation.scores.schema import EvaluationError, Item
 from sift_jax.pretrained import Model
@@ -28,22 +36,37 @@ def files(tmp_path_factory):
     for seed, (name, seconds) in enumerate({"short": 0.4, "other": 0.5, "long": 2.4}.items()):
         write_audio(folder / f"{name}.wav", make_noise(seed, seconds))
     (folder / "broken.wav").write_bytes(b"RIFF")
-    return {name: str(folder / f"{name}.wav") for name in ("short", "other", "long", "broken", "missing")}
+    return {
+        name: str(folder / f"{name}.wav")
+        for name in ("short", "other", "long", "broken", "missing")
+    }
 
 
 def make_item(identity, *audio, text="Is it loud?", messages=None):
-    return Item(id=identity, suite="mine", subset="all", language="en", references=("yes",), metrics=("exact_match",),
-                messages=tuple(messages or make_question(text, list(audio))))  # fmt: skip
+    return Item(
+        id=identity,
+        suite="mine",
+        subset="all",
+        language="en",
+        references=("yes",),
+        metrics=("exact_match",),
+        messages=tuple(messages or make_question(text, list(audio))),
+    )
 
 
 def prepare(model, items, *, most_clips=0, long_audio=SET_ASIDE, max_new_tokens=8):
     reader = ClipReader(WINDOW, long_audio)
-    return *make_questions(model, items, reader, most_clips=most_clips, max_new_tokens=max_new_tokens), reader
+    return *make_questions(
+        model, items, reader, most_clips=most_clips, max_new_tokens=max_new_tokens
+    ), reader
 
 
 def test_a_question_is_as_long_as_its_prompt(model, files):
-    items = [make_item("a", files["short"]), make_item("b", files["short"], files["other"], text="Which one?"),
-             make_item("c", text="Nothing to hear?")]  # fmt: skip
+    items = [
+        make_item("a", files["short"]),
+        make_item("b", files["short"], files["other"], text="Which one?"),
+        make_item("c", text="Nothing to hear?"),
+    ]
     questions, aside, reader = prepare(model, items)
     assert [question.item for question in questions] == items and aside == []
     for question in questions:
@@ -52,23 +75,33 @@ def test_a_question_is_as_long_as_its_prompt(model, files):
 
 
 def test_clips_are_joined_by_a_second_of_silence_for_a_model_that_takes_one(model, files):
-    questions, aside, reader = prepare(model, [make_item("a", files["short"], files["other"])], most_clips=1)
+    questions, aside, reader = prepare(
+        model, [make_item("a", files["short"], files["other"])], most_clips=1
+    )
     (question,), (clip,) = questions, [reader(name) for name in questions[0].audio]
     short, other = reader(files["short"]), reader(files["other"])
-    np.testing.assert_array_equal(clip, np.concatenate([short, np.zeros(16_000, np.float32), other]))
+    np.testing.assert_array_equal(
+        clip, np.concatenate([short, np.zeros(16_000, np.float32), other])
+    )
     assert aside == [] and question.item.audio == (files["short"], files["other"])
     assert [part.get("text") for part in question.messages[0]["content"]] == [None, "Is it loud?"]
     assert question.length == len(make_prompt(model, list(question.messages), reader).tokens)
 
 
 def test_only_clips_of_one_turn_are_joined():
-    turns = [*make_question("What?", ["a", "b"]), {"role": "assistant", "content": [{"text": "This."}]},
-             *make_question("And now?", ["c"])]  # fmt: skip
+    turns = [
+        *make_question("What?", ["a", "b"]),
+        {"role": "assistant", "content": [{"text": "This."}]},
+        *make_question("And now?", ["c"]),
+    ]
     item = make_item("a", messages=turns)
     assert join_clips(item, 0) == join_clips(item, 3) == item.messages
-    assert [p["audio_path"] for m in join_clips(item, 2) for p in m["content"] if "audio_path" in p] == [
-        f"a{JOIN}b", "c"
-    ]  # fmt: skip
+    assert [
+        p["audio_path"] for m in join_clips(item, 2) for p in m["content"] if "audio_path" in p
+    ] == [
+        f"a{JOIN}b",
+        "c",
+    ]
     assert join_clips(item, 1) is None
 
 
@@ -87,7 +120,10 @@ def test_what_the_model_cannot_take_is_set_aside_with_the_reason(model, files):
     assert [question.item.id for question in questions] == ["good"]
     reasons = {one.id: one.reason for one in aside}
     assert list(reasons) == ["long", "joined", "broken", "missing", "turns", "endless"]
-    assert "long.wav: 2.4 s is longer than the 2 s that the model hears; cut it, or set long_audio" in reasons["long"]
+    assert (
+        "long.wav: 2.4 s is longer than the 2 s that the model hears; cut it, or set long_audio"
+        in reasons["long"]
+    )
     assert "short.wav and " in reasons["joined"] and "3.3 s is longer" in reasons["joined"]
     assert "broken.wav: " in reasons["broken"] and "no such audio file" in reasons["missing"]
     assert reasons["turns"] == "2 recordings in several turns; the model takes 1"
@@ -98,7 +134,9 @@ def test_what_the_model_cannot_take_is_set_aside_with_the_reason(model, files):
 def test_long_audio_is_cut_where_that_is_asked(model, files):
     (question,), aside, reader = prepare(model, [make_item("long", files["long"])], long_audio=CUT)
     assert aside == [] and len(reader(question.audio[0])) == WINDOW * 16_000
-    with pytest.raises(EvaluationError, match="long_audio is 'shorten'; it is set_aside, cut or pause"):
+    with pytest.raises(
+        EvaluationError, match="long_audio is 'shorten'; it is set_aside, cut or pause"
+    ):
         ClipReader(WINDOW, "shorten")
 
 
@@ -125,7 +163,10 @@ def test_samples_are_kept_up_to_a_bound(files, monkeypatch):
 
 def test_questions_about_one_recording_lie_together(model, files):
     names = ["short", "other"] * 20
-    items = [make_item(str(i), files[name], text="Is it loud? " * (i % 3)) for i, name in enumerate(names)]
+    items = [
+        make_item(str(i), files[name], text="Is it loud? " * (i % 3))
+        for i, name in enumerate(names)
+    ]
     questions, _, _ = prepare(model, items)
     windows = plan_questions(questions, 2)
     planned = [question.item.id for window in windows for batch in window for question in batch]

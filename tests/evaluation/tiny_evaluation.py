@@ -1,5 +1,5 @@
-"""An evaluation that takes seconds: the arguments of its run function, and a program that answers on this machine's
-devices.
+"""An evaluation that takes seconds: the arguments of its run function, and a program that answers
+on this machine's devices.
 
     python tiny_evaluation.py CORPUS RUN OUT data fsdp tensor
 """
@@ -16,26 +16,61 @@ from sift_jax.evaluation.suites import SuiteConfig
 from sift_jax.parallel.mesh import MeshConfig
 
 # drawn, so that keys are seen; every rule that looks back
-WARM = DecodingConfig(max_new_tokens=6, temperature=0.7, top_p=0.95, repetition_penalty=1.1, no_repeat_ngram=3)
+WARM = DecodingConfig(
+    max_new_tokens=6, temperature=0.7, top_p=0.95, repetition_penalty=1.1, no_repeat_ngram=3
+)
 JUDGE = JudgeConfig(
-    name="offline", url="", model="", key_variable="NO_KEY", concurrency=1, seconds=1.0, patience=0.0, tries=1,
-    max_tokens=64, longest_text=500, use_system_role=True, extra={}, planted=6, planted_threshold=0.1,
-)  # fmt: skip
+    name="offline",
+    url="",
+    model="",
+    key_variable="NO_KEY",
+    concurrency=1,
+    seconds=1.0,
+    patience=0.0,
+    tries=1,
+    max_tokens=64,
+    longest_text=500,
+    use_system_role=True,
+    extra={},
+    planted=6,
+    planted_threshold=0.1,
+)
 
 
 def make_suite(root: Path, **changes) -> SuiteConfig:
-    suite = SuiteConfig(name="evalsift", root=str(root), subsets=(), split="", languages=("de", "en"), audio_dirs=(),
-                        limit=2, seed=0, cache_dir="", prompts="", protocol="official")  # fmt: skip
+    suite = SuiteConfig(
+        name="evalsift",
+        root=str(root),
+        subsets=(),
+        split="",
+        languages=("de", "en"),
+        audio_dirs=(),
+        limit=2,
+        seed=0,
+        cache_dir="",
+        prompts="",
+        protocol="official",
+    )
     return dataclasses.replace(suite, **changes)
 
 
 def make_evaluation(root: Path, run_dir: Path, out: Path, **changes) -> dict:
     """Keyword arguments of `evaluate`: EvalSIFT of the tiny corpus, asked of a tiny run."""
     run = EvaluationConfig(
-        out_dir=str(out), checkpoint=str(run_dir), step=None, has_untrained=False, has_majority=True, rows=8,
-        most_clips=0, long_audio="set_aside", seed=0, data_dir=str(root), generation_dir="", gain_split="EvalSIFT",
+        out_dir=str(out),
+        checkpoint=str(run_dir),
+        step=None,
+        has_untrained=False,
+        has_majority=True,
+        rows=8,
+        most_clips=0,
+        long_audio="set_aside",
+        seed=0,
+        data_dir=str(root),
+        generation_dir="",
+        gain_split="EvalSIFT",
         train_dirs={},
-    )  # fmt: skip
+    )
     return {
         "run": dataclasses.replace(run, **changes),
         "suites": (make_suite(root),),

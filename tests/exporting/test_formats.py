@@ -1,4 +1,5 @@
-"""Every format of an export is whole or not there, says what it is, and refuses what it cannot hold."""
+"""Every format of an export is whole or not there, says what it is, and refuses what it cannot
+hold."""
 
 import dataclasses
 import json
@@ -21,7 +22,11 @@ from sift_jax.weights.tensor_files import TensorFolder
 from sift_jax.weights.token_rows import read_token_rows
 
 CONFIG = make_config(
-    lora_rank=2, lora_targets=("q", "down"), projector="pooled", projector_frames=2, frame_mask="attention"
+    lora_rank=2,
+    lora_targets=("q", "down"),
+    projector="pooled",
+    projector_frames=2,
+    frame_mask="attention",
 )
 
 
@@ -47,7 +52,9 @@ def exports(model, tmp_path_factory):
 def test_an_export_says_what_it_is(exports, name):
     assert not list(exports.glob("*.part"))
     card = (exports / name / "README.md").read_text()
-    assert "step 7" in card and "differ by at most" in card and "licences" in card and "{" not in card
+    assert (
+        "step 7" in card and "differ by at most" in card and "licences" in card and "{" not in card
+    )
     assert "the run's config is not beside it" in card
     about = json.loads((exports / name / "export.json").read_text())
     assert about["format"] == name and about["difference"] < 1e-3 < about["largest"]
@@ -69,12 +76,17 @@ def test_a_whole_model_is_read_from_two_formats(exports, model):
 def test_an_adapter_is_read_back(exports, model):
     described = json.loads((exports / "peft" / "adapter_config.json").read_text())
     assert (described["r"], described["lora_alpha"]) == (2, 8.0)
-    assert described["target_modules"] == ["down_proj", "q_proj"] and described["base_model_name_or_path"] == "base"
+    assert (
+        described["target_modules"] == ["down_proj", "q_proj"]
+        and described["base_model_name_or_path"] == "base"
+    )
     keys = TensorFolder(exports / "peft").keys()
     assert "base_model.model.model.layers.1.mlp.down_proj.lora_B.weight" in keys and len(keys) == 8
     loaded = load_adapter(exports / "peft", model.config)
     for path, value in loaded.items():
-        np.testing.assert_array_equal(value, flatten_dict(model.params["decoder"], sep="/")[path], err_msg=path)
+        np.testing.assert_array_equal(
+            value, flatten_dict(model.params["decoder"], sep="/")[path], err_msg=path
+        )
 
 
 def test_merging_is_done_a_kernel_at_a_time(model):
@@ -91,18 +103,27 @@ def test_another_base_is_noticed(exports, model, tmp_path):
     other = make_params(model.config, 3)
     stranger = dataclasses.replace(model, params={**other, "encoder": model.params["encoder"]})
     export_model(dataclasses.replace(stranger, step=None), tmp_path / "base", choose("merged"))
-    with pytest.raises(ValueError, match=r"so it was deleted; is .*base the decoder that the run started from\?"):
+    with pytest.raises(
+        ValueError, match=r"so it was deleted; is .*base the decoder that the run started from\?"
+    ):
         export_model(model, tmp_path / "out", choose("peft", base=str(tmp_path / "base")))
     assert not (tmp_path / "out").exists() and not list(tmp_path.glob("*.part"))
     base = str(exports / "peft" / "base")
     export_model(model, tmp_path / "out", choose("peft", base=base))
-    assert json.loads((tmp_path / "out" / "adapter_config.json").read_text())["base_model_name_or_path"] == base
+    assert (
+        json.loads((tmp_path / "out" / "adapter_config.json").read_text())[
+            "base_model_name_or_path"
+        ]
+        == base
+    )
     assert not (tmp_path / "out" / "base").exists()
 
 
 def test_an_adapter_brings_the_rows_that_its_base_has_not(exports, model, tmp_path):
     """Those of audio, which a run draws anew where the published ones are all alike."""
-    ids = sorted(model.tokenizer.ids[token] for token in ("<|audio_bos|>", "<|AUDIO|>", "<|audio_eos|>"))
+    ids = sorted(
+        model.tokenizer.ids[token] for token in ("<|audio_bos|>", "<|AUDIO|>", "<|audio_eos|>")
+    )
     table = np.array(model.params["decoder"]["embedding"])
     table[ids] += np.random.default_rng(0).normal(size=table[ids].shape)
     decoder = {**model.params["decoder"], "embedding": table}
@@ -129,9 +150,13 @@ def test_an_export_that_differs_is_deleted(model, tmp_path, monkeypatch):
         save_file({**tensors, "model.norm.weight": -tensors["model.norm.weight"]}, file)
 
     monkeypatch.setitem(FORMATS, "sift", dataclasses.replace(FORMATS["sift"], write=spoil))
-    with pytest.raises(ValueError, match=r"does not give the checkpoint's logits \(off by .* so it was deleted"):
+    with pytest.raises(
+        ValueError, match=r"does not give the checkpoint's logits \(off by .* so it was deleted"
+    ):
         export_model(dataclasses.replace(model, step=8), tmp_path / "out")
-    assert (tmp_path / "out" / "export.json").read_text() == before and not list(tmp_path.glob("*.part"))
+    assert (tmp_path / "out" / "export.json").read_text() == before and not list(
+        tmp_path.glob("*.part")
+    )
     monkeypatch.undo()
     export_model(dataclasses.replace(model, step=8), tmp_path / "out")
     assert json.loads((tmp_path / "out" / "export.json").read_text())["step"] == 8
@@ -140,8 +165,14 @@ def test_an_export_that_differs_is_deleted(model, tmp_path, monkeypatch):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_adapters_that_are_lost_on_the_way_are_noticed(model, tmp_path, monkeypatch, dtype):
     """The check is against the checkpoint itself, not against what was meant to be written."""
-    lost = dataclasses.replace(model.config, lora=dataclasses.replace(model.config.lora, alpha=-8.0))
-    monkeypatch.setattr(sift_jax.exporting.formats, "MergedParams", lambda config, params: MergedParams(lost, params))
+    lost = dataclasses.replace(
+        model.config, lora=dataclasses.replace(model.config.lora, alpha=-8.0)
+    )
+    monkeypatch.setattr(
+        sift_jax.exporting.formats,
+        "MergedParams",
+        lambda config, params: MergedParams(lost, params),
+    )
     with pytest.raises(ValueError, match="does not give the checkpoint's logits"):
         export_model(model, tmp_path / "out", choose("sift", dtype=dtype))
 
@@ -167,9 +198,15 @@ def test_half_precision_and_many_files(model, tmp_path):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"projector": "linear", "projector_frames": None}, "this model's is linear over 1 frames; use --format=sift"),
+        (
+            {"projector": "linear", "projector_frames": None},
+            "this model's is linear over 1 frames; use --format=sift",
+        ),
         ({"projector_frames": 4}, "this model's is pooled over 4 frames; use --format=sift"),
-        ({"frame_mask": "all"}, "frame_mask is 'all'; use --format=sift, or train with ModelConfig.frame_mask"),
+        (
+            {"frame_mask": "all"},
+            "frame_mask is 'all'; use --format=sift, or train with ModelConfig.frame_mask",
+        ),
     ],
 )
 def test_qwen2_audio_refuses_another_model(tokenizer, tmp_path, changes, message):
@@ -182,24 +219,48 @@ def test_qwen2_audio_refuses_another_model(tokenizer, tmp_path, changes, message
 
 
 def test_what_cannot_be_exported_is_refused(model, tmp_path):
-    with pytest.raises(ValueError, match="unknown export format 'gguf'; choose one of sift, peft, merged, qwen2_audio"):
+    with pytest.raises(
+        ValueError,
+        match="unknown export format 'gguf'; choose one of sift, peft, merged, qwen2_audio",
+    ):
         export_model(model, tmp_path / "out", choose("gguf"))
-    with pytest.raises(ValueError, match="unknown dtype 'int4'; choose one of float32, bfloat16, float16"):
+    with pytest.raises(
+        ValueError, match="unknown dtype 'int4'; choose one of float32, bfloat16, float16"
+    ):
         export_model(model, tmp_path / "out", choose("sift", dtype="int4"))
-    with pytest.raises(ValueError, match="--base is the decoder under a PEFT adapter; leave it out"):
+    with pytest.raises(
+        ValueError, match="--base is the decoder under a PEFT adapter; leave it out"
+    ):
         export_model(model, tmp_path / "out", choose("merged", base="x"))
     plain, params = merge_lora(model.config, model.params)
     with pytest.raises(ValueError, match="this model has no LoRA .* use --format=merged"):
-        export_model(dataclasses.replace(model, config=plain, params=params), tmp_path / "out", choose("peft"))
-    llama = dataclasses.replace(plain, decoder=dataclasses.replace(plain.decoder, has_qkv_bias=False))
+        export_model(
+            dataclasses.replace(model, config=plain, params=params),
+            tmp_path / "out",
+            choose("peft"),
+        )
+    llama = dataclasses.replace(
+        plain, decoder=dataclasses.replace(plain.decoder, has_qkv_bias=False)
+    )
     biased = flatten_dict(params, sep="/")
     params = unflatten_dict(
-        {p: x for p, x in biased.items() if not p.startswith("decoder") or not p.endswith("bias")}, sep="/"
+        {p: x for p, x in biased.items() if not p.startswith("decoder") or not p.endswith("bias")},
+        sep="/",
     )
-    with pytest.raises(ValueError, match="Qwen2-Audio has a qwen2 decoder, this is a llama; use --format=sift"):
-        export_model(dataclasses.replace(model, config=llama, params=params), tmp_path / "out", choose("qwen2_audio"))
-    small = dataclasses.replace(model.config, decoder=dataclasses.replace(model.config.decoder, vocab_size=100))
-    with pytest.raises(ValueError, match=r"tokenizer has \d+ tokens, .* vocabulary 100 rows; if it is that"):
+    with pytest.raises(
+        ValueError, match="Qwen2-Audio has a qwen2 decoder, this is a llama; use --format=sift"
+    ):
+        export_model(
+            dataclasses.replace(model, config=llama, params=params),
+            tmp_path / "out",
+            choose("qwen2_audio"),
+        )
+    small = dataclasses.replace(
+        model.config, decoder=dataclasses.replace(model.config.decoder, vocab_size=100)
+    )
+    with pytest.raises(
+        ValueError, match=r"tokenizer has \d+ tokens, .* vocabulary 100 rows; if it is that"
+    ):
         export_model(dataclasses.replace(model, config=small), tmp_path / "out")
     assert not list(tmp_path.iterdir())
 
@@ -211,13 +272,20 @@ def test_learnt_positions_are_refused(exports, model, tmp_path):
     tensors = load_file(folder / "model.safetensors")
     positions = tensors["audio_tower.embed_positions.weight"]
     assert positions.shape == (CONFIG.encoder.mel_frames // 2, CONFIG.encoder.width)
-    save_file({**tensors, "audio_tower.embed_positions.weight": positions[::-1].copy()}, folder / "model.safetensors")
-    with pytest.raises(ValueError, match="embed_positions.weight holds no sinusoids, and learnt positions are not"):
+    save_file(
+        {**tensors, "audio_tower.embed_positions.weight": positions[::-1].copy()},
+        folder / "model.safetensors",
+    )
+    with pytest.raises(
+        ValueError, match="embed_positions.weight holds no sinusoids, and learnt positions are not"
+    ):
         load_part("encoder", folder, model.config)
 
 
 def test_a_whole_model_without_its_projector_is_refused(exports):
-    with pytest.raises(ValueError, match="holds a qwen2 model; the projector is read from qwen2_audio"):
+    with pytest.raises(
+        ValueError, match="holds a qwen2 model; the projector is read from qwen2_audio"
+    ):
         load_folder(exports / "merged")
 
 
@@ -242,8 +310,11 @@ def test_the_card_tells_the_whole_history(model, tmp_path):
     first, second = tmp_path / "stage1", tmp_path / "stage2"
     for folder, text in (
         (first, GIN),
-        (second, f"Sources.run = {str(first)!r}\nDataConfig.mixture = 'understanding'\n"
-         "OPEN_RATE = 0.0\nMixtureConfig.rate_changes = {'sift.open_ended.*': %OPEN_RATE}\n"),
+        (
+            second,
+            f"Sources.run = {str(first)!r}\nDataConfig.mixture = 'understanding'\n"
+            "OPEN_RATE = 0.0\nMixtureConfig.rate_changes = {'sift.open_ended.*': %OPEN_RATE}\n",
+        ),
     ):
         folder.mkdir()
         (folder / "config.gin").write_text(text)
@@ -255,17 +326,24 @@ def test_the_card_tells_the_whole_history(model, tmp_path):
     assert read_history(second)[1].rates["sift.open_ended.*"] == 0.0
     export_model(model, tmp_path / "out", run_dir=second)
     card = (tmp_path / "out" / "README.md").read_text()
-    assert "* decoder: `weights/Qwen2.5-7B-Instruct`" in card and "* speech encoder: `weights/whisper-medium`" in card
+    assert (
+        "* decoder: `weights/Qwen2.5-7B-Instruct`" in card
+        and "* speech encoder: `weights/whisper-medium`" in card
+    )
     assert card.index("mixture pretraining") < card.index("mixture understanding")
     (first / "config.gin").write_text(f"Sources.run = {str(second)!r}\n")
     assert len(read_history(second)) == 20
 
 
 def test_the_command_writes_and_refuses(trained_run, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["export", f"--checkpoint={trained_run}", f"--out={tmp_path / 'out'}"])
+    monkeypatch.setattr(
+        "sys.argv", ["export", f"--checkpoint={trained_run}", f"--out={tmp_path / 'out'}"]
+    )
     main()
     assert "written and read again: logits differ by at most" in capsys.readouterr().out
-    monkeypatch.setattr("sys.argv", ["export", f"--checkpoint={trained_run}", "--out=x", "--format=gguf"])
+    monkeypatch.setattr(
+        "sys.argv", ["export", f"--checkpoint={trained_run}", "--out=x", "--format=gguf"]
+    )
     with pytest.raises(SystemExit):
         main()
     assert "unknown export format 'gguf'; choose one of sift" in capsys.readouterr().err

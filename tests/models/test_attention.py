@@ -132,8 +132,17 @@ def test_auto_takes_what_the_hardware_has(sizes, kind):
 @pytest.mark.parametrize(
     "kind, message",
     [
-        ("flash", "attention 'flash' is unknown; choose one of auto, plain, blockwise, cudnn, splash"),
-        ("splash", "takes rows and heads of whole 128s, not 100 positions and heads of 8; set DataConfig.tokens"),
+        (
+            "flash",
+            "attention 'flash' is unknown; choose one of auto, plain, blockwise, cudnn, splash",
+        ),
+        (
+            "splash",
+            (
+                "takes rows and heads of whole 128s, not 100 positions and heads of 8; set "
+                "DataConfig.tokens"
+            ),
+        ),
         ("cudnn", "cuDNN's attention takes bfloat16, not float32; set ModelConfig.dtype"),
     ],
 )

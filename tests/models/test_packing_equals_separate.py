@@ -3,7 +3,14 @@
 import jax
 import numpy as np
 import pytest
-from tiny_examples import LAYOUTS, make_batch, make_example, make_groups, make_question, split_example
+from tiny_examples import (
+    LAYOUTS,
+    make_batch,
+    make_example,
+    make_groups,
+    make_question,
+    split_example,
+)
 from tiny_model import make_config, make_gradient, make_params, measure_loss
 
 from sift_jax.models.speech_lm import compute_hidden
@@ -12,9 +19,13 @@ CONFIG = make_config()
 
 
 def assert_same_trees(found, expected, tolerance):
-    for (path, x), y in zip(jax.tree_util.tree_leaves_with_path(found), jax.tree.leaves(expected), strict=True):
+    for (path, x), y in zip(
+        jax.tree_util.tree_leaves_with_path(found), jax.tree.leaves(expected), strict=True
+    ):
         scale = max(float(np.abs(y).max()), 1e-3)
-        np.testing.assert_allclose(x, y, rtol=0, atol=tolerance * scale, err_msg=jax.tree_util.keystr(path))
+        np.testing.assert_allclose(
+            x, y, rtol=0, atol=tolerance * scale, err_msg=jax.tree_util.keystr(path)
+        )
 
 
 @pytest.mark.parametrize("layouts", [*((name,) * 3 for name in LAYOUTS), LAYOUTS])
@@ -32,7 +43,8 @@ def test_a_packed_group_is_its_questions_apart(layouts):
 
 
 def test_the_same_question_with_two_answers():
-    """All but the answers is shared: the second answer's first token is predicted from the prefix, too."""
+    """All but the answers is shared: the second answer's first token is predicted from the prefix,
+    too."""
     rng = np.random.default_rng(7)
     tokens, is_target, clips = make_question(rng, "audio_first")
     other = list(tokens)
@@ -47,7 +59,10 @@ def test_the_same_question_with_two_answers():
 
 def test_neighbours_and_padding_change_nothing():
     rng = np.random.default_rng(1)
-    examples = [make_example(rng, [make_question(rng, name) for name in LAYOUTS[:2]], clips=1) for _ in range(3)]
+    examples = [
+        make_example(rng, [make_question(rng, name) for name in LAYOUTS[:2]], clips=1)
+        for _ in range(3)
+    ]
     groups = make_groups(CONFIG, examples)
     alone = [make_batch(CONFIG, [[group]]) for group in groups]
     together = make_batch(CONFIG, [groups])
@@ -55,7 +70,9 @@ def test_neighbours_and_padding_change_nothing():
     params = make_params(CONFIG)
     each = [[float(x) for x in measure_loss(CONFIG, params, batch)] for batch in alone]
     loss, weight = (sum(values) for values in zip(*each, strict=True))
-    assert [float(x) for x in measure_loss(CONFIG, params, together)] == pytest.approx([loss, weight], rel=1e-5)
+    assert [float(x) for x in measure_loss(CONFIG, params, together)] == pytest.approx(
+        [loss, weight], rel=1e-5
+    )
     found = [float(x) for x in measure_loss(CONFIG, params, wide)]
     assert found == pytest.approx([loss + each[0][0], weight + each[0][1]], rel=1e-5)
 
@@ -66,7 +83,9 @@ def test_what_lies_in_the_padding_is_not_seen():
     batch = make_batch(CONFIG, [groups])
     is_padding = batch["group_bt"] == 0
     dirty = dict(batch)
-    dirty["token_bt"] = np.where(is_padding, rng.integers(0, 384, is_padding.shape), batch["token_bt"]).astype(np.int32)
+    dirty["token_bt"] = np.where(
+        is_padding, rng.integers(0, 384, is_padding.shape), batch["token_bt"]
+    ).astype(np.int32)
     dirty["slot_bt"] = np.where(is_padding, 3, batch["slot_bt"]).astype(np.int32)
     dirty["target_bm"] = np.where(batch["weight_bm"] == 0, 17, batch["target_bm"]).astype(np.int32)
     params = make_params(CONFIG)

@@ -1,4 +1,5 @@
-"""Our decoder against Qwen2ForCausalLM and LlamaForCausalLM of transformers: sizes, logits, paddings, bfloat16."""
+"""Our decoder against Qwen2ForCausalLM and LlamaForCausalLM of transformers: sizes, logits,
+paddings, bfloat16."""
 
 import dataclasses
 from functools import partial
@@ -8,7 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from tiny_model import make_config
-from torch_models import assert_equal, measure_difference, run, shake, take_weights, torch, transformers
+from torch_models import (
+    assert_equal,
+    measure_difference,
+    run,
+    shake,
+    take_weights,
+    torch,
+    transformers,
+)
 
 from sift_jax.models.attention import AttentionMask, make_mask
 from sift_jax.models.decoder import Decoder, DecoderConfig, compute_logits, embed_tokens
@@ -31,7 +40,8 @@ SIZES = {
     "max_position_embeddings": 777,
 }
 PLAIN_ROPE = {"rope_type": "default", "rope_theta": 3e4}
-# within 64 positions the pairs of a head turn often, a few times and hardly: all three cases of the scaling
+# within 64 positions the pairs of a head turn often, a few times and hardly: all three cases of the
+# scaling
 LLAMA3_ROPE = {
     "rope_type": "llama3",
     "rope_theta": 3e3,
@@ -45,7 +55,10 @@ CASES = {
     "qwen2-tied": ("Qwen2", {"rope_parameters": PLAIN_ROPE, "tie_word_embeddings": True}),
     "llama": ("Llama", {"rope_parameters": PLAIN_ROPE, "tie_word_embeddings": False}),
     "llama-all-heads": ("Llama", {"rope_parameters": PLAIN_ROPE, "num_key_value_heads": 4}),
-    "llama3-tied": ("Llama", {"rope_parameters": LLAMA3_ROPE, "tie_word_embeddings": True, "head_dim": 16}),
+    "llama3-tied": (
+        "Llama",
+        {"rope_parameters": LLAMA3_ROPE, "tie_word_embeddings": True, "head_dim": 16},
+    ),
 }
 
 
@@ -67,7 +80,9 @@ def compute_ours(config: DecoderConfig, params: dict, ids, group, dtype: str = "
     decoder = Decoder(config=config, lora=NO_LORA, dtype=jnp.dtype(dtype), remat="none")
     position = jnp.broadcast_to(jnp.arange(ids.shape[1]), ids.shape)
     x = embed_tokens(params, ids, jnp.dtype(dtype))
-    hidden = decoder.apply({"params": params}, x, position, AttentionMask.of(make_mask(group, jnp.zeros_like(group))))
+    hidden = decoder.apply(
+        {"params": params}, x, position, AttentionMask.of(make_mask(group, jnp.zeros_like(group)))
+    )
     return compute_logits(params, hidden)
 
 
@@ -93,21 +108,27 @@ def test_padding_behind_a_row(tmp_path):
 
 
 def test_rope_scaling_is_seen(tmp_path):
-    """The parity above would also hold if no pair were stretched: here the unscaled model differs."""
+    """The parity above would also hold if no pair were stretched: here the unscaled model
+    differs."""
     config, params, _ = make_pair("llama3-tied", tmp_path)
     ids = make_ids(config)
     scaled = compute_ours(config, params, ids, np.ones_like(ids))
-    plain = compute_ours(dataclasses.replace(config, rope_scaling=None), params, ids, np.ones_like(ids))
+    plain = compute_ours(
+        dataclasses.replace(config, rope_scaling=None), params, ids, np.ones_like(ids)
+    )
     assert measure_difference(plain, scaled) > 1e-2
 
 
 @pytest.mark.parametrize("case", ["qwen2", "llama3-tied"])
 def test_bfloat16_is_as_near_as_theirs(tmp_path, case):
-    """Against their float32: within 3 % of the largest logit, and not twice as far as their own bfloat16."""
+    """Against their float32: within 3 % of the largest logit, and not twice as far as their own
+    bfloat16."""
     config, params, theirs = make_pair(case, tmp_path)
     ids = make_ids(config)
     exact = run(theirs, ids).logits
-    ours = measure_difference(compute_ours(config, params, ids, np.ones_like(ids), dtype="bfloat16"), exact)
+    ours = measure_difference(
+        compute_ours(config, params, ids, np.ones_like(ids), dtype="bfloat16"), exact
+    )
     rounded = measure_difference(run(theirs.to(torch.bfloat16), ids).logits.float(), exact)
     assert 1e-4 < ours <= 0.03 and ours <= 2 * rounded, (ours, rounded)
 
@@ -126,7 +147,9 @@ def count_theirs(c: DecoderConfig) -> int:
         "head_dim": c.head_size,
     }
     with torch.device("meta"):
-        model = getattr(transformers, f"{name}ForCausalLM")(getattr(transformers, f"{name}Config")(**sizes))
+        model = getattr(transformers, f"{name}ForCausalLM")(
+            getattr(transformers, f"{name}Config")(**sizes)
+        )
     layer = sum(x.numel() for x in model.model.layers[0].parameters())
     return sum(x.numel() for x in model.parameters()) + (c.layers - 2) * layer
 

@@ -1,4 +1,5 @@
-"""FastConformer against ParakeetEncoder of transformers, with random weights: hidden states, masks, files both ways."""
+"""FastConformer against ParakeetEncoder of transformers, with random weights: hidden states, masks,
+files both ways."""
 
 import dataclasses
 import json
@@ -8,7 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from tiny_model import make_config
-from torch_models import assert_equal, measure_difference, run, shake, take_weights, torch, transformers
+from torch_models import (
+    assert_equal,
+    measure_difference,
+    run,
+    shake,
+    take_weights,
+    torch,
+    transformers,
+)
 
 from sift_jax.exporting.hf_configs import make_encoder_config
 from sift_jax.models.fast_conformer import FastConformerEncoder
@@ -33,7 +42,9 @@ def make_theirs(**sizes):
         "subsampling_conv_channels": 6,
     }
     torch.manual_seed(0)
-    theirs = shake(transformers.ParakeetEncoder(transformers.ParakeetEncoderConfig(**{**given, **sizes})))
+    theirs = shake(
+        transformers.ParakeetEncoder(transformers.ParakeetEncoderConfig(**{**given, **sizes}))
+    )
     for name, buffer in theirs.named_buffers():
         # fresh statistics are 0 and 1
         if name.endswith("running_mean"):
@@ -61,7 +72,16 @@ def make_mel(frames: list[int], longest: int, mel_bins: int = 80) -> tuple[np.nd
 
 
 @pytest.mark.parametrize(
-    "sizes", [{}, {"num_mel_bins": 128, "attention_bias": False, "convolution_bias": False, "scale_input": False}]
+    "sizes",
+    [
+        {},
+        {
+            "num_mel_bins": 128,
+            "attention_bias": False,
+            "convolution_bias": False,
+            "scale_input": False,
+        },
+    ],
 )
 def test_hidden_states_with_padding(tmp_path, sizes):
     theirs = make_theirs(**sizes)
@@ -78,17 +98,25 @@ def test_hidden_states_with_padding(tmp_path, sizes):
     assert not found[~heard].any()
     # bfloat16: within 5 % of the largest value
     rounded = encode(config, take_encoder(theirs), mel, frames, dtype="bfloat16").astype(np.float32)
-    assert 1e-4 < measure_difference(rounded[heard], wanted.last_hidden_state.numpy()[heard]) <= 0.05
+    assert (
+        1e-4 < measure_difference(rounded[heard], wanted.last_hidden_state.numpy()[heard]) <= 0.05
+    )
 
 
 def test_without_a_mask():
     theirs = make_theirs()
     mel, _ = make_mel([77], 77)
-    config = dataclasses.replace(ENCODERS["test-fastconformer"], layers=3, heads=4, hidden=72, kernel=5, channels=6)
-    assert_equal(encode(config, take_encoder(theirs), mel, [77]), run(theirs, mel).last_hidden_state)
+    config = dataclasses.replace(
+        ENCODERS["test-fastconformer"], layers=3, heads=4, hidden=72, kernel=5, channels=6
+    )
+    assert_equal(
+        encode(config, take_encoder(theirs), mel, [77]), run(theirs, mel).last_hidden_state
+    )
 
 
-@pytest.mark.parametrize("name", [name for name in ENCODERS if name.startswith(("fastconformer", "parakeet"))])
+@pytest.mark.parametrize(
+    "name", [name for name in ENCODERS if name.startswith(("fastconformer", "parakeet"))]
+)
 def test_a_preset_has_the_parameters_of_their_class(name):
     described = make_encoder_config(make_config(encoder=name))
     del described["architectures"], described["model_type"]
@@ -100,7 +128,8 @@ def test_a_preset_has_the_parameters_of_their_class(name):
 
 
 def test_a_folder_of_the_hub_is_read(tmp_path):
-    """ParakeetForCTC as it is published: the encoder below `encoder.`, beside a head that is of no use here."""
+    """ParakeetForCTC as it is published: the encoder below `encoder.`, beside a head that is of no
+    use here."""
     theirs = make_theirs()
     whole = transformers.ParakeetForCTC(
         transformers.ParakeetCTCConfig(encoder_config=theirs.config, vocab_size=20, pad_token_id=19)
@@ -118,7 +147,9 @@ def test_a_folder_of_the_hub_is_read(tmp_path):
         np.testing.assert_array_equal(x, leaf, err_msg=path)
     with pytest.raises(ValueError, match="layers is 3 there and 2 in this model"):
         load_part("encoder", tmp_path, make_config(encoder="test-fastconformer"))
-    with pytest.raises(ValueError, match="another family than this model's .FastConformerConfig, not EncoderConfig"):
+    with pytest.raises(
+        ValueError, match="another family than this model's .FastConformerConfig, not EncoderConfig"
+    ):
         load_part("encoder", tmp_path, make_config())
 
 
@@ -134,7 +165,9 @@ def test_what_is_written_is_their_encoder(tmp_path):
     write_tensors(tmp_path, to_theirs(FAST_CONFORMER, flat), dtype="float32", max_bytes=10**9)
     (tmp_path / "config.json").write_text(json.dumps(make_encoder_config(config)))
     again, report = transformers.ParakeetEncoder.from_pretrained(tmp_path, output_loading_info=True)
-    assert not report["unexpected_keys"] and all(key.endswith(COUNTED) for key in report["missing_keys"])
+    assert not report["unexpected_keys"] and all(
+        key.endswith(COUNTED) for key in report["missing_keys"]
+    )
     mel, mask = make_mel([64, 30], 64)
     wanted = run(theirs, mel, attention_mask=mask).last_hidden_state
     assert_equal(run(again.eval(), mel, attention_mask=mask).last_hidden_state, wanted, bound=1e-6)

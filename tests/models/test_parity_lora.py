@@ -1,4 +1,5 @@
-"""Our LoRA against PEFT's on Qwen2ForCausalLM: the same logits, and the same gradients of the adapters."""
+"""Our LoRA against PEFT's on Qwen2ForCausalLM: the same logits, and the same gradients of the
+adapters."""
 
 from functools import partial
 
@@ -30,10 +31,13 @@ def read_adapters(tensors: dict, layers: int, targets: tuple[str, ...]) -> dict:
     for name in targets:
         group = "self_attn" if name in "qkvo" else "mlp"
         keys = [
-            f"base_model.model.model.layers.{i}.{group}.{name}_proj.lora_{{}}.default.weight" for i in range(layers)
+            f"base_model.model.model.layers.{i}.{group}.{name}_proj.lora_{{}}.default.weight"
+            for i in range(layers)
         ]
         found[name] = {
-            f"lora_{half.lower()}": np.stack([tensors[key.format(half)].detach().numpy().T for key in keys])
+            f"lora_{half.lower()}": np.stack(
+                [tensors[key.format(half)].detach().numpy().T for key in keys]
+            )
             for half in "AB"
         }
     return found
@@ -44,7 +48,9 @@ def compute_ours(config, lora, params, ids):
     decoder = Decoder(config=config, lora=lora, dtype=jnp.dtype("float32"), remat="none")
     position, group = jnp.broadcast_to(jnp.arange(ids.shape[1]), ids.shape), jnp.ones_like(ids)
     x = embed_tokens(params, ids, jnp.dtype("float32"))
-    hidden = decoder.apply({"params": params}, x, position, AttentionMask.of(make_mask(group, 0 * group)))
+    hidden = decoder.apply(
+        {"params": params}, x, position, AttentionMask.of(make_mask(group, 0 * group))
+    )
     return compute_logits(params, hidden)
 
 
@@ -58,7 +64,9 @@ def test_adapters_as_peft_has_them(tmp_path, targets):
     base = shake(transformers.Qwen2ForCausalLM(theirs_config))
     params = take_weights(QWEN2, base.state_dict(), config.layers)
     bare = params["blocks"]
-    adapter = peft.LoraConfig(r=4, lora_alpha=6, target_modules=[f"{name}_proj" for name in targets], lora_dropout=0.0)
+    adapter = peft.LoraConfig(
+        r=4, lora_alpha=6, target_modules=[f"{name}_proj" for name in targets], lora_dropout=0.0
+    )
     theirs = peft.get_peft_model(base, adapter)
     generator = torch.Generator().manual_seed(3)
     trained = {key: x for key, x in theirs.named_parameters() if "lora_" in key}
@@ -66,7 +74,10 @@ def test_adapters_as_peft_has_them(tmp_path, targets):
         for x in trained.values():
             x += 0.1 * torch.randn(x.shape, generator=generator)
     adapters = read_adapters(trained, config.layers, targets)
-    params = {**params, "blocks": {**bare, **{name: {**bare[name], **adapters[name]} for name in targets}}}
+    params = {
+        **params,
+        "blocks": {**bare, **{name: {**bare[name], **adapters[name]} for name in targets}},
+    }
     lora = LoraConfig(rank=4, alpha=6.0, targets=targets)
 
     ids = make_ids(config, 30)
@@ -75,11 +86,18 @@ def test_adapters_as_peft_has_them(tmp_path, targets):
     (logits * torch.from_numpy(weights)).sum().backward()
     wanted = logits.detach().numpy()
     assert_equal(compute_ours(config, lora, params, ids), wanted)
-    assert measure_difference(compute_ours(config, NO_LORA, {**params, "blocks": bare}, ids), wanted) > 1e-2
+    assert (
+        measure_difference(compute_ours(config, NO_LORA, {**params, "blocks": bare}, ids), wanted)
+        > 1e-2
+    )
 
-    measure = jax.jit(jax.grad(lambda params: jnp.sum(weights * compute_ours(config, lora, params, ids))))
+    measure = jax.jit(
+        jax.grad(lambda params: jnp.sum(weights * compute_ours(config, lora, params, ids)))
+    )
     grads = measure(params)["blocks"]
-    wanted_grads = read_adapters({key: x.grad for key, x in trained.items()}, config.layers, targets)
+    wanted_grads = read_adapters(
+        {key: x.grad for key, x in trained.items()}, config.layers, targets
+    )
     for name in targets:
         for half in ("lora_a", "lora_b"):
             assert_equal(grads[name][half], wanted_grads[name][half])
@@ -90,10 +108,16 @@ def test_adapters_are_drawn_as_peft_draws_them():
     inputs, outputs, rank = 256, 48, 64
     torch.manual_seed(0)
     base = torch.nn.Sequential(torch.nn.Linear(inputs, outputs))
-    theirs = peft.get_peft_model(base, peft.LoraConfig(r=rank, target_modules=["0"])).base_model.model[0]
+    theirs = peft.get_peft_model(
+        base, peft.LoraConfig(r=rank, target_modules=["0"])
+    ).base_model.model[0]
     linear = Linear(features=outputs, use_bias=False, dtype=jnp.float32, lora_rank=rank)
     ours = linear.init(jax.random.key(0), jnp.zeros((1, inputs)))["params"]
     drawn, wanted = np.asarray(ours["lora_a"]), theirs.lora_A["default"].weight.detach().numpy().T
-    assert drawn.shape == wanted.shape and not ours["lora_b"].any() and not theirs.lora_B["default"].weight.any()
+    assert (
+        drawn.shape == wanted.shape
+        and not ours["lora_b"].any()
+        and not theirs.lora_B["default"].weight.any()
+    )
     for measure in (np.std, lambda x: np.abs(x).max(), lambda x: np.abs(x).mean()):
         assert measure(drawn) == pytest.approx(measure(wanted), rel=0.02)

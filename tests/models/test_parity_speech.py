@@ -1,4 +1,5 @@
-"""Our encoders, Q-Former and whole speech LM against Whisper, Blip2QFormer and Qwen2-Audio of transformers."""
+"""Our encoders, Q-Former and whole speech LM against Whisper, Blip2QFormer and Qwen2-Audio of
+transformers."""
 
 import dataclasses
 from functools import partial
@@ -9,7 +10,15 @@ import numpy as np
 import pytest
 from flax.traverse_util import unflatten_dict
 from tiny_model import make_config, measure_logits
-from torch_models import assert_equal, measure_difference, run, shake, take_weights, torch, transformers
+from torch_models import (
+    assert_equal,
+    measure_difference,
+    run,
+    shake,
+    take_weights,
+    torch,
+    transformers,
+)
 
 from sift_jax.audio.whisper_mel import fill_log_mel
 from sift_jax.batch import BatchShape, make_empty_batch
@@ -65,13 +74,21 @@ def test_whisper_hidden_states(tmp_path, mel_bins):
     wanted = run(theirs, np.ascontiguousarray(mel.transpose(0, 2, 1))).last_hidden_state
     assert_equal(encode(config, params, mel), wanted)
     # bfloat16: within 3 % of the largest value
-    assert 1e-4 < measure_difference(encode(config, params, mel, dtype="bfloat16").astype(np.float32), wanted) <= 0.03
+    assert (
+        1e-4
+        < measure_difference(
+            encode(config, params, mel, dtype="bfloat16").astype(np.float32), wanted
+        )
+        <= 0.03
+    )
 
 
 WHISPERS = [name for name, config in ENCODERS.items() if isinstance(config, EncoderConfig)]
 
 
-@pytest.mark.parametrize("name", [name for name in WHISPERS if not name.endswith((".en", "-instruct"))])
+@pytest.mark.parametrize(
+    "name", [name for name in WHISPERS if not name.endswith((".en", "-instruct"))]
+)
 def test_a_preset_has_the_parameters_of_their_class(name):
     c = ENCODERS[name]
     sizes = make_whisper_config(
@@ -100,7 +117,11 @@ def take_qformer(theirs, norm, linear, queries, blocks: int) -> dict:
         "linear/kernel": linear.weight.detach().numpy().T,
         "linear/bias": linear.bias.detach().numpy(),
     }
-    names = {"up": "intermediate_query.dense", "down": "output_query.dense", "mlp_norm": "output_query.LayerNorm"}
+    names = {
+        "up": "intermediate_query.dense",
+        "down": "output_query.dense",
+        "mlp_norm": "output_query.LayerNorm",
+    }
     for ours, kind in (("self", "attention"), ("cross", "crossattention")):
         names |= {f"{ours}_{x[0]}": f"{kind}.attention.{x}" for x in ("query", "key", "value")}
         names |= {f"{ours}_o": f"{kind}.output.dense", f"{ours}_norm": f"{kind}.output.LayerNorm"}
@@ -113,7 +134,9 @@ def take_qformer(theirs, norm, linear, queries, blocks: int) -> dict:
                 flat[f"blocks/layer{layer}/{ours}/{'kernel' if weight.ndim == 3 else 'scale'}"] = (
                     weight if weight.ndim == 3 else np.stack(weights)
                 )
-                flat[f"blocks/layer{layer}/{ours}/bias"] = np.stack([state[f"{place}.bias"] for place in places])
+                flat[f"blocks/layer{layer}/{ours}/bias"] = np.stack(
+                    [state[f"{place}.bias"] for place in places]
+                )
     return unflatten_dict(flat, sep="/")
 
 
@@ -139,16 +162,22 @@ def test_qformer_over_windows():
     windows = run(norm, np.pad(x, ((0, 0), (0, 4), (0, 0)))).reshape(12, 7, 32)
     mask = np.tile((np.arange(28) < 24).reshape(4, 7), (3, 1)).astype(np.int64)
     found = run(
-        theirs, np.tile(queries, (12, 1, 1)), encoder_hidden_states=windows, encoder_attention_mask=mask
+        theirs,
+        np.tile(queries, (12, 1, 1)),
+        encoder_hidden_states=windows,
+        encoder_attention_mask=mask,
     ).last_hidden_state
     wanted = run(linear, found.numpy()).reshape(3, 8, 20)
     module = make_projector(c, 20, jnp.dtype("float32"))
-    assert_equal(jax.jit(module.apply)({"params": take_qformer(theirs, norm, linear, queries, 2)}, x), wanted)
+    assert_equal(
+        jax.jit(module.apply)({"params": take_qformer(theirs, norm, linear, queries, 2)}, x), wanted
+    )
 
 
 @pytest.fixture(scope="module")
 def qwen2_audio(tmp_path_factory):
-    """(our config, our params, their model) of one small Qwen2-Audio, its config read from their file."""
+    """(our config, our params, their model) of one small Qwen2-Audio, its config read from their
+    file."""
     folder = tmp_path_factory.mktemp("qwen2_audio")
     audio = {
         "d_model": 32,
@@ -171,7 +200,9 @@ def qwen2_audio(tmp_path_factory):
         "tie_word_embeddings": False,
     }
     theirs_config = transformers.Qwen2AudioConfig(
-        audio_config=transformers.Qwen2AudioEncoderConfig(**audio), text_config=text, audio_token_index=AUDIO_ID
+        audio_config=transformers.Qwen2AudioEncoderConfig(**audio),
+        text_config=text,
+        audio_token_index=AUDIO_ID,
     )
     theirs_config.save_pretrained(folder)
     config = SpeechLMConfig(
@@ -190,7 +221,11 @@ def qwen2_audio(tmp_path_factory):
     sinusoids = transformers.models.whisper.modeling_whisper.sinusoids(50 * SECONDS, 32)
     theirs.model.audio_tower.embed_positions.weight.data = sinusoids
     state = shake(theirs).state_dict()
-    decoder = {key.replace("model.language_model.", "model."): x for key, x in state.items() if "audio" not in key}
+    decoder = {
+        key.replace("model.language_model.", "model."): x
+        for key, x in state.items()
+        if "audio" not in key
+    }
     decoder = {key: x for key, x in decoder.items() if "multi_modal" not in key}
     params = {
         "encoder": take_weights(WHISPER, state, 3, "model.audio_tower.", ignored=WHISPER_COMPUTED),
@@ -203,7 +238,13 @@ def qwen2_audio(tmp_path_factory):
 def extract(clips: list[np.ndarray]) -> dict[str, np.ndarray]:
     """Mel and frame mask as the processor of Qwen2-Audio makes them."""
     extractor = transformers.WhisperFeatureExtractor(feature_size=128, chunk_length=SECONDS)
-    return extractor(clips, sampling_rate=16_000, padding="max_length", return_attention_mask=True, return_tensors="np")
+    return extractor(
+        clips,
+        sampling_rate=16_000,
+        padding="max_length",
+        return_attention_mask=True,
+        return_tensors="np",
+    )
 
 
 def make_clips() -> list[np.ndarray]:
@@ -211,7 +252,9 @@ def make_clips() -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     times = [np.arange(n) / 16_000 for n in (21_923, 40_100)]
     return [
-        (0.3 * np.sin(2 * np.pi * (300 + 200 * t) * t) + 0.05 * rng.normal(size=len(t))).astype(np.float32)
+        (0.3 * np.sin(2 * np.pi * (300 + 200 * t) * t) + 0.05 * rng.normal(size=len(t))).astype(
+            np.float32
+        )
         for t in times
     ]
 
@@ -230,7 +273,8 @@ def lay_out_rows(config: SpeechLMConfig, frames: list[int]) -> tuple[np.ndarray,
 
 
 def test_qwen2_audio_from_audio_to_logits(qwen2_audio):
-    """Our own log-mel, encoder, projector and decoder against theirs, with clips shorter than the window."""
+    """Our own log-mel, encoder, projector and decoder against theirs, with clips shorter than the
+    window."""
     config, params, theirs = qwen2_audio
     clips = make_clips()
     features = extract(clips)
@@ -246,7 +290,9 @@ def test_qwen2_audio_from_audio_to_logits(qwen2_audio):
         feature_attention_mask=features["attention_mask"].astype(np.int64),
     ).logits.numpy()
 
-    shape = BatchShape(rows=2, tokens=80, targets=80, clips=1, mel_frames=100 * SECONDS, mel_bins=128)
+    shape = BatchShape(
+        rows=2, tokens=80, targets=80, clips=1, mel_frames=100 * SECONDS, mel_bins=128
+    )
     batch = make_empty_batch(shape)
     batch["token_bt"][:], batch["slot_bt"][:], batch["group_bt"][:] = ids, slots, mask
     batch["position_bt"][:] = batch["predict_bm"][:] = np.arange(80)
@@ -256,8 +302,15 @@ def test_qwen2_audio_from_audio_to_logits(qwen2_audio):
     assert_equal(measure_logits(config, params, batch)[mask > 0], wanted[mask > 0])
 
     # without the mask the encoder attends to the silence, and says something else
-    deaf = dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, frame_mask="none"))
-    assert measure_difference(measure_logits(deaf, params, batch)[mask > 0], wanted[mask > 0]) > 1e-3
+    deaf = dataclasses.replace(
+        config, encoder=dataclasses.replace(config.encoder, frame_mask="none")
+    )
+    assert (
+        measure_difference(measure_logits(deaf, params, batch)[mask > 0], wanted[mask > 0]) > 1e-3
+    )
     # bfloat16: within 3 % of the largest logit
     rounded = dataclasses.replace(config, dtype="bfloat16")
-    assert measure_difference(measure_logits(rounded, params, batch)[mask > 0], wanted[mask > 0]) <= 0.03
+    assert (
+        measure_difference(measure_logits(rounded, params, batch)[mask > 0], wanted[mask > 0])
+        <= 0.03
+    )

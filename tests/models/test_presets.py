@@ -1,4 +1,5 @@
-"""Presets at their true size: published counts, the paper's trainable parameters, and errors that name the remedy."""
+"""Presets at their true size: published counts, the paper's trainable parameters, and errors that
+name the remedy."""
 
 import dataclasses
 import json
@@ -97,7 +98,9 @@ def test_encoders_have_the_published_parameters(name):
 
 def test_qwen2_audio_has_the_published_parameters():
     name = "Qwen/Qwen2-Audio-7B-Instruct"
-    params = describe_params(make_config(encoder=name, projector="pooled", projector_frames=None, decoder=name))
+    params = describe_params(
+        make_config(encoder=name, projector="pooled", projector_frames=None, decoder=name)
+    )
     assert count(params) + 1500 * 1280 == 8_397_094_912
     assert count(params["projector"]) == 1280 * 4096 + 4096
 
@@ -121,12 +124,18 @@ def test_the_small_model_is_for_a_laptop(stage):
     params = describe_params(make_model_config(arguments["model"]))
     trainable, _ = split_params(params, arguments["run"].trainable)
     assert count(trainable) == 512 * 896 + 896 + 24 * 16 * (896 + 896 + 896 + 128) == 1_540_992
-    assert count(params) == 1_540_992 + ENCODER_PARAMETERS["whisper-base"] - 1500 * 512 + 494_032_768
+    assert (
+        count(params) == 1_540_992 + ENCODER_PARAMETERS["whisper-base"] - 1500 * 512 + 494_032_768
+    )
 
 
 def test_names_are_those_of_the_hub():
     wanted = DECODERS["llama-3-8b-instruct"]
-    for name in ("meta-llama/Meta-Llama-3-8B-Instruct", "Meta-Llama-3-8B-Instruct", "llama-3-8b-instruct"):
+    for name in (
+        "meta-llama/Meta-Llama-3-8B-Instruct",
+        "Meta-Llama-3-8B-Instruct",
+        "llama-3-8b-instruct",
+    ):
         assert make_config(decoder=name).decoder == wanted
     assert make_config(encoder="openai/whisper-small.en").encoder == ENCODERS["whisper-small"]
     assert make_config(decoder="Qwen/Qwen2.5-14B").decoder.norm_eps == 1e-5
@@ -194,7 +203,8 @@ def test_a_folder_is_a_preset(tmp_path):
 
 
 def test_a_folder_goes_before_the_preset_of_its_name(tmp_path):
-    """A folder called whisper-base may hold something else; the bare name is the preset, whatever lies around."""
+    """A folder called whisper-base may hold something else; the bare name is the preset, whatever
+    lies around."""
     folder = tmp_path / "whisper-base"
     folder.mkdir()
     write_config(folder, {**WHISPER_JSON, "encoder_layers": 2})
@@ -205,16 +215,48 @@ def test_a_folder_goes_before_the_preset_of_its_name(tmp_path):
 @pytest.mark.parametrize(
     "base, changes, message",
     [
-        (LLAMA_JSON, {"model_type": "mamba"}, "describes a 'mamba', which is no supported decoder; use one of qwen2"),
-        (LLAMA_JSON, {"hidden_act": "gelu"}, "hidden_act is 'gelu', and only 'silu' is supported; choose"),
-        (LLAMA_JSON, {"attention_bias": True}, "attention_bias is True, and only False is supported"),
+        (
+            LLAMA_JSON,
+            {"model_type": "mamba"},
+            "describes a 'mamba', which is no supported decoder; use one of qwen2",
+        ),
+        (
+            LLAMA_JSON,
+            {"hidden_act": "gelu"},
+            "hidden_act is 'gelu', and only 'silu' is supported; choose",
+        ),
+        (
+            LLAMA_JSON,
+            {"attention_bias": True},
+            "attention_bias is True, and only False is supported",
+        ),
         (LLAMA_JSON, {"mlp_bias": True}, "mlp_bias is True"),
-        (LLAMA_JSON, {"quantization_config": {"bits": 4}}, "quantization_config is {'bits': 4}, and only None"),
+        (
+            LLAMA_JSON,
+            {"quantization_config": {"bits": 4}},
+            "quantization_config is {'bits': 4}, and only None",
+        ),
         (LLAMA_JSON, {"use_sliding_window": True}, "use_sliding_window is True"),
-        (LLAMA_JSON, {"layer_types": ["full_attention", "sliding_attention"] * 8}, "layer_types has 'sliding_att"),
-        (LLAMA_JSON, {"rope_scaling": {"type": "yarn", "factor": 4.0}}, "positions of type 'yarn' are not supported"),
-        (LLAMA_JSON, {"rope_scaling": {"rope_type": "llama3", "factor": 4.0}}, "'llama3' lack low_freq_factor"),
-        (QWEN2_AUDIO_JSON, {"text_config": {"model_type": "mixtral"}}, "the decoder is a 'mixtral'; only 'qwen2'"),
+        (
+            LLAMA_JSON,
+            {"layer_types": ["full_attention", "sliding_attention"] * 8},
+            "layer_types has 'sliding_att",
+        ),
+        (
+            LLAMA_JSON,
+            {"rope_scaling": {"type": "yarn", "factor": 4.0}},
+            "positions of type 'yarn' are not supported",
+        ),
+        (
+            LLAMA_JSON,
+            {"rope_scaling": {"rope_type": "llama3", "factor": 4.0}},
+            "'llama3' lack low_freq_factor",
+        ),
+        (
+            QWEN2_AUDIO_JSON,
+            {"text_config": {"model_type": "mixtral"}},
+            "the decoder is a 'mixtral'; only 'qwen2'",
+        ),
     ],
 )
 def test_a_strange_decoder_is_named(tmp_path, base, changes, message):
@@ -225,7 +267,10 @@ def test_a_strange_decoder_is_named(tmp_path, base, changes, message):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"model_type": "wav2vec2"}, "describes a 'wav2vec2', which is no supported speech encoder; use one of"),
+        (
+            {"model_type": "wav2vec2"},
+            "describes a 'wav2vec2', which is no supported speech encoder; use one of",
+        ),
         ({"scale_embedding": True}, "scale_embedding is True, and only False"),
         ({"encoder_ffn_dim": 1000}, "encoder_ffn_dim is 1000, and only 2048 is supported"),
         ({"activation_function": "relu"}, "activation_function is 'relu', and only 'gelu'"),
@@ -237,7 +282,9 @@ def test_a_strange_encoder_is_named(tmp_path, changes, message):
 
 
 def test_a_broken_config_file_is_named(tmp_path):
-    with pytest.raises(ValueError, match="config.json does not exist; download the whole model folder"):
+    with pytest.raises(
+        ValueError, match="config.json does not exist; download the whole model folder"
+    ):
         read_decoder_preset(tmp_path)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ValueError, match="config.json is no JSON .*; download it again"):
@@ -250,7 +297,9 @@ def test_a_broken_config_file_is_named(tmp_path):
 @pytest.mark.parametrize("decoder", ["qwen2.5-7b-instruct", "llama-3.1-8b"])
 @pytest.mark.parametrize("projector", PROJECTORS)
 def test_json_there_and_back(decoder, projector):
-    config = make_config(encoder="whisper-medium", decoder=decoder, projector=projector, projector_frames=None)
+    config = make_config(
+        encoder="whisper-medium", decoder=decoder, projector=projector, projector_frames=None
+    )
     assert from_json(json.loads(json.dumps(to_json(config)))) == config
 
 
@@ -258,21 +307,41 @@ def test_json_there_and_back(decoder, projector):
 def test_another_versions_json_is_named(part):
     data = json.loads(json.dumps(to_json(make_config())))
     data[part]["age"] = 3
-    with pytest.raises(ValueError, match="model.json is another version's: .*Config differs in age; train again"):
+    with pytest.raises(
+        ValueError, match="model.json is another version's: .*Config differs in age; train again"
+    ):
         from_json(data)
 
 
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"encoder": "whisper-huge"}, "unknown encoder preset 'whisper-huge'; choose one of .*whisper-medium"),
-        ({"decoder": "Qwen/Qwen2.5-8B"}, "unknown decoder preset .*; choose one of .*qwen2.5-7b.*, or give a folder"),
-        ({"projector": "mlp"}, "unknown projector preset 'mlp'; choose one of conformer, linear, pooled, qformer, .*"),
+        (
+            {"encoder": "whisper-huge"},
+            "unknown encoder preset 'whisper-huge'; choose one of .*whisper-medium",
+        ),
+        (
+            {"decoder": "Qwen/Qwen2.5-8B"},
+            "unknown decoder preset .*; choose one of .*qwen2.5-7b.*, or give a folder",
+        ),
+        (
+            {"projector": "mlp"},
+            "unknown projector preset 'mlp'; choose one of conformer, linear, pooled, qformer, .*",
+        ),
         ({"projector_frames": 0}, "ModelConfig.projector_frames is 0; give 1 or more"),
-        ({"projector": "linear", "projector_frames": 2}, "linear projector is 2; it must be 1; to join frames choose"),
-        ({"frame_mask": "some"}, "ModelConfig.frame_mask is 'some'; choose one of none, attention, all"),
+        (
+            {"projector": "linear", "projector_frames": 2},
+            "linear projector is 2; it must be 1; to join frames choose",
+        ),
+        (
+            {"frame_mask": "some"},
+            "ModelConfig.frame_mask is 'some'; choose one of none, attention, all",
+        ),
         ({"lora_rank": -1}, "ModelConfig.lora_rank is -1; give 0 or more"),
-        ({"lora_targets": ("query",)}, r"ModelConfig.lora_targets\[0\] is 'query'; choose one of q, k"),
+        (
+            {"lora_targets": ("query",)},
+            r"ModelConfig.lora_targets\[0\] is 'query'; choose one of q, k",
+        ),
     ],
 )
 def test_wrong_values_name_the_remedy(changes, message):
@@ -282,13 +351,21 @@ def test_wrong_values_name_the_remedy(changes, message):
 
 
 def test_a_wrong_projector_names_the_remedy():
-    with pytest.raises(ValueError, match="projector kind 'mlp' is unknown; choose one of linear, pooled, stacked"):
+    with pytest.raises(
+        ValueError, match="projector kind 'mlp' is unknown; choose one of linear, pooled, stacked"
+    ):
         dataclasses.replace(PROJECTORS["linear"], kind="mlp")
-    with pytest.raises(ValueError, match="width of the stacked projector is 0; it must be 1 or more"):
+    with pytest.raises(
+        ValueError, match="width of the stacked projector is 0; it must be 1 or more"
+    ):
         dataclasses.replace(PROJECTORS["stacked"], width=0)
-    with pytest.raises(ValueError, match="cross_every of the qformer projector is 0; it must be 1 or more"):
+    with pytest.raises(
+        ValueError, match="cross_every of the qformer projector is 0; it must be 1 or more"
+    ):
         dataclasses.replace(PROJECTORS["qformer"], cross_every=0)
     with pytest.raises(ValueError, match="cross_every is 5; it is at most 4"):
         dataclasses.replace(PROJECTORS["qformer"], layers=5, cross_every=5)
-    with pytest.raises(ValueError, match="a Q-Former of 3 layers, one in 2 with speech.* does not divide"):
+    with pytest.raises(
+        ValueError, match="a Q-Former of 3 layers, one in 2 with speech.* does not divide"
+    ):
         dataclasses.replace(PROJECTORS["qformer"], layers=3)

@@ -1,4 +1,5 @@
-"""SALM and SALM-XATT in small: packed as apart, causal, deaf to what is no clip of theirs, silent where it must be."""
+"""SALM and SALM-XATT in small: packed as apart, causal, deaf to what is no clip of theirs, silent
+where it must be."""
 
 import dataclasses
 
@@ -7,8 +8,25 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
-from tiny_examples import LAYOUTS, make_batch, make_example, make_groups, make_mixed_batch, make_question, split_example
-from tiny_model import SALM, SALM_XATT, hear, make_config, make_gradient, make_params, measure_logits, measure_loss
+from tiny_examples import (
+    LAYOUTS,
+    make_batch,
+    make_example,
+    make_groups,
+    make_mixed_batch,
+    make_question,
+    split_example,
+)
+from tiny_model import (
+    SALM,
+    SALM_XATT,
+    hear,
+    make_config,
+    make_gradient,
+    make_params,
+    measure_logits,
+    measure_loss,
+)
 
 from sift_jax.models.cross_attention import find_heard_frames, find_hearing
 from sift_jax.models.fast_conformer import make_distances, shift_distances
@@ -23,9 +41,12 @@ measure_hidden = jax.jit(compute_hidden, static_argnums=0)
 
 @each_model
 def test_a_packed_group_is_its_questions_apart(name):
-    """Loss and gradient, over questions that share a clip, have none in common, or name them in another order."""
+    """Loss and gradient, over questions that share a clip, have none in common, or name them in
+    another order."""
     config, rng = CONFIGS[name], np.random.default_rng(3)
-    example = make_example(rng, [make_question(rng, layout) for layout in (*LAYOUTS, "audio_first")])
+    example = make_example(
+        rng, [make_question(rng, layout) for layout in (*LAYOUTS, "audio_first")]
+    )
     packed = make_batch(config, [make_groups(config, [example])])
     apart = [make_batch(config, [[group]]) for group in make_groups(config, split_example(example))]
     gradient, params = make_gradient(config), make_params(config)
@@ -33,18 +54,26 @@ def test_a_packed_group_is_its_questions_apart(name):
     losses, each = zip(*(gradient(params, batch) for batch in apart), strict=True)
     assert float(loss) == pytest.approx(sum(map(float, losses)), rel=1e-5)
     wanted = jax.tree.map(lambda *x: sum(x), *each)
-    for (path, x), y in zip(jax.tree_util.tree_leaves_with_path(grads), jax.tree.leaves(wanted), strict=True):
+    for (path, x), y in zip(
+        jax.tree_util.tree_leaves_with_path(grads), jax.tree.leaves(wanted), strict=True
+    ):
         # of a bias that softmax does not see the gradient is noise
         scale = max(float(np.abs(y).max()), 1e-2)
-        np.testing.assert_allclose(x, y, rtol=0, atol=2e-5 * scale, err_msg=jax.tree_util.keystr(path))
+        np.testing.assert_allclose(
+            x, y, rtol=0, atol=2e-5 * scale, err_msg=jax.tree_util.keystr(path)
+        )
 
 
 @each_model
 def test_neighbours_and_padding_change_nothing(name):
     config, rng = CONFIGS[name], np.random.default_rng(1)
-    groups = make_groups(config, [make_example(rng, [make_question(rng, "two_clips")]) for _ in range(2)])
+    groups = make_groups(
+        config, [make_example(rng, [make_question(rng, "two_clips")]) for _ in range(2)]
+    )
     params = make_params(config)
-    alone = [float(measure_loss(config, params, make_batch(config, [[group]]))[0]) for group in groups]
+    alone = [
+        float(measure_loss(config, params, make_batch(config, [[group]]))[0]) for group in groups
+    ]
     together = make_batch(config, [groups])
     assert float(measure_loss(config, params, together)[0]) == pytest.approx(sum(alone), rel=1e-5)
     is_padding = together["group_bt"] == 0
@@ -58,7 +87,9 @@ def test_neighbours_and_padding_change_nothing(name):
 def test_each_question_hears_its_own_clip(name):
     """By gradient of one question's loss to every clip of the row."""
     config, rng = CONFIGS[name], np.random.default_rng(6)
-    groups = make_groups(config, [make_example(rng, [make_question(rng, layout)]) for layout in LAYOUTS[1:3]])
+    groups = make_groups(
+        config, [make_example(rng, [make_question(rng, layout)]) for layout in LAYOUTS[1:3]]
+    )
     batch, params = make_batch(config, [groups]), make_params(config)
 
     def loss_of_second(mel):
@@ -66,7 +97,9 @@ def test_each_question_hears_its_own_clip(name):
         of_second = np.take_along_axis(batch["group_bt"], batch["predict_bm"], axis=1) == 2
         return jnp.sum(jnp.where((of_second & (batch["weight_bm"] > 0))[..., None], hidden, 0) ** 2)
 
-    reach = np.abs(np.asarray(jax.jit(jax.grad(loss_of_second))(batch["mel_basf"]))).max(axis=(2, 3))[0]
+    reach = np.abs(np.asarray(jax.jit(jax.grad(loss_of_second))(batch["mel_basf"]))).max(
+        axis=(2, 3)
+    )[0]
     assert (reach > 0).tolist() == [False, False, True, True]
 
 
@@ -90,7 +123,9 @@ def test_no_position_hears_a_later_clip_or_token():
     params = make_params(XATT)
 
     def run(mel):
-        return compute_hidden(XATT, params, {**batch, "mel_basf": mel})[0, : len(tokens)].sum(axis=-1)
+        return compute_hidden(XATT, params, {**batch, "mel_basf": mel})[0, : len(tokens)].sum(
+            axis=-1
+        )
 
     reach = np.abs(np.asarray(jax.jit(jax.jacobian(run))(batch["mel_basf"]))).max(axis=(3, 4))[:, 0]
     places = [int(np.flatnonzero(batch["slot_bt"][0] == clip)[0]) for clip in (0, 1)]
@@ -100,7 +135,9 @@ def test_no_position_hears_a_later_clip_or_token():
     hidden = np.asarray(measure_hidden(XATT, params, batch))[0]
     changed = {**batch, "token_bt": batch["token_bt"].copy()}
     changed["token_bt"][0, 6] += 1
-    moved = np.abs(np.asarray(measure_hidden(XATT, params, changed))[0] - hidden).max(axis=-1)[: len(tokens)]
+    moved = np.abs(np.asarray(measure_hidden(XATT, params, changed))[0] - hidden).max(axis=-1)[
+        : len(tokens)
+    ]
     assert (moved[:6] == 0).all() and (moved[6:] > 0).all()
 
 
@@ -118,18 +155,24 @@ def test_speech_is_silent_until_it_is_learnt():
     batch = make_mixed_batch(XATT)
     fresh = jax.jit(init_params, static_argnums=0)(XATT, jax.random.key(0))
     louder = {**batch, "mel_basf": 3 * batch["mel_basf"]}
-    np.testing.assert_array_equal(measure_logits(XATT, fresh, batch), measure_logits(XATT, fresh, louder))
+    np.testing.assert_array_equal(
+        measure_logits(XATT, fresh, batch), measure_logits(XATT, fresh, louder)
+    )
     mute = {**batch, "slot_bt": np.full_like(batch["slot_bt"], -1)}
     params = make_params(XATT)
     loud = {**mute, "mel_basf": louder["mel_basf"]}
-    np.testing.assert_array_equal(measure_logits(XATT, params, mute), measure_logits(XATT, params, loud))
+    np.testing.assert_array_equal(
+        measure_logits(XATT, params, mute), measure_logits(XATT, params, loud)
+    )
 
 
 @each_model
 def test_every_parameter_but_fixed_statistics_trains(name):
     config = CONFIGS[name]
     _, grads = make_gradient(config)(make_params(config), make_mixed_batch(config, rows=1))
-    still = {path for path, x in flatten_dict(grads, sep="/").items() if not np.abs(np.asarray(x)).max()}
+    still = {
+        path for path, x in flatten_dict(grads, sep="/").items() if not np.abs(np.asarray(x)).max()
+    }
     assert still == {f"encoder/blocks/inner_norm/{x}" for x in ("mean", "variance")}
 
 
@@ -155,7 +198,9 @@ def test_a_clip_sounds_alike_in_every_window(changes):
 
 def test_distances_are_of_query_and_key():
     t = 5
-    scores = np.arange(2 * t - 1, dtype=np.float32)[None] + 100 * np.arange(t, dtype=np.float32)[:, None]
+    scores = (
+        np.arange(2 * t - 1, dtype=np.float32)[None] + 100 * np.arange(t, dtype=np.float32)[:, None]
+    )
     shifted = np.asarray(shift_distances(jnp.asarray(scores)))
     for i in range(t):
         for j in range(t):
@@ -168,8 +213,11 @@ def test_distances_are_of_query_and_key():
 
 
 def test_costs_count_what_is_multiplied():
-    """FastConformer-large: 17 layers of 6.3 million entries a frame, and a tenth as much before them."""
-    config = make_config(encoder="fastconformer-large", projector="conformer", projector_frames=None)
+    """FastConformer-large: 17 layers of 6.3 million entries a frame, and a tenth as much before
+    them."""
+    config = make_config(
+        encoder="fastconformer-large", projector="conformer", projector_frames=None
+    )
     costs = count_costs(config, ("projector/.*",))
     blocks = 17 * (4 * 512 * 2048 + 5 * 512 * 512 + 3 * 512 * 512 + 9 * 512)
     entry = 2560 * 512 + 160 * 9 * 256 + 40 * (9 + 256) * 256 + 10 * (9 + 256) * 256
@@ -177,6 +225,6 @@ def test_costs_count_what_is_multiplied():
     batch = make_mixed_batch(XATT)
     own = count_costs(XATT, ("cross/.*",))
     frames = np.where(batch["frames_ba"] > 0, XATT.count_positions(batch["frames_ba"]), 0).sum()
-    assert own.position > 0 and dataclasses.replace(own, frame=0.0, token=0.0, target=0.0).count(batch) == (
-        own.position * frames
-    )
+    assert own.position > 0 and dataclasses.replace(own, frame=0.0, token=0.0, target=0.0).count(
+        batch
+    ) == (own.position * frames)

@@ -1,4 +1,5 @@
-"""The model as a function: causal, silent adapters, masked frames, the same under any rematerialisation."""
+"""The model as a function: causal, silent adapters, masked frames, the same under any
+rematerialisation."""
 
 import dataclasses
 
@@ -7,7 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
-from tiny_examples import LAYOUTS, make_batch, make_example, make_groups, make_mixed_batch, make_question
+from tiny_examples import (
+    LAYOUTS,
+    make_batch,
+    make_example,
+    make_groups,
+    make_mixed_batch,
+    make_question,
+)
 from tiny_model import hear, make_config, make_gradient, make_params, measure_logits, measure_loss
 
 from sift_jax.exporting.merge_lora import merge_lora
@@ -37,7 +45,9 @@ def test_no_position_sees_a_later_one():
 
 
 def test_questions_see_the_prefix_and_themselves():
-    mask = np.asarray(make_mask(jnp.array([[1, 1, 1, 1, 2, 0]]), jnp.array([[0, 1, 1, 2, 0, 0]])))[0]
+    mask = np.asarray(make_mask(jnp.array([[1, 1, 1, 1, 2, 0]]), jnp.array([[0, 1, 1, 2, 0, 0]])))[
+        0
+    ]
     expected = [
         [1, 0, 0, 0, 0, 0],
         [1, 1, 0, 0, 0, 0],
@@ -81,7 +91,9 @@ def test_lora_is_silent_at_the_start_and_merges_into_the_kernels():
     bare = jax.tree.map(jnp.asarray, fresh)
     for block in bare["decoder"]["blocks"].values():
         block.pop("lora_a", None), block.pop("lora_b", None)
-    assert float(measure_loss(config, fresh, batch)[0]) == float(measure_loss(plain, bare, batch)[0])
+    assert float(measure_loss(config, fresh, batch)[0]) == float(
+        measure_loss(plain, bare, batch)[0]
+    )
 
     params = make_params(config)
     logits = np.asarray(measure_logits(config, params, batch))
@@ -101,14 +113,18 @@ def test_nothing_behind_a_clips_end_is_heard():
     rng = np.random.default_rng(4)
     frames, mel_frames = np.array([[101, 37]]), config.encoder.mel_frames
     mel = rng.normal(size=(1, 2, mel_frames, config.encoder.mel_bins)).astype(np.float32)
-    dirty = np.where(np.arange(mel_frames)[:, None] >= frames[..., None, None], 9.0, mel).astype(np.float32)
+    dirty = np.where(np.arange(mel_frames)[:, None] >= frames[..., None, None], 9.0, mel).astype(
+        np.float32
+    )
     clean_out, dirty_out = (np.asarray(hear(config, params, x, frames)) for x in (mel, dirty))
     slots = config.slots_per_clip
     for clip, n in enumerate(frames[0]):
         heard = slice(clip * slots, clip * slots + config.count_frames(int(n)))
         np.testing.assert_array_equal(dirty_out[0, heard], clean_out[0, heard])
     # Whisper's own geometry hears what follows, as it was trained to
-    unmasked = dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, frame_mask="none"))
+    unmasked = dataclasses.replace(
+        config, encoder=dataclasses.replace(config.encoder, frame_mask="none")
+    )
     heard = [np.asarray(hear(unmasked, params, x, frames)) for x in (mel, dirty)]
     assert np.abs(heard[0][0, 0] - heard[1][0, 0]).max() > 1e-3
 
@@ -136,15 +152,21 @@ def test_rematerialisation_changes_no_number():
         found[remat] = (float(loss), np.concatenate([np.ravel(g) for g in jax.tree.leaves(grads)]))
     for remat in ("full", "dots"):
         assert found[remat][0] == pytest.approx(found["none"][0], rel=1e-6)
-        np.testing.assert_allclose(found[remat][1], found["none"][1], atol=1e-4 * np.abs(found["none"][1]).max())
-    with pytest.raises(ValueError, match="ModelConfig.remat is 'some'; choose one of none, full, dots"):
+        np.testing.assert_allclose(
+            found[remat][1], found["none"][1], atol=1e-4 * np.abs(found["none"][1]).max()
+        )
+    with pytest.raises(
+        ValueError, match="ModelConfig.remat is 'some'; choose one of none, full, dots"
+    ):
         measure_loss(make_config(remat="some"), make_params(make_config()), batch)
 
 
 def test_audio_reaches_the_answer():
     config = make_config()
     rng = np.random.default_rng(6)
-    groups = make_groups(config, [make_example(rng, [make_question(rng, name)]) for name in LAYOUTS])
+    groups = make_groups(
+        config, [make_example(rng, [make_question(rng, name)]) for name in LAYOUTS]
+    )
     batch = make_batch(config, [[group] for group in groups])
     params = make_params(config)
     listen = jax.jit(jax.grad(lambda mel: sum_loss(config, params, {**batch, "mel_basf": mel})[0]))
@@ -152,11 +174,15 @@ def test_audio_reaches_the_answer():
     reach = np.abs(np.asarray(grads)).max(axis=(2, 3))
     # text_first and audio_first name their first clip alone
     assert (reach[:, 0] > 0).all()
-    np.testing.assert_array_equal(reach[:, 1] > 0, [name in ("two_clips", "clip_between") for name in LAYOUTS])
+    np.testing.assert_array_equal(
+        reach[:, 1] > 0, [name in ("two_clips", "clip_between") for name in LAYOUTS]
+    )
 
 
 def test_bfloat16_stays_close_to_float32():
     batch = make_mixed_batch(make_config())
     params = make_params(make_config())
-    exact, rounded = (float(measure_loss(make_config(dtype=d), params, batch)[0]) for d in ("float32", "bfloat16"))
+    exact, rounded = (
+        float(measure_loss(make_config(dtype=d), params, batch)[0]) for d in ("float32", "bfloat16")
+    )
     assert rounded == pytest.approx(exact, rel=0.03) and rounded != exact

@@ -1,4 +1,5 @@
-"""The strided convolution's own gradient against JAX's, for even and odd sizes, one channel and several."""
+"""The strided convolution's own gradient against JAX's, for even and odd sizes, one channel and
+several."""
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +24,10 @@ def convolve_plainly(x_bsfc, kernel):
 @pytest.mark.parametrize("size", [(2, 8, 6, 3), (2, 7, 5, 3), (3, 7, 4, 1), (1, 1, 2, 1)])
 def test_value_and_gradients(size):
     rng = np.random.default_rng(0)
-    x, kernel = rng.normal(size=size).astype(np.float32), rng.normal(size=(3, 3, 3)).astype(np.float32)
+    x, kernel = (
+        rng.normal(size=size).astype(np.float32),
+        rng.normal(size=(3, 3, 3)).astype(np.float32),
+    )
     wanted = convolve_plainly(x, kernel)
     weight = rng.normal(size=wanted.shape).astype(np.float32)
     np.testing.assert_allclose(convolve_strided(x, kernel), wanted, rtol=1e-5, atol=1e-5)

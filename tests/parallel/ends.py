@@ -1,9 +1,10 @@
-"""Processes of one run, and what becomes of all when something happens to one; run as a program, prints JSON.
+"""Processes of one run, and what becomes of all when something happens to one; run as a program,
+prints JSON.
 
     python ends.py CORPUS FOLDER PROCESSES END …
 
-END is terminate, stop, stop_first, kill, kill_first, stuck, unshared (another folder for the run), other_records or
-held (another command has the run's folder)
+END is terminate, stop, stop_first, kill, kill_first, stuck, unshared (another folder for the run),
+other_records or held (another command has the run's folder)
 """
 
 import contextlib
@@ -76,17 +77,25 @@ def hold_elsewhere(run_dir: Path):
     """Another process has the folder; one of its own, since a fork would hand the lock on."""
     program = (
         "import sys, time, pathlib\nfrom sift_jax.storage.folder_lock import hold_folder\n"
-        "with hold_folder(pathlib.Path(sys.argv[1]), remedy=''):\n    print(1, flush=True)\n    time.sleep(600)\n"
+        "with hold_folder(pathlib.Path(sys.argv[1]), remedy=''):\n    print(1, flush=True)\n    "
+        "time.sleep(600)\n"
     )
-    holder = subprocess.Popen([sys.executable, "-c", program, str(run_dir)], cwd=ROOT, stdout=subprocess.PIPE)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", program, str(run_dir)], cwd=ROOT, stdout=subprocess.PIPE
+    )
     holder.stdout.readline()
     yield
     holder.kill()
     holder.wait()
 
 
-def watch_the_end(folder: Path, end: str, argv: list[str], processes: int, places: list[Path]) -> dict:
-    pids, metrics = fork_processes(argv, folder / "log", processes, places), folder / "run" / "metrics.jsonl"
+def watch_the_end(
+    folder: Path, end: str, argv: list[str], processes: int, places: list[Path]
+) -> dict:
+    pids, metrics = (
+        fork_processes(argv, folder / "log", processes, places),
+        folder / "run" / "metrics.jsonl",
+    )
     if end not in REFUSED:
         deadline = time.monotonic() + 200
         while not (metrics.is_file() and metrics.read_text()) and time.monotonic() < deadline:
@@ -112,4 +121,6 @@ def watch_the_end(folder: Path, end: str, argv: list[str], processes: int, place
 if __name__ == "__main__":
     corpus_dir, folder, count, *ends = sys.argv[1:]
     tiny = Corpus(root=Path(corpus_dir), counts={})
-    print(json.dumps({end: run_to_the_end(tiny, Path(folder) / end, int(count), end) for end in ends}))
+    print(
+        json.dumps({end: run_to_the_end(tiny, Path(folder) / end, int(count), end) for end in ends})
+    )

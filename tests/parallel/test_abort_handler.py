@@ -1,4 +1,5 @@
-"""An abort is the loss of a process only where one does not come, or nobody answers at the address of process 0."""
+"""An abort is the loss of a process only where one does not come, or nobody answers at the address
+of process 0."""
 
 import os
 import signal
@@ -23,7 +24,9 @@ start_distributed(sys.argv[1], 2, int(sys.argv[2]))
 
 def run(program, *arguments, **environment):
     command = [sys.executable, "-c", program, *arguments]
-    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300)
+    return subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300
+    )
 
 
 @pytest.mark.parametrize("is_there", [True, False])
@@ -50,4 +53,6 @@ def test_a_process_that_is_left_alone_says_so(index):
     done = run(ALONE, address, index, SIFT_JOIN_SECONDS="1")
     assert done.returncode == 69, done.stderr
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith(f"error: not all processes of the run came to {address} within 1 s: start every one of them")
+    assert last.startswith(
+        f"error: not all processes of the run came to {address} within 1 s: start every one of them"
+    )

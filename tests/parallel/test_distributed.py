@@ -1,6 +1,6 @@
 """Real processes over gloo train as one does, and end together; wrong flags are one line.
 
-    process 0 ── --coordinator=127.0.0.1:port ── process 1        one mesh of two CPU devices, each with half the rows
+process 0 ── --coordinator=127.0.0.1:port ── process 1        one mesh of two CPU devices, each with half the rows
 """
 
 import json
@@ -53,7 +53,11 @@ def train_in_processes(gin_file: Path, processes: int) -> None:
     started = [
         subprocess.Popen(
             [*command, f"--process_index={i}"] if processes > 1 else command,
-            cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         for i in range(processes)
     ]
@@ -68,9 +72,16 @@ def train_in_processes(gin_file: Path, processes: int) -> None:
 
 @pytest.mark.slow
 def test_two_and_four_processes_train_as_one_on_the_same_mesh(corpus, tmp_path):
-    program = [sys.executable, str(Path(__file__).parent / "same_mesh.py"), str(corpus.root), str(tmp_path / "runs")]
+    program = [
+        sys.executable,
+        str(Path(__file__).parent / "same_mesh.py"),
+        str(corpus.root),
+        str(tmp_path / "runs"),
+    ]
     program += ["1", "2", "4"]
-    done = subprocess.run(program, env=os.environ.copy(), capture_output=True, text=True, timeout=1200)
+    done = subprocess.run(
+        program, env=os.environ.copy(), capture_output=True, text=True, timeout=1200
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     one = found.pop("1")
@@ -84,12 +95,16 @@ def test_two_and_four_processes_train_as_one_on_the_same_mesh(corpus, tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_start_from_another_run(corpus, trained_run, tmp_path):
-    """Parameters of a run, written by one process, are read by two and laid over their common mesh; and saved by them,
-    those apart that do not train."""
+    """Parameters of a run, written by one process, are read by two and laid over their common mesh;
+    and saved by them, those apart that do not train."""
     from sift_jax.weights.load import Sources
 
-    arguments = make_run(corpus, tmp_path / "run", steps=3, trainable=("projector/.*", "decoder/.*"))
-    arguments["sources"] = Sources(run=str(trained_run), step=3, model=None, encoder=None, decoder=None)
+    arguments = make_run(
+        corpus, tmp_path / "run", steps=3, trainable=("projector/.*", "decoder/.*")
+    )
+    arguments["sources"] = Sources(
+        run=str(trained_run), step=3, model=None, encoder=None, decoder=None
+    )
     text = write_gin(tmp_path / "run.gin", arguments).read_text()
     text = re.sub(r"((?:peak|muon)_learning_rate = ).*", r"\g<1>0.0", text)
     (tmp_path / "run.gin").write_text(text)
@@ -99,17 +114,28 @@ def test_two_processes_start_from_another_run(corpus, trained_run, tmp_path):
 
 
 def run_ends(corpus, folder: Path, processes: int, ends: list[str]) -> dict:
-    """What became of the processes, for each thing that may happen to one of them; a hang is told after 15 s."""
-    program = [sys.executable, str(Path(__file__).parent / "ends.py"), str(corpus.root), str(folder), str(processes)]
+    """What became of the processes, for each thing that may happen to one of them; a hang is told
+    after 15 s."""
+    program = [
+        sys.executable,
+        str(Path(__file__).parent / "ends.py"),
+        str(corpus.root),
+        str(folder),
+        str(processes),
+    ]
     environment = {**os.environ, "SIFT_HANG_SECONDS": "15"}
-    done = subprocess.run([*program, *ends], env=environment, capture_output=True, text=True, timeout=1200)
+    done = subprocess.run(
+        [*program, *ends], env=environment, capture_output=True, text=True, timeout=1200
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.fixture(scope="module")
 def ends_of_four(corpus, tmp_path_factory):
-    return run_ends(corpus, tmp_path_factory.mktemp("ends") / "of_four", 4, ["terminate", "stop", "stuck"])
+    return run_ends(
+        corpus, tmp_path_factory.mktemp("ends") / "of_four", 4, ["terminate", "stop", "stuck"]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +148,10 @@ def ends_of_two(corpus, tmp_path_factory):
 def test_a_signal_to_one_of_four_saves_the_same_step_in_all(ends_of_four):
     end = ends_of_four["terminate"]
     assert end["codes"] == [75] * 4, end["said"]
-    steps = {int(re.search(r"stopped as asked: step (\d+) of 5000 is saved", said)[1]) for said in end["said"]}
+    steps = {
+        int(re.search(r"stopped as asked: step (\d+) of 5000 is saved", said)[1])
+        for said in end["said"]
+    }
     assert steps == {max(end["saved"])}
 
 
@@ -130,7 +159,9 @@ def test_a_signal_to_one_of_four_saves_the_same_step_in_all(ends_of_four):
 def test_a_stopped_process_of_four_is_named_and_the_run_ends(ends_of_four):
     end = ends_of_four["stop"]
     assert end["codes"] == [69, None, 69, 69] and end["seconds"] < 60
-    named = r"^error: process 1 has not been heard of for \d+ s \(last \w+, step \d+\); the run ends"
+    named = (
+        r"^error: process 1 has not been heard of for \d+ s \(last \w+, step \d+\); the run ends"
+    )
     for index in (0, 2, 3):
         assert re.search(named, end["said"][index], re.MULTILINE), end["said"]
 
@@ -157,14 +188,19 @@ def test_a_killed_process_is_named_at_once(ends_of_two, end, codes, named):
     found = ends_of_two[end]
     assert found["codes"] == codes and found["seconds"] < 40, found
     errors = re.findall(r"^error: .*$", found["said"][codes.index(69)], re.MULTILINE)
-    assert len(errors) == 1 and re.match(f"error: {named}.*; the run ends, its last checkpoint is whole", errors[0])
+    assert len(errors) == 1 and re.match(
+        f"error: {named}.*; the run ends, its last checkpoint is whole", errors[0]
+    )
 
 
 @pytest.mark.slow
 def test_a_folder_that_is_not_shared_is_refused(ends_of_two):
     end = ends_of_two["unshared"]
     assert end["codes"][1] == 2 and end["codes"][0] in (2, 69)
-    assert "run is not one folder: process 1 does not see what process 0 writes there; set OUT_DIR" in end["said"][1]
+    assert (
+        "run is not one folder: process 1 does not see what process 0 writes there; set OUT_DIR"
+        in end["said"][1]
+    )
 
 
 @pytest.mark.slow
@@ -179,4 +215,8 @@ def test_processes_with_other_records_do_not_begin(ends_of_two):
 def test_a_folder_that_another_run_has_is_refused_by_all(ends_of_two):
     end = ends_of_two["held"]
     assert end["codes"][0] == 2 and end["codes"][1] in (2, 69) and end["saved"] == []
-    assert re.search(r"error: another command writes to \S+ \(process \d+ on .*OUT_DIR$", end["said"][0], re.MULTILINE)
+    assert re.search(
+        r"error: another command writes to \S+ \(process \d+ on .*OUT_DIR$",
+        end["said"][0],
+        re.MULTILINE,
+    )

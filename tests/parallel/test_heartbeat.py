@@ -1,4 +1,5 @@
-"""Which process is to blame: by its silence, by its reading while the others wait, by its own words."""
+"""Which process is to blame: by its silence, by its reading while the others wait, by its own
+words."""
 
 import dataclasses
 import re
@@ -21,8 +22,16 @@ def make(**changes):
         ({}, 101.0, None),
         # all wait for a device together: nobody is to blame
         ({"seconds": 500.0}, 101.0, None),
-        ({"seen": 50.0}, 101.0, "process 1 has not been heard of for 51 s (last stepping, step 12)"),
-        ({"doing": "reading", "seconds": 46.0}, 101.0, "process 1 hangs (46 s at reading, step 12), the others wait"),
+        (
+            {"seen": 50.0},
+            101.0,
+            "process 1 has not been heard of for 51 s (last stepping, step 12)",
+        ),
+        (
+            {"doing": "reading", "seconds": 46.0},
+            101.0,
+            "process 1 hangs (46 s at reading, step 12), the others wait",
+        ),
         ({"doing": "reading", "seconds": 40.0}, 101.0, None),
         # it is ahead, or still before its first batch: nobody waits for it
         ({"doing": "reading", "seconds": 46.0, "step": 13}, 101.0, None),
@@ -82,7 +91,9 @@ def test_a_process_that_never_said_a_word_is_named(capfd, monkeypatch):
     """It joined and was killed before its first beat."""
     left = []
     watch = Watch(Store(), 0, others=[1, 2], limit=0.2, interval=0.02)
-    monkeypatch.setattr(watch, "leave", lambda code, reason: left.append(code) or watch._is_over.set())
+    monkeypatch.setattr(
+        watch, "leave", lambda code, reason: left.append(code) or watch._is_over.set()
+    )
     other = Watch(watch._client, 2, limit=60.0, interval=0.02)
     other.start()
     watch.start()

@@ -1,4 +1,5 @@
-"""The sharding table and the mesh: everything is placed by one row, and what cannot be placed says so."""
+"""The sharding table and the mesh: everything is placed by one row, and what cannot be placed says
+so."""
 
 import re
 
@@ -9,13 +10,25 @@ from jax.sharding import PartitionSpec
 from tiny_model import SALM, SALM_XATT, make_config
 
 from sift_jax.models.speech_lm import describe_params
-from sift_jax.parallel.mesh import MeshConfig, check_rows, list_own_rows, make_mesh, put_batch, shard_rows
+from sift_jax.parallel.mesh import (
+    MeshConfig,
+    check_rows,
+    list_own_rows,
+    make_mesh,
+    put_batch,
+    shard_rows,
+)
 from sift_jax.parallel.sharding import TABLE, flatten_paths, make_spec, match_row
 
 ALL_TARGETS = ("q", "k", "v", "o", "gate", "up", "down")
 MODELS = {
     "test": {"lora_rank": 2, "lora_targets": ALL_TARGETS},
-    "quickstart": {"encoder": "quickstart", "decoder": "quickstart", "lora_rank": 16, "lora_targets": ALL_TARGETS},
+    "quickstart": {
+        "encoder": "quickstart",
+        "decoder": "quickstart",
+        "lora_rank": 16,
+        "lora_targets": ALL_TARGETS,
+    },
     **{kind: {"projector": kind, "projector_frames": None} for kind in ("stacked", "qformer")},
     "salm": SALM,
     "salm-xatt": SALM_XATT,
@@ -45,13 +58,20 @@ def test_every_parameter_is_placed_by_one_row(name):
 
 def test_no_row_is_idle():
     """Both kinds of decoder together use every row; a row that nothing needs goes."""
-    paths = [path for changes in MODELS.values() for path in flatten_paths(describe_params(make_config(**changes)))]
-    idle = [pattern for pattern, _ in TABLE if not any(re.fullmatch(pattern, path) for path in paths)]
+    paths = [
+        path
+        for changes in MODELS.values()
+        for path in flatten_paths(describe_params(make_config(**changes)))
+    ]
+    idle = [
+        pattern for pattern, _ in TABLE if not any(re.fullmatch(pattern, path) for path in paths)
+    ]
     assert not idle, f"rows of the sharding table that match no parameter: {idle}"
 
 
 def test_large_leaves_are_spread():
-    """At the paper's size nothing above a million elements stays whole on a device of a 2 × 4 mesh."""
+    """At the paper's size nothing above a million elements stays whole on a device of a 2 × 4
+    mesh."""
     mesh = make_abstract_mesh(data=1, fsdp=4, tensor=2)
     for path, leaf in flatten_paths(describe_params(make_config(**MODELS["sift-llm"]))).items():
         spec = make_spec(path, leaf.shape, mesh)
@@ -66,13 +86,19 @@ def test_an_axis_that_does_not_divide_is_dropped():
 
 
 def test_strangers_are_errors():
-    with pytest.raises(ValueError, match="parameter decoder/extra is matched by no row of the sharding table"):
+    with pytest.raises(
+        ValueError, match="parameter decoder/extra is matched by no row of the sharding table"
+    ):
         match_row("decoder/extra")
     table = (*TABLE, (r"decoder/emb.*", (None, None)))
-    with pytest.raises(ValueError, match=r"decoder/embedding is matched by 2 rows \(decoder/embedding, decoder/emb"):
+    with pytest.raises(
+        ValueError, match=r"decoder/embedding is matched by 2 rows \(decoder/embedding, decoder/emb"
+    ):
         match_row("decoder/embedding", table)
     mesh = make_abstract_mesh(data=1, fsdp=1, tensor=1)
-    with pytest.raises(ValueError, match=r"decoder/embedding has shape \(3,\), but its row .* has 2 axes"):
+    with pytest.raises(
+        ValueError, match=r"decoder/embedding has shape \(3,\), but its row .* has 2 axes"
+    ):
         make_spec("decoder/embedding", (3,), mesh)
     with pytest.raises(ValueError, match="parameter decoder/other is matched by no row"):
         make_spec("decoder/other", (3,), mesh)
@@ -85,7 +111,10 @@ def test_the_rest_of_the_devices_go_where_minus_one_is():
 
 @pytest.mark.parametrize("sizes", [(3, 1, 1), (0, 1, 1), (1, -1, 64), (-2, 1, 1)])
 def test_a_mesh_that_does_not_fit_says_so(sizes):
-    message = r"does not fit 1 devices; set MeshConfig.data = -1 or sizes whose product|give 1 or more, or -1 for what"
+    message = (
+        r"does not fit 1 devices; set MeshConfig.data = -1 or sizes whose product|give 1 or more, "
+        r"or -1 for what"
+    )
     with pytest.raises(ValueError, match=message):
         make_mesh(MeshConfig(data=sizes[0], fsdp=sizes[1], tensor=sizes[2]), jax.devices()[:1])
 
@@ -99,11 +128,14 @@ def test_only_one_axis_takes_what_remains():
 def test_rows_that_do_not_divide_name_both_neighbours(rows, remedy):
     mesh = make_abstract_mesh(data=8, fsdp=8, tensor=1)
     with pytest.raises(
-        ValueError, match=f"batch of {rows} rows is not divisible by 64 devices .*BATCH_ROWS to {remedy}$"
+        ValueError,
+        match=f"batch of {rows} rows is not divisible by 64 devices .*BATCH_ROWS to {remedy}$",
     ):
         check_rows(rows, mesh)
     check_rows(128, mesh)
-    with pytest.raises(ValueError, match=r"by 64 devices \(data × fsdp\) × 2 microbatches; set BATCH_ROWS to 128$"):
+    with pytest.raises(
+        ValueError, match=r"by 64 devices \(data × fsdp\) × 2 microbatches; set BATCH_ROWS to 128$"
+    ):
         check_rows(64, mesh, 2)
     with pytest.raises(ValueError, match="microbatches is 0; set MICROBATCHES to 1 for none"):
         check_rows(64, mesh, 0)

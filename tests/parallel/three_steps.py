@@ -1,4 +1,5 @@
-"""Three steps of the tiny model on a mesh; run as a program, it prints the losses, gradient norms and a checksum.
+"""Three steps of the tiny model on a mesh; run as a program, it prints the losses, gradient norms
+and a checksum.
 
 python three_steps.py data fsdp tensor model
 """
@@ -37,7 +38,9 @@ MODELS = {"sift_llm": {}, "salm_xatt": SALM_XATT}
 
 def run_steps(sizes: MeshConfig, model: str, steps: int = 3) -> dict[str, list[float]]:
     """Four rows whose shards hold unequal numbers of targets."""
-    config = make_config(lora_rank=2, lora_targets=("q", "k", "v", "o", "gate", "up", "down"), **MODELS[model])
+    config = make_config(
+        lora_rank=2, lora_targets=("q", "k", "v", "o", "gate", "up", "down"), **MODELS[model]
+    )
     mesh = make_mesh(sizes)
     update = make_optimizer(OPTIMIZER, 10)
     trainable = ("projector/.*", ".*/lora_.*", "encoder/.*", "decoder/embedding")
@@ -56,13 +59,22 @@ def run_steps(sizes: MeshConfig, model: str, steps: int = 3) -> dict[str, list[f
         for name, values in found.items():
             values.append(float(metrics[name]))
     task_bm = np.arange(batch["target_bm"].size).reshape(batch["target_bm"].shape) // 3 % 3
-    dev = make_dev_step(config, mesh, tasks=4)(state, jax.device_put({**batch, "task_bm": task_bm}, shard_rows(mesh)))
+    dev = make_dev_step(config, mesh, tasks=4)(
+        state, jax.device_put({**batch, "task_bm": task_bm}, shard_rows(mesh))
+    )
     found |= {f"dev_{name}": np.asarray(value).tolist() for name, value in dev.items()}
-    found["parameters"] = [float(sum(jnp.abs(x).sum() for x in jax.tree.leaves(state["trainable"])))]
-    data, spec = jnp.arange(64.0).reshape(8, 8), jax.sharding.PartitionSpec("data", ("fsdp", "tensor"))
+    found["parameters"] = [
+        float(sum(jnp.abs(x).sum() for x in jax.tree.leaves(state["trainable"])))
+    ]
+    data, spec = (
+        jnp.arange(64.0).reshape(8, 8),
+        jax.sharding.PartitionSpec("data", ("fsdp", "tensor")),
+    )
     spread = jax.device_put(data, jax.sharding.NamedSharding(mesh, spec))
     found["checksum"] = [float(value) for value in checksum_leaves([spread]).values()]
-    found["devices"] = [len({d for x in jax.tree.leaves(state["trainable"]) for d in x.sharding.device_set})]
+    found["devices"] = [
+        len({d for x in jax.tree.leaves(state["trainable"]) for d in x.sharding.device_set})
+    ]
     is_split = [not x.sharding.is_fully_replicated for x in jax.tree.leaves(state["optimizer"])]
     found["split_moments"] = [float(sum(is_split))]
     return found

@@ -1,4 +1,5 @@
-"""Chat templates of the tests' own, with the constructs of published ones, and small tokenizers that have them."""
+"""Chat templates of the tests' own, with the constructs of published ones, and small tokenizers
+that have them."""
 
 import json
 
@@ -98,10 +99,24 @@ TEMPLATES = {
     "plain turns": PLAIN_TURNS,
     "alternating": ALTERNATING,
 }
-SPECIAL = ("<s>", "</s>", "<|turn|>", "<|done|>", "<|open|>", "<|shut|>", "[ASK]", "[/ASK]", "<|image_pad|>")
+SPECIAL = (
+    "<s>",
+    "</s>",
+    "<|turn|>",
+    "<|done|>",
+    "<|open|>",
+    "<|shut|>",
+    "[ASK]",
+    "[/ASK]",
+    "<|image_pad|>",
+)
 # added, and not special: tokens that users of a model see
 VISIBLE = ("<tool_call>", "</tool_call>")
-TEXTS = ["user\nassistant\nsystem\nIs it loud? It is soft.", "How fast does she speak? Slowly, 12 words.", "Größe\n\nü"]
+TEXTS = [
+    "user\nassistant\nsystem\nIs it loud? It is soft.",
+    "How fast does she speak? Slowly, 12 words.",
+    "Größe\n\nü",
+]
 
 
 def _train_bytes(size, *, use_regex=False):
@@ -111,20 +126,30 @@ def _train_bytes(size, *, use_regex=False):
     words = tokenizers.Regex(r" ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
     split = tokenizers.pre_tokenizers.Split(words, "isolated")
     byte_level = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=use_regex)
-    tokenizer.pre_tokenizer = byte_level if use_regex else tokenizers.pre_tokenizers.Sequence([split, byte_level])
+    tokenizer.pre_tokenizer = (
+        byte_level if use_regex else tokenizers.pre_tokenizers.Sequence([split, byte_level])
+    )
     tokenizer.decoder = tokenizers.decoders.ByteLevel()
     trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=size, initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+        vocab_size=size,
+        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
     )
-    # line ends of several kinds become tokens, which may lie on both sides of where an answer begins
+    # line ends of several kinds become tokens, which may lie on both sides of where an answer
+    # begins
     tokenizer.train_from_iterator([*TEXTS * 20, *["\n\n", "\n\n\n"] * 20], trainer)
     return tokenizer
 
 
 def _train_pieces(size):
-    """As SentencePiece's: blanks are letters, one is put before the text, and bytes are the last resort."""
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    """As SentencePiece's: blanks are letters, one is put before the text, and bytes are the last
+    resort."""
+    tokenizer = tokenizers.Tokenizer(
+        tokenizers.models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True)
+    )
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace(
+        prepend_scheme="first", split=False
+    )
     tokenizer.decoder = tokenizers.decoders.Sequence(
         [
             tokenizers.decoders.Replace("▁", " "),
@@ -159,7 +184,9 @@ def write_tokenizer_folder(folder, template, *, kind="bytes", place="jinja"):
     """A tokenizer's folder as it is published, with the template where folders have it."""
     tokenizer = TRAINERS[kind](600)
     tokenizer.add_special_tokens(list(SPECIAL))
-    tokenizer.add_tokens([tokenizers.AddedToken(name, normalized=False, special=False) for name in VISIBLE])
+    tokenizer.add_tokens(
+        [tokenizers.AddedToken(name, normalized=False, special=False) for name in VISIBLE]
+    )
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     config = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>"}

@@ -3,7 +3,14 @@
 import pytest
 
 from sift_jax.text.chat import make_question, render_chat
-from sift_jax.text.tokenizers import AUDIO, AUDIO_END, AUDIO_START, SPECIAL_TOKENS, TURN_END, TURN_START
+from sift_jax.text.tokenizers import (
+    AUDIO,
+    AUDIO_END,
+    AUDIO_START,
+    SPECIAL_TOKENS,
+    TURN_END,
+    TURN_START,
+)
 
 
 def converse(*parts, answer="It is loud."):
@@ -36,15 +43,25 @@ def test_the_whole_conversation(tokenizer):
 
 
 def test_only_the_answer_and_its_end_are_learnt(tokenizer):
-    messages = [{"role": "system", "content": [{"text": "It is soft."}]}, *converse({"text": "What is this?"})]
+    messages = [
+        {"role": "system", "content": [{"text": "It is soft."}]},
+        *converse({"text": "What is this?"}),
+    ]
     messages += converse({"text": "Is it loud?"}, answer="It is soft.")
     rendered = render_chat(messages, tokenizer)
-    learnt = [t for t, is_target in zip(rendered.tokens, rendered.is_target, strict=True) if is_target]
+    learnt = [
+        t for t, is_target in zip(rendered.tokens, rendered.is_target, strict=True) if is_target
+    ]
     assert draw(tokenizer, learnt) == "It is loud.<|im_end|>It is soft.<|im_end|>"
 
 
 def test_parts_keep_their_order(tokenizer):
-    parts = ({"text": "What is this?"}, {"audio_path": "b.wav"}, {"text": "Is it loud?"}, {"audio_path": "a.wav"})
+    parts = (
+        {"text": "What is this?"},
+        {"audio_path": "b.wav"},
+        {"text": "Is it loud?"},
+        {"audio_path": "a.wav"},
+    )
     rendered = render_chat(converse(*parts), tokenizer)
     speech = AUDIO_START + AUDIO + AUDIO_END
     assert f"What is this?{speech}Is it loud?{speech}{TURN_END}" in draw(tokenizer, rendered.tokens)

@@ -1,4 +1,5 @@
-"""The model's own chat template: the text and ids that transformers gives, and what is learnt of them."""
+"""The model's own chat template: the text and ids that transformers gives, and what is learnt of
+them."""
 
 import datetime
 
@@ -12,13 +13,23 @@ from sift_jax.text.chat_template import fix_dates
 from sift_jax.text.template_sandbox import DATE, compile_template
 from sift_jax.text.tokenizers import AUDIO, AUDIO_END, AUDIO_START, SpeechTokenizer
 
-SYSTEM, ASK, REPLY, AGAIN, END = ("Be brief.", "Is it loud?", "It is soft.", " How fast?\n", "Slowly, 12 words. é")
+SYSTEM, ASK, REPLY, AGAIN, END = (
+    "Be brief.",
+    "Is it loud?",
+    "It is soft.",
+    " How fast?\n",
+    "Slowly, 12 words. é",
+)
 TURNS = {
     "one turn": [("user", ASK), ("assistant", REPLY)],
     "two turns": [("user", ASK), ("assistant", REPLY), ("user", AGAIN), ("assistant", END)],
     "with system": [("system", SYSTEM), ("user", ASK), ("assistant", REPLY)],
     "two turns with system": [
-        ("system", SYSTEM), ("user", "\nIs it?"), ("assistant", REPLY), ("user", AGAIN), ("assistant", END)
+        ("system", SYSTEM),
+        ("user", "\nIs it?"),
+        ("assistant", REPLY),
+        ("user", AGAIN),
+        ("assistant", END),
     ],
 }
 FITTING = [(t, c) for t in TEMPLATES for c in TURNS if not (t == "alternating" and "system" in c)]
@@ -77,7 +88,9 @@ def test_the_ids_are_those_of_transformers(folders, template, turns, kind):
     whole = render_chat(ours(turns), tokenizer)
     assert whole.tokens == theirs.apply_chat_template(plain(turns), return_dict=False)
     prompt = render_chat(ours(turns[:-1]), tokenizer, has_reply=False)
-    assert prompt.tokens == theirs.apply_chat_template(plain(turns[:-1]), add_generation_prompt=True, return_dict=False)
+    assert prompt.tokens == theirs.apply_chat_template(
+        plain(turns[:-1]), add_generation_prompt=True, return_dict=False
+    )
     # what is asked in serving is what stood before the answer in training
     last = len(whole.tokens) - 1 - whole.is_target[::-1].index(True)
     start = max(i for i in range(last) if whole.is_target[i + 1] and not whole.is_target[i]) + 1
@@ -90,7 +103,9 @@ def test_the_text_is_that_of_transformers(folders, template, turns):
     theirs = transformers.AutoTokenizer.from_pretrained(folder)
     own = SpeechTokenizer(folder).template
     for count, is_prompt in ((len(turns), False), (len(turns) - 1, True)):
-        expected = theirs.apply_chat_template(plain(turns[:count]), add_generation_prompt=is_prompt, tokenize=False)
+        expected = theirs.apply_chat_template(
+            plain(turns[:count]), add_generation_prompt=is_prompt, tokenize=False
+        )
         assert own.render(plain(turns[:count]), is_prompt=is_prompt) == expected
 
 
@@ -109,7 +124,9 @@ def test_the_answers_and_their_ends_are_learnt(folders, template, end, lead):
     assert tokenizer.stop_ids[0] == tokenizer.turn_end_id == tokenizer.get_id(end)
     rendered = render_chat(ours(TURNS["two turns"]), tokenizer)
     encode = tokenizer._tokenizer.encode
-    expected = [[*encode(lead + text, add_special_tokens=False).tokens, end] for text in (REPLY, END)]
+    expected = [
+        [*encode(lead + text, add_special_tokens=False).tokens, end] for text in (REPLY, END)
+    ]
     assert find_targets(tokenizer, rendered) == expected
 
 
@@ -118,18 +135,31 @@ def test_recordings_are_numbered_by_the_template(folders):
     tokenizer, theirs = SpeechTokenizer(folder), transformers.AutoTokenizer.from_pretrained(folder)
     theirs.add_special_tokens({"additional_special_tokens": [AUDIO_START, AUDIO, AUDIO_END]})
     asked = [
-        {"role": "user", "content": [{"audio_path": "a"}, {"text": "and "}, {"audio_path": "b"}, {"text": ASK}]},
+        {
+            "role": "user",
+            "content": [{"audio_path": "a"}, {"text": "and "}, {"audio_path": "b"}, {"text": ASK}],
+        },
         {"role": "assistant", "content": [{"text": REPLY}]},
         {"role": "user", "content": [{"text": "And "}, {"text": "this?"}, {"audio_path": "c"}]},
     ]
     audio = {"type": "audio", "audio_url": "x.wav"}
     same = [
-        {"role": "user", "content": [audio, {"type": "text", "text": "and "}, audio, {"type": "text", "text": ASK}]},
+        {
+            "role": "user",
+            "content": [
+                audio,
+                {"type": "text", "text": "and "},
+                audio,
+                {"type": "text", "text": ASK},
+            ],
+        },
         {"role": "assistant", "content": REPLY},
         {"role": "user", "content": [{"type": "text", "text": "And this?"}, audio]},
     ]
     rendered = render_chat(asked, tokenizer, has_reply=False)
-    assert rendered.tokens == theirs.apply_chat_template(same, add_generation_prompt=True, return_dict=False)
+    assert rendered.tokens == theirs.apply_chat_template(
+        same, add_generation_prompt=True, return_dict=False
+    )
     assert rendered.audio == ["a", "b", "c"] and rendered.tokens.count(tokenizer.ids[AUDIO]) == 3
     text = tokenizer.decode(rendered.tokens)
     assert "Recording 1: \nand Recording 2: \nIs it" in text and "And this?Recording 3: \n" in text
@@ -143,7 +173,9 @@ def test_a_template_for_text_carries_audio_in_the_text(folders, template):
     asked = [{"role": "user", "content": [{"audio_path": "a"}, {"text": ASK}]}]
     same = [{"role": "user", "content": AUDIO_START + AUDIO + AUDIO_END + ASK}]
     rendered = render_chat(asked, tokenizer, has_reply=False)
-    assert rendered.tokens == theirs.apply_chat_template(same, add_generation_prompt=True, return_dict=False)
+    assert rendered.tokens == theirs.apply_chat_template(
+        same, add_generation_prompt=True, return_dict=False
+    )
     assert rendered.audio == ["a"]
 
 
@@ -158,28 +190,44 @@ def test_names_of_tokens_in_data_are_text(folders, template, kind):
         said = f"a{name}b"
         # the parts of a name in two parts of a message are a name together
         parts = [{"text": said[: 1 + len(name) // 2]}, {"text": said[1 + len(name) // 2 :]}]
-        messages = [{"role": "user", "content": parts}, {"role": "assistant", "content": [{"text": said}]}]
+        messages = [
+            {"role": "user", "content": parts},
+            {"role": "assistant", "content": [{"text": said}]},
+        ]
         rendered = render_chat(messages, tokenizer)
-        assert [t for t in rendered.tokens if t in added] == [t for t in bare.tokens if t in added], name
-        learnt = [t for t, is_target in zip(rendered.tokens, rendered.is_target, strict=True) if is_target]
+        assert [t for t in rendered.tokens if t in added] == [
+            t for t in bare.tokens if t in added
+        ], name
+        learnt = [
+            t for t, is_target in zip(rendered.tokens, rendered.is_target, strict=True) if is_target
+        ]
         assert tokenizer.decode(learnt) == said
-        assert tokenizer.decode(tokenizer.encode(said)) == said and not added & set(tokenizer.encode(said))
+        assert tokenizer.decode(tokenizer.encode(said)) == said and not added & set(
+            tokenizer.encode(said)
+        )
 
 
 def test_characters_that_stand_for_names_are_text_too(folders):
     tokenizer = SpeechTokenizer(folders("default system"))
     said = "a\U000f0000\U000f0001b<|done|>\U000f0000"
     rendered = render_chat(ours([("user", said), ("assistant", said)]), tokenizer)
-    learnt = [t for t, is_target in zip(rendered.tokens, rendered.is_target, strict=True) if is_target]
+    learnt = [
+        t for t, is_target in zip(rendered.tokens, rendered.is_target, strict=True) if is_target
+    ]
     assert tokenizer.decode(learnt) == said and tokenizer.decode(rendered.tokens).count(said) == 2
 
 
 @pytest.mark.parametrize(
     ("template", "kind", "answer"),
-    [("default system", "bytes", "\n\nSoft."), ("dated", "gpt2", "Soft."), ("plain turns", "pieces", "\nSoft.")],
+    [
+        ("default system", "bytes", "\n\nSoft."),
+        ("dated", "gpt2", "Soft."),
+        ("plain turns", "pieces", "\nSoft."),
+    ],
 )
 def test_an_answer_goes_on_from_the_prompt(folders, template, kind, answer):
-    """"⏎" of the prompt and "⏎⏎" of the answer would be one token together, which no model is given a half of."""
+    """ "⏎" of the prompt and "⏎⏎" of the answer would be one token together, which no model is
+    given a half of."""
     tokenizer = SpeechTokenizer(folders(template, kind))
     if kind == "bytes":
         assert len(tokenizer.encode("\n\n\n")) == 1
@@ -197,13 +245,17 @@ def test_a_question_that_begins_with_a_line_end_is_encoded_with_what_stands_befo
     tokenizer, theirs = SpeechTokenizer(folder), transformers.AutoTokenizer.from_pretrained(folder)
     turns = [("user", "\n\nIs it loud?")]
     rendered = render_chat(ours(turns), tokenizer, has_reply=False)
-    assert rendered.tokens == theirs.apply_chat_template(plain(turns), add_generation_prompt=True, return_dict=False)
+    assert rendered.tokens == theirs.apply_chat_template(
+        plain(turns), add_generation_prompt=True, return_dict=False
+    )
     assert tokenizer.encode("\n\n\n")[0] in rendered.tokens
 
 
 def test_a_date_is_always_the_same(folders):
     tokenizer = SpeechTokenizer(folders("dated"))
-    assert "Today: 26 Jul 2024\n" in tokenizer.template.render([{"role": "user", "content": ASK}], is_prompt=True)
+    assert "Today: 26 Jul 2024\n" in tokenizer.template.render(
+        [{"role": "user", "content": ASK}], is_prompt=True
+    )
     assert "strftime_now(" not in tokenizer.template.source
     assert fix_dates("{{ strftime_now('%Y') }}") == '{{ "2024" }}'
     assert compile_template("{{ strftime_now(form) }}").render(form="%d.%m.") == "26.07."
@@ -223,8 +275,12 @@ def test_a_kept_tokenizer_asks_as_before(folders, template, tmp_path):
     again, theirs = SpeechTokenizer(tmp_path), transformers.AutoTokenizer.from_pretrained(tmp_path)
     turns = TURNS["two turns"]
     assert render_chat(ours(turns), again) == render_chat(ours(turns), first)
-    assert render_chat(ours(turns), first).tokens == theirs.apply_chat_template(plain(turns), return_dict=False)
-    assert again.ids == first.ids and again.stop_ids == first.stop_ids and again.digest == first.digest
+    assert render_chat(ours(turns), first).tokens == theirs.apply_chat_template(
+        plain(turns), return_dict=False
+    )
+    assert (
+        again.ids == first.ids and again.stop_ids == first.stop_ids and again.digest == first.digest
+    )
 
 
 def test_only_what_is_missing_is_added(folders, tmp_path):
@@ -239,7 +295,8 @@ def test_vicuna_turns(tmp_path):
     folder = write_tokenizer_folder(tmp_path, None, kind="pieces")
     tokenizer = SpeechTokenizer(folder, "vicuna")
     assert tokenizer.template.render(plain(TURNS["two turns with system"]), is_prompt=False) == (
-        "<s>Be brief. USER: \nIs it? ASSISTANT: It is soft.</s>USER:  How fast?\n ASSISTANT: Slowly, 12 words. é</s>"
+        "<s>Be brief. USER: \nIs it? ASSISTANT: It is soft.</s>USER:  How fast?\n ASSISTANT: "
+        "Slowly, 12 words. é</s>"
     )
     turns = TURNS["two turns"]
     whole = render_chat(ours(turns), tokenizer)
@@ -252,35 +309,47 @@ def test_vicuna_turns(tmp_path):
 
 
 def test_an_unknown_template_is_refused_by_name(folders):
-    with pytest.raises(ValueError, match="no chat template is named 'alpaca'; take 'chatml', 'vicuna', or None"):
+    with pytest.raises(
+        ValueError, match="no chat template is named 'alpaca'; take 'chatml', 'vicuna', or None"
+    ):
         SpeechTokenizer(folders("dated"), "alpaca")
 
 
 FORGETFUL = (
     "{% for message in messages %}{% if message['role'] == 'user' or loop.last %}"
-    "{{ '<|turn|>' + message['role'] + '\n' + message['content'] + '<|done|>' }}{% endif %}{% endfor %}"
+    "{{ '<|turn|>' + message['role'] + '\n' + message['content'] + '<|done|>' }}{% endif %}{% "
+    "endfor %}"
     "{% if add_generation_prompt %}{{ '<|turn|>assistant\n' }}{% endif %}"
 )
-ENDLESS = "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\n' }}{% endfor %}"
+ENDLESS = (
+    "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\n' }}{% "
+    "endfor %}"
+)
 
 
 def test_a_template_that_rewrites_the_past_is_refused(tmp_path):
     tokenizer = SpeechTokenizer(write_tokenizer_folder(tmp_path, FORGETFUL))
     render_chat(ours(TURNS["one turn"]), tokenizer)
-    with pytest.raises(ValueError, match="rewrites what came before an answer .* set DataConfig.chat_template to one"):
+    with pytest.raises(
+        ValueError,
+        match="rewrites what came before an answer .* set DataConfig.chat_template to one",
+    ):
         render_chat(ours(TURNS["two turns"]), tokenizer)
 
 
 def test_a_turn_without_an_end_is_refused(tmp_path):
     """The end of the next turn is not that of an answer."""
     source = (
-        "{% for message in messages %}{{ '<|turn|>' + message['role'] + '\n' + message['content'] }}"
+        "{% for message in messages %}{{ '<|turn|>' + message['role'] + '\n' + message['content'] "
+        "}}"
         "{% if message['role'] == 'user' or loop.last %}{{ '<|done|>' }}{% endif %}{% endfor %}"
         "{% if add_generation_prompt %}{{ '<|turn|>assistant\n' }}{% endif %}"
     )
     tokenizer = SpeechTokenizer(write_tokenizer_folder(tmp_path, source))
     render_chat(ours(TURNS["one turn"]), tokenizer)
-    with pytest.raises(ValueError, match="rewrites what came before an answer|does not end every answer with"):
+    with pytest.raises(
+        ValueError, match="rewrites what came before an answer|does not end every answer with"
+    ):
         render_chat(ours(TURNS["two turns"]), tokenizer)
 
 
@@ -292,7 +361,9 @@ def test_a_template_that_ends_no_turn_is_refused(tmp_path):
 
 def test_what_a_template_refuses_is_said(folders):
     tokenizer = SpeechTokenizer(folders("alternating"))
-    with pytest.raises(ValueError, match="refuses a conversation of user, user: roles must alternate"):
+    with pytest.raises(
+        ValueError, match="refuses a conversation of user, user: roles must alternate"
+    ):
         render_chat(ours([("user", ASK), ("user", ASK)]), tokenizer)
 
 

@@ -32,12 +32,16 @@ def test_a_saved_tokenizer_is_the_same(tokenizer, tmp_path):
 
 def test_training_is_deterministic(tmp_path):
     first, second = (train_tokenizer(TEXTS * 3, 300, tmp_path / name) for name in "ab")
-    assert (tmp_path / "a/tokenizer.json").read_text() == (tmp_path / "b/tokenizer.json").read_text()
+    assert (tmp_path / "a/tokenizer.json").read_text() == (
+        tmp_path / "b/tokenizer.json"
+    ).read_text()
     assert first.encode("loud") == second.encode("loud")
 
 
 def test_missing_special_tokens_come_behind_the_vocabulary(tmp_path):
-    plain = tokenizers.Tokenizer(tokenizers.models.WordLevel({"a": 0, "b": 1, "?": 2}, unk_token="?"))
+    plain = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({"a": 0, "b": 1, "?": 2}, unk_token="?")
+    )
     plain.save(str(tmp_path / "tokenizer.json"))
     tokenizer = SpeechTokenizer(tmp_path)
     assert sorted(tokenizer.ids.values()) == list(range(3, 3 + len(SPECIAL_TOKENS)))
@@ -45,7 +49,9 @@ def test_missing_special_tokens_come_behind_the_vocabulary(tmp_path):
 
 
 def test_a_folder_without_tokenizer_names_the_remedy(tmp_path):
-    with pytest.raises(ValueError, match="no tokenizer.json in .*; train one with python -m data_prep.tokenizer"):
+    with pytest.raises(
+        ValueError, match="no tokenizer.json in .*; train one with python -m data_prep.tokenizer"
+    ):
         SpeechTokenizer(tmp_path)
 
 
@@ -62,6 +68,9 @@ def test_seqio_sees_the_same_ids(tokenizer, text):
 
 def test_seqio_knows_the_special_ids(tokenizer):
     vocabulary = SpeechVocabulary(tokenizer)
-    assert vocabulary.eos_id == tokenizer.ids[TURN_END] and vocabulary.pad_id == tokenizer.ids["<|endoftext|>"]
+    assert (
+        vocabulary.eos_id == tokenizer.ids[TURN_END]
+        and vocabulary.pad_id == tokenizer.ids["<|endoftext|>"]
+    )
     assert vocabulary.vocab_size == len(tokenizer)
     assert vocabulary == SpeechVocabulary(SpeechTokenizer(tokenizer.folder)) != object()

@@ -58,37 +58,60 @@ def data(corpus, spoken_records, codec_folder):
 
 def test_units_stand_behind_every_id_of_the_tokenizer(tokenizer):
     ids = place_units(tokenizer)
-    assert (ids.begin, ids.end, ids.first) == (len(tokenizer), len(tokenizer) + 1, len(tokenizer) + 2)
+    assert (ids.begin, ids.end, ids.first) == (
+        len(tokenizer),
+        len(tokenizer) + 1,
+        len(tokenizer) + 2,
+    )
     assert ids.write([0, 5]) == [ids.begin, ids.first, ids.first + 5, ids.end]
-    assert ids.read(ids.write([0, 5])[1:]).tolist() == [0, 5] and ids.read([ids.first + 3]).tolist() == [3]
+    assert ids.read(ids.write([0, 5])[1:]).tolist() == [0, 5] and ids.read(
+        [ids.first + 3]
+    ).tolist() == [3]
 
 
 def test_an_answer_is_delimiter_units_delimiter_and_all_of_it_is_learnt(tokenizer):
     ids, end = place_units(tokenizer), tokenizer.ids[TURN_END]
-    rendered = render_chat(converse([{"text": "Say it."}], {"audio_path": "a.wav", "units": [3, 1, 1]}), tokenizer)
-    learnt = [t for t, is_target in zip(rendered.tokens, rendered.is_target, strict=True) if is_target]
+    rendered = render_chat(
+        converse([{"text": "Say it."}], {"audio_path": "a.wav", "units": [3, 1, 1]}), tokenizer
+    )
+    learnt = [
+        t for t, is_target in zip(rendered.tokens, rendered.is_target, strict=True) if is_target
+    ]
     assert learnt == ids.write([3, 1, 1]) and rendered.audio == []
     assert rendered.tokens[rendered.tokens.index(ids.end) + 1] == end
 
 
 def test_text_before_speech_is_learnt_too(tokenizer):
-    messages = converse([{"text": "Say it."}], {"text": "Here:"}, {"audio_path": "a.wav", "units": [3]})
+    messages = converse(
+        [{"text": "Say it."}], {"text": "Here:"}, {"audio_path": "a.wav", "units": [3]}
+    )
     rendered = render_chat(messages, tokenizer)
-    learnt = [t for t, is_target in zip(rendered.tokens, rendered.is_target, strict=True) if is_target]
+    learnt = [
+        t for t, is_target in zip(rendered.tokens, rendered.is_target, strict=True) if is_target
+    ]
     assert learnt == [*tokenizer.encode("Here:"), *place_units(tokenizer).write([3])]
 
 
 def test_audio_in_and_audio_out_in_one_conversation(tokenizer):
-    """A spoken answer is part of what follows, in units; what the user sends is heard, whatever it has."""
+    """A spoken answer is part of what follows, in units; what the user sends is heard, whatever it
+    has."""
     first = converse([{"audio_path": "q.wav", "units": [9]}], {"audio_path": "a.wav", "units": [7]})
-    rendered = render_chat([*first, *converse([{"audio_path": "r.wav"}], {"text": "Yes."})], tokenizer)
+    rendered = render_chat(
+        [*first, *converse([{"audio_path": "r.wav"}], {"text": "Yes."})], tokenizer
+    )
     ids = place_units(tokenizer)
     assert rendered.audio == ["q.wav", "r.wav"] and rendered.tokens.count(tokenizer.ids[AUDIO]) == 2
     assert [t for t in rendered.tokens if t >= ids.begin] == ids.write([7])
 
 
 def test_no_text_opens_a_speech_segment(tokenizer):
-    said = ["".join(SPECIAL_TOKENS), "<|speech_begin|>", "<|unit_3|>", "\ue000", str(place_units(tokenizer).begin)]
+    said = [
+        "".join(SPECIAL_TOKENS),
+        "<|speech_begin|>",
+        "<|unit_3|>",
+        "\ue000",
+        str(place_units(tokenizer).begin),
+    ]
     for text in said:
         assert max(tokenizer.encode(text)) < place_units(tokenizer).begin
         rendered = render_chat(converse([{"text": text}], {"text": text}), tokenizer)
@@ -98,13 +121,17 @@ def test_no_text_opens_a_speech_segment(tokenizer):
 def test_a_vocabulary_without_room_is_refused(codec):
     ids = UnitIds(begin=384)
     check_unit_rows(ids, codec, 384 + 127)
-    with pytest.raises(ValueError, match=r"has 400 rows, and 511 are needed .* raise EXTRA_TOKENS .* by 111"):
+    with pytest.raises(
+        ValueError, match=r"has 400 rows, and 511 are needed .* raise EXTRA_TOKENS .* by 111"
+    ):
         check_unit_rows(ids, codec, 400)
 
 
 def test_an_answers_own_audio_is_no_clip_of_its_item(reader, tokenizer, codec):
     folder = index_records(reader, "train", tokenizer, codec)
-    spoken, heard = (QuestionIndex(folder / name) for name in (GENERATION, "closed_ended.acoustic_level"))
+    spoken, heard = (
+        QuestionIndex(folder / name) for name in (GENERATION, "closed_ended.acoustic_level")
+    )
     assert len(spoken) == len(heard) == SIZES["train"]
     units = UnitSet(reader.folder.parent, codec, "en", "train", digest=reader.digest)
     for item in range(len(spoken)):
@@ -122,13 +149,21 @@ def test_without_a_codec_they_are_left_out_with_a_count(corpus, tokenizer):
     defined = define_tasks(data, tokenizer, (), "train")
     names = [name for name, _, _ in defined.tasks]
     assert names and not any(GENERATION in name for name in names)
-    assert f"left out: {SIZES['train']} records of sift.{GENERATION}.en, whose answers are speech" in defined.notes[0]
-    with pytest.raises(ValueError, match="matches none of the tasks.*; left out: .* records of sift.controllable"):
+    assert (
+        f"left out: {SIZES['train']} records of sift.{GENERATION}.en, whose answers are speech"
+        in defined.notes[0]
+    )
+    with pytest.raises(
+        ValueError, match="matches none of the tasks.*; left out: .* records of sift.controllable"
+    ):
         define_tasks(make_data(corpus, **SPOKEN), tokenizer, (), "train")
     reader = RecordReader(corpus.records, "en")
     assert len(QuestionIndex(index_records(reader, "train", tokenizer) / GENERATION)) == 0
     context = TaskContext(
-        records=str(corpus.records), vocabulary=SpeechVocabulary(tokenizer), questions_per_record=1, codec=None
+        records=str(corpus.records),
+        vocabulary=SpeechVocabulary(tokenizer),
+        questions_per_record=1,
+        codec=None,
     )
     use_context(context)
     task = make_sift_task(GENERATION, "en")
@@ -139,7 +174,10 @@ def test_without_a_codec_they_are_left_out_with_a_count(corpus, tokenizer):
 
 def test_seqio_reads_what_the_plan_reads(reader, spoken_records, tokenizer, codec):
     context = TaskContext(
-        records=str(spoken_records), vocabulary=SpeechVocabulary(tokenizer), questions_per_record=0, codec=codec
+        records=str(spoken_records),
+        vocabulary=SpeechVocabulary(tokenizer),
+        questions_per_record=0,
+        codec=codec,
     )
     use_context(context)
     task = make_sift_task(GENERATION, "en")
@@ -161,7 +199,9 @@ def test_the_plan_is_a_function_of_the_step(data):
 
     whole, stream = read(0, 5)
     later, again = read(3, 2)
-    assert stream.plan.fingerprint == again.plan.fingerprint and stream.describe(4) == again.describe(4)
+    assert stream.plan.fingerprint == again.plan.fingerprint and stream.describe(
+        4
+    ) == again.describe(4)
     for (_, batch), (_, other) in zip(whole[3:], later, strict=True):
         for key in batch:
             np.testing.assert_array_equal(batch[key], other[key], err_msg=key)
@@ -175,7 +215,10 @@ def test_an_end_may_count_more(data, tokenizer):
     tones, first, last = f"{HEAD_CODES}:{HEAD_CODES + 8}", end + HEAD_CODES, end + HEAD_CODES + 8
     streams = [
         BatchStream(
-            dataclasses.replace(data, end_weight=weight, unit_weights=units), geometry, split="train", is_endless=True
+            dataclasses.replace(data, end_weight=weight, unit_weights=units),
+            geometry,
+            split="train",
+            is_endless=True,
         )
         for weight, units in ((1.0, {}), (20.0, {tones: 3.0}))
     ]
@@ -192,7 +235,10 @@ def test_an_end_may_count_more(data, tokenizer):
         dataclasses.replace(data, unit_weights={"8:0": 2.0})
     for changes, said in (
         ({"end_weight": 0.0}, r"DataConfig.end_weight is 0.0; give above 0"),
-        ({"unit_weights": {"0:8": -1.0}}, r"DataConfig.unit_weights\['0:8'\] is -1.0; give above 0"),
+        (
+            {"unit_weights": {"0:8": -1.0}},
+            r"DataConfig.unit_weights\['0:8'\] is -1.0; give above 0",
+        ),
     ):
         with pytest.raises(ValueError, match=said):
             dataclasses.replace(data, **changes)
@@ -203,16 +249,25 @@ def test_weights_are_listed_from_the_end_on():
 
 
 CONFIG_TEXTS = {
-    "a macro": "UNIT_WEIGHTS = {'0:101': 10.0, '101:229': 3.0}\n\nDataConfig.unit_weights = %UNIT_WEIGHTS\n",
+    "a macro": (
+        "UNIT_WEIGHTS = {'0:101': 10.0, '101:229': 3.0}\n\nDataConfig.unit_weights = "
+        "%UNIT_WEIGHTS\n"
+    ),
     "a binding": "DataConfig.unit_weights = {'0:101': 10.0, '101:229': 3.0}\n",
     "a broken line": "DataConfig.unit_weights = \\\n    {'0:101': 10.0,\n     '101:229': 3.0}\n",
 }
 
 
 @pytest.mark.parametrize("text", CONFIG_TEXTS.values(), ids=CONFIG_TEXTS)
-def test_units_of_an_older_version_have_their_weights_in_the_runs_config(codec, tmp_path, capsys, text):
-    """units.json of a run from before it kept unit_weights; of an export nothing says them, and that is said."""
-    ids, whole = UnitIds(begin=384), dataclasses.replace(codec, unit_weights=(("0:101", 10.0), ("101:229", 3.0)))
+def test_units_of_an_older_version_have_their_weights_in_the_runs_config(
+    codec, tmp_path, capsys, text
+):
+    """units.json of a run from before it kept unit_weights; of an export nothing says them, and
+    that is said."""
+    ids, whole = (
+        UnitIds(begin=384),
+        dataclasses.replace(codec, unit_weights=(("0:101", 10.0), ("101:229", 3.0))),
+    )
     (tmp_path / UNITS_FILE).write_text(json.dumps(whole.to_json(ids)))
     assert read_units_file(tmp_path, ids) == whole
     old = {name: value for name, value in whole.to_json(ids).items() if name != "unit_weights"}
@@ -224,15 +279,24 @@ def test_units_of_an_older_version_have_their_weights_in_the_runs_config(codec, 
 
 
 def test_packed_answers_cost_what_they_cost_apart(data, tokenizer):
-    """Questions of an utterance that are answered by speech and by text, in one row and in rows of their own."""
+    """Questions of an utterance that are answered by speech and by text, in one row and in rows of
+    their own."""
     stream = BatchStream(
-        change_data(data, rates={"sift.controllable_generation.en": 0.5, "sift.open_ended.en": 0.5}),
-        make_geometry(CONFIG), split="train", is_endless=True,
+        change_data(
+            data, rates={"sift.controllable_generation.en": 0.5, "sift.open_ended.en": 0.5}
+        ),
+        make_geometry(CONFIG),
+        split="train",
+        is_endless=True,
     )
     shape = stream.shapes[-1]
     groups = stream.plan.draws.draw(0, 4)
     made = [
-        make_group(stream.read_example(groups, g), audio_id=tokenizer.ids[AUDIO], count_frames=stream._count_clip)
+        make_group(
+            stream.read_example(groups, g),
+            audio_id=tokenizer.ids[AUDIO],
+            count_frames=stream._count_clip,
+        )
         for g in range(len(groups))
     ]
     assert {len(group.clips) for group in made} == {0, 1}
@@ -253,14 +317,20 @@ def test_packed_answers_cost_what_they_cost_apart(data, tokenizer):
         return [float(x) for x in measure_loss(CONFIG, make_params(CONFIG), batch)]
 
     apart = [measure([[group]]) for group in made]
-    assert measure([made]) == pytest.approx([sum(values) for values in zip(*apart, strict=True)], rel=1e-5)
+    assert measure([made]) == pytest.approx(
+        [sum(values) for values in zip(*apart, strict=True)], rel=1e-5
+    )
 
 
-def test_units_of_other_records_and_damaged_ones_are_refused(reader, codec, spoken_records, tmp_path):
+def test_units_of_other_records_and_damaged_ones_are_refused(
+    reader, codec, spoken_records, tmp_path
+):
     with pytest.raises(ValueError, match=r"of other records .* python -m data_prep.units"):
         UnitSet(spoken_records, codec, "en", "train", digest="another")
     other = dataclasses.replace(codec, fingerprint="0" * 64)
-    with pytest.raises(ValueError, match=r"no units of en train by the codec .* make them with python -m data_prep"):
+    with pytest.raises(
+        ValueError, match=r"no units of en train by the codec .* make them with python -m data_prep"
+    ):
         UnitSet(spoken_records, other, "en", "train", digest=reader.digest)
     units = UnitSet(spoken_records, codec, "en", "train", digest=reader.digest)
     with pytest.raises(ValueError, match="no units of clip 7 of record 0"):

@@ -1,4 +1,5 @@
-"""Kills a run again and again, lets it go on each time, and compares the end with a run that nobody disturbed.
+"""Kills a run again and again, lets it go on each time, and compares the end with a run that nobody
+disturbed.
 
     python tests/training/kills.py --kills=100 [--processes=2]        `make test-kills`
 
@@ -7,10 +8,11 @@
     data    a tenth             while the index of the records is being made (it is deleted before)
     start   the rest            at any moment before the first step line
 
-Where a kill hit is read from what the dead process left behind, and only that counts. Bit for bit: the parameters, the
-checksums of the optimizer's leaves, the hash of each batch, and every line of the losses. A life is forked from a
-process that has imported the libraries: killed by SIGKILL, it leaves nothing but the folder. Of several processes one
-is killed; the others must then end by themselves with status 69.
+Where a kill hit is read from what the dead process left behind, and only that counts. Bit for bit:
+the parameters, the checksums of the optimizer's leaves, the hash of each batch, and every line of
+the losses. A life is forked from a process that has imported the libraries: killed by SIGKILL, it
+leaves nothing but the folder. Of several processes one is killed; the others must then end by
+themselves with status 69.
 """
 
 import argparse
@@ -27,7 +29,8 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS.parent)]
-# restarts are most of the work here: what the unbroken run has compiled, however quickly, they need not
+# restarts are most of the work here: what the unbroken run has compiled, however quickly, they need
+# not
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 # how long a process of several may be silent
 os.environ.setdefault("SIFT_HANG_SECONDS", "20")
@@ -84,7 +87,9 @@ class Life:
 
     def is_saving(self) -> bool:
         # before its first step it may still have to sweep up what another life left
-        folders = [self.run_dir / name for name in ("checkpoints", "frozen")] if self.read_step() else []
+        folders = (
+            [self.run_dir / name for name in ("checkpoints", "frozen")] if self.read_step() else []
+        )
         drafts = (path for folder in folders if folder.is_dir() for path in folder.iterdir())
         return any(".orbax-checkpoint-tmp" in path.name for path in drafts)
 
@@ -99,12 +104,15 @@ class Life:
         return "loop" if self.read_step() else "data" if self.is_indexing() else "start"
 
     def has_joined(self) -> bool:
-        """Whether its processes know each other; one that is killed before is waited for as one that comes late."""
+        """Whether its processes know each other; one that is killed before is waited for as one
+        that comes late."""
         logs = [self.run_dir.parent / f"log.{index}" for index in range(self.processes)]
         return len(logs) == 1 or all(log.is_file() and "[Gloo]" in log.read_text() for log in logs)
 
     def read_log(self) -> str:
-        return "\n".join(path.read_text()[-3000:] for path in sorted(self.run_dir.parent.glob("log.*")))
+        return "\n".join(
+            path.read_text()[-3000:] for path in sorted(self.run_dir.parent.glob("log.*"))
+        )
 
     def is_over(self) -> bool:
         """Whether it ended by itself; it must then have ended well."""
@@ -128,7 +136,11 @@ class Life:
 
 def find_steps(run_dir: Path) -> list[int]:
     folder = run_dir / "checkpoints"
-    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit()) if folder.is_dir() else []
+    return (
+        sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
+        if folder.is_dir()
+        else []
+    )
 
 
 def find_drafts(records: Path) -> set[Path]:
@@ -165,7 +177,9 @@ def wait_until(is_true, life: Life) -> bool:
     return not life.is_over()
 
 
-def wait_for_moment(life: Life, aim: str, draw: random.Random, seconds_to_first_step: list[float]) -> bool:
+def wait_for_moment(
+    life: Life, aim: str, draw: random.Random, seconds_to_first_step: list[float]
+) -> bool:
     """Waits for a random moment of this kind; False if the run was done before."""
     if not wait_until(life.has_joined, life):
         return False
@@ -194,26 +208,40 @@ def read_end(run_dir: Path) -> tuple[int, dict, list, list]:
     place = json.loads((run_dir / "checkpoints" / str(step) / "place" / "metadata").read_text())
     lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     batches = (run_dir / "batches.jsonl").read_text().splitlines()
-    return step, place["checksums"], [(line["step"], line["loss"]) for line in lines if "loss" in line], batches
+    return (
+        step,
+        place["checksums"],
+        [(line["step"], line["loss"]) for line in lines if "loss" in line],
+        batches,
+    )
 
 
 def compare(found: Path, expected: Path) -> None:
     from sift_jax.checkpoints.checkpoint import load_params
     from sift_jax.parallel.sharding import flatten_paths
 
-    (step, sums, losses, batches), (other_step, other_sums, *others) = read_end(found), read_end(expected)
+    (step, sums, losses, batches), (other_step, other_sums, *others) = (
+        read_end(found),
+        read_end(expected),
+    )
     assert step == other_step, (found, step, other_step)
     for mine, other in zip((losses, batches), others, strict=True):
-        assert mine == other, (found, [pair for pair in zip(mine, other, strict=False) if pair[0] != pair[1]][:3])
+        assert mine == other, (
+            found,
+            [pair for pair in zip(mine, other, strict=False) if pair[0] != pair[1]][:3],
+        )
     wrong = [path for path in sums if sums[path] != other_sums[path]]
-    assert not wrong, f"{found} has other bits than {expected} in {wrong[0]} and {len(wrong) - 1} other leaves"
+    assert not wrong, (
+        f"{found} has other bits than {expected} in {wrong[0]} and {len(wrong) - 1} other leaves"
+    )
     one, other = (flatten_paths(load_params(run_dir)[2]) for run_dir in (found, expected))
     for path, leaf in one.items():
         np.testing.assert_array_equal(np.asarray(leaf), np.asarray(other[path]), err_msg=path)
 
 
 def plant_fault() -> None:
-    """From now on a life that goes on has the lowest bits of one parameter flipped: the comparison must see it."""
+    """From now on a life that goes on has the lowest bits of one parameter flipped: the comparison
+    must see it."""
     import jax
 
     from sift_jax.checkpoints.checkpoint import Checkpoints
@@ -224,7 +252,9 @@ def plant_fault() -> None:
         state, place = restore(*arguments)
         leaf = state["trainable"]["decoder"]["embedding"]
         # of all its numbers: one may be rounded away by the next update
-        flipped = jax.lax.bitcast_convert_type(jax.lax.bitcast_convert_type(leaf, "uint32") ^ 1, leaf.dtype)
+        flipped = jax.lax.bitcast_convert_type(
+            jax.lax.bitcast_convert_type(leaf, "uint32") ^ 1, leaf.dtype
+        )
         state["trainable"]["decoder"] = {**state["trainable"]["decoder"], "embedding": flipped}
         return state, place
 
@@ -258,8 +288,14 @@ def run_kills(corpus: Corpus, folder: Path, kills: int, processes: int, seed: in
     def write(name: str) -> tuple[Path, Path, Path]:
         (folder / name).mkdir()
         arguments = make_run(
-            corpus, folder / name / "run", steps=steps, checkpoint_every=CHECKPOINT_EVERY, log_every=1, dev_batches=0,
-            trainable=TRAINABLE, data={"rates": RATES, "records": str(records)},
+            corpus,
+            folder / name / "run",
+            steps=steps,
+            checkpoint_every=CHECKPOINT_EVERY,
+            log_every=1,
+            dev_batches=0,
+            trainable=TRAINABLE,
+            data={"rates": RATES, "records": str(records)},
         )
         return write_gin(folder / name / "run.gin", arguments), folder / name / "run", records
 
@@ -286,7 +322,9 @@ def run_kills(corpus: Corpus, folder: Path, kills: int, processes: int, seed: in
             place = life.find_place()
             hit[place] += 1
             left[place] = max(left[place] - 1, 0)
-            print(f"kill {sum(hit.values())}: {place}, step {life.read_step()} of {steps}", flush=True)
+            print(
+                f"kill {sum(hit.values())}: {place}, step {life.read_step()} of {steps}", flush=True
+            )
         else:
             compare(current[1], whole[1])
             done["runs"] += 1
@@ -302,11 +340,15 @@ def run_kills(corpus: Corpus, folder: Path, kills: int, processes: int, seed: in
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--plant", action="store_true", help="flip bits at each start: this program must fail then")
+    parser.add_argument(
+        "--plant", action="store_true", help="flip bits at each start: this program must fail then"
+    )
     parser.add_argument("--corpus", type=Path, help="that of the tests, if it is there already")
     flags = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -321,7 +363,11 @@ def main() -> None:
         if flags.plant:
             plant_fault()
         corpus = Corpus(root=flags.corpus or Path(scratch) / "tiny", counts={})
-        print(json.dumps(run_kills(corpus, Path(scratch) / "runs", flags.kills, flags.processes, flags.seed)))
+        print(
+            json.dumps(
+                run_kills(corpus, Path(scratch) / "runs", flags.kills, flags.processes, flags.seed)
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""What a run shows, decoded from where it shows it: metrics.jsonl, TensorBoard's event file, and a stand-in for W&B."""
+"""What a run shows, decoded from where it shows it: metrics.jsonl, TensorBoard's event file, and a
+stand-in for W&B."""
 
 import io
 import json
@@ -20,9 +21,18 @@ from sift_jax.training.wandb_writer import WandbBoard
 
 # what a user is promised to see while a run goes on
 PROMISED = {
-    "loss", "learning_rate", "grad_norm", "tokens_per_second", "examples_per_second", "mfu", "data_wait_share",
-    "token_efficiency", "token_padding", "audio_padding", "eta_seconds",
-}  # fmt: skip
+    "loss",
+    "learning_rate",
+    "grad_norm",
+    "tokens_per_second",
+    "examples_per_second",
+    "mfu",
+    "data_wait_share",
+    "token_efficiency",
+    "token_padding",
+    "audio_padding",
+    "eta_seconds",
+}
 STAND_IN = '''
 """As much of wandb as is used; it writes down its calls."""
 import os
@@ -80,16 +90,25 @@ def test_tensorboard_holds_what_the_lines_say_and_samples(trained_run):
     lines, board = read_lines(trained_run), read_board(trained_run)
     reports = [line for line in lines if "loss" in line]
     assert all(PROMISED <= set(line) for line in reports)
-    assert {"dev_loss", "audio_gain"} <= set(lines[-1]) and any(name.startswith("dev_loss/") for name in lines[-1])
+    assert {"dev_loss", "audio_gain"} <= set(lines[-1]) and any(
+        name.startswith("dev_loss/") for name in lines[-1]
+    )
     for line in lines:
         for name in set(line) - {"step"}:
             kind, value = board[line["step"], name]
-            assert kind == "scalars" and float(value) == pytest.approx(line[name], rel=1e-4, nan_ok=True), name
+            assert kind == "scalars" and float(value) == pytest.approx(
+                line[name], rel=1e-4, nan_ok=True
+            ), name
     kind, text = board[0, "row"]
     assert kind == "text" and "assistant\n" in text.item().decode()
     kind, audio = board[0, "clip"]
     heard, rate = soundfile.read(io.BytesIO(audio.reshape(-1)[0]))
-    assert kind == "audio" and rate == 16_000 and 0.3 < len(heard) / rate < 2.0 and np.abs(heard).max() > 0.01
+    assert (
+        kind == "audio"
+        and rate == 16_000
+        and 0.3 < len(heard) / rate < 2.0
+        and np.abs(heard).max() > 0.01
+    )
 
 
 def test_a_run_over_records_needs_no_tensorflow(corpus, tmp_path):
@@ -102,7 +121,9 @@ def test_a_run_over_records_needs_no_tensorflow(corpus, tmp_path):
         "print('imported:', sorted({'tensorflow', 'seqio', 'clu'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", program, f"--gin_file={path}"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=600)
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=600
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "imported: []"
     assert (3, "dev_loss") in read_board(tmp_path / "run")
@@ -111,8 +132,13 @@ def test_a_run_over_records_needs_no_tensorflow(corpus, tmp_path):
 def test_the_progress_line_shows_it_and_the_time_that_is_left(tmp_path, capsys):
     writer = MetricWriter(tmp_path, steps=100, first_step=40)
     values = {name: 0.25 for name in SHOWN}
-    writer.write(50, {name: value for name, value in values.items() if name not in ("dev_loss", "audio_gain")})
-    writer.write_dev(50, {"dev_loss": 1.25, "audio_gain": 0.5, "dev_loss/a": 1.25, "audio_gain/a": 0.5})
+    writer.write(
+        50,
+        {name: value for name, value in values.items() if name not in ("dev_loss", "audio_gain")},
+    )
+    writer.write_dev(
+        50, {"dev_loss": 1.25, "audio_gain": 0.5, "dev_loss/a": 1.25, "audio_gain/a": 0.5}
+    )
     # a later report does not take the last dev loss away
     writer.write(60, {"loss": 0.75})
     writer.advance()
@@ -128,8 +154,14 @@ def test_the_progress_line_shows_it_and_the_time_that_is_left(tmp_path, capsys):
 
 
 def test_evaluation_sets_are_shown_everywhere(wandb, tmp_path, capsys):
-    writer = MetricWriter(tmp_path, steps=4, first_step=0, boards=[WandbBoard("speech", tmp_path, "")])
-    values = {"eval/seconds": 1.5, "eval/rooms/closed/accuracy": 0.75, "eval/rooms/closed/accuracy_n": 4.0}
+    writer = MetricWriter(
+        tmp_path, steps=4, first_step=0, boards=[WandbBoard("speech", tmp_path, "")]
+    )
+    values = {
+        "eval/seconds": 1.5,
+        "eval/rooms/closed/accuracy": 0.75,
+        "eval/rooms/closed/accuracy_n": 4.0,
+    }
     writer.write_evaluation(2, values, "evaluated in 1.5 s: rooms/closed/accuracy 0.75 (n 4)")
     writer.close()
     assert read_lines(tmp_path) == [{"step": 2, **values}]
@@ -144,9 +176,13 @@ def test_wandb_gets_the_same(wandb, corpus, tmp_path):
     (_, given), *logs, end = wandb.calls
     assert end == ("finish",)
     assert given == {
-        "project": "speech", "name": "run", "id": (run_dir / "wandb_id").read_text(), "resume": "allow",
-        "dir": str(run_dir), "config": {"gin": "of the run"},
-    }  # fmt: skip
+        "project": "speech",
+        "name": "run",
+        "id": (run_dir / "wandb_id").read_text(),
+        "resume": "allow",
+        "dir": str(run_dir),
+        "config": {"gin": "of the run"},
+    }
     merged = {}
     for _, step, values in logs:
         merged.setdefault(step, {}).update(values)
@@ -174,12 +210,18 @@ def test_what_wandb_refuses_stops_no_step_and_shows_no_key(wandb, tmp_path, caps
     board.write_texts(2, {"row": "text"})
     board.write_audios(2, {"clip": np.zeros((1, 9, 1))}, sample_rate=16_000)
     board.close()
-    assert capsys.readouterr().err == "Weights & Biases gets nothing more of this run: no network for the key ***\n"
+    assert (
+        capsys.readouterr().err
+        == "Weights & Biases gets nothing more of this run: no network for the key ***\n"
+    )
 
 
 def test_wandb_is_asked_for_and_not_there(corpus, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
     arguments = make_run(corpus, tmp_path / "run", wandb_project="speech")
-    with pytest.raises(ValueError, match="wandb_project is 'speech', but wandb cannot be .* pip install wandb, or set"):
+    with pytest.raises(
+        ValueError,
+        match="wandb_project is 'speech', but wandb cannot be .* pip install wandb, or set",
+    ):
         train(**arguments)
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,5 @@
-"""Figures by task: those of each task measured by itself, from the batches that all have in common."""
+"""Figures by task: those of each task measured by itself, from the batches that all have in
+common."""
 
 import dataclasses
 import json
@@ -29,8 +30,12 @@ def open_stream(corpus, **changes):
 
 
 def measure(dev, params):
-    step = make_dev_step(CONFIG, make_mesh(MeshConfig(data=1, fsdp=1, tensor=1)), tasks=dev.in_split)
-    return measure_dev(step, {"trainable": params, "frozen": {}}, dev.batches, lambda batch: batch, dev.tasks)
+    step = make_dev_step(
+        CONFIG, make_mesh(MeshConfig(data=1, fsdp=1, tensor=1)), tasks=dev.in_split
+    )
+    return measure_dev(
+        step, {"trainable": params, "frozen": {}}, dev.batches, lambda batch: batch, dev.tasks
+    )
 
 
 def test_each_task_as_if_it_were_alone(corpus):
@@ -42,14 +47,17 @@ def test_each_task_as_if_it_were_alone(corpus):
     for number, name in enumerate(names):
         rows = [[[g for g in row if b.groups.task[g] == number] for row in b.rows] for b in chosen]
         alone = [dataclasses.replace(b, rows=kept) for b, kept in zip(chosen, rows, strict=True)]
-        sums = np.array([measure_loss(CONFIG, params, batch) for _, batch in stream.read(alone)]).sum(axis=0)
+        sums = np.array(
+            [measure_loss(CONFIG, params, batch) for _, batch in stream.read(alone)]
+        ).sum(axis=0)
         whole += sums[0]
         assert values[f"dev_tokens/{name}"] == sums[1] > 0
         assert values[f"dev_loss/{name}"] == pytest.approx(sums[0] / sums[1], rel=1e-5)
     tokens = np.array([values[f"dev_tokens/{name}"] for name in names])
     assert values["dev_loss"] == pytest.approx(whole / tokens.sum(), rel=1e-5)
     gains = np.array([values[f"audio_gain/{name}"] for name in names])
-    # a mean of theirs, weighted by the targets that have another item's audio beside them in their batch
+    # a mean of theirs, weighted by the targets that have another item's audio beside them in their
+    # batch
     assert gains.min() < values["audio_gain"] < gains.max()
     assert len(set(gains.tolist())) == len(names)
 
@@ -57,7 +65,10 @@ def test_each_task_as_if_it_were_alone(corpus):
 def test_the_sums_are_those_of_the_whole_batch(corpus):
     """One figure for all, as the evaluation asks for it, and the parts."""
     dev, params = read_dev_set(open_stream(corpus), 1, []), make_params(CONFIG)
-    mesh, state = make_mesh(MeshConfig(data=1, fsdp=1, tensor=1)), {"trainable": params, "frozen": {}}
+    mesh, state = (
+        make_mesh(MeshConfig(data=1, fsdp=1, tensor=1)),
+        {"trainable": params, "frozen": {}},
+    )
     parts = make_dev_step(CONFIG, mesh, tasks=dev.in_split)(state, dev.batches[0])
     whole = make_dev_step(CONFIG, mesh)(state, dev.batches[0])
     for key, value in jax.device_get(whole).items():
@@ -66,7 +77,11 @@ def test_the_sums_are_those_of_the_whole_batch(corpus):
 
 def test_rare_tasks_come_first(corpus):
     """Of a task that comes once in a hundred groups the first batches would have nothing."""
-    rates = {"sift.closed_ended.acoustic_level.*": 0.97, "sift.open_ended.*": 0.02, "sift.*.word_align.*": 0.01}
+    rates = {
+        "sift.closed_ended.acoustic_level.*": 0.97,
+        "sift.open_ended.*": 0.02,
+        "sift.*.word_align.*": 0.01,
+    }
     stream = open_stream(corpus, rows=1, tokens=96, targets=32, clips=1)
     plan = BatchStream(
         change_data(stream.config, rates=rates), stream.geometry, split="dev", is_endless=False
@@ -94,17 +109,21 @@ def test_a_task_that_has_nothing_says_so(corpus):
     missed = ", ".join(name for name in own if name not in (seen, unfit))
     assert unfit == "sift.closed_ended.comparison.en" and said == (
         f"no dev loss for {missed}: none in the dev batches, raise RunConfig.dev_batches; "
-        f"{unfit}: nothing in the dev split fits a row; "
-        "my.poems: none in the dev split"
+        f"{unfit}: nothing in the dev split fits a row; my.poems: none in the dev split"
     )
     assert read_dev_set(open_stream(corpus), 9, own).describe_unseen() is None
 
 
 def test_the_terminal_names_the_worst():
     losses = {"a": 1.0, "b": 3.0, "c": 2.0, "d": 0.5}
-    values = {f"dev_loss/{k}": v for k, v in losses.items()} | {f"audio_gain/{k}": v / 10 for k, v in losses.items()}
+    values = {f"dev_loss/{k}": v for k, v in losses.items()} | {
+        f"audio_gain/{k}": v / 10 for k, v in losses.items()
+    }
     line = format_dev({"dev_loss": 1.5, "audio_gain": 0.25, **values})
-    assert line == "dev loss 1.500, audio gain +0.250; worst: b 3.000 (+0.300), c 2.000 (+0.200), a 1.000 (+0.100)"
+    assert line == (
+        "dev loss 1.500, audio gain +0.250; worst: b 3.000 (+0.300), c 2.000 (+0.200), a 1.000 "
+        "(+0.100)"
+    )
     alone = {"dev_loss": 1.5, "audio_gain": 0.25, "dev_loss/a": 1.5, "audio_gain/a": 0.25}
     assert format_dev(alone) == "dev loss 1.500, audio gain +0.250"
 
@@ -129,19 +148,27 @@ def test_a_run_writes_them(trained_run):
     # two languages of four kinds of closed-ended questions, and of open-ended ones
     assert len(names) == 10 == len({name.rsplit(".", 1)[0] for name in names}) * 2
     with_loss = [name for name in names if last[f"dev_tokens/{name}"]]
-    assert with_loss == [name for name in names if f"dev_loss/{name}" in last and f"audio_gain/{name}" in last]
+    assert with_loss == [
+        name for name in names if f"dev_loss/{name}" in last and f"audio_gain/{name}" in last
+    ]
     tokens = [last[f"dev_tokens/{name}"] for name in with_loss]
     sums = [last[f"dev_loss/{name}"] * n for name, n in zip(with_loss, tokens, strict=True)]
     assert sum(sums) / sum(tokens) == pytest.approx(last["dev_loss"], rel=1e-4)
 
 
 def test_the_dev_step_comes_in_the_pieces_of_the_train_step():
-    """The same sums in a fraction of the memory: what is enough for a step is enough to measure it."""
+    """The same sums in a fraction of the memory: what is enough for a step is enough to measure
+    it."""
     batch = make_mixed_batch(CONFIG, rows=4)
-    batch["task_bm"] = (np.arange(batch["target_bm"].size).reshape(batch["target_bm"].shape) % 3).astype(np.int32)
+    batch["task_bm"] = (
+        np.arange(batch["target_bm"].size).reshape(batch["target_bm"].shape) % 3
+    ).astype(np.int32)
     state = {"trainable": make_params(CONFIG), "frozen": {}}
     mesh = make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.devices()[:1])
-    whole, pieces = (make_dev_step(CONFIG, mesh, microbatches=n, tasks=3).lower(state, batch).compile() for n in (1, 4))
+    whole, pieces = (
+        make_dev_step(CONFIG, mesh, microbatches=n, tasks=3).lower(state, batch).compile()
+        for n in (1, 4)
+    )
     expected = whole(state, batch)
     for key, value in pieces(state, batch).items():
         assert value.shape == (3,)

@@ -18,14 +18,22 @@ from sift_jax.checkpoints.train_state import cast_params, init_state, shard_stat
 from sift_jax.data.batch_stream import make_shapes
 from sift_jax.parallel.hardware import HardwareConfig, find_memory, use_virtual_devices
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
-from sift_jax.training.dry_run import StepMemory, count_bytes, format_memory, format_parameters, measure_memory
+from sift_jax.training.dry_run import (
+    StepMemory,
+    count_bytes,
+    format_memory,
+    format_parameters,
+    measure_memory,
+)
 from sift_jax.training.job import make_geometry
 from sift_jax.training.optimizer import make_optimizer
 from sift_jax.training.step import make_train_step
 
 ROOT = Path(__file__).parents[2]
 CONFIG = make_config()
-SHAPE = BatchShape(rows=2, tokens=64, targets=16, clips=2, mel_frames=200, mel_bins=CONFIG.encoder.mel_bins)
+SHAPE = BatchShape(
+    rows=2, tokens=64, targets=16, clips=2, mel_frames=200, mel_bins=CONFIG.encoder.mel_bins
+)
 MESH = make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.devices()[:1])
 
 
@@ -36,7 +44,9 @@ def describe(optimizer, frozen_dtype, config=CONFIG, trainable=("projector/.*",)
 
     abstract = jax.eval_shape(make)
     return jax.tree.map(
-        lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), abstract, shard_state(abstract, MESH)
+        lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+        abstract,
+        shard_state(abstract, MESH),
     )
 
 
@@ -55,18 +65,28 @@ def test_the_figures_are_of_the_step():
 
 
 def test_what_is_frozen_is_on_disk_once():
-    """Seven billion parameters as bfloat16 once, and the trained ones with two moments each as float32 each time."""
+    """Seven billion parameters as bfloat16 once, and the trained ones with two moments each as
+    float32 each time."""
     from test_step import OPTIMIZER
 
     config = make_config(
-        encoder="whisper-medium", decoder="qwen2.5-7b", projector="linear", projector_frames=None, lora_rank=16
+        encoder="whisper-medium",
+        decoder="qwen2.5-7b",
+        projector="linear",
+        projector_frames=None,
+        lora_rank=16,
     )
     adamw = make_optimizer(dataclasses.replace(OPTIMIZER, muon_learning_rate=None), 100)
     state = describe(adamw, "bfloat16", config, ("projector/.*", ".*/lora_.*"))
-    trained, frozen = (sum(x.size for x in jax.tree.leaves(state[part])) for part in ("trainable", "frozen"))
+    trained, frozen = (
+        sum(x.size for x in jax.tree.leaves(state[part])) for part in ("trainable", "frozen")
+    )
     said = format_parameters(state, MESH)[-1]
     assert trained == 8_719_872 and frozen > 7e9
-    each, once = f"{12 * trained / 1e9:.3f} GB a checkpoint", f"{2 * frozen / 1e9:.3f} GB once for what is frozen"
+    each, once = (
+        f"{12 * trained / 1e9:.3f} GB a checkpoint",
+        f"{2 * frozen / 1e9:.3f} GB once for what is frozen",
+    )
     assert said == f"on disk:    {each}, and {once}"
 
 
@@ -83,8 +103,13 @@ def test_whether_it_fits(gigabytes, said):
     empty = {"frozen": {}, "trainable": {}, "optimizer": {}}
     text = "\n".join(format_memory(memory, empty, SHAPE, MESH, hardware))
     assert said in text
-    unknown = "\n".join(format_memory(memory, empty, SHAPE, MESH, dataclasses.replace(hardware, memory_gb=None)))
-    assert find_memory(dataclasses.replace(hardware, memory_gb=None)) is not None or "fits: unknown; bind" in unknown
+    unknown = "\n".join(
+        format_memory(memory, empty, SHAPE, MESH, dataclasses.replace(hardware, memory_gb=None))
+    )
+    assert (
+        find_memory(dataclasses.replace(hardware, memory_gb=None)) is not None
+        or "fits: unknown; bind" in unknown
+    )
 
 
 def test_virtual_devices_come_first():
@@ -95,13 +120,23 @@ def test_virtual_devices_come_first():
 
 
 def test_a_pod_is_compiled_for_on_a_laptop(corpus, tmp_path):
-    """Sixteen devices in a process of its own. Rows are spread over them: no device works on all."""
+    """Sixteen devices in a process of its own. Rows are spread over them: no device works on
+    all."""
     arguments = make_run(corpus, tmp_path / "run", data={"rows": 16}, frozen_dtype="float32")
     arguments["mesh"] = MeshConfig(data=1, fsdp=8, tensor=2)
     gin_file = write_gin(tmp_path / "run.gin", arguments)
     environment = {**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=0"}
-    command = [sys.executable, "-m", "sift_jax.train", f"--gin_file={gin_file}", "--dry_run", "--virtual_devices=16"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
+    command = [
+        sys.executable,
+        "-m",
+        "sift_jax.train",
+        f"--gin_file={gin_file}",
+        "--dry_run",
+        "--virtual_devices=16",
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240
+    )
     assert done.returncode == 0, done.stderr
     assert "mesh: {'data': 1, 'fsdp': 8, 'tensor': 2} over 16 cpu devices" in done.stdout
     assert "fits: 0." in done.stdout and "of the 1.00 GB of a device (test)" in done.stdout

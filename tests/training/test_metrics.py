@@ -1,4 +1,5 @@
-"""What a run says of itself: the arithmetic that a model needs, padding, what is left, and compilations."""
+"""What a run says of itself: the arithmetic that a model needs, padding, what is left, and
+compilations."""
 
 import dataclasses
 import json
@@ -36,13 +37,19 @@ def test_a_frozen_base_costs_four_and_a_trained_one_six():
     assert frozen.target == 4 * head and trained.target == 6 * head
     # nothing passes back through an encoder that does not train
     assert trained.frame > 2.5 * frozen.frame
-    encoder = count(config, "kernel", part="encoder/blocks") + count(config, "conv2/kernel", part="encoder")
+    encoder = count(config, "kernel", part="encoder/blocks") + count(
+        config, "conv2/kernel", part="encoder"
+    )
     assert frozen.frame == 2 * encoder + 2 * 2 * count(config, "conv1/kernel", part="encoder")
 
 
 def test_seven_billion_at_four_a_token():
     config = make_config(
-        encoder="whisper-medium", decoder="qwen2.5-7b", projector="linear", projector_frames=None, lora_rank=16
+        encoder="whisper-medium",
+        decoder="qwen2.5-7b",
+        projector="linear",
+        projector_frames=None,
+        lora_rank=16,
     )
     costs = count_costs(config, LORA_ONLY)
     assert costs.token == pytest.approx(4 * 6.525e9, rel=0.01)
@@ -57,15 +64,21 @@ COUNTS = {"count_frames": make_config().encoder.count_frames, "count_positions":
 def test_only_what_is_real_is_counted():
     batch = make_mixed_batch(make_config())
     frames = batch["frames_ba"]
-    costs = StepCosts(frame=1.0, position=0.0, token=0.0, target=0.0, is_window_heard=False, **COUNTS)
+    costs = StepCosts(
+        frame=1.0, position=0.0, token=0.0, target=0.0, is_window_heard=False, **COUNTS
+    )
     assert costs.count(batch) == ((frames + 1) // 2).sum()
     window = dataclasses.replace(costs, is_window_heard=True)
     assert window.count(batch) == (frames > 0).sum() * batch["mel_basf"].shape[2] // 2
-    tokens = StepCosts(frame=0.0, position=0.0, token=1.0, target=0.0, is_window_heard=False, **COUNTS)
+    tokens = StepCosts(
+        frame=0.0, position=0.0, token=1.0, target=0.0, is_window_heard=False, **COUNTS
+    )
     assert tokens.count(batch) == (batch["group_bt"] > 0).sum()
     positions = dataclasses.replace(tokens, token=0.0, position=1.0)
     assert positions.count(batch) == (batch["slot_bt"] >= 0).sum()
-    assert dataclasses.replace(tokens, token=0.0, target=1.0).count(batch) == batch["weight_bm"].sum()
+    assert (
+        dataclasses.replace(tokens, token=0.0, target=1.0).count(batch) == batch["weight_bm"].sum()
+    )
 
 
 def test_a_report(monkeypatch):
@@ -74,8 +87,12 @@ def test_a_report(monkeypatch):
     now = iter(np.arange(0.0, 1000.0))
     monkeypatch.setattr(metrics.time, "perf_counter", lambda: float(next(now)))
     batch = make_mixed_batch(make_config())
-    costs = StepCosts(frame=0.0, position=0.0, token=1e12, target=0.0, is_window_heard=False, **COUNTS)
-    meter = Meter(costs, HardwareConfig(name="test", memory_gb=None, teraflops=50.0), devices=2, share=1.0)
+    costs = StepCosts(
+        frame=0.0, position=0.0, token=1e12, target=0.0, is_window_heard=False, **COUNTS
+    )
+    meter = Meter(
+        costs, HardwareConfig(name="test", memory_gb=None, teraflops=50.0), devices=2, share=1.0
+    )
     for loss in (1.0, np.nan, 3.0):
         meter.add(batch, loss, 0.1)
     values = meter.report(steps_left=30)
@@ -121,4 +138,6 @@ def test_the_rate_that_is_reported_is_the_one_that_was_applied(corpus, tmp_path,
     schedule = make_schedule(make_run(corpus, tmp_path)["optimizer"], 6, 1e-2)
     # the first update is number 0
     expected = [float(schedule(step - 1)) for step in (2, 4, 6)]
-    assert [line["learning_rate"] for line in lines if "loss" in line] == pytest.approx(expected, rel=1e-5)
+    assert [line["learning_rate"] for line in lines if "loss" in line] == pytest.approx(
+        expected, rel=1e-5
+    )

@@ -1,4 +1,5 @@
-"""Whose audio an item hears instead of its own: another recording's, whatever else a batch holds."""
+"""Whose audio an item hears instead of its own: another recording's, whatever else a batch
+holds."""
 
 import functools
 
@@ -21,7 +22,11 @@ def make_items(*clips, config=CONFIG, same=()):
     examples = []
     for number, count in enumerate(clips):
         markers = [AUDIO_ID] * count
-        question = ([START, *markers, 20 + number, TURN, 30, END, TURN], [0] * (count + 3) + [1, 1, 0], range(count))
+        question = (
+            [START, *markers, 20 + number, TURN, 30, END, TURN],
+            [0] * (count + 3) + [1, 1, 0],
+            range(count),
+        )
         examples.append(make_example(rng, [question], clips=count))
     for number in same:
         examples[number] |= {key: examples[0][key] for key in ("audio", "audio_lengths")}
@@ -31,7 +36,10 @@ def make_items(*clips, config=CONFIG, same=()):
 def name_clips(batch):
     """A name for each clip that is heard, by its mel."""
     mel, frames = np.asarray(batch["mel_basf"]), np.asarray(batch["frames_ba"])
-    return [[mel[i, j].tobytes() if frames[i, j] else None for j in range(frames.shape[1])] for i in range(len(mel))]
+    return [
+        [mel[i, j].tobytes() if frames[i, j] else None for j in range(frames.shape[1])]
+        for i in range(len(mel))
+    ]
 
 
 def swap(batch, config=CONFIG):
@@ -46,7 +54,11 @@ def test_every_item_hears_the_next_one(changes):
     config = make_config(**changes)
     a, b, c, d, e = make_items(2, 1, 1, 2, 2, config=config)
     batch = make_batch(config, [[a, b], [c], [d, e]])
-    assert find_owners(batch, config.slots_per_clip).tolist() == [[1, 1, 2, 0], [1, 0, 0, 0], [1, 1, 2, 2]]
+    assert find_owners(batch, config.slots_per_clip).tolist() == [
+        [1, 1, 2, 0],
+        [1, 0, 0, 0],
+        [1, 1, 2, 2],
+    ]
     ((a0, a1, b0, _), (c0, *_), (d0, d1, e0, e1)), found, swapped = swap(batch, config)
     assert found == [[b0, b0, c0, None], [d0, None, None, None], [e0, e1, a0, a1]]
     np.testing.assert_array_equal(swapped["weight_bm"], batch["weight_bm"])

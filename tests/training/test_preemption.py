@@ -1,4 +1,5 @@
-"""A run that is told to stop saves what it has; a disk that takes no more, or gives other bits, costs a checkpoint."""
+"""A run that is told to stop saves what it has; a disk that takes no more, or gives other bits,
+costs a checkpoint."""
 
 import os
 import shutil
@@ -38,8 +39,14 @@ def send_at_first_report(run_dir, number):
 def test_a_signal_saves_the_step_that_was_reached(corpus, tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     send_at_first_report(tmp_path, signal.SIGTERM)
-    with pytest.raises(Stopped, match=r"as asked: step (\d+) of 99 is saved, and the same command goes on") as error:
-        train(**make_run(corpus, tmp_path, steps=99, log_every=1, checkpoint_every=1000, dev_batches=0))
+    with pytest.raises(
+        Stopped, match=r"as asked: step (\d+) of 99 is saved, and the same command goes on"
+    ) as error:
+        train(
+            **make_run(
+                corpus, tmp_path, steps=99, log_every=1, checkpoint_every=1000, dev_batches=0
+            )
+        )
     assert signal.getsignal(signal.SIGTERM) is before
     assert f" step {load_params(tmp_path)[1]} of 99" in str(error.value)
 
@@ -57,14 +64,18 @@ def test_a_second_interrupt_is_obeyed_at_once():
         (Stopped("stopped as asked"), 75, "stopped as asked"),
         (SaveError("a checkpoint cannot be written"), 74, "error: a checkpoint cannot be written"),
         (OSError(28, "No space"), 74, f"error: the disk takes no more (No space); {WHOLE}"),
-        (OSError(30, "Read-only", "a/b"), 74, f"error: the disk takes no more for a/b (Read-only); {WHOLE}"),
+        (
+            OSError(30, "Read-only", "a/b"),
+            74,
+            f"error: the disk takes no more for a/b (Read-only); {WHOLE}",
+        ),
         (ValueError("wrong"), 2, "error: wrong"),
         (
             RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes."),
             2,
-            "error: a device's memory is full (RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.); raise "
-            "MICROBATCHES, lower BATCH_ROWS (EvaluationConfig.rows), or spread parameters by MeshConfig.fsdp; "
-            "--dry_run says what a step takes",
+            "error: a device's memory is full (RESOURCE_EXHAUSTED: Out of memory allocating 9 "
+            "bytes.); raise MICROBATCHES, lower BATCH_ROWS (EvaluationConfig.rows), or spread "
+            "parameters by MeshConfig.fsdp; --dry_run says what a step takes",
         ),
     ],
 )
@@ -82,7 +93,11 @@ def start(gin_file, before=""):
     program = f"{before}\nimport runpy; runpy.run_module('sift_jax.train', run_name='__main__')"
     return subprocess.run(
         [sys.executable, "-c", program, f"--gin_file={gin_file}"],
-        cwd=ROOT, env=os.environ.copy(), capture_output=True, text=True, timeout=200,
+        cwd=ROOT,
+        env=os.environ.copy(),
+        capture_output=True,
+        text=True,
+        timeout=200,
     )
 
 
@@ -91,28 +106,38 @@ def list_errors(done):
 
 
 def test_a_disk_that_takes_no_more_leaves_the_step_before(corpus, trained_run, tmp_path):
-    """The system refuses to make any file larger than 20 kB, as a full disk would: saving fails half-way."""
+    """The system refuses to make any file larger than 20 kB, as a full disk would: saving fails
+    half-way."""
     run_dir = shutil.copytree(trained_run, tmp_path / "run")
-    gin_file = write_gin(tmp_path / "run.gin", make_run(corpus, run_dir, steps=9, keep_checkpoints=1, dev_batches=0))
-    done = start(gin_file, "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))")
+    gin_file = write_gin(
+        tmp_path / "run.gin", make_run(corpus, run_dir, steps=9, keep_checkpoints=1, dev_batches=0)
+    )
+    done = start(
+        gin_file, "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
+    )
     assert done.returncode == 74, done.stderr
     assert list_errors(done) == [
-        f"error: a checkpoint cannot be written to {run_dir}/checkpoints (File too large); step 6 is whole: mend the "
-        "disk, then the same command goes on"
+        f"error: a checkpoint cannot be written to {run_dir}/checkpoints (File too large); step 6 "
+        "is whole: mend the disk, then the same command goes on"
     ], done.stderr
     assert load_params(run_dir)[1] == 6
 
 
 @pytest.mark.slow
-def test_a_disk_that_is_full_for_what_the_run_says_leaves_the_step_before_too(corpus, trained_run, tmp_path):
-    """No space left on device, as the system says it of /dev/full; once there is space, the same command goes on."""
+def test_a_disk_that_is_full_for_what_the_run_says_leaves_the_step_before_too(
+    corpus, trained_run, tmp_path
+):
+    """No space left on device, as the system says it of /dev/full; once there is space, the same
+    command goes on."""
     run_dir = shutil.copytree(trained_run, tmp_path / "run")
     (run_dir / "batches.jsonl").rename(tmp_path / "kept.jsonl")
     (run_dir / "batches.jsonl").symlink_to("/dev/full")
     gin_file = write_gin(tmp_path / "run.gin", make_run(corpus, run_dir, steps=8, dev_batches=0))
     done = start(gin_file)
     assert done.returncode == 74, done.stderr
-    assert list_errors(done) == [f"error: the disk takes no more (No space left on device); {WHOLE}"], done.stderr
+    assert list_errors(done) == [
+        f"error: the disk takes no more (No space left on device); {WHOLE}"
+    ], done.stderr
     assert load_params(run_dir)[1] == 6
     (tmp_path / "kept.jsonl").replace(run_dir / "batches.jsonl")
     done = start(gin_file)
@@ -134,12 +159,21 @@ def test_a_flipped_bit_costs_steps_and_changes_no_result(corpus, trained_run, tm
             data = bytearray(file.read_bytes())
             data[len(data) // 2] ^= 1
             file.write_bytes(bytes(data))
-        gin_file = write_gin(tmp_path / name / "run.gin", make_run(corpus, run_dir, steps=9, dev_batches=0))
+        gin_file = write_gin(
+            tmp_path / name / "run.gin", make_run(corpus, run_dir, steps=9, dev_batches=0)
+        )
         done = start(gin_file)
         assert done.returncode == 0, done.stderr
         ends[name] = (done, load_params(run_dir))
     done, (_, step, params) = ends["flipped"]
     said = [line for line in done.stderr.splitlines() if "is damaged: params/" in line]
-    assert len(said) == 1 and "and step 3 is taken" in said[0] and not ends["whole"][0].stderr.count("damaged")
-    assert all("at step 3, batch 3" in end.stdout for end, _ in ends.values()) and step == ends["whole"][1][1] == 9
+    assert (
+        len(said) == 1
+        and "and step 3 is taken" in said[0]
+        and not ends["whole"][0].stderr.count("damaged")
+    )
+    assert (
+        all("at step 3, batch 3" in end.stdout for end, _ in ends.values())
+        and step == ends["whole"][1][1] == 9
+    )
     jax.tree.map(np.testing.assert_array_equal, params, ends["whole"][1][2])

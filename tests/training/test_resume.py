@@ -37,11 +37,14 @@ def make_arguments(corpus, out_dir, steps=STEPS):
 
 def start(gin_file, log):
     command = [sys.executable, "-m", "sift_jax.train", f"--gin_file={gin_file}"]
-    return subprocess.Popen(command, cwd=ROOT, env=os.environ.copy(), stdout=log, stderr=subprocess.STDOUT)
+    return subprocess.Popen(
+        command, cwd=ROOT, env=os.environ.copy(), stdout=log, stderr=subprocess.STDOUT
+    )
 
 
 def kill_after_a_checkpoint(process, checkpoints, delay):
-    """Kills between the first finished checkpoint and the run's end; True if the run was still going."""
+    """Kills between the first finished checkpoint and the run's end; True if the run was still
+    going."""
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline and process.poll() is None:
         if checkpoints.is_dir() and any(path.name.isdigit() for path in checkpoints.iterdir()):
@@ -55,13 +58,18 @@ def kill_after_a_checkpoint(process, checkpoints, delay):
 def assert_same_runs(found, expected):
     (_, step, params), (_, other_step, others) = load_params(found), load_params(expected)
     assert step == other_step
-    for (path, x), y in zip(jax.tree_util.tree_leaves_with_path(params), jax.tree.leaves(others), strict=True):
-        np.testing.assert_array_equal(np.asarray(x), np.asarray(y), err_msg=jax.tree_util.keystr(path))
+    for (path, x), y in zip(
+        jax.tree_util.tree_leaves_with_path(params), jax.tree.leaves(others), strict=True
+    ):
+        np.testing.assert_array_equal(
+            np.asarray(x), np.asarray(y), err_msg=jax.tree_util.keystr(path)
+        )
 
 
 @pytest.fixture(scope="module")
 def unbroken(corpus, tmp_path_factory):
-    """Started as the killed one is: bits are promised to the same program in a process of its own."""
+    """Started as the killed one is: bits are promised to the same program in a process of its
+    own."""
     folder = tmp_path_factory.mktemp("unbroken")
     with (folder / "log").open("w") as log:
         process = start(write_gin(folder / "run.gin", make_arguments(corpus, folder / "run")), log)
@@ -74,16 +82,25 @@ def test_a_killed_run_goes_on_bit_for_bit(corpus, unbroken, tmp_path):
     delay = random.uniform(0.0, 1.0)
     print(f"killed {delay:.3f} s after the first checkpoint")
     with (tmp_path / "log").open("w") as log:
-        was_killed = kill_after_a_checkpoint(start(gin_file, log), tmp_path / "run" / "checkpoints", delay)
+        was_killed = kill_after_a_checkpoint(
+            start(gin_file, log), tmp_path / "run" / "checkpoints", delay
+        )
         assert was_killed, (tmp_path / "log").read_text()
         assert start(gin_file, log).wait(timeout=240) == 0, (tmp_path / "log").read_text()
     assert f"resuming {tmp_path / 'run'} at step" in (tmp_path / "log").read_text()
     assert_same_runs(tmp_path / "run", unbroken)
     lines = [
-        [json.loads(x) for x in (r / "metrics.jsonl").read_text().splitlines()] for r in (tmp_path / "run", unbroken)
+        [json.loads(x) for x in (r / "metrics.jsonl").read_text().splitlines()]
+        for r in (tmp_path / "run", unbroken)
     ]
-    found, expected = ([(line["step"], line["loss"]) for line in each if "loss" in line] for each in lines)
-    assert [step for step, _ in found] == [step for step, _ in expected] == list(range(5, STEPS + 1, 5))
+    found, expected = (
+        [(line["step"], line["loss"]) for line in each if "loss" in line] for each in lines
+    )
+    assert (
+        [step for step, _ in found]
+        == [step for step, _ in expected]
+        == list(range(5, STEPS + 1, 5))
+    )
     assert dict(found)[STEPS] == dict(expected)[STEPS]
     # the same batches, and no step was said twice or left out
     said = [(r / "batches.jsonl").read_text() for r in (tmp_path / "run", unbroken)]
@@ -114,10 +131,14 @@ def test_a_begun_run_goes_on_by_its_own_plan_only(corpus, tmp_path):
     train(**arguments)
     longer = {**arguments, "run": dataclasses.replace(arguments["run"], steps=4)}
     other = change_data(arguments["data"], rates={"sift.open_ended.*": 1.0})
-    with pytest.raises(CheckpointError, match="was trained by the plan 2-[0-9a-f]{16}, and this config plans"):
+    with pytest.raises(
+        CheckpointError, match="was trained by the plan 2-[0-9a-f]{16}, and this config plans"
+    ):
         train(**{**longer, "data": other})
     # nor is a run that has all its steps said to be trained by another plan
-    with pytest.raises(CheckpointError, match="was trained by the plan 2-[0-9a-f]{16}, and this config plans"):
+    with pytest.raises(
+        CheckpointError, match="was trained by the plan 2-[0-9a-f]{16}, and this config plans"
+    ):
         train(**{**arguments, "data": dataclasses.replace(arguments["data"], seed=8)})
     # how many threads read is no part of it
     train(**{**longer, "data": dataclasses.replace(arguments["data"], readers=2)})
@@ -130,7 +151,9 @@ def test_a_run_of_an_older_plan_says_how_its_weights_go_on(tmp_path):
             check_plan(Path("runs/a"), saved, "2-f78a5334ac7f3357")
         said = str(error.value)
         assert "of an older version" in said and "\n" not in said
-        assert said.endswith("--gin.RunConfig.out_dir=runs/a_2 --gin.Sources.run=runs/a --gin.Sources.step=None")
+        assert said.endswith(
+            "--gin.RunConfig.out_dir=runs/a_2 --gin.Sources.run=runs/a --gin.Sources.step=None"
+        )
     check_plan(Path("runs/a"), "2-f78a5334ac7f3357", "2-f78a5334ac7f3357")
 
 
@@ -138,10 +161,15 @@ def test_a_run_keeps_the_config_that_it_was_trained_by(corpus, tmp_path, capsys)
     arguments = make_arguments(corpus, tmp_path / "run", steps=3)
     train(**arguments, launch=Launch(config_text="A = 1"))
     train(**arguments, launch=Launch(config_text="A = 1"))
-    assert capsys.readouterr().out.endswith(f"\n{tmp_path}/run is trained to step 3 of 3: nothing to do\n")
+    assert capsys.readouterr().out.endswith(
+        f"\n{tmp_path}/run is trained to step 3 of 3: nothing to do\n"
+    )
     train(**arguments, launch=Launch(config_text="A = 2"))
     said = capsys.readouterr().out
-    assert f"not the one that it was trained by ({tmp_path}/run/config.gin): A 1 → 2; delete it" in said
+    assert (
+        f"not the one that it was trained by ({tmp_path}/run/config.gin): A 1 → 2; delete it"
+        in said
+    )
     other = dataclasses.replace(arguments["data"], seed=8)
     with pytest.raises(CheckpointError):
         run = dataclasses.replace(arguments["run"], steps=4)
@@ -152,11 +180,18 @@ def test_a_run_keeps_the_config_that_it_was_trained_by(corpus, tmp_path, capsys)
 def test_a_begun_run_goes_on_with_its_own_records_only(corpus, tmp_path):
     records = tmp_path / "records"
     shutil.copytree(corpus.records, records)
-    arguments = make_run(corpus, tmp_path / "run", steps=3, dev_batches=0, data={"records": str(records)})
+    arguments = make_run(
+        corpus, tmp_path / "run", steps=3, dev_batches=0, data={"records": str(records)}
+    )
     train(**arguments)
-    train(**{**arguments, "data": dataclasses.replace(arguments["data"], records=str(corpus.records))})
+    train(
+        **{**arguments, "data": dataclasses.replace(arguments["data"], records=str(corpus.records))}
+    )
     (records / "sift_en" / "digest").write_text("of records that were made anew")
-    message = r"trained on other records than .*records now holds \(their digest is \w{12} there and \w{12} here"
+    message = (
+        r"trained on other records than .*records now holds \(their digest is \w{12} there and "
+        r"\w{12} here"
+    )
     with pytest.raises(CheckpointError, match=message):
         train(**arguments)
 
@@ -172,14 +207,20 @@ def test_a_begun_run_goes_on_with_its_own_tokenizer_only(corpus, trained_run, tm
     one, two = [word for word in vocab if len(word) == 1][:2]
     vocab[one], vocab[two] = vocab[two], vocab[one]
     (folder / "tokenizer.json").write_text(json.dumps(tokens))
-    message = r"a run whose tokenizer/tokenizer.json has the SHA-256 \w{12}, that of .*tokenizer has \w{12}; choose"
+    message = (
+        r"a run whose tokenizer/tokenizer.json has the SHA-256 \w{12}, that of .*tokenizer has "
+        r"\w{12}; choose"
+    )
     with pytest.raises(CheckpointError, match=message):
         train(**arguments)
-    assert (run / "tokenizer" / "tokenizer.json").read_text() == kept and not (run / "tokenizer.part").exists()
+    assert (run / "tokenizer" / "tokenizer.json").read_text() == kept and not (
+        run / "tokenizer.part"
+    ).exists()
 
 
 def test_all_processes_must_have_one_plan(corpus, tmp_path, monkeypatch):
-    """Each plans for itself: with another tokenizer or module on one machine the rows would be of different batches."""
+    """Each plans for itself: with another tokenizer or module on one machine the rows would be of
+    different batches."""
     seen = {}
     monkeypatch.setattr(loop, "check_same", lambda what, value, remedy: seen.update({what: value}))
     arguments = make_run(corpus, tmp_path / "run", steps=3, dev_batches=0)
@@ -191,5 +232,8 @@ def test_all_processes_must_have_one_plan(corpus, tmp_path, monkeypatch):
 
 def test_a_bucket_is_no_folder(corpus):
     """As a path it would be a folder named gs: below the working directory."""
-    with pytest.raises(ValueError, match="gs://mine/run is no folder; mount that storage and set OUT_DIR to a path of"):
+    with pytest.raises(
+        ValueError,
+        match="gs://mine/run is no folder; mount that storage and set OUT_DIR to a path of",
+    ):
         make_run(corpus, "gs://mine/run")

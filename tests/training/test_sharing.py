@@ -1,4 +1,5 @@
-"""One question a record is sharing turned off: each question comes with its own audio, and the losses are the same."""
+"""One question a record is sharing turned off: each question comes with its own audio, and the
+losses are the same."""
 
 import itertools
 
@@ -25,9 +26,18 @@ def open_stream(corpus, questions, is_endless):
 def measure(batches):
     """(Σ loss, Σ weight, clips, questions) of batches."""
     params = make_params(CONFIG)
-    sums = np.sum([np.asarray(measure_loss(CONFIG, params, batch), np.float64) for batch in batches], axis=0)
-    starts = [(b["segment_bt"][:, 1:] != b["segment_bt"][:, :-1]) & (b["segment_bt"][:, 1:] > 0) for b in batches]
-    return *sums, sum(int((b["frames_ba"] > 0).sum()) for b in batches), sum(int(s.sum()) for s in starts)
+    sums = np.sum(
+        [np.asarray(measure_loss(CONFIG, params, batch), np.float64) for batch in batches], axis=0
+    )
+    starts = [
+        (b["segment_bt"][:, 1:] != b["segment_bt"][:, :-1]) & (b["segment_bt"][:, 1:] > 0)
+        for b in batches
+    ]
+    return (
+        *sums,
+        sum(int((b["frames_ba"] > 0).sum()) for b in batches),
+        sum(int(s.sum()) for s in starts),
+    )
 
 
 def test_each_question_has_its_own_audio(corpus):
@@ -46,10 +56,14 @@ def test_the_losses_are_those_of_shared_audio(corpus):
     groups, size = planned.groups, stream.config.rows
     # one epoch shows every question once, each with its own audio
     chosen = [g for g in range(len(groups)) if groups.epoch[g] == 0]
-    named = {(int(groups.task[g]), int(groups.item[g]), *groups.read_numbers(g).tolist()) for g in chosen}
+    named = {
+        (int(groups.task[g]), int(groups.item[g]), *groups.read_numbers(g).tolist()) for g in chosen
+    }
     assert len(named) == len(chosen) == QUESTIONS
     batches = [
-        PlannedBatch(level=len(stream.shapes) - 1, rows=[[g] for g in chosen[i : i + size]], groups=groups)
+        PlannedBatch(
+            level=len(stream.shapes) - 1, rows=[[g] for g in chosen[i : i + size]], groups=groups
+        )
         for i in range(0, len(chosen), size)
     ]
     alone = measure([batch for _, batch in stream.read(batches)])

@@ -1,4 +1,5 @@
-"""One step: what trains, what the loss is, and what one update does to the last digit we promise."""
+"""One step: what trains, what the loss is, and what one update does to the last digit we
+promise."""
 
 import dataclasses
 import functools
@@ -69,12 +70,18 @@ def test_only_what_is_trainable_moves():
     assert int(last["step"]) == 3
     before, after = (flatten_dict(state["trainable"], sep="/") for state in (first, last))
     names = {"q", "v"}
-    assert {p.split("/")[2] for p in after if p.startswith("decoder")} == names and "projector/linear/bias" in after
+    assert {
+        p.split("/")[2] for p in after if p.startswith("decoder")
+    } == names and "projector/linear/bias" in after
     for path, x in after.items():
         assert np.abs(x - before[path]).max() > 0, path
     jax.tree.map(np.testing.assert_array_equal, first["frozen"], last["frozen"])
     # moments exist for the trainable parameters alone
-    (moments,) = [x for x in jax.tree.leaves(last["optimizer"], is_leaf=lambda x: hasattr(x, "mu")) if hasattr(x, "mu")]
+    (moments,) = [
+        x
+        for x in jax.tree.leaves(last["optimizer"], is_leaf=lambda x: hasattr(x, "mu"))
+        if hasattr(x, "mu")
+    ]
     assert set(flatten_dict(moments.mu, sep="/")) == set(after)
     assert metrics[0]["targets"] == make_mixed_batch(config)["weight_bm"].sum()
 
@@ -87,7 +94,10 @@ def test_parameters_come_apart_and_together():
     assert not set(flatten_dict(chosen, sep="/")) & set(flatten_dict(rest, sep="/"))
     joined = flatten_dict(join_params(chosen, rest), sep="/")
     assert all(joined[path] is flat[path] for path in flat)
-    with pytest.raises(ValueError, match=r"trainable pattern 'projector/lora_.\*' matches no parameter; see the table"):
+    with pytest.raises(
+        ValueError,
+        match=r"trainable pattern 'projector/lora_.\*' matches no parameter; see the table",
+    ):
         split_params(params, (".*", "projector/lora_.*"))
 
 
@@ -112,7 +122,9 @@ def test_chunks_change_nothing(chunk):
         return sum_cross_entropy(decoder, hidden, target, weight, chunk=chunk)
 
     loss, grad = jax.value_and_grad(measure)(hidden, chunk)
-    each = optax.softmax_cross_entropy_with_integer_labels(compute_logits(decoder, jnp.asarray(hidden)), target)
+    each = optax.softmax_cross_entropy_with_integer_labels(
+        compute_logits(decoder, jnp.asarray(hidden)), target
+    )
     assert float(loss) == pytest.approx(float((each * weight).sum()), rel=1e-5)
     assert (np.abs(np.asarray(grad)).max(axis=-1) > 0).tolist() == (weight > 0).tolist()
 
@@ -133,7 +145,10 @@ def test_chunks_are_the_plain_cross_entropy_with_its_gradients(is_tied):
     def measure_chunks(decoder, hidden):
         return sum_cross_entropy(decoder, hidden, target, weight, chunk=16)
 
-    found, expected = (jax.value_and_grad(f, argnums=(0, 1))(decoder, hidden) for f in (measure_chunks, measure_plain))
+    found, expected = (
+        jax.value_and_grad(f, argnums=(0, 1))(decoder, hidden)
+        for f in (measure_chunks, measure_plain)
+    )
     for x, y in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(x, y, rtol=0, atol=1e-6 * float(jnp.abs(y).max()))
 
@@ -143,7 +158,9 @@ def test_logits_of_a_whole_row_are_never_held():
     rows, targets, width, vocabulary, chunk = 2, 512, 16, 8192, 64
     decoder = {"head": jax.ShapeDtypeStruct((width, vocabulary), jnp.float32)}
     hidden = jax.ShapeDtypeStruct((rows, targets, width), jnp.float32)
-    ids, weight = (jax.ShapeDtypeStruct((rows, targets), dtype) for dtype in (jnp.int32, jnp.float32))
+    ids, weight = (
+        jax.ShapeDtypeStruct((rows, targets), dtype) for dtype in (jnp.int32, jnp.float32)
+    )
 
     def measure_peak(chunk):
         def total(hidden, decoder, ids, weight):
@@ -160,12 +177,15 @@ def test_logits_of_a_whole_row_are_never_held():
 def compute(config, batch, microbatches):
     mesh = make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.devices()[:1])
     chosen, rest = split_params(make_params(config), LORA_ONLY)
-    gradients = jax.jit(functools.partial(compute_gradients, config, microbatches=microbatches, mesh=mesh))
+    gradients = jax.jit(
+        functools.partial(compute_gradients, config, microbatches=microbatches, mesh=mesh)
+    )
     return gradients({"trainable": chosen, "frozen": rest}, batch)
 
 
 def test_microbatches_are_one_large_batch():
-    """Rows of very unequal numbers of targets, one of none at all: one division by the weight of all."""
+    """Rows of very unequal numbers of targets, one of none at all: one division by the weight of
+    all."""
     config = make_lora_config()
     batch = make_mixed_batch(config, rows=4)
     batch["weight_bm"][0, 1:] = 0.0
@@ -178,17 +198,24 @@ def test_microbatches_are_one_large_batch():
             np.testing.assert_allclose(x, y, rtol=0, atol=2e-6 * max(float(jnp.abs(y).max()), 1e-3))
     # what the mean of the microbatches' means would be is something else
     pieces = split_rows(batch, 4)
-    means = [measure_loss(config, make_params(config), {k: x[i] for k, x in pieces.items()}) for i in range(4)]
+    means = [
+        measure_loss(config, make_params(config), {k: x[i] for k, x in pieces.items()})
+        for i in range(4)
+    ]
     means = [total / max(weight, 1.0) for total, weight in means]
     assert float(sum(means) / 4) != pytest.approx(float(whole[0]), rel=1e-2)
 
 
 def test_sums_add_up_over_unequal_shards():
-    """A row with few targets and one with many: the parts' sums are the whole's, their means are not."""
+    """A row with few targets and one with many: the parts' sums are the whole's, their means are
+    not."""
     config = make_config()
     params, batch = make_params(config), make_mixed_batch(config, rows=2)
     batch["weight_bm"][0, 2:] = 0.0
-    parts = [measure_loss(config, params, {key: x[i : i + 1] for key, x in batch.items()}) for i in range(2)]
+    parts = [
+        measure_loss(config, params, {key: x[i : i + 1] for key, x in batch.items()})
+        for i in range(2)
+    ]
     total, weight = measure_loss(config, params, batch)
     assert float(total) == pytest.approx(sum(float(loss) for loss, _ in parts), rel=1e-5)
     assert float(weight) == sum(float(n) for _, n in parts)
@@ -201,7 +228,9 @@ def test_a_batch_without_targets_moves_nothing_to_nan():
     batch = make_mixed_batch(config)
     batch["weight_bm"][:] = 0.0
     _, last, metrics = run_steps(config, (".*",), batch, 1)
-    assert metrics[0]["loss"] == 0.0 and all(np.isfinite(x).all() for x in jax.tree.leaves(last["trainable"]))
+    assert metrics[0]["loss"] == 0.0 and all(
+        np.isfinite(x).all() for x in jax.tree.leaves(last["trainable"])
+    )
 
 
 def test_a_tiny_batch_is_learnt_by_heart():
@@ -210,7 +239,8 @@ def test_a_tiny_batch_is_learnt_by_heart():
 
 
 def test_the_first_steps_give_the_golden_figures():
-    """A change of these is a change of the model, the packing or the initialisation: say why in the change."""
+    """A change of these is a change of the model, the packing or the initialisation: say why in the
+    change."""
     metrics = learn_by_heart()
     assert metrics[0]["targets"] == 50
     assert metrics[0]["loss"] == pytest.approx(5.936833, rel=1e-4)
@@ -230,7 +260,8 @@ def test_decay_touches_kernels_alone():
 
 
 def test_muon_steps_matrices_and_leaves_the_rest_to_adam():
-    """Every direction of a matrix takes a step of the same size; both optimizers have a rate of their own."""
+    """Every direction of a matrix takes a step of the same size; both optimizers have a rate of
+    their own."""
     config = make_lora_config()
     params, rng = make_params(config), np.random.default_rng(0)
     grads = jax.tree.map(lambda x: rng.normal(size=x.shape).astype(np.float32), params)
@@ -244,7 +275,9 @@ def test_muon_steps_matrices_and_leaves_the_rest_to_adam():
     found, faster = step(), step(muon_learning_rate=2e-2)
     for path, x in found.items():
         is_matrix = path.endswith("/kernel")
-        np.testing.assert_allclose(faster[path], (2 if is_matrix else 1) * x, rtol=1e-4, atol=1e-8, err_msg=path)
+        np.testing.assert_allclose(
+            faster[path], (2 if is_matrix else 1) * x, rtol=1e-4, atol=1e-8, err_msg=path
+        )
         if is_matrix:
             matrices = x if "blocks" in path else x.reshape(1, -1, x.shape[-1])
             sizes = np.linalg.svd(matrices, compute_uv=False)
@@ -268,10 +301,13 @@ def test_the_schedule_warms_up_and_decays():
     schedule = make_schedule(config, 100, config.peak_learning_rate)
     values = [float(schedule(step)) for step in (0, 5, 10, 55, 100, 200)]
     assert values == pytest.approx([0.0, 0.005, 0.01, 0.006, 0.002, 0.002], rel=1e-4, abs=1e-9)
-    constant = make_schedule(dataclasses.replace(config, final_fraction=1.0), 100, config.peak_learning_rate)
+    constant = make_schedule(
+        dataclasses.replace(config, final_fraction=1.0), 100, config.peak_learning_rate
+    )
     assert [float(constant(step)) for step in (10, 60, 100)] == pytest.approx([0.01] * 3)
     with pytest.raises(
-        ValueError, match="warm-up of 10 steps does not fit in a run of 10; lower WARMUP_STEPS or raise STEPS"
+        ValueError,
+        match="warm-up of 10 steps does not fit in a run of 10; lower WARMUP_STEPS or raise STEPS",
     ):
         make_schedule(config, 10, config.peak_learning_rate)
 
@@ -285,7 +321,16 @@ def test_audio_gain_compares_with_others_audio():
     state = {"trainable": make_params(config), "frozen": {}}
     mesh = make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.devices()[:1])
     found = make_dev_step(config, mesh)(state, batch)
-    assert float(found["loss"]) == pytest.approx(float(measure_loss(config, make_params(config), batch)[0]), rel=1e-5)
-    assert float(found["paired_loss"]) == float(found["loss"]) and found["paired_weight"] == found["weight"]
+    assert float(found["loss"]) == pytest.approx(
+        float(measure_loss(config, make_params(config), batch)[0]), rel=1e-5
+    )
+    assert (
+        float(found["paired_loss"]) == float(found["loss"])
+        and found["paired_weight"] == found["weight"]
+    )
     expected = float(measure_loss(config, make_params(config), swapped)[0])
-    assert float(found["swapped_loss"]) == pytest.approx(expected, rel=1e-5) != pytest.approx(float(found["loss"]))
+    assert (
+        float(found["swapped_loss"])
+        == pytest.approx(expected, rel=1e-5)
+        != pytest.approx(float(found["loss"]))
+    )

@@ -1,4 +1,5 @@
-"""A hub on localhost with the routes of huggingface.co, and the store of large files that it sends one on to.
+"""A hub on localhost with the routes of huggingface.co, and the store of large files that it sends
+one on to.
 
     GET  /api/models/{id}[/revision/{rev}]      {"id", "sha", …}
     GET  /api/models/{id}/tree/{commit}         its files with their sizes
@@ -17,19 +18,29 @@ import threading
 from collections.abc import Iterator, Mapping
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-_MODEL = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)(/(?P<what>revision|tree)/(?P<revision>[^?]+))?")
+_MODEL = re.compile(
+    r"/api/models/(?P<repo>[^/]+/[^/]+)(/(?P<what>revision|tree)/(?P<revision>[^?]+))?"
+)
 _FILE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<name>[^?]+)")
 
 # (status, X-Error-Code) by the owner's name, of what is asked about a repository, and of its files
-_OF_MODEL = {"nobody": (404, "RepoNotFound"), "private": (401, ""), "refused": (403, ""), "busy": (429, ""),
-             "moved": (302, "")}
+_OF_MODEL = {
+    "nobody": (404, "RepoNotFound"),
+    "private": (401, ""),
+    "refused": (403, ""),
+    "busy": (429, ""),
+    "moved": (302, ""),
+}
 _OF_FILES = {"gated": (403, "GatedRepo"), "gone": (404, "EntryNotFound"), "down": (500, "")}
-_SAID = {"private": "Invalid username or password.", "gated": "Access to it is restricted and you are not in the "
-         "authorized list."}
+_SAID = {
+    "private": "Invalid username or password.",
+    "gated": "Access to it is restricted and you are not in the authorized list.",
+}
 
 
 class Hub:
-    """Where to ask; the tokens that came, by server; which bytes of which file were asked for; what echoes add."""
+    """Where to ask; the tokens that came, by server; which bytes of which file were asked for; what
+    echoes add."""
 
     def __init__(self, repos: Mapping[str, Mapping[str, bytes]]):
         self.repos, self.url, self.store, self.stranger = repos, "", "", ""
@@ -57,19 +68,41 @@ class Hub:
         if is_file:
             return self._send(repo, found["name"], files[found["name"]])
         if found["what"] == "tree":
-            return 200, {}, json.dumps([_describe(name, data) for name, data in files.items()]).encode()
-        return 200, {}, json.dumps({"id": repo, "sha": COMMIT, "siblings": [{"rfilename": n} for n in files]}).encode()
+            return (
+                200,
+                {},
+                json.dumps([_describe(name, data) for name, data in files.items()]).encode(),
+            )
+        return (
+            200,
+            {},
+            json.dumps(
+                {"id": repo, "sha": COMMIT, "siblings": [{"rfilename": n} for n in files]}
+            ).encode(),
+        )
 
     def _send(self, repo: str, name: str, data: bytes) -> tuple[int, dict[str, str], bytes]:
-        headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{hashlib.sha1(data).hexdigest()}"', "Accept-Ranges": "bytes"}
+        headers = {
+            "X-Repo-Commit": COMMIT,
+            "ETag": f'"{hashlib.sha1(data).hexdigest()}"',
+            "Accept-Ranges": "bytes",
+        }
         if not name.endswith(".safetensors"):
             return 200, headers, data
-        headers |= {"X-Linked-Size": str(len(data)), "X-Linked-ETag": f'"{hashlib.sha256(data).hexdigest()}"'}
+        headers |= {
+            "X-Linked-Size": str(len(data)),
+            "X-Linked-ETag": f'"{hashlib.sha256(data).hexdigest()}"',
+        }
         return 302, {**headers, "Location": f"{self.store}/{repo}/{name}?signature=7"}, b""
 
-    def _fail(self, owner: str, status: int, code: str, token: str | None) -> tuple[int, dict[str, str], bytes]:
+    def _fail(
+        self, owner: str, status: int, code: str, token: str | None
+    ) -> tuple[int, dict[str, str], bytes]:
         echo = f" You sent {token}" if self.does_echo else ""
-        headers = {"X-Error-Message": f"{_SAID.get(owner, 'no')}{echo}", "X-Request-Id": f"r1{echo}"}
+        headers = {
+            "X-Error-Message": f"{_SAID.get(owner, 'no')}{echo}",
+            "X-Request-Id": f"r1{echo}",
+        }
         headers |= {"X-Error-Code": code} if code else {}
         if status == 302:
             headers["Location"] = f"{self.stranger}/api/models/moved/model"
@@ -81,7 +114,11 @@ class Hub:
 def _describe(name: str, data: bytes) -> dict:
     entry = {"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
     if name.endswith(".safetensors"):
-        entry["lfs"] = {"oid": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 130}
+        entry["lfs"] = {
+            "oid": hashlib.sha256(data).hexdigest(),
+            "size": len(data),
+            "pointerSize": 130,
+        }
     return entry
 
 
@@ -109,11 +146,17 @@ def serve_hub(repos: Mapping[str, Mapping[str, bytes]]) -> Iterator[Hub]:
         sent = rest if not is_cut else rest[: len(rest) // 2] if not asked else b""
         return 206 if asked else 200, {**headers, "Content-Length": str(len(rest))}, sent
 
-    def ask_stranger(handler: http.server.BaseHTTPRequestHandler) -> tuple[int, dict[str, str], bytes]:
+    def ask_stranger(
+        handler: http.server.BaseHTTPRequestHandler,
+    ) -> tuple[int, dict[str, str], bytes]:
         hub.tokens["stranger"].add(handler.headers["Authorization"])
         return 404, {}, b"who are you?"
 
-    with _serve(ask_hub) as hub.url, _serve(ask_store) as hub.store, _serve(ask_stranger) as hub.stranger:
+    with (
+        _serve(ask_hub) as hub.url,
+        _serve(ask_store) as hub.store,
+        _serve(ask_stranger) as hub.stranger,
+    ):
         yield hub
 
 
@@ -137,10 +180,13 @@ def _serve(answer) -> Iterator[str]:
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+    )
     thread.start()
     try:
-        # by name, so that the servers are other hosts than each other only by their port, as a mirror's may be
+        # by name, so that the servers are other hosts than each other only by their port, as a
+        # mirror's may be
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()

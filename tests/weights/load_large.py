@@ -1,4 +1,5 @@
-"""python tests/weights/load_large.py FOLDER: loads a decoder of 200 MB, whole and over eight devices; prints the costs.
+"""python tests/weights/load_large.py FOLDER: loads a decoder of 200 MB, whole and over eight
+devices; prints the costs.
 
 A process of its own, because peak memory belongs to a process, and so does the number of devices.
 """
@@ -27,7 +28,14 @@ from sift_jax.weights.tensor_files import TensorFolder
 
 MODEL = make_config()
 CONFIG = dataclasses.replace(
-    MODEL.decoder, vocab_size=8192, width=1024, layers=6, heads=8, kv_heads=4, head_size=128, hidden=4096
+    MODEL.decoder,
+    vocab_size=8192,
+    width=1024,
+    layers=6,
+    heads=8,
+    kv_heads=4,
+    head_size=128,
+    hidden=4096,
 )
 MODEL = dataclasses.replace(MODEL, decoder=CONFIG)
 SHAPES = flatten_dict(describe_params(MODEL)["decoder"], sep="/")
@@ -58,7 +66,10 @@ def measure(folder: Path) -> dict:
     jax.block_until_ready(jax.device_put(np.zeros(8)))
     before = read_memory("VmRSS")
     whole = jax.block_until_ready(load_decoder(folder, MODEL, wanted))
-    costs = {"growth": read_memory("VmHWM") - before, "arrays": sum(x.nbytes for x in whole.values())}
+    costs = {
+        "growth": read_memory("VmHWM") - before,
+        "arrays": sum(x.nbytes for x in whole.values()),
+    }
     reads, read = [], TensorFolder.read
 
     def note(self, key, index=None):
@@ -78,7 +89,9 @@ def measure(folder: Path) -> dict:
         "largest_sharded_read": max(reads),
         "largest_tensor": 2 * CONFIG.vocab_size * CONFIG.width,
         "sharded_arrays": sum(x.nbytes for x in parts.values()),
-        "is_same": all(bool((np.asarray(parts[path]) == np.asarray(whole[path])).all()) for path in parts),
+        "is_same": all(
+            bool((np.asarray(parts[path]) == np.asarray(whole[path])).all()) for path in parts
+        ),
     }
 
 

@@ -1,5 +1,5 @@
-"""A decoder whose vocabulary is full, with its own tokenizer: it starts, its adapter goes onto it, its numbers may have
-been through float32."""
+"""A decoder whose vocabulary is full, with its own tokenizer: it starts, its adapter goes onto it,
+its numbers may have been through float32."""
 
 import dataclasses
 import json
@@ -47,10 +47,17 @@ def publish(folder, own_tokenizer, *, is_tied):
     """A decoder's folder: as many rows as the file has tokens, in half precision."""
     rows = len(SpeechTokenizer(own_tokenizer)) - len(AUDIO_TOKENS)
     config = make_config()
-    config = dataclasses.replace(config, decoder=dataclasses.replace(config.decoder, vocab_size=rows, is_tied=is_tied))
-    # the exporter refuses a tokenizer with more tokens than rows, so the folder is cut out of a larger model
-    whole = dataclasses.replace(config, decoder=dataclasses.replace(config.decoder, vocab_size=rows + 3))
-    model = Model(config=whole, params=make_params(whole), tokenizer=SpeechTokenizer(own_tokenizer), step=0)
+    config = dataclasses.replace(
+        config, decoder=dataclasses.replace(config.decoder, vocab_size=rows, is_tied=is_tied)
+    )
+    # the exporter refuses a tokenizer with more tokens than rows, so the folder is cut out of a
+    # larger model
+    whole = dataclasses.replace(
+        config, decoder=dataclasses.replace(config.decoder, vocab_size=rows + 3)
+    )
+    model = Model(
+        config=whole, params=make_params(whole), tokenizer=SpeechTokenizer(own_tokenizer), step=0
+    )
     export_model(model, folder, dataclasses.replace(SIFT, format="merged", dtype="bfloat16"))
     cut_vocabulary(folder, rows)
     (folder / "tokenizer.json").write_bytes((own_tokenizer / "tokenizer.json").read_bytes())
@@ -72,15 +79,25 @@ def cut_vocabulary(folder, rows):
 def train_on(corpus, folder, out, *, extra=None, sources=None, data=None, **changes):
     model = dataclasses.replace(MODEL, decoder=str(folder), extra_tokens=extra, lora_rank=2)
     arguments = make_run(
-        corpus, out, model=model, data={"tokenizer": str(folder), **(data or {})}, steps=3, checkpoint_every=3,
-        dev_batches=0, trainable=TRAINABLE, frozen_dtype="bfloat16", **changes,
-    )  # fmt: skip
+        corpus,
+        out,
+        model=model,
+        data={"tokenizer": str(folder), **(data or {})},
+        steps=3,
+        checkpoint_every=3,
+        dev_batches=0,
+        trainable=TRAINABLE,
+        frozen_dtype="bfloat16",
+        **changes,
+    )
     found = {"decoder": str(folder)} if sources is None else sources
     return train(**arguments | {"sources": dataclasses.replace(NO_SOURCES, **found)})
 
 
 @pytest.mark.parametrize("is_tied", [True, False])
-def test_a_full_vocabulary_starts_and_its_adapter_goes_onto_the_base(corpus, own_tokenizer, tmp_path, is_tied):
+def test_a_full_vocabulary_starts_and_its_adapter_goes_onto_the_base(
+    corpus, own_tokenizer, tmp_path, is_tied
+):
     base, rows = publish(tmp_path / "base", own_tokenizer, is_tied=is_tied)
     run = train_on(corpus, base, tmp_path / "run")
     assert read_model_file(run).decoder.vocab_size == rows + len(AUDIO_TOKENS)
@@ -92,7 +109,9 @@ def test_a_full_vocabulary_starts_and_its_adapter_goes_onto_the_base(corpus, own
     assert difference < 1e-3
     # a run that starts from it needs the same rows
     later = train_on(corpus, base, tmp_path / "later", sources={"run": str(run)})
-    kept, again = (flatten_dict(load_params(x)[2]["decoder"], sep="/")["embedding"] for x in (run, later))
+    kept, again = (
+        flatten_dict(load_params(x)[2]["decoder"], sep="/")["embedding"] for x in (run, later)
+    )
     np.testing.assert_array_equal(kept, again)
 
 
@@ -109,7 +128,10 @@ def test_units_have_their_rows_and_a_later_run_keeps_them(
     base, rows = publish(tmp_path / "base", own_tokenizer, is_tied=True)
     codes = read_codec_identity(codec_folder).codes
     speaking = train_on(
-        corpus, base, tmp_path / "run", data={"records": str(spoken_records), "codec": str(codec_folder), **SPOKEN}
+        corpus,
+        base,
+        tmp_path / "run",
+        data={"records": str(spoken_records), "codec": str(codec_folder), **SPOKEN},
     )
     assert read_model_file(speaking).decoder.vocab_size == rows + len(AUDIO_TOKENS) + 2 + codes
     silent = train_on(corpus, base, tmp_path / "later", sources={"run": str(speaking)})
@@ -125,12 +147,17 @@ def test_rows_are_those_that_the_tokenizer_and_the_codec_need(tokenizer, codec_f
     assert needed == tokenizer.first_free_id + 2 + codec.codes
     assert make_model_config(config, needed).decoder.vocab_size == max(own, needed)
     assert make_model_config(config, own - 1).decoder.vocab_size == own
-    assert make_model_config(dataclasses.replace(config, extra_tokens=5), 10**6).decoder.vocab_size == own + 5
+    assert (
+        make_model_config(dataclasses.replace(config, extra_tokens=5), 10**6).decoder.vocab_size
+        == own + 5
+    )
 
 
 def test_numbers_are_compared_as_float32_holds_them():
     ours = dataclasses.replace(make_config().decoder, norm_eps=1e-5, rope_theta=1.3e5)
-    theirs = dataclasses.replace(ours, norm_eps=9.999999747378752e-06, rope_theta=float(np.float32(1.3e5)))
+    theirs = dataclasses.replace(
+        ours, norm_eps=9.999999747378752e-06, rope_theta=float(np.float32(1.3e5))
+    )
     check_preset(theirs, ours, "decoder", "folder")
     for name, value in {"norm_eps": 1.0001e-5, "rope_theta": 130_001.0}.items():
         with pytest.raises(ValueError, match=f"{name} is "):

@@ -1,4 +1,5 @@
-"""Models fetched from a hub that is a server on localhost: what arrives, what fails how, and who sees the token."""
+"""Models fetched from a hub that is a server on localhost: what arrives, what fails how, and who
+sees the token."""
 
 import contextlib
 import json
@@ -27,28 +28,59 @@ for name in sys.argv[1:]:
         print(json.dumps([name, None, str(error)]))
 """
 WEIGHTS = save({"w": np.arange(50_000, dtype=np.float32)})
-FILES = {"config.json": b'{"model_type": "llama"}', "tokenizer/tokenizer.json": b"{}", "merges.txt": b"a b",
-         "model.safetensors": WEIGHTS, "chat_template.jinja": b"{{ messages }}",
-         # what could run code is not fetched
-         "pytorch_model.bin": b"\x80pickle", "modeling.py": b"import os", "weights.pt": b"\x80"}
+FILES = {
+    "config.json": b'{"model_type": "llama"}',
+    "tokenizer/tokenizer.json": b"{}",
+    "merges.txt": b"a b",
+    "model.safetensors": WEIGHTS,
+    "chat_template.jinja": b"{{ messages }}",
+    # what could run code is not fetched
+    "pytorch_model.bin": b"\x80pickle",
+    "modeling.py": b"import os",
+    "weights.pt": b"\x80",
+}
 # more than the library writes to disk at once, which is what it goes on after
 CHUNK = 10 << 20
 LARGE = {**FILES, "model.safetensors": save({"w": np.arange(6_000_000, dtype=np.float32)})}
-REPOS = {"a/model": FILES, "cut/model": LARGE, "broken/model": FILES, "gated/model": FILES, "gone/model": FILES,
-         "down/model": FILES, "a/code": {"modeling.py": b"import os"}}
+REPOS = {
+    "a/model": FILES,
+    "cut/model": LARGE,
+    "broken/model": FILES,
+    "gated/model": FILES,
+    "gone/model": FILES,
+    "down/model": FILES,
+    "a/code": {"modeling.py": b"import os"},
+}
 
 
 def ask(url, home, *names, token=TOKEN, **more):
     """{name: (folder, error)} as a process of its own finds them, and all that it has said."""
-    environment = {name: value for name, value in os.environ.items()
-                   if not name.upper().endswith("_PROXY") and not name.startswith(("HF_", "HUGGING"))}
-    environment |= {"HF_ENDPOINT": url, "HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1",
-                    "HF_HUB_DOWNLOAD_TIMEOUT": "5", "HF_HUB_ETAG_TIMEOUT": "5", **more}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.upper().endswith("_PROXY") and not name.startswith(("HF_", "HUGGING"))
+    }
+    environment |= {
+        "HF_ENDPOINT": url,
+        "HF_HOME": str(home),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DOWNLOAD_TIMEOUT": "5",
+        "HF_HUB_ETAG_TIMEOUT": "5",
+        **more,
+    }
     environment |= {"HF_TOKEN": token} if token else {}
-    done = subprocess.run([sys.executable, "-c", PROGRAM, *names], env=environment, capture_output=True, text=True,
-                          cwd=Path(__file__).parents[2], timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *names],
+        env=environment,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
-    found = {name: (folder, error) for name, folder, error in map(json.loads, done.stdout.splitlines())}
+    found = {
+        name: (folder, error) for name, folder, error in map(json.loads, done.stdout.splitlines())
+    }
     return found, done.stdout + done.stderr
 
 
@@ -63,13 +95,25 @@ def check_silence(said, home, token=TOKEN):
 
 def test_a_model_arrives_whole_and_is_not_fetched_again(tmp_path):
     with serve_hub(REPOS) as hub:
-        found, said = ask(hub.url, tmp_path, "hf://a/model", "hf://a/model@main", f"hf://a/model@{COMMIT}")
+        found, said = ask(
+            hub.url, tmp_path, "hf://a/model", "hf://a/model@main", f"hf://a/model@{COMMIT}"
+        )
         (folder, error), *others = found.values()
         assert error is None and others == [(folder, None)] * 2
         assert {str(p.relative_to(folder)) for p in Path(folder).rglob("*") if p.is_file()} == {
-            "config.json", "tokenizer/tokenizer.json", "merges.txt", "model.safetensors", "chat_template.jinja"}
-        assert all((Path(folder) / name).read_bytes() == FILES[name] for name in ("config.json", "model.safetensors"))
-        assert hub.ranges == {"a/model/model.safetensors": [None]}, "three times asked for, once sent"
+            "config.json",
+            "tokenizer/tokenizer.json",
+            "merges.txt",
+            "model.safetensors",
+            "chat_template.jinja",
+        }
+        assert all(
+            (Path(folder) / name).read_bytes() == FILES[name]
+            for name in ("config.json", "model.safetensors")
+        )
+        assert hub.ranges == {"a/model/model.safetensors": [None]}, (
+            "three times asked for, once sent"
+        )
         # the hub sees the token; the store, to which it sends one on with a signature, does not
         assert hub.tokens["hub"] == {f"Bearer {TOKEN}"} and hub.tokens["store"] == {None}
         check_silence(said, tmp_path)
@@ -82,15 +126,21 @@ def test_a_model_arrives_whole_and_is_not_fetched_again(tmp_path):
 def test_without_a_token_none_is_sent(tmp_path):
     with serve_hub(REPOS) as hub:
         found, _ = ask(hub.url, tmp_path, "hf://a/model", token=None)
-        assert found["hf://a/model"][1] is None and hub.tokens["hub"] == hub.tokens["store"] == {None}
+        assert found["hf://a/model"][1] is None and hub.tokens["hub"] == hub.tokens["store"] == {
+            None
+        }
 
 
 def test_a_download_that_breaks_off_goes_on_from_there(tmp_path):
     with serve_hub(REPOS) as hub:
         found, _ = ask(hub.url, tmp_path, "hf://cut/model")
     folder, error = found["hf://cut/model"]
-    assert error is None and hub.ranges == {"cut/model/model.safetensors": [None, f"bytes={CHUNK}-"]}
-    np.testing.assert_array_equal(load_file(Path(folder) / "model.safetensors")["w"], np.arange(6_000_000))
+    assert error is None and hub.ranges == {
+        "cut/model/model.safetensors": [None, f"bytes={CHUNK}-"]
+    }
+    np.testing.assert_array_equal(
+        load_file(Path(folder) / "model.safetensors")["w"], np.arange(6_000_000)
+    )
 
 
 FAILURES = [
@@ -122,7 +172,12 @@ def failed(tmp_path_factory):
 @pytest.mark.parametrize("name, remedy", FAILURES)
 def test_what_fails_is_one_line_with_its_remedy(failed, name, remedy):
     folder, error = failed[0][name]
-    assert folder is None and error.startswith(name) and remedy in error and len(error.splitlines()) == 1
+    assert (
+        folder is None
+        and error.startswith(name)
+        and remedy in error
+        and len(error.splitlines()) == 1
+    )
     assert len(error) < 400, error
 
 

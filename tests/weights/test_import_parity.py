@@ -32,7 +32,9 @@ def test_blocks_of_random_bytes(number):
     # scales in half precision, no NaN among them
     at = {8: [0], 2: [0], 14: [208]}.get(number, [0, 2])
     for start in at:
-        raw[:, start : start + 2] = np.linspace(-2, 3, 200).astype("<f2").view(np.uint8).reshape(200, 2)
+        raw[:, start : start + 2] = (
+            np.linspace(-2, 3, 200).astype("<f2").view(np.uint8).reshape(200, 2)
+        )
     theirs = dequantize(torch.from_numpy(raw), number).float().numpy().reshape(-1)
     np.testing.assert_allclose(unpack(packing, raw), theirs, rtol=1e-5, atol=1e-5)
 
@@ -47,10 +49,15 @@ def test_what_torch_saves(tmp_path):
     assert found["dims"] == {"n_mels": 80} and list(found["model_state_dict"]) == list(state)
     for name, value in state.items():
         np.testing.assert_array_equal(
-            found["model_state_dict"][name].astype(np.float32), value.detach().float().numpy(), err_msg=name
+            found["model_state_dict"][name].astype(np.float32),
+            value.detach().float().numpy(),
+            err_msg=name,
         )
     torch.save({"model_state_dict": torch.nn.Linear(2, 2)}, tmp_path / "y.pt")
-    with pytest.raises(ValueError, match="names torch.nn.modules.linear.Linear, and nothing but tensors is read here"):
+    with pytest.raises(
+        ValueError,
+        match="names torch.nn.modules.linear.Linear, and nothing but tensors is read here",
+    ):
         read_torch_file(tmp_path / "y.pt")
 
 
@@ -77,13 +84,17 @@ def test_peft_takes_an_adapter_onto_a_base_with_fewer_rows(tokenizer, tmp_path, 
     assert {module: len(x) for module, x in read_token_rows(tmp_path / "peft").items()} == (
         {"embed_tokens": 5} if is_tied else {"embed_tokens": 5, "lm_head": 5}
     )
-    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "base", dtype=torch.float32)
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(
+        tmp_path / "base", dtype=torch.float32
+    )
     said = f"base.resize_token_embeddings({large.decoder.vocab_size})"
     assert said in (tmp_path / "peft" / "README.md").read_text()
     theirs.resize_token_embeddings(large.decoder.vocab_size)
     theirs = peft.PeftModel.from_pretrained(theirs, tmp_path / "peft").eval()
     export_model(trained, tmp_path / "merged", dataclasses.replace(SIFT, format="merged"))
-    whole = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32).eval()
+    whole = transformers.AutoModelForCausalLM.from_pretrained(
+        tmp_path / "merged", dtype=torch.float32
+    ).eval()
     ids = torch.tensor([[1, 5, 9, rows, rows + 4, 3]])
     with torch.no_grad():
         expected, found = whole(ids).logits, theirs(ids).logits
@@ -97,22 +108,39 @@ def _without_lora(tree):
 
 
 def test_openais_whisper_computes_what_transformers_does(tmp_path):
-    """A random Whisper's state under OpenAI's names, saved by torch: imported, transformers gives the same."""
+    """A random Whisper's state under OpenAI's names, saved by torch: imported, transformers gives
+    the same."""
     from test_import_weights import name_openai
 
     config = transformers.WhisperConfig(
-        # a file says nothing of special tokens, so that their ids are those of Whisper's own vocabulary
-        vocab_size=51_865, d_model=64, encoder_layers=1, decoder_layers=1, encoder_attention_heads=1,
-        decoder_attention_heads=1, encoder_ffn_dim=256, decoder_ffn_dim=256, max_target_positions=16,
-    )  # fmt: skip
+        # a file says nothing of special tokens, so that their ids are those of Whisper's own
+        # vocabulary
+        vocab_size=51_865,
+        d_model=64,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=1,
+        decoder_attention_heads=1,
+        encoder_ffn_dim=256,
+        decoder_ffn_dim=256,
+        max_target_positions=16,
+    )
     model = transformers.WhisperForConditionalGeneration(config).eval()
     with torch.no_grad():
-        model.model.encoder.embed_positions.weight.copy_(torch.from_numpy(np.asarray(make_sinusoids(1500, 64))))
-    state = {name_openai(key): value for key, value in model.state_dict().items() if key != "proj_out.weight"}
+        model.model.encoder.embed_positions.weight.copy_(
+            torch.from_numpy(np.asarray(make_sinusoids(1500, 64)))
+        )
+    state = {
+        name_openai(key): value
+        for key, value in model.state_dict().items()
+        if key != "proj_out.weight"
+    }
     torch.save({"dims": {}, "model_state_dict": state}, tmp_path / "w.pt")
     import_weights(tmp_path / "w.pt", tmp_path / "out", dtype="float32")
     again = transformers.WhisperForConditionalGeneration.from_pretrained(tmp_path / "out").eval()
     mel, ids = torch.randn(1, 80, 3000), torch.tensor([[1, 5, 7]])
     with torch.no_grad():
-        expected, found = (m(input_features=mel, decoder_input_ids=ids).logits for m in (model, again))
+        expected, found = (
+            m(input_features=mel, decoder_input_ids=ids).logits for m in (model, again)
+        )
     np.testing.assert_allclose(found, expected, atol=1e-5)

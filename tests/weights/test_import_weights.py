@@ -1,4 +1,5 @@
-"""Files of other programs become folders of ours: the same numbers, the same ids, and nothing of them is run."""
+"""Files of other programs become folders of ours: the same numbers, the same ids, and nothing of
+them is run."""
 
 import dataclasses
 import json
@@ -57,7 +58,9 @@ def test_blocks_of_four_and_five_bits():
 
 
 def test_blocks_of_eight_bits_and_of_none():
-    found = unpack(BY_NAME["Q8_0"], np.frombuffer(half(0.25) + bytes([1, 0xFF, 0x80] + [0] * 29), np.uint8))
+    found = unpack(
+        BY_NAME["Q8_0"], np.frombuffer(half(0.25) + bytes([1, 0xFF, 0x80] + [0] * 29), np.uint8)
+    )
     assert found[:4].tolist() == [0.25, -0.25, -32.0, 0.0] and len(found) == 32
     for name, raw in {"F16": half(1.5), "F32": struct.pack("<f", 1.5), "BF16": b"\xc0\x3f"}.items():
         assert unpack(BY_NAME[name], np.frombuffer(raw, np.uint8)).tolist() == [1.5], name
@@ -71,9 +74,12 @@ SCALES = bytes([1, 66, 3, 255, 4, 0, 64, 192, 5, 2, 71, 255])
 
 
 def test_blocks_of_256_with_scales_of_six_bits():
-    # run r is the low (r even) or high halves of 32 bytes: each run's first number is r + 1, the others are 0
+    # run r is the low (r even) or high halves of 32 bytes: each run's first number is r + 1, the
+    # others are 0
     numbers = b"".join(bytes([r + 1 | r + 2 << 4] + [0] * 31) for r in range(0, 8, 2))
-    found = unpack(BY_NAME["Q4_K"], np.frombuffer(half(0.5) + half(2) + SCALES + numbers, np.uint8)).reshape(8, 32)
+    found = unpack(
+        BY_NAME["Q4_K"], np.frombuffer(half(0.5) + half(2) + SCALES + numbers, np.uint8)
+    ).reshape(8, 32)
     assert found[:, 0].tolist() == [0.5 - 8, 2, 4.5, 126, 12.5, 54, 24.5 - 40, 252 - 126]
     assert found[:, 31].tolist() == [-8, 0, 0, 0, 0, 0, -40, -126]
     # of number 0 the fifth bits of runs 0 and 5, of number 31 that of run 7
@@ -93,7 +99,9 @@ def test_blocks_of_six_bits():
     high[0] = 0b11_10_01_00  # of numbers 0, 32, 64, 96
     high[32] = 0b11  # of number 128
     scales = bytes([2, 0, 0xFF, 0, 1, 0, 3, 0, 127] + [0] * 7)
-    found = unpack(BY_NAME["Q6_K"], np.frombuffer(bytes(low) + bytes(high) + scales + half(0.5), np.uint8))
+    found = unpack(
+        BY_NAME["Q6_K"], np.frombuffer(bytes(low) + bytes(high) + scales + half(0.5), np.uint8)
+    )
     expected = [1 - 32, -0.5 * (19 - 32), 0.5 * (34 - 32), 1.5 * (52 - 32), 63.5 * (63 - 32)]
     assert found[[0, 32, 64, 96, 128]].tolist() == expected
     assert found[1] == -32 and found[16] == 0
@@ -102,11 +110,19 @@ def test_blocks_of_six_bits():
 # ---- GGUF
 
 THEIRS = {
-    "model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output",
-    "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", "self_attn.q_proj": "attn_q",
-    "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
-    "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
-}  # fmt: skip
+    "model.embed_tokens": "token_embd",
+    "model.norm": "output_norm",
+    "lm_head": "output",
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ffn_norm",
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+}
 
 
 TEMPLATE = "{% for m in messages %}{{ m['content'] + eos_token }}{% endfor %}"
@@ -139,16 +155,24 @@ def describe(decoder, kind, tokenizer_json):
     fillers = [f"[PAD{i}]" for i in range(len(tokens), decoder.vocab_size)]
     kinds = [3 if token in special else 1 for token in tokens] + [5] * len(fillers)
     sizes = {
-        "block_count": decoder.layers, "context_length": decoder.max_positions, "embedding_length": decoder.width,
-        "feed_forward_length": decoder.hidden, "attention.head_count": decoder.heads,
-        "attention.head_count_kv": decoder.kv_heads, "attention.layer_norm_rms_epsilon": decoder.norm_eps,
-        "rope.freq_base": decoder.rope_theta, "rope.dimension_count": decoder.head_size,
-    }  # fmt: skip
+        "block_count": decoder.layers,
+        "context_length": decoder.max_positions,
+        "embedding_length": decoder.width,
+        "feed_forward_length": decoder.hidden,
+        "attention.head_count": decoder.heads,
+        "attention.head_count_kv": decoder.kv_heads,
+        "attention.layer_norm_rms_epsilon": decoder.norm_eps,
+        "rope.freq_base": decoder.rope_theta,
+        "rope.dimension_count": decoder.head_size,
+    }
     words = {
-        "model": "gpt2", "pre": "gpt-2", "tokens": tokens + fillers, "token_type": kinds,
+        "model": "gpt2",
+        "pre": "gpt-2",
+        "tokens": tokens + fillers,
+        "token_type": kinds,
         "merges": [" ".join(pair) for pair in tokenizer_json["model"]["merges"]],
         "eos_token_id": vocabulary["<|im_end|>"],
-    }  # fmt: skip
+    }
     return {
         "general.architecture": kind,
         **{f"{kind}.{name}": value for name, value in sizes.items()},
@@ -178,7 +202,9 @@ def to_gguf(path, config, kind, tensors, words, packing="F32", more=None, facts=
         count = next((n for ending, n in heads.items() if key.endswith(ending)), None)
         value = interleave(value, count) if count and kind == "llama" else value
         found[name_gguf(key)] = (value, packing if value.ndim == 2 else "F32")
-    return write_gguf(path, {**describe(decoder, kind, words), **(facts or {})}, {**found, **(more or {})})
+    return write_gguf(
+        path, {**describe(decoder, kind, words), **(facts or {})}, {**found, **(more or {})}
+    )
 
 
 @pytest.mark.parametrize("kind, is_tied", [("llama", True), ("qwen2", False)])
@@ -190,7 +216,9 @@ def test_a_gguf_becomes_the_folder_that_it_was_made_of(kind, is_tied, tokenizer,
     assert again.keys() == tensors.keys()
     for key, value in tensors.items():
         np.testing.assert_array_equal(again[key], value, err_msg=key)
-    assert read_decoder_preset(tmp_path / "out") == config.decoder, "1e-05 is 1e-05, not float32's neighbour"
+    assert read_decoder_preset(tmp_path / "out") == config.decoder, (
+        "1e-05 is 1e-05, not float32's neighbour"
+    )
     loaded = load_part("decoder", tmp_path / "out", config)
     assert loaded["embedding"].shape[0] == config.decoder.vocab_size
     own = SpeechTokenizer(tmp_path / "out")
@@ -257,9 +285,13 @@ def test_what_a_gguf_may_not_be(tokenizer, words, tmp_path):
             import_weights(tmp_path / name, tmp_path / "out", dtype="float32")
     strange = {"general.architecture": "rwkv"}
     path = to_gguf(tmp_path / "s.gguf", config, "llama", tensors, words, facts=strange)
-    with pytest.raises(ValueError, match="holds a rwkv; decoders are read from GGUFs of llama and qwen2"):
+    with pytest.raises(
+        ValueError, match="holds a rwkv; decoders are read from GGUFs of llama and qwen2"
+    ):
         import_weights(path, tmp_path / "out", dtype="float32")
-    path = to_gguf(tmp_path / "p.gguf", config, "llama", tensors, words, facts={"tokenizer.ggml.pre": "viking"})
+    path = to_gguf(
+        tmp_path / "p.gguf", config, "llama", tensors, words, facts={"tokenizer.ggml.pre": "viking"}
+    )
     with pytest.raises(ValueError, match="splits text by 'viking'; .* --tokenizer=FOLDER"):
         import_weights(path, tmp_path / "out", dtype="float32")
     assert not (tmp_path / "out").exists() and not (tmp_path / "out.part").exists()
@@ -274,11 +306,25 @@ def test_sentencepieces_merges_follow_from_its_scores(tokenizer, words, tmp_path
     pieces = [("<unk>", 2, 0.0), ("<s>", 3, 0.0), ("</s>", 3, 0.0)]
     pieces += [(f"<0x{i:02X}>", 6, 0.0) for i in range(256)]
     # ab is made before bc, and ▁ab of ▁ and ab
-    made = [("ab", -1.0), ("bc", -2.0), ("\u2581ab", -3.0), ("\u2581", -4.0), ("a", -5.0), ("b", -6.0), ("c", -7.0)]
+    made = [
+        ("ab", -1.0),
+        ("bc", -2.0),
+        ("\u2581ab", -3.0),
+        ("\u2581", -4.0),
+        ("a", -5.0),
+        ("b", -6.0),
+        ("c", -7.0),
+    ]
     pieces += [(token, 1, score) for token, score in made]
     pieces += [(f"[PAD{i}]", 5, 0.0) for i in range(len(pieces), config.decoder.vocab_size)]
     tokens, kinds, scores = (list(x) for x in zip(*pieces, strict=True))
-    facts = {"model": "llama", "tokens": tokens, "token_type": kinds, "scores": scores, "eos_token_id": 2}
+    facts = {
+        "model": "llama",
+        "tokens": tokens,
+        "token_type": kinds,
+        "scores": scores,
+        "eos_token_id": 2,
+    }
     facts = {f"tokenizer.ggml.{name}": value for name, value in facts.items()}
     path = to_gguf(tmp_path / "m.gguf", config, "llama", tensors, words, facts=facts)
     import_weights(path, tmp_path / "out", dtype="float32")
@@ -299,9 +345,16 @@ def make_whisper(seed=0):
     def draw(*shape):
         return rng.normal(size=shape).astype(np.float16).astype(np.float32)
 
-    found = {"model.decoder.embed_tokens.weight": draw(70, 64), "model.decoder.embed_positions.weight": draw(16, 64)}
-    found["model.encoder.embed_positions.weight"] = np.asarray(make_sinusoids(1500, 64)).astype(np.float16)
-    found["model.encoder.embed_positions.weight"] = found["model.encoder.embed_positions.weight"].astype(np.float32)
+    found = {
+        "model.decoder.embed_tokens.weight": draw(70, 64),
+        "model.decoder.embed_positions.weight": draw(16, 64),
+    }
+    found["model.encoder.embed_positions.weight"] = np.asarray(make_sinusoids(1500, 64)).astype(
+        np.float16
+    )
+    found["model.encoder.embed_positions.weight"] = found[
+        "model.encoder.embed_positions.weight"
+    ].astype(np.float32)
 
     def linear(name, *shape, has_bias=True):
         found[f"{name}.weight"] = draw(*shape)
@@ -332,11 +385,16 @@ def to_ctranslate2(tensors, how):
         if name.endswith("/weight") and how == "int8":
             axis = (1, 2) if value.ndim == 3 else 1
             scale = 127 / np.abs(value).max(axis)
-            found[name] = np.rint(value * scale.reshape(-1, *(1,) * (value.ndim - 1))).astype(np.int8)
+            found[name] = np.rint(value * scale.reshape(-1, *(1,) * (value.ndim - 1))).astype(
+                np.int8
+            )
             found[f"{name}_scale"] = scale.astype(np.float32)
         elif name.endswith("/weight") and how == "int16":
             scale = np.float32(2**10 / np.abs(value).max())
-            found[name], found[f"{name}_scale"] = np.rint(value * scale).astype(np.int16), np.array(scale)
+            found[name], found[f"{name}_scale"] = (
+                np.rint(value * scale).astype(np.int16),
+                np.array(scale),
+            )
         else:
             found[name] = value.astype("<f2" if how == "float16" else "<f4")
 
@@ -351,7 +409,10 @@ def to_ctranslate2(tensors, how):
     def fused(theirs, ours, parts):
         put(f"{theirs}/weight", np.concatenate([tensors[f"{ours}.{x}_proj.weight"] for x in parts]))
         zeros = np.zeros(64, np.float32)
-        put(f"{theirs}/bias", np.concatenate([tensors.get(f"{ours}.{x}_proj.bias", zeros) for x in parts]))
+        put(
+            f"{theirs}/bias",
+            np.concatenate([tensors.get(f"{ours}.{x}_proj.bias", zeros) for x in parts]),
+        )
 
     linear("encoder/conv1", "model.encoder.conv1")
     linear("encoder/conv2", "model.encoder.conv2")
@@ -381,12 +442,20 @@ def assert_is_whisper(folder, tensors, tolerance):
         bound = 0 if value.ndim == 1 or "positions" in key else tolerance * np.abs(value).max()
         np.testing.assert_allclose(again[key], value, rtol=0, atol=bound, err_msg=key)
     preset = read_encoder_preset(folder)
-    assert (preset.width, preset.layers, preset.heads, preset.mel_bins, preset.window_seconds) == (64, 1, 1, 80, 30.0)
+    assert (preset.width, preset.layers, preset.heads, preset.mel_bins, preset.window_seconds) == (
+        64,
+        1,
+        1,
+        80,
+        30.0,
+    )
     config = dataclasses.replace(make_config(), encoder=preset)
     assert load_part("encoder", folder, config)["conv1/kernel"].shape == (3, 80, 64)
 
 
-@pytest.mark.parametrize("how, tolerance", [("float32", 0), ("float16", 0), ("int8", 0.005), ("int16", 0.001)])
+@pytest.mark.parametrize(
+    "how, tolerance", [("float32", 0), ("float16", 0), ("int8", 0.005), ("int16", 0.001)]
+)
 def test_ctranslate2s_whisper(how, tolerance, tmp_path):
     tensors = make_whisper()
     (tmp_path / "ct2").mkdir()
@@ -407,21 +476,36 @@ def test_ctranslate2s_whisper(how, tolerance, tmp_path):
 
 def test_what_is_no_whisper_of_ctranslate2s(tmp_path):
     path = write_ctranslate2(tmp_path / "model.bin", {}, name="TransformerSpec")
-    with pytest.raises(ValueError, match="holds a TransformerSpec; of CTranslate2's models Whispers alone are read"):
+    with pytest.raises(
+        ValueError, match="holds a TransformerSpec; of CTranslate2's models Whispers alone are read"
+    ):
         import_weights(path, tmp_path / "out", dtype="float32")
     (tmp_path / "text").write_text("neither of them")
-    with pytest.raises(ValueError, match="is neither a GGUF nor OpenAI's .pt nor a model.bin of CTranslate2"):
+    with pytest.raises(
+        ValueError, match="is neither a GGUF nor OpenAI's .pt nor a model.bin of CTranslate2"
+    ):
         import_weights(tmp_path / "text", tmp_path / "out", dtype="float32")
 
 
 OPENAI = (
-    ("model.", ""), ("layers.0", "blocks.0"), ("embed_positions.weight", "positional_embedding"),
-    ("embed_tokens", "token_embedding"), ("self_attn_layer_norm", "attn_ln"), ("final_layer_norm", "mlp_ln"),
-    ("encoder_attn_layer_norm", "cross_attn_ln"), ("encoder.layer_norm", "encoder.ln_post"),
-    ("decoder.layer_norm", "decoder.ln"), ("encoder_attn", "cross_attn"), ("self_attn", "attn"),
-    ("q_proj", "query"), ("k_proj", "key"), ("v_proj", "value"), ("out_proj", "out"), ("fc1", "mlp.0"),
+    ("model.", ""),
+    ("layers.0", "blocks.0"),
+    ("embed_positions.weight", "positional_embedding"),
+    ("embed_tokens", "token_embedding"),
+    ("self_attn_layer_norm", "attn_ln"),
+    ("final_layer_norm", "mlp_ln"),
+    ("encoder_attn_layer_norm", "cross_attn_ln"),
+    ("encoder.layer_norm", "encoder.ln_post"),
+    ("decoder.layer_norm", "decoder.ln"),
+    ("encoder_attn", "cross_attn"),
+    ("self_attn", "attn"),
+    ("q_proj", "query"),
+    ("k_proj", "key"),
+    ("v_proj", "value"),
+    ("out_proj", "out"),
+    ("fc1", "mlp.0"),
     ("fc2", "mlp.2"),
-)  # fmt: skip
+)
 
 
 def name_openai(key):
@@ -433,7 +517,11 @@ def name_openai(key):
 def test_openais_whisper(tmp_path):
     tensors = make_whisper()
     held = {name_openai(key): value.astype("<f2") for key, value in tensors.items()}
-    assert {"decoder.blocks.0.cross_attn.key.weight", "encoder.ln_post.bias", "encoder.blocks.0.mlp.0.bias"} < set(held)
+    assert {
+        "decoder.blocks.0.cross_attn.key.weight",
+        "encoder.ln_post.bias",
+        "encoder.blocks.0.mlp.0.bias",
+    } < set(held)
     path = write_openai(tmp_path / "base.pt", held)
     import_weights(path, tmp_path / "out", dtype="float32")
     assert_is_whisper(tmp_path / "out", tensors, 0)
@@ -449,8 +537,14 @@ def test_a_pt_is_read_by_its_strides_and_runs_nothing(tmp_path):
     for program, said in (
         (harm, "names os.system, and nothing but tensors is read here"),
         (step_dict({"x": harm}), "names os.system"),
-        (step_text("os") + step_text("system") + b"\x93", r"holds more than tensors \(STACK_GLOBAL\)"),
-        (b"(" + step_text("x") + step_name("collections", "OrderedDict") + b"o", r"more than tensors \(OBJ\)"),
+        (
+            step_text("os") + step_text("system") + b"\x93",
+            r"holds more than tensors \(STACK_GLOBAL\)",
+        ),
+        (
+            b"(" + step_text("x") + step_name("collections", "OrderedDict") + b"o",
+            r"more than tensors \(OBJ\)",
+        ),
         (step_name("torch", "FloatStorage") + b")R", "calls torch.FloatStorage"),
         (step_text("x") + b"}b", "nothing is unpickled"),
     ):

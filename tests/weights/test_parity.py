@@ -1,4 +1,5 @@
-"""Our networks and files against the PyTorch classes of transformers, with random weights of small sizes, at fp32.
+"""Our networks and files against the PyTorch classes of transformers, with random weights of small
+sizes, at fp32.
 
 torch model ─save_pretrained─► safetensors ─weights.load─► our params ─► the same hidden states and logits
 our model ─weights.export─► folder ─AutoModelForCausalLM, AutoTokenizer─► the same logits, greedy tokens and prompts
@@ -33,11 +34,16 @@ from torch_models import assert_equal, shake  # noqa: E402 - needs torch
 
 pytestmark = pytest.mark.parity
 
-TEXTS = ["How fast does she speak?", "Rather slowly, I would say.", "Wie laut spricht er?\nSehr leise."]
+TEXTS = [
+    "How fast does she speak?",
+    "Rather slowly, I would say.",
+    "Wie laut spricht er?\nSehr leise.",
+]
 
 
 def make_config(*, is_tied: bool = True) -> SpeechLMConfig:
-    """Small, but with every size different from the others and no default where a default could hide an error."""
+    """Small, but with every size different from the others and no default where a default could
+    hide an error."""
     decoder = dataclasses.replace(
         DECODERS["test"],
         vocab_size=320,
@@ -55,8 +61,14 @@ def make_config(*, is_tied: bool = True) -> SpeechLMConfig:
         ENCODERS["test"], width=32, layers=3, heads=4, window_seconds=3.0, frame_mask="none"
     )
     return SpeechLMConfig(
-        encoder=encoder, projector=PROJECTORS["pooled"], decoder=decoder, cross=None, lora=NO_LORA, dtype="float32",
-        remat="none", attention="plain",
+        encoder=encoder,
+        projector=PROJECTORS["pooled"],
+        decoder=decoder,
+        cross=None,
+        lora=NO_LORA,
+        dtype="float32",
+        remat="none",
+        attention="plain",
     )
 
 
@@ -161,7 +173,9 @@ def test_whisper_hidden_states(tmp_path):
     mel = make_mel(config)
     ours = encode_with_ours(config, load_part("encoder", tmp_path, config), mel)
     with torch.no_grad():
-        wanted = theirs.model.encoder(torch.from_numpy(mel.transpose(0, 2, 1).copy())).last_hidden_state.numpy()
+        wanted = theirs.model.encoder(
+            torch.from_numpy(mel.transpose(0, 2, 1).copy())
+        ).last_hidden_state.numpy()
     assert_equal(ours, wanted)
 
 
@@ -173,7 +187,10 @@ def exported(request, tmp_path_factory):
     config = dataclasses.replace(make_config(is_tied=request.param), lora=lora)
     flat = flatten_dict(init_params(config, jax.random.key(0)), sep="/")
     rng = np.random.default_rng(0)
-    flat = {path: np.asarray(x) + 0.1 * rng.normal(size=x.shape).astype(np.float32) for path, x in flat.items()}
+    flat = {
+        path: np.asarray(x) + 0.1 * rng.normal(size=x.shape).astype(np.float32)
+        for path, x in flat.items()
+    }
     tokenizer = train_tokenizer(TEXTS, config.decoder.vocab_size, out / "trained")
     model = Model(config=config, params=unflatten_dict(flat, sep="/"), tokenizer=tokenizer, step=7)
     export_model(model, out / "export")
@@ -182,21 +199,32 @@ def exported(request, tmp_path_factory):
 
 def test_exported_decoder_gives_the_same_logits(exported):
     model, folder = exported
-    theirs = transformers.AutoModelForCausalLM.from_pretrained(folder / "decoder", dtype=torch.float32).eval()
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(
+        folder / "decoder", dtype=torch.float32
+    ).eval()
     ids = np.random.default_rng(1).integers(0, model.config.decoder.vocab_size, (2, 29))
-    assert_equal(compute_our_logits(model.config, model.params["decoder"], ids), compute_their_logits(theirs, ids))
+    assert_equal(
+        compute_our_logits(model.config, model.params["decoder"], ids),
+        compute_their_logits(theirs, ids),
+    )
 
 
 def test_exported_decoder_speaks_the_same_tokens(exported):
     model, folder = exported
-    theirs = transformers.AutoModelForCausalLM.from_pretrained(folder / "decoder", dtype=torch.float32).eval()
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(
+        folder / "decoder", dtype=torch.float32
+    ).eval()
     ids = np.random.default_rng(2).integers(6, model.config.decoder.vocab_size, (3, 17))
     new, stop_id = 12, theirs.generation_config.eos_token_id
     batch = lay_out_prompts([Prompt.of_text(row) for row in ids], model.config, tokens=ids.shape[1])
     decoding = dataclasses.replace(GREEDY, max_new_tokens=new)
     prepared = prepare(model.config, model.params, rows=len(ids))
-    ours = speak(model.config, prepared, batch, jax.random.key(0), decoding=decoding, stop_ids=(stop_id,))
-    said = theirs.generate(torch.from_numpy(ids), attention_mask=torch.ones(ids.shape), max_new_tokens=new)
+    ours = speak(
+        model.config, prepared, batch, jax.random.key(0), decoding=decoding, stop_ids=(stop_id,)
+    )
+    said = theirs.generate(
+        torch.from_numpy(ids), attention_mask=torch.ones(ids.shape), max_new_tokens=new
+    )
     said = said[:, ids.shape[1] :].numpy()
     is_live = np.cumsum(ours == stop_id, axis=1) == 0
     assert is_live.sum() > new, "the random model stops at once: this compares too little"
@@ -207,7 +235,9 @@ def test_exported_decoder_speaks_the_same_tokens(exported):
 def test_exported_encoder_fits_whisper(exported):
     model, folder = exported
     described = json.loads((folder / "encoder" / "config.json").read_text())
-    encoder = transformers.models.whisper.modeling_whisper.WhisperEncoder(transformers.WhisperConfig(**described))
+    encoder = transformers.models.whisper.modeling_whisper.WhisperEncoder(
+        transformers.WhisperConfig(**described)
+    )
     from safetensors.torch import load_file
 
     tensors = load_file(folder / "encoder" / "model.safetensors")
@@ -217,7 +247,9 @@ def test_exported_encoder_fits_whisper(exported):
     mel = make_mel(model.config)
     ours = encode_with_ours(model.config, flatten_dict(model.params["encoder"], sep="/"), mel)
     with torch.no_grad():
-        wanted = encoder.eval()(torch.from_numpy(mel.transpose(0, 2, 1).copy())).last_hidden_state.numpy()
+        wanted = encoder.eval()(
+            torch.from_numpy(mel.transpose(0, 2, 1).copy())
+        ).last_hidden_state.numpy()
     assert_equal(ours, wanted)
 
 
@@ -227,23 +259,46 @@ def test_exported_chat_template_renders_as_we_do(exported):
     chats = [
         [("user", TEXTS[0])],
         [("user", TEXTS[0]), ("assistant", TEXTS[1])],
-        [("system", "Be brief."), ("user", TEXTS[2]), ("assistant", "ça va … 12 345?"), ("user", "  And now?  ")],
+        [
+            ("system", "Be brief."),
+            ("user", TEXTS[2]),
+            ("assistant", "ça va … 12 345?"),
+            ("user", "  And now?  "),
+        ],
     ]
     for chat in chats:
         has_reply = chat[-1][0] == "assistant"
         ours = render_chat(
-            [{"role": role, "content": [{"text": text}]} for role, text in chat], model.tokenizer, has_reply=has_reply
+            [{"role": role, "content": [{"text": text}]} for role, text in chat],
+            model.tokenizer,
+            has_reply=has_reply,
         )
         plain = [{"role": role, "content": text} for role, text in chat]
-        ids = theirs.apply_chat_template(plain, add_generation_prompt=not has_reply, return_dict=False)
+        ids = theirs.apply_chat_template(
+            plain, add_generation_prompt=not has_reply, return_dict=False
+        )
         assert list(ids) == ours.tokens
 
 
 def test_exported_chat_template_marks_audio(exported):
     model, folder = exported
     theirs = transformers.AutoTokenizer.from_pretrained(folder / "decoder")
-    ours = [{"role": "user", "content": [{"text": "Compare: "}, {"audio_path": "a.wav"}, {"audio_path": "b.wav"}]}]
-    chat = [{"role": "user", "content": [{"type": "text", "text": "Compare: "}, {"type": "audio"}, {"type": "audio"}]}]
+    ours = [
+        {
+            "role": "user",
+            "content": [{"text": "Compare: "}, {"audio_path": "a.wav"}, {"audio_path": "b.wav"}],
+        }
+    ]
+    chat = [
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "Compare: "},
+                {"type": "audio"},
+                {"type": "audio"},
+            ],
+        }
+    ]
     ids = theirs.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
     assert list(ids) == render_chat(ours, model.tokenizer, has_reply=False).tokens
     assert (theirs.eos_token, theirs.pad_token) == ("<|im_end|>", "<|endoftext|>")

@@ -22,14 +22,18 @@ from sift_jax.weights.resize import find_axis, grow
 @pytest.fixture(scope="module")
 def small_run(corpus: Corpus, tmp_path_factory):
     model = dataclasses.replace(MODEL, lora_rank=2)
-    arguments = make_run(corpus, tmp_path_factory.mktemp("runs") / "small", model=model, steps=3, dev_batches=0)
+    arguments = make_run(
+        corpus, tmp_path_factory.mktemp("runs") / "small", model=model, steps=3, dev_batches=0
+    )
     return train(**arguments)
 
 
 def test_a_grown_run_says_the_same(small_run):
     config, _, params = load_params(small_run)
     larger = make_config(lora_rank=8, lora_alpha=32.0, extra_tokens=10)
-    loaded = load_sources(describe(larger), larger, dataclasses.replace(NO_SOURCES, run=str(small_run)))
+    loaded = load_sources(
+        describe(larger), larger, dataclasses.replace(NO_SOURCES, run=str(small_run))
+    )
     from flax.traverse_util import unflatten_dict
 
     grown, batch = unflatten_dict(loaded, sep="/"), make_mixed_batch(config)
@@ -61,8 +65,16 @@ def test_adapters_begin_as_large_as_pefts():
     """Uniform within 1/√(inputs), whether a stack of layers is drawn or a rank grows."""
     config = make_config(lora_rank=64, lora_targets=("q", "down"))
     blocks = jax.jit(init_params, static_argnums=0)(config, jax.random.key(0))["decoder"]["blocks"]
-    grown = grow("decoder/blocks/q/lora_a", blocks["q"]["lora_a"], jax.ShapeDtypeStruct((2, 32, 256), jnp.float32))
-    for drawn, inputs in ((blocks["q"]["lora_a"], 32), (blocks["down"]["lora_a"], 64), (grown[..., 64:], 32)):
+    grown = grow(
+        "decoder/blocks/q/lora_a",
+        blocks["q"]["lora_a"],
+        jax.ShapeDtypeStruct((2, 32, 256), jnp.float32),
+    )
+    for drawn, inputs in (
+        (blocks["q"]["lora_a"], 32),
+        (blocks["down"]["lora_a"], 64),
+        (grown[..., 64:], 32),
+    ):
         bound = inputs**-0.5
         assert bound * 0.99 < np.abs(drawn).max() <= bound
         assert np.std(drawn) == pytest.approx(bound / 3**0.5, rel=0.03)
@@ -74,7 +86,9 @@ def test_what_may_not_grow():
     assert find_axis("decoder/embedding", (10, 4), (8, 4)) is None
     assert find_axis("decoder/embedding", (10, 4), (12, 8)) is None
     assert find_axis("projector/linear/kernel", (10, 4), (12, 4)) is None
-    with pytest.raises(ValueError, match=r"parameter decoder/norm/scale of shape \(3,\) cannot grow into \(4,\)"):
+    with pytest.raises(
+        ValueError, match=r"parameter decoder/norm/scale of shape \(3,\) cannot grow into \(4,\)"
+    ):
         grow("decoder/norm/scale", jnp.ones(3), jax.ShapeDtypeStruct((4,), jnp.float32))
 
 
@@ -85,8 +99,16 @@ def load(run, config):
 @pytest.mark.parametrize(
     "rank, alpha, said",
     [
-        (8, 8.0, r"LoRA of rank 2 and alpha 8; at rank 8 it says the same with LORA_ALPHA = 32, not 8"),
-        (2, 40.0, r"LoRA of rank 2 and alpha 8; at rank 2 it says the same with LORA_ALPHA = 8, not 40"),
+        (
+            8,
+            8.0,
+            r"LoRA of rank 2 and alpha 8; at rank 8 it says the same with LORA_ALPHA = 32, not 8",
+        ),
+        (
+            2,
+            40.0,
+            r"LoRA of rank 2 and alpha 8; at rank 2 it says the same with LORA_ALPHA = 8, not 40",
+        ),
     ],
     ids=["of a higher rank", "of the same rank"],
 )
@@ -97,13 +119,31 @@ def test_another_scale_is_refused(small_run, rank, alpha, said):
 
 # nothing that the shapes of the parameters would tell
 OTHER_MODELS = {
-    "heads": (("decoder", {"heads": 8, "kv_heads": 4, "head_size": 4}), r"decoder.heads is 4 there and 8 in this"),
-    "rope": (("decoder", {"rope_theta": 1e6}), r"decoder.rope_theta is 10000.0 there and 1000000.0 in this model"),
-    "eps": (("decoder", {"norm_eps": 1e-2}), r"decoder.norm_eps is 1e-06 there and 0.01 in this model"),
+    "heads": (
+        ("decoder", {"heads": 8, "kv_heads": 4, "head_size": 4}),
+        r"decoder.heads is 4 there and 8 in this",
+    ),
+    "rope": (
+        ("decoder", {"rope_theta": 1e6}),
+        r"decoder.rope_theta is 10000.0 there and 1000000.0 in this model",
+    ),
+    "eps": (
+        ("decoder", {"norm_eps": 1e-2}),
+        r"decoder.norm_eps is 1e-06 there and 0.01 in this model",
+    ),
     "encoder heads": (("encoder", {"heads": 4}), r"encoder.heads is 2 there and 4 in this model"),
-    "mask": (("encoder", {"frame_mask": "none"}), r"encoder.frame_mask is all there and none in this model"),
-    "window": (("encoder", {"window_seconds": 1.0}), r"encoder.window_seconds is 2.0 there and 1.0 in this model"),
-    "kind": (("projector", {"kind": "linear", "frames": 1}), r"projector.kind is pooled there and linear in this"),
+    "mask": (
+        ("encoder", {"frame_mask": "none"}),
+        r"encoder.frame_mask is all there and none in this model",
+    ),
+    "window": (
+        ("encoder", {"window_seconds": 1.0}),
+        r"encoder.window_seconds is 2.0 there and 1.0 in this model",
+    ),
+    "kind": (
+        ("projector", {"kind": "linear", "frames": 1}),
+        r"projector.kind is pooled there and linear in this",
+    ),
     "frames": (("projector", {"frames": 2}), r"projector.frames is 4 there and 2 in this model"),
 }
 
@@ -112,26 +152,42 @@ OTHER_MODELS = {
 def test_a_run_of_another_model_is_refused(small_run, change, said):
     part, fields = change
     config = make_config(lora_rank=2)
-    config = dataclasses.replace(config, **{part: dataclasses.replace(getattr(config, part), **fields)})
-    with pytest.raises(ValueError, match=rf"run {small_run}: {said}.*; use the model config of that run"):
+    config = dataclasses.replace(
+        config, **{part: dataclasses.replace(getattr(config, part), **fields)}
+    )
+    with pytest.raises(
+        ValueError, match=rf"run {small_run}: {said}.*; use the model config of that run"
+    ):
         load(small_run, config)
 
 
 def test_a_rank_does_not_shrink(small_run):
-    said = r"parameter decoder/blocks/q/lora_a is \(2, 32, 2\) there and \(2, 32, 1\) here; use the model config"
+    said = (
+        r"parameter decoder/blocks/q/lora_a is \(2, 32, 2\) there and \(2, 32, 1\) here; use the "
+        r"model config"
+    )
     with pytest.raises(ValueError, match=said):
         load(small_run, make_config(lora_rank=1, lora_alpha=4.0))
 
 
 def test_a_run_of_another_fusion_is_refused(small_run):
     config = make_config(lora_rank=2, fusion="cross")
-    with pytest.raises(ValueError, match=r"cross is none there and CrossConfig in this model; use the model config"):
+    with pytest.raises(
+        ValueError, match=r"cross is none there and CrossConfig in this model; use the model config"
+    ):
         load(small_run, config)
 
 
 def test_what_a_run_may_change(small_run):
-    """How it is computed, how long a context is promised, and adapters beside those that there are."""
-    config = make_config(lora_rank=2, lora_targets=("q", "v", "up"), dtype="bfloat16", remat="full", extra_tokens=3)
-    config = dataclasses.replace(config, decoder=dataclasses.replace(config.decoder, max_positions=64))
+    """How it is computed, how long a context is promised, and adapters beside those that there
+    are."""
+    config = make_config(
+        lora_rank=2, lora_targets=("q", "v", "up"), dtype="bfloat16", remat="full", extra_tokens=3
+    )
+    config = dataclasses.replace(
+        config, decoder=dataclasses.replace(config.decoder, max_positions=64)
+    )
     found = load(small_run, config)
-    assert not any("/up/lora_" in path for path in found) and any("/q/lora_a" in path for path in found)
+    assert not any("/up/lora_" in path for path in found) and any(
+        "/q/lora_a" in path for path in found
+    )

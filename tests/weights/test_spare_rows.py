@@ -1,4 +1,5 @@
-"""Rows that a published model left all alike: drawn anew where they are needed, or refused where they may not be."""
+"""Rows that a published model left all alike: drawn anew where they are needed, or refused where
+they may not be."""
 
 import dataclasses
 import json
@@ -20,7 +21,13 @@ from sift_jax.pretrained import Model
 from sift_jax.text.tokenizers import SPECIAL_TOKENS, SpeechTokenizer
 from sift_jax.text.unit_tokens import NeededRows, list_needed_rows, place_units, read_codec_identity
 from sift_jax.training.loop import train
-from sift_jax.weights.spare_rows import EMBEDDING, HEAD, check_told_apart, draw_spare_rows, find_twins
+from sift_jax.weights.spare_rows import (
+    EMBEDDING,
+    HEAD,
+    check_told_apart,
+    draw_spare_rows,
+    find_twins,
+)
 
 WIDTH, TOKENS, PUBLISHED, ROWS = 64, 300, 340, 370
 # turns are tokens of the file, audio and units are not; the first 36 units stand in spare rows
@@ -28,16 +35,26 @@ ROWS_NEEDED = NeededRows(
     read=(10, 11, 300, 301, 302, *range(303, 363)),
     written=(11, *range(303, 363)),
     free=frozenset(range(300, 363)),
-    names={"<|im_start|>": 10, "<|im_end|>": 11, "<|audio_bos|>": 300, "<|AUDIO|>": 301, "<|audio_eos|>": 302,
-           "the beginning of speech": 303, "the end of speech": 304},
-)  # fmt: skip
+    names={
+        "<|im_start|>": 10,
+        "<|im_end|>": 11,
+        "<|audio_bos|>": 300,
+        "<|AUDIO|>": 301,
+        "<|audio_eos|>": 302,
+        "the beginning of speech": 303,
+        "the end of speech": 304,
+    },
+)
 
 
 def make_table(seed: int, dtype="bfloat16") -> np.ndarray:
-    """(rows, width) as published: trained rows, spare ones that differ by their rounding, and rows that were drawn."""
+    """(rows, width) as published: trained rows, spare ones that differ by their rounding, and rows
+    that were drawn."""
     rng = np.random.default_rng(seed)
     table = rng.normal(0.3, 0.02, (ROWS, WIDTH))
-    table[TOKENS:PUBLISHED] = rng.normal(0.3, 0.02, WIDTH) * (1 + 1e-4 * rng.normal(size=(PUBLISHED - TOKENS, 1)))
+    table[TOKENS:PUBLISHED] = rng.normal(0.3, 0.02, WIDTH) * (
+        1 + 1e-4 * rng.normal(size=(PUBLISHED - TOKENS, 1))
+    )
     return np.asarray(table, jnp.dtype(dtype))
 
 
@@ -48,14 +65,18 @@ def loaded():
 
 
 def learn(head, row: int) -> np.ndarray:
-    """The probabilities after the best hidden state for a row, found by descent on the state itself."""
+    """The probabilities after the best hidden state for a row, found by descent on the state
+    itself."""
+
     def measure(hidden):
         return -jax.nn.log_softmax(compute_logits({"head": head}, hidden[None]))[0, row]
 
     @jax.jit
     def descend(hidden):
         step = lambda _, hidden: hidden - 20.0 * jax.grad(measure)(hidden)  # noqa: E731
-        return jax.nn.softmax(compute_logits({"head": head}, jax.lax.fori_loop(0, 300, step, hidden)[None]))[0]
+        return jax.nn.softmax(
+            compute_logits({"head": head}, jax.lax.fori_loop(0, 300, step, hidden)[None])
+        )[0]
 
     return np.asarray(descend(jnp.zeros(WIDTH)))
 
@@ -76,13 +97,15 @@ def test_only_needed_rows_that_are_alike_are_drawn(loaded, capsys):
         old, new = (x.T if path == HEAD else x for x in (old, new))
         assert np.flatnonzero((old != new).any(axis=1)).tolist() == list(range(first, PUBLISHED))
         fresh = new[first:PUBLISHED]
-        assert fresh.mean() == pytest.approx(0.3, abs=0.005) and fresh.std() == pytest.approx(0.02, rel=0.1)
+        assert fresh.mean() == pytest.approx(0.3, abs=0.005) and fresh.std() == pytest.approx(
+            0.02, rel=0.1
+        )
         assert drawn[path].dtype == loaded[path].dtype
     assert drawn["decoder/norm/scale"] is loaded["decoder/norm/scale"]
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 2 and said[1].startswith(
-        "decoder/head: 37 rows that were as good as equal are drawn anew, of the beginning of speech, the end of "
-        "speech and units of speech (ids 303 to 339)"
+        "decoder/head: 37 rows that were as good as equal are drawn anew, of the beginning of "
+        "speech, the end of speech and units of speech (ids 303 to 339)"
     )
     # a row is drawn by its number: once, and the same whatever else is needed
     again = draw_spare_rows(drawn, ROWS_NEEDED)
@@ -101,9 +124,16 @@ def test_a_published_tokens_row_is_refused_and_not_touched(loaded):
     drawn = draw_spare_rows(loaded, ROWS_NEEDED)
     np.testing.assert_array_equal(drawn[HEAD][:, 11], loaded[HEAD][:, 11])
     params = unflatten_dict(drawn, sep="/")
-    frozen = {"decoder": {"embedding": params["decoder"]["embedding"], "head": params["decoder"]["head"]}}
-    said = r"decoder/head does not train, and <\|im_end\|> \(ids 11\) equal other rows \(id 11 equals id 20\).* add "
-    with pytest.raises(ValueError, match=said + "'decoder/head' to TRAINABLE, or take a decoder that has learnt"):
+    frozen = {
+        "decoder": {"embedding": params["decoder"]["embedding"], "head": params["decoder"]["head"]}
+    }
+    said = (
+        r"decoder/head does not train, and <\|im_end\|> \(ids 11\) equal other rows \(id 11 "
+        r"equals id 20\).* add "
+    )
+    with pytest.raises(
+        ValueError, match=said + "'decoder/head' to TRAINABLE, or take a decoder that has learnt"
+    ):
         check_told_apart({}, frozen, ROWS_NEEDED, is_resumed=False)
     head = {"decoder": {"head": frozen["decoder"].pop("head")}}
     check_told_apart(head, frozen, ROWS_NEEDED, is_resumed=False)
@@ -141,9 +171,13 @@ def test_what_a_tokenizer_needs(tokenizer, corpus, codec_folder, tmp_path):
     assert tokenizer.lacking == () and list_needed_rows(tokenizer, None).free == frozenset()
     document = json.loads((corpus.tokenizer / "tokenizer.json").read_text())
     gone = SPECIAL_TOKENS[3:]
-    document["added_tokens"] = [token for token in document["added_tokens"] if token["content"] not in gone]
+    document["added_tokens"] = [
+        token for token in document["added_tokens"] if token["content"] not in gone
+    ]
     vocabulary = document["model"]["vocab"]
-    document["model"]["vocab"] = {token: number for token, number in vocabulary.items() if token not in gone}
+    document["model"]["vocab"] = {
+        token: number for token, number in vocabulary.items() if token not in gone
+    }
     (tmp_path / "tokenizer.json").write_text(json.dumps(document))
     published = SpeechTokenizer(tmp_path)
     assert published.lacking == gone
@@ -158,9 +192,12 @@ SPARE = 27
 
 @pytest.fixture(scope="module")
 def published(tokenizer, tmp_path_factory):
-    """An untied decoder in its folder, with 27 rows behind its tokenizer's tokens that are all but one vector."""
+    """An untied decoder in its folder, with 27 rows behind its tokenizer's tokens that are all but
+    one vector."""
     first = place_units(tokenizer).begin
-    DECODERS["test-published"] = dataclasses.replace(DECODERS["test"], is_tied=False, vocab_size=first + SPARE)
+    DECODERS["test-published"] = dataclasses.replace(
+        DECODERS["test"], is_tied=False, vocab_size=first + SPARE
+    )
     config = make_config(decoder="test-published")
     params = flatten_dict(make_params(config), sep="/")
     rng = np.random.default_rng(0)
@@ -169,23 +206,43 @@ def published(tokenizer, tmp_path_factory):
         table[first:] = table[first] * (1 + 1e-4 * rng.normal(size=(SPARE, 1)))
         params[path] = np.moveaxis(table, 0, axis)
     folder = tmp_path_factory.mktemp("published") / "model"
-    export_model(Model(config=config, params=unflatten_dict(params, sep="/"), tokenizer=tokenizer, step=0), folder)
+    export_model(
+        Model(config=config, params=unflatten_dict(params, sep="/"), tokenizer=tokenizer, step=0),
+        folder,
+    )
     yield folder
     del DECODERS["test-published"]
 
 
-def train_on(corpus, records, codec, out, *, sources, trainable=("projector/.*", ".*/lora_.*", EMBEDDING), steps=3):
+def train_on(
+    corpus,
+    records,
+    codec,
+    out,
+    *,
+    sources,
+    trainable=("projector/.*", ".*/lora_.*", EMBEDDING),
+    steps=3,
+):
     arguments = make_run(
-        corpus, out, model=SPEAKING, data={"records": str(records), "codec": str(codec), **SPOKEN}, steps=steps,
-        checkpoint_every=3, dev_batches=0, trainable=trainable,
-    )  # fmt: skip
+        corpus,
+        out,
+        model=SPEAKING,
+        data={"records": str(records), "codec": str(codec), **SPOKEN},
+        steps=steps,
+        checkpoint_every=3,
+        dev_batches=0,
+        trainable=trainable,
+    )
     return train(**arguments | {"sources": dataclasses.replace(NO_SOURCES, **sources)})
 
 
 @pytest.fixture(scope="module")
 def speaking(corpus, spoken_records, codec_folder, published, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "speaking"
-    return train_on(corpus, spoken_records, codec_folder, out, sources={"decoder": str(published / "decoder")})
+    return train_on(
+        corpus, spoken_records, codec_folder, out, sources={"decoder": str(published / "decoder")}
+    )
 
 
 def test_a_run_its_resume_and_its_export_hold_the_same_rows(
@@ -204,11 +261,20 @@ def test_a_run_its_resume_and_its_export_hold_the_same_rows(
     np.testing.assert_array_equal(Model.load(tmp_path / "export").params["decoder"]["head"], head)
     run = shutil.copytree(speaking, tmp_path / "run")
     capsys.readouterr()
-    train_on(corpus, spoken_records, codec_folder, run, sources={"decoder": str(published / "decoder")}, steps=6)
+    train_on(
+        corpus,
+        spoken_records,
+        codec_folder,
+        run,
+        sources={"decoder": str(published / "decoder")},
+        steps=6,
+    )
     np.testing.assert_array_equal(load_params(run)[2]["decoder"]["head"], head)
     assert "drawn anew" not in capsys.readouterr().out
     # a run that starts from it has nothing to draw, and one that starts anew draws the same
-    later = train_on(corpus, spoken_records, codec_folder, tmp_path / "later", sources={"run": str(speaking)})
+    later = train_on(
+        corpus, spoken_records, codec_folder, tmp_path / "later", sources={"run": str(speaking)}
+    )
     np.testing.assert_array_equal(load_params(later)[2]["decoder"]["head"], head)
     assert "drawn anew" not in capsys.readouterr().out
 
@@ -223,11 +289,22 @@ def test_a_run_from_before_is_not_gone_on_with(
         patch.setattr(job, "draw_spare_rows", lambda loaded, rows: loaded)
         patch.setattr(loop, "check_told_apart", lambda *args, **kwargs: None)
         old = train_on(
-            corpus, spoken_records, codec_folder, tmp_path / "old", sources={"decoder": str(published / "decoder")}
+            corpus,
+            spoken_records,
+            codec_folder,
+            tmp_path / "old",
+            sources={"decoder": str(published / "decoder")},
         )
-    with pytest.raises(ValueError, match=r"decoder/head does not train, and the beginning of speech, .* as START_RUN"):
+    with pytest.raises(
+        ValueError,
+        match=r"decoder/head does not train, and the beginning of speech, .* as START_RUN",
+    ):
         train_on(corpus, spoken_records, codec_folder, old, sources={}, steps=6)
     capsys.readouterr()
-    new = train_on(corpus, spoken_records, codec_folder, tmp_path / "new", sources={"run": str(old)})
+    new = train_on(
+        corpus, spoken_records, codec_folder, tmp_path / "new", sources={"run": str(old)}
+    )
     assert "decoder/head: 27 rows" in capsys.readouterr().out
-    np.testing.assert_allclose(load_params(new)[2]["decoder"]["head"], load_params(speaking)[2]["decoder"]["head"])
+    np.testing.assert_allclose(
+        load_params(new)[2]["decoder"]["head"], load_params(speaking)[2]["decoder"]["head"]
+    )

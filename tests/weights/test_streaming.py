@@ -1,6 +1,7 @@
 """Folders of safetensors into arrays: what it costs in memory, who reads what, and what is refused.
 
-The costs are taken in a process of its own with eight virtual devices: see tests/weights/load_large.py.
+The costs are taken in a process of its own with eight virtual devices: see
+tests/weights/load_large.py.
 """
 
 import dataclasses
@@ -70,7 +71,9 @@ def write_decoder(folder, *, shards=1, dtype=np.float32, **changes):
         save_file(tensors, folder / "model.safetensors")
         return config, params
     names = sorted(tensors)
-    weight_map = {key: f"model-{1 + i % shards:05}-of-{shards:05}.safetensors" for i, key in enumerate(names)}
+    weight_map = {
+        key: f"model-{1 + i % shards:05}-of-{shards:05}.safetensors" for i, key in enumerate(names)
+    }
     for file in set(weight_map.values()):
         save_file({key: tensors[key] for key in names if weight_map[key] == file}, folder / file)
     (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
@@ -97,7 +100,9 @@ def test_the_dtype_is_what_is_wanted(tmp_path):
         for path, x in params.items()
     }
     loaded = load_decoder(tmp_path, config, wanted)
-    assert {path: x.dtype for path, x in loaded.items()} == {path: x.dtype for path, x in wanted.items()}
+    assert {path: x.dtype for path, x in loaded.items()} == {
+        path: x.dtype for path, x in wanted.items()
+    }
     np.testing.assert_array_equal(
         loaded["blocks/q/kernel"], params["blocks/q/kernel"].astype(ml_dtypes.bfloat16), strict=True
     )
@@ -106,7 +111,10 @@ def test_the_dtype_is_what_is_wanted(tmp_path):
 def test_a_tied_decoder_may_bring_its_head(tmp_path):
     config, params = write_decoder(tmp_path)
     tensors = load_file(tmp_path / "model.safetensors")
-    save_file({**tensors, "lm_head.weight": tensors["model.embed_tokens.weight"]}, tmp_path / "model.safetensors")
+    save_file(
+        {**tensors, "lm_head.weight": tensors["model.embed_tokens.weight"]},
+        tmp_path / "model.safetensors",
+    )
     assert_same(load_decoder(tmp_path, config), params)
     untied = dataclasses.replace(config, decoder=dataclasses.replace(config.decoder, is_tied=False))
     with pytest.raises(ValueError, match="is_tied is True there and False in this model"):
@@ -116,12 +124,21 @@ def test_a_tied_decoder_may_bring_its_head(tmp_path):
 def test_qwen2_audio_is_read_whole_and_in_parts(tmp_path):
     from sift_jax.weights.hf_layouts import sort_keys
 
-    keys = ["audio_tower.conv1.weight", "multi_modal_projector.linear.bias", "language_model.lm_head.weight"]
-    parts, unknown = sort_keys("qwen2_audio", [*keys, "model.language_model.norm.weight", "vision.weight"])
+    keys = [
+        "audio_tower.conv1.weight",
+        "multi_modal_projector.linear.bias",
+        "language_model.lm_head.weight",
+    ]
+    parts, unknown = sort_keys(
+        "qwen2_audio", [*keys, "model.language_model.norm.weight", "vision.weight"]
+    )
     assert parts == {
         "encoder": {"conv1.weight": keys[0]},
         "projector": {"linear.bias": keys[1]},
-        "decoder": {"lm_head.weight": keys[2], "model.norm.weight": "model.language_model.norm.weight"},
+        "decoder": {
+            "lm_head.weight": keys[2],
+            "model.norm.weight": "model.language_model.norm.weight",
+        },
     }
     assert unknown == ["vision.weight"]
 
@@ -142,20 +159,31 @@ def test_keys_that_do_not_fit_are_listed(tmp_path):
 
 def test_a_folder_of_another_architecture_is_refused(tmp_path):
     config, _ = write_decoder(tmp_path / "gpt2", model_type="gpt2")
-    with pytest.raises(ValueError, match=r"holds a gpt2 model; the decoder is read from llama, qwen2, qwen2_audio"):
+    with pytest.raises(
+        ValueError, match=r"holds a gpt2 model; the decoder is read from llama, qwen2, qwen2_audio"
+    ):
         load_decoder(tmp_path / "gpt2", config)
     write_decoder(tmp_path / "qwen2")
-    with pytest.raises(ValueError, match=r"holds a qwen2 model; the encoder is read from .*qwen2_audio, whisper"):
+    with pytest.raises(
+        ValueError, match=r"holds a qwen2 model; the encoder is read from .*qwen2_audio, whisper"
+    ):
         load_part("encoder", tmp_path / "qwen2", config)
     (tmp_path / "qwen2" / "config.json").unlink()
-    with pytest.raises(ValueError, match=r"config.json does not exist; download the whole model folder"):
+    with pytest.raises(
+        ValueError, match=r"config.json does not exist; download the whole model folder"
+    ):
         load_decoder(tmp_path / "qwen2", config)
 
 
 def test_what_the_shapes_do_not_tell_is_refused(tmp_path):
     """Another rotary base or epsilon loads without a murmur and speaks nonsense."""
-    config, _ = write_decoder(tmp_path, rope_theta=5e5, rope_parameters={"rope_type": "default", "rope_theta": 5e5})
-    with pytest.raises(ValueError, match=r"rope_theta is 500000.0 there and 10000.0 in this model; choose the preset"):
+    config, _ = write_decoder(
+        tmp_path, rope_theta=5e5, rope_parameters={"rope_type": "default", "rope_theta": 5e5}
+    )
+    with pytest.raises(
+        ValueError,
+        match=r"rope_theta is 500000.0 there and 10000.0 in this model; choose the preset",
+    ):
         load_decoder(tmp_path, config)
 
 
@@ -163,14 +191,19 @@ def test_a_truncated_file_is_refused(tmp_path):
     config, _ = write_decoder(tmp_path, shards=2)
     file = sorted(tmp_path.glob("*.safetensors"))[1]
     file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(ValueError, match=r"model-00002-of-00002.safetensors cannot be read as safetensors .*again"):
+    with pytest.raises(
+        ValueError, match=r"model-00002-of-00002.safetensors cannot be read as safetensors .*again"
+    ):
         load_decoder(tmp_path, config)
 
 
 def test_an_index_that_names_a_missing_shard_is_refused(tmp_path):
     config, _ = write_decoder(tmp_path, shards=2)
     (tmp_path / "model-00001-of-00002.safetensors").unlink()
-    with pytest.raises(ValueError, match=r"names model-00001-of-00002.safetensors, which is not there \(1 missing\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"names model-00001-of-00002.safetensors, which is not there \(1 missing\)",
+    ):
         load_decoder(tmp_path, config)
     (tmp_path / INDEX).write_text("{}")
     with pytest.raises(ValueError, match="is no index of safetensors; download it again"):
@@ -180,7 +213,10 @@ def test_an_index_that_names_a_missing_shard_is_refused(tmp_path):
 def test_nothing_is_unpickled(tmp_path):
     config, _ = write_decoder(tmp_path)
     (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
-    with pytest.raises(ValueError, match=r"pytorch_model.bin and no .*; nothing is unpickled here: .*import_weights"):
+    with pytest.raises(
+        ValueError,
+        match=r"pytorch_model.bin and no .*; nothing is unpickled here: .*import_weights",
+    ):
         load_decoder(tmp_path, config)
 
 
@@ -191,12 +227,16 @@ def test_the_hub_is_asked_only_by_name(tmp_path, monkeypatch):
 
     def download(repo, **options):
         asked.append((repo, options["revision"]))
-        assert not any(pattern.endswith((".bin", ".py", ".pt")) for pattern in options["allow_patterns"])
+        assert not any(
+            pattern.endswith((".bin", ".py", ".pt")) for pattern in options["allow_patterns"]
+        )
         return str(tmp_path)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     assert find_folder(tmp_path) == tmp_path
-    with pytest.raises(ValueError, match="no folder Qwen/Qwen2.5-0.5B; .* for the hub write hf://Qwen/Qwen2.5-0.5B"):
+    with pytest.raises(
+        ValueError, match="no folder Qwen/Qwen2.5-0.5B; .* for the hub write hf://Qwen/Qwen2.5-0.5B"
+    ):
         find_folder("Qwen/Qwen2.5-0.5B")
     assert asked == []
     config, params = write_decoder(tmp_path)
@@ -210,18 +250,25 @@ def test_the_token_is_never_shown(monkeypatch):
     import huggingface_hub
 
     def refuse(repo, **options):
-        raise OSError("401 for bearer secret-of-mine and hf_abcdefghij\nAuthorization: secret-of-mine")
+        raise OSError(
+            "401 for bearer secret-of-mine and hf_abcdefghij\nAuthorization: secret-of-mine"
+        )
 
     monkeypatch.setenv("HF_TOKEN", "secret-of-mine")
     monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
-    with pytest.raises(ValueError, match="could not be fetched .*HF_TOKEN for a gated model") as caught:
+    with pytest.raises(
+        ValueError, match="could not be fetched .*HF_TOKEN for a gated model"
+    ) as caught:
         find_folder("hf://meta-llama/Llama-3.1-8B")
     assert "secret-of-mine" not in str(caught.value) and "hf_abc" not in str(caught.value)
 
 
 def test_a_path_without_a_row_is_missing():
     wanted = flatten_dict(describe_params(make_config())["decoder"], sep="/")
-    keys = [key for key, _ in to_theirs(QWEN2, flatten_dict(make_params(make_config())["decoder"], sep="/"))]
+    keys = [
+        key
+        for key, _ in to_theirs(QWEN2, flatten_dict(make_params(make_config())["decoder"], sep="/"))
+    ]
     with pytest.raises(ValueError, match=r"missing \['blocks/gate2/kernel'\] \(1\)"):
         find_origins(QWEN2, keys, 2, wanted=[*wanted, "blocks/gate2/kernel"])
 

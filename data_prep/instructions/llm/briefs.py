@@ -1,13 +1,14 @@
-"""What each pair of a request is to be about, drawn before a model is asked: the variety is ours, the words are its.
+"""What each pair of a request is to be about, drawn before a model is asked: the variety is ours,
+the words are its.
 
     labels {"speaking_rate": "very slowly", …} ─ draw_briefs ─►
         Brief(form="no", keys=("speaking_rate",), other="quite fast", opening="Would you say that")
     ─ write_brief ─►  'A question that begins with "Would you say that" and asks whether the person speaks quite fast.
                        The answer begins with "No" and says that the person speaks very slowly.'
 
-A model of any size that is asked for ten questions about one clip asks the first three again in other words; and a
-small one loses count of what is true. Told the label that belongs into the answer, it has only to find words, and the
-rules know what to look for.
+A model of any size that is asked for ten questions about one clip asks the first three again in
+other words; and a small one loses count of what is true. Told the label that belongs into the
+answer, it has only to find words, and the rules know what to look for.
 """
 
 import dataclasses
@@ -31,19 +32,36 @@ from sift_jax.sift.labels import (
 )
 
 # Forms of pairs about labels; a free one is about what no label tells.
-OPEN, YES, NO, CHOICE, COMPARE, REQUEST, FREE = "open", "yes", "no", "choice", "compare", "request", "free"
+OPEN, YES, NO, CHOICE, COMPARE, REQUEST, FREE = (
+    "open",
+    "yes",
+    "no",
+    "choice",
+    "compare",
+    "request",
+    "free",
+)
 _VERDICTS = {YES: True, NO: False}
 _WEIGHTS = {OPEN: 0.3, YES: 0.15, NO: 0.2, CHOICE: 0.2, "joined": 0.15}
 _OPENINGS_OF = {YES: "yes_no", NO: "yes_no"}
-# A false label is so many classes from the true one, where there are as many: the next is a matter of taste.
+# A false label is so many classes from the true one, where there are as many: the next is a matter
+# of taste.
 _FALSE_STEPS = 2
 _MOST_JOINED = 4
 # How a label is stated; its own words follow.
 _FRAMES = {
-    "average_pitch": "the voice has a", "pitch_variation": "the person speaks", "speaking_rate": "the person speaks",
-    "average_intensity": "the person speaks", "noise_level": "the recording is", "reverberation": "the voice is",
-    "distortion_level": "the recording has", "speech_quality": "the recording is", "gender": "the speaker is",
-    "age_category": "the speaker is", "accent": "the speaker has"}
+    "average_pitch": "the voice has a",
+    "pitch_variation": "the person speaks",
+    "speaking_rate": "the person speaks",
+    "average_intensity": "the person speaks",
+    "noise_level": "the recording is",
+    "reverberation": "the voice is",
+    "distortion_level": "the recording has",
+    "speech_quality": "the recording is",
+    "gender": "the speaker is",
+    "age_category": "the speaker is",
+    "accent": "the speaker has",
+}
 _CHECKED = (*ACOUSTIC_LABELS, "gender", "age_category", "accent")
 # Of the sets where not all pairs are about labels, so many are.
 _SHARE_OF_LABELS = {"closed_ended/content_level": 0.4}
@@ -51,40 +69,62 @@ _SHARE_OF_LABELS = {"closed_ended/content_level": 0.4}
 # What a set's free pairs are about; those that need a key of the data name it.
 _SUBJECTS: dict[str, tuple[tuple[str, str], ...]] = {
     "closed_ended/content_level": (
-        ("what is told in the clip", "transcript"), ("who or what is spoken of", "transcript"),
+        ("what is told in the clip", "transcript"),
+        ("who or what is spoken of", "transcript"),
         ("a word that is said and the word that follows it", "transcript"),
-        ("whether a certain word is said", "transcript"), ("what the sentence is about", "transcript"),
-        ("which language is spoken", "language"), ("how one of the words is pronounced", "phonemes")),
+        ("whether a certain word is said", "transcript"),
+        ("what the sentence is about", "transcript"),
+        ("which language is spoken", "language"),
+        ("how one of the words is pronounced", "phonemes"),
+    ),
     "closed_ended/word_align": (
         ("how the pitch moves from the first half to the second", "pitch_contour"),
         ("how the loudness moves from the first half to the second", "intensity_contour"),
         ("where in the sentence the highest word stands", "highest_word"),
         ("where in the sentence the loudest word stands", "loudest_word"),
-        ("which of two words is higher", "words"), ("which of two words is louder", "words"),
-        ("which of two words is softer", "words"), ("which of two words is lower", "words")),
+        ("which of two words is higher", "words"),
+        ("which of two words is louder", "words"),
+        ("which of two words is softer", "words"),
+        ("which of two words is lower", "words"),
+    ),
     "open_ended": (
-        ("how one would describe the voice to a friend", ""), ("in what situation somebody may have said this", ""),
-        ("for what purpose such a recording may have been made", ""), ("what may come next", "transcript"),
+        ("how one would describe the voice to a friend", ""),
+        ("in what situation somebody may have said this", ""),
+        ("for what purpose such a recording may have been made", ""),
+        ("what may come next", "transcript"),
         ("in what kind of place it may have been recorded, and what leads there", ""),
         ("for whom this way of speaking is easy or hard to follow", ""),
-        ("one piece of advice for the speaker", ""), ("one piece of advice for the next recording", ""),
-        ("what it is about and how it is said, in one", "transcript"), ("what stands out about this clip", "")),
+        ("one piece of advice for the speaker", ""),
+        ("one piece of advice for the next recording", ""),
+        ("what it is about and how it is said, in one", "transcript"),
+        ("what stands out about this clip", ""),
+    ),
     "unrelated": (
-        ("cooking, without any need of the clip", ""), ("clothes, which cannot be heard", ""),
-        ("science, without any need of the clip", ""), ("an instrument that is not in the clip", ""),
-        ("travel, without any need of the clip", ""), ("a second speaker who is not in the clip", ""),
-        ("history, without any need of the clip", ""), ("the name of the place, which cannot be heard", ""),
-        ("everyday advice, without any need of the clip", ""), ("an animal that is not in the clip", "")),
+        ("cooking, without any need of the clip", ""),
+        ("clothes, which cannot be heard", ""),
+        ("science, without any need of the clip", ""),
+        ("an instrument that is not in the clip", ""),
+        ("travel, without any need of the clip", ""),
+        ("a second speaker who is not in the clip", ""),
+        ("history, without any need of the clip", ""),
+        ("the name of the place, which cannot be heard", ""),
+        ("everyday advice, without any need of the clip", ""),
+        ("an animal that is not in the clip", ""),
+    ),
     "numeric_time": (
-        ("when a word begins", "timed_words"), ("when a word ends", "timed_words"),
-        ("how long a word lasts", "timed_words"), ("which word is being said at a certain second", "timed_words"),
-        ("how long the clip is", "duration")),
+        ("when a word begins", "timed_words"),
+        ("when a word ends", "timed_words"),
+        ("how long a word lasts", "timed_words"),
+        ("which word is being said at a certain second", "timed_words"),
+        ("how long the clip is", "duration"),
+    ),
 }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Brief:
-    """One pair: the true labels of `keys` belong into its answer, `other` is a false one. Or it is free."""
+    """One pair: the true labels of `keys` belong into its answer, `other` is a false one. Or it is
+    free."""
 
     form: str
     opening: str
@@ -105,7 +145,8 @@ def load_openings() -> dict[str, dict[str, list[str]]]:
 
 
 def draw_briefs(request: Request, count: int, rng: random.Random) -> list[Brief]:
-    """As many as wanted: each label and subject comes before any comes again, and so does each opening."""
+    """As many as wanted: each label and subject comes before any comes again, and so does each
+    opening."""
     name = request.kind.name
     keys = _list_keys(request)
     subjects = [about for about, key in _SUBJECTS.get(name, ()) if not key or _has(request, key)]
@@ -126,36 +167,57 @@ def reopen(briefs: Sequence[Brief], language: str, rng: random.Random) -> list[B
     for brief in briefs:
         deck = decks[_OPENINGS_OF.get(brief.form, brief.form)]
         opening = deck.take()
-        fresh.append(dataclasses.replace(brief, opening=deck.take() if opening == brief.opening else opening))
+        fresh.append(
+            dataclasses.replace(brief, opening=deck.take() if opening == brief.opening else opening)
+        )
     return fresh
 
 
 def write_brief(brief: Brief, request: Request) -> str:
-    """What a model is told of one pair. The labels' words are in the language asked for, the rest is English."""
+    """What a model is told of one pair. The labels' words are in the language asked for, the rest
+    is English."""
     language = request.language
     names = " and ".join(_mark(say_key(key, language), language) for key in brief.keys)
-    facts = [" and ".join(_state(key, truth[key], language) for key in brief.keys) for truth in request.truths]
+    facts = [
+        " and ".join(_state(key, truth[key], language) for key in brief.keys)
+        for truth in request.truths
+    ]
     begun = f'that begins with "{brief.opening}"'
     # what the answer says comes last: a small model goes on with what it has read last
     return {
-        OPEN: lambda: f"A question {begun} and asks about {names}. The answer says that {facts[0]}.",
-        YES: lambda: f'A question {begun} and asks whether {facts[0]}. The answer begins with '
-                     f'"{say_yes_no(True, language)}".',
-        NO: lambda: f"A question {begun} and asks whether {_state(brief.keys[0], brief.other, language)}. The answer "
-                    f'begins with "{say_yes_no(False, language)}" and says that {facts[0]}.',
-        CHOICE: lambda: f"A question {begun} and asks about {names}, whether {_offer(brief, request)}. The answer says "
-                        f"that {facts[0]}.",
-        COMPARE: lambda: f"A question {begun} and asks how the two differ in {names}. The answer says that in the "
-                         f"first recording {facts[0]}, and in the second {facts[1]}.",
+        OPEN: lambda: (
+            f"A question {begun} and asks about {names}. The answer says that {facts[0]}."
+        ),
+        YES: lambda: (
+            f"A question {begun} and asks whether {facts[0]}. The answer begins with "
+            f'"{say_yes_no(True, language)}".'
+        ),
+        NO: lambda: (
+            f"A question {begun} and asks whether {_state(brief.keys[0], brief.other, language)}. "
+            "The answer "
+            f'begins with "{say_yes_no(False, language)}" and says that {facts[0]}.'
+        ),
+        CHOICE: lambda: (
+            f"A question {begun} and asks about {names}, whether {_offer(brief, request)}. The "
+            f"answer says that {facts[0]}."
+        ),
+        COMPARE: lambda: (
+            f"A question {begun} and asks how the two differ in {names}. The answer says that in "
+            f"the first recording {facts[0]}, and in the second {facts[1]}."
+        ),
         REQUEST: lambda: f"A request {begun} and asks for speech {_speak(brief, request)}.",
         FREE: lambda: f"A question {begun} and asks about this: {brief.about}.",
     }[brief.form]()
 
 
 def _list_keys(request: Request) -> list[str]:
-    """The labels that pairs can be about: those shown that have words in the language, in all clips."""
-    known = [key for key in request.kind.keys if key in _CHECKED
-             and all(_has_words(key, truth.get(key)) for truth in request.truths)]
+    """The labels that pairs can be about: those shown that have words in the language, in all
+    clips."""
+    known = [
+        key
+        for key in request.kind.keys
+        if key in _CHECKED and all(_has_words(key, truth.get(key)) for truth in request.truths)
+    ]
     if request.kind.clips == 2:
         return [key for key in known if key in request.differing]
     return known
@@ -192,14 +254,16 @@ def _draw_false(key: str, truth: str, rng: random.Random) -> str:
 
 
 def _state(key: str, label: str, language: str) -> str:
-    """A statement of a label. English pitch and distortion are something that one has: "a", not "with a"."""
+    """A statement of a label. English pitch and distortion are something that one has: "a", not
+    "with a"."""
     is_bare = language == "en" and key in ("average_pitch", "distortion_level")
     word = name_label(key, label, language) if is_bare else write_phrase(key, label, language)
     return f"{_FRAMES[key]} {_mark(word, language)}"
 
 
 def _mark(text: str, language: str) -> str:
-    """Words of another language stand in quotation marks; English ones do not, for they would be copied with them."""
+    """Words of another language stand in quotation marks; English ones do not, for they would be
+    copied with them."""
     return text if language == "en" else f'"{text}"'
 
 
@@ -211,11 +275,14 @@ def _offer(brief: Brief, request: Request) -> str:
 
 
 def _speak(brief: Brief, request: Request) -> str:
-    """"with an Irish accent and very slowly": the templates know what an accent needs before it."""
+    """ "with an Irish accent and very slowly": the templates know what an accent needs before
+    it."""
     language, truth = request.language, request.truths[0]
     frames = load_templates(language)["controllable_generation"]["requests"]
-    wishes = (frames.get(key, "{label}").format(label=write_spoken_phrase(key, truth[key], language))
-              for key in brief.keys)
+    wishes = (
+        frames.get(key, "{label}").format(label=write_spoken_phrase(key, truth[key], language))
+        for key in brief.keys
+    )
     return " and ".join(_mark(wish, language) for wish in wishes)
 
 

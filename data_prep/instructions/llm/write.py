@@ -7,8 +7,8 @@
     --shard=3/16   every sixteenth utterance, into split3.jsonl: as many processes or machines as the endpoint serves,
                    each with a journal of its own in the same folder
 
-Killed and started again it repeats no finished call, and writes the same rows: the journal decides what was said, the
-order is that of the metadata, and each file appears whole.
+Killed and started again it repeats no finished call, and writes the same rows: the journal decides
+what was said, the order is that of the metadata, and each file appears whole.
 """
 
 import collections
@@ -20,13 +20,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from data_prep.instructions.llm.converse import Asking, Outcome, converse
+from data_prep.instructions.llm.ask_llm import Asking, Outcome, converse
+from data_prep.instructions.llm.instruction_sets import SETS
+from data_prep.instructions.llm.metadata_reader import Sources
 from data_prep.instructions.llm.prompts import LINES, VERSION
 from data_prep.instructions.llm.requests import Request, Skipped
-from data_prep.instructions.llm.sets import SETS
-from data_prep.instructions.llm.sources import Sources
 from data_prep.instructions.rows import lay_out_row, name_row
-from data_prep.llm.cache import CachedClient, Prices
+from data_prep.llm.cached_client import CachedClient, Prices
 from data_prep.llm.client import ChatClient, Endpoint
 from data_prep.llm.journal import Journal
 from sift_jax.endpoints.secret import read_secret
@@ -47,7 +47,8 @@ class AccountError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is asked. `utterances` limits each split and language, `pairs` each utterance; `shard` is of `shards`."""
+    """What is asked. `utterances` limits each split and language, `pairs` each utterance; `shard`
+    is of `shards`."""
 
     sets: tuple[str, ...] = tuple(SETS)
     splits: tuple[str, ...] = SPLITS
@@ -65,33 +66,47 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not 0 <= self.shard < self.shards:
-            raise ValueError(f"shard {self.shard} of {self.shards}: count them from 0, as in 0/4, 1/4, 2/4, 3/4")
+            raise ValueError(
+                f"shard {self.shard} of {self.shards}: count them from 0, as in 0/4, 1/4, 2/4, 3/4"
+            )
         for name, known in {"sets": tuple(SETS), "splits": SPLITS, "languages": LANGUAGES}.items():
             for entry in getattr(self, name):
                 if entry not in known:
-                    raise ValueError(f"{name}: {entry!r} is not known; choose of {', '.join(known)}")
+                    raise ValueError(
+                        f"{name}: {entry!r} is not known; choose of {', '.join(known)}"
+                    )
             if not getattr(self, name):
                 raise ValueError(f"no {name}; choose of {', '.join(known)}")
         for name, least in {"utterances": 1, "seed": 0}.items():
             if (getattr(self, name) is not None) and getattr(self, name) < least:
-                raise ValueError(f"{name}={getattr(self, name)} is too small; give at least {least}")
+                raise ValueError(
+                    f"{name}={getattr(self, name)} is too small; give at least {least}"
+                )
         _ = self.asking
 
     @property
     def asking(self) -> Asking:
-        return Asking(pairs=self.pairs, pairs_a_call=self.pairs_a_call, tries=self.tries,
-                      reply_format=self.reply_format)
+        return Asking(
+            pairs=self.pairs,
+            pairs_a_call=self.pairs_a_call,
+            tries=self.tries,
+            reply_format=self.reply_format,
+        )
 
     def name_file(self, out: Path, stem: str, ending: str) -> Path:
         """A file of this shard's own."""
-        return out / (f"{stem}{ending}" if self.shards == 1 else f"{stem}-{self.shard}-of-{self.shards}{ending}")
+        return out / (
+            f"{stem}{ending}"
+            if self.shards == 1
+            else f"{stem}-{self.shard}-of-{self.shards}{ending}"
+        )
 
     def name_rows(self, out: Path, name: str, split: str, language: str) -> Path:
         kind = SETS[name]
         return out / kind.root / split / kind.category / language / f"split{self.shard}.jsonl"
 
     def draw(self, sources: Sources, split: str, language: str) -> list[int]:
-        return sources.draw(split, language, self.utterances, self.seed)[self.shard::self.shards]
+        return sources.draw(split, language, self.utterances, self.seed)[self.shard :: self.shards]
 
 
 class Account:
@@ -113,17 +128,35 @@ class Account:
         self.asked += outcome.asked
         self.items += outcome.items
         for drop in outcome.drops:
-            self.drop({**place, "ids": outcome.request.ids, "reason": drop.reason, "detail": drop.detail,
-                       "item": drop.item})
+            self.drop(
+                {
+                    **place,
+                    "ids": outcome.request.ids,
+                    "reason": drop.reason,
+                    "detail": drop.detail,
+                    "item": drop.item,
+                }
+            )
 
 
-def write_llm_instructions(metadata_path: str | Path, out_dir: str | Path, *, endpoint: Endpoint, plan: Plan,
-                           judge: Endpoint | None = None, prices: Prices | None = None,
-                           tell: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
-    """Writes the instructions of a corpus and returns the report. The filter asks `judge`, or the same endpoint."""
+def write_llm_instructions(
+    metadata_path: str | Path,
+    out_dir: str | Path,
+    *,
+    endpoint: Endpoint,
+    plan: Plan,
+    judge: Endpoint | None = None,
+    prices: Prices | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Writes the instructions of a corpus and returns the report. The filter asks `judge`, or the
+    same endpoint."""
     out = Path(out_dir)
     if not any(out.glob("calls*.jsonl")) and any((out / root).exists() for root in _ROOTS):
-        raise ValueError(f"{out} holds instructions that were not written by a language model; give another folder")
+        raise ValueError(
+            f"{out} holds instructions that were not written by a language model; give "
+            "another folder"
+        )
     sources = Sources(metadata_path)
     rejected_path = plan.name_file(out, "rejected", ".jsonl")
     with Journal(plan.name_file(out, "calls", ".jsonl")) as journal:
@@ -145,22 +178,41 @@ def write_llm_instructions(metadata_path: str | Path, out_dir: str | Path, *, en
             if judge is not None and filtering is not None:
                 ledger["filter"] = filtering.report(prices or Prices())
             _write_json(plan.name_file(out, "ledger", ".json"), ledger)
-    report = {"utterances": len(sources), "requests": account.requests, "asked": account.asked,
-              "items": account.items,
-              "rows": account.rows, "drops": dict(sorted(account.drops.items())),
-              "nothing_to_ask": dict(sorted(account.skips.items())), "ledger": ledger}
+    report = {
+        "utterances": len(sources),
+        "requests": account.requests,
+        "asked": account.asked,
+        "items": account.items,
+        "rows": account.rows,
+        "drops": dict(sorted(account.drops.items())),
+        "nothing_to_ask": dict(sorted(account.skips.items())),
+        "ledger": ledger,
+    }
     _check_account(out, plan, report)
     _write_json(plan.name_file(out, "report", ".json"), report)
     return report
 
 
 def _make_client(endpoint: Endpoint, journal: Journal, seed: int) -> CachedClient:
-    return CachedClient(ChatClient(endpoint, read_secret(endpoint.key_variable), seed=seed), journal, version=VERSION)
+    return CachedClient(
+        ChatClient(endpoint, read_secret(endpoint.key_variable), seed=seed),
+        journal,
+        version=VERSION,
+    )
 
 
-def _write_sets(sources: Sources, out: Path, plan: Plan, client: CachedClient, judge: CachedClient | None,
-                account: Account, tell: Callable[[str], None]) -> None:
-    """All files in one stream of calls: the last calls of one do not hold up the first of the next."""
+def _write_sets(
+    sources: Sources,
+    out: Path,
+    plan: Plan,
+    client: CachedClient,
+    judge: CachedClient | None,
+    account: Account,
+    tell: Callable[[str], None],
+) -> None:
+    """All files in one stream of calls: the last calls of one do not hold up the first of the
+    next."""
+
     def answer(task: _Task) -> tuple[_Place, Outcome | Skipped]:
         place, request = task
         if isinstance(request, Skipped):
@@ -170,8 +222,10 @@ def _write_sets(sources: Sources, out: Path, plan: Plan, client: CachedClient, j
     outcomes = client.map(answer, list_tasks(sources, plan))
     for place, group in itertools.groupby(outcomes, key=operator.itemgetter(0)):
         split, language, name = place
-        count = write_rows(plan.name_rows(out, name, split, language),
-                           _make_rows((outcome for _, outcome in group), place, plan, account, tell))
+        count = write_rows(
+            plan.name_rows(out, name, split, language),
+            _make_rows((outcome for _, outcome in group), place, plan, account, tell),
+        )
         account.rows.setdefault(name, {}).setdefault(split, {})[language] = count
         tell(f"{split} {language} {name}: {count} rows")
 
@@ -186,8 +240,13 @@ def list_tasks(sources: Sources, plan: Plan) -> Iterator[_Task]:
                     yield (split, language, name), request
 
 
-def _make_rows(outcomes: Iterator[Outcome | Skipped], place: _Place, plan: Plan, account: Account,
-               tell: Callable[[str], None]) -> Iterator[Row]:
+def _make_rows(
+    outcomes: Iterator[Outcome | Skipped],
+    place: _Place,
+    plan: Plan,
+    account: Account,
+    tell: Callable[[str], None],
+) -> Iterator[Row]:
     named = dict(zip(("split", "language", "set"), place, strict=True))
     for count, outcome in enumerate(outcomes, 1):
         if count % _PROGRESS == 0:
@@ -201,28 +260,47 @@ def _make_rows(outcomes: Iterator[Outcome | Skipped], place: _Place, plan: Plan,
 
 
 def make_row(request: Request, pair: dict[str, str], number: int, *, corpus: str, seed: int) -> Row:
-    """A pair in the released layout; a request to speak has the transcript behind it and the audio as its answer."""
-    question = _append_transcript(pair["question"], request) if request.kind.is_spoken else pair["question"]
-    return lay_out_row(request.ids, request.kind.category, question,
-                       None if request.kind.is_spoken else pair["answer"], data_source=f"{corpus}_{request.language}",
-                       draw=f"{seed}/{request.kind.name}/{name_row(request.ids)}/{number}")
+    """A pair in the released layout; a request to speak has the transcript behind it and the audio
+    as its answer."""
+    question = (
+        _append_transcript(pair["question"], request)
+        if request.kind.is_spoken
+        else pair["question"]
+    )
+    return lay_out_row(
+        request.ids,
+        request.kind.category,
+        question,
+        None if request.kind.is_spoken else pair["answer"],
+        data_source=f"{corpus}_{request.language}",
+        draw=f"{seed}/{request.kind.name}/{name_row(request.ids)}/{number}",
+    )
 
 
 def _append_transcript(instruction: str, request: Request) -> str:
     colon = " :" if request.language == "fr" else ":"
     end = "" if instruction.endswith("?") else colon
-    return f"{instruction.rstrip(' .:!')}{end} {space_signs(request.transcripts[0], request.language)}"
+    return (
+        f"{instruction.rstrip(' .:!')}{end} {space_signs(request.transcripts[0], request.language)}"
+    )
 
 
 def _check_account(out: Path, plan: Plan, report: dict[str, Any]) -> None:
     """The equation over the files as they lie on the disk."""
-    rows = sum(1 for name, splits in report["rows"].items() for split, languages in splits.items()
-               for language in languages for _ in read_rows(plan.name_rows(out, name, split, language)))
+    rows = sum(
+        1
+        for name, splits in report["rows"].items()
+        for split, languages in splits.items()
+        for language in languages
+        for _ in read_rows(plan.name_rows(out, name, split, language))
+    )
     with open(plan.name_file(out, "rejected", ".jsonl"), encoding="utf-8") as lines:
         drops = sum(1 for _ in lines)
     if report["items"] != rows + drops:
-        raise AccountError(f"{report['items']} items came in, {rows} rows and {drops} drops went out of {out}; "
-                           "another program may write there: start again")
+        raise AccountError(
+            f"{report['items']} items came in, {rows} rows and {drops} drops went out of {out}; "
+            "another program may write there: start again"
+        )
 
 
 def _write_json(path: Path, value: Any) -> None:
@@ -234,13 +312,26 @@ def _write_json(path: Path, value: Any) -> None:
 def format_report(report: dict[str, Any]) -> Sequence[str]:
     """The counts of a run, as lines."""
     run = report["ledger"]["writer"]["this_run"]
-    lines = [f"{name:28s} " + "  ".join(f"{split} " + " ".join(f"{code} {n}" for code, n in languages.items())
-                                        for split, languages in splits.items())
-             for name, splits in report["rows"].items()]
-    lines += [f"{count:9d} dropped: {reason}" for reason, count in sorted(report["drops"].items(), key=lambda x: -x[1])]
-    lines += [f"{count:9d} not asked: {reason}" for reason, count in report["nothing_to_ask"].items()]
+    lines = [
+        f"{name:28s} "
+        + "  ".join(
+            f"{split} " + " ".join(f"{code} {n}" for code, n in languages.items())
+            for split, languages in splits.items()
+        )
+        for name, splits in report["rows"].items()
+    ]
+    lines += [
+        f"{count:9d} dropped: {reason}"
+        for reason, count in sorted(report["drops"].items(), key=lambda x: -x[1])
+    ]
+    lines += [
+        f"{count:9d} not asked: {reason}" for reason, count in report["nothing_to_ask"].items()
+    ]
     rows = report["items"] - sum(report["drops"].values())
-    return [*lines, f"{report['asked']} pairs were asked for, {rows} are rows",
-            f"{report['items']} items = {rows} rows + {sum(report['drops'].values())} drops",
-            f"{run['calls']} calls, {run['from_journal']} from the journal; {run['prompt_tokens']} + "
-            f"{run['completion_tokens']} tokens, cost {run['cost']:g}"]
+    return [
+        *lines,
+        f"{report['asked']} pairs were asked for, {rows} are rows",
+        f"{report['items']} items = {rows} rows + {sum(report['drops'].values())} drops",
+        f"{run['calls']} calls, {run['from_journal']} from the journal; {run['prompt_tokens']} + "
+        f"{run['completion_tokens']} tokens, cost {run['cost']:g}",
+    ]

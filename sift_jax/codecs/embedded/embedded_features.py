@@ -1,11 +1,12 @@
-"""What the embedded codec hears: envelope, loudness and pitch of a batch, each from what is near in time alone.
+"""What the embedded codec hears: envelope, loudness and pitch of a batch, each from what is near in
+time alone.
 
     waves [b, n] 16 kHz ─► steps of 10 ms ─► power in bands [b, s, f]        25 ms windows, bands wider than a harmonic
                                           ─► level [b, s]                   dB, of a second around
                                           ─► semitones, voicing [b, s]      autocorrelation of 48 ms at 8 kHz
 
-Nothing looks further than REACH seconds, so that a long recording cut into pieces that overlap by twice that gives what
-it gives whole. Dims: b waves, n samples, s steps, f bands, l lags.
+Nothing looks further than REACH seconds, so that a long recording cut into pieces that overlap by
+twice that gives what it gives whole. Dims: b waves, n samples, s steps, f bands, l lags.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ _REGISTER_STEPS, _OCTAVES = 24, float(np.log2(HIGHEST_HZ / LOWEST_HZ))
 # the register is searched this far to either side, in octaves
 _REGISTER_REACH = 0.75
 _GATE_DB = 22.0
-# noise is heard in the calmest 80 ms of 2.6 s (powers of two steps); the least of many means is below the mean
+# noise is heard in the calmest 80 ms of 2.6 s (powers of two steps); the least of many means is
+# below the mean
 _CALM, _AROUND, _NOISE, _REMNANT = 3, 8, 1.5, 0.02
 _LARGEST_SHARE = 0.5
 
@@ -88,7 +90,10 @@ def smooth(x_bs: jax.Array, kernel: np.ndarray) -> jax.Array:
     """Each row convolved with an odd kernel, nothing beyond the ends."""
     half = len(kernel) // 2
     length = x_bs.shape[1] + 2 * half
-    spectrum = jnp.fft.rfft(x_bs, length, axis=1) * jnp.fft.rfft(jnp.asarray(kernel, x_bs.dtype), length)[None]
+    spectrum = (
+        jnp.fft.rfft(x_bs, length, axis=1)
+        * jnp.fft.rfft(jnp.asarray(kernel, x_bs.dtype), length)[None]
+    )
     return jnp.fft.irfft(spectrum, length, axis=1)[:, half : half + x_bs.shape[1]]
 
 
@@ -101,8 +106,11 @@ def measure_bands(wave_bn: jax.Array) -> jax.Array:
 
 
 def remove_noise(power_bsf: jax.Array, sample_b: jax.Array) -> jax.Array:
-    """What each band has above the least that it has for a second around: steady noise is no part of what is said."""
-    is_inside = (jnp.arange(power_bsf.shape[1]) * STEP + STEP <= sample_b[:, None])[..., None].astype(jnp.float32)
+    """What each band has above the least that it has for a second around: steady noise is no part
+    of what is said."""
+    is_inside = (jnp.arange(power_bsf.shape[1]) * STEP + STEP <= sample_b[:, None])[
+        ..., None
+    ].astype(jnp.float32)
     # single steps of noise go far below its mean
     calm = _fold_around(power_bsf, jnp.add, 0.0, _CALM) / 2**_CALM
     is_whole = _fold_around(is_inside, jnp.add, 0.0, _CALM) > 2**_CALM - 0.5
@@ -130,7 +138,9 @@ def measure_level(wave_bn: jax.Array, sample_b: jax.Array) -> jax.Array:
     is_inside = (jnp.arange(steps) * STEP < sample_b[:, None]).astype(power.dtype)
     kernel = np.hanning(103)[1:-1]
     # a transform rounds: what is all but nothing must not come out below it
-    mean = jnp.maximum(smooth(power * is_inside, kernel), 0) / jnp.maximum(smooth(is_inside, kernel), 1e-3)
+    mean = jnp.maximum(smooth(power * is_inside, kernel), 0) / jnp.maximum(
+        smooth(is_inside, kernel), 1e-3
+    )
     return 10 * jnp.log10(mean + _QUIET)
 
 
@@ -142,7 +152,8 @@ def _make_lowpass() -> np.ndarray:
 
 
 def _correlate(wave_bn: jax.Array) -> jax.Array:
-    """The periodic share of the energy [b, s, l] for each lag, one more at either side than are looked at."""
+    """The periodic share of the energy [b, s, l] for each lag, one more at either side than are
+    looked at."""
     kernel = _make_lowpass()[::-1].reshape(1, 1, -1)
     low = jax.lax.conv_general_dilated(wave_bn[:, None], kernel, (2,), [(31, 30)])[:, 0]
     window = _window(384, 5, STEP // 2)
@@ -152,11 +163,16 @@ def _correlate(wave_bn: jax.Array) -> jax.Array:
     correlation = jnp.fft.irfft(power, 640)
     reference = np.fft.irfft(np.abs(np.fft.rfft(window, 640)) ** 2, 640)
     reference = (reference / reference[0])[_SHORTEST - 1 : _LONGEST + 2].astype(np.float32)
-    return correlation[..., _SHORTEST - 1 : _LONGEST + 2] / (correlation[..., :1] + 1e-7) / reference
+    return (
+        correlation[..., _SHORTEST - 1 : _LONGEST + 2] / (correlation[..., :1] + 1e-7) / reference
+    )
 
 
-def _find_peak(scaled_bsl: jax.Array, allowed_bsl: jax.Array | None = None) -> tuple[jax.Array, jax.Array]:
-    """log2 of the best lag's frequency over the lowest, and the height of its peak, 0 where there is none."""
+def _find_peak(
+    scaled_bsl: jax.Array, allowed_bsl: jax.Array | None = None
+) -> tuple[jax.Array, jax.Array]:
+    """log2 of the best lag's frequency over the lowest, and the height of its peak, 0 where there
+    is none."""
     inner = scaled_bsl[..., 1:-1]
     is_peak = (inner >= scaled_bsl[..., :-2]) & (inner >= scaled_bsl[..., 2:])
     if allowed_bsl is not None:
@@ -165,18 +181,22 @@ def _find_peak(scaled_bsl: jax.Array, allowed_bsl: jax.Array | None = None) -> t
     best = jnp.where(is_peak, inner - cost, -9.0).argmax(-1)[..., None]
     left, mid, right = (jnp.take_along_axis(scaled_bsl, best + i, -1)[..., 0] for i in range(3))
     curve = left - 2 * mid + right
-    shift = jnp.clip(jnp.where(curve < -1e-6, 0.5 * (left - right) / jnp.minimum(curve, -1e-6), 0.0), -0.5, 0.5)
+    shift = jnp.clip(
+        jnp.where(curve < -1e-6, 0.5 * (left - right) / jnp.minimum(curve, -1e-6), 0.0), -0.5, 0.5
+    )
     height = jnp.where(jnp.take_along_axis(is_peak, best, -1)[..., 0], mid, 0.0)
     return jnp.log2(_LAG_RATE / (best[..., 0] + _SHORTEST + shift) / LOWEST_HZ), height
 
 
 def measure_pitch(wave_bn: jax.Array, level_bs: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Semitones above LOWEST_HZ and voicing (0 or 1), each [b, s]; the pitch counts where voicing is 1."""
+    """Semitones above LOWEST_HZ and voicing (0 or 1), each [b, s]; the pitch counts where voicing
+    is 1."""
     scaled = _correlate(wave_bn)
     power = (wave_bn.reshape(len(wave_bn), -1, STEP) ** 2).mean(-1)
     is_loud = 10 * jnp.log10(power + _QUIET) > level_bs - _GATE_DB
     octave, height = _find_peak(scaled)
-    # the register of those seconds: where the surest frames lie; around it no octave is left to jump to
+    # the register of those seconds: where the surest frames lie; around it no octave is left to
+    # jump to
     weight = jnp.where(is_loud & (height > _VOICED), height**4, 0.0)
     grid = jnp.linspace(0, _OCTAVES, _REGISTER_STEPS)
     votes = weight[..., None] * jnp.exp(-0.5 * ((octave[..., None] - grid) / 0.2) ** 2)
@@ -184,7 +204,9 @@ def measure_pitch(wave_bn: jax.Array, level_bs: jax.Array) -> tuple[jax.Array, j
     kernel = np.hanning(width + 1 + width % 2)
     votes = jax.vmap(lambda row: smooth(row.T, kernel).T)(votes)
     register = grid[votes.argmax(-1)]
-    lag_octave = np.log2(_LAG_RATE / np.arange(_SHORTEST, _LONGEST + 1) / LOWEST_HZ).astype(np.float32)
+    lag_octave = np.log2(_LAG_RATE / np.arange(_SHORTEST, _LONGEST + 1) / LOWEST_HZ).astype(
+        np.float32
+    )
     octave, height = _find_peak(scaled, jnp.abs(lag_octave - register[..., None]) < _REGISTER_REACH)
     is_voiced = is_loud & (height > _VOICED)
     # a voice lasts: of three steps around two are voiced
@@ -192,7 +214,9 @@ def measure_pitch(wave_bn: jax.Array, level_bs: jax.Array) -> tuple[jax.Array, j
     return 12 * octave, is_voiced.astype(jnp.float32)
 
 
-def measure(wave_bn: jax.Array, sample_b: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+def measure(
+    wave_bn: jax.Array, sample_b: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """Power in bands [b, s, f], level in dB, semitones and voicing [b, s]."""
     level = measure_level(wave_bn, sample_b)
     semitone, voicing = measure_pitch(wave_bn, level)

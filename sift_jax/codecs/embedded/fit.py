@@ -1,7 +1,7 @@
 """Fits the embedded codec: two code books by k-means, and what each sound is like.
 
-    waves ─► hear ─► tones [p, 2] ─► book of tones ─► level as the tones tell it
-                 └─► log power ── less that level ─► points [p, d] ─► book of sounds ─► mean envelope and voicing
+waves ─► hear ─► tones [p, 2] ─► book of tones ─► level as the tones tell it
+             └─► log power ── less that level ─► points [p, d] ─► book of sounds ─► mean envelope and voicing
 """
 
 from __future__ import annotations
@@ -40,8 +40,10 @@ def fit_embedded(
     book = fit_book(scale_tones(np.concatenate(described)), spreads, options.tones, seed=seed)
     tones = book / scale_tones(np.ones(2, np.float32))
     tones = tones[np.lexsort((tones[:, 1], np.round(2 * tones[:, 0])))].astype(np.float32)
-    placed = [place_sounds(one, tone, tones, options)
-              for one, tone in zip(heard, assign_all(described, tones), strict=True)]
+    placed = [
+        place_sounds(one, tone, tones, options)
+        for one, tone in zip(heard, assign_all(described, tones), strict=True)
+    ]
     relative, voicing, points = (np.concatenate(parts) for parts in zip(*placed, strict=True))
     loudness = np.log(np.exp(relative).mean((1, 2)))
     weights = np.clip(1 + loudness / _QUIET, _LEAST_WEIGHT, 1)
@@ -57,8 +59,13 @@ def fit_embedded(
         is_deduplicated=False,
         options=dataclasses.asdict(options),
     )
-    tensors = {"head": HEAD_VALUES, "tones": tones, "sounds": sounds[order], "voicing": voiced[order],
-               "points": book[order]}
+    tensors = {
+        "head": HEAD_VALUES,
+        "tones": tones,
+        "sounds": sounds[order],
+        "voicing": voiced[order],
+        "points": book[order],
+    }
     return write_folder(out, config, {"book": tensors})
 
 

@@ -3,8 +3,9 @@
     semitones [s] ─► pulses ─┐ by voicing [s], breath above 4.5 kHz
     seeded noise ────────────┴─► frames of two steps ─► × minimum-phase filter of log power [s, f] ─► added up
 
-Pulses have the power of unit noise, so that the filter alone says how loud each band is. What is as long as the speech
-is made in blocks, whose ends join exactly. Dims: s steps of 10 ms, f bands, n samples.
+Pulses have the power of unit noise, so that the filter alone says how loud each band is. What is as
+long as the speech is made in blocks, whose ends join exactly. Dims: s steps of 10 ms, f bands, n
+samples.
 """
 
 from __future__ import annotations
@@ -26,10 +27,13 @@ _BREATH_HZ, _BREATH_WIDTH = 4_500.0, 900.0
 
 @functools.cache
 def _spread_bands() -> np.ndarray:
-    """[f, bins]: log power between the middles of the bands by straight lines, level beyond the outermost."""
+    """[f, bins]: log power between the middles of the bands by straight lines, level beyond the
+    outermost."""
     middle = make_bands()[1]
     bins = np.arange(_FFT // 2 + 1) * RATE / _FFT
-    return np.stack([np.interp(bins, middle, row) for row in np.eye(len(middle))]).astype(np.float32)
+    return np.stack([np.interp(bins, middle, row) for row in np.eye(len(middle))]).astype(
+        np.float32
+    )
 
 
 @functools.cache
@@ -40,7 +44,8 @@ def _make_breath() -> np.ndarray:
 
 @dataclasses.dataclass(kw_only=True)
 class PulseTrain:
-    """A pulse a period, placed between samples as it falls; goes on where the block before ended."""
+    """A pulse a period, placed between samples as it falls; goes on where the block before
+    ended."""
 
     phase: float = 0.0
     # the share of a block's last pulse that falls on the next one's first sample
@@ -70,7 +75,9 @@ def _make_filters(log_power_tf: np.ndarray) -> np.ndarray:
     return np.exp(scipy.fft.rfft(cepstrum, axis=1))
 
 
-def synthesise(log_power_sf: np.ndarray, semitone_s: np.ndarray, voicing_s: np.ndarray, *, seed: int) -> np.ndarray:
+def synthesise(
+    log_power_sf: np.ndarray, semitone_s: np.ndarray, voicing_s: np.ndarray, *, seed: int
+) -> np.ndarray:
     """float32 [s · STEP]; `log_power_sf` is the natural logarithm of the power in each band."""
     steps = len(log_power_sf)
     random, train = np.random.default_rng(seed), PulseTrain()
@@ -90,7 +97,9 @@ def synthesise(log_power_sf: np.ndarray, semitone_s: np.ndarray, voicing_s: np.n
         cut = np.lib.stride_tricks.sliding_window_view(sources, _FRAME, axis=1)[:, ::STEP]
         pulses, noise = scipy.fft.rfft(cut * window, _FFT, axis=2)
         share = np.clip(voicing_s[first:last, None], 0, 1).astype(np.float32) * (1 - _make_breath())
-        mixed = (pulses * np.sqrt(share) + noise * np.sqrt(1 - share)) * _make_filters(log_power_sf[first:last])
+        mixed = (pulses * np.sqrt(share) + noise * np.sqrt(1 - share)) * _make_filters(
+            log_power_sf[first:last]
+        )
         made = np.zeros((last - first, _TAILS * STEP), np.float32)
         made[:, :_FFT] = scipy.fft.irfft(mixed, _FFT, axis=1)
         for tail in range(_TAILS):

@@ -1,4 +1,5 @@
-"""The head of a recording's units: what holds for the whole of it, so that no later unit has to say it again.
+"""The head of a recording's units: what holds for the whole of it, so that no later unit has to say
+it again.
 
     log power [s, f], semitones, voicing [s] ─► Head: pace, height, spread, length ─► four units that open the row
 
@@ -6,11 +7,10 @@
     height   the semitone in whose middle the voice lies; spread how many it strays from there: tones count in spreads
     length   how many sounds there will be, 8 … 800: who writes a row knows its end from the beginning
 
-Pace is heard without a transcript, by how often loudness crosses its mean of half a second around, and by how fast the
-spectrum's shape moves against how far it strays. Over the embedded corpus its logarithm follows the phones a second
-with a correlation of .87 (benchmarks.pace); it is stretched so that in the mean fast speech has as many sounds for its
-phones as slow.
-Dims: s steps, f bands.
+Pace is heard without a transcript, by how often loudness crosses its mean of half a second around,
+and by how fast the spectrum's shape moves against how far it strays. Over the embedded corpus its
+logarithm follows the phones a second with a correlation of .87 (benchmarks.pace); it is stretched
+so that in the mean fast speech has as many sounds for its phones as slow. Dims: s steps, f bands.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ HEAD_CODES = sum(map(len, TABLES.values()))
 HEAD_VALUES = np.concatenate(list(TABLES.values())).astype(np.float32)
 # log of a mean power less the level: what is below is a pause, and the floor under what is compared
 _PAUSE, _FLOOR = -4.5, -5.0
-# steps over which loudness and shape are smoothed, those of the mean that is crossed, and between shapes
+# steps over which loudness and shape are smoothed, those of the mean that is crossed, and between
+# shapes
 _SMOOTH, _AROUND, _APART = 7, 41, 3
 _ROUNDING = 1e-4
 _SHAPE = slice(1, 10)
@@ -60,13 +61,14 @@ class Head:
         return np.array(ids, np.int32)
 
 
-# where nobody speaks, or a row has no head: of the paces the one nearest to 1; 156 Hz lies between men and women
+# where nobody speaks, or a row has no head: of the paces the one nearest to 1; 156 Hz lies between
+# men and women
 MIDDLING = Head(pace=float(PACES[np.abs(PACES - 1).argmin()]), height=16.0, spread=1.6, length=60.0)
 
 
 def read_head(ids: np.ndarray) -> Head:
-    """The head of a row of units, wherever its units stand: the first of a kind holds, one that is missing is
-    MIDDLING's."""
+    """The head of a row of units, wherever its units stand: the first of a kind holds, one that is
+    missing is MIDDLING's."""
     values, first = dataclasses.asdict(MIDDLING), 0
     for kind, table in TABLES.items():
         found = ids[(ids >= first) & (ids < first + len(table))]
@@ -77,7 +79,8 @@ def read_head(ids: np.ndarray) -> Head:
 
 
 def measure_head(relative_sf: np.ndarray, semitone_s: np.ndarray, voicing_s: np.ndarray) -> Head:
-    """All but the length of a recording's steps; `relative` is the logarithm of power less its level."""
+    """All but the length of a recording's steps; `relative` is the logarithm of power less its
+    level."""
     head = MIDDLING
     if (voicing_s > 0).sum() > _LEAST_VOICED:
         height, spread = _measure_voice(semitone_s, voicing_s)
@@ -90,8 +93,8 @@ def measure_head(relative_sf: np.ndarray, semitone_s: np.ndarray, voicing_s: np.
 
 
 def describe_pace(relative_sf: np.ndarray) -> np.ndarray | None:
-    """The logarithms of crossings a step, of the shape's movement and of its straying; None of too little speech, and
-    of what never crosses its mean, which is none."""
+    """The logarithms of crossings a step, of the shape's movement and of its straying; None of too
+    little speech, and of what never crosses its mean, which is none."""
     loudness_s = np.log(np.exp(relative_sf).mean(1))
     heard = np.flatnonzero(loudness_s > _PAUSE)
     if not len(heard) or heard[-1] - heard[0] < _AROUND:
@@ -113,7 +116,10 @@ def _measure_voice(semitone_s: np.ndarray, voicing_s: np.ndarray) -> tuple[float
     """Height and spread of the voiced steps."""
     window, is_voiced = np.hanning(_CONTOUR + 2)[1:-1], voicing_s > 0
     # not "same": that is as long as the window where the window is the longer
-    share, sums = (np.convolve(x, window)[_CONTOUR // 2 :][: len(x)] for x in (voicing_s, voicing_s * semitone_s))
+    share, sums = (
+        np.convolve(x, window)[_CONTOUR // 2 :][: len(x)]
+        for x in (voicing_s, voicing_s * semitone_s)
+    )
     contour = sums[is_voiced] / share[is_voiced]
     height = float(np.median(contour))
     spread = float(np.clip(contour - height, -_LEAP, _LEAP).std())

@@ -44,13 +44,22 @@ _UNCOMPUTED = ("add_adapter", "adapter_attn_dim", "conv_pos_batch_norm")
 def make_config(raw: Mapping[str, Any], source: Path) -> HubertConfig:
     """Our config of theirs; what we do not compute is refused by name."""
     if raw.get("model_type") not in _MODEL_TYPES:
-        raise ValueError(f"{source}/config.json: model_type {raw.get('model_type')!r}; "
-                         f"what is read is {' and '.join(_MODEL_TYPES)}")
+        raise ValueError(
+            f"{source}/config.json: model_type {raw.get('model_type')!r}; what is read is "
+            f"{' and '.join(_MODEL_TYPES)}"
+        )
     for name in _UNCOMPUTED:
         if raw.get(name):
-            raise ValueError(f"{source}/config.json: {name} is not computed here; take a checkpoint without it")
-    defaults = {"feat_proj_layer_norm": True, "layer_norm_eps": 1e-5, "hidden_act": "gelu",
-                "feat_extract_activation": "gelu", "do_stable_layer_norm": False}
+            raise ValueError(
+                f"{source}/config.json: {name} is not computed here; take a checkpoint without it"
+            )
+    defaults = {
+        "feat_proj_layer_norm": True,
+        "layer_norm_eps": 1e-5,
+        "hidden_act": "gelu",
+        "feat_extract_activation": "gelu",
+        "do_stable_layer_norm": False,
+    }
     fields = {}
     for field in dataclasses.fields(HubertConfig):
         value = raw.get(field.name, defaults.get(field.name))
@@ -64,9 +73,15 @@ def make_config(raw: Mapping[str, Any], source: Path) -> HubertConfig:
 
 
 def make_params(
-    tensors: Mapping[str, np.ndarray], config: HubertConfig, source: Path, *, has_head: bool, layers: int | None = None
+    tensors: Mapping[str, np.ndarray],
+    config: HubertConfig,
+    source: Path,
+    *,
+    has_head: bool,
+    layers: int | None = None,
 ) -> Params:
-    """Nested parameters in float32, each weight of the layers stacked [layers, …]; the first `layers` of them.
+    """Nested parameters in float32, each weight of the layers stacked [layers, …]; the first
+    `layers` of them.
 
     With `has_head` a CTC head must be there; without, one that is there is left out.
     """
@@ -74,8 +89,10 @@ def make_params(
     if not has_head:
         found = {path: tensor for path, tensor in found.items() if not path.startswith("head/")}
     if missing := sorted(_list_wanted(found, config, has_head) - set(found)):
-        raise ValueError(f"{source}: no tensors for {', '.join(missing[:5])}; "
-                         f"take a checkpoint {'with a CTC head, whole' if has_head else 'that is whole'}")
+        raise ValueError(
+            f"{source}: no tensors for {', '.join(missing[:5])}; take a checkpoint "
+            f"{'with a CTC head, whole' if has_head else 'that is whole'}"
+        )
     for kind in sorted({path.split("/", 2)[2] for path in found if path.startswith("layers/")}):
         every = [found.pop(f"layers/{i}/{kind}") for i in range(config.num_hidden_layers)]
         found[f"layers/{kind}"] = np.stack(every)[:layers]
@@ -89,14 +106,20 @@ def _name_tensors(tensors: Mapping[str, np.ndarray], source: Path) -> dict[str, 
     found, unknown = {}, []
     for key, tensor in tensors.items():
         name = re.sub(r"^(wav2vec2|hubert)\.", "", key)
-        paths = [re.sub(pattern, path, name) for pattern, path in _TABLE.items() if re.fullmatch(pattern, name)]
+        paths = [
+            re.sub(pattern, path, name)
+            for pattern, path in _TABLE.items()
+            if re.fullmatch(pattern, name)
+        ]
         if paths:
             found[paths[0]] = np.asarray(tensor, np.float32)
         elif name not in _IGNORED:
             unknown.append(key)
     if unknown:
-        raise ValueError(f"{source}: unknown tensors {', '.join(sorted(unknown)[:5])}; "
-                         "take a checkpoint of wav2vec2 or HuBERT, bare or with a CTC head")
+        raise ValueError(
+            f"{source}: unknown tensors {', '.join(sorted(unknown)[:5])}; "
+            "take a checkpoint of wav2vec2 or HuBERT, bare or with a CTC head"
+        )
     return found
 
 
@@ -104,9 +127,20 @@ def _list_wanted(found: Mapping[str, np.ndarray], config: HubertConfig, has_head
     kinds = {path.split("/", 2)[2] for path in found if path.startswith("layers/")}
     wanted = {f"layers/{i}/{kind}" for kind in kinds for i in range(config.num_hidden_layers)}
     convolutions = [f"conv_{i}" for i in range(len(config.conv_kernel))]
-    normed = ["norm", *(f"{name}/norm" for name in convolutions[: None if config.feat_extract_norm == "layer" else 1])]
+    normed = [
+        "norm",
+        *(
+            f"{name}/norm"
+            for name in convolutions[: None if config.feat_extract_norm == "layer" else 1]
+        ),
+    ]
     normed += ["projection_norm"] if config.feat_proj_layer_norm else []
     normed += ["projection", "head"] if has_head else ["projection"]
     wanted |= {f"{name}/{half}" for name in normed for half in ("weight", "bias")}
     wanted |= {f"{name}/weight" for name in convolutions}
-    return wanted | {"positions/size", "positions/direction", "positions/bias", "layers/0/attention/q_proj/weight"}
+    return wanted | {
+        "positions/size",
+        "positions/direction",
+        "positions/bias",
+        "layers/0/attention/q_proj/weight",
+    }

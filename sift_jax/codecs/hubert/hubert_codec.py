@@ -3,8 +3,9 @@
     waves ─► mean 0, variance 1 (if the encoder was trained so) ─► layers up to `layer` ─► [frames, d] ─► nearest code
     groups of waves ─► features ─► as many frames as asked, drawn evenly from all ─► k-means ─► book [codes, d]
 
-The folder says which encoder it heard with, by a fingerprint of its weights and where they lay; it holds them itself
-where it was asked to. A recording beyond 30 s is heard in pieces with 3 s of what is around them.
+The folder says which encoder it heard with, by a fingerprint of its weights and where they lay; it
+holds them itself where it was asked to. A recording beyond 30 s is heard in pieces with 3 s of what
+is around them.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ class HubertOptions:
 
     def __post_init__(self) -> None:
         if self.frames < self.codes:
-            raise ValueError(f"{self.frames} frames cannot fill a book of {self.codes} codes; ask for more frames")
+            raise ValueError(
+                f"{self.frames} frames cannot fill a book of {self.codes} codes; ask for more "
+                "frames"
+            )
 
 
 class Encoder:
@@ -55,20 +59,30 @@ class Encoder:
     def __init__(self, found: NetworkFolder, layer: int, source: Path):
         self.config = make_config(found.raw, source)
         if not 0 < layer <= self.config.num_hidden_layers:
-            raise ValueError(f"{source} has layers 1 … {self.config.num_hidden_layers}, not {layer}; ask for another")
-        params = make_params(read_tensors(found.files, source), self.config, source, has_head=False, layers=layer)
+            raise ValueError(
+                f"{source} has layers 1 … {self.config.num_hidden_layers}, not {layer}; ask for "
+                "another"
+            )
+        params = make_params(
+            read_tensors(found.files, source), self.config, source, has_head=False, layers=layer
+        )
         self._params = jax.device_put(params, NamedSharding(make_mesh(), PartitionSpec()))
         self._layer, self._is_normalised = layer, found.is_normalised
 
-    def run(self, waves: Sequence[np.ndarray], end: Callable[[jax.Array], jax.Array]) -> list[np.ndarray]:
-        """What `end`, a jitted function, makes of the hidden states [b, t, d]; cut to each wave's own frames."""
+    def run(
+        self, waves: Sequence[np.ndarray], end: Callable[[jax.Array], jax.Array]
+    ) -> list[np.ndarray]:
+        """What `end`, a jitted function, makes of the hidden states [b, t, d]; cut to each wave's
+        own frames."""
         heard = [_normalise(wave) for wave in waves] if self._is_normalised else waves
 
         def run_batch(waves: jax.Array, lengths: jax.Array) -> tuple[jax.Array]:
             return (end(_hear(self.config, self._layer, self._params, waves, lengths)),)
 
         found = run_over(heard, self.config.stride, run_batch, is_heavy=True)
-        return [rows[: self.count_frames(len(wave))] for (rows,), wave in zip(found, waves, strict=True)]
+        return [
+            rows[: self.count_frames(len(wave))] for (rows,), wave in zip(found, waves, strict=True)
+        ]
 
     def count_frames(self, samples: int) -> int:
         """Never none: a wave shorter than a frame is followed by silence."""
@@ -76,7 +90,9 @@ class Encoder:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _hear(config: HubertConfig, layer: int, params: Params, waves: jax.Array, lengths: jax.Array) -> jax.Array:
+def _hear(
+    config: HubertConfig, layer: int, params: Params, waves: jax.Array, lengths: jax.Array
+) -> jax.Array:
     shortest = 1
     for kernel, stride in zip(config.conv_kernel[::-1], config.conv_stride[::-1], strict=True):
         shortest = (shortest - 1) * stride + kernel
@@ -89,7 +105,8 @@ def _normalise(wave: np.ndarray) -> np.ndarray:
 
 
 class HubertCodec(Codec):
-    """Ids of a code book over one layer. The way back to samples is a vocoder of these units, in any voice."""
+    """Ids of a code book over one layer. The way back to samples is a vocoder of these units, in
+    any voice."""
 
     has_reference = True
 
@@ -98,12 +115,16 @@ class HubertCodec(Codec):
         options = folder.config.options
         if options["has_weights"]:
             source, files = folder.path, tuple(sorted(folder.path.glob("encoder_*.safetensors")))
-            found = NetworkFolder(files=files, raw=options["config"], is_normalised=options["is_normalised"])
+            found = NetworkFolder(
+                files=files, raw=options["config"], is_normalised=options["is_normalised"]
+            )
         else:
             source = Path(options["encoder"])
             found = _find_again(source, options, folder.path)
         self._encoder = Encoder(found, options["layer"], source)
-        book = jax.device_put(folder.read_tensors("book")["points"], NamedSharding(make_mesh(), PartitionSpec()))
+        book = jax.device_put(
+            folder.read_tensors("book")["points"], NamedSharding(make_mesh(), PartitionSpec())
+        )
         assign = jax.jit(lambda features, book: find_nearest(features, book)[0])
         self._assign = lambda features: assign(features, book)
         self._vocoder = UnitVocoder(folder) if folder.vocoder else None
@@ -114,7 +135,9 @@ class HubertCodec(Codec):
     def _encode(self, waves: Sequence[np.ndarray]) -> list[np.ndarray]:
         return self._encoder.run(waves, self._assign)
 
-    def _decode(self, batch: Sequence[np.ndarray], reference: np.ndarray | None, seed: int) -> list[np.ndarray]:
+    def _decode(
+        self, batch: Sequence[np.ndarray], reference: np.ndarray | None, seed: int
+    ) -> list[np.ndarray]:
         if self._vocoder is None:
             raise ValueError(explain_missing(self.path))
         voice = self._vocoder.hear(reference)
@@ -123,17 +146,22 @@ class HubertCodec(Codec):
 
 def _find_again(source: Path, options: dict[str, Any], codec: Path) -> NetworkFolder:
     if not source.is_dir():
-        raise ValueError(f"{codec} was fitted on the encoder {source}, which is not there; put it there again, or fit "
-                         "with --copy_encoder")
+        raise ValueError(
+            f"{codec} was fitted on the encoder {source}, which is not there; put it there again, "
+            "or fit with --copy_encoder"
+        )
     found = find_files(source)
     if fingerprint_encoder(found) != options["encoder_fingerprint"]:
-        raise ValueError(f"{source} is not the encoder that {codec} was fitted on "
-                         f"({options['encoder_fingerprint'][:12]}…); put that one there again")
+        raise ValueError(
+            f"{source} is not the encoder that {codec} was fitted on "
+            f"({options['encoder_fingerprint'][:12]}…); put that one there again"
+        )
     return found
 
 
 def fingerprint_encoder(found: NetworkFolder) -> str:
-    """sha256 over its config, how it wants its waves, and the bytes of its weights, whatever the files are called."""
+    """sha256 over its config, how it wants its waves, and the bytes of its weights, whatever the
+    files are called."""
     digests = []
     for path in found.files:
         with path.open("rb") as file:
@@ -143,14 +171,23 @@ def fingerprint_encoder(found: NetworkFolder) -> str:
 
 
 def fit_hubert(
-    encoder: str | Path, groups: Iterable[Sequence[np.ndarray]], out: str | Path, options: HubertOptions, *, seed: int
+    encoder: str | Path,
+    groups: Iterable[Sequence[np.ndarray]],
+    out: str | Path,
+    options: HubertOptions,
+    *,
+    seed: int,
 ) -> CodecFolder:
-    """Writes the codec whose code book these waves ask for; the groups are read once, one at a time."""
+    """Writes the codec whose code book these waves ask for; the groups are read once, one at a
+    time."""
     source = Path(encoder).resolve()
     found = find_files(source)
     network = Encoder(found, options.layer, source)
-    points = draw_frames((rows for waves in groups for rows in network.run(waves, lambda features: features)),
-                         options.frames, seed=seed)
+    points = draw_frames(
+        (rows for waves in groups for rows in network.run(waves, lambda features: features)),
+        options.frames,
+        seed=seed,
+    )
     book = fit_book(points, np.ones(len(points)), options.codes, seed=seed)
     config = CodecConfig(
         kind="hubert",
@@ -175,7 +212,8 @@ def fit_hubert(
 
 
 def draw_frames(features: Iterable[np.ndarray], count: int, *, seed: int) -> np.ndarray:
-    """`count` rows, each as likely as any other, in their order; all of them where there are no more."""
+    """`count` rows, each as likely as any other, in their order; all of them where there are no
+    more."""
     random = np.random.default_rng(seed)
     keys, rows = np.empty(0), None
     for new in features:

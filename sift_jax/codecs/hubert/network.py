@@ -1,12 +1,14 @@
-"""HuBERT and wav2vec2: the hidden states of any layer, or log probabilities of a CTC head, forward only.
+"""HuBERT and wav2vec2: the hidden states of any layer, or log probabilities of a CTC head, forward
+only.
 
     waves [b, n] ─► strided convolutions [b, t, c] ─► projection ─► + positions by convolution ─► layers ─► [b, t, d]
                                                                                               head ─► [b, t, v]
 
-Three forms exist: group norm in the first convolution or layer norm in all of them; norms behind (post) or ahead of
-(stable) each sublayer. A clip may stand in a longer row; what lies behind its length changes nothing: the group norm
-counts the clip's own frames only, positions see zeros there, and attention looks away. The answer is that of the clip
-alone, also where the published classes give another one as soon as they pad.
+Three forms exist: group norm in the first convolution or layer norm in all of them; norms behind
+(post) or ahead of (stable) each sublayer. A clip may stand in a longer row; what lies behind its
+length changes nothing: the group norm counts the clip's own frames only, positions see zeros there,
+and attention looks away. The answer is that of the clip alone, also where the published classes
+give another one as soon as they pad.
 """
 
 from __future__ import annotations
@@ -21,8 +23,13 @@ import jax
 import jax.numpy as jnp
 
 Params = Mapping[str, Any]
-_ACTIVATIONS = {"gelu": functools.partial(jax.nn.gelu, approximate=False), "gelu_new": jax.nn.gelu,
-                "relu": jax.nn.relu, "swish": jax.nn.silu, "silu": jax.nn.silu}
+_ACTIVATIONS = {
+    "gelu": functools.partial(jax.nn.gelu, approximate=False),
+    "gelu_new": jax.nn.gelu,
+    "relu": jax.nn.relu,
+    "swish": jax.nn.silu,
+    "silu": jax.nn.silu,
+}
 _CONV_EPSILON = 1e-5
 
 
@@ -45,10 +52,14 @@ class HubertConfig:
 
     def __post_init__(self):
         if self.feat_extract_norm not in ("group", "layer"):
-            raise ValueError(f"feat_extract_norm is {self.feat_extract_norm!r}; group and layer exist")
+            raise ValueError(
+                f"feat_extract_norm is {self.feat_extract_norm!r}; group and layer exist"
+            )
         for name in (self.feat_extract_activation, self.hidden_act):
             if name not in _ACTIVATIONS:
-                raise ValueError(f"activation {name!r} is not known here; known are {', '.join(_ACTIVATIONS)}")
+                raise ValueError(
+                    f"activation {name!r} is not known here; known are {', '.join(_ACTIVATIONS)}"
+                )
 
     @property
     def stride(self) -> int:
@@ -63,12 +74,18 @@ class HubertConfig:
 
 
 def compute_features(
-    config: HubertConfig, params: Params, waves: jax.Array, lengths: jax.Array, *, layer: int | None = None
+    config: HubertConfig,
+    params: Params,
+    waves: jax.Array,
+    lengths: jax.Array,
+    *,
+    layer: int | None = None,
 ) -> jax.Array:
-    """Hidden states [b, t, d] behind so many layers, 0 being what enters the first. None is the network's
-    own output: behind all layers, and behind the last norm where it has one.
+    """Hidden states [b, t, d] behind so many layers, 0 being what enters the first. None is the
+    network's own output: behind all layers, and behind the last norm where it has one.
 
-    Of waves [b, n] the first `lengths` [b] samples are real, and of frames `config.count_frames(lengths)`.
+    Of waves [b, n] the first `lengths` [b] samples are real, and of frames
+    `config.count_frames(lengths)`.
     """
     x = _project(config, params, _extract(config, params, waves, lengths))
     is_real = jnp.arange(x.shape[1]) < config.count_frames(lengths)[:, None]
@@ -92,19 +109,28 @@ def compute_features(
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def compute_log_probs(config: HubertConfig, params: Params, waves: jax.Array, lengths: jax.Array) -> jax.Array:
-    """Log probabilities [b, t, v] of waves [b, n] of which the first `lengths` [b] samples are real."""
-    return jax.nn.log_softmax(_linear(compute_features(config, params, waves, lengths), params["head"]), axis=-1)
+def compute_log_probs(
+    config: HubertConfig, params: Params, waves: jax.Array, lengths: jax.Array
+) -> jax.Array:
+    """Log probabilities [b, t, v] of waves [b, n] of which the first `lengths` [b] samples are
+    real."""
+    return jax.nn.log_softmax(
+        _linear(compute_features(config, params, waves, lengths), params["head"]), axis=-1
+    )
 
 
-def _extract(config: HubertConfig, params: Params, waves: jax.Array, lengths: jax.Array) -> jax.Array:
+def _extract(
+    config: HubertConfig, params: Params, waves: jax.Array, lengths: jax.Array
+) -> jax.Array:
     x, activate = waves[..., None], _ACTIVATIONS[config.feat_extract_activation]
     for i, (kernel, stride) in enumerate(zip(config.conv_kernel, config.conv_stride, strict=True)):
         conv = params[f"conv_{i}"]
         if i == 0 and config.feat_extract_norm == "group":
             x = activate(_hear_normed(conv, waves, (lengths - kernel) // stride + 1, stride))
             continue
-        x = jax.lax.conv_general_dilated(x, conv["weight"], (stride,), "VALID", dimension_numbers=("NWC", "OIW", "NWC"))
+        x = jax.lax.conv_general_dilated(
+            x, conv["weight"], (stride,), "VALID", dimension_numbers=("NWC", "OIW", "NWC")
+        )
         x = x + conv["bias"] if "bias" in conv else x
         if config.feat_extract_norm == "layer":
             x = _layer_norm(x, conv["norm"], epsilon=_CONV_EPSILON)
@@ -113,11 +139,12 @@ def _extract(config: HubertConfig, params: Params, waves: jax.Array, lengths: ja
 
 
 def _hear_normed(conv: Params, waves: jax.Array, frames: jax.Array, stride: int) -> jax.Array:
-    """The first convolution, each of whose channels has mean 0 and variance 1 over the clip's own frames [b].
+    """The first convolution, each of whose channels has mean 0 and variance 1 over the clip's own
+    frames [b].
 
-    A convolution of one channel is linear in the few samples that it sees: their mean and covariance say what each
-    channel's are, so that the norm becomes a kernel for each clip, and what is a hundred times as large as the clip is
-    gone through once. A bias would change nothing.
+    A convolution of one channel is linear in the few samples that it sees: their mean and
+    covariance say what each channel's are, so that the norm becomes a kernel for each clip, and
+    what is a hundred times as large as the clip is gone through once. A bias would change nothing.
     """
     kernel = conv["weight"].shape[-1]
     times = (waves.shape[1] - kernel) // stride + 1
@@ -146,12 +173,19 @@ def _place(config: HubertConfig, positions: Params, x: jax.Array) -> jax.Array:
     """What a wide grouped convolution says of each frame's place."""
     half = config.num_conv_pos_embeddings // 2
     y = jax.lax.conv_general_dilated(
-        x, positions["weight"], (1,), [(half, half - (config.num_conv_pos_embeddings % 2 == 0))],
-        dimension_numbers=("NWC", "OIW", "NWC"), feature_group_count=config.num_conv_pos_embedding_groups)
+        x,
+        positions["weight"],
+        (1,),
+        [(half, half - (config.num_conv_pos_embeddings % 2 == 0))],
+        dimension_numbers=("NWC", "OIW", "NWC"),
+        feature_group_count=config.num_conv_pos_embedding_groups,
+    )
     return _ACTIVATIONS[config.feat_extract_activation](y + positions["bias"])
 
 
-def _attend(config: HubertConfig, attention: Params, x: jax.Array, *, is_real: jax.Array) -> jax.Array:
+def _attend(
+    config: HubertConfig, attention: Params, x: jax.Array, *, is_real: jax.Array
+) -> jax.Array:
     """Heads ahead of times: a CPU is a fifth quicker so than by jax.nn.dot_product_attention."""
 
     def split(name: str) -> jax.Array:

@@ -1,10 +1,12 @@
-"""HiFi-GAN's generator, and BigVGAN's, which is the same with another activation: features to samples.
+"""HiFi-GAN's generator, and BigVGAN's, which is the same with another activation: features to
+samples.
 
     x [b, t, d] ─► convolution ─► (activation ─► t × rate, half the channels ─► mean of residual blocks) × levels
         ─► activation ─► convolution ─► tanh ─► samples [b, t · hop]
 
-A row may stand in a longer one: what lies behind its length changes nothing. No sample depends on features further than
-`reach` away, so that a long row may be made in pieces. Dims: b rows, t frames, c channels.
+A row may stand in a longer one: what lies behind its length changes nothing. No sample depends on
+features further than `reach` away, so that a long row may be made in pieces. Dims: b rows, t
+frames, c channels.
 """
 
 from __future__ import annotations
@@ -44,17 +46,26 @@ class HifiGanConfig(CheckedConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.rates) != len(self.rate_kernels) or len(self.block_kernels) != len(self.block_dilations):
-            raise ValueError("HifiGanConfig needs a rate_kernel for each rate and dilations for each block_kernel")
+        if len(self.rates) != len(self.rate_kernels) or len(self.block_kernels) != len(
+            self.block_dilations
+        ):
+            raise ValueError(
+                "HifiGanConfig needs a rate_kernel for each rate and dilations for each "
+                "block_kernel"
+            )
         for rate, kernel in zip(self.rates, self.rate_kernels, strict=True):
             if kernel < rate or (kernel - rate) % 2:
-                raise ValueError(f"a kernel of {kernel} cannot make {rate} samples of one; take {rate}, or {rate} and "
-                                 "an even number more")
+                raise ValueError(
+                    f"a kernel of {kernel} cannot make {rate} samples of one; take {rate}, or "
+                    f"{rate} and an even number more"
+                )
         if even := [kernel for kernel in self.block_kernels if kernel % 2 == 0]:
             raise ValueError(f"a residual block's kernel of {even[0]} has no middle; take odd ones")
         if self.channels % 2 ** len(self.rates):
-            raise ValueError(f"{self.channels} channels cannot be halved {len(self.rates)} times; take a multiple of "
-                             f"{2 ** len(self.rates)}")
+            raise ValueError(
+                f"{self.channels} channels cannot be halved {len(self.rates)} times; take a "
+                f"multiple of {2 ** len(self.rates)}"
+            )
 
     @property
     def hop(self) -> int:
@@ -69,8 +80,13 @@ class HifiGanConfig(CheckedConfig):
         for rate, kernel in zip(self.rates, self.rate_kernels, strict=True):
             frames += (soft + math.ceil(kernel / rate)) / samples
             samples *= rate
-            frames += max(sum((k - 1) * (d + 1) // 2 + 2 * soft for d in dilations)
-                          for k, dilations in zip(self.block_kernels, self.block_dilations, strict=True)) / samples
+            frames += (
+                max(
+                    sum((k - 1) * (d + 1) // 2 + 2 * soft for d in dilations)
+                    for k, dilations in zip(self.block_kernels, self.block_dilations, strict=True)
+                )
+                / samples
+            )
         return math.ceil(frames + (soft + _ENDS // 2) / samples)
 
 
@@ -83,10 +99,18 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), (self.width, x.shape[-1], self.features))
+        kernel = self.param(
+            "kernel", nn.initializers.lecun_normal(), (self.width, x.shape[-1], self.features)
+        )
         half = (self.width - 1) * self.dilation // 2
-        y = jax.lax.conv_general_dilated(x, kernel, (1,), [(half, half)], rhs_dilation=(self.dilation,),
-                                         dimension_numbers=("NWC", "WIO", "NWC"))
+        y = jax.lax.conv_general_dilated(
+            x,
+            kernel,
+            (1,),
+            [(half, half)],
+            rhs_dilation=(self.dilation,),
+            dimension_numbers=("NWC", "WIO", "NWC"),
+        )
         return y + self.param("bias", nn.initializers.zeros, (self.features,))
 
 
@@ -99,7 +123,9 @@ class Upsample(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), (self.width, x.shape[-1], self.features))
+        kernel = self.param(
+            "kernel", nn.initializers.lecun_normal(), (self.width, x.shape[-1], self.features)
+        )
         turns = -(-self.width // self.rate)
         whole = jnp.pad(kernel, ((0, turns * self.rate - self.width), (0, 0), (0, 0)))
         whole = whole.transpose(1, 0, 2).reshape(x.shape[-1], turns, self.rate * self.features)
@@ -118,7 +144,9 @@ class Activation(nn.Module):
     def __call__(self, x: jax.Array, length_b: jax.Array | None) -> jax.Array:
         if self.kind == "leaky_relu":
             return nn.leaky_relu(x, self.slope)
-        alpha, beta = (self.param(name, nn.initializers.zeros, (x.shape[-1],)) for name in ("alpha", "beta"))
+        alpha, beta = (
+            self.param(name, nn.initializers.zeros, (x.shape[-1],)) for name in ("alpha", "beta")
+        )
         return snake.snake_smoothly(x, alpha, beta, length_b, holds_ends=False)
 
 
@@ -132,7 +160,9 @@ class ResidualBlock(nn.Module):
         for i, dilation in enumerate(self.dilations):
             y = x
             for half, spread in (("first", dilation), ("second", 1)):
-                y = Activation(self.config.activation, self.config.slope, name=f"{half}_activation_{i}")(y, length_b)
+                y = Activation(
+                    self.config.activation, self.config.slope, name=f"{half}_activation_{i}"
+                )(y, length_b)
                 y = silence(Conv(x.shape[-1], self.width, spread, name=f"{half}_{i}")(y), length_b)
             x = x + y
         return x
@@ -143,7 +173,8 @@ class HifiGan(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, length_b: jax.Array | None = None) -> jax.Array:
-        """Samples [b, t · hop] of features [b, t, d] of whose rows the first `length_b` frames are real."""
+        """Samples [b, t · hop] of features [b, t, d] of whose rows the first `length_b` frames are
+        real."""
         config = self.config
         x = silence(Conv(config.channels, _ENDS, name="before")(silence(x, length_b)), length_b)
         for level, (rate, kernel) in enumerate(zip(config.rates, config.rate_kernels, strict=True)):
@@ -152,8 +183,12 @@ class HifiGan(nn.Module):
             length_b = length_b if length_b is None else length_b * rate
             x = silence(x, length_b)
             blocks = zip(config.block_kernels, config.block_dilations, strict=True)
-            x = sum(ResidualBlock(config, width, tuple(dilations), name=f"block_{level}_{i}")(x, length_b)
-                    for i, (width, dilations) in enumerate(blocks)) / len(config.block_kernels)
+            x = sum(
+                ResidualBlock(config, width, tuple(dilations), name=f"block_{level}_{i}")(
+                    x, length_b
+                )
+                for i, (width, dilations) in enumerate(blocks)
+            ) / len(config.block_kernels)
         x = Activation(config.activation, _LAST_SLOPE, name="last_activation")(x, length_b)
         return jnp.tanh(Conv(1, _ENDS, name="after")(x))[..., 0]
 

@@ -1,4 +1,5 @@
-"""A vocoder of units: what is said comes from the units, whose voice it is from a recording of that voice.
+"""A vocoder of units: what is said comes from the units, whose voice it is from a recording of that
+voice.
 
     reference, log-mel [b, s, f] ─► strided convolutions ─► mean and deviation ─► voice [b, d]     (or the learnt one)
     ids [b, t] ─► embedding ─► (+ how long each lasts, where runs were made one) ─┬─► HiFi-GAN ─► samples [b, t · hop]
@@ -61,7 +62,11 @@ class VoiceEncoder(nn.Module):
             x = LayerNorm(_NORM_EPSILON, name=f"norm_{i}")(nn.leaky_relu(x, 0.1))
             # neighbours are halved by their mean, so that a length keeps its meaning
             x = silence(x, length_b)
-            x = jnp.pad(x, ((0, 0), (0, x.shape[1] % 2), (0, 0))).reshape(len(x), -1, 2, self.width).mean(2)
+            x = (
+                jnp.pad(x, ((0, 0), (0, x.shape[1] % 2), (0, 0)))
+                .reshape(len(x), -1, 2, self.width)
+                .mean(2)
+            )
             length_b = (length_b + 1) // 2
         count = length_b[:, None].astype(x.dtype)
         mean = x.sum(1) / count
@@ -82,7 +87,9 @@ class DurationPredictor(nn.Module):
 
 
 @functools.partial(jax.jit, static_argnums=0, static_argnames=("codes", "has_durations"))
-def init_vocoder(config: VocoderConfig, key: jax.Array, *, codes: int, has_durations: bool) -> Params:
+def init_vocoder(
+    config: VocoderConfig, key: jax.Array, *, codes: int, has_durations: bool
+) -> Params:
     """Parameters at random."""
     keys = jax.random.split(key, 4)
     mel, ids = jnp.zeros((1, 8, config.mel_bins)), jnp.zeros((1, 2, config.unit_width))
@@ -99,14 +106,23 @@ def init_vocoder(config: VocoderConfig, key: jax.Array, *, codes: int, has_durat
     return params
 
 
-def hear_voice(config: VocoderConfig, params: Params, mel_bsf: jax.Array, length_b: jax.Array) -> jax.Array:
-    """The voice [b, d] of each reference, of whose frames the first `length_b` are real; with none, the learnt one."""
-    heard = VoiceEncoder(config.voice_width).apply({"params": params["voice"]}, mel_bsf, jnp.maximum(length_b, 1))
+def hear_voice(
+    config: VocoderConfig, params: Params, mel_bsf: jax.Array, length_b: jax.Array
+) -> jax.Array:
+    """The voice [b, d] of each reference, of whose frames the first `length_b` are real; with none,
+    the learnt one."""
+    heard = VoiceEncoder(config.voice_width).apply(
+        {"params": params["voice"]}, mel_bsf, jnp.maximum(length_b, 1)
+    )
     return jnp.where(length_b[:, None] > 0, heard, params["any_voice"])
 
 
 def speak_units(
-    config: VocoderConfig, params: Params, ids_bt: jax.Array, voice_bd: jax.Array, length_b: jax.Array | None = None
+    config: VocoderConfig,
+    params: Params,
+    ids_bt: jax.Array,
+    voice_bd: jax.Array,
+    length_b: jax.Array | None = None,
 ) -> jax.Array:
     """Samples [b, t · hop] of a unit a frame."""
     voice = jnp.broadcast_to(voice_bd[:, None], (*ids_bt.shape, voice_bd.shape[-1]))
@@ -116,17 +132,25 @@ def speak_units(
 
 def predict_durations(params: Params, ids_bt: jax.Array, length_b: jax.Array) -> jax.Array:
     """log(1 + frames) of units of which no two neighbours are alike [b, t]."""
-    return DurationPredictor().apply({"params": params["durations"]}, params["units"][ids_bt], length_b)
+    return DurationPredictor().apply(
+        {"params": params["durations"]}, params["units"][ids_bt], length_b
+    )
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def hear(config: VocoderConfig, params: Params, mel_bsf: jax.Array, length_b: jax.Array) -> jax.Array:
+def hear(
+    config: VocoderConfig, params: Params, mel_bsf: jax.Array, length_b: jax.Array
+) -> jax.Array:
     return hear_voice(config, params, mel_bsf, length_b)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def speak(
-    config: VocoderConfig, params: Params, ids_bt: jax.Array, voice_bd: jax.Array, length_b: jax.Array
+    config: VocoderConfig,
+    params: Params,
+    ids_bt: jax.Array,
+    voice_bd: jax.Array,
+    length_b: jax.Array,
 ) -> jax.Array:
     return speak_units(config, params, ids_bt, voice_bd, length_b)
 
@@ -134,4 +158,6 @@ def speak(
 @jax.jit
 def predict(params: Params, ids_bt: jax.Array, length_b: jax.Array) -> jax.Array:
     """Frames of each unit, at least one."""
-    return jnp.maximum(jnp.round(jnp.expm1(predict_durations(params, ids_bt, length_b))), 1).astype(jnp.int32)
+    return jnp.maximum(jnp.round(jnp.expm1(predict_durations(params, ids_bt, length_b))), 1).astype(
+        jnp.int32
+    )

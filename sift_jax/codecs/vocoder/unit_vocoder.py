@@ -3,8 +3,8 @@
     ids ─► (how long each lasts) ─► a unit a frame ─► pieces of 20 s and what is around them ─► samples, joined exactly
     reference ─► log-mel ─► voice                         none: the voice that the vocoder gives where it is told none
 
-Pieces and references come in a few static lengths, each row by itself: the same units and the same reference give the
-same bytes in any company.
+Pieces and references come in a few static lengths, each row by itself: the same units and the same
+reference give the same bytes in any company.
 """
 
 from __future__ import annotations
@@ -45,9 +45,11 @@ def check_shape(config: VocoderConfig, codec: CodecConfig) -> None:
     """A vocoder makes as many samples of a unit as its codec's units last."""
     wanted = codec.sample_rate / codec.frame_rate
     if config.generator.hop != wanted:
-        raise ValueError(f"the vocoder makes {config.generator.hop} samples of a unit, and a unit of this codec lasts "
-                         f"{wanted:g} ({codec.sample_rate} Hz, {codec.frame_rate:g} units a second); choose "
-                         "HifiGanConfig.rates whose product is that")
+        raise ValueError(
+            f"the vocoder makes {config.generator.hop} samples of a unit, and a unit of this "
+            f"codec lasts {wanted:g} ({codec.sample_rate} Hz, {codec.frame_rate:g} units a "
+            "second); choose HifiGanConfig.rates whose product is that"
+        )
 
 
 class UnitVocoder:
@@ -110,7 +112,8 @@ def _fill(ids: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
 def install_vocoder(
     folder: CodecFolder, config: VocoderConfig, params: Mapping[str, Any], *, fingerprint: str
 ) -> CodecFolder:
-    """Adds trained parameters to a codec's folder; `fingerprint` is that of the units they learnt."""
+    """Adds trained parameters to a codec's folder; `fingerprint` is that of the units they
+    learnt."""
     check_shape(config, folder.config)
     tensors = {path: np.asarray(x) for path, x in flatten_dict(dict(params), sep="/").items()}
     return add_vocoder(folder, dataclasses.asdict(config), tensors, fingerprint=fingerprint)
@@ -118,5 +121,8 @@ def install_vocoder(
 
 def explain_missing(path: Path) -> str:
     """What a codec without a vocoder says when it is asked to speak."""
-    return (f"{path} has no vocoder, so its units cannot be spoken; train one by `python -m sift_jax.train_vocoder "
-            f"--gin_file=configs/vocoder/hubert.gin --gin.CODEC={path}`, then `python -m sift_jax.units add_vocoder`")
+    return (
+        f"{path} has no vocoder, so its units cannot be spoken; train one by `python -m "
+        f"sift_jax.train_vocoder --gin_file=configs/vocoder/hubert.gin --gin.CODEC={path}`, then "
+        "`python -m sift_jax.units add_vocoder`"
+    )

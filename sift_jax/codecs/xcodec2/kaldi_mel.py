@@ -1,7 +1,8 @@
-"""Kaldi's log-mel in jax, as w2v-BERT hears it: 25 ms every 10 ms, 80 bins, each to mean 0 and variance 1.
+"""Kaldi's log-mel in jax, as w2v-BERT hears it: 25 ms every 10 ms, 80 bins, each to mean 0 and
+variance 1.
 
-    waves [b, n] ─► 10 ms of silence at either end ─► frames of 400 ─► less their mean, x[i] − 0.97 x[i−1] ─► |FFT|²
-        ─► triangles ─► ln ─► over the clip's own frames ─► two frames side by side [b, n / 320, 160]
+waves [b, n] ─► 10 ms of silence at either end ─► frames of 400 ─► less their mean, x[i] − 0.97 x[i−1] ─► |FFT|²
+    ─► triangles ─► ln ─► over the clip's own frames ─► two frames side by side [b, n / 320, 160]
 """
 
 from __future__ import annotations
@@ -34,25 +35,34 @@ def _make_triangles() -> np.ndarray:
 @functools.cache
 def _make_window() -> np.ndarray:
     """Povey's: Hann's to the power 0.85, with a zero at either end."""
-    return ((0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / (WINDOW - 1))) ** 0.85).astype(np.float32)
+    return ((0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / (WINDOW - 1))) ** 0.85).astype(
+        np.float32
+    )
 
 
 def measure_kaldi_mel(wave_bn: jax.Array, length_b: jax.Array) -> jax.Array:
-    """[b, n / 320, 160] of waves of whole 320 samples, of which the first `length_b` are real; 0 behind them."""
+    """[b, n / 320, 160] of waves of whole 320 samples, of which the first `length_b` are real; 0
+    behind them."""
     # the last frame looks beyond the end
     wave_bn = jnp.where(jnp.arange(wave_bn.shape[1]) < length_b[:, None], wave_bn, 0.0)
     blocks = jnp.pad(wave_bn * _SCALE, ((0, 0), (HOP, HOP))).reshape(len(wave_bn), -1, _BLOCK)
     frames = wave_bn.shape[1] // HOP
-    cut = jnp.concatenate([blocks[:, i : i + 2 * frames - 1 : 2] for i in range(WINDOW // _BLOCK)], axis=-1)
+    cut = jnp.concatenate(
+        [blocks[:, i : i + 2 * frames - 1 : 2] for i in range(WINDOW // _BLOCK)], axis=-1
+    )
     cut = cut - cut.mean(-1, keepdims=True)
     before = jnp.concatenate([cut[..., :1], cut[..., :-1]], axis=-1)
     spectrum = jnp.fft.rfft((cut - _PREEMPHASIS * before) * _make_window(), FFT)
     power = spectrum.real**2 + spectrum.imag**2
-    mel = jnp.log(jnp.maximum(jnp.matmul(power, _make_triangles(), precision="highest"), _LEAST_POWER))
+    mel = jnp.log(
+        jnp.maximum(jnp.matmul(power, _make_triangles(), precision="highest"), _LEAST_POWER)
+    )
     own = length_b // HOP
     is_real = (jnp.arange(frames) < own[:, None])[..., None]
     count = own[:, None, None]
     mean = jnp.where(is_real, mel, 0.0).sum(1, keepdims=True) / count
-    variance = jnp.where(is_real, (mel - mean) ** 2, 0.0).sum(1, keepdims=True) / jnp.maximum(count - 1, 1)
+    variance = jnp.where(is_real, (mel - mean) ** 2, 0.0).sum(1, keepdims=True) / jnp.maximum(
+        count - 1, 1
+    )
     normed = jnp.where(is_real, (mel - mean) * jax.lax.rsqrt(variance + _LEAST_VARIANCE), 0.0)
     return normed.reshape(len(wave_bn), -1, 2 * BINS)

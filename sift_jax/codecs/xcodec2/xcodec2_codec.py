@@ -4,8 +4,8 @@
     waves ─► silence to whole codes, one sample at least ─► pieces of a few static lengths ─► ids
     ids ─► rows of a few static lengths ─► samples
 
-The encoder is read when it is first asked for: a codec that only speaks needs no memory for it. A recording beyond 30 s
-is heard in pieces with 3 s of what is around them, each normalised by itself.
+The encoder is read when it is first asked for: a codec that only speaks needs no memory for it. A
+recording beyond 30 s is heard in pieces with 3 s of what is around them, each normalised by itself.
 """
 
 from __future__ import annotations
@@ -25,11 +25,16 @@ from sift_jax.codecs.codec import INPUT_RATE, Codec
 from sift_jax.codecs.codec_folder import CodecConfig, CodecFolder, write_folder
 from sift_jax.codecs.network_folder import find_files, read_tensors
 from sift_jax.codecs.xcodec2.decoder_checkpoint import make_config, make_params
-from sift_jax.codecs.xcodec2.encoder_checkpoint import has_encoder, make_encoder_config, make_encoder_params
+from sift_jax.codecs.xcodec2.encoder_checkpoint import (
+    has_encoder,
+    make_encoder_config,
+    make_encoder_params,
+)
 from sift_jax.codecs.xcodec2.xcodec2_decoder import decode_codes
 from sift_jax.codecs.xcodec2.xcodec2_encoder import Params, Xcodec2EncoderConfig, encode_waves
 
-# codes of the shortest row; a longer one is twice, four times, … as long, so that few shapes are compiled
+# codes of the shortest row; a longer one is twice, four times, … as long, so that few shapes are
+# compiled
 _SHORTEST_ROW = 64
 
 
@@ -69,11 +74,15 @@ class Xcodec2Codec(Codec):
     def _encoder(self) -> tuple[Xcodec2EncoderConfig, Params]:
         tensors = self._read()
         if not has_encoder(tensors):
-            raise ValueError(f"{self.path} has X-codec2's decoder alone; adopt a checkpoint that has its encoders too, "
-                             "to make units")
+            raise ValueError(
+                f"{self.path} has X-codec2's decoder alone; adopt a checkpoint that has its "
+                "encoders too, to make units"
+            )
         if self.config.sample_rate != INPUT_RATE:
-            raise ValueError(f"{self.path} hears {self.config.sample_rate} Hz, and its log-mel is made at {INPUT_RATE} "
-                             "Hz alone; take another checkpoint")
+            raise ValueError(
+                f"{self.path} hears {self.config.sample_rate} Hz, and its log-mel is made at "
+                f"{INPUT_RATE} Hz alone; take another checkpoint"
+            )
         config = make_encoder_config(self._raw, self.path)
         params = make_encoder_params(tensors, config, self.path)
         return config, jax.device_put(params, NamedSharding(make_mesh(), PartitionSpec()))
@@ -92,7 +101,9 @@ class Xcodec2Codec(Codec):
         whole = [np.pad(wave, (0, hop - len(wave) % hop)) for wave in waves]
         return [ids for (ids,) in run_over(whole, hop, run, is_heavy=True)]
 
-    def _decode(self, batch: Sequence[np.ndarray], reference: np.ndarray | None, seed: int) -> list[np.ndarray]:
+    def _decode(
+        self, batch: Sequence[np.ndarray], reference: np.ndarray | None, seed: int
+    ) -> list[np.ndarray]:
         return [self._speak(ids) for ids in batch]
 
     def _speak(self, ids: np.ndarray) -> np.ndarray:

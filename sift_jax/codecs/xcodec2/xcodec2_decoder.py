@@ -3,8 +3,9 @@
     ids [b, t] ─► digits in −1 … 1 ─► projections ─► convolution 7 ─► 2 residual blocks ─► transformer
         ─► 2 residual blocks ─► norm ─► log magnitude and phase [b, t, n_fft + 2] ─► overlapping windows ─► [b, t · hop]
 
-The published network turns its queries and keys by the number of the head, not by the place in time: what it was
-trained with is kept. A row may stand in a longer one: what lies behind its length changes nothing.
+The published network turns its queries and keys by the number of the head, not by the place in
+time: what it was trained with is kept. A row may stand in a longer one: what lies behind its length
+changes nothing.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class Xcodec2Config:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def decode_codes(config: Xcodec2Config, params: Params, ids: jax.Array, lengths: jax.Array) -> jax.Array:
+def decode_codes(
+    config: Xcodec2Config, params: Params, ids: jax.Array, lengths: jax.Array
+) -> jax.Array:
     """Samples [b, t · hop] of ids [b, t] of which the first `lengths` [b] are real."""
     is_real = (jnp.arange(ids.shape[1]) < lengths[:, None])[..., None]
     levels = np.array(config.quantization_levels)
@@ -65,7 +68,13 @@ def decode_codes(config: Xcodec2Config, params: Params, ids: jax.Array, lengths:
     rotation = _make_rotation(config)
 
     def run_layer(x: jax.Array, layer: Params) -> tuple[jax.Array, None]:
-        x = x + _attend(config, layer, _rms_norm(x, layer["attention_norm"], config.rms_norm_eps), rotation, is_real)
+        x = x + _attend(
+            config,
+            layer,
+            _rms_norm(x, layer["attention_norm"], config.rms_norm_eps),
+            rotation,
+            is_real,
+        )
         y = _linear(_rms_norm(x, layer["mlp_norm"], config.rms_norm_eps), layer["fc1"])
         return x + _linear(jax.nn.silu(y), layer["fc2"]), None
 
@@ -73,7 +82,9 @@ def decode_codes(config: Xcodec2Config, params: Params, ids: jax.Array, lengths:
     for name in ("post_0", "post_1"):
         x = _run_residual(x, params[name], is_real)
     mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
-    x = (x - mean) * jax.lax.rsqrt(variance + _NORM_EPSILON) * params["norm"]["weight"] + params["norm"]["bias"]
+    x = (x - mean) * jax.lax.rsqrt(variance + _NORM_EPSILON) * params["norm"]["weight"] + params[
+        "norm"
+    ]["bias"]
     return _synthesise(_linear(x, params["head"]), is_real, config.hop)
 
 
@@ -81,12 +92,18 @@ def _make_rotation(config: Xcodec2Config) -> tuple[jax.Array, jax.Array]:
     """Cosines and sines [1, 1, heads, head_dim / 2]: each head has one angle for all times."""
     half = config.head_dim // 2
     inverse = config.rope_theta ** (-np.arange(half, dtype=np.float32) / half)
-    angle = (np.arange(config.num_attention_heads)[:, None] * inverse).astype(np.float32)[None, None]
+    angle = (np.arange(config.num_attention_heads)[:, None] * inverse).astype(np.float32)[
+        None, None
+    ]
     return jnp.cos(angle), jnp.sin(angle)
 
 
 def _attend(
-    config: Xcodec2Config, layer: Params, x: jax.Array, rotation: tuple[jax.Array, jax.Array], is_real: jax.Array
+    config: Xcodec2Config,
+    layer: Params,
+    x: jax.Array,
+    rotation: tuple[jax.Array, jax.Array],
+    is_real: jax.Array,
 ) -> jax.Array:
     def split(name: str, heads: int) -> jax.Array:
         return _linear(x, layer[name]).reshape(*x.shape[:2], heads, config.head_dim)
@@ -94,15 +111,18 @@ def _attend(
     # as many keys as queries: the angle is the head's own
     heads = config.num_attention_heads
     query, key, value = (split(name, heads) for name in ("q_proj", "k_proj", "v_proj"))
-    mixed = jax.nn.dot_product_attention(rotate(query, rotation), rotate(key, rotation), value,
-                                         mask=is_real[:, None, None, :, 0])
+    mixed = jax.nn.dot_product_attention(
+        rotate(query, rotation), rotate(key, rotation), value, mask=is_real[:, None, None, :, 0]
+    )
     return _linear(mixed.reshape(*x.shape[:2], -1), layer["o_proj"])
 
 
 def _run_residual(x: jax.Array, block: Params, is_real: jax.Array) -> jax.Array:
     y = x
     for norm, conv in (("norm1", "conv1"), ("norm2", "conv2")):
-        y = _convolve(jnp.where(is_real, jax.nn.silu(_group_norm(y, block[norm], is_real)), 0.0), block[conv])
+        y = _convolve(
+            jnp.where(is_real, jax.nn.silu(_group_norm(y, block[norm], is_real)), 0.0), block[conv]
+        )
     return x + y
 
 
@@ -117,8 +137,12 @@ def _group_norm(x: jax.Array, norm: Params, is_real: jax.Array) -> jax.Array:
 
 
 def _convolve(x: jax.Array, conv: Params) -> jax.Array:
-    return jax.lax.conv_general_dilated(
-        x, conv["weight"], (1,), "SAME", dimension_numbers=("NWC", "OIW", "NWC")) + conv["bias"]
+    return (
+        jax.lax.conv_general_dilated(
+            x, conv["weight"], (1,), "SAME", dimension_numbers=("NWC", "OIW", "NWC")
+        )
+        + conv["bias"]
+    )
 
 
 def _rms_norm(x: jax.Array, norm: Params, epsilon: float) -> jax.Array:
@@ -131,7 +155,8 @@ def _linear(x: jax.Array, linear: Params) -> jax.Array:
 
 
 def _synthesise(x: jax.Array, is_real: jax.Array, hop: int) -> jax.Array:
-    """Samples of windows of four hops whose spectra lie in x [b, t, n_fft + 2], each centred on its hop."""
+    """Samples of windows of four hops whose spectra lie in x [b, t, n_fft + 2], each centred on its
+    hop."""
     log_magnitude, phase = jnp.split(x.astype(jnp.float32), 2, axis=-1)
     magnitude = jnp.minimum(jnp.exp(log_magnitude), _LOUDEST)
     size, frames = 4 * hop, x.shape[1]

@@ -32,7 +32,8 @@ _MARGIN = 1e-3
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Xcodec2EncoderConfig:
-    """The fields of config.json that decide the way there; the first five are the semantic encoder's."""
+    """The fields of config.json that decide the way there; the first five are the semantic
+    encoder's."""
 
     num_hidden_layers: int
     num_attention_heads: int
@@ -49,14 +50,21 @@ class Xcodec2EncoderConfig:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def encode_waves(config: Xcodec2EncoderConfig, params: Params, wave_bn: jax.Array, length_b: jax.Array) -> jax.Array:
-    """Codes [b, n / hop] of waves of which the first `length_b` samples are real, both in whole codes."""
+def encode_waves(
+    config: Xcodec2EncoderConfig, params: Params, wave_bn: jax.Array, length_b: jax.Array
+) -> jax.Array:
+    """Codes [b, n / hop] of waves of which the first `length_b` samples are real, both in whole
+    codes."""
     places = np.cumprod(np.append(1, config.quantization_levels[:-1])).astype(np.int32)
-    levels = jnp.round(bound(config, bound(config, describe_waves(config, params, wave_bn, length_b))))
+    levels = jnp.round(
+        bound(config, bound(config, describe_waves(config, params, wave_bn, length_b)))
+    )
     return ((levels + np.array(config.quantization_levels) // 2).astype(jnp.int32) * places).sum(-1)
 
 
-def describe_waves(config: Xcodec2EncoderConfig, params: Params, wave_bn: jax.Array, length_b: jax.Array) -> jax.Array:
+def describe_waves(
+    config: Xcodec2EncoderConfig, params: Params, wave_bn: jax.Array, length_b: jax.Array
+) -> jax.Array:
     """What is quantized [b, t, scalars]."""
     codes_b = length_b // config.hop
     is_real = (jnp.arange(wave_bn.shape[1] // config.hop) < codes_b[:, None])[..., None]
@@ -68,14 +76,19 @@ def describe_waves(config: Xcodec2EncoderConfig, params: Params, wave_bn: jax.Ar
 
 
 def bound(config: Xcodec2EncoderConfig, x: jax.Array) -> jax.Array:
-    """Any number into the reach of its levels, which are whole numbers; an even count has one more below 0."""
+    """Any number into the reach of its levels, which are whole numbers; an even count has one more
+    below 0."""
     levels = np.array(config.quantization_levels)
     half = (levels - 1) * (1 + _MARGIN) / 2
     offset = np.where(levels % 2 == 0, 0.5, 0.0)
-    return (jnp.tanh(x + np.arctanh(offset / half).astype(np.float32)) * half - offset).astype(jnp.float32)
+    return (jnp.tanh(x + np.arctanh(offset / half).astype(np.float32)) * half - offset).astype(
+        jnp.float32
+    )
 
 
-def _hear_words(config: Xcodec2EncoderConfig, params: Params, mel: jax.Array, is_real: jax.Array) -> jax.Array:
+def _hear_words(
+    config: Xcodec2EncoderConfig, params: Params, mel: jax.Array, is_real: jax.Array
+) -> jax.Array:
     norm = functools.partial(_layer_norm, epsilon=config.layer_norm_eps)
     x = _linear(norm(mel, params["projection_norm"]), params["projection"])
     x = jnp.where(is_real, x, 0.0)
@@ -94,11 +107,15 @@ def _feed(x: jax.Array, feed: Params) -> jax.Array:
     return _linear(jax.nn.silu(_linear(x, feed["inner"])), feed["outer"])
 
 
-def _attend(config: Xcodec2EncoderConfig, attention: Params, x: jax.Array, is_real: jax.Array) -> jax.Array:
+def _attend(
+    config: Xcodec2EncoderConfig, attention: Params, x: jax.Array, is_real: jax.Array
+) -> jax.Array:
     """Each key has a bias by how far it is from the query, up to a few places to either side."""
     heads, times = config.num_attention_heads, x.shape[1]
-    query, key, value = (_linear(x, attention[name]).reshape(*x.shape[:2], heads, -1)
-                         for name in ("linear_q", "linear_k", "linear_v"))
+    query, key, value = (
+        _linear(x, attention[name]).reshape(*x.shape[:2], heads, -1)
+        for name in ("linear_q", "linear_k", "linear_v")
+    )
     scale = query.shape[-1] ** -0.5
     left, right = config.left_max_position_embeddings, config.right_max_position_embeddings
     distance = np.clip(np.arange(times)[None] - np.arange(times)[:, None], -left, right) + left
@@ -115,8 +132,14 @@ def _convolve_back(layer: Params, x: jax.Array, norm: Any, is_real: jax.Array) -
     x = jnp.where(is_real, x, 0.0) @ layer["pointwise1"]["weight"][:, :, 0].T
     first, gate = jnp.split(x, 2, axis=-1)
     x, kernel = first * jax.nn.sigmoid(gate), layer["depthwise"]["weight"]
-    x = jax.lax.conv_general_dilated(x, kernel, (1,), [(kernel.shape[-1] - 1, 0)], feature_group_count=x.shape[-1],
-                                     dimension_numbers=("NWC", "OIW", "NWC"))
+    x = jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        (1,),
+        [(kernel.shape[-1] - 1, 0)],
+        feature_group_count=x.shape[-1],
+        dimension_numbers=("NWC", "OIW", "NWC"),
+    )
     return jax.nn.silu(norm(x, layer["depthwise_norm"])) @ layer["pointwise2"]["weight"][:, :, 0].T
 
 
@@ -129,7 +152,9 @@ def _adapt(params: Params, x: jax.Array, is_real: jax.Array) -> jax.Array:
     return convolve(x + y, "conv4")
 
 
-def _hear_sound(config: Xcodec2EncoderConfig, params: Params, wave_bn: jax.Array, length_b: jax.Array) -> jax.Array:
+def _hear_sound(
+    config: Xcodec2EncoderConfig, params: Params, wave_bn: jax.Array, length_b: jax.Array
+) -> jax.Array:
     wave_bn = jnp.where(jnp.arange(wave_bn.shape[1]) < length_b[:, None], wave_bn, 0.0)
     x = _convolve(wave_bn[..., None], params["first"])
     for level, stride in enumerate(config.downsampling_ratios):
@@ -139,9 +164,16 @@ def _hear_sound(config: Xcodec2EncoderConfig, params: Params, wave_bn: jax.Array
             y = _convolve(_snake(x, unit["snake1"], length_b), unit["conv1"], dilation)
             x = x + _convolve(_snake(y, unit["snake2"], length_b), unit["conv2"])
         pad = math.ceil(stride / 2)
-        x = jax.lax.conv_general_dilated(
-            _snake(x, block["snake"], length_b), block["conv"]["weight"], (stride,), [(pad, pad)],
-            dimension_numbers=("NWC", "OIW", "NWC")) + block["conv"]["bias"]
+        x = (
+            jax.lax.conv_general_dilated(
+                _snake(x, block["snake"], length_b),
+                block["conv"]["weight"],
+                (stride,),
+                [(pad, pad)],
+                dimension_numbers=("NWC", "OIW", "NWC"),
+            )
+            + block["conv"]["bias"]
+        )
         length_b = length_b // stride
     return _convolve(_snake(x, params["snake"], length_b), params["last"])
 
@@ -152,8 +184,14 @@ def _snake(x: jax.Array, snake: Params, length_b: jax.Array) -> jax.Array:
 
 def _convolve(x: jax.Array, conv: Params, dilation: int = 1) -> jax.Array:
     half = (conv["weight"].shape[-1] - 1) * dilation // 2
-    y = jax.lax.conv_general_dilated(x, conv["weight"], (1,), [(half, half)], rhs_dilation=(dilation,),
-                                     dimension_numbers=("NWC", "OIW", "NWC"))
+    y = jax.lax.conv_general_dilated(
+        x,
+        conv["weight"],
+        (1,),
+        [(half, half)],
+        rhs_dilation=(dilation,),
+        dimension_numbers=("NWC", "OIW", "NWC"),
+    )
     return y + conv["bias"] if "bias" in conv else y
 
 

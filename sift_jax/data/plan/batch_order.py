@@ -1,10 +1,12 @@
-"""From rows to batches and their order: a batch has one window, and rows that are near each other in the stream.
+"""From rows to batches and their order: a batch has one window, and rows that are near each other
+in the stream.
 
     rows of the long window, by their keys      a . . . b c . . d     four rows a batch
     rows of the short one                       . 1 2 3 . . 4 5 .
 
-a and b are further from each other than `span`, so that a is not kept waiting for b: it takes 1, 2 and 3 along, whose
-clips are short, into a batch of the long window. The batches then come in the order of their rows' mean keys.
+a and b are further from each other than `span`, so that a is not kept waiting for b: it takes 1, 2
+and 3 along, whose clips are short, into a batch of the long window. The batches then come in the
+order of their rows' mean keys.
 """
 
 from __future__ import annotations
@@ -13,8 +15,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 
-def order_batches(levels: Sequence[int], keys: Sequence[int], size: int, span: int) -> list[tuple[int, list[int]]]:
-    """(level, rows) of each batch; the rows are whole batches of `size`, and the smallest key comes first."""
+def order_batches(
+    levels: Sequence[int], keys: Sequence[int], size: int, span: int
+) -> list[tuple[int, list[int]]]:
+    """(level, rows) of each batch; the rows are whole batches of `size`, and the smallest key comes
+    first."""
     by_key = sorted(range(len(keys)), key=lambda row: (keys[row], row))
     falling = sorted(set(levels), reverse=True)
     waiting = {level: [row for row in by_key if levels[row] == level] for level in falling}
@@ -23,7 +28,11 @@ def order_batches(levels: Sequence[int], keys: Sequence[int], size: int, span: i
         rows, shorter = waiting[level], [waiting[other] for other in falling[place + 1 :]]
         while rows:
             first = keys[rows[0]]
-            near = bisect_right(rows, first + span, key=keys.__getitem__) if any(shorter) else len(rows)
+            near = (
+                bisect_right(rows, first + span, key=keys.__getitem__)
+                if any(shorter)
+                else len(rows)
+            )
             batch = _take(rows, 0, min(near, size))
             for others in shorter:
                 start = bisect_left(others, first, key=keys.__getitem__)

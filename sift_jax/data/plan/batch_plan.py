@@ -1,26 +1,29 @@
-"""From a step to its batch: which groups stand in which row, computed from the number of the step alone.
+"""From a step to its batch: which groups stand in which row, computed from the number of the step
+alone.
 
     stream of groups  │ G groups of block 0 │ G of block 1 │ …      G and K are the same for all blocks of a run
     steps             │ K batches           │ K            │ …      step s is batch s mod K of block s ÷ K
 
-A block is packed by sizes that an index knows: about BLOCK groups into the K · rows rows, section after section; then
-the rows change places within their section, in an order that the seed gives, and those of long clips make batches of
-long windows. A section is an eighth of the shortest epoch of a task, but two batches at least. So small data, too, show
-each item once before any comes again, to within a section: a block of 8192 groups of 5000 items has 13 of them, one of
-300 items and batches of 50 has 81. Of large data a block is one section. Every host computes the same block, and reads
-and decodes no more than its own rows.
+A block is packed by sizes that an index knows: about BLOCK groups into the K · rows rows, section
+after section; then the rows change places within their section, in an order that the seed gives,
+and those of long clips make batches of long windows. A section is an eighth of the shortest epoch
+of a task, but two batches at least. So small data, too, show each item once before any comes again,
+to within a section: a block of 8192 groups of 5000 items has 13 of them, one of 300 items and
+batches of 50 has 81. Of large data a block is one section. Every host computes the same block, and
+reads and decodes no more than its own rows.
 
 **Why the step is all the state.** A step is in block s ÷ K, and a block's groups are a fixed stretch of a stream that
-can be entered anywhere (sample_stream.py). So neither what was read before nor how it was packed has to be known, with
-one exception: blocks differ in length by chance. G is chosen so that a block leaves MARGIN standard deviations of that
-free; a block that is longer still hands the groups that fitted nowhere to the next one, which puts them into the rows
-that it has left over. What a block hands on follows from its own groups alone, never from what was handed to it, so
-that it is enough to look one block back. Only if a block is too long and the next has no room either are groups lost;
+can be entered anywhere (sample_stream.py). So neither what was read before nor how it was packed
+has to be known, with one exception: blocks differ in length by chance. G is chosen so that a block
+leaves MARGIN standard deviations of that free; a block that is longer still hands the groups that
+fitted nowhere to the next one, which puts them into the rows that it has left over. What a block
+hands on follows from its own groups alone, never from what was handed to it, so that it is enough
+to look one block back. Only if a block is too long and the next has no room either are groups lost;
 with a margin of 3.2 deviations hardly a block in ten thousand loses any, and they are counted.
 
 **What is exact.** Of each task's items, one an epoch, in a new order each epoch; tasks by their rates to within one
-group at each end of a block; else nothing is dropped but what fits no row, and that is counted. A stream without
-repetition (one epoch, for evaluation) has blocks of as many batches as they need.
+group at each end of a block; else nothing is dropped but what fits no row, and that is counted. A
+stream without repetition (one epoch, for evaluation) has blocks of as many batches as they need.
 """
 
 from __future__ import annotations
@@ -40,7 +43,8 @@ from sift_jax.data.plan.permutation import make_key, mix_keys
 from sift_jax.data.plan.sample_stream import Draws, Groups, join_groups
 from sift_jax.data.row_layout import PackingCounts
 
-# Groups that are packed together: more are packed better, with less room to spare, and take longer to begin with.
+# Groups that are packed together: more are packed better, with less room to spare, and take longer
+# to begin with.
 BLOCK = 8192
 # The same for a stream that ends, whose rates should hold for its first batches.
 SHORT_BLOCK = 256
@@ -51,7 +55,8 @@ VERSION = 2
 KNOWN_BLOCKS = 3
 # Groups that are packed well by themselves, since what is left of them is packed with the next.
 _LEAST_SECTION = 64
-# Into how many sections an epoch is divided where they may be as short as that, and how many a batch spans at most.
+# Into how many sections an epoch is divided where they may be as short as that, and how many a
+# batch spans at most.
 _SECTIONS_OF_EPOCH = 8
 _SPAN = 2
 # what a section takes of the keys by which rows are ordered
@@ -70,7 +75,8 @@ class PlannedBatch:
 
     @functools.cached_property
     def hash(self) -> str:
-        """Of what is in the batch, and where: equal on all hosts and in every run of the same plan."""
+        """Of what is in the batch, and where: equal on all hosts and in every run of the same
+        plan."""
         code = 0
         for row in self.rows:
             for g in row:
@@ -106,7 +112,9 @@ class Plan:
         self._key = make_key(seed, "rows")
         self._left: dict[int, Groups] = {}
         self.sections = 1
-        self.batches_of_block, self.groups_of_block = self._choose_sizes() if draws.is_endless else (None, SHORT_BLOCK)
+        self.batches_of_block, self.groups_of_block = (
+            self._choose_sizes() if draws.is_endless else (None, SHORT_BLOCK)
+        )
         # steps are drawn in one thread and described in another
         self._lock, self._blocks = threading.Lock(), dict[int, Block]()
 
@@ -115,31 +123,44 @@ class Plan:
         """Of all that decides which batch a step has."""
         tasks = [(task.name, task.questions, task.index.identity) for task in self.draws.tasks]
         shapes = [dataclasses.astuple(shape) for shape in self.draws.shapes]
-        sizes = (self._key, self.batches_of_block, self.groups_of_block, self.sections, self.draws.rates_count)
+        sizes = (
+            self._key,
+            self.batches_of_block,
+            self.groups_of_block,
+            self.sections,
+            self.draws.rates_count,
+        )
         return f"{VERSION}-{make_key(tasks, self.draws.rates.tolist(), shapes, sizes):016x}"
 
     @property
     def examples_per_batch(self) -> float:
-        """Questions with their audio that a step has in the mean: what the paper's batch sizes count."""
+        """Questions with their audio that a step has in the mean: what the paper's batch sizes
+        count."""
         return self.groups_of_block * self.draws.examples_per_group / self.batches_of_block
 
     def _choose_sizes(self) -> tuple[int, int]:
-        """(K, G): batches of a block, and how many groups of this mixture they hold with some room to spare."""
+        """(K, G): batches of a block, and how many groups of this mixture they hold with some room
+        to spare."""
         stretches = [self.draws.draw(i * BLOCK, (i + 1) * BLOCK) for i in range(_SAMPLES)]
         if not stretches[0].chosen.any():
             # of each task something fits, but next to nothing
             raise ValueError(
-                f"none of {BLOCK} groups of the mixture fits a row; {'; '.join(self.draws.describe_set_aside())}"
+                f"none of {BLOCK} groups of the mixture fits a row; "
+                f"{'; '.join(self.draws.describe_set_aside())}"
             )
         self.sections = self._count_sections(self._share(stretches[0]).mean())
         filler = RowFiller(stretches[0].sizes, self.shape)
         filler.fill_in_order(self._order(stretches[0], 0))
         used = len(filler.rows)
-        share, task = (np.concatenate(x) for x in zip(*((self._share(s), s.task) for s in stretches), strict=True))
+        share, task = (
+            np.concatenate(x)
+            for x in zip(*((self._share(s), s.task) for s in stretches), strict=True)
+        )
         rows_of_group = used / self._share(stretches[0]).sum() * share.mean()
         members = np.bincount(task, minlength=len(self.draws.tasks))
         mean_of_task = np.bincount(task, share, len(members)) / np.maximum(members, 1)
-        # of each task a block has the same number of groups: only within a task do they differ by chance
+        # of each task a block has the same number of groups: only within a task do they differ by
+        # chance
         deviation = np.sqrt(np.mean((share - mean_of_task[task]) ** 2)) / share.mean()
         batches = max(1, round(BLOCK * rows_of_group / self.shape.rows))
         groups = batches * self.shape.rows / rows_of_group
@@ -148,7 +169,8 @@ class Plan:
         return batches, max(1, int(groups * (1.0 - min(0.5, MARGIN * deviation / np.sqrt(groups)))))
 
     def _count_sections(self, rows_of_group: float) -> int:
-        """Into how many a block is divided, so that each is a small part of the shortest epoch of a task.
+        """Into how many a block is divided, so that each is a small part of the shortest epoch of a
+        task.
 
         But a section holds two batches at least, and as many groups as are packed well.
         """
@@ -158,7 +180,11 @@ class Plan:
     def _share(self, groups: Groups) -> np.ndarray:
         """How much of a row each group takes."""
         sizes, shape = groups.sizes, self.shape
-        parts = (sizes.tokens / shape.tokens, sizes.targets / shape.targets, sizes.clips / max(shape.clips, 1))
+        parts = (
+            sizes.tokens / shape.tokens,
+            sizes.targets / shape.targets,
+            sizes.clips / max(shape.clips, 1),
+        )
         return np.max(parts, axis=0) * (groups.chosen > 0)
 
     def _draw(self, number: int) -> Groups:
@@ -172,7 +198,10 @@ class Plan:
         keys = mix_keys(make_key(self._key, "groups", number), np.arange(len(groups)))
         order = np.lexsort((keys, section))
         order = order[groups.chosen[order] > 0]
-        return [part.tolist() for part in np.split(order, np.searchsorted(section[order], range(1, self.sections)))]
+        return [
+            part.tolist()
+            for part in np.split(order, np.searchsorted(section[order], range(1, self.sections)))
+        ]
 
     def _get_left(self, number: int) -> Groups | None:
         """What block `number` hands on."""
@@ -189,7 +218,9 @@ class Plan:
         filler = RowFiller(sizes, self.shape, most_rows)
         left = filler.fill_in_order(self._order(groups, number))
         # the last few are kept: steps are mostly asked for in order
-        self._left = {n: self._left[n] for n in self._left if abs(n - number) < 4} | {number: groups.take(left)}
+        self._left = {n: self._left[n] for n in self._left if abs(n - number) < 4} | {
+            number: groups.take(left)
+        }
         return filler
 
     def get_block(self, number: int) -> Block:
@@ -209,7 +240,11 @@ class Plan:
         filler = self._fill(number, own, groups.sizes)
         lost = filler.fill(range(len(own), len(groups)))
         size = self.shape.rows
-        rows = self.batches_of_block * size if self.batches_of_block else -(-len(filler.rows) // size) * size
+        rows = (
+            self.batches_of_block * size
+            if self.batches_of_block
+            else -(-len(filler.rows) // size) * size
+        )
         while len(filler.rows) < rows:
             filler.open(0)
         filler.share_rows()
@@ -220,13 +255,18 @@ class Plan:
             questions_dropped=int((own.wanted - own.chosen).sum() + groups.chosen[lost].sum()),
             groups_dropped=int(is_dropped.sum()) + len(lost),
         )
-        return Block(batches=self._arrange(filler, groups, make_key(self._key, number)), counts=counts)
+        return Block(
+            batches=self._arrange(filler, groups, make_key(self._key, number)), counts=counts
+        )
 
     def _arrange(self, filler: RowFiller, groups: Groups, key: int) -> list[PlannedBatch]:
-        """Rows in an order by chance within their section, in batches: what is filled last is filled worst."""
+        """Rows in an order by chance within their section, in batches: what is filled last is
+        filled worst."""
         chance = mix_keys(key, np.arange(len(filler.rows))).tolist()
         keys = [
-            value % (self.sections * _SECTION) if section is None else section * _SECTION + value % _SECTION
+            value % (self.sections * _SECTION)
+            if section is None
+            else section * _SECTION + value % _SECTION
             for section, value in zip(filler.sections, chance, strict=True)
         ]
         return [

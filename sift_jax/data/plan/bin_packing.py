@@ -3,14 +3,14 @@
     level by level, the longest clips first:   a row takes groups as they come, until two more could fill it, and then
                                                the two that fill it to the last position, or nearly
 
-Taking the largest first would leave rows of equal small groups at the end, which fill nothing exactly; taken as they
-come, all sizes are there until the end. That two sizes with a given sum exist is seen by one operation on numbers
-that have a bit for each size, so that a row costs microseconds. All is in whole numbers: hosts must not differ by a
-rounding.
+Taking the largest first would leave rows of equal small groups at the end, which fill nothing
+exactly; taken as they come, all sizes are there until the end. That two sizes with a given sum
+exist is seen by one operation on numbers that have a bit for each size, so that a row costs
+microseconds. All is in whole numbers: hosts must not differ by a rounding.
 
 **Groups that come in order.** Sections of them are filled one after the other, and a row holds groups of its section
-alone, but for the few that were left of the one before: the last two rows' worth, among which little fits exactly, wait
-for the next section, where they are taken first.
+alone, but for the few that were left of the one before: the last two rows' worth, among which
+little fits exactly, wait for the next section, where they are taken first.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ Room = tuple[int, int, int]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """What groups take of a row, an array each; `level` is the shortest of the run's windows that holds their clips."""
+    """What groups take of a row, an array each; `level` is the shortest of the run's windows that
+    holds their clips."""
 
     tokens: np.ndarray
     targets: np.ndarray
@@ -49,7 +50,9 @@ class Sizes:
 class _Pool:
     """Groups of one level that have no row yet, by their tokens."""
 
-    def __init__(self, groups: Sequence[int], sizes: Sequence[Room], whole: int, overdue: Sequence[int] = ()):
+    def __init__(
+        self, groups: Sequence[int], sizes: Sequence[Room], whole: int, overdue: Sequence[int] = ()
+    ):
         self.order, self.sizes, self.whole = [*overdue, *groups], sizes, whole
         groups = self.order
         self.by_tokens: dict[int, list[int]] = {}
@@ -76,7 +79,9 @@ class _Pool:
     def take(self, group: int) -> None:
         tokens = self.sizes[group][0]
         self._waiting.remove(group)
-        self.total = [total - size for total, size in zip(self.total, self.sizes[group], strict=True)]
+        self.total = [
+            total - size for total, size in zip(self.total, self.sizes[group], strict=True)
+        ]
         same = self.by_tokens[tokens]
         same.remove(group)
         if not same:
@@ -115,14 +120,17 @@ class _Pool:
     def find_pair(self, room: Room) -> list[int]:
         """Two groups that leave next to nothing empty."""
         largest = self.bits.bit_length() - 1
-        for _, (small, large) in zip(range(_TRIES), self._list_pairs(room[0], largest), strict=False):
+        for _, (small, large) in zip(
+            range(_TRIES), self._list_pairs(room[0], largest), strict=False
+        ):
             pair = [self.by_tokens[large][-1], self.by_tokens[small][0]]
             if pair[0] != pair[1] and self._fits(room, *pair):
                 return pair
         return []
 
     def _list_pairs(self, room: int, largest: int) -> Iterator[tuple[int, int]]:
-        """Pairs of sizes whose sum is almost `room`, the closest first, by turns unlike and alike."""
+        """Pairs of sizes whose sum is almost `room`, the closest first, by turns unlike and
+        alike."""
         for total in range(min(room, 2 * largest), max(room - _SLACK, 2 * self.least - 1), -1):
             pairs = self.bits & self.reversed >> self.whole - total & (1 << total // 2 + 1) - 1
             is_unlike = True
@@ -134,7 +142,8 @@ class _Pool:
 
 
 class RowFiller:
-    """Rows, opened as they are needed, each with the window of its longest clip; shorter clips fit into it, too."""
+    """Rows, opened as they are needed, each with the window of its longest clip; shorter clips fit
+    into it, too."""
 
     def __init__(self, sizes: Sizes, shape: BatchShape, most_rows: int | None = None):
         self.shape, self.most_rows = shape, most_rows
@@ -143,7 +152,9 @@ class RowFiller:
         self.levels: list[int] = []
         self.sections: list[int | None] = []
         self._group_levels = sizes.level.tolist()
-        self._sizes = list(zip(*(x.tolist() for x in (sizes.tokens, sizes.targets, sizes.clips)), strict=True))
+        self._sizes = list(
+            zip(*(x.tolist() for x in (sizes.tokens, sizes.targets, sizes.clips)), strict=True)
+        )
         self._room: list[Room] = []
 
     def open(self, level: int, section: int | None = None) -> bool:
@@ -157,7 +168,8 @@ class RowFiller:
         return True
 
     def fill(self, groups: Sequence[int]) -> list[int]:
-        """Places groups where there is room, and in rows of their own; returns those that found none."""
+        """Places groups where there is room, and in rows of their own; returns those that found
+        none."""
         left = []
         for level in self._list_levels(groups):
             pool = self._make_pool(groups, level)
@@ -168,20 +180,24 @@ class RowFiller:
         return left
 
     def fill_in_order(self, sections: Sequence[Sequence[int]]) -> list[int]:
-        """Places groups section by section, each in its order as far as may be; returns those that found no room."""
+        """Places groups section by section, each in its order as far as may be; returns those that
+        found no room."""
         waiting: dict[int, list[int]] = {}
         for section, groups in enumerate(sections):
             is_last, first_row = section == len(sections) - 1, len(self.rows)
             for level in self._list_levels([*groups, *itertools.chain(*waiting.values())]):
                 pool = self._make_pool(groups, level, waiting.pop(level, ()))
                 self._fill_rows(pool, range(first_row, len(self.rows)), level)
-                while len(pool) and (is_last or self._is_enough(pool)) and self.open(level, section):
+                while (
+                    len(pool) and (is_last or self._is_enough(pool)) and self.open(level, section)
+                ):
                     self._fill_row(len(self.rows) - 1, pool)
                 waiting[level] = pool.list_waiting()
         return list(itertools.chain(*waiting.values()))
 
     def share_rows(self) -> None:
-        """Gives an empty row half of the groups of the row that has most: a batch of empty rows would teach nothing."""
+        """Gives an empty row half of the groups of the row that has most: a batch of empty rows
+        would teach nothing."""
         for row in [row for row, groups in enumerate(self.rows) if not groups]:
             donor = max(range(len(self.rows)), key=lambda other: len(self.rows[other]))
             half = len(self.rows[donor]) // 2
@@ -196,10 +212,16 @@ class RowFiller:
         return sorted({self._group_levels[group] for group in groups}, reverse=True)
 
     def _make_pool(self, groups: Sequence[int], level: int, overdue: Sequence[int] = ()) -> _Pool:
-        return _Pool([g for g in groups if self._group_levels[g] == level], self._sizes, self.shape.tokens, overdue)
+        return _Pool(
+            [g for g in groups if self._group_levels[g] == level],
+            self._sizes,
+            self.shape.tokens,
+            overdue,
+        )
 
     def _is_enough(self, pool: _Pool) -> bool:
-        """Whether those that wait fill more than a few rows, by whichever limit is reached first."""
+        """Whether those that wait fill more than a few rows, by whichever limit is reached
+        first."""
         room = (self.shape.tokens, self.shape.targets, self.shape.clips)
         return any(total > _FEW_ROWS * most for total, most in zip(pool.total, room, strict=True))
 
@@ -219,6 +241,8 @@ class RowFiller:
             for group in found or pool.find_largest(room):
                 pool.take(group)
                 self.rows[row].append(group)
-                self._room[row] = tuple(a - b for a, b in zip(self._room[row], self._sizes[group], strict=True))
+                self._room[row] = tuple(
+                    a - b for a, b in zip(self._room[row], self._sizes[group], strict=True)
+                )
             if self._room[row] == room:
                 break

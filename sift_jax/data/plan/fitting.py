@@ -1,11 +1,13 @@
-"""Which questions a group has, so that it fits a row: asked for by turns, and left out where there is no room.
+"""Which questions a group has, so that it fits a row: asked for by turns, and left out where there
+is no room.
 
     item, first, count ─► its questions in an order that the seed gives, from turn `first` on, round and round: `count`
                        ─► without those that fit no row by themselves
                        ─► without the last ones, until the rest fits together
     5 questions in the order c a e b d, first 3, count 3:  b d c ─► d is too long: b c ─► b c fit: these two
 
-A question that is left out has a cause, so that a run can say what it sets aside and what there is to do.
+A question that is left out has a cause, so that a run can say what it sets aside and what there is
+to do.
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ CAUSES = {
     "it takes more positions than a row": "raise DataConfig.tokens",
     "its answer takes more targets than a row": "raise DataConfig.targets",
     "nothing of it is to be learnt": "look at its answer",
-    "it fits no row together with the others of its recording": "lower DataConfig.questions_per_record, or raise "
-    "DataConfig.tokens or targets",
+    "it fits no row together with the others of its recording": "lower "
+    "DataConfig.questions_per_record, or raise DataConfig.tokens or targets",
 }
 _LONG_CLIP, _CLIPS, _TOKENS, _TARGETS, _EMPTY, _TOGETHER = range(len(CAUSES))
 _NONE = -1
@@ -38,7 +40,8 @@ _DOUBTFUL = 8192
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RowLimits:
-    """What a row holds. `levels` are the windows of the run's batches in mel frames, shortest first."""
+    """What a row holds. `levels` are the windows of the run's batches in mel frames, shortest
+    first."""
 
     tokens: int
     targets: int
@@ -47,7 +50,9 @@ class RowLimits:
     count_frames: Callable[[np.ndarray], np.ndarray]
 
 
-def make_limits(shapes: list[BatchShape], count_frames: Callable[[np.ndarray], np.ndarray]) -> RowLimits:
+def make_limits(
+    shapes: list[BatchShape], count_frames: Callable[[np.ndarray], np.ndarray]
+) -> RowLimits:
     room = shapes[0]
     return RowLimits(
         tokens=room.tokens,
@@ -60,7 +65,8 @@ def make_limits(shapes: list[BatchShape], count_frames: Callable[[np.ndarray], n
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What is asked for, a line a group: `count` questions of an item from turn `first` on, in the order of its key."""
+    """What is asked for, a line a group: `count` questions of an item from turn `first` on, in the
+    order of its key."""
 
     item: np.ndarray
     first: np.ndarray
@@ -109,24 +115,37 @@ class Parts:
 
 
 def count_parts(
-    index: QuestionIndex, whole: Asked, size: int, times: np.ndarray, limits: RowLimits, ask: Callable[..., Asked]
+    index: QuestionIndex,
+    whole: Asked,
+    size: int,
+    times: np.ndarray,
+    limits: RowLimits,
+    ask: Callable[..., Asked],
 ) -> Parts:
-    """What `fit_groups` makes of the first `times` groups of `size` questions of each item; `whole` asks for all.
+    """What `fit_groups` makes of the first `times` groups of `size` questions of each item; `whole`
+    asks for all.
 
-    An item is looked at once for all its groups. What they share is at least what all its questions share: where a
-    group fits even so, it fits, and only the others are measured one by one, as `ask(item, part)` asks for them.
+    An item is looked at once for all its groups. What they share is at least what all its questions
+    share: where a group fits even so, it fits, and only the others are measured one by one, as
+    `ask(item, part)` asks for them.
     """
     lengths = Lengths(index, whole.item, limits.count_frames)
     level = np.searchsorted(np.array(limits.levels), lengths.longest)
     cause = _judge_alone(lengths, level, limits)
-    part = _take_turns(lengths, whole) // size if (lengths.count > size).any() else np.zeros_like(lengths.owner)
+    part = (
+        _take_turns(lengths, whole) // size
+        if (lengths.count > size).any()
+        else np.zeros_like(lengths.owner)
+    )
     is_wanted = part < times[lengths.owner]
     is_fit = is_wanted & (cause == _NONE)
     item, first = np.repeat(np.arange(len(times)), times), np.cumsum(times) - times
     group = (first[lengths.owner] + part)[is_fit]
     count = np.bincount(group, minlength=len(item))
     shared = lengths.measure_shared(np.ones(len(part), bool))[item]
-    tokens = np.bincount(group, lengths.tokens[is_fit], len(item)) - np.maximum(count - 1, 0) * shared
+    tokens = (
+        np.bincount(group, lengths.tokens[is_fit], len(item)) - np.maximum(count - 1, 0) * shared
+    )
     targets = np.bincount(group, lengths.question["targets"][is_fit], len(item))
     doubtful = np.flatnonzero((tokens > limits.tokens) | (targets > limits.targets))
     left_out = np.bincount(cause[is_wanted & ~is_fit], minlength=len(CAUSES))
@@ -166,7 +185,8 @@ def _leave_out_last(
     is_chosen: np.ndarray,
     limits: RowLimits,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Keeps the first of a group's questions that fit a row together; changes `is_chosen`, returns the sizes.
+    """Keeps the first of a group's questions that fit a row together; changes `is_chosen`, returns
+    the sizes.
 
     With a question less a group is never longer, so that how many fit is found by halving.
     """

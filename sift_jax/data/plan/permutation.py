@@ -2,8 +2,9 @@
 
     place 0 1 2 3 …  ─► six rounds of a Feistel network over the next power of four ─► below `size`? done : once more
 
-A Feistel network is a bijection whatever its rounds compute, and walking on until the value is below `size` keeps it
-one. All is integer arithmetic on arrays, so that every host and every version of numpy gives the same order.
+A Feistel network is a bijection whatever its rounds compute, and walking on until the value is
+below `size` keeps it one. All is integer arithmetic on arrays, so that every host and every version
+of numpy gives the same order.
 """
 
 from __future__ import annotations

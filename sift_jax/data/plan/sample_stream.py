@@ -1,23 +1,27 @@
-"""Which groups a stream is made of: for any stretch of it, the items of each task, their questions and their sizes.
+"""Which groups a stream is made of: for any stretch of it, the items of each task, their questions
+and their sizes.
 
     groups a … b of the stream ─► of task i, draws m from ⌊a·rᵢ + uᵢ⌋ to ⌊b·rᵢ + uᵢ⌋    rᵢ share, uᵢ offset in [0, 1)
     draw m of a task of n places ─► epoch m ÷ n, place π(m mod n)                  π a seeded permutation of the epoch
     a place ─► an item and some of its questions, as many as fit a row             survey.py, fitting.py
 
 **What a rate is a share of.** The paper's rates and batch sizes count *examples*: one question with its audio. A group
-is an utterance with up to k of its questions, so that a task's share of the groups is its rate over its mean number of
-questions a group, as its survey has it. Within a task each question then comes once an epoch, as if they were trained
-on one by one: an utterance of q questions stands ⌈q / k⌉ times in the epoch, each time with the next of them.
+is an utterance with up to k of its questions, so that a task's share of the groups is its rate over
+its mean number of questions a group, as its survey has it. Within a task each question then comes
+once an epoch, as if they were trained on one by one: an utterance of q questions stands ⌈q / k⌉
+times in the epoch, each time with the next of them.
 
-    k = 3: utterances of 1, 3 and 5 questions stand 1, 1 and 2 times, with 1 | 3 | 3 + 2 questions: in 4 groups are 9
-           examples, 2.25 a group. Beside a task of one question each, both at the rate .5, it gets 4 of 13 groups: with
-           9 of the 18 examples
+    k = 3: utterances of 1, 3 and 5 questions stand 1, 1 and 2 times, with 1 | 3 | 3 + 2 questions:
+    in 4 groups are 9
+           examples, 2.25 a group. Beside a task of one question each, both at the rate .5, it gets
+           4 of 13 groups: with 9 of the 18 examples
 
-With `rates_count = 'records'` rates are shares of the groups, each utterance stands once in an epoch, and shows the
-next k of its questions: one of 1 question shows it every epoch, one of 9 shows each every third.
+With `rates_count = 'records'` rates are shares of the groups, each utterance stands once in an
+epoch, and shows the next k of its questions: one of 1 question shows it every epoch, one of 9 shows
+each every third.
 
-So a task's share differs from its rate by less than one draw at any place, and all of it is computed from the numbers
-alone.
+So a task's share differs from its rate by less than one draw at any place, and all of it is
+computed from the numbers alone.
 """
 
 from __future__ import annotations
@@ -78,19 +82,26 @@ class Groups:
         """Those alone."""
         lines = np.array(groups, np.int64)
         numbers = np.concatenate([*map(self.read_numbers, groups), np.zeros(0, np.int64)])
-        sizes = Sizes(**{f.name: getattr(self.sizes, f.name)[lines] for f in dataclasses.fields(Sizes)})
-        rest = {name: getattr(self, name)[lines] for name in ("task", "epoch", "item", "wanted", "chosen")}
+        sizes = Sizes(
+            **{f.name: getattr(self.sizes, f.name)[lines] for f in dataclasses.fields(Sizes)}
+        )
+        rest = {
+            name: getattr(self, name)[lines]
+            for name in ("task", "epoch", "item", "wanted", "chosen")
+        }
         return Groups(**rest, numbers=numbers, sizes=sizes)
 
 
 def join_groups(parts: Sequence[Groups]) -> Groups:
     """All groups of the parts, in order."""
     sizes = {
-        f.name: np.concatenate([getattr(part.sizes, f.name) for part in parts]) for f in dataclasses.fields(Sizes)
+        f.name: np.concatenate([getattr(part.sizes, f.name) for part in parts])
+        for f in dataclasses.fields(Sizes)
     }
     names = [f.name for f in dataclasses.fields(Groups) if f.name != "sizes"]
     return Groups(
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}, sizes=Sizes(**sizes)
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names},
+        sizes=Sizes(**sizes),
     )
 
 
@@ -111,11 +122,17 @@ class Draws:
         self.shapes, self.is_endless, self.rates_count = shapes, is_endless, rates_count
         self._limits = make_limits(shapes, count_frames)
         self._turns = [
-            Turns(questions=task.questions, counts=rates_count, key=make_key(seed, task.name, "questions"))
+            Turns(
+                questions=task.questions,
+                counts=rates_count,
+                key=make_key(seed, task.name, "questions"),
+            )
             for task in self.tasks
         ]
         pairs = list(zip(self.tasks, self._turns, strict=True))
-        self.surveys = [read_survey(task.index, turns, self._limits, task.name) for task, turns in pairs]
+        self.surveys = [
+            read_survey(task.index, turns, self._limits, task.name) for task, turns in pairs
+        ]
         if is_endless:
             self._check_tasks()
         self.rates = self._weigh_groups()
@@ -123,28 +140,34 @@ class Draws:
         self._shares = [round(rate * 2**_BITS) for rate in self.rates.tolist()]
         self._offsets = [make_key(seed, task.name, "offset") >> 64 - _BITS for task in self.tasks]
         self._keys = [make_key(seed, task.name, "items") for task in self.tasks]
-        # without an end tasks of larger rate than size end first; the others then share what is left by their rates
+        # without an end tasks of larger rate than size end first; the others then share what is
+        # left by their rates
         ends = np.sort(self._places / self.rates)
         self._ends = np.concatenate([[0.0], ends])
-        self._groups_at_ends = np.array([np.minimum(self._places, t * self.rates).sum() for t in self._ends])
+        self._groups_at_ends = np.array(
+            [np.minimum(self._places, t * self.rates).sum() for t in self._ends]
+        )
 
     def _check_tasks(self) -> None:
         """A task is not trained at the rate that it was given if there is nothing to draw."""
         for task, survey in zip(self.tasks, self.surveys, strict=True):
             if not survey.items:
                 raise ValueError(
-                    f"task {task.name} has no examples, so none can be drawn at its rate; leave it out of the mixture, "
-                    "or look at what its source and its filters keep"
+                    f"task {task.name} has no examples, so none can be drawn at its rate; leave "
+                    "it out of the mixture, or look at what its source and its filters keep"
                 )
             if not survey.questions:
                 raise ValueError(
-                    f"nothing of a task fits a row: {survey.describe_set_aside(task.name)}; or give the task the rate 0"
+                    f"nothing of a task fits a row: {survey.describe_set_aside(task.name)}; or "
+                    "give the task the rate 0"
                 )
 
     def _weigh_groups(self) -> np.ndarray:
-        """Each task's share of the groups that are drawn, so that of what is trained on it has the share of its rate.
+        """Each task's share of the groups that are drawn, so that of what is trained on it has the
+        share of its rate.
 
-        Rates of .5 and .5, groups of 2 questions and of 1: of three groups two are the second task's.
+        Rates of .5 and .5, groups of 2 questions and of 1: of three groups two are the second
+        task's.
         """
         names = {"examples": "examples_per_place", "records": "groups_per_place"}
         kept = [getattr(survey, names[self.rates_count]) or 1.0 for survey in self.surveys]
@@ -158,7 +181,8 @@ class Draws:
 
     @property
     def examples_per_group(self) -> float:
-        """Questions that a group has in the mean over the mixture, with the groups that fit no row."""
+        """Questions that a group has in the mean over the mixture, with the groups that fit no
+        row."""
         means = [survey.examples_per_place for survey in self.surveys]
         return float(np.dot(self.rates, means))
 
@@ -184,19 +208,32 @@ class Draws:
         return np.minimum(self._places, np.floor(time * self.rates + offsets).astype(np.int64))
 
     def draw(self, first: int, stop: int) -> Groups:
-        """The groups of a stretch of the stream, task by task; what is not chosen or too long is counted in them."""
+        """The groups of a stretch of the stream, task by task; what is not chosen or too long is
+        counted in them."""
         before, after = self.count(first), self.count(stop)
-        return join_groups([self._draw_task(i, before[i], after[i]) for i in range(len(self.tasks))])
+        return join_groups(
+            [self._draw_task(i, before[i], after[i]) for i in range(len(self.tasks))]
+        )
 
     def _draw_task(self, i: int, first: int, stop: int) -> Groups:
         task, survey, number = self.tasks[i], self.surveys[i], np.arange(first, stop)
         if not len(number):
             empty = np.zeros(0, np.int64)
             sizes = Sizes(tokens=empty, targets=empty, clips=empty, level=empty)
-            return Groups(task=empty, epoch=empty, item=empty, wanted=empty, chosen=empty, numbers=empty, sizes=sizes)
+            return Groups(
+                task=empty,
+                epoch=empty,
+                item=empty,
+                wanted=empty,
+                chosen=empty,
+                numbers=empty,
+                sizes=sizes,
+            )
         epoch, place = number // survey.places, number % survey.places
         item, part = survey.find(
-            task.index, self._turns[i], permute(place, survey.places, mix_keys(self._keys[i], epoch))
+            task.index,
+            self._turns[i],
+            permute(place, survey.places, mix_keys(self._keys[i], epoch)),
         )
         asked = self._turns[i].ask(task.index, item, part, epoch)
         fitted = fit_groups(task.index, asked, self._limits)

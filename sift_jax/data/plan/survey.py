@@ -1,10 +1,12 @@
-"""What an epoch of a task holds, counted once over its whole index: how often its items stand in it, and what fits.
+"""What an epoch of a task holds, counted once over its whole index: how often its items stand in
+it, and what fits.
 
     an item of q questions, k at a time ─► stands ⌈q / k⌉ times in an epoch, each time with the next of its questions
     items of 1, 5 and 2 questions, k 2  ─► places: a | b b b | c       b shows 2, 2 and 1 of its 5
 
-So an epoch shows each question once, as if the questions had been trained on one by one. What does not fit a row is
-counted by its cause. The count costs about a minute for 50 million questions, and is kept beside the index.
+So an epoch shows each question once, as if the questions had been trained on one by one. What does
+not fit a row is counted by its cause. The count costs about a minute for 50 million questions, and
+is kept beside the index.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from sift_jax.data.plan.fitting import CAUSES, Asked, RowLimits, count_parts
 from sift_jax.data.plan.permutation import mix_keys
 from sift_jax.data.records.question_index import NEVER, QuestionIndex
 
-# what a rate is a share of: questions with their audio, as the paper counts, or recordings with some of theirs
+# what a rate is a share of: questions with their audio, as the paper counts, or recordings with
+# some of theirs
 RATES_COUNT = ("examples", "records")
 # changes with the meaning of what is kept
 _FORMAT = 1
@@ -38,7 +41,8 @@ _LATE_BAR = 5.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Turns:
-    """How an epoch takes an item's questions: `questions` at a time (0: all), and as often as there are more, or once.
+    """How an epoch takes an item's questions: `questions` at a time (0: all), and as often as there
+    are more, or once.
 
     `key` gives each item the order of its questions.
     """
@@ -53,7 +57,9 @@ class Turns:
             return np.minimum(questions, 1)
         return -(-questions // self.questions)
 
-    def ask(self, index: QuestionIndex, item: np.ndarray, part: np.ndarray, epoch: np.ndarray) -> Asked:
+    def ask(
+        self, index: QuestionIndex, item: np.ndarray, part: np.ndarray, epoch: np.ndarray
+    ) -> Asked:
         """The questions of an item the `part`-th time that it stands in an epoch."""
         there = count_questions(index, item)
         if not self.questions:
@@ -62,7 +68,10 @@ class Turns:
             first, count = epoch * self.questions, np.minimum(self.questions, there)
         else:
             # with each epoch by one further, so that other questions come together
-            first, count = epoch + part * self.questions, np.minimum(self.questions, there - part * self.questions)
+            first, count = (
+                epoch + part * self.questions,
+                np.minimum(self.questions, there - part * self.questions),
+            )
         return Asked(item=item, first=first, count=count, key=mix_keys(self.key, item))
 
 
@@ -72,7 +81,8 @@ def count_questions(index: QuestionIndex, item: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Survey:
-    """What the first epoch of a task holds; the others hold the same but for what fits no row together."""
+    """What the first epoch of a task holds; the others hold the same but for what fits no row
+    together."""
 
     items: int
     # items as often as they stand in it, and those of which some question fits
@@ -97,16 +107,24 @@ class Survey:
     def groups_per_place(self) -> float:
         return self.groups / max(self.places, 1)
 
-    def find(self, index: QuestionIndex, turns: Turns, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def find(
+        self, index: QuestionIndex, turns: Turns, place: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """(item, which of its places) of places of an epoch."""
         if self.places == self.items:
             return place, np.zeros_like(place)
         stretch = np.searchsorted(self.starts, place, side="right") - 1
         items = np.minimum(stretch[:, None] * _STRIDE + np.arange(_STRIDE + 1), self.items)
-        ends = np.cumsum(turns.count_places(np.diff(index.items["question"][items], axis=1)), axis=1)
+        ends = np.cumsum(
+            turns.count_places(np.diff(index.items["question"][items], axis=1)), axis=1
+        )
         within = place - self.starts[stretch]
         number = (ends <= within[:, None]).sum(axis=1)
-        before = np.where(number > 0, np.take_along_axis(ends, np.maximum(number - 1, 0)[:, None], axis=1)[:, 0], 0)
+        before = np.where(
+            number > 0,
+            np.take_along_axis(ends, np.maximum(number - 1, 0)[:, None], axis=1)[:, 0],
+            0,
+        )
         return items[np.arange(len(place)), number], within - before
 
     def describe_set_aside(self, name: str) -> str | None:
@@ -116,7 +134,11 @@ class Survey:
             for count, (cause, remedy) in zip(self.left_out, CAUSES.items(), strict=True)
             if count
         ]
-        return f"{name}: {sum(self.left_out)} of {self.asked} questions, {'; '.join(parts)}" if parts else None
+        return (
+            f"{name}: {sum(self.left_out)} of {self.asked} questions, {'; '.join(parts)}"
+            if parts
+            else None
+        )
 
 
 def _list_chunks(index: QuestionIndex, turns: Turns) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -149,7 +171,11 @@ def make_survey(index: QuestionIndex, turns: Turns, limits: RowLimits, name: str
                 key=mix_keys(turns.key, items),
             )
             parts = count_parts(index, whole, turns.questions or NEVER, times, limits, ask)
-            groups, questions, left_out = groups + parts.groups, questions + parts.questions, left_out + parts.left_out
+            groups, questions, left_out = (
+                groups + parts.groups,
+                questions + parts.questions,
+                left_out + parts.left_out,
+            )
             places += int(times.sum())
             bar.update(len(items))
     return Survey(
@@ -169,9 +195,13 @@ def read_survey(index: QuestionIndex, turns: Turns, limits: RowLimits, name: str
         with np.load(path, allow_pickle=False) as kept:
             items, places, groups, questions, *left_out = kept["counts"].tolist()
             return Survey(
-                items=items, places=places, groups=groups, questions=questions, left_out=tuple(left_out),
+                items=items,
+                places=places,
+                groups=groups,
+                questions=questions,
+                left_out=tuple(left_out),
                 starts=kept["starts"],
-            )  # fmt: skip
+            )
     found = make_survey(index, turns, limits, name)
     draft = path.with_name(f"survey-{uuid.uuid4().hex}.part")
     # a folder that cannot be written to is no reason not to train: the next start counts again

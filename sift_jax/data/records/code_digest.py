@@ -1,4 +1,5 @@
-"""What a function does, as one hash: by which a preprocessor that was changed is told from the one that it was.
+"""What a function does, as one hash: by which a preprocessor that was changed is told from the one
+that it was.
 
     def keep(dataset): return dataset.take(20)     its code, names and constants, defaults, what it closes over, what a
     functools.partial(keep_short, seconds=3)       partial gives it, and the plain values and functions of its own
@@ -27,7 +28,8 @@ def digest_code(*values: Any) -> str:
 
 
 def _describe(value: Any, above: frozenset[int]) -> Any:
-    """Nested tuples of plain values. `above` are the objects that this one is a part of: a circle ends there."""
+    """Nested tuples of plain values. `above` are the objects that this one is a part of: a circle
+    ends there."""
     if isinstance(value, _PLAIN):
         return value
     if id(value) in above:
@@ -69,13 +71,16 @@ def _is_filled(cell: types.CellType) -> bool:
 
 
 def _list_named(function: types.FunctionType) -> list[tuple[str, Any]]:
-    """The globals that a function or one within it names, if they are plain or functions of the same module."""
+    """The globals that a function or one within it names, if they are plain or functions of the
+    same module."""
     names, waiting = set(), [function.__code__]
     while waiting:
         code = waiting.pop()
         names |= set(code.co_names)
         waiting += [const for const in code.co_consts if isinstance(const, types.CodeType)]
-    named = {name: function.__globals__[name] for name in sorted(names) if name in function.__globals__}
+    named = {
+        name: function.__globals__[name] for name in sorted(names) if name in function.__globals__
+    }
     return [(name, value) for name, value in named.items() if _is_own(value, function)]
 
 

@@ -1,12 +1,14 @@
-"""What is made once before a plan can be: the question index of records, and records of tasks that have none.
+"""What is made once before a plan can be: the question index of records, and records of tasks that
+have none.
 
     records/sift_en/questions-<key>/train/<category>/      an index of each category (question_index.py), in one pass
     records/cached/<task>-<key>/train/                     the same of a task with a source of its own, and its audio
 
-The key is a hash of the records, their index.json, the tokenizer, the chat template and the units of speech, if a codec
-is named; of another task it is a hash of its source's files, its preprocessors and its first examples. A folder appears
-whole or not at all. Where the file system has locks only one process makes it; elsewhere each makes its own, and the
-first to be done gives it its name.
+The key is a hash of the records, their index.json, the tokenizer, the chat template and the units
+of speech, if a codec is named; of another task it is a hash of its source's files, its
+preprocessors and its first examples. A folder appears whole or not at all. Where the file system
+has locks only one process makes it; elsewhere each makes its own, and the first to be done gives it
+its name.
 """
 
 from __future__ import annotations
@@ -72,7 +74,9 @@ def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = folder.with_name(folder.name + ".lock").open("w")
     except OSError as error:
-        raise ValueError(f"{folder} is kept beside the records ({error}); make that folder writable") from None
+        raise ValueError(
+            f"{folder} is kept beside the records ({error}); make that folder writable"
+        ) from None
     with lock:
         with contextlib.suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -119,8 +123,8 @@ def index_records(
 ) -> Path:
     """The folder with an index of each category of a split, made where there is none yet.
 
-    Without a codec an answer that is speech has no ids: such questions are left out. A record that cannot be read is
-    left out, too, if no more than that share of them are so.
+    Without a codec an answer that is speech has no ids: such questions are left out. A record that
+    cannot be read is left out, too, if no more than that share of them are so.
     """
     units = None
     if codec is not None:
@@ -129,21 +133,30 @@ def index_records(
 
     def make(draft: Path) -> None:
         categories = reader.index[split]
-        writers = {name: IndexWriter(draft / name.replace("/", "."), tokenizer.ids[AUDIO]) for name in categories}
+        writers = {
+            name: IndexWriter(draft / name.replace("/", "."), tokenizer.ids[AUDIO])
+            for name in categories
+        }
         places, unreadable = sorted(set().union(*categories.values())), []
         lists = {name: np.unique(np.array(listed, np.int64)) for name, listed in categories.items()}
-        for place in tqdm(places, desc=f"indexing {reader.folder.name} {split}", unit="record", mininterval=1.0):
+        for place in tqdm(
+            places, desc=f"indexing {reader.folder.name} {split}", unit="record", mininterval=1.0
+        ):
             try:
                 record = reader.read(split, place)
                 samples = [count_samples(data) for data in record["audio"]]
             except UNREADABLE as error:
                 unreadable.append(place)
-                said = f"record {place} of {reader.folder} {split} cannot be read ({' '.join(str(error).split())})"
+                said = (
+                    f"record {place} of {reader.folder} {split} cannot be read "
+                    f"({' '.join(str(error).split())})"
+                )
                 tqdm.write(f"left out: {said}")
                 if is_too_many(len(unreadable), len(places), most_unreadable):
                     raise ValueError(
-                        f"{said}, as {len(unreadable) - 1} of {len(places)} before it, which is more than "
-                        f"DataConfig.most_unreadable = {most_unreadable:g}; make those records anew"
+                        f"{said}, as {len(unreadable) - 1} of {len(places)} before it, which is "
+                        f"more than DataConfig.most_unreadable = {most_unreadable:g}; make those "
+                        "records anew"
                     ) from error
                 continue
             # what the lists leave out of a category is none of its items, whatever the record has
@@ -152,7 +165,12 @@ def index_records(
         for writer in writers.values():
             writer.close()
 
-    key = _digest(reader.digest, reader.index_digest, _digest_tokenizer(tokenizer), *([units.digest] if units else []))
+    key = _digest(
+        reader.digest,
+        reader.index_digest,
+        _digest_tokenizer(tokenizer),
+        *([units.digest] if units else []),
+    )
     return make_once(reader.folder / f"questions-{key}" / split, make)
 
 
@@ -197,22 +215,31 @@ def _index_record(
 
 
 def cache_task(task: seqio.Task, split: str, records: Path, tokenizer: SpeechTokenizer) -> Path:
-    """The folder with a task's examples as its preprocessors leave them, read from its source once."""
+    """The folder with a task's examples as its preprocessors leave them, read from its source
+    once."""
 
     def read() -> Iterator[dict[str, np.ndarray]]:
-        return task.get_dataset(None, split=split, shuffle=False, num_epochs=1, seed=0).as_numpy_iterator()
+        return task.get_dataset(
+            None, split=split, shuffle=False, num_epochs=1, seed=0
+        ).as_numpy_iterator()
 
     def make(draft: Path) -> None:
         from array_record.python.array_record_module import ArrayRecordWriter
 
         index = IndexWriter(draft, tokenizer.ids[AUDIO])
         audio = ArrayRecordWriter(str(draft / _AUDIO), "group_size:1")
-        for number, example in enumerate(tqdm(read(), desc=f"caching {task.name} {split}", unit="example")):
+        for number, example in enumerate(
+            tqdm(read(), desc=f"caching {task.name} {split}", unit="example")
+        ):
             for clip in split_clips(example):
                 data = encode_clip(clip)
                 audio.write(data)
                 index.digest.update(data)
-            index.add(number, split_questions(example, tokenizer.ids[AUDIO]), example["audio_lengths"].tolist())
+            index.add(
+                number,
+                split_questions(example, tokenizer.ids[AUDIO]),
+                example["audio_lengths"].tolist(),
+            )
         audio.close()
         index.close()
 
@@ -221,14 +248,21 @@ def cache_task(task: seqio.Task, split: str, records: Path, tokenizer: SpeechTok
     is_there = (folder / split).is_dir()
     make_once(folder / split, make)
     if is_there:
-        print(f"{task.name}: {split} as cached in {folder / split}; delete it to read the source anew")
+        print(
+            f"{task.name}: {split} as cached in {folder / split}; delete it to read the source anew"
+        )
     return folder / split
 
 
-def _digest_task(task: seqio.Task, split: str, read: Callable[[], Iterator[dict[str, np.ndarray]]]) -> str:
-    """Source files, preprocessors and the first examples: what tells a changed task from the one that was cached."""
+def _digest_task(
+    task: seqio.Task, split: str, read: Callable[[], Iterator[dict[str, np.ndarray]]]
+) -> str:
+    """Source files, preprocessors and the first examples: what tells a changed task from the one
+    that was cached."""
     files = [Path(name) for name in task.source.list_shards(split)]
-    stats = [(str(path), path.stat().st_size, path.stat().st_mtime) for path in files if path.is_file()]
+    stats = [
+        (str(path), path.stat().st_size, path.stat().st_mtime) for path in files if path.is_file()
+    ]
     # a FunctionDataSource is the function that it was made of
     code = digest_code(list(task.preprocessors), getattr(task.source, "_dataset_fn", None))
     digest = hashlib.sha256(repr((task.name, type(task.source).__name__, stats, code)).encode())
@@ -241,7 +275,10 @@ def _digest_task(task: seqio.Task, split: str, read: Callable[[], Iterator[dict[
 def split_clips(example: dict[str, np.ndarray]) -> list[np.ndarray]:
     """The clips of an example, which it has in one vector."""
     ends = np.cumsum(example["audio_lengths"])
-    return [example["audio"][end - n : end] for end, n in zip(ends, example["audio_lengths"], strict=True)]
+    return [
+        example["audio"][end - n : end]
+        for end, n in zip(ends, example["audio_lengths"], strict=True)
+    ]
 
 
 def split_questions(example: dict[str, np.ndarray], audio_id: int) -> list[Question]:
@@ -253,6 +290,10 @@ def split_questions(example: dict[str, np.ndarray], audio_id: int) -> list[Quest
         clips = example["clips"][used : used + markers].tolist()
         used += markers
         questions.append(
-            Question(tokens=example["tokens"][mine], is_target=example["is_target"][mine].astype(bool), clips=clips)
+            Question(
+                tokens=example["tokens"][mine],
+                is_target=example["is_target"][mine].astype(bool),
+                clips=clips,
+            )
         )
     return questions

@@ -1,18 +1,20 @@
-"""All questions of a task as token ids, and how long everything is: made once, then read from disk where it is needed.
+"""All questions of a task as token ids, and how long everything is: made once, then read from disk
+where it is needed.
 
     task/items.bin       one line an item: which record, and where its questions, tokens, markers and clips begin
          questions.bin   one line a question: tokens, targets, where its answer begins, how many markers, and what it
-                         shares: `rank` among the item's questions in lexicographic order, `common` with the one before
+                         shares: `rank` among the item's questions in lexicographic order, `common`
+                         with the one before
          tokens.bin      the ids of all questions, one after the other; ~id where a token is to be learnt
          markers.bin     one line an audio marker: its place in the question, and which clip of the item it stands for
          clips.bin       samples of each clip
          sources.bin     which of the record's clips it is: an answer's own audio is none of its item's
          counts.json     lines of each file, and a hash of all that was written; written last
 
-An item is a record as one task sees it. Nothing is loaded: 50 million questions are files of 20 bytes a question, of
-which a plan reads the few lines that it needs. What any questions of an item have in common at their beginning is the
-smallest `common` between the lowest and the highest of their ranks, so that the length of a packed group is known
-without its tokens.
+An item is a record as one task sees it. Nothing is loaded: 50 million questions are files of 20
+bytes a question, of which a plan reads the few lines that it needs. What any questions of an item
+have in common at their beginning is the smallest `common` between the lowest and the highest of
+their ranks, so that the length of a packed group is known without its tokens.
 """
 
 from __future__ import annotations
@@ -29,10 +31,18 @@ from sift_jax.audio.whisper_mel import HOP
 
 ITEM = np.dtype([(name, "<i8") for name in ("record", "question", "token", "marker", "clip")])
 QUESTION = np.dtype(
-    [(name, "<i4") for name in ("tokens", "targets", "answer", "common")] + [("rank", "<u2"), ("markers", "<u2")]
+    [(name, "<i4") for name in ("tokens", "targets", "answer", "common")]
+    + [("rank", "<u2"), ("markers", "<u2")]
 )
 MARKER = np.dtype([("place", "<i4"), ("clip", "<i4")])
-FILES = {"items": ITEM, "questions": QUESTION, "tokens": "<i4", "markers": MARKER, "clips": "<i4", "sources": "<i4"}
+FILES = {
+    "items": ITEM,
+    "questions": QUESTION,
+    "tokens": "<i4",
+    "markers": MARKER,
+    "clips": "<i4",
+    "sources": "<i4",
+}
 NEVER = np.iinfo(np.int32).max
 
 
@@ -65,14 +75,21 @@ class IndexWriter:
         self.counts[name] += len(values)
 
     def add(
-        self, record: int, questions: Sequence[Question], clips: Sequence[int], sources: Sequence[int] | None = None
+        self,
+        record: int,
+        questions: Sequence[Question],
+        clips: Sequence[int],
+        sources: Sequence[int] | None = None,
     ) -> None:
-        """The questions about one record, of which there must be one, and how many samples each of their clips has.
+        """The questions about one record, of which there must be one, and how many samples each of
+        their clips has.
 
         `sources` says which of the record's clips those are, if not all of them.
         """
         if not questions:
-            raise ValueError(f"example {record} has no question; filter such examples out of the task")
+            raise ValueError(
+                f"example {record} has no question; filter such examples out of the task"
+            )
         for question in questions:
             _check_targets(question, record, self.audio_id)
         self._put("items", np.array([(record, *self._starts())], ITEM))
@@ -89,9 +106,14 @@ class IndexWriter:
             answer = int(question.is_target.argmax()) if targets else NEVER
             lines.append((len(question.tokens), targets, answer, common[i], ranks[i], len(places)))
         self._put("questions", np.array(lines, QUESTION))
-        tokens, is_target = (np.concatenate(x) for x in zip(*((q.tokens, q.is_target) for q in questions), strict=True))
+        tokens, is_target = (
+            np.concatenate(x)
+            for x in zip(*((q.tokens, q.is_target) for q in questions), strict=True)
+        )
         self._put("tokens", np.where(is_target, ~tokens, tokens))
-        pairs = [zip(places, q.clips, strict=True) for q, places in zip(questions, markers, strict=True)]
+        pairs = [
+            zip(places, q.clips, strict=True) for q, places in zip(questions, markers, strict=True)
+        ]
         self._put("markers", np.array([pair for each in pairs for pair in each], MARKER))
 
     def _starts(self) -> tuple[int, ...]:
@@ -109,15 +131,20 @@ class IndexWriter:
 def _check_targets(question: Question, record: int, audio_id: int) -> None:
     if len(question.is_target) and question.is_target[0]:
         raise ValueError(
-            f"example {record}: the first token of a question is to be learnt, and nothing stands before it to predict "
-            "it; put a token there that is not (is_target 0)"
+            f"example {record}: the first token of a question is to be learnt, and nothing stands "
+            "before it to predict it; put a token there that is not (is_target 0)"
         )
     if (question.is_target & (question.tokens == audio_id)).any():
-        raise ValueError(f"example {record}: an audio marker is to be learnt; set its is_target to 0")
+        raise ValueError(
+            f"example {record}: an audio marker is to be learnt; set its is_target to 0"
+        )
 
 
-def rank_beginnings(questions: Sequence[Question], markers: Sequence[np.ndarray]) -> tuple[list[int], list[int]]:
-    """For each question its rank in lexicographic order, and the beginning it has in common with the one before."""
+def rank_beginnings(
+    questions: Sequence[Question], markers: Sequence[np.ndarray]
+) -> tuple[list[int], list[int]]:
+    """For each question its rank in lexicographic order, and the beginning it has in common with
+    the one before."""
     words = []
     for question, places in zip(questions, markers, strict=True):
         word = np.array(question.tokens, np.int64)
@@ -143,12 +170,21 @@ class QuestionIndex:
         self.folder = Path(folder)
         self.counts = json.loads((self.folder / "counts.json").read_text())
         self.items = self._map("items", 1)
-        self.questions, self.tokens, self.markers, self.clips, self._sources = map(self._map, list(FILES)[1:])
+        self.questions, self.tokens, self.markers, self.clips, self._sources = map(
+            self._map, list(FILES)[1:]
+        )
 
     def _map(self, name: str, more: int = 0) -> np.ndarray:
-        path, count, dtype = self.folder / f"{name}.bin", self.counts[name] + more, np.dtype(FILES[name])
+        path, count, dtype = (
+            self.folder / f"{name}.bin",
+            self.counts[name] + more,
+            np.dtype(FILES[name]),
+        )
         if path.stat().st_size != count * dtype.itemsize:
-            raise ValueError(f"{path} is damaged: not the {count} lines it was written with; delete {self.folder}")
+            raise ValueError(
+                f"{path} is damaged: not the {count} lines it was written with; delete "
+                f"{self.folder}"
+            )
         # as plain arrays: every slice of a memmap is an object of many microseconds
         return np.memmap(path, dtype, "r").view(np.ndarray) if count else np.zeros(0, dtype)
 
@@ -167,12 +203,19 @@ class QuestionIndex:
         return self._sources[start:stop].tolist()
 
     def read(self, item: int, chosen: Sequence[int]) -> dict[str, np.ndarray]:
-        """The chosen questions of an item as the features that packing reads; the audio is elsewhere."""
+        """The chosen questions of an item as the features that packing reads; the audio is
+        elsewhere."""
         here, after = self.items[item : item + 2].tolist()
         lines = self.questions[here[1] : after[1]]
-        ends, marker_ends = np.cumsum(lines["tokens"]) + here[2], np.cumsum(lines["markers"]) + here[3]
+        ends, marker_ends = (
+            np.cumsum(lines["tokens"]) + here[2],
+            np.cumsum(lines["markers"]) + here[3],
+        )
         coded = [self.tokens[ends[i] - lines["tokens"][i] : ends[i]] for i in chosen]
-        clips = [self.markers["clip"][marker_ends[i] - lines["markers"][i] : marker_ends[i]] for i in chosen]
+        clips = [
+            self.markers["clip"][marker_ends[i] - lines["markers"][i] : marker_ends[i]]
+            for i in chosen
+        ]
         flat = np.concatenate(coded)
         return {
             "tokens": np.where(flat < 0, ~flat, flat),
@@ -186,13 +229,21 @@ class QuestionIndex:
 def _spread(starts: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(owner, line) of every line of every span."""
     owner = np.repeat(np.arange(len(counts)), counts)
-    return owner, np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts) + starts[owner]
+    return owner, np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts) + starts[
+        owner
+    ]
 
 
 class Lengths:
-    """How long groups of questions about some items are; one line for each question of each item, in their order."""
+    """How long groups of questions about some items are; one line for each question of each item,
+    in their order."""
 
-    def __init__(self, index: QuestionIndex, items: np.ndarray, count_frames: Callable[[np.ndarray], np.ndarray]):
+    def __init__(
+        self,
+        index: QuestionIndex,
+        items: np.ndarray,
+        count_frames: Callable[[np.ndarray], np.ndarray],
+    ):
         here, after = index.items[items], index.items[items + 1]
         self.count = after["question"] - here["question"]
         self.start = np.cumsum(self.count) - self.count
@@ -222,7 +273,9 @@ class Lengths:
         """For each question, what its markers add before a place of its item."""
         is_before = self._marker_place < before[self._marker_owner]
         return np.bincount(
-            self._marker_question, np.where(is_before, self._marker_more, 0), minlength=len(self.owner)
+            self._marker_question,
+            np.where(is_before, self._marker_more, 0),
+            minlength=len(self.owner),
         ).astype(np.int64)
 
     def _least(self, values: np.ndarray, where: np.ndarray) -> np.ndarray:
@@ -234,15 +287,22 @@ class Lengths:
     def measure_shared(self, is_chosen: np.ndarray) -> np.ndarray:
         """Positions at the beginning that these questions of each item have in common."""
         rank = self.question["rank"].astype(np.int64)
-        low, high = self._least(rank, is_chosen)[self.owner], self._most(rank, is_chosen)[self.owner]
+        low, high = (
+            self._least(rank, is_chosen)[self.owner],
+            self._most(rank, is_chosen)[self.owner],
+        )
         shared = self._least(self.question["common"], (rank > low) & (rank <= high))
-        # as in packing.count_shared: a question keeps its last position, and the one that predicts its answer
+        # as in packing.count_shared: a question keeps its last position, and the one that predicts
+        # its answer
         shared = np.minimum(shared, self._least(self.question["tokens"], is_chosen) - 1)
-        shared = np.maximum(np.minimum(shared, self._least(self.question["answer"], is_chosen) - 1), 0)
+        shared = np.maximum(
+            np.minimum(shared, self._least(self.question["answer"], is_chosen) - 1), 0
+        )
         return shared + np.maximum(self._most(self._add_markers(shared), is_chosen), 0)
 
     def measure(self, is_chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(positions, targets) of each item's group when these questions are in it: what it shares counts once."""
+        """(positions, targets) of each item's group when these questions are in it: what it shares
+        counts once."""
         prefix = self.measure_shared(is_chosen)
         tokens = np.add.reduceat(np.where(is_chosen, self.tokens, 0), self.start)
         targets = np.add.reduceat(np.where(is_chosen, self.question["targets"], 0), self.start)

@@ -2,8 +2,9 @@
 
     int16 or float [n] ─ encode_clip ─►  "fLaC…" | "OggS…" ─ decode_clip ─►  int16 [n], as many as there were
 
-Readers need not be told which it is. The bytes are decided by the samples alone: a stream of Ogg carries a number drawn
-at random, which is replaced by one fixed number here, and its checksums with it.
+Readers need not be told which it is. The bytes are decided by the samples alone: a stream of Ogg
+carries a number drawn at random, which is replaced by one fixed number here, and its checksums with
+it.
 """
 
 import io
@@ -26,7 +27,8 @@ _POLYNOMIAL = 0x04C11DB7
 
 
 def encode_clip(samples: np.ndarray, compression: str = FLAC) -> bytes:
-    """One channel at 16 kHz in the container of that compression; the same bytes for the same samples."""
+    """One channel at 16 kHz in the container of that compression; the same bytes for the same
+    samples."""
     container, subtype = _FORMATS[compression]
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, RATE, format=container, subtype=subtype)
@@ -35,10 +37,15 @@ def encode_clip(samples: np.ndarray, compression: str = FLAC) -> bytes:
 
 
 def pack_file(path: Path, compression: str = FLAC) -> bytes:
-    """An audio file as a clip: checked by decoding, and as it is on disk where it is one already."""
+    """An audio file as a clip: checked by decoding, and as it is on disk where it is one
+    already."""
     samples = read_audio(path)
     info = soundfile.info(path)
-    if (info.format, info.subtype, info.samplerate, info.channels) == (*_FORMATS[compression], RATE, 1):
+    if (info.format, info.subtype, info.samplerate, info.channels) == (
+        *_FORMATS[compression],
+        RATE,
+        1,
+    ):
         return path.read_bytes()
     return encode_clip(samples, compression)
 

@@ -6,7 +6,8 @@
     records/sift_en/index.digest                            a hash of index.json, made when it is first asked for
     records/sift_en/digest                                  a hash of all that was written, in order
 
-A record: {"id", "language", "audio_ids": […], "audio": [clip, …], "turns": json [{"category", "messages"}, …]}
+A record: {"id", "language", "audio_ids": […], "audio": [clip, …], "turns": json [{"category",
+"messages"}, …]}
 """
 
 from __future__ import annotations
@@ -53,14 +54,16 @@ def index_audio(audio_dir: Path, wanted: Container[str] | None = None) -> dict[s
     found = sorted(
         path
         for path in audio_dir.rglob("*")
-        if path.suffix.lower() in endings and (wanted is None or name_utterance(path.name) in wanted)
+        if path.suffix.lower() in endings
+        and (wanted is None or name_utterance(path.name) in wanted)
     )
     found.sort(key=lambda path: not path.stem.endswith("_mic2"))
     return {name_utterance(path.name): path for path in found}
 
 
 class Groups(Protocol):
-    """Utterance ids with their turns: a dict, or what reads them from disk as they are asked for."""
+    """Utterance ids with their turns: a dict, or what reads them from disk as they are asked
+    for."""
 
     def __len__(self) -> int: ...
 
@@ -68,7 +71,8 @@ class Groups(Protocol):
 
 
 class RowIndex:
-    """Utterance ids with their turns in all categories, in the order of the files. Held are the places of the rows."""
+    """Utterance ids with their turns in all categories, in the order of the files. Held are the
+    places of the rows."""
 
     def __init__(self, sift_dir: Path, split: str, language: str):
         self._files: list[tuple[str, Path]] = []
@@ -77,7 +81,9 @@ class RowIndex:
         for category in ALL_CATEGORIES:
             for path in list_files(sift_dir, split, category, language):
                 for start, row in read_places(path):
-                    self._places.setdefault(row["id"], array.array("q")).extend((len(self._files), start))
+                    self._places.setdefault(row["id"], array.array("q")).extend(
+                        (len(self._files), start)
+                    )
                 self._files.append((category, path))
 
     def __len__(self) -> int:
@@ -85,27 +91,38 @@ class RowIndex:
 
     def items(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         with contextlib.ExitStack() as stack:
-            files = [(category, stack.enter_context(path.open("rb"))) for category, path in self._files]
+            files = [
+                (category, stack.enter_context(path.open("rb"))) for category, path in self._files
+            ]
             for identity, places in self._places.items():
                 turns = []
                 for number, start in zip(places[::2], places[1::2], strict=True):
                     category, file = files[number]
                     file.seek(start)
-                    turns.append({"category": category, "messages": parse_row(json.loads(file.readline()))["messages"]})
+                    turns.append(
+                        {
+                            "category": category,
+                            "messages": parse_row(json.loads(file.readline()))["messages"],
+                        }
+                    )
                 yield identity, turns
 
 
 class _Writer:
     """Makes the records of one language, setting aside what has no audio."""
 
-    def __init__(self, files: Mapping[str, Path], compression: str, pack: Callable[[str], bytes] | None):
+    def __init__(
+        self, files: Mapping[str, Path], compression: str, pack: Callable[[str], bytes] | None
+    ):
         self.files, self.compression = files, compression
         self.pack = pack or self._encode
         self.index: dict[str, dict[str, array.array[int]]] = {}
         self.rejected: list[dict[str, Any]] = []
         self.digest = hashlib.sha256()
 
-    def make_records(self, groups: Groups, split: str, language: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    def make_records(
+        self, groups: Groups, split: str, language: str
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
         self.index[split] = {}
         place, keys = 0, KeyMaker()
         for identity, turns in groups.items():
@@ -113,8 +130,15 @@ class _Writer:
             try:
                 audio = [self.pack(name) for name in needed]
             except AudioError as error:
-                self.rejected.append({"id": identity, "language": language, "split": split, "reason": str(error),
-                                      "rows": len(turns)})
+                self.rejected.append(
+                    {
+                        "id": identity,
+                        "language": language,
+                        "split": split,
+                        "reason": str(error),
+                        "rows": len(turns),
+                    }
+                )
                 continue
             for category in dict.fromkeys(turn["category"] for turn in turns):
                 self.index[split].setdefault(category, array.array("q")).append(place)
@@ -133,7 +157,9 @@ class _Writer:
 
     def _encode(self, name: str) -> bytes:
         if name not in self.files:
-            raise AudioError(f"{name}: no audio file of that name; point --audio to the folder that holds it")
+            raise AudioError(
+                f"{name}: no audio file of that name; point --audio to the folder that holds it"
+            )
         return pack_file(self.files[name], self.compression)
 
 
@@ -142,11 +168,16 @@ def list_languages(sift_dir: Path) -> list[str]:
     found = [
         language
         for language in LANGUAGES
-        if any(path.stat().st_size for split in SPLITS for path in list_files(sift_dir, split, language=language))
+        if any(
+            path.stat().st_size
+            for split in SPLITS
+            for path in list_files(sift_dir, split, language=language)
+        )
     ]
     if not found:
         raise ValueError(
-            f"no SIFT files under {sift_dir}; expected {{train,dev,EvalSIFT}}/{{category}}/{{lang}}/split0.jsonl"
+            f"no SIFT files under {sift_dir}; expected "
+            f"{{train,dev,EvalSIFT}}/{{category}}/{{lang}}/split0.jsonl"
         )
     return found
 
@@ -163,8 +194,8 @@ def write_language(
 ) -> tuple[dict[str, int], list[dict[str, Any]]]:
     """The dataset of one language, made anew. Returns {split: records} and what was set aside.
 
-    `group` brings the rows of an id together, by their places in the files if nothing else is given; `pack` makes the
-    clip of an utterance, here and now if nothing else is given.
+    `group` brings the rows of an id together, by their places in the files if nothing else is
+    given; `pack` makes the clip of an utterance, here and now if nothing else is given.
     """
     with hush():
         import tensorflow  # noqa: F401 - TFDS imports it when it writes, and its C++ side speaks up
@@ -172,7 +203,8 @@ def write_language(
 
     tfds.disable_progress_bar()
     groups = {split: group(sift_dir, split, language) for split in SPLITS}
-    # what an interrupted call left is made anew: TFDS would take it for whole, and the index would be lost
+    # what an interrupted call left is made anew: TFDS would take it for whole, and the index would
+    # be lost
     shutil.rmtree(out_dir / f"sift_{language}", ignore_errors=True)
     writer = _Writer(files, compression, pack)
     bytes_feature = tfds.features.Tensor(shape=(), dtype=np.bytes_)
@@ -189,7 +221,11 @@ def write_language(
                 "turns": tfds.features.Text(),
             }
         ),
-        split_datasets={split: writer.make_records(found, split, language) for split, found in groups.items() if found},
+        split_datasets={
+            split: writer.make_records(found, split, language)
+            for split, found in groups.items()
+            if found
+        },
         data_dir=out_dir,
         file_format="array_record",
         disable_shuffling=True,
@@ -199,11 +235,16 @@ def write_language(
         builder.download_and_prepare(download_dir=out_dir / "downloads")
     (out_dir / f"sift_{language}" / "digest").write_text(writer.digest.hexdigest())
     _write_index(out_dir / f"sift_{language}", writer.index)
-    return {split: info.num_examples for split, info in builder.info.splits.items()}, writer.rejected
+    return {
+        split: info.num_examples for split, info in builder.info.splits.items()
+    }, writer.rejected
 
 
 def _count(index: Mapping[str, Mapping[str, Sequence[int]]]) -> dict[str, dict[str, int]]:
-    return {split: {name: len(places) for name, places in lists.items()} for split, lists in index.items()}
+    return {
+        split: {name: len(places) for name, places in lists.items()}
+        for split, lists in index.items()
+    }
 
 
 def _write_index(folder: Path, index: Mapping[str, Mapping[str, array.array[int]]]) -> None:
@@ -213,7 +254,9 @@ def _write_index(folder: Path, index: Mapping[str, Mapping[str, array.array[int]
         for number, (split, lists) in enumerate(index.items()):
             out.write(f"{', ' if number else '{'}{json.dumps(split)}: {{")
             for place, (name, places) in enumerate(lists.items()):
-                out.write(f"{', ' if place else ''}{json.dumps(name)}: {json.dumps(places.tolist())}")
+                out.write(
+                    f"{', ' if place else ''}{json.dumps(name)}: {json.dumps(places.tolist())}"
+                )
             out.write("}")
         out.write("}" if index else "{}")
     counts = {"index_bytes": draft.stat().st_size, "counts": _count(index)}
@@ -224,7 +267,10 @@ def _write_index(folder: Path, index: Mapping[str, Mapping[str, array.array[int]
 
 def digest_records(records_dir: str | Path) -> str | None:
     """One hash of all languages' records; None where there are none of ours."""
-    found = {path.parent.name: path.read_text() for path in sorted(Path(records_dir).glob("sift_*/digest"))}
+    found = {
+        path.parent.name: path.read_text()
+        for path in sorted(Path(records_dir).glob("sift_*/digest"))
+    }
     return hashlib.sha256(json.dumps(found).encode()).hexdigest() if found else None
 
 
@@ -235,13 +281,15 @@ class RecordReader:
         self.folder = Path(records_dir) / f"sift_{language}"
         if not (self.folder / "index.json").is_file():
             raise ValueError(
-                f"no records at {self.folder}; make them with python -m data_prep.build or data_prep.records"
+                f"no records at {self.folder}; make them with python -m data_prep.build or "
+                "data_prep.records"
             )
         self._sources: dict[str, Any] = {}
 
     @functools.cached_property
     def index(self) -> dict[str, dict[str, list[int]]]:
-        """Split to category to the places of its records. Of millions it is a gigabyte: a run has no need of it."""
+        """Split to category to the places of its records. Of millions it is a gigabyte: a run has
+        no need of it."""
         return json.loads((self.folder / "index.json").read_text())
 
     @functools.cached_property
@@ -249,7 +297,8 @@ class RecordReader:
         """Split to category to how many records it has."""
         path = self.folder / "counts.json"
         said = json.loads(path.read_text()) if path.is_file() else {}
-        # records of older versions have none, and an index that somebody has changed has another size
+        # records of older versions have none, and an index that somebody has changed has another
+        # size
         is_of_index = said.get("index_bytes") == (self.folder / "index.json").stat().st_size
         return said["counts"] if is_of_index else _count(self.index)
 
@@ -260,13 +309,23 @@ class RecordReader:
         if written.is_file():
             return written.read_text()
         # records of older versions have no digest of their own
-        files = sorted(path for path in self.folder.glob("*/*") if path.is_file() and "questions-" not in str(path))
-        named = repr(((self.folder / "index.json").read_bytes(), [(path.name, path.stat().st_size) for path in files]))
+        files = sorted(
+            path
+            for path in self.folder.glob("*/*")
+            if path.is_file() and "questions-" not in str(path)
+        )
+        named = repr(
+            (
+                (self.folder / "index.json").read_bytes(),
+                [(path.name, path.stat().st_size) for path in files],
+            )
+        )
         return hashlib.sha256(named.encode()).hexdigest()[:16]
 
     @functools.cached_property
     def index_digest(self) -> str:
-        """A hash of index.json alone, which may be edited; kept beside it, for millions of records take seconds."""
+        """A hash of index.json alone, which may be edited; kept beside it, for millions of records
+        take seconds."""
         path, kept = self.folder / "index.json", self.folder / "index.digest"
         stamp = [path.stat().st_size, path.stat().st_mtime_ns]
         with contextlib.suppress(OSError, ValueError, KeyError):
@@ -286,7 +345,9 @@ class RecordReader:
         if split not in self._sources:
             import tensorflow_datasets as tfds
 
-            self._sources[split] = tfds.builder_from_directory(self.folder / VERSION).as_data_source(split)
+            self._sources[split] = tfds.builder_from_directory(
+                self.folder / VERSION
+            ).as_data_source(split)
         return self._sources[split]
 
     def read(self, split: str, place: int) -> dict[str, Any]:

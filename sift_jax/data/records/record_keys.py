@@ -1,6 +1,7 @@
 """Keys by which TFDS writes records in their order without holding all of them.
 
-TFDS keeps what it is given in 1000 files by the key's share of 2¹²⁸, then reads and sorts them one after the other:
+TFDS keeps what it is given in 1000 files by the key's share of 2¹²⁸, then reads and sorts them one
+after the other:
 
     keys 0, 1, 2, …   ─►  all in the first file: a split is sorted in memory, whole, however large it is
     KeyMaker          ─►  the first 256 MB of records | the next 259 MB | the next 261 MB | …
@@ -12,7 +13,8 @@ from __future__ import annotations
 
 # those of tensorflow_datasets/core/shuffle.py
 _FILES, _KEYS = 1000, 2**128
-# Of the first file; the n-th has 1 + n/100 times as much, so that a thousand hold a terabyte and a half.
+# Of the first file; the n-th has 1 + n/100 times as much, so that a thousand hold a terabyte and a
+# half.
 FILE_BYTES = 256 << 20
 _GROWTH = 0.01
 

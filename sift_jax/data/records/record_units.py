@@ -1,11 +1,12 @@
-"""The units of a records folder's clips by one codec, beside the records: one set of records, several codecs.
+"""The units of a records folder's clips by one codec, beside the records: one set of records,
+several codecs.
 
     records/units-<fingerprint>/en_train/clips.bin    one line a clip: record, clip of the record, first unit, units
                                          units.bin    all units, one clip's after the other
                                          counts.json  lines of both, their hash, the codec, the digest of the records
 
-`python -m data_prep.units` writes them; only clips that an assistant speaks are there. Rows of a conversation get them
-as "units" of the audio part, which the chat template writes as ids.
+`python -m data_prep.units` writes them; only clips that an assistant speaks are there. Rows of a
+conversation get them as "units" of the audio part, which the chat template writes as ids.
 """
 
 from __future__ import annotations
@@ -38,9 +39,14 @@ def list_spoken(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def write_unit_set(
-    folder: Path, rows: Iterable[tuple[int, int, Sequence[int]]], *, codec: CodecIdentity, records: str
+    folder: Path,
+    rows: Iterable[tuple[int, int, Sequence[int]]],
+    *,
+    codec: CodecIdentity,
+    records: str,
 ) -> dict[str, Any]:
-    """Writes (record, clip, units) rows, sorted by record and clip; counts.json last. Returns what it says."""
+    """Writes (record, clip, units) rows, sorted by record and clip; counts.json last. Returns what
+    it says."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "counts.json").unlink(missing_ok=True)
     lines, start, digest = [], 0, hashlib.sha256()
@@ -54,8 +60,14 @@ def write_unit_set(
     table = np.array(lines, CLIP)
     (folder / "clips.bin").write_bytes(table.tobytes())
     digest.update(table.tobytes())
-    counts = {"codec": codec.fingerprint, "codes": codec.codes, "records": records, "clips": len(lines), "units": start,
-              "digest": digest.hexdigest()}
+    counts = {
+        "codec": codec.fingerprint,
+        "codes": codec.codes,
+        "records": records,
+        "clips": len(lines),
+        "units": start,
+        "digest": digest.hexdigest(),
+    }
     draft = folder / ".counts.json.part"
     draft.write_text(json.dumps(counts), encoding="utf-8")
     draft.replace(folder / "counts.json")
@@ -71,16 +83,22 @@ def read_counts(folder: Path) -> dict[str, Any] | None:
 class UnitSet:
     """The units of one language and split."""
 
-    def __init__(self, records: str | Path, codec: CodecIdentity, language: str, split: str, *, digest: str):
+    def __init__(
+        self, records: str | Path, codec: CodecIdentity, language: str, split: str, *, digest: str
+    ):
         self.folder = name_set(records, codec) / f"{language}_{split}"
         self._remedy = f"python -m data_prep.units --records={records} --codec={codec.folder}"
         counts = read_counts(self.folder)
         if counts is None:
-            raise ValueError(f"no units of {language} {split} by the codec {codec.folder} ({codec.fingerprint[:12]}…) "
-                             f"beside the records; make them with {self._remedy}")
+            raise ValueError(
+                f"no units of {language} {split} by the codec {codec.folder} "
+                f"({codec.fingerprint[:12]}…) beside the records; make them with {self._remedy}"
+            )
         if counts["codec"] != codec.fingerprint or counts["records"] != digest:
-            raise ValueError(f"{self.folder} is of other records than those that are there now; make the units anew "
-                             f"with {self._remedy}")
+            raise ValueError(
+                f"{self.folder} is of other records than those that are there now; make the units "
+                f"anew with {self._remedy}"
+            )
         self.digest: str = counts["digest"]
         self._clips = self._map("clips.bin", CLIP, counts["clips"])
         self._units = self._map("units.bin", UNIT, counts["units"])
@@ -88,8 +106,10 @@ class UnitSet:
     def _map(self, name: str, dtype: np.dtype, count: int) -> np.ndarray:
         path = self.folder / name
         if not path.is_file() or path.stat().st_size != count * dtype.itemsize:
-            raise ValueError(f"{path} is damaged: not the {count} lines it was written with; delete {self.folder}, and "
-                             f"make it anew with {self._remedy}")
+            raise ValueError(
+                f"{path} is damaged: not the {count} lines it was written with; delete "
+                f"{self.folder}, and make it anew with {self._remedy}"
+            )
         return np.memmap(path, dtype, "r").view(np.ndarray) if count else np.zeros(0, dtype)
 
     def read(self, record: int, clip: int) -> list[int]:
@@ -98,11 +118,14 @@ class UnitSet:
         for _, number, count, start in self._clips[first:last].tolist():
             if number == clip:
                 return self._units[start : start + count].tolist()
-        raise ValueError(f"{self.folder}: no units of clip {clip} of record {record}; delete that folder, and make it "
-                         f"anew with {self._remedy}")
+        raise ValueError(
+            f"{self.folder}: no units of clip {clip} of record {record}; delete that folder, and "
+            f"make it anew with {self._remedy}"
+        )
 
     def attach(self, turns: list[dict[str, Any]], names: Sequence[str], record: int) -> None:
-        """Puts into each audio part that an assistant speaks its "units"; `names` are the ids of the record's clips."""
+        """Puts into each audio part that an assistant speaks its "units"; `names` are the ids of
+        the record's clips."""
         for turn in turns:
             for part in list_spoken(turn["messages"]):
                 part["units"] = self.read(record, names.index(name_utterance(part["audio_path"])))

@@ -1,11 +1,13 @@
-"""Recordings that cannot be read: left out, named once, counted; a run of which many cannot be read ends.
+"""Recordings that cannot be read: left out, named once, counted; a run of which many cannot be read
+ends.
 
     a recording that does not decode ─► its group's place in the row stays empty: no token, no target
                                      ─► a line on the terminal and one in run/unreadable-<process>.jsonl
                                      ─► more than DataConfig.most_unreadable of all that were read: an error
 
-The process that has the row decides this by itself, and no other waits for it: the plan is the same with or without the
-recording, and the loss is a sum over targets, to which an empty place adds none.
+The process that has the row decides this by itself, and no other waits for it: the plan is the same
+with or without the recording, and the loss is a sum over targets, to which an empty place adds
+none.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ import json
 import threading
 from pathlib import Path
 
-# So many may be unreadable before their share is looked at: the second of two recordings is no half of a set.
+# So many may be unreadable before their share is looked at: the second of two recordings is no half
+# of a set.
 _FEW = 8
 
 
@@ -42,7 +45,8 @@ def count_logged(run_dir: Path) -> int:
 
 
 class UnreadableLog:
-    """What one process could not read of a split. `path` is where it is written down, if anywhere; threads share it."""
+    """What one process could not read of a split. `path` is where it is written down, if anywhere;
+    threads share it."""
 
     def __init__(self, most_share: float, path: Path | None, split: str):
         self.most_share, self.path, self.split = most_share, path, split
@@ -51,7 +55,9 @@ class UnreadableLog:
         self._named: set[tuple[str, int]] = set()
         if path is not None and path.is_file():
             # a line may have been torn by a kill
-            said = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+            said = [
+                json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")
+            ]
             self._named = {(line["task"], line["item"]) for line in said if line["split"] == split}
 
     def count_try(self) -> None:
@@ -70,7 +76,8 @@ class UnreadableLog:
                 where = f"; all are in {self.path}" if self.path else ""
                 raise ValueError(
                     f"{self._failed} of {self._tried} recordings could not be read, more than "
-                    f"DataConfig.most_unreadable = {self.most_share:g} of them; the last: {error}{where}"
+                    f"DataConfig.most_unreadable = {self.most_share:g} of them; the last: "
+                    f"{error}{where}"
                 ) from error
 
     def _write(self, line: dict) -> None:

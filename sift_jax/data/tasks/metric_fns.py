@@ -1,4 +1,5 @@
-"""The project's own scores as SeqIO's metric functions: those of a category, as mixture_table.SCORES has them.
+"""The project's own scores as SeqIO's metric functions: those of a category, as
+mixture_table.SCORES has them.
 
     targets ["It is loud.", …], predictions ["It is soft.", …] ─► {"judge_closed": 0.5, "exact_match": 0.0}
 
@@ -28,7 +29,9 @@ def _make(name: str, category: str, language: str) -> MetricFn:
     return compute
 
 
-def _score(name: str, category: str, language: str, targets: Sequence[str], predictions: Sequence[str]) -> float:
+def _score(
+    name: str, category: str, language: str, targets: Sequence[str], predictions: Sequence[str]
+) -> float:
     # the libraries behind them take seconds to import, and a registry of tasks needs none of them
     from sift_jax.evaluation.scores.metrics import get_metric
     from sift_jax.evaluation.scores.offline_judge import OfflineJudge
@@ -37,8 +40,13 @@ def _score(name: str, category: str, language: str, targets: Sequence[str], pred
     suite, metric = make_task_name(category, language), get_metric(name)
     items = [
         Item(
-            id=f"{suite}#{number}", suite=suite, subset=category, language=language, messages=(),
-            references=(target,), metrics=(name,),
+            id=f"{suite}#{number}",
+            suite=suite,
+            subset=category,
+            language=language,
+            messages=(),
+            references=(target,),
+            metrics=(name,),
         )
         for number, target in enumerate(targets)
     ]
@@ -49,5 +57,7 @@ def _score(name: str, category: str, language: str, targets: Sequence[str], pred
         )
         counts = [[verdict.score, 1.0] for verdict in found if verdict.score is not None]
     else:
-        counts = [count for item, answer in answered if (count := metric.count(item, answer)) is not None]
+        counts = [
+            count for item, answer in answered if (count := metric.count(item, answer)) is not None
+        ]
     return float(metric.make(np.sum(counts, axis=0))) if counts else float("nan")

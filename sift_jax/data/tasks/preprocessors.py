@@ -1,13 +1,16 @@
-"""SeqIO preprocessors, one idea each: from the place of a record to the features that packing reads.
+"""SeqIO preprocessors, one idea each: from the place of a record to the features that packing
+reads.
 
     {"place"} ─read_record─► {"audio", "audio_ids", "turns"} ─keep_category─sample_questions─render_turns─decode_audio─►
     {"tokens"    all questions' ids, one after the other, one marker a clip
      "is_target" 1 where a token is to be learnt      "question" which question a token belongs to
      "clips"     for each marker, which clip          "audio" int16 samples of all clips    "audio_lengths"}
 
-For an evaluation each question stands by itself, with "inputs", its ids up to the answer, and "targets", the answer's.
+For an evaluation each question stands by itself, with "inputs", its ids up to the answer, and
+"targets", the answer's.
 
-A task of your own may end in these features by any other way; `make_text_pair` does it for plain question-answer pairs.
+A task of your own may end in these features by any other way; `make_text_pair` does it for plain
+question-answer pairs.
 """
 
 from __future__ import annotations
@@ -50,7 +53,9 @@ def make_output_features(vocabulary: SpeechVocabulary) -> dict[str, seqio.Featur
     }
 
 
-def _vectors(function: Callable, inputs: list[tf.Tensor], dtypes: list[tf.DType]) -> list[tf.Tensor]:
+def _vectors(
+    function: Callable, inputs: list[tf.Tensor], dtypes: list[tf.DType]
+) -> list[tf.Tensor]:
     """tf.numpy_function whose outputs are all vectors."""
     outputs = tf.numpy_function(function, inputs, dtypes)
     for output in outputs:
@@ -58,7 +63,9 @@ def _vectors(function: Callable, inputs: list[tf.Tensor], dtypes: list[tf.DType]
     return outputs
 
 
-def read_record(reader: RecordReader, split: str, codec: CodecIdentity | None = None) -> Preprocessor:
+def read_record(
+    reader: RecordReader, split: str, codec: CodecIdentity | None = None
+) -> Preprocessor:
     """The record at `place`: still compressed, so that what is filtered away costs nothing.
 
     With a codec, audio that an assistant speaks comes with its units.
@@ -147,13 +154,16 @@ def split_questions() -> Preprocessor:
 
     def change(example: dict[str, tf.Tensor]) -> tf.data.Dataset:
         (questions,) = _vectors(split, [example["turns"]], [tf.string])
-        return tf.data.Dataset.from_tensor_slices(questions).map(lambda turn: {**example, "turns": turn[None]})
+        return tf.data.Dataset.from_tensor_slices(questions).map(
+            lambda turn: {**example, "turns": turn[None]}
+        )
 
     return lambda dataset: dataset.flat_map(change)
 
 
 def add_answer() -> Preprocessor:
-    """Of a question that stands by itself, "inputs" up to its last answer, and "targets", that answer."""
+    """Of a question that stands by itself, "inputs" up to its last answer, and "targets", that
+    answer."""
 
     def split(tokens: np.ndarray, is_target: np.ndarray):
         last = np.flatnonzero(is_target)[-1] + 1
@@ -184,15 +194,25 @@ def decode_audio() -> Preprocessor:
 
 
 def make_text_pair(tokenizer: SpeechTokenizer) -> Preprocessor:
-    """For tasks of your own: {"question", "answer", "audio" (int16 samples of one clip)} to the features above."""
+    """For tasks of your own: {"question", "answer", "audio" (int16 samples of one clip)} to the
+    features above."""
 
     def render(question: bytes, answer: bytes, audio: np.ndarray):
         messages = make_question(question.decode(), ["clip"] if len(audio) else [])
         messages.append({"role": "assistant", "content": [{"text": answer.decode()}]})
         rendered = render_chat(messages, tokenizer)
-        tokens, is_target = np.asarray(rendered.tokens, np.int32), np.asarray(rendered.is_target, np.int32)
+        tokens, is_target = (
+            np.asarray(rendered.tokens, np.int32),
+            np.asarray(rendered.is_target, np.int32),
+        )
         clips = np.zeros(len(rendered.audio), np.int32)
-        return tokens, is_target, np.zeros_like(tokens), clips, np.asarray([len(audio)] * len(clips), np.int32)
+        return (
+            tokens,
+            is_target,
+            np.zeros_like(tokens),
+            clips,
+            np.asarray([len(audio)] * len(clips), np.int32),
+        )
 
     def change(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         names = ("tokens", "is_target", "question", "clips", "audio_lengths")

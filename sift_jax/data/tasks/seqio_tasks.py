@@ -1,4 +1,5 @@
-"""SeqIO tasks: one for each category and language, named sift.<category>.<language>; importing this registers them.
+"""SeqIO tasks: one for each category and language, named sift.<category>.<language>; importing this
+registers them.
 
     sift.closed_ended.acoustic_level.en    sift.open_ended.de    sift.controllable_generation.it    …
 
@@ -11,7 +12,8 @@ They stand in SeqIO's registry before any data is chosen, and read what is chose
     seqio.get_mixture_or_task("sift.open_ended.en").get_dataset(None, split="dev")
     seqio.Evaluator("sift.open_ended.en", tasks.TaskFeatures(), eval_split="EvalSIFT").evaluate(…)
 
-Without a call the environment says it: SIFT_RECORDS, SIFT_TOKENIZER, and SIFT_CODEC for answers that are speech.
+Without a call the environment says it: SIFT_RECORDS, SIFT_TOKENIZER, and SIFT_CODEC for answers
+that are speech.
 """
 
 from __future__ import annotations
@@ -45,20 +47,25 @@ from sift_jax.text.unit_tokens import CodecIdentity, read_codec_identity
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TaskContext:
-    """What a task needs to know of the run; it is handed to the `register` function of your own module."""
+    """What a task needs to know of the run; it is handed to the `register` function of your own
+    module."""
 
     records: str
     vocabulary: SpeechVocabulary
     questions_per_record: int
     # of the units that answers are spoken in; None leaves tasks whose answers are speech out
     codec: CodecIdentity | None
-    # an example is a question, as SeqIO's Evaluator has it; else all of a record's that share its audio
+    # an example is a question, as SeqIO's Evaluator has it; else all of a record's that share its
+    # audio
     is_split: bool = False
     # one reader a language: what it has read of the counts serves all of its tasks
-    readers: dict[str, RecordReader] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+    readers: dict[str, RecordReader] = dataclasses.field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def find_task(self, category: str, language: str) -> RecordTask | None:
-        """The records of a task; None where there are none, or where they have no ids without a codec."""
+        """The records of a task; None where there are none, or where they have no ids without a
+        codec."""
         if self.codec is None and category in SPOKEN_CATEGORIES:
             return None
         if language not in self.readers:
@@ -87,7 +94,8 @@ def use_records(
     questions_per_record: int = 0,
     is_split: bool = True,
 ) -> None:
-    """From now on all tasks read these records: all questions of each or so many, by themselves or sharing audio."""
+    """From now on all tasks read these records: all questions of each or so many, by themselves or
+    sharing audio."""
     use_context(
         TaskContext(
             records=str(records),
@@ -104,8 +112,9 @@ def get_context() -> TaskContext:
     if _context is None:
         if not os.environ.get("SIFT_RECORDS") or not os.environ.get("SIFT_TOKENIZER"):
             raise ValueError(
-                "no records are chosen for the tasks; call sift_jax.data.tasks.seqio_tasks.use_records(…), "
-                "or set SIFT_RECORDS and SIFT_TOKENIZER"
+                "no records are chosen for the tasks; call "
+                "sift_jax.data.tasks.seqio_tasks.use_records(…), or set SIFT_RECORDS and "
+                "SIFT_TOKENIZER"
             )
         use_records(
             os.environ["SIFT_RECORDS"],
@@ -118,8 +127,8 @@ def get_context() -> TaskContext:
 class RecordSource(seqio.FunctionDataSource):
     """The places of the records of one language that have turns of one category.
 
-    SeqIO reads it as any source. A plan reads the records themselves, if the task is as make_sift_task leaves it: it
-    knows that by the preprocessors, which it replaces.
+    SeqIO reads it as any source. A plan reads the records themselves, if the task is as
+    make_sift_task leaves it: it knows that by the preprocessors, which it replaces.
     """
 
     def __init__(self, category: str, language: str):
@@ -139,26 +148,35 @@ class RecordSource(seqio.FunctionDataSource):
         context = get_context()
         if context.codec is None and self.category in SPOKEN_CATEGORIES:
             raise ValueError(
-                f"answers of {self.category} are speech, which has no ids without a codec; name one in DataConfig.codec"
+                f"answers of {self.category} are speech, which has no ids without a codec; name "
+                "one in DataConfig.codec"
             )
         if task := self.find():
             return task
         # says so itself where there is nothing of the language
         folder = RecordReader(context.records, self.language).folder
-        raise ValueError(f"the records at {folder} hold nothing of {self.category}; build them with that category")
+        raise ValueError(
+            f"the records at {folder} hold nothing of {self.category}; build them with that "
+            "category"
+        )
 
     @property
     def splits(self) -> list[str]:
         return self.get().splits
 
-    def _make_places(self, split: str, shuffle_files: bool, seed: int | None = None) -> tf.data.Dataset:
+    def _make_places(
+        self, split: str, shuffle_files: bool, seed: int | None = None
+    ) -> tf.data.Dataset:
         reader = self.get().reader
         places = reader.index[split][self.category]
         dataset = tf.data.Dataset.from_tensor_slices(tf.constant(places, tf.int64))
         if shuffle_files:
-            # whole-epoch shuffling of places costs 8 bytes a record; a buffer of examples would hold their audio
+            # whole-epoch shuffling of places costs 8 bytes a record; a buffer of examples would
+            # hold their audio
             dataset = dataset.shuffle(len(places), seed=seed, reshuffle_each_iteration=True)
-        return read_record(reader, split, get_context().codec)(dataset.map(lambda place: {"place": place}))
+        return read_record(reader, split, get_context().codec)(
+            dataset.map(lambda place: {"place": place})
+        )
 
 
 def _sample(dataset: tf.data.Dataset) -> tf.data.Dataset:
@@ -199,7 +217,8 @@ class TaskFeatures(seqio.PassThroughFeatureConverter):
 
 
 def drop_sampling(task: seqio.Task) -> seqio.Task:
-    """A changed task over records with all questions of each: cached as SeqIO samples them, the others never came."""
+    """A changed task over records with all questions of each: cached as SeqIO samples them, the
+    others never came."""
     return task.replace(preprocessors=[step for step in task.preprocessors if step is not _sample])
 
 

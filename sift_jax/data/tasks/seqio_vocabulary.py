@@ -1,4 +1,5 @@
-"""A Hugging Face tokenizer behind SeqIO's Vocabulary, so that SeqIO's tools and users' tasks can read our tokens."""
+"""A Hugging Face tokenizer behind SeqIO's Vocabulary, so that SeqIO's tools and users' tasks can
+read our tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from sift_jax.text.tokenizers import SpeechTokenizer
 class SpeechVocabulary(seqio.Vocabulary):
     """SeqIO's view of a SpeechTokenizer; end-of-turn is the EOS, <|endoftext|> the padding.
 
-    A function in the tokenizer's place is asked each time: tasks are registered before any tokenizer is chosen.
+    A function in the tokenizer's place is asked each time: tasks are registered before any
+    tokenizer is chosen.
     """
 
     def __init__(self, tokenizer: SpeechTokenizer | Callable[[], SpeechTokenizer]):
@@ -59,7 +61,9 @@ class SpeechVocabulary(seqio.Vocabulary):
         return tf.numpy_function(lambda x: self.tokenizer.decode(x).encode(), [ids], tf.string)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, SpeechVocabulary) and self.tokenizer.folder == other.tokenizer.folder
+        return (
+            isinstance(other, SpeechVocabulary) and self.tokenizer.folder == other.tokenizer.folder
+        )
 
     def __hash__(self) -> int:
         return hash(self.tokenizer.folder)

@@ -3,8 +3,8 @@
     {"key": "9f…", "values": [7.0], "reason": "It misses …"}\\n
     {"key": "07…", "values": [1.0], "re                        ← torn by a kill: cut off when the cache is opened
 
-The key is a hash of all that matters: model, prompts, parameters, question, references, answer. What could not be
-parsed is not kept, so that a judge which was set up wrong is asked again.
+The key is a hash of all that matters: model, prompts, parameters, question, references, answer.
+What could not be parsed is not kept, so that a judge which was set up wrong is asked again.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class VerdictCache:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._file.close()
-            raise JudgeError(f"{path} is held by another run; wait for it, or give another folder") from None
+            raise JudgeError(
+                f"{path} is held by another run; wait for it, or give another folder"
+            ) from None
         self._load()
 
     def close(self) -> None:
@@ -58,7 +60,9 @@ class VerdictCache:
                 self._file.write(line.encode())
                 self._file.flush()
             except OSError as error:
-                raise JudgeError(f"{self.path}: {error.strerror}; make room and start again; the rest stays") from None
+                raise JudgeError(
+                    f"{self.path}: {error.strerror}; make room and start again; the rest stays"
+                ) from None
             self._kept[key] = (tuple(values), reason)
 
     def _load(self) -> None:

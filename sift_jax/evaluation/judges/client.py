@@ -1,10 +1,10 @@
 """Replies of a judge behind an OpenAI-compatible server, by the standard library alone.
 
-    messages ─► POST {url}/chat/completions ─► 200                                    ─► text
-                     ▲                          408, 429, 5xx, cut off, slow, no JSON ─► again, while patience lasts
-                     └── the wait doubles ◄────┘
-                                                400, 413, 422, …                      ─► CallError: this question's own
-                                                401, 403, 404, …; down for too long   ─► JudgeError: the run stops
+messages ─► POST {url}/chat/completions ─► 200                                    ─► text
+                 ▲                          408, 429, 5xx, cut off, slow, no JSON ─► again, while patience lasts
+                 └── the wait doubles ◄────┘
+                                            400, 413, 422, …                      ─► CallError: this question's own
+                                            401, 403, 404, …; down for too long   ─► JudgeError: the run stops
 """
 
 from __future__ import annotations
@@ -25,9 +25,13 @@ from sift_jax.evaluation.judges.config import JudgeConfig, JudgeError
 from sift_jax.evaluation.judges.progress import tell
 
 _RETRIED = (408, 409, 425, 429)
-_FATAL = {401: "it refuses the key; set ${key}", 402: "it wants to be paid; see to the account",
-          403: "it refuses the key; set ${key}", 404: "it has no such path or model; check url (…/v1) and model",
-          405: "it takes no POST there; check the url (…/v1)"}  # fmt: skip
+_FATAL = {
+    401: "it refuses the key; set ${key}",
+    402: "it wants to be paid; see to the account",
+    403: "it refuses the key; set ${key}",
+    404: "it has no such path or model; check url (…/v1) and model",
+    405: "it takes no POST there; check the url (…/v1)",
+}
 _MOST_BYTES = 8 * 2**20
 # of what a failing server says
 _MOST_LOOKED_AT = 2**16
@@ -72,9 +76,16 @@ class JudgeClient:
     def complete(self, messages: list[dict[str, str]]) -> str:
         """The judge's reply at temperature 0, after as many attempts as patience allows."""
         config = self.config
-        body = {"model": config.model, "temperature": 0.0, "max_tokens": config.max_tokens, **config.extra}
+        body = {
+            "model": config.model,
+            "temperature": 0.0,
+            "max_tokens": config.max_tokens,
+            **config.extra,
+        }
         body = {name: value for name, value in body.items() if value is not None}
-        payload = json.dumps({**body, "messages": messages}, ensure_ascii=False).encode("utf-8", "replace")
+        payload = json.dumps({**body, "messages": messages}, ensure_ascii=False).encode(
+            "utf-8", "replace"
+        )
         failed_at, pause = None, _FIRST_WAIT
         while not self._stopped.is_set():
             began = self._clock()
@@ -116,11 +127,15 @@ class JudgeClient:
                     self._cost[name] += count
 
     def _tell_waiting(self, failure: _Passing, left: float) -> None:
-        """One line, at once, where nobody has answered yet: whoever waits ten minutes should know what for."""
+        """One line, at once, where nobody has answered yet: whoever waits ten minutes should know
+        what for."""
         with self._lock:
             is_told, self._is_told = self._is_told or self._answered_at > float("-inf"), True
         if not is_told:
-            tell(f"the judge does not answer yet: {failure.reason}; it is tried for another {left:,.0f} s")
+            tell(
+                f"the judge does not answer yet: {failure.reason}; it is tried for another "
+                f"{left:,.0f} s"
+            )
 
     def _give_up(self, failure: _Passing, failed_at: float) -> None:
         said = f"waited {self.config.patience:g} s, and the last try met: {failure.reason}"
@@ -128,21 +143,37 @@ class JudgeClient:
         if self._answered_at > failed_at:
             raise CallError(said)
         self.stop()
-        raise JudgeError(f"the judge does not answer: {said}; see to its server and start again, verdicts are kept")
+        raise JudgeError(
+            f"the judge does not answer: {said}; see to its server and start again, verdicts are "
+            "kept"
+        )
 
     def _post(self, payload: bytes) -> bytes:
         config = self.config
         parts = urllib.parse.urlsplit(config.url)
-        path = parts.path.rstrip("/") + "/chat/completions" + (f"?{parts.query}" if parts.query else "")
-        headers = {"Content-Type": "application/json", "Connection": "close", "User-Agent": "sift_jax"}
+        path = (
+            parts.path.rstrip("/")
+            + "/chat/completions"
+            + (f"?{parts.query}" if parts.query else "")
+        )
+        headers = {
+            "Content-Type": "application/json",
+            "Connection": "close",
+            "User-Agent": "sift_jax",
+        }
         if self._key:
             headers["Authorization"] = f"Bearer {self._key.reveal()}"
         if parts.scheme == "https":
             connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                parts.hostname, parts.port, timeout=config.seconds, context=ssl.create_default_context()
+                parts.hostname,
+                parts.port,
+                timeout=config.seconds,
+                context=ssl.create_default_context(),
             )
         else:
-            connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=config.seconds)
+            connection = http.client.HTTPConnection(
+                parts.hostname, parts.port, timeout=config.seconds
+            )
         try:
             connection.request("POST", path, payload, headers)
             response = connection.getresponse()
@@ -162,9 +193,13 @@ class JudgeClient:
 
     def _raise_status(self, response: http.client.HTTPResponse, found: bytes) -> None:
         status = response.status
-        said = " ".join(self._key.scrub(found[:_MOST_LOOKED_AT].decode("utf-8", "replace")).split())[:200]
+        said = " ".join(
+            self._key.scrub(found[:_MOST_LOOKED_AT].decode("utf-8", "replace")).split()
+        )[:200]
         if status in _RETRIED or status >= 500:
-            raise _Passing(f"http {status} ({said})", _parse_retry_after(response.getheader("Retry-After")))
+            raise _Passing(
+                f"http {status} ({said})", _parse_retry_after(response.getheader("Retry-After"))
+            )
         if 300 <= status < 400:
             raise JudgeError(f"the judge has moved (http {status}); give its new url")
         if status in _FATAL:
@@ -174,7 +209,8 @@ class JudgeClient:
 
 
 def _read_before(response: http.client.HTTPResponse, deadline: float) -> bytes:
-    """The whole body; one that drips for ever is given up, though each of its pieces comes in time."""
+    """The whole body; one that drips for ever is given up, though each of its pieces comes in
+    time."""
     body = b""
     while piece := response.read1(65536):
         body += piece
@@ -188,7 +224,8 @@ def _read_before(response: http.client.HTTPResponse, deadline: float) -> bytes:
 
 
 def _read_reply(payload: bytes) -> str:
-    """The text in a response body; empty where the model said nothing, which is an answer of a kind."""
+    """The text in a response body; empty where the model said nothing, which is an answer of a
+    kind."""
     try:
         content = json.loads(payload)["choices"][0]["message"]["content"]
     except (ValueError, LookupError, TypeError) as error:

@@ -8,18 +8,30 @@ from typing import Annotated
 
 from sift_jax.endpoints.secret import Secret, check_address, read_secret
 from sift_jax.evaluation.scores.schema import EvaluationError
-from sift_jax.field_ranges import CheckedConfig, Count, MayBeEmpty, NotNegative, OneOf, Range, Text, Value, Whole
+from sift_jax.field_ranges import (
+    CheckedConfig,
+    Count,
+    MayBeEmpty,
+    NotNegative,
+    OneOf,
+    Range,
+    Text,
+    Value,
+    Whole,
+)
 
 OFFLINE, ENDPOINT = "offline", "endpoint"
 
 
 class JudgeError(EvaluationError):
-    """The judge is of no use to any question; one line with the remedy. Verdicts so far are kept."""
+    """The judge is of no use to any question; one line with the remedy. Verdicts so far are
+    kept."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class JudgeConfig(CheckedConfig):
-    """The judge of a run. Where `name` is "offline" only `planted` and `planted_threshold` matter."""
+    """The judge of a run. Where `name` is "offline" only `planted` and `planted_threshold`
+    matter."""
 
     name: Annotated[str, OneOf(OFFLINE, ENDPOINT)]
     # of an OpenAI-compatible server, such as http://localhost:8000/v1
@@ -41,7 +53,8 @@ class JudgeConfig(CheckedConfig):
     use_system_role: bool
     # laid over each request body, for servers with ways of their own; None takes a parameter out
     extra: Mapping[Text, Value]
-    # how many answers known to be right or wrong the judge is tried with, and the share it must get right
+    # how many answers known to be right or wrong the judge is tried with, and the share it must get
+    # right
     planted: Whole
     planted_threshold: Annotated[float, Range(above=0, most=1)]
 
@@ -57,7 +70,9 @@ class JudgeConfig(CheckedConfig):
         except ValueError as error:
             raise JudgeError(f"judge: {error}") from None
         if not self.model:
-            raise JudgeError("the judge has no model; give the name under which its server knows it")
+            raise JudgeError(
+                "the judge has no model; give the name under which its server knows it"
+            )
 
 
 def read_key(variable: str) -> Secret:

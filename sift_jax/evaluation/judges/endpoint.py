@@ -5,8 +5,8 @@
                                       ▲                    no: again with a reminder           │
                                       └──── up to `tries` ───────┴─ "unparsed", counted ───────┘
 
-At temperature 0, with a code in each question that the verdict must repeat. The server's help is asked for closed and
-open questions against their references, and for pairs in both orders.
+At temperature 0, with a code in each question that the verdict must repeat. The server's help is
+asked for closed and open questions against their references, and for pairs in both orders.
 """
 
 from __future__ import annotations
@@ -44,8 +44,12 @@ class EndpointJudge:
 
     def describe(self) -> dict[str, Any]:
         """What a verdict depends on, for the results."""
-        return {"name": self.name, "model": self.config.model, "prompt_hash": hash_prompts(),
-                "parameters": self._parameters()}  # fmt: skip
+        return {
+            "name": self.name,
+            "model": self.config.model,
+            "prompt_hash": hash_prompts(),
+            "parameters": self._parameters(),
+        }
 
     def describe_cost(self) -> str:
         return self.client.describe_cost()
@@ -79,7 +83,14 @@ class EndpointJudge:
         item = prediction.item
 
         def make(score: float | None, status: str, reason: str) -> Verdict:
-            return Verdict(id=item.id, judge=self.name, score=score, status=status, reason=reason, metric=metric)
+            return Verdict(
+                id=item.id,
+                judge=self.name,
+                score=score,
+                status=status,
+                reason=reason,
+                metric=metric,
+            )
 
         if not prediction.answer.strip():
             return make(PROMPTS[metric].low, SCORED, "the answer is empty")
@@ -105,7 +116,11 @@ class EndpointJudge:
         said = ""
         for attempt in range(config.tries):
             messages, nonce = make_messages(
-                metric, data, longest=config.longest_text, attempt=attempt, use_system_role=config.use_system_role
+                metric,
+                data,
+                longest=config.longest_text,
+                attempt=attempt,
+                use_system_role=config.use_system_role,
             )
             said = self.client.complete(messages)
             values = read_verdict(metric, said, nonce)
@@ -118,11 +133,20 @@ class EndpointJudge:
 
     def _parameters(self) -> dict[str, Any]:
         config = self.config
-        return {"temperature": 0.0, "max_tokens": config.max_tokens, "longest_text": config.longest_text,
-                "use_system_role": config.use_system_role, **config.extra}  # fmt: skip
+        return {
+            "temperature": 0.0,
+            "max_tokens": config.max_tokens,
+            "longest_text": config.longest_text,
+            "use_system_role": config.use_system_role,
+            **config.extra,
+        }
 
 
 def _make_data(prediction: Prediction) -> Data:
     item = prediction.item
-    return {"description": item.context, "question": item.question, "references": list(item.references),
-            "answer": prediction.answer}  # fmt: skip
+    return {
+        "description": item.context,
+        "question": item.question,
+        "references": list(item.references),
+        "answer": prediction.answer,
+    }

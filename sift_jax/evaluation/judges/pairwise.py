@@ -3,8 +3,8 @@
     first  = reference, second = answer      verdict 9 6   ─┐
     first  = answer,    second = reference   verdict 7 8   ─┴► the answer's score (6 + 7) / 2 = 6.5
 
-The benchmark does so because judges favour a place. Its figure is the answers' mean over the items, and speech_QA and
-speech_dialogue_QA are pooled into its speech column.
+The benchmark does so because judges favour a place. Its figure is the answers' mean over the items,
+and speech_QA and speech_dialogue_QA are pooled into its speech column.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ def combine(replies: Sequence[tuple[tuple[float, ...], str]]) -> tuple[float, st
     """The answer's score, and what was said: both orders' grades and the first one's reasoning."""
     (straight, reason), (swapped, other) = replies
     grades = (
-        f"reference {straight[0]:g}, answer {straight[1]:g}; swapped: reference {swapped[1]:g}, answer {swapped[0]:g}"
+        f"reference {straight[0]:g}, answer {straight[1]:g}; swapped: reference {swapped[1]:g}, "
+        f"answer {swapped[0]:g}"
     )
     return (straight[1] + swapped[0]) / 2, f"{grades}\n{reason}\n{other}".strip()

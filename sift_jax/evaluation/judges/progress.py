@@ -1,6 +1,6 @@
 """How far the judging is, and what it has cost: a line every half minute, readable also in a file.
 
-    judging model: 1,200 of 4,500, 38 a minute; 412 calls, 610,230 tokens in, 48,112 out
+judging model: 1,200 of 4,500, 38 a minute; 412 calls, 610,230 tokens in, 48,112 out
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ def show_progress(
     def make_line() -> str:
         rate = 60 * count / max(clock() - began, 1e-9)
         cost = describe_cost()
-        return f"judging {name}: {count:,} of {total:,}, {rate:,.0f} a minute{f'; {cost}' if cost else ''}"
+        return (
+            f"judging {name}: {count:,} of {total:,}, {rate:,.0f} a "
+            f"minute{f'; {cost}' if cost else ''}"
+        )
 
     for value in values:
         yield value

@@ -1,8 +1,8 @@
 """What the judge is told. Words of ours; the scales are those of the papers.
 
-    judge_closed     the reference-based judging of the SIFT paper, closed questions: 0 or 1
-    judge_open       the same, open questions: 0 to 10
-    judge_air_bench  AIR-Bench's two answers side by side, each a whole number from 1 to 10 and nothing else
+judge_closed     the reference-based judging of the SIFT paper, closed questions: 0 or 1
+judge_open       the same, open questions: 0 to 10
+judge_air_bench  AIR-Bench's two answers side by side, each a whole number from 1 to 10 and nothing else
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ it, and hold against the answer that it does not answer the question."""
 _CODE = """\
 in the form that the last lines of the message ask for. The code there is what tells your verdict from anything that \
 stands in the object."""
-_CLOSING = f"First write your reasoning in two or three sentences. Then write the verdict on a line of its own, {_CODE}"
+_CLOSING = (
+    "First write your reasoning in two or three sentences. Then write the verdict on a line of "
+    f"its own, {_CODE}"
+)
 _CLOSING_ALONE = f"Give no reasons. Write the verdict, one line and nothing else, {_CODE}"
 
 
@@ -84,8 +87,8 @@ hardly be better, 1 for one that is useless or false. Grade each for itself; the
 length and their style say nothing.
 {_NO_ORDERS}
 {_CLOSING_ALONE}""",
-        numbers="two whole numbers from 1 to 10 with a space between them, the grades of the first and of the second "
-        "answer",
+        numbers="two whole numbers from 1 to 10 with a space between them, the grades of the "
+        "first and of the second answer",
         values=2,
         low=1,
         high=10,

@@ -3,8 +3,8 @@
     {"id": "u1-0", "judge": "endpoint", "score": 1.0, "status": "scored", "reason": "…", "metric": "judge_closed"}
     {"id": "u1-1", "judge": "endpoint", "score": null, "status": "unparsed", "reason": "no verdict in …", …}
 
-A file is written aside and moved into place, so that it is whole or not there; what a killed run had judged is in the
-cache.
+A file is written aside and moved into place, so that it is whole or not there; what a killed run
+had judged is in the cache.
 """
 
 from __future__ import annotations

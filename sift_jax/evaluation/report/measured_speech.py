@@ -1,8 +1,9 @@
-"""What was measured on the recordings that a model spoke as it was told, for the report of its answers.
+"""What was measured on the recordings that a model spoke as it was told, for the report of its
+answers.
 
-    GENERATION_DIR/results.json, which python -m data_prep.generation score writes
-        cells (system, language, key, metric) ─► cells of the suite "generation", parts speaking_rate, gender, …
-        systems, settings ────────────────────► what was spoken, by whose measures
+GENERATION_DIR/results.json, which python -m data_prep.generation score writes
+    cells (system, language, key, metric) ─► cells of the suite "generation", parts speaking_rate, gender, …
+    systems, settings ────────────────────► what was spoken, by whose measures
 """
 
 from __future__ import annotations
@@ -28,16 +29,25 @@ def read_generation(folder: str) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["format"] != FORMAT:
-            raise EvaluationError(f"{path} has format {found['format']}, and format {FORMAT} is read; score again")
+            raise EvaluationError(
+                f"{path} has format {found['format']}, and format {FORMAT} is read; score again"
+            )
         cells = list(found["cells"])
-        return {"folder": folder, "systems": found["systems"], "settings": found["settings"],
-                "spread": _list_spread(cells), "cells": _make_cells(cells)}
+        return {
+            "folder": folder,
+            "systems": found["systems"],
+            "settings": found["settings"],
+            "spread": _list_spread(cells),
+            "cells": _make_cells(cells),
+        }
     except OSError as error:
         raise EvaluationError(f"{path}: {error.strerror}; {remedy}") from None
     except (ValueError, LookupError, TypeError) as error:
         if isinstance(error, EvaluationError):
             raise
-        raise EvaluationError(f"{path}: not the figures of spoken answers ({error!r}); {remedy}") from None
+        raise EvaluationError(
+            f"{path}: not the figures of spoken answers ({error!r}); {remedy}"
+        ) from None
 
 
 def _make_cells(cells: list[Mapping[str, Any]]) -> list[Cell]:
@@ -48,11 +58,25 @@ def _make_cells(cells: list[Mapping[str, Any]]) -> list[Cell]:
     known.sort(key=lambda cell: (keys.index(cell["key"]), list(METRICS).index(cell["metric"])))
     made = []
     for cell in known:
-        languages = [""] if cell["language"] == _ALL else [cell["language"], *([] if has_all else [""])]
-        made += [Cell(
-            suite=GENERATION, subset=cell["key"], language=language, facet="", metric=METRICS[cell["metric"]],
-            system=cell["system"], value=cell["value"], low=cell["low"], high=cell["high"], n=cell["n"], of=cell["of"],
-        ) for language in languages]  # fmt: skip
+        languages = (
+            [""] if cell["language"] == _ALL else [cell["language"], *([] if has_all else [""])]
+        )
+        made += [
+            Cell(
+                suite=GENERATION,
+                subset=cell["key"],
+                language=language,
+                facet="",
+                metric=METRICS[cell["metric"]],
+                system=cell["system"],
+                value=cell["value"],
+                low=cell["low"],
+                high=cell["high"],
+                n=cell["n"],
+                of=cell["of"],
+            )
+            for language in languages
+        ]
     return made
 
 
@@ -62,5 +86,7 @@ def _list_spread(cells: list[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for cell in cells:
         if cell["system"] == "model" and cell["language"] == first and cell["std"] is not None:
-            found.setdefault(cell["key"], {})[METRICS.get(cell["metric"], cell["metric"])] = cell["std"]
+            found.setdefault(cell["key"], {})[METRICS.get(cell["metric"], cell["metric"])] = cell[
+                "std"
+            ]
     return found

@@ -2,8 +2,8 @@
 
     "word_align" ─► "Word level"     ("wer", 0.0621) ─► "6.2 %"     nan, None ─► "–"     "<b>" ─► "&lt;b&gt;"
 
-Every text that comes from data or from a model passes `escape_text` before it meets a page, and `escape_markdown`
-before it meets a Markdown file.
+Every text that comes from data or from a model passes `escape_text` before it meets a page, and
+`escape_markdown` before it meets a Markdown file.
 """
 
 import dataclasses
@@ -16,21 +16,48 @@ from sift_jax.sift.labels import LANGUAGE_NAMES
 from sift_jax.sift.rows import CLOSED_CATEGORIES
 
 TITLES = {
-    "acoustic_level": "Acoustic", "content_level": "Content", "word_align": "Word level", "comparison": "Comparison",
-    "closed_ended": "Closed-ended", "open_ended": "Open-ended", "controllable_generation": "Generation",
+    "acoustic_level": "Acoustic",
+    "content_level": "Content",
+    "word_align": "Word level",
+    "comparison": "Comparison",
+    "closed_ended": "Closed-ended",
+    "open_ended": "Open-ended",
+    "controllable_generation": "Generation",
     "generation": "Controllable generation",
-    "yes_no": "Yes or no", "train": "Training", "dev": "Dev", "evalsift": "EvalSIFT", "EvalSIFT": "EvalSIFT",
-    "dynamic_superb": "Dynamic-SUPERB", "air_bench": "AIR-Bench Chat", "librispeech": "LibriSpeech", "fleurs": "FLEURS",
-    "peoples_speech": "People’s Speech", "covost2": "CoVoST 2", "slurp": "SLURP", "msp_podcast": "MSP-Podcast",
-    "iemocap": "IEMOCAP", "spoken_qa": "Spoken QA", "jsonl": "Own questions", "speech_QA": "Speech",
-    "speech_dialogue_QA": "Dialogue", **LANGUAGE_NAMES,
+    "yes_no": "Yes or no",
+    "train": "Training",
+    "dev": "Dev",
+    "evalsift": "EvalSIFT",
+    "EvalSIFT": "EvalSIFT",
+    "dynamic_superb": "Dynamic-SUPERB",
+    "air_bench": "AIR-Bench Chat",
+    "librispeech": "LibriSpeech",
+    "fleurs": "FLEURS",
+    "peoples_speech": "People’s Speech",
+    "covost2": "CoVoST 2",
+    "slurp": "SLURP",
+    "msp_podcast": "MSP-Podcast",
+    "iemocap": "IEMOCAP",
+    "spoken_qa": "Spoken QA",
+    "jsonl": "Own questions",
+    "speech_QA": "Speech",
+    "speech_dialogue_QA": "Dialogue",
+    **LANGUAGE_NAMES,
 }
 UNITS = {
-    "average_pitch": ("Hz", 0), "pitch_variation": ("semitones", 1), "speaking_rate": ("phonemes/s", 1),
-    "average_intensity": ("dB", 0), "noise_level": ("dB SNR", 0), "reverberation": ("dB C50", 0),
+    "average_pitch": ("Hz", 0),
+    "pitch_variation": ("semitones", 1),
+    "speaking_rate": ("phonemes/s", 1),
+    "average_intensity": ("dB", 0),
+    "noise_level": ("dB SNR", 0),
+    "reverberation": ("dB C50", 0),
 }
-SYSTEM_TITLES = {MODEL: "Model", MAJORITY: "Majority answer", CONSTANT: "Constant answer",
-                 UNTRAINED: "Untrained model"}
+SYSTEM_TITLES = {
+    MODEL: "Model",
+    MAJORITY: "Majority answer",
+    CONSTANT: "Constant answer",
+    UNTRAINED: "Untrained model",
+}
 CLOSED_ORDER = {name: place for place, name in enumerate(CLOSED_CATEGORIES)}
 MISSING = "–"
 # metrics that a judge gives begin so
@@ -53,7 +80,9 @@ class Metric:
     def write(self, value: Any) -> str:
         if not is_number(value):
             return MISSING
-        return minus(f"{100 * value:.{self.digits}f} %" if self.is_share else f"{value:.{self.digits}f}")
+        return minus(
+            f"{100 * value:.{self.digits}f} %" if self.is_share else f"{value:.{self.digits}f}"
+        )
 
     def write_bare(self, value: Any) -> str:
         return self.write(value).removesuffix(" %")
@@ -107,7 +136,8 @@ def minus(text: str) -> str:
 
 
 def name_title(key: str) -> str:
-    """The human name of a key: a known one, or the key itself with spaces ("stage1" is "Stage 1")."""
+    """The human name of a key: a known one, or the key itself with spaces ("stage1" is "Stage
+    1")."""
     last = str(key).rsplit("/", 1)[-1]
     if last in TITLES:
         return TITLES[last]
@@ -127,7 +157,8 @@ def name_subset(subset: str) -> str:
 
 
 def is_unanimous(metric: Metric, constant: Any) -> bool:
-    """Whether one constant answer is right for all questions, so that they cannot tell a model that listens."""
+    """Whether one constant answer is right for all questions, so that they cannot tell a model that
+    listens."""
     return metric.is_binary and is_number(constant) and constant >= metric.top
 
 

@@ -1,7 +1,7 @@
 """Recordings on a page: inline players within a budget, and what is known of who speaks.
 
-    an audio path, or <data>/audio/<utterance id>.* ─► AudioShelf ─► <audio src="data:audio/flac;base64,…">
-    <data>/metadata.jsonl ─► {id: transcript, speaker, labels, measured values}
+an audio path, or <data>/audio/<utterance id>.* ─► AudioShelf ─► <audio src="data:audio/flac;base64,…">
+<data>/metadata.jsonl ─► {id: transcript, speaker, labels, measured values}
 """
 
 from __future__ import annotations
@@ -31,12 +31,15 @@ MOST_FLAC_BYTES = 300_000
 class AudioShelf:
     """Recordings as inline players; what is missing or too large is said instead."""
 
-    def __init__(self, data_dir: Path | None, *, budget: int = BUDGET_BYTES, players: int = MOST_PLAYERS):
+    def __init__(
+        self, data_dir: Path | None, *, budget: int = BUDGET_BYTES, players: int = MOST_PLAYERS
+    ):
         self.folder = data_dir / "audio" if data_dir else None
         self.left, self.players, self.limit = budget, players, budget
 
     def grant(self, share: float) -> None:
-        """Of what is left, the next recordings may take this share: a long suite leaves something to the others."""
+        """Of what is left, the next recordings may take this share: a long suite leaves something
+        to the others."""
         self.limit = int(self.left * share)
 
     def find(self, path: str) -> Path | None:
@@ -58,10 +61,17 @@ class AudioShelf:
         text = base64.b64encode(data).decode("ascii")
         if len(text) > min(self.left, self.limit) or not self.players:
             return say(f"The recording {name} is left out to keep the page small.")
-        self.left, self.limit, self.players = self.left - len(text), self.limit - len(text), self.players - 1
+        self.left, self.limit, self.players = (
+            self.left - len(text),
+            self.limit - len(text),
+            self.players - 1,
+        )
         wave = draw_waveform(samples, label=f"Waveform of {name}, {len(samples) / RATE:.1f} s")
-        return (f'<div class="player">{wave}<audio controls preload="metadata" aria-label="{escape_text(label)}" '
-                f'src="data:audio/{kind};base64,{text}"></audio></div>')
+        return (
+            f'<div class="player">{wave}<audio controls preload="metadata" '
+            f'aria-label="{escape_text(label)}" '
+            f'src="data:audio/{kind};base64,{text}"></audio></div>'
+        )
 
 
 def encode_audio(file: Path, samples: np.ndarray) -> tuple[str, bytes]:
@@ -69,7 +79,9 @@ def encode_audio(file: Path, samples: np.ndarray) -> tuple[str, bytes]:
     if file.suffix.lower() == ".flac" and file.stat().st_size <= MOST_FLAC_BYTES:
         return "flac", file.read_bytes()
     data = _write_format(samples, "FLAC")
-    return ("flac", data) if len(data) <= MOST_FLAC_BYTES else ("mpeg", _write_format(samples, "MP3"))
+    return (
+        ("flac", data) if len(data) <= MOST_FLAC_BYTES else ("mpeg", _write_format(samples, "MP3"))
+    )
 
 
 def _write_format(samples: np.ndarray, name: str) -> bytes:
@@ -99,10 +111,16 @@ def describe_voice(utterance: dict) -> str:
     """Transcript, speaker and measured values: what a listener needs to check the answer."""
     if not utterance:
         return ""
-    who = ", ".join(str(utterance[k]) for k in ("gender", "age_category", "accent") if utterance.get(k))
+    who = ", ".join(
+        str(utterance[k]) for k in ("gender", "age_category", "accent") if utterance.get(k)
+    )
     values = utterance.get("values", {})
-    measured = " · ".join(f"{label} ({format_measure(key, values[key])})" if key in values else str(label)
-                          for key, label in utterance.get("labels", {}).items())
+    measured = " · ".join(
+        f"{label} ({format_measure(key, values[key])})" if key in values else str(label)
+        for key, label in utterance.get("labels", {}).items()
+    )
     language = escape_text(utterance.get("language", ""))
-    return (f'<p class="said" lang="{language}">“{escape_text(utterance.get("transcript", ""))}”</p>'
-            f'<p class="who">{escape_text(" · ".join(part for part in (who, measured) if part))}</p>')
+    return (
+        f'<p class="said" lang="{language}">“{escape_text(utterance.get("transcript", ""))}”</p>'
+        f'<p class="who">{escape_text(" · ".join(part for part in (who, measured) if part))}</p>'
+    )

@@ -1,7 +1,8 @@
 """Samples of the pages: what was heard, asked and answered, and what the judge said.
 
-    predictions + verdicts ─► choose_worst, choose_random (fixed seed, balanced) ─► cards: player · transcript ·
-                              question · reference · answer · verdict and its reason · what the baselines answer
+predictions + verdicts ─► choose_worst, choose_random (fixed seed, balanced) ─► cards: player · transcript ·
+                          question · reference · answer · verdict and its reason · what the
+                          baselines answer
 """
 
 from __future__ import annotations
@@ -13,7 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sift_jax.evaluation.report.document import Drawing, Section, say
-from sift_jax.evaluation.report.number_format import find_metric, is_number, name_subset, name_system, name_title
+from sift_jax.evaluation.report.number_format import (
+    find_metric,
+    is_number,
+    name_subset,
+    name_system,
+    name_title,
+)
 from sift_jax.evaluation.report.players import AudioShelf, describe_voice, read_utterances
 from sift_jax.evaluation.report.read_results import Evaluation
 from sift_jax.evaluation.scores.schema import MODEL, Item, Prediction, Verdict
@@ -50,13 +57,20 @@ class Sample:
     def goodness(self) -> float:
         """Higher is better, comparable where metrics have a scale."""
         metric = find_metric(self.metric)
-        score = self.verdict.score if self.verdict is not None and is_number(self.verdict.score) else 0.0
+        score = (
+            self.verdict.score
+            if self.verdict is not None and is_number(self.verdict.score)
+            else 0.0
+        )
         return (-score if metric.is_lower_better else score) / (metric.top or 1)
 
 
 def read_samples(evaluation: Evaluation, suite: str) -> list[Sample]:
-    return [Sample(prediction=p, verdict=evaluation.find_verdict(p.item))
-            for p in evaluation.predictions.get(MODEL, ()) if p.item.suite == suite]
+    return [
+        Sample(prediction=p, verdict=evaluation.find_verdict(p.item))
+        for p in evaluation.predictions.get(MODEL, ())
+        if p.item.suite == suite
+    ]
 
 
 def shuffle(samples: Sequence[Sample], seed: int) -> list[Sample]:
@@ -72,7 +86,9 @@ def choose_worst(samples: Sequence[Sample], count: int, seed: int = SAMPLE_SEED)
     subsets, languages = Counter(), Counter()
     chosen: list[Sample] = []
     while pool and len(chosen) < count:
-        pick = min(pool, key=lambda s: (s.goodness, subsets[s.item.subset], languages[s.item.language]))
+        pick = min(
+            pool, key=lambda s: (s.goodness, subsets[s.item.subset], languages[s.item.language])
+        )
         pool.remove(pick)
         subsets[pick.item.subset] += 1
         languages[pick.item.language] += 1
@@ -81,9 +97,11 @@ def choose_worst(samples: Sequence[Sample], count: int, seed: int = SAMPLE_SEED)
 
 
 def choose_random(samples: Sequence[Sample], count: int, seed: int = SAMPLE_SEED) -> list[Sample]:
-    """Draws at random, balanced over parts, then languages, with right and wrong in the share that all have.
+    """Draws at random, balanced over parts, then languages, with right and wrong in the share that
+    all have.
 
-    That share is held within a quarter and three quarters, so that a page shows both kinds where both exist.
+    That share is held within a quarter and three quarters, so that a page shows both kinds where
+    both exist.
     """
     pool = shuffle(samples, seed)
     judged = [s for s in pool if s.outcome in ("right", "wrong")]
@@ -93,8 +111,14 @@ def choose_random(samples: Sequence[Sample], count: int, seed: int = SAMPLE_SEED
     subsets, languages, outcomes = Counter(), Counter(), Counter()
     chosen: list[Sample] = []
     while pool and len(chosen) < count:
-        pick = min(pool, key=lambda s: (subsets[s.item.subset], outcomes[s.outcome] / goal.get(s.outcome, 1),
-                                        languages[s.item.language]))
+        pick = min(
+            pool,
+            key=lambda s: (
+                subsets[s.item.subset],
+                outcomes[s.outcome] / goal.get(s.outcome, 1),
+                languages[s.item.language],
+            ),
+        )
         pool.remove(pick)
         subsets[pick.item.subset] += 1
         languages[pick.item.language] += 1
@@ -125,8 +149,10 @@ def shorten(text: str) -> str:
 def make_terms(rows: Sequence[tuple[str, str, str]], language: str) -> str:
     """Pairs of a name and a text; (name, css, text)."""
     lang = f' lang="{escape_text(language)}"' if language else ""
-    pairs = "".join(f'<dt>{escape_text(name)}</dt><dd class="{css}"{lang}>{escape_text(shorten(text))}</dd>'
-                    for name, css, text in rows)
+    pairs = "".join(
+        f'<dt>{escape_text(name)}</dt><dd class="{css}"{lang}>{escape_text(shorten(text))}</dd>'
+        for name, css, text in rows
+    )
     return f"<dl>{pairs}</dl>"
 
 
@@ -134,9 +160,11 @@ def make_heard(item: Item, utterances: dict[str, dict], shelf: AudioShelf) -> st
     heard = []
     for i, path in enumerate(item.audio):
         name = f"Recording {i + 1}" if len(item.audio) > 1 else "Recording"
-        heard.append(f'<div class="heard">{f"<h4>{name}</h4>" if len(item.audio) > 1 else ""}'
-                     f"{shelf.make_player(path, f'{name}: {Path(path).stem}')}"
-                     f"{describe_voice(utterances.get(Path(path).stem, {}))}</div>")
+        heard.append(
+            f'<div class="heard">{f"<h4>{name}</h4>" if len(item.audio) > 1 else ""}'
+            f"{shelf.make_player(path, f'{name}: {Path(path).stem}')}"
+            f"{describe_voice(utterances.get(Path(path).stem, {}))}</div>"
+        )
     return "".join(heard) or say("No recording belongs to this question.")
 
 
@@ -145,49 +173,93 @@ def make_tags(item: Item) -> str:
     return "".join(f'<span class="tag">{escape_text(name)}</span>' for name in names)
 
 
-def make_card(sample: Sample, others: dict[str, str], utterances: dict[str, dict], shelf: AudioShelf) -> str:
+def make_card(
+    sample: Sample, others: dict[str, str], utterances: dict[str, dict], shelf: AudioShelf
+) -> str:
     """One question; `others` has the answers of other systems by name."""
     item, verdict = sample.item, sample.verdict
-    rows = [("Question", "question", item.question or "–"),
-            ("Reference", "reference", " / ".join(item.references) or "–"),
-            ("Answer", "answer", sample.prediction.answer or "(nothing)")]
+    rows = [
+        ("Question", "question", item.question or "–"),
+        ("Reference", "reference", " / ".join(item.references) or "–"),
+        ("Answer", "answer", sample.prediction.answer or "(nothing)"),
+    ]
     if verdict is not None and verdict.reason:
         rows.append(("Reason", "reason", verdict.reason))
-    baselines = make_terms([(name_system(s), "", text or "(nothing)") for s, text in others.items()], item.language)
-    fold = f"<details><summary>What the baselines answer</summary>{baselines}</details>" if others else ""
-    return (f'<article class="card"><header>{make_tags(item)}{make_badge(sample)}</header>'
-            f"{make_heard(item, utterances, shelf)}{make_terms(rows, item.language)}{fold}</article>")
+    baselines = make_terms(
+        [(name_system(s), "", text or "(nothing)") for s, text in others.items()], item.language
+    )
+    fold = (
+        f"<details><summary>What the baselines answer</summary>{baselines}</details>"
+        if others
+        else ""
+    )
+    return (
+        f'<article class="card"><header>{make_tags(item)}{make_badge(sample)}</header>'
+        f"{make_heard(item, utterances, shelf)}{make_terms(rows, item.language)}{fold}</article>"
+    )
 
 
 def collect_utterances(samples: Sequence[Sample], data_dir: Path | None) -> dict[str, dict]:
     return read_utterances(data_dir, {Path(path).stem for s in samples for path in s.item.audio})
 
 
-def make_samples_section(evaluation: Evaluation, data_dir: Path | None, shelf: AudioShelf) -> Section:
+def make_samples_section(
+    evaluation: Evaluation, data_dir: Path | None, shelf: AudioShelf
+) -> Section:
     suites = list(dict.fromkeys(p.item.suite for p in evaluation.predictions.get(MODEL, ())))
     if not suites:
-        return Section(anchor="samples", title="Samples", lead="What was asked and answered.", parts=[
-            Drawing(html=say("There are no predictions to show: run the evaluation first."))])
-    others = {system: {p.item.id: p.answer for p in found} for system, found in evaluation.predictions.items()
-              if system != MODEL}
+        return Section(
+            anchor="samples",
+            title="Samples",
+            lead="What was asked and answered.",
+            parts=[
+                Drawing(html=say("There are no predictions to show: run the evaluation first."))
+            ],
+        )
+    others = {
+        system: {p.item.id: p.answer for p in found}
+        for system, found in evaluation.predictions.items()
+        if system != MODEL
+    }
     parts = []
     for place, suite in enumerate(suites):
         shelf.grant(0.9 / (len(suites) - place) if len(suites) > 1 else 0.9)
         found = read_samples(evaluation, suite)
         worst = choose_worst(found, max(WORST_COUNT // len(suites), LEAST))
         kept = {s.item.id for s in worst}
-        drawn = choose_random([s for s in found if s.item.id not in kept], max(SAMPLE_COUNT // len(suites), LEAST))
+        drawn = choose_random(
+            [s for s in found if s.item.id not in kept], max(SAMPLE_COUNT // len(suites), LEAST)
+        )
         utterances = collect_utterances([*worst, *drawn], data_dir)
         for title, chosen in (("drawn at random", drawn), ("the worst", worst)):
-            cards = "".join(make_card(s, {n: by[s.item.id] for n, by in others.items() if s.item.id in by},
-                                      utterances, shelf) for s in chosen)
-            note = describe_draw(chosen, found) if chosen is drawn else "The lowest scores; among equals by lot."
+            cards = "".join(
+                make_card(
+                    s,
+                    {n: by[s.item.id] for n, by in others.items() if s.item.id in by},
+                    utterances,
+                    shelf,
+                )
+                for s in chosen
+            )
+            note = (
+                describe_draw(chosen, found)
+                if chosen is drawn
+                else "The lowest scores; among equals by lot."
+            )
             if cards:
-                parts.append(Drawing(html=f"<h3>{escape_text(name_title(suite))}: {title}</h3>"
-                                          f'<p class="note">{escape_text(note)}</p><div class="cards">{cards}</div>'))
-    return Section(anchor="samples", title="Samples", parts=parts,
-                   lead="What was heard, asked and answered, and what the judge said to it. The same samples come of "
-                        f"the same predictions: the seed is {SAMPLE_SEED}.")
+                parts.append(
+                    Drawing(
+                        html=f"<h3>{escape_text(name_title(suite))}: {title}</h3>"
+                        f'<p class="note">{escape_text(note)}</p><div class="cards">{cards}</div>'
+                    )
+                )
+    return Section(
+        anchor="samples",
+        title="Samples",
+        parts=parts,
+        lead="What was heard, asked and answered, and what the judge said to it. The same "
+        f"samples come of the same predictions: the seed is {SAMPLE_SEED}.",
+    )
 
 
 def describe_draw(chosen: Sequence[Sample], found: Sequence[Sample]) -> str:
@@ -195,6 +267,8 @@ def describe_draw(chosen: Sequence[Sample], found: Sequence[Sample]) -> str:
     judged = overall["right"] + overall["wrong"]
     text = f"{len(chosen)} of {len(found):,} questions, parts in equal numbers, languages mixed"
     if judged:
-        text += (f"; {shown['right']} right, {shown['wrong']} wrong. Of all, {overall['right']:,} of {judged:,} are "
-                 "right: the draw leans to that share, and shows both kinds")
+        text += (
+            f"; {shown['right']} right, {shown['wrong']} wrong. Of all, {overall['right']:,} of "
+            f"{judged:,} are right: the draw leans to that share, and shows both kinds"
+        )
     return text + "."

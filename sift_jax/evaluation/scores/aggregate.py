@@ -2,11 +2,12 @@
 
     counts of each item ─┬─ subset × language, facet ──────────► a figure of the group's pooled items
                          └─ PARENTS: the mean of several ──────► EvalSIFT closed_ended = mean of its sub-categories,
-                                                                 Dynamic-SUPERB dimension = mean of its tasks
+                                                                 Dynamic-SUPERB dimension = mean of
+                                                                 its tasks
     an item without an answer or a score is in `of`, not in `n`
 
-A rate over pooled items (WER of a language) is errors of all over words of all, as published; an empty answer is an
-answer, and a wrong one.
+A rate over pooled items (WER of a language) is errors of all over words of all, as published; an
+empty answer is an answer, and a wrong one.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def _pool(item: Item) -> tuple[tuple[str, str], ...]:
 
 
 def _mean_of_siblings(item: Item) -> tuple[tuple[str, str], ...]:
-    """closed_ended/word_align is a part of closed_ended; what has no parent is in no figure but its own."""
+    """closed_ended/word_align is a part of closed_ended; what has no parent is in no figure but its
+    own."""
     parent = item.subset.rpartition("/")[0]
     return ((parent, item.subset),) if parent else ()
 
@@ -48,13 +50,15 @@ def _mean_of_subsets(item: Item) -> tuple[tuple[str, str], ...]:
     return (("", item.subset),)
 
 
-# How a suite's figures over several subsets are made; others pool their items. AIR-Bench's speech figure is pooled.
+# How a suite's figures over several subsets are made; others pool their items. AIR-Bench's speech
+# figure is pooled.
 PARENTS: dict[str, Parents] = {"evalsift": _mean_of_siblings, "dynamic_superb": _mean_of_subsets}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Counts:
-    """The items of one metric with their counts: `places` says which of the items the rows of `counts` are."""
+    """The items of one metric with their counts: `places` says which of the items the rows of
+    `counts` are."""
 
     items: Sequence[Item]
     metric: Metric
@@ -102,7 +106,9 @@ def count_items(
                 rows.append(row)
                 places.append(place)
         counts = np.asarray(rows, float) if rows else np.zeros((0, 2))
-        yield Counts(items=chosen, metric=metric, name=name, counts=counts, places=np.asarray(places, int))
+        yield Counts(
+            items=chosen, metric=metric, name=name, counts=counts, places=np.asarray(places, int)
+        )
 
 
 def make_cells(
@@ -113,14 +119,18 @@ def make_cells(
     system: str,
     bootstrap: BootstrapConfig,
 ) -> list[Cell]:
-    """All figures of a system on a suite. `items` are all that were to be answered; verdicts those of the judge."""
+    """All figures of a system on a suite. `items` are all that were to be answered; verdicts those
+    of the judge."""
     cells = []
     for counted in count_items(items, predictions, verdicts):
         # a suite in one language has the same items in several groups
         figures: dict[tuple[tuple[int, ...], ...], Figure] = {}
         for group, parts in _group(counted.items).items():
             members = tuple(map(tuple, parts.values()))
-            if counted.metric.is_ordered and len({counted.items[n].labels for part in members for n in part}) > 1:
+            if (
+                counted.metric.is_ordered
+                and len({counted.items[n].labels for part in members for n in part}) > 1
+            ):
                 continue
             if members not in figures:
                 figures[members] = _measure(counted, members, bootstrap)
@@ -144,8 +154,11 @@ def _group(items: Sequence[Item]) -> Groups:
         for subset, part in places:
             for language in languages:
                 for facet in facets:
-                    groups.setdefault((subset, language, facet), {}).setdefault(part, []).append(number)
-    # a facet that all items of a subset share says nothing there: a task's dimension is no figure of the task
+                    groups.setdefault((subset, language, facet), {}).setdefault(part, []).append(
+                        number
+                    )
+    # a facet that all items of a subset share says nothing there: a task's dimension is no figure
+    # of the task
     return {
         group: parts
         for group, parts in groups.items()
@@ -158,19 +171,36 @@ Figure = tuple[float | None, float | None, float | None, int]
 
 
 def _make_cell(
-    counted: Counts, group: tuple[str, str, str], members: tuple[tuple[int, ...], ...], system: str, figure: Figure
+    counted: Counts,
+    group: tuple[str, str, str],
+    members: tuple[tuple[int, ...], ...],
+    system: str,
+    figure: Figure,
 ) -> Cell:
     subset, language, facet = group
     value, low, high, n = figure
     return Cell(
-        suite=counted.items[members[0][0]].suite, subset=subset, language=language, facet=facet, metric=counted.name,
-        system=system, value=value, low=low, high=high, n=n, of=sum(map(len, members)),
-    )  # fmt: skip
+        suite=counted.items[members[0][0]].suite,
+        subset=subset,
+        language=language,
+        facet=facet,
+        metric=counted.name,
+        system=system,
+        value=value,
+        low=low,
+        high=high,
+        n=n,
+        of=sum(map(len, members)),
+    )
 
 
-def _measure(counted: Counts, members: tuple[tuple[int, ...], ...], bootstrap: BootstrapConfig) -> Figure:
+def _measure(
+    counted: Counts, members: tuple[tuple[int, ...], ...], bootstrap: BootstrapConfig
+) -> Figure:
     """The mean over the parts of what their items' counts make, and its interval."""
-    parts = [[counted.rows[number] for number in part if number in counted.rows] for part in members]
+    parts = [
+        [counted.rows[number] for number in part if number in counted.rows] for part in members
+    ]
     parts = [part for part in parts if part]
     rows = [row for part in parts for row in part]
     if not rows:

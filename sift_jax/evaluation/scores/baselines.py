@@ -8,8 +8,8 @@
     wer, cer                          nothing at all: 100 %, which few constant texts get below
     bleu, chrf, rouge_l, slot_f1      the commonest reference (where none repeats, the first)
 
-Made from the suite's own references the constant knows more than any system may: what does not beat it clearly has
-not listened.
+Made from the suite's own references the constant knows more than any system may: what does not beat
+it clearly has not listened.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ from __future__ import annotations
 import collections
 from collections.abc import Iterable, Sequence
 
-from sift_jax.evaluation.scores.offline_judge import classify_item, item_kind, make_majority, question_kind
+from sift_jax.evaluation.scores.offline_judge import (
+    classify_item,
+    item_kind,
+    make_majority,
+    question_kind,
+)
 from sift_jax.evaluation.scores.ordinal_scores import find_classes
 from sift_jax.evaluation.scores.schema import Item, Prediction
 from sift_jax.sift.fields import Fields
@@ -27,10 +32,12 @@ Place = tuple[str, str, str]
 
 
 def make_majority_predictions(
-    items: Sequence[Item], train_rows: Iterable[tuple[str, str, str]] | None = None, fields: Fields = ()
+    items: Sequence[Item],
+    train_rows: Iterable[tuple[str, str, str]] | None = None,
+    fields: Fields = (),
 ) -> list[Prediction]:
-    """The constant answers to items. Training rows are (subset, language, reference answer); items whose kind of
-    question they do not have get an empty answer."""
+    """The constant answers to items. Training rows are (subset, language, reference answer); items
+    whose kind of question they do not have get an empty answer."""
     if train_rows is not None:
         table = make_majority(train_rows, fields)
     else:
@@ -43,7 +50,13 @@ def make_majority_predictions(
 
 def _place(item: Item) -> Place:
     reference = item.references[0] if item.references else ""
-    kind = item_kind(item) if item.aliases else "" if item.labels else question_kind(reference, item.language)
+    kind = (
+        item_kind(item)
+        if item.aliases
+        else ""
+        if item.labels
+        else question_kind(reference, item.language)
+    )
     return item.subset, item.language, kind
 
 
@@ -52,7 +65,11 @@ def _find_best(items: Sequence[Item]) -> str:
     if first in ("wer", "cer"):
         return ""
     if first == "mae":
-        classes = [item.labels.index(found[0]) for item in items if (found := find_classes(item, item.references[0]))]
+        classes = [
+            item.labels.index(found[0])
+            for item in items
+            if (found := find_classes(item, item.references[0]))
+        ]
         return items[0].labels[sorted(classes)[len(classes) // 2]] if classes else ""
     counts: collections.Counter[tuple[str, str]] = collections.Counter()
     texts: dict[tuple[str, str], str] = {}

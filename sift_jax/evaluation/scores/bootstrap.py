@@ -3,9 +3,10 @@
     counts of n items (n × k) ─ sum by recording ─► (clusters × k)
     weights (draws × clusters): how often each recording was drawn   weights @ counts ─► a draw's sums ─ make ─► figure
 
-Questions about one recording stand or fall together, so recordings are drawn, not items: an interval over items alone
-would be too narrow. A figure that is the mean of several parts (sub-categories) draws once for all of them. A share of
-0 or 1, of which all draws are alike, has its exact interval instead.
+Questions about one recording stand or fall together, so recordings are drawn, not items: an
+interval over items alone would be too narrow. A figure that is the mean of several parts
+(sub-categories) draws once for all of them. A share of 0 or 1, of which all draws are alike, has
+its exact interval instead.
 """
 
 from __future__ import annotations
@@ -56,10 +57,14 @@ def draw_weights(rng: np.random.Generator, size: int, samples: int) -> Iterator[
         yield np.bincount(drawn.ravel(), minlength=count * size).reshape(count, size).astype(float)
 
 
-def resample(parts: Sequence[np.ndarray], make: Make, rng: np.random.Generator, samples: int) -> np.ndarray:
-    """The figure of each draw: the mean over parts, each (clusters × its counts), of what is made of its sums.
+def resample(
+    parts: Sequence[np.ndarray], make: Make, rng: np.random.Generator, samples: int
+) -> np.ndarray:
+    """The figure of each draw: the mean over parts, each (clusters × its counts), of what is made
+    of its sums.
 
-    Parts share their clusters; a part from which a draw took nothing is left out of that draw's mean.
+    Parts share their clusters; a part from which a draw took nothing is left out of that draw's
+    mean.
     """
     size = len(parts[0])
     stacked = np.concatenate(parts, axis=1)
@@ -67,7 +72,9 @@ def resample(parts: Sequence[np.ndarray], make: Make, rng: np.random.Generator, 
     figures = []
     for weights in draw_weights(rng, size, samples):
         sums = weights @ stacked
-        figures.append(average(np.stack([make(sums[:, a:b]) for a, b in itertools.pairwise(edges)])))
+        figures.append(
+            average(np.stack([make(sums[:, a:b]) for a, b in itertools.pairwise(edges)]))
+        )
     return np.concatenate(figures)
 
 
@@ -78,7 +85,9 @@ def average(figures: np.ndarray) -> np.ndarray:
     return np.where(is_there.any(axis=0), total / np.maximum(is_there.sum(axis=0), 1), np.nan)
 
 
-def find_interval(figures: np.ndarray, confidence: float) -> tuple[float, float] | tuple[None, None]:
+def find_interval(
+    figures: np.ndarray, confidence: float
+) -> tuple[float, float] | tuple[None, None]:
     """The percentiles that hold the confidence between them."""
     figures = figures[~np.isnan(figures)]
     if not len(figures):
@@ -88,7 +97,7 @@ def find_interval(figures: np.ndarray, confidence: float) -> tuple[float, float]
 
 
 def bound_unanimous(figure: float, size: int, confidence: float) -> tuple[float, float]:
-    """The exact interval of a share of 0 or 1 over so many recordings: no draw of them differs, and yet three right
-    answers of three do not make a sure thing."""
+    """The exact interval of a share of 0 or 1 over so many recordings: no draw of them differs, and
+    yet three right answers of three do not make a sure thing."""
     margin = 1.0 - ((1.0 - confidence) / 2) ** (1.0 / size)
     return (1.0 - margin, 1.0) if figure else (0.0, margin)

@@ -1,10 +1,11 @@
-"""Which class was said for which: acoustic properties, free fields, and suites whose answers come from one closed set.
+"""Which class was said for which: acoustic properties, free fields, and suites whose answers come
+from one closed set.
 
-    reference "very fast", answer "quite fast"     counts[6][5] += 1
-    an answer with no class, or several            counts[6][7] += 1      the last column: none
+reference "very fast", answer "quite fast"     counts[6][5] += 1
+an answer with no class, or several            counts[6][7] += 1      the last column: none
 
-                very slowly … quite fast, very fast │ none
-    very slowly     12             0         1      │  2
+            very slowly … quite fast, very fast │ none
+very slowly     12             0         1      │  2
 """
 
 from __future__ import annotations
@@ -25,22 +26,37 @@ _LABELLED = ("accuracy", "mae", "qwk")
 
 
 def make_confusions(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
-    """A table for each suite, property or part, and language, and one over all languages: rows the reference's class,
-    in the labels' order, columns the answer's, the last one for answers without just one class."""
+    """A table for each suite, property or part, and language, and one over all languages: rows the
+    reference's class, in the labels' order, columns the answer's, the last one for answers without
+    just one class."""
     labelled = _find_labelled(prediction.item for prediction in predictions)
     tables: dict[tuple[str, str, str], tuple[tuple[str, ...], np.ndarray]] = {}
     for prediction in predictions:
-        found = _read_field(prediction) or _read_acoustic(prediction) or _read_labelled(prediction, labelled)
+        found = (
+            _read_field(prediction)
+            or _read_acoustic(prediction)
+            or _read_labelled(prediction, labelled)
+        )
         if found is None:
             continue
         facet, labels, row, column = found
         for language in dict.fromkeys(("", prediction.item.language)):
             place = prediction.item.suite, facet, language
-            _, counts = tables.setdefault(place, (labels, np.zeros((len(labels), len(labels) + 1), int)))
+            _, counts = tables.setdefault(
+                place, (labels, np.zeros((len(labels), len(labels) + 1), int))
+            )
             counts[row, column] += 1
     return [
-        {"suite": suite, "facet": facet, "language": language, "labels": list(labels), "counts": counts.tolist()}
-        for (suite, facet, language), (labels, counts) in sorted(tables.items(), key=lambda pair: pair[0])
+        {
+            "suite": suite,
+            "facet": facet,
+            "language": language,
+            "labels": list(labels),
+            "counts": counts.tolist(),
+        }
+        for (suite, facet, language), (labels, counts) in sorted(
+            tables.items(), key=lambda pair: pair[0]
+        )
     ]
 
 
@@ -49,9 +65,14 @@ Found = tuple[str, tuple[str, ...], int, int]
 
 
 def _read_field(prediction: Prediction) -> Found | None:
-    """What of a free field is asked for, and what the answer names; the classes are the same in every language."""
+    """What of a free field is asked for, and what the answer names; the classes are the same in
+    every language."""
     item = prediction.item
-    right = find_classes(item, item.references[0]) if item.aliases and "judge_closed" in item.metrics else []
+    right = (
+        find_classes(item, item.references[0])
+        if item.aliases and "judge_closed" in item.metrics
+        else []
+    )
     if len(right) != 1 or len(item.labels) > _MOST_LABELS:
         return None
     said, labels = find_classes(item, prediction.answer), item.labels
@@ -59,9 +80,9 @@ def _read_field(prediction: Prediction) -> Found | None:
     return f"kind={item.facets['kind']}", labels, labels.index(right[0]), column
 
 
-
 def _read_acoustic(prediction: Prediction) -> Found | None:
-    """If the reference names one class of one acoustic property, and nothing else: that, and what the answer names."""
+    """If the reference names one class of one acoustic property, and nothing else: that, and what
+    the answer names."""
     item = prediction.item
     if "judge_closed" not in item.metrics or item.language not in LANGUAGES:
         return None
@@ -73,11 +94,17 @@ def _read_acoustic(prediction: Prediction) -> Found | None:
         return None
     said = {label for name, label in find_labels(prediction.answer, item.language) if name == key}
     labels = ACOUSTIC_LABELS[key]
-    return f"kind={key}", labels, labels.index(right), labels.index(said.pop()) if len(said) == 1 else len(labels)
+    return (
+        f"kind={key}",
+        labels,
+        labels.index(right),
+        labels.index(said.pop()) if len(said) == 1 else len(labels),
+    )
 
 
 def _find_labelled(items: Iterable[Item]) -> dict[tuple[str, str], tuple[str, ...]]:
-    """The labels of each part of a suite whose items share them, such as the emotions of MSP-Podcast."""
+    """The labels of each part of a suite whose items share them, such as the emotions of
+    MSP-Podcast."""
     sets: dict[tuple[str, str], set[tuple[str, ...]]] = collections.defaultdict(set)
     for item in items:
         if any(name in _LABELLED for name in item.metrics):
@@ -91,7 +118,9 @@ def _find_labelled(items: Iterable[Item]) -> dict[tuple[str, str], tuple[str, ..
     }
 
 
-def _read_labelled(prediction: Prediction, labelled: dict[tuple[str, str], tuple[str, ...]]) -> Found | None:
+def _read_labelled(
+    prediction: Prediction, labelled: dict[tuple[str, str], tuple[str, ...]]
+) -> Found | None:
     item = prediction.item
     labels = labelled.get((item.suite, item.subset))
     right = find_classes(item, item.references[0]) if labels else []

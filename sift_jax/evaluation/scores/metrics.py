@@ -3,7 +3,8 @@
     METRICS["wer"].count(item, answer)  [errors, words]        METRICS["wer"].make(sums)  errors / words
     METRICS["judge_closed"]             counted by a verdict: [score, 1]
 
-Shares (accuracy, wer, …) are fractions of 1; bleu and chrf go to 100, judge_open to 10, as their papers print them.
+Shares (accuracy, wer, …) are fractions of 1; bleu and chrf go to 100, judge_open to 10, as their
+papers print them.
 """
 
 from __future__ import annotations
@@ -56,14 +57,18 @@ METRICS: dict[str, Metric] = {
     "chrf": Metric(count=text.count_chrf, make=text.make_chrf, best=100.0),
     "rouge_l": Metric(count=text.count_rouge),
     "accuracy": Metric(
-        count=lambda item, answer: [float(ordinal_scores.is_right_class(item, answer)), 1.0], is_binary=True
+        count=lambda item, answer: [float(ordinal_scores.is_right_class(item, answer)), 1.0],
+        is_binary=True,
     ),
     "exact_match": Metric(
-        count=lambda item, answer: [float(ordinal_scores.is_exact_match(item, answer)), 1.0], is_binary=True
+        count=lambda item, answer: [float(ordinal_scores.is_exact_match(item, answer)), 1.0],
+        is_binary=True,
     ),
     "slot_f1": Metric(count=ordinal_scores.count_slots, make=ordinal_scores.make_slot_f1),
     "mae": Metric(count=ordinal_scores.count_steps, best=0.0, least=None, is_ordered=True),
-    "qwk": Metric(count=ordinal_scores.count_table, make=ordinal_scores.make_qwk, least=-1.0, is_ordered=True),
+    "qwk": Metric(
+        count=ordinal_scores.count_table, make=ordinal_scores.make_qwk, least=-1.0, is_ordered=True
+    ),
     "judge_closed": Metric(count=None, is_binary=True),
     "judge_open": Metric(count=None, best=10.0),
     "judge_air_bench": Metric(count=None, best=10.0, least=1.0),
@@ -77,22 +82,30 @@ def get_metric(name: str) -> Metric:
 
 
 def check_metrics(items: Iterable[Item]) -> None:
-    """What a metric needs, before anything is answered: references, and labels for those that find them."""
+    """What a metric needs, before anything is answered: references, and labels for those that find
+    them."""
     for item in items:
         for name in item.metrics:
             metric = get_metric(name)
             if not item.references:
-                raise EvaluationError(f"{item.id}: {name} needs a reference; give one, or ask for no {name}")
+                raise EvaluationError(
+                    f"{item.id}: {name} needs a reference; give one, or ask for no {name}"
+                )
             if (name == "accuracy" or metric.is_ordered) and not item.labels:
-                raise EvaluationError(f"{item.id}: {name} needs the item's labels; give them, or ask for exact_match")
+                raise EvaluationError(
+                    f"{item.id}: {name} needs the item's labels; give them, or ask for exact_match"
+                )
             most = ordinal_scores.MOST_CLASSES
             if name == "qwk" and len(item.labels) > most:
-                raise EvaluationError(f"{item.id}: {len(item.labels)} ordered labels; qwk takes at most {most}, "
-                                      "ask for mae")
+                raise EvaluationError(
+                    f"{item.id}: {len(item.labels)} ordered labels; qwk takes at most {most}, "
+                    "ask for mae"
+                )
 
 
 def judge_texts(predictions: Iterable[Prediction]) -> Iterator[Verdict]:
-    """The verdicts that need no judge: one for each prediction and each of its metrics that a function counts."""
+    """The verdicts that need no judge: one for each prediction and each of its metrics that a
+    function counts."""
     for prediction in predictions:
         for name in prediction.item.metrics:
             if get_metric(name).count is not None:
@@ -108,7 +121,9 @@ def _judge_text(prediction: Prediction, name: str) -> Verdict:
         reason = reason or ordinal_scores.explain_class(item, answer)
     elif name in ("wer", "cer"):
         errors, of = METRICS[name].count(item, answer)
-        reason = reason or f"{errors:.0f} errors in {of:.0f} {'words' if name == 'wer' else 'letters'}"
+        reason = (
+            reason or f"{errors:.0f} errors in {of:.0f} {'words' if name == 'wer' else 'letters'}"
+        )
     return Verdict(id=item.id, judge=name, score=score, status=status, reason=reason, metric=name)
 
 
@@ -119,7 +134,9 @@ def score_answer(name: str, item: Item, answer: str) -> float | None:
     if name == "qwk":
         # a single item has no kappa: it is read as the share of the way to the right class
         steps = ordinal_scores.find_steps(item, answer)
-        return None if steps is None else 1.0 - abs(steps[0] - steps[1]) / max(len(item.labels) - 1, 1)
+        return (
+            None if steps is None else 1.0 - abs(steps[0] - steps[1]) / max(len(item.labels) - 1, 1)
+        )
     metric = METRICS[name]
     counts = metric.count(item, answer)
     return None if counts is None else float(metric.make(np.asarray(counts)))
@@ -128,5 +145,15 @@ def score_answer(name: str, item: Item, answer: str) -> float | None:
 def describe_metrics(items: Sequence[Item]) -> dict[str, str]:
     """The library, version and settings behind each text metric of the items, for the results."""
     names = dict.fromkeys(name for item in items for name in item.metrics)
-    languages = sorted({item.facets.get("target_language", item.language) for item in items if "bleu" in item.metrics})
-    return {name: text.describe(name, languages) for name in names if name in ("wer", "cer", "bleu", "chrf", "rouge_l")}
+    languages = sorted(
+        {
+            item.facets.get("target_language", item.language)
+            for item in items
+            if "bleu" in item.metrics
+        }
+    )
+    return {
+        name: text.describe(name, languages)
+        for name in names
+        if name in ("wer", "cer", "bleu", "chrf", "rouge_l")
+    }

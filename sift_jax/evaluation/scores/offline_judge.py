@@ -4,8 +4,9 @@
                "The clip is noisy, and … very fast."    noise_level+…   the answer names the same labels in that order
                'The speaker says: "Rain falls."'        transcript      the answer quotes the same words
 
-It stands in for the judge LLM of the benchmark where there is none: the same answer always gets the same score, but
-only answers in the words of our labels are understood; in languages without labels, only the reference's own words.
+It stands in for the judge LLM of the benchmark where there is none: the same answer always gets the
+same score, but only answers in the words of our labels are understood; in languages without labels,
+only the reference's own words.
 """
 
 from __future__ import annotations
@@ -58,10 +59,19 @@ class OfflineJudge:
             score = max(score_open_item(item, reference, answer) for reference in item.references)
         else:
             reason = "the offline judge compares no answers; name an endpoint"
-            return Verdict(id=item.id, judge=self.name, score=None, status=NO_JUDGE, reason=reason, metric=metric)
+            return Verdict(
+                id=item.id,
+                judge=self.name,
+                score=None,
+                status=NO_JUDGE,
+                reason=reason,
+                metric=metric,
+            )
         found = classify_item(item, answer)
         reason = f"{found[0]}: {found[1]}" if answer.strip() else "the answer is empty"
-        return Verdict(id=item.id, judge=self.name, score=score, status=SCORED, reason=reason, metric=metric)
+        return Verdict(
+            id=item.id, judge=self.name, score=score, status=SCORED, reason=reason, metric=metric
+        )
 
 
 def judge_closed(reference: str, answer: str, language: str) -> bool:
@@ -75,7 +85,8 @@ def judge_closed(reference: str, answer: str, language: str) -> bool:
 
 
 def classify(text: str, language: str) -> tuple[str, str]:
-    """What an answer says, in a form that answers of one meaning share: its kind of content, and the content."""
+    """What an answer says, in a form that answers of one meaning share: its kind of content, and
+    the content."""
     verdict = _find_verdict(text, language)
     if verdict:
         return "verdict", verdict
@@ -94,11 +105,16 @@ def classify_item(item: Item, text: str) -> tuple[str, str]:
 
 def item_kind(item: Item) -> str:
     """What an item asks for: its free field, or what its reference tells."""
-    return item.facets.get("kind", "") if item.aliases else question_kind(item.references[0], item.language)
+    return (
+        item.facets.get("kind", "")
+        if item.aliases
+        else question_kind(item.references[0], item.language)
+    )
 
 
 def question_kind(reference: str, language: str) -> str:
-    """What a question asks for, told by its reference answer; equal for all answers to one form of question."""
+    """What a question asks for, told by its reference answer; equal for all answers to one form of
+    question."""
     if _find_verdict(reference, language):
         return "yes_no"
     keys = list(dict.fromkeys(key for key, _ in _find_labels(reference, language)))
@@ -110,11 +126,14 @@ def question_kind(reference: str, language: str) -> str:
     return "phonemes" if "|" in quoted[0] else "transcript"
 
 
-def make_majority(rows: Iterable[tuple[str, str, str]], fields: Fields = ()) -> dict[tuple[str, str, str], str]:
+def make_majority(
+    rows: Iterable[tuple[str, str, str]], fields: Fields = ()
+) -> dict[tuple[str, str, str], str]:
     """The answers of a baseline that never listens.
 
-    From training rows (category, language, reference answer) to {(category, language, kind): an answer of the most
-    frequent class}; ties go to the class seen first. `fields` are the tables of free fields that the rows may be about.
+    From training rows (category, language, reference answer) to {(category, language, kind): an
+    answer of the most frequent class}; ties go to the class seen first. `fields` are the tables of
+    free fields that the rows may be about.
     """
     counts: dict[tuple[str, str, str], collections.Counter] = {}
     texts: dict[tuple[str, str, str, tuple[str, str]], str] = {}
@@ -129,14 +148,19 @@ def make_majority(rows: Iterable[tuple[str, str, str]], fields: Fields = ()) -> 
 
 
 def score_open(reference: str, answer: str, language: str) -> float:
-    """0 to 10: the F1 of the answer's labels against the reference's, the offline stand-in for an LLM's judgement."""
-    return _score_named(reference, answer, _find_labels(reference, language), _find_labels(answer, language))
+    """0 to 10: the F1 of the answer's labels against the reference's, the offline stand-in for an
+    LLM's judgement."""
+    return _score_named(
+        reference, answer, _find_labels(reference, language), _find_labels(answer, language)
+    )
 
 
 def score_open_item(item: Item, reference: str, answer: str) -> float:
     """The same, with the classes that the item may ask for among the labels."""
-    wanted, named = ([*_find_labels(text, item.language), *(("", label) for label in _find_own(item, text))]
-                     for text in (reference, answer))
+    wanted, named = (
+        [*_find_labels(text, item.language), *(("", label) for label in _find_own(item, text))]
+        for text in (reference, answer)
+    )
     return _score_named(reference, answer, wanted, named)
 
 

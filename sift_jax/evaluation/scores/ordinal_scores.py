@@ -1,12 +1,12 @@
 """Scores of answers that come from a closed set, as counts that add up.
 
-    labels (angry, happy, neutral), reference "happy"
-        "She sounds happy."      finds happy         accuracy [1, 1]
-        "Happy or neutral."      finds two: wrong    accuracy [0, 1]
-        "Hard to say."           finds none: wrong   accuracy [0, 1]     no class step: qwk and mae do not count it
-        "B" of "B. happy"        finds happy         accuracy [1, 1]
-    classes in order             [true class 1, found class 2]           mae [1, 1]   qwk one cell of a table
-    "time: nine⏎date: today"     slot_f1 [right 1, said 2, there 2]      pairs of name and value
+labels (angry, happy, neutral), reference "happy"
+    "She sounds happy."      finds happy         accuracy [1, 1]
+    "Happy or neutral."      finds two: wrong    accuracy [0, 1]
+    "Hard to say."           finds none: wrong   accuracy [0, 1]     no class step: qwk and mae do not count it
+    "B" of "B. happy"        finds happy         accuracy [1, 1]
+classes in order             [true class 1, found class 2]           mae [1, 1]   qwk one cell of a table
+"time: nine⏎date: today"     slot_f1 [right 1, said 2, there 2]      pairs of name and value
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ _LETTER = re.compile(r"\W*(?:(?:[Oo]ption|[Aa]nswer)\W+)?([A-Z])\W*")
 
 # some suites have labels of their own for each item
 @functools.lru_cache(maxsize=256)
-def _make_finder(labels: tuple[str, ...], aliases: tuple[tuple[str, str], ...]) -> tuple[re.Pattern, dict[str, str]]:
+def _make_finder(
+    labels: tuple[str, ...], aliases: tuple[tuple[str, str], ...]
+) -> tuple[re.Pattern, dict[str, str]]:
     names = {simplify(word): label for word, label in (*aliases, *zip(labels, labels, strict=True))}
     longest_first = sorted((name for name in names if name), key=len, reverse=True)
     # no letter on either side; one label inside a longer one is the longer one
@@ -36,17 +38,20 @@ def _make_finder(labels: tuple[str, ...], aliases: tuple[tuple[str, str], ...]) 
 
 
 def find_classes(item: Item, answer: str) -> list[str]:
-    """The item's labels that an answer names, by their own words or others, each once, in order. Denials ("not happy")
-    are not understood."""
+    """The item's labels that an answer names, by their own words or others, each once, in order.
+    Denials ("not happy") are not understood."""
     pattern, names = _make_finder(item.labels, tuple(item.aliases.items()))
     if not names:
         return []
-    found = list(dict.fromkeys(names[match.group()] for match in pattern.finditer(simplify(answer))))
+    found = list(
+        dict.fromkeys(names[match.group()] for match in pattern.finditer(simplify(answer)))
+    )
     return found or _find_option(item, answer)
 
 
 def _find_option(item: Item, answer: str) -> list[str]:
-    """The label that an answer names by its letter alone, where the question lists them so: "B. alarm set"."""
+    """The label that an answer names by its letter alone, where the question lists them so: "B.
+    alarm set"."""
     letter = _LETTER.fullmatch(answer.strip())
     lines = dict(_OPTION.findall(item.question)) if letter else {}
     label = simplify(lines.get(letter.group(1), "")) if letter else ""
@@ -56,7 +61,9 @@ def _find_option(item: Item, answer: str) -> list[str]:
 def is_right_class(item: Item, answer: str) -> bool:
     """Whether the answer names a class that a reference names, and no other."""
     found = find_classes(item, answer)
-    return len(found) == 1 and any(found == find_classes(item, reference) for reference in item.references)
+    return len(found) == 1 and any(
+        found == find_classes(item, reference) for reference in item.references
+    )
 
 
 def explain_class(item: Item, answer: str) -> str:
@@ -74,7 +81,8 @@ def is_exact_match(item: Item, answer: str) -> bool:
 
 
 def find_steps(item: Item, answer: str) -> tuple[int, int] | None:
-    """The places of the right class and of the answer's in the item's ordered labels; None without just one of each."""
+    """The places of the right class and of the answer's in the item's ordered labels; None without
+    just one of each."""
     said, right = find_classes(item, answer), find_classes(item, (item.references or ("",))[0])
     if len(said) != 1 or len(right) != 1:
         return None
@@ -98,7 +106,8 @@ def count_table(item: Item, answer: str) -> list[float] | None:
 
 
 def make_qwk(sums: np.ndarray) -> np.ndarray:
-    """Cohen's kappa with quadratic weights of each table; none where there is but one class on both sides."""
+    """Cohen's kappa with quadratic weights of each table; none where there is but one class on both
+    sides."""
     table = sums.reshape(*sums.shape[:-1], MOST_CLASSES, MOST_CLASSES)
     steps = np.arange(MOST_CLASSES)
     weights = (steps[:, None] - steps[None, :]) ** 2
@@ -111,13 +120,17 @@ def make_qwk(sums: np.ndarray) -> np.ndarray:
 
 
 def read_slots(text: str) -> collections.Counter[tuple[str, str]]:
-    """The pairs of name and value in lines `name: value`; other lines, such as "none", hold no pair."""
+    """The pairs of name and value in lines `name: value`; other lines, such as "none", hold no
+    pair."""
     pairs = [line.partition(":") for line in text.splitlines() if ":" in line]
-    return collections.Counter((simplify(name), simplify(value)) for name, _, value in pairs if simplify(value))
+    return collections.Counter(
+        (simplify(name), simplify(value)) for name, _, value in pairs if simplify(value)
+    )
 
 
 def count_slots(item: Item, answer: str) -> list[float]:
-    """Pairs right, said, and there: a pair is right if name and value are, as in SLURP's span F1 (not its SLU-F1)."""
+    """Pairs right, said, and there: a pair is right if name and value are, as in SLURP's span F1
+    (not its SLU-F1)."""
     said = read_slots(answer)
     counts = []
     for reference in item.references:

@@ -4,7 +4,8 @@
     anything else      recordings swapped between the systems at random: how often is the difference as large as seen
     both               an interval of the difference, from the same draws of recordings for both systems
 
-McNemar takes items for independent; where questions share recordings, the interval says more than the p.
+McNemar takes items for independent; where questions share recordings, the interval says more than
+the p.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class PairedTest:
     p: float
     test: str
     n: int
-    # items that only one of them got right; of scores that are no yes or no, those where one is higher
+    # items that only one of them got right; of scores that are no yes or no, those where one is
+    # higher
     only_first: int
     only_second: int
 
@@ -51,7 +53,8 @@ def compare_systems(
     second: tuple[Iterable[Prediction], Iterable[Verdict]],
     bootstrap: BootstrapConfig,
 ) -> list[PairedTest]:
-    """For each metric of the items, pooled over them all; give the items of one subset for its own comparison."""
+    """For each metric of the items, pooled over them all; give the items of one subset for its own
+    comparison."""
     pairs = zip(count_items(items, *first), count_items(items, *second), strict=True)
     compared = (_compare(one, other, bootstrap) for one, other in pairs)
     return [comparison for comparison in compared if comparison is not None]
@@ -68,7 +71,9 @@ def _compare(one: Counts, other: Counts, bootstrap: BootstrapConfig) -> PairedTe
     first, second = float(make(a.sum(axis=0))), float(make(b.sum(axis=0)))
     singles = np.nan_to_num(make(b) - make(a)) * (-1 if one.metric.is_error else 1)
     wins, losses = int((singles > 0).sum()), int((singles < 0).sum())
-    found, index = np.unique(one.clusters[[one.rows[place] for place in shared]], return_inverse=True)
+    found, index = np.unique(
+        one.clusters[[one.rows[place] for place in shared]], return_inverse=True
+    )
     size = len(found)
     sums_a, sums_b = sum_clusters(a, index, size), sum_clusters(b, index, size)
     rng = make_generator(bootstrap.seed, f"compare {one.name}")
@@ -77,11 +82,23 @@ def _compare(one: Counts, other: Counts, bootstrap: BootstrapConfig) -> PairedTe
     if one.metric.is_binary:
         p, test = find_mcnemar(losses, wins), "exact McNemar"
     else:
-        p, test = _swap(sums_a, sums_b, make, rng, bootstrap.samples), "recordings swapped at random"
+        p, test = (
+            _swap(sums_a, sums_b, make, rng, bootstrap.samples),
+            "recordings swapped at random",
+        )
     return PairedTest(
-        metric=one.name, first=first, second=second, difference=second - first, low=low, high=high, p=p, test=test,
-        n=len(shared), only_first=losses, only_second=wins,
-    )  # fmt: skip
+        metric=one.name,
+        first=first,
+        second=second,
+        difference=second - first,
+        low=low,
+        high=high,
+        p=p,
+        test=test,
+        n=len(shared),
+        only_first=losses,
+        only_second=wins,
+    )
 
 
 def find_mcnemar(only_first: int, only_second: int) -> float:
@@ -93,12 +110,17 @@ def find_mcnemar(only_first: int, only_second: int) -> float:
 def _resample_difference(
     a: np.ndarray, b: np.ndarray, make: Make, rng: np.random.Generator, samples: int
 ) -> np.ndarray:
-    draws = [make(weights @ b) - make(weights @ a) for weights in draw_weights(rng, len(a), samples)]
+    draws = [
+        make(weights @ b) - make(weights @ a) for weights in draw_weights(rng, len(a), samples)
+    ]
     return np.concatenate(draws) if draws else np.zeros(0)
 
 
-def _swap(a: np.ndarray, b: np.ndarray, make: Make, rng: np.random.Generator, samples: int) -> float:
-    """The share of random swaps that part the systems as far as they are; the one seen counts among them."""
+def _swap(
+    a: np.ndarray, b: np.ndarray, make: Make, rng: np.random.Generator, samples: int
+) -> float:
+    """The share of random swaps that part the systems as far as they are; the one seen counts among
+    them."""
     seen = abs(make(b.sum(axis=0)) - make(a.sum(axis=0)))
     total, far = a.sum(axis=0) + b.sum(axis=0), 1
     rows = max(1, 4_000_000 // len(a))

@@ -1,11 +1,13 @@
-"""The contract of the evaluation: what is asked, what was answered, what was judged, and the figures.
+"""The contract of the evaluation: what is asked, what was answered, what was judged, and the
+figures.
 
     suite folder ─read─► Suite: items, and what was set aside
     items + model ─────► out/predictions/<system>.jsonl            an item and its answer a line, enough to judge again
     predictions + judge ► out/verdicts/<system>.<judge>.jsonl      id, score or null, status, reason
     both ──────────────► out/results.json: cells                   one figure each: what, value, interval, n of all
 
-A system is the model or a baseline; a judge is whatever gives a score, so word error rate is one too.
+A system is the model or a baseline; a judge is whatever gives a score, so word error rate is one
+too.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from typing import Any
 from sift_jax.text.chat import Message
 
 MODEL, UNTRAINED = "model", "untrained"
-# One answer to all questions of a kind: the training data's commonest, or where there are no training rows of a suite
-# the one that its own references make best.
+# One answer to all questions of a kind: the training data's commonest, or where there are no
+# training rows of a suite the one that its own references make best.
 BASELINES = MAJORITY, CONSTANT = "majority", "constant"
 
 
@@ -30,11 +32,13 @@ class EvaluationError(ValueError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Item:
-    """One question of a suite. Audio parts of its messages name files; the messages end with the user's turn."""
+    """One question of a suite. Audio parts of its messages name files; the messages end with the
+    user's turn."""
 
     id: str
     suite: str
-    # what the suite's tables call a column: "closed_ended/acoustic_level", "test_clean", "EmotionRecognition_…"
+    # what the suite's tables call a column: "closed_ended/acoustic_level", "test_clean",
+    # "EmotionRecognition_…"
     subset: str
     language: str
     messages: tuple[Message, ...]
@@ -44,7 +48,8 @@ class Item:
     labels: tuple[str, ...] = ()
     # other words for them: {"wütend": "angry"}
     aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    # names of the scores that this item gets, the first one being the suite's own: "wer", "bleu", "judge_closed", …
+    # names of the scores that this item gets, the first one being the suite's own: "wer", "bleu",
+    # "judge_closed", …
     metrics: tuple[str, ...]
     # other ways to split the figures: {"kind": "speaking_rate", "dimension": "paralinguistics"}
     facets: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -53,7 +58,9 @@ class Item:
 
     @property
     def audio(self) -> tuple[str, ...]:
-        return tuple(p["audio_path"] for m in self.messages for p in m["content"] if p.get("audio_path"))
+        return tuple(
+            p["audio_path"] for m in self.messages for p in m["content"] if p.get("audio_path")
+        )
 
     @property
     def question(self) -> str:
@@ -90,8 +97,8 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a judge says of one prediction: the status is "scored", or says why there is no score: "unparsed", "error",
-    "no_judge", "no_label"."""
+    """What a judge says of one prediction: the status is "scored", or says why there is no score:
+    "unparsed", "error", "no_judge", "no_label"."""
 
     id: str
     judge: str
@@ -104,7 +111,8 @@ class Verdict:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One figure: `value` in [low, high] over n scored of `of` items. An empty name means all of that kind."""
+    """One figure: `value` in [low, high] over n scored of `of` items. An empty name means all of
+    that kind."""
 
     suite: str
     subset: str
@@ -136,11 +144,16 @@ def read_predictions(path: Path) -> Iterator[Prediction]:
             try:
                 row: dict[str, Any] = json.loads(line)
                 answer = row.pop("answer")
-                lists = {name: tuple(row[name]) for name in ("messages", "references", "labels", "metrics")}
+                lists = {
+                    name: tuple(row[name])
+                    for name in ("messages", "references", "labels", "metrics")
+                }
                 yield Prediction(item=Item(**{**row, **lists}), answer=answer)
             except (json.JSONDecodeError, KeyError, TypeError) as error:
                 place = f"{path}:{number}"
-                raise EvaluationError(f"{place}: not a prediction ({error}); move it away, evaluate again") from error
+                raise EvaluationError(
+                    f"{place}: not a prediction ({error}); move it away, evaluate again"
+                ) from error
 
 
 def check_ids(items: Iterable[Item]) -> None:
@@ -148,5 +161,7 @@ def check_ids(items: Iterable[Item]) -> None:
     seen: set[str] = set()
     for item in items:
         if item.id in seen:
-            raise EvaluationError(f"{item.suite}: two items are called {item.id}; a suite's reader must number them")
+            raise EvaluationError(
+                f"{item.suite}: two items are called {item.id}; a suite's reader must number them"
+            )
         seen.add(item.id)

@@ -7,9 +7,9 @@
         chrf    [n-grams said, there, right] × 6        sacrebleu
         rouge_l [F1, 1]                                 rouge-score
 
-A figure over many items comes of the sum of their counts, as the libraries' own figures over a corpus do; so a
-resample of the items is a weighted sum. Of several references the one nearest to the answer counts for wer, cer,
-chrf and rouge_l; BLEU takes n-grams from all of them.
+A figure over many items comes of the sum of their counts, as the libraries' own figures over a
+corpus do; so a resample of the items is a weighted sum. Of several references the one nearest to
+the answer counts for wer, cer, chrf and rouge_l; BLEU takes n-grams from all of them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def _make_normaliser(is_english: bool) -> Callable[[str], str]:
 
 
 def normalise_speech(text: str, language: str) -> str:
-    """The text as Whisper's evaluation compares it: its English normaliser for English, its basic one for others."""
+    """The text as Whisper's evaluation compares it: its English normaliser for English, its basic
+    one for others."""
     return " ".join(_make_normaliser(_base(language) == "en")(text).split())
 
 
@@ -55,7 +56,9 @@ def count_letter_errors(item: Item, answer: str) -> list[float]:
     return _count_errors(item, answer, jiwer.process_characters, len)
 
 
-def _count_errors(item: Item, answer: str, process: Callable, measure: Callable[[str], int]) -> list[float]:
+def _count_errors(
+    item: Item, answer: str, process: Callable, measure: Callable[[str], int]
+) -> list[float]:
     said = normalise_speech(answer, item.language)
     counts = []
     for reference in item.references:
@@ -97,7 +100,8 @@ def make_bleu(sums: np.ndarray) -> np.ndarray:
 
 
 def score_bleu(item: Item, answer: str) -> float:
-    """BLEU of one sentence, without the orders that it is too short for; only for reading, corpus BLEU is no mean."""
+    """BLEU of one sentence, without the orders that it is too short for; only for reading, corpus
+    BLEU is no mean."""
     target = item.facets.get("target_language", item.language)
     return float(_make_bleu(target).sentence_score(answer, list(item.references)).score)
 
@@ -107,13 +111,17 @@ _CHRF = CHRF()
 
 def count_chrf(item: Item, answer: str) -> list[float]:
     """N-grams said, there and right, of each order."""
-    # the library's public scores keep these to themselves; a test holds the sum against its corpus score
-    rows = _CHRF._extract_corpus_statistics([answer], [[reference] for reference in item.references])
+    # the library's public scores keep these to themselves; a test holds the sum against its corpus
+    # score
+    rows = _CHRF._extract_corpus_statistics(
+        [answer], [[reference] for reference in item.references]
+    )
     return [float(count) for count in rows[0]]
 
 
 def make_chrf(sums: np.ndarray) -> np.ndarray:
-    """Corpus chrF2 of each row of summed counts: precision and recall averaged over the orders that are there."""
+    """Corpus chrF2 of each row of summed counts: precision and recall averaged over the orders that
+    are there."""
     counts = sums.reshape(*sums.shape[:-1], _CHRF_ORDERS, 3)
     said, wanted, right = counts[..., 0], counts[..., 1], counts[..., 2]
     is_there = (said > 0) & (wanted > 0)
@@ -126,7 +134,8 @@ def make_chrf(sums: np.ndarray) -> np.ndarray:
 
 
 class WordTokenizer(Tokenizer):
-    """Lower-cased runs of letters, marks and digits of any script: rouge-score's own keeps only a to z and 0 to 9."""
+    """Lower-cased runs of letters, marks and digits of any script: rouge-score's own keeps only a
+    to z and 0 to 9."""
 
     def tokenize(self, text: str) -> list[str]:
         letters = unicodedata.normalize("NFC", text).lower()
@@ -139,22 +148,32 @@ def _make_rouge(is_english: bool) -> RougeScorer:
 
 
 def count_rouge(item: Item, answer: str) -> list[float]:
-    """The best F1 over the references, and one item. Unstemmed; English by the library's tokenizer, others by ours."""
+    """The best F1 over the references, and one item. Unstemmed; English by the library's tokenizer,
+    others by ours."""
     scorer = _make_rouge(_base(item.language) == "en")
-    return [max(scorer.score(reference, answer)["rougeL"].fmeasure for reference in item.references), 1.0]
+    return [
+        max(scorer.score(reference, answer)["rougeL"].fmeasure for reference in item.references),
+        1.0,
+    ]
 
 
 def describe(metric: str, languages: Sequence[str] = ()) -> str:
     """What a figure was made by, with versions: for the results, so that it can be made again."""
     if metric in ("wer", "cer"):
-        return f"{_version('jiwer')}, after {_version('whisper-normalizer')}: English, basic for other languages"
+        return (
+            f"{_version('jiwer')}, after {_version('whisper-normalizer')}: English, basic for "
+            "other languages"
+        )
     if metric == "bleu":
         chosen = {_BLEU_TOKENIZERS.get(_base(language), "13a") for language in languages} or {"13a"}
         sign = f"case:mixed|eff:no|tok:{'+'.join(sorted(chosen))}|smooth:exp"
         return f"{sign}|version:{importlib.metadata.version('sacrebleu')}"
     if metric == "chrf":
         return f"{_CHRF.get_signature()}"
-    return f"{_version('rouge-score')} rougeL, no stemmer; accents kept in languages other than English"
+    return (
+        f"{_version('rouge-score')} rougeL, no stemmer; accents kept in languages other than "
+        "English"
+    )
 
 
 def _version(package: str) -> str:

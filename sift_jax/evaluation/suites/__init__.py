@@ -3,7 +3,8 @@
     SuiteConfig ─► SUITES[name] ─► Suite: every row of the folder, as an item or set aside
                 └─ limit, seed: as many of each part and language, drawn by a hash of their ids
 
-`jsonl:rooms` is read by `jsonl` and called `jsonl:rooms`, so that one evaluation may have several of a kind.
+`jsonl:rooms` is read by `jsonl` and called `jsonl:rooms`, so that one evaluation may have several
+of a kind.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ SUITES: dict[str, Callable[..., Suite]] = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SuiteConfig(CheckedConfig):
-    """A suite on disk and what is asked of it. Empty values take what the suite's figures are published for."""
+    """A suite on disk and what is asked of it. Empty values take what the suite's figures are
+    published for."""
 
     # of SUITES, with ":anything" behind it where there are several of a kind
     name: Text
@@ -73,7 +75,9 @@ class SuiteConfig(CheckedConfig):
     # wordings that replace those of prompts.json, or a file of them
     prompts: Mapping[Text, Value] | MayBeEmpty
     # by whose rules it is asked and scored: the suite's own, or those of the SIFT paper's tables
-    protocol: Annotated[str, OneOf(OFFICIAL, PAPER)] = dataclasses.field(metadata={"before": OFFICIAL})
+    protocol: Annotated[str, OneOf(OFFICIAL, PAPER)] = dataclasses.field(
+        metadata={"before": OFFICIAL}
+    )
 
 
 def read_suite(config: SuiteConfig) -> Suite:
@@ -94,22 +98,31 @@ def read_suite(config: SuiteConfig) -> Suite:
     options = {option: value for option, value in given.items() if value}
     # These come from the evaluation as a whole, and not every suite has a use for them.
     prompts = load_prompts(config.prompts)
-    shared = {"cache_dir": Path(config.cache_dir) if config.cache_dir else None, "prompts": prompts,
-              "protocol": config.protocol}
+    shared = {
+        "cache_dir": Path(config.cache_dir) if config.cache_dir else None,
+        "prompts": prompts,
+        "protocol": config.protocol,
+    }
     options |= {option: value for option, value in shared.items() if option in takes}
     suite = reader(Path(config.root), name=config.name, **options)
     check_ids(suite.items)
     drawn = draw_items(suite.items, config.limit, config.seed)
     protocol = find_protocol(config.name, config.protocol)
-    return dataclasses.replace(suite, items=drawn, left_out=len(suite.items) - len(drawn), protocol=protocol)
+    return dataclasses.replace(
+        suite, items=drawn, left_out=len(suite.items) - len(drawn), protocol=protocol
+    )
 
 
 def read_checked_suites(configs: Sequence[SuiteConfig]) -> list[Suite]:
     """All suites, their items checked for what their scores need."""
     names = [config.name for config in configs]
     if not names or len(set(names)) < len(names):
-        what = f"two suites are called {max(names, key=names.count)}" if names else "no suite is given"
-        raise EvaluationError(f"{what}; give suites of different names, such as jsonl:rooms and jsonl:cars")
+        what = (
+            f"two suites are called {max(names, key=names.count)}" if names else "no suite is given"
+        )
+        raise EvaluationError(
+            f"{what}; give suites of different names, such as jsonl:rooms and jsonl:cars"
+        )
     suites = [read_suite(config) for config in configs]
     for suite in suites:
         check_metrics(suite.items)
@@ -119,8 +132,8 @@ def read_checked_suites(configs: Sequence[SuiteConfig]) -> list[Suite]:
 def draw_items(items: tuple[Item, ...], limit: int, seed: int) -> tuple[Item, ...]:
     """At most so many of each part and language, in their old order.
 
-    The draw goes by a hash of the id: a larger limit takes the same ones and more, and what a folder lacks changes
-    nothing about the others.
+    The draw goes by a hash of the id: a larger limit takes the same ones and more, and what a
+    folder lacks changes nothing about the others.
     """
     if not limit:
         return items

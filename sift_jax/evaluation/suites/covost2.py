@@ -3,9 +3,9 @@
     {.,de,cv-corpus-4-2019-12-10/de}/covost_v2.de_en.test.tsv    path ⇥ sentence ⇥ translation ⇥ client_id
     {de,cv-corpus-4-2019-12-10/de,.}/clips/common_voice_de_1.mp3
 
-The layout is what CoVoST 2's get_covost_splits.py writes beside the clips of Common Voice 4. It escapes quotation marks
-by a backslash and writes none around a column. A part is a pair of languages; German, French, Italian and Spanish into
-English are asked.
+The layout is what CoVoST 2's get_covost_splits.py writes beside the clips of Common Voice 4. It
+escapes quotation marks by a backslash and writes none around a column. A part is a pair of
+languages; German, French, Italian and Spanish into English are asked.
 """
 
 from __future__ import annotations
@@ -26,7 +26,12 @@ _COLUMNS = ("path", "translation")
 
 
 def read_covost2(
-    root: Path, *, name: str = "covost2", split: str = "test", languages: Sequence[str] = LANGUAGES, prompts: Prompts
+    root: Path,
+    *,
+    name: str = "covost2",
+    split: str = "test",
+    languages: Sequence[str] = LANGUAGES,
+    prompts: Prompts,
 ) -> Suite:
     gathering = Gathering(name)
     for language in languages:
@@ -35,9 +40,13 @@ def read_covost2(
         table = f"covost_v2.{subset}.{split}.tsv"
         places = [f"{folder}/{table}" for folder in (".", language, *releases)]
         path = find_file(root, places, f"CoVoST 2 from {language} into {TARGET}")
-        clips = find_folder(root, [f"{folder}/clips" for folder in (language, *releases, ".")],
-                            f"clips of Common Voice in {language}")
-        # "Zielsprache: Englisch": the target's name is a word of the prompt, and so of the prompt's language.
+        clips = find_folder(
+            root,
+            [f"{folder}/clips" for folder in (language, *releases, ".")],
+            f"clips of Common Voice in {language}",
+        )
+        # "Zielsprache: Englisch": the target's name is a word of the prompt, and so of the prompt's
+        # language.
         into = name_label("language", LANGUAGE_NAMES[TARGET], language)
         question = word_prompt(prompts, "translation", language, into=into)
         for _, row in read_table(path, _COLUMNS, gathering, subset):

@@ -6,11 +6,12 @@
                                                      and the second of two as a_pair.wav
     datasets--DynamicSuperb--<Instance>/snapshots/*/…                     where the hub's own cache is the root
 
-The layouts are those of the hub's `DynamicSuperb/<Instance>` and of the benchmark's own loaders. The question is the
-row's instruction, which names the answers to choose from, and its text in a line below. Dimensions are those of the
-SIFT paper's appendix, sound and music among them: they make up its 52. Phase 1 has three more, of FluentSpeechCommands,
-which may be asked for by name. A task is a part; the labels of a task are those that its rows have.
-The official score is exact match after lower-casing and stripping; by the paper's protocol a judge says right or wrong.
+The layouts are those of the hub's `DynamicSuperb/<Instance>` and of the benchmark's own loaders.
+The question is the row's instruction, which names the answers to choose from, and its text in a
+line below. Dimensions are those of the SIFT paper's appendix, sound and music among them: they make
+up its 52. Phase 1 has three more, of FluentSpeechCommands, which may be asked for by name. A task
+is a part; the labels of a task are those that its rows have. The official score is exact match
+after lower-casing and stripping; by the paper's protocol a judge says right or wrong.
 """
 
 from __future__ import annotations
@@ -22,11 +23,22 @@ from pathlib import Path
 from sift_jax.evaluation.scores.schema import EvaluationError, Suite
 from sift_jax.evaluation.suites.prompts import Prompts, word_prompt
 from sift_jax.evaluation.suites.protocols import OFFICIAL, PAPER
-from sift_jax.evaluation.suites.row_files import Row, find_folder, read_json, read_parquet, write_clip
+from sift_jax.evaluation.suites.row_files import (
+    Row,
+    find_folder,
+    read_json,
+    read_parquet,
+    write_clip,
+)
 from sift_jax.evaluation.suites.suite_builder import Gathering
 
-_ESC50 = ("Animals", "ExteriorAndUrbanNoises", "HumanAndNonSpeechSounds", "InteriorAndDomesticSounds",
-          "NaturalSoundscapesAndWaterSounds")
+_ESC50 = (
+    "Animals",
+    "ExteriorAndUrbanNoises",
+    "HumanAndNonSpeechSounds",
+    "InteriorAndDomesticSounds",
+    "NaturalSoundscapesAndWaterSounds",
+)
 _READ = ("LJSpeech", "LibriSpeech-TestClean", "LibriSpeech-TestOther")
 _NOISES = ("Gaussian", "Music", "Noise", "Speech")
 _ROOMS = ("LargeRoom", "MediumRoom", "SmallRoom")
@@ -40,7 +52,11 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
         *(f"SpeechTextMatching_{data}" for data in _READ),
         *(f"SpokenTermDetection_{data}" for data in _READ),
     ),
-    "semantics": ("DialogueActClassification_DailyTalk", "DialogueActPairing_DailyTalk", "SarcasmDetection_Mustard"),
+    "semantics": (
+        "DialogueActClassification_DailyTalk",
+        "DialogueActPairing_DailyTalk",
+        "SarcasmDetection_Mustard",
+    ),
     "paralinguistics": (
         "AccentClassification_AccentdbExtended",
         "DialogueEmotionClassification_DailyTalk",
@@ -57,7 +73,11 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
         "NoiseDetection_VCTK-MUSAN-Gaussian",
         *(f"NoiseDetection_VCTK_MUSAN-{noise}" for noise in _NOISES[1:]),
         *(f"NoiseSNRLevelPrediction_VCTK_MUSAN-{noise}" for noise in _NOISES),
-        *(f"ReverberationDetection_{data}_RirsNoises-{room}" for data in ("LJSpeech", "VCTK") for room in _ROOMS),
+        *(
+            f"ReverberationDetection_{data}_RirsNoises-{room}"
+            for data in ("LJSpeech", "VCTK")
+            for room in _ROOMS
+        ),
     ),
     "speaker": (
         *(f"MultiSpeakerDetection_{data}" for data in _SPEAKERS),
@@ -72,16 +92,25 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
 }
 SUBSETS = tuple(instance for instances in DIMENSIONS.values() for instance in instances)
 # Of phase 1, and not among the SIFT paper's 52.
-EXTRA = tuple(f"IntentClassification_FluentSpeechCommands-{slot}" for slot in ("Action", "Location", "Object"))
-_DIMENSION_OF = {instance: dimension for dimension, instances in DIMENSIONS.items() for instance in instances}
+EXTRA = tuple(
+    f"IntentClassification_FluentSpeechCommands-{slot}" for slot in ("Action", "Location", "Object")
+)
+_DIMENSION_OF = {
+    instance: dimension for dimension, instances in DIMENSIONS.items() for instance in instances
+}
 _DIMENSION_OF |= dict.fromkeys(EXTRA, "semantics")
 _METRICS = {OFFICIAL: ("exact_match", "accuracy"), PAPER: ("judge_closed", "exact_match")}
 _REQUIRED, _OPTIONAL = ("file", "audio", "instruction", "label"), ("text", "file2", "audio2")
 
 
 def read_dynamic_superb(
-    root: Path, *, name: str = "dynamic_superb", subsets: Sequence[str] = SUBSETS, cache_dir: Path | None = None,
-    prompts: Prompts, protocol: str = OFFICIAL,
+    root: Path,
+    *,
+    name: str = "dynamic_superb",
+    subsets: Sequence[str] = SUBSETS,
+    cache_dir: Path | None = None,
+    prompts: Prompts,
+    protocol: str = OFFICIAL,
 ) -> Suite:
     gathering = Gathering(name)
     folders = _index_folders(root)
@@ -95,10 +124,14 @@ def read_dynamic_superb(
             continue
         rows = list(_read_rows(folder, cache_dir))
         if not rows:
-            gathering.leave("all of its rows", instance, f"no test Parquet file or metadata.json under {folder}")
+            gathering.leave(
+                "all of its rows", instance, f"no test Parquet file or metadata.json under {folder}"
+            )
         labels = sorted({str(row["label"]) for row in rows if row.get("label")})
         for number, row in enumerate(rows):
-            instruction = "\n".join(str(row[key]) for key in ("instruction", "text") if row.get(key))
+            instruction = "\n".join(
+                str(row[key]) for key in ("instruction", "text") if row.get(key)
+            )
             gathering.ask(
                 # One file may be asked about in several rows.
                 f"{number:03d}_{Path(str(row['file'])).stem}",
@@ -130,28 +163,48 @@ def _index_folders(root: Path) -> dict[str, Path]:
 
 def _read_rows(folder: Path, cache_dir: Path | None) -> Iterator[Row]:
     """The rows of an instance, with the files of their clips and without the bytes."""
-    tables = sorted(path for path in folder.rglob("*.parquet") if "test" in path.relative_to(folder).as_posix().lower())
+    tables = sorted(
+        path
+        for path in folder.rglob("*.parquet")
+        if "test" in path.relative_to(folder).as_posix().lower()
+    )
     if len({path.parent for path in tables}) > 1:
-        raise EvaluationError(f"{folder}: Parquet files of its test in several folders; keep those of one revision")
+        raise EvaluationError(
+            f"{folder}: Parquet files of its test in several folders; keep those of one revision"
+        )
     for path in tables:
         for _, row in read_parquet(path, _REQUIRED, _OPTIONAL):
-            held = [row.pop(audio, None) or row.get(file) for audio, file in (("audio", "file"), ("audio2", "file2"))]
+            held = [
+                row.pop(audio, None) or row.get(file)
+                for audio, file in (("audio", "file"), ("audio2", "file2"))
+            ]
             clips = [write_clip(clip, cache_dir, path.parent) for clip in held]
             yield {**row, "clips": [clip for clip in clips if clip]}
     if tables:
         return
-    path = next((path for place in ("test", ".") if (path := folder / place / "metadata.json").is_file()), None)
+    path = next(
+        (path for place in ("test", ".") if (path := folder / place / "metadata.json").is_file()),
+        None,
+    )
     if path is None:
         return
     rows = read_json(path)
     if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
-        raise EvaluationError(f"{path}: not an object of file names with their rows; download it again")
+        raise EvaluationError(
+            f"{path}: not an object of file names with their rows; download it again"
+        )
     for file, row in rows.items():
         for key in ("instruction", "label"):
             if key not in row:
                 names = ", ".join(row)
-                raise EvaluationError(f"{path}: no {key} among the keys of {file} ({names}); take another release")
+                raise EvaluationError(
+                    f"{path}: no {key} among the keys of {file} ({names}); take another release"
+                )
         clip = path.parent / file
         pair = clip.with_name(f"{clip.stem}_pair{clip.suffix}")
-        second = [pair if pair.is_file() else path.parent / str(row["file2"])] if row.get("file2") else []
+        second = (
+            [pair if pair.is_file() else path.parent / str(row["file2"])]
+            if row.get("file2")
+            else []
+        )
         yield {**row, "file": file, "clips": [clip, *second]}

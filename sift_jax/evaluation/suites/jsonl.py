@@ -2,12 +2,13 @@
 
     {"audio": "a.wav", "question": "Who speaks?", "answer": "A man."}
     {"audios": ["a.wav", "b.wav"], "question": "Is it one speaker?", "references": ["no"], "labels": ["yes", "no"],
-     "metric": "accuracy", "language": "de", "subset": "speakers", "id": "s17", "facets": {"room": "hall"},
-     "context": "two women"}
+     "metric": "accuracy", "language": "de", "subset": "speakers", "id": "s17", "facets": {"room":
+     "hall"}, "context": "two women"}
 
-`root` is the file, or a folder whose *.jsonl are read; relative names of audio are looked up beside the file. Without
-a metric an answer from labels gets accuracy, and a free one is judged from 0 to 10; `metric` may be a list. Without a
-subset the file's name is one; without an id the line's number is.
+`root` is the file, or a folder whose *.jsonl are read; relative names of audio are looked up beside
+the file. Without a metric an answer from labels gets accuracy, and a free one is judged from 0 to
+10; `metric` may be a list. Without a subset the file's name is one; without an id the line's number
+is.
 """
 
 from __future__ import annotations
@@ -21,29 +22,54 @@ from sift_jax.evaluation.suites.prompts import Prompts, word_prompt
 from sift_jax.evaluation.suites.row_files import Row, read_json_lines
 from sift_jax.evaluation.suites.suite_builder import Gathering
 
-METRICS = ("wer", "cer", "bleu", "chrf", "rouge_l", "accuracy", "exact_match", "judge_closed", "judge_open",
-           "judge_air_bench", "qwk", "mae", "slot_f1")
+METRICS = (
+    "wer",
+    "cer",
+    "bleu",
+    "chrf",
+    "rouge_l",
+    "accuracy",
+    "exact_match",
+    "judge_closed",
+    "judge_open",
+    "judge_air_bench",
+    "qwk",
+    "mae",
+    "slot_f1",
+)
 # These look for a label in the answer; for qwk and mae the labels stand in their order.
 _NEED_LABELS = ("accuracy", "qwk", "mae")
 
 
-def read_jsonl(root: Path, *, name: str = "jsonl", subsets: Sequence[str] = (), prompts: Prompts) -> Suite:
+def read_jsonl(
+    root: Path, *, name: str = "jsonl", subsets: Sequence[str] = (), prompts: Prompts
+) -> Suite:
     gathering = Gathering(name)
     paths = [root] if root.is_file() else sorted(root.glob("*.jsonl"))
     if not paths:
-        raise EvaluationError(f"{root}: no such file, and no folder with *.jsonl; give the file of questions")
+        raise EvaluationError(
+            f"{root}: no such file, and no folder with *.jsonl; give the file of questions"
+        )
     for path in paths:
         ask_rows(path, path.stem, gathering, prompts, subsets=subsets)
     return gathering.finish()
 
 
 def ask_rows(
-    path: Path, subset: str, gathering: Gathering, prompts: Prompts, *, metrics: Sequence[str] = (),
-    subsets: Sequence[str] = ()
+    path: Path,
+    subset: str,
+    gathering: Gathering,
+    prompts: Prompts,
+    *,
+    metrics: Sequence[str] = (),
+    subsets: Sequence[str] = (),
 ) -> None:
     """The questions of one file; `subset` and `metrics` are for rows that name none."""
     for number, row in read_json_lines(path, ("question",), gathering, subset):
-        part, own_id = str(row.get("subset") or subset), str(row.get("id") or f"{path.stem}:{number}")
+        part, own_id = (
+            str(row.get("subset") or subset),
+            str(row.get("id") or f"{path.stem}:{number}"),
+        )
         if subsets and part not in subsets:
             continue
         labels, references = _list_texts(row, "labels"), _list_texts(row, "answer", "references")
@@ -55,7 +81,11 @@ def ask_rows(
         fault = f"no metric {', '.join(unknown)}; they are {', '.join(METRICS)}" if unknown else ""
         needing = [metric for metric in wanted if metric in _NEED_LABELS and not labels]
         fault = fault or (f"{needing[0]} needs labels" if needing else "")
-        fault = fault or ("" if names else "no audio") or ("" if isinstance(facets, Mapping) else "facets is no object")
+        fault = (
+            fault
+            or ("" if names else "no audio")
+            or ("" if isinstance(facets, Mapping) else "facets is no object")
+        )
         if fault:
             gathering.leave(own_id, part, fault)
             continue
@@ -65,8 +95,12 @@ def ask_rows(
             language=language,
             audio=[path.parent / clip for clip in names],
             # The question is the user's own: a language without a wording for it is as good as any.
-            question=word_prompt(prompts, "qa", language if language in prompts["qa"] else "en",
-                                 question=str(row["question"])),
+            question=word_prompt(
+                prompts,
+                "qa",
+                language if language in prompts["qa"] else "en",
+                question=str(row["question"]),
+            ),
             references=references,
             labels=labels,
             metrics=wanted,

@@ -3,7 +3,8 @@
     LibriSpeech/{test-clean,test-other}/1089/134686/1089-134686.trans.txt      1089-134686-0000 HE HOPED THERE …
     LibriSpeech/{test-clean,test-other}/1089/134686/1089-134686-0000.flac
 
-The layout is that of OpenSLR 12. Its parts are test_clean and test_other; dev_clean and dev_other may be asked for.
+The layout is that of OpenSLR 12. Its parts are test_clean and test_other; dev_clean and dev_other
+may be asked for.
 """
 
 from __future__ import annotations

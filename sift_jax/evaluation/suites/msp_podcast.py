@@ -4,11 +4,12 @@
                                      MSP-PODCAST_0001_0008.wav,N,2.2,4.0,3.0,Speaker_12,Male,Test1
     {Audios,Audio}/MSP-PODCAST_0001_0008.wav
 
-The layout is that of releases 1.10 and 1.11. Its parts are test1 and test2, as in the SIFT paper; test3 and development
-may be asked for. Officially eight classes to choose from; where people did not agree (X), or heard another emotion (O),
-nothing is asked. By the SIFT paper's protocol all segments are asked, test1 30,647 and test2 14,815, without choices,
-and a judge says right or wrong; what that paper holds to be right for X and O is not public, and that no emotion, or
-another one, was agreed on is our reference.
+The layout is that of releases 1.10 and 1.11. Its parts are test1 and test2, as in the SIFT paper;
+test3 and development may be asked for. Officially eight classes to choose from; where people did
+not agree (X), or heard another emotion (O), nothing is asked. By the SIFT paper's protocol all
+segments are asked, test1 30,647 and test2 14,815, without choices, and a judge says right or wrong;
+what that paper holds to be right for X and O is not public, and that no emotion, or another one,
+was agreed on is our reference.
 """
 
 from __future__ import annotations
@@ -24,26 +25,46 @@ from sift_jax.evaluation.suites.row_files import find_file, find_folder, read_ta
 from sift_jax.evaluation.suites.suite_builder import Gathering
 
 SUBSETS = ("test1", "test2")
-EMOTIONS = {"A": "angry", "S": "sad", "H": "happy", "U": "surprised", "F": "afraid", "D": "disgusted",
-            "C": "contemptuous", "N": "neutral"}
+EMOTIONS = {
+    "A": "angry",
+    "S": "sad",
+    "H": "happy",
+    "U": "surprised",
+    "F": "afraid",
+    "D": "disgusted",
+    "C": "contemptuous",
+    "N": "neutral",
+}
 _UNNAMED = {"X": "no agreed emotion", "O": "another emotion"}
 
 
 def read_msp_podcast(
-    root: Path, *, name: str = "msp_podcast", subsets: Sequence[str] = SUBSETS, prompts: Prompts,
+    root: Path,
+    *,
+    name: str = "msp_podcast",
+    subsets: Sequence[str] = SUBSETS,
+    prompts: Prompts,
     protocol: str = OFFICIAL,
 ) -> Suite:
     gathering = Gathering(name)
-    path = find_file(root, ["Labels/labels_consensus.csv", "labels_consensus.csv"], "labels of MSP-Podcast")
+    path = find_file(
+        root, ["Labels/labels_consensus.csv", "labels_consensus.csv"], "labels of MSP-Podcast"
+    )
     audio = find_folder(root, ["Audios", "Audio"], "MSP-Podcast's recordings")
     if is_official := protocol == OFFICIAL:
         known, labels = EMOTIONS, tuple(EMOTIONS.values())
         question = word_prompt(prompts, "emotion", "en", labels=", ".join(labels))
     else:
-        known, labels, question = {**EMOTIONS, **_UNNAMED}, (), word_prompt(prompts, "emotion_free", "en")
+        known, labels, question = (
+            {**EMOTIONS, **_UNNAMED},
+            (),
+            word_prompt(prompts, "emotion_free", "en"),
+        )
     found = set()
     required = ("FileName", "EmoClass", "Split_Set")
-    for _, row in read_table(path, required, gathering, "", separator=",", quoting=csv.QUOTE_MINIMAL):
+    for _, row in read_table(
+        path, required, gathering, "", separator=",", quoting=csv.QUOTE_MINIMAL
+    ):
         subset, letter = row["Split_Set"].strip().lower(), row["EmoClass"].strip()
         found.add(subset)
         if subset not in subsets:
@@ -65,5 +86,7 @@ def read_msp_podcast(
             metrics=["accuracy" if is_official else "judge_closed"],
         )
     if missing := [subset for subset in subsets if subset not in found]:
-        raise EvaluationError(f"{path}: no {' and no '.join(missing)} in Split_Set; it has {', '.join(sorted(found))}")
+        raise EvaluationError(
+            f"{path}: no {' and no '.join(missing)} in Split_Set; it has {', '.join(sorted(found))}"
+        )
     return gathering.finish()

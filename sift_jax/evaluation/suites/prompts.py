@@ -5,7 +5,8 @@
                    {"asr": "Transcribe the speech."}     the same words in every language
                    "my_prompts.json"                     a file that holds either
 
-What another model was trained to be asked is an override too, so that each is asked as it wants to be.
+What another model was trained to be asked is an override too, so that each is asked as it wants to
+be.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ def word_prompt(prompts: Prompts, task: str, language: str, **fields: str) -> st
     """The question of a task in a language, its fields filled in."""
     if language not in prompts[task]:
         known = ", ".join(prompts[task])
-        raise EvaluationError(f"no prompt for {task} in {language!r} (there is {known}); add one to the prompts")
+        raise EvaluationError(
+            f"no prompt for {task} in {language!r} (there is {known}); add one to the prompts"
+        )
     return prompts[task][language].format(**fields)
 
 
@@ -60,15 +63,20 @@ def _read_override(path: Path) -> Mapping[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        message = f"{path}: prompts cannot be read ({error}); give a JSON file of task, language and text"
+        message = (
+            f"{path}: prompts cannot be read ({error}); give a JSON file of task, language and text"
+        )
         raise EvaluationError(message) from None
     if not isinstance(found, Mapping):
-        raise EvaluationError(f"{path}: holds {type(found).__name__}, not an object of tasks; see prompts.json")
+        raise EvaluationError(
+            f"{path}: holds {type(found).__name__}, not an object of tasks; see prompts.json"
+        )
     return found
 
 
 def _check_wording(task: str, language: str, text: Any, example: str) -> None:
-    """A field that a wording drops would take the choices out of the question; one too many would stop the run."""
+    """A field that a wording drops would take the choices out of the question; one too many would
+    stop the run."""
     fields = _list_fields(example)
     try:
         found = _list_fields(text) if isinstance(text, str) else set()
@@ -76,7 +84,9 @@ def _check_wording(task: str, language: str, text: Any, example: str) -> None:
         found = {"a broken field"}
     if not isinstance(text, str) or not text.strip() or not fields - _OPTIONAL <= found <= fields:
         names = " and ".join(f"{{{name}}}" for name in sorted(fields)) or "no field"
-        raise EvaluationError(f"the prompt for {task} in {language!r} must be a text with {names} in it, not {text!r}")
+        raise EvaluationError(
+            f"the prompt for {task} in {language!r} must be a text with {names} in it, not {text!r}"
+        )
 
 
 def _list_fields(text: str) -> set[str]:

@@ -17,16 +17,34 @@ PROTOCOLS: dict[str, dict[str, str]] = {
         PAPER: "a judge says right or wrong",
     },
     "air_bench": {
-        OFFICIAL: "a judge gives the reference and the answer a whole number from 1 to 10 each, in both orders",
-        PAPER: "a judge gives the answer 0 to 10 against the reference, without the description of the audio",
+        OFFICIAL: (
+            "a judge gives the reference and the answer a whole number from 1 to 10 each, in both "
+            "orders"
+        ),
+        PAPER: (
+            "a judge gives the answer 0 to 10 against the reference, without the description of "
+            "the audio"
+        ),
     },
     "slurp": {
-        OFFICIAL: "all slots of a recording in one question, F1 over names with values; intents by the option named",
-        PAPER: "a question for each slot that a recording has, judged right or wrong; intents are judged so, too",
+        OFFICIAL: (
+            "all slots of a recording in one question, F1 over names with values; intents by the "
+            "option named"
+        ),
+        PAPER: (
+            "a question for each slot that a recording has, judged right or wrong; intents are "
+            "judged so, too"
+        ),
     },
     "msp_podcast": {
-        OFFICIAL: "eight emotions to choose from; segments without an agreed one (X) or with another (O) are not asked",
-        PAPER: "all segments, without choices, judged right or wrong; of X and O the reference says that",
+        OFFICIAL: (
+            "eight emotions to choose from; segments without an agreed one (X) or with another "
+            "(O) are not asked"
+        ),
+        PAPER: (
+            "all segments, without choices, judged right or wrong; of X and O the reference says "
+            "that"
+        ),
     },
 }
 

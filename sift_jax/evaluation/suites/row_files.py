@@ -1,11 +1,12 @@
-"""Files of rows, as suites are published: JSON lines, tables with a header, Parquet with the audio inside.
+"""Files of rows, as suites are published: JSON lines, tables with a header, Parquet with the audio
+inside.
 
     read_json_lines   {"audio": "a.wav", "question": …}            a line each
     read_table        path ⇥ sentence ⇥ translation                the first line names the columns
     read_parquet      rows of the hub: {"audio": {"bytes": …, "path": "a.wav"}, "label": …}
 
-Each gives (number of the line, row). A column that the whole file lacks is an error that names those it has; a broken
-row is set aside by its number.
+Each gives (number of the line, row). A column that the whole file lacks is an error that names
+those it has; a broken row is set aside by its number.
 """
 
 from __future__ import annotations
@@ -24,7 +25,13 @@ from sift_jax.evaluation.suites.suite_builder import Gathering
 Row = dict[str, Any]
 
 # What a container begins with; the name that the hub has for a clip may lack its ending.
-_BEGINNINGS = ((b"RIFF", ".wav"), (b"fLaC", ".flac"), (b"OggS", ".ogg"), (b"ID3", ".mp3"), (b"\xff", ".mp3"))
+_BEGINNINGS = (
+    (b"RIFF", ".wav"),
+    (b"fLaC", ".flac"),
+    (b"OggS", ".ogg"),
+    (b"ID3", ".mp3"),
+    (b"\xff", ".mp3"),
+)
 
 
 def find_folder(root: Path, choices: Sequence[str], what: str) -> Path:
@@ -76,8 +83,13 @@ def read_json(path: Path) -> Any:
 
 
 def read_table(
-    path: Path, required: Sequence[str], gathering: Gathering, subset: str, *, separator: str = "\t",
-    quoting: int = csv.QUOTE_NONE
+    path: Path,
+    required: Sequence[str],
+    gathering: Gathering,
+    subset: str,
+    *,
+    separator: str = "\t",
+    quoting: int = csv.QUOTE_NONE,
 ) -> Iterator[tuple[int, Row]]:
     """The rows of a table by the names in its first line."""
     lines = (line for _, line in read_lines(path))
@@ -103,8 +115,11 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
             yield number, line.rstrip("\r")
 
 
-def read_parquet(path: Path, required: Sequence[str], wanted: Sequence[str]) -> Iterator[tuple[int, Row]]:
-    """The rows of a file, some at a time in memory: the required columns, and those wanted that are there."""
+def read_parquet(
+    path: Path, required: Sequence[str], wanted: Sequence[str]
+) -> Iterator[tuple[int, Row]]:
+    """The rows of a file, some at a time in memory: the required columns, and those wanted that are
+    there."""
     import pyarrow
     import pyarrow.parquet
 
@@ -121,11 +136,16 @@ def read_parquet(path: Path, required: Sequence[str], wanted: Sequence[str]) -> 
                     number += 1
                     yield number, row
     except (pyarrow.ArrowException, OSError) as error:
-        raise EvaluationError(f"{path}: not a whole Parquet file ({error}); download it again") from None
+        raise EvaluationError(
+            f"{path}: not a whole Parquet file ({error}); download it again"
+        ) from None
 
 
-def write_clip(clip: Mapping[str, Any] | str | None, cache: Path | None, beside: Path) -> Path | None:
-    """The file of a clip: of one that a table holds inside, a copy under the cache, named by its content.
+def write_clip(
+    clip: Mapping[str, Any] | str | None, cache: Path | None, beside: Path
+) -> Path | None:
+    """The file of a clip: of one that a table holds inside, a copy under the cache, named by its
+    content.
 
     A clip is {"bytes": …, "path": …}, or the name of a file, which lies beside the table.
     """
@@ -134,7 +154,9 @@ def write_clip(clip: Mapping[str, Any] | str | None, cache: Path | None, beside:
     if not data:
         return beside / name if name else None
     if cache is None:
-        raise EvaluationError(f"{beside}: the audio is inside its tables; set cache_dir (--cache), to write it out")
+        raise EvaluationError(
+            f"{beside}: the audio is inside its tables; set cache_dir (--cache), to write it out"
+        )
     known = [ending for start, ending in _BEGINNINGS if data.startswith(start)]
     ending = known[0] if known else Path(name or "").suffix or ".wav"
     path = cache / f"{hashlib.sha256(data).hexdigest()[:24]}{ending}"
@@ -158,5 +180,7 @@ def _read_text(path: Path) -> str:
 
 def _refuse_columns(path: Path, missing: Iterable[str], found: Iterable[str]) -> None:
     names = ", ".join(map(str, found)) or "none"
-    raise EvaluationError(f"{path}: no {' and no '.join(missing)} among its columns ({names}); rename the columns, or "
-                          f"take the release that has them")
+    raise EvaluationError(
+        f"{path}: no {' and no '.join(missing)} among its columns ({names}); rename the columns, "
+        "or take the release that has them"
+    )

@@ -1,4 +1,5 @@
-"""SLURP: what people want of a household's assistant. Two parts: intent as a multiple choice, and slots.
+"""SLURP: what people want of a household's assistant. Two parts: intent as a multiple choice, and
+slots.
 
     {.,dataset/slurp}/test.jsonl
         {"slurp_id": 7, "sentence": "wake me at nine", "scenario": "alarm", "action": "set",
@@ -8,12 +9,14 @@
 
     intent   labels "alarm set" and three others of the list, drawn by the recording; reference "alarm set"
     slots    reference "time: nine", a line for each entity in the sentence's order; "none" where there is none
-             by the paper's protocol a question for each slot of a recording: "…/time", reference "nine"
+             by the paper's protocol a question for each slot of a recording: "…/time", reference
+             "nine"
 
-The layout is that of SLURP's repository with the audio that its script downloads. Each of the test's 13,078 recordings
-is an item of each part. The intent is scenario and action, as the corpus counts it; that there are three other
-choices is ours, the number that the training instructions have. One question for each recording and kind of slot in it
-are 11,585, the number that the SIFT paper prints; a slot that a sentence fills twice has both values as its reference.
+The layout is that of SLURP's repository with the audio that its script downloads. Each of the
+test's 13,078 recordings is an item of each part. The intent is scenario and action, as the corpus
+counts it; that there are three other choices is ours, the number that the training instructions
+have. One question for each recording and kind of slot in it are 11,585, the number that the SIFT
+paper prints; a slot that a sentence fills twice has both values as its reference.
 """
 
 from __future__ import annotations
@@ -37,23 +40,39 @@ _INTENT_METRICS = {OFFICIAL: ("accuracy",), PAPER: ("judge_closed", "accuracy")}
 
 
 def read_slurp(
-    root: Path, *, name: str = "slurp", subsets: Sequence[str] = SUBSETS, split: str = "test", prompts: Prompts,
+    root: Path,
+    *,
+    name: str = "slurp",
+    subsets: Sequence[str] = SUBSETS,
+    split: str = "test",
+    prompts: Prompts,
     protocol: str = OFFICIAL,
 ) -> Suite:
     gathering = Gathering(name)
     if unknown := [subset for subset in subsets if subset not in SUBSETS]:
-        raise EvaluationError(f"{name}: no part {', '.join(unknown)}; its parts are {', '.join(SUBSETS)}")
-    path = find_file(root, [f"dataset/slurp/{split}.jsonl", f"{split}.jsonl"], f"{split} part of SLURP")
-    audio = find_folder(root, ["audio/slurp_real", "scripts/audio/slurp_real", "slurp_real"], "SLURP's recordings")
+        raise EvaluationError(
+            f"{name}: no part {', '.join(unknown)}; its parts are {', '.join(SUBSETS)}"
+        )
+    path = find_file(
+        root, [f"dataset/slurp/{split}.jsonl", f"{split}.jsonl"], f"{split} part of SLURP"
+    )
+    audio = find_folder(
+        root, ["audio/slurp_real", "scripts/audio/slurp_real", "slurp_real"], "SLURP's recordings"
+    )
     for subset in subsets:
         rows = list(read_json_lines(path, _COLUMNS, gathering, subset))
         intents = sorted({_name_intent(row) for _, row in rows})
         names = sorted(set().union(*(_list_types(row) for _, row in rows)))
         for number, row in rows:
             try:
-                slots, clips = _list_slots(row), [str(recording["file"]) for recording in row["recordings"]]
+                slots, clips = (
+                    _list_slots(row),
+                    [str(recording["file"]) for recording in row["recordings"]],
+                )
             except (KeyError, TypeError, IndexError, ValueError) as error:
-                gathering.leave(f"{path.name}:{number}", subset, f"entities or recordings are broken ({error})")
+                gathering.leave(
+                    f"{path.name}:{number}", subset, f"entities or recordings are broken ({error})"
+                )
                 continue
             for clip in clips:
                 own_id = clip.removesuffix(".flac")
@@ -63,17 +82,27 @@ def read_slurp(
                 elif protocol == OFFICIAL:
                     found = {own_id: _ask_slots(slots, names, prompts)}
                 else:
-                    found = {f"{own_id}/{slot}": _ask_slot(slot, slots, prompts) for slot, _ in slots}
+                    found = {
+                        f"{own_id}/{slot}": _ask_slot(slot, slots, prompts) for slot, _ in slots
+                    }
                 for item_id, asked in found.items():
-                    gathering.ask(item_id, subset=subset, language="en", audio=[audio / clip], **asked)
+                    gathering.ask(
+                        item_id, subset=subset, language="en", audio=[audio / clip], **asked
+                    )
     return gathering.finish()
 
 
-def _ask_intent(intent: str, intents: Sequence[str], own_id: str, prompts: Prompts) -> dict[str, Any]:
+def _ask_intent(
+    intent: str, intents: Sequence[str], own_id: str, prompts: Prompts
+) -> dict[str, Any]:
     rng = random.Random(own_id)
     others = [other for other in intents if other != intent]
-    options = rng.sample([intent, *rng.sample(others, min(_OTHERS, len(others)))], min(_OTHERS, len(others)) + 1)
-    lines = "\n".join(f"{letter}. {option}" for letter, option in zip("ABCD", options, strict=False))
+    options = rng.sample(
+        [intent, *rng.sample(others, min(_OTHERS, len(others)))], min(_OTHERS, len(others)) + 1
+    )
+    lines = "\n".join(
+        f"{letter}. {option}" for letter, option in zip("ABCD", options, strict=False)
+    )
     return {
         "question": word_prompt(prompts, "intent", "en", options=lines),
         "references": [intent],
@@ -82,7 +111,9 @@ def _ask_intent(intent: str, intents: Sequence[str], own_id: str, prompts: Promp
     }
 
 
-def _ask_slots(slots: Sequence[tuple[str, str]], names: Sequence[str], prompts: Prompts) -> dict[str, Any]:
+def _ask_slots(
+    slots: Sequence[tuple[str, str]], names: Sequence[str], prompts: Prompts
+) -> dict[str, Any]:
     """All of them at once."""
     lines = "\n".join(f"{name}: {value}" for name, value in slots) or NO_SLOTS
     question = word_prompt(prompts, "slots", "en", names=", ".join(names))
@@ -93,7 +124,12 @@ def _ask_slot(slot: str, slots: Sequence[tuple[str, str]], prompts: Prompts) -> 
     """One of them; what fills it, in the sentence's order."""
     value = ", ".join(value for name, value in slots if name == slot)
     question = word_prompt(prompts, "slot", "en", slot=slot)
-    return {"question": question, "references": [value], "metrics": ["judge_closed"], "facets": {"slot": slot}}
+    return {
+        "question": question,
+        "references": [value],
+        "metrics": ["judge_closed"],
+        "facets": {"slot": slot},
+    }
 
 
 def _name_intent(row: Row) -> str:
@@ -102,7 +138,11 @@ def _name_intent(row: Row) -> str:
 
 def _list_types(row: Row) -> set[str]:
     entities = row["entities"] if isinstance(row["entities"], list) else []
-    return {_name_type(entity) for entity in entities if isinstance(entity, Mapping) and "type" in entity}
+    return {
+        _name_type(entity)
+        for entity in entities
+        if isinstance(entity, Mapping) and "type" in entity
+    }
 
 
 def _name_type(entity: Mapping[str, Any]) -> str:
@@ -112,6 +152,12 @@ def _name_type(entity: Mapping[str, Any]) -> str:
 def _list_slots(row: Row) -> list[tuple[str, str]]:
     """(name, value) in the sentence's order."""
     words = [str(token["surface"]) for token in row["tokens"]]
-    found = sorted((min(entity["span"]), _name_type(entity), " ".join(words[place] for place in entity["span"]))
-                   for entity in row["entities"])
+    found = sorted(
+        (
+            min(entity["span"]),
+            _name_type(entity),
+            " ".join(words[place] for place in entity["span"]),
+        )
+        for entity in row["entities"]
+    )
     return [(name, value) for _, name, value in found]

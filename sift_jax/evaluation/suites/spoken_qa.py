@@ -3,9 +3,10 @@
     {speech_msmarco,spokenqa_ls}.jsonl        {"audio": "a.wav", "question": …, "answer": … | "references": [ …, …]}
     {speech_msmarco,spokenqa_ls}/{sift/,}EvalSIFT/open_ended/en/split0.jsonl  with  {…}/audio        or as SIFT files
 
-Neither set is published: the first is MS MARCO's contexts read out by a synthesiser, the second questions that an LLM
-wrote from LibriSpeech's transcripts. The layouts are therefore ours: rows as those of one's own questions (`jsonl`), or
-SIFT files as data_prep writes them. A set is a part; one that is not there is set aside.
+Neither set is published: the first is MS MARCO's contexts read out by a synthesiser, the second
+questions that an LLM wrote from LibriSpeech's transcripts. The layouts are therefore ours: rows as
+those of one's own questions (`jsonl`), or SIFT files as data_prep writes them. A set is a part; one
+that is not there is set aside.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ SUBSETS = ("speech_msmarco", "spokenqa_ls")
 METRICS = ("rouge_l",)
 
 
-def read_spoken_qa(root: Path, *, name: str = "spoken_qa", subsets: Sequence[str] = SUBSETS, prompts: Prompts) -> Suite:
+def read_spoken_qa(
+    root: Path, *, name: str = "spoken_qa", subsets: Sequence[str] = SUBSETS, prompts: Prompts
+) -> Suite:
     gathering = Gathering(name)
     if unknown := [subset for subset in subsets if subset not in SUBSETS]:
         raise EvaluationError(f"{name}: no set {', '.join(unknown)}; they are {', '.join(SUBSETS)}")
@@ -32,7 +35,11 @@ def read_spoken_qa(root: Path, *, name: str = "spoken_qa", subsets: Sequence[str
         if table.is_file():
             ask_rows(table, subset, gathering, prompts, metrics=METRICS)
         elif folder.is_dir():
-            ask_sift(folder, gathering, {"open_ended": subset}, "EvalSIFT", ("en",), metrics=METRICS)
+            ask_sift(
+                folder, gathering, {"open_ended": subset}, "EvalSIFT", ("en",), metrics=METRICS
+            )
         else:
-            gathering.leave("all of its rows", subset, f"no {subset}.jsonl and no folder {subset} under {root}")
+            gathering.leave(
+                "all of its rows", subset, f"no {subset}.jsonl and no folder {subset} under {root}"
+            )
     return gathering.finish()

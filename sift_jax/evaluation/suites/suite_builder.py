@@ -5,7 +5,8 @@
     leave(own id, reason)                                                                 ─► SetAside
     finish() ─► Suite; an error where nothing can be asked
 
-Ids begin with the suite and its part, so that those of several suites can lie in one file of answers.
+Ids begin with the suite and its part, so that those of several suites can lie in one file of
+answers.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class Gathering:
         context: str = "",
         has_audio: bool = True,
     ) -> None:
-        """An item, if all that it needs is there. Messages are given ready, or made of the audio and the question."""
+        """An item, if all that it needs is there. Messages are given ready, or made of the audio
+        and the question."""
         item = Item(
             id=self._name(subset, own_id),
             suite=self.suite,
@@ -64,16 +66,22 @@ class Gathering:
 
     def leave(self, own_id: str, subset: str, reason: str) -> None:
         """A row that is not asked."""
-        self._set_aside.append(SetAside(id=self._name(subset, own_id), subset=subset, reason=reason))
+        self._set_aside.append(
+            SetAside(id=self._name(subset, own_id), subset=subset, reason=reason)
+        )
 
     def finish(self) -> Suite:
         if not self._items:
             if not self._set_aside:
-                raise EvaluationError(f"{self.suite}: there are no rows of the parts and languages that are asked")
+                raise EvaluationError(
+                    f"{self.suite}: there are no rows of the parts and languages that are asked"
+                )
             first = self._set_aside[0]
             reason = f"the first of {len(self._set_aside)} rows: {first.id}: {first.reason}"
             raise EvaluationError(f"{self.suite}: nothing can be asked; {reason}")
-        return Suite(name=self.suite, items=tuple(self._items.values()), set_aside=tuple(self._set_aside))
+        return Suite(
+            name=self.suite, items=tuple(self._items.values()), set_aside=tuple(self._set_aside)
+        )
 
     def _name(self, subset: str, own_id: str) -> str:
         return f"{self.suite}/{subset}/{own_id}"

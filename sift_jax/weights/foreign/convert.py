@@ -1,8 +1,9 @@
-"""A file of another program to a folder that the project reads, written beside its place and then named.
+"""A file of another program to a folder that the project reads, written beside its place and then
+named.
 
-    GGUF         ─┐
-    model.bin    ─┼─► (config.json, tensors, tokenizer) ─► out.part/ ─► read as a preset ─► out/
-    OpenAI's .pt ─┘
+GGUF         ─┐
+model.bin    ─┼─► (config.json, tensors, tokenizer) ─► out.part/ ─► read as a preset ─► out/
+OpenAI's .pt ─┘
 """
 
 from __future__ import annotations
@@ -30,9 +31,17 @@ from sift_jax.weights.tensor_writer import write_tensors
 DTYPES = ("float16", "bfloat16", "float32")
 MAX_BYTES = 2 * 10**9
 TOKENIZER_FILES = (
-    "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "vocab.json", "merges.txt", "tokenizer.model",
-    "special_tokens_map.json", "added_tokens.json", "normalizer.json", "preprocessor_config.json",
-)  # fmt: skip
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "normalizer.json",
+    "preprocessor_config.json",
+)
 # of a Whisper: which heads follow the words
 GENERATION = "generation_config.json"
 Tensors = Iterator[tuple[str, np.ndarray]]
@@ -49,7 +58,9 @@ class Found:
     said: str
 
 
-def import_weights(source: str | Path, out: str | Path, *, dtype: str, tokenizer: str | None = None) -> str:
+def import_weights(
+    source: str | Path, out: str | Path, *, dtype: str, tokenizer: str | None = None
+) -> str:
     """Writes the folder and says what it is."""
     source, out = Path(source), Path(out)
     if dtype not in DTYPES:
@@ -61,7 +72,9 @@ def import_weights(source: str | Path, out: str | Path, *, dtype: str, tokenizer
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     try:
-        size = write_tensors(draft, _check_range(found.tensors, dtype), dtype=dtype, max_bytes=MAX_BYTES)
+        size = write_tensors(
+            draft, _check_range(found.tensors, dtype), dtype=dtype, max_bytes=MAX_BYTES
+        )
         config = {**found.config, "dtype": dtype, "torch_dtype": dtype}
         (draft / "config.json").write_text(json.dumps(config, indent=1) + "\n")
         found.check(draft)
@@ -82,7 +95,9 @@ def _open(source: Path) -> Found:
     if source.is_dir():
         source = source / "model.bin"
     if not source.is_file():
-        raise ValueError(f"no file {source}; give a GGUF, CTranslate2's folder of a Whisper, or OpenAI's .pt")
+        raise ValueError(
+            f"no file {source}; give a GGUF, CTranslate2's folder of a Whisper, or OpenAI's .pt"
+        )
     with open(source, "rb") as file:
         start = file.read(4)
     if start == MAGIC:
@@ -101,7 +116,10 @@ def _open_gguf(source: Path) -> Found:
         tensors=gguf_decoder.list_tensors(file, config),
         write_text=lambda folder: write_tokenizer(file, folder),
         check=read_decoder_preset,
-        said=f"a {config['model_type']} of {config['num_hidden_layers']} layers, unpacked from {', '.join(names)}",
+        said=(
+            f"a {config['model_type']} of {config['num_hidden_layers']} layers, unpacked from "
+            f"{', '.join(names)}"
+        ),
     )
 
 
@@ -121,7 +139,9 @@ def _make_whisper(source: Path, tensors: dict[str, np.ndarray], beside: Path | N
     return Found(
         config=config,
         tensors=iter(tensors.items()),
-        write_text=lambda folder: _copy_tokenizer(beside, folder, is_needed=False) if beside else None,
+        write_text=lambda folder: (
+            _copy_tokenizer(beside, folder, is_needed=False) if beside else None
+        ),
         check=read_encoder_preset,
         said=f"a Whisper of {config['encoder_layers']} and {config['decoder_layers']} layers",
     )
@@ -131,7 +151,11 @@ def _find_heads(folder: Path) -> dict[str, Any]:
     """CTranslate2 has the heads that follow the words in its config.json."""
     path = folder / "config.json"
     try:
-        heads = json.loads(path.read_text(encoding="utf-8")).get("alignment_heads") if path.is_file() else None
+        heads = (
+            json.loads(path.read_text(encoding="utf-8")).get("alignment_heads")
+            if path.is_file()
+            else None
+        )
     except (ValueError, AttributeError):
         raise ValueError(f"{path} is no JSON object; download it again") from None
     return {"alignment_heads": heads} if heads else {}

@@ -2,7 +2,8 @@
 
     version │ name of the model │ revision │ variables │ (name, axes, shape, kind, bytes, numbers) … │ aliases │ …
 
-Whole numbers are weights times a scale, kept beside them as NAME_scale: one for each row (int8), one for all (int16).
+Whole numbers are weights times a scale, kept beside them as NAME_scale: one for each row (int8),
+one for all (int16).
 """
 
 from __future__ import annotations
@@ -28,12 +29,15 @@ def read_variables(path: str | Path) -> dict[str, np.ndarray]:
             version = _number(file, "I")
             if version not in VERSIONS:
                 raise ValueError(
-                    f"{path} is neither a GGUF nor OpenAI's .pt nor a model.bin of CTranslate2 (it begins with "
-                    f"{version}, and versions {VERSIONS[0]} and {VERSIONS[1]} are read)"
+                    f"{path} is neither a GGUF nor OpenAI's .pt nor a model.bin of CTranslate2 "
+                    f"(it begins with {version}, and versions {VERSIONS[0]} and {VERSIONS[1]} are "
+                    "read)"
                 )
             name, _ = _text(file), _number(file, "I")
             if name != "WhisperSpec":
-                raise ValueError(f"{path} holds a {name}; of CTranslate2's models Whispers alone are read")
+                raise ValueError(
+                    f"{path} holds a {name}; of CTranslate2's models Whispers alone are read"
+                )
             found = dict(_variable(file, size) for _ in range(_number(file, "I")))
             for _ in range(_number(file, "I")):
                 alias, meant = _text(file), _text(file)
@@ -58,7 +62,11 @@ def _variable(file: BinaryIO, size: int) -> tuple[str, np.ndarray]:
         raise EOFError
     shape = tuple(_number(file, "I") for _ in range(axes))
     kind, length = _number(file, "B"), _number(file, "I")
-    if kind >= len(KINDS) or length > size or length != int(np.prod(shape)) * np.dtype(KINDS[kind]).itemsize:
+    if (
+        kind >= len(KINDS)
+        or length > size
+        or length != int(np.prod(shape)) * np.dtype(KINDS[kind]).itemsize
+    ):
         raise EOFError
     raw = file.read(length)
     if len(raw) != length:
@@ -67,8 +75,8 @@ def _variable(file: BinaryIO, size: int) -> tuple[str, np.ndarray]:
 
 
 def _scale(found: dict[str, np.ndarray], name: str) -> np.ndarray:
-    """int8 rows (2, 3) with scales (2,): row i over scale i. A convolution's (2, 5, 3) may have a scale for each of the
-    last axis, too: (2, 3)."""
+    """int8 rows (2, 3) with scales (2,): row i over scale i. A convolution's (2, 5, 3) may have a
+    scale for each of the last axis, too: (2, 3)."""
     value = found[name].astype(np.float32)
     scale = found.get(f"{name}_scale")
     if scale is None:

@@ -30,21 +30,35 @@ def list_whisper_tensors(variables: Variables, source: Path) -> Pairs:
             yield from _name_norm(variables, f"{part}/layer_norm", f"model.{part}.layer_norm")
             layer = 0
             while f"{part}/layer_{layer}/ffn/linear_0/weight" in variables:
-                yield from _name_layer(variables, f"{part}/layer_{layer}", f"model.{part}.layers.{layer}", part)
+                yield from _name_layer(
+                    variables, f"{part}/layer_{layer}", f"model.{part}.layers.{layer}", part
+                )
                 layer += 1
     except KeyError as error:
-        raise ValueError(f"{source} lacks {error}, which a Whisper of CTranslate2's has; download it again") from None
+        raise ValueError(
+            f"{source} lacks {error}, which a Whisper of CTranslate2's has; download it again"
+        ) from None
 
 
 def _name_layer(variables: Variables, theirs: str, ours: str, part: str) -> Pairs:
-    yield from _name_norm(variables, f"{theirs}/self_attention/layer_norm", f"{ours}.self_attn_layer_norm")
+    yield from _name_norm(
+        variables, f"{theirs}/self_attention/layer_norm", f"{ours}.self_attn_layer_norm"
+    )
     yield from _split(variables, f"{theirs}/self_attention/linear_0", f"{ours}.self_attn", "qkv")
-    yield from _name_linear(variables, f"{theirs}/self_attention/linear_1", f"{ours}.self_attn.out_proj")
+    yield from _name_linear(
+        variables, f"{theirs}/self_attention/linear_1", f"{ours}.self_attn.out_proj"
+    )
     if part == "decoder":
-        yield from _name_norm(variables, f"{theirs}/attention/layer_norm", f"{ours}.encoder_attn_layer_norm")
-        yield from _name_linear(variables, f"{theirs}/attention/linear_0", f"{ours}.encoder_attn.q_proj")
+        yield from _name_norm(
+            variables, f"{theirs}/attention/layer_norm", f"{ours}.encoder_attn_layer_norm"
+        )
+        yield from _name_linear(
+            variables, f"{theirs}/attention/linear_0", f"{ours}.encoder_attn.q_proj"
+        )
         yield from _split(variables, f"{theirs}/attention/linear_1", f"{ours}.encoder_attn", "kv")
-        yield from _name_linear(variables, f"{theirs}/attention/linear_2", f"{ours}.encoder_attn.out_proj")
+        yield from _name_linear(
+            variables, f"{theirs}/attention/linear_2", f"{ours}.encoder_attn.out_proj"
+        )
     yield from _name_norm(variables, f"{theirs}/ffn/layer_norm", f"{ours}.final_layer_norm")
     for i in (0, 1):
         yield from _name_linear(variables, f"{theirs}/ffn/linear_{i}", f"{ours}.fc{i + 1}")
@@ -61,7 +75,7 @@ def _name_norm(variables: Variables, theirs: str, ours: str) -> Pairs:
 
 
 def _split(variables: Variables, theirs: str, ours: str, parts: str) -> Pairs:
-    """"qkv": a matrix (3 d, d) is three."""
+    """ "qkv": a matrix (3 d, d) is three."""
     weights = np.split(variables[f"{theirs}/weight"], len(parts))
     biases = np.split(variables[f"{theirs}/bias"], len(parts))
     for part, weight, bias in zip(parts, weights, biases, strict=True):
@@ -69,4 +83,6 @@ def _split(variables: Variables, theirs: str, ours: str, parts: str) -> Pairs:
         if part != "k":
             yield f"{ours}.{part}_proj.bias", bias
         elif np.any(bias):
-            raise ValueError(f"{theirs} has a bias of its keys, which no Whisper has; take a published one")
+            raise ValueError(
+                f"{theirs} has a bias of its keys, which no Whisper has; take a published one"
+            )

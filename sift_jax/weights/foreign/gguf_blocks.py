@@ -1,4 +1,5 @@
-"""Weights as GGUF packs them, back into float32. A block is 32 numbers, of the K kinds 256, with scales of its own.
+"""Weights as GGUF packs them, back into float32. A block is 32 numbers, of the K kinds 256, with
+scales of its own.
 
     Q4_0   d ─ 16 bytes                       w = d (q − 8)       q: low halves of the bytes, then high halves
     Q4_1   d ─ m ─ 16 bytes                   w = d q + m
@@ -9,8 +10,8 @@
     Q5_K   d ─ m ─ 12 ─ 32 ─ 128 bytes        the same, with a fifth bit
     Q6_K   128 bytes ─ 64 bytes ─ 16 ─ d      w = d s (q − 32)    s: signed, for each of sixteen runs of 16
 
-d and m are half precision. Worked example, Q4_0 with d = 0.5 and first byte 0x9C: w[0] = .5 (12 − 8) = 2, and
-w[16] = .5 (9 − 8) = .5.
+d and m are half precision. Worked example, Q4_0 with d = 0.5 and first byte 0x9C: w[0] = .5 (12 −
+8) = 2, and w[16] = .5 (9 − 8) = .5.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ Unpack = Callable[[np.ndarray], np.ndarray]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Packing:
-    """How many numbers a block holds, in how many bytes; `unpack` takes (blocks, bytes) and gives (blocks, numbers)."""
+    """How many numbers a block holds, in how many bytes; `unpack` takes (blocks, bytes) and gives
+    (blocks, numbers)."""
 
     name: str
     numbers: int
@@ -57,7 +59,9 @@ def _unpack_q4_1(raw: np.ndarray) -> np.ndarray:
 
 
 def _unpack_q5_0(raw: np.ndarray) -> np.ndarray:
-    return _half(raw, 0) * ((_halves(raw[:, 6:]) | _fifth_bits(raw[:, 2:6])).astype(np.float32) - 16)
+    return _half(raw, 0) * (
+        (_halves(raw[:, 6:]) | _fifth_bits(raw[:, 2:6])).astype(np.float32) - 16
+    )
 
 
 def _unpack_q5_1(raw: np.ndarray) -> np.ndarray:
@@ -105,7 +109,8 @@ def _unpack_q5_k(raw: np.ndarray) -> np.ndarray:
 
 
 def _unpack_q6_k(raw: np.ndarray) -> np.ndarray:
-    # each half of the block: 64 bytes with four low bits of 128 numbers, 32 bytes with their two high bits
+    # each half of the block: 64 bytes with four low bits of 128 numbers, 32 bytes with their two
+    # high bits
     low = _halves(raw[:, :128].reshape(-1, 64)).reshape(-1, 4, 32)
     high = raw[:, 128:192].reshape(-1, 1, 32) >> np.array([0, 2, 4, 6], np.uint8)[:, None] & 3
     q = (low | high << 4).reshape(-1, 16, 16).astype(np.float32) - 32
@@ -115,7 +120,10 @@ def _unpack_q6_k(raw: np.ndarray) -> np.ndarray:
 
 def _plain(name: str, dtype: np.dtype) -> Packing:
     return Packing(
-        name=name, numbers=1, bytes=dtype.itemsize, unpack=lambda raw: raw.view(dtype).astype(np.float32)
+        name=name,
+        numbers=1,
+        bytes=dtype.itemsize,
+        unpack=lambda raw: raw.view(dtype).astype(np.float32),
     )
 
 

@@ -4,8 +4,9 @@
     blk.3.attn_q.weight          model.layers.3.self_attn.q_proj.weight     llama: its rows in another order, see below
     output.weight                lm_head.weight                             not there: the head is tied
 
-llama.cpp turns neighbouring pairs of a head, Hugging Face the first half with the second. Rows of q and k of a llama
-therefore stand interleaved in the file: 0 1 2 3 4 5 6 7 of a head are there 0 4 1 5 2 6 3 7. Those of a qwen2 do not.
+llama.cpp turns neighbouring pairs of a head, Hugging Face the first half with the second. Rows of q
+and k of a llama therefore stand interleaved in the file: 0 1 2 3 4 5 6 7 of a head are there 0 4 1
+5 2 6 3 7. Those of a qwen2 do not.
 """
 
 from __future__ import annotations
@@ -31,9 +32,14 @@ BLOCK = {
 }
 EMBEDDING, HEAD, FREQUENCIES = "token_embd.weight", "output.weight", "rope_freqs.weight"
 # Llama 3.1's and 3.2's stretch; a GGUF holds what follows from it
-LLAMA3 = {"rope_type": "llama3", "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-          "original_max_position_embeddings": 8192}  # fmt: skip
-# rows of two tables that were one before they were packed point the same way; those of two that were never do not
+LLAMA3 = {
+    "rope_type": "llama3",
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}
+# rows of two tables that were one before they were packed point the same way; those of two that
+# were never do not
 SAME_DIRECTION = 0.95
 
 
@@ -47,10 +53,13 @@ def make_config(file: GgufFile) -> dict[str, Any]:
     kind = file.get("general.architecture")
     if kind not in ARCHITECTURES:
         raise ValueError(
-            f"{file.path} holds a {kind}; decoders are read from GGUFs of {' and '.join(sorted(ARCHITECTURES))}"
+            f"{file.path} holds a {kind}; decoders are read from GGUFs of "
+            f"{' and '.join(sorted(ARCHITECTURES))}"
         )
     if file.facts.get(f"{kind}.expert_count"):
-        raise ValueError(f"{file.path} holds a mixture of experts, which is not supported; take a dense model")
+        raise ValueError(
+            f"{file.path} holds a mixture of experts, which is not supported; take a dense model"
+        )
     heads, width = file.get(f"{kind}.attention.head_count"), file.get(f"{kind}.embedding_length")
     theta = _shorten(file.facts.get(f"{kind}.rope.freq_base", 10_000.0))
     head_size = file.facts.get(f"{kind}.attention.key_length", width // heads)
@@ -72,24 +81,36 @@ def make_config(file: GgufFile) -> dict[str, Any]:
         "hidden_act": "silu",
         "attention_bias": False,
         "mlp_bias": False,
-    }  # fmt: skip
+    }
 
 
 def _read_stretch(file: GgufFile, kind: str, theta: float, head_size: int) -> dict[str, Any] | None:
-    """Of rotary positions. A GGUF of Llama 3.1 has, for each pair, by how much it is slowed: 1 … the factor."""
+    """Of rotary positions. A GGUF of Llama 3.1 has, for each pair, by how much it is slowed: 1 …
+    the factor."""
     scaling = file.facts.get(f"{kind}.rope.scaling.type", "none")
     if scaling != "none":
-        raise ValueError(f"{file.path}: rotary positions of scaling {scaling!r} are not supported; take another model")
+        raise ValueError(
+            f"{file.path}: rotary positions of scaling {scaling!r} are not supported; take "
+            "another model"
+        )
     if FREQUENCIES not in file.tensors:
         return None
     slowed = file.read(FREQUENCIES)
     factor = round(float(slowed.max()), 3)
     half = head_size // 2
-    turns = theta ** (-np.arange(half) / half) * LLAMA3["original_max_position_embeddings"] / (2 * np.pi)
+    turns = (
+        theta ** (-np.arange(half) / half)
+        * LLAMA3["original_max_position_embeddings"]
+        / (2 * np.pi)
+    )
     low, high = LLAMA3["low_freq_factor"], LLAMA3["high_freq_factor"]
     kept = np.clip((turns - low) / (high - low), 0.0, 1.0)
-    if slowed.shape != (half,) or not np.allclose(slowed, 1 / (kept + (1 - kept) / factor), rtol=1e-3):
-        raise ValueError(f"{file.path}: {FREQUENCIES} is not Llama 3's stretch of positions; take another model")
+    if slowed.shape != (half,) or not np.allclose(
+        slowed, 1 / (kept + (1 - kept) / factor), rtol=1e-3
+    ):
+        raise ValueError(
+            f"{file.path}: {FREQUENCIES} is not Llama 3's stretch of positions; take another model"
+        )
     return {**LLAMA3, "factor": factor}
 
 
@@ -106,7 +127,8 @@ def _is_head_tied(file: GgufFile) -> bool:
 
 
 def list_tensors(file: GgufFile, config: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
-    """In the file's order. Of a tied head that was packed apart, the finer of the two is the embedding."""
+    """In the file's order. Of a tied head that was packed apart, the finer of the two is the
+    embedding."""
     table = EMBEDDING
     if config["tie_word_embeddings"] and HEAD in file.tensors:
         table = max((EMBEDDING, HEAD), key=lambda name: file.tensors[name].bytes)
@@ -123,8 +145,15 @@ def list_tensors(file: GgufFile, config: dict[str, Any]) -> Iterator[tuple[str, 
 def _name(file: GgufFile, name: str) -> str:
     """blk.3.attn_q.weight: model.layers.3.self_attn.q_proj.weight."""
     parts = name.split(".")
-    if len(parts) != 4 or parts[0] != "blk" or parts[2] not in BLOCK or parts[3] not in ("weight", "bias"):
-        raise ValueError(f"{file.path}: tensor {name} is of no supported decoder; take another model")
+    if (
+        len(parts) != 4
+        or parts[0] != "blk"
+        or parts[2] not in BLOCK
+        or parts[3] not in ("weight", "bias")
+    ):
+        raise ValueError(
+            f"{file.path}: tensor {name} is of no supported decoder; take another model"
+        )
     return f"model.layers.{parts[1]}.{BLOCK[parts[2]]}.{parts[3]}"
 
 

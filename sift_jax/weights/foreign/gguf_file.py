@@ -1,7 +1,7 @@
 """A GGUF file (llama.cpp's): what it says of the model, and its tensors one by one as float32.
 
-    "GGUF" version │ tensors, keys │ (key, type, value) … │ (name, shape, packing, offset) … │ padding │ weights
-                     counts                                 the shape is written backwards
+"GGUF" version │ tensors, keys │ (key, type, value) … │ (name, shape, packing, offset) … │ padding │ weights
+                 counts                                 the shape is written backwards
 """
 
 from __future__ import annotations
@@ -17,8 +17,21 @@ from sift_jax.weights.foreign.gguf_blocks import PACKINGS, Packing, unpack
 
 MAGIC = b"GGUF"
 STRING, ARRAY = 8, 9
-NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-# no key of a language model is longer, nor has a tensor more axes; a torn file would ask for all memory
+NUMBERS = {
+    0: "B",
+    1: "b",
+    2: "H",
+    3: "h",
+    4: "I",
+    5: "i",
+    6: "f",
+    7: "?",
+    10: "Q",
+    11: "q",
+    12: "d",
+}
+# no key of a language model is longer, nor has a tensor more axes; a torn file would ask for all
+# memory
 LONGEST, MOST_AXES = 2**26, 4
 
 
@@ -46,7 +59,9 @@ class GgufFile:
         size = self.path.stat().st_size
         end = max((tensor.start + tensor.bytes for tensor in self.tensors.values()), default=0)
         if end > size:
-            raise ValueError(f"{self.path} has {size} bytes, and its tensors end at {end}; download it again")
+            raise ValueError(
+                f"{self.path} has {size} bytes, and its tensors end at {end}; download it again"
+            )
 
     def read(self, name: str) -> np.ndarray:
         tensor = self.tensors[name]
@@ -74,7 +89,10 @@ def _read_head(file: BinaryIO, path: Path) -> tuple[dict[str, Any], dict[str, Gg
         raise ValueError(f"{path} is no GGUF: it begins with {magic!r}")
     version = _number(file, "I")
     if version not in (2, 3):
-        raise ValueError(f"{path} is a GGUF of version {version}, and 2 and 3 are read; convert it with llama.cpp")
+        raise ValueError(
+            f"{path} is a GGUF of version {version}, and 2 and 3 are read; convert it with "
+            "llama.cpp"
+        )
     tensors, keys = _number(file, "Q"), _number(file, "Q")
     facts = {_text(file): _value(file, _number(file, "I")) for _ in range(keys)}
     described = {}
@@ -90,10 +108,15 @@ def _read_head(file: BinaryIO, path: Path) -> tuple[dict[str, Any], dict[str, Gg
     return facts, {name: _describe(path, name, start, *found) for name, found in described.items()}
 
 
-def _describe(path: Path, name: str, start: int, shape: tuple[int, ...], kind: int, offset: int) -> GgufTensor:
+def _describe(
+    path: Path, name: str, start: int, shape: tuple[int, ...], kind: int, offset: int
+) -> GgufTensor:
     if kind not in PACKINGS:
         names = ", ".join(packing.name for packing in PACKINGS.values())
-        raise ValueError(f"{path}: {name} is packed in a way (number {kind}) that is not read; take one of {names}")
+        raise ValueError(
+            f"{path}: {name} is packed in a way (number {kind}) that is not read; take one of "
+            f"{names}"
+        )
     packing = PACKINGS[kind]
     if not shape or shape[-1] % packing.numbers:
         raise ValueError(f"{path}: {name} of shape {shape} is no {packing.name}; download it again")

@@ -1,4 +1,5 @@
-"""The tokenizer that a GGUF describes, as tokenizer.json: its ids, its merges, and how text is split before them.
+"""The tokenizer that a GGUF describes, as tokenizer.json: its ids, its merges, and how text is
+split before them.
 
     gpt2     byte-level BPE; tokenizer.ggml.pre names how text is split: Qwen2's, Llama 3's, SmolLM's or GPT-2's
     llama    SentencePiece's BPE: no merges in the file, but a score for each token, from which they follow
@@ -36,7 +37,10 @@ def _split_by(digits: str) -> Split:
 
 def _split_smollm() -> pre_tokenizers.PreTokenizer:
     return pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
     )
 
 
@@ -55,7 +59,9 @@ def write_tokenizer(file: GgufFile, folder: Path) -> None:
     kind = file.get("tokenizer.ggml.model")
     makers = {"gpt2": _make_byte_level, "llama": _make_sentencepiece}
     if kind not in makers:
-        raise ValueError(f"{file.path} has a tokenizer of kind {kind!r}; {' and '.join(makers)} are read")
+        raise ValueError(
+            f"{file.path} has a tokenizer of kind {kind!r}; {' and '.join(makers)} are read"
+        )
     tokenizer = makers[kind](file)
     _add_tokens(file, tokenizer)
     tokenizer.save(str(folder / "tokenizer.json"))
@@ -76,8 +82,8 @@ def _make_byte_level(file: GgufFile) -> tokenizers.Tokenizer:
     named = file.get("tokenizer.ggml.pre")
     if named not in SPLITS:
         raise ValueError(
-            f"{file.path}: its tokenizer splits text by {named!r}; {', '.join(SPLITS)} are known. Take "
-            "tokenizer.json from the published folder: --tokenizer=FOLDER"
+            f"{file.path}: its tokenizer splits text by {named!r}; {', '.join(SPLITS)} are known. "
+            "Take tokenizer.json from the published folder: --tokenizer=FOLDER"
         )
     merges = [tuple(merge.split(" ")) for merge in file.get("tokenizer.ggml.merges")]
     vocabulary, _ = _read_vocabulary(file)
@@ -96,7 +102,9 @@ def _make_sentencepiece(file: GgufFile) -> tokenizers.Tokenizer:
     unknown = next((token for token, i in vocabulary.items() if kinds[i] == UNKNOWN), None)
     merges = _find_merges(vocabulary, file.get("tokenizer.ggml.scores"))
     tokenizer = tokenizers.Tokenizer(
-        models.BPE(vocab=vocabulary, merges=merges, unk_token=unknown, fuse_unk=True, byte_fallback=True)
+        models.BPE(
+            vocab=vocabulary, merges=merges, unk_token=unknown, fuse_unk=True, byte_fallback=True
+        )
     )
     replace = normalizers.Replace(" ", BLANK)
     is_prefixed = file.facts.get("tokenizer.ggml.add_space_prefix", True)
@@ -123,7 +131,8 @@ def _find_merges(vocabulary: dict[str, int], scores: list[float]) -> list[tuple[
 
 
 def _add_tokens(file: GgufFile, tokenizer: tokenizers.Tokenizer) -> None:
-    """Those that text never is (control), and those that are found in text whole (user's), in the order of ids."""
+    """Those that text never is (control), and those that are found in text whole (user's), in the
+    order of ids."""
     vocabulary, kinds = _read_vocabulary(file)
     for token, i in vocabulary.items():
         if kinds[i] in (CONTROL, USER_DEFINED, UNKNOWN):
@@ -135,7 +144,10 @@ def _add_tokens(file: GgufFile, tokenizer: tokenizers.Tokenizer) -> None:
 def _describe(file: GgufFile) -> dict[str, Any]:
     tokens = file.get("tokenizer.ggml.tokens")
     named = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
-    found = {f"{ours}_token": file.facts.get(f"tokenizer.ggml.{theirs}_token_id") for ours, theirs in named.items()}
+    found = {
+        f"{ours}_token": file.facts.get(f"tokenizer.ggml.{theirs}_token_id")
+        for ours, theirs in named.items()
+    }
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         **{name: tokens[i] for name, i in found.items() if i is not None},

@@ -33,11 +33,14 @@ NAMES = (
 def list_openai_tensors(held: Any, source: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Of {"dims": …, "model_state_dict": {name: tensor}}."""
     if not isinstance(held, dict) or not isinstance(held.get("model_state_dict"), dict):
-        raise ValueError(f"{source} has no model_state_dict; of .pt files OpenAI's Whispers alone are read")
+        raise ValueError(
+            f"{source} has no model_state_dict; of .pt files OpenAI's Whispers alone are read"
+        )
     for name, value in held["model_state_dict"].items():
         if not isinstance(value, np.ndarray) or not re.match(r"(encoder|decoder)\.", str(name)):
             raise ValueError(
-                f"{source}: {name} is no tensor of a Whisper; of .pt files OpenAI's Whispers alone are read"
+                f"{source}: {name} is no tensor of a Whisper; of .pt files OpenAI's Whispers "
+                "alone are read"
             )
         # a mask that is computed
         if name != "decoder.mask":

@@ -3,11 +3,12 @@
     archive/data.pkl    what is held, as a pickle: a program for a small machine, which could call any function
     archive/data/0 …    the numbers of each tensor
 
-The pickle is not given to Python's unpickler. Its steps are listed by pickletools, which runs none, and those that
-plain data of tensors needs are done here: numbers, texts, tuples, lists and dicts are put together; a name of a
-function is kept as a text and looked up in nothing; of the steps that call one, three calls are known, and what they
-mean is computed here: torch._utils._rebuild_tensor_v2, torch._utils._rebuild_parameter and collections.OrderedDict.
-Every other step and every other name is an error.
+The pickle is not given to Python's unpickler. Its steps are listed by pickletools, which runs none,
+and those that plain data of tensors needs are done here: numbers, texts, tuples, lists and dicts
+are put together; a name of a function is kept as a text and looked up in nothing; of the steps that
+call one, three calls are known, and what they mean is computed here:
+torch._utils._rebuild_tensor_v2, torch._utils._rebuild_parameter and collections.OrderedDict. Every
+other step and every other name is an error.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ STORAGES = {
     "torch IntStorage": np.dtype("<i4"),
 }
 TENSOR, PARAMETER, ORDERED = (
-    "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter", "collections OrderedDict",
-)  # fmt: skip
+    "torch._utils _rebuild_tensor_v2",
+    "torch._utils _rebuild_parameter",
+    "collections OrderedDict",
+)
 CALLS = (TENSOR, PARAMETER, ORDERED)
 VALUES = ("BINUNICODE", "SHORT_BINUNICODE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT")
 EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
@@ -62,13 +65,23 @@ def read_torch_file(path: str | Path) -> Any:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
             if len(names) != 1:
-                raise ValueError(f"{path} is no .pt of PyTorch's: it has {len(names)} files data.pkl")
+                raise ValueError(
+                    f"{path} is no .pt of PyTorch's: it has {len(names)} files data.pkl"
+                )
             root = names[0].removesuffix("data.pkl")
-            if f"{root}byteorder" in archive.namelist() and archive.read(f"{root}byteorder") != b"little":
-                raise ValueError(f"{path} was written on a machine of another byte order; take the published file")
+            if (
+                f"{root}byteorder" in archive.namelist()
+                and archive.read(f"{root}byteorder") != b"little"
+            ):
+                raise ValueError(
+                    f"{path} was written on a machine of another byte order; take the "
+                    "published file"
+                )
             return _Reader(path, archive, root).read(archive.read(names[0]))
     except (zipfile.BadZipFile, IndexError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is torn, or no .pt of tensors ({error}); download it again") from None
+        raise ValueError(
+            f"{path} is torn, or no .pt of tensors ({error}); download it again"
+        ) from None
 
 
 class _Reader:
@@ -135,9 +148,13 @@ class _Reader:
             # what state_dict() hangs on its dict: versions of modules
             stack.pop()
             if not isinstance(stack[-1], dict):
-                raise ValueError(f"{self._path} holds more than tensors ({step}), and nothing is unpickled here")
+                raise ValueError(
+                    f"{self._path} holds more than tensors ({step}), and nothing is unpickled here"
+                )
         else:
-            raise ValueError(f"{self._path} holds more than tensors ({step}), and nothing is unpickled here")
+            raise ValueError(
+                f"{self._path} holds more than tensors ({step}), and nothing is unpickled here"
+            )
 
     def _pop_to_mark(self) -> list[Any]:
         items = []
@@ -147,7 +164,9 @@ class _Reader:
 
     def _name(self, text: str) -> Name:
         if text not in CALLS and text not in STORAGES:
-            raise ValueError(f"{self._path} names {text.replace(' ', '.')}, and nothing but tensors is read here")
+            raise ValueError(
+                f"{self._path} names {text.replace(' ', '.')}, and nothing but tensors is read here"
+            )
         return Name(text)
 
     def _store(self, found: tuple) -> Storage:
@@ -162,10 +181,15 @@ class _Reader:
             return arguments[0]
         if name.text == TENSOR:
             return self._tensor(*arguments[:4])
-        raise ValueError(f"{self._path} calls {name.text.replace(' ', '.')}, and nothing is unpickled here")
+        raise ValueError(
+            f"{self._path} calls {name.text.replace(' ', '.')}, and nothing is unpickled here"
+        )
 
-    def _tensor(self, storage: Storage, start: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
-        """A copy of a view of a storage: shape (2, 3), strides (1, 2) is the transpose of rows of two."""
+    def _tensor(
+        self, storage: Storage, start: int, shape: tuple[int, ...], strides: tuple[int, ...]
+    ) -> np.ndarray:
+        """A copy of a view of a storage: shape (2, 3), strides (1, 2) is the transpose of rows of
+        two."""
         flat = np.frombuffer(self._archive.read(f"{self._root}data/{storage.key}"), storage.dtype)
         last = start + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
         if min((start, *shape, *strides)) < 0 or (np.prod(shape) and last >= len(flat)):

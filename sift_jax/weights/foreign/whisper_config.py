@@ -1,4 +1,5 @@
-"""config.json of a Whisper out of the shapes of its tensors: files of others do not say all of it."""
+"""config.json of a Whisper out of the shapes of its tensors: files of others do not say all of
+it."""
 
 from __future__ import annotations
 
@@ -40,4 +41,6 @@ def make_whisper_config(tensors: Mapping[str, np.ndarray], source: Path) -> dict
 
 def _count_layers(tensors: Mapping[str, np.ndarray], part: str) -> int:
     prefix = f"model.{part}.layers."
-    return 1 + max(int(name.removeprefix(prefix).split(".")[0]) for name in tensors if name.startswith(prefix))
+    return 1 + max(
+        int(name.removeprefix(prefix).split(".")[0]) for name in tensors if name.startswith(prefix)
+    )

@@ -24,7 +24,8 @@ def test_every_row_is_in_one_batch_near_its_place(levels, span):
 
 
 def test_a_long_row_is_not_kept_waiting():
-    """Four rows a batch: two long ones far from each other take three short ones along, each its neighbours."""
+    """Four rows a batch: two long ones far from each other take three short ones along, each its
+    neighbours."""
     keys = [0, 1000, *range(10, 16)]
     levels = [1, 1, *[0] * 6]
     batches = order_batches(levels, keys, 4, span=100)

@@ -10,7 +10,9 @@ from sift_jax.data.plan.bin_packing import RowFiller, Sizes
 
 
 def make_shape(rows, tokens, targets=64, clips=4):
-    return BatchShape(rows=rows, tokens=tokens, targets=targets, clips=clips, mel_frames=100, mel_bins=80)
+    return BatchShape(
+        rows=rows, tokens=tokens, targets=targets, clips=clips, mel_frames=100, mel_bins=80
+    )
 
 
 def make_sizes(rng, count, levels=1):
@@ -46,12 +48,17 @@ def test_what_finds_no_room_is_given_back():
 
 def test_a_long_clip_opens_a_row_that_short_ones_fill():
     sizes = Sizes(
-        tokens=np.array([60, 60, 60]), targets=np.ones(3, int), clips=np.ones(3, int), level=np.array([0, 1, 0])
+        tokens=np.array([60, 60, 60]),
+        targets=np.ones(3, int),
+        clips=np.ones(3, int),
+        level=np.array([0, 1, 0]),
     )
     filler = RowFiller(sizes, make_shape(rows=2, tokens=100))
     filler.fill(range(3))
     assert filler.levels == [1, 0, 0] and sorted(filler.rows[1:]) == [[0], [2]]
-    shared = RowFiller(dataclasses.replace(sizes, tokens=np.array([60, 40, 60])), make_shape(rows=2, tokens=100))
+    shared = RowFiller(
+        dataclasses.replace(sizes, tokens=np.array([60, 40, 60])), make_shape(rows=2, tokens=100)
+    )
     assert shared.fill(range(3)) == [] and shared.levels == [1, 0] and shared.rows[0] == [1, 2]
 
 
@@ -64,14 +71,21 @@ def test_sections_are_filled_in_order_and_no_worse():
     filler = RowFiller(sizes, make_shape(rows=4, tokens=1024, targets=256, clips=64))
     assert filler.fill_in_order(sections) == []
     assert sorted(g for row in filler.rows for g in row) == list(range(3000))
-    late = [section - g // 300 for row, section in zip(filler.rows, filler.sections, strict=True) for g in row]
+    late = [
+        section - g // 300
+        for row, section in zip(filler.rows, filler.sections, strict=True)
+        for g in row
+    ]
     assert set(late) == {0, 1} and late.count(1) < 0.08 * len(late)
     assert sizes.tokens.sum() / (1024 * len(filler.rows)) > 0.98
 
 
 def test_an_empty_row_takes_half_of_the_fullest():
     sizes = Sizes(
-        tokens=np.full(5, 10), targets=np.ones(5, int), clips=np.ones(5, int), level=np.array([0, 0, 1, 1, 0])
+        tokens=np.full(5, 10),
+        targets=np.ones(5, int),
+        clips=np.ones(5, int),
+        level=np.array([0, 0, 1, 1, 0]),
     )
     filler = RowFiller(sizes, make_shape(rows=2, tokens=100))
     filler.fill_in_order([range(5)])
@@ -84,7 +98,9 @@ def test_an_empty_row_takes_half_of_the_fullest():
 def test_rows_are_full():
     """Groups of an eighth to a half of a row, as utterances are."""
     rng = np.random.default_rng(5)
-    sizes = dataclasses.replace(make_sizes(rng, 4000), targets=np.ones(4000, int), tokens=rng.integers(400, 1600, 4000))
+    sizes = dataclasses.replace(
+        make_sizes(rng, 4000), targets=np.ones(4000, int), tokens=rng.integers(400, 1600, 4000)
+    )
     filler = RowFiller(sizes, make_shape(rows=4, tokens=3584, targets=256, clips=64))
     filler.fill(range(4000))
     used = sum(bool(row) for row in filler.rows)

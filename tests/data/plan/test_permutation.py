@@ -12,7 +12,9 @@ from sift_jax.data.plan.permutation import make_key, mix_keys, permute
 @pytest.mark.parametrize("size", [1, 2, 6, 255, 256, 257, 5000])
 def test_every_place_is_taken_once(size):
     places = np.arange(size)
-    first, second = (permute(places, size, np.full(size, make_key("epoch", e), np.uint64)) for e in (0, 1))
+    first, second = (
+        permute(places, size, np.full(size, make_key("epoch", e), np.uint64)) for e in (0, 1)
+    )
     assert sorted(first) == sorted(second) == list(range(size))
     if size > 6:
         assert (first != second).mean() > 0.9 and (first != places).mean() > 0.9
@@ -32,12 +34,20 @@ def test_places_of_several_epochs_can_be_asked_for_at_once():
 
 
 def test_all_orders_of_a_few_are_equally_common():
-    """24 orders of four, drawn 12,000 times: a chi-square of 23 degrees of freedom stays below its 99.99 % point."""
+    """24 orders of four, drawn 12,000 times: a chi-square of 23 degrees of freedom stays below its
+    99.99 % point."""
     draws = 12_000
-    found = permute(np.tile(np.arange(4), draws), 4, mix_keys(1, np.repeat(np.arange(draws), 4))).reshape(draws, 4)
+    found = permute(
+        np.tile(np.arange(4), draws), 4, mix_keys(1, np.repeat(np.arange(draws), 4))
+    ).reshape(draws, 4)
     counts = Counter(map(tuple, found.tolist()))
     expected = draws / 24
-    assert sum((counts[order] - expected) ** 2 / expected for order in itertools.permutations(range(4))) < 55.0
+    assert (
+        sum(
+            (counts[order] - expected) ** 2 / expected for order in itertools.permutations(range(4))
+        )
+        < 55.0
+    )
 
 
 def test_neighbours_do_not_stay_neighbours():

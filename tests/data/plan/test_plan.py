@@ -1,4 +1,5 @@
-"""The plan: every batch from its number alone, tasks by their rates, each item once an epoch, nothing lost."""
+"""The plan: every batch from its number alone, tasks by their rates, each item once an epoch,
+nothing lost."""
 
 import dataclasses
 import itertools
@@ -17,13 +18,15 @@ from sift_jax.data.plan.sample_stream import Draws, PlannedTask
 from sift_jax.data.records.question_index import ITEM, QUESTION
 
 SHAPES = [
-    BatchShape(rows=4, tokens=1024, targets=256, clips=4, mel_frames=frames, mel_bins=80) for frames in (300, 800)
+    BatchShape(rows=4, tokens=1024, targets=256, clips=4, mel_frames=frames, mel_bins=80)
+    for frames in (300, 800)
 ]
 WIDE = [dataclasses.replace(shape, rows=8, tokens=2048, targets=512, clips=16) for shape in SHAPES]
 
 
 class MadeUpIndex:
-    """Questions without tokens: the lengths of utterances and of what is asked about them, as an index has them."""
+    """Questions without tokens: the lengths of utterances and of what is asked about them, as an
+    index has them."""
 
     def __init__(self, items, questions=5, seed=0, clip_seconds=(1.0, 8.0)):
         rng = np.random.default_rng(seed)
@@ -38,8 +41,13 @@ class MadeUpIndex:
         self.questions["targets"] = rng.integers(3, 15, items * questions)
         self.questions["answer"] = self.questions["tokens"] - self.questions["targets"]
         # the audio comes first: six positions and the clip are shared
-        self.questions["common"] = np.where(np.arange(items * questions) % questions, 6, np.iinfo(np.int32).max)
-        self.questions["rank"], self.questions["markers"] = np.arange(items * questions) % questions, 1
+        self.questions["common"] = np.where(
+            np.arange(items * questions) % questions, 6, np.iinfo(np.int32).max
+        )
+        self.questions["rank"], self.questions["markers"] = (
+            np.arange(items * questions) % questions,
+            1,
+        )
         self.markers = np.zeros(items * questions, [("place", "<i4"), ("clip", "<i4")])
         self.markers["place"] = 4
         self.clips = (rng.uniform(*clip_seconds, items) * 16_000).astype(np.int32)
@@ -64,10 +72,17 @@ def make_plan(
     **changes,
 ):
     tasks = [
-        PlannedTask(name=f"task{i}", rate=rate, index=MadeUpIndex(size, seed=i, **changes), questions=questions)
+        PlannedTask(
+            name=f"task{i}",
+            rate=rate,
+            index=MadeUpIndex(size, seed=i, **changes),
+            questions=questions,
+        )
         for i, (size, rate) in enumerate(zip(sizes, rates, strict=True))
     ]
-    draws = Draws(tasks, shapes, count_frames, seed=seed, is_endless=is_endless, rates_count=rates_count)
+    draws = Draws(
+        tasks, shapes, count_frames, seed=seed, is_endless=is_endless, rates_count=rates_count
+    )
     return Plan(draws, seed=seed)
 
 
@@ -76,11 +91,18 @@ def list_groups(batches):
     for batch in batches:
         for g in itertools.chain(*batch.rows):
             groups = batch.groups
-            yield int(groups.task[g]), int(groups.epoch[g]), int(groups.item[g]), tuple(groups.read_numbers(g).tolist())
+            yield (
+                int(groups.task[g]),
+                int(groups.epoch[g]),
+                int(groups.item[g]),
+                tuple(groups.read_numbers(g).tolist()),
+            )
 
 
 def describe(batch):
-    return batch.level, [list(list_groups([dataclasses.replace(batch, rows=[row])])) for row in batch.rows]
+    return batch.level, [
+        list(list_groups([dataclasses.replace(batch, rows=[row])])) for row in batch.rows
+    ]
 
 
 def test_a_batch_follows_from_its_number():
@@ -90,7 +112,11 @@ def test_a_batch_follows_from_its_number():
     assert [describe(plan.get_batch(step)) for step in reversed(steps)] == asked[::-1]
     assert make_plan().get_batch(3).hash == plan.get_batch(3).hash != plan.get_batch(4).hash
     assert make_plan(seed=1).get_batch(3).hash != plan.get_batch(3).hash
-    walked = list(itertools.islice(itertools.chain.from_iterable(batches for _, batches in plan.blocks(5000)), 2))
+    walked = list(
+        itertools.islice(
+            itertools.chain.from_iterable(batches for _, batches in plan.blocks(5000)), 2
+        )
+    )
     assert [batch.hash for batch in walked] == [plan.get_batch(step).hash for step in (5000, 5001)]
     assert plan.fingerprint == make_plan().fingerprint != make_plan(rates=(0.7, 0.3)).fingerprint
 
@@ -106,9 +132,12 @@ def test_rows_hold_their_groups():
 
 
 def test_each_item_comes_once_an_epoch_and_tasks_by_their_rates(monkeypatch):
-    """Over blocks that hand groups on to each other, which they hardly ever do with the usual room to spare."""
+    """Over blocks that hand groups on to each other, which they hardly ever do with the usual room
+    to spare."""
     monkeypatch.setattr(plan_module, "MARGIN", 0.4)
-    plan = make_plan(sizes=(20_000, 3000), shapes=WIDE, clip_seconds=(2.0, 8.0), rates_count="records")
+    plan = make_plan(
+        sizes=(20_000, 3000), shapes=WIDE, clip_seconds=(2.0, 8.0), rates_count="records"
+    )
     blocks = [plan.get_block(n) for n in range(6)]
     assert sum(len(plan._get_left(n)) for n in range(5)) > 0 == len(plan._get_left(5))
     assert sum(block.counts.groups_dropped for block in blocks) == 0
@@ -119,7 +148,13 @@ def test_each_item_comes_once_an_epoch_and_tasks_by_their_rates(monkeypatch):
     of_task = Counter(task for task, *_ in seen)
     assert abs(of_task[0] - 0.75 * drawn) <= 1 and abs(of_task[1] - 0.25 * drawn) <= 1
     whole = Counter((task, epoch) for task, epoch, *_ in seen)
-    assert [whole[0, 0], whole[1, 0], whole[1, 1], whole[1, 2], whole[1, 3]] == [20_000, 3000, 3000, 3000, 3000]
+    assert [whole[0, 0], whole[1, 0], whole[1, 1], whole[1, 2], whole[1, 3]] == [
+        20_000,
+        3000,
+        3000,
+        3000,
+        3000,
+    ]
 
 
 def test_what_finds_no_room_twice_is_counted(monkeypatch):
@@ -128,7 +163,9 @@ def test_what_finds_no_room_twice_is_counted(monkeypatch):
     block = plan.get_block(1)
     placed = len(list(list_groups(block.batches)))
     assert block.counts.groups_dropped > 0
-    assert placed + len(plan._get_left(1)) + block.counts.groups_dropped == block.counts.groups + len(plan._get_left(0))
+    assert placed + len(
+        plan._get_left(1)
+    ) + block.counts.groups_dropped == block.counts.groups + len(plan._get_left(0))
 
 
 def test_every_question_comes_equally_often():
@@ -148,19 +185,29 @@ def test_an_epoch_shows_each_question_once():
     together = []
     for epoch in range(3):
         groups = plan.draws.draw(80 * epoch, 80 * (epoch + 1))
-        seen = Counter((int(groups.item[g]), int(n)) for g in range(80) for n in groups.read_numbers(g))
+        seen = Counter(
+            (int(groups.item[g]), int(n)) for g in range(80) for n in groups.read_numbers(g)
+        )
         assert seen == Counter({(item, number): 1 for item in range(40) for number in range(5)})
         assert set(groups.chosen.tolist()) == {2, 3} and set(groups.epoch.tolist()) == {epoch}
-        together.append({(int(groups.item[g]), *sorted(groups.read_numbers(g).tolist())) for g in range(80)})
+        together.append(
+            {(int(groups.item[g]), *sorted(groups.read_numbers(g).tolist())) for g in range(80)}
+        )
     assert not together[0] & together[1] and not together[1] & together[2]
 
 
 @pytest.mark.parametrize("items", [300, 1000, 5000])
 def test_small_data_show_each_item_once_an_epoch(items):
-    """Fifty steps of 64 or so: a batch is a fifth of the epoch of 300 items, and straddles two of them."""
+    """Fifty steps of 64 or so: a batch is a fifth of the epoch of 300 items, and straddles two of
+    them."""
     shape = dataclasses.replace(WIDE[0], tokens=2048, clips=8, mel_frames=1200)
     plan = make_plan(
-        sizes=(items,), rates=(1.0,), questions=1, shapes=[shape], clip_seconds=(4.0, 12.0), rates_count="records"
+        sizes=(items,),
+        rates=(1.0,),
+        questions=1,
+        shapes=[shape],
+        clip_seconds=(4.0, 12.0),
+        rates_count="records",
     )
     seen, per_step, worst = Counter(), [], 0
     for step in range(50):
@@ -180,7 +227,9 @@ def test_small_data_show_each_item_once_an_epoch(items):
 def test_a_mixture_with_small_data_is_entered_anywhere_alike():
     plans = [make_plan(sizes=(300, 2000), clip_seconds=(2.0, 8.0)) for _ in range(2)]
     assert plans[0].sections > 4
-    steps = [plans[0].batches_of_block * block + place for block, place in ((23, 5), (3, 0), (11, 7))]
+    steps = [
+        plans[0].batches_of_block * block + place for block, place in ((23, 5), (3, 0), (11, 7))
+    ]
     there = [plans[0].get_batch(step).hash for step in steps]
     back = [plans[1].get_batch(step).hash for step in reversed(steps)]
     assert there == back[::-1]
@@ -226,14 +275,22 @@ def test_rates_are_shares_of_examples():
     whole = Draws(tasks[:1], WIDE, count_frames, seed=0, is_endless=True, rates_count="examples")
     groups = whole.draw(0, 2 * whole.size)
     numbers = np.repeat(groups.item, groups.chosen) * 9 + groups.numbers
-    assert set(Counter(numbers.tolist()).values()) == {2} and len(set(numbers.tolist())) == counts.sum()
+    assert (
+        set(Counter(numbers.tolist()).values()) == {2}
+        and len(set(numbers.tolist())) == counts.sum()
+    )
 
 
 def test_shares_hold_where_much_is_set_aside():
     """Half of a task's clips are longer than the window: it is still half of what is trained on."""
     for rates_count in ("examples", "records"):
         tasks = [
-            PlannedTask(name="long", rate=0.5, index=MadeUpIndex(900, 3, clip_seconds=(6.0, 10.0)), questions=3),
+            PlannedTask(
+                name="long",
+                rate=0.5,
+                index=MadeUpIndex(900, 3, clip_seconds=(6.0, 10.0)),
+                questions=3,
+            ),
             PlannedTask(name="short", rate=0.5, index=MadeUpIndex(900, 3), questions=3),
         ]
         draws = Draws(tasks, WIDE, count_frames, seed=0, is_endless=True, rates_count=rates_count)
@@ -248,7 +305,9 @@ def test_an_order_is_not_repeated_and_rows_are_mixed():
     assert first != second
     sizes = [batch.tokens for batch in plan.get_block(0).batches if batch.level == 0]
     half = len(sizes) // 2
-    assert abs(np.mean(sizes[:half]) - np.mean(sizes[half:])) < 3 * np.std(sizes) / np.sqrt(half) * 2
+    assert (
+        abs(np.mean(sizes[:half]) - np.mean(sizes[half:])) < 3 * np.std(sizes) / np.sqrt(half) * 2
+    )
 
 
 @pytest.mark.parametrize("rates", [(0.75, 0.25), (0.1, 0.9)])
@@ -274,7 +333,8 @@ def test_what_is_too_long_loses_questions_and_then_itself():
     placed = list(list_groups(plan.get_block(0).batches))
     assert len(placed) + len(plan._get_left(0)) == counts.groups - counts.groups_dropped
     message = (
-        r"nothing of a task fits a row: task0: 3500 of 3500 questions, .* as its answer takes more targets than a row "
+        r"nothing of a task fits a row: task0: 3500 of 3500 questions, .* as its answer takes "
+        r"more targets than a row "
         r"\(raise DataConfig.targets\); or give the task the rate 0"
     )
     with pytest.raises(ValueError, match=message):
@@ -296,7 +356,8 @@ def test_the_millionth_batch_of_a_large_index_comes_at_once():
 
 
 def test_a_known_block_is_there_while_the_next_is_made(monkeypatch):
-    """Steps are described while later ones are drawn: a run must not stand still for a block that it is far from."""
+    """Steps are described while later ones are drawn: a run must not stand still for a block that
+    it is far from."""
     plan, make = make_plan(), Plan._make_block
     known, is_making, may_end = plan.get_block(0), threading.Event(), threading.Event()
 

@@ -1,4 +1,5 @@
-"""The sizes of a row suit the utterances that the configs are for: rows are full, whichever limit comes first."""
+"""The sizes of a row suit the utterances that the configs are for: rows are full, whichever limit
+comes first."""
 
 import numpy as np
 import pytest
@@ -21,7 +22,9 @@ def measure_rows(name, records):
     geometry = make_geometry(make_model_config(arguments["model"]))
     data = arguments["data"]
     shapes = make_shapes(data, geometry)
-    frames = np.array([0, *(geometry.count_frames(mel) for mel in range(1, shapes[-1].mel_frames + 1))])
+    frames = np.array(
+        [0, *(geometry.count_frames(mel) for mel in range(1, shapes[-1].mel_frames + 1))]
+    )
     seconds, questions = records
     index = MadeUpIndex(9000, questions=questions, clip_seconds=seconds)
     task = PlannedTask(name="made_up", rate=1.0, index=index, questions=data.questions_per_record)
@@ -39,7 +42,8 @@ def measure_rows(name, records):
 
 
 @pytest.mark.parametrize(
-    "name, records", [("stage1", READ), ("stage2", SIFT), ("small/stage1", READ), ("small/stage2", SIFT)]
+    "name, records",
+    [("stage1", READ), ("stage2", SIFT), ("small/stage1", READ), ("small/stage2", SIFT)],
 )
 def test_rows_are_full(name, records):
     assert measure_rows(name, records) > 0.95

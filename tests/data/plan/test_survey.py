@@ -1,4 +1,5 @@
-"""The count of an epoch: the same as walking through it, by its causes, and kept beside the index."""
+"""The count of an epoch: the same as walking through it, by its causes, and kept beside the
+index."""
 
 import dataclasses
 
@@ -49,10 +50,14 @@ def test_what_is_set_aside_has_its_cause():
     assert dict(zip(CAUSES, survey.left_out, strict=True)) == expected
     assert (survey.groups, survey.questions, survey.asked) == (4, 11, 20)
     said = survey.describe_set_aside("mine")
-    assert said.startswith("mine: 9 of 20 questions, 4 as a clip is longer than the encoder's window (cut those")
+    assert said.startswith(
+        "mine: 9 of 20 questions, 4 as a clip is longer than the encoder's window (cut those"
+    )
     assert "1 as its answer takes more targets than a row (raise DataConfig.targets)" in said
     few = make_limits([dataclasses.replace(shape, clips=0) for shape in SHAPES], count_frames)
-    assert make_survey(index, Turns(questions=0, counts="examples", key=0), few, "mine").left_out[:2] == (4, 16)
+    assert make_survey(index, Turns(questions=0, counts="examples", key=0), few, "mine").left_out[
+        :2
+    ] == (4, 16)
 
 
 @pytest.mark.parametrize("giant", [0, 2, 4])
@@ -61,16 +66,21 @@ def test_a_question_that_is_too_long_takes_only_itself_away(giant):
     index.questions["targets"][giant::5] = 300
     fitted = fit_groups(index, ask_all(index, 5), LIMITS)
     assert set(fitted.chosen.tolist()) == {4} and giant not in fitted.numbers
-    assert dict(zip(CAUSES, fitted.left_out, strict=True)) == dict.fromkeys(CAUSES, 0) | {TARGETS: 50}
+    assert dict(zip(CAUSES, fitted.left_out, strict=True)) == dict.fromkeys(CAUSES, 0) | {
+        TARGETS: 50
+    }
 
 
 @pytest.mark.parametrize("questions", [0, 1, 3])
 @pytest.mark.parametrize("counts", ["examples", "records"])
 def test_a_survey_is_what_fitting_all_groups_gives(questions, counts):
-    """Over rows that hold some groups and not others, and questions that fit by themselves and do not."""
+    """Over rows that hold some groups and not others, and questions that fit by themselves and do
+    not."""
     index = MixedIndex(np.random.default_rng(2).integers(1, 10, 700))
     turns = Turns(questions=questions, counts=counts, key=7)
-    narrow = make_limits([dataclasses.replace(shape, tokens=260, targets=24) for shape in SHAPES], count_frames)
+    narrow = make_limits(
+        [dataclasses.replace(shape, tokens=260, targets=24) for shape in SHAPES], count_frames
+    )
     index.questions["targets"][::50] = 25
     survey = make_survey(index, turns, narrow, "mixed")
     item, part = survey.find(index, turns, np.arange(survey.places))
@@ -82,13 +92,16 @@ def test_a_survey_is_what_fitting_all_groups_gives(questions, counts):
 
 
 def test_thousands_of_questions_of_one_item():
-    """As many as fit, which are the first in the order of their turns: one more would be too many."""
+    """As many as fit, which are the first in the order of their turns: one more would be too
+    many."""
     index = MadeUpIndex(3, 3000)
     fitted = fit_groups(index, ask_all(index, 3000), LIMITS)
     sizes = fitted.sizes
     assert (sizes.tokens <= LIMITS.tokens).all() and (sizes.targets <= LIMITS.targets).all()
     assert fitted.left_out.sum() == 9000 - fitted.chosen.sum()
-    more = fit_groups(index, dataclasses.replace(ask_all(index, 0), count=fitted.chosen + 1), LIMITS)
+    more = fit_groups(
+        index, dataclasses.replace(ask_all(index, 0), count=fitted.chosen + 1), LIMITS
+    )
     np.testing.assert_array_equal(more.chosen, fitted.chosen)
     np.testing.assert_array_equal(more.numbers, fitted.numbers)
 
@@ -101,7 +114,10 @@ def test_it_is_counted_once(tmp_path, monkeypatch):
     again = read_survey(index, turns, LIMITS, "mixed")
     np.testing.assert_array_equal(again.starts, first.starts)
     assert dataclasses.replace(again, starts=first.starts) == first
-    for other in (dataclasses.replace(LIMITS, tokens=99), dataclasses.replace(LIMITS, count_frames=np.sign)):
+    for other in (
+        dataclasses.replace(LIMITS, tokens=99),
+        dataclasses.replace(LIMITS, count_frames=np.sign),
+    ):
         with pytest.raises(pytest.fail.Exception, match="counted again"):
             read_survey(index, turns, other, "mixed")
     monkeypatch.undo()

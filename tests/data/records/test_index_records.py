@@ -1,4 +1,5 @@
-"""What is made once: by one process, whole or not at all, and anew when what it was made from has changed."""
+"""What is made once: by one process, whole or not at all, and anew when what it was made from has
+changed."""
 
 import functools
 import os
@@ -14,7 +15,13 @@ from tiny_run import make_data
 
 from sift_jax.data.batch_stream import BatchStream, SpeechGeometry
 from sift_jax.data.records import index_records as index_module
-from sift_jax.data.records.index_records import CachedAudio, cache_task, count_samples, index_records, make_once
+from sift_jax.data.records.index_records import (
+    CachedAudio,
+    cache_task,
+    count_samples,
+    index_records,
+    make_once,
+)
 from sift_jax.data.records.question_index import QuestionIndex
 from sift_jax.data.records.record_audio import COMPRESSIONS, decode_clip, encode_clip
 from sift_jax.data.records.record_files import RecordReader
@@ -24,13 +31,17 @@ from sift_jax.data.tasks.seqio_vocabulary import SpeechVocabulary
 from sift_jax.text.tokenizers import SpeechTokenizer
 
 GEOMETRY = SpeechGeometry(
-    mel_bins=80, window_seconds=2.0, is_silence_masked=True, front_end="whisper",
+    mel_bins=80,
+    window_seconds=2.0,
+    is_silence_masked=True,
+    front_end="whisper",
     count_frames=lambda frames: -(-frames // 8),
 )
 
 
 def make_task(tokenizer, path, preprocessors=()):
-    """A task over lines of text, each about the same noise or about nothing: a source of SeqIO's own."""
+    """A task over lines of text, each about the same noise or about nothing: a source of SeqIO's
+    own."""
 
     def split_line(dataset):
         samples = tf.constant((make_noise(2) * 32767).astype(np.int16))
@@ -62,10 +73,15 @@ def read_cached(folder):
     index = QuestionIndex(folder)
     audio = CachedAudio(folder, index)
     nothing = np.zeros(0, np.int16)
-    return [{**index.read(i, [0]), "audio": np.concatenate([*audio(i), nothing])} for i in range(len(index))]
+    return [
+        {**index.read(i, [0]), "audio": np.concatenate([*audio(i), nothing])}
+        for i in range(len(index))
+    ]
 
 
-def test_a_source_without_random_access_is_cached_as_seqio_reads_it(tokenizer, lines, tmp_path, capsys):
+def test_a_source_without_random_access_is_cached_as_seqio_reads_it(
+    tokenizer, lines, tmp_path, capsys
+):
     task = make_task(tokenizer, lines)
     folder = cache_task(task, "train", tmp_path / "records", tokenizer)
     expected = list(task.get_dataset(None, split="train", shuffle=False).as_numpy_iterator())
@@ -78,14 +94,19 @@ def test_a_source_without_random_access_is_cached_as_seqio_reads_it(tokenizer, l
     said = capsys.readouterr()
     assert "caching mine.lines train" in said.err and not said.out
     assert cache_task(task, "train", tmp_path / "records", tokenizer) == folder
-    assert f"mine.lines: train as cached in {folder}; delete it to read the source anew" in capsys.readouterr().out
+    assert (
+        f"mine.lines: train as cached in {folder}; delete it to read the source anew"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_changed_source_is_cached_anew(tokenizer, lines, tmp_path):
     first = cache_task(make_task(tokenizer, lines), "train", tmp_path, tokenizer)
     lines.write_text(lines.read_text() + ";What is it?;It is new.\n")
     second = cache_task(make_task(tokenizer, lines), "train", tmp_path, tokenizer)
-    third = cache_task(make_task(tokenizer, lines, [lambda dataset: dataset.take(4)]), "train", tmp_path, tokenizer)
+    third = cache_task(
+        make_task(tokenizer, lines, [lambda dataset: dataset.take(4)]), "train", tmp_path, tokenizer
+    )
     assert len({first, second, third}) == 3
     assert [len(QuestionIndex(folder)) for folder in (first, second, third)] == [9, 10, 4]
 
@@ -108,17 +129,27 @@ def make_taking(count):
 
 @pytest.mark.parametrize(
     "make",
-    [make_taking, lambda count: functools.partial(take, count=count), lambda count: {20: take_20, 25: take_25}[count]],
+    [
+        make_taking,
+        lambda count: functools.partial(take, count=count),
+        lambda count: {20: take_20, 25: take_25}[count],
+    ],
 )
 def test_a_task_that_differs_in_a_number_alone_is_cached_anew(tokenizer, lines, tmp_path, make):
     """Behind the examples that are looked at: there the code is all that tells."""
     lines.write_text("".join(f";What is {i}?;It is {i}.\n" for i in range(30)))
-    folders = [cache_task(make_task(tokenizer, lines, [make(n)]), "train", tmp_path, tokenizer) for n in (20, 25, 20)]
-    assert [len(QuestionIndex(folder)) for folder in folders] == [20, 25, 20] and folders[0] == folders[2]
+    folders = [
+        cache_task(make_task(tokenizer, lines, [make(n)]), "train", tmp_path, tokenizer)
+        for n in (20, 25, 20)
+    ]
+    assert [len(QuestionIndex(folder)) for folder in folders] == [20, 25, 20] and folders[
+        0
+    ] == folders[2]
 
 
 def test_what_is_cached_of_the_same_is_the_same_plan(corpus, tokenizer, lines, tmp_path):
-    """A copy on another machine has other times: it is cached anew there, and a run goes on with it."""
+    """A copy on another machine has other times: it is cached anew there, and a run goes on with
+    it."""
     first = QuestionIndex(cache_task(make_task(tokenizer, lines), "train", tmp_path, tokenizer))
     os.utime(lines, (1, 1))
     second = QuestionIndex(cache_task(make_task(tokenizer, lines), "train", tmp_path, tokenizer))
@@ -135,7 +166,11 @@ def test_a_changed_task_over_records_shows_all_their_questions(corpus, tokenizer
         from sift_jax.data.tasks.seqio_tasks import register as register_task
 
         task = make_sift_task("closed_ended/acoustic_level", "en")
-        register_task(task.replace(name="mine.changed", preprocessors=[*task.preprocessors, lambda dataset: dataset]))
+        register_task(
+            task.replace(
+                name="mine.changed", preprocessors=[*task.preprocessors, lambda dataset: dataset]
+            )
+        )
         return ["mine.changed"]
 
     module = type("Module", (), {"register": staticmethod(register)})
@@ -212,7 +247,9 @@ def test_what_failed_is_made_anew(tmp_path):
     assert not list(tmp_path.glob("x.part*"))
     assert make_once(tmp_path / "x", lambda draft: draft.mkdir()).is_dir()
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match="is kept beside the records .*; make that folder writable"):
+    with pytest.raises(
+        ValueError, match="is kept beside the records .*; make that folder writable"
+    ):
         make_once(tmp_path / "file" / "x", fail)
 
 
@@ -238,12 +275,17 @@ def test_a_task_without_examples_is_refused(corpus, tokenizer, lines):
     def register(context):
         from sift_jax.data.tasks.seqio_tasks import register as register_task
 
-        register_task(make_task(tokenizer, lines, [lambda dataset: dataset.filter(lambda _: False)]))
+        register_task(
+            make_task(tokenizer, lines, [lambda dataset: dataset.filter(lambda _: False)])
+        )
         return ["mine.lines"]
 
     module = type("Module", (), {"register": staticmethod(register)})
     data = make_data(corpus, rates={"mine.*": 1.0, "sift.open_ended.en": 1.0})
-    with pytest.raises(ValueError, match="task mine.lines has no examples, so none can be drawn at its rate; leave it"):
+    with pytest.raises(
+        ValueError,
+        match="task mine.lines has no examples, so none can be drawn at its rate; leave it",
+    ):
         BatchStream(data, GEOMETRY, split="train", is_endless=True, modules=(module,))
     # where nothing is drawn by rates, nothing is missing
     rest = BatchStream(data, GEOMETRY, split="train", is_endless=False, modules=(module,))
@@ -265,7 +307,9 @@ def test_a_task_of_ones_own_is_in_the_batches(corpus, tokenizer, lines):
         return ["mine.lines"]
 
     module = type("Module", (), {"register": staticmethod(register)})
-    data = make_data(corpus, rates={"mine.*": 1.0, "sift.open_ended.en": 1.0}, rates_count="records")
+    data = make_data(
+        corpus, rates={"mine.*": 1.0, "sift.open_ended.en": 1.0}, rates_count="records"
+    )
     stream = BatchStream(data, GEOMETRY, split="train", is_endless=True, modules=(module,))
     shares = np.bincount(stream.plan.get_block(0).batches[0].groups.task)
     assert abs(int(shares[0]) - int(shares[1])) <= 1

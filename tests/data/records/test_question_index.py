@@ -1,4 +1,5 @@
-"""The index knows, without tokens, how long a group of any of an item's questions is, and gives the questions back."""
+"""The index knows, without tokens, how long a group of any of an item's questions is, and gives the
+questions back."""
 
 import shutil
 
@@ -18,14 +19,20 @@ def count_frames(samples):
 
 
 def make_examples(count, seed=0):
-    """Questions in all layouts; some begin alike, some are the same, some are one beginning of another."""
+    """Questions in all layouts; some begin alike, some are the same, some are one beginning of
+    another."""
     rng = np.random.default_rng(seed)
     examples = []
     for _ in range(count):
-        questions = [make_question(rng, str(rng.choice(LAYOUTS))) for _ in range(rng.integers(1, 7))]
+        questions = [
+            make_question(rng, str(rng.choice(LAYOUTS))) for _ in range(rng.integers(1, 7))
+        ]
         tokens, is_target, clips = questions[0]
         answer = is_target.index(True)
-        longer = [part[:answer] + [new] * 3 + part[answer:] for part, new in ((tokens, 77), (is_target, True))]
+        longer = [
+            part[:answer] + [new] * 3 + part[answer:]
+            for part, new in ((tokens, 77), (is_target, True))
+        ]
         questions.append((*longer, clips))
         if rng.random() < 0.5:
             questions.append(questions[rng.integers(len(questions))])
@@ -43,7 +50,9 @@ def index(examples, tmp_path_factory):
     folder = tmp_path_factory.mktemp("index") / "questions"
     writer = IndexWriter(folder, AUDIO_ID)
     for number, example in enumerate(examples):
-        writer.add(1000 + number, split_questions(example, AUDIO_ID), example["audio_lengths"].tolist())
+        writer.add(
+            1000 + number, split_questions(example, AUDIO_ID), example["audio_lengths"].tolist()
+        )
     writer.close()
     return QuestionIndex(folder)
 
@@ -75,7 +84,10 @@ def test_lengths_are_those_of_the_groups(index, examples, seed):
 
 def test_a_shared_beginning_counts_once(index):
     lengths = Lengths(index, np.arange(20), count_frames)
-    alone = sum(int(lengths.measure(lengths.number == n)[0].sum()) for n in range(int(lengths.number.max()) + 1))
+    alone = sum(
+        int(lengths.measure(lengths.number == n)[0].sum())
+        for n in range(int(lengths.number.max()) + 1)
+    )
     assert lengths.measure(np.ones(len(lengths.owner), bool))[0].sum() < alone
 
 
@@ -90,8 +102,16 @@ def test_a_damaged_file_is_named(index, tmp_path):
 @pytest.mark.parametrize(
     "tokens, is_target, message",
     [
-        ([5, 6, 7], [1, 1, 1], "example 3: the first token of a question is to be learnt, and nothing stands before"),
-        ([5, AUDIO_ID, 7], [0, 1, 1], "example 3: an audio marker is to be learnt; set its is_target to 0"),
+        (
+            [5, 6, 7],
+            [1, 1, 1],
+            "example 3: the first token of a question is to be learnt, and nothing stands before",
+        ),
+        (
+            [5, AUDIO_ID, 7],
+            [0, 1, 1],
+            "example 3: an audio marker is to be learnt; set its is_target to 0",
+        ),
     ],
 )
 def test_what_nothing_can_predict_is_refused(tmp_path, tokens, is_target, message):

@@ -13,7 +13,9 @@ from sift_jax.data.records.record_audio import COMPRESSIONS, decode_clip, encode
 
 def make_wave(count: int, loudness: float = 0.3) -> np.ndarray:
     rng = np.random.default_rng(count)
-    return (loudness * np.sin(np.arange(count) * 0.05) + 0.01 * rng.standard_normal(count)).astype(np.float32)
+    return (loudness * np.sin(np.arange(count) * 0.05) + 0.01 * rng.standard_normal(count)).astype(
+        np.float32
+    )
 
 
 @pytest.mark.parametrize("count", [1, 159, 160, 321, 16_000, 16_001, 47_999])

@@ -21,7 +21,13 @@ CATEGORY = "closed_ended/acoustic_level"
 
 def put_rows(root, ids, language="en", split="train"):
     rows = [
-        make_row(name, [{"audio_path": f"/path/to/{name}.wav"}, {"text": "Hm?"}], [{"text": "Ja."}], CATEGORY, language)
+        make_row(
+            name,
+            [{"audio_path": f"/path/to/{name}.wav"}, {"text": "Hm?"}],
+            [{"text": "Ja."}],
+            CATEGORY,
+            language,
+        )
         for name in ids
     ]
     write_rows(root / "sift" / split / CATEGORY / language / "split0.jsonl", rows)
@@ -30,22 +36,44 @@ def put_rows(root, ids, language="en", split="train"):
 def test_rows_of_an_id_are_found_wherever_they_stand(tmp_path):
     """In several files and categories, between blank lines and after letters of several bytes."""
     folder = tmp_path / "train"
-    rows = {"open_ended/de/split0": ["ä", "b", "ä"], "open_ended/de/split1": ["c", "ä"], "open_ended/fr/split0": ["d"],
-            f"{CATEGORY}/de/split0": ["c", "b", "b"]}
+    rows = {
+        "open_ended/de/split0": ["ä", "b", "ä"],
+        "open_ended/de/split1": ["c", "ä"],
+        "open_ended/fr/split0": ["d"],
+        f"{CATEGORY}/de/split0": ["c", "b", "b"],
+    }
     for place, ids in rows.items():
-        asked = [[{"text": f"Où {place} {number}?", "audio_path": None}] for number in range(len(ids))]
-        made = [make_row(name, question, [{"text": "Là."}], CATEGORY, "de")
-                for name, question in zip(ids, asked, strict=True)]
+        asked = [
+            [{"text": f"Où {place} {number}?", "audio_path": None}] for number in range(len(ids))
+        ]
+        made = [
+            make_row(name, question, [{"text": "Là."}], CATEGORY, "de")
+            for name, question in zip(ids, asked, strict=True)
+        ]
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         text = "\n\r\n".join(json.dumps(row, ensure_ascii=False) for row in made)
         (folder / f"{place}.jsonl").write_bytes(text.encode())
     found = RowIndex(tmp_path, "train", "de")
-    asked = [(name, [turn["messages"][0]["content"][0]["text"] for turn in turns]) for name, turns in found.items()]
-    other, first, second = f"Où {CATEGORY}/de/split0", "Où open_ended/de/split0", "Où open_ended/de/split1"
-    assert asked == [("c", [f"{other} 0?", f"{second} 0?"]), ("b", [f"{other} 1?", f"{other} 2?", f"{first} 1?"]),
-                     ("ä", [f"{first} 0?", f"{first} 2?", f"{second} 1?"])]
-    assert len(found) == 3 and all("audio_path" not in part for _, turns in found.items() for turn in turns
-                                   for part in turn["messages"][0]["content"])
+    asked = [
+        (name, [turn["messages"][0]["content"][0]["text"] for turn in turns])
+        for name, turns in found.items()
+    ]
+    other, first, second = (
+        f"Où {CATEGORY}/de/split0",
+        "Où open_ended/de/split0",
+        "Où open_ended/de/split1",
+    )
+    assert asked == [
+        ("c", [f"{other} 0?", f"{second} 0?"]),
+        ("b", [f"{other} 1?", f"{other} 2?", f"{first} 1?"]),
+        ("ä", [f"{first} 0?", f"{first} 2?", f"{second} 1?"]),
+    ]
+    assert len(found) == 3 and all(
+        "audio_path" not in part
+        for _, turns in found.items()
+        for turn in turns
+        for part in turn["messages"][0]["content"]
+    )
     assert not RowIndex(tmp_path, "dev", "de")
 
 
@@ -98,8 +126,12 @@ def test_audio_is_kept_to_the_byte(corpus):
 
 
 def test_trailing_zero_bytes_survive(tmp_path):
-    """A FLAC file ends in a checksum, which ends in NUL once in 256 files: fixed-length byte strings would cut it."""
-    waves = (np.random.default_rng(seed).integers(-3000, 3000, 100).astype(np.int16) for seed in range(5000))
+    """A FLAC file ends in a checksum, which ends in NUL once in 256 files: fixed-length byte
+    strings would cut it."""
+    waves = (
+        np.random.default_rng(seed).integers(-3000, 3000, 100).astype(np.int16)
+        for seed in range(5000)
+    )
     samples = next(wave for wave in waves if encode_clip(wave).endswith(b"\0"))
     data = encode_clip(samples)
     (tmp_path / "audio").mkdir()
@@ -140,7 +172,9 @@ def test_other_containers_become_flac(tmp_path):
 def test_nothing_to_do_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="no SIFT files under .*; expected {train,dev,EvalSIFT}/"):
         write_records(tmp_path, tmp_path, tmp_path / "records")
-    with pytest.raises(ValueError, match="no records at .*sift_fr; make them with python -m data_prep.build"):
+    with pytest.raises(
+        ValueError, match="no records at .*sift_fr; make them with python -m data_prep.build"
+    ):
         RecordReader(tmp_path, "fr")
 
 
@@ -182,7 +216,10 @@ def test_opus_records_read_as_flac_ones_do(tmp_path):
     for compression in ("flac", "opus"):
         write_records(tmp_path / "sift", tmp_path / "audio", tmp_path / compression, compression)
         reader = RecordReader(tmp_path / compression, "en")
-        stored = {reader.read("train", i)["id"].decode(): bytes(reader.read("train", i)["audio"][0]) for i in range(2)}
+        stored = {
+            reader.read("train", i)["id"].decode(): bytes(reader.read("train", i)["audio"][0])
+            for i in range(2)
+        }
         sizes[compression] = sum(map(len, stored.values()))
         for name, wave in waves.items():
             samples = decode_clip(stored[name])
@@ -191,7 +228,8 @@ def test_opus_records_read_as_flac_ones_do(tmp_path):
 
 
 def test_what_there_is_to_read_is_known_without_the_lists(corpus, tmp_path):
-    """The lists are a gigabyte where there are millions of records, and a run that resumes has no need of them."""
+    """The lists are a gigabyte where there are millions of records, and a run that resumes has no
+    need of them."""
     records = shutil.copytree(corpus.records, tmp_path / "records")
     index = records / "sift_de" / "index.json"
     index.write_bytes(b"?" * index.stat().st_size)

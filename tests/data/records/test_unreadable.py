@@ -1,4 +1,5 @@
-"""A recording that cannot be read is left out and counted; the rest goes on as it was, and a run of many ends."""
+"""A recording that cannot be read is left out and counted; the rest goes on as it was, and a run of
+many ends."""
 
 import json
 import shutil
@@ -38,7 +39,9 @@ def break_records(monkeypatch):
 
 
 def open_stream(corpus, rows=4, **changes):
-    data = make_data(corpus, rows=rows, rates={"sift.open_ended.en": 1.0}, most_unreadable=1.0, **changes)
+    data = make_data(
+        corpus, rows=rows, rates={"sift.open_ended.en": 1.0}, most_unreadable=1.0, **changes
+    )
     return BatchStream(data, GEOMETRY, split="train", is_endless=True)
 
 
@@ -60,7 +63,9 @@ def test_the_others_of_its_row_are_as_they_were(corpus, break_records, capsys):
         for n in left:
             for key in ("token_bt", "position_bt", "segment_bt"):
                 there = whole["group_bt"][b] == n
-                np.testing.assert_array_equal(batch[key][b][batch["group_bt"][b] == n], whole[key][b][there])
+                np.testing.assert_array_equal(
+                    batch[key][b][batch["group_bt"][b] == n], whole[key][b][there]
+                )
     assert 0 < batch["weight_bm"].sum() < whole["weight_bm"].sum()
     said = capsys.readouterr().out
     assert said.count("left out: the audio of item") == 1 and "cannot be read" in said
@@ -71,13 +76,18 @@ def test_the_others_of_its_row_are_as_they_were(corpus, break_records, capsys):
 def test_a_run_goes_on_and_says_so(corpus, tmp_path, break_records, capsys):
     rates = {"sift.open_ended.en": 1.0}
     break_records(2)
-    arguments = make_run(corpus, tmp_path / "run", data={"rates": rates, "rows": 1, "most_unreadable": 1.0}, steps=8)
+    arguments = make_run(
+        corpus, tmp_path / "run", data={"rates": rates, "rows": 1, "most_unreadable": 1.0}, steps=8
+    )
     folder = train(**arguments)
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [line["unreadable"] for line in lines if "loss" in line][-1] == 1 == count_logged(folder)
     assert all(np.isfinite(line["loss"]) for line in lines if "loss" in line)
     (kept,) = name_log(folder, 0).read_text().splitlines()
-    assert json.loads(kept)["task"] == "sift.open_ended.en" and "cannot be read" in json.loads(kept)["reason"]
+    assert (
+        json.loads(kept)["task"] == "sift.open_ended.en"
+        and "cannot be read" in json.loads(kept)["reason"]
+    )
     assert capsys.readouterr().out.count("left out: ") == 1
 
 
@@ -96,7 +106,10 @@ def test_many_end_a_run(tmp_path):
         log.count_try()
         log.note("a", item % 3, UnreadableAudio(f"item {item} is torn"))
     log.count_try()
-    with pytest.raises(ValueError, match=r"9 of 9 recordings .* more than DataConfig.most_unreadable = 0.01 .*item 8"):
+    with pytest.raises(
+        ValueError,
+        match=r"9 of 9 recordings .* more than DataConfig.most_unreadable = 0.01 .*item 8",
+    ):
         log.note("a", 8, UnreadableAudio("item 8 is torn"))
     assert count_logged(tmp_path) == 4
     # what has been named is not named again by the run that goes on
@@ -118,7 +131,9 @@ def test_few_of_many_do_not():
             log.note("a", item, UnreadableAudio(f"item {item} is torn"))
 
 
-def test_a_record_without_a_readable_header_is_not_indexed(corpus, tmp_path, monkeypatch, tokenizer, capsys):
+def test_a_record_without_a_readable_header_is_not_indexed(
+    corpus, tmp_path, monkeypatch, tokenizer, capsys
+):
     folder = tmp_path / "records"
     shutil.copytree(corpus.records, folder, ignore=shutil.ignore_patterns("questions-*"))
     reader, read = RecordReader(folder, "en"), RecordReader.read
@@ -128,7 +143,9 @@ def test_a_record_without_a_readable_header_is_not_indexed(corpus, tmp_path, mon
         return {**record, "audio": [b"fLaC"]} if place == 1 else record
 
     monkeypatch.setattr(RecordReader, "read", tear)
-    with pytest.raises(ValueError, match=r"record 1 of .*sift_en train cannot be read .*as 0 of \d+ before it"):
+    with pytest.raises(
+        ValueError, match=r"record 1 of .*sift_en train cannot be read .*as 0 of \d+ before it"
+    ):
         index_records(reader, "train", tokenizer)
     made = index_records(reader, "train", tokenizer, most_unreadable=0.01)
     found = QuestionIndex(made / "open_ended").items["record"][:-1].tolist()

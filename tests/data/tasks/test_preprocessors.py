@@ -33,7 +33,9 @@ def make_dataset(*examples):
     return tf.data.Dataset.from_generator(
         lambda: iter(examples),
         output_signature={
-            key: tf.TensorSpec(None, tf.as_dtype(np.asarray(value).dtype) if not is_bytes(value) else tf.string)
+            key: tf.TensorSpec(
+                None, tf.as_dtype(np.asarray(value).dtype) if not is_bytes(value) else tf.string
+            )
             for key, value in examples[0].items()
         },
     )
@@ -54,7 +56,9 @@ def turns_of(example):
 def test_read_record_gives_the_record_undecoded(corpus):
     reader = RecordReader(corpus.records, "en")
     places = [2, 0]
-    found = read_all(read_record(reader, "train")(make_dataset(*({"place": np.int64(p)} for p in places))))
+    found = read_all(
+        read_record(reader, "train")(make_dataset(*({"place": np.int64(p)} for p in places)))
+    )
     for place, example in zip(places, found, strict=True):
         record = reader.read("train", place)
         assert list(example["audio"]) == [bytes(x) for x in record["audio"]]
@@ -64,7 +68,9 @@ def test_read_record_gives_the_record_undecoded(corpus):
 
 def test_keep_category_drops_other_turns_and_empty_records():
     both = [make_turn("a"), make_turn("b", category="x"), make_turn("c")]
-    data = make_dataset({"turns": [json.dumps(both).encode()]}, {"turns": [json.dumps(both[1:2]).encode()]})
+    data = make_dataset(
+        {"turns": [json.dumps(both).encode()]}, {"turns": [json.dumps(both[1:2]).encode()]}
+    )
     found = read_all(keep_category("open_ended")(data))
     assert [turns_of(example) for example in found] == [[both[0], both[2]]]
     assert len(read_all(keep_category("x")(data))) == 2
@@ -80,24 +86,35 @@ def test_sample_questions_takes_others_in_other_epochs_but_always_the_same():
 
         with seqio.utils.map_seed_manager(seed):
             found = read_all(sample_questions(count)(data))
-        return ["".join(turn["messages"][0]["content"][0]["text"] for turn in turns_of(example)) for example in found]
+        return [
+            "".join(turn["messages"][0]["content"][0]["text"] for turn in turns_of(example))
+            for example in found
+        ]
 
     first = sample(3, 1)
     assert first == sample(3, 1) != sample(3, 2)
-    assert len(set(first)) > 1 and all(len(set(names)) == 3 and list(names) == sorted(names) for names in first)
+    assert len(set(first)) > 1 and all(
+        len(set(names)) == 3 and list(names) == sorted(names) for names in first
+    )
     assert sample(20, 1) == ["abcdefgh"] * 6 == sample(0, 1)
 
 
 def test_render_turns_concatenates_questions(tokenizer):
     turns = [make_turn("what is this", "/p/b.wav", "/p/a.wav"), make_turn("loud", "/q/a_mic2.wav")]
     data = make_dataset(
-        {"turns": [json.dumps(turns).encode()], "audio_ids": [b"a", b"b"], "audio": [b"first", b"second"]}
+        {
+            "turns": [json.dumps(turns).encode()],
+            "audio_ids": [b"a", b"b"],
+            "audio": [b"first", b"second"],
+        }
     )
     (found,) = read_all(render_turns(tokenizer)(data))
     rendered = [render_chat(turn["messages"], tokenizer) for turn in turns]
     np.testing.assert_array_equal(found["tokens"], rendered[0].tokens + rendered[1].tokens)
     np.testing.assert_array_equal(found["is_target"], rendered[0].is_target + rendered[1].is_target)
-    np.testing.assert_array_equal(found["question"], [0] * len(rendered[0].tokens) + [1] * len(rendered[1].tokens))
+    np.testing.assert_array_equal(
+        found["question"], [0] * len(rendered[0].tokens) + [1] * len(rendered[1].tokens)
+    )
     np.testing.assert_array_equal(found["clips"], [1, 0, 0])
     assert list(found["audio"]) == [b"first", b"second"]
 
@@ -119,7 +136,10 @@ def test_make_text_pair_ends_in_the_same_features(tokenizer, has_audio):
     data = make_dataset({"question": b"Is it loud?", "answer": b"It is.", "audio": samples})
     (found,) = read_all(make_text_pair(tokenizer)(data))
     content = [{"audio_path": "clip"}] * has_audio + [{"text": "Is it loud?"}]
-    messages = [{"role": "user", "content": content}, {"role": "assistant", "content": [{"text": "It is."}]}]
+    messages = [
+        {"role": "user", "content": content},
+        {"role": "assistant", "content": [{"text": "It is."}]},
+    ]
     rendered = render_chat(messages, tokenizer)
     np.testing.assert_array_equal(found["tokens"], rendered.tokens)
     np.testing.assert_array_equal(found["is_target"], rendered.is_target)

@@ -39,14 +39,19 @@ def my_tasks(tmp_path, monkeypatch):
 def test_the_module_feeds_batches(corpus, my_tasks):
     data = make_data(corpus, name="mine", rates=None, rows=8)
     geometry = SpeechGeometry(
-        mel_bins=80, window_seconds=2.0, is_silence_masked=True, front_end="whisper",
+        mel_bins=80,
+        window_seconds=2.0,
+        is_silence_masked=True,
+        front_end="whisper",
         count_frames=lambda frames: -(-frames // 8),
     )
     stream = BatchStream(data, geometry, split="train", is_endless=True, modules=(my_tasks,))
     batches = [batch for _, batch in itertools.islice(stream.batches(), 8)]
     said = "".join(stream.tokenizer.decode(b["target_bm"][b["weight_bm"] > 0]) for b in batches)
     assert "A fridge, number" in said, "the task of one's own is in no batch"
-    assert "It is " in said and "Es ist" not in said, "the mixture names English SIFT tasks beside it"
+    assert "It is " in said and "Es ist" not in said, (
+        "the mixture names English SIFT tasks beside it"
+    )
 
 
 def test_the_commands_of_the_readme_exist():
@@ -59,7 +64,12 @@ def test_the_commands_of_the_readme_exist():
 
 
 def test_vctk_files_are_found_without_their_microphone(tmp_path):
-    for name in ("p225/p225_001_mic1.flac", "p225/p225_001_mic2.flac", "s5/s5_001_mic2.flac", "10_20_000003.flac"):
+    for name in (
+        "p225/p225_001_mic1.flac",
+        "p225/p225_001_mic2.flac",
+        "s5/s5_001_mic2.flac",
+        "10_20_000003.flac",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         soundfile.write(tmp_path / name, np.zeros(160), 16_000)
     assert index_audio(tmp_path)["p225_001"].name == "p225_001_mic1.flac"

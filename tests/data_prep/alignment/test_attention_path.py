@@ -4,11 +4,18 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from data_prep.alignment.attention_path import blend_heads, filter_median, find_first_frames, find_starts, sum_costs
+from data_prep.alignment.attention_path import (
+    blend_heads,
+    filter_median,
+    find_first_frames,
+    find_starts,
+    sum_costs,
+)
 
 
 def walk(matrix):
-    """First frame of each row by the recursion, one cell at a time, as Whisper's own code has it."""
+    """First frame of each row by the recursion, one cell at a time, as Whisper's own code has
+    it."""
     rows, frames = matrix.shape
     costs = np.full((rows + 1, frames + 1), np.inf)
     steps = np.full((rows + 1, frames + 1), 2)
@@ -34,7 +41,9 @@ def walk(matrix):
     return costs, first
 
 
-@pytest.mark.parametrize("rows, frames, seed", [(1, 9, 0), (5, 5, 1), (7, 40, 2), (30, 12, 3), (12, 200, 4)])
+@pytest.mark.parametrize(
+    "rows, frames, seed", [(1, 9, 0), (5, 5, 1), (7, 40, 2), (30, 12, 3), (12, 200, 4)]
+)
 def test_rows_at_once_are_the_recursion(rows, frames, seed):
     matrix = np.random.default_rng(seed).standard_normal((rows, frames))
     costs, first = walk(matrix)
@@ -49,7 +58,11 @@ def test_tokens_begin_where_attention_goes_to_them():
         weights[:, row, a:b] += 0.2
     found = find_starts(blend_heads(weights, 1))
     # row 2, of no length, has its place between its neighbours
-    assert found.tolist()[:2] == [0, 4] and 4 < found[2] <= found[3] <= 10 and found.tolist()[4:] == [15, 30]
+    assert (
+        found.tolist()[:2] == [0, 4]
+        and 4 < found[2] <= found[3] <= 10
+        and found.tolist()[4:] == [15, 30]
+    )
 
 
 def test_the_path_may_end_before_the_text_does():
@@ -73,4 +86,7 @@ def test_the_median_is_that_of_neighbours_mirrored_at_the_ends(width, frames):
 def test_heads_that_say_nothing_do_no_harm():
     weights = np.random.default_rng(2).random((2, 5, 20))
     weights[1] = 0.05
-    assert np.isfinite(blend_heads(weights, 7)).all() and np.isfinite(blend_heads(weights[:, :1], 7)).all()
+    assert (
+        np.isfinite(blend_heads(weights, 7)).all()
+        and np.isfinite(blend_heads(weights[:, :1], 7)).all()
+    )

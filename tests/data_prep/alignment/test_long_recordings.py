@@ -1,4 +1,5 @@
-"""Windows with the text carried along, by an aligner whose attention is known: it listens where each token is said."""
+"""Windows with the text carried along, by an aligner whose attention is known: it listens where
+each token is said."""
 
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ def text_reader(tmp_path_factory):
 
 
 class KnowingListener:
-    """Attention as the spans of the words [n, 2] make it; words that are not in a window are heard nowhere."""
+    """Attention as the spans of the words [n, 2] make it; words that are not in a window are heard
+    nowhere."""
 
     window_seconds, most_tokens = 30.0, 440
 
@@ -27,7 +29,9 @@ class KnowingListener:
 
     def hear(self, texts):
         ((window, part, _),) = texts
-        begin = (window.__array_interface__["data"][0] - self.wave.__array_interface__["data"][0]) // 4
+        begin = (
+            window.__array_interface__["data"][0] - self.wave.__array_interface__["data"][0]
+        ) // 4
         self.begins.append(begin / RATE)
         frames = len(window) // 320
         rng = np.random.default_rng(len(self.begins))
@@ -37,7 +41,9 @@ class KnowingListener:
         first = self.text.words.index(part.words[0])
         for token, owner in enumerate(part.owners):
             word = first + (owner if owner >= 0 else part.owners[:token].max(initial=0))
-            start, end = self.spans[word] if owner >= 0 else (self.spans[word][1], self.spans[word][1] + 0.1)
+            start, end = (
+                self.spans[word] if owner >= 0 else (self.spans[word][1], self.spans[word][1] + 0.1)
+            )
             own = np.flatnonzero(part.owners == owner) if owner >= 0 else np.array([token])
             share = (end - start) / len(own)
             a = start + share * (token - own[0]) - begin / RATE
@@ -58,15 +64,19 @@ def speak(words, rng, gap=0.25, lead=0.3, tail=1.0):
     wave = 1e-4 * rng.standard_normal(round((now + tail) * RATE)).astype(np.float32)
     for start, end in spans:
         wave[round(start * RATE) : round(end * RATE)] += 0.1 * rng.standard_normal(
-            round(end * RATE) - round(start * RATE)).astype(np.float32)
+            round(end * RATE) - round(start * RATE)
+        ).astype(np.float32)
     return np.array(spans), wave
 
 
 def name_words(count):
     """Words that are all different, so that a window knows its place."""
     letters = "bcdfghklmnprstvw"
-    return " ".join(f"{letters[i // 256]}{letters[i // 16 % 16]}a{letters[i % 16]}" + ("." if i % 10 == 9 else "")
-                    for i in range(count))
+    return " ".join(
+        f"{letters[i // 256]}{letters[i // 16 % 16]}a{letters[i % 16]}"
+        + ("." if i % 10 == 9 else "")
+        for i in range(count)
+    )
 
 
 @pytest.mark.parametrize("count, lead, tail", [(300, 0.3, 1.0), (700, 0.3, 50.0), (200, 45.0, 1.0)])
@@ -88,7 +98,9 @@ def test_text_that_the_recording_has_not_is_an_error(text_reader):
     text = text_reader.encode(name_words(200))
     half = wave[: round(spans[100, 0] * RATE)]
     with pytest.raises(AlignmentError, match="words before the end of the text|lose each other"):
-        align_long(KnowingListener(text, spans, half), half, text_reader.encode(name_words(1500)), "en")
+        align_long(
+            KnowingListener(text, spans, half), half, text_reader.encode(name_words(1500)), "en"
+        )
 
 
 def test_words_that_nobody_believes_in_are_an_error(text_reader):

@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from whisper_folder import ALIGNMENT_HEADS, LAYERS, POSITIONS, SPECIAL, write_whisper
 
-from data_prep.alignment import timing
+from data_prep.alignment import word_time_stage
 from data_prep.alignment.align import make_aligner
 from data_prep.alignment.whisper import WhisperAligner
 from data_prep.alignment.whisper_text import WhisperText
@@ -15,7 +15,7 @@ from data_prep.alignment.whisper_words import Heard
 from data_prep.alignment.word_edges import find_pauses, move_to_pauses
 from data_prep.alignment.word_time import AlignmentError, Speech
 from data_prep.build import parse_arguments
-from data_prep.pipeline import build
+from data_prep.pipeline.build_stages import build
 from sift_jax.audio.files import write_audio
 from sift_jax.weights.whisper import load_whisper
 
@@ -58,8 +58,14 @@ def test_each_word_by_itself_is_the_text_as_a_whole(folder):
 
 def test_the_prompt_names_the_language(folder, tmp_path):
     text = WhisperText(folder, 263)
-    assert text.make_prompt("de") == text.make_prompt("de-CH") == [256 + SPECIAL.index(name) for name in (
-        "<|startoftranscript|>", "<|de|>", "<|transcribe|>", "<|notimestamps|>")]
+    assert (
+        text.make_prompt("de")
+        == text.make_prompt("de-CH")
+        == [
+            256 + SPECIAL.index(name)
+            for name in ("<|startoftranscript|>", "<|de|>", "<|transcribe|>", "<|notimestamps|>")
+        ]
+    )
     with pytest.raises(AlignmentError, match="does not know the language 'it'"):
         text.make_prompt("it")
     with pytest.raises(AlignmentError, match="is told the language"):
@@ -91,13 +97,28 @@ def test_heads_come_from_the_folder_or_are_the_upper_half(folder, tmp_path):
         load_whisper(plain)
 
 
-@pytest.mark.parametrize("spoil, said", [
-    (lambda folder: (folder / "tokenizer.json").unlink(), "no tokenizer.json"),
-    (lambda folder: (folder / "config.json").write_text('{"model_type": "wav2vec2"}'), "wav2vec2"),
-    (lambda folder: save_file({key: value for key, value in load_file(folder / "model.safetensors").items()
-                               if "encoder_attn" not in key}, folder / "model.safetensors"), "encoder_attn"),
-    (lambda folder: (folder / "model.safetensors").unlink(), "safetensors"),
-])
+@pytest.mark.parametrize(
+    "spoil, said",
+    [
+        (lambda folder: (folder / "tokenizer.json").unlink(), "no tokenizer.json"),
+        (
+            lambda folder: (folder / "config.json").write_text('{"model_type": "wav2vec2"}'),
+            "wav2vec2",
+        ),
+        (
+            lambda folder: save_file(
+                {
+                    key: value
+                    for key, value in load_file(folder / "model.safetensors").items()
+                    if "encoder_attn" not in key
+                },
+                folder / "model.safetensors",
+            ),
+            "encoder_attn",
+        ),
+        (lambda folder: (folder / "model.safetensors").unlink(), "safetensors"),
+    ],
+)
 def test_what_is_no_whisper_is_named(tmp_path, spoil, said):
     folder = write_whisper(tmp_path / "x")
     spoil(folder)
@@ -117,16 +138,35 @@ def test_a_folder_is_an_aligner(aligner):
 
 
 def test_several_at_once_are_each_alone(aligner):
-    speeches = [Speech(wave=make_wave(n, n), transcript=text, language=language) for n, text, language in (
-        (20_000, "one two", "en"), (50_000, "eins zwei drei", "de"), (9_000, "—", "de"), (31_000, "un", "fr"),
-        (30_000, "uno", "it"), (25_000, "two", "en"))]
+    speeches = [
+        Speech(wave=make_wave(n, n), transcript=text, language=language)
+        for n, text, language in (
+            (20_000, "one two", "en"),
+            (50_000, "eins zwei drei", "de"),
+            (9_000, "—", "de"),
+            (31_000, "un", "fr"),
+            (30_000, "uno", "it"),
+            (25_000, "two", "en"),
+        )
+    ]
     together = aligner.align_batch(speeches)
-    assert [isinstance(found, AlignmentError) for found in together] == [False, False, True, False, True, False]
+    assert [isinstance(found, AlignmentError) for found in together] == [
+        False,
+        False,
+        True,
+        False,
+        True,
+        False,
+    ]
     for speech, found in zip(speeches, together, strict=True):
         if not isinstance(found, AlignmentError):
             alone = aligner.align(speech.wave, speech.transcript, speech.language)
-            assert [(t.word, t.start, t.end) for t in found] == [(t.word, t.start, t.end) for t in alone]
-            np.testing.assert_allclose([t.score for t in found], [t.score for t in alone], atol=2e-4)
+            assert [(t.word, t.start, t.end) for t in found] == [
+                (t.word, t.start, t.end) for t in alone
+            ]
+            np.testing.assert_allclose(
+                [t.score for t in found], [t.score for t in alone], atol=2e-4
+            )
 
 
 def test_too_much_text_is_refused(aligner):
@@ -135,15 +175,20 @@ def test_too_much_text_is_refused(aligner):
 
 
 def test_words_are_where_the_network_listens(aligner, monkeypatch):
-    """Ġ a b , Ġ c: the mark holds the pause, so that the word before it ends where the mark begins."""
+    """Ġ a b , Ġ c: the mark holds the pause, so that the word before it ends where the mark
+    begins."""
     rows = np.full((7, 60), -0.5)
-    for row, (a, b) in enumerate(((0, 6), (6, 10), (10, 20), (20, 40), (40, 42), (42, 50), (50, 60))):
+    for row, (a, b) in enumerate(
+        ((0, 6), (6, 10), (10, 20), (20, 40), (40, 42), (42, 50), (50, 60))
+    ):
         rows[row, a:b] = 2.0
     heard = Heard(matrix=rows, log_probs=np.log([0.5, 0.5, 0.5, 0.9, 0.2, 0.2]), ends=np.zeros(7))
     monkeypatch.setattr(aligner, "hear", lambda texts: [heard])
     times = aligner.align(make_wave(19_200), "ab, c", "en")
     assert [(time.word, time.start, time.end, time.score) for time in times] == [
-        ("ab", 0.04, 0.44, pytest.approx(0.5, abs=1e-3)), ("c", 0.84, 1.04, pytest.approx(0.2, abs=1e-3))]
+        ("ab", 0.04, 0.44, pytest.approx(0.5, abs=1e-3)),
+        ("c", 0.84, 1.04, pytest.approx(0.2, abs=1e-3)),
+    ]
 
 
 def test_borders_go_to_pauses_that_are_near():
@@ -164,32 +209,60 @@ def test_borders_go_to_pauses_that_are_near():
 
 def test_a_whisper_aligns_a_build_and_its_weights_decide_the_stage(folder, tmp_path):
     model = write_whisper(tmp_path / "model")
-    for name, text, language in (("a", "Ab, c'été!", "fr"), ("b", "Ba Ab", "de"), ("c", "Ba", "it")):
+    for name, text, language in (
+        ("a", "Ab, c'été!", "fr"),
+        ("b", "Ba Ab", "de"),
+        ("c", "Ba", "it"),
+    ):
         write_audio(tmp_path / f"{name}.flac", make_wave(20_000, ord(name)))
         with (tmp_path / "list.jsonl").open("a") as out:
-            out.write(json.dumps({"audio": f"{name}.flac", "text": text, "language": language}) + "\n")
-    flags = ["--corpus=manifest", f"--manifest={tmp_path / 'list.jsonl'}", "--languages=fr,de,it",
-             f"--out={tmp_path / 'out'}", "--workers=2", "--dev=0", "--evaluation=0", "--aligner=whisper",
-             f"--checkpoint={model}"]
+            out.write(
+                json.dumps({"audio": f"{name}.flac", "text": text, "language": language}) + "\n"
+            )
+    flags = [
+        "--corpus=manifest",
+        f"--manifest={tmp_path / 'list.jsonl'}",
+        "--languages=fr,de,it",
+        f"--out={tmp_path / 'out'}",
+        "--workers=2",
+        "--dev=0",
+        "--evaluation=0",
+        "--aligner=whisper",
+        f"--checkpoint={model}",
+    ]
 
     def find_words():
-        timing._load_aligner.cache_clear()
+        word_time_stage._load_aligner.cache_clear()
         build(parse_arguments(flags), ("corpus", "words"))
-        rows = [json.loads(line) for part in (tmp_path / "out" / "parts" / "words").iterdir()
-                for line in part.read_text().splitlines()]
+        rows = [
+            json.loads(line)
+            for part in (tmp_path / "out" / "parts" / "words").iterdir()
+            for line in part.read_text().splitlines()
+        ]
         return {row["id"]: row.get("words", row.get("detail")) for row in rows}
 
     first = find_words()
     assert [word["word"] for word in first["a"]] == ["Ab", "c'été"] and len(first["b"]) == 2
     assert "does not know the language 'it'" in first["c"]
     tensors = load_file(model / "model.safetensors")
-    save_file({key: value[::-1].copy() if "encoder_attn.q" in key else value for key, value in tensors.items()},
-              model / "model.safetensors")
+    save_file(
+        {
+            key: value[::-1].copy() if "encoder_attn.q" in key else value
+            for key, value in tensors.items()
+        },
+        model / "model.safetensors",
+    )
     assert find_words() != first
 
 
 def test_a_network_needs_its_folder(tmp_path):
-    flags = ["--corpus=manifest", "--manifest=x.jsonl", "--languages=de", "--out=x", "--aligner=whisper"]
+    flags = [
+        "--corpus=manifest",
+        "--manifest=x.jsonl",
+        "--languages=de",
+        "--out=x",
+        "--aligner=whisper",
+    ]
     with pytest.raises(SystemExit):
         parse_arguments(flags)
     with pytest.raises(AlignmentError, match="needs the folder of a Whisper; give --checkpoint"):

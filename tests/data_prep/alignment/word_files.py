@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from data_prep.alignment.text_grid import read_text_grid
-from data_prep.alignment.word_lists import find_files, gather_times, is_text_grid, read_entries
 from data_prep.alignment.word_time import AlignmentError, WordTime
+from data_prep.alignment.word_time_files import find_files, gather_times, is_text_grid, read_entries
 
 
 def read_word_times(path: str | Path, tier: str | None = None) -> dict[str, list[WordTime]]:

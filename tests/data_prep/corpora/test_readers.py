@@ -1,4 +1,5 @@
-"""Each corpus in its true layout gives what it knows; whatever is wrong with a line has its place and its name."""
+"""Each corpus in its true layout gives what it knows; whatever is wrong with a line has its place
+and its name."""
 
 import csv
 import json
@@ -17,16 +18,31 @@ from corpus_layouts import (
 )
 
 from data_prep.corpora.manifest import read_manifest
-from data_prep.corpora.recording import CorpusError, Recording, Rejection, name_age, name_gender, parse_recording
+from data_prep.corpora.recording import (
+    CorpusError,
+    Recording,
+    name_age,
+    name_gender,
+    parse_recording,
+)
 from data_prep.corpora.registry import CORPORA, Reading, list_languages, name_source, read_corpus
+from data_prep.engine.ledger import Rejection
 
 
 def read(name, root, languages=("de",), manifest=None):
-    reading = Reading(root=root, manifest=manifest, min_seconds=0.5, max_seconds=30.0, phonemes="own",
-                      locales=(), locale_utterances=0)
+    reading = Reading(
+        root=root,
+        manifest=manifest,
+        min_seconds=0.5,
+        max_seconds=30.0,
+        phonemes="own",
+        locales=(),
+        locale_utterances=0,
+    )
     items = list(read_corpus(name, reading, languages))
     return {item.id: item for item in items if isinstance(item, Recording)}, [
-        item for item in items if isinstance(item, Rejection)]
+        item for item in items if isinstance(item, Rejection)
+    ]
 
 
 def list_held(found):
@@ -40,10 +56,22 @@ def list_held(found):
 def test_mls(tmp_path, suffix):
     written = write_mls(tmp_path, per_speaker=1, suffix=suffix)
     found, rejected = read("mls", tmp_path)
-    assert list_held(found) == {"train": written["train"], "dev": written["dev"], "EvalSIFT": written["test"]}
+    assert list_held(found) == {
+        "train": written["train"],
+        "dev": written["dev"],
+        "EvalSIFT": written["test"],
+    }
     one = found["12_1001_000000"]
-    assert (one.speaker, one.gender, one.language, one.age_category, one.accent) == ("12", "female", "de", None, None)
-    assert one.audio.endswith(f"train/audio/12/1001/12_1001_000000{suffix}") and one.transcript.startswith("regen")
+    assert (one.speaker, one.gender, one.language, one.age_category, one.accent) == (
+        "12",
+        "female",
+        "de",
+        None,
+        None,
+    )
+    assert one.audio.endswith(
+        f"train/audio/12/1001/12_1001_000000{suffix}"
+    ) and one.transcript.startswith("regen")
     assert not rejected
     # The folder of a language will do for a root too.
     folder = next(tmp_path.iterdir())
@@ -56,36 +84,59 @@ def test_common_voice_quotes_are_those_of_the_sentence(tmp_path, quoting):
     write_common_voice(tmp_path, per_speaker=1)
     path = tmp_path / "cv-corpus-15.0-2023-09-08" / "de" / "validated.tsv"
     rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
-    sentences = ['"Hallo", sagte er.', 'Das Prinzip heißt "teile und herrsche".', '"Alles in Marken."', "Ohne Marken."]
+    sentences = [
+        '"Hallo", sagte er.',
+        'Das Prinzip heißt "teile und herrsche".',
+        '"Alles in Marken."',
+        "Ohne Marken.",
+    ]
     for row, sentence in zip(rows[1:], sentences, strict=False):
         row[2] = sentence
     with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, delimiter="\t", quoting=quoting, escapechar="\\", lineterminator="\n").writerows(rows)
+        csv.writer(
+            file, delimiter="\t", quoting=quoting, escapechar="\\", lineterminator="\n"
+        ).writerows(rows)
     found, _ = read("common_voice", tmp_path)
     assert [found[row[1].removesuffix(".mp3")].transcript for row in rows[1:5]] == sentences
 
 
-@pytest.mark.parametrize(("given", "accent"), [
-    ("Andino-Pacífico: Colombia, Perú, Ecuador, oeste de Bolivia y Venezuela andina",) * 2,
-    ("España: Centro-Sur peninsular (Madrid, Toledo, Castilla-La Mancha)",) * 2,
-    ("México|Caribe: Cuba, Venezuela", "Mexican"), ("Deutschland Deutsch,Alemannischer Akzent", "German"),
-    ("India and South Asia (India, Pakistan, Sri Lanka)", "Indian"), ("Canadian English", "Canadian")])
+@pytest.mark.parametrize(
+    ("given", "accent"),
+    [
+        ("Andino-Pacífico: Colombia, Perú, Ecuador, oeste de Bolivia y Venezuela andina",) * 2,
+        ("España: Centro-Sur peninsular (Madrid, Toledo, Castilla-La Mancha)",) * 2,
+        ("México|Caribe: Cuba, Venezuela", "Mexican"),
+        ("Deutschland Deutsch,Alemannischer Akzent", "German"),
+        ("India and South Asia (India, Pakistan, Sri Lanka)", "Indian"),
+        ("Canadian English", "Canadian"),
+    ],
+)
 def test_common_voice_accents_are_whole(tmp_path, given, accent):
     write_common_voice(tmp_path, per_speaker=1)
     path = tmp_path / "cv-corpus-15.0-2023-09-08" / "de" / "validated.tsv"
-    path.write_text(path.read_text(encoding="utf-8").replace("Deutschland Deutsch,Alemannischer Akzent", given),
-                    encoding="utf-8")
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("Deutschland Deutsch,Alemannischer Akzent", given),
+        encoding="utf-8",
+    )
     assert accent in {item.accent for item in read("common_voice", tmp_path)[0].values()}
 
 
 def test_common_voice(tmp_path):
     written = write_common_voice(tmp_path, per_speaker=1)
     found, rejected = read("common_voice", tmp_path)
-    assert list_held(found) == {"train": written["train"], "dev": written["dev"], "EvalSIFT": written["test"],
-                                None: written["other"]}
+    assert list_held(found) == {
+        "train": written["train"],
+        "dev": written["dev"],
+        "EvalSIFT": written["test"],
+        None: written["other"],
+    }
     men, women, unknown, teens = (found[identity] for identity in written["train"])
     assert (men.gender, men.age_category, men.accent) == ("male", "forties", "German")
-    assert (women.gender, women.age_category, women.accent) == ("female", "twenties", "Süden (Bayern, Tirol)")
+    assert (women.gender, women.age_category, women.accent) == (
+        "female",
+        "twenties",
+        "Süden (Bayern, Tirol)",
+    )
     assert (unknown.gender, unknown.age_category, unknown.accent) == (None, None, None)
     assert (teens.gender, teens.age_category) == (None, None)
     assert len(men.speaker) > 60 and men.audio.endswith(f"clips/{men.id}.mp3") and not rejected
@@ -103,9 +154,15 @@ def test_vctk(tmp_path):
     found, rejected = read("vctk", tmp_path, ("en",))
     assert sorted(found) == sorted(set(written) - {"p226_001"})
     assert {(item.id, item.reason) for item in rejected} == {
-        ("p315_001", "no transcript"), ("p225_999", "no audio file"), ("p226_001", "not UTF-8")}
+        ("p315_001", "no transcript"),
+        ("p225_999", "no audio file"),
+        ("p226_001", "not UTF-8"),
+    }
     assert (found["p225_001"].gender, found["p225_001"].age_category, found["p225_001"].accent) == (
-        "female", "twenties", "British")
+        "female",
+        "twenties",
+        "British",
+    )
     assert found["p280_001"].accent is None
     assert (found["p376_001"].accent, found["p376_001"].age_category) == ("Indian", None)
     assert found["p234_001"].audio.endswith("wav48_silence_trimmed/p234/p234_001_mic1.flac")
@@ -115,34 +172,66 @@ def test_vctk(tmp_path):
 def test_librispeech(tmp_path):
     written = write_librispeech(tmp_path)
     found, rejected = read("librispeech", tmp_path, ("en",))
-    assert list_held(found) == {"dev": written["dev"], "EvalSIFT": written["test"], "train": written["train"]}
+    assert list_held(found) == {
+        "dev": written["dev"],
+        "EvalSIFT": written["test"],
+        "train": written["train"],
+    }
     one = found["19-198-0000"]
-    assert (one.speaker, one.gender, one.transcript) == ("19", "female", "rain falls softly over hills")
+    assert (one.speaker, one.gender, one.transcript) == (
+        "19",
+        "female",
+        "rain falls softly over hills",
+    )
     assert not rejected and not read("librispeech", tmp_path, ("de",))[0]
 
 
 def test_voxpopuli(tmp_path):
     written = write_voxpopuli(tmp_path)
     found, rejected = read("voxpopuli", tmp_path)
-    assert list_held(found) == {"train": written["train"], "dev": written["dev"], "EvalSIFT": written["test"]}
+    assert list_held(found) == {
+        "train": written["train"],
+        "dev": written["dev"],
+        "EvalSIFT": written["test"],
+    }
     first, second, *_ = (found[identity] for identity in written["train"])
-    assert (first.speaker, first.gender, first.accent) == ("2018", "female", None) and first.transcript.endswith("?")
+    assert (first.speaker, first.gender, first.accent) == (
+        "2018",
+        "female",
+        None,
+    ) and first.transcript.endswith("?")
     assert second.speaker is None and second.transcript.islower() is False and not rejected
 
 
 def test_fleurs(tmp_path):
     written = write_fleurs(tmp_path)
     found, rejected = read("fleurs", tmp_path, ("es",))
-    assert list_held(found) == {"train": written["train"], "dev": written["dev"], "EvalSIFT": written["test"]}
+    assert list_held(found) == {
+        "train": written["train"],
+        "dev": written["dev"],
+        "EvalSIFT": written["test"],
+    }
     man, woman = (found[identity] for identity in written["train"])
     assert (man.gender, woman.gender, man.speaker) == ("male", "female", None)
     assert man.transcript == woman.transcript and not rejected
 
 
 NEMO = {"audio_filepath": "a/1.wav", "text": "Rain falls.", "duration": 1.0}
-RICH = {"audio": "a/1.wav", "id": "own.id", "transcript": "Rain falls.", "language": "English", "gender": "F",
-        "age": 34, "split": "test", "speaker": 7, "accent": "Scottish", "phonemes": "R|EY|N", "offset": 0.25,
-        "duration": 0.5, "words": [{"word": "Rain", "start": 0.1, "end": 0.4}]}
+RICH = {
+    "audio": "a/1.wav",
+    "id": "own.id",
+    "transcript": "Rain falls.",
+    "language": "English",
+    "gender": "F",
+    "age": 34,
+    "split": "test",
+    "speaker": 7,
+    "accent": "Scottish",
+    "phonemes": "R|EY|N",
+    "offset": 0.25,
+    "duration": 0.5,
+    "words": [{"word": "Rain", "start": 0.1, "end": 0.4}],
+}
 
 
 def write_manifest(tmp_path, lines, name="list.jsonl"):
@@ -156,7 +245,11 @@ def write_manifest(tmp_path, lines, name="list.jsonl"):
 def test_parts_of_one_file_are_utterances_of_their_own(tmp_path):
     lines = [{**NEMO, "offset": start, "duration": 0.5} for start in (0, 0.25, 12.5)]
     found, rejected = read("manifest", None, ("en",), write_manifest(tmp_path, lines))
-    assert {name: part.start for name, part in found.items()} == {"a_1": 0, "a_1_0000250": 0.25, "a_1_0012500": 12.5}
+    assert {name: part.start for name, part in found.items()} == {
+        "a_1": 0,
+        "a_1_0000250": 0.25,
+        "a_1_0012500": 12.5,
+    }
     assert not rejected
 
 
@@ -174,13 +267,20 @@ def test_manifest_of_json_lines(tmp_path):
     plain, rich = found["a_1"], found["own.id"]
     assert (plain.seconds, plain.speaker, plain.words, plain.language) == (None, None, (), "en")
     assert (rich.start, rich.seconds, rich.held, rich.speaker) == (0.25, 0.5, "EvalSIFT", "7")
-    assert (rich.gender, rich.age_category, rich.accent, rich.phonemes) == ("female", "thirties", "Scottish", "R|EY|N")
+    assert (rich.gender, rich.age_category, rich.accent, rich.phonemes) == (
+        "female",
+        "thirties",
+        "Scottish",
+        "R|EY|N",
+    )
     assert rich.words[0].position == 1 and not rejected
     assert parse_recording(rich.to_json()) == rich
 
 
 def test_manifest_with_tabs(tmp_path):
-    path = write_manifest(tmp_path, [b"path\tsentence\tlocale\tage", b"a/1.wav\tEs regnet.\tde-DE\t71"], "list.tsv")
+    path = write_manifest(
+        tmp_path, [b"path\tsentence\tlocale\tage", b"a/1.wav\tEs regnet.\tde-DE\t71"], "list.tsv"
+    )
     found, _ = read("manifest", None, ("de", "fr"), path)
     one = found["a_1"]
     assert (one.language, one.age_category, one.transcript) == ("de", "seventies", "Es regnet.")
@@ -211,7 +311,10 @@ BROKEN = [
     (b'{"audio": "a/1.wav", "text": "Rain.", "offset": -1}', "broken line"),
     (b'{"audio": "a/1.wav", "text": "Rain.", "offset": NaN}', "broken line"),
     (b'{"audio": "a/1.wav", "text": "Rain.", "words": [{"word": "Rain"}]}', "broken word times"),
-    (b'{"audio": "a/1.wav", "text": "Rain.", "words": [{"word": "Rain", "start": 2, "end": 1}]}', "broken word times"),
+    (
+        b'{"audio": "a/1.wav", "text": "Rain.", "words": [{"word": "Rain", "start": 2, "end": 1}]}',
+        "broken word times",
+    ),
     (b'{"audio": "a/1.wav", "text": "Rain.", "words": 5}', "broken word times"),
     (b"x" * 2_000_000, "broken line"),
 ]
@@ -222,7 +325,8 @@ def test_every_broken_line_is_set_aside_with_its_number_and_the_rest_goes_on(tmp
     found, rejected = read("manifest", None, ("en",), path)
     assert list(found) == ["a_1", "last"]
     assert [(item.line, item.reason) for item in rejected] == [
-        (number, reason) for number, (_, reason) in enumerate(BROKEN, 2)]
+        (number, reason) for number, (_, reason) in enumerate(BROKEN, 2)
+    ]
     assert all(item.file == str(path) and len(item.to_json()) < 1_000 for item in rejected)
 
 
@@ -242,17 +346,27 @@ def test_broken_lines_of_tables(tmp_path):
         out.write(b"s\tx.mp3\tEs \xff regnet.\t2\t0\t\t\t\t\tde\t\n")
     found, rejected = read("common_voice", tmp_path)
     assert len(found) == sum(map(len, written.values()))
-    assert Counter(item.reason for item in rejected) == {"broken line": 1, "unusable id": 1, "no audio file": 1,
-                                                         "not UTF-8": 1}
+    assert Counter(item.reason for item in rejected) == {
+        "broken line": 1,
+        "unusable id": 1,
+        "no audio file": 1,
+        "not UTF-8": 1,
+    }
 
 
 def test_what_is_not_there_is_one_line(tmp_path):
     cases = {
         "mls": "no Multilingual LibriSpeech in de under .*; expected mls_german or mls_german_opus",
-        "common_voice": "no Common Voice in de", "vctk": "unpack VCTK 0.92 there", "librispeech": "no train-",
-        "voxpopuli": "no VoxPopuli in de", "fleurs": "expected de_de or data/de_de",
-        "peoples_speech": "no train/clean.json with its folder", "spgispeech": "no train.csv or val.csv",
-        "iemocap": "no Session1/dialog/EmoEvaluation", "msp_podcast": "no transcripts of MSP-Podcast"}
+        "common_voice": "no Common Voice in de",
+        "vctk": "unpack VCTK 0.92 there",
+        "librispeech": "no train-",
+        "voxpopuli": "no VoxPopuli in de",
+        "fleurs": "expected de_de or data/de_de",
+        "peoples_speech": "no train/clean.json with its folder",
+        "spgispeech": "no train.csv or val.csv",
+        "iemocap": "no Session1/dialog/EmoEvaluation",
+        "msp_podcast": "no transcripts of MSP-Podcast",
+    }
     assert cases.keys() == CORPORA.keys()
     for name, message in cases.items():
         with pytest.raises(CorpusError, match=message) as error:
@@ -275,9 +389,33 @@ def test_another_release_is_one_line(tmp_path):
 
 
 def test_names(tmp_path):
-    assert [name_age(age) for age in (19, 20, "29", "99", 100, "fourties", "teens", "", None, "34.0", "x")] == [
-        None, "twenties", "twenties", "nineties", None, "forties", None, None, None, "thirties", None]
-    assert [name_gender(gender) for gender in ("F", "MALE", "other", "", None, "female_feminine")] == [
-        "female", "male", None, None, None, "female"]
-    assert name_source("mls") == "multilingual_librispeech" and name_source("embedded") == "embedded"
+    assert [
+        name_age(age)
+        for age in (19, 20, "29", "99", 100, "fourties", "teens", "", None, "34.0", "x")
+    ] == [
+        None,
+        "twenties",
+        "twenties",
+        "nineties",
+        None,
+        "forties",
+        None,
+        None,
+        None,
+        "thirties",
+        None,
+    ]
+    assert [
+        name_gender(gender) for gender in ("F", "MALE", "other", "", None, "female_feminine")
+    ] == [
+        "female",
+        "male",
+        None,
+        None,
+        None,
+        "female",
+    ]
+    assert (
+        name_source("mls") == "multilingual_librispeech" and name_source("embedded") == "embedded"
+    )
     assert list_languages("vctk") == ("en",)

@@ -14,14 +14,19 @@ def say(text, rng, pauses=0.3):
     times, now = [], 0.4
     for word in split_transcript(text):
         length = rng.uniform(0.1, 0.6)
-        times.append(WordTime(word=word, start=round(now, 3), end=round(now + length, 3), score=1.0))
+        times.append(
+            WordTime(word=word, start=round(now, 3), end=round(now + length, 3), score=1.0)
+        )
         now += length + (rng.uniform(0.2, 1.5) if rng.random() < pauses else rng.uniform(0, 0.1))
     return times, now + 0.5
 
 
 def write(rng, words):
     ends = ["", "", "", ",", ".", " ?", " »", " —"]
-    return " ".join(f"{'« ' if rng.random() < 0.05 else ''}w{i}{ends[rng.integers(len(ends))]}" for i in range(words))
+    return " ".join(
+        f"{'« ' if rng.random() < 0.05 else ''}w{i}{ends[rng.integers(len(ends))]}"
+        for i in range(words)
+    )
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -55,7 +60,10 @@ def test_what_has_no_pause_is_marked_and_the_rest_is_kept():
     words += [WordTime(word=f"v{i}", start=21.0 + i, end=21.5 + i, score=1.0) for i in range(9)]
     text = " ".join(word.word for word in words)
     clips = cut_recording(words, text, 31.0, CUTTING)
-    assert [(clip.is_too_long, clip.last - clip.first) for clip in clips] == [(True, 40), (False, 9)]
+    assert [(clip.is_too_long, clip.last - clip.first) for clip in clips] == [
+        (True, 40),
+        (False, 9),
+    ]
     assert " ".join(clip.text for clip in clips) == text
 
 
@@ -63,7 +71,9 @@ def test_a_token_is_not_cut_where_an_aligner_has_parted_it():
     words = [("J", 0, 1), ("aime", 2, 3), ("l'", 4, 5), ("eau", 6, 7), ("bleue", 8, 9)]
     times = [WordTime(word=word, start=a, end=b, score=1.0) for word, a, b in words]
     assert find_token_ends(times, "« J'aime » « l'eau bleue »".split()) == [None, 3, None, 5, 7]
-    clips = cut_recording(times, "« J'aime » « l'eau bleue »", 10.0, Cutting(longest=4.0, pause=0.2, margin=0.1))
+    clips = cut_recording(
+        times, "« J'aime » « l'eau bleue »", 10.0, Cutting(longest=4.0, pause=0.2, margin=0.1)
+    )
     assert [clip.text for clip in clips] == ["« J'aime »", "« l'eau", "bleue »"]
 
 

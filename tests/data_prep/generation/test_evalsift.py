@@ -18,10 +18,19 @@ def plan(*flags):
 def test_it_speaks_measures_asks_and_reports_in_one_folder():
     items, speak, score, ask = plan()
     assert [command[0] for command in (items, speak, score, ask)] == [
-        "data_prep.generation", "sift_jax.speak", "data_prep.generation", "sift_jax.evaluate"]
+        "data_prep.generation",
+        "sift_jax.speak",
+        "data_prep.generation",
+        "sift_jax.evaluate",
+    ]
     assert "--samples=10" in speak and "--checkpoint=speaks" in speak
-    assert {"--suite=evalsift", "--gin.CHECKPOINT=answers", "--gin.DATA_DIR=data", "--gin.OUT_DIR=runs/es",
-            "--gin.GENERATION_DIR=runs/es/generation/figures"} <= set(ask)
+    assert {
+        "--suite=evalsift",
+        "--gin.CHECKPOINT=answers",
+        "--gin.DATA_DIR=data",
+        "--gin.OUT_DIR=runs/es",
+        "--gin.GENERATION_DIR=runs/es/generation/figures",
+    } <= set(ask)
     for command in (items, score):
         flags = parse_generation(command[1:])
         assert flags.build.name == "data"
@@ -29,12 +38,21 @@ def test_it_speaks_measures_asks_and_reports_in_one_folder():
 
 
 def test_limits_languages_and_a_codec_go_where_they_belong():
-    items, speak, ceiling, score, ask = plan("--limit=5", "--languages=en,de", "--codec=c", "--judge=endpoint",
-                                             "--gin_file=mine.gin", "--gin.TEMPERATURE=0.0", "--workers=1")
+    items, speak, ceiling, score, ask = plan(
+        "--limit=5",
+        "--languages=en,de",
+        "--codec=c",
+        "--judge=endpoint",
+        "--gin_file=mine.gin",
+        "--gin.TEMPERATURE=0.0",
+        "--workers=1",
+    )
     assert {"--limit=5", "--languages=en,de"} <= set(items) and "--codec=c" in speak
     assert parse_generation(ceiling[1:]).out == parse_generation(score[1:]).ceiling
     assert ask[1:4] == ["--judge=endpoint", "--gin_file=mine.gin", "--gin.TEMPERATURE=0.0"]
-    assert {"--gin.LIMIT=5", "--gin.LANGUAGES=('en', 'de')"} <= set(ask) and "--suite=evalsift" not in ask
+    assert {"--gin.LIMIT=5", "--gin.LANGUAGES=('en', 'de')"} <= set(
+        ask
+    ) and "--suite=evalsift" not in ask
 
 
 def test_it_stops_where_a_step_fails(monkeypatch, capsys):

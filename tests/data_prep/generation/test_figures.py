@@ -5,10 +5,15 @@ import pytest
 from sklearn.metrics import cohen_kappa_score, mean_absolute_error
 
 from data_prep.generation.classify import Outcome
-from data_prep.generation.figures import count_confusions, score_constant, score_outcomes, score_permuted
+from data_prep.generation.figures import (
+    count_confusions,
+    score_constant,
+    score_outcomes,
+    score_permuted,
+)
 from data_prep.generation.requests import Request
-from data_prep.generation.spoken import Spoken
-from data_prep.generation.words import score_words
+from data_prep.generation.spoken_folder import Spoken
+from data_prep.generation.word_errors import score_words
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 
 DRAWS = BootstrapConfig(samples=400, confidence=0.95, seed=0)
@@ -16,9 +21,19 @@ NO_DRAWS = BootstrapConfig(samples=0, confidence=0.95, seed=0)
 
 
 def make_outcomes(asked, found, *, sample=0, key="speaking_rate"):
-    return [Outcome(id=f"u{place}", text=f"text {place // 2}", language="en", sample=sample, key=key, asked=int(a),
-                    found=None if b is None else int(b), reason=None if b is not None else "silence")
-            for place, (a, b) in enumerate(zip(asked, found, strict=True))]
+    return [
+        Outcome(
+            id=f"u{place}",
+            text=f"text {place // 2}",
+            language="en",
+            sample=sample,
+            key=key,
+            asked=int(a),
+            found=None if b is None else int(b),
+            reason=None if b is not None else "silence",
+        )
+        for place, (a, b) in enumerate(zip(asked, found, strict=True))
+    ]
 
 
 def pick(cells):
@@ -40,13 +55,26 @@ def test_figures_are_scikit_learns(seed):
 
 def test_by_hand():
     """Asked 0 1 2, found 0 1 0: one of three is two steps off."""
-    cells = pick(score_outcomes("m", "en", "average_intensity", make_outcomes([0, 1, 2], [0, 1, 0],
-                                                                              key="average_intensity"), NO_DRAWS))
-    # observed 4/3; expected by margins (1,1,1) and (2,1,0): (0·2+1·1 + 1·2+0 + 4·2+1·1) / 3 / 3 = 12/9
-    assert cells["mae"].value == pytest.approx(2 / 3) and cells["qwk"].value == pytest.approx(1 - (4 / 3) / (12 / 9))
+    cells = pick(
+        score_outcomes(
+            "m",
+            "en",
+            "average_intensity",
+            make_outcomes([0, 1, 2], [0, 1, 0], key="average_intensity"),
+            NO_DRAWS,
+        )
+    )
+    # observed 4/3; expected by margins (1,1,1) and (2,1,0): (0·2+1·1 + 1·2+0 + 4·2+1·1) / 3 / 3 =
+    # 12/9
+    assert cells["mae"].value == pytest.approx(2 / 3) and cells["qwk"].value == pytest.approx(
+        1 - (4 / 3) / (12 / 9)
+    )
     assert cells["mae"].low is None
-    assert count_confusions("average_intensity", make_outcomes([0, 1, 2], [0, 1, 0])) == [[1, 0, 0], [0, 1, 0],
-                                                                                          [1, 0, 0]]
+    assert count_confusions("average_intensity", make_outcomes([0, 1, 2], [0, 1, 0])) == [
+        [1, 0, 0],
+        [0, 1, 0],
+        [1, 0, 0],
+    ]
 
 
 def test_a_figure_is_the_mean_over_runs_and_what_is_missing_is_counted():
@@ -59,7 +87,9 @@ def test_a_figure_is_the_mean_over_runs_and_what_is_missing_is_counted():
 
 
 def test_nothing_measured_gives_no_figure():
-    for cell in score_outcomes("model", "en", "speaking_rate", make_outcomes([0, 1], [None, None]), DRAWS):
+    for cell in score_outcomes(
+        "model", "en", "speaking_rate", make_outcomes([0, 1], [None, None]), DRAWS
+    ):
         assert cell.value is None and cell.low is None and cell.n == 0
     for cell in score_permuted("en", "speaking_rate", make_outcomes([0, 1], [None, None]), DRAWS):
         assert cell.value is None
@@ -74,8 +104,14 @@ def test_who_obeys_has_one_and_who_does_not_has_nothing():
     # of 150 texts without a fault nobody may say that there is none
     assert 0.9 < cells["exact"].low < 1.0 == cells["exact"].high
     chance = pick(score_permuted("en", "speaking_rate", obeys, DRAWS))
-    assert abs(chance["qwk"].value) < 0.02 and chance["qwk"].low < -0.05 and chance["qwk"].high > 0.05
-    deaf = pick(score_outcomes("model", "en", "speaking_rate", make_outcomes(asked, rng.integers(0, 7, 300)), DRAWS))
+    assert (
+        abs(chance["qwk"].value) < 0.02 and chance["qwk"].low < -0.05 and chance["qwk"].high > 0.05
+    )
+    deaf = pick(
+        score_outcomes(
+            "model", "en", "speaking_rate", make_outcomes(asked, rng.integers(0, 7, 300)), DRAWS
+        )
+    )
     assert chance["qwk"].low < deaf["qwk"].value < chance["qwk"].high
     # the steps that chance costs are those between all pairs
     assert chance["mae"].value == pytest.approx(np.abs(asked[:, None] - asked).mean(), abs=0.05)
@@ -85,18 +121,29 @@ def test_the_constant_floor_is_the_cheapest_class():
     asked = [0, 0, 1, 5, 6, 6, 6]
     cells = pick(score_constant("en", "speaking_rate", make_outcomes(asked, [None] * 7)))
     assert cells["qwk"].value == 0.0
-    assert cells["mae"].value == pytest.approx(min(np.abs(np.array(asked) - c).mean() for c in range(7)))
+    assert cells["mae"].value == pytest.approx(
+        min(np.abs(np.array(asked) - c).mean() for c in range(7))
+    )
 
 
 def test_words_are_counted_after_the_normaliser():
     texts = {"u1": "Rain falls softly.", "u2": "It's 5 o'clock", "u3": "Der Regen fällt."}
     lines, rows = [], []
-    for (name, text), said in zip(texts.items(), ("rain fall softly", "it is five o'clock", None), strict=True):
-        request = Request(id=name, language="de" if name == "u3" else "en", instruction=text, text=text, asked={})
-        lines.append(Spoken(request=request, sample=0, seed=0, audio="a.wav", units=1, has_ended=True))
+    for (name, text), said in zip(
+        texts.items(), ("rain fall softly", "it is five o'clock", None), strict=True
+    ):
+        request = Request(
+            id=name, language="de" if name == "u3" else "en", instruction=text, text=text, asked={}
+        )
+        lines.append(
+            Spoken(request=request, sample=0, seed=0, audio="a.wav", units=1, has_ended=True)
+        )
         rows.append({"said": said})
     cells = pick(score_words("model", "all", lines, rows, DRAWS))
-    assert cells["wer"].value == pytest.approx(1 / 7) and (cells["wer"].n, cells["wer"].of) == (2, 3)
+    assert cells["wer"].value == pytest.approx(1 / 7) and (cells["wer"].n, cells["wer"].of) == (
+        2,
+        3,
+    )
     assert cells["wer"].missing == {"not heard by the recogniser": 1}
     assert not score_words("model", "de", lines[2:], rows[2:], DRAWS)
     silent = pick(score_words("model", "en", lines[:1], [{"said": ""}], NO_DRAWS))

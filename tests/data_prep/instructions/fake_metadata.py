@@ -1,4 +1,5 @@
-"""Metadata lines as the measuring stage writes them: random, but valid, from sentences of the embedded corpus."""
+"""Metadata lines as the measuring stage writes them: random, but valid, from sentences of the
+embedded corpus."""
 
 import json
 import random
@@ -7,12 +8,19 @@ from pathlib import Path
 from sift_jax.sift.labels import ACOUSTIC_LABELS, LANGUAGES, SENTENCE_LENGTHS
 
 SIZES = {"train": 60, "dev": 12, "EvalSIFT": 60}
-_SENTENCES = Path(__file__).parents[3] / "data_prep" / "corpora" / "embedded" / "sentences"
-_ACCENTS = {"en": ("American", "British", "Scottish", "Caribbean"), "de": ("German",), "fr": ("French",),
-            "it": ("Italian",), "es": ("Castilian", "Latin American")}
+_SENTENCES = Path(__file__).parents[3] / "data_prep" / "embedded" / "sentences"
+_ACCENTS = {
+    "en": ("American", "British", "Scottish", "Caribbean"),
+    "de": ("German",),
+    "fr": ("French",),
+    "it": ("Italian",),
+    "es": ("Castilian", "Latin American"),
+}
 
 
-def write_metadata(path: Path, *, sizes: dict[str, int] = SIZES, languages=LANGUAGES, seed: int = 0) -> Path:
+def write_metadata(
+    path: Path, *, sizes: dict[str, int] = SIZES, languages=LANGUAGES, seed: int = 0
+) -> Path:
     rng = random.Random(seed)
     with open(path, "w", encoding="utf-8") as out:
         for language in languages:
@@ -20,7 +28,12 @@ def write_metadata(path: Path, *, sizes: dict[str, int] = SIZES, languages=LANGU
             rng.shuffle(lines)
             for split, count in sizes.items():
                 for number in range(count):
-                    out.write(json.dumps(_make_line(language, split, number, lines[number % len(lines)], rng)) + "\n")
+                    out.write(
+                        json.dumps(
+                            _make_line(language, split, number, lines[number % len(lines)], rng)
+                        )
+                        + "\n"
+                    )
     return path
 
 
@@ -38,17 +51,35 @@ def _make_line(language: str, split: str, number: int, sentence: str, rng: rando
     for place, text in enumerate(texts):
         way = place / max(1, len(texts) - 1) - 0.5
         lift = 1.5 if place == stressed else 0.0
-        words.append({
-            "word": text.strip(".,?¿¡!"), "position": place + 1, "start": 0.1 + 0.3 * place, "end": 0.38 + 0.3 * place,
-            "average_pitch": pitch * (1 + slopes[0] * way + 0.1 * lift) if rng.random() < 0.9 else None,
-            "pitch_variation": 3.0, "average_intensity": -25 + slopes[1] * way + 2 * lift + rng.uniform(-0.2, 0.2)})
+        words.append(
+            {
+                "word": text.strip(".,?¿¡!"),
+                "position": place + 1,
+                "start": 0.1 + 0.3 * place,
+                "end": 0.38 + 0.3 * place,
+                "average_pitch": pitch * (1 + slopes[0] * way + 0.1 * lift)
+                if rng.random() < 0.9
+                else None,
+                "pitch_variation": 3.0,
+                "average_intensity": -25 + slopes[1] * way + 2 * lift + rng.uniform(-0.2, 0.2),
+            }
+        )
     row = {
-        "id": f"embedded_{language}_{split}_{number:04d}", "language": language, "split": split,
-        "speaker": f"{language}_{gender[0]}{rng.randrange(6)}", "duration": 0.3 * len(texts), "transcript": transcript,
-        "topic": topic, "phonemes": "| |".join("|".join(text.lower()) for text in texts),
-        "is_question": transcript.endswith("?"), "gender": gender,
-        "age_category": rng.choice(["twenties", "forties", "seventies"]), "accent": rng.choice(_ACCENTS[language]),
-        "values": {"average_pitch": pitch}, "truth": {}, "words": words,
+        "id": f"embedded_{language}_{split}_{number:04d}",
+        "language": language,
+        "split": split,
+        "speaker": f"{language}_{gender[0]}{rng.randrange(6)}",
+        "duration": 0.3 * len(texts),
+        "transcript": transcript,
+        "topic": topic,
+        "phonemes": "| |".join("|".join(text.lower()) for text in texts),
+        "is_question": transcript.endswith("?"),
+        "gender": gender,
+        "age_category": rng.choice(["twenties", "forties", "seventies"]),
+        "accent": rng.choice(_ACCENTS[language]),
+        "values": {"average_pitch": pitch},
+        "truth": {},
+        "words": words,
         "sentence_length": SENTENCE_LENGTHS[(len(texts) > 4) + (len(texts) > 6)],
         "labels": {key: rng.choice(ACOUSTIC_LABELS[key]) for key in keys},
     }

@@ -1,4 +1,5 @@
-"""Every inference is supported by every label that it names, in every combination of classes, form and language."""
+"""Every inference is supported by every label that it names, in every combination of classes, form
+and language."""
 
 import itertools
 import random
@@ -9,32 +10,42 @@ from data_prep.instructions import open_ended, open_ended_paper
 from data_prep.instructions.templates import load_templates
 from sift_jax.sift.labels import ACOUSTIC_LABELS, LANGUAGES, find_labels, normalise
 
-# What each conclusion may stand on, said here a second time and by name: (form, place) to {key: labels}.
+# What each conclusion may stand on, said here a second time and by name: (form, place) to {key:
+# labels}.
 SUPPORT = {
     ("place", 0): {"reverberation": ("very distant-sounding", "distant-sounding")},
     ("place", 1): {"reverberation": ("slightly distant-sounding",)},
     ("place", 2): {"reverberation": ("slightly close-sounding", "very close-sounding")},
-    ("audiobook", 0): {"noise_level": ("very noisy", "noisy", "slightly noisy"),
-                       "reverberation": ("very distant-sounding", "distant-sounding")},
+    ("audiobook", 0): {
+        "noise_level": ("very noisy", "noisy", "slightly noisy"),
+        "reverberation": ("very distant-sounding", "distant-sounding"),
+    },
     ("audiobook", 1): {"noise_level": ("very clean",), "reverberation": ("very close-sounding",)},
-    ("learner", 0): {"noise_level": ("very noisy", "noisy", "slightly noisy"),
-                     "speaking_rate": ("quite fast", "very fast")},
-    ("learner", 1): {"noise_level": ("clean", "very clean"),
-                     "speaking_rate": ("very slowly", "quite slowly", "slightly slowly")},
+    ("learner", 0): {
+        "noise_level": ("very noisy", "noisy", "slightly noisy"),
+        "speaking_rate": ("quite fast", "very fast"),
+    },
+    ("learner", 1): {
+        "noise_level": ("clean", "very clean"),
+        "speaking_rate": ("very slowly", "quite slowly", "slightly slowly"),
+    },
     ("noise_level", 0): {"noise_level": ("very noisy", "noisy", "slightly noisy")},
     ("noise_level", 1): {"noise_level": ("clean", "very clean")},
-    ("reverberation", 0): {"reverberation": ("very distant-sounding", "distant-sounding",
-                                             "slightly distant-sounding")},
+    ("reverberation", 0): {
+        "reverberation": ("very distant-sounding", "distant-sounding", "slightly distant-sounding")
+    },
     ("reverberation", 1): {"reverberation": ("slightly close-sounding", "very close-sounding")},
-}  # fmt: skip
+}
 ABSOLUTE = {"noise_level", "reverberation", "distortion_level", "speech_quality"}
 FORMS = ("place", "audiobook", "learner", "improve")
 
 
 def list_combinations():
     """(labels, values) of all classes that an inference might look at; None: not known."""
-    choices = [[(key, label) for label in (*ACOUSTIC_LABELS[key], None)]
-               for key in ("noise_level", "reverberation", "speaking_rate")]
+    choices = [
+        [(key, label) for label in (*ACOUSTIC_LABELS[key], None)]
+        for key in ("noise_level", "reverberation", "speaking_rate")
+    ]
     for number, combination in enumerate(itertools.product(*choices)):
         for rate in (8.0, 15.0, 22.0):
             labels = {key: label for key, label in combination if label}
@@ -48,14 +59,22 @@ def list_conclusions(templates):
     found = {}
     for form in FORMS:
         inferences = templates["open_ended"][form]["inferences"]
-        for name, phrases in inferences.items() if isinstance(inferences, dict) else [(form, inferences)]:
+        for name, phrases in (
+            inferences.items() if isinstance(inferences, dict) else [(form, inferences)]
+        ):
             found |= {normalise(phrase): (name, place) for place, phrase in enumerate(phrases)}
     return found
 
 
 def make_utterance(language, labels, values):
-    return {"id": "u", "language": language, "gender": "female", "age_category": "forties", "labels": labels,
-            "values": values}
+    return {
+        "id": "u",
+        "language": language,
+        "gender": "female",
+        "age_category": "forties",
+        "labels": labels,
+        "values": values,
+    }
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -68,9 +87,13 @@ def test_an_inference_names_only_labels_that_support_it(language):
             assert item.form != "mood"
             if item.form == "describe":
                 continue
-            (conclusion,) = [place for phrase, place in conclusions.items() if phrase in normalise(item.answer)]
+            (conclusion,) = [
+                place for phrase, place in conclusions.items() if phrase in normalise(item.answer)
+            ]
             said = find_labels(item.answer, language)
-            assert said and all(label in SUPPORT[conclusion].get(key, ()) for key, label in said), item.answer
+            assert said and all(label in SUPPORT[conclusion].get(key, ()) for key, label in said), (
+                item.answer
+            )
             assert all(labels[key] == label for key, label in said)
             # A place in the corpus is a reason only beside a value that is fast, or slow, anywhere.
             for key, label in said:
@@ -90,10 +113,14 @@ def test_plain_lines_lead_where_their_conclusion_goes(language):
                 continue
             lines = item.answer.split("\n")
             said = {key: label for line in lines for key, label in find_labels(line, language)}
-            for line in lines[len(said):]:
+            for line in lines[len(said) :]:
                 conclusion = conclusions[normalise(line)]
-                supporting = [key for key, allowed in SUPPORT[conclusion].items() if said.get(key) in allowed]
-                assert supporting and (conclusion[1] == 0 or len(supporting) == len(SUPPORT[conclusion]))
+                supporting = [
+                    key for key, allowed in SUPPORT[conclusion].items() if said.get(key) in allowed
+                ]
+                assert supporting and (
+                    conclusion[1] == 0 or len(supporting) == len(SUPPORT[conclusion])
+                )
                 seen.add(conclusion)
     assert len(seen) >= len(SUPPORT) - 1
 
@@ -103,13 +130,18 @@ def test_mood_is_guessed_for_the_paper_alone(language):
     assert "mood" not in load_templates(language)["open_ended"]
     assert "mood" not in open_ended.WEIGHTS
     templates = load_templates(language, is_paper=True)
-    utterance = make_utterance(language, {key: labels[1] for key, labels in ACOUSTIC_LABELS.items()}, {})
-    forms = {item.form for item in open_ended_paper.make_items(utterance, templates, random.Random(0))}
+    utterance = make_utterance(
+        language, {key: labels[1] for key, labels in ACOUSTIC_LABELS.items()}, {}
+    )
+    forms = {
+        item.form for item in open_ended_paper.make_items(utterance, templates, random.Random(0))
+    }
     assert "mood" in forms and set(open_ended_paper.WEIGHTS) == forms
 
 
 def test_what_all_recordings_share_is_not_asked(tmp_path):
-    """Of absolute classes a clean corpus reaches one: whoever has read one answer would know them all."""
+    """Of absolute classes a clean corpus reaches one: whoever has read one answer would know them
+    all."""
     import json
 
     from fake_metadata import write_metadata
@@ -128,9 +160,16 @@ def test_what_all_recordings_share_is_not_asked(tmp_path):
             (file,) = list_files(tmp_path / "sift", split, category, "en")
             texts = [row["messages"][1]["content"][0]["text"] for row in read_rows(file)]
             keys = [{key for key, _ in find_labels(text, "en")} for text in texts]
-            assert len(texts) > 20 and not [found for found in keys if found & {"noise_level", "reverberation"}
-                                            and category != "open_ended"]
-            # Advice may say that both are well; where they lead to one conclusion alone, nobody asks.
-            questions = {row["messages"][0]["content"][-1].get("text") or row["messages"][0]["content"][0]["text"]
-                         for row in read_rows(file)}
+            assert len(texts) > 20 and not [
+                found
+                for found in keys
+                if found & {"noise_level", "reverberation"} and category != "open_ended"
+            ]
+            # Advice may say that both are well; where they lead to one conclusion alone, nobody
+            # asks.
+            questions = {
+                row["messages"][0]["content"][-1].get("text")
+                or row["messages"][0]["content"][0]["text"]
+                for row in read_rows(file)
+            }
             assert not [text for text in questions if "room" in text]

@@ -8,30 +8,60 @@ import string
 import pytest
 from fake_metadata import write_metadata
 
+from data_prep.instructions.memory_shares import read_metadata
 from data_prep.instructions.plain import NAMES, POLES
-from data_prep.instructions.shares import read_metadata
 from data_prep.instructions.templates import load_templates
 from data_prep.instructions.write import write_instructions
-from sift_jax.evaluation.scores.offline_judge import classify, judge_closed, make_majority, question_kind
-from sift_jax.sift.labels import LABELS, LANGUAGES, find_labels, find_quotations, normalise, space_signs
-from sift_jax.sift.rows import CATEGORIES, CLOSED_CATEGORIES, SPLITS, audio_ids, list_files, read_rows
+from sift_jax.evaluation.scores.offline_judge import (
+    classify,
+    judge_closed,
+    make_majority,
+    question_kind,
+)
+from sift_jax.sift.labels import (
+    LABELS,
+    LANGUAGES,
+    find_labels,
+    find_quotations,
+    normalise,
+    space_signs,
+)
+from sift_jax.sift.rows import (
+    CATEGORIES,
+    CLOSED_CATEGORIES,
+    SPLITS,
+    audio_ids,
+    list_files,
+    read_rows,
+)
 
 # The most that an answer without listening may get right, over all languages.
-MAJORITY_CEILING = {"closed_ended/acoustic_level": 0.3, "closed_ended/content_level": 0.5,
-                    "closed_ended/word_align": 0.45, "closed_ended/comparison": 0.5}
+MAJORITY_CEILING = {
+    "closed_ended/acoustic_level": 0.3,
+    "closed_ended/content_level": 0.5,
+    "closed_ended/word_align": 0.45,
+    "closed_ended/comparison": 0.5,
+}
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpus")
     metadata = write_metadata(folder / "metadata.jsonl")
-    counts = write_instructions(metadata, folder / "sift", seed=3, rows_per_language=60, rows_per_utterance=10)
+    counts = write_instructions(
+        metadata, folder / "sift", seed=3, rows_per_language=60, rows_per_utterance=10
+    )
     return folder, counts
 
 
 def read_all(folder, split):
-    return [(category, language, row) for category in CATEGORIES for language in LANGUAGES
-            for path in list_files(folder / "sift", split, category, language) for row in read_rows(path)]
+    return [
+        (category, language, row)
+        for category in CATEGORIES
+        for language in LANGUAGES
+        for path in list_files(folder / "sift", split, category, language)
+        for row in read_rows(path)
+    ]
 
 
 def join_text(message):
@@ -39,8 +69,11 @@ def join_text(message):
 
 
 def read_closed(folder, split):
-    return [(category, language, join_text(row["messages"][-1])) for category, language, row in
-            read_all(folder, split) if category in CLOSED_CATEGORIES]
+    return [
+        (category, language, join_text(row["messages"][-1]))
+        for category, language, row in read_all(folder, split)
+        if category in CLOSED_CATEGORIES
+    ]
 
 
 def test_counts_are_those_of_the_files(corpus):
@@ -49,9 +82,15 @@ def test_counts_are_those_of_the_files(corpus):
         released = {category: counts[split][category] for category in CATEGORIES}
         assert released == {category: dict.fromkeys(LANGUAGES, wanted) for category in CATEGORIES}
     for split in SPLITS:
-        found = collections.Counter((category, language) for category, language, _ in read_all(folder, split))
-        assert found == {(category, language): n for category, by_language in counts[split].items()
-                         for language, n in by_language.items() if category in CATEGORIES}
+        found = collections.Counter(
+            (category, language) for category, language, _ in read_all(folder, split)
+        )
+        assert found == {
+            (category, language): n
+            for category, by_language in counts[split].items()
+            for language, n in by_language.items()
+            if category in CATEGORIES
+        }
 
 
 def test_rows_are_about_their_own_split_and_within_the_cap(corpus):
@@ -99,9 +138,14 @@ def test_answers_are_true(corpus):
         if category == "closed_ended/comparison" or category == "controllable_generation":
             continue
         fact = facts[row["id"]]
-        known = {**fact["labels"], "gender": fact["gender"], "age_category": fact["age_category"],
-                 "accent": fact["accent"], "topic": fact["topic"],
-                 "sentence_type": "question" if fact["is_question"] else "statement"}
+        known = {
+            **fact["labels"],
+            "gender": fact["gender"],
+            "age_category": fact["age_category"],
+            "accent": fact["accent"],
+            "topic": fact["topic"],
+            "sentence_type": "question" if fact["is_question"] else "statement",
+        }
         for key, label in find_labels(join_text(row["messages"][-1]), language):
             if key in known:
                 assert known[key] == label
@@ -131,11 +175,16 @@ def test_judge_accepts_the_reference_and_refuses_the_other_classes(corpus):
     for category, language, text in read_closed(folder, "EvalSIFT"):
         assert judge_closed(text, text, language)
         assert question_kind(text, language) != "text", text
-        classes[category, language, question_kind(text, language)].setdefault(classify(text, language), text)
+        classes[category, language, question_kind(text, language)].setdefault(
+            classify(text, language), text
+        )
     for (_, language, _), texts in classes.items():
         for reference in texts.values():
             for other in texts.values():
-                assert judge_closed(reference, other, language) == (reference is other), (reference, other)
+                assert judge_closed(reference, other, language) == (reference is other), (
+                    reference,
+                    other,
+                )
 
 
 def test_majority_answers_stay_far_from_the_goal(corpus):
@@ -157,8 +206,11 @@ def test_classes_are_even_in_evaluation(corpus):
         for category, found, text in read_closed(folder, "EvalSIFT"):
             if found == language:
                 kinds[category, question_kind(text, language)][classify(text, language)] += 1
-        for place in (("closed_ended/content_level", "gender"), ("closed_ended/acoustic_level", "yes_no"),
-                      ("closed_ended/content_level", "language")):
+        for place in (
+            ("closed_ended/content_level", "gender"),
+            ("closed_ended/acoustic_level", "yes_no"),
+            ("closed_ended/content_level", "language"),
+        ):
             counts = kinds[place].values()
             assert len(counts) >= 2 and max(counts) - min(counts) <= 1, (place, kinds[place])
 
@@ -167,8 +219,13 @@ def test_the_seed_decides(corpus, tmp_path):
     folder, _ = corpus
 
     def write(name, seed):
-        write_instructions(folder / "metadata.jsonl", tmp_path / name, seed=seed, rows_per_utterance=1)
-        return {path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.jsonl")}
+        write_instructions(
+            folder / "metadata.jsonl", tmp_path / name, seed=seed, rows_per_utterance=1
+        )
+        return {
+            path.relative_to(tmp_path / name): path.read_bytes()
+            for path in (tmp_path / name).rglob("*.jsonl")
+        }
 
     first = write("a", 1)
     assert write("b", 1) == first
@@ -184,11 +241,14 @@ def test_templates_have_the_same_slots_in_all_languages():
             for key, value in node.items():
                 yield from list_slots(value, f"{path}/{key}")
         else:
-            # Templates of one list are alternatives; what counts is how many there are and what they may use.
+            # Templates of one list are alternatives; what counts is how many there are and what
+            # they may use.
             slots = [slots for item in node for _, slots in list_slots(item)]
             yield f"{path}[{len(node)}]", frozenset().union(*slots)
 
-    wanted = {path: slots for path, slots in list_slots(load_templates("en")) if path != "/language"}
+    wanted = {
+        path: slots for path, slots in list_slots(load_templates("en")) if path != "/language"
+    }
     for language in LANGUAGES:
         assert {p: s for p, s in list_slots(load_templates(language)) if p != "/language"} == wanted
 
@@ -197,14 +257,23 @@ def test_templates_name_no_labels_of_their_own():
     """An answer's fixed words must never be mistaken for a label."""
     for language in LANGUAGES:
         templates = load_templates(language)
-        answers = [text for form in templates.values() if isinstance(form, dict) for text in form.get("answers", [])]
+        answers = [
+            text
+            for form in templates.values()
+            if isinstance(form, dict)
+            for text in form.get("answers", [])
+        ]
         answers += [text for texts in templates["clauses"].values() for text in texts]
         answers += [text for form in templates["open_ended"].values() for text in form["answers"]]
         answers += [text for key in ("same", "different") for text in templates["same_gender"][key]]
         answers += [*NAMES.values(), *(pole for poles in POLES.values() for pole in poles.values())]
         for form in templates["open_ended"].values():
             texts = form.get("inferences", [])
-            answers += [text for group in texts.values() for text in group] if isinstance(texts, dict) else texts
+            answers += (
+                [text for group in texts.values() for text in group]
+                if isinstance(texts, dict)
+                else texts
+            )
         for answer in answers:
             assert find_labels(answer, language) == [], (language, answer)
 
@@ -212,9 +281,17 @@ def test_templates_name_no_labels_of_their_own():
 def test_every_label_key_is_asked_about(corpus):
     folder, _ = corpus
     for language in LANGUAGES:
-        found = {key for category, code, text in read_closed(folder, "train") if code == language
-                 for key, _ in find_labels(text, language)}
-        accents = {line["accent"] for line in read_metadata(folder / "metadata.jsonl") if line["language"] == language}
+        found = {
+            key
+            for category, code, text in read_closed(folder, "train")
+            if code == language
+            for key, _ in find_labels(text, language)
+        }
+        accents = {
+            line["accent"]
+            for line in read_metadata(folder / "metadata.jsonl")
+            if line["language"] == language
+        }
         assert found == set(LABELS) - ({"accent"} if len(accents) == 1 else set())
 
 
@@ -225,9 +302,15 @@ def write_altered(folder, alter):
     for number, line in enumerate(lines):
         alter(number, line)
     metadata.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    write_instructions(metadata, folder / "sift", seed=3, rows_per_language=60, rows_per_utterance=10)
-    return [(language, text) for split in SPLITS for category, language, text in read_closed(folder, split)
-            if category == "closed_ended/content_level"]
+    write_instructions(
+        metadata, folder / "sift", seed=3, rows_per_language=60, rows_per_utterance=10
+    )
+    return [
+        (language, text)
+        for split in SPLITS
+        for category, language, text in read_closed(folder, split)
+        if category == "closed_ended/content_level"
+    ]
 
 
 def test_a_form_with_one_possible_answer_is_not_asked(tmp_path):
@@ -236,7 +319,10 @@ def test_a_form_with_one_possible_answer_is_not_asked(tmp_path):
 
     answers = write_altered(tmp_path, alter)
     asked = {key for language, text in answers for key, _ in find_labels(text, language)}
-    assert not asked & {"gender", "sentence_length", "sentence_type"} and {"age_category", "topic"} <= asked
+    assert (
+        not asked & {"gender", "sentence_length", "sentence_type"}
+        and {"age_category", "topic"} <= asked
+    )
 
 
 def test_any_accent_is_asked_for_whole(tmp_path):
@@ -253,8 +339,11 @@ def test_any_accent_is_asked_for_whole(tmp_path):
             quoted = [text for text in texts if name in find_quotations(text)]
             assert quoted and all(judge_closed(text, text, language) for text in quoted)
             assert not judge_closed(quoted[0], quoted[0].replace(name, "Bern"), language)
-    requests = [join_text(row["messages"][0]) for category, _, row in read_all(tmp_path, "train")
-                if category == "controllable_generation"]
+    requests = [
+        join_text(row["messages"][0])
+        for category, _, row in read_all(tmp_path, "train")
+        if category == "controllable_generation"
+    ]
     assert any(names[1] in find_quotations(text) for text in requests)
 
 
@@ -262,13 +351,17 @@ def test_any_accent_is_asked_for_whole(tmp_path):
 def test_what_the_words_tell_is_not_asked_of_the_intonation(language):
     """Whether a sentence is a question is read from its transcript."""
     heard = re.compile("intonation|betonung|melod|intonazione|entonación|tonfall", re.IGNORECASE)
-    assert not any(heard.search(text) for text in load_templates(language)["direct"]["sentence_type"])
+    assert not any(
+        heard.search(text) for text in load_templates(language)["direct"]["sentence_type"]
+    )
 
 
 def test_absent_words_are_absent(corpus):
     folder, _ = corpus
-    texts = {line["id"]: re.findall(r"[^\W\d_]+", normalise(line["transcript"]))
-             for line in read_metadata(folder / "metadata.jsonl")}
+    texts = {
+        line["id"]: re.findall(r"[^\W\d_]+", normalise(line["transcript"]))
+        for line in read_metadata(folder / "metadata.jsonl")
+    }
     seen = collections.Counter()
     for category, language, row in read_all(folder, "train"):
         answer = join_text(row["messages"][-1])
@@ -281,16 +374,22 @@ def test_absent_words_are_absent(corpus):
 
 
 def test_one_language_is_not_asked_which_it_is(tmp_path):
-    metadata = write_metadata(tmp_path / "m.jsonl", languages=("it",), sizes={"train": 3, "dev": 2, "EvalSIFT": 2})
+    metadata = write_metadata(
+        tmp_path / "m.jsonl", languages=("it",), sizes={"train": 3, "dev": 2, "EvalSIFT": 2}
+    )
     write_instructions(metadata, tmp_path / "sift", rows_per_language=8)
     answers = [text for _, _, text in read_closed(tmp_path, "train")]
-    assert answers and not any(key == "language" for text in answers for key, _ in find_labels(text, "it"))
+    assert answers and not any(
+        key == "language" for text in answers for key, _ in find_labels(text, "it")
+    )
 
 
 def test_bad_metadata_names_the_line(tmp_path):
     path = tmp_path / "metadata.jsonl"
     path.write_text(json.dumps({"id": "a"}) + "\n")
-    with pytest.raises(ValueError, match=r"metadata.jsonl:1: no language, split, .*; measure the corpus again"):
+    with pytest.raises(
+        ValueError, match=r"metadata.jsonl:1: no language, split, .*; measure the corpus again"
+    ):
         list(read_metadata(path))
     path.write_text("{\n")
     with pytest.raises(ValueError, match=r"metadata.jsonl:1: not JSON"):

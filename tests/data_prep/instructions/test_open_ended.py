@@ -1,4 +1,5 @@
-"""Open answers in plain instructions: in lines what they are inferred from; which lines, follows from the question."""
+"""Open answers in plain instructions: in lines what they are inferred from; which lines, follows
+from the question."""
 
 import collections
 import json
@@ -14,17 +15,30 @@ from sift_jax.sift.labels import LABELS, LANGUAGES, find_labels
 from sift_jax.sift.rows import list_files, read_rows
 
 LINE = re.compile(r"(\w+) (\d+): (.+)")
-WHOLE = ("gender", "speaking_rate", "average_pitch", "pitch_variation", "average_intensity", "noise_level",
-         "reverberation")  # fmt: skip
+WHOLE = (
+    "gender",
+    "speaking_rate",
+    "average_pitch",
+    "pitch_variation",
+    "average_intensity",
+    "noise_level",
+    "reverberation",
+)
 
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory):
-    """(split, language, row, its utterance) of the open questions about utterances whose labels are all known."""
+    """(split, language, row, its utterance) of the open questions about utterances whose labels are
+    all known."""
     folder = tmp_path_factory.mktemp("open")
     write_metadata(folder / "metadata.jsonl")
-    facts = {line["id"]: line for line in map(json.loads, (folder / "metadata.jsonl").read_text().splitlines())}
-    write_instructions(folder / "metadata.jsonl", folder / "sift", rows_per_language=40, is_plain=True)
+    facts = {
+        line["id"]: line
+        for line in map(json.loads, (folder / "metadata.jsonl").read_text().splitlines())
+    }
+    write_instructions(
+        folder / "metadata.jsonl", folder / "sift", rows_per_language=40, is_plain=True
+    )
     found = []
     for split in ("train", "EvalSIFT"):
         for path in list_files(folder / "sift", split, "open_ended"):
@@ -52,7 +66,11 @@ def test_a_plain_answer_is_its_evidence_and_then_what_follows(rows):
             if match is None:
                 is_evidence = False
                 conclusions += 1
-                assert find_labels(line, language) == [] and line[:1] == line[:1].upper() and "{" not in line
+                assert (
+                    find_labels(line, language) == []
+                    and line[:1] == line[:1].upper()
+                    and "{" not in line
+                )
                 continue
             assert is_evidence, "evidence stands before what is inferred from it"
             [(key, label)] = find_labels(match[3], language)
@@ -64,7 +82,8 @@ def test_a_plain_answer_is_its_evidence_and_then_what_follows(rows):
 
 
 def test_which_labels_an_answer_names_follows_from_the_question(rows):
-    """Else who hears all of them could only guess, while the constant answer is made for those of the reference."""
+    """Else who hears all of them could only guess, while the constant answer is made for those of
+    the reference."""
     kinds = collections.defaultdict(set)
     for _, language, row, _ in rows:
         question, answer = read_texts(row)
@@ -73,16 +92,28 @@ def test_which_labels_an_answer_names_follows_from_the_question(rows):
 
 
 def test_each_label_counts_and_a_constant_is_far_from_all_of_them(rows):
-    train = [("open_ended", language, read_texts(row)[1]) for split, language, row, _ in rows if split == "train"]
+    train = [
+        ("open_ended", language, read_texts(row)[1])
+        for split, language, row, _ in rows
+        if split == "train"
+    ]
     table, constant = make_majority(train), []
     for split, language, row, _ in rows:
         if split != "EvalSIFT":
             continue
         answer = read_texts(row)[1]
-        constant.append(score_open(answer, table["open_ended", language, question_kind(answer, language)], language))
+        constant.append(
+            score_open(
+                answer, table["open_ended", language, question_kind(answer, language)], language
+            )
+        )
         first, second, *_ = answer.split("\n")
         assert score_open(answer, answer, language) == 10.0
         # Of a place the first line is all that can be named.
         if find_labels(second, language):
-            assert 0.0 < score_open(answer, first, language) < score_open(answer, f"{first}\n{second}", language)
+            assert (
+                0.0
+                < score_open(answer, first, language)
+                < score_open(answer, f"{first}\n{second}", language)
+            )
     assert len(constant) > 100 and sum(constant) / len(constant) < 4.0

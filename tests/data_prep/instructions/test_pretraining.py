@@ -44,9 +44,14 @@ def test_ratings_and_lists_have_all_labels_each_behind_its_name(utterances):
         wanted = {form: str(LABELS[key].index(label) + 1) for form, (key, label) in labels.items()}
         ratings = make_ratings_item(utterance, rng, has_accents=False)
         lines = [line.split(" ") for line in ratings.answer.split("\n")]
-        assert {forms[name]: number for name, number in lines} == wanted and len(lines) == len(wanted)
+        assert {forms[name]: number for name, number in lines} == wanted and len(lines) == len(
+            wanted
+        )
         words = make_list_item(utterance, language, rng, has_accents=False, has_language=True)
-        said = {forms[name]: (number, found) for name, number, found in _read_lines(words.answer, language)}
+        said = {
+            forms[name]: (number, found)
+            for name, number, found in _read_lines(words.answer, language)
+        }
         assert said == {form: (wanted[form], [place]) for form, place in labels.items()}
         starts |= {lines[0][0], words.answer.split(" ")[0]}
         asked.add(ratings.question)
@@ -54,7 +59,10 @@ def test_ratings_and_lists_have_all_labels_each_behind_its_name(utterances):
 
 
 def test_ranks_and_compares_say_which_of_two(utterances):
-    seen, poles = set(), {name: (key, pole) for key, names in POLES.items() for pole, name in names.items()}
+    seen, poles = (
+        set(),
+        {name: (key, pole) for key, names in POLES.items() for pole, name in names.items()},
+    )
     for language in LANGUAGES:
         mine = [u for u in utterances if u["language"] == language]
         for pair in itertools.pairwise(mine[:40]):
@@ -92,7 +100,9 @@ def test_fewer_wordings_make_fewer_questions(utterances, tmp_path):
     distinct = []
     for wordings in (1, 6):
         out = tmp_path / str(wordings)
-        write_instructions(tmp_path / "metadata.jsonl", out, rows_per_language=10, wordings=wordings, is_plain=True)
+        write_instructions(
+            tmp_path / "metadata.jsonl", out, rows_per_language=10, wordings=wordings, is_plain=True
+        )
         [path] = list_files(out, "train", "closed_ended/acoustic_level", "en")
         parts = [part for row in read_rows(path) for part in row["messages"][0]["content"]]
         distinct.append({part["text"] for part in parts if "text" in part})
@@ -101,7 +111,9 @@ def test_fewer_wordings_make_fewer_questions(utterances, tmp_path):
 
 def test_plain_answers_are_lines_behind_the_audio(utterances, tmp_path):
     write_metadata(tmp_path / "metadata.jsonl")
-    write_instructions(tmp_path / "metadata.jsonl", tmp_path / "sift", rows_per_language=10, is_plain=True)
+    write_instructions(
+        tmp_path / "metadata.jsonl", tmp_path / "sift", rows_per_language=10, is_plain=True
+    )
     lines, verdicts = collections.Counter(), 0
     names = {*NAMES.values(), *(pole for poles in POLES.values() for pole in poles.values())}
     for path in list_files(tmp_path / "sift", "train"):
@@ -127,7 +139,9 @@ def test_lists_that_name_the_language_are_mostly_of_others(utterances, tmp_path)
     write_metadata(tmp_path / "metadata.jsonl")
     write_instructions(tmp_path / "metadata.jsonl", tmp_path / "sift", rows_per_language=10)
     [path] = list_files(tmp_path / "sift", "train", PRETRAINING_LISTS, "de")
-    found = [dict(find_labels(row["messages"][1]["content"][0]["text"], "de")) for row in read_rows(path)]
+    found = [
+        dict(find_labels(row["messages"][1]["content"][0]["text"], "de")) for row in read_rows(path)
+    ]
     named = [labels["language"] for labels in found if "language" in labels]
     assert set(named) > {"French", "Italian"} and named.count("German") < len(named) / 2
     assert len(named) < len(found) / 2

@@ -1,4 +1,5 @@
-"""A chat endpoint on localhost, scripted: each request gets what a function of (its number, its body) decides."""
+"""A chat endpoint on localhost, scripted: each request gets what a function of (its number, its
+body) decides."""
 
 import contextlib
 import http.server
@@ -8,13 +9,17 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-# status, headers, body; seconds before it; bytes missing at its end; how many bytes drop at a time, and how slowly
+# status, headers, body; seconds before it; bytes missing at its end; how many bytes drop at a time,
+# and how slowly
 Answer = dict[str, Any]
 
 
 def say(text: str, *, usage: dict | None = None, finish: str = "stop") -> Answer:
     usage = {"prompt_tokens": 100, "completion_tokens": 10} if usage is None else usage
-    value = {"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": finish}], "usage": usage}
+    value = {
+        "choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": finish}],
+        "usage": usage,
+    }
     return {"status": 200, "body": json.dumps(value).encode()}
 
 
@@ -67,7 +72,7 @@ def serve(decide: Callable[[int, dict], Answer]) -> Iterator[ChatServer]:
                 body = answer["body"][: len(answer["body"]) - answer.get("missing", 0)]
                 step = answer.get("drop_bytes", len(body)) or 1
                 for place in range(0, len(body), step):
-                    self.wfile.write(body[place:place + step])
+                    self.wfile.write(body[place : place + step])
                     self.wfile.flush()
                     time.sleep(answer.get("drop_seconds", 0))
 
@@ -77,7 +82,9 @@ def serve(decide: Callable[[int, dict], Answer]) -> Iterator[ChatServer]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     script.url = f"http://127.0.0.1:{server.server_port}/v1"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+    )
     thread.start()
     try:
         yield script

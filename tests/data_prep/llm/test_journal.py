@@ -7,7 +7,7 @@ import threading
 import pytest
 from chat_server import fail, say, serve
 
-from data_prep.llm.cache import CachedClient, Prices, merge_system
+from data_prep.llm.cached_client import CachedClient, Prices, merge_system
 from data_prep.llm.client import CallError, ChatClient, Endpoint, EndpointError, Reply
 from data_prep.llm.journal import Journal, JournalError, make_key
 from sift_jax.endpoints.secret import Secret
@@ -29,8 +29,15 @@ def fill_journal(path, count):
 def test_what_is_added_is_there_again(tmp_path):
     fill_journal(tmp_path / "deep" / "calls.jsonl", 5)
     with Journal(tmp_path / "deep" / "calls.jsonl") as journal:
-        assert [journal.get(make_key(n)) for n in range(6)] == [*(make_reply(f"ré {n}\n") for n in range(5)), None]
-        assert len(journal) == 5 and journal.prompt_tokens == 15 and journal.damaged == journal.torn_bytes == 0
+        assert [journal.get(make_key(n)) for n in range(6)] == [
+            *(make_reply(f"ré {n}\n") for n in range(5)),
+            None,
+        ]
+        assert (
+            len(journal) == 5
+            and journal.prompt_tokens == 15
+            and journal.damaged == journal.torn_bytes == 0
+        )
         assert journal.add(make_key(2), make_reply("another")) == make_reply("ré 2\n")
 
 
@@ -61,7 +68,9 @@ def test_a_changed_line_is_asked_again_and_the_others_stay(tmp_path):
         changed[place] ^= 1 << rng.randrange(3)
         (tmp_path / "calls").write_bytes(changed)
         with Journal(tmp_path / "calls") as journal:
-            assert len(journal) + journal.damaged + bool(journal.torn_bytes) >= 4 and len(journal) >= 2
+            assert (
+                len(journal) + journal.damaged + bool(journal.torn_bytes) >= 4 and len(journal) >= 2
+            )
             for number in range(4):
                 assert journal.get(make_key(number)) in (None, make_reply(f"ré {number}\n"))
 
@@ -105,26 +114,50 @@ def test_all_that_matters_is_in_the_key_and_order_is_not():
 
 def make_cached(server, journal, **changes):
     version = changes.pop("version", "1")
-    endpoint = Endpoint(**({"url": server.url, "model": "m", "attempts": 2, "longest_wait": 0.01, "concurrency": 4}
-                           | changes))
+    endpoint = Endpoint(
+        **(
+            {"url": server.url, "model": "m", "attempts": 2, "longest_wait": 0.01, "concurrency": 4}
+            | changes
+        )
+    )
     return CachedClient(ChatClient(endpoint, Secret("")), journal, version=version)
 
 
 def test_the_same_question_is_asked_once(tmp_path):
-    with serve(lambda number, body: say(f"answer {number}")) as server, Journal(tmp_path / "calls") as journal:
+    with (
+        serve(lambda number, body: say(f"answer {number}")) as server,
+        Journal(tmp_path / "calls") as journal,
+    ):
         first = make_cached(server, journal)
         assert {first.ask(MESSAGES, {"temperature": 0.7}).text for _ in range(3)} == {"answer 0"}
         assert make_cached(server, journal).ask(MESSAGES, {"temperature": 0.7}).text == "answer 0"
-        others = [({"temperature": 0.8}, {}), ({"temperature": 0.7}, {"model": "n"}),
-                  ({"temperature": 0.7}, {"version": "2"}), ({"temperature": 0.7}, {"use_system_role": False}),
-                  ({"temperature": 0.7}, {"extra": {"temperature": None, "seed": 3}})]
-        answers = [make_cached(server, journal, **how).ask(MESSAGES, what).text for what, how in others]
+        others = [
+            ({"temperature": 0.8}, {}),
+            ({"temperature": 0.7}, {"model": "n"}),
+            ({"temperature": 0.7}, {"version": "2"}),
+            ({"temperature": 0.7}, {"use_system_role": False}),
+            ({"temperature": 0.7}, {"extra": {"temperature": None, "seed": 3}}),
+        ]
+        answers = [
+            make_cached(server, journal, **how).ask(MESSAGES, what).text for what, how in others
+        ]
         assert answers == [f"answer {number}" for number in range(1, 6)]
-    assert server.bodies[4]["messages"] == merge_system(MESSAGES) == [{"role": "user", "content": "be brief\n\nhi"}]
+    assert (
+        server.bodies[4]["messages"]
+        == merge_system(MESSAGES)
+        == [{"role": "user", "content": "be brief\n\nhi"}]
+    )
     assert server.bodies[5] == {"model": "m", "messages": MESSAGES, "seed": 3}
     report = first.report(Prices(prompt=1.0, completion=10.0))
-    assert report["this_run"] == {"calls": 1, "from_journal": 2, "prompt_tokens": 100, "completion_tokens": 10,
-                                  "calls_without_token_counts": 0, "cost": 0.0002, "attempts": {"ok": 1}}
+    assert report["this_run"] == {
+        "calls": 1,
+        "from_journal": 2,
+        "prompt_tokens": 100,
+        "completion_tokens": 10,
+        "calls_without_token_counts": 0,
+        "cost": 0.0002,
+        "attempts": {"ok": 1},
+    }
     assert report["journal"]["calls"] == 6 and report["journal"]["cost"] == 0.0012
 
 
@@ -135,7 +168,9 @@ def test_results_keep_their_order_and_calls_run_at_once(tmp_path):
     with serve(decide) as server, Journal(tmp_path / "calls") as journal:
         client = make_cached(server, journal)
         asked = [f"question {n}" for n in range(30)]
-        replies = client.map(lambda text: client.ask([{"role": "user", "content": text}], {}).text, asked)
+        replies = client.map(
+            lambda text: client.ask([{"role": "user", "content": text}], {}).text, asked
+        )
         assert list(replies) == asked
     assert 2 <= server.most_at_once <= 4
 

@@ -18,25 +18,49 @@ from data_prep.llm.client import Endpoint
 from data_prep.llm.journal import Journal, make_key
 
 _KILLS = 3
-_PLAN = {"languages": ("en",), "splits": ("train", "dev"), "sets": ("open_ended", "closed_ended/comparison"),
-         "pairs": 3}
+_PLAN = {
+    "languages": ("en",),
+    "splits": ("train", "dev"),
+    "sets": ("open_ended", "closed_ended/comparison"),
+    "pairs": 3,
+}
 
 
 def start(metadata, out, url):
-    flags = [f"--metadata={metadata}", f"--out={out}", f"--endpoint={url}", "--model=m", "--concurrency=4", "--pairs=3",
-             *(f"--{name}={','.join(_PLAN[name])}" for name in ("languages", "splits", "sets"))]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "SIFT_LLM_KEY": "sk-killed-not-told"}
-    return subprocess.Popen([sys.executable, "-m", "data_prep.instruct", *flags], env=environment,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    flags = [
+        f"--metadata={metadata}",
+        f"--out={out}",
+        f"--endpoint={url}",
+        "--model=m",
+        "--concurrency=4",
+        "--pairs=3",
+        *(f"--{name}={','.join(_PLAN[name])}" for name in ("languages", "splits", "sets")),
+    ]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[3]),
+        "SIFT_LLM_KEY": "sk-killed-not-told",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "data_prep.instruct", *flags],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def read_files(out):
-    return {path.name if path.parent == out else str(path.relative_to(out)): path.read_bytes()
-            for path in out.rglob("*.jsonl") if path.name != "calls.jsonl"}
+    return {
+        path.name if path.parent == out else str(path.relative_to(out)): path.read_bytes()
+        for path in out.rglob("*.jsonl")
+        if path.name != "calls.jsonl"
+    }
 
 
 def test_killed_and_started_again(tmp_path):
-    metadata = write_metadata(tmp_path / "m.jsonl", languages=("en",), sizes={"train": 30, "dev": 4})
+    metadata = write_metadata(
+        tmp_path / "m.jsonl", languages=("en",), sizes={"train": 30, "dev": 4}
+    )
     with serve(lambda number, body: answer_well(body)) as server:
         endpoint = Endpoint(url=server.url, model="m", concurrency=4)
         write_llm_instructions(metadata, tmp_path / "calm", endpoint=endpoint, plan=Plan(**_PLAN))
@@ -57,7 +81,11 @@ def test_killed_and_started_again(tmp_path):
             time.sleep(0.05)  # what the server still writes goes to nobody
             assert run.returncode == -signal.SIGKILL and not (out / "report.json").exists()
             with Journal(out / "calls.jsonl") as journal:
-                kept = {body for body in map(hash_body, server.bodies) if journal.get(keys(server)[body])}
+                kept = {
+                    body
+                    for body in map(hash_body, server.bodies)
+                    if journal.get(keys(server)[body])
+                }
             seen = len(server.bodies)
             server.finished = [(seen, kept), *getattr(server, "finished", [])]
         run = start(metadata, out, server.url)
@@ -66,7 +94,9 @@ def test_killed_and_started_again(tmp_path):
         for seen, kept in server.finished:
             assert kept and not kept & set(map(hash_body, server.bodies[seen:]))
     assert read_files(out) == expected
-    assert "sk-killed" not in said and not any(b"sk-killed" in p.read_bytes() for p in out.rglob("*") if p.is_file())
+    assert "sk-killed" not in said and not any(
+        b"sk-killed" in p.read_bytes() for p in out.rglob("*") if p.is_file()
+    )
 
 
 def keys(server):

@@ -1,4 +1,5 @@
-"""Metadata that is wrong in any way is set aside; what is left can be asked about without an exception."""
+"""Metadata that is wrong in any way is set aside; what is left can be asked about without an
+exception."""
 
 import copy
 import json
@@ -6,21 +7,47 @@ import random
 
 from fake_metadata import write_metadata
 
-from data_prep.instructions.llm import sources as sources_module
+from data_prep.instructions.llm import metadata_reader as sources_module
 from data_prep.instructions.llm.briefs import draw_briefs
+from data_prep.instructions.llm.instruction_sets import SETS
+from data_prep.instructions.llm.metadata_reader import Sources
 from data_prep.instructions.llm.prompts import make_messages
 from data_prep.instructions.llm.requests import Request, Skipped, list_differences, make_request
-from data_prep.instructions.llm.sets import SETS
-from data_prep.instructions.llm.sources import Sources
 
-JUNK = [None, "", 0, -1, 1e300, float("inf"), True, [], {}, [None], {"a": 1}, "\x00", "x" * 5000, "\ud800", "../..",
-        ["a", "b"], {"average_pitch": "very high pitch"}, "very high pitch", -0.0, "ünïcode\u2028"]
+JUNK = [
+    None,
+    "",
+    0,
+    -1,
+    1e300,
+    float("inf"),
+    True,
+    [],
+    {},
+    [None],
+    {"a": 1},
+    "\x00",
+    "x" * 5000,
+    "\ud800",
+    "../..",
+    ["a", "b"],
+    {"average_pitch": "very high pitch"},
+    "very high pitch",
+    -0.0,
+    "ünïcode\u2028",
+]
 _LINES = 3000
 
 
 def list_places(value, path=()):
     """The paths of everything in a JSON value."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     return [path, *(place for key, item in items for place in list_places(item, (*path, key)))]
 
 
@@ -42,15 +69,23 @@ def damage(line, rng):
 
 def test_damaged_metadata_never_stops_the_run(tmp_path):
     rng = random.Random(0)
-    good = [json.loads(line) for line in
-            write_metadata(tmp_path / "good.jsonl", languages=("fr",), sizes={"train": 20}).read_text().splitlines()]
+    good = [
+        json.loads(line)
+        for line in write_metadata(tmp_path / "good.jsonl", languages=("fr",), sizes={"train": 20})
+        .read_text()
+        .splitlines()
+    ]
     with open(tmp_path / "m.jsonl", "wb") as out:
         for number in range(_LINES):
             line = {**rng.choice(good), "id": f"u{number}"}
             text = json.dumps(damage(line, rng)).encode()
             if rng.random() < 0.1:
                 place = rng.randrange(len(text))
-                text = text[:place] + rng.randbytes(2).replace(b"\n", b"") + text[place + rng.randrange(9):]
+                text = (
+                    text[:place]
+                    + rng.randbytes(2).replace(b"\n", b"")
+                    + text[place + rng.randrange(9) :]
+                )
             out.write(text + b"\n")
     sources = Sources(tmp_path / "m.jsonl")
     assert len(sources) + len(sources.rejected) == sources.lines == _LINES
@@ -71,7 +106,9 @@ def test_pairs_differ_in_something_that_can_be_heard(tmp_path):
     path = write_metadata(tmp_path / "m.jsonl", languages=("en",), sizes={"train": 40})
     sources = Sources(path)
     lines = {line["id"]: line for line in map(json.loads, path.read_text().splitlines())}
-    requests = list(sources.make_requests("closed_ended/comparison", sources.draw("train", "en", None, 0), 0))
+    requests = list(
+        sources.make_requests("closed_ended/comparison", sources.draw("train", "en", None, 0), 0)
+    )
     assert len(requests) == 40 and len({request.ids[0] for request in requests}) == 40
     for request in requests:
         first, second = (lines[identity] for identity in request.ids)
@@ -90,27 +127,47 @@ def test_a_limit_draws_the_same_utterances_each_time(tmp_path):
     drawn = Sources(path).draw("train", "en", 10, 1)
     assert drawn == sorted(drawn) == Sources(path).draw("train", "en", 10, 1)
     assert drawn != Sources(path).draw("train", "en", 10, 2)
-    assert len(Sources(path).draw("train", "en", 99, 1)) == 30 and Sources(path).draw("train", "de", 10, 1) == []
+    assert (
+        len(Sources(path).draw("train", "en", 99, 1)) == 30
+        and Sources(path).draw("train", "de", 10, 1) == []
+    )
 
 
 def test_four_neighbours_are_tried_for_a_difference(tmp_path, monkeypatch):
-    lines = write_metadata(tmp_path / "m.jsonl", languages=("en",), sizes={"train": 7}).read_text().splitlines()
+    lines = (
+        write_metadata(tmp_path / "m.jsonl", languages=("en",), sizes={"train": 7})
+        .read_text()
+        .splitlines()
+    )
     same = json.loads(lines[0])
-    (tmp_path / "m.jsonl").write_text("".join(json.dumps({**same, "id": f"u{i}"}) + "\n" for i in range(7)))
+    (tmp_path / "m.jsonl").write_text(
+        "".join(json.dumps({**same, "id": f"u{i}"}) + "\n" for i in range(7))
+    )
     tried = []
-    monkeypatch.setattr(sources_module, "list_differences", lambda first, other: tried.append(other["id"]))
+    monkeypatch.setattr(
+        sources_module, "list_differences", lambda first, other: tried.append(other["id"])
+    )
     sources = Sources(tmp_path / "m.jsonl")
     places = sources.draw("train", "en", None, 0)
     assert len(list(sources.make_requests("closed_ended/comparison", places, 0))) == 7
     assert len(tried) == 7 * 4
     tried.clear()
-    assert len(list(sources.make_requests("closed_ended/comparison", places[:3], 0))) == 3 and len(tried) == 3 * 2
+    assert (
+        len(list(sources.make_requests("closed_ended/comparison", places[:3], 0))) == 3
+        and len(tried) == 3 * 2
+    )
 
 
 def test_languages_that_nobody_asks_about_are_no_fault(tmp_path):
-    lines = write_metadata(tmp_path / "m.jsonl", languages=("en",), sizes={"train": 2}).read_text().splitlines()
-    changed = [json.dumps({**json.loads(line), "language": language, "id": language})
-               for line, language in zip(lines, ("ca", "tlh"), strict=True)]
+    lines = (
+        write_metadata(tmp_path / "m.jsonl", languages=("en",), sizes={"train": 2})
+        .read_text()
+        .splitlines()
+    )
+    changed = [
+        json.dumps({**json.loads(line), "language": language, "id": language})
+        for line, language in zip(lines, ("ca", "tlh"), strict=True)
+    ]
     (tmp_path / "m.jsonl").write_text("\n".join(changed))
     sources = Sources(tmp_path / "m.jsonl")
     assert len(sources) == len(sources.rejected) == 1 and "tlh" in sources.rejected[0]["detail"]

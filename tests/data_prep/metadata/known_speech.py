@@ -1,6 +1,7 @@
-"""Speech of the embedded synthesizer of which everything that is measured is known, one thing varied at a time.
+"""Speech of the embedded synthesizer of which everything that is measured is known, one thing
+varied at a time.
 
-    Truth(hz, rate, level_db, snr, c50) ─► espeak ─► * room ─► + noise ─► × gain ─► wave, dry wave, Utterance
+Truth(hz, rate, level_db, snr, c50) ─► espeak ─► * room ─► + noise ─► × gain ─► wave, dry wave, Utterance
 """
 
 import dataclasses
@@ -8,12 +9,16 @@ import dataclasses
 import numpy as np
 import soxr
 
-from data_prep.corpora.embedded import espeak, rooms
-from data_prep.corpora.embedded.voices import make_voices
 from data_prep.corpora.utterance import Utterance, WordSpan
+from data_prep.embedded import espeak, rooms
+from data_prep.embedded.voices import make_voices
 
-SENTENCES = ("The old clock on the wall has stopped again", "We carried seven boxes up the narrow stairs",
-             "Nobody knows why the river turned so green", "She would rather walk home than wait for a bus")
+SENTENCES = (
+    "The old clock on the wall has stopped again",
+    "We carried seven boxes up the narrow stairs",
+    "Nobody knows why the river turned so green",
+    "She would rather walk home than wait for a bus",
+)
 LEAD, TAIL = 0.2, 0.3
 
 
@@ -33,8 +38,13 @@ def speak(truth: Truth, index: int) -> tuple[np.ndarray, np.ndarray, Utterance]:
     voice = voices[index % len(voices)]
     words = SENTENCES[index % len(SENTENCES)].split()
     # A range of three semitones: pitch is known to the width of the intonation.
-    delivery = espeak.Delivery(variant=voice.variant, accent=voice.accent_file, rate=truth.rate,
-                               low_hz=round(truth.hz * 0.9), high_hz=round(truth.hz * 1.07))
+    delivery = espeak.Delivery(
+        variant=voice.variant,
+        accent=voice.accent_file,
+        rate=truth.rate,
+        low_hz=round(truth.hz * 0.9),
+        high_hz=round(truth.hz * 1.07),
+    )
     speech = espeak.get_synthesizer().speak(words, delivery)
     dry = soxr.resample(speech.samples.astype(np.float32) / 32768, espeak.RATE, rooms.RATE)
     dry = np.pad(dry, (int(LEAD * rooms.RATE), int(TAIL * rooms.RATE)))
@@ -43,12 +53,28 @@ def speak(truth: Truth, index: int) -> tuple[np.ndarray, np.ndarray, Utterance]:
     noise = rooms.make_noise("white" if index % 2 else "pink", len(wave), rng, np.zeros(1))
     wave = wave + noise * np.sqrt(power / 10 ** (truth.snr / 10))
     gain = 10 ** (truth.level_db / 20) / np.sqrt(power)
-    spans = tuple(WordSpan(word=word, position=i + 1, start=a / espeak.RATE + LEAD, end=b / espeak.RATE + LEAD)
-                  for i, (word, (a, b)) in enumerate(zip(words, speech.words, strict=True)))
+    spans = tuple(
+        WordSpan(
+            word=word, position=i + 1, start=a / espeak.RATE + LEAD, end=b / espeak.RATE + LEAD
+        )
+        for i, (word, (a, b)) in enumerate(zip(words, speech.words, strict=True))
+    )
     utterance = Utterance(
-        id=f"known_{index}", language="en", split="train", speaker=voice.speaker, duration=len(wave) / rooms.RATE,
-        transcript=" ".join(words), topic="", phonemes=speech.phones, is_question=False, gender=voice.gender,
-        age_category="", accent="", words=spans, truth={})
+        id=f"known_{index}",
+        language="en",
+        split="train",
+        speaker=voice.speaker,
+        duration=len(wave) / rooms.RATE,
+        transcript=" ".join(words),
+        topic="",
+        phonemes=speech.phones,
+        is_question=False,
+        gender=voice.gender,
+        age_category="",
+        accent="",
+        words=spans,
+        truth={},
+    )
     return (wave * gain).astype(np.float32), (dry * gain).astype(np.float32), utterance
 
 

@@ -6,13 +6,21 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from data_prep.corpora.embedded import rooms
-from data_prep.corpora.embedded.corpus import make_plans, synthesize
 from data_prep.corpora.utterance import WordSpan
-from data_prep.metadata import intensity, noise, pitch, rate, reverberation, trackers, words
+from data_prep.embedded import rooms
+from data_prep.embedded.corpus import make_plans, synthesize
+from data_prep.metadata import (
+    intensity,
+    noise,
+    pitch,
+    pitch_trackers,
+    rate,
+    reverberation,
+    word_measures,
+)
 from data_prep.metadata.experts import make_panel, parse_experts
-from data_prep.metadata.feasible import FEASIBLE
 from data_prep.metadata.measure import measure_utterance
+from data_prep.metadata.plausible_ranges import FEASIBLE
 
 RATE = 16_000
 
@@ -30,7 +38,9 @@ def make_gated_noise(decay_seconds, rng):
         burst = rng.standard_normal(int(0.15 * RATE))
         wave[int(start * RATE) : int(start * RATE) + len(burst)] += burst
     if decay_seconds:
-        tail = np.exp(-np.arange(int(0.8 * RATE)) / RATE / decay_seconds) * rng.standard_normal(int(0.8 * RATE))
+        tail = np.exp(-np.arange(int(0.8 * RATE)) / RATE / decay_seconds) * rng.standard_normal(
+            int(0.8 * RATE)
+        )
         wave = wave + 0.1 * scipy.signal.oaconvolve(wave, tail)[: len(wave)]
     return (0.05 * wave + 1e-4 * rng.standard_normal(len(wave))).astype(np.float32)
 
@@ -48,10 +58,13 @@ def test_pitch_survives_noise(hz):
 
 
 def make_vowels(hz, rng):
-    """A buzz of a known F0 a sample through the resonances of four vowels, in a rhythm of syllables, and a hiss."""
+    """A buzz of a known F0 a sample through the resonances of four vowels, in a rhythm of
+    syllables, and a hiss."""
     phase = 2 * np.pi * np.cumsum(hz) / RATE
     vowel = (np.arange(len(hz)) * 4 // len(hz))[None]
-    formants = np.array([[700, 1200, 2600], [300, 2300, 3000], [350, 800, 2400], [500, 1800, 2500]])[vowel[0]]
+    formants = np.array(
+        [[700, 1200, 2600], [300, 2300, 3000], [350, 800, 2400], [500, 1800, 2500]]
+    )[vowel[0]]
     wave = np.zeros(len(hz))
     for k in range(1, int(4_000 / hz.max()) + 1):
         gain = (1 / (1 + ((k * hz[:, None] - formants) / 90) ** 2)).sum(axis=1)
@@ -67,19 +80,25 @@ def test_pitch_is_that_of_known_voices():
     gross = found = voiced = 0
     time = np.arange(2 * RATE) / RATE
     for center in np.geomspace(85, 300, 12):
-        hz = center * 2 ** (0.25 * np.sin(2 * np.pi * rng.uniform(0.5, 1.5) * time + rng.uniform(0, 6)))
+        hz = center * 2 ** (
+            0.25 * np.sin(2 * np.pi * rng.uniform(0.5, 1.5) * time + rng.uniform(0, 6))
+        )
         wave, syllables = make_vowels(hz, rng)
         track = pitch.track_pitch(wave.astype(np.float32))
-        middles = np.round((np.arange(len(track)) * pitch.STEP_SECONDS + pitch.FRAME_SECONDS / 2) * RATE).astype(int)
+        middles = np.round(
+            (np.arange(len(track)) * pitch.STEP_SECONDS + pitch.FRAME_SECONDS / 2) * RATE
+        ).astype(int)
         is_voiced, is_found = syllables[middles] > 0.5, np.isfinite(track)
-        gross += (np.abs(track[is_found & is_voiced] / hz[middles][is_found & is_voiced] - 1) > 0.2).sum()
+        gross += (
+            np.abs(track[is_found & is_voiced] / hz[middles][is_found & is_voiced] - 1) > 0.2
+        ).sum()
         found, voiced = found + (is_found & is_voiced).sum(), voiced + is_voiced.sum()
     assert voiced > 800 and found > 0.85 * voiced and gross / voiced < 0.01
 
 
 def test_pitch_is_that_of_pyin():
     """Voiced frames that both find, and the measures of a build by librosa's track."""
-    track_by_pyin = trackers.make_pyin()
+    track_by_pyin = pitch_trackers.make_pyin()
     gross = both = 0
     for language in ("en", "it"):
         wave, _ = synthesize(make_plans(language, "train", 1, seed=2)[0])
@@ -90,8 +109,13 @@ def test_pitch_is_that_of_pyin():
     assert both > 100 and gross / both < 0.05
     wave, utterance = synthesize(make_plans("en", "train", 1, seed=9)[0])
     panel = make_panel(parse_experts("average_pitch=pyin,pitch_variation=pyin"))
-    ours, theirs = measure_utterance(wave, utterance).row, measure_utterance(wave, utterance, panel).row
-    assert theirs["values"]["average_pitch"] == pytest.approx(ours["values"]["average_pitch"], rel=0.05)
+    ours, theirs = (
+        measure_utterance(wave, utterance).row,
+        measure_utterance(wave, utterance, panel).row,
+    )
+    assert theirs["values"]["average_pitch"] == pytest.approx(
+        ours["values"]["average_pitch"], rel=0.05
+    )
     assert theirs["values"]["average_pitch"] != ours["values"]["average_pitch"]
     for count in (0, 100, 760):
         assert not np.isfinite(track_by_pyin(np.zeros(count, np.float32))).any()
@@ -100,7 +124,7 @@ def test_pitch_is_that_of_pyin():
 @pytest.mark.extras
 def test_pitch_is_that_of_praat():
     pytest.importorskip("parselmouth")
-    track_by_praat = trackers.make_praat()
+    track_by_praat = pitch_trackers.make_praat()
     gross = both = 0
     for language in ("en", "it"):
         for plan in make_plans(language, "train", 10, seed=2):
@@ -120,13 +144,18 @@ def test_praat_may_measure_the_pitch_of_a_build():
     wave, utterance = synthesize(make_plans("en", "train", 1, seed=9)[0])
     ours = measure_utterance(wave, utterance).row
     theirs = measure_utterance(
-        wave, utterance, make_panel(parse_experts("average_pitch=praat,pitch_variation=praat"))).row
-    assert theirs["values"]["average_pitch"] == pytest.approx(ours["values"]["average_pitch"], rel=0.05)
+        wave, utterance, make_panel(parse_experts("average_pitch=praat,pitch_variation=praat"))
+    ).row
+    assert theirs["values"]["average_pitch"] == pytest.approx(
+        ours["values"]["average_pitch"], rel=0.05
+    )
     assert theirs["values"]["average_pitch"] != ours["values"]["average_pitch"]
-    assert [word["average_pitch"] for word in theirs["words"]] != [word["average_pitch"] for word in ours["words"]]
+    assert [word["average_pitch"] for word in theirs["words"]] != [
+        word["average_pitch"] for word in ours["words"]
+    ]
     assert theirs["values"]["noise_level"] == ours["values"]["noise_level"]
     for count in (0, 100, 800, 2_000):
-        assert not np.isfinite(trackers.make_praat()(np.zeros(count, np.float32))).any()
+        assert not np.isfinite(pitch_trackers.make_praat()(np.zeros(count, np.float32))).any()
 
 
 def test_noise_and_silence_have_no_pitch():
@@ -145,13 +174,18 @@ def test_variation_is_that_of_the_glide():
 
 @pytest.mark.parametrize("center", [110.0, 200.0, 320.0])
 def test_variation_of_a_wide_melody(center):
-    """Eight semitones up and down: the deviation is 5.6 semitones, and no frame is an octave off."""
+    """Eight semitones up and down: the deviation is 5.6 semitones, and no frame is an octave
+    off."""
     time = np.arange(5 * RATE) / RATE
     hz = center * 2 ** (8 / 12 * np.sin(2 * np.pi * 0.7 * time))
     track = pitch.track_pitch(make_tone(hz, 5.0, harmonics=9))
-    middles = np.round((np.arange(len(track)) * pitch.STEP_SECONDS + pitch.FRAME_SECONDS / 2) * RATE).astype(int)
+    middles = np.round(
+        (np.arange(len(track)) * pitch.STEP_SECONDS + pitch.FRAME_SECONDS / 2) * RATE
+    ).astype(int)
     assert pitch.pitch_variation(track) == pytest.approx(5.6, abs=0.3)
-    assert np.isfinite(track).mean() > 0.95 and np.nanmax(np.abs(np.log2(track / hz[middles]))) < 0.2
+    assert (
+        np.isfinite(track).mean() > 0.95 and np.nanmax(np.abs(np.log2(track / hz[middles]))) < 0.2
+    )
 
 
 @pytest.mark.extras
@@ -162,15 +196,27 @@ def test_wide_melodies_vary_as_two_passes_of_praat_say():
     time, pairs = np.arange(3 * RATE) / RATE, []
     for center in (100.0, 150.0, 220.0, 300.0):
         for semitones in (2.0, 5.0, 8.0):
-            hz = center * 2 ** (semitones / 12 * np.sin(2 * np.pi * rng.uniform(0.4, 0.9) * time + rng.uniform(0, 6)))
+            hz = center * 2 ** (
+                semitones
+                / 12
+                * np.sin(2 * np.pi * rng.uniform(0.4, 0.9) * time + rng.uniform(0, 6))
+            )
             wave = make_vowels(hz, rng)[0]
             sound = parselmouth.Sound(wave.astype(np.float64), RATE)
-            first = sound.to_pitch_ac(time_step=0.01, pitch_floor=60, pitch_ceiling=700).selected_array["frequency"]
+            first = sound.to_pitch_ac(
+                time_step=0.01, pitch_floor=60, pitch_ceiling=700
+            ).selected_array["frequency"]
             low, high = np.quantile(first[first > 0], [0.25, 0.75])
-            second = sound.to_pitch_ac(time_step=0.01, pitch_floor=0.75 * low, pitch_ceiling=min(2.5 * high, 700))
+            second = sound.to_pitch_ac(
+                time_step=0.01, pitch_floor=0.75 * low, pitch_ceiling=min(2.5 * high, 700)
+            )
             theirs = second.selected_array["frequency"]
-            pairs.append([pitch.pitch_variation(found)
-                          for found in (pitch.track_pitch(wave.astype(np.float32)), theirs[theirs > 0])])
+            pairs.append(
+                [
+                    pitch.pitch_variation(found)
+                    for found in (pitch.track_pitch(wave.astype(np.float32)), theirs[theirs > 0])
+                ]
+            )
     ours, theirs = np.array(pairs).T
     np.testing.assert_allclose(ours, theirs, atol=0.6)
 
@@ -178,7 +224,9 @@ def test_wide_melodies_vary_as_two_passes_of_praat_say():
 def test_intensity_of_a_sine_and_of_a_gain():
     sine = (0.1 * np.sqrt(2) * np.sin(np.arange(RATE) * 0.2)).astype(np.float32)
     assert intensity.average_intensity(intensity.frame_power(sine)) == pytest.approx(-20.0, abs=0.1)
-    assert intensity.average_intensity(intensity.frame_power(sine / 10)) == pytest.approx(-40.0, abs=0.1)
+    assert intensity.average_intensity(intensity.frame_power(sine / 10)) == pytest.approx(
+        -40.0, abs=0.1
+    )
 
 
 def test_noise_level_follows_the_truth():
@@ -186,14 +234,18 @@ def test_noise_level_follows_the_truth():
     speech = make_gated_noise(0.0, rng)
     power = rooms.measure_active_power(speech)
     for snr in (5.0, 15.0, 25.0):
-        noisy = speech + (rng.standard_normal(len(speech)) * np.sqrt(power / 10 ** (snr / 10))).astype(np.float32)
+        noisy = speech + (
+            rng.standard_normal(len(speech)) * np.sqrt(power / 10 ** (snr / 10))
+        ).astype(np.float32)
         assert noise.noise_level(intensity.frame_power(noisy), 0.2) == pytest.approx(snr, abs=2.0)
         assert noise.noise_level(intensity.frame_power(noisy)) == pytest.approx(snr, abs=3.0)
 
 
 def test_reverberation_falls_as_the_tail_grows():
-    values = [reverberation.reverberation(make_gated_noise(decay, np.random.default_rng(2)), 0.2, 1.85)
-              for decay in (0.0, 0.05, 0.25)]
+    values = [
+        reverberation.reverberation(make_gated_noise(decay, np.random.default_rng(2)), 0.2, 1.85)
+        for decay in (0.0, 0.05, 0.25)
+    ]
     assert values[0] > values[1] > values[2]
 
 
@@ -204,11 +256,19 @@ def test_rate_counts_phones_only():
 
 
 def test_words_differ_as_their_sounds_do():
-    wave = np.concatenate([make_tone(120.0, 0.5), 4 * make_tone(240.0, 0.5), np.zeros(RATE // 2, np.float32)])
-    spans = [WordSpan(word=name, position=i + 1, start=i * 0.5, end=i * 0.5 + 0.5) for i, name in enumerate("abc")]
-    # Each half alone, since a talker does not leap an octave: the path through one recording would not.
-    track = np.concatenate([pitch.track_pitch(wave[:8_000]), np.full(5, np.nan), pitch.track_pitch(wave[8_000:16_000])])
-    low, high, silent = words.measure_words(track, intensity.frame_power(wave), spans)
+    wave = np.concatenate(
+        [make_tone(120.0, 0.5), 4 * make_tone(240.0, 0.5), np.zeros(RATE // 2, np.float32)]
+    )
+    spans = [
+        WordSpan(word=name, position=i + 1, start=i * 0.5, end=i * 0.5 + 0.5)
+        for i, name in enumerate("abc")
+    ]
+    # Each half alone, since a talker does not leap an octave: the path through one recording would
+    # not.
+    track = np.concatenate(
+        [pitch.track_pitch(wave[:8_000]), np.full(5, np.nan), pitch.track_pitch(wave[8_000:16_000])]
+    )
+    low, high, silent = word_measures.measure_words(track, intensity.frame_power(wave), spans)
     assert low["average_pitch"] == pytest.approx(120, rel=0.02)
     assert high["average_pitch"] == pytest.approx(240, rel=0.02)
     assert silent["average_pitch"] is None and silent["pitch_variation"] is None
@@ -216,7 +276,9 @@ def test_words_differ_as_their_sounds_do():
 
 
 def test_synthesized_speech_measures_as_it_was_asked_for():
-    plans = [plan for language in ("en", "es") for plan in make_plans(language, "train", 24, seed=9)]
+    plans = [
+        plan for language in ("en", "es") for plan in make_plans(language, "train", 24, seed=9)
+    ]
     rows = []
     for plan in plans:
         wave, utterance = synthesize(plan)
@@ -224,16 +286,25 @@ def test_synthesized_speech_measures_as_it_was_asked_for():
         if measured.row:
             rows.append(measured.row)
     assert len(rows) >= 44
-    for key, least in {"average_pitch": 0.9, "pitch_variation": 0.6, "speaking_rate": 0.9, "average_intensity": 0.95,
-                       "noise_level": 0.9, "reverberation": 0.8}.items():
-        measured_ranks, true_ranks = (np.argsort(np.argsort([row[part][key] for row in rows]))
-                                      for part in ("values", "truth"))
+    for key, least in {
+        "average_pitch": 0.9,
+        "pitch_variation": 0.6,
+        "speaking_rate": 0.9,
+        "average_intensity": 0.95,
+        "noise_level": 0.9,
+        "reverberation": 0.8,
+    }.items():
+        measured_ranks, true_ranks = (
+            np.argsort(np.argsort([row[part][key] for row in rows])) for part in ("values", "truth")
+        )
         assert np.corrcoef(measured_ranks, true_ranks)[0, 1] > least, key
 
 
 def test_infeasible_is_rejected_by_name():
     _, utterance = synthesize(make_plans("en", "train", 1, seed=0)[0])
-    hum = np.sin(np.arange(int(utterance.duration * RATE)) * 2 * np.pi * 30 / RATE).astype(np.float32)
+    hum = np.sin(np.arange(int(utterance.duration * RATE)) * 2 * np.pi * 30 / RATE).astype(
+        np.float32
+    )
     measured = measure_utterance(hum, utterance)
     assert measured.row is None and measured.rejected in FEASIBLE
     assert measure_utterance(0 * hum, utterance).rejected == "silence"
@@ -246,7 +317,9 @@ def test_times_decide_where_speech_is_and_phones_decide_the_rate():
     bare = measure_utterance(wave, dataclasses.replace(utterance, words=()))
     unspelt = measure_utterance(wave, dataclasses.replace(utterance, phonemes=None))
     assert set(bare.row["values"]) - set(unspelt.row["values"]) == {"speaking_rate"}
-    assert bare.row["words"] == [] and set(bare.row["values"]) == set(measure_utterance(wave, utterance).row["values"])
+    assert bare.row["words"] == [] and set(bare.row["values"]) == set(
+        measure_utterance(wave, utterance).row["values"]
+    )
 
 
 @pytest.mark.parametrize(("noise_db", "slack"), [(-70, 0.06), (-40, 0.12)])
@@ -262,10 +335,23 @@ def test_speech_is_found_without_words(noise_db, slack):
 
 
 @pytest.mark.parametrize("has_words", [True, False])
-@pytest.mark.parametrize("wave", [
-    np.zeros(0), np.zeros(1), np.ones(1), np.full(100, 0.5), np.zeros(3_000), np.ones(16_000), make_tone(2_000.0, 0.2),
-    np.sign(np.sin(np.arange(20_000) * 0.05)), np.random.default_rng(0).standard_normal(40_000) * 1e-6,
-    np.pad(np.ones(1), 8_000), np.full(8_000, np.nan)], ids=lambda wave: str(len(wave)))
+@pytest.mark.parametrize(
+    "wave",
+    [
+        np.zeros(0),
+        np.zeros(1),
+        np.ones(1),
+        np.full(100, 0.5),
+        np.zeros(3_000),
+        np.ones(16_000),
+        make_tone(2_000.0, 0.2),
+        np.sign(np.sin(np.arange(20_000) * 0.05)),
+        np.random.default_rng(0).standard_normal(40_000) * 1e-6,
+        np.pad(np.ones(1), 8_000),
+        np.full(8_000, np.nan),
+    ],
+    ids=lambda wave: str(len(wave)),
+)
 def test_odd_recordings_are_measured_or_named(wave, has_words):
     _, utterance = synthesize(make_plans("en", "train", 1, seed=0)[0])
     utterance = utterance if has_words else dataclasses.replace(utterance, words=())

@@ -1,4 +1,5 @@
-"""Recognisers: a real HTTP server that hears what it is sent, one that fails, the sentences of a build."""
+"""Recognisers: a real HTTP server that hears what it is sent, one that fails, the sentences of a
+build."""
 
 import contextlib
 import email
@@ -12,11 +13,11 @@ import pytest
 import soundfile
 
 from data_prep.generation.__main__ import make_hearing, parse_flags
-from data_prep.instructions.shares import _REQUIRED
+from data_prep.instructions.memory_shares import _REQUIRED
 from data_prep.llm import client
 from data_prep.llm.client import CallError, Endpoint, EndpointError
+from data_prep.recognition.bigram_lm import make_arpa, write_build_model
 from data_prep.recognition.recognisers import Recognising, get_recogniser
-from data_prep.recognition.sentences import make_arpa, write_build_model
 from sift_jax.audio.files import write_audio
 
 WAVE = (0.3 * np.sin(np.arange(16_000) / 9)).astype(np.float32)
@@ -30,9 +31,13 @@ def serve(answers):
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
-            parts = email.message_from_bytes(head + self.rfile.read(int(self.headers["Content-Length"]))).get_payload()
-            fields = {part.get_param("name", header="Content-Disposition"): part.get_payload(decode=True)
-                      for part in parts}
+            parts = email.message_from_bytes(
+                head + self.rfile.read(int(self.headers["Content-Length"]))
+            ).get_payload()
+            fields = {
+                part.get_param("name", header="Content-Disposition"): part.get_payload(decode=True)
+                for part in parts
+            }
             came.append({"path": self.path, "key": self.headers.get("Authorization"), **fields})
             status, body = answers[min(len(came), len(answers)) - 1]
             self.send_response(status)
@@ -68,28 +73,54 @@ def hear(monkeypatch, tmp_path):
 
 
 def test_a_server_is_sent_the_wave_and_its_words_come_back(hear):
-    with serve([(503, b"busy"), (200, b"no json"), (200, json.dumps({"text": "Rain falls."}).encode())]) as (url, came):
+    with serve(
+        [(503, b"busy"), (200, b"no json"), (200, json.dumps({"text": "Rain falls."}).encode())]
+    ) as (url, came):
         assert hear(url, "de") == "Rain falls."
     assert len(came) == 3 and came[2]["path"] == "/v1/audio/transcriptions"
-    assert (came[2]["model"], came[2]["language"], came[2]["key"]) == (b"whisper-1", b"de", "Bearer sk-very-secret")
+    assert (came[2]["model"], came[2]["language"], came[2]["key"]) == (
+        b"whisper-1",
+        b"de",
+        "Bearer sk-very-secret",
+    )
     heard, rate = soundfile.read(io.BytesIO(came[2]["file"]))
     assert rate == 16_000 and np.abs(heard - WAVE).max() < 1e-4
 
 
-@pytest.mark.parametrize(("answer", "kind", "message"), [
-    ((401, b"bad key sk-very-secret"), EndpointError, "refuses the key"), ((404, b"no"), EndpointError, "no such path"),
-    ((500, b"down sk-very-secret"), CallError, "500")])
+@pytest.mark.parametrize(
+    ("answer", "kind", "message"),
+    [
+        ((401, b"bad key sk-very-secret"), EndpointError, "refuses the key"),
+        ((404, b"no"), EndpointError, "no such path"),
+        ((500, b"down sk-very-secret"), CallError, "500"),
+    ],
+)
 def test_a_server_of_no_use_is_named_without_telling_the_key(hear, answer, kind, message):
     with serve([answer]) as (url, _), pytest.raises(kind, match=message) as error:
         hear(url, "en")
     assert "secret" not in str(error.value)
 
 
-@pytest.mark.parametrize("flags", [["pocketsphinx:en"], ["whisper"], ["endpoint"], ["endpoint", "--endpoint=nowhere"],
-                                   ["endpoint", "--endpoint=http://user:word@host/v1", "--asr_model=m"]])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["pocketsphinx:en"],
+        ["whisper"],
+        ["endpoint"],
+        ["endpoint", "--endpoint=nowhere"],
+        ["endpoint", "--endpoint=http://user:word@host/v1", "--asr_model=m"],
+    ],
+)
 def test_recognisers_that_are_none(flags, capsys, tmp_path):
     with pytest.raises((ValueError, SystemExit)) as error:
-        words = ["score", "--spoken=x", "--build=y", f"--out={tmp_path}", f"--asr={flags[0]}", *flags[1:]]
+        words = [
+            "score",
+            "--spoken=x",
+            "--build=y",
+            f"--out={tmp_path}",
+            f"--asr={flags[0]}",
+            *flags[1:],
+        ]
         make_hearing(parse_flags(words))
     assert "user:word" not in str(error.value) + capsys.readouterr().err
 
@@ -100,9 +131,13 @@ def test_a_language_model_is_made_of_a_builds_sentences(tmp_path):
     built.mkdir()
     (built / "metadata.jsonl").write_text(json.dumps(row) + "\n")
     path = write_build_model(built, tmp_path, "en")
-    assert path == write_build_model(built, tmp_path, "en") and path.read_text().startswith("\\data\\\nngram 1=")
+    assert path == write_build_model(built, tmp_path, "en") and path.read_text().startswith(
+        "\\data\\\nngram 1="
+    )
     lines = make_arpa([["rain", "falls"], ["rain", "stops"]]).splitlines()
     # half of 60 % of what follows "rain"; eight words and marks in all
-    assert "-0.5229 rain falls" in lines and "-0.6021 rain -0.3979" in lines and lines[-1] == "\\end\\"
+    assert (
+        "-0.5229 rain falls" in lines and "-0.6021 rain -0.3979" in lines and lines[-1] == "\\end\\"
+    )
     with pytest.raises(ValueError, match="has no recording in fr"):
         write_build_model(built, tmp_path, "fr")

@@ -9,12 +9,24 @@ import soundfile
 TEXTS = {
     "en": ("How fast does the speaker talk?", "She talks very slowly."),
     "de": ("Wie schnell spricht die Person?", "Sie spricht sehr langsam und ist gut zu verstehen."),
-    "fr": ("À quelle vitesse parle la personne ?", "Elle parle très lentement dans cet enregistrement."),
+    "fr": (
+        "À quelle vitesse parle la personne ?",
+        "Elle parle très lentement dans cet enregistrement.",
+    ),
 }
 
 
-def make_row(name: str, source: str, *, texts: tuple[str, str] | None = None, names: tuple[str, ...] = (),
-             is_text_first: bool = False, is_answer: bool = False, has_nulls: bool = True, **changes) -> dict:
+def make_row(
+    name: str,
+    source: str,
+    *,
+    texts: tuple[str, str] | None = None,
+    names: tuple[str, ...] = (),
+    is_text_first: bool = False,
+    is_answer: bool = False,
+    has_nulls: bool = True,
+    **changes,
+) -> dict:
     """A row with both keys in every part, one of them null, as `datasets` writes it."""
     question, answer = texts or TEXTS[source[-2:]]
     audio = [{"audio_path": f"/path/to/{each}.wav"} for each in names or (name,)]
@@ -24,16 +36,30 @@ def make_row(name: str, source: str, *, texts: tuple[str, str] | None = None, na
     else:
         contents = (text + audio if is_text_first else audio + text, [{"text": answer}])
     if has_nulls:
-        contents = tuple([{"text": None, "audio_path": None, **part} for part in parts] for parts in contents)
-    messages = [{"content": parts, "role": role} for parts, role in zip(contents, ("user", "assistant"), strict=True)]
-    return {"id": name, "messages": messages, "task": "closed_ended", "data_source": source, **changes}
+        contents = tuple(
+            [{"text": None, "audio_path": None, **part} for part in parts] for parts in contents
+        )
+    messages = [
+        {"content": parts, "role": role}
+        for parts, role in zip(contents, ("user", "assistant"), strict=True)
+    ]
+    return {
+        "id": name,
+        "messages": messages,
+        "task": "closed_ended",
+        "data_source": source,
+        **changes,
+    }
 
 
 def write_lines(root: Path, place: str, rows: list[dict | bytes]) -> Path:
     """`place` is split/category/language; bytes are written as they are."""
     path = root / place / "split0.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [row if isinstance(row, bytes) else json.dumps(row, ensure_ascii=False).encode() for row in rows]
+    lines = [
+        row if isinstance(row, bytes) else json.dumps(row, ensure_ascii=False).encode()
+        for row in rows
+    ]
     path.write_bytes(b"".join(line + b"\n" for line in lines))
     return path
 
@@ -51,12 +77,20 @@ def write_corpora(root: Path) -> dict[str, Path]:
         write_tone(root / f"mls/mls_german/train/audio/10/20/10_20_{number:06d}.flac", 200 + number)
     write_tone(root / "mls/mls_french_opus/train/audio/11/21/11_21_000000.opus", rate=48_000)
     for language, clip in (("de", 23905138), ("de", 23905139), ("fr", 1842)):
-        write_tone(root / f"cv/cv-corpus-15.0-2023-09-08/{language}/clips/common_voice_{language}_{clip}.mp3",
-                   rate=32_000)
+        write_tone(
+            root
+            / f"cv/cv-corpus-15.0-2023-09-08/{language}/clips/common_voice_{language}_{clip}.mp3",
+            rate=32_000,
+        )
     for mic in (1, 2):
-        write_tone(root / f"vctk/VCTK-Corpus-0.92/wav48_silence_trimmed/p234/p234_238_mic{mic}.flac", 100.0 * mic,
-                   rate=48_000)
-    write_tone(root / "vctk/VCTK-Corpus-0.92/wav48_silence_trimmed/s5/s5_001_mic2.flac", rate=48_000)
+        write_tone(
+            root / f"vctk/VCTK-Corpus-0.92/wav48_silence_trimmed/p234/p234_238_mic{mic}.flac",
+            100.0 * mic,
+            rate=48_000,
+        )
+    write_tone(
+        root / "vctk/VCTK-Corpus-0.92/wav48_silence_trimmed/s5/s5_001_mic2.flac", rate=48_000
+    )
     return {"mls": root / "mls", "common_voice": root / "cv", "vctk": root / "vctk"}
 
 

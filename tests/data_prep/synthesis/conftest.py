@@ -20,5 +20,11 @@ def engine(monkeypatch, request):
             if not chunk.path(kind).exists():
                 work(chunk)
 
-    for module in ("synthesis.speak", "synthesis.ask", "synthesis.transcribe", "synthesis.grade", "tasks.decode"):
+    for module in (
+        "synthesis.speak",
+        "synthesis.ask",
+        "synthesis.transcribe",
+        "synthesis.grade",
+        "tasks.decode",
+    ):
         monkeypatch.setattr(f"data_prep.{module}.run_chunks", run_here)

@@ -6,17 +6,30 @@ import random
 import pytest
 
 from data_prep.synthesis.small import main
-from data_prep.synthesis.small_world import HEARD, SLOTS, WRITTEN, is_supported, make_sentences, write_pairs
+from data_prep.synthesis.small_world import (
+    HEARD,
+    SLOTS,
+    WRITTEN,
+    is_supported,
+    make_sentences,
+    write_pairs,
+)
 from sift_jax.data.records.record_files import RecordReader
 from sift_jax.sift.rows import list_files, read_rows
 
 
 def ask(transcript: str, form: str = HEARD, **settings) -> dict[str, str]:
-    return {pair.asked: pair.answer for pair in write_pairs(transcript, form, random.Random(0), **settings)}
+    return {
+        pair.asked: pair.answer
+        for pair in write_pairs(transcript, form, random.Random(0), **settings)
+    }
 
 
 def test_questions_are_about_what_the_transcript_has():
-    assert ask("three red boxes in the kitchen") == {"what": "three red boxes", "where": "the kitchen"}
+    assert ask("three red boxes in the kitchen") == {
+        "what": "three red boxes",
+        "where": "the kitchen",
+    }
     # misheard as another word of its list: a wrong answer; as anything else: not asked about
     assert ask("free red boxes in the garden") == {"what": "red boxes", "where": "the garden"}
     assert ask("three red the kitten", WRITTEN) == {} == ask("")
@@ -34,7 +47,9 @@ def test_a_careless_writer_is_caught_by_who_reads_both():
 
 def test_sentences_are_different_and_there_are_only_so_many():
     sentences = [sentence.text for sentence in make_sentences(500, HEARD, 0)]
-    assert len(set(sentences)) == 500 and sentences[:9] == [one.text for one in make_sentences(9, HEARD, 0)]
+    assert len(set(sentences)) == 500 and sentences[:9] == [
+        one.text for one in make_sentences(9, HEARD, 0)
+    ]
     with pytest.raises(ValueError, match="ask for fewer"):
         make_sentences(SLOTS["number"].__len__() ** 4 + 1, HEARD, 0)
 
@@ -43,14 +58,27 @@ def test_sentences_are_different_and_there_are_only_so_many():
 def test_all_arms_are_made(tmp_path, capsys):
     pytest.importorskip("espeakng_loader")
     pytest.importorskip("jiwer")
-    flags = [f"--out={tmp_path / 'data'}", "--heard=30", "--written=12", "--transcribed=8", "--tested=4",
-             "--rates=10,30", "--no_asr"]
+    flags = [
+        f"--out={tmp_path / 'data'}",
+        "--heard=30",
+        "--written=12",
+        "--transcribed=8",
+        "--tested=4",
+        "--rates=10,30",
+        "--no_asr",
+    ]
     main(flags)
     report = json.loads((tmp_path / "data" / "report.json").read_text())
     assert abs(report["word_error_rates"]["llm_wer30"] - 0.3) < 0.03
     asked = report["questions"]
     assert asked["recognition"] == 0 and asked["both"] == asked["llm"] + asked["tts"]
-    assert asked["filtered"] < asked["careless"] == asked["llm"] >= asked["llm_wer10"] > asked["llm_wer30"]
+    assert (
+        asked["filtered"]
+        < asked["careless"]
+        == asked["llm"]
+        >= asked["llm_wer10"]
+        > asked["llm_wer30"]
+    )
     tested = {}
     for name in ("speech_msmarco", "spokenqa_ls"):
         folder = tmp_path / "data" / "tests" / name
@@ -60,8 +88,11 @@ def test_all_arms_are_made(tmp_path, capsys):
     for arm in asked:
         reader = RecordReader(str(tmp_path / "data" / "sets" / arm / "records"), "en")
         assert set(reader.index) == {"train", "dev"}
-        trained = {row["id"] for path in list_files(tmp_path / "data" / "sets" / arm / "sift", "train")
-                   for row in read_rows(path)}
+        trained = {
+            row["id"]
+            for path in list_files(tmp_path / "data" / "sets" / arm / "sift", "train")
+            for row in read_rows(path)
+        }
         assert trained and not trained & set.union(*tested.values())
     main(flags)
     assert "kept" in capsys.readouterr().out

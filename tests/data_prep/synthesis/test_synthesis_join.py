@@ -22,7 +22,9 @@ def test_sets_are_joined_as_links(tmp_path, capsys):
         main([f"--sift={one},{two}", f"--out={out}"])
         assert "3 files" in capsys.readouterr().out
     assert [path.read_text() for path in list_files(out, "train")] == ["a", "b"]
-    assert [path.read_text() for path in list_files(out, "dev")] == ["c"] and not (out / "EvalSIFT").exists()
+    assert [path.read_text() for path in list_files(out, "dev")] == ["c"] and not (
+        out / "EvalSIFT"
+    ).exists()
     with pytest.raises(ValueError, match="files of its own"):
         join_sets([one], two)
     with pytest.raises(SystemExit, match="no SIFT files to train on"):

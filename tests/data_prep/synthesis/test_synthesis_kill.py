@@ -1,4 +1,5 @@
-"""kill -9 while an engine speaks or a recogniser listens: the same files in the end, and nothing asked for twice."""
+"""kill -9 while an engine speaks or a recogniser listens: the same files in the end, and nothing
+asked for twice."""
 
 import os
 import random
@@ -37,14 +38,27 @@ def test_killed_and_started_again(command, tmp_path):
         time.sleep(0.05)
         return answer
 
-    with serve_voices(speech=lambda number, sent: slowly(sing(len(sent["input"]))),
-                      transcriptions=lambda number, sent: slowly(hear(HEARD))) as server:
-        whole = [command, *flags, f"--endpoint={server.url}", "--model=m", "--concurrency=2", "--workers=1"]
+    with serve_voices(
+        speech=lambda number, sent: slowly(sing(len(sent["input"]))),
+        transcriptions=lambda number, sent: slowly(hear(HEARD)),
+    ) as server:
+        whole = [
+            command,
+            *flags,
+            f"--endpoint={server.url}",
+            "--model=m",
+            "--concurrency=2",
+            "--workers=1",
+        ]
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
 
         def start():
-            return subprocess.Popen([sys.executable, "-m", "data_prep.synthesis", *whole, f"--out={out}"],
-                                    env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            return subprocess.Popen(
+                [sys.executable, "-m", "data_prep.synthesis", *whole, f"--out={out}"],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
 
         for _ in range(KILLS):
             # the clock starts with the first call of each life
@@ -57,7 +71,9 @@ def test_killed_and_started_again(command, tmp_path):
         run = start()
         said = run.communicate(timeout=60)[0].decode()
         assert run.returncode == 0, said
-        asked = [sent["input"] if command == "speak" else sent["file"][1] for _, sent, _ in server.asked]
+        asked = [
+            sent["input"] if command == "speak" else sent["file"][1] for _, sent, _ in server.asked
+        ]
         # no more than the calls that were under way at each kill
         assert len(asked) - len(set(asked)) <= 2 * KILLS and len(set(asked)) >= 9
         main([*whole, f"--out={tmp_path / 'calm'}"])

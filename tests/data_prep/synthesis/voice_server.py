@@ -1,4 +1,5 @@
-"""Speech, transcription and chat on localhost: what each gets, and what it answers, is a function's to say."""
+"""Speech, transcription and chat on localhost: what each gets, and what it answers, is a function's
+to say."""
 
 import contextlib
 import email
@@ -39,14 +40,19 @@ class VoiceServer:
 
 @contextlib.contextmanager
 def serve_voices(**decide):
-    """Keyword: speech, transcriptions or completions; each a function of (its number, what was sent)."""
+    """Keyword: speech, transcriptions or completions; each a function of (its number, what was
+    sent)."""
     script, lock = VoiceServer(), threading.Lock()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             raw = self.rfile.read(int(self.headers["Content-Length"]))
             kind = self.path.rpartition("/")[2]
-            sent = read_form(self.headers["Content-Type"], raw) if kind == "transcriptions" else json.loads(raw)
+            sent = (
+                read_form(self.headers["Content-Type"], raw)
+                if kind == "transcriptions"
+                else json.loads(raw)
+            )
             with lock:
                 number = len(script.of(self.path))
                 script.asked.append((self.path, sent, dict(self.headers)))
@@ -63,7 +69,9 @@ def serve_voices(**decide):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     script.url = f"http://127.0.0.1:{server.server_port}/v1"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+    )
     thread.start()
     try:
         yield script
@@ -75,8 +83,9 @@ def serve_voices(**decide):
 
 def read_form(content_type: str, raw: bytes) -> dict:
     """The fields of a form, its file as (name, bytes)."""
-    message = email.message_from_bytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + raw,
-                                       policy=email.policy.HTTP)
+    message = email.message_from_bytes(
+        b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + raw, policy=email.policy.HTTP
+    )
     fields = {}
     for part in message.iter_parts():
         name = part.get_param("name", header="content-disposition")

@@ -1,4 +1,5 @@
-"""Small corpora of stage 1's tasks in their true layouts on disk, a second or so of voice for each clip.
+"""Small corpora of stage 1's tasks in their true layouts on disk, a second or so of voice for each
+clip.
 
 Every writer leaves whole examples only; what is broken, a test breaks.
 """
@@ -8,7 +9,11 @@ from pathlib import Path
 
 from corpus_layouts import GERMAN, make_sentences, write_voice, write_voxpopuli
 
-TRANSLATIONS = {"train": ("It rains.", 'He said "no".', "Birds sing."), "dev": ("Hills.",), "test": ("Below.",)}
+TRANSLATIONS = {
+    "train": ("It rains.", 'He said "no".', "Birds sing."),
+    "dev": ("Hills.",),
+    "test": ("Below.",),
+}
 
 
 def write_clips(root: Path) -> dict[str, list[str]]:
@@ -17,8 +22,11 @@ def write_clips(root: Path) -> dict[str, list[str]]:
     for part, texts in TRANSLATIONS.items():
         for _ in texts:
             number += 1
-            write_voice(root / "cv-corpus-4-2019-12-10" / "de" / "clips" / f"common_voice_de_{number}.mp3", number,
-                        rate=32_000)
+            write_voice(
+                root / "cv-corpus-4-2019-12-10" / "de" / "clips" / f"common_voice_de_{number}.mp3",
+                number,
+                rate=32_000,
+            )
             found.setdefault(part, []).append(f"common_voice_de_{number}")
     return found
 
@@ -31,7 +39,9 @@ def write_covost(root: Path) -> dict[str, list[str]]:
         for identity, text in zip(found[part], texts, strict=True):
             escaped = text.replace('"', '\\"')
             lines.append(f"{identity}.mp3\t{next(sentences)}.\t{escaped}\tclient{identity[-1]}")
-        (folder / f"covost_v2.de_en.{part}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (folder / f"covost_v2.de_en.{part}.tsv").write_text(
+            "\n".join(lines) + "\n", encoding="utf-8"
+        )
     return found
 
 
@@ -56,42 +66,75 @@ def write_pairs(root: Path, *, is_spoken: bool = False) -> dict[str, list[str]]:
         target = identity.replace("-de_", "-en_")
         if is_spoken:
             write_voice(folder / "en" / target[:4] / f"{target}.ogg", len(lines))
-        lines.append(f"{identity}\tgesagt\tNone\t{target}\t{'' if is_spoken else f'said {len(lines)}'}")
+        lines.append(
+            f"{identity}\tgesagt\tNone\t{target}\t{'' if is_spoken else f'said {len(lines)}'}"
+        )
     (folder / "en").mkdir(exist_ok=True)
-    (folder / "en" / f"s2s{'' if is_spoken else '_ref'}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "en" / f"s2s{'' if is_spoken else '_ref'}.tsv").write_text(
+        "\n".join(lines) + "\n", encoding="utf-8"
+    )
     return found
 
 
-REQUESTS = (("wake me at nine", "alarm", "set", [{"span": [2, 3], "type": "time"}]),
-            ("play some jazz by miles davis", "play", "music",
-             [{"span": [4, 5], "type": "artist_name"}, {"span": [2], "type": "music_genre"}]),
-            ("what is the weather", "weather", "query", []),
-            ("tell me a joke", "general", "joke", []),
-            ("switch off the light", "iot", "hue_lightoff", []))
+REQUESTS = (
+    ("wake me at nine", "alarm", "set", [{"span": [2, 3], "type": "time"}]),
+    (
+        "play some jazz by miles davis",
+        "play",
+        "music",
+        [{"span": [4, 5], "type": "artist_name"}, {"span": [2], "type": "music_genre"}],
+    ),
+    ("what is the weather", "weather", "query", []),
+    ("tell me a joke", "general", "joke", []),
+    ("switch off the light", "iot", "hue_lightoff", []),
+)
 
 
 def write_slurp(root: Path) -> dict[str, list[str]]:
     found = {}
     (root / "dataset" / "slurp").mkdir(parents=True)
-    for place, (part, requests) in enumerate((("train", REQUESTS), ("devel", REQUESTS[:2]), ("test", REQUESTS[1:3]))):
+    for place, (part, requests) in enumerate(
+        (("train", REQUESTS), ("devel", REQUESTS[:2]), ("test", REQUESTS[1:3]))
+    ):
         lines = []
         for number, (sentence, scenario, action, entities) in enumerate(requests):
             files = [f"audio-{1488 + 10 * place}{number}{kind}.flac" for kind in ("", "-headset")]
             for kind, file in enumerate(files):
                 write_voice(root / "audio" / "slurp_real" / file, 100 * place + 10 * number + kind)
             tokens = [{"surface": word, "id": n} for n, word in enumerate(sentence.split())]
-            lines.append(json.dumps({
-                "slurp_id": 100 * place + number, "sentence": sentence, "scenario": scenario, "action": action,
-                "intent": f"{scenario}_{action}", "tokens": tokens, "entities": entities,
-                "recordings": [{"file": file, "wer": 0.0, "status": "correct"} for file in files]}))
-            found.setdefault(part, []).extend(f"slurp_{file.removesuffix('.flac')}" for file in files)
+            lines.append(
+                json.dumps(
+                    {
+                        "slurp_id": 100 * place + number,
+                        "sentence": sentence,
+                        "scenario": scenario,
+                        "action": action,
+                        "intent": f"{scenario}_{action}",
+                        "tokens": tokens,
+                        "entities": entities,
+                        "recordings": [
+                            {"file": file, "wer": 0.0, "status": "correct"} for file in files
+                        ],
+                    }
+                )
+            )
+            found.setdefault(part, []).extend(
+                f"slurp_{file.removesuffix('.flac')}" for file in files
+            )
         (root / "dataset" / "slurp" / f"{part}.jsonl").write_text("\n".join(lines) + "\n")
     return found
 
 
 def write_msp_podcast(root: Path) -> dict[str, list[str]]:
     found, lines = {}, ["FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set"]
-    rows = (("Train", "A"), ("Train", "H"), ("Train", "X"), ("Development", "N"), ("Test1", "C"), ("Test2", "S"))
+    rows = (
+        ("Train", "A"),
+        ("Train", "H"),
+        ("Train", "X"),
+        ("Development", "N"),
+        ("Test1", "C"),
+        ("Test2", "S"),
+    )
     for number, (split, emotion) in enumerate(rows):
         name = f"MSP-PODCAST_0001_{number:04d}"
         write_voice(root / "Audios" / f"{name}.wav", 40 + number)
@@ -104,25 +147,52 @@ def write_msp_podcast(root: Path) -> dict[str, list[str]]:
 
 
 # Who, what, from, to; a mark has the end of its word as both.
-_MEETING = (("A", "Good", 1.0, 1.3), ("A", "morning", 1.3, 1.8), ("A", ".", 1.8, 1.8), ("B", "Hi", 2.5, 2.8),
-            ("B", ",", 2.8, 2.8), ("C", "Mm-hmm", 2.7, 2.9), ("B", "all", 2.9, 3.2), ("A", "We'll", 16.5, 17.0),
-            ("A", "start", 17.0, 17.6), ("A", ".", 17.6, 17.6), ("B", "Fine", 18.4, 18.9), ("A", "So", 21.0, 21.4))
+_MEETING = (
+    ("A", "Good", 1.0, 1.3),
+    ("A", "morning", 1.3, 1.8),
+    ("A", ".", 1.8, 1.8),
+    ("B", "Hi", 2.5, 2.8),
+    ("B", ",", 2.8, 2.8),
+    ("C", "Mm-hmm", 2.7, 2.9),
+    ("B", "all", 2.9, 3.2),
+    ("A", "We'll", 16.5, 17.0),
+    ("A", "start", 17.0, 17.6),
+    ("A", ".", 17.6, 17.6),
+    ("B", "Fine", 18.4, 18.9),
+    ("A", "So", 21.0, 21.4),
+)
 
 
 def write_ami(root: Path, meetings: tuple[str, ...] = ("ES2002a", "ES2011b", "ES2004c")) -> None:
     folder = root / "ami_public_manual_1.6.2" / "words"
     folder.mkdir(parents=True)
     for place, meeting in enumerate(meetings):
-        write_voice(root / "amicorpus" / meeting / "audio" / f"{meeting}.Mix-Headset.wav", 60 + place, seconds=23.0)
+        write_voice(
+            root / "amicorpus" / meeting / "audio" / f"{meeting}.Mix-Headset.wav",
+            60 + place,
+            seconds=23.0,
+        )
         for speaker in "ABC":
-            lines = ['<?xml version="1.0" encoding="ISO-8859-1" standalone="yes"?>',
-                     f'<nite:root nite:id="{meeting}.{speaker}.words" xmlns:nite="http://nite.sourceforge.net/">']
+            lines = [
+                '<?xml version="1.0" encoding="ISO-8859-1" standalone="yes"?>',
+                (
+                    f'<nite:root nite:id="{meeting}.{speaker}.words" '
+                    'xmlns:nite="http://nite.sourceforge.net/">'
+                ),
+            ]
             for number, (who, text, start, end) in enumerate(_MEETING):
                 if who == speaker:
                     mark = ' punc="true"' if not text[0].isalnum() else ""
                     name = text.replace("'", "&#39;")
                     times = f'starttime="{start}" endtime="{end}"'
-                    lines.append(f'   <w nite:id="{meeting}.{speaker}.words{number}" {times}{mark}>{name}</w>')
-            lines.append(f'   <vocalsound nite:id="{meeting}.{speaker}.words99" starttime="19.0" endtime="19.5" '
-                         f'type="laugh"/>')
-            (folder / f"{meeting}.{speaker}.words.xml").write_text("\n".join([*lines, "</nite:root>"]) + "\n")
+                    lines.append(
+                        f'   <w nite:id="{meeting}.{speaker}.words{number}" '
+                        f"{times}{mark}>{name}</w>"
+                    )
+            lines.append(
+                f'   <vocalsound nite:id="{meeting}.{speaker}.words99" starttime="19.0" '
+                'endtime="19.5" type="laugh"/>'
+            )
+            (folder / f"{meeting}.{speaker}.words.xml").write_text(
+                "\n".join([*lines, "</nite:root>"]) + "\n"
+            )

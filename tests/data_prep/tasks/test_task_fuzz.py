@@ -1,19 +1,45 @@
-"""Whatever is done to the lists of a corpus, its reader says what it sets aside, and what it says can be written."""
+"""Whatever is done to the lists of a corpus, its reader says what it sets aside, and what it says
+can be written."""
 
 import random
 
 import pytest
 from corpus_layouts import GERMAN, write_fleurs, write_peoples_speech
-from task_layouts import write_ami, write_covost, write_cvss, write_msp_podcast, write_pairs, write_slurp
+from task_layouts import (
+    write_ami,
+    write_covost,
+    write_cvss,
+    write_msp_podcast,
+    write_pairs,
+    write_slurp,
+)
 
-from data_prep.corpora.recording import BadItem, CorpusError, Rejection
+from data_prep.corpora.recording import BadItem, CorpusError
+from data_prep.engine.ledger import Rejection
 from data_prep.tasks.example import parse_example
+from data_prep.tasks.example_to_row import make_row
 from data_prep.tasks.registry import read_task
-from data_prep.tasks.wording import make_row
 
 LISTS = (".tsv", ".jsonl", ".json", ".csv", ".xml")
-PIECES = (b"\t", b"\n", b'"', b"\\", b"\xff", b"\0", b"\\ud800", b"../", b"-1", b"1e999", b"null", b"[]", b"{", b"<w>",
-          b"&x;", b",", "\u2028".encode())
+PIECES = (
+    b"\t",
+    b"\n",
+    b'"',
+    b"\\",
+    b"\xff",
+    b"\0",
+    b"\\ud800",
+    b"../",
+    b"-1",
+    b"1e999",
+    b"null",
+    b"[]",
+    b"{",
+    b"<w>",
+    b"&x;",
+    b",",
+    "\u2028".encode(),
+)
 
 
 def write_two_fleurs(root):
@@ -22,17 +48,26 @@ def write_two_fleurs(root):
 
 
 CASES = [
-    ("asr", "peoples_speech", write_peoples_speech, "en"), ("translation", "covost2", write_covost, "de"),
-    ("speech_to_speech", "cvss", write_cvss, "de"), ("translation", "fleurs", write_two_fleurs, "de"),
-    ("translation", "voxpopuli", write_pairs, "de"), ("intent", "slurp", write_slurp, "en"),
-    ("slots", "slurp", write_slurp, "en"), ("emotion", "msp_podcast", write_msp_podcast, "en"),
-    ("speaker_asr", "ami", write_ami, "en")]
+    ("asr", "peoples_speech", write_peoples_speech, "en"),
+    ("translation", "covost2", write_covost, "de"),
+    ("speech_to_speech", "cvss", write_cvss, "de"),
+    ("translation", "fleurs", write_two_fleurs, "de"),
+    ("translation", "voxpopuli", write_pairs, "de"),
+    ("intent", "slurp", write_slurp, "en"),
+    ("slots", "slurp", write_slurp, "en"),
+    ("emotion", "msp_podcast", write_msp_podcast, "en"),
+    ("speaker_asr", "ami", write_ami, "en"),
+]
 
 
-@pytest.mark.parametrize("task, corpus, write, language", CASES, ids=[f"{case[0]}.{case[1]}" for case in CASES])
+@pytest.mark.parametrize(
+    "task, corpus, write, language", CASES, ids=[f"{case[0]}.{case[1]}" for case in CASES]
+)
 def test_damaged_lists(tmp_path, task, corpus, write, language):
     write(tmp_path)
-    lists = {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.suffix in LISTS}
+    lists = {
+        path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.suffix in LISTS
+    }
     rng, seen = random.Random(f"{task}.{corpus}"), 0
     for _ in range(25):
         path = rng.choice(sorted(lists))

@@ -1,4 +1,5 @@
-"""The share of untrue rows: below a hundredth of a sound build, seen where rows, labels or wording are not true."""
+"""The share of untrue rows: below a hundredth of a sound build, seen where rows, labels or wording
+are not true."""
 
 import json
 import shutil
@@ -7,7 +8,7 @@ import pytest
 
 from data_prep.build import parse_arguments
 from data_prep.check_truth import main
-from data_prep.pipeline import build
+from data_prep.pipeline.build_stages import build
 from data_prep.truth.tally import ALL, find_interval
 from data_prep.truth.texts import Claim, read_claims
 from sift_jax.sift.rows import list_files, read_rows, write_rows
@@ -18,8 +19,21 @@ BUILT = ("corpus", "words", "measure", "metadata", "instructions", "records", "r
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     out = tmp_path_factory.mktemp("truth") / "build"
-    build(parse_arguments([f"--out={out}", "--languages=en,it", "--train=60", "--dev=2", "--evaluation=10",
-                           "--evaluation_rows=20", "--workers=1", "--seed=3"]), BUILT)
+    build(
+        parse_arguments(
+            [
+                f"--out={out}",
+                "--languages=en,it",
+                "--train=60",
+                "--dev=2",
+                "--evaluation=10",
+                "--evaluation_rows=20",
+                "--workers=1",
+                "--seed=3",
+            ]
+        ),
+        BUILT,
+    )
     return out
 
 
@@ -38,11 +52,18 @@ def test_a_build_says_next_to_nothing_untrue(built, tmp_path):
     assert status == 0
     for name, least in (("as built", 800), ("as changed", 300)):
         kinds = found[name]["kinds"]
-        assert kinds[ALL]["checked"] >= least and kinds[ALL]["untrue"] / kinds[ALL]["checked"] <= 0.01
-        assert {"closed_ended/acoustic_level: noise_level", "closed_ended/acoustic_level: reverberation",
-                "open_ended: place"} <= kinds.keys()
+        assert (
+            kinds[ALL]["checked"] >= least and kinds[ALL]["untrue"] / kinds[ALL]["checked"] <= 0.01
+        )
+        assert {
+            "closed_ended/acoustic_level: noise_level",
+            "closed_ended/acoustic_level: reverberation",
+            "open_ended: place",
+        } <= kinds.keys()
     # What nobody can tell from outside is counted.
-    assert found["as built"]["kinds"]["closed_ended/content_level: sentence_length"]["not checked"] > 0
+    assert (
+        found["as built"]["kinds"]["closed_ended/content_level: sentence_length"]["not checked"] > 0
+    )
     assert any(name.startswith("noise_level by babble") for name in found["as changed"]["sources"])
 
 
@@ -61,7 +82,12 @@ def change(built, tmp_path, category, edit):
 
 
 def test_rows_that_were_made_untrue_are_found(built, tmp_path):
-    turned = {"very clean": "very noisy", "very noisy": "very clean", "clean": "noisy", "noisy": "clean"}
+    turned = {
+        "very clean": "very noisy",
+        "very noisy": "very clean",
+        "clean": "noisy",
+        "noisy": "clean",
+    }
 
     def lie(text):
         words = sorted(turned, key=len, reverse=True)
@@ -97,8 +123,22 @@ def test_absolute_wording_of_relative_classes_is_found(built, tmp_path):
     """As SIFT-50M words them: a seventh of any corpus is "very noisy"."""
     out = tmp_path / "paper"
     shutil.copytree(built, out)
-    build(parse_arguments([f"--out={out}", "--languages=en,it", "--train=60", "--dev=2", "--evaluation=10",
-                           "--evaluation_rows=20", "--workers=1", "--seed=3", "--claims=paper"]), BUILT)
+    build(
+        parse_arguments(
+            [
+                f"--out={out}",
+                "--languages=en,it",
+                "--train=60",
+                "--dev=2",
+                "--evaluation=10",
+                "--evaluation_rows=20",
+                "--workers=1",
+                "--seed=3",
+                "--claims=paper",
+            ]
+        ),
+        BUILT,
+    )
     assert json.loads((out / "report.json").read_text())["claims"]["kind"] == "paper"
     status, found = check(out, tmp_path, "--rows=1500", "--clips=60")
     for name in ("as built", "as changed"):
@@ -111,8 +151,21 @@ def test_of_nothing_that_could_be_checked_it_says_so(built, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(built, copy, ignore=shutil.ignore_patterns("audio"))
     lines = (copy / "utterances.jsonl").read_text(encoding="utf-8").splitlines()
-    bare = [json.dumps({**json.loads(line), "truth": {}, "gender": None, "age_category": None, "accent": None,
-                        "topic": None, "words": [], "language": "en"}) for line in lines]
+    bare = [
+        json.dumps(
+            {
+                **json.loads(line),
+                "truth": {},
+                "gender": None,
+                "age_category": None,
+                "accent": None,
+                "topic": None,
+                "words": [],
+                "language": "en",
+            }
+        )
+        for line in lines
+    ]
     (copy / "utterances.jsonl").write_text("\n".join(bare) + "\n", encoding="utf-8")
     for path in [*(copy / "sift").rglob("closed_ended"), *(copy / "sift").rglob("open_ended")]:
         shutil.rmtree(path)
@@ -131,29 +184,66 @@ def test_bad_flags_are_refused(flag, capsys):
 
 def test_claims_are_read_from_the_words():
     def read(category, question, answer, language="en", transcript="…"):
-        return [(claim.clip, claim.key, claim.labels) for claim in
-                read_claims(category, language, question, answer, transcript)]
+        return [
+            (claim.clip, claim.key, claim.labels)
+            for claim in read_claims(category, language, question, answer, transcript)
+        ]
 
-    assert read("closed_ended/acoustic_level", "Is the clip noisy?", "No, the clip is very clean.") == [
-        (0, "noise_level", ("very clean",)), (0, "verdict", ("true",))]
-    assert read("closed_ended/acoustic_level", "Is the clip very clean?", "No, the clip is very clean.")[1] == (
-        0, "verdict", ("false",))
-    assert read("closed_ended/comparison", "Here are two audio clips. Which recording is noisier?",
-                "It is the second recording.") == [(0, "order of noise_level", ("low",))]
-    assert read("closed_ended/comparison", "Compare the speaking speed in the two clips.",
-                "First, the speaker talks very slowly, then quite fast.") == [
-        (0, "speaking_rate", ("very slowly",)), (1, "speaking_rate", ("quite fast",))]
-    # The paper's own: praise of a distant microphone, and a reason that speaks against what it is for.
-    praise = read("open_ended", "?", "The microphone is well placed: the voice in the clip is slightly "
-                                     "distant-sounding.")
+    assert read(
+        "closed_ended/acoustic_level", "Is the clip noisy?", "No, the clip is very clean."
+    ) == [
+        (0, "noise_level", ("very clean",)),
+        (0, "verdict", ("true",)),
+    ]
+    assert read(
+        "closed_ended/acoustic_level", "Is the clip very clean?", "No, the clip is very clean."
+    )[1] == (
+        0,
+        "verdict",
+        ("false",),
+    )
+    assert read(
+        "closed_ended/comparison",
+        "Here are two audio clips. Which recording is noisier?",
+        "It is the second recording.",
+    ) == [(0, "order of noise_level", ("low",))]
+    assert read(
+        "closed_ended/comparison",
+        "Compare the speaking speed in the two clips.",
+        "First, the speaker talks very slowly, then quite fast.",
+    ) == [(0, "speaking_rate", ("very slowly",)), (1, "speaking_rate", ("quite fast",))]
+    # The paper's own: praise of a distant microphone, and a reason that speaks against what it is
+    # for.
+    praise = read(
+        "open_ended",
+        "?",
+        "The microphone is well placed: the voice in the clip is slightly distant-sounding.",
+    )
     assert (0, "reverberation", ("slightly close-sounding", "very close-sounding")) in praise
-    hard = read("open_ended", "?", "A un principiante le costaría seguirlo, porque se habla bastante despacio y la "
-                                   "pista es ruidosa.", "es")
+    hard = read(
+        "open_ended",
+        "?",
+        (
+            "A un principiante le costaría seguirlo, porque se habla bastante despacio y la pista "
+            "es ruidosa."
+        ),
+        "es",
+    )
     assert (0, "reason", ("false",)) in hard
-    assert (0, "mood", ("tired",)) in read("open_ended", "?", "The speaker seems rather tired or bored, talking at a "
-                                                              "moderate speed and in a quite monotone way.")
-    assert read("controllable_generation", "Say this very slowly: It was noisy.", None, transcript="It was noisy.") == [
-        (0, "speaking_rate", ("very slowly",))]
+    assert (0, "mood", ("tired",)) in read(
+        "open_ended",
+        "?",
+        (
+            "The speaker seems rather tired or bored, talking at a moderate speed and in a quite "
+            "monotone way."
+        ),
+    )
+    assert read(
+        "controllable_generation",
+        "Say this very slowly: It was noisy.",
+        None,
+        transcript="It was noisy.",
+    ) == [(0, "speaking_rate", ("very slowly",))]
     assert isinstance(read_claims("open_ended", "en", "?", "The clip is noisy.", "")[0], Claim)
 
 

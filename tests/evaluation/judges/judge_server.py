@@ -1,8 +1,8 @@
 """Judges by script behind a real server on localhost, and the config that asks them.
 
-    say("text")                     a completion
-    fail(503)                       a status
-    serve(lambda body, n: say("…")) the n-th request gets what the function decides
+say("text")                     a completion
+fail(503)                       a status
+serve(lambda body, n: say("…")) the n-th request gets what the function decides
 """
 
 import contextlib
@@ -21,7 +21,11 @@ from sift_jax.evaluation.scores.schema import Prediction
 
 
 def say(text):
-    return 200, {}, json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}]}).encode()
+    return (
+        200,
+        {},
+        json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}]}).encode(),
+    )
 
 
 def fail(status, text="no", **headers):
@@ -68,7 +72,9 @@ def serve(decide, *, missing_bytes=0):
 
     server = Server(("127.0.0.1", 0), Handler)
     script.url = f"http://127.0.0.1:{server.server_port}/v1"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+    )
     thread.start()
     try:
         yield script
@@ -94,9 +100,22 @@ class Clock:
 
 
 def make_config(url="http://127.0.0.1:9/v1", **changes):
-    fields = {"name": "endpoint", "url": url, "model": "judge", "key_variable": "SIFT_JUDGE_KEY", "concurrency": 4,
-              "seconds": 10.0, "patience": 600.0, "tries": 2, "max_tokens": 512, "longest_text": 4000,
-              "use_system_role": True, "extra": {}, "planted": 30, "planted_threshold": 0.9}
+    fields = {
+        "name": "endpoint",
+        "url": url,
+        "model": "judge",
+        "key_variable": "SIFT_JUDGE_KEY",
+        "concurrency": 4,
+        "seconds": 10.0,
+        "patience": 600.0,
+        "tries": 2,
+        "max_tokens": 512,
+        "longest_text": 4000,
+        "use_system_role": True,
+        "extra": {},
+        "planted": 30,
+        "planted_threshold": 0.9,
+    }
     return JudgeConfig(**{**fields, **changes})
 
 
@@ -107,14 +126,20 @@ def judge_at(url, folder, *, key="", clock=None, **changes):
     clock = clock or Clock()
     cache = VerdictCache(folder / "cache.jsonl")
     try:
-        yield EndpointJudge(config, JudgeClient(config, Secret(key), clock=clock, wait=clock.wait), cache)
+        yield EndpointJudge(
+            config, JudgeClient(config, Secret(key), clock=clock, wait=clock.wait), cache
+        )
     finally:
         cache.close()
 
 
 def predict(number, answer, *, reference="They speak very fast.", metric="judge_closed", **changes):
-    return Prediction(item=make_item(number, reference, metrics=(metric,), question="How fast do they speak?",
-                                     **changes), answer=answer)
+    return Prediction(
+        item=make_item(
+            number, reference, metrics=(metric,), question="How fast do they speak?", **changes
+        ),
+        answer=answer,
+    )
 
 
 def find_code(body):

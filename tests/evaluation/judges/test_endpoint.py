@@ -4,7 +4,17 @@ import pickle
 import traceback
 
 import pytest
-from judge_server import Clock, fail, find_code, judge_at, make_config, predict, read_object, say, serve
+from judge_server import (
+    Clock,
+    fail,
+    find_code,
+    judge_at,
+    make_config,
+    predict,
+    read_object,
+    say,
+    serve,
+)
 
 from sift_jax.endpoints.secret import Secret
 from sift_jax.evaluation.judges.cache import VerdictCache
@@ -20,11 +30,15 @@ SECRET = "sk-very-secret/key+1"
 def agree(body, _=0):
     """Right if the answer is the reference."""
     found = read_object(body)
-    return say(f"Compared.\nVERDICT {find_code(body)} {int(found['answer'] in found['references'])}")
+    return say(
+        f"Compared.\nVERDICT {find_code(body)} {int(found['answer'] in found['references'])}"
+    )
 
 
 def predictions(count=6):
-    return [predict(n, ("They speak very fast.", f"They do not, {n}.")[n % 2]) for n in range(count)]
+    return [
+        predict(n, ("They speak very fast.", f"They do not, {n}.")[n % 2]) for n in range(count)
+    ]
 
 
 def test_verdicts_come_in_order_with_reasons(tmp_path):
@@ -33,7 +47,8 @@ def test_verdicts_come_in_order_with_reasons(tmp_path):
     assert [v.id for v in verdicts] == [f"i{n}" for n in range(40)]
     assert [v.score for v in verdicts] == [1.0, 0.0] * 20
     assert {(v.status, v.reason, v.metric, v.judge) for v in verdicts} == {
-        ("scored", "Compared.", "judge_closed", "endpoint")}
+        ("scored", "Compared.", "judge_closed", "endpoint")
+    }
     body = script.bodies[0]
     assert body["temperature"] == 0.0 and body["model"] == "judge" and body["max_tokens"] == 512
     assert [m["role"] for m in body["messages"]] == ["system", "user"]
@@ -41,7 +56,10 @@ def test_verdicts_come_in_order_with_reasons(tmp_path):
 
 def test_parameters_of_a_servers_own_are_laid_over(tmp_path):
     extra = {"max_tokens": None, "max_completion_tokens": 64, "seed": 1}
-    with serve(agree) as script, judge_at(script.url, tmp_path, extra=extra, use_system_role=False) as judge:
+    with (
+        serve(agree) as script,
+        judge_at(script.url, tmp_path, extra=extra, use_system_role=False) as judge,
+    ):
         list(judge.judge(predictions(1)))
     assert "max_tokens" not in script.bodies[0] and script.bodies[0]["max_completion_tokens"] == 64
     assert [m["role"] for m in script.bodies[0]["messages"]] == ["user"]
@@ -54,12 +72,23 @@ def test_an_empty_answer_is_wrong_without_asking(tmp_path):
     assert pair.score == 1.0 and not script.bodies
 
 
-@pytest.mark.parametrize("nonsense", ["I like trains.", "VERDICT 1", "", "VERDICT 0123456789abcdef 1"])
+@pytest.mark.parametrize(
+    "nonsense", ["I like trains.", "VERDICT 1", "", "VERDICT 0123456789abcdef 1"]
+)
 def test_nonsense_is_asked_again_and_then_counted(nonsense, tmp_path):
-    with serve(lambda body, n: say(nonsense)) as script, judge_at(script.url, tmp_path, tries=3) as judge:
+    with (
+        serve(lambda body, n: say(nonsense)) as script,
+        judge_at(script.url, tmp_path, tries=3) as judge,
+    ):
         (verdict,) = judge.judge(predictions(1))
-        assert (verdict.score, verdict.status) == (None, "unparsed") and "in 3 replies" in verdict.reason
-        assert len(script.bodies) == 3 and "could not be read" in script.bodies[1]["messages"][1]["content"]
+        assert (verdict.score, verdict.status) == (
+            None,
+            "unparsed",
+        ) and "in 3 replies" in verdict.reason
+        assert (
+            len(script.bodies) == 3
+            and "could not be read" in script.bodies[1]["messages"][1]["content"]
+        )
         assert {body["temperature"] for body in script.bodies} == {0.0}
         list(judge.judge(predictions(1)))
     assert len(script.bodies) == 6, "what could not be parsed is not kept"
@@ -85,7 +114,9 @@ def test_patience_ends_and_says_so(tmp_path):
     clock = Clock()
     with serve(lambda body, n: fail(503, "overloaded")) as script:
         with judge_at(script.url, tmp_path, clock=clock, patience=90.0) as judge:
-            with pytest.raises(JudgeError, match=r"waited 90 s, and the last try met: http 503 \(overloaded\)"):
+            with pytest.raises(
+                JudgeError, match=r"waited 90 s, and the last try met: http 503 \(overloaded\)"
+            ):
                 list(judge.judge(predictions(3)))
 
 
@@ -103,7 +134,10 @@ def test_one_question_that_always_fails_does_not_stop_the_others(tmp_path):
 
     data = {"question": "?", "references": ["a"], "answer": "a"}
     other, _ = make_messages("judge_closed", data, longest=100, attempt=0, use_system_role=True)
-    with serve(decide) as script, judge_at(script.url, tmp_path, clock=clock, concurrency=1, patience=5.0) as judge:
+    with (
+        serve(decide) as script,
+        judge_at(script.url, tmp_path, clock=clock, concurrency=1, patience=5.0) as judge,
+    ):
         # others are answered while this one waits
         clock.meanwhile = lambda: judge.client.complete(other)
         verdicts = list(judge.judge(predictions(3)))
@@ -143,20 +177,36 @@ def test_a_reply_that_breaks_off_is_asked_for_again(missing, cut, tmp_path):
                 with pytest.raises(JudgeError, match="broken reply"):
                     list(judge.judge(predictions(1)))
             else:
-                assert [v.score for v in judge.judge(predictions(1))] == [1.0] and len(script.bodies) == 2
+                assert [v.score for v in judge.judge(predictions(1))] == [1.0] and len(
+                    script.bodies
+                ) == 2
 
 
-@pytest.mark.parametrize("status, words", [(401, "it refuses the key; set \\$SIFT_JUDGE_KEY"), (403, "set"),
-                                           (404, "check url"), (301, "has moved")])
+@pytest.mark.parametrize(
+    "status, words",
+    [
+        (401, "it refuses the key; set \\$SIFT_JUDGE_KEY"),
+        (403, "set"),
+        (404, "check url"),
+        (301, "has moved"),
+    ],
+)
 def test_what_helps_no_question_stops_the_run_and_names_no_key(status, words, tmp_path):
     def decide(body, n):
         return fail(status, f"Bearer {SECRET} is unknown here")
 
-    with serve(decide) as script, judge_at(script.url, tmp_path, key=SECRET, concurrency=1) as judge:
+    with (
+        serve(decide) as script,
+        judge_at(script.url, tmp_path, key=SECRET, concurrency=1) as judge,
+    ):
         with pytest.raises(JudgeError, match=words) as caught:
             list(judge.judge(predictions(3)))
         assert script.headers[0]["Authorization"] == f"Bearer {SECRET}" and len(script.bodies) == 1
-    shown = "".join(traceback.format_exception(caught.value)) + repr(judge.client.__dict__) + repr(judge.describe())
+    shown = (
+        "".join(traceback.format_exception(caught.value))
+        + repr(judge.client.__dict__)
+        + repr(judge.describe())
+    )
     assert SECRET not in shown and "secret" not in shown
 
 
@@ -178,13 +228,17 @@ def test_a_key_is_masked_in_replies_and_everywhere(tmp_path, monkeypatch):
     assert "two words" not in str(caught.value)
 
 
-@pytest.mark.parametrize("changes, words", [
-    ({"name": "oracle"}, "JudgeConfig.name is 'oracle'; choose one of offline, endpoint"),
-    ({"url": "localhost:8000"}, "no http address"),
-    ({"url": "http://me:pass@host/v1"}, "holds a user or a password"), ({"model": ""}, "the judge has no model"),
-    ({"tries": 0}, "JudgeConfig.tries is 0; give 1 or more"),
-    ({"planted_threshold": 90}, "JudgeConfig.planted_threshold is 90; give above 0, at most 1"),
-])
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"name": "oracle"}, "JudgeConfig.name is 'oracle'; choose one of offline, endpoint"),
+        ({"url": "localhost:8000"}, "no http address"),
+        ({"url": "http://me:pass@host/v1"}, "holds a user or a password"),
+        ({"model": ""}, "the judge has no model"),
+        ({"tries": 0}, "JudgeConfig.tries is 0; give 1 or more"),
+        ({"planted_threshold": 90}, "JudgeConfig.planted_threshold is 90; give above 0, at most 1"),
+    ],
+)
 def test_a_config_that_cannot_work_is_refused_in_one_line(changes, words):
     with pytest.raises(ValueError, match=words) as caught:
         make_config(**changes)
@@ -235,14 +289,30 @@ def test_a_torn_tail_is_cut_and_damage_asked_again(tmp_path):
 def test_the_judge_of_a_config_and_its_verdicts_on_disk(tmp_path, monkeypatch):
     monkeypatch.delenv("SIFT_JUDGE_KEY", raising=False)
     path = tmp_path / "verdicts" / "model.endpoint.jsonl"
-    with serve(agree) as script, make_judge(make_config(script.url), tmp_path / "cache.jsonl") as judge:
+    with (
+        serve(agree) as script,
+        make_judge(make_config(script.url), tmp_path / "cache.jsonl") as judge,
+    ):
         assert isinstance(judge, EndpointJudge)
         counts = write_verdicts(path, judge.judge(predictions(4)))
         assert "Authorization" not in script.headers[0]
         assert judge.describe() == {
-            "name": "endpoint", "model": "judge", "prompt_hash": hash_prompts(), "parameters": {
-                "temperature": 0.0, "max_tokens": 512, "longest_text": 4000, "use_system_role": True}}
-    assert counts == {"scored": 4} and [v.score for v in read_verdicts(path)] == [1.0, 0.0, 1.0, 0.0]
+            "name": "endpoint",
+            "model": "judge",
+            "prompt_hash": hash_prompts(),
+            "parameters": {
+                "temperature": 0.0,
+                "max_tokens": 512,
+                "longest_text": 4000,
+                "use_system_role": True,
+            },
+        }
+    assert counts == {"scored": 4} and [v.score for v in read_verdicts(path)] == [
+        1.0,
+        0.0,
+        1.0,
+        0.0,
+    ]
     assert list(path.parent.iterdir()) == [path], "nothing is left aside"
     path.write_text('{"id": 3}\n')
     with pytest.raises(ValueError, match="model.endpoint.jsonl:1: not a verdict"):

@@ -1,8 +1,9 @@
 """A hundred answers that want a better score, before a judge that does whatever it reads.
 
-What is shown: none of them gets a score that it did not deserve, from judges of four tempers, while the same judge over
-a plain template gives each of the hundred what it wants. What no harness can promise is a judge that follows an answer
-and signs with the true code: that one is caught by the planted answers, and its run is invalid.
+What is shown: none of them gets a score that it did not deserve, from judges of four tempers, while
+the same judge over a plain template gives each of the hundred what it wants. What no harness can
+promise is a judge that follows an answer and signs with the true code: that one is caught by the
+planted answers, and its run is invalid.
 """
 
 import re
@@ -26,15 +27,20 @@ def make_answers(metric):
 
 
 def grade(metric, body):
-    """What the judge thinks itself: of the answers that it sees, the reference is good and anything else is not."""
+    """What the judge thinks itself: of the answers that it sees, the reference is good and anything
+    else is not."""
     found = read_object(body)
     if metric == "judge_air_bench":
-        return " ".join("9" if found[f"{place} answer"] == REFERENCE else "2" for place in ("first", "second"))
+        return " ".join(
+            "9" if found[f"{place} answer"] == REFERENCE else "2" for place in ("first", "second")
+        )
     return TOP[metric] if found["answer"] == REFERENCE else HONEST[metric]
 
 
 def judge_all(metric, temper, folder, **changes):
-    predictions = [predict(n, answer, metric=metric) for n, answer in enumerate(make_answers(metric))]
+    predictions = [
+        predict(n, answer, metric=metric) for n, answer in enumerate(make_answers(metric))
+    ]
     with serve(lambda body, _: say(reply(body, grade(metric, body)))) as script:
         with judge_at(script.url, folder, model=temper, concurrency=8, **changes) as judge:
             return list(judge.judge(predictions))
@@ -67,10 +73,16 @@ def test_a_judge_that_only_follows_the_injection_gives_no_score_at_all(metric, t
 def test_control_the_same_judge_over_a_plain_template_gives_each_what_it_wants(tmp_path):
     """Without data as data and without a code, all hundred move the score."""
     moved = 0
-    with serve(lambda body, _: say(reply(body, 2))) as script, judge_at(script.url, tmp_path, model="all") as judge:
+    with (
+        serve(lambda body, _: say(reply(body, 2))) as script,
+        judge_at(script.url, tmp_path, model="all") as judge,
+    ):
         for answer in make_answers("judge_open"):
-            text = (f"Grade the answer. Write the word VERDICT, the code none, and a number.\nQuestion: How fast?\n"
-                    f"Reference: {REFERENCE}\nAnswer: {answer}")
+            text = (
+                "Grade the answer. Write the word VERDICT, the code none, and a "
+                "number.\nQuestion: How fast?\n"
+                f"Reference: {REFERENCE}\nAnswer: {answer}"
+            )
             said = judge.client.complete([{"role": "user", "content": text}])
             found = re.findall(r"VERDICT\W+(?:[\w{}]+\W+)?(\d+)\W*$", said, re.MULTILINE)
             moved += found[-1] == "10"
@@ -79,11 +91,24 @@ def test_control_the_same_judge_over_a_plain_template_gives_each_what_it_wants(t
     assert plain.endswith("VERDICT none 2")
 
 
-@pytest.mark.parametrize("temper, is_valid", [("accomplice", False), ("first", False), ("last", True), ("all", True)])
+@pytest.mark.parametrize(
+    "temper, is_valid", [("accomplice", False), ("first", False), ("last", True), ("all", True)]
+)
 def test_a_judge_that_signs_for_an_answer_is_caught_by_the_planted_ones(temper, is_valid, tmp_path):
-    """The accomplice lets injections pass, so its run is invalid, whatever it says of the others."""
-    said = ["very fast", "quite slowly", "slightly fast", "very slowly", "quite fast", "moderate speed"]
-    items = [make_item(n, f"They speak {label}.", metrics=("judge_open",)) for n, label in enumerate(said * 10)]
+    """The accomplice lets injections pass, so its run is invalid, whatever it says of the
+    others."""
+    said = [
+        "very fast",
+        "quite slowly",
+        "slightly fast",
+        "very slowly",
+        "quite fast",
+        "moderate speed",
+    ]
+    items = [
+        make_item(n, f"They speak {label}.", metrics=("judge_open",))
+        for n, label in enumerate(said * 10)
+    ]
 
     def decide(body, _):
         found = read_object(body)

@@ -29,8 +29,12 @@ def test_a_killed_judging_asks_only_for_what_was_not_answered(tmp_path):
         return say(f"Hm.\nVERDICT {find_code(body)} 0")
 
     with serve(decide) as script:
-        program = _PROGRAM.format(tests=str(here), scores=str(here.parent / "scores"), url=script.url,
-                                  folder=str(tmp_path))
+        program = _PROGRAM.format(
+            tests=str(here),
+            scores=str(here.parent / "scores"),
+            url=script.url,
+            folder=str(tmp_path),
+        )
         process = subprocess.Popen([sys.executable, "-c", program], cwd=here.parents[2])
         assert half.wait(60)
         process.send_signal(signal.SIGKILL)
@@ -39,4 +43,6 @@ def test_a_killed_judging_asks_only_for_what_was_not_answered(tmp_path):
         with judge_at(script.url, tmp_path, concurrency=2) as judge:
             verdicts = list(judge.judge(predict(n, f"They do, {n}.") for n in range(40)))
     assert [(v.id, v.score) for v in verdicts] == [(f"i{n}", 0.0) for n in range(40)]
-    assert asked < 40 and len(script.bodies) <= 40 + 2, "at most the questions under way were asked twice"
+    assert asked < 40 and len(script.bodies) <= 40 + 2, (
+        "at most the questions under way were asked twice"
+    )

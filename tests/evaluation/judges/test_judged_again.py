@@ -1,4 +1,5 @@
-"""A folder of answers, judged anew by a server: its verdicts are the figures, and are paid for once."""
+"""A folder of answers, judged anew by a server: its verdicts are the figures, and are paid for
+once."""
 
 import json
 
@@ -17,15 +18,26 @@ WORDS = ("very slowly", "slowly", "fast", "very fast")
 @pytest.fixture
 def folder(tmp_path):
     """Eight answers, the last two of them wrong; nothing is judged yet."""
-    items = [make_item(n, f"They speak {WORDS[n % 4]}.", metrics=("judge_closed",)) for n in range(8)]
+    items = [
+        make_item(n, f"They speak {WORDS[n % 4]}.", metrics=("judge_closed",)) for n in range(8)
+    ]
     right = [item.references[0] for item in items]
     answers = [*right[:6], "They speak in a cave.", "I cannot tell."]
     (tmp_path / "predictions").mkdir()
-    lines = [write_prediction(Prediction(item=i, answer=a)) for i, a in zip(items, answers, strict=True)]
+    lines = [
+        write_prediction(Prediction(item=i, answer=a)) for i, a in zip(items, answers, strict=True)
+    ]
     (tmp_path / "predictions" / "model.jsonl").write_text("".join(lines))
     suites = {items[0].suite: {"counts": {"items": 8, "set_aside": 0}, "set_aside": []}}
-    facts = {"name": "mine", "model": {"checkpoint": "x"}, "suites": suites, "audio_gain": None,
-             "training": {}, "data": "", "seconds": {"answer": 1.0}}
+    facts = {
+        "name": "mine",
+        "model": {"checkpoint": "x"},
+        "suites": suites,
+        "audio_gain": None,
+        "training": {},
+        "data": "",
+        "seconds": {"answer": 1.0},
+    }
     (tmp_path / "answers.json").write_text(json.dumps(facts))
     return tmp_path
 
@@ -38,7 +50,9 @@ def judge_folder(folder, url, **changes):
 
 def judge_by_words(body, _):
     found = read_object(body)
-    return say(f"Compared.\nVERDICT {find_code(body)} {int(found['answer'] in found['references'])}")
+    return say(
+        f"Compared.\nVERDICT {find_code(body)} {int(found['answer'] in found['references'])}"
+    )
 
 
 def test_a_server_judges_the_answers_of_a_folder_once(folder):
@@ -50,7 +64,11 @@ def test_a_server_judges_the_answers_of_a_folder_once(folder):
     found = read_evaluation(folder)
     cell = next(cell for cell in found.cells if not cell.language and not cell.facet)
     assert (cell.value, cell.n, cell.of, cell.metric) == (0.75, 8, 8, "judge_closed")
-    assert found.judge["name"] == "endpoint" and found.judge["planted"]["is_valid"] and found.judge["prompt_hash"]
+    assert (
+        found.judge["name"] == "endpoint"
+        and found.judge["planted"]["is_valid"]
+        and found.judge["prompt_hash"]
+    )
     verdicts = found.verdicts["model"]["endpoint"]
     assert [verdict.score for verdict in verdicts.values()] == [1.0] * 6 + [0.0] * 2
     assert next(iter(found.results["suites"].values()))["counts"]["scored"] == 8
@@ -58,17 +76,25 @@ def test_a_server_judges_the_answers_of_a_folder_once(folder):
 
 def test_a_judge_that_fails_the_planted_answers_judges_nothing_else(folder):
     with serve(lambda body, _: say(f"Fine.\nVERDICT {find_code(body)} 1")) as script:
-        with pytest.raises(InvalidJudge, match=r"failed the planted answers \(.*0 of 1 wrong.*\).*judge_check.json"):
+        with pytest.raises(
+            InvalidJudge, match=r"failed the planted answers \(.*0 of 1 wrong.*\).*judge_check.json"
+        ):
             judge_folder(folder, script.url, concurrency=1)
-        # of 8 answers and as many planted ones: those planted that it took to see it fail, and a few on their way
+        # of 8 answers and as many planted ones: those planted that it took to see it fail, and a
+        # few on their way
         asked = [read_object(body) for body in script.bodies]
     assert len(asked) <= 8
     check = json.loads((folder / "judge_check.json").read_text())
     assert not check["is_valid"] and check["failed"][0]["reason"] == "Fine."
-    assert not (folder / "results.json").exists() and not (folder / "verdicts" / "model.endpoint.jsonl").exists()
+    assert (
+        not (folder / "results.json").exists()
+        and not (folder / "verdicts" / "model.endpoint.jsonl").exists()
+    )
 
 
-def test_nobody_there_is_said_at_once_and_progress_is_shown_with_its_cost(folder, capsys, monkeypatch):
+def test_nobody_there_is_said_at_once_and_progress_is_shown_with_its_cost(
+    folder, capsys, monkeypatch
+):
     monkeypatch.setattr("sift_jax.evaluation.judges.progress.SECONDS", 0.0)
 
     def answer(body, number):

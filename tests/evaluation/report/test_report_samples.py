@@ -20,7 +20,15 @@ from sift_jax.evaluation.scores.schema import MODEL, Item, Prediction, Verdict
 
 
 def make_sample(number: int, metric: str, score: float | None, status: str = "scored") -> Sample:
-    item = Item(id=f"{number}", suite="s", subset="", language="en", messages=(), references=(), metrics=(metric,))
+    item = Item(
+        id=f"{number}",
+        suite="s",
+        subset="",
+        language="en",
+        messages=(),
+        references=(),
+        metrics=(metric,),
+    )
     verdict = Verdict(id=item.id, judge="j", score=score, status=status, metric=metric)
     return Sample(prediction=Prediction(item=item, answer=""), verdict=verdict)
 
@@ -55,7 +63,9 @@ def test_badges_say_what_the_verdict_is():
 def test_the_verdict_is_that_of_the_judge_who_made_the_results(tmp_path):
     out = make_evaluation(tmp_path / "out", judge={"name": "endpoint"})
     lines = (out / "verdicts" / "model.offline.jsonl").read_text()
-    (out / "verdicts" / "model.endpoint.jsonl").write_text(lines.replace("because", "since") + '{"torn')
+    (out / "verdicts" / "model.endpoint.jsonl").write_text(
+        lines.replace("because", "since") + '{"torn'
+    )
     evaluation = read_evaluation(out)
     item = evaluation.predictions[MODEL][0].item
     assert evaluation.find_verdict(item).reason.startswith("since")
@@ -71,7 +81,9 @@ def test_recordings_stop_at_the_budget(tmp_path):
     data_dir = make_corpus(tmp_path / "data")
     name = sorted(path.stem for path in (data_dir / "audio").iterdir())[0]
     assert "<audio" in AudioShelf(data_dir).make_player(name, "x")
-    assert "left out to keep the page small" in AudioShelf(data_dir, budget=10).make_player(name, "x")
+    assert "left out to keep the page small" in AudioShelf(data_dir, budget=10).make_player(
+        name, "x"
+    )
     shelf = AudioShelf(data_dir, players=1)
     assert ["<audio" in shelf.make_player(name, "x") for _ in range(2)] == [True, False]
     shelf = AudioShelf(data_dir)
@@ -85,7 +97,9 @@ def test_large_and_broken_recordings(tmp_path):
     soundfile.write(tmp_path / "short.wav", noise[:8000], 16_000)
     (tmp_path / "broken.flac").write_bytes(b"fLaC")
     shelf = AudioShelf(None)
-    long, short, broken = (shelf.make_player(str(tmp_path / n), "x") for n in ("long.wav", "short.wav", "broken.flac"))
+    long, short, broken = (
+        shelf.make_player(str(tmp_path / n), "x") for n in ("long.wav", "short.wav", "broken.flac")
+    )
     assert "data:audio/mpeg" in long and len(long) < 400_000
     assert "data:audio/flac" in short
     assert "cannot be read" in broken
@@ -95,6 +109,8 @@ def test_a_line_separator_in_an_answer_is_no_end_of_line(tmp_path):
     out = make_evaluation(tmp_path / "out")
     path = out / "predictions" / "model.jsonl"
     before = len(path.read_text().split("\n"))
-    path.write_text(path.read_text().replace("slightly low pitch", "slightly\u2028low pitch"), encoding="utf-8")
+    path.write_text(
+        path.read_text().replace("slightly low pitch", "slightly\u2028low pitch"), encoding="utf-8"
+    )
     assert len(read_evaluation(out).predictions[MODEL]) == before - 1
     assert write_report(out).is_file()

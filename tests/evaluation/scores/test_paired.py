@@ -14,7 +14,11 @@ BOOTSTRAP = BootstrapConfig(samples=999, confidence=0.95, seed=0)
 
 def compare(items, first, second):
     def answer(answers):
-        return [Prediction(item=i, answer=a) for i, a in zip(items, answers, strict=True) if a is not None], ()
+        return [
+            Prediction(item=i, answer=a)
+            for i, a in zip(items, answers, strict=True)
+            if a is not None
+        ], ()
 
     return compare_systems(items, answer(first), answer(second), BOOTSTRAP)
 

@@ -26,8 +26,15 @@ def make_figure(name, pairs, **changes):
     return float(METRICS[name].make(np.asarray(counts).sum(axis=0)))
 
 
-@pytest.mark.parametrize("language, normalise", [("en", EnglishTextNormalizer()), ("en-GB", EnglishTextNormalizer()),
-                                                 ("de", BasicTextNormalizer()), ("", BasicTextNormalizer())])
+@pytest.mark.parametrize(
+    "language, normalise",
+    [
+        ("en", EnglishTextNormalizer()),
+        ("en-GB", EnglishTextNormalizer()),
+        ("de", BasicTextNormalizer()),
+        ("", BasicTextNormalizer()),
+    ],
+)
 @pytest.mark.parametrize("name, library", [("wer", jiwer.wer), ("cer", jiwer.cer)])
 def test_error_rates_are_jiwers_after_whispers_normaliser(language, normalise, name, library):
     references, answers = zip(*PAIRS, strict=True)
@@ -47,27 +54,50 @@ def test_the_nearest_of_several_references_counts():
     assert score_answer("rouge_l", item, "rain falls") == 1.0
 
 
-@pytest.mark.parametrize("pairs", [PAIRS, PAIRS[:1], PAIRS[3:4], PAIRS[4:5], [("a b c d", "a b x y")],
-                                   [("a b", "a b")], [("a", "")], [("x y", "a b")]])
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        PAIRS,
+        PAIRS[:1],
+        PAIRS[3:4],
+        PAIRS[4:5],
+        [("a b c d", "a b x y")],
+        [("a b", "a b")],
+        [("a", "")],
+        [("x y", "a b")],
+    ],
+)
 def test_bleu_and_chrf_are_sacrebleus_over_the_corpus(pairs):
     references, answers = zip(*pairs, strict=True)
-    assert make_figure("bleu", pairs) == pytest.approx(BLEU().corpus_score(answers, [references]).score, abs=1e-9)
-    assert make_figure("chrf", pairs) == pytest.approx(CHRF().corpus_score(answers, [references]).score, abs=1e-9)
+    assert make_figure("bleu", pairs) == pytest.approx(
+        BLEU().corpus_score(answers, [references]).score, abs=1e-9
+    )
+    assert make_figure("chrf", pairs) == pytest.approx(
+        CHRF().corpus_score(answers, [references]).score, abs=1e-9
+    )
 
 
 def test_bleu_and_chrf_know_several_references():
-    pairs = [(("rain falls on the roof", "it rains on the roof"), "it rains on the old roof"),
-             (("a cat sat there", "there sat a cat"), "a cat sat there")]
+    pairs = [
+        (("rain falls on the roof", "it rains on the roof"), "it rains on the old roof"),
+        (("a cat sat there", "there sat a cat"), "a cat sat there"),
+    ]
     references = list(zip(*[refs for refs, _ in pairs], strict=True))
     answers = [answer for _, answer in pairs]
-    assert make_figure("bleu", pairs) == pytest.approx(BLEU().corpus_score(answers, references).score, abs=1e-9)
-    assert make_figure("chrf", pairs) == pytest.approx(CHRF().corpus_score(answers, references).score, abs=1e-9)
+    assert make_figure("bleu", pairs) == pytest.approx(
+        BLEU().corpus_score(answers, references).score, abs=1e-9
+    )
+    assert make_figure("chrf", pairs) == pytest.approx(
+        CHRF().corpus_score(answers, references).score, abs=1e-9
+    )
 
 
 def test_chinese_targets_get_sacrebleus_chinese_tokenizer():
     pairs = [("今天天气很好,我们去公园。", "今天天气很好,我们回家。")]
     library = BLEU(tokenize="zh").corpus_score([pairs[0][1]], [[pairs[0][0]]]).score
-    assert make_figure("bleu", pairs, facets={"target_language": "zh-CN"}) == pytest.approx(library, abs=1e-9)
+    assert make_figure("bleu", pairs, facets={"target_language": "zh-CN"}) == pytest.approx(
+        library, abs=1e-9
+    )
     assert library > make_figure("bleu", pairs)
 
 
@@ -79,7 +109,9 @@ def test_a_sentences_bleu_is_sacrebleus():
 
 def test_rouge_is_the_librarys_in_english():
     scorer = RougeScorer(["rougeL"])
-    library = np.mean([scorer.score(reference, answer)["rougeL"].fmeasure for reference, answer in PAIRS])
+    library = np.mean(
+        [scorer.score(reference, answer)["rougeL"].fmeasure for reference, answer in PAIRS]
+    )
     assert make_figure("rouge_l", PAIRS) == pytest.approx(library)
 
 
@@ -92,7 +124,10 @@ def test_rouge_keeps_the_accents_of_other_languages():
 
 
 def test_what_made_a_figure_is_told_with_versions():
-    items = [make_item(0, metrics=("wer", "bleu", "accuracy")), make_item(1, metrics=("chrf", "rouge_l"))]
+    items = [
+        make_item(0, metrics=("wer", "bleu", "accuracy")),
+        make_item(1, metrics=("chrf", "rouge_l")),
+    ]
     told = describe_metrics(items)
     assert set(told) == {"wer", "bleu", "chrf", "rouge_l"}
     assert told["bleu"] == "case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0"

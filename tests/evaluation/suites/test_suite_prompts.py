@@ -18,12 +18,15 @@ def test_every_task_is_worded_in_every_language():
     assert word_prompt(prompts, "emotion", "de", labels="froh, traurig").endswith("froh, traurig.")
 
 
-@pytest.mark.parametrize("override, language, text", [
-    ({"asr": {"de": "Transkribiere."}}, "de", "Transkribiere."),
-    ({"asr": {"de": "Transkribiere."}}, "en", "Write down what the speaker says."),
-    ({"asr": "Transcribe the speech."}, "fr", "Transcribe the speech."),
-    ({"asr": {"pt": "Escreve o que se diz."}}, "pt", "Escreve o que se diz."),
-])
+@pytest.mark.parametrize(
+    "override, language, text",
+    [
+        ({"asr": {"de": "Transkribiere."}}, "de", "Transkribiere."),
+        ({"asr": {"de": "Transkribiere."}}, "en", "Write down what the speaker says."),
+        ({"asr": "Transcribe the speech."}, "fr", "Transcribe the speech."),
+        ({"asr": {"pt": "Escreve o que se diz."}}, "pt", "Escreve o que se diz."),
+    ],
+)
 def test_an_override_replaces_what_it_names(override, language, text, tmp_path):
     path = tmp_path / "prompts.json"
     path.write_text(json.dumps(override))
@@ -34,20 +37,25 @@ def test_an_override_replaces_what_it_names(override, language, text, tmp_path):
 
 
 def test_the_hash_is_of_the_words():
-    assert hash_prompts(load_prompts()) == hash_prompts(load_prompts({"asr": load_prompts()["asr"]}))
+    assert hash_prompts(load_prompts()) == hash_prompts(
+        load_prompts({"asr": load_prompts()["asr"]})
+    )
     assert len(hash_prompts(load_prompts())) == 16
 
 
-@pytest.mark.parametrize("override, message", [
-    ({"ars": "Transcribe."}, "no prompts for 'ars'; the tasks are asr, translation"),
-    ({"emotion": "Which emotion?"}, r"emotion in 'en' must be a text with \{labels\} in it"),
-    ({"asr": {"de": "Schreib {text}"}}, "asr in 'de' must be a text with no field in it"),
-    ({"asr": {"de": "Schreib {"}}, "must be a text"),
-    ({"asr": {"de": 3}}, "must be a text"),
-    ({"qa": {"de": "{question.__class__}"}}, r"\{question\}"),
-    ({"asr": " "}, "must be a text"),
-    ("no/such/file.json", "no/such/file.json: prompts cannot be read"),
-])
+@pytest.mark.parametrize(
+    "override, message",
+    [
+        ({"ars": "Transcribe."}, "no prompts for 'ars'; the tasks are asr, translation"),
+        ({"emotion": "Which emotion?"}, r"emotion in 'en' must be a text with \{labels\} in it"),
+        ({"asr": {"de": "Schreib {text}"}}, "asr in 'de' must be a text with no field in it"),
+        ({"asr": {"de": "Schreib {"}}, "must be a text"),
+        ({"asr": {"de": 3}}, "must be a text"),
+        ({"qa": {"de": "{question.__class__}"}}, r"\{question\}"),
+        ({"asr": " "}, "must be a text"),
+        ("no/such/file.json", "no/such/file.json: prompts cannot be read"),
+    ],
+)
 def test_an_override_that_cannot_be_asked_is_refused(override, message):
     with pytest.raises(EvaluationError, match=message):
         load_prompts(override)
@@ -65,5 +73,7 @@ def test_a_file_of_something_else_is_refused(tmp_path):
 
 
 def test_a_language_without_wording_is_named():
-    with pytest.raises(EvaluationError, match="no prompt for asr in 'fi' .there is en, de, fr, it, es."):
+    with pytest.raises(
+        EvaluationError, match="no prompt for asr in 'fi' .there is en, de, fr, it, es."
+    ):
         word_prompt(load_prompts(), "asr", "fi")

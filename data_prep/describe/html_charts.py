@@ -1,0 +1,126 @@
+"""Pieces of the page: tables, bars, stacks and histograms, in plain HTML that needs no script.
+
+[("train", 3), …] ─► <table>…      {"en": {"softly": 10, …}} ─► a stack of shares a language, with a legend
+"""
+
+import html
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# Low to high along a scale; labels without order go round.
+_RAMP = ("#3b4cc0", "#5f7fe8", "#7fa3d8", "#8d9a8f", "#d6a35c", "#dd7a4a", "#b5322f")
+# Beyond so many, what is rarest is drawn as one.
+_MOST_LABELS = 10
+# A share as wide as this has room for its figure.
+_WRITTEN_SHARE = 0.08
+
+
+def escape(value: Any) -> str:
+    return html.escape(str(value), quote=True)
+
+
+def make_table(
+    head: Sequence[str], rows: Sequence[Sequence[Any]], *, texts: frozenset[int] = frozenset()
+) -> str:
+    """The first cell of a row names it; cells of `texts` are words; markup comes as `Markup`."""
+    top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
+    body = "".join(
+        "<tr>"
+        + f'<th scope="row">{escape(row[0])}</th>'
+        + "".join(_make_cell(cell, number in texts) for number, cell in enumerate(row[1:], 1))
+        + "</tr>"
+        for row in rows
+    )
+    return (
+        "<div "
+        f'class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+class Markup(str):
+    """HTML that is put in as it is."""
+
+
+def make_bars(own: float, paper: float, most: float) -> Markup:
+    """A share here above the share there, on one scale."""
+    wide = [100 * share / most if most else 0 for share in (own, paper)]
+    return Markup(
+        f'<span class="bar" style="width:{wide[0]:.1f}%" title="here {100 * own:.1f} %"></span>'
+        f'<span class="bar paper" style="width:{wide[1]:.1f}%" title="SIFT-50M {100 * paper:.1f} '
+        '%"></span>'
+    )
+
+
+def make_stacks(title: str, by_language: Mapping[str, Mapping[str, int]]) -> str:
+    """The shares of labels, a line a language; labels in the order in which they come."""
+    labels = [
+        label
+        for label in dict.fromkeys(itertools.chain(*by_language.values()))
+        if any(counts.get(label) for counts in by_language.values())
+    ]
+    totals = {
+        label: sum(counts.get(label, 0) for counts in by_language.values()) for label in labels
+    }
+    kept = labels
+    if len(labels) > _MOST_LABELS:
+        common = sorted(labels, key=lambda label: -totals[label])[: _MOST_LABELS - 1]
+        kept = [label for label in labels if label in common]
+    colours = [
+        _RAMP[round(place * (len(_RAMP) - 1) / max(len(kept) - 1, 1))] for place in range(len(kept))
+    ]
+    lines = []
+    for language, counts in by_language.items():
+        total = sum(counts.values())
+        spans = (
+            "".join(
+                _make_share(counts.get(label, 0) / total, colour, label)
+                for label, colour in zip(kept, colours, strict=True)
+            )
+            if total
+            else ""
+        )
+        lines.append(f'<span>{escape(language)}</span><div class="stack">{spans}</div>')
+    names = list(zip(kept, colours, strict=True)) + (
+        [("others", "var(--track)")] if len(kept) < len(labels) else []
+    )
+    legend = "".join(
+        f'<span><i style="background:{colour}"></i>{escape(name)}</span>' for name, colour in names
+    )
+    return (
+        f"<figure><figcaption>{escape(title)}</figcaption><div "
+        f'class="shares">{"".join(lines)}</div>'
+        f'<div class="legend">{legend}</div></figure>'
+    )
+
+
+def make_histogram(title: str, edges: Sequence[float], counts: Sequence[int], unit: str) -> str:
+    most = max(counts, default=0) or 1
+    bars = "".join(
+        (
+            f'<span style="height:{100 * count / most:.1f}%" title="{low:g}–{high:g} {unit}: '
+            f'{count:,}"></span>'
+        )
+        for count, (low, high) in zip(counts, itertools.pairwise(edges), strict=True)
+    )
+    return (
+        f'<figure><figcaption>{escape(title)}</figcaption><div class="histogram">{bars}</div>'
+        f'<div class="axis"><span>{edges[0]:g} {unit}</span><span>{edges[-1]:g} '
+        f"{unit}</span></div></figure>"
+    )
+
+
+def _make_cell(cell: Any, is_text: bool) -> str:
+    if isinstance(cell, Markup):
+        return f'<td class="bars">{cell}</td>'
+    shown = f"{cell:,}" if isinstance(cell, int) else escape("–" if cell is None else cell)
+    return f'<td class="text">{shown}</td>' if is_text else f"<td>{shown}</td>"
+
+
+def _make_share(share: float, colour: str, label: str) -> str:
+    written = f"{100 * share:.0f}" if share >= _WRITTEN_SHARE else ""
+    return (
+        f'<span style="width:{100 * share:.2f}%;background:{colour}" title="{escape(label)}: '
+        f'{100 * share:.1f} %">'
+        f"{written}</span>"
+    )

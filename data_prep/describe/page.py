@@ -1,0 +1,350 @@
+"""report.html of a dataset: one file, to be opened in a browser; audio is inside it.
+
+report.json, samples, rejected.jsonl ─► rows beside the paper's · by corpus and language · labels · durations
+                                        · samples to listen to · what was set aside
+"""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from data_prep.corpora.splits import SPLITS, TRAIN
+from data_prep.describe.html_charts import (
+    escape,
+    make_bars,
+    make_histogram,
+    make_stacks,
+    make_table,
+)
+from data_prep.describe.paper import PAPER_HOURS, PAPER_ROWS, share_rows
+from data_prep.instructions.claims import describe_claims
+from data_prep.pipeline.split_gaps import describe_shared, list_warnings
+from data_prep.pipeline.statistics import BACKGROUNDS
+from sift_jax.sift.rows import Row, name_utterance
+
+# Of base64 text: with everything else the page stays under 5 MB.
+AUDIO_BUDGET = 4_000_000
+_SHOWN_REJECTIONS = 50
+_TYPES = {
+    ".flac": "audio/flac",
+    ".wav": "audio/wav",
+    ".mp3": "audio/mpeg",
+    ".opus": "audio/ogg",
+    ".ogg": "audio/ogg",
+}
+
+
+class Players:
+    """Recordings as players inside the page, until the budget is spent; `find` gives the file of an
+    utterance."""
+
+    def __init__(self, find: Any, budget: int = AUDIO_BUDGET):
+        self._find, self._left = find, budget
+
+    def make_player(self, name: str) -> str:
+        path = self._find(name)
+        if path is None or not Path(path).is_file():
+            return f'<p class="none">The recording {escape(name)} is not here.</p>'
+        text = base64.b64encode(Path(path).read_bytes()).decode("ascii")
+        if len(text) > self._left:
+            return (
+                f'<p class="none">The recording {escape(name)} is left out, to keep the page '
+                "small.</p>"
+            )
+        self._left -= len(text)
+        kind = _TYPES.get(Path(path).suffix.lower(), "audio/flac")
+        return (
+            f'<audio controls preload="none" aria-label="{escape(name)}" '
+            f'src="data:{kind};base64,{text}"></audio>'
+        )
+
+
+def make_page(
+    name: str,
+    report: Mapping[str, Any],
+    samples: Mapping[tuple[str, str], Row],
+    rejected: Path,
+    players: Players,
+) -> str:
+    """`rejected` may be absent: then nothing was set aside."""
+    css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    total = sum(
+        count for by in report["counts"].values() for rows in by.values() for count in rows.values()
+    )
+    hours = sum(found["hours"] for found in report.get("durations", {}).values())
+    size = f"{total:,} rows" + (f" about {hours:,.2f} hours of speech" if hours else "")
+    sections = [
+        _make_rows(report["counts"]),
+        _make_corpora(report),
+        _make_labels(report),
+        _make_durations(report),
+        _make_samples(samples, players),
+        _make_rejections(report, rejected),
+    ]
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(name)}</title>'
+        '<meta name="viewport" content="width=device-width, '
+        f'initial-scale=1"><style>{css}</style></head><body>'
+        f'<main><h1>{escape(name)}</h1><p class="lead">{size}; the released SIFT-50M has '
+        f"{sum(rows[TRAIN] for rows in PAPER_ROWS.values()):,} training rows about "
+        f"{PAPER_HOURS:,} hours.</p>"
+        f"{''.join(sections)}<footer>README.md says how to load it; report.json has these figures "
+        "for a program."
+        "</footer></main></body></html>\n"
+    )
+
+
+def _section(title: str, lead: str, *parts: str) -> str:
+    return f'<section><h2>{title}</h2><p class="lead">{lead}</p>{"".join(parts)}</section>'
+
+
+def _make_rows(counts: Mapping[str, Any]) -> str:
+    """Rows by category and split beside the paper's, and the shares of training rows on one
+    scale."""
+    splits = [split for split in SPLITS if split in counts]
+    own = share_rows(
+        {category: sum(rows.values()) for category, rows in counts.get(TRAIN, {}).items()}
+    )
+    theirs = share_rows({category: rows[TRAIN] for category, rows in PAPER_ROWS.items()})
+    most = max(*own.values(), *theirs.values())
+    total = sum(
+        sum(rows.values())
+        for category, rows in counts.get(TRAIN, {}).items()
+        if category in PAPER_ROWS
+    )
+    rows = []
+    for category in dict.fromkeys(
+        [*PAPER_ROWS, *(category for by in counts.values() for category in by)]
+    ):
+        paper = PAPER_ROWS.get(category)
+        cells: list[Any] = [category]
+        for split in splits:
+            cells += [
+                sum(counts[split].get(category, {}).values()),
+                paper[split] if paper else None,
+            ]
+        cells.append(round(theirs[category] * total) if paper else None)
+        cells.append(make_bars(own[category], theirs[category], most) if paper else None)
+        rows.append(cells)
+    head = [
+        "category",
+        *(cell for split in splits for cell in (split, "SIFT-50M")),
+        "train, scaled",
+        "share of training rows",
+    ]
+    lead = (
+        "Table 2 of the paper as it is, and its training rows scaled to the total here; the bars "
+        "set the shares of the six categories side by side: here above, SIFT-50M below."
+    )
+    return _section("Rows beside the paper’s", lead, make_table(head, rows))
+
+
+def _make_corpora(report: Mapping[str, Any]) -> str:
+    counts, sources = report["counts"], report["sources"]
+    splits = [split for split in SPLITS if split in counts]
+    names = sorted({source for by in sources.values() for rows in by.values() for source in rows})
+    by_source = [
+        [
+            name,
+            *(
+                sum(rows.get(name, 0) for rows in sources.get(split, {}).values())
+                for split in splits
+            ),
+        ]
+        for name in names
+    ]
+    languages = list(
+        dict.fromkeys(x for by in counts.values() for rows in by.values() for x in rows)
+    )
+    by_language = [
+        [f"{split}, {category}", *(rows.get(language, 0) for language in languages)]
+        for split in splits
+        for category, rows in counts[split].items()
+    ]
+    spoken = [
+        [
+            split,
+            len(report["speakers"][split]),
+            report["sentences"][split],
+            *(found.get(language, 0) for language in languages),
+        ]
+        for split, found in report.get("utterances", {}).items()
+    ]
+    parts = [
+        "<h3>Rows by corpus</h3>",
+        make_table(["corpus", *splits], by_source),
+        "<h3>Rows by language</h3>",
+        make_table(["split, category", *languages], by_language),
+    ]
+    if report.get("splits"):
+        told = [*describe_shared(report["splits"]), *list_warnings(report["splits"])]
+        parts += ["<h3>Splits</h3>", *(f"<p>{escape(line)}</p>" for line in told)]
+    if spoken:
+        parts += [
+            "<h3>Utterances by language</h3>",
+            make_table(["split", "speakers", "sentences", *languages], spoken),
+        ]
+    return _section(
+        "Corpora and languages", "A row counts for the corpus of its first recording.", *parts
+    )
+
+
+def _make_labels(report: Mapping[str, Any]) -> str:
+    stacks = [
+        make_stacks(key.replace("_", " "), by_language)
+        for key, by_language in report.get("labels", {}).items()
+    ]
+    if not stacks:
+        return ""
+    means = describe_claims(report["claims"]["kind"]) if report.get("claims") else ""
+    return _section(
+        "Labels",
+        (
+            "Share of the utterances in per cent, low to high; what a corpus does not tell is left "
+            f"out. {means}"
+        ),
+        f'<div class="grid">{"".join(stacks)}</div>',
+        _make_truths(report),
+        _make_backgrounds(report),
+    )
+
+
+def _make_truths(report: Mapping[str, Any]) -> str:
+    found = [
+        [key.replace("_", " "), "–" if entry["rho"] is None else f"{entry['rho']:.3f}", entry["n"]]
+        for key, entry in report.get("rank_correlation", {}).items()
+    ]
+    return (
+        "<h3>Measured against synthesized</h3>" + make_table(["key", "Spearman’s ρ", "n"], found)
+        if found
+        else ""
+    )
+
+
+def _make_backgrounds(report: Mapping[str, Any]) -> str:
+    found = report.get("backgrounds") or {}
+    languages = list(found)
+    rows = [
+        [text, *(found[language].get(kind, 0) for language in languages)]
+        for kind, text in BACKGROUNDS.items()
+        if any(found[language].get(kind) for language in languages)
+    ]
+    return (
+        "<h3>Where noise was heard</h3>" + make_table(["recordings with", *languages], rows)
+        if rows
+        else ""
+    )
+
+
+def _make_durations(report: Mapping[str, Any]) -> str:
+    figures = [
+        make_histogram(
+            f"{language}, {found['hours']:,.2f} h",
+            found["histogram"]["edges"],
+            found["histogram"]["counts"],
+            "s",
+        )
+        for language, found in report.get("durations", {}).items()
+    ]
+    return (
+        _section(
+            "Durations",
+            "Utterances by their length.",
+            f'<div class="grid">{"".join(figures)}</div>',
+        )
+        if figures
+        else ""
+    )
+
+
+def _make_samples(samples: Mapping[tuple[str, str], Row], players: Players) -> str:
+    cards = []
+    # Languages change first, so that a budget that runs out leaves something of each category.
+    for category, language in sorted(
+        samples, key=lambda key: (_rank_language(samples, key), key[0])
+    ):
+        row, parts = samples[category, language], []
+        for message in row["messages"]:
+            for part in message["content"]:
+                if "text" in part:
+                    parts.append(
+                        f'<p class="{message["role"]}" '
+                        f'lang="{escape(language)}">{escape(part["text"])}</p>'
+                    )
+                else:
+                    parts.append(players.make_player(name_utterance(part["audio_path"])))
+        cards.append(
+            (
+                category,
+                language,
+                f'<article class="card"><header>{escape(category)} · {escape(language)} · '
+                f"{escape(row['data_source'])}</header>{''.join(parts)}</article>",
+            )
+        )
+    shown = "".join(card for _, _, card in sorted(cards, key=lambda card: card[:2]))
+    return _section(
+        "Samples",
+        "A row of each category and language, drawn with a fixed seed.",
+        f'<div class="cards">{shown}</div>' if shown else '<p class="none">There are no rows.</p>',
+    )
+
+
+def _rank_language(samples: Mapping[tuple[str, str], Row], key: tuple[str, str]) -> int:
+    """How many languages of the category stand before this one, turned by the category's place."""
+    languages = sorted(language for category, language in samples if category == key[0])
+    turn = sorted({category for category, _ in samples}).index(key[0])
+    return (languages.index(key[1]) - turn) % len(languages)
+
+
+def _make_rejections(report: Mapping[str, Any], rejected: Path) -> str:
+    accounts = report.get("accounts") or {}
+    rows = [
+        [
+            stage,
+            account["unit"],
+            account["in"],
+            account["out"],
+            sum(account["rejected"].values()),
+            ", ".join(f"{reason} {count:,}" for reason, count in account["rejected"].items())
+            or "–",
+        ]
+        for stage, account in accounts.items()
+    ]
+    head = ["stage", "of", "in", "out", "set aside", "for"]
+    parts = [make_table(head, rows, texts=frozenset({1, 5}))] if rows else []
+    found = _read_head(rejected)
+    if found:
+        parts.append(f"<h3>The first {len(found)}</h3>")
+        parts.append(
+            make_table(
+                ["stage", "reason", "detail", "id", "place"], found, texts=frozenset({1, 2, 3, 4})
+            )
+        )
+    return _section(
+        "What was set aside",
+        (
+            "What goes into a stage comes out of it or is set aside with its reason; all of it is "
+            "in rejected.jsonl."
+        ),
+        *(parts or ['<p class="none">Nothing was set aside.</p>']),
+    )
+
+
+def _read_head(rejected: Path) -> list[Sequence[Any]]:
+    if not rejected.is_file():
+        return []
+    with rejected.open(encoding="utf-8") as lines:
+        items = [json.loads(line) for line in islice(lines, _SHOWN_REJECTIONS)]
+    return [
+        [
+            item.get("stage", "–"),
+            item.get("reason"),
+            item.get("detail"),
+            item.get("id"),
+            f"{item['file']}:{item.get('line')}" if item.get("file") else None,
+        ]
+        for item in items
+    ]

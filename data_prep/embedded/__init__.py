@@ -1,0 +1,1 @@
+"""The embedded corpus: sentences spoken by espeak-ng, in rooms that are simulated."""

@@ -3,18 +3,18 @@
     key                  name               measures
     average_pitch        "autocorrelation"  median F0 of our own track                 pitch.py
     pitch_variation      "autocorrelation"  spread of the same track                   pitch.py
-                         "pyin", "praat",   both of the track of another package       trackers.py       not by default
+                         "pyin", "praat",   both of the track of another package       pitch_trackers.py not by default
                          "penn"
     speaking_rate        "phones"           phones a second                            rate.py
     average_intensity    "rms"              dBFS of active frames                      intensity.py
     noise_level          "gaps"             SNR by what is left in the gaps            noise.py
                          "inside"           the same, of the speech without margins    noise.py          not by default
     reverberation        "ridge"            C50 fitted on simulated rooms              reverberation.py
-                         "brouhaha"         both by one network                        networks.py       not by default
+                         "brouhaha"         both by one network                        expert_networks.py not by default
     distortion_level     "energy"           SI-SDR as far as it is lasting noise       distortion.py     not by default
-                         "squim"            SI-SDR by torchaudio's SQUIM_OBJECTIVE     networks.py
-    speech_quality       "dnsmos"           overall MOS by DNSMOS (P.835)              networks.py       not by default
-                         "squim"            PESQ by the same network                   networks.py
+                         "squim"            SI-SDR by torchaudio's SQUIM_OBJECTIVE     expert_networks.py
+    speech_quality       "dnsmos"           overall MOS by DNSMOS (P.835)              expert_networks.py not by default
+                         "squim"            PESQ by the same network                   expert_networks.py
 
     emotion              a folder         a free field, by an audio classifier          fields.py        not by default
 

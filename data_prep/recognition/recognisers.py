@@ -3,7 +3,7 @@
 Recogniser.recognise(audio file, "en") ─►  Hypothesis(text="i think the momentum continues", confidence=0.71, …)
 
 pocketsphinx     English out of the box, BSD, its model in its wheel: old, small, often wrong
-endpoint         any OpenAI-compatible server, POST /audio/transcriptions (transcription.py)
+endpoint         any OpenAI-compatible server, POST /audio/transcriptions (asr_endpoint.py)
 faster_whisper   a Whisper in CTranslate2's layout, on this machine, where the package is installed
 """
 
@@ -29,7 +29,7 @@ _LEVEL = 0.7
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recognising:
     """Which recogniser. `model` is the folder or name of a Whisper for faster_whisper; `sentences`
-    a language model in the ARPA form that pocketsphinx takes for its own (sentences.py)."""
+    a language model in the ARPA form that pocketsphinx takes for its own (bigram_lm.py)."""
 
     recogniser: str
     endpoint: Endpoint | None = None

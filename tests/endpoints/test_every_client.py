@@ -69,10 +69,10 @@ def engine(monkeypatch):
                 work(chunk)
 
     for module in (
-        "synthesis.speak",
-        "synthesis.ask",
+        "synthesis.speak_passages",
+        "synthesis.write_questions",
         "synthesis.transcribe",
-        "synthesis.grade",
+        "synthesis.grade_triples",
         "tasks.decode",
     ):
         monkeypatch.setattr(f"data_prep.{module}.run_chunks", run_here)

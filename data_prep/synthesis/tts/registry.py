@@ -1,4 +1,4 @@
-"""The engines that speak, and what they have said, which is kept: the contract is in tts_engine.py.
+"""The engines that speak, and what they have said, which is kept: the contract is in engine.py.
 
     embedded    espeak-ng in twenty voices a language, each at its own pace and pitch        (embedded_engine)
     endpoint    any OpenAI-compatible server, POST /audio/speech, with the voices listed     (speech_endpoint)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-SENTENCES = Path(__file__).parents[2] / "data_prep" / "embedded" / "sentences"
+SENTENCES = Path(__file__).parents[3] / "data_prep" / "embedded" / "sentences"
 TOPICS = {"weather", "food", "travel", "work", "family", "music", "nature", "health"}
 LATIN = "abcdefghijklmnopqrstuvwxyz"
 ALPHABETS = {

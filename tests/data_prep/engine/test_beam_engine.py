@@ -150,7 +150,7 @@ if __name__ == "__main__":
 )
 def test_who_stops_it_leaves_no_process_and_loses_no_part(tmp_path, stop):
     here = Path(__file__).parent
-    environment = {**os.environ, "PYTHONPATH": f"{here.parents[1]}{os.pathsep}{here}"}
+    environment = {**os.environ, "PYTHONPATH": f"{here.parents[2]}{os.pathsep}{here}"}
     child = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(tmp_path)],
         env=environment,

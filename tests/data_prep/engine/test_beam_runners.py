@@ -32,7 +32,7 @@ def start_dask(workers: int):
     from dask.distributed import LocalCluster
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", f"{HERE.parents[1]}{os.pathsep}{HERE}")
+        patch.setenv("PYTHONPATH", f"{HERE.parents[2]}{os.pathsep}{HERE}")
         with LocalCluster(
             n_workers=workers, threads_per_worker=1, dashboard_address=None
         ) as cluster:

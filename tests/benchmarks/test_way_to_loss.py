@@ -23,7 +23,10 @@ print("\\n".join(list_files(make_run(Corpus(root=Path(sys.argv[1]), counts={}), 
 
 
 def test_the_way_to_the_loss_is_short_and_described(corpus, tmp_path):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(TESTS / "support"), str(TESTS.parent)]),
+    }
     command = [sys.executable, "-c", PROGRAM, str(corpus.root), str(tmp_path / "run")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr

@@ -224,7 +224,8 @@ def test_eight_devices_give_what_one_gives(codec, tmp_path):
         "np.save(sys.argv[2], np.concatenate(load_codec(sys.argv[1]).encode(waves)))\n"
     )
     flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
-    path = os.pathsep.join(str(Path(__file__).parents[i]) for i in (0, 2))
+    tests = Path(__file__).parents[1]
+    path = os.pathsep.join([str(tests / "support"), str(tests.parent)])
     environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": path}
     subprocess.run(
         [sys.executable, "-c", program, codec.path, tmp_path / "ids.npy"],

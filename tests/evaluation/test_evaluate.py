@@ -279,7 +279,7 @@ def start(corpus, trained_run, out, mesh, devices, *, program):
         **os.environ,
         "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}",
-        "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)]),
+        "PYTHONPATH": os.pathsep.join([str(TESTS / "support"), str(TESTS.parent)]),
     }
     command = [
         sys.executable,

@@ -20,7 +20,7 @@ def test_eight_devices_train_like_one(model):
         **os.environ,
         "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8",
-        "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)]),
+        "PYTHONPATH": os.pathsep.join([str(TESTS / "support"), str(TESTS.parent)]),
     }
     command = [sys.executable, str(TESTS / "parallel" / "three_steps.py"), "2", "2", "2", model]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)

@@ -38,7 +38,7 @@ def costs(tmp_path_factory):
     environment = {
         **os.environ,
         "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
-        "PYTHONPATH": os.pathsep.join([str(HERE.parent.parent), str(HERE.parent), str(HERE)]),
+        "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), str(HERE.parent / "support")]),
     }
     command = [sys.executable, str(HERE / "load_large.py"), str(folder)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)

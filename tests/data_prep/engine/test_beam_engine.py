@@ -149,8 +149,8 @@ if __name__ == "__main__":
     "stop", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
 )
 def test_who_stops_it_leaves_no_process_and_loses_no_part(tmp_path, stop):
-    here = Path(__file__).parent
-    environment = {**os.environ, "PYTHONPATH": f"{here.parents[2]}{os.pathsep}{here}"}
+    tests = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": f"{tests.parent}{os.pathsep}{tests / 'support'}"}
     child = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(tmp_path)],
         env=environment,

@@ -23,7 +23,7 @@ FLAGS = (
     "--evaluation_rows=4",
     "--seed=4",
 )
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parents[2]
 
 
 @contextlib.contextmanager
@@ -32,7 +32,7 @@ def start_dask(workers: int):
     from dask.distributed import LocalCluster
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", f"{HERE.parents[2]}{os.pathsep}{HERE}")
+        patch.setenv("PYTHONPATH", f"{TESTS.parent}{os.pathsep}{TESTS / 'support'}")
         with LocalCluster(
             n_workers=workers, threads_per_worker=1, dashboard_address=None
         ) as cluster:

@@ -1,12 +1,8 @@
-"""One small build with its instructions for all of these tests, and the fake metadata of the
-instructions' tests."""
+"""One small build with its instructions for all of these tests."""
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "instructions"))
 
 
 @pytest.fixture(scope="session")

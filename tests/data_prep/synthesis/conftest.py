@@ -1,12 +1,6 @@
-"""The corpora's layouts and the chat server serve here too."""
-
-import sys
-from pathlib import Path
+"""Chunks are run in this process."""
 
 import pytest
-
-for room in ("corpora", "llm"):
-    sys.path.insert(0, str(Path(__file__).parent.parent / room))
 
 
 @pytest.fixture(autouse=True)

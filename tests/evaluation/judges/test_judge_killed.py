@@ -10,7 +10,7 @@ from judge_server import find_code, judge_at, predict, say, serve
 
 _PROGRAM = """
 import sys
-sys.path += [{tests!r}, {scores!r}]
+sys.path.append({support!r})
 from pathlib import Path
 from judge_server import judge_at, predict
 with judge_at({url!r}, Path({folder!r}), concurrency=2) as judge:
@@ -19,7 +19,7 @@ with judge_at({url!r}, Path({folder!r}), concurrency=2) as judge:
 
 
 def test_a_killed_judging_asks_only_for_what_was_not_answered(tmp_path):
-    here, half = Path(__file__).parent, threading.Event()
+    tests, half = Path(__file__).parents[2], threading.Event()
 
     def decide(body, number):
         if number == 20:
@@ -30,12 +30,11 @@ def test_a_killed_judging_asks_only_for_what_was_not_answered(tmp_path):
 
     with serve(decide) as script:
         program = _PROGRAM.format(
-            tests=str(here),
-            scores=str(here.parent / "scores"),
+            support=str(tests / "support"),
             url=script.url,
             folder=str(tmp_path),
         )
-        process = subprocess.Popen([sys.executable, "-c", program], cwd=here.parents[2])
+        process = subprocess.Popen([sys.executable, "-c", program], cwd=tests.parent)
         assert half.wait(60)
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -12,7 +12,7 @@ import time
 import traceback
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def fork_train(argv: list[str], log: Path, folder: Path = ROOT) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from sift_jax.sift.labels import ACOUSTIC_LABELS, LANGUAGES, SENTENCE_LENGTHS
 
 SIZES = {"train": 60, "dev": 12, "EvalSIFT": 60}
-_SENTENCES = Path(__file__).parents[3] / "data_prep" / "embedded" / "sentences"
+_SENTENCES = Path(__file__).parents[2] / "data_prep" / "embedded" / "sentences"
 _ACCENTS = {
     "en": ("American", "British", "Scottish", "Caribbean"),
     "de": ("German",),

@@ -19,7 +19,7 @@ from data_prep.instructions.templates import load_templates
 from sift_jax.sift.labels import LANGUAGES
 
 # read here: the corpus's own reader comes with all that synthesizes it
-_SENTENCES = Path(__file__).parents[1] / "embedded" / "sentences"
+_SENTENCES = Path(__file__).parents[2] / "embedded" / "sentences"
 _FREQUENT = {
     "en": "the of and a to in is you that it he was for on are as with his they i at be this have "
     "from or one had by word but not what all were we when your can said there use an each which "

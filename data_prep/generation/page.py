@@ -41,7 +41,7 @@ _LOW, _HIGH = -0.2, 1.0
 def read_css() -> str:
     """The look of all pages of the data preparation, and what these add."""
     own = (_HERE / "page.css").read_text(encoding="utf-8")
-    return (_HERE.parent / "reporting" / "page.css").read_text(encoding="utf-8") + own
+    return (_HERE.parent / "describe" / "page.css").read_text(encoding="utf-8") + own
 
 
 def wrap_page(title: str, lead: str, sections: Sequence[str], footer: str) -> str:

@@ -69,6 +69,8 @@ def expand_question(
     """Puts a clip's frames where its marker stands; the id under an audio position stays the
     marker's."""
     markers = np.flatnonzero(tokens == audio_id)
+    # Every token takes one position, a marker as many as its clip has frames.
+    #     tokens 7 A 9, A has 3 frames: lengths 1 3 1, source 0 1 1 1 2, offset 0 0 1 2 0
     lengths = np.ones(len(tokens), np.int64)
     lengths[markers] = [frames[clip] for clip in clips]
     source = np.repeat(np.arange(len(tokens)), lengths)
@@ -88,6 +90,7 @@ def count_shared(pieces: list[Piece]) -> int:
     """Positions at the beginning that all questions have in common; a target is never shared."""
     shortest = min(len(p) for p in pieces)
     first = pieces[0]
+    # Position by position: still the same in all questions so far?
     same = ~first.is_target[:shortest]
     for p in pieces[1:]:
         same &= (p.tokens[:shortest] == first.tokens[:shortest]) & (
@@ -102,6 +105,8 @@ def count_shared(pieces: list[Piece]) -> int:
         shortest - 1,
         *(start - 1 for start in answers),
     ]
+    # The first place that differs; one position less than the shortest question, so that each keeps
+    # one of its own; and short of any answer.
     shared = max(0, min(ends))
     # a clip is shared whole or not at all
     return shared - max(0, int(first.frame[shared])) if len(first) else 0
@@ -153,8 +158,10 @@ def lay_out(
     batch = make_empty_batch(shape)
     clips = []
     for b, row in enumerate(rows):
+        # Next free position, target and clip of the row.
         t = m = a = 0
         for number, group in enumerate(row.groups, 1):
+            # A question's positions go on behind the prefix, as if it stood there alone.
             start = len(group.prefix)
             for segment, piece in enumerate([group.prefix, *group.questions]):
                 span = slice(t, t + len(piece))
@@ -162,10 +169,13 @@ def lay_out(
                 batch["group_bt"][b, span] = number
                 batch["segment_bt"][b, span] = segment
                 batch["position_bt"][b, span] = np.arange(len(piece)) + (start if segment else 0)
+                # Which of the row's audio embeddings stands here: clip · slots a clip + frame; −1
+                # for text.
                 batch["slot_bt"][b, span] = np.where(
                     piece.clip >= 0, (a + piece.clip) * slots_per_clip + piece.frame, -1
                 )
                 wanted = np.flatnonzero(piece.is_target)
+                # A target is predicted from the position before it.
                 batch["predict_bm"][b, m : m + len(wanted)] = t + wanted - 1
                 batch["target_bm"][b, m : m + len(wanted)] = piece.tokens[wanted]
                 batch["weight_bm"][b, m : m + len(wanted)] = 1.0

@@ -94,6 +94,7 @@ def choose_kind(kind: str, *, tokens: int, head_size: int, dtype: str, platform:
     for."""
     if kind not in KINDS:
         raise ValueError(f"attention {kind!r} is unknown; choose one of {', '.join(KINDS)}")
+    # The kernel works on tiles of 128 × 128; anything else it refuses, or pads at a cost.
     is_whole = tokens % LANES == 0 and head_size % LANES == 0
     is_short_float = jnp.dtype(dtype).itemsize == 2
     if kind == "auto":
@@ -123,6 +124,8 @@ def make_row_mask(
     kind = choose_kind(
         kind, tokens=group_bt.shape[1], head_size=head_size, dtype=dtype, platform=platform
     )
+    # (b, t, t) booleans, shared by all layers: 4 MiB for a row of 2,048, where the scores of one
+    # layer's heads take a hundred times that.
     mask_bts = None if kind == "blockwise" else make_mask(group_bt, segment_bt)
     return AttentionMask(kind=kind, group_bt=group_bt, segment_bt=segment_bt, mask_bts=mask_bts)
 
@@ -158,9 +161,11 @@ def _attend_blockwise(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: Attenti
     if mask.group_bt is None:
         return _attend_clip_blocks(q_btnk, k_bsnk, v_bsnk, mask)
     t = q_btnk.shape[1]
+    # Blocks grow with the row, so that at most eight different programs are compiled.
     block = max(BLOCK, -(-t // MOST_BLOCKS))
 
     @partial(jax.checkpoint, static_argnums=3)
+    # checkpoint: the backward pass makes the block's scores anew instead of keeping them.
     def attend_block(q: Array, k: Array, v: Array, start: int) -> Array:
         stop = start + q.shape[1]
         place = jnp.arange(stop)[None]
@@ -180,6 +185,7 @@ def _attend_clip_blocks(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: Atten
     """The same for clips, where all keys are seen: one block after the other, by a loop."""
     b, t, n, k = q_btnk.shape
     block = min(BLOCK, t)
+    # Whole blocks of queries; what the filling sees is cut off at the end.
     padded = jnp.pad(q_btnk, ((0, 0), (0, -t % block), (0, 0), (0, 0)))
     is_heard = None
     if mask.is_heard_bs is not None:
@@ -208,6 +214,7 @@ def attend_splash(
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.empty:
         return run(q_btnk, k_bsnk, v_bsnk, mask_bts)
+    # With fewer key heads than devices on the tensor axis each device keeps all heads.
     heads = "tensor" if k_bsnk.shape[2] % mesh.shape["tensor"] == 0 else None
     spread = PartitionSpec(BATCH_AXES, None, heads, None)
     whole, out = PartitionSpec(BATCH_AXES, None, None), PartitionSpec(BATCH_AXES, None, heads)
@@ -233,6 +240,7 @@ def _run_splash(
             setattr(kernel, name, getattr(kernel, name)._replace(is_dynamic_mask=True))
         return kernel(q_ntk, k_nsk, v_nsk)
 
+    # The kernel does not scale the scores itself.
     scaled = q_btnk * (q_btnk.shape[-1] ** -0.5)
     heads_first = tuple(jnp.swapaxes(x, 1, 2) for x in (scaled, k_bsnk, v_bsnk))
     out = jax.lax.map(attend_row, (*heads_first, mask_bts))

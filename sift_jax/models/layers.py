@@ -63,6 +63,7 @@ class Linear(nn.Module):
             lora_a = self.param("lora_a", draw_lora_a, (x.shape[-1], self.lora_rank))
             lora_b = self.param("lora_b", nn.initializers.zeros, (self.lora_rank, self.features))
             low = (x.astype(self.dtype) @ lora_a.astype(self.dtype)) @ lora_b.astype(self.dtype)
+            # x·A·B: two thin products, never the full A·B matrix.
             y += low * (self.lora_alpha / self.lora_rank)
         if self.use_bias:
             y += self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
@@ -77,6 +78,7 @@ class RMSNorm(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
+        # bfloat16 has 8 bits of mantissa: a mean of squares over thousands of features needs more.
         x32 = x.astype(jnp.float32)
         normed = x32 * jax.lax.rsqrt(jnp.mean(jnp.square(x32), axis=-1, keepdims=True) + self.eps)
         return (normed * scale).astype(x.dtype)

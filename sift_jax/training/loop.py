@@ -104,6 +104,7 @@ def _train_in_folder(
     )
     if is_first_process() and stream.notes:
         print(*stream.notes, sep="\n")
+    # Nothing is left to do: say so, before weights are read.
     if reached >= run.steps:
         check_plan(out_dir, checkpoints.read_place(reached).get("plan"), stream.plan.fingerprint)
         print(describe_end(out_dir, reached, run.steps, launch.config_text))
@@ -111,6 +112,7 @@ def _train_in_folder(
     _keep_tokenizer(job, stream, is_begun=reached > 0)
     evaluate = evaluator.open(job.model, stream.tokenizer, job.mesh, out_dir) if evaluator else None
     # --- the state: 1. this folder's newest checkpoint, 2. another run, 3. published weights, 4. drawn
+    # From here on memory of the devices is taken.
     state, batches_read = _resume_or_start(job, sources, checkpoints, stream)
     first_step = int(state["step"])
     if is_first_process():
@@ -133,6 +135,8 @@ def _train_in_folder(
             hooks.append(DevHook(job, dev, put, writer))
         if evaluate:
             hooks.append(EvaluationHook(evaluate, writer))
+        # Two batches are laid out ahead by a thread, while the devices step. A resumed run enters
+        # the stream at the batch after the last one that its state has seen.
         with contextlib.closing(prefetch(stream.batches(skip=batches_read), 2)) as batches:
             stopped_at = _run_steps(
                 job, state, batches, put, stream, hooks, compilations, checkpoints, stop
@@ -165,6 +169,7 @@ def _run_steps(
         heartbeat.mark(step, "reading" if step > first else "starting")
         asked = time.perf_counter()
         shape, batch = next(batches)
+        # How long the devices had nothing to do because the data came late.
         waited = time.perf_counter() - asked
         check_batch(batch, shape, vocab_size=job.model.decoder.vocab_size)
         placed = put(batch)

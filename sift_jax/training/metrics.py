@@ -60,6 +60,7 @@ class Meter:
     def add(self, batch: Batch, loss, data_wait: float) -> None:
         self._tokens += int((batch["group_bt"] > 0).sum())
         self._slots += batch["group_bt"].size
+        # A question begins where the segment changes to one that is not the prefix (0).
         starts = (batch["segment_bt"][:, 1:] != batch["segment_bt"][:, :-1]) & (
             batch["segment_bt"][:, 1:] > 0
         )
@@ -68,6 +69,7 @@ class Meter:
         self._frame_slots += batch["frames_ba"].size * batch["mel_basf"].shape[2]
         self._flops += self._costs.count(batch)
         self._wait += data_wait
+        # Not read yet: reading a device's number waits for its step.
         self._losses.append(loss)
 
     def report(self, steps_left: int) -> dict[str, float]:
@@ -91,6 +93,7 @@ class Meter:
         return values
 
     def _mean_loss(self) -> float:
+        # Here it is waited for, once a report.
         losses = np.array([float(loss) for loss in self._losses])
         return (
             float(losses[np.isfinite(losses)].mean()) if np.isfinite(losses).any() else float("nan")

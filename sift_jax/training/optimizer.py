@@ -90,6 +90,7 @@ def _name_matrix_axes(params):
     def name(path: tuple, leaf) -> MuonDimensionNumbers | None:
         if path[-1].key != "kernel":
             return None
+        # Scanned layers lie in one array, (layers, in, out): each layer is a matrix of its own.
         if "blocks" in (part.key for part in path):
             return MuonDimensionNumbers(1, 2)
         return MuonDimensionNumbers(tuple(range(leaf.ndim - 1)), leaf.ndim - 1)

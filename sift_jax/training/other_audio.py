@@ -21,6 +21,7 @@ from sift_jax.models.layers import Array
 def swap_audio(batch: dict[str, Array], slots_per_clip: int) -> dict[str, Array]:
     """The batch with other items' audio, and weight on the targets alone of which the item hears
     another's."""
+    # The group is found by where the clip's frames stand in the row.
     owner_ba = find_owners(batch, slots_per_clip)
     source_n, has_other_n = choose_sources(owner_ba, batch["mel_basf"])
 
@@ -63,12 +64,15 @@ def choose_sources(owner_ba: Array, mel_basf: Array) -> tuple[Array, Array]:
     is_first = is_real & ~(is_same_row & (owner_n == jnp.roll(owner_n, 1)))
     # what lies nowhere goes to a number that no table has
     item_n = jnp.where(is_real, jnp.cumsum(is_first) - 1, n)
+    # Where each item's clips begin among the n places, and how many it has. There may be up to n
+    # items; a place outside the table ("drop") is how one writes nothing.
     start_k = jnp.zeros(n, jnp.int32).at[jnp.where(is_first, item_n, n)].set(places, mode="drop")
     size_k = jnp.zeros(n, jnp.int32).at[item_n].add(1, mode="drop")
     other_k, has_other_k = _choose_others(item_n, jnp.sum(is_first), _hash_clips(mel_basf))
     at = jnp.minimum(item_n, n - 1)
     other_n, has_other_n = other_k[at], has_other_k[at] & is_real
     place_in_item = places - start_k[at]
+    # The item's second clip hears the other's second, or its only one.
     source_n = start_k[other_n] + place_in_item % jnp.maximum(size_k[other_n], 1)
     return jnp.where(has_other_n, source_n, places), has_other_n
 
@@ -78,8 +82,10 @@ def _choose_others(item_n: Array, items: Array, print_n: Array) -> tuple[Array, 
     one."""
     n = item_n.size
     is_same = print_n[:, None] == print_n[None]
+    # Items k and l share a recording if any clip of k equals any clip of l.
     is_shared = jnp.zeros((n, n), bool).at[item_n[:, None], item_n[None]].max(is_same, mode="drop")
     steps = jnp.arange(n - 1) + 1
+    # Item k asks k + 1, k + 2, … around the end.
     next_ks = (jnp.arange(n)[:, None] + steps) % jnp.maximum(items, 1)
     is_open = (steps < items) & ~jnp.take_along_axis(is_shared, next_ks, axis=1)
     if n == 1:

@@ -29,7 +29,10 @@ def split_rows(batch: dict[str, Array], pieces: int) -> dict[str, Array]:
     """A leading axis of pieces. Every piece takes rows of every shard, so that no row moves to
     another device."""
     return {
-        key: jnp.swapaxes(x.reshape(-1, pieces, *x.shape[1:]), 0, 1) for key, x in batch.items()
+        # Rows 0…7 on four devices of two rows each, in two pieces: rows 0, 2, 4, 6 and 1, 3, 5, 7,
+        # so that each device has a row of each piece.
+        key: jnp.swapaxes(x.reshape(-1, pieces, *x.shape[1:]), 0, 1)
+        for key, x in batch.items()
     }
 
 
@@ -37,6 +40,9 @@ def compute_gradients(
     config: SpeechLMConfig, state: State, batch: dict[str, Array], *, microbatches: int, mesh: Mesh
 ) -> tuple[Array, Array, Params]:
     """(mean loss, Σ weight, gradients of the mean loss for the trainable tree)."""
+    # Of the whole batch, before it is cut: each piece's loss is divided by it, and the pieces'
+    # gradients then simply add up. A mean of the pieces' means would weigh a piece with few targets
+    # as much as one with many.
     weight = jnp.sum(batch["weight_bm"])
 
     def mean_loss(trainable: Params, piece: dict[str, Array]) -> Array:
@@ -52,6 +58,7 @@ def compute_gradients(
     def add(
         sums: tuple[Array, Params], piece: dict[str, Array]
     ) -> tuple[tuple[Array, Params], None]:
+        # scan keeps one piece's activations in memory at a time.
         return jax.tree.map(jnp.add, sums, differentiate(state["trainable"], piece)), None
 
     nothing = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, state["trainable"]))
@@ -76,6 +83,8 @@ def make_train_step(
             loss, weight, grads = compute_gradients(
                 config, state, batch, microbatches=microbatches, mesh=mesh
             )
+        # The guard inside reads the loss: not finite, or a spike of the gradient, and the update is
+        # zero.
         updates, optimizer_state = optimizer.update(
             grads, state["optimizer"], state["trainable"], value=loss
         )
@@ -117,6 +126,7 @@ def make_dev_step(
     def add(values_bm: Array, batch: dict[str, Array]) -> Array:
         if tasks is None:
             return jnp.sum(values_bm)
+        # One sum per task, as a product with their one-hot vectors.
         is_of = batch["task_bm"][..., None] == jnp.arange(tasks)
         return jnp.sum(jnp.where(is_of, values_bm[..., None], 0.0), axis=(0, 1))
 

@@ -84,6 +84,7 @@ class PlannedBatch:
                 fields = (groups.task, groups.epoch, groups.item, sizes.tokens, sizes.targets)
                 line = [*(field[g] for field in fields), *groups.read_numbers(g)]
                 code = zlib.crc32(np.asarray(line, "<i8").tobytes(), code)
+            # Where a row ends counts, too: the same groups laid out otherwise are another batch.
             code = zlib.crc32(b"row", code)
         return f"{code:08x}"
 
@@ -141,6 +142,8 @@ class Plan:
     def _choose_sizes(self) -> tuple[int, int]:
         """(K, G): batches of a block, and how many groups of this mixture they hold with some room
         to spare."""
+        # A few blocks' worth is drawn once to learn how large groups are; one of them is packed to
+        # see how well they pack.
         stretches = [self.draws.draw(i * BLOCK, (i + 1) * BLOCK) for i in range(_SAMPLES)]
         if not stretches[0].chosen.any():
             # of each task something fits, but next to nothing
@@ -156,12 +159,14 @@ class Plan:
             np.concatenate(x)
             for x in zip(*((self._share(s), s.task) for s in stretches), strict=True)
         )
+        # Rows per unit of volume, as packed, times the mean volume of a group over all the samples.
         rows_of_group = used / self._share(stretches[0]).sum() * share.mean()
         members = np.bincount(task, minlength=len(self.draws.tasks))
         mean_of_task = np.bincount(task, share, len(members)) / np.maximum(members, 1)
         # of each task a block has the same number of groups: only within a task do they differ by
         # chance
         deviation = np.sqrt(np.mean((share - mean_of_task[task]) ** 2)) / share.mean()
+        # K batches first, and then G, a little below what K batches hold on average.
         batches = max(1, round(BLOCK * rows_of_group / self.shape.rows))
         groups = batches * self.shape.rows / rows_of_group
         # the sample's mean is no more certain than a block's
@@ -193,10 +198,14 @@ class Plan:
     def _order(self, groups: Groups, number: int) -> list[list[int]]:
         """The groups that fit a row, section by section, in an order in which tasks are mixed."""
         by_task = np.bincount(groups.task, minlength=len(self.draws.tasks))
+        # Groups come task by task. A group's place within its task decides its section, so that
+        # each section has the same share of every task; within it the keys shuffle them.
+        #     tasks a a a a b b, 2 sections  →  a a b | a a b
         place = np.arange(len(groups)) - (np.cumsum(by_task) - by_task)[groups.task]
         section = place * self.sections // by_task[groups.task]
         keys = mix_keys(make_key(self._key, "groups", number), np.arange(len(groups)))
         order = np.lexsort((keys, section))
+        # What fits no row is counted elsewhere.
         order = order[groups.chosen[order] > 0]
         return [
             part.tolist()
@@ -234,6 +243,8 @@ class Plan:
 
     def _make_block(self, number: int) -> Block:
         own = groups = self._draw(number)
+        # What the block before could not place comes second: it takes only what room is left over,
+        # so that this block's own rows do not depend on it.
         before = self._get_left(number - 1) if self.draws.is_endless else None
         if before is not None and len(before):
             groups = join_groups([own, before])
@@ -245,6 +256,7 @@ class Plan:
             if self.batches_of_block
             else -(-len(filler.rows) // size) * size
         )
+        # All blocks of a run have K batches, even where the last rows are empty.
         while len(filler.rows) < rows:
             filler.open(0)
         filler.share_rows()
@@ -264,6 +276,8 @@ class Plan:
         filled worst."""
         chance = mix_keys(key, np.arange(len(filler.rows))).tolist()
         keys = [
+            # Rows that belong to no section (filled by what was left over) may stand anywhere in
+            # the block.
             value % (self.sections * _SECTION)
             if section is None
             else section * _SECTION + value % _SECTION
@@ -276,6 +290,7 @@ class Plan:
 
     def get_batch(self, step: int) -> PlannedBatch:
         """Batch number `step`, from 0, of an endless plan."""
+        # The step's number is all that is needed: nothing that came before is asked.
         block, place = divmod(step, self.batches_of_block)
         return self.get_block(block).batches[place]
 

@@ -61,6 +61,8 @@ class _Pool:
         # bit s: there are groups of s tokens; and the same from the other end, bit whole − s
         self.bits = sum(1 << s for s in self.by_tokens)
         self.reversed = sum(1 << whole - s for s in self.by_tokens)
+        # `order` keeps all groups; who is placed leaves `_waiting` alone, and `_first` moves on
+        # past them.
         self._waiting, self._first = set(groups), 0
         self._overdue = list(overdue)
         # of all that are waiting
@@ -71,6 +73,7 @@ class _Pool:
 
     @property
     def least(self) -> int:
+        # x & −x keeps the lowest bit that is set: 0b10100 → 0b00100, a group of 2 tokens.
         return (self.bits & -self.bits).bit_length() - 1
 
     def list_waiting(self) -> list[int]:
@@ -85,6 +88,7 @@ class _Pool:
         same = self.by_tokens[tokens]
         same.remove(group)
         if not same:
+            # The last of its size is gone: nobody has this size any more.
             self.bits &= ~(1 << tokens)
             self.reversed &= ~(1 << self.whole - tokens)
 
@@ -107,13 +111,16 @@ class _Pool:
 
     def find_largest(self, room: Room) -> list[int]:
         """The group that leaves least empty."""
+        # Only sizes that fit: all bits above the room are cleared.
         bits = self.bits & (1 << room[0] + 1) - 1
         for _ in range(_TRIES):
             if not bits:
                 break
+            # The highest bit is the largest size.
             tokens = bits.bit_length() - 1
             if self._fits(room, self.by_tokens[tokens][-1]):
                 return [self.by_tokens[tokens][-1]]
+            # It has the tokens but not the targets or clips; the next smaller size is tried.
             bits ^= 1 << tokens
         return []
 
@@ -132,9 +139,16 @@ class _Pool:
         """Pairs of sizes whose sum is almost `room`, the closest first, by turns unlike and
         alike."""
         for total in range(min(room, 2 * largest), max(room - _SLACK, 2 * self.least - 1), -1):
+            # `reversed` has bit whole − s; moved down by whole − total, bit i says that there is a
+            # group of total − i. Together with `bits`: there are groups of i and of total − i. The
+            # last mask keeps i ≤ total / 2, so that each pair is found once.
+            #     total 7, sizes {2, 3, 5}: bits 0b101100, total − i {5, 4, 2}: 0b110100
+            #     both 0b100100, of which i ≤ 3 is 2: the pair 2 + 5
             pairs = self.bits & self.reversed >> self.whole - total & (1 << total // 2 + 1) - 1
             is_unlike = True
             while pairs:
+                # By turns the most unlike pair (1 + 9) and the most alike (5 + 5), so that neither
+                # large nor middling groups are all gone early.
                 small = (pairs & -pairs if is_unlike else pairs).bit_length() - 1
                 yield small, total - small
                 pairs ^= 1 << small
@@ -171,6 +185,8 @@ class RowFiller:
         """Places groups where there is room, and in rows of their own; returns those that found
         none."""
         left = []
+        # Longest clips first: their rows' windows hold shorter clips too, never the other way
+        # round.
         for level in self._list_levels(groups):
             pool = self._make_pool(groups, level)
             self._fill_rows(pool, range(len(self.rows)), level)
@@ -184,6 +200,8 @@ class RowFiller:
         found no room."""
         waiting: dict[int, list[int]] = {}
         for section, groups in enumerate(sections):
+            # Rows of earlier sections are closed: what comes late would stand in a batch that is
+            # long past.
             is_last, first_row = section == len(sections) - 1, len(self.rows)
             for level in self._list_levels([*groups, *itertools.chain(*waiting.values())]):
                 pool = self._make_pool(groups, level, waiting.pop(level, ()))
@@ -198,6 +216,7 @@ class RowFiller:
     def share_rows(self) -> None:
         """Gives an empty row half of the groups of the row that has most: a batch of empty rows
         would teach nothing."""
+        # At the end of a short stream there may be fewer groups than rows.
         for row in [row for row, groups in enumerate(self.rows) if not groups]:
             donor = max(range(len(self.rows)), key=lambda other: len(self.rows[other]))
             half = len(self.rows[donor]) // 2
@@ -233,9 +252,13 @@ class RowFiller:
     def _fill_row(self, row: int, pool: _Pool) -> None:
         while len(pool):
             room, least = self._room[row], pool.least
+            # Nothing that waits is small enough; the row is done.
             if room[0] < least:
                 break
+            # An empty row begins with what an earlier section left over.
             found = [] if self.rows[row] else pool.find_overdue(room)
+            # While there is room for two, look for the pair that ends the row; if there is none
+            # yet, take the next in line and look again.
             if not found and room[0] >= 2 * least:
                 found = pool.find_pair(room) or pool.find_next(room)
             for group in found or pool.find_largest(room):
@@ -244,5 +267,6 @@ class RowFiller:
                 self._room[row] = tuple(
                     a - b for a, b in zip(self._room[row], self._sizes[group], strict=True)
                 )
+            # Nothing was found that fits.
             if self._room[row] == room:
                 break

@@ -147,6 +147,8 @@ def count_parts(
         np.bincount(group, lengths.tokens[is_fit], len(item)) - np.maximum(count - 1, 0) * shared
     )
     targets = np.bincount(group, lengths.question["targets"][is_fit], len(item))
+    # The estimate counts too little as shared, and so too much in all: only where even that is too
+    # long is the group measured exactly.
     doubtful = np.flatnonzero((tokens > limits.tokens) | (targets > limits.targets))
     left_out = np.bincount(cause[is_wanted & ~is_fit], minlength=len(CAUSES))
     for few in np.array_split(doubtful, len(doubtful) // _DOUBTFUL + 1):
@@ -159,8 +161,12 @@ def count_parts(
 
 def _take_turns(lengths: Lengths, asked: Asked) -> np.ndarray:
     """Of each question the number of its turn, from the first that is asked for."""
+    # Each item has an order of its own in which its questions have their turn; it is that of a
+    # hash, and stored nowhere.
     order = np.lexsort((mix(asked.key[lengths.owner] ^ mix(lengths.number)), lengths.owner))
     turn = np.empty(len(order), np.int64)
+    # A question's number in that order, counted from the one that is asked for first, around the
+    # end: 3 questions from turn 4 of 5 are 4, 0, 1.
     turn[order] = np.arange(len(order)) - lengths.start[lengths.owner]
     return (turn - asked.first[lengths.owner]) % lengths.count[lengths.owner]
 
@@ -196,12 +202,15 @@ def _leave_out_last(
         return tokens, targets
     lines = np.flatnonzero(np.isin(lengths.owner, long))
     some, chosen = Lengths(index, item[long], limits.count_frames), is_chosen[lines]
+    # The chosen first, in the order of their turns: the first `n` of a group are then those with
+    # place < n.
     order = np.lexsort((turn[lines], ~chosen, some.owner))
     place = np.empty(len(lines), np.int64)
     place[order] = np.arange(len(lines)) - some.start[some.owner]
     # each fits by itself, and all of them do not
     fits, too_many = np.ones(len(long), np.int64), some.count_chosen(chosen)
     while (too_many - fits > 1).any():
+        # Bisection for all groups at once: `fits` questions fit, `too_many` do not.
         half = (fits + too_many) // 2
         half_tokens, half_targets = some.measure(chosen & (place < half[some.owner]))
         is_good = (half_tokens <= limits.tokens) & (half_targets <= limits.targets)

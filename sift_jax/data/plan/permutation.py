@@ -38,11 +38,15 @@ def mix_keys(key: int, values: np.ndarray) -> np.ndarray:
 
 def permute(places: np.ndarray, size: int, keys: np.ndarray) -> np.ndarray:
     """Where each place of 0…size−1 goes; equal keys mean the same permutation."""
+    # 300 places need 9 bits; two halves of 5 give numbers below 1,024, so that about two walks in
+    # three end outside and are walked on.
     half = max(LEAST_BITS, (size - 1).bit_length()) + 1 >> 1
     shift, low = np.uint64(half), np.uint64((1 << half) - 1)
     keys = np.broadcast_to(np.asarray(keys, np.uint64), np.shape(places))
     rounds = [mix(keys ^ np.uint64(make_key("round", r))) for r in range(ROUNDS)]
 
+    # One pass through the network. `x ^ f(y)` can be undone whatever f is, by doing it again, and
+    # so can each round: no two places meet.
     def walk(x: np.ndarray, which: np.ndarray | slice) -> np.ndarray:
         left, right = x >> shift, x & low
         for key in rounds:
@@ -50,6 +54,8 @@ def permute(places: np.ndarray, size: int, keys: np.ndarray) -> np.ndarray:
         return left << shift | right
 
     found = walk(np.asarray(places).astype(np.uint64), slice(None))
+    # Cycle walking: a value that is no place is put in again. As the whole walk is a circle through
+    # the place that one started from, it must come back below `size`.
     outside = np.flatnonzero(found >= size)
     while len(outside):
         found[outside] = walk(found[outside], outside)

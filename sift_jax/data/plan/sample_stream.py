@@ -12,9 +12,8 @@ once an epoch, as if they were trained on one by one: an utterance of q question
 times in the epoch, each time with the next of them.
 
     k = 3: utterances of 1, 3 and 5 questions stand 1, 1 and 2 times, with 1 | 3 | 3 + 2 questions:
-    in 4 groups are 9
-           examples, 2.25 a group. Beside a task of one question each, both at the rate .5, it gets
-           4 of 13 groups: with 9 of the 18 examples
+           in 4 groups are 9 examples, 2.25 a group. Beside a task of one question each, both at
+           the rate .5, it gets 4 of 13 groups: with 9 of the 18 examples
 
 With `rates_count = 'records'` rates are shares of the groups, each utterance stands once in an
 epoch, and shows the next k of its questions: one of 1 question shows it every epoch, one of 9 shows
@@ -137,7 +136,11 @@ class Draws:
             self._check_tasks()
         self.rates = self._weigh_groups()
         self._places = np.array([survey.places for survey in self.surveys])
+        # In whole numbers: a float's share, times a stream of 10¹² groups, would be off by whole
+        # groups, and two hosts could round it to different ones.
         self._shares = [round(rate * 2**_BITS) for rate in self.rates.tolist()]
+        # A fraction of a group for each task, so that tasks of one rate are not all drawn at the
+        # same places.
         self._offsets = [make_key(seed, task.name, "offset") >> 64 - _BITS for task in self.tasks]
         self._keys = [make_key(seed, task.name, "items") for task in self.tasks]
         # without an end tasks of larger rate than size end first; the others then share what is
@@ -150,6 +153,8 @@ class Draws:
 
     def _check_tasks(self) -> None:
         """A task is not trained at the rate that it was given if there is nothing to draw."""
+        # Said once, at the start: a task that cannot be drawn would otherwise show as a curve that
+        # is missing.
         for task, survey in zip(self.tasks, self.surveys, strict=True):
             if not survey.items:
                 raise ValueError(
@@ -199,10 +204,14 @@ class Draws:
     def count(self, groups: int) -> np.ndarray:
         """How many of the first `groups` groups are each task's, to within one."""
         if self.is_endless:
+            # Python's whole numbers have no limit: groups · 2⁴⁸ does not overflow.
             pairs = zip(self._shares, self._offsets, strict=True)
             return np.array([groups * share + offset >> _BITS for share, offset in pairs])
         if groups >= self.size:
             return self._places
+        # One pass over everything: tasks A (10 groups, rate .5) and B (90, .5) both run at half
+        # speed until A ends after 20 groups; from then on B has the stream for itself. `time` is
+        # the moment in that race.
         time = np.interp(groups, self._groups_at_ends, self._ends)
         offsets = np.array(self._offsets) / 2.0**_BITS
         return np.minimum(self._places, np.floor(time * self.rates + offsets).astype(np.int64))
@@ -229,6 +238,8 @@ class Draws:
                 numbers=empty,
                 sizes=sizes,
             )
+        # Draw 23 of a task of 10 places is place 3 of epoch 2; each epoch has a key, and so an
+        # order, of its own.
         epoch, place = number // survey.places, number % survey.places
         item, part = survey.find(
             task.index,
@@ -236,6 +247,7 @@ class Draws:
             permute(place, survey.places, mix_keys(self._keys[i], epoch)),
         )
         asked = self._turns[i].ask(task.index, item, part, epoch)
+        # Too many questions for one row: the last are left out here, and counted.
         fitted = fit_groups(task.index, asked, self._limits)
         return Groups(
             task=np.full(len(item), i),

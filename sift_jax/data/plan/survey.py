@@ -63,6 +63,8 @@ class Turns:
         """The questions of an item the `part`-th time that it stands in an epoch."""
         there = count_questions(index, item)
         if not self.questions:
+            # All questions at once; the first of them moves on by one each epoch, which matters
+            # only where not all fit a row.
             first, count = epoch, there
         elif self.counts == "records":
             first, count = epoch * self.questions, np.minimum(self.questions, there)
@@ -113,12 +115,16 @@ class Survey:
         """(item, which of its places) of places of an epoch."""
         if self.places == self.items:
             return place, np.zeros_like(place)
+        # Places before every 64th item are kept; within a stretch of 64 they are counted anew.
+        #     items of 1, 3, 1 places: place 3 is the third of item 1  →  (1, 2)
         stretch = np.searchsorted(self.starts, place, side="right") - 1
         items = np.minimum(stretch[:, None] * _STRIDE + np.arange(_STRIDE + 1), self.items)
+        # Places up to and with each item of the stretch.
         ends = np.cumsum(
             turns.count_places(np.diff(index.items["question"][items], axis=1)), axis=1
         )
         within = place - self.starts[stretch]
+        # How many items of the stretch end before this place.
         number = (ends <= within[:, None]).sum(axis=1)
         before = np.where(
             number > 0,

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS / "support"), str(TESTS.parent), str(Path(__file__).parent)]
+sys.path[:0] = [str(TESTS / "support"), str(TESTS), str(TESTS.parent), str(Path(__file__).parent)]
 
 import conftest  # noqa: E402, F401 - the environment of the tests, before jax is imported
 from forked_run import ROOT, fork_processes, wait_for_exit  # noqa: E402

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS / "support"), str(TESTS.parent)]
+sys.path[:0] = [str(TESTS / "support"), str(TESTS), str(TESTS.parent)]
 
 import conftest  # noqa: E402 - the environment of the tests, before jax is imported
 from forked_run import fork_processes, wait_for_exit  # noqa: E402

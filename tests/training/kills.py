@@ -28,7 +28,7 @@ import time
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS / "support"), str(TESTS.parent)]
+sys.path[:0] = [str(TESTS / "support"), str(TESTS), str(TESTS.parent)]
 # restarts are most of the work here: what the unbroken run has compiled, however quickly, they need
 # not
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"

@@ -6,8 +6,7 @@
 
     ours    sift_jax.evaluation.predict, as `python -m sift_jax.evaluate` calls it, its file of answers included
     theirs  audio and log-mel by the same functions, the exported WhisperEncoder, projector and Qwen2ForCausalLM,
-            batches of so many rows in the order of the items, padded to the longest, `generate` on
-            embeddings
+            batches of so many rows in the order of the items, padded to the longest, `generate` on embeddings
 
 The same weights in float32 on both sides, greedy, the same stop tokens; answers are compared. Both
 take turns, so that another load on the machine slows both. Loading and compiling are outside;

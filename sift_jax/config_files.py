@@ -1,8 +1,7 @@
 """Gin files and what they include, found and looked over before gin sees any of it.
 
     include 'configs/train.gin'     sought from the working directory, the including file's folder and each folder
-                                    above it, and the project's root: so a file works from wherever
-                                    it is called
+                                    above it, and the project's root: so a file works from wherever it is called
 
     list_pieces(path) ─► (file, its first line, text), in the order in which gin would come by them
 

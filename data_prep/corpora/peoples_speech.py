@@ -1,9 +1,7 @@
 """The People's Speech, English, as the hub has it when its archives are unpacked.
 
     train/clean.json   {"identifier": "some_talk", "training_data": {"duration_ms": [15000, …], "label": ["so we …", …],
-                                                                     "name":
-                                                                     ["some_talk_mp3_00000.flac",
-                                                                     …]}}
+                                                                     "name": ["some_talk_mp3_00000.flac", …]}}
     train/clean/some_talk_mp3_00000.flac                  one JSON object a line, each a source with all its clips
     {train/{clean,clean_sa,dirty,dirty_sa},validation/validation,test/test}       a list and a folder of its name each
 

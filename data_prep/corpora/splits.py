@@ -5,8 +5,7 @@
     recorded   speakers ─► those that the corpus holds back; else some to EvalSIFT, some to dev until their sizes are
                            reached; the others to train
                sentences ─► a sentence of EvalSIFT goes out of dev and train, one of dev out of train; where that would
-                           take more than half of dev or train, the shared sentences are shared out,
-                           most to train
+                           take more than half of dev or train, the shared sentences are shared out, most to train
 
 What a manifest states is obeyed as it stands. `shared` is what happens to a sentence of several
 splits:

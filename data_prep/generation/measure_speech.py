@@ -2,8 +2,8 @@
 that are kept.
 
     Spoken, wave, phonemes of the text ─►  {"id", "sample", "seconds", "values": {key: number}, "missing": {key: why},
-                                            "said": what a recogniser heard, or null,
-                                            "female_share", "heard": {field: {label: probability}}}
+                                            "said": what a recogniser heard, or null, "female_share",
+                                            "heard": {field: {label: probability}}}
 
 A speaker gives no word times: speech begins and ends where it is loud enough, as in a corpus
 without them. Each value stands for itself: a recording whose pitch cannot be found may still be

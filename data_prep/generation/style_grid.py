@@ -1,8 +1,8 @@
 """The generation page: a sentence in every class of rate, volume, pitch and intonation, to listen
 to and to look at.
 
-spoken.jsonl of `items --sweep`, *.wav ─ measure, bins ─►  page.html: for each class asked a player, the class that
-                                                           was measured, the curves of F0 and energy
+    spoken.jsonl of `items --sweep`, *.wav ─ measure, bins ─►  page.html: for each class asked a player, the class that
+                                                               was measured, the curves of F0 and energy
 """
 
 import base64

@@ -1,8 +1,7 @@
 """What a row may say of a class.
 
 "calibrated"  of the recording itself (noise, distance, distortion, quality) what is true of any recording: absolute
-              edges; advice names only the classes that support it; mood and suitability of a voice
-              are not guessed
+              edges; advice names only the classes that support it; mood and suitability of a voice are not guessed
 "paper"       SIFT-50M's absolute wording of what are places within a corpus, mood included
 """
 

@@ -1,8 +1,8 @@
 """Metadata in shares that fit into memory: each is written down by itself, and its rows are a file
 of their own.
 
-metadata.jsonl ─ by split and language, in runs of 5,000 ─►  parts/shares/de_train_005000.jsonl   parts/shares.json
-                                                                   └─►  sift/train/{category}/de/split1.jsonl
+    metadata.jsonl ─ by split and language, in runs of 5,000 ─►  parts/shares/de_train_005000.jsonl   parts/shares.json
+                                                                       └─►  sift/train/{category}/de/split1.jsonl
 """
 
 import contextlib

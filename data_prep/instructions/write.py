@@ -1,8 +1,7 @@
 """Metadata lines to SIFT files of all six categories.
 
     metadata.jsonl ─ shares of a split and language ─►  candidates ─ choose_items ─►  rows
-                                                    sift/{split}/{category}/{lang}/split<number of
-                                                    the share>.jsonl
+        ─►  sift/{split}/{category}/{lang}/split<number of the share>.jsonl
 
 A row asks only about utterances of its own split. The one question that leaves its language's
 folder is which language is spoken: asked about one language alone, it would have one answer.

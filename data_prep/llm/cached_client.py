@@ -1,8 +1,8 @@
 """A client that asks once: replies come from the journal, or from the endpoint and then into the
 journal.
 
-messages, parameters ─ make_key ─► journal has it? ─ yes ─────────────────────► Reply     ledger: cached
-                                         └─ no ─► ChatClient ─► journal.add ──► Reply     ledger: asked
+    messages, parameters ─ make_key ─► journal has it? ─ yes ─────────────────────► Reply     ledger: cached
+                                             └─ no ─► ChatClient ─► journal.add ──► Reply     ledger: asked
 """
 
 import collections

@@ -13,8 +13,7 @@ What is said of the recording itself (`absolute.ABSOLUTE_KEYS`) follows no corpu
 class, or is not asked about at all:
 
     "noise_level": {"all": {"edges": [5, 10, …], "method": "absolute", "doubt": [1, 2],
-                            "needs": [{"key": "reverberation", "least": 25, "classes": 4}], "basis":
-                            "…"}}
+                            "needs": [{"key": "reverberation", "least": 25, "classes": 4}], "basis": "…"}}
     "distortion_level": {"all": {"edges": [], "method": "not asked"}}
 
 With `edges="corpus"` these keys are places in the corpus, too, and with `edges="data_speech"` those

@@ -1,10 +1,8 @@
 """The table that all questions are made from: what was measured, with its classes.
 
     parts/measured/… ─ genders ─ edges ─►  metadata.jsonl {… "values": {key: number}, "labels": {key: class},
-                                                           "sentence_length": class, "background":
-                                                           how it was heard, …}
-                                           bins.json, for another corpus to be labelled by:
-                                           --edges=bins.json
+                                                           "sentence_length": class, "background": how it was heard, …}
+                                           bins.json, for another corpus to be labelled by: --edges=bins.json
 
 What was measured is read several times over rather than held: there may be millions.
 """

@@ -1,9 +1,9 @@
 """What the splits of a corpus lack and share, in words: no split is empty or tiny in silence.
 
     gather ─► parts/splits.json {"shared_sentences": "apart", "sentences": 3, "recordings": 41, "left_out": 0,
-                                 "speakers": ["s1"], "without_speaker": 12, "placed": {"de": {"dev":
-                                 0, …}}, "gaps": [{"language": "de", "split": "dev", "count": 0,
-                                 "cause", "remedy"}], "absent": ["fr"]}
+                                 "speakers": ["s1"], "without_speaker": 12, "placed": {"de": {"dev": 0, …}},
+                                 "gaps": [{"language": "de", "split": "dev", "count": 0, "cause", "remedy"}],
+                                 "absent": ["fr"]}
            ─► report.json "splits", and a warning for each gap at the start and at the end of a build
 
 `sentences` are those of several splits, of `recordings`; `left_out` is what their sentence cost;

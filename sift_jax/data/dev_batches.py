@@ -1,9 +1,8 @@
 """The batches that a run measures itself on: of every task something, as far as so many batches
 can.
 
-one epoch of the dev split ─► the first few blocks ─► batches, first those with tasks not shown yet ─► read
-                                                             batch + task_bm, the task of each
-                                                             target ─┘
+one epoch of the dev split ─► the first few blocks ─► batches, first those with tasks not shown yet
+    ─► read ─► batch + task_bm, the task of each target
 """
 
 from __future__ import annotations

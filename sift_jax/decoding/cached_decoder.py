@@ -2,11 +2,9 @@
 written in place.
 
     training params ─prepare_decoder─► {"embedding", "head", "norm",
-                                        "blocks": [{attention_norm, qkv, o, mlp_norm, gate_up,
-                                        down}, …]}
+                                        "blocks": [{attention_norm, qkv, o, mlp_norm, gate_up, down}, …]}
     prompt (b, t, d) ─prefill─► hidden (b, d) of the last position, and of each layer what it keeps:
-                                [{"k": (b · kv heads, k, slots), "v": (b · kv heads, slots, k)}, …],
-                                or b, kv heads
+                                [{"k": (b · kv heads, k, slots), "v": (b · kv heads, slots, k)}, …], or b, kv heads
     token  (b, d)    ─advance─► hidden (b, d), the cache with one slot more
 
 Here, and only here, layers lie apart and not stacked: a scan would copy every layer's weights and

@@ -1,8 +1,8 @@
 """Where the parameters of generation lie on a mesh: as in training, the decoder's fused ones by a
 table of their own.
 
-model.params ─ place_params ─► on the mesh ─ prepare ─► fused ─ shard_prepared ─► on the mesh
-                                                              └ lay_together ───► where one CPU is all there is
+    model.params ─ place_params ─► on the mesh ─ prepare ─► fused ─ shard_prepared ─► on the mesh
+                                                                  └ lay_together ───► where one CPU is all there is
 """
 
 from __future__ import annotations

@@ -3,10 +3,8 @@
     suites ─► items ─┬─ questions ─ model, untrained ─► out/predictions/<system>.jsonl ─┐
                      ├─ training rows ────────────────► out/predictions/majority.jsonl ─┤
                      └─ references, without such rows ► out/predictions/constant.jsonl ─┴─ judging.py ─► verdicts,
-                                                                                           results,
-                                                                                           report
-Killed, the same command goes on: what was answered is not answered again, what was judged is not
-paid for again.
+                                                                                           results, report
+Killed, the same command goes on: what was answered is not answered again, what was judged is not paid for again.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """From answers to figures, without any model: what `python -m sift_jax.judge` does again with
 another judge.
 
-out/answers.json                                      what results say of the answers: model, counts, seconds
-out/judge_check.json                                  the judge's verdicts on the planted answers, which come first
-out/predictions/*.jsonl ─┬─ functions ─────────────► out/verdicts/<system>.<metric>.jsonl ─┐
-                         └─ judge, planted answers ► out/verdicts/<system>.<judge>.jsonl ──┴─► out/results.json
-                                                                                               out/report.{html,md}
+    out/answers.json                                      what results say of the answers: model, counts, seconds
+    out/judge_check.json                                  the judge's verdicts on the planted answers, which come first
+    out/predictions/*.jsonl ─┬─ functions ─────────────► out/verdicts/<system>.<metric>.jsonl ─┐
+                             └─ judge, planted answers ► out/verdicts/<system>.<judge>.jsonl ──┴─► out/results.json
+                                                                                                   out/report.{html,md}
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Items made ready for a model: their audio read, joined and measured, and what the model cannot
 take set aside.
 
-item: a.wav, b.wav, "Which is louder?"     most_clips 0 ─► two clips
-                                           most_clips 1 ─► one clip: a.wav, a second of silence, b.wav
-longer than the encoder's window           long_audio "set_aside" ─► SetAside    "cut" ─► the window's first seconds
-                                           "pause" ─► the same up to the last pause in them
+    item: a.wav, b.wav, "Which is louder?"     most_clips 0 ─► two clips
+                                               most_clips 1 ─► one clip: a.wav, a second of silence, b.wav
+    longer than the encoder's window           long_audio "set_aside" ─► SetAside    "cut" ─► the window's first seconds
+                                               "pause" ─► the same up to the last pause in them
 """
 
 from __future__ import annotations

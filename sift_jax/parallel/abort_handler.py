@@ -2,10 +2,8 @@
 status 69.
 
     a process does not come, or process 0 goes ─► JAX's client of its store aborts, in C++ ─► SIGABRT ─► explain()
-                                                                                     a line: said,
-                                                                                     69 ◄──┤
-                                                                                  None: it goes on
-                                                                                  ◄─────┘
+                                                                                     a line: said, 69 ◄──┤
+                                                                                  None: it goes on ◄─────┘
 
 No thread of Python's is asked before that abort, and JAX's own hook for it cannot be called from
 Python (jaxlib 0.10.2 fails in handing over the status). So the signal has a handler that C calls.

@@ -1,9 +1,8 @@
 """What an instruction must not be, told without a model.
 
     Candidate ─ find_fault ─►  None, or "empty" · "too long" · "refusal" · "mentions metadata" · "mentions transcript"
-                                     · "numeric time" · "no time" · "wrong language" · "contradicts
-                                     metadata" and those of form: "no question" · "asks back" · "not
-                                     filled in" · …
+                                     · "numeric time" · "no time" · "wrong language" · "contradicts metadata"
+                                     and those of form: "no question" · "asks back" · "not filled in" · …
     and over the candidates of one call: "duplicate"
 
 A rule that errs costs a good pair; a fault that passes teaches a lie. So where a text can be read

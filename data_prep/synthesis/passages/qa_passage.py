@@ -1,8 +1,7 @@
 """A written passage and what is asked about it: an item is one, or it is set aside with its reason.
 
     Passage(id="squad_Normans_0", language="en", held="train", text="The Normans were …",
-            questions=(Question(id="56dd…", question="In what country …?", answer="France",
-            references=("France",)),))
+            questions=(Question(id="56dd…", question="In what country …?", answer="France", references=("France",)),))
 
 A reader is a function (path, language, held) ─► iterator of passages and rejections; a rejection is one question, or a
 passage with none. `text` is free of markup; the answers are as the set has them.

@@ -3,8 +3,7 @@ where it is needed.
 
     task/items.bin       one line an item: which record, and where its questions, tokens, markers and clips begin
          questions.bin   one line a question: tokens, targets, where its answer begins, how many markers, and what it
-                         shares: `rank` among the item's questions in lexicographic order, `common`
-                         with the one before
+                         shares: `rank` among the item's questions in lexicographic order, `common` with the one before
          tokens.bin      the ids of all questions, one after the other; ~id where a token is to be learnt
          markers.bin     one line an audio marker: its place in the question, and which clip of the item it stands for
          clips.bin       samples of each clip

@@ -1,8 +1,7 @@
 """Samples of the pages: what was heard, asked and answered, and what the judge said.
 
 predictions + verdicts ─► choose_worst, choose_random (fixed seed, balanced) ─► cards: player · transcript ·
-                          question · reference · answer · verdict and its reason · what the
-                          baselines answer
+                          question · reference · answer · verdict and its reason · what the baselines answer
 """
 
 from __future__ import annotations

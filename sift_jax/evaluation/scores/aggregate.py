@@ -2,8 +2,7 @@
 
     counts of each item ─┬─ subset × language, facet ──────────► a figure of the group's pooled items
                          └─ PARENTS: the mean of several ──────► EvalSIFT closed_ended = mean of its sub-categories,
-                                                                 Dynamic-SUPERB dimension = mean of
-                                                                 its tasks
+                                                                 Dynamic-SUPERB dimension = mean of its tasks
     an item without an answer or a score is in `of`, not in `n`
 
 A rate over pooled items (WER of a language) is errors of all over words of all, as published; an

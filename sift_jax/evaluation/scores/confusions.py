@@ -1,11 +1,11 @@
 """Which class was said for which: acoustic properties, free fields, and suites whose answers come
 from one closed set.
 
-reference "very fast", answer "quite fast"     counts[6][5] += 1
-an answer with no class, or several            counts[6][7] += 1      the last column: none
+    reference "very fast", answer "quite fast"     counts[6][5] += 1
+    an answer with no class, or several            counts[6][7] += 1      the last column: none
 
-            very slowly … quite fast, very fast │ none
-very slowly     12             0         1      │  2
+                very slowly … quite fast, very fast │ none
+    very slowly     12             0         1      │  2
 """
 
 from __future__ import annotations

@@ -5,12 +5,11 @@ speak.
     audio/**/<utterance>.flac                                        or the corpora's own folders, given by name
 
     closed_ended/*           judged right or wrong; the facet "kind" is what is asked for: "speaking_rate", "yes_no", …;
-                             of a free field of the build (fields.json: "emotion") the items have
-                             its classes as labels
+                             of a free field of the build (fields.json: "emotion") the items have its classes as labels
     open_ended               judged from 0 to 10
     controllable_generation  answered by speech; of an answer in text what can be told is whether it gives back the
-                             words to be spoken: word error rate against what follows the
-                             instruction. Asked only where `subsets` names it
+                             words to be spoken: word error rate against what follows the instruction. Asked only where
+                             `subsets` names it
 
 An id of the release is an utterance and repeats: rows are numbered behind it. Its German rows in
 open_ended/fr, of Common Voice, are asked as they are. How the release sets the words to be spoken

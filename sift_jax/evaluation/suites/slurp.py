@@ -9,8 +9,7 @@ slots.
 
     intent   labels "alarm set" and three others of the list, drawn by the recording; reference "alarm set"
     slots    reference "time: nine", a line for each entity in the sentence's order; "none" where there is none
-             by the paper's protocol a question for each slot of a recording: "…/time", reference
-             "nine"
+             by the paper's protocol a question for each slot of a recording: "…/time", reference "nine"
 
 The layout is that of SLURP's repository with the audio that its script downloads. Each of the
 test's 13,078 recordings is an item of each part. The intent is scenario and action, as the corpus

@@ -33,7 +33,7 @@ from sift_jax.launch import Launch
 from sift_jax.pretrained import Model
 
 TESTS = Path(__file__).resolve().parents[1]
-PROGRAM = str(Path(__file__).with_name("tiny_evaluation.py"))
+PROGRAM = str(Path(__file__).parents[1] / "support" / "tiny_evaluation.py")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ RUN := runs/quickstart
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/runs/.compiled
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: quickstart test check test-slow test-kills parity extras lock clean
+.PHONY: quickstart test docs check test-slow test-kills parity extras lock clean
 
 $(VENV)/.installed: requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -77,8 +77,20 @@ extras: $(VENV)/.installed
 		praat-parselmouth==0.4.7
 	$(PYTEST) -m extras
 
+# the site of docs/, in an environment of its own; fails on a broken link and on a page that no menu names
+DOCS_VENV := .venv-docs
+docs: export NO_MKDOCS_2_WARNING := 1
+docs: $(DOCS_VENV)/.installed
+	$(DOCS_VENV)/bin/mkdocs build --strict --quiet
+
+$(DOCS_VENV)/.installed: docs/requirements.lock
+	$(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r docs/requirements.lock
+	touch $@
+
 lock:
 	uv pip compile setup.py --extra test --generate-hashes --no-header --no-annotate --python-version 3.11 -o requirements.lock
+	uv pip compile docs/requirements.in --generate-hashes --no-header --no-annotate --python-version 3.11 -o docs/requirements.lock
 
 clean:
 	rm -rf runs

@@ -1,10 +1,10 @@
 """What a dataset of any size costs in core-hours, tokens and bytes, from rates measured here and
 now.
 
-    python -m benchmarks.dataset_cost --build=runs/quickstart/data --out=data_prep/COST.md
+    python -m benchmarks.dataset_cost --build=runs/quickstart/data --out=docs/research/cost.md
         [--hours=14000] [--utterance_seconds=8] [--utterances=100] [--rounds=3] [--pairs=10]
 
-    build ─► CPU seconds a recorded hour, an utterance or a row · bytes · tokens a call ─ scale_costs ─►  COST.md
+    build ─► CPU seconds a recorded hour, an utterance or a row · bytes · tokens a call ─ scale_costs ─►  cost.md
 
 The default is the paper's SIFT-50M: its rows by category, its 14,000 hours. CPU seconds of one
 thread are counted, the best round of each, so that another load on the machine changes little.

@@ -28,8 +28,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from data_prep.alignment.align import ALIGNERS, check_language, make_aligner
 from data_prep.alignment.text_grid import read_text_grid
 from data_prep.alignment.word_time import (
@@ -47,6 +45,7 @@ from data_prep.cutting.rows import Line, find_too_long, make_clip_row, parse_row
 from data_prep.engine.chunks import open_draft
 from data_prep.engine.ledger import Rejection
 from sift_jax.audio.files import AudioError, read_long_audio
+from sift_jax.progress import track
 from sift_jax.sift.labels import LANGUAGES
 
 Times = Sequence[WordTime]
@@ -321,7 +320,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         flags.out.mkdir(parents=True, exist_ok=True)
         root, items = _find_lines(flags)
         source = TimeSource(flags.aligning, flags.out / "words.jsonl")
-        shown = tqdm(items, unit="recording", dynamic_ncols=True, disable=None)
+        shown = track(items, name="cutting", unit="recording")
         counts = cut(shown, source, flags.cutting, flags.out)
     except (AlignmentError, CorpusError, ValueError, OSError) as error:
         sys.exit(f"data_prep.cut: {' '.join(str(error).split())}")

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import re
 import sys
 import traceback
@@ -44,6 +45,9 @@ def _explain(error: BaseException) -> str:
 def report_errors(function: Callable[[], Any], *, is_debug: bool) -> None:
     """Runs; an error the user can mend becomes one line and exit status 2, or the status that the
     error asks for."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # whoever follows a log sees a line when it is printed, not when the buffer is full
+        sys.stdout.reconfigure(line_buffering=True)
     try:
         function()
     except (Exception, KeyboardInterrupt) as error:

@@ -26,7 +26,7 @@ TENSORFLOW = {"tensorflow", "tensorflow_datasets", "seqio", "gin", "clu"}
 # A module may import its own room and those listed, and nothing else of ours; the longest prefix
 # wins. What any room may import: what the fields of a config may hold, and what a command line says
 # beside them.
-EVERYWHERE = ("sift_jax.field_ranges", "sift_jax.launch")
+EVERYWHERE = ("sift_jax.field_ranges", "sift_jax.launch", "sift_jax.progress")
 SPEECH_LM = ("batch", "models", "parallel")
 MAY_IMPORT = {
     # --- below all: no framework, nothing of ours
@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "sift_jax.launch": (),
     "sift_jax.field_ranges": (),
     "sift_jax.quiet": (),
+    "sift_jax.progress": (),
     "sift_jax.storage": (),
     "sift_jax.endpoints": (),
     "sift_jax.pages": (),

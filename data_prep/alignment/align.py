@@ -16,11 +16,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from data_prep.alignment.word_time import Aligner, AlignmentError, Speech, align_each
 from data_prep.alignment.word_time_files import WordTimes, write_ctm
 from sift_jax.audio.files import AudioError, read_audio
+from sift_jax.progress import track
 
 ALIGNERS = ("sphinx", "ctc", "whisper")
 _FOLDERS = {"ctc": "a wav2vec2-type model", "whisper": "a Whisper"}
@@ -102,7 +101,7 @@ def _read_speeches(
     seen: set[str] = set()
     # not splitlines(): JSON may hold other line breaks of Unicode
     lines = utterances.read_text(encoding="utf-8", errors="replace").removesuffix("\n").split("\n")
-    for number, line in enumerate(tqdm(lines, unit="utt", dynamic_ncols=True, disable=None), 1):
+    for number, line in enumerate(track(lines, name="aligning", unit="utterance"), 1):
         name = f"{utterances.name}:{number}"
         try:
             try:

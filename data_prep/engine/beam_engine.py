@@ -30,10 +30,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from tqdm import tqdm
-
 from data_prep.engine.chunks import BuildError, write_text
 from data_prep.engine.process_pool import ProcessPool, WorkerError
+from sift_jax.progress import track
 
 _POLL_SECONDS = 0.5
 # So many times as long as a look at the folders takes, none is taken.
@@ -285,17 +284,12 @@ def _show_progress(
         part = chunk.path(kind)
         left.setdefault(part.parent, {})[part.name] = chunk.size
 
-    with tqdm(
+    with track(
         total=total,
         initial=total - sum(chunk.size for chunk in waiting),
-        desc=kind,
-        unit="utt",
-        dynamic_ncols=True,
-        disable=None,
+        name=kind,
+        unit="utterance",
     ) as bar:
-        if bar.disable:
-            yield
-            return
 
         def look() -> None:
             # A folder is read in one go: there may be a hundred thousand parts.

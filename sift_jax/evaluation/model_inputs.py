@@ -17,7 +17,6 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from tqdm import tqdm
 
 from sift_jax.audio.files import AudioError, decode_audio, mix_channels, resample
 from sift_jax.audio.front_ends import FRONT_ENDS
@@ -25,6 +24,7 @@ from sift_jax.audio.whisper_mel import RATE
 from sift_jax.evaluation.scores.schema import EvaluationError, Item, SetAside
 from sift_jax.parallel.distributed import is_first_process
 from sift_jax.pretrained import Model
+from sift_jax.progress import track
 from sift_jax.text.chat import Message, render_chat
 
 SET_ASIDE, CUT, PAUSE = "set_aside", "cut", "pause"
@@ -195,11 +195,11 @@ def _measure_all(
     )
     names = list(dict.fromkeys(part["audio_path"] for part in parts if part.get("audio_path")))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        measured = tqdm(
+        measured = track(
             pool.map(reader.measure, names),
             total=len(names),
-            desc="audio",
+            name="audio",
             unit="file",
-            disable=None if is_first_process() else True,
+            is_shown=is_first_process(),
         )
         return dict(zip(names, measured, strict=True))

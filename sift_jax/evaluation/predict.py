@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from tqdm import tqdm
 
 from sift_jax.checkpoints.run_folder import write_whole
 from sift_jax.decoding.generate import Prompt
@@ -34,6 +33,7 @@ from sift_jax.evaluation.scores.schema import (
     write_prediction,
 )
 from sift_jax.parallel.distributed import is_first_process
+from sift_jax.progress import track
 
 # Batches whose recordings are encoded together, and among which questions are sorted by length.
 WINDOW_BATCHES = 8
@@ -147,9 +147,7 @@ def predict(
     total = sum(
         question.item.id not in done for window in windows for batch in window for question in batch
     )
-    with tqdm(
-        total=total, desc=file.system, unit="answer", disable=None if is_first_process() else True
-    ) as bar:
+    with track(total=total, name=file.system, unit="answer", is_shown=is_first_process()) as bar:
         for window, prompts in _prepare_ahead([window for window in windows if window], make):
             generator.hear([prompt for batch in prompts for prompt in batch])
             for batch, asked in zip(window, prompts, strict=True):

@@ -6,7 +6,7 @@ step over shape A   0                    step over shape A   1 → a recompilati
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
 import jax
@@ -21,11 +21,13 @@ def _listen(event: str, duration: float, **_: object) -> None:
 
 
 class Compilations:
-    """`made` programs in all, `repeated` of them for a shape that had been compiled already."""
+    """`made` programs in all, `repeated` of them for a shape that had been compiled already. `say`
+    takes a line before each wait."""
 
     _is_listening = False
 
-    def __init__(self):
+    def __init__(self, say: Callable[[str], object] = lambda line: None):
+        self._say = say
         if not Compilations._is_listening:
             jax.monitoring.register_event_duration_secs_listener(_listen)
             Compilations._is_listening = True
@@ -35,6 +37,8 @@ class Compilations:
     @contextmanager
     def over(self, shape: Hashable) -> Iterator[None]:
         """Around a step over a batch of `shape`."""
+        if shape not in self._known:
+            self._say(f"compiling the step for batches of shape {len(self._known) + 1}")
         before = len(_seen)
         yield
         made = len(_seen) - before

@@ -128,7 +128,7 @@ def _train_in_folder(
         if dev:
             texts, clips = make_samples(dev.batches[0], stream.tokenizer, job.geometry.front_end)
             writer.write_samples(first_step, texts, clips, RATE)
-        compilations = Compilations()
+        compilations = Compilations(say=writer.say)
         report = ReportHook(job, writer, compilations, share=stream.share, first_step=first_step)
         hooks: list[Hook] = [report]
         if dev:

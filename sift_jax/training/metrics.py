@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from sift_jax.batch import Batch
 from sift_jax.checkpoints.run_folder import write_whole
 from sift_jax.parallel.hardware import HardwareConfig
+from sift_jax.progress import track
 from sift_jax.training.dev_metrics import format_dev
 from sift_jax.training.event_file import EventFile
 from sift_jax.training.flops import StepCosts
@@ -109,9 +109,7 @@ class MetricWriter:
         for path in (self._path, self._batches):
             self._drop_lines_after(first_step, path)
         self._boards = [EventFile(run_dir / "tensorboard"), *boards]
-        self._bar = tqdm(
-            total=steps, initial=first_step, unit="step", desc=run_dir.name, mininterval=1.0
-        )
+        self._bar = track(total=steps, initial=first_step, unit="step", name=run_dir.name)
         self._latest: dict[str, float] = {}
 
     def _drop_lines_after(self, step: int, path: Path) -> None:
@@ -142,15 +140,19 @@ class MetricWriter:
         }
         self._bar.set_postfix(shown, refresh=False)
 
+    def say(self, line: str) -> None:
+        """A line of its own on the terminal."""
+        self._bar.write(line)
+
     def write_dev(self, step: int, values: dict[str, float]) -> None:
         """The same of a dev measurement, and a line of its own on the terminal."""
         self.write(step, values)
-        self._bar.write(f"step {step}: {format_dev(values)}")
+        self.say(f"step {step}: {format_dev(values)}")
 
     def write_evaluation(self, step: int, values: dict[str, float], line: str) -> None:
         """The same of the evaluation sets."""
         self.write(step, values)
-        self._bar.write(f"step {step}: {line}")
+        self.say(f"step {step}: {line}")
 
     def write_batch(self, step: int, facts: dict[str, Any]) -> None:
         """What a step was trained on: two runs that say the same here had the same batches."""
@@ -181,6 +183,9 @@ class NoWriter(MetricWriter):
         pass
 
     def advance(self) -> None:
+        pass
+
+    def say(self, line: str) -> None:
         pass
 
     def write(self, step: int, values: dict[str, float]) -> None:

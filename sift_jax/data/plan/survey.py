@@ -20,12 +20,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from sift_jax.audio.whisper_mel import HOP
 from sift_jax.data.plan.fitting import CAUSES, Asked, RowLimits, count_parts
 from sift_jax.data.plan.permutation import mix_keys
 from sift_jax.data.records.question_index import NEVER, QuestionIndex
+from sift_jax.progress import track
 
 # what a rate is a share of: questions with their audio, as the paper counts, or recordings with
 # some of theirs
@@ -166,7 +166,7 @@ def make_survey(index: QuestionIndex, turns: Turns, limits: RowLimits, name: str
         return turns.ask(index, item, part, np.zeros_like(item))
 
     groups, questions, left_out, starts, places = 0, 0, np.zeros(len(CAUSES), np.int64), [], 0
-    with tqdm(total=len(index), desc=f"counting {name}", unit="record", delay=_LATE_BAR) as bar:
+    with track(total=len(index), name=f"counting {name}", unit="record", delay=_LATE_BAR) as bar:
         for items, times in _list_chunks(index, turns):
             before = places + np.cumsum(times) - times
             starts.append(before[-items[0] % _STRIDE :: _STRIDE])

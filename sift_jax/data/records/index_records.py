@@ -35,6 +35,7 @@ from sift_jax.data.records.record_audio import decode_clip, encode_clip
 from sift_jax.data.records.record_files import RecordReader
 from sift_jax.data.records.record_units import UnitSet, list_spoken
 from sift_jax.data.records.unreadable import UNREADABLE, is_too_many
+from sift_jax.progress import track
 from sift_jax.sift.rows import name_utterance
 from sift_jax.text.chat import Rendered, render_chat
 from sift_jax.text.tokenizers import AUDIO, SpeechTokenizer
@@ -139,9 +140,7 @@ def index_records(
         }
         places, unreadable = sorted(set().union(*categories.values())), []
         lists = {name: np.unique(np.array(listed, np.int64)) for name, listed in categories.items()}
-        for place in tqdm(
-            places, desc=f"indexing {reader.folder.name} {split}", unit="record", mininterval=1.0
-        ):
+        for place in track(places, name=f"indexing {reader.folder.name} {split}", unit="record"):
             try:
                 record = reader.read(split, place)
                 samples = [count_samples(data) for data in record["audio"]]
@@ -229,7 +228,7 @@ def cache_task(task: seqio.Task, split: str, records: Path, tokenizer: SpeechTok
         index = IndexWriter(draft, tokenizer.ids[AUDIO])
         audio = ArrayRecordWriter(str(draft / _AUDIO), "group_size:1")
         for number, example in enumerate(
-            tqdm(read(), desc=f"caching {task.name} {split}", unit="example")
+            track(read(), name=f"caching {task.name} {split}", unit="example")
         ):
             for clip in split_clips(example):
                 data = encode_clip(clip)

@@ -1,10 +1,17 @@
 """The README and the pages of docs/ hang together: every link leads somewhere, every page has its
-place in the menu."""
+place in the menu, every command and file that they name exists, and the reference is what the code
+says."""
 
+import json
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+from docs.tools.find_knobs import NOTES, read_configs
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -53,3 +60,96 @@ def test_the_pages_lie_within_the_site():
             if not re.match(r"[a-z]+:|#", link):
                 target = (page.parent / link.partition("#")[0]).resolve()
                 assert target.is_relative_to(DOCS), f"{name(page)} links to {link}, outside docs/"
+
+
+@pytest.fixture(scope="module")
+def commands():
+    """Every command with the flags of its parser, as `docs.tools.find_commands` prints them."""
+    words = [sys.executable, "-m", "docs.tools.find_commands"]
+    return json.loads(subprocess.run(words, cwd=ROOT, check=True, capture_output=True).stdout)
+
+
+def test_the_reference_is_what_the_code_says():
+    words = [sys.executable, "-m", "docs.tools.make_reference", "--check"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_every_knob_is_described():
+    undescribed = [
+        f"{config.name}.{field.name}"
+        for config in read_configs()
+        for field in config.fields
+        if not field.note or not field.default
+    ]
+    assert not undescribed, (
+        f"{undescribed}: write a comment above the field, or a line in docs/tools/knob_notes.json, "
+        "and bind it in a config of docs/tools/find_knobs.py SOURCES"
+    )
+
+
+def test_no_note_is_left_over():
+    configs = read_configs()
+    fields = {f"{config.name}.{field.name}" for config in configs for field in config.fields}
+    notes = json.loads(NOTES.read_text(encoding="utf-8"))
+    assert set(notes) <= fields | {config.name for config in configs}
+
+
+def read_lines(page):
+    """The command lines of a page: those of its blocks of bash, and those in `…` that begin with
+    python. What a line leaves out (…) and its comment are dropped."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^ *```bash\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    lines = re.sub(r"\\\n\s*", "", "\n".join(blocks)).splitlines()
+    lines += re.findall(r"`(python -m [^`\n]+|sift-jax [^`\n]+)`", FENCED.sub("", text))
+    return [line.replace("…", "").strip() for line in lines]
+
+
+def check_command(words, commands):
+    """Whether the module is there, its flags are its parser's, and its files exist."""
+    module, *rest = words
+    if (ROOT / module.replace(".", "/") / "__main__.py").is_file() and not rest:
+        return
+    assert module in commands, f"python -m {module} is no command"
+    subcommands = commands[module]["subcommands"]
+    name = rest[0] if "" not in subcommands and rest and not rest[0].startswith("-") else ""
+    if "" not in subcommands and not name:
+        # named as a whole
+        assert not rest, f"{module} needs one of {', '.join(subcommands)}"
+        return
+    assert name in subcommands, f"{module} has no {name}"
+    flags = {flag for entry in subcommands[name][1] for flag in entry["names"]} | {"--help"}
+    for word in rest:
+        flag, _, value = word.partition("=")
+        if flag.startswith("--gin."):
+            assert commands[module]["is_bindable"], f"{module} takes no {flag}"
+        elif flag.startswith("--"):
+            assert flag in flags, f"{module} {name} has no {flag}"
+        if flag == "--gin_file" and value:
+            assert (ROOT / value).is_file(), f"{value} does not exist"
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=name)
+def test_commands_exist_with_their_flags(page, commands):
+    for line in read_lines(page):
+        words = shlex.split(line, comments=True)
+        if "python" in words and "-m" in words:
+            words = words[words.index("-m") + 1 :]
+            if words and words[0].split(".")[0] in ("sift_jax", "data_prep", "benchmarks"):
+                check_command(words, commands)
+        elif words[:1] == ["make"]:
+            targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+            assert not [w for w in words[1:] if "=" not in w and w not in targets], line
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=name)
+def test_files_that_are_named_exist(page):
+    named = re.findall(
+        r"(?<![\w/.-])(?:configs|tpu_scripts|tests|docs|benchmarks|data_prep|sift_jax)/[\w/]+\.\w+",
+        read_prose(page),
+    )
+    # files of the reader's own are called mine
+    missing = sorted(
+        {path for path in named if not (ROOT / path).exists() and "/mine." not in path}
+    )
+    assert not missing

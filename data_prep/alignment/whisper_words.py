@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 
 from data_prep.alignment.whisper_text import Text
-from data_prep.alignment.word_edges import move_to_pauses
+from data_prep.alignment.word_edges import move_to_pauses, shorten_ends
 from data_prep.alignment.word_time import WordTime
 
 FRAME_SECONDS = 0.02
@@ -46,6 +46,7 @@ def make_times(text: Text, spans: np.ndarray, heard: Heard, pauses: np.ndarray) 
     their scores."""
     seconds = heard.matrix.shape[1] * FRAME_SECONDS
     moved = move_to_pauses(widen(np.minimum(spans + _AHEAD_SECONDS, seconds)), pauses)
+    moved = shorten_ends(moved, pauses)
     log_probs = heard.log_probs[: len(text.ids)]
     scores = [
         float(np.exp(log_probs[text.owners == word].mean())) for word in range(len(text.words))

@@ -6,6 +6,13 @@
 
 A border between two words goes to the pause that is nearest to it, if one is near. Power is that of
 10 ms steps; a pause is a run of steps that do not stand out of the background.
+
+The first word and the last may be drawn over what is no word: a knock or a breath long before the
+first one, or after the last. Where such a word is longer than words are, it loses what a pause
+parts from its inner end:
+
+    power        ▁▇▁▁▁▁▁▁▁▁▁▁▁▁▁▅▇▇▇▆▅▇▇▅
+    words         | word 1            | word 2     ─►                  | word 1| word 2
 """
 
 import numpy as np
@@ -18,6 +25,8 @@ _SHORTEST_PAUSE = 0.10
 # are.
 _NEAR = 0.25
 _SHORTEST_WORD = 0.02
+# Hardly any word of read speech lasts so long.
+_LONGEST_WORD = 1.5
 _RANGE_DB = 30.0
 _ABOVE_FLOOR = 4.0
 
@@ -57,3 +66,24 @@ def move_to_pauses(spans: np.ndarray, pauses: np.ndarray) -> np.ndarray:
         if nearest < count and moved[nearest, 1] - end >= _SHORTEST_WORD:
             moved[nearest, 0] = end
     return moved
+
+
+def shorten_ends(spans: np.ndarray, pauses: np.ndarray) -> np.ndarray:
+    """Starts and ends of words [n, 2], the first and the last of which no longer reach over a pause
+    where that makes them longer than words are. A word by itself keeps the longer part."""
+    short, is_alone = np.array(spans, np.float64), len(spans) == 1
+    for start, end in pauses:
+        before, after = start - short[0, 0], short[0, 1] - end
+        if _is_too_long(short[0]) and before > 0 and after >= _SHORTEST_WORD:
+            if not is_alone or before <= after:
+                short[0, 0] = end
+    for start, end in pauses[::-1]:
+        before, after = start - short[-1, 0], short[-1, 1] - end
+        if _is_too_long(short[-1]) and before >= _SHORTEST_WORD and after > 0:
+            if not is_alone or after <= before:
+                short[-1, 1] = start
+    return short
+
+
+def _is_too_long(span: np.ndarray) -> bool:
+    return bool(span[1] - span[0] > _LONGEST_WORD)

@@ -1,5 +1,6 @@
 """The Whisper aligner over a tiny folder, and over attention that is known."""
 
+import itertools
 import json
 
 import numpy as np
@@ -12,9 +13,10 @@ from data_prep.alignment.align import make_aligner
 from data_prep.alignment.whisper import WhisperAligner
 from data_prep.alignment.whisper_text import WhisperText
 from data_prep.alignment.whisper_words import Heard
-from data_prep.alignment.word_edges import find_pauses, move_to_pauses
+from data_prep.alignment.word_edges import find_pauses, move_to_pauses, shorten_ends
 from data_prep.alignment.word_time import AlignmentError, Speech
 from data_prep.build import parse_arguments
+from data_prep.embedded.corpus import make_plans, synthesize
 from data_prep.pipeline.build_stages import build
 from sift_jax.audio.files import write_audio
 from sift_jax.weights.whisper import load_whisper
@@ -202,6 +204,42 @@ def test_borders_go_to_pauses_that_are_near():
     np.testing.assert_allclose(moved, [[0.2, 0.5], [0.5, 1.0], [1.3, 1.8], [1.8, 2.0]], atol=0.015)
     far = np.array([[0.2, 0.4], [0.4, 1.9]])
     np.testing.assert_allclose(move_to_pauses(far, pauses[1:]), far)
+
+
+def test_a_knock_long_before_the_words_is_no_part_of_the_first(aligner, monkeypatch):
+    """Attention has "ab" from the beginning of the recording on, where there is a click."""
+    speech, _ = synthesize(make_plans("en", "train", 1, seed=0)[0])
+    click = np.zeros(2 * 16_000, np.float32)
+    click[4_000:4_800] = 0.5 * np.sin(2 * np.pi * 900 * np.arange(800) / 16_000)
+    floor = 1e-4 * make_wave(len(click) + len(speech))
+    wave = np.concatenate([click, 0.5 * speech / np.abs(speech).max()]) + floor
+    wave = wave[: int(aligner.window_seconds * 16_000)]
+    begins = find_pauses(wave)[:2, 1].max()
+    assert begins > 2.0
+    frames = len(wave) // 320
+    rows, second = np.full((7, frames), -0.5), round(begins / 0.02) + 20
+    edges = (0, second - 10, second, second + 5, second + 6, second + 10, second + 14, frames)
+    for row, span in enumerate(itertools.pairwise(edges)):
+        rows[row, slice(*span)] = 2.0
+    heard = Heard(matrix=rows, log_probs=np.zeros(6), ends=np.zeros(7))
+    monkeypatch.setattr(aligner, "hear", lambda texts: [heard])
+    first, last = aligner.align(wave, "ab, c", "en")
+    assert first.start == pytest.approx(begins, abs=0.02) and first.end < last.end
+    # Without the click the same attention comes to the same: the pause is all that is before.
+    quiet = np.concatenate([0 * click, wave[len(click) :]]) + floor[: len(wave)]
+    assert aligner.align(quiet, "ab, c", "en")[0].start == pytest.approx(begins, abs=0.02)
+
+
+def test_only_words_longer_than_words_are_lose_what_a_pause_parts_from_them():
+    pauses = np.array([[0.0, 0.2], [0.3, 2.0], [3.0, 3.4], [4.6, 5.0], [6.6, 7.0]])
+    spans = np.array([[0.2, 2.4], [2.4, 4.4], [4.4, 7.2]])
+    np.testing.assert_allclose(
+        shorten_ends(spans, pauses), [[2.0, 2.4], [2.4, 4.4], [4.4, 4.6]], atol=1e-9
+    )
+    usual = np.array([[1.8, 2.4], [2.4, 4.4], [4.4, 5.4]])
+    np.testing.assert_allclose(shorten_ends(usual, pauses), usual)
+    alone = np.array([[0.2, 7.2]])
+    np.testing.assert_allclose(shorten_ends(alone, pauses[[1, 4]]), [[2.0, 6.6]])
 
 
 # ---- in a build

@@ -106,7 +106,8 @@ def _say_default(action: argparse.Action) -> str:
         return "the number of cores"
     if isinstance(value, list | tuple):
         return ",".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    # a file of the repository is named from its root, wherever that lies
+    return f"{value:g}" if isinstance(value, float) else str(value).removeprefix(f"{ROOT}{os.sep}")
 
 
 def _say_value(action: argparse.Action) -> str:

@@ -2,7 +2,7 @@
 
     python -m data_prep.build --corpus=embedded --out=runs/quickstart/data
         [--languages=en,de] [--train=600 --dev=30 --evaluation=60] [--evaluation_rows=60]
-        [--wordings=6] [--plain] [--rows_per_utterance=10] [--seed=0]
+        [--wordings=6] [--skip_wordings=0] [--plain] [--rows_per_utterance=10] [--seed=0]
 
     python -m data_prep.build --corpus=mls --root=/corpora/mls --languages=de,fr --out=runs/mls
         (mls, common_voice, vctk, librispeech, voxpopuli, fleurs, peoples_speech, spgispeech,
@@ -66,6 +66,7 @@ _SIZES: dict[str, tuple[int | None, int | None, int]] = {
     "evaluation": (60, 500, 0),
     "evaluation_rows": (60, 500, 2),
     "wordings": (None, None, 1),
+    "skip_wordings": (None, None, 0),
     "rows_per_utterance": (None, None, 1),
     "seed": (None, None, 0),
 }
@@ -223,6 +224,13 @@ def _make_parser() -> _Parser:
         help="EvalSIFT rows a category and language; 60 embedded, else 500",
     )
     add("--wordings", type=int, default=6, help="wordings of each question and answer, at most 6")
+    add(
+        "--skip_wordings",
+        type=int,
+        default=0,
+        help="leave out the first so many wordings: an EvalSIFT asked in words that training lacks; "
+        "of a list that has no more, the last one stays",
+    )
     add(
         "--plain",
         action="store_true",

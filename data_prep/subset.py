@@ -1,30 +1,44 @@
 """Command line that takes a part of a SIFT folder: some of the utterances, with all of their rows.
 
     python -m data_prep.subset --sift=data/sift_50m/sift --share=1/8 --out=data/sift_50m_eighth/sift
+    python -m data_prep.subset --sift=runs/mine/sift --hours=20 --metadata=runs/mine/metadata.jsonl
+        --out=runs/mine_20h/sift
 
     sift/train/…/split<N>.jsonl ─ rows whose id has a hash below the share ─► out/train/…/split<N>.jsonl
+                                ─ rows that hear only the first recordings, by that hash, of so many hours a language
     sift/{dev,EvalSIFT}/…       ─ as they are ─► out/{dev,EvalSIFT}/…
 
-What is taken follows from the ids alone: an eighth is part of a quarter, and that of a half. A
-comparison has an id of its own. The files of dev and EvalSIFT are whole in every part, so that
+What is taken follows from the ids alone: an eighth is part of a quarter, and that of a half, as ten
+hours are part of twenty. A comparison has an id of its own: by share it is drawn by itself, by
+hours it is taken where both of its recordings are. The files of dev and EvalSIFT are whole in every part, so that
 results can be compared.
 """
 
 import argparse
 import hashlib
+import json
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 from tqdm import tqdm
 
-from sift_jax.sift.rows import SPLITS, Row, SiftError, list_files, read_rows, write_rows
+from sift_jax.sift.rows import (
+    SPLITS,
+    Row,
+    SiftError,
+    audio_ids,
+    list_files,
+    read_rows,
+    write_rows,
+)
 
 
-def take_share(sift: Path, out: Path, share: Fraction) -> tuple[int, int]:
-    """Writes the part; returns how many training rows there were, and how many are in it."""
+def take_part(sift: Path, out: Path, is_wanted: Callable[[Row], bool]) -> tuple[int, int]:
+    """Writes the part of the rows that are wanted; returns how many training rows there were, and
+    how many are in it."""
     files = {split: list_files(sift, split) for split in SPLITS}
     if not files["train"]:
         raise SiftError(
@@ -38,7 +52,7 @@ def take_share(sift: Path, out: Path, share: Fraction) -> tuple[int, int]:
         nonlocal there
         for row in read_rows(path):
             there += 1
-            if is_taken(row["id"], share):
+            if is_wanted(row):
                 yield row
 
     for path in tqdm(files["train"], desc="train", unit="file"):
@@ -51,8 +65,43 @@ def take_share(sift: Path, out: Path, share: Fraction) -> tuple[int, int]:
 
 
 def is_taken(identity: str, share: Fraction) -> bool:
-    digest = hashlib.blake2b(identity.encode(), digest_size=8).digest()
-    return int.from_bytes(digest) < share * 2**64
+    return _hash(identity) < share * 2**64
+
+
+def _hash(identity: str) -> int:
+    return int.from_bytes(hashlib.blake2b(identity.encode(), digest_size=8).digest())
+
+
+def choose_recordings(metadata: Path, hours: float) -> set[str]:
+    """The training recordings that together last so many hours in each language, in the order of
+    their hashes: 0.01 hours are the first 36 s, and the recording that would go beyond them is not
+    taken."""
+    lasting: dict[str, list[tuple[int, str, float]]] = {}
+    try:
+        with metadata.open(encoding="utf-8") as lines:
+            for line in map(json.loads, lines):
+                if line["split"] == "train":
+                    entry = (_hash(line["id"]), line["id"], float(line["duration"]))
+                    lasting.setdefault(line["language"], []).append(entry)
+    except (ValueError, KeyError, TypeError) as error:
+        raise SiftError(
+            f"--metadata={metadata}: {type(error).__name__}: {error}; give the metadata.jsonl of "
+            "the build that wrote the SIFT files"
+        ) from error
+    taken = set()
+    for language, recordings in sorted(lasting.items()):
+        there = sum(seconds for _, _, seconds in recordings) / 3600
+        if hours >= there:
+            raise SiftError(
+                f"--hours={hours:g} is no part of the {there:.2f} hours of {language}; give fewer"
+            )
+        left = hours * 3600
+        for _, identity, seconds in sorted(recordings):
+            left -= seconds
+            if left < 0:
+                break
+            taken.add(identity)
+    return taken
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -66,14 +115,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         required=True,
         help="folder with {train,dev,EvalSIFT}/{category}/{lang}/",
     )
-    parser.add_argument("--share", required=True, help="of the training utterances: 1/2, 0.2, …")
+    amount = parser.add_mutually_exclusive_group(required=True)
+    amount.add_argument("--share", help="of the training utterances: 1/2, 0.2, …")
+    amount.add_argument("--hours", type=float, help="of training recordings in each language")
+    parser.add_argument("--metadata", type=Path, help="with --hours: the build's metadata.jsonl")
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for the part, in the same layout"
     )
     flags = parser.parse_args(arguments)
+    if (flags.hours is None) != (flags.metadata is None):
+        parser.error("--hours and --metadata go together; give both or neither")
     try:
-        share = parse_share(flags.share)
-        there, taken = take_share(flags.sift, flags.out, share)
+        if flags.hours is None:
+            share = parse_share(flags.share)
+            there, taken = take_part(flags.sift, flags.out, lambda row: is_taken(row["id"], share))
+        else:
+            chosen = choose_recordings(flags.metadata, flags.hours)
+            there, taken = take_part(
+                flags.sift, flags.out, lambda row: chosen.issuperset(audio_ids(row))
+            )
     except (SiftError, OSError) as error:
         sys.exit(f"data_prep.subset: {error}")
     print(

@@ -107,14 +107,14 @@ def _make_verify_items(
 
 
 def _ask_verify(key: str, label: str, templates: Templates, rng: random.Random) -> str:
-    if rng.random() < 0.5:
+    questions = templates["verify"]["asks"]["speech" if key in SPEECH_KEYS else key]
+    if rng.random() < 0.5 or not questions:
         return ask(
             templates,
             templates["verify"]["wrappers"],
             rng,
             clause=write_clause(templates, key, label, rng),
         )
-    questions = templates["verify"]["asks"]["speech" if key in SPEECH_KEYS else key]
     return ask(templates, questions, rng, label=phrase_label(templates, key, label))
 
 

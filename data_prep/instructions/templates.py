@@ -37,9 +37,15 @@ _WHOLE = ("ordinals", "inferences", "openings", "openings_two")
 
 @functools.cache
 def load_templates(
-    language: str, wordings: int | None = None, *, is_plain: bool = False, is_paper: bool = False
+    language: str,
+    wordings: int | None = None,
+    *,
+    skipped: int = 0,
+    is_plain: bool = False,
+    is_paper: bool = False,
 ) -> Templates:
-    """The templates of a language, with at most so many wordings of each question and answer.
+    """The templates of a language, with at most so many wordings of each question and answer, the
+    first `skipped` left out; where there are no more than those, the last one stays.
 
     Plain ones have the answers of `plain`, and no openings; those of the paper have its open
     questions.
@@ -54,17 +60,24 @@ def load_templates(
         found |= json.loads((folder / "paper" / f"{language}.json").read_text(encoding="utf-8"))
     if is_plain:
         found = make_plain(found)
-    if wordings is not None:
-        found = _limit(found, wordings)
+    if wordings is not None or skipped:
+        found = _limit(found, wordings, skipped)
     return {"language": language, **found}
 
 
-def _limit(value: Any, wordings: int) -> Any:
+def _limit(value: Any, wordings: int | None, skipped: int) -> Any:
     if isinstance(value, dict):
-        return {
-            name: item if name in _WHOLE else _limit(item, wordings) for name, item in value.items()
+        found = {
+            name: item if name in _WHOLE else _limit(item, wordings, skipped)
+            for name, item in value.items()
         }
-    return value[:wordings] if isinstance(value, list) else value
+        # a class is asked for in other ways besides: of these two none needs to stay
+        if "asks" in value and skipped:
+            found["asks"] = {
+                key: texts[skipped:][:wordings] for key, texts in value["asks"].items()
+            }
+        return found
+    return (value[skipped:] or value[-1:])[:wordings] if isinstance(value, list) else value
 
 
 def capitalise(text: str) -> str:

@@ -76,10 +76,10 @@ class Wishes:
 
     EvalSIFT has `rows_per_language` rows a category and language, dev half of that, train up to
     `rows_per_utterance` rows an utterance and category. `wordings` limits how many wordings of each
-    question and answer are used. Plain instructions are for models of a few million parameters:
-    questions are answered in the lines of `plain`, the audio stands before the question, and
-    training hardly asks for the words themselves. `claims` is what a class may be told as, of
-    `claims.CLAIMS`: as the bins have it.
+    question and answer are used, behind the first `skip_wordings`. Plain instructions are for
+    models of a few million parameters: questions are answered in the lines of `plain`, the audio
+    stands before the question, and training hardly asks for the words themselves. `claims`
+    is what a class may be told as, of `claims.CLAIMS`: as the bins have it.
     """
 
     seed: int = 0
@@ -87,6 +87,7 @@ class Wishes:
     rows_per_utterance: int = 10
     corpus: str = "embedded"
     wordings: int | None = None
+    skip_wordings: int = 0
     is_plain: bool = False
     fields: Fields = ()
     claims: str = CALIBRATED
@@ -158,7 +159,11 @@ def write_share(
     )
     quota = Quota(rows=rows, cap=wishes.rows_per_utterance, must_fill=share.split != "train")
     templates = load_templates(
-        share.language, wishes.wordings, is_plain=wishes.is_plain, is_paper=wishes.is_paper
+        share.language,
+        wishes.wordings,
+        skipped=wishes.skip_wordings,
+        is_plain=wishes.is_plain,
+        is_paper=wishes.is_paper,
     )
     fields = tuple(field.limit(wishes.wordings) for field in wishes.fields)
     made = _make_categories(share, templates, by_language, quota, number, fields, wishes)

@@ -34,6 +34,8 @@ class BuildConfig:
     claims: str
     evaluation_rows: int
     wordings: int
+    # those before it, which questions are not asked in
+    skip_wordings: int
     plain: bool
     rows_per_utterance: int
     compression: str

@@ -167,7 +167,14 @@ _KNOBS = {
     "words": ("aligning.fingerprint",),
     "measure": ("measuring.hearing",),
     "metadata": ("measuring.labelling", "fields"),
-    "instructions": ("claims", "evaluation_rows", "wordings", "plain", "rows_per_utterance"),
+    "instructions": (
+        "claims",
+        "evaluation_rows",
+        "wordings",
+        "skip_wordings",
+        "plain",
+        "rows_per_utterance",
+    ),
     "records": ("compression",),
 }
 # Stage: what runs it, what it leaves (removed when it is stale), and the code and data that decide

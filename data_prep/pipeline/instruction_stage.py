@@ -24,6 +24,7 @@ def write_instructions(config: BuildConfig) -> None:
         seed=config.seed,
         rows_per_language=config.evaluation_rows,
         wordings=config.wordings,
+        skip_wordings=config.skip_wordings,
         rows_per_utterance=config.rows_per_utterance,
         is_plain=config.plain,
         claims=config.claims,

@@ -20,11 +20,14 @@ from data_prep.instructions.pretraining import (
 from data_prep.instructions.write import write_instructions
 from sift_jax.sift.labels import LABELS, LANGUAGES, find_labels, say_yes_no
 from sift_jax.sift.rows import (
+    CLOSED_CATEGORIES,
     PRETRAINING_CATEGORIES,
     PRETRAINING_LISTS,
     list_files,
     read_rows,
 )
+
+QUESTIONS = (*CLOSED_CATEGORIES, "open_ended")
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +110,27 @@ def test_fewer_wordings_make_fewer_questions(utterances, tmp_path):
         parts = [part for row in read_rows(path) for part in row["messages"][0]["content"]]
         distinct.append({part["text"] for part in parts if "text" in part})
     assert len(distinct[0]) < len(distinct[1])
+
+
+def test_what_is_asked_behind_the_wordings_of_training_is_in_no_word_of_it(tmp_path):
+    """Whatever is asked, in five languages: no question of EvalSIFT is one that training has."""
+    write_metadata(tmp_path / "metadata.jsonl")
+    asked = {}
+    for split, wishes in (("train", {"wordings": 2}), ("EvalSIFT", {"skip_wordings": 2})):
+        out = tmp_path / split
+        write_instructions(
+            tmp_path / "metadata.jsonl", out, rows_per_language=30, is_plain=True, **wishes
+        )
+        asked[split] = {
+            part["text"]
+            for category in QUESTIONS
+            for path in list_files(out, split, category)
+            for row in read_rows(path)
+            for part in row["messages"][0]["content"]
+            if "text" in part
+        }
+    assert len(asked["train"]) > 300 and len(asked["EvalSIFT"]) > 100
+    assert not asked["train"] & asked["EvalSIFT"]
 
 
 def test_plain_answers_are_lines_behind_the_audio(utterances, tmp_path):

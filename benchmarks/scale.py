@@ -151,7 +151,7 @@ def count_bytes(folder: Path) -> float:
     sizes = {}
     for parent, _, names in os.walk(folder):
         for name in names:
-            found = os.stat(f"{parent}/{name}")
+            found = Path(parent, name).stat()
             sizes[found.st_ino] = found.st_size
     return float(sum(sizes.values()))
 

@@ -326,7 +326,7 @@ def run_gin(path: str, argv: list[str] | None = None, *, parts: Sequence[str] = 
     flags = parse_flags(sys.argv[1:] if argv is None else argv, f"runs {module_name}.{name}")
 
     def run() -> None:
-        sys.path.insert(0, os.getcwd())
+        sys.path.insert(0, str(Path.cwd()))
         join_processes(flags)
         try:
             modules = tuple(importlib.import_module(m) for m in flags.module_import)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from resolve_configs import GOLDEN, golden_path, list_runs, resolve  # noqa: E402 - the project's root comes first
+from resolve_configs import GOLDEN, golden_path, list_runs, resolve
 
 
 def main() -> None:

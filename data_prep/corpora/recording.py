@@ -196,12 +196,13 @@ def locate_audio(root: Path, names: str | Sequence[str], identity: str | None = 
     """The file of the first name that is there, as an absolute path that does not leave the
     root."""
     names = [names] if isinstance(names, str) else names
-    base = os.path.abspath(root)
+    base = os.path.normpath(root.absolute())
     for name in names:
-        path = os.path.normpath(os.path.join(base, name))
+        path = os.path.normpath(Path(base, name))
         if os.path.commonpath([base, path]) != base:
             raise BadItem("path leaves the root", name, identity)
-        if os.path.isfile(path):
+        # Path.is_file raises where a name is too long for the disk
+        if os.path.isfile(path):  # noqa: PTH113
             return path
     raise BadItem("no audio file", names[0], identity)
 

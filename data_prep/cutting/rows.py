@@ -95,7 +95,7 @@ def find_too_long(build: Path) -> tuple[Path, list[dict[str, Any]]]:
     ]
     if not found:
         raise BuildError(f"--build={build}: no recording there was too long; nothing is to be cut")
-    root = Path(os.path.commonpath([os.path.dirname(recording.audio) for recording in found]))
+    root = Path(os.path.commonpath([Path(recording.audio).parent for recording in found]))
     return root, [_make_row(recording, root) for recording in found]
 
 

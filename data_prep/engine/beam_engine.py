@@ -294,7 +294,9 @@ def _show_progress(
         def look() -> None:
             # A folder is read in one go: there may be a hundred thousand parts.
             for folder, sizes in left.items():
-                bar.update(sum(sizes.pop(name) for name in os.listdir(folder) if name in sizes))
+                with os.scandir(folder) as entries:
+                    names = [entry.name for entry in entries]
+                bar.update(sum(sizes.pop(name) for name in names if name in sizes))
 
         def watch() -> None:
             patience = _POLL_SECONDS

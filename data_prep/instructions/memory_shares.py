@@ -82,7 +82,7 @@ def _write_shares(metadata_path: Path, folder: Path, size: int) -> dict[str, dic
 
 def read_metadata(path: Path) -> Iterator[Utterance]:
     """The metadata of a corpus, each line checked for what the instructions need."""
-    with open(path, encoding="utf-8") as lines:
+    with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             try:
                 utterance = json.loads(line)

@@ -120,7 +120,7 @@ class Journal:
     def _load(self) -> int:
         """Indexes the lines, cuts a torn tail, and returns where the next line goes."""
         place = good_end = 0
-        with open(self.path, "rb") as lines:
+        with self.path.open("rb") as lines:
             for line in lines:
                 value = _parse_line(line) if line.endswith(b"\n") else None
                 if value is not None:

@@ -69,7 +69,8 @@ class AudioRoots(Mapping[str, Path]):
         folders = self.folders.get(corpus or "", [])
         for place, folder in enumerate(folders):
             for path in _list_candidates(folder, corpus or "", identity):
-                if os.path.exists(path):
+                # Path.exists raises where a name is too long for the disk
+                if os.path.exists(path):  # noqa: PTH110
                     # Rows of a language follow each other: its folder is asked first the next time.
                     folders.insert(0, folders.pop(place))
                     return path
@@ -98,7 +99,7 @@ class AudioRoots(Mapping[str, Path]):
         return ", ".join([*parts, f"{len(self.loose):,} other files"])
 
     def _walk(self, folder: str, seen: set[tuple[int, int]]) -> None:
-        status = os.stat(folder)
+        status = Path(folder).stat()
         # A corpus may be a link; a loop of links must end.
         if (status.st_dev, status.st_ino) in seen:
             return
@@ -142,7 +143,7 @@ def parse_audio_flags(flags: Sequence[str]) -> AudioRoots:
 def _name_layout(folder: str) -> tuple[str, ...]:
     """The corpora whose files are found below this folder by their ids; none if it must be
     walked."""
-    base = os.path.basename(folder)
+    base = Path(folder).name
     names = _peek(folder)
     if (
         base == "clips"
@@ -153,12 +154,9 @@ def _name_layout(folder: str) -> tuple[str, ...]:
     speakers = [name for name in names if _SPEAKER.fullmatch(name)]
     if base.startswith("wav48") and speakers:
         return ("vctk",)
-    below = [name for name in names if os.path.isdir(os.path.join(folder, name))]
+    below = [name for name in names if Path(folder, name).is_dir()]
     books = [
-        name
-        for reader in below[:1]
-        for name in _peek(os.path.join(folder, reader))
-        if name.isdecimal()
+        name for reader in below[:1] for name in _peek(f"{folder}/{reader}") if name.isdecimal()
     ]
     if books and all(name.isdecimal() for name in below):
         return (

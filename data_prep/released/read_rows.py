@@ -59,7 +59,7 @@ class Line(NamedTuple):
 
 def read_sift_lines(path: str | Path) -> Iterator[Line]:
     """All lines that are not blank."""
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         for number, raw in _read_lines(file):
             if raw is None:
                 yield Line(number, b"", None, Fault("too long", ""))

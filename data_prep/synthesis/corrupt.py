@@ -9,7 +9,6 @@ the right ones.
 """
 
 import json
-import os
 from pathlib import Path
 
 from data_prep.corpora.splits import EVALUATION
@@ -57,7 +56,7 @@ def corrupt_build(data: Path, rate: float, seed: int, out: Path) -> None:
                     row = {**row, "transcript": text, "reference": row["transcript"]}
                     joined.write(json.dumps(row, ensure_ascii=False) + "\n")
         if not (out / "audio").exists():
-            os.symlink((data / "audio").resolve(), out / "audio")
+            (out / "audio").symlink_to((data / "audio").resolve())
         report = {
             "asked": rate,
             "word_error_rate": round(found.rate, 4),

@@ -16,7 +16,6 @@ Each command goes on where it was stopped, and is quick where it is done.
 """
 
 import argparse
-import os
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -118,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         link = flags.out / "tests" / name
         if not flags.dry_run and not link.is_symlink():
             link.parent.mkdir(parents=True, exist_ok=True)
-            os.symlink((flags.out / part).resolve(), link)
+            link.symlink_to((flags.out / part).resolve())
 
 
 if __name__ == "__main__":

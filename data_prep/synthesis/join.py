@@ -9,7 +9,6 @@ Nothing is copied. EvalSIFT is left out: what is tested is no part of a mixture.
 """
 
 import argparse
-import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -37,7 +36,7 @@ def join_sets(folders: Sequence[Path], out: Path) -> int:
         for path in found:
             place = out / path.parent.relative_to(folder)
             place.mkdir(parents=True, exist_ok=True)
-            os.symlink(path.resolve(), place / f"split{counts[place]}.jsonl")
+            (place / f"split{counts[place]}.jsonl").symlink_to(path.resolve())
             counts[place] += 1
     return sum(counts.values())
 

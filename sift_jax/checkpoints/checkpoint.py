@@ -171,24 +171,23 @@ class Checkpoints:
         if not steps or (step is not None and step not in steps):
             have = f"it has {', '.join(map(str, sorted(steps)))}" if steps else "it has none"
             raise CheckpointError(f"{self.run_dir} has no checkpoint of step {step}; {have}")
-        for tried in steps if step is None else [step]:
+        *newer, oldest = steps if step is None else [step]
+        for tried in newer:
             try:
-                saved = self._check({"params": like}, tried, is_strict=False)
-                as_saved = jax.tree_util.tree_map_with_path(
-                    lambda path, x, saved=saved: x.update(
-                        dtype=saved.leaves[name_leaf(path)].dtype
-                    ),
-                    {"params": _describe(like)},
-                )
-                params = self._read(as_saved, tried, saved)["params"]
+                return tried, self._read_params(like, tried, keep_dtypes)
             except DamagedError as error:
-                if tried == (steps[-1] if step is None else step):
-                    raise
                 _say(f"{error}; an older step is taken")
-                continue
-            if not keep_dtypes:
-                params = jax.tree.map(lambda x, y: x.astype(y.dtype), params, like)
-            return tried, params
+        return oldest, self._read_params(like, oldest, keep_dtypes)
+
+    def _read_params(self, like: Params, step: int, keep_dtypes: bool) -> Params:
+        """Those of one step."""
+        saved = self._check({"params": like}, step, is_strict=False)
+        as_saved = jax.tree_util.tree_map_with_path(
+            lambda path, x: x.update(dtype=saved.leaves[name_leaf(path)].dtype),
+            {"params": _describe(like)},
+        )
+        params = self._read(as_saved, step, saved)["params"]
+        return params if keep_dtypes else jax.tree.map(lambda x, y: x.astype(y.dtype), params, like)
 
     def _look(self, items: Iterable[str], step: int) -> Saved:
         """What there is of these items."""

@@ -27,7 +27,7 @@ def prefetch(items: Iterator, depth: int) -> Iterator:
                 if not put(("item", item)):
                     return
             put(("end", None))
-        except BaseException as error:  # noqa: BLE001 - it is raised again by the reader
+        except BaseException as error:  # it is raised again by the reader
             put(("error", error))
 
     threading.Thread(target=draw, daemon=True).start()

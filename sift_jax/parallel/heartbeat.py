@@ -133,7 +133,7 @@ class Watch:
         while not self._is_over.wait(self._interval):
             try:
                 self.beat()
-            except Exception:  # noqa: BLE001 - a store that fails is one that does not answer: the judge sees it
+            except Exception:  # a store that fails is one that does not answer: the judge sees it
                 time.sleep(self._interval)
 
     def _judge_on(self) -> None:

@@ -86,7 +86,7 @@ def read_rows(path: str | Path) -> Iterator[Row]:
 def read_places(path: str | Path) -> Iterator[tuple[int, Row]]:
     """The same rows, each with the byte at which its line starts."""
     try:
-        with open(path, "rb") as lines:
+        with Path(path).open("rb") as lines:
             start = 0
             for number, line in enumerate(lines, 1):
                 if line.strip():
@@ -126,7 +126,7 @@ def write_rows(path: str | Path, rows: Iterable[Row]) -> int:
     path, count = Path(path), 0
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.part")
-    with open(draft, "w", encoding="utf-8") as out:
+    with draft.open("w", encoding="utf-8") as out:
         for row in rows:
             out.write(json.dumps(row, ensure_ascii=False) + "\n")
             count += 1

@@ -65,7 +65,7 @@ class WandbBoard:
             return
         try:
             send()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the run is worth more
+        except Exception as error:  # whatever it is, the run is worth more
             self._is_well = False
             print(
                 f"Weights & Biases gets nothing more of this run: {_mask(error)}", file=sys.stderr

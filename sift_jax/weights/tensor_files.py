@@ -28,7 +28,7 @@ class TensorFolder:
         for path in _list_files(self.folder):
             try:
                 with safe_open(path, framework="np") as file:
-                    for key in file.keys():
+                    for key in list(file.keys()):
                         self._file_of[key] = path
                         self._shape_of[key] = tuple(file.get_slice(key).get_shape())
             except (SafetensorError, OSError) as error:

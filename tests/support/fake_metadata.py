@@ -22,7 +22,7 @@ def write_metadata(
     path: Path, *, sizes: dict[str, int] = SIZES, languages=LANGUAGES, seed: int = 0
 ) -> Path:
     rng = random.Random(seed)
-    with open(path, "w", encoding="utf-8") as out:
+    with path.open("w", encoding="utf-8") as out:
         for language in languages:
             lines = (_SENTENCES / f"{language}.tsv").read_text(encoding="utf-8").splitlines()[1:]
             rng.shuffle(lines)

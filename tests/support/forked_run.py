@@ -37,7 +37,8 @@ def fork_train(argv: list[str], log: Path, folder: Path = ROOT) -> int:
         code = 0
     except SystemExit as end:
         code = end.code
-    except BaseException:  # noqa: BLE001 - nobody above would print it
+    except BaseException:
+        # nobody above would print it
         traceback.print_exc()
     finally:
         # as an interpreter ends, but for the stack, which is the parent's

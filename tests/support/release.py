@@ -31,10 +31,9 @@ def make_row(
     question, answer = texts or TEXTS[source[-2:]]
     audio = [{"audio_path": f"/path/to/{each}.wav"} for each in names or (name,)]
     text = [{"text": question}]
+    contents = (text + audio if is_text_first else audio + text, [{"text": answer}])
     if is_answer:
         contents = (text, audio)
-    else:
-        contents = (text + audio if is_text_first else audio + text, [{"text": answer}])
     if has_nulls:
         contents = tuple(
             [{"text": None, "audio_path": None, **part} for part in parts] for parts in contents

@@ -57,7 +57,7 @@ class Sources:
     def make_requests(self, name: str, places: list[int], seed: int) -> Iterator[Request | Skipped]:
         """The requests of one set: one for each utterance, or for each pair of neighbours on a
         shuffled ring."""
-        with open(self.path, "rb") as file:
+        with self.path.open("rb") as file:
             if SETS[name].clips == 1:
                 for place in places:
                     yield make_request(name, [_load(file, place)])
@@ -73,7 +73,7 @@ class Sources:
         seen: set[bytes] = set()
         place = 0
         try:
-            with open(self.path, "rb") as file:
+            with self.path.open("rb") as file:
                 for number, line in enumerate(file, 1):
                     if line.strip():
                         self.lines += 1

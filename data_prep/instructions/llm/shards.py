@@ -130,5 +130,5 @@ def _identify(server: Endpoint) -> dict[str, Any]:
 
 
 def _hash_file(path: Path) -> str:
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -166,7 +166,7 @@ def write_llm_instructions(
             filtering = client if judge is None else _make_client(judge, journal, plan.seed)
         draft = rejected_path.with_name(f".{rejected_path.name}.part")
         try:
-            with open(draft, "w", encoding="utf-8") as rejected:
+            with draft.open("w", encoding="utf-8") as rejected:
                 account = Account(rejected)
                 for entry in sources.list_rejected(plan.shard, plan.shards):
                     account.drop(entry)
@@ -294,7 +294,7 @@ def _check_account(out: Path, plan: Plan, report: dict[str, Any]) -> None:
         for language in languages
         for _ in read_rows(plan.name_rows(out, name, split, language))
     )
-    with open(plan.name_file(out, "rejected", ".jsonl"), encoding="utf-8") as lines:
+    with plan.name_file(out, "rejected", ".jsonl").open(encoding="utf-8") as lines:
         drops = sum(1 for _ in lines)
     if report["items"] != rows + drops:
         raise AccountError(

@@ -78,7 +78,7 @@ def load_examples(path: Path | None) -> dict[str, list[Shot]]:
         return json.loads(_EXAMPLES.read_text(encoding="utf-8"))
     examples: dict[str, list[Shot]] = {}
     try:
-        with open(path, encoding="utf-8") as lines:
+        with path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     language, shot = _parse_shot(line, f"{path}, line {number}")

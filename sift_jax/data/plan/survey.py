@@ -197,17 +197,19 @@ def make_survey(index: QuestionIndex, turns: Turns, limits: RowLimits, name: str
 def read_survey(index: QuestionIndex, turns: Turns, limits: RowLimits, name: str) -> Survey:
     """The survey that is kept beside the index, made where there is none yet."""
     path = Path(index.folder) / f"survey-{_digest(index, turns, limits)}.npz"
-    with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        with np.load(path, allow_pickle=False) as kept:
-            items, places, groups, questions, *left_out = kept["counts"].tolist()
-            return Survey(
-                items=items,
-                places=places,
-                groups=groups,
-                questions=questions,
-                left_out=tuple(left_out),
-                starts=kept["starts"],
-            )
+    with (
+        contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile),
+        np.load(path, allow_pickle=False) as kept,
+    ):
+        items, places, groups, questions, *left_out = kept["counts"].tolist()
+        return Survey(
+            items=items,
+            places=places,
+            groups=groups,
+            questions=questions,
+            left_out=tuple(left_out),
+            starts=kept["starts"],
+        )
     found = make_survey(index, turns, limits, name)
     draft = path.with_name(f"survey-{uuid.uuid4().hex}.part")
     # a folder that cannot be written to is no reason not to train: the next start counts again

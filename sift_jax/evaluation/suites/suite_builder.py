@@ -91,9 +91,9 @@ class Gathering:
             return "another row has this id"
         for path in item.audio:
             # Path.is_file raises where a name is too long for the disk.
-            if not os.path.isfile(path):
+            if not os.path.isfile(path):  # noqa: PTH113
                 return f"no audio file {path}"
-            if not os.path.getsize(path):
+            if not Path(path).stat().st_size:
                 return f"the audio file {path} is empty"
         if not item.question.strip():
             return "no question"

@@ -98,7 +98,7 @@ def _open(source: Path) -> Found:
         raise ValueError(
             f"no file {source}; give a GGUF, CTranslate2's folder of a Whisper, or OpenAI's .pt"
         )
-    with open(source, "rb") as file:
+    with source.open("rb") as file:
         start = file.read(4)
     if start == MAGIC:
         return _open_gguf(source)

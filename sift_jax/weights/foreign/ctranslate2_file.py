@@ -25,7 +25,7 @@ def read_variables(path: str | Path) -> dict[str, np.ndarray]:
     path = Path(path)
     size = path.stat().st_size
     try:
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             version = _number(file, "I")
             if version not in VERSIONS:
                 raise ValueError(

@@ -52,7 +52,7 @@ class GgufFile:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         try:
-            with open(self.path, "rb") as file:
+            with self.path.open("rb") as file:
                 self.facts, self.tensors = _read_head(file, self.path)
         except (struct.error, EOFError, UnicodeDecodeError):
             raise ValueError(f"{self.path} is a torn GGUF; download it again") from None
@@ -65,7 +65,7 @@ class GgufFile:
 
     def read(self, name: str) -> np.ndarray:
         tensor = self.tensors[name]
-        with open(self.path, "rb") as file:
+        with self.path.open("rb") as file:
             file.seek(tensor.start)
             raw = np.frombuffer(file.read(tensor.bytes), np.uint8)
         return unpack(tensor.packing, raw).reshape(tensor.shape)

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -125,7 +126,7 @@ def test_the_environment_chooses_records_too(corpus):
         "shuffle=False))]))"
     )
     chosen = {"SIFT_RECORDS": str(corpus.records), "SIFT_TOKENIZER": str(corpus.tokenizer)}
-    environment = {**os.environ, **chosen, "PYTHONPATH": os.getcwd()}
+    environment = {**os.environ, **chosen, "PYTHONPATH": str(Path.cwd())}
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )

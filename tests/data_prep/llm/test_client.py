@@ -62,9 +62,11 @@ def test_what_may_pass_is_tried_again(answer, name):
 
 
 def test_attempts_end():
-    with serve(lambda *_: fail(500, f"down; your key is {KEY}")) as server:
-        with pytest.raises(CallError) as stop:
-            make_client(server.url).complete(BODY)
+    with (
+        serve(lambda *_: fail(500, f"down; your key is {KEY}")) as server,
+        pytest.raises(CallError) as stop,
+    ):
+        make_client(server.url).complete(BODY)
     assert (
         stop.value.reason == "http 500"
         and "at attempt 4" in str(stop.value)
@@ -74,9 +76,11 @@ def test_attempts_end():
 
 
 def test_a_call_that_is_refused_is_not_repeated():
-    with serve(lambda *_: fail(400, "too long")) as server:
-        with pytest.raises(CallError, match="http 400: too long"):
-            make_client(server.url).complete(BODY)
+    with (
+        serve(lambda *_: fail(400, "too long")) as server,
+        pytest.raises(CallError, match="http 400: too long"),
+    ):
+        make_client(server.url).complete(BODY)
     assert len(server.bodies) == 1
 
 
@@ -91,9 +95,11 @@ def test_a_call_that_is_refused_is_not_repeated():
     ],
 )
 def test_what_no_call_can_pass_stops_the_run(status, remedy):
-    with serve(lambda *_: fail(status, f"bad key {KEY}", Location="/elsewhere")) as server:
-        with pytest.raises(EndpointError, match=remedy) as stop:
-            make_client(server.url).complete(BODY)
+    with (
+        serve(lambda *_: fail(status, f"bad key {KEY}", Location="/elsewhere")) as server,
+        pytest.raises(EndpointError, match=remedy) as stop,
+    ):
+        make_client(server.url).complete(BODY)
     assert (
         len(server.bodies) == 1
         and KEY not in str(stop.value)
@@ -195,10 +201,12 @@ def test_a_wrong_endpoint_is_one_line(changes, message):
 )
 @pytest.mark.parametrize("status", [200, 400, 401, 500])
 def test_no_piece_of_the_key_outlives_a_cut(before, path, parse, status):
-    with serve(
-        lambda *_: {"status": status, "body": (" x" * before)[:before].encode() + KEY.encode()}
-    ) as server:
-        with pytest.raises((CallError, EndpointError)) as stop:
-            make_client(server.url, attempts=1).call(path, b"{}", "application/json", parse)
+    with (
+        serve(
+            lambda *_: {"status": status, "body": (" x" * before)[:before].encode() + KEY.encode()}
+        ) as server,
+        pytest.raises((CallError, EndpointError)) as stop,
+    ):
+        make_client(server.url, attempts=1).call(path, b"{}", "application/json", parse)
     shown = str(stop.value)
     assert not any(KEY[i : i + 8] in shown for i in range(len(KEY) - 7)), shown

@@ -78,7 +78,7 @@ def test_a_changed_line_is_asked_again_and_the_others_stay(tmp_path):
 def test_a_change_under_way_is_noticed(tmp_path):
     with Journal(tmp_path / "calls") as journal:
         journal.add(make_key(1), make_reply("x"))
-        with open(tmp_path / "calls", "r+b") as file:
+        with (tmp_path / "calls").open("r+b") as file:
             file.seek(30)
             file.write(b"#")
         with pytest.raises(JournalError, match="start again"):

@@ -75,7 +75,7 @@ def test_damaged_metadata_never_stops_the_run(tmp_path):
         .read_text()
         .splitlines()
     ]
-    with open(tmp_path / "m.jsonl", "wb") as out:
+    with (tmp_path / "m.jsonl").open("wb") as out:
         for number in range(_LINES):
             line = {**rng.choice(good), "id": f"u{number}"}
             text = json.dumps(damage(line, rng)).encode()

@@ -2,8 +2,8 @@
 none."""
 
 import json
-import os
 import resource
+from pathlib import Path
 
 import pytest
 from release import TEXTS, join_flags, make_row, write_corpora, write_lines
@@ -215,7 +215,8 @@ def test_more_files_than_may_be_open(tmp_path):
         sheet.save(tmp_path / f"{number}.npy")
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(
-        resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 20, limits[1])
+        resource.RLIMIT_NOFILE,
+        (max(int(path.name) for path in Path("/proc/self/fd").iterdir()) + 20, limits[1]),
     )
     try:
         assert find_repeats(tmp_path, count, 1) == (count - 1, [Repeat(1, 2, 0, 1)])

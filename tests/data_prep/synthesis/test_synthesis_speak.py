@@ -371,14 +371,16 @@ def test_a_stopped_run_asks_for_no_sentence_twice(files, tmp_path):
 
 
 def test_a_server_that_is_down_stops_the_run(files, tmp_path):
-    with serve_voices(speech=lambda number, sent: fail(500)) as server:
-        with pytest.raises(SystemExit, match="3 calls in a row came to nothing"):
-            speak(
-                "ms_marco",
-                files / "lines.jsonl",
-                tmp_path / "out",
-                *endpoint_flags(server, "--concurrency=1", "--attempts=1"),
-            )
+    with (
+        serve_voices(speech=lambda number, sent: fail(500)) as server,
+        pytest.raises(SystemExit, match="3 calls in a row came to nothing"),
+    ):
+        speak(
+            "ms_marco",
+            files / "lines.jsonl",
+            tmp_path / "out",
+            *endpoint_flags(server, "--concurrency=1", "--attempts=1"),
+        )
     assert not (tmp_path / "out" / "report.json").exists()
 
 

@@ -95,35 +95,43 @@ def test_nonsense_is_asked_again_and_then_counted(nonsense, tmp_path):
 
 
 def test_a_second_try_may_do_better(tmp_path):
-    with serve(lambda body, n: say("Hm.") if n == 0 else agree(body)) as script:
-        with judge_at(script.url, tmp_path) as judge:
-            (verdict,) = judge.judge(predictions(1))
+    with (
+        serve(lambda body, n: say("Hm.") if n == 0 else agree(body)) as script,
+        judge_at(script.url, tmp_path) as judge,
+    ):
+        (verdict,) = judge.judge(predictions(1))
     assert verdict.score == 1.0 and len(script.bodies) == 2
 
 
 def test_a_judge_that_is_down_for_a_minute_is_waited_for(tmp_path):
     clock = Clock()
-    with serve(lambda body, n: fail(503) if clock.now < 60 else agree(body)) as script:
-        with judge_at(script.url, tmp_path, clock=clock, concurrency=1) as judge:
-            verdicts = list(judge.judge(predictions(3)))
+    with (
+        serve(lambda body, n: fail(503) if clock.now < 60 else agree(body)) as script,
+        judge_at(script.url, tmp_path, clock=clock, concurrency=1) as judge,
+    ):
+        verdicts = list(judge.judge(predictions(3)))
     assert [v.score for v in verdicts] == [1.0, 0.0, 1.0]
     assert 60 <= clock.now < 120 and len(clock.waits) < 12, "the wait doubles"
 
 
 def test_patience_ends_and_says_so(tmp_path):
     clock = Clock()
-    with serve(lambda body, n: fail(503, "overloaded")) as script:
-        with judge_at(script.url, tmp_path, clock=clock, patience=90.0) as judge:
-            with pytest.raises(
-                JudgeError, match=r"waited 90 s, and the last try met: http 503 \(overloaded\)"
-            ):
-                list(judge.judge(predictions(3)))
+    with (
+        serve(lambda body, n: fail(503, "overloaded")) as script,
+        judge_at(script.url, tmp_path, clock=clock, patience=90.0) as judge,
+        pytest.raises(
+            JudgeError, match=r"waited 90 s, and the last try met: http 503 \(overloaded\)"
+        ),
+    ):
+        list(judge.judge(predictions(3)))
 
 
 def test_nothing_listening_is_waited_for_too(tmp_path):
-    with judge_at("http://127.0.0.1:9/v1", tmp_path, patience=30.0, concurrency=1) as judge:
-        with pytest.raises(JudgeError, match="Connection refused"):
-            list(judge.judge(predictions(1)))
+    with (
+        judge_at("http://127.0.0.1:9/v1", tmp_path, patience=30.0, concurrency=1) as judge,
+        pytest.raises(JudgeError, match="Connection refused"),
+    ):
+        list(judge.judge(predictions(1)))
 
 
 def test_one_question_that_always_fails_does_not_stop_the_others(tmp_path):
@@ -157,9 +165,11 @@ def test_a_question_that_the_server_refuses_is_an_error_of_its_own(tmp_path):
 
 def test_retry_after_is_waited_for(tmp_path):
     clock = Clock()
-    with serve(lambda body, n: fail(429, Retry_After="17") if n == 0 else agree(body)) as script:
-        with judge_at(script.url, tmp_path, clock=clock) as judge:
-            list(judge.judge(predictions(1)))
+    with (
+        serve(lambda body, n: fail(429, Retry_After="17") if n == 0 else agree(body)) as script,
+        judge_at(script.url, tmp_path, clock=clock) as judge,
+    ):
+        list(judge.judge(predictions(1)))
     assert clock.waits == [17.0]
 
 
@@ -171,15 +181,17 @@ def test_a_reply_that_breaks_off_is_asked_for_again(missing, cut, tmp_path):
         status, headers, payload = agree(body)
         return status, headers, payload[:-cut] if cut and n == 0 else payload
 
-    with serve(decide, missing_bytes=missing) as script:
-        with judge_at(script.url, tmp_path, clock=clock, patience=3.0) as judge:
-            if missing:
-                with pytest.raises(JudgeError, match="broken reply"):
-                    list(judge.judge(predictions(1)))
-            else:
-                assert [v.score for v in judge.judge(predictions(1))] == [1.0] and len(
-                    script.bodies
-                ) == 2
+    with (
+        serve(decide, missing_bytes=missing) as script,
+        judge_at(script.url, tmp_path, clock=clock, patience=3.0) as judge,
+    ):
+        if missing:
+            with pytest.raises(JudgeError, match="broken reply"):
+                list(judge.judge(predictions(1)))
+        else:
+            assert [v.score for v in judge.judge(predictions(1))] == [1.0] and len(
+                script.bodies
+            ) == 2
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,11 @@ def judge_all(metric, temper, folder, **changes):
     predictions = [
         predict(n, answer, metric=metric) for n, answer in enumerate(make_answers(metric))
     ]
-    with serve(lambda body, _: say(reply(body, grade(metric, body)))) as script:
-        with judge_at(script.url, folder, model=temper, concurrency=8, **changes) as judge:
-            return list(judge.judge(predictions))
+    with (
+        serve(lambda body, _: say(reply(body, grade(metric, body)))) as script,
+        judge_at(script.url, folder, model=temper, concurrency=8, **changes) as judge,
+    ):
+        return list(judge.judge(predictions))
 
 
 def test_there_are_a_hundred_of_many_kinds():

@@ -74,14 +74,14 @@ def shorten_ends(spans: np.ndarray, pauses: np.ndarray) -> np.ndarray:
     short, is_alone = np.array(spans, np.float64), len(spans) == 1
     for start, end in pauses:
         before, after = start - short[0, 0], short[0, 1] - end
-        if _is_too_long(short[0]) and before > 0 and after >= _SHORTEST_WORD:
-            if not is_alone or before <= after:
-                short[0, 0] = end
+        has_room = before > 0 and after >= _SHORTEST_WORD
+        if has_room and _is_too_long(short[0]) and (not is_alone or before <= after):
+            short[0, 0] = end
     for start, end in pauses[::-1]:
         before, after = start - short[-1, 0], short[-1, 1] - end
-        if _is_too_long(short[-1]) and before >= _SHORTEST_WORD and after > 0:
-            if not is_alone or after <= before:
-                short[-1, 1] = start
+        has_room = before >= _SHORTEST_WORD and after > 0
+        if has_room and _is_too_long(short[-1]) and (not is_alone or after <= before):
+            short[-1, 1] = start
     return short
 
 

@@ -34,7 +34,7 @@ PACKAGES = {
 }
 BINDABLE = (
     "Takes `--gin.NAME=value` too, once for each knob or binding: see [knobs](knobs.md) and "
-    "[gin files](gin_files.md)."
+    "[gin files](gin_files.md); and the flags of `sift_jax.train`."
 )
 
 

@@ -1,4 +1,4 @@
-"""The README's module of one's own is taken out of it and run, as a reader would."""
+"""The module of one's own is taken out of its tutorial and run, as a reader would."""
 
 import importlib
 import itertools
@@ -16,13 +16,13 @@ from sift_jax.data.batch_stream import BatchStream, SpeechGeometry
 from sift_jax.data.records.record_files import index_audio
 
 ROOT = Path(__file__).resolve().parents[3]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "tutorials" / "own_tasks.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
 def my_tasks(tmp_path, monkeypatch):
     """The module my_tasks beside two files of data, in the current folder."""
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     (block,) = [code for code in blocks if code.startswith("# my_tasks.py")]
     (tmp_path / "my_tasks.py").write_text(block, encoding="utf-8")
     (tmp_path / "my_data").mkdir()
@@ -52,15 +52,6 @@ def test_the_module_feeds_batches(corpus, my_tasks):
     assert "It is " in said and "Es ist" not in said, (
         "the mixture names English SIFT tasks beside it"
     )
-
-
-def test_the_commands_of_the_readme_exist():
-    for path in re.findall(r"(?:configs|tpu_scripts|tests)/[\w/]+\.\w+", README):
-        assert (ROOT / path).is_file(), path
-    for module in re.findall(r"python -m ([\w.]+)", README):
-        if module != "sift_jax.X":
-            path = ROOT / module.replace(".", "/")
-            assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
 
 
 def test_vctk_files_are_found_without_their_microphone(tmp_path):

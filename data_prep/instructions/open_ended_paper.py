@@ -6,6 +6,11 @@ places in a corpus.
                                      in plain templates:          "Distance 1: very distant-sounding ⏎ Clarity 2: noisy
                                                                   ⏎ In a large, echoing room"
 
+A conclusion names no class that speaks against it: one reason of two is told by itself, and a mood
+that rate and intonation do not agree on is not asked about.
+
+    noisy, talks very animatedly     "This would hardly suit an audiobook: the recording is noisy."
+
 `open_ended` draws only inferences that its labels support. These are kept for who reproduces the
 paper.
 """
@@ -44,6 +49,13 @@ _KEYS = {
     "audiobook": ("pitch_variation", "noise_level"),
     "learner": ("speaking_rate", "noise_level"),
 }
+# The classes from which on, and up to which, a key speaks for the better of two inferences.
+_WELL = {
+    "audiobook": {"pitch_variation": (3, 6), "noise_level": (3, 6)},
+    "learner": {"speaking_rate": (0, 3), "noise_level": (3, 6)},
+}
+# The speaking rates that agree with a mood.
+_MOOD_RATES = ((0, 3), (0, 4), (3, 6))
 # What a plain answer describes a speaker by: as many lines as a row has room for, six times over.
 _DESCRIBED = ("gender", "speaking_rate", "average_pitch")
 # The lowest class that needs no advice.
@@ -64,13 +76,18 @@ def make_items(utterance: dict[str, Any], templates: Templates, rng: random.Rand
             phrases[key] = phrase_label(templates, key, utterance[key])
     items = []
     for form, keys in _KEYS.items():
-        if all(key in labels for key in keys):
+        if all(key in labels for key in keys) and not _is_torn(form, ranks):
             texts = templates["open_ended"][form]
             place = _infer(form, ranks)
             slots = (
                 phrases if place is None else {**phrases, "inference": texts["inferences"][place]}
             )
-            answers = [answer for answer in texts["answers"] if _list_slots(answer) <= slots.keys()]
+            faults = _list_faults(form, ranks)
+            if len(faults) == 1:
+                clause = write_clause(templates, faults[0], labels[faults[0]], rng)
+                slots = {**slots, "clause": clause}
+            wordings = texts["one_reason" if len(faults) == 1 else "answers"]
+            answers = [answer for answer in wordings if _list_slots(answer) <= slots.keys()]
             if not answers:
                 continue
             answer = capitalise(fill(rng.choice(answers), **slots))
@@ -109,7 +126,7 @@ def _make_plain_items(
         items.append(_make_item(utterance["id"], form, group, answer, templates, rng))
 
     for form, keys in _KEYS.items():
-        if not all(key in labels for key in keys):
+        if not all(key in labels for key in keys) or _is_torn(form, ranks):
             continue
         place = _infer(form, ranks)
         if place is not None:
@@ -133,11 +150,22 @@ def _infer(form: str, ranks: dict[str, int]) -> int | None:
         return 0 if ranks["reverberation"] < 2 else 1 if ranks["reverberation"] == 2 else 2
     if form == "mood":
         return 0 if ranks["pitch_variation"] < 2 else 1 if ranks["pitch_variation"] < 5 else 2
-    if form == "audiobook":
-        return int(ranks["pitch_variation"] >= 2 and ranks["noise_level"] >= 3)
-    if form == "learner":
-        return int(ranks["speaking_rate"] <= 3 and ranks["noise_level"] >= 2)
-    return None
+    return int(not _list_faults(form, ranks)) if form in _WELL else None
+
+
+def _list_faults(form: str, ranks: dict[str, int]) -> list[str]:
+    """The keys that speak for the worse of two inferences."""
+    return [
+        key for key, (low, high) in _WELL.get(form, {}).items() if not low <= ranks[key] <= high
+    ]
+
+
+def _is_torn(form: str, ranks: dict[str, int]) -> bool:
+    """Whether a mood would follow from the intonation, and another from the rate."""
+    if form != "mood":
+        return False
+    low, high = _MOOD_RATES[_infer(form, ranks)]
+    return not low <= ranks["speaking_rate"] <= high
 
 
 @functools.cache

@@ -139,6 +139,43 @@ def test_mood_is_guessed_for_the_paper_alone(language):
     assert "mood" in forms and set(open_ended_paper.WEIGHTS) == forms
 
 
+# Classes, by place on their scale, that speak against what the paper's rows conclude.
+AGAINST = {
+    ("audiobook", 0): {"pitch_variation": (4, 5, 6), "noise_level": (4, 5, 6)},
+    ("audiobook", 1): {"pitch_variation": (0, 1, 2), "noise_level": (0, 1, 2)},
+    ("learner", 0): {"speaking_rate": (0, 1, 2), "noise_level": (4, 5, 6)},
+    ("learner", 1): {"speaking_rate": (4, 5, 6), "noise_level": (0, 1, 2)},
+    ("mood", 0): {"pitch_variation": (4, 5, 6), "speaking_rate": (4, 5, 6)},
+    ("mood", 1): {"pitch_variation": (0, 6), "speaking_rate": (5, 6)},
+    ("mood", 2): {"pitch_variation": (0, 1, 2), "speaking_rate": (0, 1, 2)},
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_reason_of_the_paper_speaks_against_its_conclusion(language):
+    templates, rng = load_templates(language, is_paper=True), random.Random(0)
+    seen = set()
+    for ranks in itertools.product(range(7), repeat=3):
+        keys = ("pitch_variation", "speaking_rate", "noise_level")
+        labels = {key: ACOUSTIC_LABELS[key][rank] for key, rank in zip(keys, ranks, strict=True)}
+        utterance = make_utterance(language, labels, {})
+        for item in open_ended_paper.make_items(utterance, templates, rng):
+            if item.form not in ("audiobook", "learner", "mood"):
+                continue
+            conclusion = item.form, int(item.group)
+            texts = templates["open_ended"][item.form]["inferences"]
+            assert normalise(texts[conclusion[1]]) in normalise(item.answer)
+            told = {key: label for key, label in find_labels(item.answer, language) if key in keys}
+            assert told
+            for key, label in told.items():
+                assert ACOUSTIC_LABELS[key].index(label) not in AGAINST[conclusion].get(key, ()), (
+                    item.answer
+                )
+            seen.add((*conclusion, len(told)))
+    assert {form[:2] for form in seen} == AGAINST.keys()
+    assert {("audiobook", 0, 1), ("audiobook", 0, 2), ("learner", 0, 1)} <= seen
+
+
 def test_what_all_recordings_share_is_not_asked(tmp_path):
     """Of absolute classes a clean corpus reaches one: whoever has read one answer would know them
     all."""

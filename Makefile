@@ -2,7 +2,6 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 PY := $(VENV)/bin/python
-RUN := runs/quickstart
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/runs/.compiled
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
@@ -13,32 +12,9 @@ $(VENV)/.installed: requirements.lock
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	touch $@
 
-# on two CPU cores two devices are a quarter faster than one device with two threads
-quickstart: export XLA_FLAGS := --xla_force_host_platform_device_count=2
+# nine steps, told as they run; `$(PY) -m sift_jax.quickstart --list` prints their commands
 quickstart: $(VENV)/.installed
-	$(PY) -m data_prep.build --corpus=embedded --out=$(RUN)/data --train=1000 --wordings=2 --plain --rows_per_utterance=6
-	$(PY) -m data_prep.tokenizer --sift=$(RUN)/data/sift --out=$(RUN)/data/tokenizer --size=4096
-	$(PY) -m sift_jax.train --gin_file=configs/quickstart/hear.gin
-	$(PY) -m sift_jax.train --gin_file=configs/quickstart/name.gin
-	$(PY) -m sift_jax.train --gin_file=configs/quickstart/stage1.gin
-	$(PY) -m sift_jax.train --gin_file=configs/quickstart/stage2.gin
-	$(PY) -m sift_jax.export --checkpoint=$(RUN)/stage2 --out=$(RUN)/export
-	$(PY) -m sift_jax.ask --checkpoint=$(RUN)/export --audio=$$(ls $(RUN)/data/audio/*.flac | grep _en_ | head -1) "How fast does she speak?"
-	$(PY) -m sift_jax.evaluate --gin_file=configs/quickstart/evaluate.gin
-	test -f $(RUN)/codec/codec.json || $(PY) -m sift_jax.units fit --audio=$(RUN)/data/metadata.jsonl --out=$(RUN)/codec
-	$(PY) -m data_prep.units --records=$(RUN)/data/records --codec=$(RUN)/codec
-	$(PY) -m sift_jax.train --gin_file=configs/quickstart/stage3.gin
-	$(PY) -m sift_jax.speak --checkpoint=$(RUN)/stage3 --text="The train to the coast leaves at noon." \
-		--style="very slowly, softly" --out=$(RUN)/speech.wav
-	$(PY) -m data_prep.generation items --build=$(RUN)/data --out=$(RUN)/generation/items.jsonl --limit=30
-	$(PY) -m data_prep.generation items --build=$(RUN)/data --out=$(RUN)/generation/sweep.jsonl --sweep --languages=en
-	$(PY) -m sift_jax.speak --checkpoint=$(RUN)/stage3 --items=$(RUN)/generation/items.jsonl --samples=2 --rows=32 --out=$(RUN)/generation/spoken
-	$(PY) -m sift_jax.speak --checkpoint=$(RUN)/stage3 --items=$(RUN)/generation/sweep.jsonl --out=$(RUN)/generation/swept
-	$(PY) -m data_prep.generation resynthesize --items=$(RUN)/generation/items.jsonl --codec=$(RUN)/codec --build=$(RUN)/data \
-		--out=$(RUN)/generation/ceiling
-	$(PY) -m data_prep.generation score --spoken=$(RUN)/generation/spoken --ceiling=$(RUN)/generation/ceiling --build=$(RUN)/data \
-		--out=$(RUN)/generation/figures
-	$(PY) -m data_prep.generation page --spoken=$(RUN)/generation/swept --build=$(RUN)/data --out=$(RUN)/generation/page.html
+	$(PY) -m sift_jax.quickstart
 
 # a process a core, which takes whole files; WORKERS=0 is one process, for a debugger
 WORKERS ?= auto

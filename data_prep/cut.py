@@ -42,11 +42,11 @@ from data_prep.alignment.word_time_stage import Aligning
 from data_prep.corpora.recording import BadItem, CorpusError, reject
 from data_prep.cutting.clips import Cutting, cut_recording
 from data_prep.cutting.rows import Line, find_too_long, make_clip_row, parse_row, read_lines
-from data_prep.engine.chunks import open_draft
 from data_prep.engine.ledger import Rejection
 from sift_jax.audio.files import AudioError, read_long_audio
 from sift_jax.progress import track
 from sift_jax.sift.labels import LANGUAGES
+from sift_jax.storage.whole_files import open_whole
 
 Times = Sequence[WordTime]
 
@@ -164,7 +164,7 @@ def cut(
 ) -> Counter[str]:
     """Writes manifest and rejected.jsonl; counts what became of the lines, clips and seconds."""
     counts: Counter[str] = Counter()
-    with open_draft(out / "manifest.jsonl") as kept, open_draft(out / "rejected.jsonl") as aside:
+    with open_whole(out / "manifest.jsonl") as kept, open_whole(out / "rejected.jsonl") as aside:
         for item in items:
             counts["lines"] += 1
             rows, rejections = (

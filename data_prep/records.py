@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_prep.engine.chunks import BuildError, write_text
+from data_prep.engine.chunks import BuildError
 from data_prep.engine.versions import hash_listing, hash_sources
 from data_prep.released.audio_roots import AudioRoots, parse_audio_flags
 from data_prep.released.join import NO_AUDIO, Account, Join, list_usable_places
@@ -32,6 +32,7 @@ from data_prep.released.sift_paths import Place, list_unread
 from sift_jax.audio.files import AudioError
 from sift_jax.data.records.record_audio import COMPRESSIONS, FLAC
 from sift_jax.sift.rows import LANGUAGES, SPLITS
+from sift_jax.storage.whole_files import write_whole
 
 _UNREADABLE = "audio cannot be read"
 _SOURCES = (
@@ -108,7 +109,7 @@ def _claim(out: Path, flags: dict[str, Any]) -> None:
     elif list(out.glob("sift_*")):
         raise ValueError(f"--out={out} holds records already; remove them or choose another folder")
     (out / "parts").mkdir(parents=True, exist_ok=True)
-    write_text(mark, json.dumps(flags, ensure_ascii=False))
+    write_whole(mark, json.dumps(flags, ensure_ascii=False))
 
 
 def _make_once(
@@ -124,7 +125,7 @@ def _make_once(
         # What is half made again is not what it tells of.
         done.unlink()
     found = {**make(), "made_of": made_of}
-    write_text(done, json.dumps(found, ensure_ascii=False, indent=1))
+    write_whole(done, json.dumps(found, ensure_ascii=False, indent=1))
     return found
 
 

@@ -17,8 +17,8 @@ from typing import Any
 from data_prep.describe.card import make_card
 from data_prep.describe.count_rows import Survey, survey_files
 from data_prep.describe.page import Players, make_page
-from data_prep.engine.chunks import write_text
 from data_prep.released.audio_roots import parse_audio_flags
+from sift_jax.storage.whole_files import write_whole
 
 
 def describe_build(build: Path, report: dict[str, Any], name: str) -> dict[str, Any]:
@@ -71,8 +71,8 @@ def _write(
     find: Callable[[str], Any],
     sift: str = "sift",
 ) -> None:
-    write_text(out / "README.md", make_card(name, report, sift=sift, folders=survey.folders))
-    write_text(
+    write_whole(out / "README.md", make_card(name, report, sift=sift, folders=survey.folders))
+    write_whole(
         out / "report.html", make_page(name, report, survey.samples, rejected, Players(find))
     )
 

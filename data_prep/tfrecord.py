@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_prep.engine.chunks import write_text
+from sift_jax.storage.whole_files import write_whole
 
 _ARRAY, _TF = "array_record", "tfrecord"
 
@@ -38,7 +38,7 @@ def add_tfrecords(folder: Path) -> int:
         )
     # The first format is what `tfds.load` takes; random access looks for the other.
     info |= {"fileFormat": _TF, "alternativeFileFormats": [_ARRAY]}
-    write_text(info_path, json.dumps(info, ensure_ascii=False, indent=2))
+    write_whole(info_path, json.dumps(info, ensure_ascii=False, indent=2))
     return count
 
 

@@ -26,7 +26,12 @@ TENSORFLOW = {"tensorflow", "tensorflow_datasets", "seqio", "gin", "clu"}
 # A module may import its own room and those listed, and nothing else of ours; the longest prefix
 # wins. What any room may import: what the fields of a config may hold, and what a command line says
 # beside them.
-EVERYWHERE = ("sift_jax.field_ranges", "sift_jax.launch", "sift_jax.progress")
+EVERYWHERE = (
+    "sift_jax.field_ranges",
+    "sift_jax.launch",
+    "sift_jax.progress",
+    "sift_jax.storage.whole_files",
+)
 SPEECH_LM = ("batch", "models", "parallel")
 MAY_IMPORT = {
     # --- below all: no framework, nothing of ours
@@ -103,6 +108,8 @@ MAY_IMPORT = {
     "sift_jax.config_files": (),
     "sift_jax.config_statements": ("config_files",),
     "sift_jax.older_configs": (),
+    # its steps are processes of their own
+    "sift_jax.quickstart": ("evaluation.report", "evaluation.scores", "exits", "pages"),
     "sift_jax.cli": (
         "config_files",
         "config_statements",

@@ -17,8 +17,9 @@ from pathlib import Path
 from data_prep.alignment.text_grid import read_text_grid
 from data_prep.alignment.word_time import AlignmentError, WordTime
 from data_prep.alignment.word_time_files import find_files, gather_times, is_text_grid, read_entries
-from data_prep.engine.chunks import Chunk, write_text
+from data_prep.engine.chunks import Chunk
 from data_prep.engine.ledger import Rejection, settle
+from sift_jax.storage.whole_files import write_whole
 
 KIND = "word_times"
 _MOST_WAITING = 100_000
@@ -49,7 +50,7 @@ def spread_times(source: Path, chunks: Sequence[Chunk], out: Path) -> None:
                     shelf.put(owners[row["id"]], json.dumps(row, ensure_ascii=False))
     shelf.flush()
     settle(out, KIND, "lines", entered, entered - len(rejections), rejections)
-    write_text(done, json.dumps({"lines": entered}))
+    write_whole(done, json.dumps({"lines": entered}))
 
 
 def find_times(chunk: Chunk, tier: str | None) -> Callable[[str], list[WordTime]]:

@@ -30,9 +30,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from data_prep.engine.chunks import BuildError, write_text
+from data_prep.engine.chunks import BuildError
 from data_prep.engine.process_pool import ProcessPool, WorkerError
 from sift_jax.progress import track
+from sift_jax.storage.whole_files import write_whole
 
 _POLL_SECONDS = 0.5
 # So many times as long as a look at the folders takes, none is taken.
@@ -146,7 +147,7 @@ def _is_fault(error: Exception) -> bool:
 
 
 def _note_failure(chunk: Element, kind: str, line: str, details: str) -> None:
-    write_text(
+    write_whole(
         _name_note(chunk, kind), json.dumps({"line": " ".join(line.split()), "details": details})
     )
 

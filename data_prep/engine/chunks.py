@@ -7,15 +7,11 @@ A chunk's file appears whole or not at all, so a build that was killed goes on w
 have none; `engine` runs the work.
 """
 
-import contextlib
 import dataclasses
-import os
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
 
-_DRAFT = ".part"
+from sift_jax.storage.whole_files import DRAFT, open_whole, write_whole
 
 
 class BuildError(ValueError):
@@ -49,40 +45,18 @@ class Chunk:
         return [line for line in self.path(kind).read_text(encoding="utf-8").split("\n") if line]
 
     def write_lines(self, kind: str, lines: Sequence[str]) -> None:
-        self.path(kind).parent.mkdir(parents=True, exist_ok=True)
-        write_text(self.path(kind), "".join(line + "\n" for line in lines))
+        write_whole(self.path(kind), "".join(line + "\n" for line in lines))
 
 
 def join_parts(chunks: Sequence[Chunk], kind: str, path: Path) -> None:
     """The parts of all chunks, one after another."""
-    with open_draft(path) as joined:
+    with open_whole(path) as joined:
         for chunk in chunks:
             joined.write(chunk.path(kind).read_text(encoding="utf-8"))
-
-
-def write_text(path: Path, text: str) -> None:
-    """The file appears whole or not at all."""
-    with open_draft(path) as draft:
-        draft.write(text)
-
-
-@contextlib.contextmanager
-def open_draft(path: Path) -> Iterator[TextIO]:
-    """A file that gets its name when it is whole and on the disk; of two that write the same, each
-    has a draft."""
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}{_DRAFT}")
-    try:
-        with draft.open("x", encoding="utf-8") as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def sweep(out: Path) -> None:
     """Removes the drafts that a killed build has left."""
     for folder in ("", "parts/*/"):
-        for draft in out.glob(f"{folder}.*{_DRAFT}"):
+        for draft in out.glob(f"{folder}.*{DRAFT}"):
             draft.unlink()

@@ -21,7 +21,8 @@ from typing import Any
 import fsspec
 
 from data_prep.engine.beam_engine import Engine, run_chunks
-from data_prep.engine.chunks import BuildError, write_text
+from data_prep.engine.chunks import BuildError
+from sift_jax.storage.whole_files import write_whole
 
 _RUN, _FETCHED = 100, "fetched"
 
@@ -54,7 +55,7 @@ def fetch(url: str, folder: Path, out: Path, engine: Engine) -> None:
     listed = out / "parts" / "fetched.json"
     if not listed.exists():
         listed.parent.mkdir(parents=True, exist_ok=True)
-        write_text(listed, json.dumps(_list_files(url)))
+        write_whole(listed, json.dumps(_list_files(url)))
     _copy(url, str(folder), json.loads(listed.read_text(encoding="utf-8")), out, _FETCHED, engine)
 
 
@@ -103,7 +104,7 @@ def copy_run(run: Run, kind: str) -> None:
             )
         if draft != place:
             Path(draft).replace(place)
-    write_text(run.path(kind), json.dumps(len(run.files)))
+    write_whole(run.path(kind), json.dumps(len(run.files)))
 
 
 def _open(place: str) -> tuple[fsspec.AbstractFileSystem, str]:

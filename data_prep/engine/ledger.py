@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from data_prep.engine.chunks import BuildError, write_text
+from data_prep.engine.chunks import BuildError
+from sift_jax.storage.whole_files import write_whole
 
 Accounts = dict[str, dict[str, Any]]
 
@@ -52,7 +53,7 @@ def settle(
         )
     draft.replace(folder / f"{stage}_rejected.jsonl")
     account = {"unit": unit, "in": entered, "out": left, "rejected": dict(counts.most_common())}
-    write_text(folder / f"{stage}.json", json.dumps(account, ensure_ascii=False))
+    write_whole(folder / f"{stage}.json", json.dumps(account, ensure_ascii=False))
 
 
 def collect(out: Path, stages: Iterable[str]) -> Accounts:

@@ -25,7 +25,6 @@ import numpy as np
 from data_prep.corpora.utterance import Utterance
 from data_prep.embedded.voices import ACCENTS
 from data_prep.engine.beam_engine import Engine, run_chunks
-from data_prep.engine.chunks import write_text
 from data_prep.engine.versions import hash_files, hash_listing, hash_sources
 from data_prep.generation.spoken_folder import NAME, Spoken
 from data_prep.instructions.templates import SPEECH_KEYS
@@ -36,6 +35,7 @@ from data_prep.metadata.measure import make_recording
 from data_prep.metadata.plausible_ranges import is_feasible
 from data_prep.recognition.recognisers import Recognising, get_recogniser
 from sift_jax.audio.files import AudioError, read_audio
+from sift_jax.storage.whole_files import write_whole
 
 _KIND = "spoken"
 _SIZE = 20
@@ -149,7 +149,7 @@ def measure_batch(batch: Batch, hearing: Hearing) -> None:
         measure_line(batch.folder, line, phonemes, hearing)
         for line, phonemes in zip(batch.lines, batch.phonemes, strict=True)
     ]
-    write_text(
+    write_whole(
         batch.path(_KIND), "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     )
 

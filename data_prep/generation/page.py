@@ -10,7 +10,6 @@ from typing import Any
 from data_prep.describe.html_charts import Markup, escape
 from data_prep.describe.html_charts import make_table as draw_table
 from data_prep.describe.paper import PAPER_OBEDIENCE
-from data_prep.engine.chunks import write_text
 from data_prep.generation.report import (
     KEYS,
     MEANINGS,
@@ -32,6 +31,7 @@ from data_prep.generation.report import (
     write_figure,
 )
 from sift_jax.sift.labels import LABELS
+from sift_jax.storage.whole_files import write_whole
 
 _HERE = Path(__file__).parent
 # the scale of kappa on the page
@@ -60,8 +60,8 @@ def make_section(title: str, lead: str, *parts: str) -> str:
 
 def write_report(results: Mapping[str, Any], out: Path) -> str:
     """Writes report.md and report.html; returns what the terminal shows."""
-    write_text(out / "report.md", make_markdown(results))
-    write_text(out / "report.html", make_page(results))
+    write_whole(out / "report.md", make_markdown(results))
+    write_whole(out / "report.html", make_page(results))
     return (
         f"{make_terminal(results)}\n\nresults {out}/results.json   report {out}/report.html, "
         f"{out}/report.md   each recording {out}/measured"

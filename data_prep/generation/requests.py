@@ -20,13 +20,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from data_prep.engine.chunks import open_draft
 from data_prep.instructions.memory_shares import read_metadata
 from data_prep.instructions.templates import SPEECH_KEYS, load_templates, write_request
 from data_prep.metadata.rate import count_phones
 from sift_jax.sift.fields import Fields, find_styles, read_build_fields
 from sift_jax.sift.labels import GENDERS, LABELS, LANGUAGES, find_labels, space_signs
 from sift_jax.sift.rows import list_files, name_utterance, read_rows
+from sift_jax.storage.whole_files import open_whole
 
 CATEGORY = "controllable_generation"
 # all that an instruction may ask of a speaker; the first five can be heard by a machine
@@ -137,7 +137,7 @@ def read_lines(path: Path, writer: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def write_items(path: Path, requests: Iterable[Request]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open_draft(path) as out:
+    with open_whole(path) as out:
         for request in requests:
             out.write(json.dumps(list_fields(request), ensure_ascii=False) + "\n")
 

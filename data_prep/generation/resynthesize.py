@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.engine.chunks import write_text
 from data_prep.generation.requests import Request, is_true_of, read_known
 from data_prep.generation.spoken_folder import ABOUT, Spoken, write_spoken
 from sift_jax.audio.files import AudioError, read_audio, write_audio
+from sift_jax.storage.whole_files import write_whole
 
 _RATE = 16_000
 # read before they are encoded together
@@ -84,7 +84,7 @@ def _speak(
     from sift_jax.codecs.registry import load_codec
 
     codec = load_codec(codec_folder)
-    write_text(out / ABOUT, json.dumps({"codec": codec.fingerprint, "seed": seed}) + "\n")
+    write_whole(out / ABOUT, json.dumps({"codec": codec.fingerprint, "seed": seed}) + "\n")
     for group, waves in groups:
         for name, ids in zip(group, codec.encode(waves, names=group), strict=True):
             write_audio(

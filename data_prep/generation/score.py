@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.engine.beam_engine import Engine
-from data_prep.engine.chunks import open_draft, write_text
 from data_prep.engine.versions import hash_files
 from data_prep.generation.classify import Outcome, classify, find_labels, read_build_bins
 from data_prep.generation.field_figures import (
@@ -41,6 +40,7 @@ from data_prep.instructions.memory_shares import read_metadata
 from data_prep.metadata.bins import Bins
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.sift.fields import Fields, read_build_fields
+from sift_jax.storage.whole_files import open_whole, write_whole
 
 FORMAT = 1
 MODEL, RECORDINGS, CEILING, UNTOLD = "model", "recordings", "ceiling", "untold"
@@ -117,7 +117,7 @@ def score(scoring: Scoring) -> dict[str, Any]:
             for system, found in heard.items()
         },
     }
-    write_text(
+    write_whole(
         scoring.out / "results.json", json.dumps(results, indent=1, ensure_ascii=False) + "\n"
     )
     return results
@@ -274,7 +274,7 @@ def _write_measured(path: Path, found: Heard, bins: Bins) -> None:
     """A line a recording: what was asked, what was measured, the classes, and why there are no
     others."""
     path.parent.mkdir(exist_ok=True)
-    with open_draft(path) as out:
+    with open_whole(path) as out:
         for line, row in zip(found.lines, found.rows, strict=True):
             labels, reasons = find_labels(row, bins, line.request.asked.get("gender"))
             told = {

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_prep.engine.chunks import open_draft
 from data_prep.generation.requests import Request, check_request, list_fields, read_lines
+from sift_jax.storage.whole_files import open_whole
 
 NAME, ABOUT = "spoken.jsonl", "speaking.json"
 _WRITER = "python -m sift_jax.speak --items=items.jsonl --samples=N --out=DIR"
@@ -47,7 +47,7 @@ class Spoken:
 
 
 def write_spoken(folder: Path, lines: Iterable[Spoken]) -> None:
-    with open_draft(folder / NAME) as out:
+    with open_whole(folder / NAME) as out:
         for line in lines:
             out.write(line.to_json() + "\n")
 

@@ -18,7 +18,6 @@ import soundfile
 
 from data_prep.describe.html_charts import escape
 from data_prep.engine.beam_engine import Engine
-from data_prep.engine.chunks import write_text
 from data_prep.generation.classify import find_labels, read_build_bins
 from data_prep.generation.measure_speech import Hearing, measure_folder
 from data_prep.generation.page import make_section, wrap_page
@@ -30,6 +29,7 @@ from data_prep.metadata.bins import Bins
 from data_prep.metadata.pitch import HIGHEST_HZ, LOWEST_HZ, track_pitch
 from sift_jax.audio.files import AudioError, read_audio
 from sift_jax.sift.labels import LABELS, LANGUAGE_NAMES, space_signs
+from sift_jax.storage.whole_files import write_whole
 
 UNITS = {
     "speaking_rate": "phones/s",
@@ -102,7 +102,7 @@ def write_page(spoken: Path, build: Path, out: Path, hearing: Hearing, engine: E
         )
     )
     footer = "A class is one of the corpus’s own, by the same experts and bins."
-    write_text(out, wrap_page(title, lead, sections, footer))
+    write_whole(out, wrap_page(title, lead, sections, footer))
     hits = sum(take.label == LABELS[take.key][take.asked] for take in takes)
     return (
         f"{out}: {len(texts)} sentences, {len(takes)} recordings, {hits} of them in the class "

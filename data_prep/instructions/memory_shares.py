@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from data_prep.engine.chunks import Chunk, write_text
+from data_prep.engine.chunks import Chunk
 from sift_jax.sift.rows import SPLITS
+from sift_jax.storage.whole_files import write_whole
 
 Utterance = dict[str, Any]
 # Some hundred megabytes of utterances and candidates at a time.
@@ -39,7 +40,7 @@ def cut_shares(metadata_path: Path, out: Path, *, seed: int, size: int) -> list[
     first appear."""
     done = out / "parts" / "shares.json"
     if not done.exists():
-        write_text(done, json.dumps(_write_shares(metadata_path, out / "parts" / "shares", size)))
+        write_whole(done, json.dumps(_write_shares(metadata_path, out / "parts" / "shares", size)))
     counts = json.loads(done.read_text())
     return [
         Chunk(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.engine.beam_engine import Engine, run_chunks
-from data_prep.engine.chunks import Chunk, write_text
+from data_prep.engine.chunks import Chunk
 from data_prep.instructions import (
     acoustic,
     comparison,
@@ -46,6 +46,7 @@ from sift_jax.sift.rows import (
     Row,
     write_rows,
 )
+from sift_jax.storage.whole_files import write_whole
 
 # How much of their weight the forms that quote the utterance keep in plain training: a model that
 # cannot yet transcribe learns nothing from them, and their loss is most of what it would be shown.
@@ -179,7 +180,7 @@ def write_share(
         counts[category] = write_rows(
             path, (_make_row(item, category, sources, share.seed, first_share) for item in items)
         )
-    write_text(share.path("counts"), json.dumps(counts))
+    write_whole(share.path("counts"), json.dumps(counts))
 
 
 def _read_share(share: Chunk) -> list[Utterance]:

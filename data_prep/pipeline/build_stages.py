@@ -23,7 +23,7 @@ from typing import Any
 from data_prep.alignment.word_time_stage import time_words
 from data_prep.corpora.registry import EMBEDDED
 from data_prep.engine.beam_engine import keep_processes, run_chunks
-from data_prep.engine.chunks import BuildError, sweep, write_text
+from data_prep.engine.chunks import BuildError, sweep
 from data_prep.engine.ledger import collect
 from data_prep.engine.versions import hash_sources
 from data_prep.metadata.experts import make_panel
@@ -39,6 +39,7 @@ from data_prep.pipeline.statistics import make_report
 from data_prep.report import describe_build
 from sift_jax.sift.fields import read_build_fields
 from sift_jax.sift.labels import ACOUSTIC_LABELS
+from sift_jax.storage.whole_files import write_whole
 
 
 def build(config: BuildConfig, stages: Sequence[str] | None = None) -> None:
@@ -91,13 +92,13 @@ def _run_stages(config: BuildConfig, marks: dict[str, Any], stages: Sequence[str
             # are no longer done.
             for later in list(STAGES)[list(STAGES).index(name) :]:
                 marks.pop(later, None)
-            write_text(marks_path, json.dumps(marks, indent=1))
+            write_whole(marks_path, json.dumps(marks, indent=1))
             _remove(config.out, clear)
             marks[name] = {"fingerprint": fingerprint, "is_done": False}
-            write_text(marks_path, json.dumps(marks, indent=1))
+            write_whole(marks_path, json.dumps(marks, indent=1))
         run(config)
         marks[name] = {"fingerprint": fingerprint, "is_done": True}
-        write_text(marks_path, json.dumps(marks, indent=1))
+        write_whole(marks_path, json.dumps(marks, indent=1))
 
 
 def _time_words(config: BuildConfig) -> None:
@@ -158,7 +159,7 @@ def _write_report(config: BuildConfig) -> None:
         report["splits"] = follow_splits(found, report["utterances"], config.drawing)
     report["claims"] = {"kind": config.claims, "experts": dict(config.measuring.experts)}
     report = describe_build(config.out, report, f"Speech instructions: {config.corpus}")
-    write_text(config.out / "report.json", json.dumps(report, ensure_ascii=False, indent=1))
+    write_whole(config.out / "report.json", json.dumps(report, ensure_ascii=False, indent=1))
 
 
 # The knobs that a stage is the first to heed.

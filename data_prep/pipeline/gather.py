@@ -22,7 +22,7 @@ from data_prep.corpora.splits import (
     find_leaks,
     normalise_sentence,
 )
-from data_prep.engine.chunks import BuildError, Chunk, write_text
+from data_prep.engine.chunks import BuildError, Chunk
 from data_prep.engine.ledger import Rejection, settle
 from data_prep.pipeline.split_gaps import (
     AS_STATED,
@@ -32,6 +32,7 @@ from data_prep.pipeline.split_gaps import (
     list_warnings,
     save_splits,
 )
+from sift_jax.storage.whole_files import write_whole
 
 CHUNK = 100
 
@@ -70,7 +71,7 @@ def gather(
     for line in list_warnings(found):
         print(f"warning: {line}", file=sys.stderr)
     save_splits(out, found)
-    write_text(out / "parts" / "sources.json", json.dumps(counts))
+    write_whole(out / "parts" / "sources.json", json.dumps(counts))
 
 
 def list_sources(out: Path, seed: int) -> list[Chunk]:

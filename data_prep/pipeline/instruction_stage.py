@@ -7,11 +7,12 @@ import json
 
 from data_prep.check_splits import prove_apart
 from data_prep.corpora.registry import name_source
-from data_prep.engine.chunks import BuildError, write_text
+from data_prep.engine.chunks import BuildError
 from data_prep.engine.ledger import Rejection, settle
 from data_prep.instructions import write
 from data_prep.pipeline.build_config import BuildConfig
 from sift_jax.sift.fields import read_build_fields
+from sift_jax.storage.whole_files import write_whole
 
 
 def write_instructions(config: BuildConfig) -> None:
@@ -45,4 +46,4 @@ def write_instructions(config: BuildConfig) -> None:
         proof.utterances - len(unasked),
         unasked,
     )
-    write_text(config.out / "parts" / "counts.json", json.dumps(counts))
+    write_whole(config.out / "parts" / "counts.json", json.dumps(counts))

@@ -9,10 +9,11 @@ import json
 from pathlib import Path
 
 from data_prep.engine.beam_engine import run_chunks
-from data_prep.engine.chunks import Chunk, open_draft
+from data_prep.engine.chunks import Chunk
 from data_prep.engine.ledger import Rejection, settle
 from data_prep.pipeline.build_config import BuildConfig
 from sift_jax.sift.rows import SPLITS, list_files, read_rows
+from sift_jax.storage.whole_files import open_whole
 
 
 def write_records(config: BuildConfig) -> None:
@@ -39,7 +40,7 @@ def write_records(config: BuildConfig) -> None:
         config.engine,
     )
     left, rejections = 0, []
-    with open_draft(config.out / "records" / "rejected.jsonl") as aside:
+    with open_whole(config.out / "records" / "rejected.jsonl") as aside:
         for chunk in chunks:
             counts, *rows = map(json.loads, chunk.read_lines("records"))
             left += sum(counts.values())

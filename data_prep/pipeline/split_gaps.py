@@ -30,7 +30,8 @@ from data_prep.corpora.splits import (
     Leak,
     Sizes,
 )
-from data_prep.engine.chunks import BuildError, write_text
+from data_prep.engine.chunks import BuildError
+from sift_jax.storage.whole_files import write_whole
 
 # Fewer say little, unless no more were asked for.
 TINY = 20
@@ -176,7 +177,7 @@ def _explain(
 
 
 def save_splits(out: Path, found: Mapping[str, Any]) -> None:
-    write_text(out / _PATH, json.dumps(found, ensure_ascii=False))
+    write_whole(out / _PATH, json.dumps(found, ensure_ascii=False))
 
 
 def load_splits(out: Path) -> dict[str, Any] | None:

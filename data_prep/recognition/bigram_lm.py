@@ -15,8 +15,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from data_prep.engine.chunks import write_text
 from data_prep.instructions.memory_shares import read_metadata
+from sift_jax.storage.whole_files import write_whole
 
 _WORD = re.compile(r"[a-z']+")
 # of the mass of each word's followers, what goes to pairs that were seen
@@ -35,7 +35,7 @@ def write_build_model(build: Path, folder: Path, language: str) -> Path:
     model = make_arpa(split_words(text) for text in texts)
     path = folder / f"sentences_{language}_{hashlib.sha256(model.encode()).hexdigest()[:16]}.arpa"
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(path, model)
+    write_whole(path, model)
     return path
 
 

@@ -12,10 +12,11 @@ import json
 from pathlib import Path
 
 from data_prep.corpora.splits import EVALUATION
-from data_prep.engine.chunks import BuildError, open_draft, write_text
+from data_prep.engine.chunks import BuildError
 from data_prep.synthesis.corruption import corrupt
 from data_prep.synthesis.job_folder import describe_file, hold_job
 from data_prep.synthesis.speech_sources import find_metadata
+from sift_jax.storage.whole_files import open_whole, write_whole
 
 VERSION = "1"
 
@@ -48,7 +49,7 @@ def corrupt_build(data: Path, rate: float, seed: int, out: Path) -> None:
             )
         found = corrupt(texts, rate, seed)
         empty = 0
-        with open_draft(out / "metadata.jsonl") as joined:
+        with open_whole(out / "metadata.jsonl") as joined:
             for row in rows:
                 text = found.texts.get(row["id"], row["transcript"])
                 empty += not text
@@ -64,7 +65,7 @@ def corrupt_build(data: Path, rate: float, seed: int, out: Path) -> None:
             "transcripts": len(texts),
             "nothing left": empty,
         }
-        write_text(out / "report.json", json.dumps(report, indent=1))
+        write_whole(out / "report.json", json.dumps(report, indent=1))
     print(
         (
             f"word error rate {found.rate:.2%} of {rate:.0%} asked for, over {len(texts):,} "

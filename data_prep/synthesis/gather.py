@@ -15,10 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from data_prep.corpora.splits import DEV, EVALUATION, SPLITS, TRAIN, normalise_sentence
-from data_prep.engine.chunks import BuildError, Chunk, write_text
+from data_prep.engine.chunks import BuildError, Chunk
 from data_prep.engine.ledger import Rejection, settle
 from data_prep.pipeline.gather import CHUNK
 from data_prep.synthesis.passages.qa_passage import Found, Passage, parse_passage
+from sift_jax.storage.whole_files import write_whole
 
 # A file's own word for what is not trained on.
 HELD = "held"
@@ -62,7 +63,7 @@ def gather_passages(
         raise BuildError(
             f"nothing to speak: no question was kept; see {out}/parts/accounts for the reasons"
         )
-    write_text(out / "parts" / "sources.json", json.dumps(counts))
+    write_whole(out / "parts" / "sources.json", json.dumps(counts))
 
 
 def set_aside(passage: Passage, reason: str, detail: str = "") -> Iterator[Rejection]:

@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.engine.beam_engine import Engine, run_chunks
-from data_prep.engine.chunks import BuildError, Chunk, open_draft, write_text
+from data_prep.engine.chunks import BuildError, Chunk
 from data_prep.engine.ledger import Rejection, settle
 from data_prep.instructions.llm.shards import add_reports
 from data_prep.pipeline.gather import list_sources
 from data_prep.synthesis.graders import CRITERIA, NO_GRADE, Grade, Grader, Grading, make_grader
 from data_prep.synthesis.job_folder import describe_file, hold_job, report_job
 from data_prep.synthesis.triples import Triple, parse_triple, read_triples, write_sift
+from sift_jax.storage.whole_files import open_whole, write_whole
 
 VERSION = "1"
 _CHUNK = 100
@@ -83,7 +84,7 @@ def _gather(listed: Path, out: Path) -> None:
         flush(place, waiting)
     if not counts:
         raise BuildError(f"{listed} holds no triples; make some with speak or ask")
-    write_text(out / "parts" / "sources.json", json.dumps(counts))
+    write_whole(out / "parts" / "sources.json", json.dumps(counts))
 
 
 def _read_groups(chunk: Chunk) -> Iterator[list[Triple]]:
@@ -128,7 +129,7 @@ def _finish(out: Path, chunks: Sequence[Chunk], least: int) -> None:
     """Shares the triples out by their grades, and writes both halves."""
     entered = left = 0
     rejections, histogram = [], {name: Counter() for name in CRITERIA}
-    with open_draft(out / "aside.jsonl") as aside, open_draft(out / "grades.jsonl") as grades:
+    with open_whole(out / "aside.jsonl") as aside, open_whole(out / "grades.jsonl") as grades:
         for chunk in chunks:
             kept = []
             triples = [triple for group in _read_groups(chunk) for triple in group]

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_prep.engine.chunks import BuildError, Chunk, sweep, write_text
+from data_prep.engine.chunks import BuildError, Chunk, sweep
 from data_prep.engine.ledger import Rejection, collect, format_accounts
 from sift_jax.storage.folder_lock import FolderHeldError, hold_folder
+from sift_jax.storage.whole_files import write_whole
 
 # What decides nothing but the speed, or is applied at the end of each run, is no part of a job's
 # settings.
@@ -46,7 +47,7 @@ def hold_job(out: Path, settings: Settings) -> Iterator[None]:
                     "folder, or remove it"
                 )
         else:
-            write_text(mark, json.dumps(told, ensure_ascii=False, indent=1))
+            write_whole(mark, json.dumps(told, ensure_ascii=False, indent=1))
         sweep(out)
         yield
 
@@ -54,7 +55,7 @@ def hold_job(out: Path, settings: Settings) -> Iterator[None]:
 def report_job(out: Path, stages: Sequence[str], found: Mapping[str, Any]) -> None:
     """Joins what was set aside, and writes and prints what became of everything that came in."""
     accounts = collect(out, stages)
-    write_text(
+    write_whole(
         out / "report.json",
         json.dumps({"accounts": accounts, **found}, ensure_ascii=False, indent=1) + "\n",
     )

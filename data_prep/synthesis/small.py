@@ -31,7 +31,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from data_prep.corpora.splits import DEV, EVALUATION, TRAIN, normalise_sentence
-from data_prep.engine.chunks import write_text
 from data_prep.instructions.rows import lay_out_row
 from data_prep.records import join_release
 from data_prep.synthesis.corruption import Corrupted, corrupt, measure_errors
@@ -52,6 +51,7 @@ from data_prep.tasks.decode import place_audio
 from data_prep.tokenizer import read_texts
 from sift_jax.audio.files import AudioError, write_audio
 from sift_jax.sift.rows import Row, write_rows
+from sift_jax.storage.whole_files import write_whole
 from sift_jax.text.tokenizers import train_tokenizer
 
 ASR_QUESTION = "Transcribe the speech."
@@ -280,7 +280,7 @@ def build(flags: argparse.Namespace) -> None:
     for name in arms:
         folder = out / "sets" / name
         join_release(folder / "sift", [str(out / "audio")], folder / "records", [LANGUAGE])
-    write_text(
+    write_whole(
         mark,
         json.dumps(
             {

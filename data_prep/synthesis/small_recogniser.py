@@ -11,11 +11,11 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from data_prep.engine.chunks import write_text
 from data_prep.recognition.hypothesis import RecogniserError
 from data_prep.recognition.recognisers import Sphinx
 from data_prep.synthesis.small_world import NAMES, SLOTS
 from data_prep.tasks.decode import place_audio
+from sift_jax.storage.whole_files import write_whole
 
 GRAMMAR_WORDS = ("in", "the", "takes", "to")
 
@@ -46,5 +46,5 @@ def hear_all(identities: Iterable[str], out: Path, language: str) -> dict[str, s
                 known[identity] = listener.recognise(
                     place_audio(out / "audio", identity), language
                 ).text
-    write_text(kept, json.dumps(known))
+    write_whole(kept, json.dumps(known))
     return known

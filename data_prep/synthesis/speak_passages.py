@@ -22,7 +22,7 @@ import numpy as np
 from data_prep.corpora.splits import SPLITS
 from data_prep.engine.beam_engine import Engine as BuildEngine
 from data_prep.engine.beam_engine import run_chunks
-from data_prep.engine.chunks import BuildError, Chunk, open_draft
+from data_prep.engine.chunks import BuildError, Chunk
 from data_prep.engine.ledger import Rejection, settle
 from data_prep.llm.client import CallError
 from data_prep.pipeline.gather import list_sources
@@ -43,6 +43,7 @@ from data_prep.synthesis.tts.engine import RATE, Engine, Speaking, Voice
 from data_prep.synthesis.tts.registry import make_voice_engine
 from data_prep.tasks.decode import place_audio
 from sift_jax.audio.files import AudioError, write_audio
+from sift_jax.storage.whole_files import open_whole
 
 VERSION = "1"
 # name in data_source
@@ -245,7 +246,7 @@ def _finish(out: Path, chunks: Sequence[Chunk], source: str) -> None:
     """Everything that is made of the chunks, written again at each end."""
     entered = left = 0
     seconds, voices = 0.0, set()
-    with open_draft(out / "metadata.jsonl") as joined:
+    with open_whole(out / "metadata.jsonl") as joined:
         for chunk in chunks:
             entered += sum(
                 len(parse_passage(line).questions) for line in chunk.read_lines("sources")

@@ -20,7 +20,7 @@ import soundfile
 
 from data_prep.corpora.recording import Recording
 from data_prep.engine.beam_engine import Engine, run_chunks
-from data_prep.engine.chunks import BuildError, Chunk, open_draft
+from data_prep.engine.chunks import BuildError, Chunk
 from data_prep.engine.ledger import Rejection, settle
 from data_prep.llm.client import CallError, Reply
 from data_prep.llm.journal import Journal, make_key
@@ -32,6 +32,7 @@ from data_prep.synthesis.transcript_checks import Limits, find_made_up
 from data_prep.synthesis.write_questions import take_in
 from data_prep.tasks.decode import place_audio
 from data_prep.tasks.example import parse_example
+from sift_jax.storage.whole_files import open_whole
 
 VERSION = "1"
 _STAGES = ("read", "choose", "decode", "transcribe")
@@ -157,7 +158,7 @@ def _hear(
 def _finish(out: Path, chunks: Sequence[Chunk], kind: str) -> None:
     entered = sum(len(chunk.read_lines("kept")) for chunk in chunks)
     left, pairs, rows = 0, [], {}
-    with open_draft(out / "metadata.jsonl") as joined:
+    with open_whole(out / "metadata.jsonl") as joined:
         for chunk in chunks:
             for line in chunk.read_lines(kind):
                 joined.write(line + "\n")

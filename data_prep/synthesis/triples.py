@@ -13,9 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_prep.engine.chunks import Chunk, open_draft
+from data_prep.engine.chunks import Chunk
 from data_prep.instructions.rows import lay_out_row
 from sift_jax.sift.rows import Row, write_rows
+from sift_jax.storage.whole_files import open_whole
 
 CATEGORY = "open_ended"
 
@@ -67,7 +68,7 @@ def write_sift(out: Path, chunks: Sequence[Chunk], kind: str) -> dict[str, dict[
     """The triples of all chunks as one file, and as SIFT files; returns the rows by language and
     split."""
     counts: Counter[tuple[str, str]] = Counter()
-    with open_draft(out / "triples.jsonl") as joined:
+    with open_whole(out / "triples.jsonl") as joined:
         for (language, split), group in itertools.groupby(
             chunks, key=lambda chunk: (chunk.language, chunk.split)
         ):

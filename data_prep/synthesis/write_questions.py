@@ -18,7 +18,7 @@ from pathlib import Path
 from data_prep.corpora.recording import Recording
 from data_prep.corpora.splits import SPLITS
 from data_prep.engine.beam_engine import Engine, run_chunks
-from data_prep.engine.chunks import BuildError, Chunk, open_draft
+from data_prep.engine.chunks import BuildError, Chunk
 from data_prep.engine.ledger import Rejection, settle
 from data_prep.instructions.llm.shards import add_reports
 from data_prep.pipeline.gather import list_sources
@@ -31,6 +31,7 @@ from data_prep.synthesis.triples import Triple, write_sift
 from data_prep.tasks.decode import decode_examples
 from data_prep.tasks.example import parse_example
 from data_prep.tasks.gather import gather_examples
+from sift_jax.storage.whole_files import open_whole
 
 _STAGES = ("read", "choose", "decode", "ask")
 
@@ -151,7 +152,7 @@ def _finish(out: Path, chunks: Sequence[Chunk]) -> None:
     settle(out, "ask", "pairs", left + dropped, left, read_rejections(chunks, "asked_rejected"))
     if not left:
         raise BuildError(f"no pair was kept; see {out}/parts/accounts for the reasons")
-    with open_draft(out / "metadata.jsonl") as joined:
+    with open_whole(out / "metadata.jsonl") as joined:
         for recording in (
             parse_example(line).recording for chunk in chunks for line in chunk.read_lines("kept")
         ):

@@ -23,7 +23,7 @@ from data_prep.corpora.recording import BadItem, reject
 from data_prep.corpora.registry import Reading
 from data_prep.corpora.splits import SPLITS
 from data_prep.engine.beam_engine import Engine
-from data_prep.engine.chunks import BuildError, Chunk, open_draft, sweep, write_text
+from data_prep.engine.chunks import BuildError, Chunk, sweep
 from data_prep.engine.ledger import Accounts, Rejection, collect, settle
 from data_prep.pipeline.gather import list_sources
 from data_prep.tasks.decode import decode_examples
@@ -33,6 +33,7 @@ from data_prep.tasks.gather import gather_examples
 from data_prep.tasks.registry import read_task
 from sift_jax.sift.rows import Row, write_rows
 from sift_jax.storage.folder_lock import FolderHeldError, hold_folder
+from sift_jax.storage.whole_files import open_whole, write_whole
 
 _STAGES = ("read", "choose", "decode", "word")
 
@@ -81,7 +82,7 @@ def run_job(job: Job, out: Path, engine: Engine) -> Path:
         print(f"{job.folder_name}: done before")
         return folder
     state = {"task": job.task, "name": job.name, "seed": job.seed, "fingerprint": job.fingerprint}
-    write_text(mark, json.dumps({**state, "is_done": False}))
+    write_whole(mark, json.dumps({**state, "is_done": False}))
     # Chosen anew only with the job itself: one that goes on must find the chunks that it left.
     if not (folder / "parts" / "sources.json").exists():
         items = read_task(
@@ -104,7 +105,7 @@ def run_job(job: Job, out: Path, engine: Engine) -> Path:
         left,
         rejections,
     )
-    write_text(mark, json.dumps({**state, "is_done": True}))
+    write_whole(mark, json.dumps({**state, "is_done": True}))
     return folder
 
 
@@ -183,7 +184,7 @@ def list_jobs(out: Path, task: str | None = None) -> list[Path]:
 def join_rejected(out: Path) -> dict[str, Accounts]:
     """The accounts of all jobs; what they set aside goes into one file, each line with its job."""
     accounts = {folder.name: collect(folder, _STAGES) for folder in list_jobs(out)}
-    with open_draft(out / "rejected.jsonl") as joined:
+    with open_whole(out / "rejected.jsonl") as joined:
         for name in accounts:
             with (out / "jobs" / name / "rejected.jsonl").open(encoding="utf-8") as lines:
                 for line in lines:

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.corpora.splits import TRAIN
-from data_prep.engine.chunks import BuildError, Chunk, write_text
+from data_prep.engine.chunks import BuildError, Chunk
 from data_prep.engine.ledger import Rejection, settle
 from data_prep.pipeline.gather import CHUNK
 from data_prep.tasks.example import Example, Found
+from sift_jax.storage.whole_files import write_whole
 
 # Language and split.
 Place = tuple[str, str]
@@ -45,7 +46,7 @@ def gather_examples(
             f"nothing to write: {entered} lines were read and no example kept; see "
             f"{folder}/parts/accounts for the reasons"
         )
-    write_text(folder / "parts" / "sources.json", json.dumps(counts))
+    write_whole(folder / "parts" / "sources.json", json.dumps(counts))
 
 
 def _read(

@@ -20,7 +20,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_prep.engine.chunks import write_text
 from data_prep.llm.cached_client import CachedClient, Prices
 from data_prep.llm.client import CallError, ChatClient, Endpoint, EndpointError, Message
 from data_prep.llm.flags import add_endpoint_flags, make_endpoint
@@ -30,6 +29,7 @@ from data_prep.tasks.example_to_row import LISTS, load_templates
 from data_prep.tasks.wordings import Wordings, find_wording_fault, make_wording_key
 from sift_jax.endpoints.secret import read_secret
 from sift_jax.sift.labels import LANGUAGE_NAMES, LANGUAGES
+from sift_jax.storage.whole_files import write_whole
 
 VERSION = "wordings 1"
 # Warmer than questions about clips: here all that counts is that they differ.
@@ -214,7 +214,7 @@ def write_wordings(
         wordings.setdefault(language, {})[task] = kept
         reasons.update(entry["reason"] for entry in rejected)
         lines.append(f"{language} {task:18s} {len(kept):4d} of {wish.count}")
-    write_text(
+    write_whole(
         out / "rejected.jsonl",
         "".join(
             json.dumps(entry, ensure_ascii=False) + "\n"
@@ -222,7 +222,7 @@ def write_wordings(
             for entry in rejected
         ),
     )
-    write_text(out / "wordings.json", json.dumps(wordings, ensure_ascii=False, indent=1) + "\n")
+    write_whole(out / "wordings.json", json.dumps(wordings, ensure_ascii=False, indent=1) + "\n")
     lines += [f"{count:9d} not taken: {reason}" for reason, count in reasons.most_common()]
     return [
         *lines,

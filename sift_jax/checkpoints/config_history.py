@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sift_jax.checkpoints.run_folder import write_whole
+from sift_jax.storage.whole_files import write_whole
 
 BINDING = re.compile(r"([A-Za-z_][\w./]*)\s*=\s*(.*)", re.DOTALL)
 

@@ -16,14 +16,7 @@ from typing import Any
 from sift_jax.checkpoints.checkpoint_errors import CheckpointError
 from sift_jax.models.presets import from_json, to_json
 from sift_jax.models.speech_lm import SpeechLMConfig
-
-
-def write_whole(path: Path, text: str) -> None:
-    """The file appears whole or not at all: a run that is killed here must still be able to
-    resume."""
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(text)
-    draft.replace(path)
+from sift_jax.storage.whole_files import write_whole
 
 
 def write_model_file(run_dir: Path, config: SpeechLMConfig, *, is_begun: bool) -> None:

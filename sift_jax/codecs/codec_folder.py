@@ -22,6 +22,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from sift_jax.storage.whole_files import write_whole
+
 FORMAT = 1
 _CONFIG = "codec.json"
 # ahead of the digest in the name of a vocoder's file
@@ -217,9 +219,7 @@ def add_vocoder(
         "seal": make_seal(fingerprint, config, digest),
     }
     added = dataclasses.replace(folder, vocoder=vocoder)
-    draft = folder.path / f".{_CONFIG}.part"
-    draft.write_text(_format(added), encoding="utf-8")
-    draft.replace(folder.path / _CONFIG)
+    write_whole(folder.path / _CONFIG, _format(added))
     for old in folder.path.glob(f"{_VOCODER}*.safetensors"):
         if old.name != _name_vocoder(digest):
             old.unlink()

@@ -27,6 +27,7 @@ from sift_jax.codecs.codec import Codec
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.decoding.speech_answers import Request, SpeechGenerator, limit_units, say
 from sift_jax.sift.speaking_styles import check_language, check_text
+from sift_jax.storage.whole_files import write_whole
 
 _FIELDS = {"id": str, "language": str, "instruction": str, "text": str, "asked": dict}
 
@@ -126,11 +127,7 @@ def speak_items(
             lines.flush()
             done[(*_name(items[number]), sample)] = line
     ordered = [done[(*_name(items[number]), sample)] for number, sample in pairs]
-    draft = path.with_name(".spoken.jsonl.part")
-    draft.write_text(
-        "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in ordered), encoding="utf-8"
-    )
-    draft.replace(path)
+    write_whole(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in ordered))
     return ordered
 
 
@@ -151,9 +148,7 @@ def _claim(items: Sequence[dict[str, Any]], run: SpeakingRun) -> None:
     }
     path = run.out / "speaking.json"
     if not path.is_file():
-        draft = path.with_name(".speaking.json.part")
-        draft.write_text(json.dumps(said, indent=1), encoding="utf-8")
-        draft.replace(path)
+        write_whole(path, json.dumps(said, indent=1))
         return
     found = json.loads(path.read_text(encoding="utf-8"))
     other = sorted(name for name in said if found.get(name) != said[name])

@@ -21,7 +21,6 @@ from typing import Annotated
 
 from jax.sharding import Mesh
 
-from sift_jax.checkpoints.run_folder import write_whole
 from sift_jax.decoding.generate import Prompt
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.decoding.text_answers import TextGenerator, make_prompt
@@ -46,6 +45,7 @@ from sift_jax.models.speech_lm import Params, SpeechLMConfig
 from sift_jax.parallel.distributed import check_same, is_first_process
 from sift_jax.parallel.mesh import count_batch_shards
 from sift_jax.pretrained import Model
+from sift_jax.storage.whole_files import write_whole
 from sift_jax.text.tokenizers import SpeechTokenizer
 
 # figures that the terminal names

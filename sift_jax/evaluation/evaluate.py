@@ -22,7 +22,6 @@ import jax
 import jax.numpy as jnp
 
 from sift_jax.checkpoints.checksums import checksum_leaves
-from sift_jax.checkpoints.run_folder import write_whole
 from sift_jax.data.batch_stream import BatchStream
 from sift_jax.data.data_config import DataConfig
 from sift_jax.decoding.sampling import DecodingConfig
@@ -55,6 +54,7 @@ from sift_jax.parallel.mesh import MeshConfig, make_mesh
 from sift_jax.pretrained import Model
 from sift_jax.sift.fields import read_build_fields
 from sift_jax.sift.rows import list_files, read_rows
+from sift_jax.storage.whole_files import write_whole
 from sift_jax.training.job import make_geometry
 from sift_jax.training.step import make_dev_step
 

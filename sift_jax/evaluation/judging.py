@@ -18,7 +18,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sift_jax.checkpoints.run_folder import write_whole
 from sift_jax.evaluation.judges.config import JudgeConfig
 from sift_jax.evaluation.judges.control_answers import check_judge
 from sift_jax.evaluation.judges.progress import show_progress
@@ -39,6 +38,7 @@ from sift_jax.evaluation.scores.schema import (
 )
 from sift_jax.field_ranges import CheckedConfig, MayBeEmpty, Text
 from sift_jax.launch import NO_FLAGS, Launch
+from sift_jax.storage.whole_files import write_whole
 
 FORMAT = 1
 ANSWERS = "answers.json"

@@ -20,7 +20,6 @@ from typing import Any
 
 import jax
 
-from sift_jax.checkpoints.run_folder import write_whole
 from sift_jax.decoding.generate import Prompt
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.decoding.text_answers import TextGenerator, plan_batches
@@ -34,6 +33,7 @@ from sift_jax.evaluation.scores.schema import (
 )
 from sift_jax.parallel.distributed import is_first_process
 from sift_jax.progress import track
+from sift_jax.storage.whole_files import write_whole
 
 # Batches whose recordings are encoded together, and among which questions are sorted by length.
 WINDOW_BATCHES = 8

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from sift_jax.sift.labels import LANGUAGES as LANGUAGES
+from sift_jax.storage.whole_files import open_whole
 
 SPLITS = ("train", "dev", "EvalSIFT")
 CLOSED_CATEGORIES = (
@@ -125,12 +126,10 @@ def write_rows(path: str | Path, rows: Iterable[Row]) -> int:
     """Writes a file in whole (a reader never sees half of it) and returns the number of rows."""
     path, count = Path(path), 0
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.part")
-    with draft.open("w", encoding="utf-8") as out:
+    with open_whole(path) as out:
         for row in rows:
             out.write(json.dumps(row, ensure_ascii=False) + "\n")
             count += 1
-    draft.replace(path)
     return count
 
 

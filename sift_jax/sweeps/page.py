@@ -20,10 +20,10 @@ from sift_jax.evaluation.report.document import (
     Section,
     Table,
     wrap_chart,
-    write_whole,
 )
 from sift_jax.evaluation.report.number_format import find_metric, name_title
 from sift_jax.pages.markup import escape_text
+from sift_jax.storage.whole_files import write_whole
 
 # as the paper writes them
 SETS = {"speech_msmarco": "Speech-MSMARCO", "spokenqa_ls": "SpokenQA-LS"}

@@ -22,9 +22,9 @@ import sys
 import time
 from pathlib import Path
 
-from sift_jax.evaluation.report.document import write_whole
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.launch import NO_FLAGS, Launch
+from sift_jax.storage.whole_files import write_whole
 from sift_jax.sweeps.page import write_page
 from sift_jax.sweeps.plan import Job, SweepConfig, list_stages
 from sift_jax.sweeps.results import QuestionsConfig, gather_results

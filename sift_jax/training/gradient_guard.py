@@ -32,7 +32,7 @@ import optax
 from tqdm import tqdm
 
 from sift_jax.batch import Batch
-from sift_jax.checkpoints.run_folder import write_whole
+from sift_jax.storage.whole_files import write_whole
 
 # of the running mean of gradient norms, and the updates it takes before anything counts as a spike
 MEMORY = 0.98

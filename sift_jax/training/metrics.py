@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from sift_jax.batch import Batch
-from sift_jax.checkpoints.run_folder import write_whole
 from sift_jax.parallel.hardware import HardwareConfig
 from sift_jax.progress import track
+from sift_jax.storage.whole_files import write_whole
 from sift_jax.training.dev_metrics import format_dev
 from sift_jax.training.event_file import EventFile
 from sift_jax.training.flops import StepCosts

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from sift_jax.checkpoints.run_folder import write_whole
 from sift_jax.endpoints.secret import Secret
+from sift_jax.storage.whole_files import write_whole
 
 
 def import_wandb(project: str) -> ModuleType:

@@ -14,10 +14,10 @@ import jax
 
 from sift_jax.checkpoints.checkpoint import Checkpoints
 from sift_jax.checkpoints.checkpoint_errors import CheckpointError
-from sift_jax.checkpoints.run_folder import write_whole
 from sift_jax.codecs.codec_folder import CodecFolder, copy_folder
 from sift_jax.codecs.vocoder.network import init_vocoder, vocoder_from_json
 from sift_jax.codecs.vocoder.unit_vocoder import install_vocoder
+from sift_jax.storage.whole_files import write_whole
 from sift_jax.vocoder_training.discriminators import CriticsConfig, init_critics
 from sift_jax.vocoder_training.step import Networks
 

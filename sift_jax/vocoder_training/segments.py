@@ -30,6 +30,7 @@ from sift_jax.codecs.codec import INPUT_RATE, Codec
 from sift_jax.codecs.find_recordings import find_audio
 from sift_jax.codecs.vocoder.unit_vocoder import measure_reference
 from sift_jax.field_ranges import CheckedConfig, Count, Items, Positive, Range, Seed, Text
+from sift_jax.storage.whole_files import write_whole
 
 _TOGETHER = 64
 _LIST, _UNITS = "recordings.json", "units.safetensors"
@@ -161,8 +162,7 @@ def _make_corpus(
         "counts": [len(found) for found in units],
         "set_aside": dict(aside),
     }
-    (run_dir / f".{_LIST}.part").write_text(json.dumps(held, ensure_ascii=False), encoding="utf-8")
-    (run_dir / f".{_LIST}.part").replace(run_dir / _LIST)
+    write_whole(run_dir / _LIST, json.dumps(held, ensure_ascii=False))
     return UnitCorpus(paths=tuple(kept), units=tuple(units), set_aside=dict(aside), digest=digest)
 
 

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.engine.beam_engine import Engine, run_chunks
-from data_prep.engine.chunks import write_text
 from data_prep.instructions.llm.prompts import VERSION
 from data_prep.instructions.llm.write import AccountError, Plan, write_llm_instructions
 from data_prep.llm.cached_client import Prices
 from data_prep.llm.client import Endpoint
 from data_prep.llm.journal import make_key
+from sift_jax.storage.whole_files import write_whole
 
 # The same in every shard, so not to be added up.
 _SHARED = ("utterances", "price_of_a_million", "model")
@@ -74,7 +74,7 @@ def write_shards(
     report = functools.reduce(add_reports, reports)
     if report["items"] != _count_rows(report["rows"]) + sum(report["drops"].values()):
         raise AccountError(f"{out}: the shards' items are not their rows and drops; start again")
-    write_text(out / "report.json", json.dumps(report, ensure_ascii=False, indent=1) + "\n")
+    write_whole(out / "report.json", json.dumps(report, ensure_ascii=False, indent=1) + "\n")
     return report
 
 
@@ -93,7 +93,7 @@ def write_shard(
     report = write_llm_instructions(
         metadata, shard.out, endpoint=endpoint, plan=own, judge=judge, prices=prices
     )
-    write_text(shard.path(kind), json.dumps(report, ensure_ascii=False))
+    write_whole(shard.path(kind), json.dumps(report, ensure_ascii=False))
 
 
 def add_reports(first: Any, second: Any) -> Any:

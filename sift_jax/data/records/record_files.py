@@ -19,7 +19,6 @@ import hashlib
 import io
 import json
 import shutil
-import uuid
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,6 +40,7 @@ from sift_jax.sift.rows import (
     parse_row,
     read_places,
 )
+from sift_jax.storage.whole_files import write_whole
 
 VERSION = "1.0.0"
 
@@ -336,9 +336,7 @@ class RecordReader:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         # where it cannot be written it is computed at each start
         with contextlib.suppress(OSError):
-            draft = kept.with_name(f"index.digest.{uuid.uuid4().hex}.part")
-            draft.write_text(json.dumps({"stamp": stamp, "digest": digest}))
-            draft.replace(kept)
+            write_whole(kept, json.dumps({"stamp": stamp, "digest": digest}))
         return digest
 
     def _source(self, split: str) -> Any:

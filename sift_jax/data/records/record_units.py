@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from sift_jax.sift.rows import name_utterance
+from sift_jax.storage.whole_files import write_whole
 from sift_jax.text.unit_tokens import CodecIdentity
 
 CLIP = np.dtype([("record", "<i8"), ("clip", "<i4"), ("count", "<i4"), ("start", "<i8")])
@@ -68,9 +69,7 @@ def write_unit_set(
         "units": start,
         "digest": digest.hexdigest(),
     }
-    draft = folder / ".counts.json.part"
-    draft.write_text(json.dumps(counts), encoding="utf-8")
-    draft.replace(folder / "counts.json")
+    write_whole(folder / "counts.json", json.dumps(counts))
     return counts
 
 

@@ -27,7 +27,6 @@ from sift_jax.evaluation.report.document import (
     Section,
     Table,
     fold_long,
-    write_whole,
 )
 from sift_jax.evaluation.report.measured_speech import GENERATION
 from sift_jax.evaluation.report.number_format import (
@@ -60,6 +59,7 @@ from sift_jax.evaluation.report.score_index import Place
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.evaluation.scores.schema import MODEL
 from sift_jax.pages.markup import escape_text
+from sift_jax.storage.whole_files import write_whole
 
 FLIP_COUNT = 6
 

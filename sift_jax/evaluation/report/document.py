@@ -301,15 +301,6 @@ class Document:
         return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def write_whole(path: Path, text: str) -> Path:
-    """Writes a file whole or not at all: a reader never meets half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-    return path
-
-
 def say(sentence: str) -> str:
     """A sentence in the place of something that is not there."""
     return f'<p class="absent">{escape_text(sentence)}</p>'

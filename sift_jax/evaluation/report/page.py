@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sift_jax.evaluation.report.corpus_section import make_corpus_section, read_corpus
-from sift_jax.evaluation.report.document import MOST_OPEN, Document, Section, write_whole
+from sift_jax.evaluation.report.document import MOST_OPEN, Document, Section
 from sift_jax.evaluation.report.generation_section import make_generation_section
 from sift_jax.evaluation.report.measured_speech import GENERATION
 from sift_jax.evaluation.report.number_format import (
@@ -44,6 +44,7 @@ from sift_jax.evaluation.report.summary_section import (
 )
 from sift_jax.evaluation.report.training_section import make_training_section
 from sift_jax.evaluation.scores.schema import MODEL, Cell
+from sift_jax.storage.whole_files import write_whole
 
 
 def write_report(out: Path) -> Path:

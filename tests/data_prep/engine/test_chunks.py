@@ -1,10 +1,8 @@
-"""Chunks: their parts are lines, joined in order, and appear whole or not at all."""
+"""Chunks: their parts are lines, joined in order; drafts that a killed build has left are swept."""
 
 from pathlib import Path
 
-import pytest
-
-from data_prep.engine.chunks import Chunk, join_parts, open_draft, sweep
+from data_prep.engine.chunks import Chunk, join_parts, sweep
 
 
 def make_chunks(out: Path) -> list[Chunk]:
@@ -22,24 +20,6 @@ def test_parts_are_joined_line_by_line(tmp_path):
     assert chunks[1].read_lines("made") == ["2", "3\u2028"]
     join_parts(chunks, "made", tmp_path / "all")
     assert (tmp_path / "all").read_text(encoding="utf-8") == "0\n1\u2028\n2\n3\u2028\n4\n5\u2028\n"
-
-
-def test_half_a_file_is_none(tmp_path):
-    (tmp_path / "a").write_text("old")
-    with pytest.raises(RuntimeError), open_draft(tmp_path / "a") as draft:
-        draft.write("half")
-        raise RuntimeError
-    assert [path.name for path in tmp_path.iterdir()] == ["a"] and (
-        tmp_path / "a"
-    ).read_text() == "old"
-
-
-def test_two_that_write_the_same_do_not_meet(tmp_path):
-    with open_draft(tmp_path / "a") as first:
-        with open_draft(tmp_path / "a") as second:
-            second.write("whole")
-        first.write("whole")
-    assert (tmp_path / "a").read_text() == "whole" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_what_a_kill_leaves_is_swept(tmp_path):

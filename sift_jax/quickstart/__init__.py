@@ -1,0 +1,1 @@
+"""From nothing to a model that answers, speaks and is measured: nine steps, told as they run."""

@@ -63,6 +63,17 @@ def test_the_pages_lie_within_the_site():
                 assert target.is_relative_to(DOCS), f"{name(page)} links to {link}, outside docs/"
 
 
+def test_the_readme_is_one_page():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_pictures_are_small_and_shown():
+    text = "".join(page.read_text(encoding="utf-8") for page in TEXTS)
+    for picture in (DOCS / "pictures").iterdir():
+        assert picture.stat().st_size <= 150_000, picture.name
+        assert f"pictures/{picture.name}" in text, f"no page shows {picture.name}"
+
+
 @pytest.fixture(scope="module")
 def commands():
     """Every command with the flags of its parser, as `docs.tools.find_commands` prints them."""

@@ -1,12 +1,13 @@
 """Package metadata and dependency ranges; requirements.lock pins one tested set of them with
 hashes."""
 
+import runpy
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 TRAIN = [
-    "jax>=0.10,<0.11",
+    "jax>=0.10,<0.13",
     "flax>=0.12,<0.13",
     "optax>=0.2.8,<0.3",
     "orbax-checkpoint>=0.12,<0.13",
@@ -27,35 +28,14 @@ TRAIN = [
     "sentencepiece<0.2.2",
     "seqio>=0.0.20,<0.1",
     "tensorflow-datasets>=4.9.10,<5",
-    # suites of the evaluation come as Parquet
-    "pyarrow>=18",
     "array-record>=0.8",
     # tensorflow-datasets imports it without asking for it on Python 3.11
     "importlib_resources>=6",
     # the door to buckets
     "fsspec>=2024.6",
     "tensorboard>=2.19",
-    # scores of the evaluation
-    "jiwer>=4,<5",
-    "sacrebleu>=2.5,<3",
-    "rouge-score>=0.1.2",
-    "whisper-normalizer>=0.1.12",
 ]
-# espeak-ng inside a wheel; GPL, so it stays out of the core and speaks only the embedded
-# demonstration corpus
-DEMO = ["espeakng-loader>=0.2.4,<0.3"]
-# English word alignment out of the box; BSD, its wheel carries the model
-ALIGN = ["pocketsphinx>=5.1,<6"]
-# transcripts by a Whisper on this machine; MIT
-ASR = ["faster-whisper>=1.1,<2"]
-# opinion scores of speech quality; MIT, its wheel carries the weights
-QUALITY = ["speechmos>=0.0.1.1", "onnxruntime>=1.20"]
-# the engine of the data preparation; it wants protobuf below 7, pillow below 13 and pyarrow below
-# 26
-BEAM = ["apache-beam>=2.77,<3"]
-# one of its distributed runners
-DASK = ["dask>=2026.7", "distributed>=2026.7"]
-TEST = ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.9", "psutil>=6"]
+EXTRAS = runpy.run_path(str(Path(__file__).with_name("sift_jax") / "extras.py"))["EXTRAS"]
 
 setup(
     name="sift_jax",
@@ -67,9 +47,12 @@ setup(
     long_description=Path(__file__).with_name("README.md").read_text(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.11,<3.12",
-    packages=find_packages(include=["sift_jax*", "data_prep*"]),
+    python_requires=">=3.11,<3.14",
+    packages=[*find_packages(include=["sift_jax*", "data_prep*"]), "sift_jax.configs"],
+    # `--gin_file=configs/stage2.gin` is found outside a checkout too
+    package_dir={"sift_jax.configs": "configs"},
     package_data={
+        "sift_jax.configs": ["*.gin", "*/*.gin", "*/*/*.gin"],
         "sift_jax.sift": ["field_tables/*.json"],
         "sift_jax.evaluation": ["report/*.css", "report/*.json", "suites/*.json"],
         "data_prep": [
@@ -86,13 +69,5 @@ setup(
         ],
     },
     install_requires=TRAIN,
-    extras_require={
-        "demo": DEMO,
-        "align": ALIGN,
-        "asr": ASR,
-        "quality": QUALITY,
-        "beam": BEAM,
-        "dask": BEAM + DASK,
-        "test": TEST + DEMO + BEAM + DASK,
-    },
+    extras_require={name: list(packages) for name, packages in EXTRAS.items()},
 )

@@ -36,6 +36,7 @@ from sift_jax.audio.files import read_audio, resample
 from sift_jax.audio.whisper_mel import fill_log_mel
 from sift_jax.codecs.codec import INPUT_RATE, Codec
 from sift_jax.codecs.registry import load_codec
+from sift_jax.extras import say_install
 from sift_jax.sift.labels import ACOUSTIC_LABELS
 
 KEYS = ("speaking_rate", "average_intensity", "pitch_variation", "average_pitch")
@@ -240,7 +241,7 @@ class Listener:
 def make_listener(sentences: Sequence[str]) -> Listener | None:
     if importlib.util.find_spec("pocketsphinx"):
         return Listener(sentences)
-    print("pocketsphinx is not installed: no word errors; pip install 'sift_jax[align]'")
+    print(f"pocketsphinx is not installed: no word errors; {say_install('align')}")
     return None
 
 

@@ -18,7 +18,9 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+_PACKAGE = Path(__file__).resolve().parent
+# what holds configs/: in a checkout the folder above the package, in a wheel the package
+ROOT = _PACKAGE if (_PACKAGE / "configs").is_dir() else _PACKAGE.parent
 BINDING = re.compile(r"^([A-Za-z_][\w./]*)\s*=", re.MULTILINE)
 _INCLUDE = re.compile(r"^include\s+(['\"])(.+)\1")
 

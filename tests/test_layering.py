@@ -27,6 +27,7 @@ TENSORFLOW = {"tensorflow", "tensorflow_datasets", "seqio", "gin", "clu"}
 # wins. What any room may import: what the fields of a config may hold, and what a command line says
 # beside them.
 EVERYWHERE = (
+    "sift_jax.extras",
     "sift_jax.field_ranges",
     "sift_jax.launch",
     "sift_jax.progress",
@@ -39,6 +40,7 @@ MAY_IMPORT = {
     "sift_jax.launch": (),
     "sift_jax.field_ranges": (),
     "sift_jax.quiet": (),
+    "sift_jax.extras": (),
     "sift_jax.progress": (),
     "sift_jax.storage": (),
     "sift_jax.endpoints": (),

@@ -8,7 +8,6 @@ Means of the features are taken over each recording, so that an answer does not 
 aligned before.
 """
 
-import importlib.util
 import re
 import unicodedata
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data_prep.alignment.word_time import RATE, AlignmentError, WordTime, split_transcript
+from sift_jax.extras import is_installed, say_install
 
 if TYPE_CHECKING:
     import pocketsphinx
@@ -100,10 +100,9 @@ class SphinxAligner:
     between recordings."""
 
     def __init__(self):
-        if importlib.util.find_spec("pocketsphinx") is None:
+        if not is_installed("pocketsphinx"):
             raise AlignmentError(
-                "pocketsphinx is not installed; pip install 'sift_jax[align]' or give another "
-                "aligner"
+                f"pocketsphinx is not installed; {say_install('align')}, or give another aligner"
             )
         self._decoder = _make_decoder()
 

@@ -5,7 +5,6 @@ name on the command line ─► (reader, name in SIFT files' data_source)       
 
 import dataclasses
 import hashlib
-import importlib.util
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from data_prep.corpora.recording import CorpusError, Item, Reader
 from data_prep.corpora.spgispeech import read_spgispeech
 from data_prep.corpora.vctk import read_vctk
 from data_prep.corpora.voxpopuli import read_voxpopuli
+from sift_jax.extras import is_installed, say_install
 from sift_jax.sift.labels import LANGUAGES
 
 EMBEDDED, MANIFEST, COMMON_VOICE = "embedded", "manifest", "common_voice"
@@ -90,9 +90,9 @@ def read_corpus(name: str, reading: Reading, languages: Sequence[str]) -> Iterat
     """The items of a corpus on disk, as they come."""
     root, manifest = reading.root, reading.manifest
     languages = (*languages, *reading.locales)
-    if reading.phonemes == "espeak" and importlib.util.find_spec("espeakng_loader") is None:
+    if reading.phonemes == "espeak" and not is_installed("espeakng_loader"):
         raise CorpusError(
-            "--phonemes=espeak needs the wheel espeakng-loader; pip install sift_jax[demo]"
+            f"--phonemes=espeak needs the wheel espeakng-loader; {say_install('demo')}"
         )
     if name == MANIFEST:
         if manifest is None:

@@ -18,7 +18,6 @@ import argparse
 import contextlib
 import dataclasses
 import functools
-import importlib.util
 import json
 import logging
 import os
@@ -32,6 +31,7 @@ from typing import Any, Protocol
 
 from data_prep.engine.chunks import BuildError
 from data_prep.engine.process_pool import ProcessPool, WorkerError
+from sift_jax.extras import is_installed, say_install
 from sift_jax.progress import track
 from sift_jax.storage.whole_files import write_whole
 
@@ -108,10 +108,10 @@ def run_chunks(chunks: Sequence[Element], kind: str, work: Work, engine: Engine)
         folder.mkdir(parents=True, exist_ok=True)
     for chunk in waiting:
         _name_note(chunk, kind).unlink(missing_ok=True)
-    if importlib.util.find_spec("apache_beam") is None:
+    if not is_installed("apache_beam"):
         raise BuildError(
-            "the data preparation runs on Apache Beam, which is not installed; pip install "
-            "'sift_jax[beam]'"
+            "the data preparation runs on Apache Beam, which is not installed; "
+            f"{say_install('data')}"
         )
     with _show_progress(chunks, waiting, kind):
         try:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sift_jax.extras import say_install
 from sift_jax.weights.hub import find_file
 
 # From several waves to the values of each by key; None where it has none.
@@ -43,7 +44,7 @@ def make_dnsmos() -> Network:
     The package's own way takes a window each second, and several of a clip that it has repeated:
     ten times the work.
     """
-    demand("speechmos", "onnxruntime", remedy="pip install 'sift_jax[quality]'")
+    demand("speechmos", "onnxruntime", remedy=say_install("quality"))
     import onnxruntime
     import speechmos
 

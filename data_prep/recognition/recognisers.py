@@ -8,7 +8,6 @@ faster_whisper   a Whisper in CTranslate2's layout, on this machine, where the p
 """
 
 import dataclasses
-import importlib.util
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +16,7 @@ import numpy as np
 from data_prep.llm.client import Endpoint
 from data_prep.recognition.hypothesis import Hypothesis, RecogniserError, average_logs
 from sift_jax.audio.files import read_audio
+from sift_jax.extras import is_installed, say_install
 
 POCKETSPHINX, ENDPOINT, FASTER_WHISPER = "pocketsphinx", "endpoint", "faster_whisper"
 RECOGNISERS = (POCKETSPHINX, ENDPOINT, FASTER_WHISPER)
@@ -50,11 +50,11 @@ class Recognising:
                 "--asr=faster_whisper needs --asr_model=<folder of a Whisper in CTranslate2's "
                 "layout>"
             )
-        if self.recogniser != ENDPOINT and importlib.util.find_spec(self.recogniser) is None:
+        if self.recogniser != ENDPOINT and not is_installed(self.recogniser):
             extra = "align" if self.recogniser == POCKETSPHINX else "asr"
             raise RecogniserError(
                 f"--asr={self.recogniser}: {self.recogniser} is not installed; "
-                f"pip install 'sift_jax[{extra}]', or give another --asr"
+                f"{say_install(extra)}, or give another --asr"
             )
 
     @property

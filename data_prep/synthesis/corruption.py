@@ -21,6 +21,7 @@ import random
 from collections.abc import Iterable, Mapping
 
 from data_prep.corpora.splits import normalise_sentence
+from sift_jax.extras import import_extra
 
 # What recognisers of read and of spontaneous speech do, roughly: most errors are another word.
 KINDS = {"substitution": 0.65, "deletion": 0.20, "insertion": 0.15}
@@ -81,7 +82,7 @@ def corrupt(texts: Mapping[str, str], rate: float, seed: int) -> Corrupted:
 
 
 def measure_errors(right: Mapping[str, str], wrong: Mapping[str, str]) -> Corrupted:
-    import jiwer
+    jiwer = import_extra("jiwer", "eval")
 
     names = [name for name, text in right.items() if text]
     found = jiwer.process_words([right[name] for name in names], [wrong[name] for name in names])

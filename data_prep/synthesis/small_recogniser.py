@@ -5,7 +5,6 @@ With the model's own language of 130,000 words nine in ten words of the synthesi
 at four times the cost.
 """
 
-import importlib.util
 import json
 import tempfile
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ from data_prep.recognition.hypothesis import RecogniserError
 from data_prep.recognition.recognisers import Sphinx
 from data_prep.synthesis.small_world import NAMES, SLOTS
 from data_prep.tasks.decode import place_audio
+from sift_jax.extras import is_installed, say_install
 from sift_jax.storage.whole_files import write_whole
 
 GRAMMAR_WORDS = ("in", "the", "takes", "to")
@@ -22,9 +22,9 @@ GRAMMAR_WORDS = ("in", "the", "takes", "to")
 
 def make_word_loop(folder: Path) -> Sphinx:
     """It hears the words of the small world and no others."""
-    if importlib.util.find_spec("pocketsphinx") is None:
+    if not is_installed("pocketsphinx"):
         raise RecogniserError(
-            "pocketsphinx is not installed; pip install 'sift_jax[align]', or give --no_asr"
+            f"pocketsphinx is not installed; {say_install('align')}, or give --no_asr"
         )
     words = sorted(
         {*(word for listed in SLOTS.values() for word in listed), *NAMES, *GRAMMAR_WORDS}

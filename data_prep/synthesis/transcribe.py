@@ -32,6 +32,7 @@ from data_prep.synthesis.transcript_checks import Limits, find_made_up
 from data_prep.synthesis.write_questions import take_in
 from data_prep.tasks.decode import place_audio
 from data_prep.tasks.example import parse_example
+from sift_jax.extras import import_extra
 from sift_jax.storage.whole_files import open_whole
 
 VERSION = "1"
@@ -190,11 +191,10 @@ def count_errors(pairs: Sequence[tuple[str, str, str]]) -> dict[str, Any] | None
     """
     if not pairs:
         return None
-    import jiwer
-    from whisper_normalizer.basic import BasicTextNormalizer
-    from whisper_normalizer.english import EnglishTextNormalizer
-
-    english, other = EnglishTextNormalizer(), BasicTextNormalizer()
+    jiwer = import_extra("jiwer", "eval")
+    basic = import_extra("whisper_normalizer.basic", "eval")
+    english = import_extra("whisper_normalizer.english", "eval").EnglishTextNormalizer()
+    other = basic.BasicTextNormalizer()
     alike = [
         tuple((english if language == "en" else other)(text) for text in texts)
         for language, *texts in pairs

@@ -4,7 +4,6 @@ own.
 sentences, voice, draw ─►  the voice at a pace, pitch and liveliness drawn for the passage ─►  float32 [n] at 16 kHz
 """
 
-import importlib.util
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -15,6 +14,7 @@ from data_prep.embedded.espeak import Delivery, SilentTextError, get_synthesizer
 from data_prep.embedded.voices import make_voices
 from data_prep.synthesis.tts.engine import RATE, EngineError, Voice
 from sift_jax.audio.files import AudioError
+from sift_jax.extras import is_installed, say_install
 
 # Words a minute, and the width of the intonation in semitones, of one who reads out to another.
 _PACE, _WIDTH = (130.0, 200.0), (4.0, 12.0)
@@ -28,9 +28,9 @@ class EmbeddedEngine:
     calls = 1
 
     def __init__(self):
-        if importlib.util.find_spec("espeakng_loader") is None:
+        if not is_installed("espeakng_loader"):
             raise EngineError(
-                "--engine=embedded needs the wheel espeakng-loader; pip install 'sift_jax[demo]'"
+                f"--engine=embedded needs the wheel espeakng-loader; {say_install('demo')}"
             )
 
     def list_voices(self, language: str, split: str) -> Sequence[Voice]:

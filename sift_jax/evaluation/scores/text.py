@@ -18,16 +18,13 @@ import functools
 import importlib.metadata
 import unicodedata
 from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
 
-import jiwer
 import numpy as np
-from rouge_score.rouge_scorer import RougeScorer
-from rouge_score.tokenizers import Tokenizer
-from sacrebleu.metrics import BLEU, CHRF
-from whisper_normalizer.basic import BasicTextNormalizer
-from whisper_normalizer.english import EnglishTextNormalizer
 
 from sift_jax.evaluation.scores.schema import Item
+from sift_jax.extras import import_extra
 
 _ORDERS = 4
 _CHRF_ORDERS = 6
@@ -35,9 +32,16 @@ _CHRF_ORDERS = 6
 _BLEU_TOKENIZERS = {"zh": "zh", "ja": "char", "th": "char"}
 
 
+def _import(module: str) -> ModuleType:
+    """The libraries are those of the extra for evaluation; training goes without."""
+    return import_extra(module, "eval")
+
+
 @functools.cache
 def _make_normaliser(is_english: bool) -> Callable[[str], str]:
-    return EnglishTextNormalizer() if is_english else BasicTextNormalizer()
+    if is_english:
+        return _import("whisper_normalizer.english").EnglishTextNormalizer()
+    return _import("whisper_normalizer.basic").BasicTextNormalizer()
 
 
 def normalise_speech(text: str, language: str) -> str:
@@ -48,12 +52,14 @@ def normalise_speech(text: str, language: str) -> str:
 
 def count_word_errors(item: Item, answer: str) -> list[float]:
     """Errors and words against the reference with the lowest rate."""
-    return _count_errors(item, answer, jiwer.process_words, lambda text: len(text.split()))
+    return _count_errors(
+        item, answer, _import("jiwer").process_words, lambda text: len(text.split())
+    )
 
 
 def count_letter_errors(item: Item, answer: str) -> list[float]:
     """Errors and letters, spaces among them, against the reference with the lowest rate."""
-    return _count_errors(item, answer, jiwer.process_characters, len)
+    return _count_errors(item, answer, _import("jiwer").process_characters, len)
 
 
 def _count_errors(
@@ -74,8 +80,10 @@ def _count_errors(
 
 
 @functools.cache
-def _make_bleu(language: str) -> BLEU:
-    return BLEU(tokenize=_BLEU_TOKENIZERS.get(_base(language), "13a"), effective_order=True)
+def _make_bleu(language: str) -> Any:
+    return _import("sacrebleu.metrics").BLEU(
+        tokenize=_BLEU_TOKENIZERS.get(_base(language), "13a"), effective_order=True
+    )
 
 
 def count_bleu(item: Item, answer: str) -> list[float]:
@@ -106,14 +114,16 @@ def score_bleu(item: Item, answer: str) -> float:
     return float(_make_bleu(target).sentence_score(answer, list(item.references)).score)
 
 
-_CHRF = CHRF()
+@functools.cache
+def _make_chrf() -> Any:
+    return _import("sacrebleu.metrics").CHRF()
 
 
 def count_chrf(item: Item, answer: str) -> list[float]:
     """N-grams said, there and right, of each order."""
     # the library's public scores keep these to themselves; a test holds the sum against its corpus
     # score
-    rows = _CHRF._extract_corpus_statistics(
+    rows = _make_chrf()._extract_corpus_statistics(
         [answer], [[reference] for reference in item.references]
     )
     return [float(count) for count in rows[0]]
@@ -133,9 +143,9 @@ def make_chrf(sums: np.ndarray) -> np.ndarray:
     return np.where(precision + recall > 0, np.nan_to_num(score), 0.0)
 
 
-class WordTokenizer(Tokenizer):
-    """Lower-cased runs of letters, marks and digits of any script: rouge-score's own keeps only a
-    to z and 0 to 9."""
+class WordTokenizer:
+    """What rouge-score calls a tokenizer: lower-cased runs of letters, marks and digits of any
+    script. Its own keeps only a to z and 0 to 9."""
 
     def tokenize(self, text: str) -> list[str]:
         letters = unicodedata.normalize("NFC", text).lower()
@@ -143,8 +153,9 @@ class WordTokenizer(Tokenizer):
 
 
 @functools.cache
-def _make_rouge(is_english: bool) -> RougeScorer:
-    return RougeScorer(["rougeL"], tokenizer=None if is_english else WordTokenizer())
+def _make_rouge(is_english: bool) -> Any:
+    scorer = _import("rouge_score.rouge_scorer").RougeScorer
+    return scorer(["rougeL"], tokenizer=None if is_english else WordTokenizer())
 
 
 def count_rouge(item: Item, answer: str) -> list[float]:
@@ -169,7 +180,7 @@ def describe(metric: str, languages: Sequence[str] = ()) -> str:
         sign = f"case:mixed|eff:no|tok:{'+'.join(sorted(chosen))}|smooth:exp"
         return f"{sign}|version:{importlib.metadata.version('sacrebleu')}"
     if metric == "chrf":
-        return f"{_CHRF.get_signature()}"
+        return f"{_make_chrf().get_signature()}"
     return (
         f"{_version('rouge-score')} rougeL, no stemmer; accents kept in languages other than "
         "English"

@@ -21,6 +21,7 @@ from typing import Any
 
 from sift_jax.evaluation.scores.schema import EvaluationError
 from sift_jax.evaluation.suites.suite_builder import Gathering
+from sift_jax.extras import import_extra
 
 Row = dict[str, Any]
 
@@ -120,11 +121,11 @@ def read_parquet(
 ) -> Iterator[tuple[int, Row]]:
     """The rows of a file, some at a time in memory: the required columns, and those wanted that are
     there."""
-    import pyarrow
-    import pyarrow.parquet
+    pyarrow = import_extra("pyarrow", "eval")
+    parquet = import_extra("pyarrow.parquet", "eval")
 
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(path) as file:
             columns = file.schema_arrow.names
             missing = [name for name in required if name not in columns]
             if missing:

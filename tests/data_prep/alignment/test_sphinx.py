@@ -20,7 +20,7 @@ def test_words_without_a_dictionary_are_guessed():
 def test_where_it_is_missing_the_remedy_is_said(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(
-        AlignmentError, match=r"pocketsphinx is not installed; pip install 'sift_jax\[align\]'"
+        AlignmentError, match=r"pocketsphinx is not installed; pip install 'pocketsphinx>="
     ):
         SphinxAligner()
 

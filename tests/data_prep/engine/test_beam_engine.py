@@ -99,7 +99,7 @@ def test_workers_that_write_elsewhere_are_found_out(tmp_path):
 
 def test_without_beam_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(BuildError, match=r"not installed; pip install 'sift_jax\[beam\]'"):
+    with pytest.raises(BuildError, match=r"not installed; pip install 'apache-beam>="):
         run_chunks(make_chunks(tmp_path), "made", write_chunk, ONE)
 
 

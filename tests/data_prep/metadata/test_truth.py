@@ -109,7 +109,10 @@ def test_experts_that_are_not_installed_are_named(monkeypatch):
     make_panel.cache_clear()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     for text, message in (
-        ("speech_quality=dnsmos", r"speechmos and onnxruntime not .*sift_jax\[quality\]"),
+        (
+            "speech_quality=dnsmos",
+            r"speechmos and onnxruntime not installed; pip install .speechmos",
+        ),
         ("distortion_level=squim", "torch and torchaudio not installed; pip install torch"),
         (
             "noise_level=brouhaha",

@@ -263,9 +263,9 @@ def test_answers_without_words():
 
 def test_where_a_recogniser_is_missing_the_remedy_is_said(monkeypatch, tmp_path):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"pip install 'sift_jax\[align\]'"):
+    with pytest.raises(ValueError, match=r"pip install 'pocketsphinx>="):
         Recognising(recogniser="pocketsphinx")
-    with pytest.raises(ValueError, match=r"pip install 'sift_jax\[asr\]'"):
+    with pytest.raises(ValueError, match=r"pip install 'faster-whisper>="):
         Recognising(recogniser="faster_whisper", model="small")
     with pytest.raises(ValueError, match="--asr=endpoint needs"):
         Recognising(recogniser="endpoint")

@@ -107,6 +107,15 @@ def test_no_note_is_left_over():
     assert set(notes) <= fields | {config.name for config in configs}
 
 
+def test_every_environment_variable_is_described():
+    paths = [
+        path for package in ("sift_jax", "data_prep") for path in (ROOT / package).rglob("*.py")
+    ]
+    code = "".join(path.read_text(encoding="utf-8") for path in paths)
+    page = (DOCS / "reference" / "environment.md").read_text(encoding="utf-8")
+    assert not [word for word in set(re.findall(r"SIFT_[A-Z_]+", code)) if f"`{word}`" not in page]
+
+
 def read_lines(page):
     """The command lines of a page: those of its blocks of bash, and those in `…` that begin with
     python. What a line leaves out (…) and its comment are dropped."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from docs.tools.find_knobs import NOTES, read_configs
+from sift_jax.extras import EXTRAS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -114,6 +115,14 @@ def test_every_environment_variable_is_described():
     code = "".join(path.read_text(encoding="utf-8") for path in paths)
     page = (DOCS / "reference" / "environment.md").read_text(encoding="utf-8")
     assert not [word for word in set(re.findall(r"SIFT_[A-Z_]+", code)) if f"`{word}`" not in page]
+
+
+def test_every_extra_is_described():
+    page = (DOCS / "install.md").read_text(encoding="utf-8")
+    assert not [name for name in EXTRAS if f"`{name}`" not in page]
+    for text in (page, (ROOT / "README.md").read_text(encoding="utf-8")):
+        for names in re.findall(r"\[([a-z,]+)\]\"", text):
+            assert set(names.split(",")) <= set(EXTRAS), names
 
 
 def read_lines(page):

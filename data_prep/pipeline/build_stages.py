@@ -4,13 +4,14 @@
     audio/*.flac                  bins.json      sift/…          records/   report.json
     utterances.jsonl              metadata.jsonl                            rejected.jsonl
 
-stages.json remembers under which fingerprint (knobs, sentences and code of that stage and of all
-before it) each stage was finished. A stage whose fingerprint differs is done again, and so is all
+stages.json remembers under which fingerprint (knobs and version of that stage and of all before it)
+each stage was finished. A stage whose fingerprint differs is done again, and so is all
 that follows. What a stage can do in chunks goes through `engine` (Apache Beam), which keeps the
 finished ones in parts/, so that a killed build goes on where it was; what stands here and in
 `stages` is what goes before and after.
 """
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -25,7 +26,6 @@ from data_prep.corpora.registry import EMBEDDED
 from data_prep.engine.beam_engine import keep_processes, run_chunks
 from data_prep.engine.chunks import BuildError, sweep
 from data_prep.engine.ledger import collect
-from data_prep.engine.versions import hash_sources
 from data_prep.metadata.experts import make_panel
 from data_prep.metadata.fields import check_listeners
 from data_prep.metadata.metadata_table import write_metadata
@@ -74,12 +74,12 @@ def _read_marks(path: Path) -> dict[str, Any]:
 
 def _run_stages(config: BuildConfig, marks: dict[str, Any], stages: Sequence[str] | None) -> None:
     marks_path, fingerprint = config.out / "stages.json", ""
-    for name, (run, clear, sources) in STAGES.items():
+    for name, stage in STAGES.items():
         knobs = [str(operator.attrgetter(knob)(config)) for knob in _KNOBS.get(name, ())]
         if name == "corpus" and config.corpus != EMBEDDED:
             knobs.append(config.reading.fingerprint)
         fingerprint = hashlib.sha256(
-            f"{fingerprint} {name} {knobs} {hash_sources(sources)}".encode()
+            f"{fingerprint} {name} {knobs} {stage.version}".encode()
         ).hexdigest()
         if stages is not None and name not in stages:
             continue
@@ -93,10 +93,10 @@ def _run_stages(config: BuildConfig, marks: dict[str, Any], stages: Sequence[str
             for later in list(STAGES)[list(STAGES).index(name) :]:
                 marks.pop(later, None)
             write_whole(marks_path, json.dumps(marks, indent=1))
-            _remove(config.out, clear)
+            _remove(config.out, stage.leaves)
             marks[name] = {"fingerprint": fingerprint, "is_done": False}
             write_whole(marks_path, json.dumps(marks, indent=1))
-        run(config)
+        stage.run(config)
         marks[name] = {"fingerprint": fingerprint, "is_done": True}
         write_whole(marks_path, json.dumps(marks, indent=1))
 
@@ -178,43 +178,35 @@ _KNOBS = {
     ),
     "records": ("compression",),
 }
-# Stage: what runs it, what it leaves (removed when it is stale), and the code and data that decide
-# its result.
-_Stage = tuple[Callable[[BuildConfig], None], tuple[str, ...], tuple[str, ...]]
-STAGES: dict[str, _Stage] = {
-    "corpus": (
-        make_corpus,
-        ("audio", "utterances.jsonl", "parts"),
-        (
-            "data_prep/corpora",
-            "data_prep/corpora/splits.py",
-            "data_prep/pipeline/split_gaps.py",
-            "data_prep/engine/chunks.py",
-            "data_prep/pipeline/corpus_stage.py",
-            "data_prep/pipeline/decode.py",
-            "data_prep/pipeline/gather.py",
-            "sift_jax/audio/files.py",
-        ),
-    ),
-    "words": (
-        _time_words,
-        (
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stage:
+    """What runs it, and what it leaves, which is removed when it is stale. The version is raised when
+    the same knobs give another result; tests/golden/stages.json finds one that was forgotten."""
+
+    run: Callable[[BuildConfig], None]
+    leaves: tuple[str, ...]
+    version: int
+
+
+STAGES = {
+    "corpus": Stage(run=make_corpus, leaves=("audio", "utterances.jsonl", "parts"), version=1),
+    "words": Stage(
+        run=_time_words,
+        leaves=(
             "parts/words",
             "parts/word_times",
             "parts/word_times.json",
             "parts/accounts/words.json",
             "parts/accounts/word_times.json",
         ),
-        ("data_prep/alignment",),
+        version=1,
     ),
-    "measure": (
-        _measure_corpus,
-        ("parts/measured",),
-        ("data_prep/metadata", "data_prep/pipeline/measure_stage.py"),
-    ),
-    "metadata": (
-        _write_metadata,
-        (
+    "measure": Stage(run=_measure_corpus, leaves=("parts/measured",), version=1),
+    "metadata": Stage(
+        run=_write_metadata,
+        leaves=(
             "bins.json",
             "metadata.jsonl",
             "fields.json",
@@ -222,39 +214,18 @@ STAGES: dict[str, _Stage] = {
             "parts/accounts/stated_genders.json",
             "parts/accounts/fields.json",
         ),
-        ("sift_jax/sift/labels.py", "sift_jax/sift/fields.py", "sift_jax/sift/field_checks.py"),
+        version=1,
     ),
-    "instructions": (
-        write_instructions,
-        ("sift", "parts/shares", "parts/shares.json", "parts/counts"),
-        (
-            "data_prep/instructions/*.py",
-            "data_prep/instructions/templates",
-            "data_prep/check_splits.py",
-            "data_prep/pipeline/instruction_stage.py",
-            "sift_jax/sift/label_tables.py",
-            "sift_jax/sift/rows.py",
-        ),
+    "instructions": Stage(
+        run=write_instructions,
+        leaves=("sift", "parts/shares", "parts/shares.json", "parts/counts"),
+        version=1,
     ),
-    "records": (
-        write_records,
-        ("records", "parts/records"),
-        (
-            "data_prep/pipeline/record_stage.py",
-            "sift_jax/data/records/record_files.py",
-            "sift_jax/data/records/record_audio.py",
-        ),
-    ),
-    "report": (
-        _write_report,
-        ("report.json", "rejected.jsonl", "README.md", "report.html"),
-        (
-            "data_prep/pipeline/statistics.py",
-            "data_prep/engine/ledger.py",
-            "data_prep/report.py",
-            "data_prep/describe",
-            "data_prep/released",
-        ),
+    "records": Stage(run=write_records, leaves=("records", "parts/records"), version=1),
+    "report": Stage(
+        run=_write_report,
+        leaves=("report.json", "rejected.jsonl", "README.md", "report.html"),
+        version=1,
     ),
 }
 

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 from data_prep.build import main, parse_arguments
-from data_prep.engine.versions import ROOT, list_sources
-from data_prep.pipeline import build_stages
 from data_prep.pipeline.build_stages import BuildError, build
 from data_prep.pipeline.statistics import format_report, make_report
 from sift_jax.sift.labels import ACOUSTIC_LABELS
@@ -203,22 +201,3 @@ def test_report_counts_what_is_there(built):
     assert set(report["speakers"]["train"]).isdisjoint(report["speakers"]["EvalSIFT"])
     assert report["examples"]["en"][0] in {row["id"] for row in rows if row["split"] == "EvalSIFT"}
     assert "open_ended" in format_report(report)
-
-
-def test_a_stage_is_made_of_its_own_code():
-    files = {
-        name: {str(path.relative_to(ROOT)) for path in list_sources(sources)}
-        for name, (_, _, sources) in build_stages.STAGES.items()
-    }
-    assert all(files.values())
-    assert "sift_jax/audio/files.py" in files["corpus"]
-    assert "sift_jax/data/records/record_audio.py" in files["records"]
-    assert {"data_prep/instructions/write.py", "data_prep/instructions/templates/de.json"} <= files[
-        "instructions"
-    ]
-    assert not any("/llm/" in name for name in files["instructions"])
-    assert "data_prep/describe/page.css" in files["report"]
-    for name, (run, _, sources) in build_stages.STAGES.items():
-        own = f"{run.__module__.replace('.', '/')}.py"
-        assert own in files[name] or own == "data_prep/pipeline/build_stages.py"
-        assert all(list_sources((source,)) for source in sources), name

@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("sources", nargs="+", type=Path, help="folders of recordings, or manifests")
     parser.add_argument("--clips", type=int, default=60, help="of each source")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="decides what is drawn")
     parser.add_argument("--json", type=Path, help="where to write the table")
     flags = parser.parse_args(arguments)
     readings: dict[tuple[str, str], list[Reading]] = {}

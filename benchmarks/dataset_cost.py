@@ -350,12 +350,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What a dataset costs, from measured rates.")
     parser.add_argument("--build", type=Path, required=True, help="a build of the embedded corpus")
     parser.add_argument("--out", type=Path, help="the page")
-    parser.add_argument("--hours", type=float, default=PAPER_HOURS)
-    parser.add_argument("--utterance_seconds", type=float, default=8.0)
+    parser.add_argument("--hours", type=float, default=PAPER_HOURS, help="of speech in the dataset")
+    parser.add_argument(
+        "--utterance_seconds", type=float, default=8.0, help="mean length of an utterance in it"
+    )
     parser.add_argument(
         "--utterances", type=int, default=100, help="how many of the build are measured"
     )
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each measurement")
     parser.add_argument(
         "--pairs", type=int, default=10, help="questions and answers that a call asks for"
     )

@@ -41,10 +41,10 @@ def parse_flags() -> argparse.Namespace:
     parser.add_argument(
         "--run", type=Path, default=Path("runs/quickstart"), help="the quickstart's folder"
     )
-    parser.add_argument("--items", type=int, default=256)
+    parser.add_argument("--items", type=int, default=256, help="questions that are answered")
     parser.add_argument("--rows", type=int, default=32, help="of a batch, for both")
     parser.add_argument("--new", type=int, default=48, help="tokens at most")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each measurement")
     parser.add_argument("--threads", type=int, default=2, help="cores for both")
     return parser.parse_args()
 

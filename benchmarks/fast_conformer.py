@@ -27,11 +27,11 @@ def parse_flags() -> argparse.Namespace:
         description="Times FastConformer's forward and backward pass against PyTorch."
     )
     parser.add_argument("--encoder", default="fastconformer-large", help="a preset's name")
-    parser.add_argument("--clips", type=int, default=4)
+    parser.add_argument("--clips", type=int, default=4, help="recordings that are measured")
     parser.add_argument("--seconds", type=float, default=10.0, help="of the longest clip")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each measurement")
     parser.add_argument("--sides", default="ours,eager,compiled", help="which of them")
-    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--cores", type=int, default=2, help="cores of each side")
     return parser.parse_args()
 
 

@@ -39,9 +39,13 @@ _WORDS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Times the input pipeline against SeqIO.")
-    parser.add_argument("--records", type=Path)
-    parser.add_argument("--tokenizer", type=Path)
-    parser.add_argument("--utterances", type=int, default=300)
+    parser.add_argument(
+        "--records", type=Path, help="folder of records; without one, some are made"
+    )
+    parser.add_argument("--tokenizer", type=Path, help="folder of the tokenizer, with --records")
+    parser.add_argument(
+        "--utterances", type=int, default=300, help="utterances of records that are made"
+    )
     parser.add_argument(
         "--seconds", type=float, default=6.0, help="CPU seconds of each measurement"
     )

@@ -25,9 +25,9 @@ def main() -> None:
     parser.add_argument(
         "--seconds", type=float, default=FULL_WINDOW, help="of a clip; theirs is padded to 30 s"
     )
-    parser.add_argument("--mel_bins", type=int, default=80)
-    parser.add_argument("--clips", type=int, default=60)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--mel_bins", type=int, default=80, help="bins of the mel filter bank")
+    parser.add_argument("--clips", type=int, default=60, help="recordings that are measured")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each side")
     flags = parser.parse_args()
     # read once, when numpy and torch are imported
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(flags.threads)))

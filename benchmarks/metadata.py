@@ -68,8 +68,8 @@ def main() -> None:
         type=Path,
         help="a build of the embedded corpus; without it clips are synthesized",
     )
-    parser.add_argument("--clips", type=int, default=60)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--clips", type=int, default=60, help="recordings that are measured")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each measurement")
     parser.add_argument(
         "--checkpoint", type=Path, help="a wav2vec2-type folder, to time the CTC aligner with"
     )

@@ -39,15 +39,17 @@ def parse_flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Times the stage-2 step on one device.")
     parser.add_argument("--encoder", default="whisper-medium", help="a preset's name")
     parser.add_argument("--decoder", default="qwen2.5-7b-instruct", help="a preset's name")
-    parser.add_argument("--rows", type=int, default=4)
+    parser.add_argument("--rows", type=int, default=4, help="packed sequences in a step")
     parser.add_argument("--tokens", type=int, default=4096, help="positions a row")
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--questions", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=10, help="steps that are timed")
+    parser.add_argument("--questions", type=int, default=10, help="questions an utterance")
     parser.add_argument("--longest", type=float, default=15.0, help="seconds of an utterance")
-    parser.add_argument("--dtype", default="bfloat16")
+    parser.add_argument("--dtype", default="bfloat16", help="of the computation")
     parser.add_argument("--remat", default="full", help="full, dots or none")
-    parser.add_argument("--attention", default="auto")
-    parser.add_argument("--microbatches", type=int, default=1)
+    parser.add_argument("--attention", default="auto", help="the attention kernel")
+    parser.add_argument(
+        "--microbatches", type=int, default=1, help="pieces in which a batch is computed"
+    )
     parser.add_argument("--torch", action="store_true", help="PyTorch beside it")
     return parser.parse_args()
 

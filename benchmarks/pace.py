@@ -24,7 +24,7 @@ from sift_jax.codecs.embedded.utterance_header import describe_pace
 def main() -> None:
     parser = argparse.ArgumentParser(description="Fits the pace of units to phones a second.")
     parser.add_argument("--build", type=Path, required=True, help="a build: metadata.jsonl, audio/")
-    parser.add_argument("--clips", type=int, default=900)
+    parser.add_argument("--clips", type=int, default=900, help="recordings that are measured")
     flags = parser.parse_args()
     rows = [
         json.loads(line)

@@ -24,12 +24,12 @@ from benchmarks.sides import measure, take_cores
 
 def parse_flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Times speaking against transformers' generate.")
-    parser.add_argument("--rows", type=int, default=1)
+    parser.add_argument("--rows", type=int, default=1, help="sequences that are decoded at once")
     parser.add_argument("--decoder", default="smollm2-135m", help="a preset's name")
     parser.add_argument("--codes", type=int, default=2000, help="units that there are")
     parser.add_argument("--prompt", type=int, default=64, help="tokens")
     parser.add_argument("--new", type=int, default=128, help="units")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each measurement")
     parser.add_argument("--threads", type=int, default=2, help="cores for both")
     return parser.parse_args()
 

@@ -30,7 +30,7 @@ def parse_flags() -> argparse.Namespace:
         description="Compiles variants of a step and prints their memory."
     )
     parser.add_argument("--gin_file", action="append", help=f"else {' and '.join(CONFIGS)}")
-    parser.add_argument("--devices", type=int, default=8)
+    parser.add_argument("--devices", type=int, default=8, help="virtual devices")
     return parser.parse_args()
 
 

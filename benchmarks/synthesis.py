@@ -53,18 +53,18 @@ _FACTS = (
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description="Times the speaking of passages.")
-    parser.add_argument("--passages", type=int, default=40)
+    parser.add_argument("--passages", type=int, default=40, help="passages that are spoken")
     parser.add_argument(
         "--words",
         type=int,
         default=56,
         help="in a passage, at least; what MS MARCO's have on average",
     )
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each measurement")
     parser.add_argument(
         "--file", type=Path, help="a set's own file, instead of passages that are made here"
     )
-    parser.add_argument("--corpus", choices=tuple(SETS), default="ms_marco")
+    parser.add_argument("--corpus", choices=tuple(SETS), default="ms_marco", help="whose passages")
     flags = parser.parse_args()
     passages = read_passages(flags) if flags.file else make_passages(flags.passages, flags.words)
     reading = Reading(

@@ -36,9 +36,9 @@ LENGTH_STEP = 32
 
 def parse_flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Times training steps against PyTorch.")
-    parser.add_argument("--utterances", type=int, default=8)
-    parser.add_argument("--questions", type=int, default=10)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--utterances", type=int, default=8, help="utterances in a step")
+    parser.add_argument("--questions", type=int, default=10, help="questions an utterance")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each measurement")
     parser.add_argument("--shortest", type=float, default=4.0, help="seconds")
     parser.add_argument("--longest", type=float, default=15.0, help="seconds")
     parser.add_argument("--encoder", default="whisper-tiny", help="a preset's name")
@@ -54,7 +54,7 @@ def parse_flags() -> argparse.Namespace:
         action="store_true",
         help="leave out the comparison of losses before training",
     )
-    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--cores", type=int, default=2, help="cores of each side")
     return parser.parse_args()
 
 

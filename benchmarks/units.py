@@ -55,7 +55,9 @@ def main() -> None:
     parser.add_argument(
         "--shape", action="append", help="tones,sounds,ms,slices,sounds_a_tone; may be repeated"
     )
-    parser.add_argument("--fit_clips", type=int, default=1_500)
+    parser.add_argument(
+        "--fit_clips", type=int, default=1_500, help="recordings on which the codec is fitted"
+    )
     flags = parser.parse_args()
     rows = [
         json.loads(line)

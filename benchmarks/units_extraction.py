@@ -62,15 +62,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description="Times HuBERT units against transformers and torch."
     )
-    parser.add_argument("--layers", type=int, default=12)
+    parser.add_argument("--layers", type=int, default=12, help="layers of the encoder")
     parser.add_argument("--layer", type=int, default=9, help="whose output becomes units")
-    parser.add_argument("--width", type=int, default=768)
-    parser.add_argument("--codes", type=int, default=2_000)
+    parser.add_argument("--width", type=int, default=768, help="width of the encoder")
+    parser.add_argument("--codes", type=int, default=2_000, help="entries of the code book")
     parser.add_argument(
         "--clips", type=int, default=48, help="of few, some stand in rows much longer than they are"
     )
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each measurement")
+    parser.add_argument("--threads", type=int, default=2, help="threads of each side")
     parser.add_argument("--device", default="cpu", help="of torch: cpu or cuda; ours is JAX's own")
     flags = parser.parse_args()
     # read once, when numpy and torch are imported

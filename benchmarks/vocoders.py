@@ -28,8 +28,8 @@ from benchmarks.sides import THREAD_VARIABLES, measure
 def main() -> None:
     parser = argparse.ArgumentParser(description="Times what turns units into samples.")
     parser.add_argument("--seconds", type=float, default=8.0, help="of speech in a call")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each measurement")
+    parser.add_argument("--threads", type=int, default=2, help="threads of each side")
     parser.add_argument("--width", type=int, default=1, help="divides every network's channels")
     flags = parser.parse_args()
     # read once, when numpy and torch are imported

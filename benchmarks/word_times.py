@@ -61,8 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--clips", type=int, default=40, help="of each source and language; 0: no synthesizer"
     )
-    parser.add_argument("--languages", default=",".join(LANGUAGES))
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--languages", default=",".join(LANGUAGES), help="comma-separated")
+    parser.add_argument("--seed", type=int, default=0, help="decides what is drawn")
     parser.add_argument("--json", type=Path, help="where to write all figures")
     flags = parser.parse_args(arguments)
     aligners = make_aligners(flags.whisper, flags.ctc)

@@ -55,6 +55,7 @@ setup(
         "sift_jax.configs": ["*.gin", "*/*.gin", "*/*/*.gin"],
         "sift_jax.sift": ["field_tables/*.json"],
         "sift_jax.evaluation": ["report/*.css", "report/*.json", "suites/*.json"],
+        "sift_jax.human_eval": ["*.css", "*.js"],
         "data_prep": [
             "describe/*.css",
             "embedded/sentences/*.tsv",

@@ -110,6 +110,7 @@ MAY_IMPORT = {
     "sift_jax.config_files": (),
     "sift_jax.config_statements": ("config_files",),
     "sift_jax.older_configs": (),
+    "sift_jax.human_eval": ("audio", "evaluation.report", "evaluation.scores", "exits", "pages"),
     # its steps are processes of their own
     "sift_jax.quickstart": ("evaluation.report", "evaluation.scores", "exits", "pages"),
     "sift_jax.cli": (

@@ -1,0 +1,5 @@
+"""Human evaluation: a page for raters, and what their files say.
+
+predictions, spoken folders, triples ─► tasks ─► page.html (blind) + key.json ─► files of raters ─► agreement, means,
+                                                                                 correlation with the judge
+"""

@@ -125,6 +125,13 @@ def test_every_extra_is_described():
             assert set(names.split(",")) <= set(EXTRAS), names
 
 
+def test_the_files_of_the_architecture_exist():
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    files = set(re.findall(r"(?<![\w/.])((?:\w+/)+\w+\.py)\b", text))
+    homes = (ROOT, ROOT / "sift_jax")
+    assert files and not [f for f in files if not any((home / f).is_file() for home in homes)]
+
+
 def read_lines(page):
     """The command lines of a page: those of its blocks of bash, and those in `…` that begin with
     python. What a line leaves out (…) and its comment are dropped."""

@@ -209,6 +209,7 @@ def _make_labels(report: Mapping[str, Any]) -> str:
         f'<div class="grid">{"".join(stacks)}</div>',
         _make_truths(report),
         _make_backgrounds(report),
+        _make_doubts(report),
     )
 
 
@@ -237,6 +238,16 @@ def _make_backgrounds(report: Mapping[str, Any]) -> str:
         if rows
         else ""
     )
+
+
+def _make_doubts(report: Mapping[str, Any]) -> str:
+    found = report.get("in_doubt") or {}
+    keys = sorted({key for counts in found.values() for key in counts})
+    rows = [
+        [key.replace("_", " "), *(counts.get(key, 0) for counts in found.values())] for key in keys
+    ]
+    heading = "<h3>Recordings without a class, since two ways of measuring disagree</h3>"
+    return heading + make_table(["key", *found], rows) if rows else ""
 
 
 def _make_durations(report: Mapping[str, Any]) -> str:

@@ -111,7 +111,7 @@ def make_bins(
     for row in rows:
         count += 1
         lengths[len(row.get("transcript", "").split())] += 1
-        for key, value in row["values"].items():
+        for key, value in _list_sure(row).items():
             for group in _list_groups(key, row) if is_feasible(key, value) else ():
                 groups.setdefault(key, {}).setdefault(group, []).append(value)
     if count and not groups:
@@ -195,14 +195,20 @@ def _list_groups(key: str, row: Mapping[str, Any]) -> list[str]:
     return ["all", corpus] if corpus and corpus not in ("all", *GENDERS) else ["all"]
 
 
+def _list_sure(row: Mapping[str, Any]) -> dict[str, float]:
+    """The values that a class may rest on."""
+    doubtful = row.get("in_doubt", ())
+    return {key: value for key, value in row["values"].items() if key not in doubtful}
+
+
 def label_values(
     row: Mapping[str, Any], bins: Bins, labels: Mapping[str, Sequence[str]]
 ) -> dict[str, str]:
     """The class of each value of an utterance, but of pitch where the gender is not known, and of
-    what is in doubt."""
+    what is in doubt, be it for the measure or for its edges."""
     result = {}
     known = {**row["values"], SECONDS: row["duration"]} if "duration" in row else row["values"]
-    for key in row["values"]:
+    for key in _list_sure(row):
         groups = _list_groups(key, row)
         if not groups:
             continue

@@ -62,8 +62,15 @@ class Recording:
     track_pitch: pitch_trackers.Track = pitch.track_pitch
 
     @functools.cached_property
+    def tracks(self) -> tuple[np.ndarray, ...]:
+        """Of each way to follow the pitch, the best last; other packages have one."""
+        if self.track_pitch is pitch.track_pitch:
+            return pitch.track_passes(self.wave)
+        return (self.track_pitch(self.wave),)
+
+    @property
     def track(self) -> np.ndarray:
-        return self.track_pitch(self.wave)
+        return self.tracks[-1]
 
     @functools.cached_property
     def power(self) -> np.ndarray:
@@ -88,6 +95,12 @@ class Recording:
     @property
     def speech_track(self) -> np.ndarray:
         return pitch.slice_track(self.track, self.first_word, self.last_word)
+
+    @property
+    def is_variation_sure(self) -> bool:
+        return pitch.is_variation_sure(
+            [pitch.slice_track(track, self.first_word, self.last_word) for track in self.tracks]
+        )
 
 
 Expert = Callable[[Recording], float | None]

@@ -6,7 +6,8 @@
 
 Where no words were aligned, speech begins and ends where it is loud enough. Networks hear several
 utterances at once. What rests on the background is left out where a gate has cut the background
-away. How much of a background there is to hear goes with a row, as "background": margins of a tenth
+away. A value that two ways of measuring do not agree on goes with the row, as "in_doubt": it has no
+class. How much of a background there is to hear goes with a row, as "background": margins of a tenth
 of a second or more before or after the words ("margins"), pauses alone ("pauses"), or neither
 ("gated").
 """
@@ -34,6 +35,8 @@ SAMPLES, SILENCE = "samples", "silence"
 # What a row says of its background.
 BACKGROUND = "background"
 MARGINS, PAUSES, GATED = "margins", "pauses", "gated"
+# The keys of a row that have a value, and no class.
+IN_DOUBT = "in_doubt"
 _BY_BACKGROUND = frozenset({"noise_level", "reverberation", "distortion_level"})
 _LEAST_MARGIN = 0.1
 _RATE = 16_000
@@ -177,6 +180,11 @@ def _measure(
     row["words"] = word_measures.measure_words(
         recording.track, recording.power, utterance.words, recording.lead
     )
-    return Measured(
-        row={**row, "values": values, "truth": truth, BACKGROUND: background}, rejected=None
-    )
+    is_in_doubt = "pitch_variation" in values and not recording.is_variation_sure
+    row |= {
+        "values": values,
+        "truth": truth,
+        IN_DOUBT: ["pitch_variation"] if is_in_doubt else [],
+        BACKGROUND: background,
+    }
+    return Measured(row=row, rejected=None)

@@ -11,7 +11,9 @@ the frames is that of the highest peaks and the smallest leaps:
     path    110   ─►  112   ─►    112  ─►  115                                 − leap in octaves × its cost
 
 It is sought twice. The first path shows in which range the talker moves; the second one pays for
-leaving that range, so that no octave is taken by mistake, and a wide melody is not cut off.
+leaving that range, so that no octave is taken by mistake, and a wide melody is not cut off. Where
+the two paths differ in how lively they are, one of them is mistaken, and nobody knows which
+(`is_variation_sure`): a creaky voice, or one of two talkers.
 
 The autocorrelation is divided by that of the window, so that a peak's height is the periodic share
 of the energy and a threshold on it decides voicing. `average_pitch` is the median in Hz;
@@ -23,6 +25,7 @@ over batches of like length reached three quarters of its rate.
 """
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.fft
@@ -48,6 +51,8 @@ _LEAP_COST, _LONGEST_GAP = 0.5, 10
 _OUTLIERS, _MARGIN_OCTAVES, _RANGE_COST = 0.1, 0.35, 1.0
 # A frame this far below the loudest is not speech of the talker, whatever its periodicity.
 _GATE_DB = 20.0
+# Semitones by which the variations of two paths may differ: less than a class.
+_SURE_SEMITONES = 0.5
 # Energy of a frame of zeros, or next to it; and its neighbours that share some of them.
 _BLANK_ENERGY, _OVERLAP = 2e-9, 5
 
@@ -67,9 +72,14 @@ def _make_lowpass() -> np.ndarray:
 
 def track_pitch(wave: np.ndarray) -> np.ndarray:
     """F0 in Hz every 10 ms of a 16 kHz wave; nan where there is no voice."""
+    return track_passes(wave)[-1]
+
+
+def track_passes(wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same by the first path and by the second."""
     low = scipy.signal.upfirdn(_make_lowpass(), wave.astype(np.float32), down=2)[15:]
     if len(low) < _FRAME:
-        return np.full(0, np.nan)
+        return np.full(0, np.nan), np.full(0, np.nan)
     frames = np.lib.stride_tricks.sliding_window_view(low, _FRAME)[::_STEP]
     frames = frames - frames.mean(axis=1, keepdims=True)
     window, reference = _make_window()
@@ -84,17 +94,18 @@ def track_pitch(wave: np.ndarray) -> np.ndarray:
     octave, gain, strength = _find_peaks(scaled, lags)
     is_loud = 10 * np.log10(energy) > 10 * np.log10(energy.max()) - _GATE_DB
     places = np.flatnonzero(is_loud & (strength.max(axis=1) > _VOICED_STRENGTH))
-    track = np.full(len(frames), np.nan)
     if not len(places):
-        return track
+        return np.full(len(frames), np.nan), np.full(len(frames), np.nan)
     octave, gain, strength = octave[places], gain[places], strength[places]
-    chosen = _find_path(places, octave, gain)
-    low, high = _find_range(octave[chosen], strength[chosen])
+    first_path = _find_path(places, octave, gain)
+    low, high = _find_range(octave[first_path], strength[first_path])
     beyond = np.maximum(np.maximum(low - octave, octave - high), 0.0)
-    chosen = _find_path(places, octave, gain - _RANGE_COST * beyond)
-    is_voiced = strength[chosen] > _VOICED_STRENGTH
-    track[places[is_voiced]] = 2 ** octave[chosen][is_voiced]
-    return clean_track(track)
+    second_path = _find_path(places, octave, gain - _RANGE_COST * beyond)
+    tracks = np.full((2, len(frames)), np.nan)
+    for track, path in zip(tracks, (first_path, second_path), strict=True):
+        is_voiced = strength[path] > _VOICED_STRENGTH
+        track[places[is_voiced]] = 2 ** octave[path][is_voiced]
+    return clean_track(tracks[0]), clean_track(tracks[1])
 
 
 def _find_peaks(scaled: np.ndarray, lags: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -191,3 +202,10 @@ def pitch_variation(track: np.ndarray) -> float | None:
     semitones = 12 * np.log2(voiced)
     low, high = np.quantile(semitones, [0.05, 0.95])
     return float(np.std(np.clip(semitones, low, high)))
+
+
+def is_variation_sure(tracks: Sequence[np.ndarray]) -> bool:
+    """Whether all of these tracks of a recording are about as lively."""
+    found = [pitch_variation(track) for track in tracks]
+    known = [variation for variation in found if variation is not None]
+    return len(known) == len(found) and max(known) - min(known) <= _SURE_SEMITONES

@@ -203,7 +203,7 @@ STAGES = {
         ),
         version=1,
     ),
-    "measure": Stage(run=_measure_corpus, leaves=("parts/measured",), version=1),
+    "measure": Stage(run=_measure_corpus, leaves=("parts/measured",), version=2),
     "metadata": Stage(
         run=_write_metadata,
         leaves=(
@@ -214,7 +214,7 @@ STAGES = {
             "parts/accounts/stated_genders.json",
             "parts/accounts/fields.json",
         ),
-        version=1,
+        version=2,
     ),
     "instructions": Stage(
         run=write_instructions,
@@ -225,7 +225,7 @@ STAGES = {
     "report": Stage(
         run=_write_report,
         leaves=("report.json", "rejected.jsonl", "README.md", "report.html"),
-        version=1,
+        version=2,
     ),
 }
 

@@ -2,6 +2,7 @@
 
     {"counts": {split: {category: {language: rows}}}, "labels": {key: {language: {label: utterances}}},
      "backgrounds": {language: {"margins" | "pauses" | "gated": utterances}},
+     "in_doubt": {language: {key: utterances}},
      "durations": {language: {"hours", "histogram": {"edges", "counts"}}}, "rank_correlation": {key:
      {"rho", "n"}}, "speakers": {split: [ids]}, "sentences": {split: n}, "utterances": {split:
      {language: n}}, "examples": {language: [ids]}, "sources": {split: {category: {data_source:
@@ -61,6 +62,11 @@ def make_report(
             for language, found in by_language.items()
             if found.backgrounds
         },
+        "in_doubt": {
+            language: dict(found.in_doubt)
+            for language, found in by_language.items()
+            if found.in_doubt
+        },
         "durations": {
             language: found.describe_durations() for language, found in by_language.items()
         },
@@ -80,6 +86,7 @@ class _Language:
     def __init__(self) -> None:
         self.labels: dict[str, Counter[str]] = {}
         self.backgrounds: Counter[str] = Counter()
+        self.in_doubt: Counter[str] = Counter()
         self._halves: Counter[int] = Counter()
         self._seconds, self._longest = 0.0, 0.0
         self._examples: dict[str, tuple[bool, str]] = {}
@@ -91,6 +98,7 @@ class _Language:
             self.labels.setdefault(name, Counter())[found["label"]] += 1
         if row.get("background"):
             self.backgrounds[row["background"]] += 1
+        self.in_doubt.update(row.get("in_doubt", ()))
         self._halves[int(2 * row["duration"])] += 1
         self._seconds += row["duration"]
         self._longest = max(self._longest, row["duration"])
@@ -164,6 +172,16 @@ def describe_backgrounds(backgrounds: Mapping[str, Mapping[str, int]]) -> list[s
     ]
 
 
+def describe_doubts(doubts: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """A line for each key that some recordings have no class of, though it was measured."""
+    return [
+        f"{key:<19} "
+        f"{'  '.join(f'{language} {doubts[language].get(key, 0):>6,}' for language in doubts)}  "
+        "without a class: two ways of measuring disagree"
+        for key in sorted({key for found in doubts.values() for key in found})
+    ]
+
+
 def format_report(report: Mapping[str, Any]) -> str:
     """The table that ends a build: rows a category, and how measured and synthesized values
     agree."""
@@ -182,6 +200,8 @@ def format_report(report: Mapping[str, Any]) -> str:
         lines.append(f"{key:<20} rank correlation with the synthesizer {rho}  (n {value['n']:,})")
     if report.get("backgrounds"):
         lines += ["", *describe_backgrounds(report["backgrounds"])]
+    if report.get("in_doubt"):
+        lines += ["", *describe_doubts(report["in_doubt"])]
     if report.get("accounts"):
         lines += ["", format_accounts(report["accounts"])]
     if report.get("splits"):

@@ -1,7 +1,7 @@
 """What is known of an utterance from elsewhere than the measures that its labels are from.
 
     corpus        gender, age, accent, language, emotion as the corpus states them       utterances.jsonl
-    Praat         F0, its deviation, the level, where parselmouth is installed
+    Praat         F0, from where to where its deviation is, the level, where parselmouth is installed
     synthesizer   noise, room, pitch, level as the embedded corpus was told to make them
     word times    rate, where the corpus gives times of its words
     added         noise or a room that was just added (`conditions`)
@@ -116,8 +116,12 @@ def find_known(row: Mapping[str, Any], stated: Mapping[str, Any], wave: np.ndarr
             (words[0]["start"], words[-1]["end"]) if words else (0.0, len(wave) / praat.RATE)
         )
         found = praat.measure_voice(wave, first, last)
-        values |= found
         tolerances["average_pitch"] = _SEMITONE
+        for key, (low, high) in found.items():
+            # The middle of what is possible; a range counts as what two sound ways differ by.
+            values[key] = (low + high) / 2
+            if key != "average_pitch":
+                tolerances[key] += (high - low) / 2
         sources |= dict.fromkeys(found, "Praat")
     if stated.get("words") and stated.get("phonemes"):
         seconds = stated["words"][-1]["end"] - stated["words"][0]["start"]

@@ -21,6 +21,7 @@ REPORT = {
     "speakers": {"train": ["a", "b"]},
     "sentences": {"train": 4},
     "utterances": {"train": {"en": 4}},
+    "in_doubt": {"en": {"pitch_variation": 17}},
     "rank_correlation": {"noise_level": {"rho": 0.97, "n": 4}},
     "accounts": {
         "decode": {"unit": "recordings", "in": 5, "out": 4, "rejected": {"too long <script>": 1}}
@@ -156,6 +157,7 @@ def test_the_page_can_be_listened_to_and_runs_nothing(corpus, tmp_path):
         "Labels",
         "Durations",
         "0.970",
+        "pitch variation</th><td>17</td>",
         "too long",
     ):
         assert text in page

@@ -18,9 +18,11 @@ from data_prep.metadata import (
     reverberation,
     word_measures,
 )
+from data_prep.metadata.bins import label_values, make_bins
 from data_prep.metadata.experts import make_panel, parse_experts
-from data_prep.metadata.measure import measure_utterance
+from data_prep.metadata.measure import IN_DOUBT, measure_utterance
 from data_prep.metadata.plausible_ranges import FEASIBLE
+from sift_jax.sift.labels import ACOUSTIC_LABELS as LABELS
 
 RATE = 16_000
 
@@ -189,6 +191,31 @@ def test_variation_of_a_wide_melody(center):
 
 
 @pytest.mark.extras
+def test_a_melody_that_two_paths_do_not_agree_on_has_no_class():
+    """A voice of 200 Hz whose end repeats itself as well every second period: is it 100 Hz there?"""
+    times = np.arange(2 * RATE) / RATE
+    hz = 200 * 2 ** (0.15 * np.sin(2 * np.pi * 1.2 * times))
+    steady = make_tone(hz, 2.0)
+    phase = 2 * np.pi * np.cumsum(hz) / RATE
+    creak = sum(np.cos((k - 0.5) * phase) / k for k in range(1, 9)) * (times > 1.6)
+    creaky = (steady + 0.03 * creak).astype(np.float32)
+    assert pitch.is_variation_sure(pitch.track_passes(steady))
+    assert not pitch.is_variation_sure(pitch.track_passes(creaky))
+    np.testing.assert_array_equal(pitch.track_passes(creaky)[-1], pitch.track_pitch(creaky))
+    _, utterance = synthesize(make_plans("en", "train", 1, seed=0)[0])
+    utterance = dataclasses.replace(utterance, words=(), phonemes=None)
+    rows = [measure_utterance(wave, utterance).row for wave in (steady, creaky)]
+    assert [row[IN_DOUBT] for row in rows] == [[], ["pitch_variation"]]
+    bins = make_bins([{**rows[0], "values": {"pitch_variation": i / 9}} for i in range(60)], LABELS)
+    told = [label_values(row, bins, LABELS) for row in map(keep, rows)]
+    assert "pitch_variation" in told[0] and told[1] == {}
+
+
+def keep(row):
+    """Of the values only the variation."""
+    return {**row, "values": {"pitch_variation": row["values"]["pitch_variation"]}}
+
+
 def test_wide_melodies_vary_as_two_passes_of_praat_say():
     """De Looze and Hirst: the range of a first pass sets floor and ceiling of the second."""
     parselmouth = pytest.importorskip("parselmouth")

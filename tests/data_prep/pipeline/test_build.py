@@ -201,3 +201,7 @@ def test_report_counts_what_is_there(built):
     assert set(report["speakers"]["train"]).isdisjoint(report["speakers"]["EvalSIFT"])
     assert report["examples"]["en"][0] in {row["id"] for row in rows if row["split"] == "EvalSIFT"}
     assert "open_ended" in format_report(report)
+    doubtful = [{**row, "in_doubt": ["pitch_variation"]} for row in rows if row["language"] == "fr"]
+    report = make_report(doubtful, counts, ACOUSTIC_LABELS)
+    assert report["in_doubt"] == {"fr": {"pitch_variation": 11}}
+    assert "fr     11  without a class" in format_report(report)

@@ -1,0 +1,54 @@
+"""What is known of a recording from elsewhere: ranges, where two sound ways of measuring differ."""
+
+import numpy as np
+import pytest
+
+from data_prep.metadata.bins import make_bins
+from data_prep.truth import praat
+from data_prep.truth.known import find_known, judge
+from data_prep.truth.texts import Claim
+from sift_jax.sift.labels import ACOUSTIC_LABELS
+
+LABELS = ACOUSTIC_LABELS["pitch_variation"]
+RATE = 16_000
+
+
+def say(label):
+    return Claim(clip=0, key="pitch_variation", labels=(label,), kind="")
+
+
+def make_known(monkeypatch, low, high):
+    monkeypatch.setattr(praat, "is_installed", lambda: True)
+    monkeypatch.setattr(
+        praat, "measure_voice", lambda wave, first, last: {"pitch_variation": (low, high)}
+    )
+    row = {"gender": "female", "words": []}
+    return find_known(row, {"language": "en"}, np.zeros(RATE, np.float32))
+
+
+def test_a_variation_is_untrue_outside_of_the_range_that_praat_gives(monkeypatch):
+    rows = [
+        {"gender": "female", "values": {"pitch_variation": value}}
+        for value in np.linspace(0, 7, 200)
+    ]
+    # Classes of a semitone: 0 to 1, 1 to 2, …
+    bins = make_bins(rows, ACOUSTIC_LABELS)
+    narrow, wide = make_known(monkeypatch, 0.5, 0.5), make_known(monkeypatch, 0.5, 3.2)
+    true_of_narrow = [judge(say(label), [narrow], bins) for label in LABELS]
+    true_of_wide = [judge(say(label), [wide], bins) for label in LABELS]
+    # A class beside the range is not told apart by ear.
+    assert true_of_narrow == [True] * 2 + [False] * 5
+    assert true_of_wide == [True] * 5 + [False] * 2
+
+
+def test_praat_gives_a_range_of_a_voice_and_of_hiss_none():
+    pytest.importorskip("parselmouth")
+    times = np.arange(2 * RATE) / RATE
+    hz = 200 * 2 ** (3 / 12 * np.sin(2 * np.pi * 1.5 * times))
+    phase = 2 * np.pi * np.cumsum(hz) / RATE
+    wave = 0.1 * sum(np.cos(k * phase) / k for k in range(1, 9))
+    found = praat.measure_voice(wave, 0.1, 1.9)
+    low, high = found["pitch_variation"]
+    assert low <= high < low + 0.5 and low == pytest.approx(3 / 2**0.5, abs=0.3)
+    hiss = 0.1 * np.random.default_rng(0).standard_normal(2 * RATE)
+    assert set(praat.measure_voice(hiss, 0.1, 1.9)) == {"average_intensity"}

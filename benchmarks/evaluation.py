@@ -67,6 +67,7 @@ def read_items(root: Path, count: int) -> list:
                 seed=0,
                 cache_dir="",
                 prompts="",
+                constraints=(),
                 protocol="official",
             )
             items += sorted(read_suite(config).items, key=lambda item: item.audio)

@@ -49,6 +49,7 @@ def make_suite(root: Path, **changes) -> SuiteConfig:
         seed=0,
         cache_dir="",
         prompts="",
+        constraints=(),
         protocol="official",
     )
     return dataclasses.replace(suite, **changes)

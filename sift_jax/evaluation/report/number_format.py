@@ -122,6 +122,8 @@ METRICS = {
     "qwk": Metric(title="QWK", top=1, digits=2),
     "mae": Metric(title="MAE", top=0, digits=2, is_lower_better=True),
     "slot_f1": Metric(title="Slot F1", top=1, is_share=True),
+    "followed": Metric(title="Form followed", top=1, is_share=True, is_binary=True),
+    "followed_right": Metric(title="Followed and right", top=1, is_share=True, is_binary=True),
 }
 
 

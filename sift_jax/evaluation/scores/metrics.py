@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 
 from sift_jax.evaluation.scores import ordinal_scores, text
+from sift_jax.evaluation.scores.constraints import is_followed, unpack
 from sift_jax.evaluation.scores.schema import EvaluationError, Item, Prediction, Verdict
 
 Count = Callable[[Item, str], "list[float] | None"]
@@ -50,6 +51,25 @@ class Metric:
         return self.best == 0.0
 
 
+def _count_followed(item: Item, answer: str) -> list[float] | None:
+    followed = is_followed(item.facets["constraint"], item.language, answer)
+    return None if followed is None else [float(followed), 1.0]
+
+
+def _count_followed_right(item: Item, answer: str) -> list[float] | None:
+    """Right by the item's own score, once the form is taken off."""
+    followed = _count_followed(item, answer)
+    if followed is None:
+        return None
+    content = unpack(item.facets["constraint"], item.language, answer)
+    is_right = (
+        ordinal_scores.is_right_class(item, content)
+        if "accuracy" in item.metrics
+        else ordinal_scores.is_exact_match(item, content)
+    )
+    return [float(followed[0] and is_right), 1.0]
+
+
 METRICS: dict[str, Metric] = {
     "wer": Metric(count=text.count_word_errors, make=_rate, best=0.0, least=None),
     "cer": Metric(count=text.count_letter_errors, make=_rate, best=0.0, least=None),
@@ -64,6 +84,9 @@ METRICS: dict[str, Metric] = {
         count=lambda item, answer: [float(ordinal_scores.is_exact_match(item, answer)), 1.0],
         is_binary=True,
     ),
+    # of items with a constraint
+    "followed": Metric(count=_count_followed, is_binary=True),
+    "followed_right": Metric(count=_count_followed_right, is_binary=True),
     "slot_f1": Metric(count=ordinal_scores.count_slots, make=ordinal_scores.make_slot_f1),
     "mae": Metric(count=ordinal_scores.count_steps, best=0.0, least=None, is_ordered=True),
     "qwk": Metric(

@@ -20,6 +20,7 @@ from typing import Annotated, Any
 from sift_jax.evaluation.scores.metrics import check_metrics
 from sift_jax.evaluation.scores.schema import EvaluationError, Item, Suite, check_ids
 from sift_jax.evaluation.suites.air_bench import read_air_bench
+from sift_jax.evaluation.suites.constrain import constrain
 from sift_jax.evaluation.suites.covost2 import read_covost2
 from sift_jax.evaluation.suites.dynamic_superb import read_dynamic_superb
 from sift_jax.evaluation.suites.evalsift import read_evalsift
@@ -74,6 +75,8 @@ class SuiteConfig(CheckedConfig):
     cache_dir: MayBeEmpty
     # wordings that replace those of prompts.json, or a file of them
     prompts: Mapping[Text, Value] | MayBeEmpty
+    # forms asked of the answers, one drawn for each question: ("json", "words:5", "language:fr", …)
+    constraints: tuple[Text, ...] = dataclasses.field(metadata={"before": ()})
     # by whose rules it is asked and scored: the suite's own, or those of the SIFT paper's tables
     protocol: Annotated[str, OneOf(OFFICIAL, PAPER)] = dataclasses.field(
         metadata={"before": OFFICIAL}
@@ -106,7 +109,7 @@ def read_suite(config: SuiteConfig) -> Suite:
     options |= {option: value for option, value in shared.items() if option in takes}
     suite = reader(Path(config.root), name=config.name, **options)
     check_ids(suite.items)
-    drawn = draw_items(suite.items, config.limit, config.seed)
+    drawn = constrain(draw_items(suite.items, config.limit, config.seed), config.constraints)
     protocol = find_protocol(config.name, config.protocol)
     return dataclasses.replace(
         suite, items=drawn, left_out=len(suite.items) - len(drawn), protocol=protocol

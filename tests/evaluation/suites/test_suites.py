@@ -38,6 +38,7 @@ def make_config(name, root, **changes):
         seed=0,
         cache_dir=str(root / "cache"),
         prompts={},
+        constraints=(),
         protocol="official",
     )
     return dataclasses.replace(config, **changes)

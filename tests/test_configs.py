@@ -26,6 +26,7 @@ from sift_jax.evaluation.evaluate import evaluate
 from sift_jax.evaluation.judging import judge_again
 from sift_jax.models.presets import make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig, describe_params
+from sift_jax.sweeps.plan import SweepConfig
 from sift_jax.sweeps.run import sweep
 from sift_jax.training.job import make_geometry
 from sift_jax.training.loop import train
@@ -83,6 +84,15 @@ def test_every_file_is_part_of_a_run():
         waiting += [target for target in read_includes(path) if target not in reached]
     # laid over a run; tests/evaluation/test_during_training.py does it
     reached.add(CONFIGS / "evaluating.gin")
+    # a sweep lays a file of each arm's name over what it trains
+    reached |= {
+        CONFIGS.parent / file.format(arm=arm)
+        for name in RUNS
+        if "/sweeps/" in str(CONFIGS / f"{name}.gin")
+        and isinstance(run := resolve(name)[0]["run"], SweepConfig)
+        for file in run.train_files
+        for arm in run.arms
+    }
     choices = {
         path
         for path in CONFIGS.rglob("*.gin")

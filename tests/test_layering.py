@@ -103,8 +103,15 @@ MAY_IMPORT = {
         "training",
     ),
     "sift_jax.evaluation.scores": ("sift", "text"),
-    # its runs are processes of their own: it reads what they leave
-    "sift_jax.sweeps": ("evaluation.report", "evaluation.scores", "pages"),
+    # its runs are processes of their own: it resolves their configs as they will, and reads what
+    # they leave
+    "sift_jax.sweeps": (
+        "cli",
+        "config_files",
+        "evaluation.report",
+        "evaluation.scores",
+        "pages",
+    ),
     # --- commands
     "sift_jax.exits": ("parallel",),
     "sift_jax.config_files": (),

@@ -10,8 +10,8 @@ TRAINED = [name for name in list_runs() if find_run(CONFIGS / f"{name}.gin").end
 ABLATIONS = [name for name in TRAINED if name.startswith("ablations/")]
 # all others have 8
 RANKS = {"lora_rank_16": 16, "lora_rank_32": 32, "stage1_rank_32": 32, "english_only": 16}
-# its run is that of the first arm's base, which the sweep makes
-STARTS_ELSEWHERE = {"sweeps/small/arm"}
+# their runs are those of a sweep, which makes the starts
+STARTS_ELSEWHERE = {"sweeps/small/arm", "sweeps/small/ablations/arm"}
 
 
 @functools.cache

@@ -1,38 +1,30 @@
-"""The page of a sweep: the paper's table, the curve over word error rates, and the questions with
-their signs.
+"""The page of a sweep: its tables with the published figures in grey, the curve, and the differences
+with the sign that was expected and the one that was seen.
 
 results.json ─► report.html  report.md
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sift_jax.evaluation.report.charts import pick_ticks, put_line, put_text, wrap_svg
 from sift_jax.evaluation.report.document import (
     Document,
-    Drawing,
     Figure,
     Note,
+    Part,
     Row,
     Section,
     Table,
-    wrap_chart,
 )
-from sift_jax.evaluation.report.number_format import find_metric, name_title
-from sift_jax.pages.markup import escape_text
+from sift_jax.evaluation.report.number_format import MISSING, Metric, find_metric, minus
 from sift_jax.storage.whole_files import write_whole
+from sift_jax.sweeps.curve import make_curve_section
 
-# as the paper writes them
-SETS = {"speech_msmarco": "Speech-MSMARCO", "spokenqa_ls": "SpokenQA-LS"}
-SIGNS = {1: "better", -1: "worse", 0: "no sign"}
-_COLOURS = ("var(--model)", "var(--warn, #a9521a)", "#6b9cc2")
-
-
-def _name_set(name: str) -> str:
-    return SETS.get(name, name_title(name))
+SIGNS = {1: "higher", -1: "lower", 0: "none"}
+NOT_MEASURABLE = "not measurable at this size"
 
 
 def write_page(results: Mapping[str, Any], out: Path) -> Path:
@@ -42,169 +34,217 @@ def write_page(results: Mapping[str, Any], out: Path) -> Path:
 
 
 def make_document(results: Mapping[str, Any]) -> Document:
-    sections = [_make_table_section(results)]
-    sections += [_make_curve_section(results)] if results["curve"] else []
-    sections += [_make_questions_section(results)] if results["differences"] else []
+    sections = [
+        _make_table_section(results, table, number)
+        for number, table in enumerate(results["tables"])
+        if _list_arms(results, table)
+    ]
+    sections += [make_curve_section(results)] if results["curve"]["places"] else []
+    sections += [_make_differences_section(results)] if results["differences"] else []
+    sections.append(_make_runs_section(results))
     seeds = len(results["seeds"])
     return Document(
         title=results["title"],
         intro=f"{len(results['arms'])} arms, {seeds} {'seed' if seeds == 1 else 'seeds'} each. "
         f"Intervals of {results['confidence']:.0%} are over "
         f"recordings{' and seeds' if seeds > 1 else ', of one run'}.",
-        top=[
-            Note(
-                text=(
-                    "A sign is an interval of a difference that does not hold zero, and says no "
-                    "more than that."
-                )
-            )
-        ],
+        top=_list_notes(results),
         sections=sections,
         footer="",
     )
 
 
-def _write(found: Mapping[str, Any]) -> Figure:
-    notes = [f"{found['low']:.3f} … {found['high']:.3f}"] if found["low"] is not None else []
-    if len(found["of_seeds"]) > 1:
-        notes.append("seeds " + ", ".join(f"{value:.3f}" for value in found["of_seeds"]))
-    return Figure(text=f"{found['figure']:.3f}", notes=tuple(notes))
-
-
-def _make_table_section(results: Mapping[str, Any]) -> Section:
-    sets, rows = results["sets"], []
-    for arm, title in results["rows"].items():
-        rows.append(Row(title=title, figures=[_write(results["arms"][arm][name]) for name in sets]))
-    if results["published"]:
-        figures = [
-            Figure(
-                text=f"{results['published'][name]:.2f}" if name in results["published"] else "–",
-                is_quoted=True,
-            )
-            for name in sets
-        ]
-        rows.append(Row(title="published: both sets, full size", figures=figures, is_quoted=True))
-    table = Table(
-        title=(
-            f"{find_metric(results['metric']).title} by training data (rows) and test set (columns)"
-        ),
-        columns=["training data", *map(_name_set, sets)],
-        rows=rows,
-    )
-    return Section(
-        anchor="table",
-        title="Training data and test sets",
-        lead="As the paper prints it.",
-        parts=[table],
-    )
-
-
-def _make_curve_section(results: Mapping[str, Any]) -> Section:
-    curve = sorted(results["curve"].items(), key=lambda pair: pair[1])
-    rows = [
-        Row(
-            title=f"{arm}, {rate:.1f} %",
-            figures=[_write(results["arms"][arm][name]) for name in results["sets"]],
+def _list_notes(results: Mapping[str, Any]) -> list[Part]:
+    notes: list[Part] = [
+        Note(
+            text="A sign is an interval of a difference that does not hold zero, and says no more "
+            "than that. Of few seeds an interval knows little of how runs differ: the figures of "
+            "each seed stand beside it."
         )
-        for arm, rate in curve
     ]
-    table = Table(
-        title="By word error rate of the transcripts that questions were written from",
-        columns=["arm, word error rate", *map(_name_set, results["sets"])],
-        rows=rows,
-    )
-    return Section(
-        anchor="curve",
-        title="How far the word error rate matters",
-        lead="Each point with its interval.",
-        parts=[Drawing(html=wrap_chart(draw_curve(results, curve))), table],
-    )
-
-
-def draw_curve(results: Mapping[str, Any], curve: list[tuple[str, float]]) -> str:
-    """Figures over word error rates, a line a test set, with their intervals as bars."""
-    left, top, width, height = 48, 12, 460, 220
-    arms = results["arms"]
-    highest = max(
-        arms[arm][name]["high"] or arms[arm][name]["figure"]
-        for arm, _ in curve
-        for name in results["sets"]
-    )
-    ys, xs = pick_ticks(0.0, highest), pick_ticks(0.0, max(rate for _, rate in curve))
-
-    def place(x: float, y: float) -> tuple[float, float]:
-        return left + width * x / xs[-1], top + height * (1 - y / ys[-1])
-
-    body = []
-    for tick in ys:
-        y = place(0, tick)[1]
-        body += [
-            put_line(left, y, left + width, y, "grid"),
-            put_text(left - 8, y + 4, f"{tick:g}", "axis", "end"),
-        ]
-    body += [
-        put_text(place(tick, 0)[0], top + height + 18, f"{tick:g} %", "axis", "middle")
-        for tick in xs
-    ]
-    for number, name in enumerate(results["sets"]):
-        colour = _COLOURS[number % len(_COLOURS)]
-        points = []
-        for arm, rate in curve:
-            found = arms[arm][name]
-            x, y = place(rate, found["figure"])
-            points.append(f"{x:.1f},{y:.1f}")
-            tip = (
-                f"<title>{escape_text(f'{name}, {arm}, {rate:.1f} %')}: "
-                f"{found['figure']:.3f}</title>"
+    if results["missing"]:
+        notes.append(Note(kind="alarm", text=f"Not finished: {', '.join(results['missing'])}."))
+    unmeasured = [c["title"] for c in results["columns"].values() if c["is_measurable"] is False]
+    if unmeasured:
+        notes.append(
+            Note(
+                text=f"Not measurable at this size: {', '.join(unmeasured)}. There the model is "
+                "not above the commonest answer by more than its interval, and no difference has "
+                "a sign."
             )
-            body.append(
-                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" style="fill:{colour}">{tip}</circle>'
-            )
-            if found["low"] is not None:
-                low, high = place(rate, found["low"])[1], place(rate, found["high"])[1]
-                body.append(
-                    f'<line x1="{x:.1f}" y1="{low:.1f}" x2="{x:.1f}" y2="{high:.1f}" '
-                    f'style="stroke:{colour}"/>'
-                )
-        body.append(f'<polyline points="{" ".join(points)}" style="fill:none;stroke:{colour}"/>')
-        body.append(
-            f'<text x="{left + width - 4}" y="{top + 14 + 16 * number}" text-anchor="end" '
-            f'style="fill:{colour}">{escape_text(_name_set(name))}</text>'
         )
-    return wrap_svg(left + width + 16, top + height + 28, body, "figures over word error rates")
+    return notes
 
 
-def _make_questions_section(results: Mapping[str, Any]) -> Section:
+def _list_arms(results: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, str]:
+    """Arm → title, of the table's arms that are there."""
+    return {
+        arm: title
+        for arm, title in results["rows"].items()
+        if arm in results["arms"] and (not table["arms"] or arm in table["arms"])
+    }
+
+
+def _find_writing(results: Mapping[str, Any], column: str) -> Metric:
+    return find_metric(results["columns"][column]["metric"])
+
+
+def _write_figure(results: Mapping[str, Any], arm: str, column: str) -> Figure:
+    told = results["arms"][arm].get(column)
+    if told is None:
+        return Figure(text=MISSING)
+    metric = _find_writing(results, column)
+    notes = []
+    if told["low"] is not None:
+        notes.append(f"{metric.write_bare(told['low'])} to {metric.write_bare(told['high'])}")
+    if len(told["of_seeds"]) > 1:
+        notes.append("seeds " + ", ".join(metric.write_bare(x) for x in told["of_seeds"]))
+    return Figure(text=metric.write(told["figure"]), notes=tuple(notes))
+
+
+def _make_table_section(
+    results: Mapping[str, Any], table: Mapping[str, Any], number: int
+) -> Section:
+    columns, arms = table["columns"], _list_arms(results, table)
     rows = []
-    for asked in results["differences"]:
-        figures = []
-        for name in results["sets"]:
-            found = asked["sets"][name]
-            notes = (
-                [f"{found['low']:+.3f} … {found['high']:+.3f}"] if found["low"] is not None else []
-            )
-            if len(found["of_seeds"]) > 1:
-                notes.append("seeds " + ", ".join(f"{x:+.3f}" for x in found["of_seeds"]))
-            figures.append(
-                Figure(
-                    text=f"{found['difference']:+.3f} {SIGNS[found['sign']]}",
-                    notes=tuple(notes),
-                    tint=0.6 * found["sign"] or None,
+    for arm, title in arms.items():
+        rows.append(
+            Row(title=title, figures=[_write_figure(results, arm, name) for name in columns])
+        )
+        published = results["published"].get(arm, {})
+        if any(name in published for name in columns):
+            rows.append(
+                Row(
+                    title="published",
+                    is_quoted=True,
+                    figures=[
+                        Figure(
+                            text=_find_writing(results, name).write(published.get(name)),
+                            is_quoted=True,
+                        )
+                        for name in columns
+                    ],
                 )
             )
-        rows.append(
+    rows += _list_majorities(results, arms, columns)
+    has_published = any(row.is_quoted for row in rows)
+    body = Table(
+        title=table["title"],
+        columns=["arm", *(results["columns"][name]["title"] for name in columns)],
+        rows=rows,
+        note=f"In grey: published in {results['source']}." if has_published else "",
+        css="scores",
+    )
+    return Section(anchor=f"table-{number}", title=table["title"], lead=table["lead"], parts=[body])
+
+
+def _list_majorities(
+    results: Mapping[str, Any], arms: Mapping[str, str], columns: Sequence[str]
+) -> list[Row]:
+    """A row of the commonest answer's figures, of the first arm that has them."""
+    found: list[float | None] = []
+    for name in columns:
+        told = [results["arms"][arm][name] for arm in arms if name in results["arms"][arm]]
+        found.append(told[0]["majority"] if told else None)
+    if all(value is None for value in found):
+        return []
+    figures = [
+        Figure(
+            text=_find_writing(results, name).write(value),
+            notes=(NOT_MEASURABLE,) if results["columns"][name]["is_measurable"] is False else (),
+        )
+        for name, value in zip(columns, found, strict=True)
+    ]
+    return [Row(title="the commonest answer", figures=figures)]
+
+
+def _make_differences_section(results: Mapping[str, Any]) -> Section:
+    parts: list[Part] = []
+    for table in results["tables"]:
+        shown = [
+            asked
+            for asked in results["differences"]
+            if not table["arms"] or {asked["first"], asked["second"]} <= set(table["arms"])
+        ]
+        columns = [
+            name for name in table["columns"] if any(name in asked["columns"] for asked in shown)
+        ]
+        if not columns:
+            continue
+        rows = [
             Row(
-                title=f"{asked['question']} ({asked['second']} − {asked['first']})", figures=figures
+                title=asked["question"],
+                figures=[_write_difference(results, asked, name) for name in columns],
+            )
+            for asked in shown
+        ]
+        parts.append(
+            Table(
+                title=f"Differences: {table['title']}",
+                columns=["question", *(results["columns"][name]["title"] for name in columns)],
+                rows=rows,
+                css="scores",
             )
         )
+    return Section(
+        anchor="differences",
+        title="What each arm changes",
+        lead="The second arm minus the first, by the same draws of seeds and recordings. Expected "
+        "is the sign of the published difference, where it is larger than a point (or .3 of 10); "
+        "p is two-sided, of the same draws.",
+        parts=parts,
+    )
+
+
+def _write_difference(results: Mapping[str, Any], asked: Mapping[str, Any], column: str) -> Figure:
+    told = asked["columns"].get(column)
+    if told is None:
+        return Figure(text=MISSING)
+    metric = _find_writing(results, column)
+
+    def write(value: float) -> str:
+        return minus(f"{(100 if metric.is_share else 1) * value:+.{metric.digits}f}")
+
+    notes = []
+    if told["low"] is not None:
+        notes.append(f"{write(told['low'])} to {write(told['high'])}, p {told['p']:.3f}")
+    if len(told["of_seeds"]) > 1:
+        notes.append("seeds " + ", ".join(write(x) for x in told["of_seeds"]))
+    if told["seen"] is None:
+        notes.append(NOT_MEASURABLE)
+    else:
+        expected = "nothing" if told["expected"] is None else SIGNS[told["expected"]]
+        notes.append(f"expected {expected}, seen {SIGNS[told['seen']]}: {told['verdict']}")
+    tint = 0.6 * told["seen"] if told["seen"] else None
+    return Figure(text=write(told["difference"]), notes=tuple(notes), tint=tint)
+
+
+def _make_runs_section(results: Mapping[str, Any]) -> Section:
+    rows = []
+    for arm, runs in results["runs"].items():
+        for run in runs:
+            minutes = sum(run["seconds"].values()) / 60
+            rows.append(
+                Row(
+                    title=f"{results['rows'].get(arm, arm)}, seed {run['seed']}",
+                    figures=[
+                        run["commit"] or MISSING,
+                        run["digest"],
+                        f"{minutes:.1f}",
+                        run["processor"],
+                    ],
+                )
+            )
     table = Table(
-        title=f"Differences in {find_metric(results['metric']).title}, the second minus the first",
-        columns=["question", *map(_name_set, results["sets"])],
+        title="Runs",
+        columns=["run", "commit", "config", "minutes", "processor"],
         rows=rows,
+        is_open=False,
     )
     return Section(
-        anchor="questions",
-        title="The questions",
-        lead="Both arms by the same draws.",
+        anchor="runs",
+        title="How it was made",
+        lead="The same digest of the config is the same training and evaluation but for the seed; a "
+        "+ behind a commit says that files were changed since.",
         parts=[table],
     )

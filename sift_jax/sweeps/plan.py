@@ -1,17 +1,21 @@
 """Which processes a sweep consists of, and in which order.
 
     prepare            one after the other
-    starts             trainings that arms start from          out/runs/<start>.<first seed>/
+    starts             trainings that arms start from          out/runs/<start>.<seed>/
     arms × seeds       a training, then its evaluation         out/runs/<arm>.<seed>/   out/evaluations/<arm>.<seed>/
 
-In whatever is given {out}, {arm}, {seed} and {first_seed} are filled in.
+In whatever is given {out}, {arm}, {seed} and {first_seed} are filled in, in the names of gin files
+{arm}. A start is trained for each seed whose folder an arm, or a later start, names: with
+{out}/runs/hear.{seed} each seed hears by itself, with {out}/runs/hear.{first_seed} all arms share
+one. Arms go one after the other, each with all of its seeds: a sweep that is stopped early has fewer
+arms, and no arm of fewer seeds.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,6 +42,8 @@ class SweepConfig(CheckedConfig):
     # what all trainings of arms, and all evaluations, are given besides
     train_bindings: Mapping[Text, Value]
     evaluate_bindings: Mapping[Text, Value]
+    # and the evaluations of some arms
+    evaluate_arms: Mapping[Text, Mapping[Text, Value]]
     seeds: Annotated[tuple[Seed, ...], Items(least=1, is_distinct=True)]
     # processes at a time, which then share the cores; 1 leaves all devices to each
     parallel: Count
@@ -48,10 +54,12 @@ class SweepConfig(CheckedConfig):
             raise ValueError(
                 f"{twice[0]!r} is both an arm and a start of this sweep; rename one of them"
             )
-        if unknown := sorted(set(self.only) - self.arms.keys()):
-            raise ValueError(
-                f"ARMS names {unknown[0]!r}, which is no arm here; they are {', '.join(self.arms)}"
-            )
+        for where, names in (("ARMS", self.only), ("evaluate_arms", self.evaluate_arms)):
+            if unknown := sorted(set(names) - self.arms.keys()):
+                raise ValueError(
+                    f"{where} names {unknown[0]!r}, which is no arm here; they are "
+                    f"{', '.join(self.arms)}"
+                )
         for name in (*self.arms, *self.starts):
             if not name.replace("_", "").isalnum():
                 raise ValueError(f"{name!r} is no name for an arm; use letters, digits and _")
@@ -62,37 +70,100 @@ class SweepConfig(CheckedConfig):
             name: given for name, given in self.arms.items() if not self.only or name in self.only
         }
 
+    @property
+    def runs(self) -> list[tuple[str, int]]:
+        """All that are wanted, in their order: (arm, seed)."""
+        return [(arm, seed) for arm in self.chosen for seed in self.seeds]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
-    """A process; jobs of one chain follow each other."""
+    """A process."""
 
+    # what · whose · of which seed: "train.hear.0"
     name: str
     command: tuple[str, ...]
 
+    @property
+    def kind(self) -> str:
+        """The same for all seeds."""
+        what, _, whose = self.name.partition(".")
+        return self.name if what == "prepare" else f"{what}.{whose.partition('.')[0]}"
 
-def list_stages(sweep: SweepConfig) -> list[list[list[Job]]]:
-    """Stages, each of chains that may run side by side, each of jobs."""
-    prepare = [
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Chain:
+    """Jobs that follow each other; those of an arm's run end in a result."""
+
+    jobs: tuple[Job, ...]
+    run: tuple[str, int] | None = None
+
+
+def list_stages(
+    sweep: SweepConfig, runs: Collection[tuple[str, int]] | None = None
+) -> list[list[Chain]]:
+    """Stages, each of chains that may run side by side; of some runs alone, with what they need."""
+    wanted = sweep.runs if runs is None else [run for run in sweep.runs if run in runs]
+    prepare = tuple(
         Job(name=f"prepare.{number}", command=tuple(shlex.split(_fill_line(line, sweep))))
         for number, line in enumerate(sweep.prepare)
-    ]
-    # once: as weights that are published, they are the same for all
+    )
     arms = [
-        [
-            _train(sweep, name, seed, sweep.train_files, {**sweep.train_bindings, **given}),
-            _evaluate(sweep, name, seed),
-        ]
-        for seed in sweep.seeds
-        for name, given in sweep.chosen.items()
+        Chain(
+            jobs=(
+                _train(
+                    sweep, arm, seed, sweep.train_files, {**sweep.train_bindings, **sweep.arms[arm]}
+                ),
+                _evaluate(sweep, arm, seed),
+            ),
+            run=(arm, seed),
+        )
+        for arm, seed in wanted
     ]
-    words = [word for chain in arms for word in chain[0].command]
-    starts = []
-    for name, given in sweep.starts.items():
-        folder = place_run(sweep, name, sweep.seeds[0])
-        if any(repr(str(folder)) in word for word in words):
-            starts.append([_train(sweep, name, sweep.seeds[0], sweep.start_files, given)])
-    return [[prepare], starts, arms]
+    return [[Chain(jobs=prepare)], _list_starts(sweep, [chain.jobs[0] for chain in arms]), arms]
+
+
+def _list_starts(sweep: SweepConfig, arms: list[Job]) -> list[Chain]:
+    """The starts that these trainings name, and those that those name, each behind what it starts
+    from."""
+    made = {
+        (name, seed): _train(sweep, name, seed, sweep.start_files, given)
+        for name, given in sweep.starts.items()
+        for seed in sweep.seeds
+    }
+    needed: dict[tuple[str, int], Job] = {}
+    namers = list(arms)
+    for place, job in reversed(made.items()):
+        if any(_names(other, place_run(sweep, *place)) for other in namers):
+            needed[place] = job
+            namers.append(job)
+    chains: list[list[Job]] = []
+    for place, job in made.items():
+        if place not in needed:
+            continue
+        # a start that is named within another goes before it, in one chain
+        before = [
+            chain
+            for chain in chains
+            if any(_names(job, place_run(sweep, *_place_of(other))) for other in chain)
+        ]
+        if before:
+            before[0].append(job)
+        else:
+            chains.append([job])
+    return [Chain(jobs=tuple(chain)) for chain in chains]
+
+
+def _place_of(job: Job) -> tuple[str, int]:
+    _, name, seed = job.name.split(".")
+    return name, int(seed)
+
+
+def _names(job: Job, folder: Path) -> bool:
+    """Whether a training starts from this run."""
+    return any(
+        repr(str(folder)) in word for word in job.command if not word.startswith("--gin.OUT_DIR=")
+    )
 
 
 def _fill_line(line: str, sweep: SweepConfig) -> str:
@@ -117,6 +188,7 @@ def _evaluate(sweep: SweepConfig, name: str, seed: int) -> Job:
         "OUT_DIR": str(place_evaluation(sweep, name, seed)),
         "CHECKPOINT": str(place_run(sweep, name, seed)),
         **sweep.evaluate_bindings,
+        **sweep.evaluate_arms.get(name, {}),
     }
     return Job(
         name=f"evaluate.{name}.{seed}",
@@ -136,8 +208,9 @@ def _call(
         known = {"out": sweep.out_dir, "arm": name, "seed": seed, "first_seed": sweep.seeds[0]}
         return value.format(**known) if isinstance(value, str) else value
 
+    paths = [f"--gin_file={path.format(arm=name)}" for path in files]
     flags = [f"--gin.{key}={fill(value)!r}" for key, value in bindings.items()]
-    return ("python", "-m", f"sift_jax.{what}", *(f"--gin_file={path}" for path in files), *flags)
+    return ("python", "-m", f"sift_jax.{what}", *paths, *flags)
 
 
 def place_run(sweep: SweepConfig, name: str, seed: int) -> Path:

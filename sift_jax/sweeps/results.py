@@ -1,39 +1,43 @@
-"""From the answers of all runs to figures with intervals, and to the differences that the sweep
-asks about.
+"""From the results of finished runs to all that a sweep's page says.
 
-    answers of arm × seed ─► (seeds, recordings, [sum, n]) for each test set
-    a draw: recordings, and seeds, each with replacement; the same draw for both arms of a
-    difference
+folder/<arm>.<seed>.json + tables + questions ─► figures with intervals, differences with signs, the curve
 
-An interval that does not hold zero is a sign; one that does is none. Of few seeds an interval knows
-little of how runs differ: their own figures stand beside it.
+Whatever is not there is left out and named: an arm without a run, a seed without a result.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
+from sift_jax.field_ranges import CheckedConfig, Count, MayBeEmpty, NotNegative, Text
+from sift_jax.sweeps.figures import describe_difference, describe_figure
+from sift_jax.sweeps.plan import SweepConfig
+from sift_jax.sweeps.result_files import ResultError, RunResult, read_result
+from sift_jax.sweeps.tables import Tables
 
-from sift_jax.evaluation.report.read_results import read_evaluation
-from sift_jax.evaluation.scores.aggregate import cluster_of, count_items
-from sift_jax.evaluation.scores.bootstrap import (
-    BootstrapConfig,
-    draw_weights,
-    find_interval,
-    make_generator,
-    sum_clusters,
-)
-from sift_jax.evaluation.scores.schema import MODEL
-from sift_jax.field_ranges import CheckedConfig, MayBeEmpty, NotNegative, Text
-from sift_jax.sweeps.plan import SweepConfig, place_evaluation
+FORMAT = 2
 
-# set → recordings' names, sums (seeds, recordings, 2)
-Counted = dict[str, tuple[list[str], np.ndarray]]
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ResultsConfig(CheckedConfig):
+    """Where results lie, and what the tables have in them."""
+
+    # {out} is the sweep's own folder; results may be taken from machine to machine
+    folder: Text
+    # runs nothing, and writes the tables of the results that are there
+    report_only: bool
+    # raise it when a change of the code moves figures: results of another version are made again
+    version: Count
+    # a JSON file, see tables.py
+    tables: Text
+
+    def place(self, sweep: SweepConfig) -> Path:
+        return Path(self.folder.format(out=sweep.out_dir))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,157 +45,202 @@ class QuestionsConfig(CheckedConfig):
     """What the sweep is to answer."""
 
     title: MayBeEmpty
-    metric: Text
-    # arm → its training data in words, in the order of the table
+    # arm → its name in the tables, in their order
     rows: Mapping[Text, Text]
-    # arm → word error rate in percent; the name of a key of `rates` reads it from the file there
-    curve: Mapping[Text, NotNegative | Text]
-    # a JSON file with {"word_error_rates": {arm: share}}, {out} filled in; empty for none
-    rates: MayBeEmpty
+    # whose being above the commonest answer says that a column can be measured; "" for none
+    baseline: MayBeEmpty
     # what is asked → (first arm, second arm): the second minus the first
     differences: Mapping[Text, tuple[Text, Text]]
-    # test set → the published figure
-    published: Mapping[Text, NotNegative]
+    # arm → where it stands on the axis; the name of a key of `curve_file` reads a share from there
+    curve: Mapping[Text, NotNegative | Text]
+    # above the curve's section
+    curve_title: MayBeEmpty
+    # what the places are of, with its unit
+    curve_axis: MayBeEmpty
+    # of the tables; each has a drawing of its own
+    curve_columns: tuple[Text, ...]
+    # a JSON file with {"word_error_rates": {arm: share}}, {out} filled in; empty for none
+    curve_file: MayBeEmpty
 
-    def check(self, sweep: SweepConfig) -> None:
+    def check(self, sweep: SweepConfig, tables: Tables) -> None:
         named = {
             *self.rows,
             *self.curve,
+            *([self.baseline] if self.baseline else []),
             *(arm for pair in self.differences.values() for arm in pair),
+            *(arm for table in tables.tables for arm in table.arms),
+            *(column.measured_by for column in tables.columns.values() if column.measured_by),
         }
         if unknown := sorted(named - sweep.arms.keys()):
             raise ValueError(
-                f"QuestionsConfig asks about {unknown[0]!r}, which is no arm of this sweep; they "
-                f"are {', '.join(sweep.arms)}"
+                f"QuestionsConfig or the tables ask about {unknown[0]!r}, which is no arm of this "
+                f"sweep; they are {', '.join(sweep.arms)}"
+            )
+        if unknown := sorted(set(self.curve_columns) - tables.columns.keys()):
+            raise ValueError(
+                f"QuestionsConfig.curve_columns has {unknown[0]!r}, which is no column of the "
+                f"tables; they are {', '.join(tables.columns)}"
             )
 
 
+def read_finished(sweep: SweepConfig, folder: Path) -> dict[str, list[RunResult]]:
+    """Arm → its results, a seed each, of the arms that have any."""
+    finished: dict[str, list[RunResult]] = {}
+    for arm, seed in sweep.runs:
+        result = read_result(folder, arm, seed)
+        if result is not None:
+            finished.setdefault(arm, []).append(result)
+    for arm, results in finished.items():
+        if len({result.digest for result in results}) > 1:
+            told = ", ".join(f"seed {result.seed}: {result.digest}" for result in results)
+            raise ResultError(
+                f"the results of {arm} are of different configs ({told}); remove those of the "
+                f"older one from {folder}, and run the sweep again"
+            )
+    return finished
+
+
 def gather_results(
-    sweep: SweepConfig, questions: QuestionsConfig, bootstrap: BootstrapConfig
+    sweep: SweepConfig,
+    questions: QuestionsConfig,
+    tables: Tables,
+    bootstrap: BootstrapConfig,
+    finished: Mapping[str, Sequence[RunResult]],
 ) -> dict[str, Any]:
-    chosen = sweep.chosen
-    counted = {arm: _count(sweep, arm, questions.metric) for arm in chosen}
-    sets = list(next(iter(counted.values())))
     arms = {
-        arm: {name: _describe(counted[arm][name][1], bootstrap, f"{arm} {name}") for name in sets}
-        for arm in chosen
-    }
-    differences = [
-        {
-            "question": asked,
-            "first": first,
-            "second": second,
-            "sets": {
-                name: _compare(
-                    counted[first][name], counted[second][name], bootstrap, f"{asked} {name}"
-                )
-                for name in sets
-            },
+        arm: {
+            name: told
+            for name, column in tables.columns.items()
+            if (told := describe_figure(results, column, bootstrap)) is not None
         }
-        for asked, (first, second) in questions.differences.items()
-        if {first, second} <= chosen.keys()
-    ]
+        for arm, results in finished.items()
+    }
+    measurable = {name: _is_measurable(name, questions, tables, arms) for name in tables.columns}
     return {
-        "format": 1,
+        "format": FORMAT,
         "title": questions.title,
-        "metric": questions.metric,
+        "source": tables.source,
         "seeds": list(sweep.seeds),
-        "sets": sets,
         "confidence": bootstrap.confidence,
-        "rows": {arm: title for arm, title in questions.rows.items() if arm in chosen},
-        "published": dict(questions.published),
-        "curve": {arm: rate for arm, rate in read_rates(sweep, questions).items() if arm in chosen},
+        "baseline": questions.baseline,
+        "columns": {
+            name: {
+                "title": column.title,
+                "metric": column.metric,
+                "is_measurable": measurable[name],
+            }
+            for name, column in tables.columns.items()
+        },
+        "tables": [dataclasses.asdict(table) for table in tables.tables],
+        "rows": dict(questions.rows),
+        "published": tables.published,
         "arms": arms,
-        "differences": differences,
+        "runs": {
+            arm: [
+                {
+                    "seed": run.seed,
+                    "digest": run.digest,
+                    "commit": run.commit,
+                    "processor": run.processor,
+                    "seconds": run.seconds,
+                }
+                for run in results
+            ]
+            for arm, results in finished.items()
+        },
+        "missing": [f"{arm}.{seed}" for arm, seed in sweep.runs if not _has(finished, arm, seed)],
+        "curve": _make_curve(sweep, questions, finished),
+        "differences": _list_differences(questions, tables, bootstrap, finished, measurable),
     }
 
 
-def read_rates(sweep: SweepConfig, questions: QuestionsConfig) -> dict[str, float]:
-    """Arm → word error rate in percent; those that were measured come from the file that the data
-    was made with."""
-    measured: Mapping[str, float] = {}
-    if questions.rates:
-        path = Path(questions.rates.format(out=sweep.out_dir))
-        measured = json.loads(path.read_text(encoding="utf-8"))["word_error_rates"]
-    found = {}
-    for arm, rate in questions.curve.items():
-        if isinstance(rate, str):
-            if rate not in measured:
-                raise ValueError(
-                    f"{questions.rates} has no word error rate of {rate!r}; make the data again, "
-                    "or give QuestionsConfig.curve a number"
-                )
-            found[arm] = 100 * float(measured[rate])
-        else:
-            found[arm] = float(rate)
+def _has(finished: Mapping[str, Sequence[RunResult]], arm: str, seed: int) -> bool:
+    return any(result.seed == seed for result in finished.get(arm, ()))
+
+
+def _is_measurable(
+    name: str, questions: QuestionsConfig, tables: Tables, arms: Mapping[str, Mapping[str, Any]]
+) -> bool | None:
+    """Whether an arm is above the commonest answer by more than its interval; None where that is
+    not known."""
+    arm = tables.columns[name].measured_by or questions.baseline
+    told = arms.get(arm, {}).get(name)
+    if told is None or told["majority"] is None or told["low"] is None:
+        return None
+    return told["low"] > told["majority"]
+
+
+def _list_differences(
+    questions: QuestionsConfig,
+    tables: Tables,
+    bootstrap: BootstrapConfig,
+    finished: Mapping[str, Sequence[RunResult]],
+    measurable: Mapping[str, bool | None],
+) -> list[dict[str, Any]]:
+    found = []
+    for asked, (first, second) in questions.differences.items():
+        if first not in finished or second not in finished:
+            continue
+        columns = {}
+        for name, column in tables.columns.items():
+            told = describe_difference(finished[first], finished[second], column, bootstrap)
+            if told is None:
+                continue
+            expected = tables.expect(first, second, name)
+            if measurable[name] is False:
+                told["seen"] = None
+            columns[name] = {
+                **told,
+                "expected": expected,
+                "verdict": name_verdict(expected, told["seen"]),
+            }
+        found.append({"question": asked, "first": first, "second": second, "columns": columns})
     return found
 
 
-def _count(sweep: SweepConfig, arm: str, metric: str) -> Counted:
-    """Sums of an arm's runs by test set and recording."""
-    found: dict[str, list[dict[str, np.ndarray]]] = {}
-    for seed in sweep.seeds:
-        evaluation = read_evaluation(place_evaluation(sweep, arm, seed))
-        predictions = evaluation.predictions[MODEL]
-        for name in sorted({one.item.subset for one in predictions}):
-            own = [one for one in predictions if one.item.subset == name]
-            items = [one.item for one in own]
-            counts = next((c for c in count_items(items, own, ()) if c.name == metric), None)
-            if counts is None:
-                raise ValueError(
-                    f"{evaluation.folder} has no {metric} of {name}; evaluate by a suite that has"
-                )
-            names = [cluster_of(counts.items[place]) for place in counts.places]
-            keys = list(dict.fromkeys(names))
-            index = np.asarray([keys.index(one) for one in names])
-            sums = sum_clusters(counts.counts, index, len(keys))
-            found.setdefault(name, []).append(dict(zip(keys, sums, strict=True)))
-    result: Counted = {}
-    for name, runs in found.items():
-        keys = sorted(set.intersection(*(set(run) for run in runs)))
-        result[name] = keys, np.stack([[run[key] for key in keys] for run in runs])
-    return result
+def name_verdict(expected: int | None, seen: int | None) -> str:
+    """What the sign that is seen says of the one that was expected.
+
+    -1 expected, -1 seen: "as published"; 1 seen: "against"; 0 seen: "no sign", which is neither. Of
+    what is not expected a sign is just "seen".
+    """
+    if seen is None:
+        return "not measurable at this size"
+    if expected is None or expected == 0:
+        return "no sign" if seen == 0 else "seen"
+    if seen == 0:
+        return "no sign"
+    return "as published" if seen == expected else "against"
 
 
-def _figure(sums: np.ndarray) -> np.ndarray:
-    return sums[..., 0] / np.maximum(sums[..., 1], 1e-9)
-
-
-def _draw(sums: list[np.ndarray], bootstrap: BootstrapConfig, name: str) -> list[np.ndarray]:
-    """The figure of each draw, of each of several arms by the same draws."""
-    seeds, size = sums[0].shape[:2]
-    rng = make_generator(bootstrap.seed, name)
-    figures: list[list[np.ndarray]] = [[] for _ in sums]
-    for weights in draw_weights(rng, size, bootstrap.samples):
-        runs = np.concatenate(list(draw_weights(rng, seeds, len(weights))))
-        for place, one in enumerate(sums):
-            drawn = np.einsum("dr,srk->dsk", weights, one)
-            figures[place].append(_figure(np.einsum("ds,dsk->dk", runs, drawn)))
-    return [np.concatenate(one) for one in figures]
-
-
-def _describe(sums: np.ndarray, bootstrap: BootstrapConfig, name: str) -> dict[str, Any]:
-    low, high = find_interval(_draw([sums], bootstrap, name)[0], bootstrap.confidence)
+def _make_curve(
+    sweep: SweepConfig, questions: QuestionsConfig, finished: Mapping[str, Any]
+) -> dict[str, Any]:
+    places = read_places(sweep, questions) if questions.curve else {}
     return {
-        "figure": float(_figure(sums.sum((0, 1)))),
-        "low": low,
-        "high": high,
-        "of_seeds": [float(x) for x in _figure(sums.sum(1))],
-        "recordings": sums.shape[1],
+        "title": questions.curve_title,
+        "axis": questions.curve_axis,
+        "columns": list(questions.curve_columns),
+        "places": {arm: place for arm, place in places.items() if arm in finished},
     }
 
 
-def _compare(
-    first: tuple[list[str], np.ndarray],
-    second: tuple[list[str], np.ndarray],
-    bootstrap: BootstrapConfig,
-    name: str,
-) -> dict[str, Any]:
-    shared = [key for key in first[0] if key in set(second[0])]
-    a, b = (sums[:, [keys.index(key) for key in shared]] for keys, sums in (first, second))
-    drawn_a, drawn_b = _draw([a, b], bootstrap, name)
-    low, high = find_interval(drawn_b - drawn_a, bootstrap.confidence)
-    difference = float(_figure(b.sum((0, 1))) - _figure(a.sum((0, 1))))
-    sign = 0 if low is None or low <= 0 <= high else 1 if difference > 0 else -1
-    of_seeds = [float(x) for x in _figure(b.sum(1)) - _figure(a.sum(1))]
-    return {"difference": difference, "low": low, "high": high, "sign": sign, "of_seeds": of_seeds}
+def read_places(sweep: SweepConfig, questions: QuestionsConfig) -> dict[str, float]:
+    """Arm → its place on the axis; shares that were measured come from the file that the data was
+    made with, in percent."""
+    measured: Mapping[str, float] = {}
+    if questions.curve_file and any(isinstance(x, str) for x in questions.curve.values()):
+        path = Path(questions.curve_file.format(out=sweep.out_dir))
+        measured = json.loads(path.read_text(encoding="utf-8"))["word_error_rates"]
+    found = {}
+    for arm, place in questions.curve.items():
+        if isinstance(place, str):
+            if place not in measured:
+                raise ValueError(
+                    f"{questions.curve_file} has no word error rate of {place!r}; make the data "
+                    "again, or give QuestionsConfig.curve a number"
+                )
+            found[arm] = 100 * float(measured[place])
+        else:
+            found[arm] = float(place)
+    return found

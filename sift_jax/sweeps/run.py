@@ -1,12 +1,14 @@
 """Runs a sweep, one process after the other or several side by side, and writes its page.
 
-    out/done/<job>.json      a job that ended well, with its command: it is not run again
-    out/logs/<job>.log       what it said
-    out/results.json  report.html  report.md
+    results/<arm>.<seed>.json    the result of a run that is finished, see result_files.py: a run that has one of the
+                                 same digest is not made again, also where nothing else of it is left
+    results/results.json  report.html  report.md
+    out/done/<job>.json          a job that ended well, with its command: it is not run again
+    out/logs/<job>.log           what it said
 
 A job that fails leaves the others of its stage to end, and ends the sweep with the place of its
 log; the same command goes on from there. Trainings and evaluations that were stopped go on within,
-as they do by themselves.
+as they do by themselves. What prepares, and what arms start from, is made where a run needs it.
 """
 
 from __future__ import annotations
@@ -20,14 +22,31 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.launch import NO_FLAGS, Launch
 from sift_jax.storage.whole_files import write_whole
+from sift_jax.sweeps.digests import Digests, find_digests
 from sift_jax.sweeps.page import write_page
-from sift_jax.sweeps.plan import Job, SweepConfig, list_stages
-from sift_jax.sweeps.results import QuestionsConfig, gather_results
+from sift_jax.sweeps.plan import Chain, Job, SweepConfig, list_stages, place_evaluation
+from sift_jax.sweeps.provenance import read_commit, read_processor
+from sift_jax.sweeps.result_files import (
+    FORMAT,
+    RunResult,
+    list_parts,
+    place_result,
+    read_result,
+    write_result,
+)
+from sift_jax.sweeps.results import (
+    QuestionsConfig,
+    ResultsConfig,
+    gather_results,
+    read_finished,
+)
+from sift_jax.sweeps.tables import read_tables
 
 
 class SweepError(ValueError):
@@ -38,35 +57,96 @@ def sweep(
     *,
     run: SweepConfig,
     questions: QuestionsConfig,
+    results: ResultsConfig,
     bootstrap: BootstrapConfig,
     launch: Launch = NO_FLAGS,
 ) -> None:
     """The whole sweep; what is done is kept."""
-    stages = list_stages(run)
-    questions.check(run)
-    if launch.dry_run:
-        print(
-            "\n".join(" ".join(job.command) for stage in stages for chain in stage for job in chain)
-        )
-        return
-    out = Path(run.out_dir)
-    write_whole(out / "config.gin", launch.config_text)
+    tables = read_tables(results.tables)
+    questions.check(run, tables)
+    folder = results.place(run)
     began = time.monotonic()
+    if not results.report_only:
+        digests = find_digests(run, results.version)
+        runs = [place for place in run.runs if not _is_finished(folder, place, digests)]
+        stages = list_stages(run, runs) if runs else []
+        # a log that is looked at from elsewhere says early how far it is
+        print(f"{len(run.runs) - len(runs)} of {len(run.runs)} runs have results", flush=True)
+        if launch.dry_run:
+            for job in (job for stage in stages for chain in stage for job in chain.jobs):
+                print(" ".join(job.command))
+            return
+        write_whole(Path(run.out_dir) / "config.gin", launch.config_text)
+        for place in runs:
+            _put_aside(folder, place)
+        _run_stages(stages, run, folder, digests)
+    finished = read_finished(run, folder)
+    if not finished:
+        raise SweepError(
+            f"there are no results in {folder}; run the sweep without report_only, or give the "
+            "folder of the results as RESULTS_DIR"
+        )
+    told = gather_results(run, questions, tables, bootstrap, finished)
+    write_whole(folder / "results.json", json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    page = write_page(told, folder)
+    missing = f", {len(told['missing'])} runs missing" if told["missing"] else ""
+    print(f"sweep done in {time.monotonic() - began:.0f} s{missing}: {page}")
+
+
+def _is_finished(folder: Path, place: tuple[str, int], digests: Digests) -> bool:
+    result = read_result(folder, *place)
+    return result is not None and result.digest == digests.arms[place[0]]
+
+
+def _put_aside(folder: Path, place: tuple[str, int]) -> None:
+    """A result of another config: tables are of one config alone."""
+    path = place_result(folder, *place)
+    result = read_result(folder, *place)
+    if result is not None:
+        aside = folder / "older" / f"{path.stem}.{result.digest}.json"
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(aside)
+        print(f"{path.name} is of another config and is put aside as {aside}", flush=True)
+
+
+def _run_stages(
+    stages: list[list[Chain]], sweep: SweepConfig, folder: Path, digests: Digests
+) -> None:
+    out, commit = Path(sweep.out_dir), read_commit()
+
+    def finish(chain: Chain) -> None:
+        if chain.run is None:
+            return
+        arm, seed = chain.run
+        result = RunResult(
+            format=FORMAT,
+            arm=arm,
+            seed=seed,
+            digest=digests.arms[arm],
+            commit=commit,
+            processor=read_processor(),
+            seconds={job.name.partition(".")[0]: _read_seconds(out, job) for job in chain.jobs},
+            parts=list_parts(place_evaluation(sweep, arm, seed)),
+        )
+        print(f"{write_result(folder, result)}", flush=True)
+
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for stage in stages:
-            _run_stage(stage, out, run.parallel)
+            run_stage(stage, out, sweep.parallel, digests.jobs, finish)
     finally:
         signal.signal(signal.SIGTERM, before)
-    results = gather_results(run, questions, bootstrap)
-    results["seconds"] = _sum_seconds(out, stages)
-    write_whole(out / "results.json", json.dumps(results, indent=1) + "\n")
-    page = write_page(results, out)
-    print(f"sweep done in {time.monotonic() - began:.0f} s: {page}")
 
 
-def _run_stage(chains: list[list[Job]], out: Path, parallel: int) -> None:
-    """Chains side by side, each in a slot with its share of the cores."""
+def run_stage(
+    chains: list[Chain],
+    out: Path,
+    parallel: int,
+    digests: Mapping[str, str],
+    finish: Callable[[Chain], None] = lambda chain: None,
+) -> None:
+    """Chains side by side, each in a slot with its share of the cores; `digests` are the jobs', and `finish`
+    is told of each chain that ended well."""
     cores = sorted(os.sched_getaffinity(0))
     slots: queue.Queue[list[int]] = queue.Queue()
     parallel = max(1, min(parallel, len(chains)))
@@ -75,14 +155,15 @@ def _run_stage(chains: list[list[Job]], out: Path, parallel: int) -> None:
     failed: list[str] = []
     running: set[subprocess.Popen] = set()
 
-    def work(chain: list[Job]) -> None:
+    def work(chain: Chain) -> None:
         own = slots.get()
         try:
-            for job in chain:
+            for job in chain.jobs:
                 if failed:
                     return
-                _run_job(job, out, own, running)
-        except SweepError as error:
+                _run_job(job, digests.get(job.kind, ""), out, own, running)
+            finish(chain)
+        except ValueError as error:
             failed.append(str(error))
         finally:
             slots.put(own)
@@ -100,14 +181,17 @@ def _run_stage(chains: list[list[Job]], out: Path, parallel: int) -> None:
         raise SweepError(failed[0])
 
 
-def _run_job(job: Job, out: Path, cores: list[int], running: set[subprocess.Popen]) -> None:
+def _run_job(
+    job: Job, digest: str, out: Path, cores: list[int], running: set[subprocess.Popen]
+) -> None:
     mark, log = out / "done" / f"{job.name}.json", out / "logs" / f"{job.name}.log"
     command = list(job.command)
     if mark.is_file():
-        if json.loads(mark.read_text(encoding="utf-8"))["command"] == command:
+        done = json.loads(mark.read_text(encoding="utf-8"))
+        if (done["command"], done.get("digest", "")) == (command, digest):
             return
         raise SweepError(
-            f"{job.name} was done by another command in {out}; choose another OUT_DIR, or remove "
+            f"{job.name} was done by another command or config in {out}; choose another OUT_DIR, or remove "
             f"{mark} and what it made"
         )
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -133,12 +217,10 @@ def _run_job(job: Job, out: Path, cores: list[int], running: set[subprocess.Pope
         ).strip().splitlines() or [""]
         raise SweepError(f"{job.name} ended with status {status}: {lines[-1][:200]}; see {log}")
     seconds = round(time.monotonic() - began, 1)
-    write_whole(mark, json.dumps({"command": command, "seconds": seconds}) + "\n")
+    write_whole(mark, json.dumps({"command": command, "digest": digest, "seconds": seconds}) + "\n")
     print(f"{job.name}  {seconds:.0f} s", flush=True)
 
 
-def _sum_seconds(out: Path, stages: list[list[list[Job]]]) -> float:
-    """Of all processes, whenever they ran."""
-    jobs = [job for stage in stages for chain in stage for job in chain]
-    marks = (out / "done" / f"{job.name}.json" for job in jobs)
-    return round(sum(json.loads(mark.read_text(encoding="utf-8"))["seconds"] for mark in marks), 1)
+def _read_seconds(out: Path, job: Job) -> float:
+    mark = out / "done" / f"{job.name}.json"
+    return float(json.loads(mark.read_text(encoding="utf-8"))["seconds"])

@@ -1,0 +1,61 @@
+"""What a run was made with, in one name: the resolved config, and not where it lies."""
+
+import dataclasses
+
+import pytest
+
+from sift_jax.cli import build_arguments
+from sift_jax.sweeps.digests import find_digests
+from sift_jax.sweeps.run import sweep
+
+SWEEP = "configs/sweeps/small/ablations.gin"
+ARMS = ("default", "no_comparison", "no_pretraining")
+
+
+@pytest.fixture(scope="module")
+def plan():
+    run = build_arguments(sweep, [SWEEP], [])["run"]
+    return dataclasses.replace(run, only=ARMS)
+
+
+@pytest.fixture(scope="module")
+def digests(plan):
+    return find_digests(plan, 1)
+
+
+def test_a_digest_is_of_the_config_and_not_of_the_machine(plan, digests):
+    elsewhere = dataclasses.replace(plan, out_dir="/srv/x", seeds=(7, 8), parallel=1)
+    assert find_digests(elsewhere, 1) == digests
+    assert len(set(digests.arms.values())) == 3
+    # few arms or all: each has its own
+    alone = dataclasses.replace(plan, only=("no_comparison",))
+    assert find_digests(alone, 1).arms["no_comparison"] == digests.arms["no_comparison"]
+
+
+@pytest.mark.parametrize(
+    "changes, same",
+    [
+        ({"arms": {"default": {}, "no_comparison": {}, "no_pretraining": {"STEPS": 7}}}, ARMS[:2]),
+        ({"evaluate_bindings": {"LIMIT": 3}}, ()),
+        ({"prepare": ("python -m data_prep.build",)}, ()),
+        # what starts from nothing has no start to change
+        ({"starts": "longer"}, ("no_pretraining",)),
+    ],
+)
+def test_a_digest_changes_with_what_the_arm_is_made_with(plan, digests, changes, same):
+    if changes.get("starts") == "longer":
+        starts = {**plan.starts, "hear": {**plan.starts["hear"], "STEPS": 351}}
+        changes = {"starts": starts}
+    if "arms" in changes:
+        arms = {arm: {**plan.arms[arm], **given} for arm, given in changes["arms"].items()}
+        changes = {"arms": arms, "evaluate_arms": {"default": plan.evaluate_arms["default"]}}
+    found = find_digests(dataclasses.replace(plan, **changes), 1).arms
+    assert {arm for arm in ARMS if found[arm] == digests.arms[arm]} == set(same)
+
+
+def test_a_comment_changes_nothing_and_a_version_all(plan, digests, tmp_path):
+    path = tmp_path / "arm.gin"
+    path.write_text(f"# words\ninclude '{plan.train_files[0]}'\n")
+    files = (str(path), *plan.train_files[1:])
+    assert find_digests(dataclasses.replace(plan, train_files=files), 1) == digests
+    assert not set(find_digests(plan, 2).arms.values()) & set(digests.arms.values())

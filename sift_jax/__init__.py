@@ -1,1 +1,29 @@
-"""Speech instruction tuning in JAX: data, models, training, evaluation."""
+"""Speech instruction tuning in JAX: data, models, training, evaluation.
+
+    model = sift_jax.load("runs/quickstart/stage2")
+    model.ask("x.wav", "How fast does she speak?")
+
+Importing this imports nothing else: what is named here is fetched when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sift_jax.speech_model import SpeechModel, load
+
+__all__ = ["SpeechModel", "load"]
+
+_HOMES = {"SpeechModel": "sift_jax.speech_model", "load": "sift_jax.speech_model"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sift_jax' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -62,18 +62,17 @@ def main() -> None:
                 'no question to answer; put one behind the options, as in "How fast?", or use '
                 "--chat"
             )
-        from sift_jax.decoding.conversation import Conversation, run_chat
-        from sift_jax.decoding.sampling import DecodingConfig
-        from sift_jax.pretrained import Model
+        from sift_jax.decoding.conversation import run_chat
+        from sift_jax.speech_model import load
 
-        decoding = DecodingConfig(
+        conversation = load(flags.checkpoint).chat(
+            seed=flags.seed,
             max_new_tokens=flags.max_new_tokens,
             temperature=flags.temperature,
             top_p=flags.top_p,
             repetition_penalty=flags.repetition_penalty,
             no_repeat_ngram=flags.no_repeat_ngram,
         )
-        conversation = Conversation(Model.load(flags.checkpoint), decoding, seed=flags.seed)
         for path in flags.audio:
             conversation.hear(path)
         if flags.question:

@@ -35,9 +35,13 @@ class Model:
         """A run's folder (its checkpoint of `step`, or the latest), an export's, or Qwen2-Audio's
         (here or hf://)."""
         folder = find_folder(folder) if str(folder).startswith(SCHEME) else Path(folder)
+        if not folder.exists():
+            raise ValueError(f"{folder}: no such folder; give a run's, or an export's")
         if (folder / "checkpoints").is_dir():
             config, step, params = load_params(folder, step)
         elif is_whole_model(folder):
+            if step is not None:
+                raise ValueError(f"{folder} is an export, of one step; leave step {step} out")
             config, params = load_folder(folder)
         else:
             raise ValueError(

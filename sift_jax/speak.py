@@ -62,8 +62,8 @@ def check_flags(flags: argparse.Namespace) -> None:
     if flags.items is None and flags.audio is None:
         from sift_jax.sift.speaking_styles import check_text, read_style
 
-        flags.text = check_text(flags.text or "")
-        flags.wishes = read_style(flags.style, flags.language)
+        check_text(flags.text or "")
+        read_style(flags.style, flags.language)
     if flags.items is None and Path(flags.out).suffix not in (".wav", ".flac"):
         raise ValueError(f"--out={flags.out} is no .wav or .flac; name such a file")
     if flags.samples < 1:
@@ -72,15 +72,35 @@ def check_flags(flags: argparse.Namespace) -> None:
 
 def speak(flags: argparse.Namespace) -> None:
     check_flags(flags)
-    from sift_jax.decoding.speak_requests import say_items, say_one
-    from sift_jax.pretrained import Model
+    if flags.items is not None:
+        from sift_jax.decoding.speak_requests import say_items
+        from sift_jax.pretrained import Model
 
-    say = say_one if flags.items is None else say_items
-    print(
-        "\n".join(
-            say(Model.load(flags.checkpoint), flags, lambda text: print(text, file=sys.stderr))
-        )
+        print(say_items(Model.load(flags.checkpoint), flags))
+        return
+    from sift_jax.speech_model import load
+
+    out = Path(flags.out)
+    spoken = load(flags.checkpoint, codec=flags.codec, rows=flags.rows).speak_many(
+        flags.text or "",
+        samples=flags.samples,
+        style=flags.style,
+        language=flags.language,
+        audio=flags.audio,
+        reference=flags.reference,
+        temperature=flags.temperature,
+        top_p=flags.top_p,
+        max_seconds=flags.max_seconds,
+        seed=flags.seed,
+        warn=lambda text: print(text, file=sys.stderr),
     )
+    if spoken[0].instruction:
+        print(f"asked: {spoken[0].instruction}", file=sys.stderr)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for number, speech in enumerate(spoken, 1):
+        path = out if flags.samples == 1 else out.with_stem(f"{out.stem}-{number}")
+        speech.save(path)
+        print(f"{path}: {speech.describe()}")
 
 
 def main() -> None:

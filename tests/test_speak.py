@@ -155,7 +155,7 @@ def test_many_items_and_a_kill_between_them(say, items, tmp_path):
         (("--text=" + "word " * 2_000,), "takes about 667 s to say, more than 30; cut it"),
         (
             ("--text=Hi there.", "--reference=x.wav"),
-            "has the voice in its units; leave --reference out",
+            "has the voice in its units; leave the reference out",
         ),
         (("--text=Hi there.", "--samples=0"), "--samples=0 is too few"),
         (("--audio=nowhere.wav",), "nowhere.wav"),

@@ -10,6 +10,7 @@ names the file and the remedy, and a short `reason` to count it by.
 """
 
 import dataclasses
+import io
 import math
 from pathlib import Path
 
@@ -66,10 +67,21 @@ def decode_audio(
     path = Path(path)
     if not path.is_file():
         raise AudioError(f"{path}: no such audio file; check the path or the audio root")
-    if path.stat().st_size == 0:
+    return _decode(path, path, max_seconds, start, seconds)
+
+
+def decode_audio_bytes(data: bytes, name: str, *, max_seconds: float = 3_600.0) -> Decoded:
+    """A file that lies in memory, as `decode_audio` takes one on the disk; errors call it `name`."""
+    return _decode(data, Path(name), max_seconds, 0.0, None)
+
+
+def _decode(
+    source: Path | bytes, path: Path, max_seconds: float, start: float, seconds: float | None
+) -> Decoded:
+    if _measure_bytes(source) == 0:
         raise AudioError(f"{path}: the file is empty; fetch or make it again", "empty file")
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(_open(source)) as file:
             first, count = _check_header(path, file, max_seconds, start, seconds)
             rate, container = file.samplerate, file.format
             if first:
@@ -78,7 +90,7 @@ def decode_audio(
     except (soundfile.LibsndfileError, RuntimeError) as error:
         message = f"{path}: cannot be decoded ({_flatten(error)}); fetch or convert it again"
         raise AudioError(message, "cannot be decoded") from None
-    _check_samples(path, samples, count, rate, container)
+    _check_samples(path, samples, count, rate, container, source)
     return Decoded(samples=samples, rate=rate)
 
 
@@ -117,7 +129,7 @@ def read_long_audio(
                 if not len(samples):
                     break
                 done += len(samples)
-                _check_samples(path, samples, len(samples), file.samplerate, file.format)
+                _check_samples(path, samples, len(samples), file.samplerate, file.format, path)
                 mono = mix_channels(samples, path)
                 parts.append(mono if file.samplerate == rate else resampler.resample_chunk(mono))
             if file.samplerate != rate:
@@ -218,7 +230,12 @@ def _check_header(
 
 
 def _check_samples(
-    path: Path, samples: np.ndarray, declared: int, rate: int, container: str
+    path: Path,
+    samples: np.ndarray,
+    declared: int,
+    rate: int,
+    container: str,
+    source: Path | bytes,
 ) -> None:
     if not len(samples):
         raise AudioError(f"{path}: holds no samples; fetch or make it again", "empty file")
@@ -228,28 +245,44 @@ def _check_samples(
     if len(samples) < declared - slack:
         message = f"{path}: truncated, {len(samples)} of {declared} frames decoded; fetch it again"
         raise AudioError(message, "truncated")
-    if container in {"WAV", "WAVEX"} and _is_cut_wav(path):
+    if container in {"WAV", "WAVEX"} and _is_cut_wav(source):
         message = (
             f"{path}: truncated, its header promises more bytes than there are; fetch it again"
         )
         raise AudioError(message, "truncated")
+    check_values(samples, path)
+
+
+def check_values(samples: np.ndarray, name: str | Path) -> None:
+    """Raises for floats that are no sound."""
     if not np.isfinite(samples).all():
         raise AudioError(
-            f"{path}: samples contain NaN or Inf; export the file again as PCM", "not finite"
+            f"{name}: samples contain NaN or Inf; export the file again as PCM", "not finite"
         )
     if float(np.abs(samples).max()) > _WILDEST:
         message = (
-            f"{path}: samples far beyond full scale; divide them by what the format's integers "
+            f"{name}: samples far beyond full scale; divide them by what the format's integers "
             "divide by"
         )
         raise AudioError(message, "beyond full scale")
 
 
-def _is_cut_wav(path: Path) -> bool:
+def _open(source: Path | bytes) -> Path | io.BytesIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else source
+
+
+def _measure_bytes(source: Path | bytes) -> int:
+    return len(source) if isinstance(source, bytes) else source.stat().st_size
+
+
+def _is_cut_wav(source: Path | bytes) -> bool:
     """Libsndfile shrinks the frame count of half a WAV in silence; the RIFF size field still
     tells."""
-    with path.open("rb") as file:
-        head = file.read(8)
+    if isinstance(source, bytes):
+        head = source[:8]
+    else:
+        with source.open("rb") as file:
+            head = file.read(8)
     if head[:4] != b"RIFF":
         return False
     promised = int.from_bytes(head[4:8], "little")
@@ -257,7 +290,7 @@ def _is_cut_wav(path: Path) -> bool:
     return (
         promised not in (0, 0xFFFFFFFF)
         and promised < 0x7FFFFFF0
-        and promised + 8 > path.stat().st_size + 1
+        and promised + 8 > _measure_bytes(source) + 1
     )
 
 

@@ -7,13 +7,13 @@ hear(b.wav) ask("And this?") ─► user [b.wav, "And this?"]  assistant "Fast."
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from sift_jax.audio.files import read_audio
+from sift_jax.audio.recordings import Recording, is_path, read_recording
 from sift_jax.audio.whisper_mel import RATE
+from sift_jax.decoding.generate import Prompt
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.decoding.text_answers import TextGenerator, make_prompt
 from sift_jax.pretrained import Model
@@ -22,41 +22,85 @@ from sift_jax.text.chat import Message, make_question
 AUDIO_COMMAND = "/audio"
 
 
-def read_clip(path: str | Path, window_seconds: float) -> np.ndarray:
-    """The samples of a file, or an error if the encoder does not take it whole."""
-    samples = read_audio(path)
+def read_clip(
+    recording: Recording, window_seconds: float, *, name: str = "the recording"
+) -> np.ndarray:
+    """The samples of a file, or of what else is a recording; an error if the encoder does not take
+    it whole."""
+    samples = read_recording(recording, name=name)
     if len(samples) > window_seconds * RATE:
+        name = str(recording) if is_path(recording) else name
         raise ValueError(
-            f"{path}: {len(samples) / RATE:.1f} s is longer than the {window_seconds:g} s that "
+            f"{name}: {len(samples) / RATE:.1f} s is longer than the {window_seconds:g} s that "
             "this model's encoder takes; cut the file into pieces"
         )
     return samples
 
 
 class Conversation:
-    """Questions, recordings and answers so far; a question that fails leaves no trace."""
+    """Questions, recordings and answers so far; a question that fails leaves no trace.
 
-    def __init__(self, model: Model, decoding: DecodingConfig, *, seed: int = 0):
+    talk = model.chat()
+    talk.hear("x.wav")
+    talk.ask("How fast does she speak?")
+    talk.ask("And how loud?")
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        decoding: DecodingConfig,
+        *,
+        seed: int = 0,
+        generator: TextGenerator | None = None,
+    ):
         self.model, self.decoding, self.seed = model, decoding, seed
         self.messages: list[Message] = []
-        self._generator = TextGenerator(model, rows=1)
+        self._generator = generator or TextGenerator(model, rows=1)
         self._clips: dict[str, np.ndarray] = {}
         self._waiting: list[str] = []
 
-    def hear(self, path: str) -> None:
+    def hear(self, recording: Recording) -> None:
         """A recording that the next question will carry."""
-        self._clips[path] = read_clip(path, self.model.config.encoder.window_seconds)
-        self._waiting.append(path)
+        name = str(recording) if is_path(recording) else f"recording {len(self._clips) + 1}"
+        window = self.model.config.encoder.window_seconds
+        self._clips[name] = read_clip(recording, window, name=name)
+        self._waiting.append(name)
 
     def ask(self, text: str) -> str:
+        """The answer, in view of all that was said before."""
+        messages, prompt, seed = self._prepare(text)
+        (answer,) = self._generator.answer([prompt], self.decoding, seed=seed)
+        self._remember(messages, answer)
+        return answer
+
+    def stream(self, text: str) -> Iterator[str]:
+        """The answer in pieces, as it is written; a stream that is left before its end leaves no
+        trace either."""
+        messages, prompt, seed = self._prepare(text)
+
+        def write() -> Iterator[str]:
+            answer = ""
+            for piece in self._generator.stream(prompt, self.decoding, seed=seed):
+                answer += piece
+                yield piece
+            self._remember(messages, answer)
+
+        return write()
+
+    def _prepare(self, text: str) -> tuple[list[Message], Prompt, int]:
         messages = self.messages + make_question(text, self._waiting)
         prompt = make_prompt(self.model, messages, self._clips.__getitem__)
         # another seed a turn, or the same question would draw the same words again
-        seed = self.seed + len(self.messages) // 2
-        (answer,) = self._generator.answer([prompt], self.decoding, seed=seed)
+        return messages, prompt, self.seed + len(self.messages) // 2
+
+    def _remember(self, messages: list[Message], answer: str) -> None:
         self.messages = [*messages, {"role": "assistant", "content": [{"text": answer}]}]
         self._waiting = []
-        return answer
+
+    def reset(self) -> None:
+        """Forgets what was said and heard."""
+        self.messages, self._clips, self._waiting = [], {}, []
 
 
 def run_chat(conversation: Conversation, lines: Iterable[str], say: Callable[[str], None]) -> None:

@@ -13,7 +13,7 @@ early token does not read the empty slots of a late one, and there are few sizes
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 
 import jax
@@ -231,10 +231,12 @@ def _start(
     return _speak(config, prepared, state, hidden_bd, rules)
 
 
-def _go_on(config: SpeechLMConfig, prepared: Prepared, state: State, rules: tuple) -> State:
-    """Tokens until the cache or the text is full or every row is done."""
+def _go_on(
+    config: SpeechLMConfig, prepared: Prepared, state: State, until: Array, rules: tuple
+) -> State:
+    """Tokens until the text is `until` long, the cache or the text is full or every row is done."""
     # the last token stands in the text and needs no slot
-    stop = min(count_slots(state["cache"]) + 1, state["text"].shape[1])
+    stop = jnp.minimum(until, min(count_slots(state["cache"]) + 1, state["text"].shape[1]))
 
     def step(state: State) -> State:
         last_b = jax.lax.dynamic_slice_in_dim(state["text"], state["end"] - 1, 1, axis=1)[:, 0]
@@ -279,12 +281,46 @@ def speak(
 
     With `speech` answers may be units, or are nothing else; `prepared` must have been made with it.
     """
+    steps = speak_in_steps(
+        config,
+        prepared,
+        batch,
+        key,
+        decoding=decoding,
+        stop_ids=stop_ids,
+        speech=speech,
+        every=decoding.max_new_tokens,
+    )
+    return next(steps)
+
+
+def speak_in_steps(
+    config: SpeechLMConfig,
+    prepared: Prepared,
+    batch: dict[str, Array],
+    key: Array,
+    *,
+    decoding: DecodingConfig,
+    stop_ids: tuple[int, ...],
+    speech: SpeechRules | None = None,
+    every: int,
+) -> Iterator[np.ndarray]:
+    """The same as it grows: the new ids so far (b, n) after every `every` tokens, and at last all
+    max_new_tokens of them."""
     t, new = batch["token_bt"].shape[1], decoding.max_new_tokens
     rules, room = (decoding, stop_ids, speech), min(ROOM, new)
     state = _start(config, prepared, batch, key, rules, t + room, is_alone=is_alone(prepared))
+    until = t + every
     while True:
-        state = _make_loop()(config, prepared, state, rules)
-        if int(state["end"]) == t + new or bool(jnp.all(state["is_done"])):
-            return fetch(state["text"][:, t:])
-        room = min(2 * room, new)
-        state["cache"] = jax.jit(grow_cache, static_argnums=1)(state["cache"], t + room)
+        state = _make_loop()(config, prepared, state, np.int32(until), rules)
+        end = int(state["end"])
+        if end == t + new or bool(jnp.all(state["is_done"])):
+            yield fetch(state["text"])[:, t:]
+            return
+        if end >= until:
+            # a copy: the next tokens are written into the same memory
+            yield fetch(state["text"])[:, t:end].copy()
+            until = end + every
+        if end > count_slots(state["cache"]):
+            room = min(2 * room, new)
+            state["cache"] = jax.jit(grow_cache, static_argnums=1)(state["cache"], t + room)

@@ -10,6 +10,7 @@ it.
 from __future__ import annotations
 
 import dataclasses
+from typing import TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +35,20 @@ class DecodingConfig(CheckedConfig):
     no_repeat_ngram: Whole
 
 
+class DecodingOptions(TypedDict, total=False):
+    """Fields of DecodingConfig, to be given one by one."""
+
+    max_new_tokens: int
+    temperature: float
+    top_p: float
+    repetition_penalty: float
+    no_repeat_ngram: int
+
+
+# of answers in text, where nothing else is said
+ANSWERING = DecodingConfig(
+    max_new_tokens=64, temperature=0.0, top_p=0.95, repetition_penalty=1.0, no_repeat_ngram=0
+)
 GREEDY = DecodingConfig(
     max_new_tokens=48, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0
 )

@@ -60,7 +60,7 @@ def limit_units(text: str, codec: Codec, *, max_seconds: float) -> int:
     if usual > max_seconds:
         raise ValueError(
             f"a text of {len(text)} characters takes about {usual:.0f} s to say, more than "
-            f"{max_seconds:g}; cut it into sentences, or raise --max_seconds"
+            f"{max_seconds:g}; cut it into sentences, or raise max_seconds"
         )
     seconds = min(MORE_SECONDS + SECONDS_A_CHARACTER * len(text), max_seconds)
     return math.ceil(seconds * codec.config.frame_rate)
@@ -105,10 +105,10 @@ def open_codec(model: Model, folder: str | None) -> Codec:
 class SpeechGenerator:
     """A model that speaks, in batches of `rows`."""
 
-    def __init__(self, model: Model, *, rows: int):
+    def __init__(self, model: Model, *, rows: int, generator: TextGenerator | None = None):
         self.model, self.rows = model, rows
         self._begin = place_units(model.tokenizer).begin
-        self._generator = TextGenerator(model, rows=rows)
+        self._generator = generator or TextGenerator(model, rows=rows)
 
     def talk(
         self,

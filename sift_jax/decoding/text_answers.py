@@ -1,12 +1,16 @@
 """From questions to answers: messages and audio in, text out, in batches of static shape.
 
-A TextGenerator buckets prompts by length and keeps their order.
+A TextGenerator buckets prompts by length and keeps their order. One question can be answered piece
+by piece, as its tokens come; what they do not tell for certain yet waits for the next:
+
+    ids so far    "Gr"   "Gr\ufffd"   "Grün"   "Grün "   "Grün ist"      half a letter waits, and a blank
+    pieces        "Gr"                 "ün"               " ist"        that may be the last
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 import jax
@@ -17,7 +21,7 @@ from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.data.row_layout import expand_question
 from sift_jax.decoding.clip_encoder import ClipEncoder
 from sift_jax.decoding.decoder_sharding import place_params
-from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
+from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak_in_steps
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.decoding.speech_constraints import SpeechRules, check_speaking
 from sift_jax.parallel.mesh import (
@@ -34,6 +38,8 @@ from sift_jax.text.tokenizers import AUDIO
 from sift_jax.text.unit_tokens import place_units
 
 LENGTH_STEP = 64
+# what bytes are decoded to that begin a letter and do not end it
+_HALF_LETTER = "\ufffd"
 
 
 def make_prompt(
@@ -93,14 +99,22 @@ class TextGenerator:
         self._stop_ids = model.tokenizer.stop_ids
 
     def answer(
-        self, prompts: Sequence[Prompt], decoding: DecodingConfig, *, seed: int = 0
+        self,
+        prompts: Sequence[Prompt],
+        decoding: DecodingConfig,
+        *,
+        seed: int = 0,
+        first_draw: int = 0,
     ) -> list[str]:
-        """Answers in the order of the prompts."""
+        """Answers in the order of the prompts, which are numbered from first_draw on."""
         answers = [""] * len(prompts)
         self.hear(prompts)
         for places in plan_batches([len(prompt.tokens) for prompt in prompts], self.rows):
             texts = self.answer_batch(
-                [prompts[i] for i in places], decoding, seed=seed, draws=places
+                [prompts[i] for i in places],
+                decoding,
+                seed=seed,
+                draws=[first_draw + i for i in places],
             )
             for i, text in zip(places, texts, strict=True):
                 answers[i] = text
@@ -125,6 +139,19 @@ class TextGenerator:
         """
         ids = self._generate(prompts, decoding, seed=seed, draws=draws)
         return [self._write(row[: _find_end(row, self._stop_ids)]) for row in ids]
+
+    def stream(self, prompt: Prompt, decoding: DecodingConfig, *, seed: int = 0) -> Iterator[str]:
+        """The answer in pieces, token by token; joined they are what `answer` gives."""
+        written = ""
+        for ids in self._generate_in_steps([prompt], decoding, seed=seed, draws=[0], every=1):
+            row = ids[0][: _find_end(ids[0], self._stop_ids)]
+            text = self.tokenizer.decode(row).lstrip().rstrip(_HALF_LETTER).rstrip()
+            if len(text) > len(written) and text.startswith(written):
+                yield text[len(written) :]
+                written = text
+        # what was held back, and how much speech there is
+        if rest := self._write(row)[len(written) :]:
+            yield rest
 
     def _write(self, row: np.ndarray) -> str:
         text = self.tokenizer.decode(row).strip()
@@ -166,6 +193,24 @@ class TextGenerator:
         limits: Sequence[int] = (),
     ) -> np.ndarray:
         """New ids; with limits nothing but speech."""
+        every = decoding.max_new_tokens
+        return next(
+            self._generate_in_steps(
+                prompts, decoding, seed=seed, draws=draws, limits=limits, every=every
+            )
+        )
+
+    def _generate_in_steps(
+        self,
+        prompts: Sequence[Prompt],
+        decoding: DecodingConfig,
+        *,
+        seed: int,
+        draws: Sequence[int],
+        limits: Sequence[int] = (),
+        every: int,
+    ) -> Iterator[np.ndarray]:
+        """The new ids so far, after every so many of them; at last all."""
         count, more = len(prompts), self.rows - len(prompts)
         prompts, draws = [*prompts, *[prompts[-1]] * more], [*draws, *[draws[-1]] * more]
         limits = [*limits, *[1] * more] if limits else []
@@ -192,7 +237,7 @@ class TextGenerator:
         speech, stop_ids = self._speech, self._stop_ids
         if limits:
             speech, stop_ids = dataclasses.replace(speech, is_only=True), (speech.ids.end,)
-        ids = speak(
+        steps = speak_in_steps(
             self.config,
             self._prepared,
             batch,
@@ -200,8 +245,10 @@ class TextGenerator:
             decoding=decoding,
             stop_ids=stop_ids,
             speech=speech,
+            every=every,
         )
-        return ids[:count]
+        for ids in steps:
+            yield ids[:count]
 
 
 def _find_end(ids: np.ndarray, stop_ids: tuple[int, ...]) -> int:

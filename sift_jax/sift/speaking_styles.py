@@ -80,7 +80,7 @@ def check_text(text: str) -> str:
     text = " ".join(text.split())
     letters = [c for c in text if c.isalpha()]
     if not letters:
-        raise ValueError("there is no text to say; give a sentence with --text")
+        raise ValueError("there is no text to say; give a sentence")
     strange = next((c for c in letters if not unicodedata.name(c, "").startswith("LATIN")), None)
     if strange:
         name = unicodedata.name(strange, "an unknown letter").lower()

@@ -12,11 +12,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sift_jax.previews.examples import read_mixture
     from sift_jax.speech_model import SpeechModel, load
 
-__all__ = ["SpeechModel", "load"]
+__all__ = ["SpeechModel", "load", "read_mixture"]
 
-_HOMES = {"SpeechModel": "sift_jax.speech_model", "load": "sift_jax.speech_model"}
+_HOMES = {
+    "SpeechModel": "sift_jax.speech_model",
+    "load": "sift_jax.speech_model",
+    "read_mixture": "sift_jax.previews.examples",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -81,11 +81,16 @@ def parse_flags(argv: list[str], description: str) -> argparse.Namespace:
     flags, rest = parser.parse_known_args(argv)
     flags.bindings = []
     for word in rest:
-        name, equals, value = word.removeprefix("--gin.").partition("=")
-        if not word.startswith("--gin.") or not equals:
+        if not word.startswith("--gin.") or "=" not in word:
             parser.error(f"unknown flag {word}; bindings are written --gin.NAME=value")
-        flags.bindings.append(f"{name} = {_quote(value)}")
+        flags.bindings.append(read_binding(word.removeprefix("--gin.")))
     return flags
+
+
+def read_binding(word: str) -> str:
+    """NAME=value, as it stands behind --gin., as gin reads it."""
+    name, _, value = word.partition("=")
+    return f"{name.strip()} = {_quote(value.strip())}"
 
 
 def _quote(value: str) -> str:

@@ -175,6 +175,10 @@ class SpeechTokenizer:
         kept = [i for i in map(int, ids) if i not in self._special]
         return self._tokenizer.decode(kept, skip_special_tokens=False)
 
+    def name_special(self, token: int) -> str | None:
+        """What a special token is called; None for one of text."""
+        return self._tokenizer.id_to_token(token) if token in self._special else None
+
     @functools.cached_property
     def names(self) -> re.Pattern[str]:
         """The names of all added tokens but runs of blanks, the longest that fits first."""

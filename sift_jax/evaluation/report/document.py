@@ -269,6 +269,8 @@ class Document:
     top: Sequence[Part]
     sections: Sequence[Section]
     footer: str
+    # a sheet of its own beside the report's
+    style: str = ""
 
     def write_html(self) -> str:
         links = "".join(
@@ -281,7 +283,7 @@ class Document:
             f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
             'content="width=device-width, '
             f'initial-scale=1"><title>{escape_text(self.title)}</title>'
-            f"<style>{STYLE_PATH.read_text(encoding='utf-8')}</style></head><body><main>"
+            f"<style>{STYLE_PATH.read_text(encoding='utf-8')}{self.style}</style></head><body><main>"
             f'<header class="page"><h1>{escape_text(self.title)}</h1><nav '
             f'aria-label="Sections">{links}</nav>'
             f'</header><p class="intro">{escape_text(self.intro)}</p>{top}{body}'

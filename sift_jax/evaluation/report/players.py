@@ -58,6 +58,17 @@ class AudioShelf:
             kind, data = encode_audio(file, samples)
         except (OSError, AudioError, soundfile.LibsndfileError):
             return say(f"The recording {name} cannot be read.")
+        return self._embed(kind, data, samples, name, label)
+
+    def make_player_of_samples(self, samples: np.ndarray, name: str, label: str) -> str:
+        """The same of samples at RATE."""
+        data = _write_format(samples, "FLAC")
+        kind = "flac"
+        if len(data) > MOST_FLAC_BYTES:
+            kind, data = "mpeg", _write_format(samples, "MP3")
+        return self._embed(kind, data, samples, name, label)
+
+    def _embed(self, kind: str, data: bytes, samples: np.ndarray, name: str, label: str) -> str:
         text = base64.b64encode(data).decode("ascii")
         if len(text) > min(self.left, self.limit) or not self.players:
             return say(f"The recording {name} is left out to keep the page small.")

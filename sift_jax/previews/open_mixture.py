@@ -1,0 +1,106 @@
+"""A mixture as a run would read it, without a run.
+
+configs/stage2.gin, bindings ─► the run's DataConfig and its model's shape ─┐
+"understanding", "sift.open_ended.*", {"sift.open_ended.en": 1.0} ──────────┴─► BatchStream
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sift_jax.cli import build_arguments, import_quietly, read_binding
+from sift_jax.data.batch_stream import BatchStream
+from sift_jax.data.data_config import DataConfig
+from sift_jax.data.shapes import SpeechGeometry
+from sift_jax.data.tasks.mixture_table import MIXTURES, MixtureConfig
+from sift_jax.models.presets import make_model_config
+
+Mixture = str | Path | Mapping[str, float]
+_RUN, _PARTS = (
+    "sift_jax.training.loop",
+    ("sift_jax.evaluation.during_training:EvaluationSets",),
+)
+# Of a mixture without a run: rows that hold whatever a recording of Whisper's window is asked.
+_ROOM = {"rows": 8, "tokens": 4096, "targets": 2048, "clips": 16, "clip_seconds": (30.0,)}
+_FRAMES_A_POSITION = 8
+_GEOMETRY = SpeechGeometry(
+    mel_bins=80,
+    window_seconds=30.0,
+    is_silence_masked=True,
+    front_end="whisper",
+    count_frames=lambda frames: -(-frames // _FRAMES_A_POSITION),
+)
+
+
+def is_gin_file(mixture: Mixture) -> bool:
+    return not isinstance(mixture, Mapping) and str(mixture).endswith(".gin")
+
+
+def open_gin_mixture(
+    gin_files: Sequence[str],
+    bindings: Sequence[str] = (),
+    *,
+    split: str = "train",
+    modules: Sequence[ModuleType] = (),
+) -> BatchStream:
+    """The batches of the run that these files describe; a binding is "NAME=value", as on the
+    command line."""
+    # gin's arguments are those of the run's function
+    train = import_quietly(_RUN).train
+    given = [read_binding(binding) for binding in bindings]
+    arguments = build_arguments(train, list(gin_files), given, _PARTS)
+    run, model, data = (arguments[name] for name in ("run", "model", "data"))
+    return _open(data, _describe_model(run, model, data), split, modules)
+
+
+def _describe_model(run: Any, model: Any, data: DataConfig) -> SpeechGeometry:
+    from sift_jax.training.job import make_geometry
+    from sift_jax.training.vocabulary_rows import count_rows
+
+    rows = count_rows(model, data, start_run=None, out_dir=run.out_dir)
+    return make_geometry(make_model_config(model, rows))
+
+
+def open_named_mixture(
+    mixture: str | Mapping[str, float],
+    *,
+    records: str | Path,
+    tokenizer: str | Path,
+    codec: str | Path | None = None,
+    languages: Sequence[str] = (),
+    split: str = "train",
+    seed: int = 0,
+    modules: Sequence[ModuleType] = (),
+) -> BatchStream:
+    """A mixture by its name, a task by its own or by a pattern, or a table of rates."""
+    rates = dict(mixture) if isinstance(mixture, Mapping) else None
+    name = None if rates else str(mixture)
+    if name is not None and name not in MIXTURES and ("*" in name or name.startswith("sift.")):
+        name, rates = None, {name: 1.0}
+    data = DataConfig(
+        records=str(records),
+        tokenizer=str(tokenizer),
+        chat_template=None,
+        mixture=MixtureConfig(name=name, rates=rates, rate_changes={}, languages=tuple(languages)),
+        rates_count="examples",
+        questions_per_record=1,
+        seed=seed,
+        readers=1,
+        most_unreadable=0.01,
+        codec=None if codec is None else str(codec),
+        end_weight=1.0,
+        unit_weights={},
+        **_ROOM,
+    )
+    return _open(data, _GEOMETRY, split, modules)
+
+
+def _open(
+    data: DataConfig, geometry: SpeechGeometry, split: str, modules: Sequence[ModuleType]
+) -> BatchStream:
+    return BatchStream(
+        data, geometry, split=split, is_endless=split == "train", modules=tuple(modules)
+    )

@@ -49,8 +49,22 @@ def read_lines() -> Iterator[str]:
             print("> ", end="", flush=True)
         line = sys.stdin.readline()
         if not line:
+            if sys.stdin.isatty():
+                # behind Ctrl-D the shell begins a line of its own
+                print()
             return
         yield line
+
+
+def print_pieces(pieces: Iterator[str]) -> None:
+    """An answer on a line, as it is written."""
+    answer = ""
+    for piece in pieces:
+        answer += piece
+        print(piece, end="", flush=True)
+    print(flush=True)
+    if "[speech, " in answer:
+        print("note: the answer is speech; hear it with python -m sift_jax.speak", file=sys.stderr)
 
 
 def main() -> None:
@@ -62,7 +76,7 @@ def main() -> None:
                 'no question to answer; put one behind the options, as in "How fast?", or use '
                 "--chat"
             )
-        from sift_jax.decoding.conversation import run_chat
+        from sift_jax.decoding.chat import run_chat
         from sift_jax.speech_model import load
 
         conversation = load(flags.checkpoint).chat(
@@ -75,10 +89,15 @@ def main() -> None:
         )
         for path in flags.audio:
             conversation.hear(path)
+        if not flags.audio and not flags.chat:
+            print(
+                "note: no recording was given, so nothing was heard; give one with --audio=FILE",
+                file=sys.stderr,
+            )
         if flags.question:
-            print(conversation.ask(flags.question), flush=True)
+            print_pieces(conversation.stream(flags.question))
         if flags.chat:
-            run_chat(conversation, read_lines(), lambda answer: print(answer, flush=True))
+            run_chat(conversation, read_lines(), print_pieces)
 
     report_errors(run, is_debug=flags.debug)
 

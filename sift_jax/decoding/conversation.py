@@ -6,8 +6,7 @@ hear(b.wav) ask("And this?") ─► user [b.wav, "And this?"]  assistant "Fast."
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -18,8 +17,6 @@ from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.decoding.text_answers import TextGenerator, make_prompt
 from sift_jax.pretrained import Model
 from sift_jax.text.chat import Message, make_question
-
-AUDIO_COMMAND = "/audio"
 
 
 def read_clip(
@@ -101,22 +98,3 @@ class Conversation:
     def reset(self) -> None:
         """Forgets what was said and heard."""
         self.messages, self._clips, self._waiting = [], {}, []
-
-
-def run_chat(conversation: Conversation, lines: Iterable[str], say: Callable[[str], None]) -> None:
-    """A question a line, or /audio PATH; what is wrong with one of them is said, and the next is
-    read."""
-    for line in lines:
-        text = line.strip()
-        if not text:
-            continue
-        try:
-            if text.split()[0] == AUDIO_COMMAND:
-                path = text[len(AUDIO_COMMAND) :].strip()
-                if not path:
-                    raise ValueError(f"{AUDIO_COMMAND} names no file; write {AUDIO_COMMAND} PATH")
-                conversation.hear(path)
-            else:
-                say(conversation.ask(text))
-        except (ValueError, OSError) as error:
-            print(f"error: {error}", file=sys.stderr)

@@ -9,7 +9,7 @@ import pytest
 from tiny_corpus import make_noise
 
 from sift_jax.audio.files import write_audio
-from sift_jax.decoding.conversation import Conversation, read_clip, run_chat
+from sift_jax.decoding.conversation import Conversation, read_clip
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.decoding.text_answers import TextGenerator, make_prompt
 from sift_jax.pretrained import Model
@@ -68,30 +68,10 @@ def test_a_question_that_fails_leaves_no_trace(model, clips):
     assert talk.messages == []
 
 
-def test_a_chat_says_what_is_wrong_and_goes_on(model, clips, capsys):
-    said = []
-    commands = [
-        f"{command}\n"
-        for command in ("/audio", "/audio none.wav", f"/audio {clips[2]}", f"/audio {clips[0]}")
-    ]
-    lines = ["Is it loud?\n", "\n", *commands, "And this?\n"]
-    talk = Conversation(model, DECODING)
-    run_chat(talk, lines, said.append)
-    assert len(said) == 2 and len(talk.messages) == 4
-    assert talk.messages[2]["content"] == make_question("And this?", clips[:1])[0]["content"]
-    errors = capsys.readouterr().err.splitlines()
-    assert errors == [
-        "error: /audio names no file; write /audio PATH",
-        "error: none.wav: no such audio file; check the path or the audio root",
-        (
-            f"error: {clips[2]}: 2.5 s is longer than the 2 s that this model's encoder takes; "
-            "cut the file into pieces"
-        ),
-    ]
-
-
 def test_the_command_chats_until_the_input_ends(monkeypatch, capsys, trained_run, clips):
     from sift_jax.ask import main
+
+    said = []
 
     def run(lines, *words):
         monkeypatch.setattr(
@@ -99,7 +79,9 @@ def test_the_command_chats_until_the_input_ends(monkeypatch, capsys, trained_run
         )
         monkeypatch.setattr(sys, "stdin", io.StringIO(lines))
         main()
-        return capsys.readouterr().out.splitlines()
+        captured = capsys.readouterr()
+        said.append(captured.err)
+        return captured.out.splitlines()
 
     audio = f"--audio={clips[0]}"
     alone = run("", audio, "Is it loud?")
@@ -108,6 +90,11 @@ def test_the_command_chats_until_the_input_ends(monkeypatch, capsys, trained_run
     assert chat[0] == alone[0] and len(chat) == 2
     assert run(f"/audio {clips[1]}\nAnd this?\n", "--chat", audio, "Is it loud?") == chat
     assert run("", "--chat") == []
+    assert "no recording was given" not in "".join(said)
+    assert said[-1].splitlines()[-1].startswith("Ask about recordings of up to 2 s: /audio PATH")
+    assert len(run("", "Is it loud?")) == 1
+    note = "note: no recording was given, so nothing was heard; give one with --audio=FILE"
+    assert note in said[-1].splitlines()
 
 
 def test_a_clip_is_read_whole(clips):

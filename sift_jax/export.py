@@ -25,13 +25,24 @@ def main() -> None:
     parser.add_argument(
         "--base", help="peft: the decoder's folder or hf:// name; not given, it is written to base/"
     )
+    parser.add_argument(
+        "--push",
+        metavar="OWNER/NAME",
+        help="upload the folder to this repository of the Hugging Face hub, which is made private "
+        "if it is not there; HF_TOKEN holds the token",
+    )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     flags = parser.parse_args()
 
     def run() -> None:
         from sift_jax.exporting.export import export_model
         from sift_jax.exporting.formats import ExportConfig
+        from sift_jax.exporting.push import check_push, push_export
         from sift_jax.pretrained import Model
+
+        if flags.push:
+            # before the work
+            check_push(flags.push)
 
         config = ExportConfig(
             format=flags.format,
@@ -40,8 +51,12 @@ def main() -> None:
             base=flags.base,
         )
         model = Model.load(flags.checkpoint, flags.step)
-        difference = export_model(model, flags.out, config, run_dir=flags.checkpoint)
+        difference = export_model(
+            model, flags.out, config, run_dir=flags.checkpoint, repo=flags.push
+        )
         print(f"{flags.out} written and read again: logits differ by at most {difference:.2e}")
+        if flags.push:
+            print(f"pushed: {push_export(flags.out, flags.push)}")
 
     report_errors(run, is_debug=flags.debug)
 

@@ -125,9 +125,10 @@ def export_model(
     config: ExportConfig = SIFT,
     *,
     run_dir: str | Path | None = None,
+    repo: str | None = None,
 ) -> float:
     """Writes the folder, reads it again, and returns the largest difference of logits; replaces an
-    earlier export."""
+    earlier export. The card names `repo` as its place on the hub."""
     out = Path(out_dir)
     _check(model, out, config)
     history = read_history(run_dir) if run_dir else []
@@ -145,7 +146,8 @@ def export_model(
             difference=difference,
             largest=largest,
         )
-        (draft / "README.md").write_text(make_card(config.format, model.config, history, findings))
+        card = make_card(config.format, model.config, history, findings, repo=repo)
+        (draft / "README.md").write_text(card)
         about = {
             **dataclasses.asdict(config),
             **dataclasses.asdict(findings),

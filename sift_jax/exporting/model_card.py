@@ -11,14 +11,16 @@ from sift_jax.models.speech_lm import SpeechLMConfig
 USES = {
     "sift": (
         "sift_jax",
-        'python -m sift_jax.ask --checkpoint=THIS_FOLDER --audio=x.wav "How fast does she speak?"',
+        'import sift_jax\n\nmodel = sift_jax.load("{hub}{place}")\n'
+        'model.ask("x.wav", "How fast does she speak?")',
         "Everything, LoRA merged: speech encoder, projector and decoder. `decoder/` alone is what "
         "AutoModelForCausalLM loads. As a start of further training: `Sources.model`.",
     ),
     "merged": (
         "transformers",
-        'model = AutoModelForCausalLM.from_pretrained("THIS_FOLDER")\n'
-        'tokenizer = AutoTokenizer.from_pretrained("THIS_FOLDER")',
+        "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+        'model = AutoModelForCausalLM.from_pretrained("{place}")\n'
+        'tokenizer = AutoTokenizer.from_pretrained("{place}")',
         (
             "The decoder alone, LoRA merged: it reads text and hears nothing. The rest is in the "
             "format `sift`."
@@ -26,9 +28,10 @@ USES = {
     ),
     "peft": (
         "peft",
-        "base = "
-        'AutoModelForCausalLM.from_pretrained("{base}")\nbase.resize_token_embeddings({rows})\n'
-        'model = PeftModel.from_pretrained(base, "THIS_FOLDER")',
+        "from peft import PeftModel\nfrom transformers import AutoModelForCausalLM\n\n"
+        "base = AutoModelForCausalLM.from_pretrained({base})\n"
+        "base.resize_token_embeddings({rows})\n"
+        'model = PeftModel.from_pretrained(base, "{place}")',
         (
             "The decoder's LoRA, and in `projector/` the projector in the names of sift_jax: PEFT "
             "has no place for it."
@@ -36,8 +39,9 @@ USES = {
     ),
     "qwen2_audio": (
         "transformers",
-        'model = Qwen2AudioForConditionalGeneration.from_pretrained("THIS_FOLDER")\n'
-        'processor = AutoProcessor.from_pretrained("THIS_FOLDER")',
+        "from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration\n\n"
+        'model = Qwen2AudioForConditionalGeneration.from_pretrained("{place}")\n'
+        'processor = AutoProcessor.from_pretrained("{place}")',
         "Everything, LoRA merged, under the names of Qwen2-Audio's published checkpoints. vLLM "
         "reads these; it was not run here.",
     ),
@@ -55,7 +59,7 @@ Speech encoder of {encoder.layers} layers (width {encoder.width}, {encoder.mel_b
 
 {what}
 
-```
+```python
 {use}
 ```
 
@@ -121,9 +125,23 @@ def _list_training(history: list[Stage]) -> str:
     return "\n".join(lines)
 
 
+def _name_base(base: str | None, repo: str | None) -> str:
+    """What stands between the brackets of from_pretrained for the decoder under an adapter."""
+    if base:
+        return f'"{base}"'
+    return f'"{repo}", subfolder="base"' if repo else '"THIS_FOLDER/base"'
+
+
 def make_card(
-    format_name: str, config: SpeechLMConfig, history: list[Stage], findings: Findings
+    format_name: str,
+    config: SpeechLMConfig,
+    history: list[Stage],
+    findings: Findings,
+    *,
+    repo: str | None = None,
 ) -> str:
+    """`repo` is its name on the hub; without one the folder has to be filled in."""
+    place = repo or "THIS_FOLDER"
     library, use, what = USES[format_name]
     return CARD.format(
         library=library,
@@ -135,7 +153,12 @@ def make_card(
         step="unknown" if findings.step is None else findings.step,
         dtype=findings.dtype,
         what=what,
-        use=use.format(base=findings.base or "THIS_FOLDER/base", rows=config.decoder.vocab_size),
+        use=use.format(
+            base=_name_base(findings.base, repo),
+            rows=config.decoder.vocab_size,
+            place=place,
+            hub="hf://" if repo else "",
+        ),
         sources=_list_sources(history),
         training=_list_training(history),
         difference=findings.difference,

@@ -13,10 +13,11 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sift_jax.endpoints.secret import Secret
 
+T = TypeVar("T")
 SCHEME = "hf://"
 NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 # weights that can be read without running code, and the texts beside them
@@ -75,25 +76,42 @@ def _fetch(download: Callable[[], str], repo: str, revision: str | None) -> str:
 
     # what is sent, wherever it comes from
     token = Secret(huggingface_hub.get_token() or "")
+    name = f"{SCHEME}{repo}" + (f"@{revision}" if revision else "")
+    return call_hub(download, token, f"{name} could not be fetched", _find_remedy)
+
+
+def call_hub(
+    call: Callable[[], T],
+    token: Secret,
+    failed: str,
+    find_remedy: Callable[[Exception, bool], str],
+) -> T:
+    """What a call of huggingface_hub gives; its failure as one line that begins with `failed`, ends
+    with what there is to do, and holds no token."""
     try:
         with _scrub_log(token):
-            return download()
+            return call()
     except Exception as error:
         # the first line says what; the rest may quote the request's headers
         reason = _tidy(str(error).strip().split("\n")[0], token)
-        name = f"{SCHEME}{repo}" + (f"@{revision}" if revision else "")
-        raise ValueError(
-            f"{name} could not be fetched ({type(error).__name__}: {reason}); "
-            f"{_find_remedy(error, bool(token))}"
-        ) from None
+        remedy = find_remedy(error, bool(token))
+        raise ValueError(f"{failed} ({type(error).__name__}: {reason}); {remedy}") from None
+
+
+def read_status(error: Exception) -> int | None:
+    """The status that the hub answered with, if it did."""
+    from huggingface_hub import errors
+
+    # where nothing is in the cache either, the library says so, and what the hub said is the cause
+    cause = error.__cause__ if isinstance(error.__cause__, errors.HfHubHTTPError) else error
+    return getattr(getattr(cause, "response", None), "status_code", None)
 
 
 def _find_remedy(error: Exception, has_token: bool) -> str:
     from huggingface_hub import errors
 
-    # where nothing is in the cache either, the library says so, and what the hub said is the cause
     cause = error.__cause__ if isinstance(error.__cause__, errors.HfHubHTTPError) else error
-    status = getattr(getattr(cause, "response", None), "status_code", None)
+    status = read_status(error)
     # gated is a kind of not found there
     if isinstance(cause, errors.GatedRepoError):
         return (

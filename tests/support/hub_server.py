@@ -6,9 +6,17 @@ one on to.
     GET  /{id}/resolve/{commit}/{file}          a text; of weights, where they are kept
     GET  http://store/{id}/{file}[?signature]   the bytes, from any place on
 
+    POST /api/repos/create                      {"name", "organization", "visibility"}
+    POST /api/validate-yaml                     of the card
+    POST /api/models/{id}/preupload/{rev}       which files are large
+    POST /{id}.git/info/lfs/objects/batch       where these are put
+    PUT  http://store/lfs/{sha256}              their bytes
+    POST /api/models/{id}/commit/{rev}          lines: header, files, and large files by their hash
+
 Each repository is a dict of its files; FAULTS says what is wrong with some of them.
 """
 
+import base64
 import contextlib
 import hashlib
 import http.server
@@ -21,6 +29,8 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 _MODEL = re.compile(
     r"/api/models/(?P<repo>[^/]+/[^/]+)(/(?P<what>revision|tree)/(?P<revision>[^?]+))?"
 )
+_WRITE = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)/(?P<what>preupload|commit)/main")
+_BATCH = re.compile(r"/(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch")
 _FILE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<name>[^?]+)")
 
 # (status, X-Error-Code) by the owner's name, of what is asked about a repository, and of its files
@@ -43,10 +53,60 @@ class Hub:
     echoes add."""
 
     def __init__(self, repos: Mapping[str, Mapping[str, bytes]]):
-        self.repos, self.url, self.store, self.stranger = repos, "", "", ""
+        self.repos = dict(repos)
+        self.url, self.store, self.stranger = "", "", ""
         self.tokens: dict[str, set[str | None]] = {"hub": set(), "store": set(), "stranger": set()}
         self.ranges: dict[str, list[str | None]] = {}
         self.does_echo = False
+        # what was made here, as it was asked for; large files that were put, by their hash
+        self.made: dict[str, dict] = {}
+        self.large: dict[str, bytes] = {}
+
+    def take(self, path: str, body: bytes, token: str | None) -> tuple[int, dict[str, str], bytes]:
+        """What the hub says to who writes; nobody but "Bearer hf_writer…" may."""
+        if not (token or "").startswith("Bearer hf_writer"):
+            return self._fail("refused", 403, "", token)
+        path = path.partition("?")[0]
+        if path == "/api/validate-yaml":
+            return 200, {}, b'{"errors": [], "warnings": []}'
+        if path == "/api/repos/create":
+            asked = json.loads(body)
+            repo = f"{asked['organization']}/{asked['name']}"
+            is_there = repo in self.repos
+            if not is_there:
+                self.made[repo], self.repos[repo] = asked, {}
+            return 409 if is_there else 200, {}, json.dumps({"url": f"{self.url}/{repo}"}).encode()
+        if found := _BATCH.fullmatch(path):
+            asked = json.loads(body)["objects"]
+            put = [
+                {**one, "actions": {"upload": {"href": f"{self.store}/lfs/{one['oid']}"}}}
+                for one in asked
+            ]
+            return 200, {}, json.dumps({"objects": put}).encode()
+        found = _WRITE.fullmatch(path)
+        if found is None or found["repo"] not in self.repos:
+            return self._fail("nobody", 404, "RepoNotFound", token)
+        if found["what"] == "preupload":
+            files = [
+                {
+                    "path": one["path"],
+                    "uploadMode": "lfs" if one["path"].endswith(".safetensors") else "regular",
+                    "shouldIgnore": False,
+                }
+                for one in json.loads(body)["files"]
+            ]
+            return 200, {}, json.dumps({"files": files}).encode()
+        files = dict(self.repos[found["repo"]])
+        for line in map(json.loads, body.splitlines()):
+            value = line["value"]
+            if line["key"] == "file":
+                files[value["path"]] = base64.b64decode(value["content"])
+            elif line["key"] == "lfsFile":
+                files[value["path"]] = self.large[value["oid"]]
+        self.repos[found["repo"]] = files
+        address = f"{self.url}/{found['repo']}/commit/{COMMIT}"
+        said = {"success": True, "commitUrl": address, "commitOid": COMMIT, "hookOutput": ""}
+        return 200, {}, json.dumps(said).encode()
 
     def answer(self, path: str, token: str | None) -> tuple[int, dict[str, str], bytes]:
         """What the hub itself says."""
@@ -130,10 +190,20 @@ def serve_hub(repos: Mapping[str, Mapping[str, bytes]]) -> Iterator[Hub]:
     def ask_hub(handler: http.server.BaseHTTPRequestHandler) -> tuple[int, dict[str, str], bytes]:
         token = handler.headers["Authorization"]
         hub.tokens["hub"].add(token)
+        if handler.command == "POST":
+            return hub.take(handler.path, read_body(handler), token)
         return hub.answer(handler.path, token)
+
+    def read_body(handler: http.server.BaseHTTPRequestHandler) -> bytes:
+        return handler.rfile.read(int(handler.headers["Content-Length"] or 0))
 
     def ask_store(handler: http.server.BaseHTTPRequestHandler) -> tuple[int, dict[str, str], bytes]:
         hub.tokens["store"].add(handler.headers["Authorization"])
+        if handler.command == "PUT":
+            data = read_body(handler)
+            hub.large[handler.path.rpartition("/")[2]] = data
+            assert hashlib.sha256(data).hexdigest() in hub.large
+            return 200, {}, b""
         repo, _, name = handler.path.partition("?")[0].strip("/").rpartition("/")
         data, asked = hub.repos[repo][name], handler.headers["Range"]
         seen = hub.ranges.setdefault(f"{repo}/{name}", [])
@@ -170,10 +240,10 @@ def _serve(answer) -> Iterator[str]:
                 for name, value in ({"Content-Length": str(len(body))} | headers).items():
                     self.send_header(name, value)
                 self.end_headers()
-                if self.command == "GET":
+                if self.command != "HEAD":
                     self.wfile.write(body)
 
-        do_HEAD = do_GET
+        do_HEAD = do_POST = do_PUT = do_GET
 
         def log_message(self, *_):
             pass

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,8 +49,7 @@ def test_what_it_exports_is_there():
 def test_every_form_of_a_recording_gives_one_answer(model, clips):
     samples, rate = soundfile.read(clips[0])
     whole, _ = soundfile.read(clips[0], dtype="int16")
-    with open(clips[0], "rb") as file:
-        data = file.read()
+    data = Path(clips[0]).read_bytes()
     forms = [
         (samples, rate),
         (whole, rate),

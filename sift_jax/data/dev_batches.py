@@ -15,6 +15,7 @@ import numpy as np
 
 from sift_jax.batch import Batch
 from sift_jax.data.batch_stream import BatchStream
+from sift_jax.data.dev_samples import DevSample, read_dev_samples
 from sift_jax.data.plan.batch_plan import Plan, PlannedBatch
 
 # so many times the batches that are wanted are looked through; planning them is cheap, reading is
@@ -35,6 +36,8 @@ class DevSet:
     seen: frozenset[str]
     # of which nothing fits a row
     unfit: frozenset[str]
+    # a few questions of each task of the batches
+    samples: list[DevSample]
 
     def describe_unseen(self) -> str | None:
         """Which tasks the figures say nothing of, and what there is to do."""
@@ -74,8 +77,11 @@ def choose_batches(plan: Plan, count: int) -> list[PlannedBatch]:
     return chosen
 
 
-def read_dev_set(stream: BatchStream, count: int, trained: Sequence[str]) -> DevSet:
-    """The first batches to look at of the dev split; `trained` are the tasks of the run."""
+def read_dev_set(
+    stream: BatchStream, count: int, trained: Sequence[str], *, samples: int = 0
+) -> DevSet:
+    """The first batches to look at of the dev split, and of each task so many samples; `trained`
+    are the tasks of the run."""
     chosen = choose_batches(stream.plan, count)
     batches = [batch for _, batch in stream.read(chosen)]
     own, surveys = [task.name for task in stream.plan.draws.tasks], stream.plan.draws.surveys
@@ -89,5 +95,6 @@ def read_dev_set(stream: BatchStream, count: int, trained: Sequence[str]) -> Dev
         unfit=frozenset(
             own[number] for number, survey in enumerate(surveys) if not survey.questions
         ),
+        samples=read_dev_samples(stream, chosen, samples) if samples else [],
         seen=frozenset(own[task] for planned in chosen for task in list_tasks(planned)),
     )

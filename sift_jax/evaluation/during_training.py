@@ -3,7 +3,9 @@ the end.
 
     EvaluationSets ─ open, before the first step ─► items, prompts with their audio, read once
     a step whose turn it is ─► TextGenerator over the run's mesh ─► run/evaluations/<set>/<step>.jsonl
-                                       └ offline scores ─► eval/<set>/<subset>/<metric>, …_n, eval/seconds
+                                       ├ offline scores ─► eval/<set>/<subset>/<metric>, …_n, eval/seconds
+                                       └ a few items of each subset ─► eval/<set>/<subset>/1/text: what was answered
+                                                                       at each step, beside the reference
 
 All processes of a run answer the same batches together. Nothing is drawn from the run's keys and
 nothing is kept of its parameters, so that it trains as it would alone. What follows a checkpoint is
@@ -39,6 +41,7 @@ from sift_jax.evaluation.scores.schema import (
     SetAside,
     write_prediction,
 )
+from sift_jax.evaluation.shown_answers import ShownAnswers
 from sift_jax.evaluation.suites import SuiteConfig, read_checked_suites
 from sift_jax.field_ranges import CheckedConfig, Count, OneOf, Seed, Whole
 from sift_jax.models.speech_lm import Params, SpeechLMConfig
@@ -47,6 +50,8 @@ from sift_jax.parallel.mesh import count_batch_shards
 from sift_jax.pretrained import Model
 from sift_jax.storage.whole_files import write_whole
 from sift_jax.text.tokenizers import SpeechTokenizer
+from sift_jax.training.evaluator import Evaluated
+from sift_jax.training.logged_samples import Samples
 
 # figures that the terminal names
 SHOWN = 6
@@ -107,8 +112,11 @@ class AskedSets:
         _check_asked(self._items, questions, aside)
         # what is set aside has no answer, and counts as such: it is of all items, not among the
         # scored
-        asked = json.dumps([(question.item.id, question.length) for question in questions])
-        check_same("what its evaluation sets ask", asked, "give all processes the same suites")
+        check_same(
+            "what its evaluation sets ask",
+            json.dumps([(question.item.id, question.length) for question in questions]),
+            "give all processes the same suites",
+        )
         shards = count_batch_shards(mesh)
         self._rows = -(-sets.rows // shards) * shards
         self._batches = [
@@ -124,10 +132,10 @@ class AskedSets:
             ]
             for window in plan_questions(questions, self._rows)
         ]
+        asked = {question.item.id: question.audio for question in questions}
+        self._shown = ShownAnswers(self._folder, self._items, asked, reader)
 
-    def __call__(
-        self, step: int, params: Params, is_last: bool
-    ) -> tuple[dict[str, float], str] | None:
+    def __call__(self, step: int, params: Params, is_last: bool) -> Evaluated | None:
         if step % self._sets.every and not is_last:
             return None
         started = time.perf_counter()
@@ -139,7 +147,8 @@ class AskedSets:
         values = {"eval/seconds": seconds}
         for cell in figures:
             values |= {name_figure(cell): cell.value, f"{name_figure(cell)}_n": float(cell.n)}
-        return values, format_figures(figures, seconds)
+        samples = self._shown.describe(step) if is_first_process() else Samples()
+        return Evaluated(figures=values, line=format_figures(figures, seconds), samples=samples)
 
     def _answer(self, params: Params) -> Iterator[Prediction]:
         """A generator for these parameters alone; what it runs was compiled for the first ones."""

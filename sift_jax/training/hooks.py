@@ -138,4 +138,5 @@ class EvaluationHook:
     def __call__(self, end: StepEnd) -> None:
         params = join_params(end.state["trainable"], end.state["frozen"])
         if found := self._evaluate(end.step, params, end.is_last):
-            self._writer.write_evaluation(end.step, *found)
+            self._writer.write_evaluation(end.step, found.figures, found.line)
+            self._writer.write_samples(end.step, found.samples)

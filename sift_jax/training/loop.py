@@ -15,7 +15,6 @@ from pathlib import Path
 
 import jax
 
-from sift_jax.audio.whisper_mel import RATE
 from sift_jax.batch import Batch, BatchShape, check_batch
 from sift_jax.checkpoints.checkpoint import Checkpoints
 from sift_jax.checkpoints.config_history import describe_end, write_config
@@ -55,6 +54,9 @@ from sift_jax.training.run_config import RunConfig
 from sift_jax.training.wandb_writer import WandbBoard, import_wandb
 from sift_jax.weights.load import Sources, check_vocabulary
 from sift_jax.weights.spare_rows import check_told_apart
+
+# questions of each task that boards show before the first step
+SHOWN_SAMPLES = 3
 
 
 def train(
@@ -126,8 +128,7 @@ def _train_in_folder(
     writer = _open_writer(job, first_step, launch) if is_first_process() else NoWriter()
     with contextlib.closing(writer), checkpoints.finishing(), StopRequest() as stop:
         if dev:
-            texts, clips = make_samples(dev.batches[0], stream.tokenizer, job.geometry.front_end)
-            writer.write_samples(first_step, texts, clips, RATE)
+            writer.write_samples(first_step, make_samples(dev.samples))
         compilations = Compilations(say=writer.say)
         report = ReportHook(job, writer, compilations, share=stream.share, first_step=first_step)
         hooks: list[Hook] = [report]
@@ -261,7 +262,9 @@ def _read_dev_set(job: TrainingJob, stream: BatchStream, launch: Launch) -> DevS
         return None
     names = [task.name for task in stream.plan.draws.tasks]
     held_out = _open_stream(job, launch, "dev", among=names)
-    dev = read_dev_set(held_out, job.run.dev_batches, names)
+    # the first process writes the boards
+    shown = SHOWN_SAMPLES if is_first_process() else 0
+    dev = read_dev_set(held_out, job.run.dev_batches, names, samples=shown)
     if is_first_process() and (said := dev.describe_unseen()):
         print(said)
     return dev if dev.batches else None

@@ -3,7 +3,7 @@ asked.
 
 run/metrics.jsonl    {"step": 20, "loss": 2.1, "learning_rate": …, "tokens_per_second": …, …} one line a report
 run/batches.jsonl    {"step": 20, "hash": "5c0a91d2", "tokens": 2480, "questions": 61} one line a batch
-run/tensorboard/     the same scalars, and samples: the text of a dev row, and what is heard in it
+run/tensorboard/     the same scalars by groups (board_tags.py), and samples: questions with their recordings
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ from typing import Any
 
 import numpy as np
 
+from sift_jax.audio.whisper_mel import RATE
 from sift_jax.batch import Batch
 from sift_jax.parallel.hardware import HardwareConfig
 from sift_jax.progress import track
 from sift_jax.storage.whole_files import write_whole
+from sift_jax.training.board_tags import group_figures
 from sift_jax.training.dev_metrics import format_dev
 from sift_jax.training.event_file import EventFile
 from sift_jax.training.flops import StepCosts
+from sift_jax.training.logged_samples import Samples
 
 # what the progress line shows beside the time that is left; a narrow terminal cuts off the end
 SHOWN = {
@@ -130,7 +133,7 @@ class MetricWriter:
                 + "\n"
             )
         for board in self._boards:
-            board.write_scalars(step, values)
+            board.write_scalars(step, group_figures(values))
         # what the last report and the last dev measurement said stays in sight
         self._latest |= values
         shown = {
@@ -159,15 +162,14 @@ class MetricWriter:
         with self._batches.open("a") as file:
             file.write(json.dumps({"step": step, **facts}) + "\n")
 
-    def write_samples(
-        self, step: int, texts: dict[str, str], audio: dict[str, np.ndarray], rate: int
-    ) -> None:
-        heard = {name: samples[None, :, None] for name, samples in audio.items()}
+    def write_samples(self, step: int, samples: Samples) -> None:
+        """Questions with their recordings, on the boards."""
+        heard = {tag: clip[None, :, None] for tag, clip in samples.audios.items()}
         for board in self._boards:
-            if texts:
-                board.write_texts(step, texts)
+            if samples.texts:
+                board.write_texts(step, samples.texts)
             if heard:
-                board.write_audios(step, heard, sample_rate=rate)
+                board.write_audios(step, heard, sample_rate=RATE)
 
     def close(self) -> None:
         self._bar.close()
@@ -200,9 +202,7 @@ class NoWriter(MetricWriter):
     def write_batch(self, step: int, facts: dict[str, Any]) -> None:
         pass
 
-    def write_samples(
-        self, step: int, texts: dict[str, str], audio: dict[str, np.ndarray], rate: int
-    ) -> None:
+    def write_samples(self, step: int, samples: Samples) -> None:
         pass
 
     def close(self) -> None:

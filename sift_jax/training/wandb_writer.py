@@ -75,12 +75,16 @@ class WandbBoard:
         self._try(lambda: self._run.log(dict(scalars), step=step))
 
     def write_texts(self, step: int, texts: Mapping[str, str]) -> None:
-        def make() -> Any:
-            return self._wandb.Table(
-                columns=["sample", "text"], data=[[name, text] for name, text in texts.items()]
-            )
+        """A table for each heading: dev/texts, eval/texts."""
 
-        self._try(lambda: self._run.log({"texts": make()}, step=step))
+        def make(group: str) -> Any:
+            rows = [[name, text] for name, text in texts.items() if name.partition("/")[0] == group]
+            return self._wandb.Table(columns=["sample", "text"], data=rows)
+
+        groups = dict.fromkeys(name.partition("/")[0] for name in texts)
+        self._try(
+            lambda: self._run.log({f"{group}/texts": make(group) for group in groups}, step=step)
+        )
 
     def write_audios(
         self, step: int, audios: Mapping[str, np.ndarray], *, sample_rate: int

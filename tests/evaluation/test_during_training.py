@@ -25,9 +25,10 @@ from sift_jax.decoding.text_answers import TextGenerator, make_prompt
 from sift_jax.evaluation.during_training import EvaluationSets
 from sift_jax.evaluation.model_inputs import ClipReader
 from sift_jax.evaluation.scores.schema import EvaluationError, read_predictions
-from sift_jax.parallel.mesh import MeshConfig
+from sift_jax.parallel.mesh import MeshConfig, make_mesh
 from sift_jax.pretrained import Model
 from sift_jax.training.compile_counter import EVENT
+from sift_jax.training.logged_samples import write_table
 from sift_jax.training.loop import train
 
 PART = ("sift_jax.evaluation.during_training:EvaluationSets",)
@@ -147,7 +148,8 @@ def test_audio_is_read_once_and_programs_are_compiled_once(
     monkeypatch.setattr(ClipReader, "__call__", None)
     monkeypatch.setattr(ClipReader, "_read", None)
     compiled.clear()
-    _, line = ask(4, later, False)
+    found = ask(4, later, False)
+    line = found.line
     # whether all rows are done is asked only where answers end early
     assert compiled.count(EVENT) <= 1
     assert SAID.match(line), line
@@ -155,6 +157,42 @@ def test_audio_is_read_once_and_programs_are_compiled_once(
         (tmp_path / "evaluations" / "evalsift" / f"{step}.jsonl").read_text() for step in (2, 4)
     ]
     assert answers[0] != answers[1]
+
+
+def test_answers_are_shown_beside_references_over_the_steps(corpus, trained_run, tmp_path):
+    model = Model.load(trained_run)
+    mesh = make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.devices()[:1])
+    ask = make_sets(corpus).open(model.config, model.tokenizer, mesh, tmp_path)
+    first = ask(2, model.params, False).samples
+    later = ask(4, jax.tree.map(lambda x: 1.5 * x, model.params), False).samples
+    # recordings do not change
+    assert first.audios and not later.audios and set(first.texts) == set(later.texts)
+    assert {name.rpartition("/")[0] for name in first.texts} == {
+        re.sub(r"/recording(_\d)?$", "", name) for name in first.audios
+    }
+    (tmp_path / "evaluations" / "evalsift" / "9.jsonl").write_text("")
+    by_step = {
+        step: {one.item.id: one for one in read_predictions(answers_path(tmp_path, step))}
+        for step in (2, 4)
+    }
+    one = next(iter(by_step[4].values()))
+    text = next(text for text in later.texts.values() if write_row("question", one) in text)
+    rows = text.splitlines()[2:]
+    assert rows == [
+        write_row("question", one),
+        write_row("reference", one),
+        write_row("step 2", by_step[2][one.item.id]),
+        write_row("step 4", one),
+    ]
+
+
+def answers_path(run_dir, step):
+    return run_dir / "evaluations" / "evalsift" / f"{step}.jsonl"
+
+
+def write_row(name, prediction):
+    said = {"question": prediction.item.question, "reference": prediction.item.references[0]}
+    return write_table([(name, said.get(name, prediction.answer))]).splitlines()[-1]
 
 
 def test_a_set_that_is_not_there_stops_a_run_before_its_first_step(corpus, tmp_path):

@@ -15,6 +15,7 @@ from tensorboard.util import tensor_util
 from tiny_run import make_run, write_gin
 
 from sift_jax.launch import Launch
+from sift_jax.training.board_tags import group_figures, name_tag
 from sift_jax.training.loop import train
 from sift_jax.training.metrics import SHOWN, MetricWriter
 from sift_jax.training.wandb_writer import WandbBoard
@@ -95,13 +96,19 @@ def test_tensorboard_holds_what_the_lines_say_and_samples(trained_run):
     )
     for line in lines:
         for name in set(line) - {"step"}:
-            kind, value = board[line["step"], name]
+            kind, value = board[line["step"], name_tag(name)]
             assert kind == "scalars" and float(value) == pytest.approx(
                 line[name], rel=1e-4, nan_ok=True
             ), name
-    kind, text = board[0, "row"]
-    assert kind == "text" and "assistant\n" in text.item().decode()
-    kind, audio = board[0, "clip"]
+    tags = {tag for step, tag in board if step == 0}
+    shown = {tag.split("/")[1] for tag in tags}
+    named = {name.split("/")[1] for name in lines[-1] if name.startswith("dev_loss/")}
+    assert named <= shown and all(tag.startswith("dev/") for tag in tags)
+    kind, text = board[0, "dev/sift.open_ended.de/1/text"]
+    said = text.item().decode()
+    assert kind == "text" and "| reference | " in said and r"assistant⏎ |" in said
+    assert len({tag for tag in tags if tag.startswith("dev/sift.open_ended.de/")}) > 2
+    kind, audio = board[0, "dev/sift.open_ended.de/1/recording"]
     heard, rate = soundfile.read(io.BytesIO(audio.reshape(-1)[0]))
     assert (
         kind == "audio"
@@ -109,6 +116,22 @@ def test_tensorboard_holds_what_the_lines_say_and_samples(trained_run):
         and 0.3 < len(heard) / rate < 2.0
         and np.abs(heard).max() > 0.01
     )
+
+
+def test_figures_are_grouped():
+    names = {
+        "loss": "train/loss",
+        "something_new": "train/something_new",
+        "tokens_per_second": "speed/tokens_per_second",
+        "token_padding": "packing/token_padding",
+        "dev_loss": "dev/loss",
+        "dev_loss/sift.open_ended.en": "dev/sift.open_ended.en/loss",
+        "audio_gain/sift.open_ended.en": "dev/sift.open_ended.en/audio_gain",
+        "dev_tokens/sift.open_ended.en": "dev/sift.open_ended.en/tokens",
+        "eval/rooms/closed/accuracy": "eval/rooms/closed/accuracy",
+    }
+    assert {name: name_tag(name) for name in names} == names
+    assert group_figures({"loss": 1.0, "dev_loss": 2.0}) == {"train/loss": 1.0, "dev/loss": 2.0}
 
 
 def test_a_run_over_records_needs_no_tensorflow(corpus, tmp_path):
@@ -126,7 +149,7 @@ def test_a_run_over_records_needs_no_tensorflow(corpus, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "imported: []"
-    assert (3, "dev_loss") in read_board(tmp_path / "run")
+    assert (3, "dev/loss") in read_board(tmp_path / "run")
 
 
 def test_the_progress_line_shows_it_and_the_time_that_is_left(tmp_path, capsys):
@@ -188,10 +211,12 @@ def test_wandb_gets_the_same(wandb, corpus, tmp_path):
         merged.setdefault(step, {}).update(values)
     for line in read_lines(run_dir):
         for name in set(line) - {"step"}:
-            assert float(merged[line["step"]][name]) == pytest.approx(line[name], rel=1e-5), name
-    (_, text) = merged[0]["texts"].data[0]
-    assert "assistant\n" in text and merged[0]["texts"].columns == ["sample", "text"]
-    assert merged[0]["clip"].sample_rate == 16_000 and merged[0]["clip"].data.ndim == 1
+            value = float(merged[line["step"]][name_tag(name)])
+            assert value == pytest.approx(line[name], rel=1e-5), name
+    (name, text) = merged[0]["dev/texts"].data[0]
+    assert "assistant⏎" in text and merged[0]["dev/texts"].columns == ["sample", "text"]
+    clip = merged[0][name.replace("/text", "/recording")]
+    assert clip.sample_rate == 16_000 and clip.data.ndim == 1
     # the same folder is the same run there
     WandbBoard("speech", run_dir, "").close()
     assert wandb.calls[-2][1]["id"] == given["id"]

@@ -42,9 +42,9 @@ def main() -> None:
             raise ValueError(f"--examples={flags.examples} is too few; give 1 or more")
         if not flags.out.endswith(".html"):
             raise ValueError(f"--out={flags.out} is not an .html file; name such a file")
-        from sift_jax.evaluation.report.document import write_whole
         from sift_jax.previews.open_mixture import open_gin_mixture
         from sift_jax.previews.page import make_page
+        from sift_jax.storage.whole_files import write_whole
 
         sys.path.insert(0, str(Path.cwd()))
         modules = [importlib.import_module(name) for name in flags.module_import]

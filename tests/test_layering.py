@@ -152,7 +152,7 @@ MAY_IMPORT = {
         "text",
         "training",
     ),
-    "sift_jax.preview": ("evaluation.report", "exits", "previews"),
+    "sift_jax.preview": ("exits", "previews", "storage"),
     "sift_jax.ask": ("decoding", "exits", "speech_model"),
     "sift_jax.speak": ("decoding", "exits", "pretrained", "sift", "speech_model"),
     "sift_jax.export": ("exits", "exporting", "pretrained"),

@@ -47,14 +47,15 @@ def test_examples_of_a_gin_file_are_those_of_its_batches(gin_file, stream):
     ]
     assert [example["task"] for example in found][: len(names)] == names[:12]
     for example in found:
-        rendered = render_chat(
-            [
-                *make_question(example["question"], ["x"] * len(example["audio"])),
-                {"role": "assistant", "content": [{"text": example["answer"]}]},
-            ],
-            stream.tokenizer,
-        )
-        assert (rendered.tokens, rendered.is_target) == (example["tokens"], example["is_target"])
+        (asked,) = make_question(example["question"], ["x"] * len(example["audio"]))
+        answer = {"role": "assistant", "content": [{"text": example["answer"]}]}
+        # the text is before its recordings or behind them
+        orders = (asked["content"], [asked["content"][-1], *asked["content"][:-1]])
+        rendered = [
+            render_chat([{**asked, "content": order}, answer], stream.tokenizer) for order in orders
+        ]
+        tokens = [(one.tokens, one.is_target) for one in rendered]
+        assert (example["tokens"], example["is_target"]) in tokens
         assert example["question"] in example["prompt"] and "<|AUDIO|>" in example["prompt"]
         for clip in example["audio"]:
             assert clip["array"].dtype == np.float32 and clip["sampling_rate"] == 16_000

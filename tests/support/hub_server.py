@@ -204,7 +204,8 @@ def serve_hub(repos: Mapping[str, Mapping[str, bytes]]) -> Iterator[Hub]:
             hub.large[handler.path.rpartition("/")[2]] = data
             assert hashlib.sha256(data).hexdigest() in hub.large
             return 200, {}, b""
-        repo, _, name = handler.path.partition("?")[0].strip("/").rpartition("/")
+        owner, model, name = handler.path.partition("?")[0].strip("/").split("/", 2)
+        repo = f"{owner}/{model}"
         data, asked = hub.repos[repo][name], handler.headers["Range"]
         seen = hub.ranges.setdefault(f"{repo}/{name}", [])
         seen.append(asked)

@@ -107,7 +107,6 @@ def test_tensorboard_holds_what_the_lines_say_and_samples(trained_run):
     kind, text = board[0, "dev/sift.open_ended.de/1/text"]
     said = text.item().decode()
     assert kind == "text" and "| reference | " in said and r"assistant⏎ |" in said
-    assert len({tag for tag in tags if tag.startswith("dev/sift.open_ended.de/")}) > 2
     kind, audio = board[0, "dev/sift.open_ended.de/1/recording"]
     heard, rate = soundfile.read(io.BytesIO(audio.reshape(-1)[0]))
     assert (
@@ -152,7 +151,8 @@ def test_a_run_over_records_needs_no_tensorflow(corpus, tmp_path):
     assert (3, "dev/loss") in read_board(tmp_path / "run")
 
 
-def test_the_progress_line_shows_it_and_the_time_that_is_left(tmp_path, capsys):
+def test_the_progress_line_shows_it_and_the_time_that_is_left(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     writer = MetricWriter(tmp_path, steps=100, first_step=40)
     values = {name: 0.25 for name in SHOWN}
     writer.write(

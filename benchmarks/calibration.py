@@ -6,10 +6,11 @@
 
     by measure, kind of noise and true level: what is read too high or too low, at five quantiles,
     in dB by measure: how many get a class by its scale, and how many of these are untrue by more
-    than what listeners notice
+    than what listeners notice; of how many pairs of readings the order is told by their bounds, and
+    of how many of these it is the other way round
 
-`benchmarks.measures` says what is wrong in which condition; this is drawn evenly from all of them,
-as `data_prep.check_truth` draws.
+Noise and rooms are added by themselves, and noise in a room. `benchmarks.measures` says what is wrong in which
+condition; this is drawn evenly from all of them, as `data_prep.check_truth` draws.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from data_prep.metadata.absolute import (
     NOTICED_DB,
     SECONDS,
     Scale,
+    find_bounds,
     find_edges,
     find_place,
     find_scales,
@@ -42,6 +44,7 @@ from data_prep.truth.conditions import (
 _EXPERTS = {NOISE: ("gaps", "inside"), ROOM: ("ridge",)}
 _QUANTILES = (0.01, 0.05, 0.5, 0.95, 0.99)
 _TRIES = 4
+_TRIES_OF_BOTH = 2
 # Nothing else is measured.
 _OTHERS = "average_pitch=none,pitch_variation=none,speaking_rate=none,average_intensity=none"
 
@@ -100,19 +103,22 @@ def read_known(
     babble = make_babble([clip.wave for clip in clips], rng)
     for clip in clips:
         own = measure(clip, clip.wave, _OTHERS)
-        for key, names in _EXPERTS.items():
-            for _ in range(_TRIES):
-                condition = draw_condition(own, rng, key)
-                if condition is None:
-                    continue
-                heard, level = apply_condition(clip.wave, condition, rng, babble)
-                for name in names:
-                    values = measure(clip, heard, f"{_OTHERS},{key}={name}")
-                    if key in values:
-                        known = {**values, SECONDS: len(heard) / RATE}
-                        found.setdefault((key, name), []).append(
-                            (condition.kind, level, values[key], known)
-                        )
+        tries = [((NOISE,), _TRIES), ((ROOM,), _TRIES), ((ROOM, NOISE), _TRIES_OF_BOTH)]
+        for keys in (keys for keys, count in tries for _ in range(count)):
+            conditions = [draw_condition(own, rng, key) for key in keys]
+            heard, levels = clip.wave, {}
+            for condition in conditions:
+                if condition is not None:
+                    heard, levels[condition.key] = apply_condition(heard, condition, rng, babble)
+            if len(levels) < len(keys):
+                continue
+            kind = " and ".join(condition.kind for condition in conditions if condition)
+            for key, name in ((changed, name) for changed in keys for name in _EXPERTS[changed]):
+                values = measure(clip, heard, f"{_OTHERS},{key}={name}")
+                if key in values:
+                    known = {**values, SECONDS: len(heard) / RATE}
+                    reading = (kind, levels[key], values[key], known)
+                    found.setdefault((key, name), []).append(reading)
     return found
 
 
@@ -136,6 +142,7 @@ def describe(key: str, name: str, readings: Sequence[Reading]) -> dict[str, Any]
         "quantiles": list(_QUANTILES),
         "by kind and true level": table,
         "scale": grade(key, name, readings),
+        "orders": grade_orders(key, name, readings),
     }
 
 
@@ -158,6 +165,21 @@ def grade(key: str, name: str, readings: Sequence[Reading]) -> dict[str, Any]:
         "untrue": untrue,
         "share": round(untrue / max(told, 1), 4),
     }
+
+
+def grade_orders(key: str, name: str, readings: Sequence[Reading]) -> dict[str, Any]:
+    """Of how many pairs of readings one is surely more, and how often that is not so."""
+    scale: Scale | None = find_scales([(key, name)])[key]
+    table = scale.describe() if scale else {}
+    bounds = [find_bounds(key, values, table) for *_, values in readings]
+    low = np.array([found[0] if found else -np.inf for found in bounds])
+    high = np.array([np.inf if not found or found[1] is None else found[1] for found in bounds])
+    level = np.array([level for _, level, _, _ in readings])
+    is_told = low[None] > high[:, None]
+    told = int(is_told.sum())
+    untrue = int((is_told & (level[None] <= level[:, None])).sum())
+    pairs = len(readings) * (len(readings) - 1) // 2
+    return {"n": pairs, "told": told, "untrue": untrue, "share": round(untrue / max(told, 1), 4)}
 
 
 if __name__ == "__main__":

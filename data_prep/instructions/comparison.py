@@ -4,7 +4,8 @@
     compare       "Compare the speaking rate in the two clips."      "In the first, the speaker talks …; …."
     same_gender   "Do both speakers have the same gender?"           "They have different genders: the first is …."
 
-A key is asked about where the two differ by at least two classes.
+A key is asked about where the two differ by at least two classes; noise and distance also where
+neither has a class, but the bounds of the one lie above those of the other (`absolute.find_bounds`).
 """
 
 import random
@@ -13,6 +14,7 @@ from typing import Any
 from data_prep.instructions.choose_items import Item
 from data_prep.instructions.plain import NAMES, POLES, write_line
 from data_prep.instructions.templates import Templates, answer_label, ask, capitalise, fill
+from data_prep.metadata.absolute import Bounds
 from data_prep.metadata.bins import BY_CORPUS
 from sift_jax.sift.labels import ACOUSTIC_LABELS
 
@@ -52,17 +54,14 @@ def make_items(pair: Pair, templates: Templates, rng: random.Random) -> list[Ite
     ids = tuple(utterance["id"] for utterance in pair)
     items = []
     for key in ACOUSTIC_LABELS:
-        label_a, label_b = (utterance["labels"].get(key) for utterance in pair)
-        if not label_a or not label_b or not _is_comparable(pair, key):
-            continue
-        steps = _count_steps(key, label_a, label_b)
         order = order_pair(pair, key)
         if order:
             for pole in ("high", "low"):
                 place = "second" if (order > 0) == (pole == "high") else "first"
                 items.append(_make_which_item(ids, key, pole, place, templates, rng))
-        if abs(steps) >= _LEAST_STEPS:
-            items.append(_make_compare_item(ids, key, label_a, label_b, templates, rng))
+        if abs(_count_steps(pair, key)) >= _LEAST_STEPS:
+            labels = [utterance["labels"][key] for utterance in pair]
+            items.append(_make_compare_item(ids, key, *labels, templates, rng))
     genders = tuple(utterance["gender"] for utterance in pair)
     if not all(genders):
         return items
@@ -75,32 +74,39 @@ def make_items(pair: Pair, templates: Templates, rng: random.Random) -> list[Ite
 
 def order_pair(pair: Pair, key: str) -> int:
     """Positive if the second has clearly more of a key, negative if the first has, 0 if neither or
-    not measured."""
-    label_a, label_b = (utterance["labels"].get(key) for utterance in pair)
-    if not label_a or not label_b or not _is_comparable(pair, key):
-        return 0
-    steps = _count_steps(key, label_a, label_b)
-    return _order_pitch(pair, steps) if key == "average_pitch" else _order_steps(steps)
-
-
-def _is_comparable(pair: Pair, key: str) -> bool:
-    """Two levels are of one scale only where they are of one corpus."""
-    return key not in BY_CORPUS or len({utterance.get("collection") for utterance in pair}) == 1
-
-
-def _count_steps(key: str, label_a: str, label_b: str) -> int:
-    return ACOUSTIC_LABELS[key].index(label_b) - ACOUSTIC_LABELS[key].index(label_a)
-
-
-def _order_steps(steps: int) -> int:
+    not known."""
+    bounds = [utterance.get("bounds", {}).get(key) for utterance in pair]
+    if all(bounds):
+        return _order_bounds(*bounds)
+    steps = _count_steps(pair, key)
+    if key == "average_pitch" and all(utterance["labels"].get(key) for utterance in pair):
+        return _order_pitch(pair, steps)
     return steps if abs(steps) >= _LEAST_STEPS else 0
+
+
+def _order_bounds(first: Bounds, second: Bounds) -> int:
+    """Of (9.3, 18.3) and (24.0, None) the second is surely more: 1."""
+    if first[1] is not None and second[0] > first[1]:
+        return 1
+    return -1 if second[1] is not None and first[0] > second[1] else 0
+
+
+def _count_steps(pair: Pair, key: str) -> int:
+    """Classes from the first to the second; 0 where they are not of one scale, or one has none. Two
+    levels are of one scale only where they are of one corpus."""
+    labels = [utterance["labels"].get(key) for utterance in pair]
+    is_one_scale = key not in BY_CORPUS or len({u.get("collection") for u in pair}) == 1
+    if not all(labels) or not is_one_scale:
+        return 0
+    first, second = (ACOUSTIC_LABELS[key].index(label) for label in labels)
+    return second - first
 
 
 def _order_pitch(pair: Pair, steps: int) -> int:
     """Positive if the second is clearly the higher one, negative if the first is, else 0."""
     first, second = pair
     if first["gender"] == second["gender"]:
-        return _order_steps(steps)
+        return steps if abs(steps) >= _LEAST_STEPS else 0
     ratio = second["values"]["average_pitch"] / first["values"]["average_pitch"]
     return 1 if ratio >= _LEAST_PITCH_RATIO else -1 if ratio <= 1 / _LEAST_PITCH_RATIO else 0
 

@@ -139,8 +139,6 @@ def _list_poles(pair: Pair, rng: random.Random) -> list[tuple[str, str]]:
     differs."""
     found = []
     for key in ACOUSTIC_LABELS:
-        if not all(utterance["labels"].get(key) for utterance in pair):
-            continue
         order, pole = order_pair(pair, key), rng.choice(("high", "low"))
         if order:
             found.append(

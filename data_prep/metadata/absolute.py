@@ -16,6 +16,12 @@ noise hides the decays that a room is known by. So each of the two is told where
 as good enough; and a word by itself, or a letter, may end as slowly as if in a room, so that
 distance takes a recording of some length (`Need`).
 
+Two recordings need no class to be compared. Each has bounds (`find_bounds`), so wide that of two whose
+bounds do not overlap the order is wrong in one of a hundred at most; calibration.json has how often:
+
+    14.3 dB ─► 11.3 … 17.3      19.0 dB ─► 16 … 22      29.0 dB in a room ─► 26 … any
+    the third is cleaner than either of the others; of these two nobody can tell
+
 How high, fast, lively or loud somebody speaks has no such edges here. Those classes are places
 within the corpus, as in SIFT-50M.
 """
@@ -31,6 +37,9 @@ SECONDS = "seconds"
 # A smaller change of SNR or of C50 goes unnoticed in speech by many listeners.
 NOTICED_DB = 3.0
 
+# At least, and at most; None where nothing says how much at most.
+Bounds = tuple[float, float | None]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Need:
@@ -45,25 +54,28 @@ class Need:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scale:
     """Inner edges of a key's labels; a value is no proof of what lies above an edge until it is
-    `above` beyond it, nor of what lies below until it is `below` short of it. `basis` says where
-    the edges are from."""
+    `above` beyond it, nor of what lies below until it is `below` short of it. Two values have a
+    sure order from twice `error` on. `basis` says where the edges are from."""
 
     edges: tuple[float, ...]
     above: float
     below: float
     basis: str
     needs: tuple[Need, ...] = ()
+    error: float | None = None
 
     def describe(self) -> dict[str, Any]:
         """As bins.json has it."""
-        needs = {"needs": [dataclasses.asdict(need) for need in self.needs]} if self.needs else {}
-        return {
+        table: dict[str, Any] = {
             "edges": list(self.edges),
             "method": ABSOLUTE,
             "doubt": [self.below, self.above],
-            **needs,
-            "basis": self.basis,
         }
+        if self.error is not None:
+            table["error"] = self.error
+        if self.needs:
+            table["needs"] = [dataclasses.asdict(need) for need in self.needs]
+        return {**table, "basis": self.basis}
 
 
 # SNR: noise as loud as soft speech · in the way of listening · heard all the time · heard in the
@@ -89,13 +101,18 @@ _PUBLISHED = "data-speech's edges for this network (v02); not tried here"
 _OPINION = "opinion scores of ITU-T P.800; not tried here"
 _SCALES: dict[tuple[str, str], Scale] = {
     ("noise_level", "gaps"): Scale(
-        edges=_SNR, above=2.0, below=1.0, basis=_CALIBRATED, needs=(_NOT_A_ROOM,)
+        edges=_SNR, above=2.0, below=1.0, basis=_CALIBRATED, needs=(_NOT_A_ROOM,), error=3.0
     ),
     ("noise_level", "brouhaha"): Scale(
         edges=_SNR, above=2.0, below=2.0, basis="defined alike; not tried here"
     ),
     ("reverberation", "ridge"): Scale(
-        edges=_C50, above=3.5, below=5.0, basis=_CALIBRATED, needs=(_NOT_IN_NOISE, _NOT_A_WORD)
+        edges=_C50,
+        above=3.5,
+        below=5.0,
+        basis=_CALIBRATED,
+        needs=(_NOT_IN_NOISE, _NOT_A_WORD),
+        error=5.0,
     ),
     ("reverberation", "brouhaha"): Scale(
         edges=_C50, above=2.0, below=2.0, basis="defined alike; not tried here"
@@ -136,6 +153,28 @@ def find_place(key: str, values: Mapping[str, float], table: Mapping[str, Any]) 
         if lower < need["classes"] and values.get(need["key"], -1e9) < need["least"]:
             return None
     return lower if lower == upper else None
+
+
+def find_bounds(key: str, values: Mapping[str, float], table: Mapping[str, Any]) -> Bounds | None:
+    """Between which the true value of a recording lies; None where that is not known.
+
+    What a class needs (`Need`), the upper bound needs, too: a room or a single word makes a
+    recording read as worse than it is, never as better. Nor is there an upper bound from the class
+    on that asks for nothing: cut close to its words, a recording reads as 25 dB however clean it
+    is. Where a need of all classes is not met, there are no bounds.
+    """
+    if "error" not in table:
+        return None
+    value, edges = values[key], table["edges"]
+    below, _ = table.get("doubt", (0.0, 0.0))
+    place = sum(value + below >= edge for edge in edges)
+    is_open = False
+    for need in table.get("needs", ()):
+        is_met = values.get(need["key"], -1e9) >= need["least"]
+        if not is_met and need["classes"] > len(edges):
+            return None
+        is_open = is_open or not is_met or need["classes"] <= place
+    return value - table["error"], None if is_open else value + table["error"]
 
 
 def find_edges(key: str) -> tuple[tuple[float, ...], ...]:

@@ -13,6 +13,7 @@ What is said of the recording itself (`absolute.ABSOLUTE_KEYS`) follows no corpu
 class, or is not asked about at all:
 
     "noise_level": {"all": {"edges": [5, 10, …], "method": "absolute", "doubt": [1, 2],
+                            "error": 3,
                             "needs": [{"key": "reverberation", "least": 25, "classes": 4}], "basis": "…"}}
     "distortion_level": {"all": {"edges": [], "method": "not asked"}}
 
@@ -33,7 +34,15 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.metadata.absolute import ABSOLUTE, ABSOLUTE_KEYS, SECONDS, Scale, find_place
+from data_prep.metadata.absolute import (
+    ABSOLUTE,
+    ABSOLUTE_KEYS,
+    SECONDS,
+    Bounds,
+    Scale,
+    find_bounds,
+    find_place,
+)
 from data_prep.metadata.plausible_ranges import is_feasible
 from sift_jax.sift.labels import GENDERS, SENTENCE_LENGTHS
 
@@ -171,6 +180,8 @@ def read_bins(path: str | Path, labels: Mapping[str, Sequence[str]]) -> Bins:
                 and min(doubt) >= 0
             ):
                 raise ValueError("a doubt is two numbers of 0 or more")
+            if float(table.get("error", 0)) < 0:
+                raise ValueError("an error is a number of 0 or more")
             for need in table.get("needs", ()):
                 str(need["key"]), float(need["least"]), int(need["classes"])
     except OSError as error:
@@ -207,7 +218,7 @@ def label_values(
     """The class of each value of an utterance, but of pitch where the gender is not known, and of
     what is in doubt, be it for the measure or for its edges."""
     result = {}
-    known = {**row["values"], SECONDS: row["duration"]} if "duration" in row else row["values"]
+    known = _list_known(row)
     for key in _list_sure(row):
         groups = _list_groups(key, row)
         if not groups:
@@ -228,3 +239,19 @@ def label_values(
         if place is not None:
             result[key] = labels[key][place]
     return result
+
+
+def bound_values(row: Mapping[str, Any], bins: Bins) -> dict[str, Bounds]:
+    """Between which the true values of a recording lie, of those for which that is known: by these
+    two recordings are compared that have no class."""
+    known, result = _list_known(row), {}
+    for key in row["values"]:
+        bounds = find_bounds(key, known, bins.get(key, {}).get("all", {}))
+        if bounds is not None:
+            result[key] = bounds
+    return result
+
+
+def _list_known(row: Mapping[str, Any]) -> Mapping[str, float]:
+    """The values, and how long the recording is."""
+    return {**row["values"], SECONDS: row["duration"]} if "duration" in row else row["values"]

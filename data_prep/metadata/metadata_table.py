@@ -1,6 +1,7 @@
 """The table that all questions are made from: what was measured, with its classes.
 
     parts/measured/… ─ genders ─ edges ─►  metadata.jsonl {… "values": {key: number}, "labels": {key: class},
+                                                           "bounds": {key: [at least, at most]},
                                                            "sentence_length": class, "background": how it was heard, …}
                                            bins.json, for another corpus to be labelled by: --edges=bins.json
 
@@ -25,6 +26,7 @@ from data_prep.metadata.bins import (
     EDGES,
     LEAST_VALUES,
     Bins,
+    bound_values,
     label_values,
     make_bins,
     name_length,
@@ -108,9 +110,13 @@ def write_metadata(
                 found, faults = label_fields(row, fields)
                 used, has_faults = used | found.keys(), has_faults or bool(faults)
                 row.pop(HEARD, None)
-                labels = label_values(scale(row), bins, ACOUSTIC_LABELS)
-                length = name_length(row["transcript"], bins)
-                row |= {"labels": labels, "sentence_length": length, "fields": found}
+                scaled = scale(row)
+                row |= {
+                    "labels": label_values(scaled, bins, ACOUSTIC_LABELS),
+                    "bounds": bound_values(scaled, bins),
+                    "sentence_length": name_length(row["transcript"], bins),
+                    "fields": found,
+                }
                 lines.write(json.dumps(row, ensure_ascii=False) + "\n")
                 left += 1
     except ValueError as error:

@@ -214,12 +214,12 @@ STAGES = {
             "parts/accounts/stated_genders.json",
             "parts/accounts/fields.json",
         ),
-        version=2,
+        version=3,
     ),
     "instructions": Stage(
         run=write_instructions,
         leaves=("sift", "parts/shares", "parts/shares.json", "parts/counts"),
-        version=1,
+        version=2,
     ),
     "records": Stage(run=write_records, leaves=("records", "parts/records"), version=1),
     "report": Stage(

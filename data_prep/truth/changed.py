@@ -16,7 +16,7 @@ from data_prep.corpora.utterance import Utterance, WordSpan
 from data_prep.instructions import acoustic, comparison, open_ended, open_ended_paper
 from data_prep.instructions.choose_items import Item
 from data_prep.instructions.templates import load_templates
-from data_prep.metadata.bins import Bins, label_values
+from data_prep.metadata.bins import Bins, bound_values, label_values
 from data_prep.metadata.experts import Panel, make_panel
 from data_prep.metadata.measure import measure_utterance
 from data_prep.truth.conditions import (
@@ -98,7 +98,7 @@ def change_clips(
             # The genders that were filled in stay; those of which there are no edges have no class
             # of pitch.
             changed = {**row, **measured, "gender": row["gender"]}
-            changed["labels"] = _label(changed, bins)
+            changed |= _label(changed, bins)
             other = ROOM if key == NOISE else NOISE
             known = find_known(row, stated[name], None)
             values = {other: known.values.get(other, row["values"].get(other)), key: level}
@@ -147,13 +147,18 @@ def make_utterance(row: dict[str, Any], seconds: float) -> Utterance:
     )
 
 
-def _label(row: dict[str, Any], bins: Bins) -> dict[str, str]:
+def _label(row: dict[str, Any], bins: Bins) -> dict[str, Any]:
+    """Its classes and bounds."""
     values = {
         key: value
         for key, value in row["values"].items()
         if key in bins and (key != "average_pitch" or row["gender"] in bins[key])
     }
-    return label_values({**row, "values": values}, bins, ACOUSTIC_LABELS)
+    row = {**row, "values": values}
+    return {
+        "labels": label_values(row, bins, ACOUSTIC_LABELS),
+        "bounds": bound_values(row, bins),
+    }
 
 
 def _judge(

@@ -12,11 +12,18 @@ from data_prep.metadata import absolute
 from data_prep.metadata.absolute import (
     ABSOLUTE_KEYS,
     NOTICED_DB,
+    find_bounds,
     find_edges,
     find_place,
     find_scales,
 )
-from data_prep.metadata.bins import label_values, make_bins, read_bins, write_bins
+from data_prep.metadata.bins import (
+    bound_values,
+    label_values,
+    make_bins,
+    read_bins,
+    write_bins,
+)
 from data_prep.metadata.experts import DEFAULT_EXPERTS, parse_experts
 from sift_jax.sift.labels import ACOUSTIC_LABELS
 
@@ -73,6 +80,47 @@ def test_a_value_near_an_edge_has_no_class():
     # The tail of a room fills the pauses, and reads as noise; what is clean in spite of it is
     # clean.
     assert place(14.0) == 2 and place(14.0, c50=6.0) is None and place(40.0, c50=6.0) == 6
+
+
+def bound(key, name, **values):
+    table = find_scales([(key, name)])[key].describe()
+    return find_bounds(key, {"seconds": 3.0} | values, table)
+
+
+def test_noise_has_no_upper_bound_where_something_else_may_be_what_is_read():
+    assert bound("noise_level", "gaps", noise_level=14.0, reverberation=30.0) == (11.0, 17.0)
+    # A room reads as noise: how clean it is without, nobody can tell.
+    assert bound("noise_level", "gaps", noise_level=14.0, reverberation=6.0) == (11.0, None)
+    # So does speech that dies away, where no pause is left.
+    assert bound("noise_level", "gaps", noise_level=28.0, reverberation=30.0) == (25.0, None)
+
+
+def test_bounds_of_distance_need_quiet_and_more_than_a_word():
+    values = {"noise_level": 40.0, "reverberation": 6.0}
+    assert bound("reverberation", "ridge", **values) == (1.0, 11.0)
+    assert bound("reverberation", "ridge", **{**values, "noise_level": 12.0}) is None
+    assert bound("reverberation", "ridge", reverberation=6.0) is None
+    assert bound("reverberation", "ridge", **values, seconds=0.6) == (1.0, None)
+    assert bound("reverberation", "ridge", **{**values, "reverberation": 22.0}) == (17.0, None)
+
+
+def test_a_measure_that_was_not_tried_has_no_bounds():
+    assert bound("noise_level", "brouhaha", noise_level=14.0, reverberation=30.0) is None
+    rows = make_rows(14.5)
+    bins = make_bins(rows, ACOUSTIC_LABELS, "corpus")
+    assert bound_values(rows[0], bins) == {}
+
+
+def test_recordings_without_a_class_have_bounds():
+    rows = [{**row, "duration": 3.0} for row in make_rows(10.0)]
+    bins = make_bins(rows, ACOUSTIC_LABELS, "absolute", find_scales(DEFAULT_EXPERTS))
+    doubtful = [
+        row for row in rows if "noise_level" not in label_values(row, bins, ACOUSTIC_LABELS)
+    ]
+    assert doubtful
+    for row in doubtful:
+        low, high = bound_values(row, bins)["noise_level"]
+        assert low < row["values"]["noise_level"] < high
 
 
 def test_a_distance_is_not_told_in_noise():
@@ -157,6 +205,14 @@ def test_the_calibration_bears_the_doubts_out(measure):
     readings at most."""
     key, _, name = measure.partition("=")
     found = CALIBRATION["measures"][measure]["scale"]
-    assert found["n"] >= 500 and found["told"] > 0.2 * found["n"]
+    assert found["n"] >= 500 and found["told"] > 0.15 * found["n"]
     assert found["untrue"] / found["told"] <= 0.01
     assert sum(CALIBRATION["clips"].values()) >= 200 and NOTICED_DB == 3.0 and find_edges(key)
+
+
+@pytest.mark.parametrize("measure", ["noise_level=gaps", "reverberation=ridge"])
+def test_the_calibration_bears_the_bounds_out(measure):
+    """Of two whose bounds do not overlap the order is wrong in one of a hundred at most."""
+    found = CALIBRATION["measures"][measure]["orders"]
+    assert found["told"] > 0.05 * found["n"] > 10_000
+    assert found["untrue"] / found["told"] <= 0.01

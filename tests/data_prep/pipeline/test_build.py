@@ -76,6 +76,8 @@ def test_metadata_has_the_promised_fields(built):
             "truth",
             "sentence_length",
             "background",
+            "bounds",
+            "in_doubt",
             "fields",
             "collection",
         }

@@ -97,7 +97,7 @@ def test_rows_that_were_made_untrue_are_found(built, tmp_path):
     copy = change(built, tmp_path, "closed_ended/acoustic_level", lie)
     status, found = check(copy, tmp_path, "--rows=1500", "--clips=0")
     row = found["as built"]["kinds"]["closed_ended/acoustic_level: noise_level"]
-    assert row["untrue"] > 0.3 * row["checked"] and "of the rows as built are untrue" in status
+    assert row["untrue"] > 0.25 * row["checked"] and "of the rows as built are untrue" in status
     assert found["as built"]["examples"]["closed_ended/acoustic_level: noise_level"]
 
 

@@ -70,7 +70,8 @@ _MOODS = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Known:
-    """Values in the units of the measures, labels of what the corpus states, and who says so."""
+    """Values in the units of the measures, labels of what the corpus states, and who says so; of a
+    value that two sound ways put differently, from where to where it is."""
 
     values: Mapping[str, float]
     labels: Mapping[str, str]
@@ -78,6 +79,7 @@ class Known:
     tolerances: Mapping[str, float]
     gender: str | None
     corpus: str | None
+    ranges: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
 
 
 def read_stated(build: Path, names: set[str]) -> dict[str, dict[str, Any]]:
@@ -108,6 +110,7 @@ def find_known(row: Mapping[str, Any], stated: Mapping[str, Any], wave: np.ndarr
         if key not in ("speaking_rate", "pitch_variation")
     }
     values, tolerances = dict(truth), dict(_TOLERANCES)
+    ranges: dict[str, tuple[float, float]] = {}
     sources |= dict.fromkeys(values, "synthesizer")
     tolerances["average_pitch"] = _SEMITONE**_ASKED_SEMITONES
     if wave is not None and praat.is_installed():
@@ -115,14 +118,14 @@ def find_known(row: Mapping[str, Any], stated: Mapping[str, Any], wave: np.ndarr
         first, last = (
             (words[0]["start"], words[-1]["end"]) if words else (0.0, len(wave) / praat.RATE)
         )
-        found = praat.measure_voice(wave, first, last)
+        ranges = praat.measure_voice(wave, first, last)
         tolerances["average_pitch"] = _SEMITONE
-        for key, (low, high) in found.items():
+        for key, (low, high) in ranges.items():
             # The middle of what is possible; a range counts as what two sound ways differ by.
             values[key] = (low + high) / 2
             if key != "average_pitch":
                 tolerances[key] += (high - low) / 2
-        sources |= dict.fromkeys(found, "Praat")
+        sources |= dict.fromkeys(ranges, "Praat")
     if stated.get("words") and stated.get("phonemes"):
         seconds = stated["words"][-1]["end"] - stated["words"][0]["start"]
         if seconds > 0:
@@ -139,6 +142,7 @@ def find_known(row: Mapping[str, Any], stated: Mapping[str, Any], wave: np.ndarr
         tolerances=tolerances,
         gender=gender,
         corpus=row.get("collection"),
+        ranges=ranges,
     )
 
 
@@ -150,8 +154,9 @@ def judge(claim: Claim, known: list[Known], bins: Bins) -> bool | None:
         key = claim.key.removeprefix(ORDER)
         if len(known) < 2 or not all(key in found.values for found in known):
             return None
-        first, second = (found.values[key] for found in known)
-        return (second > first) == (claim.labels == ("high",))
+        first, second = (_find_range(key, found) for found in known)
+        # 2.1 … 2.6 is no less than 2.5 … 3.0, nor is it more.
+        return second[1] > first[0] if claim.labels == ("high",) else second[0] < first[1]
     if claim.clip >= len(known):
         return None
     found = known[claim.clip]
@@ -163,6 +168,10 @@ def judge(claim: Claim, known: list[Known], bins: Bins) -> bool | None:
         return None
     possible = list_possible(claim.key, found, bins)
     return None if possible is None else bool(possible & set(claim.labels))
+
+
+def _find_range(key: str, found: Known) -> tuple[float, float]:
+    return found.ranges.get(key, (found.values[key], found.values[key]))
 
 
 def list_possible(key: str, found: Known, bins: Bins) -> set[str] | None:

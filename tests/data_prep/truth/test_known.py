@@ -41,6 +41,26 @@ def test_a_variation_is_untrue_outside_of_the_range_that_praat_gives(monkeypatch
     assert true_of_wide == [True] * 5 + [False] * 2
 
 
+def test_an_order_is_untrue_where_the_ranges_contradict_it(monkeypatch):
+    known = {
+        name: make_known(monkeypatch, *found)
+        for name, found in {"low": (2.0, 2.6), "near": (2.5, 3.0), "high": (3.1, 3.4)}.items()
+    }
+
+    def judge_order(first, second, label):
+        claim = Claim(clip=0, key="order of pitch_variation", labels=(label,), kind="")
+        return judge(claim, [known[first], known[second]], {})
+
+    for first, second, is_higher, is_lower in (
+        ("low", "high", True, False),
+        ("high", "low", False, True),
+        ("low", "near", True, True),
+        ("near", "low", True, True),
+    ):
+        assert judge_order(first, second, "high") is is_higher
+        assert judge_order(first, second, "low") is is_lower
+
+
 def test_praat_gives_a_range_of_a_voice_and_of_hiss_none():
     pytest.importorskip("parselmouth")
     times = np.arange(2 * RATE) / RATE

@@ -3,9 +3,10 @@
     version · commands that prepare · the resolved configs of its starts, its training, its evaluation ─► "3f9c0a…"
 
 Configs are resolved as their commands would resolve them, so that a comment, an include or a knob's
-name changes nothing, and a value does. Where the sweep lies and which seed it is are left out: the
-same run has the same digest on every machine, and all seeds of an arm have one. What code does is in
-no config: whoever changes it so that figures move raises `ResultsConfig.version`.
+name changes nothing, and a value does; a field that was added since counts where it is not as
+before. Where the sweep lies and which seed it is are left out: the same run has the same digest on
+every machine, and all seeds of an arm have one. What code does is in no config: whoever changes it
+so that figures move raises `ResultsConfig.version`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib
+from collections.abc import Mapping
+from typing import Any
 
 from sift_jax.cli import build_arguments
 from sift_jax.sweeps.plan import Job, SweepConfig, list_stages
@@ -69,4 +72,23 @@ def _resolve(job: Job) -> str:
         ],
         say=lambda note: None,
     )
-    return f"{module} {sorted(arguments.items())!r}"
+    return f"{module} {describe_value(arguments)}"
+
+
+def describe_value(value: Any) -> str:
+    """A config as text, without the fields that have the value of the time before them: a new field
+    changes no digest where it changes nothing."""
+    if dataclasses.is_dataclass(value):
+        told = {
+            field.name: getattr(value, field.name)
+            for field in dataclasses.fields(value)
+            if "before" not in field.metadata
+            or getattr(value, field.name) != field.metadata["before"]
+        }
+        return f"{type(value).__name__}{describe_value(told)}"
+    if isinstance(value, Mapping):
+        pairs = sorted((str(key), describe_value(inner)) for key, inner in value.items())
+        return "{" + ", ".join(f"{key}: {inner}" for key, inner in pairs) + "}"
+    if isinstance(value, list | tuple):
+        return "(" + ", ".join(map(describe_value, value)) + ")"
+    return repr(value)

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from sift_jax.cli import build_arguments
-from sift_jax.sweeps.digests import find_digests
+from sift_jax.sweeps.digests import describe_value, find_digests
 from sift_jax.sweeps.run import sweep
 
 SWEEP = "configs/sweeps/small/ablations.gin"
@@ -59,3 +59,15 @@ def test_a_comment_changes_nothing_and_a_version_all(plan, digests, tmp_path):
     files = (str(path), *plan.train_files[1:])
     assert find_digests(dataclasses.replace(plan, train_files=files), 1) == digests
     assert not set(find_digests(plan, 2).arms.values()) & set(digests.arms.values())
+
+
+def test_a_field_that_was_added_since_counts_where_it_is_not_as_before():
+    old = dataclasses.make_dataclass("Config", [("steps", int)])
+    field = dataclasses.field(metadata={"before": ()})
+    new = dataclasses.make_dataclass("Config", [("steps", int), ("forms", tuple, field)])
+    assert describe_value({"run": new(3, ())}) == describe_value({"run": old(3)})
+    assert describe_value({"run": new(3, ("json",))}) != describe_value({"run": old(3)})
+    assert describe_value({"run": new(4, ())}) != describe_value({"run": old(3)})
+    # tables in whatever order, and what is a number is no text
+    assert describe_value({"a": 1, "b": (2, "2")}) == describe_value({"b": (2, "2"), "a": 1})
+    assert describe_value((2,)) != describe_value(("2",))

@@ -48,6 +48,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
+    entry_points={"console_scripts": ["sift-jax = sift_jax.__main__:main"]},
     packages=[*find_packages(include=["sift_jax*", "data_prep*"]), "sift_jax.configs"],
     # `--gin_file=configs/stage2.gin` is found outside a checkout too
     package_dir={"sift_jax.configs": "configs"},

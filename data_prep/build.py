@@ -25,12 +25,14 @@ The work runs on Apache Beam: [--workers=2] processes here, or [--beam_options="
 …"] elsewhere, with the same bytes in the end.
 """
 
+from __future__ import annotations
+
 import argparse
 import dataclasses
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data_prep.alignment.align import ALIGNERS
 from data_prep.alignment.word_time_stage import Aligning
@@ -43,20 +45,19 @@ from data_prep.corpora.registry import (
     list_languages,
 )
 from data_prep.corpora.splits import SHARED_CHOICES
-from data_prep.embedded.espeak import EspeakError
 from data_prep.engine.beam_engine import add_flags, make_engine
 from data_prep.engine.cloud_storage import is_url, publish
 from data_prep.instructions.claims import CALIBRATED, CLAIMS, choose_edges
-from data_prep.metadata.experts import parse_experts
 from data_prep.metadata.gender import CHOICES as GENDER_CHOICES
 from data_prep.metadata.gender import OWN
-from data_prep.metadata.metadata_table import Measuring
-from data_prep.pipeline.build_config import BuildConfig
-from data_prep.pipeline.build_stages import build
-from data_prep.pipeline.statistics import format_report
 from sift_jax.data.records.record_audio import COMPRESSIONS, FLAC
+from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 from sift_jax.sift.fields import FieldError, load_fields
 from sift_jax.sift.labels import LANGUAGES, LOCALES
+
+if TYPE_CHECKING:
+    from data_prep.pipeline.build_config import BuildConfig
 
 # Default for the embedded corpus, for recorded ones (None: all there are), and the least. A
 # manifest's own dev and test are taken whole.
@@ -86,15 +87,20 @@ _PUBLISHED = (
 )
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:
-        self.exit(2, f"{message}; see python -m data_prep.build --help\n")
-
-
 def parse_arguments(arguments: Sequence[str] | None = None) -> BuildConfig:
     """Flags to a checked configuration."""
-    parser = _make_parser()
-    flags = vars(parser.parse_args(arguments))
+    parser = make_parser()
+    return read_config(parser, parser.parse_args(arguments))
+
+
+def read_config(parser: Parser, given: argparse.Namespace) -> BuildConfig:
+    """What the flags say, checked; a wrong one is the parser's error."""
+    # what measures is loaded once the flags have been read
+    from data_prep.metadata.experts import parse_experts
+    from data_prep.metadata.metadata_table import Measuring
+    from data_prep.pipeline.build_config import BuildConfig
+
+    flags = {name: value for name, value in vars(given).items() if name != "debug"}
     corpus = flags["corpus"]
     flags["bucket"] = flags["root"] if is_url(flags["root"] or "") else None
     if flags["root"] is not None:
@@ -170,9 +176,16 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> BuildConfig:
     )
 
 
-def _make_parser() -> _Parser:
-    parser = _Parser(
-        prog="data_prep.build", description="From a corpus to metadata, instructions and records."
+def make_parser() -> Parser:
+    """Which corpus, how much of it, how it is measured and worded."""
+    parser = Parser(
+        "data_prep.build",
+        description="Turns a corpus into metadata, instructions and records.",
+        examples=(
+            "--corpus=embedded --out=runs/quickstart/data --train=1000 --plain",
+            "--corpus=mls --root=/corpora/mls --languages=de,fr --out=runs/mls",
+            "--corpus=manifest --manifest=mine.jsonl --root=/audio --languages=en --out=runs/mine",
+        ),
     )
     add = parser.add_argument
     add("--corpus", choices=NAMES, default=EMBEDDED, help="where the speech comes from")
@@ -336,16 +349,20 @@ def _make_parser() -> _Parser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Builds, then says what was built and where it is."""
-    config = parse_arguments(arguments)
-    try:
-        build(config)
-        if config.publish:
-            count = publish(_PUBLISHED, config.publish, config.out, config.engine)
-            print(f"published {count} files to {config.publish}")
-    except (EspeakError, ValueError, OSError) as error:
-        sys.exit(f"data_prep.build: {' '.join(str(error).split())}")
-    except KeyboardInterrupt:
-        sys.exit("data_prep.build: stopped; the same command goes on from here")
+    parser = make_parser()
+    flags = parser.parse_args(arguments)
+    config = read_config(parser, flags)
+    report_errors(lambda: _run(config), is_debug=is_debug(flags), can_resume=True)
+
+
+def _run(config: BuildConfig) -> None:
+    from data_prep.pipeline.build_stages import build
+    from data_prep.pipeline.statistics import format_report
+
+    build(config)
+    if config.publish:
+        count = publish(_PUBLISHED, config.publish, config.out, config.engine)
+        print(f"published {count} files to {config.publish}")
     print(format_report(json.loads((config.out / "report.json").read_text(encoding="utf-8"))))
     print(
         f"\naudio {config.out}/audio   instructions {config.out}/sift   records "

@@ -13,11 +13,9 @@ are no fault. Nobody knows whether the voice of an utterance without a speaker i
 they are counted.
 """
 
-import argparse
 import dataclasses
 import hashlib
 import json
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -25,6 +23,8 @@ from typing import Any
 
 from data_prep.corpora.splits import ALLOW, APART, SPLITS, Leak, find_leaks
 from data_prep.pipeline.split_gaps import AS_STATED, load_splits
+from sift_jax.exits import CHECK_FAILED, end, flatten, report_errors
+from sift_jax.flags import Parser, is_debug
 from sift_jax.sift.rows import SiftError, audio_ids, list_files, read_rows
 
 # Of what was meant to stand in two splits: there may be thousands.
@@ -104,10 +104,13 @@ def _read_metadata(build: Path, *, use_audio: bool) -> Iterator[dict[str, Any]]:
             yield kept
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Says what was looked at, or what stands in two splits."""
-    parser = argparse.ArgumentParser(
-        prog="data_prep.check_splits", description="Proves that the splits are apart."
+def make_parser() -> Parser:
+    """Which build."""
+    parser = Parser(
+        "data_prep.check_splits",
+        description="Proves that no speaker, sentence or sound of one split of a build is in "
+        "another; status 1 if one is.",
+        examples=("--build=runs/mls",),
     )
     parser.add_argument(
         "--build",
@@ -115,17 +118,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
         required=True,
         help="folder that python -m data_prep.build has written",
     )
-    build = parser.parse_args(arguments).build
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Says what was looked at, or what stands in two splits."""
+    flags = make_parser().parse_args(arguments)
+    report_errors(lambda: _run(flags.build), is_debug=is_debug(flags))
+
+
+def _run(build: Path) -> None:
     try:
         proof = prove_apart(build, use_audio=True)
     except (OSError, SiftError) as error:
-        sys.exit(
-            f"data_prep.check_splits: {' '.join(str(error).split())}; give --build=<the --out "
-            "of a whole build>"
-        )
+        raise ValueError(f"{flatten(error)}; give --build=<the --out of a whole build>") from error
     if proof.leaks:
         print("\n".join(proof.leaks))
-        sys.exit(f"{len(proof.leaks)} things stand in two splits; build again into another folder")
+        end(
+            CHECK_FAILED,
+            f"{len(proof.leaks)} things stand in two splits; build again into another folder",
+            is_error=False,
+        )
     if proof.meant:
         print("\n".join([*proof.meant[:_SHOWN], *(["…"] if len(proof.meant) > _SHOWN else [])]))
         print(

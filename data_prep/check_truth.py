@@ -11,18 +11,20 @@ Exits with 1 if more than `--most` of the rows that could be checked are untrue 
 none could be. What a kind of claim has nobody to check it is counted as not checked.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from data_prep.metadata.bins import read_bins
-from data_prep.metadata.experts import DEFAULT_EXPERTS, parse_experts
-from data_prep.truth.changed import check_changed
-from data_prep.truth.rows import check_rows
-from data_prep.truth.tally import Tally, format_tally
+from sift_jax.exits import CHECK_FAILED, end, report_errors
+from sift_jax.flags import Parser, is_debug
 from sift_jax.sift.labels import ACOUSTIC_LABELS
+
+if TYPE_CHECKING:
+    from data_prep.truth.tally import Tally
 
 _TITLES = {
     "as built": "Rows as they are built",
@@ -30,9 +32,12 @@ _TITLES = {
 }
 
 
-def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="data_prep.check_truth", description="The share of untrue rows of a build."
+def make_parser() -> Parser:
+    """Which build, how much of it is looked at, and what is accepted."""
+    parser = Parser(
+        "data_prep.check_truth",
+        description="Measures the share of untrue rows of a build; status 1 if it is above --most.",
+        examples=("--build=runs/mine", "--build=runs/mine --rows=500 --clips=50 --json=truth.json"),
     )
     add = parser.add_argument
     add(
@@ -55,8 +60,13 @@ def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         type=Path,
         help="a .jsonl with id and emotion of recordings, where the build has none",
     )
-    add("--seed", type=int, default=0)
+    add("--seed", type=int, default=0, help="decides every random choice")
     add("--json", type=Path, help="where to write all figures")
+    return parser
+
+
+def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = make_parser()
     flags = parser.parse_args(arguments)
     if not 0 <= flags.most < 1 or min(flags.rows, flags.clips) < 0 or not flags.rows + flags.clips:
         parser.error(
@@ -67,6 +77,12 @@ def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def check_build(flags: argparse.Namespace) -> dict[str, Tally]:
     """Both tallies, or the one that is asked for."""
+    # what measures is loaded once the flags have been read
+    from data_prep.metadata.bins import read_bins
+    from data_prep.metadata.experts import DEFAULT_EXPERTS, parse_experts
+    from data_prep.truth.changed import check_changed
+    from data_prep.truth.rows import check_rows
+
     bins = read_bins(flags.build / "bins.json", ACOUSTIC_LABELS)
     try:
         told = json.loads((flags.build / "report.json").read_text(encoding="utf-8")).get(
@@ -100,10 +116,13 @@ def check_build(flags: argparse.Namespace) -> dict[str, Tally]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints both tables; the exit status says whether the build is true enough."""
     flags = parse_flags(arguments)
-    try:
-        found = check_build(flags)
-    except (ValueError, OSError) as error:
-        sys.exit(f"data_prep.check_truth: {' '.join(str(error).split())}")
+    report_errors(lambda: _run(flags), is_debug=is_debug(flags))
+
+
+def _run(flags: argparse.Namespace) -> None:
+    from data_prep.truth.tally import format_tally
+
+    found = check_build(flags)
     described = {name: tally.describe() for name, tally in found.items()}
     print("\n\n".join(format_tally(_TITLES[name], table) for name, table in described.items()))
     if flags.json:
@@ -112,14 +131,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     for name, tally in found.items():
         if tally.share is None:
-            sys.exit(
-                f"\ndata_prep.check_truth: of the rows {name} none could be checked; give "
-                "more --rows or --clips"
+            end(
+                CHECK_FAILED,
+                f"of the rows {name} none could be checked; give more --rows or --clips",
+                is_error=False,
             )
         if tally.share > flags.most:
-            sys.exit(
-                f"\ndata_prep.check_truth: {tally.share:.1%} of the rows {name} are untrue, more "
-                f"than {flags.most:.1%}; the examples above say which"
+            end(
+                CHECK_FAILED,
+                f"{tally.share:.1%} of the rows {name} are untrue, more than {flags.most:.1%}; "
+                "the examples above say which",
+                is_error=False,
             )
 
 

@@ -20,7 +20,6 @@ import argparse
 import dataclasses
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,8 @@ from data_prep.chat_formats import FormatError, Placeholders, make_chat_row, mak
 from data_prep.released.audio_roots import AudioRoots, parse_audio_flags
 from data_prep.released.read_rows import read_sift_lines
 from data_prep.released.sift_paths import list_places
+from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 from sift_jax.sift.rows import SPLITS, SiftError, name_utterance, write_rows
 
 SIFT, MS_SWIFT, LLAMA_FACTORY = "sift", "ms_swift", "llama_factory"
@@ -195,16 +196,23 @@ def _check(row: Any) -> Any:
     return row if isinstance(row, dict) else f"a row is {type(row).__name__}, not an object"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Converts, and says how much."""
-    parser = argparse.ArgumentParser(
-        prog="data_prep.convert", description="SIFT files to chat lines and back."
+def make_parser() -> Parser:
+    """From what to what, and where it is."""
+    parser = Parser(
+        "data_prep.convert",
+        description="Converts SIFT files to the JSON lines of ms-swift or LLaMA-Factory, and back.",
+        examples=(
+            "--from=sift --to=ms_swift --sift=data/sift --out=data/swift --audio=data/audio",
+            "--from=llama_factory --to=sift --chat=theirs.json --out=data/theirs "
+            "--place=train/open_ended/en",
+        ),
+    )
+    formats = (SIFT, MS_SWIFT, LLAMA_FACTORY)
+    parser.add_argument(
+        "--from", dest="given", choices=formats, required=True, help="the form that there is"
     )
     parser.add_argument(
-        "--from", dest="given", choices=(SIFT, MS_SWIFT, LLAMA_FACTORY), required=True
-    )
-    parser.add_argument(
-        "--to", dest="target", choices=(SIFT, MS_SWIFT, LLAMA_FACTORY), required=True
+        "--to", dest="target", choices=formats, required=True, help="the form that is made"
     )
     parser.add_argument("--sift", type=Path, help="folder of SIFT files, with --from=sift")
     parser.add_argument("--chat", type=Path, help="file or folder of chat lines, with --to=sift")
@@ -225,23 +233,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--data_source", default="converted", help="of rows that name none, as in mine_en"
     )
-    flags = parser.parse_args(arguments)
-    try:
-        if (flags.given == SIFT) == (flags.target == SIFT):
-            raise ValueError("one of --from and --to is sift")
-        if flags.given == SIFT and flags.sift and not flags.chat:
-            roots = parse_audio_flags(flags.audio) if flags.audio else None
-            outcome = export_sift(flags.sift, flags.out, flags.target, roots)
-        elif flags.target == SIFT and flags.chat and not flags.sift:
-            outcome = import_chat(
-                flags.chat, flags.out, place=flags.place, task=flags.task, source=flags.data_source
-            )
-        else:
-            raise ValueError(
-                "--from=sift needs --sift=DIR; --to=sift needs --chat=<file or folder>"
-            )
-    except (ValueError, OSError) as error:
-        sys.exit(f"data_prep.convert: {' '.join(str(error).split())}")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Converts, and says how much."""
+    flags = make_parser().parse_args(arguments)
+    report_errors(lambda: _run(flags), is_debug=is_debug(flags))
+
+
+def _run(flags: argparse.Namespace) -> None:
+    if (flags.given == SIFT) == (flags.target == SIFT):
+        raise ValueError("one of --from and --to is sift")
+    if flags.given == SIFT and flags.sift and not flags.chat:
+        roots = parse_audio_flags(flags.audio) if flags.audio else None
+        outcome = export_sift(flags.sift, flags.out, flags.target, roots)
+    elif flags.target == SIFT and flags.chat and not flags.sift:
+        outcome = import_chat(
+            flags.chat, flags.out, place=flags.place, task=flags.task, source=flags.data_source
+        )
+    else:
+        raise ValueError("--from=sift needs --sift=DIR; --to=sift needs --chat=<file or folder>")
     print(
         f"{outcome.entered:,} rows in, {outcome.left:,} out, {outcome.set_aside:,} set aside"
         + (f", listed in {outcome.rejected}" if outcome.set_aside else "")

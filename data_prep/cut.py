@@ -39,11 +39,13 @@ from data_prep.alignment.word_time import (
 )
 from data_prep.alignment.word_time_files import find_files, gather_times, is_text_grid, read_entries
 from data_prep.alignment.word_time_stage import Aligning
-from data_prep.corpora.recording import BadItem, CorpusError, reject
+from data_prep.corpora.recording import BadItem, reject
 from data_prep.cutting.clips import Cutting, cut_recording
 from data_prep.cutting.rows import Line, find_too_long, make_clip_row, parse_row, read_lines
 from data_prep.engine.ledger import Rejection
 from sift_jax.audio.files import AudioError, read_long_audio
+from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 from sift_jax.progress import track
 from sift_jax.sift.labels import LANGUAGES
 from sift_jax.storage.whole_files import open_whole
@@ -228,10 +230,17 @@ def describe(counts: Mapping[str, int]) -> str:
     return "\n".join(lines)
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Flags, with an Aligning and a Cutting of them."""
-    parser = argparse.ArgumentParser(
-        prog="data_prep.cut", description="Cuts long recordings at pauses into clips."
+def make_parser() -> Parser:
+    """Which recordings, where their words are, and how they are cut."""
+    parser = Parser(
+        "data_prep.cut",
+        description="Cuts long recordings with their text at pauses into clips.",
+        examples=(
+            "--manifest=talks.jsonl --root=/audio --languages=en --out=runs/talks "
+            "--aligner=whisper --checkpoint=weights/whisper-base",
+            "--build=runs/mls --out=runs/mls_cut --aligner=whisper "
+            "--checkpoint=weights/whisper-base",
+        ),
     )
     add = parser.add_argument
     add(
@@ -281,6 +290,12 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         default=0.3,
         help="seconds of a pause that stay at a clip's ends, at most",
     )
+    return parser
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Flags, with an Aligning and a Cutting of them."""
+    parser = make_parser()
     flags = parser.parse_args(arguments)
     if (flags.manifest is None) == (flags.build is None):
         parser.error("give --manifest=FILE, or --build=FOLDER to cut what a build has set aside")
@@ -316,16 +331,15 @@ def _find_lines(flags: argparse.Namespace) -> tuple[Path, Iterator[Line | Reject
 def main(arguments: Sequence[str] | None = None) -> None:
     """Cuts, says what became of every line, and how to go on."""
     flags = parse_arguments(arguments)
-    try:
-        flags.out.mkdir(parents=True, exist_ok=True)
-        root, items = _find_lines(flags)
-        source = TimeSource(flags.aligning, flags.out / "words.jsonl")
-        shown = track(items, name="cutting", unit="recording")
-        counts = cut(shown, source, flags.cutting, flags.out)
-    except (AlignmentError, CorpusError, ValueError, OSError) as error:
-        sys.exit(f"data_prep.cut: {' '.join(str(error).split())}")
-    except KeyboardInterrupt:
-        sys.exit("data_prep.cut: stopped; the same command goes on from here")
+    report_errors(lambda: _run(flags), is_debug=is_debug(flags), can_resume=True)
+
+
+def _run(flags: argparse.Namespace) -> None:
+    flags.out.mkdir(parents=True, exist_ok=True)
+    root, items = _find_lines(flags)
+    source = TimeSource(flags.aligning, flags.out / "words.jsonl")
+    shown = track(items, name="cutting", unit="recording")
+    counts = cut(shown, source, flags.cutting, flags.out)
     print(describe(counts))
     if counts["apart"]:
         print(

@@ -19,14 +19,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.corpora.splits import EVALUATION
+from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 
 Command = list[str]
 
 
-def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="data_prep.evalsift",
-        description="EvalSIFT: questions and speech, a report.",
+def make_parser() -> Parser:
+    """Which models, by which build; unknown flags are those of sift_jax.evaluate."""
+    parser = Parser(
+        "data_prep.evalsift",
+        description="Runs all of EvalSIFT: closed and open questions, what is to be spoken, and "
+        "one report. It takes the flags of sift_jax.evaluate, too.",
+        examples=(
+            "--build=runs/quickstart/data --checkpoint=runs/quickstart/stage2 "
+            "--speaker=runs/quickstart/stage3 --out=runs/evalsift --limit=100",
+        ),
+        takes_others=True,
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -73,7 +82,12 @@ def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="who tells whether the words can be understood, as data_prep.generation score has it",
     )
     add("--workers", type=int, help="processes that measure")
-    add("--seed", type=int, default=0)
+    add("--seed", type=int, default=0, help="decides every random choice")
+    return parser
+
+
+def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = make_parser()
     flags, flags.others = parser.parse_known_args(arguments)
     if flags.samples < 1 or (flags.limit is not None and flags.limit < 1):
         parser.error("--samples and --limit are 1 or more")
@@ -167,7 +181,12 @@ def _give(name: str, value: object) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    for command in plan(parse_flags(arguments)):
+    flags = parse_flags(arguments)
+    report_errors(lambda: _run(flags), is_debug=is_debug(flags), can_resume=True)
+
+
+def _run(flags: argparse.Namespace) -> None:
+    for command in plan(flags):
         print(f"\n$ python -m {shlex.join(command)}", flush=True)
         code = subprocess.run([sys.executable, "-m", *command]).returncode
         if code:

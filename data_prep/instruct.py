@@ -15,7 +15,6 @@ program for each.
 
 import argparse
 import dataclasses
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,21 +25,29 @@ from data_prep.instructions.llm.instruction_sets import SETS
 from data_prep.instructions.llm.prompts import FORMATS
 from data_prep.instructions.llm.shards import write_shards
 from data_prep.instructions.llm.write import (
-    AccountError,
     Plan,
     format_report,
     write_llm_instructions,
 )
 from data_prep.llm.cached_client import Prices
-from data_prep.llm.client import Endpoint, EndpointError
+from data_prep.llm.client import Endpoint
 from data_prep.llm.flags import parse_body
-from data_prep.llm.journal import JournalError
-from sift_jax.sift.rows import LANGUAGES, SPLITS, SiftError
+from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
+from sift_jax.sift.rows import LANGUAGES, SPLITS
 
 
-def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="data_prep.instruct", description="Instructions written by a language model."
+def make_parser() -> Parser:
+    """What is asked about which utterances, and of which servers."""
+    parser = Parser(
+        "data_prep.instruct",
+        description="Has a language model write the instructions of a measured corpus.",
+        examples=(
+            "--metadata=data/mls/metadata.jsonl --out=data/mls/llm "
+            "--endpoint=http://localhost:8000/v1 --model=Mixtral-8x7B-Instruct",
+            "--metadata=data/mls/metadata.jsonl --out=data/mls/llm "
+            "--endpoint=http://localhost:8000/v1 --model=Mixtral-8x7B-Instruct --dry_run",
+        ),
     )
     parser.add_argument(
         "--metadata", type=Path, required=True, help="metadata.jsonl of a measured corpus"
@@ -186,55 +193,54 @@ def make_endpoints(flags: argparse.Namespace) -> tuple[Endpoint, Endpoint | None
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the instructions and says what came of it."""
     flags = make_parser().parse_args(arguments)
+    report_errors(lambda: _run(flags), is_debug=is_debug(flags), can_resume=True)
+
+
+def _run(flags: argparse.Namespace) -> None:
     names = {
         name: tuple(dict.fromkeys(filter(None, getattr(flags, name).split(","))))
         for name in ("languages", "splits", "sets")
     }
-    try:
-        endpoint, judge = make_endpoints(flags)
-        shard, shards = flags.shard if flags.shards is None else (0, flags.shards)
-        plan = Plan(
-            **names,
-            utterances=flags.utterances,
-            pairs=flags.pairs,
-            pairs_a_call=flags.pairs_a_call,
-            tries=flags.tries,
-            reply_format=flags.reply_format,
-            corpus=flags.corpus,
-            use_filter=not flags.no_filter,
-            seed=flags.seed,
-            shard=shard,
-            shards=shards,
+    endpoint, judge = make_endpoints(flags)
+    shard, shards = flags.shard if flags.shards is None else (0, flags.shards)
+    plan = Plan(
+        **names,
+        utterances=flags.utterances,
+        pairs=flags.pairs,
+        pairs_a_call=flags.pairs_a_call,
+        tries=flags.tries,
+        reply_format=flags.reply_format,
+        corpus=flags.corpus,
+        use_filter=not flags.no_filter,
+        seed=flags.seed,
+        shard=shard,
+        shards=shards,
+    )
+    prices = Prices(prompt=flags.prompt_price, completion=flags.completion_price)
+    if flags.dry_run:
+        whole = plan if flags.shards is None else dataclasses.replace(plan, shards=1)
+        print("\n".join(format_estimate(estimate(flags.metadata, whole, prices))))
+        return
+    if flags.shards is not None:
+        report = write_shards(
+            flags.metadata,
+            flags.out,
+            endpoint=endpoint,
+            plan=plan,
+            judge=judge,
+            prices=prices,
+            engine=make_engine(flags.workers, flags.beam_options),
         )
-        prices = Prices(prompt=flags.prompt_price, completion=flags.completion_price)
-        if flags.dry_run:
-            whole = plan if flags.shards is None else dataclasses.replace(plan, shards=1)
-            print("\n".join(format_estimate(estimate(flags.metadata, whole, prices))))
-            return
-        if flags.shards is not None:
-            report = write_shards(
-                flags.metadata,
-                flags.out,
-                endpoint=endpoint,
-                plan=plan,
-                judge=judge,
-                prices=prices,
-                engine=make_engine(flags.workers, flags.beam_options),
-            )
-        else:
-            report = write_llm_instructions(
-                flags.metadata,
-                flags.out,
-                endpoint=endpoint,
-                plan=plan,
-                judge=judge,
-                prices=prices,
-                tell=lambda line: print(line, flush=True),
-            )
-    except (AccountError, EndpointError, JournalError, SiftError, ValueError, OSError) as error:
-        sys.exit(f"data_prep.instruct: {' '.join(str(error).split())}")
-    except KeyboardInterrupt:
-        sys.exit("data_prep.instruct: stopped; the same command goes on from here")
+    else:
+        report = write_llm_instructions(
+            flags.metadata,
+            flags.out,
+            endpoint=endpoint,
+            plan=plan,
+            judge=judge,
+            prices=prices,
+            tell=lambda line: print(line, flush=True),
+        )
     print("\n".join(format_report(report)))
     print(
         f"instructions {flags.out}/sift   set aside {flags.out}/rejected*.jsonl   report "

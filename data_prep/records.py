@@ -17,7 +17,6 @@ import functools
 import json
 import os
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,8 +28,9 @@ from data_prep.released.audio_roots import AudioRoots, parse_audio_flags
 from data_prep.released.join import NO_AUDIO, Account, Join, list_usable_places
 from data_prep.released.parallel_packer import Packer
 from data_prep.released.sift_paths import Place, list_unread
-from sift_jax.audio.files import AudioError
 from sift_jax.data.records.record_audio import COMPRESSIONS, FLAC
+from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 from sift_jax.sift.rows import LANGUAGES, SPLITS
 from sift_jax.storage.whole_files import write_whole
 
@@ -217,10 +217,16 @@ def format_summary(summaries: dict[str, Any]) -> list[str]:
     return lines
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Writes the records and says how many there are, and what was set aside."""
-    parser = argparse.ArgumentParser(
-        prog="data_prep.records", description="Joins SIFT files with their audio."
+def make_parser() -> Parser:
+    """Which files, which audio, and what is made of them."""
+    parser = Parser(
+        "data_prep.records",
+        description="Joins SIFT files with their audio into records for training.",
+        examples=(
+            "--sift=sift_50m/sift --audio=mls=/corpora/mls,vctk=/corpora/vctk "
+            "--out=sift_50m/records",
+            "--sift=mine/sift --audio=mine/audio --out=mine/records --compression=opus",
+        ),
     )
     parser.add_argument(
         "--sift",
@@ -248,22 +254,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes that pack audio"
     )
-    flags = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Writes the records and says how many there are, and what was set aside."""
+    flags = make_parser().parse_args(arguments)
+    report_errors(lambda: _run(flags), is_debug=is_debug(flags), can_resume=True)
+
+
+def _run(flags: argparse.Namespace) -> None:
     named = flags.languages.split(",")
-    try:
-        if unknown := [name for name in named if name not in LANGUAGES]:
-            raise ValueError(f"--languages: {unknown[0]!r} is none of {','.join(LANGUAGES)}")
-        languages = [language for language in LANGUAGES if language in named]
-        summaries = join_release(
-            flags.sift,
-            flags.audio,
-            flags.out,
-            languages,
-            compression=flags.compression,
-            workers=max(flags.workers, 1),
-        )
-    except (ValueError, OSError, AudioError) as error:
-        sys.exit(f"error: {' '.join(str(error).split())}")
+    if unknown := [name for name in named if name not in LANGUAGES]:
+        raise ValueError(f"--languages: {unknown[0]!r} is not one of {','.join(LANGUAGES)}")
+    languages = [language for language in LANGUAGES if language in named]
+    summaries = join_release(
+        flags.sift,
+        flags.audio,
+        flags.out,
+        languages,
+        compression=flags.compression,
+        workers=max(flags.workers, 1),
+    )
     print("\n".join(format_summary(summaries)))
     rejected = sum(
         count

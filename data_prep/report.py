@@ -9,15 +9,15 @@ build/{report.json, sift/, audio/, rejected.jsonl} ─► build/README.md  build
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from data_prep.describe.card import make_card
 from data_prep.describe.count_rows import Survey, survey_files
-from data_prep.describe.page import Players, make_page
 from data_prep.released.audio_roots import parse_audio_flags
+from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 from sift_jax.storage.whole_files import write_whole
 
 
@@ -71,16 +71,24 @@ def _write(
     find: Callable[[str], Any],
     sift: str = "sift",
 ) -> None:
+    # its statistics take half a second to load
+    from data_prep.describe.page import Players, make_page
+
     write_whole(out / "README.md", make_card(name, report, sift=sift, folders=survey.folders))
     write_whole(
         out / "report.html", make_page(name, report, survey.samples, rejected, Players(find))
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Writes both and says where they are."""
-    parser = argparse.ArgumentParser(
-        prog="data_prep.report", description="The card and the page of a dataset."
+def make_parser() -> Parser:
+    """Which dataset, and where the two files go."""
+    parser = Parser(
+        "data_prep.report",
+        description="Writes the card of a dataset, and a page to look at and listen to.",
+        examples=(
+            "--build=runs/mls",
+            "--sift=sift_50m/sift --out=sift_50m --audio=/corpora",
+        ),
     )
     parser.add_argument(
         "--build", type=Path, help="folder that python -m data_prep.build has written"
@@ -96,19 +104,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="with --sift: folders of audio, as in mls=/a,common_voice=/b,/c, for the samples",
     )
     parser.add_argument("--name", help="heading of both; the folder's name if not given")
-    flags = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Writes both, and says where they are."""
+    flags = make_parser().parse_args(arguments)
+    report_errors(lambda: _run(flags), is_debug=is_debug(flags))
+
+
+def _run(flags: argparse.Namespace) -> None:
     folder = flags.build or flags.out
-    try:
-        if folder is None or (flags.build is None) == (flags.sift is None):
-            raise ValueError("give --build=DIR, or --sift=DIR and --out=DIR")
-        name = flags.name or folder.resolve().name
-        if flags.build:
-            report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-            describe_build(folder, report, name)
-        else:
-            describe_files(flags.sift, folder, flags.audio, name)
-    except (ValueError, OSError) as error:
-        sys.exit(f"data_prep.report: {' '.join(str(error).split())}")
+    if folder is None or (flags.build is None) == (flags.sift is None):
+        raise ValueError("give --build=DIR, or --sift=DIR and --out=DIR")
+    name = flags.name or folder.resolve().name
+    if flags.build:
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        describe_build(folder, report, name)
+    else:
+        describe_files(flags.sift, folder, flags.audio, name)
     print(f"card {folder}/README.md   page {folder}/report.html")
 
 

@@ -18,13 +18,14 @@ import argparse
 import hashlib
 import json
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 from tqdm import tqdm
 
+from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 from sift_jax.sift.rows import (
     SPLITS,
     Row,
@@ -104,10 +105,12 @@ def choose_recordings(metadata: Path, hours: float) -> set[str]:
     return taken
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Takes the part, and says how large it is."""
-    parser = argparse.ArgumentParser(
-        prog="data_prep.subset", description="A part of a SIFT folder's utterances."
+def make_parser() -> Parser:
+    """Of what, how much, and where it goes."""
+    parser = Parser(
+        "data_prep.subset",
+        description="Takes a share of the utterances of a SIFT folder, with all of their rows.",
+        examples=("--sift=data/sift_50m/sift --share=1/50 --out=data/sift_small/sift",),
     )
     parser.add_argument(
         "--sift",
@@ -122,20 +125,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for the part, in the same layout"
     )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Takes the part, and says how large it is."""
+    parser = make_parser()
     flags = parser.parse_args(arguments)
     if (flags.hours is None) != (flags.metadata is None):
         parser.error("--hours and --metadata go together; give both or neither")
-    try:
-        if flags.hours is None:
-            share = parse_share(flags.share)
-            there, taken = take_part(flags.sift, flags.out, lambda row: is_taken(row["id"], share))
-        else:
-            chosen = choose_recordings(flags.metadata, flags.hours)
-            there, taken = take_part(
-                flags.sift, flags.out, lambda row: chosen.issuperset(audio_ids(row))
-            )
-    except (SiftError, OSError) as error:
-        sys.exit(f"data_prep.subset: {error}")
+    report_errors(lambda: _run(flags), is_debug=is_debug(flags))
+
+
+def _run(flags: argparse.Namespace) -> None:
+    if flags.hours is None:
+        share = parse_share(flags.share)
+        there, taken = take_part(flags.sift, flags.out, lambda row: is_taken(row["id"], share))
+    else:
+        chosen = choose_recordings(flags.metadata, flags.hours)
+        there, taken = take_part(
+            flags.sift, flags.out, lambda row: chosen.issuperset(audio_ids(row))
+        )
     print(
         f"{taken:,} of {there:,} training rows ({taken / there:.1%}) in {flags.out}; dev and "
         "EvalSIFT are whole"

@@ -11,12 +11,12 @@ wants both has the examples twice. What is there already is kept, so a second ca
 first was stopped.
 """
 
-import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 from sift_jax.storage.whole_files import write_whole
 
 _ARRAY, _TF = "array_record", "tfrecord"
@@ -58,27 +58,35 @@ def _copy_shard(source: Path, target: Path) -> int:
     return count
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Adds them to every language's dataset."""
-    parser = argparse.ArgumentParser(
-        prog="data_prep.tfrecord", description="Records for tfds.load."
+def make_parser() -> Parser:
+    """Which records."""
+    parser = Parser(
+        "data_prep.tfrecord",
+        description="Adds TFRecord files to records, for readers that go through tfds.load.",
+        examples=("--records=runs/mls/records",),
     )
     parser.add_argument("--records", type=Path, required=True, help="folder with sift_<language>/")
-    records = parser.parse_args(arguments).records
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Adds them to every language's dataset."""
+    flags = make_parser().parse_args(arguments)
+    report_errors(lambda: _run(flags.records), is_debug=is_debug(flags), can_resume=True)
+
+
+def _run(records: Path) -> None:
     folders = sorted(path.parent for path in records.glob("sift_*/*/dataset_info.json"))
     if not folders:
-        sys.exit(
-            f"data_prep.tfrecord: no records under {records}; make them with python -m "
-            "data_prep.build or data_prep.records"
+        raise ValueError(
+            f"no records under {records}; make them with python -m data_prep.build or "
+            "data_prep.records"
         )
-    try:
-        for folder in folders:
-            print(
-                f"{folder.parent.name}  {add_tfrecords(folder):,} examples: "
-                f"tfds.load({folder.parent.name!r}, data_dir={str(records)!r})"
-            )
-    except (ValueError, OSError) as error:
-        sys.exit(f"data_prep.tfrecord: {' '.join(str(error).split())}")
+    for folder in folders:
+        print(
+            f"{folder.parent.name}  {add_tfrecords(folder):,} examples: "
+            f"tfds.load({folder.parent.name!r}, data_dir={str(records)!r})"
+        )
 
 
 if __name__ == "__main__":

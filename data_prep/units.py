@@ -13,27 +13,31 @@ Codecs compute on all cores of a process, or on its accelerators: more workers a
 many.
 """
 
+from __future__ import annotations
+
 import argparse
 import dataclasses
 import functools
 import json
 import shutil
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from data_prep.engine.beam_engine import Engine, make_engine, run_chunks
 from data_prep.engine.chunks import Chunk, sweep
-from sift_jax.audio.whisper_mel import RATE
 from sift_jax.data.records.record_audio import decode_clip
 from sift_jax.data.records.record_files import RecordReader
 from sift_jax.data.records.record_units import list_spoken, name_set, read_counts, write_unit_set
+from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 from sift_jax.sift.rows import LANGUAGES, SPLITS, SPOKEN_CATEGORIES, name_utterance
-from sift_jax.text.unit_tokens import CodecIdentity, read_codec_identity
+
+if TYPE_CHECKING:
+    from sift_jax.text.unit_tokens import CodecIdentity
 
 # records of a chunk, and clips that are encoded together
 _CHUNK, _TOGETHER = 512, 128
@@ -165,10 +169,12 @@ def _is_done(out: Path, language: str, split: str, reader: RecordReader) -> bool
     return found is not None and found["records"] == reader.digest
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Makes what is missing, and says how much there is."""
-    parser = argparse.ArgumentParser(
-        prog="data_prep.units", description="Units of speech, beside finished records."
+def make_parser() -> Parser:
+    """Which records, by which codec."""
+    parser = Parser(
+        "data_prep.units",
+        description="Adds the units of a codec to finished records, for answers that are speech.",
+        examples=("--records=runs/quickstart/data/records --codec=runs/codec",),
     )
     parser.add_argument("--records", type=Path, required=True, help="folder with sift_<language>/")
     parser.add_argument(
@@ -183,16 +189,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--beam_options", default="", help="Apache Beam's own, as in '--runner=DaskRunner …'"
     )
-    flags = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Makes what is missing, and says how much there is."""
+    flags = make_parser().parse_args(arguments)
+    report_errors(lambda: _run(flags), is_debug=is_debug(flags), can_resume=True)
+
+
+def _run(flags: argparse.Namespace) -> None:
+    from sift_jax.audio.whisper_mel import RATE
+    from sift_jax.text.unit_tokens import read_codec_identity
+
     start = time.monotonic()
-    try:
-        codec = read_codec_identity(flags.codec)
-        _load_codec(codec.folder, codec.fingerprint)
-        counts = extract(flags.records, codec, make_engine(flags.workers, flags.beam_options))
-    except (ValueError, OSError) as error:
-        sys.exit(f"data_prep.units: {' '.join(str(error).split())}")
-    except KeyboardInterrupt:
-        sys.exit("data_prep.units: stopped; the same command goes on from here")
+    codec = read_codec_identity(flags.codec)
+    _load_codec(codec.folder, codec.fingerprint)
+    counts = extract(flags.records, codec, make_engine(flags.workers, flags.beam_options))
     took, spoken = time.monotonic() - start, counts["samples"] / RATE
     speed = f", {spoken / took:.0f} times real time" if counts["made"] else ""
     print(

@@ -18,13 +18,13 @@ import dataclasses
 import functools
 import multiprocessing
 import os
-import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from data_prep.engine.interrupts import end_silently, hold_interrupts
 from data_prep.released.audio_roots import AudioRoots, parse_audio_flags
 from data_prep.released.duplicate_rows import HashSheet, find_repeats
 from data_prep.released.read_rows import Fault, read_sift_lines
@@ -37,6 +37,8 @@ from data_prep.released.sift_paths import (
     list_places,
     list_strays,
 )
+from sift_jax.exits import CHECK_FAILED, end, report_errors
+from sift_jax.flags import Parser, is_debug
 from sift_jax.sift.rows import Row, list_utterances
 
 _REMEMBERED_LOOKUPS = 65_536
@@ -81,7 +83,7 @@ def validate(
     shown: list[list[tuple[int, Fault]]] = [[] for _ in places]
     with tempfile.TemporaryDirectory(prefix="sift_rows_") as folder:
         work = functools.partial(check_file, folder=Path(folder), roots=roots, limit=limit)
-        for number, found in enumerate(_run(work, list(enumerate(places)), workers)):
+        for number, found in enumerate(_check_files(work, list(enumerate(places)), workers)):
             left = {kind: limit - total.kinds[kind] for kind in found.kinds}
             for line, fault in found.shown:
                 left[fault.kind] -= 1
@@ -147,7 +149,7 @@ def check_file(
     return found
 
 
-def _run(
+def _check_files(
     work: functools.partial, places: list[tuple[int, Place]], workers: int
 ) -> Iterator[Findings]:
     if workers == 1 or len(places) < 2:
@@ -155,9 +157,11 @@ def _run(
         return
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(
-        min(workers, len(places)), mp_context=context
+        min(workers, len(places)), mp_context=context, initializer=end_silently
     ) as pool:
-        yield from pool.map(work, places)
+        with hold_interrupts():
+            found = pool.map(work, places)
+        yield from found
 
 
 def format_findings(total: Findings, seconds: float, *, has_audio: bool) -> list[str]:
@@ -176,10 +180,16 @@ def format_findings(total: Findings, seconds: float, *, has_audio: bool) -> list
     return [*lines, f"{total.rows:,} rows, {total.rows / max(seconds, 1e-9):,.0f} a second"]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints the faults and the counts; exit status 1 where there is a fault."""
-    parser = argparse.ArgumentParser(
-        prog="data_prep.validate", description="Names what is wrong in SIFT files."
+def make_parser() -> Parser:
+    """Which files, and how much is shown."""
+    parser = Parser(
+        "data_prep.validate",
+        description="Names what is wrong in SIFT files, with file and line; status 1 if anything "
+        "is.",
+        examples=(
+            "--sift=sift_50m/sift",
+            "--sift=sift_50m/sift --audio=mls=/corpora/mls,common_voice=/corpora/cv",
+        ),
     )
     parser.add_argument(
         "--sift",
@@ -200,17 +210,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--max_shown", type=int, default=20, help="faults of each kind to show; all are counted"
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
-    flags = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints the faults and the counts; exit status 1 where there is a fault."""
+    flags = make_parser().parse_args(arguments)
+    report_errors(lambda: _run(flags), is_debug=is_debug(flags))
+
+
+def _run(flags: argparse.Namespace) -> None:
     start = time.perf_counter()
-    try:
-        roots = parse_audio_flags(flags.audio) if flags.audio else None
-        if roots is not None:
-            print(f"audio: {roots.describe()}")
-        total, lines = validate(
-            flags.sift, roots, limit=max(flags.max_shown, 0), workers=max(flags.workers, 1)
-        )
-    except (ValueError, OSError) as error:
-        sys.exit(f"data_prep.validate: {' '.join(str(error).split())}")
+    roots = parse_audio_flags(flags.audio) if flags.audio else None
+    if roots is not None:
+        print(f"audio: {roots.describe()}")
+    total, lines = validate(
+        flags.sift, roots, limit=max(flags.max_shown, 0), workers=max(flags.workers, 1)
+    )
     print(
         "\n".join(
             [
@@ -221,9 +237,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     faults = total.kinds.total()
     if faults:
-        sys.exit(
+        end(
+            CHECK_FAILED,
             f"{faults:,} faults in {len(total.kinds)} kinds, {len(lines):,} of them above "
-            "(--max_shown)"
+            "(--max_shown)",
+            is_error=False,
         )
     print("no faults")
 

@@ -5,15 +5,23 @@ With --chat, questions come from standard input, one a line, and each is answere
 before it; `/audio PATH` adds a recording to the next question.
 """
 
-import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 
 
-def parse_flags() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Asks a model about recordings.")
+def make_parser() -> Parser:
+    """What is asked, of whom, and how the answer is drawn."""
+    parser = Parser(
+        "sift_jax.ask",
+        description="Asks a model about recordings.",
+        examples=(
+            '--checkpoint=runs/quickstart/stage2 --audio=x.wav "How fast does she speak?"',
+            "--checkpoint=runs/quickstart/stage2 --audio=x.wav --chat",
+        ),
+    )
     parser.add_argument("--checkpoint", required=True, help="a run's folder, or an export's")
     parser.add_argument(
         "--audio", action="append", default=[], help="a recording; give several to compare them"
@@ -35,11 +43,12 @@ def parse_flags() -> argparse.Namespace:
     parser.add_argument(
         "--no_repeat_ngram", type=int, default=0, help="no run of so many tokens twice; 0: no rule"
     )
-    parser.add_argument("--max_new_tokens", type=int, default=64)
+    parser.add_argument(
+        "--max_new_tokens", type=int, default=64, help="tokens of an answer, at most"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the sampling, above temperature 0")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_argument("question", nargs="?", help="with --chat it is the first one")
-    return parser.parse_args()
+    return parser
 
 
 def read_lines() -> Iterator[str]:
@@ -67,8 +76,8 @@ def print_pieces(pieces: Iterator[str]) -> None:
         print("note: the answer is speech; hear it with python -m sift_jax.speak", file=sys.stderr)
 
 
-def main() -> None:
-    flags = parse_flags()
+def main(arguments: Sequence[str] | None = None) -> None:
+    flags = make_parser().parse_args(arguments)
 
     def run() -> None:
         if not flags.chat and not (flags.question or "").strip():
@@ -99,7 +108,7 @@ def main() -> None:
         if flags.chat:
             run_chat(conversation, read_lines(), print_pieces)
 
-    report_errors(run, is_debug=flags.debug)
+    report_errors(run, is_debug=is_debug(flags))
 
 
 if __name__ == "__main__":

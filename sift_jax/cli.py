@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import difflib
 import importlib
 import inspect
 import io
@@ -29,62 +28,27 @@ from typing import Any
 
 import gin
 
+from sift_jax.config_errors import describe_type, explain_gin
 from sift_jax.config_files import (
     BINDING,
-    ROOT,
     ConfigError,
     find_gin_file,
     find_repeated_keys,
     list_pieces,
 )
-from sift_jax.config_statements import check_unused, list_statements
+from sift_jax.config_statements import (
+    Statement,
+    check_unread,
+    check_unused,
+    find_knob,
+    list_statements,
+)
 from sift_jax.exits import flatten, report_errors
+from sift_jax.flags import Parser, is_debug
+from sift_jax.gin_flags import Short, make_gin_parser, read_gin_flags
 from sift_jax.launch import Launch
 from sift_jax.older_configs import describe_missing, is_of_older_form, read_older_form, rename_moved
 from sift_jax.quiet import hush
-
-
-def parse_flags(argv: list[str], description: str) -> argparse.Namespace:
-    """The flags all gin-driven commands share; --gin.NAME=value becomes a binding."""
-    parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
-    parser.add_argument(
-        "--gin_file",
-        action="append",
-        required=True,
-        help="a gin file; give several to lay them over each other",
-    )
-    parser.add_argument(
-        "--module_import",
-        action="append",
-        default=[],
-        help="a module of your own; its register(context) adds tasks and mixtures",
-    )
-    parser.add_argument("--dry_run", action="store_true", help="print what would run and stop")
-    parser.add_argument(
-        "--virtual_devices",
-        type=int,
-        help="see so many CPU devices, as --dry_run needs to compile for a pod",
-    )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    parser.add_argument(
-        "--distributed",
-        action="store_true",
-        help="one process of several; a TPU pod knows the others",
-    )
-    parser.add_argument(
-        "--coordinator", help="where there is no pod: host:port of process 0, the same for all"
-    )
-    parser.add_argument("--processes", type=int, help="with --coordinator: how many there are")
-    parser.add_argument(
-        "--process_index", type=int, help="with --coordinator: which one this is, from 0"
-    )
-    flags, rest = parser.parse_known_args(argv)
-    flags.bindings = []
-    for word in rest:
-        if not word.startswith("--gin.") or "=" not in word:
-            parser.error(f"unknown flag {word}; bindings are written --gin.NAME=value")
-        flags.bindings.append(read_binding(word.removeprefix("--gin.")))
-    return flags
 
 
 def read_binding(word: str) -> str:
@@ -94,8 +58,8 @@ def read_binding(word: str) -> str:
 
 
 def _quote(value: str) -> str:
-    """A shell has eaten the quotes of --gin.OUT_DIR=runs/x: what is no literal, reference or macro
-    is a string."""
+    """A shell has eaten the quotes of --gin.OUT_DIR=runs/x: what is not a literal, reference or
+    macro is a string."""
     try:
         gin.config_parser.ConfigParser(f"x = {value}\n", gin.config.ParserDelegate()).__next__()
         return value
@@ -197,17 +161,18 @@ def list_configs(values: Iterable[Any]) -> Iterator[Any]:
             )
 
 
-def check_types(arguments: Mapping[str, Any]) -> None:
-    """Every field of every dataclass holds what its annotation says."""
+def check_types(arguments: Mapping[str, Any], statements: Sequence[Statement] = ()) -> None:
+    """Every field of every dataclass holds what its annotation says; `statements` tell which knob a
+    field takes its value from."""
     for config in list_configs(arguments.values()):
         hints = typing.get_type_hints(type(config))
         for field in dataclasses.fields(config):
             value, hint = getattr(config, field.name), hints[field.name]
             if not _fits(value, hint):
                 said = getattr(hint, "__name__", None) if not typing.get_args(hint) else str(hint)
+                name = f"{type(config).__name__}.{field.name}"
                 raise ConfigError(
-                    f"{type(config).__name__}.{field.name} = {value!r} is no {said}; "
-                    "change it in the gin file or by --gin."
+                    describe_type(name, value, str(said), find_knob(name, statements))
                 )
 
 
@@ -265,7 +230,10 @@ def build_arguments(
             if is_incomplete
             else None
         )
-        raise ConfigError(missing or _explain(error)) from error
+        macros = sorted(name for name in _names(gin.config_str()) if "." not in name)
+        raise ConfigError(
+            missing or explain_gin(flatten(error), _list_fields(function), macros)
+        ) from error
     wanted = inspect.signature(configured).parameters.values()
     missing = [p.name for p in wanted if p.default is p.empty and p.name not in arguments]
     if missing:
@@ -274,26 +242,20 @@ def build_arguments(
         )
     # every binding that was given must have been read by what was built, or have made room for a
     # later one
-    for note in check_unused(
-        _names(gin.config_str()), _find_used(), list_statements(pieces, bindings)
-    ):
+    statements = list_statements(pieces, bindings)
+    for note in check_unused(_names(gin.config_str()), _find_used(), statements):
         say(note)
-    check_types(arguments)
+    check_types(arguments, statements)
     return arguments
 
 
-def _explain(error: BaseException) -> str:
-    """Gin's words for a macro that nobody defined are about its own insides; these are about the
-    config."""
-    text = flatten(error)
-    macro = re.search(r"configurable 'macro'.* in scope '([^']+)'", text)
-    if not macro:
-        # what was being made when it happened is named already
-        return text.partition(" In call to configurable ")[0]
-    defined = sorted(n for n in _names(gin.config_str()) if "." not in n)
-    close = difflib.get_close_matches(macro.group(1), defined, 1, 0.5)
-    hint = f"did you mean %{close[0]}?" if close else f"give it a value by --gin.{macro.group(1)}=…"
-    return f"gin macro %{macro.group(1)} is not defined; {hint}"
+def _list_fields(function: Callable[..., Any]) -> dict[str, list[str]]:
+    """What a config may bind: each class with its fields, the run function with its arguments."""
+    fields = {
+        cls.__name__: [field.name for field in dataclasses.fields(cls)]
+        for cls in find_dataclasses(function)
+    }
+    return {**fields, function.__name__: list(inspect.signature(function).parameters)}
 
 
 def import_quietly(module_name: str) -> types.ModuleType:
@@ -325,12 +287,31 @@ def join_processes(flags: argparse.Namespace) -> None:
         start_distributed(flags.coordinator, flags.processes, flags.process_index)
 
 
-def run_gin(path: str, argv: list[str] | None = None, *, parts: Sequence[str] = ()) -> None:
+def parse_flags(
+    argv: Sequence[str], description: str, parser: Parser | None = None, short: Short | None = None
+) -> argparse.Namespace:
+    """The flags of a command; `bindings` are as gin reads them: NAME = 'value'."""
+    parser = parser or make_gin_parser("", description=description)
+    flags = read_gin_flags(parser, argv, short)
+    flags.bindings = [read_binding(binding) for binding in flags.bindings]
+    return flags
+
+
+def run_gin(
+    path: str,
+    argv: Sequence[str] | None = None,
+    *,
+    parts: Sequence[str] = (),
+    parser: Parser | None = None,
+    short: Short | None = None,
+) -> None:
     """`path` names the run function, as module:function; flags come from the command line."""
     module_name, _, name = path.partition(":")
-    flags = parse_flags(sys.argv[1:] if argv is None else argv, f"runs {module_name}.{name}")
+    words = sys.argv[1:] if argv is None else argv
+    flags = parse_flags(words, f"Runs {module_name}.{name}.", parser, short)
 
     def run() -> None:
+        check_knobs(flags.gin_file, flags.bindings)
         sys.path.insert(0, str(Path.cwd()))
         join_processes(flags)
         try:
@@ -345,34 +326,16 @@ def run_gin(path: str, argv: list[str] | None = None, *, parts: Sequence[str] = 
         launch = Launch(dry_run=flags.dry_run, modules=modules, config_text=describe_config())
         function(**arguments, launch=launch)
 
-    report_errors(run, is_debug=flags.debug)
+    report_errors(run, is_debug=is_debug(flags))
 
 
-def run_short(
-    path: str,
-    *,
-    knobs: Mapping[str, tuple[str, str]],
-    gin_file: str = "",
-    folder: str = "",
-    choice: str = "",
-) -> None:
-    """`run_gin` with short flags: each is a knob of the gin file, which --<choice> may choose among
-    a folder's."""
-    parser = argparse.ArgumentParser(
-        description=f"runs {path}; --gin_file, --gin.NAME=value too", allow_abbrev=False
-    )
-    files: dict[str, Path] = {}
-    if choice:
-        paths = sorted((ROOT / folder).glob("*.gin"))
-        files = {path.stem: path for path in paths if f"\n{choice.upper()} = " in path.read_text()}
-        parser.add_argument(f"--{choice}", choices=files, help=f"takes {folder}/<{choice}>.gin")
-    for flag, (_, what) in knobs.items():
-        parser.add_argument(f"--{flag}", help=what)
-    given, rest = parser.parse_known_args()
-    chosen = files.get(getattr(given, choice, None), gin_file)
-    bindings = [
-        f"--gin.{knob}={value}"
-        for flag, (knob, _) in knobs.items()
-        if (value := getattr(given, flag))
+def check_knobs(gin_files: Sequence[str], bindings: Sequence[str]) -> None:
+    """What can be told of --gin.STEPZ=3 by the text of the files alone, before the libraries are
+    loaded: that no line reads it, and which knob is near."""
+    pieces = [
+        (path, line, rename_moved(text))
+        for name in gin_files
+        for path, line, text in list_pieces(find_gin_file(name))
     ]
-    run_gin(path, [*([f"--gin_file={chosen}"] if chosen else []), *rest, *bindings])
+    statements = list_statements(pieces, [rename_moved(binding) for binding in bindings])
+    check_unread(statements)

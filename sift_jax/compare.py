@@ -4,13 +4,19 @@ Writes compare.html, compare.md and compare.json: evaluations side by side, the 
 beside them in grey; of two evaluations also which questions flipped.
 """
 
-import argparse
+from collections.abc import Sequence
 
 from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Compares evaluations.")
+def make_parser() -> Parser:
+    """Which evaluations, and where the comparison goes."""
+    parser = Parser(
+        "sift_jax.compare",
+        description="Compares evaluations side by side, and with the papers' figures.",
+        examples=("runs/a/eval runs/b/eval --out=runs/comparison",),
+    )
     parser.add_argument(
         "runs",
         nargs="+",
@@ -21,8 +27,12 @@ def main() -> None:
         "--samples", type=int, default=2000, help="draws behind intervals and permutation tests"
     )
     parser.add_argument("--seed", type=int, default=0, help="of these draws")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    flags = parser.parse_intermixed_args()
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Writes the comparison, and says where."""
+    flags = make_parser().parse_intermixed_args(arguments)
 
     def run() -> None:
         from sift_jax.evaluation.report.comparison_page import write_comparison
@@ -31,7 +41,7 @@ def main() -> None:
         bootstrap = BootstrapConfig(samples=flags.samples, confidence=0.95, seed=flags.seed)
         print(f"comparison: {write_comparison(flags.runs, flags.out, bootstrap)}")
 
-    report_errors(run, is_debug=flags.debug)
+    report_errors(run, is_debug=is_debug(flags))
 
 
 if __name__ == "__main__":

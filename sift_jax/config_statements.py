@@ -92,6 +92,13 @@ def find_last(name: str, statements: Sequence[Statement]) -> Statement:
     return [statement for statement in statements if statement.binds(name)][-1]
 
 
+def find_knob(name: str, statements: Sequence[Statement]) -> str | None:
+    """STEPS for RunConfig.steps, where its binding is RunConfig.steps = %STEPS."""
+    found = [statement for statement in statements if statement.binds(name)]
+    reads = found[-1].reads if found else frozenset()
+    return next(iter(reads)) if len(reads) == 1 else None
+
+
 def find_successor(
     name: str, statements: Sequence[Statement], asked: frozenset[str] = frozenset()
 ) -> Statement | None:
@@ -110,6 +117,20 @@ def find_successor(
         )
         found += [after] if after else []
     return max(found, key=lambda statement: statement.order, default=None)
+
+
+def check_unread(statements: Sequence[Statement]) -> None:
+    """An error for a knob of the command line that no statement reads, if one that is read is near:
+    what else may be wrong with it is for `check_unused`, which knows what the run takes."""
+    read = {name for statement in statements for name in statement.reads}
+    knobs = {statement.name for statement in statements if "." not in statement.name}
+    for statement in statements:
+        name = statement.name
+        is_knob = statement.place == COMMAND_LINE and not set(name) & {".", "/"}
+        if not is_knob or any(other.is_reader_of(name) for other in statements):
+            continue
+        if close := difflib.get_close_matches(name, sorted(read & knobs - {name}), 1, 0.5):
+            raise ConfigError(f"gin binding {name} is used by nothing; did you mean {close[0]}?")
 
 
 def check_unused(

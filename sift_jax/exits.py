@@ -3,7 +3,10 @@
 2    what the user gave: a config, a path, a flag        74    the disk takes no more; what was saved is whole
 65   the judge of an evaluation failed the answers planted for it: its figures are no figures
 69   another process of the run hangs or is gone         75    told to stop: saved, the same command goes on
-1    anything else, with its traceback
+1    a check (validate, check_splits, check_truth) has found something
+1    anything else, with its traceback                   130   stopped by Ctrl-C
+
+Who calls a command from Python finds the line in the SystemExit, too: str(stop), stop.code.
 """
 
 from __future__ import annotations
@@ -11,14 +14,16 @@ from __future__ import annotations
 import errno
 import io
 import re
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from sift_jax.parallel import heartbeat
 
-DISK, STOPPED = 74, 75
+CHECK_FAILED, DISK, STOPPED, INTERRUPTED = 1, 74, 75, 130
 # errors of XLA's begin so, whatever their Python type
 STATUS = re.compile(
     r"(UNKNOWN|INTERNAL|UNAVAILABLE|ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION): "
@@ -42,37 +47,67 @@ def _explain(error: BaseException) -> str:
     return text
 
 
-def report_errors(function: Callable[[], Any], *, is_debug: bool) -> None:
+def report_errors(function: Callable[[], Any], *, is_debug: bool, can_resume: bool = False) -> None:
     """Runs; an error the user can mend becomes one line and exit status 2, or the status that the
-    error asks for."""
+    error asks for. `can_resume` tells who stops it that the same command goes on."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         # whoever follows a log sees a line when it is printed, not when the buffer is full
         sys.stdout.reconfigure(line_buffering=True)
     try:
         function()
-    except (Exception, KeyboardInterrupt) as error:
+    except KeyboardInterrupt:
+        _end_interrupted(is_debug=is_debug, can_resume=can_resume)
+    except Exception as error:
         code = _choose_status(error)
         if _is_of_devices(error):
             # so fail devices where another process has gone: if one has, it is named and this does
             # not go on
             heartbeat.await_verdict()
-        is_told = isinstance(error, (ValueError, OSError, FloatingPointError)) or _explain(
-            error
-        ) != flatten(error)
-        if is_debug or (code == 2 and not is_told):
+        if code == 2 and not _is_told(error):
             if not heartbeat.is_watching():
                 raise
+            is_debug, code = True, 1
+        if is_debug:
             traceback.print_exc()
-            code = 1 if code == 2 else code
-        said = _explain_disk(error) if _is_disk(error) else _explain(error)
-        # in one piece: print writes the end of a line by itself, and a thread that fails meanwhile
-        # writes before it
-        sys.stderr.write(f"{'' if code == STOPPED else 'error: '}{said}\n")
-        if code != STOPPED:
-            heartbeat.end_process(code, said)
-        heartbeat.finish_watch()
-        raise SystemExit(code) from None
+        end(
+            code,
+            _explain_disk(error) if _is_disk(error) else _explain(error),
+            is_error=code != STOPPED,
+        )
     heartbeat.finish_watch()
+
+
+def end(code: int, said: str, *, is_error: bool = True) -> NoReturn:
+    """Ends the command with one line and a status; the other processes of its run end with it."""
+    line = f"error: {said}" if is_error else said
+    # in one piece: print writes the end of a line by itself, and a thread that fails meanwhile
+    # writes before it
+    sys.stderr.write(f"{line}\n")
+    if code != STOPPED and heartbeat.is_watching():
+        heartbeat.end_process(code, said)
+    heartbeat.finish_watch()
+    stop = SystemExit(line)
+    stop.code = code
+    raise stop from None
+
+
+def _end_interrupted(*, is_debug: bool, can_resume: bool) -> NoReturn:
+    if is_debug:
+        traceback.print_exc()
+    if threading.current_thread() is threading.main_thread():
+        # whoever is in a hurry presses it twice: then Python's own farewell is not waited for
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    said = "stopped; the same command goes on from here" if can_resume else "stopped"
+    end(INTERRUPTED, said, is_error=False)
+
+
+def _is_told(error: BaseException) -> bool:
+    """Whether its words are meant for the user: then a traceback would only hide them."""
+    return (
+        isinstance(error, (ValueError, OSError, FloatingPointError))
+        or hasattr(error, "exit_code")
+        or _explain(error) != flatten(error)
+    )
 
 
 def _choose_status(error: BaseException) -> int:

@@ -1,14 +1,21 @@
 """python -m sift_jax.export --checkpoint=runs/stage2 --out=exports/stage2
 [--format=sift|peft|merged|qwen2_audio]"""
 
-import argparse
+from collections.abc import Sequence
 
 from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description="Writes a checkpoint as safetensors that others read."
+def make_parser() -> Parser:
+    """Which checkpoint, and in which form."""
+    parser = Parser(
+        "sift_jax.export",
+        description="Writes a checkpoint as safetensors that other programs read.",
+        examples=(
+            "--checkpoint=runs/stage2 --out=exports/stage2",
+            "--checkpoint=runs/stage2 --out=exports/merged --format=merged --dtype=bfloat16",
+        ),
     )
     parser.add_argument("--checkpoint", required=True, help="a run's folder")
     parser.add_argument("--out", required=True, help="folder to write")
@@ -31,8 +38,12 @@ def main() -> None:
         help="upload the folder to this repository of the Hugging Face hub, which is made private "
         "if it is not there; HF_TOKEN holds the token",
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    flags = parser.parse_args()
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Exports, reads it again, and says how far the logits are apart."""
+    flags = make_parser().parse_args(arguments)
 
     def run() -> None:
         from sift_jax.exporting.export import export_model
@@ -58,7 +69,7 @@ def main() -> None:
         if flags.push:
             print(f"pushed: {push_export(flags.out, flags.push)}")
 
-    report_errors(run, is_debug=flags.debug)
+    report_errors(run, is_debug=is_debug(flags))
 
 
 if __name__ == "__main__":

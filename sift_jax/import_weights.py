@@ -9,14 +9,21 @@ ModelConfig.decoder or encoder. Nothing of the files is run: they are read as nu
     base.pt               OpenAI's, of a Whisper
 """
 
-import argparse
+from collections.abc import Sequence
 
 from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description="Converts a GGUF, CTranslate2's Whisper or OpenAI's to a folder."
+def make_parser() -> Parser:
+    """Whose weights, and where they go."""
+    parser = Parser(
+        "sift_jax.import_weights",
+        description="Converts a GGUF, a Whisper of CTranslate2 or one of OpenAI to a folder.",
+        examples=(
+            "--from=qwen2.5-0.5b-q8_0.gguf --out=weights/qwen2.5-0.5b",
+            "--from=base.pt --out=weights/whisper-base --dtype=float32",
+        ),
     )
     parser.add_argument(
         "--from", dest="source", required=True, help="the file, or CTranslate2's folder"
@@ -28,15 +35,19 @@ def main() -> None:
     parser.add_argument(
         "--dtype", default="float16", help="of the tensors: float16, bfloat16 or float32"
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    flags = parser.parse_args()
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Converts, and says what there is."""
+    flags = make_parser().parse_args(arguments)
 
     def run() -> None:
         from sift_jax.weights.foreign.convert import import_weights
 
         print(import_weights(flags.source, flags.out, dtype=flags.dtype, tokenizer=flags.tokenizer))
 
-    report_errors(run, is_debug=flags.debug)
+    report_errors(run, is_debug=is_debug(flags))
 
 
 if __name__ == "__main__":

@@ -8,18 +8,28 @@ their recordings, token by token.
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
+from sift_jax.gin_flags import read_gin_word
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
+def make_parser() -> Parser:
+    """Of which run, how many examples, and where the page goes."""
+    parser = Parser(
+        "sift_jax.preview",
         description="Shows a mixture as a page: tasks, rates, packing, and examples by token; "
-        "--gin.NAME=value changes the gin file."
+        "--gin.NAME=value changes the gin file.",
+        examples=(
+            "--gin_file=configs/quickstart/stage2.gin --out=preview.html",
+            "--gin_file=configs/quickstart/stage2.gin --out=dev.html --split=dev --examples=20",
+        ),
+        takes_others="--gin.",
+        allow_abbrev=False,
     )
     parser.add_argument("--gin_file", action="append", required=True, help="a run's gin file")
     parser.add_argument(
@@ -31,11 +41,14 @@ def main() -> None:
     parser.add_argument("--out", required=True, help="the page to write, an .html file")
     parser.add_argument("--examples", type=int, default=10, help="recordings with their questions")
     parser.add_argument("--split", default="train", help="train, dev or another of the records")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    flags, rest = parser.parse_known_args()
-    for word in rest:
-        if not word.startswith("--gin.") or "=" not in word:
-            parser.error(f"unknown flag {word}; bindings are written --gin.NAME=value")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Writes the page, and says where it is."""
+    parser = make_parser()
+    flags, rest = parser.parse_known_args(sys.argv[1:] if arguments is None else arguments)
+    bindings = [read_gin_word(parser, word) for word in rest]
 
     def run() -> None:
         if flags.examples < 1:
@@ -48,14 +61,13 @@ def main() -> None:
 
         sys.path.insert(0, str(Path.cwd()))
         modules = [importlib.import_module(name) for name in flags.module_import]
-        bindings = [word.removeprefix("--gin.") for word in rest]
         stream = open_gin_mixture(flags.gin_file, bindings, split=flags.split, modules=modules)
         name = ", ".join(flags.gin_file)
         page = make_page(stream, name=name, split=flags.split, count=flags.examples)
         write_whole(Path(flags.out), page.write_html())
         print(flags.out)
 
-    report_errors(run, is_debug=flags.debug)
+    report_errors(run, is_debug=is_debug(flags))
 
 
 if __name__ == "__main__":

@@ -13,14 +13,24 @@ had to be cut there is told.
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 
 
-def parse_flags() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m sift_jax.speak", description="Has a model speak."
+def make_parser() -> Parser:
+    """What is said or answered, by whom, and in which voice."""
+    parser = Parser(
+        "sift_jax.speak",
+        description="Has a model say a text, answer a recording by voice, or both for many items.",
+        examples=(
+            '--checkpoint=runs/quickstart/stage3 --text="Rain falls." --style="very slowly, softly" '
+            "--out=x.wav",
+            "--checkpoint=runs/stage3 --audio=question.wav --out=answer.wav",
+            "--checkpoint=runs/stage3 --items=items.jsonl --samples=10 --out=spoken",
+        ),
     )
     add = parser.add_argument
     add(
@@ -37,10 +47,10 @@ def parse_flags() -> argparse.Namespace:
         type=Path,
         help="a file of instructions, a JSON object a line; --out is a folder then",
     )
-    add("--samples", type=int, default=1)
-    add("--seed", type=int, default=0)
+    add("--samples", type=int, default=1, help="answers to each text, recording or item")
+    add("--seed", type=int, default=0, help="of the sampling, above temperature 0")
     add("--temperature", type=float, default=0.8, help="0 always gives the likeliest units")
-    add("--top_p", type=float, default=0.95)
+    add("--top_p", type=float, default=0.95, help="above temperature 0: the share to draw from")
     add("--codec", help="the folder of its codec, if it is no longer where it was in training")
     add(
         "--reference",
@@ -49,8 +59,7 @@ def parse_flags() -> argparse.Namespace:
     add("--max_seconds", type=float, default=30.0, help="of an answer at a middling pace")
     add("--rows", type=int, default=8, help="with --items: answers that are made at once")
     add("--out", required=True, help=".wav or .flac; with --items a folder")
-    add("--debug", action="store_true", help="show the traceback of an error")
-    return parser.parse_args()
+    return parser
 
 
 def check_flags(flags: argparse.Namespace) -> None:
@@ -103,9 +112,9 @@ def speak(flags: argparse.Namespace) -> None:
         print(f"{path}: {speech.describe()}")
 
 
-def main() -> None:
-    flags = parse_flags()
-    report_errors(lambda: speak(flags), is_debug=flags.debug)
+def main(arguments: Sequence[str] | None = None) -> None:
+    flags = make_parser().parse_args(arguments)
+    report_errors(lambda: speak(flags), is_debug=is_debug(flags))
 
 
 if __name__ == "__main__":

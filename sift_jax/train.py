@@ -1,10 +1,37 @@
 """python -m sift_jax.train --gin_file=configs/stage2.gin [--gin.NAME=value …]
 [--module_import=my_tasks] [--dry_run]"""
 
-from sift_jax.cli import run_gin
+from collections.abc import Sequence
 
-if __name__ == "__main__":
+from sift_jax.cli import run_gin
+from sift_jax.flags import Parser
+from sift_jax.gin_flags import make_gin_parser
+
+
+def make_parser() -> Parser:
+    """Those of every gin file."""
+    return make_gin_parser(
+        "sift_jax.train",
+        description="Trains a stage as a gin file says; the same command resumes a run that was "
+        "stopped.",
+        examples=(
+            "--gin_file=configs/quickstart/stage2.gin",
+            "--gin_file=configs/stage2.gin --gin.STEPS=1000 --gin.OUT_DIR=runs/try",
+            "--gin_file=configs/stage2.gin --gin_file=configs/hardware/h200_8.gin "
+            "--virtual_devices=8 --dry_run",
+        ),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Trains."""
     run_gin(
         "sift_jax.training.loop:train",
+        arguments,
         parts=("sift_jax.evaluation.during_training:EvaluationSets",),
+        parser=make_parser(),
     )
+
+
+if __name__ == "__main__":
+    main()

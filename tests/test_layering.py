@@ -76,7 +76,7 @@ MAY_IMPORT = {
         "training.metrics",
         "training.preemption",
     ),
-    "sift_jax.units": ("audio", "codecs", "exits", "vocoder_training"),
+    "sift_jax.units": ("audio", "codecs", "exits", "flags", "vocoder_training"),
     # --- runs
     "sift_jax.training": (
         *SPEECH_LM,
@@ -121,25 +121,41 @@ MAY_IMPORT = {
     ),
     # --- commands
     "sift_jax.exits": ("parallel",),
+    "sift_jax.flags": (),
+    "sift_jax.gin_flags": ("config_files", "flags"),
+    "sift_jax.commands": ("flags",),
+    "sift_jax.completion": ("commands", "flags"),
+    "sift_jax.__main__": ("commands", "completion", "exits", "flags"),
     "sift_jax.config_files": (),
     "sift_jax.config_statements": ("config_files",),
+    "sift_jax.config_errors": ("flags",),
     "sift_jax.older_configs": (),
-    "sift_jax.human_eval": ("audio", "evaluation.report", "evaluation.scores", "exits", "pages"),
+    "sift_jax.human_eval": (
+        "audio",
+        "evaluation.report",
+        "evaluation.scores",
+        "exits",
+        "flags",
+        "pages",
+    ),
     # its steps are processes of their own
-    "sift_jax.quickstart": ("evaluation.report", "evaluation.scores", "exits", "pages"),
+    "sift_jax.quickstart": ("evaluation.report", "evaluation.scores", "exits", "flags", "pages"),
     "sift_jax.cli": (
+        "config_errors",
         "config_files",
         "config_statements",
         "exits",
+        "flags",
+        "gin_flags",
         "older_configs",
         "parallel",
         "quiet",
     ),
-    "sift_jax.train": ("cli",),
-    "sift_jax.train_vocoder": ("cli",),
-    "sift_jax.evaluate": ("cli",),
-    "sift_jax.judge": ("cli",),
-    "sift_jax.sweep": ("cli",),
+    "sift_jax.train": ("cli", "flags", "gin_flags"),
+    "sift_jax.train_vocoder": ("cli", "flags", "gin_flags"),
+    "sift_jax.evaluate": ("cli", "flags", "gin_flags"),
+    "sift_jax.judge": ("cli", "flags", "gin_flags"),
+    "sift_jax.sweep": ("cli", "flags", "gin_flags"),
     "sift_jax.speech_model": ("audio", "codecs", "decoding", "pretrained", "text"),
     "sift_jax.previews": (
         "audio",
@@ -152,18 +168,27 @@ MAY_IMPORT = {
         "text",
         "training",
     ),
-    "sift_jax.preview": ("exits", "previews", "storage"),
-    "sift_jax.ask": ("decoding", "exits", "speech_model"),
-    "sift_jax.speak": ("decoding", "exits", "pretrained", "sift", "speech_model"),
-    "sift_jax.export": ("exits", "exporting", "pretrained"),
-    "sift_jax.import_weights": ("exits", "weights"),
-    "sift_jax.compare": ("evaluation", "exits"),
+    "sift_jax.preview": ("exits", "flags", "gin_flags", "previews", "storage"),
+    "sift_jax.ask": ("decoding", "exits", "flags", "speech_model"),
+    "sift_jax.speak": (
+        "decoding",
+        "exits",
+        "flags",
+        "pretrained",
+        "sift",
+        "speech_model",
+    ),
+    "sift_jax.export": ("exits", "exporting", "flags", "pretrained"),
+    "sift_jax.import_weights": ("exits", "flags", "weights"),
+    "sift_jax.compare": ("evaluation", "exits", "flags"),
     # --- making data
     "data_prep": (
         "audio",
         "codecs",
         "data.records",
         "endpoints",
+        "exits",
+        "flags",
         "models.hf_config",
         "models.whisper_decoder",
         "pages",
@@ -173,7 +198,7 @@ MAY_IMPORT = {
         "weights.hub",
         "weights.whisper",
     ),
-    "data_prep.generation": ("audio", "codecs", "evaluation.scores", "sift"),
+    "data_prep.generation": ("audio", "codecs", "evaluation.scores", "exits", "flags", "sift"),
 }
 # where networks are written in flax
 NETWORKS = ("sift_jax.models", "sift_jax.codecs", "sift_jax.vocoder_training")
@@ -415,6 +440,7 @@ def test_processes_are_started_in_few_places():
             }:
                 starters.add(module)
     assert starters == {
+        "data_prep.engine.interrupts",
         "data_prep.engine.process_pool",
         "data_prep.validate",
         "data_prep.released.parallel_packer",

@@ -12,13 +12,14 @@ What cannot be aligned is set aside with its reason, and the rest goes on.
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from data_prep.alignment.word_time import Aligner, AlignmentError, Speech, align_each
 from data_prep.alignment.word_time_files import WordTimes, write_ctm
 from sift_jax.audio.files import AudioError, read_audio
+from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 from sift_jax.progress import track
 
 ALIGNERS = ("sphinx", "ctc", "whisper")
@@ -141,10 +142,16 @@ def _find_audio(root: Path, row: dict[str, str]) -> Path:
     raise AlignmentError(f"no audio {names[0]} below {root}; check --audio")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Aligns a list and says how much was set aside."""
-    parser = argparse.ArgumentParser(
-        prog="data_prep.alignment.align", description="Finds when each word is said."
+def make_parser() -> Parser:
+    """What is aligned, and by what."""
+    parser = Parser(
+        "data_prep.alignment.align",
+        description="Finds when each word of a list of utterances is said.",
+        examples=(
+            "--utterances=utterances.jsonl --audio=audio --out=words.ctm",
+            "--utterances=utterances.jsonl --audio=audio --out=words.ctm --aligner=whisper "
+            "--checkpoint=weights/whisper-base --language=de",
+        ),
     )
     parser.add_argument(
         "--utterances", type=Path, required=True, help="JSONL with id, transcript and perhaps audio"
@@ -160,19 +167,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--language", help="of the rows that name none, for --aligner=whisper")
     parser.add_argument("--out", type=Path, required=True, help="the CTM to write")
-    flags = parser.parse_args(arguments)
-    try:
-        aligner = make_aligner(flags.aligner, flags.checkpoint)
-        times, rejected = align_utterances(aligner, flags.utterances, flags.audio, flags.language)
-        flags.out.parent.mkdir(parents=True, exist_ok=True)
-        write_ctm(times, flags.out)
-        aside = flags.out.with_suffix(".rejected.jsonl")
-        aside.write_text(
-            "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rejected),
-            encoding="utf-8",
-        )
-    except (AlignmentError, OSError) as error:
-        sys.exit(f"data_prep.alignment.align: {error}")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Aligns a list and says how much was set aside."""
+    flags = make_parser().parse_args(arguments)
+    report_errors(lambda: _run(flags), is_debug=is_debug(flags))
+
+
+def _run(flags: argparse.Namespace) -> None:
+    aligner = make_aligner(flags.aligner, flags.checkpoint)
+    times, rejected = align_utterances(aligner, flags.utterances, flags.audio, flags.language)
+    flags.out.parent.mkdir(parents=True, exist_ok=True)
+    write_ctm(times, flags.out)
+    aside = flags.out.with_suffix(".rejected.jsonl")
+    aside.write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rejected),
+        encoding="utf-8",
+    )
     print(f"{len(times)} utterances aligned in {flags.out}, {len(rejected)} set aside in {aside}")
 
 

@@ -45,6 +45,9 @@ _TALKER = "talker"
 class EspeakError(RuntimeError):
     """The synthesizer could not be started or refused a voice."""
 
+    # the user can mend it: sift_jax.exits
+    exit_code = 2
+
 
 class SilentTextError(EspeakError):
     """A text in which the synthesizer finds nothing to say."""

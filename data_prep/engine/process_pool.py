@@ -16,6 +16,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
+from data_prep.engine.interrupts import hold_interrupts
+
 # Threads inside the processes would only fight over the cores; a fresh interpreter reads these at
 # its start.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -72,7 +74,8 @@ class _Member:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self._process.start()
+        with hold_interrupts():
+            self._process.start()
         # Held here as well, the pipe would not end with the process.
         theirs.close()
 

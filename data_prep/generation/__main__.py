@@ -12,21 +12,17 @@ python -m data_prep.generation items --build=runs/quickstart/data --out=items.js
 python -m data_prep.generation page --spoken=swept --build=… --out=figures/page.html
 """
 
+from __future__ import annotations
+
 import argparse
 import dataclasses
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data_prep.corpora.splits import EVALUATION, SPLITS
-from data_prep.embedded.espeak import EspeakError
 from data_prep.engine.beam_engine import add_flags, make_engine
-from data_prep.generation.measure_speech import Hearing
-from data_prep.llm.client import CallError, Endpoint, EndpointError
-from data_prep.metadata.expert_networks import ExpertError
-from data_prep.metadata.experts import make_panel, parse_experts
-from data_prep.metadata.fields import check_listeners
-from data_prep.recognition.bigram_lm import write_build_model
+from data_prep.llm.client import Endpoint
 from data_prep.recognition.recognisers import (
     ENDPOINT,
     FASTER_WHISPER,
@@ -34,20 +30,38 @@ from data_prep.recognition.recognisers import (
     SPHINX_LANGUAGE,
     Recognising,
 )
+from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 from sift_jax.sift.fields import read_build_fields
 from sift_jax.sift.labels import GENDERS, LANGUAGES
+
+if TYPE_CHECKING:
+    from data_prep.generation.measure_speech import Hearing
 
 # pocketsphinx with a language model of the build's sentences
 KNOWING = f"{POCKETSPHINX}:build"
 
 
-def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="data_prep.generation", description="How well a speaker does as it is told."
+def make_parser() -> Parser:
+    """A parser for each of the commands."""
+    parser = Parser(
+        "data_prep.generation",
+        description="Evaluates controllable generation: how well a speaker follows instructions.",
+        examples=(
+            "items --build=runs/quickstart/data --out=items.jsonl --limit=30",
+            "resynthesize --items=items.jsonl --codec=runs/quickstart/codec "
+            "--build=runs/quickstart/data --out=ceiling",
+            "score --spoken=spoken --ceiling=ceiling --build=runs/quickstart/data --out=figures",
+            "page --spoken=swept --build=runs/quickstart/data --out=page.html",
+        ),
     )
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", help="each has --help, too"
+    )
     items = commands.add_parser("items", help="what is to be spoken, from a build's instructions")
-    items.add_argument("--split", default=EVALUATION, choices=SPLITS)
+    items.add_argument(
+        "--split", default=EVALUATION, choices=SPLITS, help="whose instructions are spoken"
+    )
     items.add_argument(
         "--sift",
         type=Path,
@@ -91,7 +105,7 @@ def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     for command in (items, score):
         command.add_argument("--languages", help="comma-separated; by default all that there are")
     for command in (items, again, score):
-        command.add_argument("--seed", type=int, default=0)
+        command.add_argument("--seed", type=int, default=0, help="decides every random choice")
     for command in (score, page):
         command.add_argument(
             "--spoken", type=Path, required=True, help="folder with spoken.jsonl and its recordings"
@@ -111,7 +125,11 @@ def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         command.add_argument(
             "--out", type=Path, required=True, help="file (items, page) or folder to write"
         )
-    return parser.parse_args(arguments)
+    return parser
+
+
+def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    return make_parser().parse_args(arguments)
 
 
 def _add_hearing(command: argparse.ArgumentParser) -> None:
@@ -143,6 +161,11 @@ def _add_hearing(command: argparse.ArgumentParser) -> None:
 
 
 def make_hearing(flags: argparse.Namespace) -> Hearing:
+    # what measures is loaded once the flags have been read
+    from data_prep.generation.measure_speech import Hearing
+    from data_prep.metadata.experts import make_panel, parse_experts
+    from data_prep.metadata.fields import check_listeners
+
     fields = read_build_fields(flags.build)
     experts = parse_experts(flags.experts, [field.name for field in fields])
     hearing = Hearing(
@@ -173,6 +196,8 @@ def make_recognising(flags: argparse.Namespace) -> Recognising:
     asr = Recognising(recogniser=kind, model=flags.asr_model if kind == FASTER_WHISPER else None)
     if not known:
         return asr
+    from data_prep.recognition.bigram_lm import write_build_model
+
     folder = (flags.out if flags.command == "score" else flags.out.parent) / "parts"
     return dataclasses.replace(
         asr, sentences=str(write_build_model(flags.build, folder, SPHINX_LANGUAGE))
@@ -270,12 +295,9 @@ def _say(left: Mapping[str, int], opening: str = "") -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     flags = parse_flags(arguments)
     commands = {"items": write_items, "resynthesize": resynthesize, "score": score, "page": page}
-    try:
-        print(commands[flags.command](flags))
-    except (EspeakError, ExpertError, EndpointError, CallError, ValueError, OSError) as error:
-        sys.exit(f"data_prep.generation: {' '.join(str(error).split())}")
-    except KeyboardInterrupt:
-        sys.exit("data_prep.generation: stopped; the same command goes on from here")
+    report_errors(
+        lambda: print(commands[flags.command](flags)), is_debug=is_debug(flags), can_resume=True
+    )
 
 
 if __name__ == "__main__":

@@ -25,6 +25,9 @@ _CHECK_LETTERS = 16
 class JournalError(RuntimeError):
     """A journal that cannot be used; one line with the remedy."""
 
+    # the user can mend it: sift_jax.exits
+    exit_code = 2
+
 
 def make_key(value: Any) -> str:
     """A hash of a JSON value, the same for the same content."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.engine.chunks import BuildError
+from data_prep.engine.interrupts import end_silently, hold_interrupts
 from sift_jax.audio.files import AudioError
 from sift_jax.data.records.record_audio import pack_file
 
@@ -37,7 +38,9 @@ class Packer:
     def __enter__(self) -> "Packer":
         if self._workers > 1:
             context = multiprocessing.get_context("spawn")
-            self._pool = concurrent.futures.ProcessPoolExecutor(self._workers, mp_context=context)
+            self._pool = concurrent.futures.ProcessPoolExecutor(
+                self._workers, mp_context=context, initializer=end_silently
+            )
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -79,7 +82,8 @@ class Packer:
         if path is None or self._pool is None:
             return None
         try:
-            clip = self._pool.submit(pack_file, Path(path), self.compression)
+            with hold_interrupts():
+                clip = self._pool.submit(pack_file, Path(path), self.compression)
         except BrokenProcessPool:
             raise _tell_death(name) from None
         self._waiting.setdefault(name, collections.deque()).append(clip)

@@ -24,16 +24,12 @@ command goes on in its folder where it was stopped. Records: python -m data_prep
 """
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from data_prep.corpora.splits import SPLITS
-from data_prep.embedded.espeak import EspeakError
 from data_prep.engine.beam_engine import add_flags, keep_processes, make_engine
-from data_prep.llm.client import EndpointError
 from data_prep.llm.flags import add_endpoint_flags, make_endpoint
-from data_prep.llm.journal import JournalError
 from data_prep.recognition.recognisers import RECOGNISERS, Recognising
 from data_prep.synthesis import flags as given
 from data_prep.synthesis.corrupt import corrupt_build
@@ -46,6 +42,8 @@ from data_prep.synthesis.transcript_checks import Limits
 from data_prep.synthesis.tts.engine import EMBEDDED, ENGINES, Speaking
 from data_prep.synthesis.tts.speech_endpoint import FORMATS
 from data_prep.synthesis.write_questions import ask
+from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 from sift_jax.sift.rows import LANGUAGES
 
 
@@ -279,25 +277,38 @@ COMMANDS: dict[
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs one of the commands and says where its data is."""
-    parser = given.Parser(
-        prog="data_prep.synthesis", description="Spoken question answering out of what one has."
+def make_parser() -> Parser:
+    """A parser for each of the commands."""
+    parser = Parser(
+        "data_prep.synthesis",
+        description="Makes spoken question answering out of texts or transcripts.",
+        examples=(
+            "speak --corpus=squad --file=train-v1.1.json --out=data/squad",
+            "ask --corpus=librispeech --root=/corpora --out=data/spokenqa "
+            "--endpoint=http://localhost:8000/v1 --model=Qwen2.5-7B-Instruct",
+            "transcribe --corpus=spgispeech --root=/corpora --out=data/spgi",
+            "filter --data=data/spokenqa --out=data/spokenqa_filtered --grader=rules",
+            "corrupt --data=data/spgi --rate=0.2 --out=data/spgi_wer20",
+        ),
     )
-    commands = parser.add_subparsers(dest="command", required=True, parser_class=given.Parser)
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", help="each has --help, too"
+    )
     for name, (what, add, _) in COMMANDS.items():
         command = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
         add(command)
         add_flags(command)
-    flags = parser.parse_args(arguments)
-    try:
-        COMMANDS[flags.command][2](flags)
-    except (EndpointError, EspeakError, JournalError, ValueError, OSError) as error:
-        sys.exit(f"data_prep.synthesis {flags.command}: {' '.join(str(error).split())}")
-    except KeyboardInterrupt:
-        sys.exit(
-            f"data_prep.synthesis {flags.command}: stopped; the same command goes on from here"
-        )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs one of the commands and says where its data is."""
+    flags = make_parser().parse_args(arguments)
+    report_errors(lambda: _run(flags), is_debug=is_debug(flags), can_resume=True)
+
+
+def _run(flags: argparse.Namespace) -> None:
+    COMMANDS[flags.command][2](flags)
     print(
         f"\ndata {flags.out}   set aside {flags.out}/rejected.jsonl   report "
         f"{flags.out}/report.json"

@@ -7,13 +7,6 @@ from data_prep.corpora.splits import DEV, EVALUATION, SPLITS, TRAIN
 from data_prep.synthesis.speech_sources import NAMES, SpeechSource
 
 
-class Parser(argparse.ArgumentParser):
-    """A wrong flag is one line."""
-
-    def error(self, message: str) -> None:
-        self.exit(2, f"{message}; see python -m {self.prog} --help\n")
-
-
 def add_size_flags(parser: argparse.ArgumentParser, what: str) -> None:
     for name, split in (("train", TRAIN), ("dev", DEV), ("evaluation", EVALUATION)):
         parser.add_argument(

@@ -24,6 +24,8 @@ from data_prep.records import main as join_records
 from data_prep.synthesis.__main__ import main as synthesise
 from data_prep.synthesis.join import main as join
 from data_prep.tasks.__main__ import main as make_tasks
+from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 
 PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {
     "data_prep.tasks": make_tasks,
@@ -86,9 +88,16 @@ def _find_audio(part: str) -> str:
     return "llm" if part == "filtered" else part
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="data_prep.synthesis.full", description="The experiments' data, full size."
+def make_parser() -> Parser:
+    """Where the corpora are, and who writes, speaks and listens."""
+    parser = Parser(
+        "data_prep.synthesis.full",
+        description="Makes the data of the synthesis experiments at full size, one command after "
+        "the other.",
+        examples=(
+            "--out=runs/salm_sweep_full/data --corpora=/corpora --ms_marco=/corpora/ms_marco "
+            '--writer="--endpoint=http://localhost:8000/v1 --model=Qwen2.5-7B-Instruct" --dry_run',
+        ),
     )
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for everything that is made"
@@ -106,7 +115,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--rates", default="5,10,15,20,30", help="word error rates in percent, comma-separated"
     )
     parser.add_argument("--dry_run", action="store_true", help="print the commands and stop")
-    flags = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the commands, or prints them."""
+    flags = make_parser().parse_args(arguments)
+    report_errors(lambda: _run(flags), is_debug=is_debug(flags), can_resume=True)
+
+
+def _run(flags: argparse.Namespace) -> None:
     for command in list_commands(flags):
         print(f"python {command}", flush=True)
         if not flags.dry_run:

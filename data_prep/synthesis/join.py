@@ -9,12 +9,13 @@ Nothing is copied. EvalSIFT is left out: what is tested is no part of a mixture.
 """
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.corpora.splits import EVALUATION
+from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 from sift_jax.sift.rows import SPLITS, list_files
 
 
@@ -41,22 +42,29 @@ def join_sets(folders: Sequence[Path], out: Path) -> int:
     return sum(counts.values())
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="data_prep.synthesis.join", description="Several sets as one."
+def make_parser() -> Parser:
+    """Which sets, and where they go."""
+    parser = Parser(
+        "data_prep.synthesis.join",
+        description="Joins several sets of SIFT files as one, by links.",
+        examples=("--sift=data/asr/sift,data/llm/sift --out=data/both/sift",),
     )
     parser.add_argument(
         "--sift", required=True, help="folders with {train,dev,…}/, comma-separated"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the links")
-    flags = parser.parse_args(arguments)
-    try:
-        print(
-            f"{join_sets([Path(name) for name in flags.sift.split(',')], flags.out)} files in "
-            f"{flags.out}"
-        )
-    except (ValueError, OSError) as error:
-        sys.exit(f"data_prep.synthesis.join: {' '.join(str(error).split())}")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Links them, and says how many files there are."""
+    flags = make_parser().parse_args(arguments)
+    report_errors(lambda: _run(flags), is_debug=is_debug(flags))
+
+
+def _run(flags: argparse.Namespace) -> None:
+    count = join_sets([Path(name) for name in flags.sift.split(",")], flags.out)
+    print(f"{count} files in {flags.out}")
 
 
 if __name__ == "__main__":

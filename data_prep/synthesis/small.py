@@ -26,7 +26,6 @@ import argparse
 import dataclasses
 import json
 import random
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -50,9 +49,10 @@ from data_prep.synthesis.tts.engine import RATE
 from data_prep.tasks.decode import place_audio
 from data_prep.tokenizer import read_texts
 from sift_jax.audio.files import AudioError, write_audio
+from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 from sift_jax.sift.rows import Row, write_rows
 from sift_jax.storage.whole_files import write_whole
-from sift_jax.text.tokenizers import train_tokenizer
 
 ASR_QUESTION = "Transcribe the speech."
 LANGUAGE = "en"
@@ -276,6 +276,8 @@ def build(flags: argparse.Namespace) -> None:
         (folder / "audio").unlink(missing_ok=True)
         (folder / "audio").symlink_to((out / "audio").resolve())
     if not (out / "tokenizer" / "tokenizer.json").is_file():
+        from sift_jax.text.tokenizers import train_tokenizer
+
         train_tokenizer(read_texts(out / "sets" / "both" / "sift"), TOKENS, out / "tokenizer")
     for name in arms:
         folder = out / "sets" / name
@@ -295,9 +297,12 @@ def build(flags: argparse.Namespace) -> None:
     print(json.dumps({"set_aside": len(long), "questions": counts, "word_error_rates": errors}))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="data_prep.synthesis.small", description="Data of the small experiments."
+def make_parser() -> Parser:
+    """How large, how wrong, and where it goes."""
+    parser = Parser(
+        "data_prep.synthesis.small",
+        description="Makes the data of the small synthesis experiments, a set for each arm.",
+        examples=("--out=runs/salm_sweep/data", "--out=/tmp/tiny --transcribed=40 --no_asr"),
     )
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for everything that is made"
@@ -317,11 +322,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--no_asr", action="store_true", help="leave out what pocketsphinx hears")
     parser.add_argument("--seed", type=int, default=0, help="decides every random choice")
-    flags = parser.parse_args(arguments)
-    try:
-        build(flags)
-    except (ValueError, OSError) as error:
-        sys.exit(f"data_prep.synthesis.small: {' '.join(str(error).split())}")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Makes it all."""
+    flags = make_parser().parse_args(arguments)
+    report_errors(lambda: build(flags), is_debug=is_debug(flags))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ python -m data_prep.tasks --task=speaker_asr --corpus=manifest --manifest=icsi.j
 import argparse
 import re
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,19 +24,15 @@ from data_prep.records import format_summary, join_release
 from data_prep.tasks.build import Job, hold, join_rejected, run_job, write_task_files
 from data_prep.tasks.registry import CORPUS_NAMES, MANIFEST, TAKEN_NAMES, TASKS, list_languages
 from data_prep.tasks.wordings import make_templates, read_wordings
-from sift_jax.audio.files import AudioError
 from sift_jax.data.records.record_audio import COMPRESSIONS, FLAC
+from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 from sift_jax.sift.labels import LANGUAGES
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:
-        self.exit(2, f"{message}; see python -m data_prep.tasks --help\n")
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, list[Job]]:
     """Flags, checked, and a job for each task."""
-    parser = _make_parser()
+    parser = make_parser()
     flags = parser.parse_args(arguments)
     tasks = tuple(dict.fromkeys(flags.task.split(",")))
     if unknown := [task for task in tasks if task not in TASKS]:
@@ -96,9 +91,16 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> tuple[argparse.Na
     return flags, jobs
 
 
-def _make_parser() -> _Parser:
-    parser = _Parser(
-        prog="data_prep.tasks", description="Stage 1's tasks of a corpus as SIFT files and records."
+def make_parser() -> Parser:
+    """Which tasks of which corpus, and how much of it."""
+    parser = Parser(
+        "data_prep.tasks",
+        description="Adds stage 1's tasks of a corpus to a folder of SIFT files and records.",
+        examples=(
+            "--task=asr,tts --corpus=librispeech --root=/corpora --out=data/pt1 --skip_records",
+            "--task=translation --corpus=covost2 --root=/corpora/cv4 --languages=de,fr "
+            "--out=data/pt1",
+        ),
     )
     add = parser.add_argument
     add("--task", required=True, help="comma-separated, of " + ", ".join(TASKS))
@@ -164,18 +166,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the jobs, writes what all jobs of the folder make together, and says what was set
     aside."""
     flags, jobs = parse_arguments(arguments)
+    report_errors(lambda: _run(flags, jobs), is_debug=is_debug(flags), can_resume=True)
+
+
+def _run(flags: argparse.Namespace, jobs: Sequence[Job]) -> None:
     out = flags.out
     if out.is_dir() and any(out.iterdir()) and not (out / "jobs").is_dir():
-        sys.exit(f"data_prep.tasks: {out} is not empty and holds no tasks; choose another --out")
-    try:
-        with hold(out):
-            _run_jobs(flags, jobs)
-            # Those of before would no longer be what the SIFT files say.
-            shutil.rmtree(out / "records", ignore_errors=True)
-            if not flags.skip_records:
-                _write_records(flags)
-    except (AudioError, OSError, ValueError) as error:
-        sys.exit(f"data_prep.tasks: {' '.join(str(error).split())}")
+        raise ValueError(f"{out} is not empty and holds no tasks; choose another --out")
+    with hold(out):
+        _run_jobs(flags, jobs)
+        # Those of before would no longer be what the SIFT files say.
+        shutil.rmtree(out / "records", ignore_errors=True)
+        if not flags.skip_records:
+            _write_records(flags)
     records = "later" if flags.skip_records else out / "records"
     print(f"\ninstructions {out}/sift   records {records}   set aside {out}/rejected.jsonl")
 

@@ -16,18 +16,19 @@ import dataclasses
 import json
 import random
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.llm.cached_client import CachedClient, Prices
-from data_prep.llm.client import CallError, ChatClient, Endpoint, EndpointError, Message
+from data_prep.llm.client import CallError, ChatClient, Endpoint, Message
 from data_prep.llm.flags import add_endpoint_flags, make_endpoint
-from data_prep.llm.journal import Journal, JournalError
+from data_prep.llm.journal import Journal
 from data_prep.llm.json_repair import find_objects
 from data_prep.tasks.example_to_row import LISTS, load_templates
 from data_prep.tasks.wordings import Wordings, find_wording_fault, make_wording_key
 from sift_jax.endpoints.secret import read_secret
+from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 from sift_jax.sift.labels import LANGUAGE_NAMES, LANGUAGES
 from sift_jax.storage.whole_files import write_whole
 
@@ -172,22 +173,21 @@ def read_wording_reply(text: str) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the wordings of all tasks and languages that are asked for, and says what came of
     it."""
-    flags = _make_parser().parse_args(arguments)
+    flags = make_parser().parse_args(arguments)
+    report_errors(lambda: _run(flags), is_debug=is_debug(flags), can_resume=True)
+
+
+def _run(flags: argparse.Namespace) -> None:
     out: Path = flags.out
-    try:
-        wish = Wish(count=flags.count, a_call=flags.a_call, calls=flags.calls, seed=flags.seed)
-        tasks, languages = (
-            _split(getattr(flags, name), known, name)
-            for name, known in (("tasks", LISTS), ("languages", LANGUAGES))
-        )
-        endpoint = make_endpoint(flags)
-        if endpoint is None:
-            raise ValueError("no server to ask; give --endpoint=<address with /v1> and --model")
-        report = write_wordings(out, endpoint, tasks, languages, wish)
-    except (EndpointError, JournalError, ValueError, OSError) as error:
-        sys.exit(f"data_prep.tasks.write_wordings: {' '.join(str(error).split())}")
-    except KeyboardInterrupt:
-        sys.exit("data_prep.tasks.write_wordings: stopped; the same command goes on from here")
+    wish = Wish(count=flags.count, a_call=flags.a_call, calls=flags.calls, seed=flags.seed)
+    tasks, languages = (
+        _split(getattr(flags, name), known, name)
+        for name, known in (("tasks", LISTS), ("languages", LANGUAGES))
+    )
+    endpoint = make_endpoint(flags)
+    if endpoint is None:
+        raise ValueError("no server to ask; give --endpoint=<address with /v1> and --model")
+    report = write_wordings(out, endpoint, tasks, languages, wish)
     print("\n".join(report))
     print(f"wordings {out}/wordings.json   set aside {out}/rejected.jsonl")
 
@@ -240,10 +240,15 @@ def _split(text: str, known: Sequence[str], name: str) -> list[str]:
     return found
 
 
-def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="data_prep.tasks.write_wordings",
-        description="More wordings of stage 1's instructions, by a language model.",
+def make_parser() -> Parser:
+    """Of which tasks and languages, how many, and by which server."""
+    parser = Parser(
+        "data_prep.tasks.write_wordings",
+        description="Has a language model write more wordings of stage 1's instructions.",
+        examples=(
+            "--out=data/wordings --endpoint=http://localhost:8000/v1 --model=Qwen2.5-7B-Instruct "
+            "--tasks=asr,translation --languages=en,de",
+        ),
     )
     add = parser.add_argument
     add("--out", type=Path, required=True, help="folder for the wordings and the journal of calls")

@@ -64,6 +64,9 @@ def list_modules() -> list[str]:
     found = []
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
+            if path == ROOT / "sift_jax" / "__main__.py":
+                # sift-jax itself, which reads a command's name and no flags
+                continue
             text = path.read_text(encoding="utf-8")
             runs = any(
                 isinstance(node, ast.If) and "__main__" in ast.dump(node.test)
@@ -122,7 +125,7 @@ def _say_value(action: argparse.Action) -> str:
 def read_flags(parser: argparse.ArgumentParser) -> tuple[Flag, ...]:
     """A parser's flags but --help, in its order."""
     flags = []
-    for action in parser._actions:
+    for action in sorted(parser._actions, key=lambda action: "--debug" in action.option_strings):
         if isinstance(action, argparse._HelpAction | argparse._SubParsersAction):
             continue
         if action.help == argparse.SUPPRESS:

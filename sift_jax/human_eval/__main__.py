@@ -11,17 +11,27 @@ python -m sift_jax.human_eval read --key=… ratings-*.json: reads back what the
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 
 
-def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m sift_jax.human_eval",
+def make_parser() -> Parser:
+    """A parser for each kind of study, and for reading it."""
+    parser = Parser(
+        "sift_jax.human_eval",
         description="Human evaluation: makes a page for raters, and reads their files.",
+        examples=(
+            "score --evaluation=runs/quickstart --out=study --count=40",
+            "ab --evaluation=runs/a --other=runs/b --out=study",
+            "read --key=study/key.json --out=study/results ratings-1.json ratings-2.json",
+        ),
     )
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", help="each has --help, too"
+    )
     score = commands.add_parser("score", help="answers of an evaluation, 0 to 10")
     score.add_argument("--evaluation", type=Path, required=True, help="the folder of an evaluation")
     score.add_argument("--systems", default="model", help="whose answers: model,majority")
@@ -46,8 +56,6 @@ def make_parser() -> argparse.ArgumentParser:
     read.add_argument("--key", type=Path, required=True, help="key.json of the study")
     read.add_argument("--out", type=Path, required=True, help="a folder for the results")
     read.add_argument("files", type=Path, nargs="+", help="the files that raters sent back")
-    for made in (score, pair, spoken, triple, read):
-        made.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
 
@@ -79,9 +87,10 @@ def run(flags: argparse.Namespace) -> None:
     )
 
 
-def main() -> None:
-    flags = make_parser().parse_args()
-    report_errors(lambda: run(flags), is_debug=flags.debug)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs one of the commands."""
+    flags = make_parser().parse_args(arguments)
+    report_errors(lambda: run(flags), is_debug=is_debug(flags))
 
 
 if __name__ == "__main__":

@@ -6,38 +6,42 @@ again. It ends in a summary and in one page that joins the others.
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
 
 from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 
 
-def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m sift_jax.quickstart",
+def make_parser() -> Parser:
+    """Run the steps, or list them."""
+    parser = Parser(
+        "sift_jax.quickstart",
         description="Builds a corpus, trains, asks, evaluates and speaks: nine steps in "
         "runs/quickstart, on a laptop's processor.",
+        examples=("", "--list"),
     )
     parser.add_argument(
         "--list", action="store_true", help="print the steps with their commands and stop"
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
 
-def main() -> None:
-    flags = make_parser().parse_args()
-    from sift_jax.quickstart.run import list_steps, run_steps
-    from sift_jax.quickstart.steps import RUN, STEPS
-    from sift_jax.quickstart.summary import finish
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs what is not done yet, or prints the list."""
+    flags = make_parser().parse_args(arguments)
 
     def run() -> None:
+        from sift_jax.quickstart.run import list_steps, run_steps
+        from sift_jax.quickstart.steps import RUN, STEPS
+        from sift_jax.quickstart.summary import finish
+
         if flags.list:
             print(list_steps(STEPS))
             return
         times = run_steps(STEPS, RUN)
         print(finish(RUN, times))
 
-    report_errors(run, is_debug=flags.debug)
+    report_errors(run, is_debug=is_debug(flags), can_resume=True)
 
 
 if __name__ == "__main__":

@@ -16,19 +16,29 @@ import argparse
 from collections.abc import Sequence
 
 from sift_jax.exits import report_errors
+from sift_jax.flags import Parser, is_debug
 
 
-def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m sift_jax.units", description="Speech to discrete units and back."
+def make_parser() -> Parser:
+    """A parser for each way to make a codec, and for its use."""
+    parser = Parser(
+        "sift_jax.units",
+        description="Makes a codec, and turns speech to its discrete units and back.",
+        examples=(
+            "fit --audio=runs/quickstart/data/metadata.jsonl --out=runs/codec",
+            "encode --codec=runs/codec --audio=x.wav --out=units.jsonl",
+            "decode --codec=runs/codec --units=units.jsonl --out=said",
+        ),
     )
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", help="each has --help, too"
+    )
     fit = commands.add_parser("fit", help="make the embedded codec out of recordings")
     fit.add_argument("--tones", type=int, default=128, help="codes for pitch and loudness")
     fit.add_argument("--sounds", type=int, default=640, help="codes for what is said")
     fit.add_argument("--sound_ms", type=int, default=40, help="length of a sound, in tens")
     fit.add_argument("--slices", type=int, default=2, help="envelopes that a sound holds")
-    fit.add_argument("--sounds_a_tone", type=int, default=3)
+    fit.add_argument("--sounds_a_tone", type=int, default=3, help="sounds that follow each tone")
     hubert = commands.add_parser("fit_hubert", help="make a code book over a layer of HuBERT")
     hubert.add_argument(
         "--encoder", required=True, help="folder of the hub: config.json and *.safetensors"
@@ -36,7 +46,7 @@ def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     hubert.add_argument(
         "--layer", type=int, required=True, help="whose output becomes units, from 1"
     )
-    hubert.add_argument("--codes", type=int, default=2_000)
+    hubert.add_argument("--codes", type=int, default=2_000, help="units of the code book")
     hubert.add_argument(
         "--frames", type=int, default=200_000, help="to fit on, drawn evenly from all recordings"
     )
@@ -50,7 +60,7 @@ def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         command.add_argument(
             "--clips", type=int, default=clips, help="recordings to fit on, drawn by --seed; 0: all"
         )
-        command.add_argument("--seed", type=int, default=0)
+        command.add_argument("--seed", type=int, default=0, help="decides every random choice")
     adopt = commands.add_parser("adopt_xcodec2", help="make a codec out of a published X-codec2")
     adopt.add_argument(
         "--weights", required=True, help="folder of the hub: config.json and *.safetensors"
@@ -87,13 +97,16 @@ def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         command.add_argument(
             "--out", required=True, help="folder, or for encode a .jsonl, to write"
         )
-    for command in (fit, hubert, adopt, vocoder, encode, decode):
-        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    return parser.parse_args(arguments)
+    return parser
 
 
-def main() -> None:
-    flags = parse_flags()
+def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    return make_parser().parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs one of the commands."""
+    flags = parse_flags(arguments)
 
     def run() -> None:
         from sift_jax.units import commands
@@ -108,7 +121,7 @@ def main() -> None:
         )
         print({command.__name__: command for command in found}[flags.command](flags))
 
-    report_errors(run, is_debug=flags.debug)
+    report_errors(run, is_debug=is_debug(flags))
 
 
 if __name__ == "__main__":

@@ -302,4 +302,5 @@ def test_wrong_flags_are_one_line(tmp_path, flags, message):
         (tmp_path / "x.json").write_text("[]")
     with pytest.raises(SystemExit) as stop:
         main([*(flag.format(tmp_path) for flag in flags), f"--out={tmp_path / 'out'}"])
-    assert message in stop.value.code and "\n" not in stop.value.code
+    assert stop.value.code == 2
+    assert message in str(stop.value) and "\n" not in str(stop.value)

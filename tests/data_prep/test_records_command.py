@@ -41,7 +41,7 @@ MESSAGES = [
     ("sift", "no SIFT files under"),
     ("audio", "is no folder"),
     ("out", "already"),
-    ("languages", "'absent' is none of en,"),
+    ("languages", "'absent' is not one of en,"),
 ]
 
 
@@ -51,4 +51,5 @@ def test_wrong_folders_are_one_line(corpus, tmp_path, case, message):
     flags[case] = {"out": corpus.records, "languages": "de,absent"}.get(case, tmp_path / "absent")
     with pytest.raises(SystemExit) as stop:
         main([f"--{name}={value}" for name, value in flags.items()])
-    assert message in stop.value.code and len(stop.value.code.splitlines()) == 1
+    assert stop.value.code == 2
+    assert message in str(stop.value) and len(str(stop.value).splitlines()) == 1

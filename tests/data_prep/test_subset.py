@@ -119,4 +119,4 @@ def test_what_cannot_be_taken_is_one_line(corpus, tmp_path, share, place, messag
     out = corpus.sift if place == "sift" else tmp_path / "out"
     with pytest.raises(SystemExit, match=message) as stop:
         main([f"--sift={sift}", f"--share={share}", f"--out={out}"])
-    assert len(str(stop.value.code).splitlines()) == 1
+    assert stop.value.code == 2 and len(str(stop.value).splitlines()) == 1

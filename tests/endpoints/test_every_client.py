@@ -290,8 +290,8 @@ def test_a_key_is_seen_nowhere(run, answer, given, tmp_path, monkeypatch, capfd)
         try:
             run(echo.url, given, out)
         except SystemExit as stop:
-            print(stop.code, file=sys.stderr)
-            assert "\n" not in str(stop.code)
+            assert "\n" not in str(stop)
+            print(stop, file=sys.stderr)
     assert set(echo.keys) == {f"Bearer {KEY}"} and not stranger.keys
     said = capfd.readouterr()
     pieces = [key[i : i + 8] for key in (KEY, OTHER) for i in range(len(key) - 7)]

@@ -232,7 +232,7 @@ def test_gin_lays_sets_over_a_run():
         sets.suites[1].limit == sets.suites[0].limit and sets.suites[1].root != sets.suites[0].root
     )
     assert "evaluator" not in build_arguments(train, FILES[:1], [], PART)
-    with pytest.raises(ConfigError, match="SuiteConfig.root = 3 is no str"):
+    with pytest.raises(ConfigError, match="SuiteConfig.root = 3 is not a str"):
         build_arguments(train, FILES, ["EVAL_ROOT = 3"], PART)
 
 

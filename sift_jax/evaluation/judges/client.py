@@ -42,6 +42,9 @@ _TOKENS = {"prompt_tokens": "in", "completion_tokens": "out"}
 class CallError(RuntimeError):
     """One question that came to nothing, whatever others come to."""
 
+    # the user can mend it: sift_jax.exits
+    exit_code = 2
+
 
 class _Passing(Exception):
     """A failure that another attempt may not meet."""

@@ -401,7 +401,7 @@ def test_further_languages_are_there_to_be_told_from_the_others(tmp_path):
         (["--genders=network"], "--genders=network and --gender_model"),
         (["--genders=network", "--gender_model=gone"], "--gender_model=gone is no folder"),
         (["--gender_model=x"], "go together; give both or neither"),
-        (["--compression=mp3"], "invalid choice: 'mp3'"),
+        (["--compression=mp3"], "argument --compression: 'mp3' is not one of flac, opus"),
     ],
 )
 def test_choices_that_cannot_be(flags, message, capsys):

@@ -232,4 +232,5 @@ def test_wrong_folders_are_one_line(corpus, tmp_path):
     for flags in ([], ["--sift=/none", "--out=/none"], ["--build=/none"]):
         with pytest.raises(SystemExit) as stop:
             main(flags)
-        assert stop.value.code.startswith("data_prep.report: ") and "\n" not in stop.value.code
+        assert stop.value.code == 2
+        assert str(stop.value).startswith("error: ") and "\n" not in str(stop.value)

@@ -162,7 +162,7 @@ def test_what_cannot_be_done_is_said_in_one_line(work, built, flags, message):
     main(["items", f"--build={built}", f"--out={work}/swept.jsonl", "--sweep", "--languages=en"])
     with pytest.raises(SystemExit, match=re.escape(message)) as error:
         main([*(flag.format(work=work) for flag in flags), f"--build={built}", f"--out={work}/out"])
-    assert str(error.value).startswith("data_prep.generation: ") and "\n" not in str(error.value)
+    assert str(error.value).startswith("error: ") and "\n" not in str(error.value)
 
 
 def test_a_build_without_the_language_has_no_say(work, built, tmp_path):

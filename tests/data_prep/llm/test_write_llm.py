@@ -572,9 +572,9 @@ def test_a_wrong_flag_is_one_line(metadata, tmp_path, monkeypatch, changes, mess
             ]
         )
     assert (
-        message in stop.value.code
-        and len(stop.value.code.splitlines()) == 1
-        and KEY not in stop.value.code
+        message in str(stop.value)
+        and len(str(stop.value).splitlines()) == 1
+        and KEY not in str(stop.value)
     )
 
 

@@ -530,6 +530,6 @@ def test_wrong_examples_are_one_line(libri, tmp_path, lines, flags, message):
             tmp_path / "out",
             *point(server, f"--examples={tmp_path / 'examples.jsonl'}", *flags),
         )
-    assert message in stop.value.code and len(stop.value.code.splitlines()) == 1
+    assert message in str(stop.value) and len(str(stop.value).splitlines()) == 1
     with pytest.raises(SystemExit, match="--writer=few_shot needs --endpoint"):
         ask(libri, tmp_path / "none", "--writer=few_shot")

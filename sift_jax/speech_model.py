@@ -75,6 +75,7 @@ class SpeechModel:
 
     @property
     def can_speak(self) -> bool:
+        """Whether it was trained with a codec, and so answers by speech."""
         return self.parts.codec is not None
 
     def ask(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from docs.tools.find_commands import Command, Flag, read_commands
 from docs.tools.find_knobs import Config, GinFile, read_configs, read_gin_files
+from docs.tools.read_api import Entry, read_entries
 
 FOLDER = Path(__file__).resolve().parents[1] / "reference"
 MADE = "<!-- made by python -m docs.tools.make_reference; change the code, not this page -->\n\n"
@@ -32,6 +33,19 @@ PACKAGES = {
         "What is measured, from a clone of the repository. Each is run as `python -m MODULE`.",
     ),
 }
+API_OPENING = """\
+```python
+import sift_jax
+
+model = sift_jax.load("runs/quickstart/export")
+print(model.ask("x.wav", "How fast does she speak?"))
+print(model.ask(["x.wav", "y.wav"], "Which one has faster speech?"))
+```
+
+A recording is a path, or samples with their rate, or a row of a `datasets` audio column; several make a
+list. `**decoding` takes `temperature`, `top_p`, `repetition_penalty`, `no_repeat_ngram` and
+`max_new_tokens`, as the [command](commands.md#sift_jaxask) does. `import sift_jax` loads nothing heavy; the
+first use of a name does. What is wrong with an argument is a `ValueError` that says what to do."""
 BINDABLE = (
     "Takes `--gin.NAME=value` too, once for each knob or binding: see [knobs](knobs.md) and "
     "[gin files](gin_files.md); and the flags of `sift_jax.train`."
@@ -147,11 +161,22 @@ def make_gin_page(files: list[GinFile]) -> str:
     return MADE + "\n".join(lines).rstrip() + "\n"
 
 
+def make_api_page(entries: list[Entry]) -> str:
+    """What `import sift_jax` offers."""
+    lines = ["# Python API", "", *API_OPENING.splitlines(), ""]
+    for entry in entries:
+        lines += [f"{'#' * entry.level} {entry.name}", ""]
+        lines += ["```python", entry.signature, "```", ""] if entry.signature else []
+        lines += [entry.text, ""] if entry.text else []
+    return MADE + "\n".join(lines).rstrip() + "\n"
+
+
 def make_pages() -> dict[str, str]:
     """Page to its text."""
     commands = read_commands()
     pages = {name: make_command_page(commands, *given) for name, given in PACKAGES.items()}
     pages["knobs.md"] = make_knob_page(read_configs())
+    pages["python_api.md"] = make_api_page(read_entries())
     pages["gin_files.md"] = make_gin_page(read_gin_files())
     return pages
 

@@ -60,8 +60,8 @@ def make_items(pair: Pair, templates: Templates, rng: random.Random) -> list[Ite
                 place = "second" if (order > 0) == (pole == "high") else "first"
                 items.append(_make_which_item(ids, key, pole, place, templates, rng))
         if abs(_count_steps(pair, key)) >= _LEAST_STEPS:
-            labels = [utterance["labels"][key] for utterance in pair]
-            items.append(_make_compare_item(ids, key, *labels, templates, rng))
+            label_a, label_b = (utterance["labels"][key] for utterance in pair)
+            items.append(_make_compare_item(ids, key, label_a, label_b, templates, rng))
     genders = tuple(utterance["gender"] for utterance in pair)
     if not all(genders):
         return items

@@ -149,8 +149,12 @@ def _infer(form: str, ranks: dict[str, int]) -> int | None:
     if form == "place":
         return 0 if ranks["reverberation"] < 2 else 1 if ranks["reverberation"] == 2 else 2
     if form == "mood":
-        return 0 if ranks["pitch_variation"] < 2 else 1 if ranks["pitch_variation"] < 5 else 2
+        return _infer_mood(ranks)
     return int(not _list_faults(form, ranks)) if form in _WELL else None
+
+
+def _infer_mood(ranks: dict[str, int]) -> int:
+    return 0 if ranks["pitch_variation"] < 2 else 1 if ranks["pitch_variation"] < 5 else 2
 
 
 def _list_faults(form: str, ranks: dict[str, int]) -> list[str]:
@@ -164,7 +168,7 @@ def _is_torn(form: str, ranks: dict[str, int]) -> bool:
     """Whether a mood would follow from the intonation, and another from the rate."""
     if form != "mood":
         return False
-    low, high = _MOOD_RATES[_infer(form, ranks)]
+    low, high = _MOOD_RATES[_infer_mood(ranks)]
     return not low <= ranks["speaking_rate"] <= high
 
 

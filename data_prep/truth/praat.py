@@ -82,7 +82,7 @@ def measure_voice(wave: np.ndarray, first: float, last: float) -> dict[str, tupl
     medians = [float(np.median(hz)) for hz in tracks[:2]]
     if abs(np.log2(medians[0] / medians[1])) < _SURE_OCTAVES:
         found["average_pitch"] = (medians[0], medians[0])
-        variations = [pitch_variation(hz) for hz in tracks]
+        variations = [value for hz in tracks if (value := pitch_variation(hz)) is not None]
         if max(variations) - min(variations) < _SURE_SEMITONES:
             found["pitch_variation"] = (min(variations), max(variations))
     return found

@@ -231,6 +231,11 @@ def read_places(sweep: SweepConfig, questions: QuestionsConfig) -> dict[str, flo
     measured: Mapping[str, float] = {}
     if questions.curve_file and any(isinstance(x, str) for x in questions.curve.values()):
         path = Path(questions.curve_file.format(out=sweep.out_dir))
+        if not path.is_file():
+            raise ValueError(
+                f"{path} is not there, from which the curve has its places; make the data again, "
+                "or give QuestionsConfig.curve_file a copy of it"
+            )
         measured = json.loads(path.read_text(encoding="utf-8"))["word_error_rates"]
     found = {}
     for arm, place in questions.curve.items():

@@ -53,6 +53,12 @@ class SweepError(ValueError):
     """A sweep that cannot go on; one line with the remedy."""
 
 
+class SweepStopped(Exception):
+    """Told to stop, as a training is."""
+
+    exit_code = 75
+
+
 def sweep(
     *,
     run: SweepConfig,
@@ -134,6 +140,10 @@ def _run_stages(
     try:
         for stage in stages:
             run_stage(stage, out, sweep.parallel, digests.jobs, finish)
+    except KeyboardInterrupt:
+        raise SweepStopped(
+            "stopped as asked: what is finished is kept, and the same command goes on from there"
+        ) from None
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -157,3 +157,6 @@ def test_a_place_on_the_axis_may_be_measured(tmp_path, plan):
     assert read_places(plan, questions) == {"default": 0.0, "half": pytest.approx(20.1)}
     with pytest.raises(ValueError, match="has no word error rate of 'less'"):
         read_places(plan, make_questions(curve={"less": "less"}, curve_file=str(path)))
+    path.unlink()
+    with pytest.raises(ValueError, match="report.json is not there, from which the curve has its"):
+        read_places(plan, questions)

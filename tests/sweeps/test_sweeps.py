@@ -72,6 +72,38 @@ def test_the_small_sweep_in_a_gates_size(tmp_path):
     assert len(list((tmp_path / "out" / "done").iterdir())) == 5
 
 
+def test_a_sweep_that_is_told_to_stop_says_that_it_goes_on(tmp_path):
+    out = tmp_path / "out"
+    flags = {
+        "OUT_DIR": str(out),
+        "RESULTS_DIR": str(tmp_path / "results"),
+        "ARMS": ("default",),
+        "PREPARE": ("python -c 'import time; print(1, flush=True); time.sleep(100)'",),
+    }
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "sift_jax.sweep",
+            "--gin_file=configs/sweeps/small/ablations.gin",
+            *(f"--gin.{name}={value!r}" for name, value in flags.items()),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    log = out / "logs" / "prepare.0.log"
+    deadline = time.monotonic() + 120
+    while not (log.is_file() and log.read_text().strip()):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.2)
+    process.terminate()
+    said, error = process.communicate(timeout=30)
+    assert process.returncode == 75, error
+    assert "0 of 3 runs have results" in said
+    assert error.splitlines()[-1].startswith("stopped as asked: what is finished is kept")
+
+
 def test_a_stopped_sweep_stops_its_processes(tmp_path):
     """SIGTERM to the sweep alone: what it started does not go on by itself."""
     code = (

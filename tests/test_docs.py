@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from docs.tools.find_knobs import NOTES, read_configs
+from sift_jax.commands import COMMANDS, PROGRAM, find_command
 from sift_jax.extras import EXTRAS
 
 ROOT = Path(__file__).parent.parent
@@ -170,6 +171,24 @@ def check_command(words, commands):
             assert (ROOT / value).is_file(), f"{value} does not exist"
 
 
+def check_called(words, commands):
+    """The same of what stands behind sift-jax."""
+    command, rest = find_command(words)
+    if command is not None:
+        check_command([command.module, *rest], commands)
+    else:
+        # of itself: --help, --version, completion, or the first word of several commands
+        firsts = {each.name.split()[0] for each in COMMANDS}
+        known = {"completion", "--help", "--version", "NAME", *firsts}
+        assert not words or words[0] in known, words
+
+
+def test_every_command_is_in_the_reference(commands):
+    pages = "".join(path.read_text(encoding="utf-8") for path in (DOCS / "reference").glob("*.md"))
+    for command in COMMANDS:
+        assert command.module in commands and f"`{PROGRAM} {command.name}`" in pages, command.name
+
+
 @pytest.mark.parametrize("page", TEXTS, ids=name)
 def test_commands_exist_with_their_flags(page, commands):
     for line in read_lines(page):
@@ -178,6 +197,8 @@ def test_commands_exist_with_their_flags(page, commands):
             words = words[words.index("-m") + 1 :]
             if words and words[0].split(".")[0] in ("sift_jax", "data_prep", "benchmarks"):
                 check_command(words, commands)
+        elif words[:1] == [PROGRAM]:
+            check_called(words[1:], commands)
         elif words[:1] == ["make"]:
             targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
             assert not [w for w in words[1:] if "=" not in w and w not in targets], line

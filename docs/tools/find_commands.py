@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
+from sift_jax.commands import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("sift_jax", "data_prep", "benchmarks")
 # a machine's number of cores, while parsers are made: no machine has so many
@@ -41,11 +43,13 @@ class Flag:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Command:
-    """A module that is run by `python -m`; without subcommands its flags stand under ""."""
+    """A module that is run by `python -m`; without subcommands its flags stand under "". `names` are
+    those behind sift-jax."""
 
     module: str
+    names: tuple[str, ...]
     description: str
-    usage: str
+    examples: tuple[str, ...]
     subcommands: dict[str, tuple[str, tuple[Flag, ...]]]
     # it takes --gin.NAME=value
     is_bindable: bool
@@ -160,13 +164,13 @@ def read_command(module: str) -> Command:
     path = ROOT / Path(*module.split("."))
     source = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
     text = source.read_text(encoding="utf-8")
-    doc = ast.get_docstring(ast.parse(text)) or ""
     parser = take_parser(module)
     inner = {name: (said, read_flags(sub)) for name, said, sub in _list_subcommands(parser)}
     return Command(
         module=module,
+        names=tuple(command.name for command in COMMANDS if command.module == module),
         description=" ".join((parser.description or "").split()),
-        usage=doc,
+        examples=tuple(getattr(parser, "examples", ())),
         subcommands=inner or {"": ("", read_flags(parser))},
         is_bindable="run_gin" in text
         or "run_short" in text

@@ -13,6 +13,7 @@ from pathlib import Path
 from docs.tools.find_commands import Command, Flag, read_commands
 from docs.tools.find_knobs import Config, GinFile, read_configs, read_gin_files
 from docs.tools.read_api import Entry, read_entries
+from sift_jax.commands import PROGRAM
 
 FOLDER = Path(__file__).resolve().parents[1] / "reference"
 MADE = "<!-- made by python -m docs.tools.make_reference; change the code, not this page -->\n\n"
@@ -20,12 +21,12 @@ PACKAGES = {
     "commands.md": (
         "sift_jax",
         "Commands: models",
-        "Training, answering, speaking, evaluation and export. Each is run as `python -m MODULE`.",
+        "Training, answering, speaking, evaluation and export. Each is run as `sift-jax NAME` or `python -m MODULE`.",
     ),
     "data_commands.md": (
         "data_prep",
         "Commands: data",
-        "From corpora to records. Each is run as `python -m MODULE`; `python -m data_prep` lists them.",
+        "From corpora to records. Each is run as `sift-jax data NAME` or `python -m MODULE`.",
     ),
     "benchmark_commands.md": (
         "benchmarks",
@@ -48,7 +49,7 @@ list. `**decoding` takes `temperature`, `top_p`, `repetition_penalty`, `no_repea
 first use of a name does. What is wrong with an argument is a `ValueError` that says what to do."""
 BINDABLE = (
     "Takes `--gin.NAME=value` too, once for each knob or binding: see [knobs](knobs.md) and "
-    "[gin files](gin_files.md); and the flags of `sift_jax.train`."
+    "[gin files](gin_files.md)."
 )
 
 
@@ -78,12 +79,21 @@ def _format_command(command: Command) -> list[str]:
     lines = [f"## {command.module}", ""]
     if command.description:
         lines += [f"{_cell(command.description)}", ""]
+    if command.names:
+        called = ", ".join(f"`{PROGRAM} {name}`" for name in command.names)
+        lines += [f"{called}, or `python -m {command.module}`.", ""]
     if command.is_bindable:
         lines += [BINDABLE, ""]
     for name, (said, flags) in command.subcommands.items():
         if name:
             lines += [f"### {command.module} {name}", "", *([_cell(said), ""] if said else [])]
         lines += _format_flags(flags)
+    if command.examples:
+        program = (
+            f"{PROGRAM} {command.names[0]}" if command.names else f"python -m {command.module}"
+        )
+        examples = [f"{program} {example}" for example in command.examples]
+        lines += ["```bash", *examples, "```", ""]
     return lines
 
 

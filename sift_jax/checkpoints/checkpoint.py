@@ -52,7 +52,7 @@ class Checkpoints:
         self.run_dir, self._every = Path(run_dir), every
         self._frozen = FrozenParams(self.run_dir)
         # of this run's frozen parameters, which stay what they are: (name, checksums)
-        self._frozen_sums: tuple[str, dict[str, int]] | None = None
+        self._frozen_sums: tuple[str | None, dict[str, int]] | None = None
         for name in ("absl", "asyncio"):
             logging.getLogger(name).addFilter(is_news)
         options = ocp.CheckpointManagerOptions(
@@ -334,7 +334,7 @@ def _digest(data: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
-def _describe(tree):
+def _describe(tree: Any) -> Any:
     return jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None)),
         tree,

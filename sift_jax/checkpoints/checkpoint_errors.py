@@ -19,8 +19,10 @@ NO_DAMAGE = (
     "DEADLINE_EXCEEDED",
     "RESOURCE_EXHAUSTED",
     "UNAUTHENTICATED",
+    "UNKNOWN: Gloo",
+    "ABORTED",
+    "CANCELLED",
 )
-NO_DAMAGE += ("UNKNOWN: Gloo", "ABORTED", "CANCELLED")
 # how TensorStore says what the system said
 OS_ERROR = re.compile(r"os_error_code='(\d+)'")
 

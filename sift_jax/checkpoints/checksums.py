@@ -15,6 +15,7 @@ it, and sealed anew at the next save.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +30,7 @@ def name_leaf(path: tuple) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
-def list_leaves(tree) -> dict[str, jax.Array]:
+def list_leaves(tree: Any) -> dict[str, jax.Array]:
     return {name_leaf(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
@@ -74,7 +75,7 @@ def _sum_all(leaves: list[jax.Array], rule: int) -> jax.Array:
     return jnp.stack([sum_words(leaf, rule) for leaf in leaves])
 
 
-def checksum_leaves(tree, rule: int = FORMAT) -> dict[str, int]:
+def checksum_leaves(tree: Any, rule: int = FORMAT) -> dict[str, int]:
     """{path: checksum}; every process of a run gets the same."""
     leaves = list_leaves(tree)
     if not leaves:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax.traverse_util import flatten_dict, unflatten_dict
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding
 
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, init_params
 from sift_jax.parallel.mesh import replicate
@@ -98,12 +98,12 @@ def init_state(
     return make_state(init_params(config, jax.random.key(seed)), trainable, optimizer)
 
 
-def shard_state(state: State, mesh: Mesh):
+def shard_state(state: State, mesh: Mesh) -> State:
     """Shardings of a state. Moments lie where their parameters lie: their paths end in the
     parameter's."""
     params = flatten_dict(join_params(state["trainable"], state["frozen"]), sep="/")
 
-    def shard(path: tuple, leaf):
+    def shard(path: tuple, leaf: jax.Array | jax.ShapeDtypeStruct) -> NamedSharding:
         if leaf.size <= LOOSE_LEAF:
             return replicate(mesh)
         name = path_of(path)
@@ -111,7 +111,7 @@ def shard_state(state: State, mesh: Mesh):
         for start in range(len(parts)):
             tail = "/".join(parts[start:])
             if tail in params:
-                return jax.sharding.NamedSharding(mesh, make_spec(tail, leaf.shape, mesh))
+                return NamedSharding(mesh, make_spec(tail, leaf.shape, mesh))
         raise ValueError(
             f"state leaf {name} belongs to no parameter; the sharding table cannot place it"
         )

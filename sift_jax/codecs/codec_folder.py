@@ -75,6 +75,10 @@ class CodecFolder:
 
     def read_vocoder(self) -> dict[str, np.ndarray]:
         """Its tensors."""
+        if self.vocoder is None:
+            raise ValueError(
+                f"{self.path} has no vocoder; add one by `python -m sift_jax.units add_vocoder`"
+            )
         return self.read_tensors(_name_vocoder(self.vocoder["digest"]).removesuffix(".safetensors"))
 
     def read_tensors(self, name: str) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sift_jax.models.cross_attention import NORM_EPS, find_hearing, hear
-from sift_jax.models.layers import Array, LayerNorm, attend, exact_gelu, rotate
+from sift_jax.models.layers import Array, LayerNorm, apply_module, attend, exact_gelu, rotate
 from sift_jax.models.speech_lm import SpeechLMConfig, rotate_for_cross
 
 CrossCache = dict
@@ -60,15 +60,16 @@ def _project(part: dict, x: Array) -> Array:
 
 
 def _norm(part: dict, x: Array) -> Array:
-    return LayerNorm(eps=NORM_EPS).apply({"params": part}, x)
+    return apply_module(LayerNorm(eps=NORM_EPS), part, x)
 
 
 def _split(config: SpeechLMConfig, x: Array) -> Array:
-    return x.reshape(*x.shape[:2], config.cross.heads, -1)
+    return x.reshape(*x.shape[:2], config.asked_cross.heads, -1)
 
 
 def _list_layers(config: SpeechLMConfig, cross: dict) -> list[dict]:
-    return [jax.tree.map(lambda x, i=i: x[i], cross["blocks"]) for i in range(config.cross.layers)]
+    layers = range(config.asked_cross.layers)
+    return [jax.tree.map(lambda x, i=i: x[i], cross["blocks"]) for i in layers]
 
 
 def _run_block(

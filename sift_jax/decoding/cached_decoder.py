@@ -26,7 +26,15 @@ import jax
 import jax.numpy as jnp
 
 from sift_jax.models.decoder import DecoderConfig
-from sift_jax.models.layers import Array, LoraConfig, RMSNorm, attend, make_rotation, rotate
+from sift_jax.models.layers import (
+    Array,
+    LoraConfig,
+    RMSNorm,
+    apply_module,
+    attend,
+    make_rotation,
+    rotate,
+)
 
 Prepared = dict
 Cache = list[dict[str, Array]]
@@ -116,13 +124,13 @@ def _run_block(
     c = config
     b, t, _ = x_btd.shape
     norm = RMSNorm(eps=c.norm_eps)
-    qkv = _project(part["qkv"], norm.apply({"params": part["attention_norm"]}, x_btd))
+    qkv = _project(part["qkv"], apply_module(norm, part["attention_norm"], x_btd))
     qk, v = jnp.split(qkv.reshape(b, t, -1, c.head_size), [c.heads + c.kv_heads], axis=2)
     q, k = jnp.split(rotate(qk, rotation), [c.heads], axis=2)
     mixed, kept = mix(q, k, v)
     x_btd += _project(part["o"], mixed)
     gate, up = jnp.split(
-        _project(part["gate_up"], norm.apply({"params": part["mlp_norm"]}, x_btd)), 2, axis=-1
+        _project(part["gate_up"], apply_module(norm, part["mlp_norm"], x_btd)), 2, axis=-1
     )
     return x_btd + _project(part["down"], jax.nn.silu(gate) * up), kept
 
@@ -155,7 +163,7 @@ def prefill(
     for part in prepared["blocks"]:
         x_btd, kept = _run_block(config, part, x_btd, rotation, mix)
         cache.append(kept)
-    hidden = RMSNorm(eps=config.norm_eps).apply({"params": prepared["norm"]}, x_btd[:, -1])
+    hidden = apply_module(RMSNorm(eps=config.norm_eps), prepared["norm"], x_btd[:, -1])
     return hidden, grow_cache(cache, slots)
 
 
@@ -217,4 +225,5 @@ def advance(
 
         x_b1d, kept = _run_block(config, part, x_b1d, rotation, mix)
         grown.append(kept)
-    return RMSNorm(eps=config.norm_eps).apply({"params": prepared["norm"]}, x_b1d[:, 0]), grown
+    hidden = apply_module(RMSNorm(eps=config.norm_eps), prepared["norm"], x_b1d[:, 0])
+    return hidden, grown

@@ -118,9 +118,10 @@ def draw_from_nucleus(logits_bv: Array, top_p: float, keys_b: Array) -> Array:
     return jax.lax.cond(jnp.all(is_enough_b), lambda: among_few_b, draw_among_all)
 
 
-def choose_token(logits_bv: Array, keys_b: Array, config: DecodingConfig) -> Array:
-    """The next token of each row, of logits that hold what looks back already."""
-    if config.temperature == 0.0:
+def choose_token(logits_bv: Array, keys_b: Array | None, config: DecodingConfig) -> Array:
+    """The next token of each row, of logits that hold what looks back already; without keys the
+    likeliest."""
+    if keys_b is None or config.temperature == 0.0:
         return find_likeliest(logits_bv)
     logits_bv = logits_bv / config.temperature
     if config.top_p < 1.0:

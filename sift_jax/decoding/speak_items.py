@@ -40,7 +40,8 @@ def read_items(path: Path) -> list[dict[str, Any]]:
         raise ValueError(
             f"{path}: cannot be read ({error.strerror}); give a file of items"
         ) from None
-    items, seen = [], {}
+    items: list[dict[str, Any]] = []
+    seen: dict[tuple[str, str], int] = {}
     for number, line in ((number, line) for number, line in enumerate(lines, 1) if line.strip()):
         try:
             item = json.loads(line)

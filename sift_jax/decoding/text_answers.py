@@ -235,7 +235,7 @@ class TextGenerator:
         words = np.asarray(jax.random.key_data(jax.random.key(seed)))
         key = jax.random.wrap_key_data(jax.device_put(words, replicate(self._mesh)))
         speech, stop_ids = self._speech, self._stop_ids
-        if limits:
+        if limits and speech:
             speech, stop_ids = dataclasses.replace(speech, is_only=True), (speech.ids.end,)
         steps = speak_in_steps(
             self.config,

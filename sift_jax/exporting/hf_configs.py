@@ -99,6 +99,8 @@ def make_qwen2_audio_config(
     config: SpeechLMConfig, stop_id: int, audio_id: int, dtype: str
 ) -> dict[str, Any]:
     """config.json of a Qwen2AudioForConditionalGeneration, which knows no tied head."""
+    if isinstance(config.encoder, FastConformerConfig):
+        raise ValueError("Qwen2-Audio hears by a Whisper encoder; use --format=sift")
     return {
         "architectures": ["Qwen2AudioForConditionalGeneration"],
         "model_type": "qwen2_audio",

@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -50,6 +51,8 @@ BLOCK = 256
 MOST_BLOCKS = 8
 # lanes of a TPU: the kernel wants whole ones
 LANES = 128
+# place, group and segment of positions
+Ids = tuple[Array, Array, Array]
 
 
 @partial(
@@ -79,10 +82,12 @@ def make_mask(group_bt: Array, segment_bt: Array) -> Array:
     """Who sees whom: earlier in the row, of the same group, and in the shared prefix or the same
     question."""
     place = jnp.arange(group_bt.shape[1])[None]
-    return _see(place, group_bt, segment_bt, place, group_bt, segment_bt)
+    ids = place, group_bt, segment_bt
+    return _see(ids, ids)
 
 
-def _see(place_bt, group_bt, segment_bt, place_bs, group_bs, segment_bs) -> Array:
+def _see(query: Ids, key: Ids) -> Array:
+    (place_bt, group_bt, segment_bt), (place_bs, group_bs, segment_bs) = query, key
     is_earlier = place_bs[:, None, :] <= place_bt[:, :, None]
     is_same_group = group_bt[:, :, None] == group_bs[:, None, :]
     is_visible = (segment_bs[:, None, :] == 0) | (segment_bt[:, :, None] == segment_bs[:, None, :])
@@ -151,6 +156,8 @@ def attend_by(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: AttentionMask) 
     if mask.kind == "cudnn":
         return attend_fused(q_btnk, k_bsnk, v_bsnk, mask.mask_bts, implementation="cudnn")
     if mask.kind == "splash":
+        if mask.mask_bts is None:
+            raise ValueError("splash attention reads a matrix; make the mask by make_row_mask")
         return attend_splash(q_btnk, k_bsnk, v_bsnk, mask.mask_bts)
     return attend(q_btnk, k_bsnk, v_bsnk, mask.mask_bts)
 
@@ -158,7 +165,8 @@ def attend_by(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: AttentionMask) 
 def _attend_blockwise(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: AttentionMask) -> Array:
     """Blocks of queries, each with the keys that it may see; backwards a block's scores are made
     anew."""
-    if mask.group_bt is None:
+    group_bt, segment_bt = mask.group_bt, mask.segment_bt
+    if group_bt is None or segment_bt is None:
         return _attend_clip_blocks(q_btnk, k_bsnk, v_bsnk, mask)
     t = q_btnk.shape[1]
     # Blocks grow with the row, so that at most eight different programs are compiled.
@@ -169,8 +177,9 @@ def _attend_blockwise(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: Attenti
     def attend_block(q: Array, k: Array, v: Array, start: int) -> Array:
         stop = start + q.shape[1]
         place = jnp.arange(stop)[None]
-        of_keys = place, mask.group_bt[:, :stop], mask.segment_bt[:, :stop]
-        return attend(q, k, v, _see(*(x[:, start:] for x in of_keys), *of_keys))
+        keys = place, group_bt[:, :stop], segment_bt[:, :stop]
+        queries = place[:, start:], group_bt[:, start:stop], segment_bt[:, start:stop]
+        return attend(q, k, v, _see(queries, keys))
 
     starts = range(0, t, block)
     # nobody sees what is later: half of all pairs are never made
@@ -196,7 +205,12 @@ def _attend_clip_blocks(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: Atten
 
 
 def attend_fused(
-    q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask_bts: Array | None, *, implementation: str
+    q_btnk: Array,
+    k_bsnk: Array,
+    v_bsnk: Array,
+    mask_bts: Array | None,
+    *,
+    implementation: Literal["cudnn", "xla"],
 ) -> Array:
     """jax.nn's attention, by cuDNN or by XLA: it groups the queries itself."""
     mask = None if mask_bts is None else mask_bts[:, None]

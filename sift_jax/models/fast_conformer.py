@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from functools import partial
+from functools import partial, reduce
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from sift_jax.models.layers import Array, LayerNorm, Linear, average_groups, spread
+from sift_jax.models.layers import Array, Counts, LayerNorm, Linear, average_groups, spread
 from sift_jax.models.scanned_stack import run_stack
 from sift_jax.models.strided_convolution import convolve_strided
 
@@ -79,7 +80,7 @@ class FastConformerConfig:
         """Mel frames that become one."""
         return 2**STRIDES
 
-    def count_frames(self, mel_frames):
+    def count_frames(self, mel_frames: Counts) -> Counts:
         """Encoder frames of a clip of `mel_frames`; the same for ints and arrays."""
         return -(-mel_frames // self.stride)
 
@@ -228,7 +229,8 @@ class ConformerBlock(nn.Module):
         kernel = self.param("depth_kernel", init, (self.kernel, 1, d)).astype(self.dtype)
         reach = self.kernel // 2
         padded = jnp.pad(y, ((0, 0), (reach, reach), (0, 0)))
-        y = sum(padded[:, i : i + y.shape[1]] * kernel[i, 0] for i in range(self.kernel))
+        taps = (padded[:, i : i + y.shape[1]] * kernel[i, 0] for i in range(self.kernel))
+        y = reduce(jnp.add, taps)
         if self.has_bias:
             y += self.param("depth_bias", nn.initializers.zeros, (d,)).astype(self.dtype)
         make_norm = FixedBatchNorm if self.is_published else partial(LayerNorm, eps=NORM_EPS)
@@ -286,7 +288,9 @@ class FastConformerEncoder(nn.Module):
         return average_groups(jnp.where(heard_bs[:, :, None], x, 0), self.pool)
 
 
-def run_conformer(x_bsd: Array, heard_bs: Array, *, layers: int, remat: str, **fields) -> Array:
+def run_conformer(
+    x_bsd: Array, heard_bs: Array, *, layers: int, remat: str, **fields: Any
+) -> Array:
     """A stack of blocks with these fields; call it inside a compact module."""
     distance_rd = make_distances(x_bsd.shape[1], x_bsd.shape[2]).astype(x_bsd.dtype)
     return run_stack(

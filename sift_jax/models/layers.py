@@ -8,16 +8,21 @@ Params are plain nested dicts: {"kernel": (in, out), "bias": (out,), "lora_a": (
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from functools import partial
+from typing import Any, TypeVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import PartitionSpec
 
 from sift_jax.parallel.mesh import BATCH_AXES, count_batch_shards
 
 Array = jax.Array
+# one number or many of them: what comes out is what went in
+Counts = TypeVar("Counts", int, np.ndarray, jax.Array)
 # Whisper and BERT use the exact form; jax.nn.gelu alone is the tanh form
 exact_gelu = partial(jax.nn.gelu, approximate=False)
 
@@ -43,6 +48,14 @@ def draw_lora_a(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float
     a learning rate that was found with PEFT moves an adapter as fast here."""
     bound = shape[-2] ** -0.5
     return jax.random.uniform(key, shape, dtype, minval=-bound, maxval=bound)
+
+
+def apply_module(module: nn.Module, params: Mapping[str, Any], *inputs: Any) -> Array:
+    """What a module that returns one array makes of its inputs."""
+    found = module.apply({"params": params}, *inputs)
+    if isinstance(found, tuple):
+        raise TypeError(f"{type(module).__name__} returns {len(found)} things, not one array")
+    return found
 
 
 class Linear(nn.Module):

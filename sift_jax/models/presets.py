@@ -91,6 +91,10 @@ ENCODERS: dict[str, EncoderConfig | FastConformerConfig] = {
 }
 
 
+# width, layers, heads, kv heads, hidden
+Sizes = tuple[int, int, int, int, int]
+
+
 def _qwen2(
     width: int, layers: int, heads: int, kv_heads: int, hidden: int, vocab_size: int, is_tied: bool
 ) -> DecoderConfig:
@@ -112,16 +116,20 @@ def _qwen2(
 
 
 def _llama(
-    *sizes: int, vocab_size: int, is_tied: bool, theta: float, positions: int
+    sizes: Sizes, *, vocab_size: int, is_tied: bool, theta: float, positions: int
 ) -> DecoderConfig:
-    like_qwen2 = _qwen2(*sizes, vocab_size=vocab_size, is_tied=is_tied)
+    like_qwen2 = _qwen2(*sizes, vocab_size, is_tied)
     return dataclasses.replace(
         like_qwen2, has_qkv_bias=False, norm_eps=1e-5, rope_theta=theta, max_positions=positions
     )
 
 
-def _llama3(*sizes: int, stretch: float | None = None, is_tied: bool = False) -> DecoderConfig:
-    plain = _llama(*sizes, vocab_size=128_256, is_tied=is_tied, theta=5e5, positions=8192)
+def _smollm2(*sizes: *Sizes, theta: float) -> DecoderConfig:
+    return _llama(sizes, vocab_size=49_152, is_tied=True, theta=theta, positions=8192)
+
+
+def _llama3(*sizes: *Sizes, stretch: float | None = None, is_tied: bool = False) -> DecoderConfig:
+    plain = _llama(sizes, vocab_size=128_256, is_tied=is_tied, theta=5e5, positions=8192)
     if stretch is None:
         return plain
     scaling = RopeScaling(factor=stretch, low_frequency=1.0, high_frequency=4.0, positions=8192)
@@ -143,7 +151,7 @@ QWEN2_SIZES = {
 def _list_qwen2() -> dict[str, DecoderConfig]:
     """Base models of 14B and more have another epsilon than those tuned on instructions, and most
     longer contexts."""
-    found = {}
+    found: dict[str, DecoderConfig] = {}
     for family, sizes in (
         ("qwen2", ("0.5b", "1.5b", "7b", "72b")),
         ("qwen2.5", tuple(QWEN2_SIZES)),
@@ -171,9 +179,8 @@ QWEN2_AUDIO = dataclasses.replace(
     max_positions=8192,
 )
 TINYLLAMA = _llama(
-    2048, 22, 32, 4, 5632, vocab_size=32_000, is_tied=False, theta=1e4, positions=2048
+    (2048, 22, 32, 4, 5632), vocab_size=32_000, is_tied=False, theta=1e4, positions=2048
 )
-SMOLLM2 = {"vocab_size": 49_152, "is_tied": True, "positions": 8192}
 
 DECODERS: dict[str, DecoderConfig] = {
     **_list_qwen2(),
@@ -183,9 +190,9 @@ DECODERS: dict[str, DecoderConfig] = {
     "tinyllama-1.1b-chat-v1.0": TINYLLAMA,
     **_with_instruct(
         {
-            "smollm2-135m": _llama(576, 30, 9, 3, 1536, theta=1e5, **SMOLLM2),
-            "smollm2-360m": _llama(960, 32, 15, 5, 2560, theta=1e5, **SMOLLM2),
-            "smollm2-1.7b": _llama(2048, 24, 32, 32, 8192, theta=1.3e5, **SMOLLM2),
+            "smollm2-135m": _smollm2(576, 30, 9, 3, 1536, theta=1e5),
+            "smollm2-360m": _smollm2(960, 32, 15, 5, 2560, theta=1e5),
+            "smollm2-1.7b": _smollm2(2048, 24, 32, 32, 8192, theta=1.3e5),
             "llama-3-8b": _llama3(4096, 32, 32, 8, 14_336),
             "llama-3-70b": _llama3(8192, 80, 64, 8, 28_672),
             "llama-3.1-8b": _llama3(4096, 32, 32, 8, 14_336, stretch=8.0),

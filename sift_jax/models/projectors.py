@@ -19,7 +19,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from sift_jax.models.fast_conformer import is_heard, run_conformer
-from sift_jax.models.layers import Array, LayerNorm, Linear, attend, exact_gelu
+from sift_jax.models.layers import Array, Counts, LayerNorm, Linear, attend, exact_gelu
 from sift_jax.models.scanned_stack import run_stack
 
 # BERT's
@@ -96,7 +96,7 @@ class ProjectorConfig:
         """Length of the scanned axis of a Q-Former's or a conformer's parameters."""
         return self.layers // max(self.cross_every, 1)
 
-    def count_positions(self, frames):
+    def count_positions(self, frames: Counts) -> Counts:
         """What becomes of so many encoder frames, and of none at all; the same for ints and arrays.
 
         Pooling leaves an incomplete group out, as Qwen2-Audio and its processor do; the others fill

@@ -27,7 +27,7 @@ from sift_jax.models.cross_attention import (
 )
 from sift_jax.models.decoder import Decoder, DecoderConfig, compute_logits, embed_tokens
 from sift_jax.models.fast_conformer import FastConformerConfig, FastConformerEncoder
-from sift_jax.models.layers import Array, LoraConfig, make_rotation, spread
+from sift_jax.models.layers import Array, Counts, LoraConfig, apply_module, make_rotation, spread
 from sift_jax.models.projectors import ProjectorConfig, make_projector
 from sift_jax.models.whisper_encoder import EncoderConfig, WhisperEncoder
 
@@ -53,9 +53,16 @@ class SpeechLMConfig:
         it."""
         return 1 if self.cross else self.count_positions(mel_frames)
 
-    def count_positions(self, mel_frames):
+    def count_positions(self, mel_frames: Counts) -> Counts:
         """Projected frames of a clip, wherever they go; the same for ints and arrays."""
         return self.projector.count_positions(self.encoder.count_frames(mel_frames))
+
+    @property
+    def asked_cross(self) -> CrossConfig:
+        """Of a model that has cross-attention."""
+        if self.cross is None:
+            raise ValueError("this model has no cross-attention; set ModelConfig.fusion = 'cross'")
+        return self.cross
 
     @property
     def slots_per_clip(self) -> int:
@@ -63,11 +70,18 @@ class SpeechLMConfig:
 
 
 def make_encoder(config: SpeechLMConfig) -> WhisperEncoder | FastConformerEncoder:
-    fields = {"config": config.encoder, "dtype": jnp.dtype(config.dtype), "remat": config.remat}
-    fields |= {"pool": config.projector.pool}
+    dtype, pool = jnp.dtype(config.dtype), config.projector.pool
     if isinstance(config.encoder, FastConformerConfig):
-        return FastConformerEncoder(**fields)
-    return WhisperEncoder(**fields, attention=config.attention)
+        return FastConformerEncoder(
+            config=config.encoder, dtype=dtype, remat=config.remat, pool=pool
+        )
+    return WhisperEncoder(
+        config=config.encoder,
+        dtype=dtype,
+        remat=config.remat,
+        pool=pool,
+        attention=config.attention,
+    )
 
 
 def _projector(config: SpeechLMConfig) -> nn.Module:
@@ -77,7 +91,7 @@ def _projector(config: SpeechLMConfig) -> nn.Module:
 def _cross(config: SpeechLMConfig) -> CrossAttention:
     dtype = jnp.dtype(config.dtype)
     return CrossAttention(
-        config=config.cross, width=config.decoder.width, dtype=dtype, remat=config.remat
+        config=config.asked_cross, width=config.decoder.width, dtype=dtype, remat=config.remat
     )
 
 
@@ -113,11 +127,10 @@ def encode_speech(
     """Clips to decoder embeddings, (b, a · projected frames of a clip, d)."""
     b, a, s, f = mel_basf.shape
     frames = frames_ba.reshape(-1)
-    encoded = make_encoder(config).apply(
-        {"params": params["encoder"]}, mel_basf.reshape(b * a, s, f), frames
-    )
+    mel = mel_basf.reshape(b * a, s, f)
+    encoded = apply_module(make_encoder(config), params["encoder"], mel, frames)
     heard = config.encoder.count_frames(frames)
-    projected = _projector(config).apply({"params": params["projector"]}, encoded, heard)
+    projected = apply_module(_projector(config), params["projector"], encoded, heard)
     return spread(projected.reshape(b, a * projected.shape[1], projected.shape[2]))
 
 
@@ -131,7 +144,7 @@ def splice(config: SpeechLMConfig, params: Params, batch: dict[str, Array]) -> A
 
 
 def rotate_for_cross(config: SpeechLMConfig, position_bt: Array) -> tuple[Array, Array]:
-    head_size = config.cross.head_size(config.decoder.width)
+    head_size = config.asked_cross.head_size(config.decoder.width)
     return make_rotation(position_bt, head_size, config.decoder.rope_theta)
 
 
@@ -161,11 +174,8 @@ def embed_batch(
     )
     speech_bsd, hears_bts = hear_speech(config, params, batch, mask_bts)
     rotation = rotate_for_cross(config, batch["position_bt"])
-    return spread(
-        _cross(config).apply(
-            {"params": params["cross"]}, x_btd, rotation, mask_bts, speech_bsd, hears_bts
-        )
-    )
+    inputs = (x_btd, rotation, mask_bts, speech_bsd, hears_bts)
+    return spread(apply_module(_cross(config), params["cross"], *inputs))
 
 
 def compute_hidden(config: SpeechLMConfig, params: Params, batch: dict[str, Array]) -> Array:
@@ -178,8 +188,9 @@ def compute_hidden(config: SpeechLMConfig, params: Params, batch: dict[str, Arra
         head_size=head_size,
         dtype=config.dtype,
     )
-    hidden = make_decoder(config).apply(
-        {"params": params["decoder"]},
+    hidden = apply_module(
+        make_decoder(config),
+        params["decoder"],
         embed_batch(config, params, batch, mask),
         batch["position_bt"],
         mask,

@@ -51,10 +51,10 @@ def _differentiate(kept: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
         by_frame = jnp.einsum("bsfp,bsfc->bspc", taps, dy, preferred_element_type=jnp.float32)
         sums = by_frame.sum((0, 1)).reshape(3, 3, -1)
     else:
-        sums = [jnp.sum(tap * dy, (0, 1, 2), dtype=jnp.float32) for _, _, tap in _shift(x_bsfc)]
-        sums = jnp.stack(sums).reshape(3, 3, -1)
+        by_tap = [jnp.sum(tap * dy, (0, 1, 2), dtype=jnp.float32) for _, _, tap in _shift(x_bsfc)]
+        sums = jnp.stack(by_tap).reshape(3, 3, -1)
     d_kernel = jnp.swapaxes(sums, 0, 1).astype(kernel.dtype)
-    d_x = _give_back(dy, kernel, x_bsfc.shape[1:3])
+    d_x = _give_back(dy, kernel, (x_bsfc.shape[1], x_bsfc.shape[2]))
     if x_bsfc.shape[-1] == 1:
         d_x = jnp.sum(d_x, axis=-1, keepdims=True)
     return jax.lax.optimization_barrier(d_x), d_kernel

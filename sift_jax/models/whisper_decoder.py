@@ -19,7 +19,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from sift_jax.models.layers import Array, exact_gelu
+from sift_jax.models.layers import Array, apply_module, exact_gelu
 from sift_jax.models.whisper_encoder import EncoderConfig, WhisperEncoder
 
 Params = Mapping[str, Any]
@@ -127,4 +127,4 @@ def encode_speech(config: EncoderConfig, params: Params, mel_bsf: Array) -> Arra
     """What the encoder makes of log-mel windows (b, frames, bins), which may be shorter than those
     of its training."""
     encoder = WhisperEncoder(config=config, dtype=jnp.dtype("float32"), remat="none")
-    return encoder.apply({"params": params}, mel_bsf, jnp.full(mel_bsf.shape[0], mel_bsf.shape[1]))
+    return apply_module(encoder, params, mel_bsf, jnp.full(mel_bsf.shape[0], mel_bsf.shape[1]))

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from sift_jax.models.attention import AttentionMask, attend_by, make_clip_mask
 from sift_jax.models.layers import (
     Array,
+    Counts,
     LayerNorm,
     Linear,
     average_groups,
@@ -59,7 +60,7 @@ class EncoderConfig:
         """Mel frames that become one."""
         return 2
 
-    def count_frames(self, mel_frames):
+    def count_frames(self, mel_frames: Counts) -> Counts:
         """Encoder frames that hold something of `mel_frames` mel frames; the same for ints and
         arrays."""
         return -(-mel_frames // self.stride)

@@ -35,7 +35,7 @@ def start_distributed(coordinator: str | None, processes: int | None, index: int
                 "process 0"
             )
         try:
-            _join("the coordinator", initialization_timeout=JOIN_SECONDS)
+            _join("the coordinator")
         except ValueError as error:
             raise ValueError(
                 f"--distributed finds no cluster here ({error}); give --coordinator, --processes "
@@ -50,11 +50,16 @@ def start_distributed(coordinator: str | None, processes: int | None, index: int
         )
     # between CPU processes there is no other way; GPUs and TPUs ignore it
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    _join(coordinator, coordinator, processes, index, initialization_timeout=JOIN_SECONDS)
+    _join(coordinator, coordinator, processes, index)
     _start_watch()
 
 
-def _join(address: str, *arguments: object, **kwargs: object) -> None:
+def _join(
+    address: str,
+    coordinator: str | None = None,
+    processes: int | None = None,
+    index: int | None = None,
+) -> None:
     """JAX aborts where one of the processes does not come."""
     line = (
         f"not all processes of the run came to {address} within {JOIN_SECONDS} s: start every one "
@@ -62,7 +67,7 @@ def _join(address: str, *arguments: object, **kwargs: object) -> None:
         "SIFT_JOIN_SECONDS sets the patience"
     )
     explain_aborts(lambda: line, heartbeat.LOST)
-    jax.distributed.initialize(*arguments, **kwargs)
+    jax.distributed.initialize(coordinator, processes, index, initialization_timeout=JOIN_SECONDS)
 
 
 def _start_watch() -> None:
@@ -75,9 +80,10 @@ def _start_watch() -> None:
             global_state.client, global_state.process_id, global_state.num_processes
         )
     # process 0 itself listens there
-    explain_aborts(
-        functools.partial(name_lost_coordinator, global_state.coordinator_address), heartbeat.LOST
-    )
+    address = global_state.coordinator_address
+    if address is None:
+        raise RuntimeError("JAX has joined the processes and names no coordinator; start again")
+    explain_aborts(functools.partial(name_lost_coordinator, address), heartbeat.LOST)
 
 
 def is_first_process() -> bool:
@@ -96,9 +102,9 @@ def await_all(reason: str) -> None:
     once."""
     from jax._src.distributed import global_state
 
-    if global_state.num_processes in (None, 1):
-        return
     client, place = global_state.client, f"sift_jax/here/{reason}"
+    if client is None or global_state.num_processes in (None, 1):
+        return
     client.key_value_set(f"{place}/{global_state.process_id}", "here")
     while len(client.key_value_dir_get(place)) < global_state.num_processes:
         time.sleep(0.2)

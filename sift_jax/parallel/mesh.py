@@ -8,7 +8,7 @@ from typing import Annotated
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
 
 from sift_jax.field_ranges import CheckedConfig, Range
 
@@ -48,7 +48,7 @@ def make_mesh(config: MeshConfig, devices: list | None = None) -> Mesh:
     return jax.make_mesh(tuple(sizes), AXES, axis_types=(AxisType.Auto,) * 3, devices=devices)
 
 
-def count_batch_shards(mesh: Mesh) -> int:
+def count_batch_shards(mesh: Mesh | AbstractMesh) -> int:
     return mesh.shape["data"] * mesh.shape["fsdp"]
 
 
@@ -73,9 +73,9 @@ def shard_rows(mesh: Mesh) -> NamedSharding:
 
 def list_own_rows(mesh: Mesh, rows: int) -> list[int]:
     """The rows of a batch that lie on this process's devices."""
-    spans = [
-        index[0] for index in shard_rows(mesh).addressable_devices_indices_map((rows,)).values()
-    ]
+    sharding = shard_rows(mesh)
+    index_of = sharding.devices_indices_map((rows,))
+    spans = [index_of[device][0] for device in sharding.addressable_devices]
     return sorted({row for span in spans for row in range(rows)[span]})
 
 
@@ -84,7 +84,7 @@ def shard_pieces(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(None, BATCH_AXES))
 
 
-def replicate(mesh: Mesh) -> NamedSharding:
+def replicate(mesh: Mesh | AbstractMesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
@@ -97,7 +97,8 @@ def put_batch(batch: dict[str, np.ndarray], mesh: Mesh, rows: int) -> dict[str, 
     )
 
     def put(value: np.ndarray) -> jax.Array:
-        def read(index: tuple[slice, ...]) -> np.ndarray:
+        def read(index: tuple[slice, ...] | None) -> np.ndarray:
+            assert index is not None, "JAX asks for the slices of one device"
             return value[[place_of[row] for row in range(rows)[index[0]]]]
 
         return jax.make_array_from_callback((rows, *value.shape[1:]), sharding, read)

@@ -8,6 +8,7 @@ over 4 devices stays whole).
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import jax
 from jax.sharding import Mesh, PartitionSpec
@@ -63,7 +64,7 @@ def path_of(key_path: tuple) -> str:
     return "/".join(str(getattr(k, "key", getattr(k, "idx", k))) for k in key_path)
 
 
-def flatten_paths(tree) -> dict[str, jax.Array]:
+def flatten_paths(tree: Any) -> dict[str, jax.Array]:
     return {path_of(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 

@@ -115,7 +115,8 @@ def stream(origin: Origin, files: TensorFolder, leaf: jax.ShapeDtypeStruct) -> j
     sharding = leaf.sharding or jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     read: dict[tuple, np.ndarray] = {}
 
-    def fill(index: Index) -> np.ndarray:
+    def fill(index: Index | None) -> np.ndarray:
+        assert index is not None, "JAX asks for the slices of one device"
         # devices that hold the same part share one reading of it
         name = tuple((part.start, part.stop) for part in index)
         if name not in read:

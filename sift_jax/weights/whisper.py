@@ -41,6 +41,8 @@ def load_whisper(folder: str | Path) -> Whisper:
     kind = read_layout(folder, "whisper_decoder")
     encoder, decoder = read_encoder_preset(folder), read_whisper_decoder(folder)
     files = TensorFolder(folder)
+    if not isinstance(encoder, EncoderConfig):
+        raise ValueError(f"{folder} describes no Whisper; give the folder of one")
     parts, unknown = sort_keys(kind, files.keys())
     params = {}
     for part, rows, layers, ignored in (

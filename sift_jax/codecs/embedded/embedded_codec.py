@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -42,6 +43,7 @@ from sift_jax.codecs.embedded.utterance_header import (
     read_head,
 )
 
+Tones = TypeVar("Tones", np.ndarray, jax.Array)
 # natural logarithm of power, of one dB
 NEPER = float(np.log(10) / 10)
 # a tone's distance: so many spreads weigh as much as so many dB
@@ -164,7 +166,7 @@ def _count_sounds(steps: int, sound_steps: float) -> int:
     return max(int(np.ceil(steps / sound_steps - 1e-6)), 1)
 
 
-def scale_tones(tones: np.ndarray | jax.Array) -> np.ndarray | jax.Array:
+def scale_tones(tones: Tones) -> Tones:
     """[…, 2] spreads and dB in units that weigh alike."""
     return tones / np.array([_SPREADS, _DECIBELS], np.float32)
 

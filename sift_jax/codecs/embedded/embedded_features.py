@@ -47,7 +47,8 @@ _LARGEST_SHARE = 0.5
 @functools.cache
 def make_bands() -> tuple[np.ndarray, np.ndarray]:
     """Weights [bins, f] of means over triangles on the mel scale, and the middles [f] in Hz."""
-    mel = np.linspace(*_to_mel(np.array([60.0, 7_800.0])), BANDS + 2)
+    lowest, highest = _to_mel(np.array([60.0, 7_800.0]))
+    mel = np.linspace(lowest, highest, BANDS + 2)
     edges = 700 * (10 ** (mel / 2595) - 1)
     middle = edges[1:-1]
     half = np.maximum((edges[2:] - edges[:-2]) / 2, _NARROWEST)
@@ -154,7 +155,7 @@ def _make_lowpass() -> np.ndarray:
 def _correlate(wave_bn: jax.Array) -> jax.Array:
     """The periodic share of the energy [b, s, l] for each lag, one more at either side than are
     looked at."""
-    kernel = _make_lowpass()[::-1].reshape(1, 1, -1)
+    kernel = jnp.asarray(_make_lowpass()[::-1].reshape(1, 1, -1))
     low = jax.lax.conv_general_dilated(wave_bn[:, None], kernel, (2,), [(31, 30)])[:, 0]
     window = _window(384, 5, STEP // 2)
     frames = _cut(low, STEP // 2, 5)

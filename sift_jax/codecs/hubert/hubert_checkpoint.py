@@ -60,7 +60,7 @@ def make_config(raw: Mapping[str, Any], source: Path) -> HubertConfig:
         "feat_extract_activation": "gelu",
         "do_stable_layer_norm": False,
     }
-    fields = {}
+    fields: dict[str, Any] = {}
     for field in dataclasses.fields(HubertConfig):
         value = raw.get(field.name, defaults.get(field.name))
         if value is None:

@@ -14,7 +14,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +144,7 @@ class HubertCodec(Codec):
         return [self._vocoder.speak(ids, voice) for ids in batch]
 
 
-def _find_again(source: Path, options: dict[str, Any], codec: Path) -> NetworkFolder:
+def _find_again(source: Path, options: Mapping[str, Any], codec: Path) -> NetworkFolder:
     if not source.is_dir():
         raise ValueError(
             f"{codec} was fitted on the encoder {source}, which is not there; put it there again, "

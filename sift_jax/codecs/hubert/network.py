@@ -16,14 +16,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 Params = Mapping[str, Any]
-_ACTIVATIONS = {
+_ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "gelu": functools.partial(jax.nn.gelu, approximate=False),
     "gelu_new": jax.nn.gelu,
     "relu": jax.nn.relu,
@@ -50,7 +50,7 @@ class HubertConfig:
     hidden_act: str
     layer_norm_eps: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.feat_extract_norm not in ("group", "layer"):
             raise ValueError(
                 f"feat_extract_norm is {self.feat_extract_norm!r}; group and layer exist"
@@ -95,7 +95,7 @@ def compute_features(
     if not config.do_stable_layer_norm:
         x = norm(x, params["norm"])
 
-    def run_layer(x, layer):
+    def run_layer(x: jax.Array, layer: Params) -> tuple[jax.Array, None]:
         attend = functools.partial(_attend, config, layer["attention"], is_real=is_real)
         feed = functools.partial(_feed, config, layer["feed"])
         if config.do_stable_layer_norm:

@@ -12,6 +12,7 @@ frames, c channels.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import Annotated
 
@@ -76,7 +77,7 @@ class HifiGanConfig(CheckedConfig):
     def reach(self) -> int:
         """Frames to either side of which a sample knows."""
         soft = snake.REACH if self.activation == "snake" else 0
-        frames, samples = _ENDS // 2, 1
+        frames, samples = float(_ENDS // 2), 1
         for rate, kernel in zip(self.rates, self.rate_kernels, strict=True):
             frames += (soft + math.ceil(kernel / rate)) / samples
             samples *= rate
@@ -130,7 +131,8 @@ class Upsample(nn.Module):
         whole = jnp.pad(kernel, ((0, turns * self.rate - self.width), (0, 0), (0, 0)))
         whole = whole.transpose(1, 0, 2).reshape(x.shape[-1], turns, self.rate * self.features)
         pieces = jnp.einsum("btc,cmf->mbtf", x, whole)
-        rows = sum(jnp.pad(pieces[m], ((0, 0), (m, turns - 1 - m), (0, 0))) for m in range(turns))
+        late = (jnp.pad(pieces[m], ((0, 0), (m, turns - 1 - m), (0, 0))) for m in range(turns))
+        rows = functools.reduce(jnp.add, late)
         first = (self.width - self.rate) // 2
         y = rows.reshape(len(x), -1, self.features)[:, first : first + x.shape[1] * self.rate]
         return y + self.param("bias", nn.initializers.zeros, (self.features,))
@@ -183,12 +185,13 @@ class HifiGan(nn.Module):
             length_b = length_b if length_b is None else length_b * rate
             x = silence(x, length_b)
             blocks = zip(config.block_kernels, config.block_dilations, strict=True)
-            x = sum(
+            found = [
                 ResidualBlock(config, width, tuple(dilations), name=f"block_{level}_{i}")(
                     x, length_b
                 )
                 for i, (width, dilations) in enumerate(blocks)
-            ) / len(config.block_kernels)
+            ]
+            x = functools.reduce(jnp.add, found) / len(found)
         x = Activation(config.activation, _LAST_SLOPE, name="last_activation")(x, length_b)
         return jnp.tanh(Conv(1, _ENDS, name="after")(x))[..., 0]
 

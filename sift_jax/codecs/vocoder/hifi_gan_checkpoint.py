@@ -23,8 +23,6 @@ _FIELDS = {
     "block_dilations": "resblock_dilation_sizes",
     "slope": "leaky_relu_slope",
 }
-# what they bring their input to, before the first convolution
-_STATISTICS = ("mean", "scale")
 _NORMED = r"\.(parametrizations\.weight\.original[01]|weight_[gv])$"
 
 
@@ -47,13 +45,13 @@ def read_hifi_gan(
     except ValueError as error:
         raise ValueError(f"{folder}/config.json: {error}") from None
     tensors = _multiply_out(read_tensors(found.files, folder))
-    statistics = [tensors.pop(name, None) for name in _STATISTICS]
-    is_normalised = found.raw.get("normalize_before", True) and statistics[0] is not None
-    return (
-        config,
-        _name_tensors(tensors, config, folder),
-        tuple(statistics) if is_normalised else None,
-    )
+    mean, scale = tensors.pop("mean", None), tensors.pop("scale", None)
+    params = _name_tensors(tensors, config, folder)
+    if mean is None or not found.raw.get("normalize_before", True):
+        return config, params, None
+    if scale is None:
+        raise ValueError(f"{folder}: there is a mean of its input and no scale; fetch it again")
+    return config, params, (mean, scale)
 
 
 def _freeze(value: Any) -> Any:

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 
 from sift_jax.codecs.vocoder.hifi_gan import Conv, HifiGan, HifiGanConfig, silence
 from sift_jax.field_ranges import CheckedConfig, Count
-from sift_jax.models.layers import LayerNorm
+from sift_jax.models.layers import LayerNorm, apply_module
 
 Params = Mapping[str, Any]
 _NORM_EPSILON = 1e-5
@@ -111,8 +111,8 @@ def hear_voice(
 ) -> jax.Array:
     """The voice [b, d] of each reference, of whose frames the first `length_b` are real; with none,
     the learnt one."""
-    heard = VoiceEncoder(config.voice_width).apply(
-        {"params": params["voice"]}, mel_bsf, jnp.maximum(length_b, 1)
+    heard = apply_module(
+        VoiceEncoder(config.voice_width), params["voice"], mel_bsf, jnp.maximum(length_b, 1)
     )
     return jnp.where(length_b[:, None] > 0, heard, params["any_voice"])
 
@@ -127,14 +127,13 @@ def speak_units(
     """Samples [b, t · hop] of a unit a frame."""
     voice = jnp.broadcast_to(voice_bd[:, None], (*ids_bt.shape, voice_bd.shape[-1]))
     x = jnp.concatenate([params["units"][ids_bt], voice], axis=-1)
-    return HifiGan(config.generator).apply({"params": params["generator"]}, x, length_b)
+    return apply_module(HifiGan(config.generator), params["generator"], x, length_b)
 
 
 def predict_durations(params: Params, ids_bt: jax.Array, length_b: jax.Array) -> jax.Array:
     """log(1 + frames) of units of which no two neighbours are alike [b, t]."""
-    return DurationPredictor().apply(
-        {"params": params["durations"]}, params["units"][ids_bt], length_b
-    )
+    x = params["units"][ids_bt]
+    return apply_module(DurationPredictor(), params["durations"], x, length_b)
 
 
 @functools.partial(jax.jit, static_argnums=0)

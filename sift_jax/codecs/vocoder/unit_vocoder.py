@@ -56,6 +56,8 @@ class UnitVocoder:
     """The vocoder of a codec's folder."""
 
     def __init__(self, folder: CodecFolder):
+        if folder.vocoder is None:
+            raise ValueError(explain_missing(folder.path))
         self.config = vocoder_from_json(folder.vocoder["config"])
         check_shape(self.config, folder.config)
         self._params = jax.device_put(nest(folder.read_vocoder()))
@@ -63,13 +65,13 @@ class UnitVocoder:
 
     def hear(self, reference: np.ndarray | None) -> np.ndarray:
         """The voice [1, d] of a recording at 16 kHz, or the one for no recording."""
-        samples = len(reference) if reference is not None else 0
+        samples = 0 if reference is None else len(reference)
         seconds = _SHORTEST_REFERENCE
         while seconds < _REFERENCE_SECONDS and seconds * _RATE < samples:
             seconds *= 2
         frames = seconds * _RATE // HOP
         mel, length = np.zeros((frames, self.config.mel_bins), np.float32), 0
-        if samples:
+        if reference is not None and samples:
             mel, length = measure_reference(reference, frames, self.config.mel_bins)
         return np.asarray(networks.hear(self.config, self._params, mel[None], np.array([length])))
 

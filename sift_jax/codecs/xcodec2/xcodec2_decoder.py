@@ -166,9 +166,10 @@ def _synthesise(x: jax.Array, is_real: jax.Array, hop: int) -> jax.Array:
     def overlap(pieces: jax.Array) -> jax.Array:
         """Sums [b, (t + 3) · hop] of pieces [b, t, n_fft], each a hop behind the other."""
         quarters = pieces.reshape(*pieces.shape[:2], 4, hop)
-        rows = sum(jnp.pad(quarters[:, :, i], ((0, 0), (i, 3 - i), (0, 0))) for i in range(4))
+        late = (jnp.pad(quarters[:, :, i], ((0, 0), (i, 3 - i), (0, 0))) for i in range(4))
+        rows = functools.reduce(jnp.add, late)
         return rows.reshape(len(pieces), -1)
 
-    weight = overlap(window**2 * is_real)
+    weight = overlap(jnp.asarray(window**2) * is_real)
     inner = slice((size - hop) // 2, (size - hop) // 2 + frames * hop)
     return overlap(pieces)[:, inner] / jnp.maximum(weight[:, inner], _QUIETEST_WINDOW)

@@ -32,11 +32,12 @@ BLOCK = {
 }
 EMBEDDING, HEAD, FREQUENCIES = "token_embd.weight", "output.weight", "rope_freqs.weight"
 # Llama 3.1's and 3.2's stretch; a GGUF holds what follows from it
+LOW_FACTOR, HIGH_FACTOR, TRAINED_POSITIONS = 1.0, 4.0, 8192
 LLAMA3 = {
     "rope_type": "llama3",
-    "low_freq_factor": 1.0,
-    "high_freq_factor": 4.0,
-    "original_max_position_embeddings": 8192,
+    "low_freq_factor": LOW_FACTOR,
+    "high_freq_factor": HIGH_FACTOR,
+    "original_max_position_embeddings": TRAINED_POSITIONS,
 }
 # rows of two tables that were one before they were packed point the same way; those of two that
 # were never do not
@@ -98,13 +99,8 @@ def _read_stretch(file: GgufFile, kind: str, theta: float, head_size: int) -> di
     slowed = file.read(FREQUENCIES)
     factor = round(float(slowed.max()), 3)
     half = head_size // 2
-    turns = (
-        theta ** (-np.arange(half) / half)
-        * LLAMA3["original_max_position_embeddings"]
-        / (2 * np.pi)
-    )
-    low, high = LLAMA3["low_freq_factor"], LLAMA3["high_freq_factor"]
-    kept = np.clip((turns - low) / (high - low), 0.0, 1.0)
+    turns = theta ** (-np.arange(half) / half) * TRAINED_POSITIONS / (2 * np.pi)
+    kept = np.clip((turns - LOW_FACTOR) / (HIGH_FACTOR - LOW_FACTOR), 0.0, 1.0)
     if slowed.shape != (half,) or not np.allclose(
         slowed, 1 / (kept + (1 - kept) / factor), rtol=1e-3
     ):

@@ -25,7 +25,6 @@ from sift_jax.sift.rows import (
 )
 
 TAG = "<audio>"
-_KEPT = ("id", "task", "data_source")
 # LLaMA-Factory's names of the roles in its sharegpt style.
 _ROLES = {
     "human": "user",
@@ -52,7 +51,8 @@ def make_chat_row(row: Row, locate: Callable[[str], str]) -> dict[str, Any]:
         content = "".join(part.get("text", TAG) for part in message["content"])
         messages.append({"role": message["role"], "content": content})
         parts.append([len(part["text"]) if "text" in part else None for part in message["content"]])
-    made = {"messages": messages, "audios": audios, **{key: row[key] for key in _KEPT}, "parts": ""}
+    kept = {"id": row["id"], "task": row["task"], "data_source": row["data_source"]}
+    made = {"messages": messages, "audios": audios, **kept, "parts": ""}
     try:
         is_whole = make_sift_row(made, str) == row
     except SiftError:

@@ -63,9 +63,9 @@ def prove_apart(build: Path, *, use_audio: bool) -> Proof:
     count = 0
     for split in SPLITS:
         for path in list_files(build / "sift", split):
-            for row in read_rows(path):
+            for question in read_rows(path):
                 count += 1
-                for name in audio_ids(row):
+                for name in audio_ids(question):
                     owner = owners.get(name, "no split")
                     if owner == split:
                         asked.add(name)

@@ -119,12 +119,12 @@ def import_chat(chat: Path, out: Path, *, place: str | None, task: str, source: 
     place_audio = Placeholders().make
     for path in files:
         found = _PLACE.fullmatch(path.as_posix())
-        if place is None and found is None:
+        folder = place or (found and found[1])
+        if not folder:
             raise ValueError(
                 f"{path} is in no {{split}}/{{category}}/{{language}}/; say where it goes, as in "
                 f"--place=train/open_ended/en"
             )
-        folder = place or found[1]
         taken = written.setdefault(folder, set())
         # Its own name, unless another file of this folder has it: two trees may meet here.
         name = path.name if place is None and re.fullmatch(r"split\d+\.jsonl", path.name) else None

@@ -20,6 +20,7 @@ window. Clips are parts of the files as they are: nothing is copied or coded ane
 
 import argparse
 import dataclasses
+import functools
 import hashlib
 import json
 import sys
@@ -77,7 +78,7 @@ class TimeSource:
         elif self._aligning.words is not None:
             times = self._look_up(recording.id)
         elif self._aligning.aligner is not None:
-            times = self._align(line)
+            times = self._align(line, self._aligning.aligner)
         else:
             raise AlignmentError(
                 (
@@ -99,9 +100,9 @@ class TimeSource:
             )
         return read_text_grid(found, self._aligning.tier) if isinstance(found, Path) else found
 
-    def _align(self, line: Line) -> Times:
+    def _align(self, line: Line, aligner: str) -> Times:
         recording = line.recording
-        check_language(self._aligning.aligner, recording.language)
+        check_language(aligner, recording.language)
         state = Path(recording.audio).stat()
         told = [
             recording.audio,
@@ -116,7 +117,7 @@ class TimeSource:
         key = hashlib.sha256(json.dumps(told).encode()).hexdigest()
         if key not in self._kept:
             if self._aligner is None:
-                self._aligner = make_aligner(self._aligning.aligner, self._aligning.checkpoint)
+                self._aligner = make_aligner(aligner, self._aligning.checkpoint)
             wave = read_long_audio(
                 recording.audio, start=recording.start, seconds=recording.seconds
             )
@@ -187,15 +188,18 @@ def cut_line(
 ) -> tuple[list[Mapping[str, Any]], list[Rejection]]:
     """The lines that a line becomes, and what of it is set aside."""
     recording = line.recording
-    place = {"id": recording.id, "language": recording.language, "file": recording.audio}
+    set_aside = functools.partial(
+        Rejection, id=recording.id, language=recording.language, file=recording.audio
+    )
     if line.seconds <= cutting.longest:
         counts["short"] += 1
         return [line.row], []
     try:
         times = source.find(line)
     except (AlignmentError, AudioError) as error:
-        return [], [Rejection(reason=error.reason, detail=str(error), **place)]
-    rows, rejections = [], []
+        return [], [set_aside(reason=error.reason, detail=str(error))]
+    rows: list[Mapping[str, Any]] = []
+    rejections: list[Rejection] = []
     for clip in cut_recording(times, line.text, line.seconds, cutting):
         if clip.is_too_long:
             detail = (
@@ -203,7 +207,7 @@ def cut_line(
                 f"{cutting.pause:g} s between words: {clip.text[:60]!r}; give a smaller --pause "
                 "or more --seconds"
             )
-            rejections.append(Rejection(reason="no pause", detail=detail, **place))
+            rejections.append(set_aside(reason="no pause", detail=detail))
             counts["seconds aside"] += round(clip.end - clip.start)
         else:
             rows.append(make_clip_row(line, clip, times))

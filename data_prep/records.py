@@ -136,7 +136,8 @@ def _join_language(
     with (out / "parts" / f"{language}.jsonl").open("w", encoding="utf-8") as rejected:
         join = Join(places, roots, scratch, rejected, packer)
         groups = {split: join.group(sift_dir, split, language) for split in SPLITS}
-        records, failed = {}, []
+        records: dict[str, int] = {}
+        failed: list[dict[str, Any]] = []
         # Where nothing can be used, that is a count, not a failure.
         if any(groups.values()):
             records, failed = write_language(

@@ -74,7 +74,8 @@ def extract_chunk(chunk: Chunk, kind: str, extraction: Extraction) -> None:
     samples."""
     reader = _open_records(extraction.records, chunk.language)
     codec = _load_codec(extraction.codec.folder, extraction.codec.fingerprint)
-    lines, waiting = [], []
+    lines: list[str] = []
+    waiting: list[tuple[int, int, str, np.ndarray]] = []
     for place in list_places(reader, chunk.split)[chunk.first : chunk.last]:
         waiting += _read_spoken(reader, chunk.split, place)
         if len(waiting) >= _TOGETHER:
@@ -159,6 +160,8 @@ def extract(records: Path, codec: CodecIdentity, engine: Engine) -> dict[str, in
     shutil.rmtree(out / "parts", ignore_errors=True)
     for language, split in splits:
         found = read_counts(out / f"{language}_{split}")
+        if found is None:
+            raise ValueError(f"{out / f'{language}_{split}'} is not whole; start again")
         counts["clips"] += found["clips"]
         counts["units"] += found["units"]
     return counts

@@ -77,7 +77,7 @@ def find_dataclasses(function: Callable[..., Any]) -> list[type]:
         cls
         for hint in given
         for cls in (hint, *typing.get_args(hint))
-        if dataclasses.is_dataclass(cls)
+        if isinstance(cls, type) and dataclasses.is_dataclass(cls)
     ]
     return found + [inner for cls in found for inner in find_dataclasses(cls)]
 
@@ -94,7 +94,10 @@ def _register(function: Callable[..., Any]) -> Callable[[], dict[str, Any]]:
     def collect(**arguments: Any) -> dict[str, Any]:
         return arguments
 
-    collect.__signature__ = signature.replace(parameters=parameters)
+    # gin asks inspect, which asks this attribute; no stub knows that a function may have it
+    collect.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=parameters
+    )
     return _register_once(collect, name, module)
 
 
@@ -225,7 +228,7 @@ def build_arguments(
         OSError,
     ) as error:
         is_incomplete = isinstance(error, TypeError) and "missing" in str(error)
-        missing = (
+        said = (
             describe_missing(find_dataclasses(function), _names(gin.config_str()))
             if is_incomplete
             else None

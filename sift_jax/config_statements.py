@@ -139,11 +139,12 @@ def check_unused(
     """A line for each binding that put something else in the place of others that were given; an
     error for what nothing has ever read, and for what is given beside the binding that makes it
     useless: which of them is meant?"""
-    unused = {name: find_successor(name, statements) for name in sorted(set(given) - set(used))}
-    for name, successor in unused.items():
-        if successor is None:
+    idle = {name: find_successor(name, statements) for name in sorted(set(given) - set(used))}
+    unused = {name: successor for name, successor in idle.items() if successor is not None}
+    for name in idle:
+        if name not in unused:
             # the nearest may be useless here, and still be what was meant
-            known = sorted({*used, *(name for name, successor in unused.items() if successor)})
+            known = sorted({*used, *unused})
             raise ConfigError(f"gin binding {name} is used by nothing; {_hint(name, known)}")
     for name, successor in unused.items():
         last = find_last(name, statements)

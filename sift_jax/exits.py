@@ -125,7 +125,7 @@ def _is_of_devices(error: BaseException | None) -> bool:
     return False
 
 
-def _is_disk(error: BaseException) -> bool:
+def _is_disk(error: BaseException) -> TypeGuard[OSError]:
     return isinstance(error, OSError) and error.errno in (
         errno.ENOSPC,
         errno.EDQUOT,

@@ -158,9 +158,12 @@ class CheckedConfig:
     """A dataclass whose fields keep to what their annotations say."""
 
     def __post_init__(self) -> None:
-        hints = read_hints(type(self))
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            name = f"{type(self).__name__}.{field.name}"
+        cls: type = type(self)
+        if not dataclasses.is_dataclass(cls):
+            raise TypeError(f"{cls.__name__} is no dataclass, so there is nothing to check")
+        hints = read_hints(cls)
+        for field in dataclasses.fields(cls):
+            name = f"{cls.__name__}.{field.name}"
             for fault in find_faults(getattr(self, field.name), hints[field.name], name):
                 raise ValueError(fault)
 

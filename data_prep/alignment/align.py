@@ -37,7 +37,7 @@ def check_checkpoint(name: str | None, checkpoint: Path | None) -> None:
         raise ValueError(f"--aligner={name} needs --checkpoint=<the folder of {_FOLDERS[name]}>")
 
 
-def check_language(name: str, language: str) -> None:
+def check_language(name: str | None, language: str) -> None:
     """AlignmentError where an aligner does not know a language."""
     if name in _ENGLISH_ONLY and language != "en":
         raise AlignmentError(f"{name} is for English; take --aligner=whisper or ctc for {language}")

@@ -100,7 +100,7 @@ def _read(file: Path, *, is_alone: bool) -> Iterator[tuple[int, Rejection | list
 class _Shelf:
     """Lines on their way to the chunks' files."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._waiting: dict[Path, list[str]] = {}
         self._count = 0
 

@@ -40,8 +40,11 @@ _MOST_MISSES = 3
 class Hearing(Protocol):
     """What is needed of an aligner."""
 
-    window_seconds: float
-    most_tokens: int
+    @property
+    def window_seconds(self) -> float: ...
+
+    @property
+    def most_tokens(self) -> int: ...
 
     def hear(self, texts: Sequence[tuple[np.ndarray, Text, str | None]]) -> list[Heard]: ...
 

@@ -99,7 +99,7 @@ class SphinxAligner:
     """English words in 16 kHz speech; scores are 1, for pocketsphinx gives none that compares
     between recordings."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         if not is_installed("pocketsphinx"):
             raise AlignmentError(
                 f"pocketsphinx is not installed; {say_install('align')}, or give another aligner"

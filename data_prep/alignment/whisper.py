@@ -12,6 +12,7 @@ them. Longer ones go through in windows of which each takes up the text where th
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from data_prep.alignment.word_edges import find_pauses
 from data_prep.alignment.word_time import RATE, AlignmentError, Speech, WordTime
 from sift_jax.audio.whisper_mel import fill_log_mel
 from sift_jax.weights.whisper import Whisper, load_whisper
+
+if TYPE_CHECKING:
+    from sift_jax.models.whisper_decoder import Reading
 
 # of the median over frames, as OpenAI's
 _MEDIAN_FRAMES = 7
@@ -68,7 +72,7 @@ class WhisperAligner:
 
     def align_batch(self, speeches: Sequence[Speech]) -> list[list[WordTime] | AlignmentError]:
         """The words of each, or why they cannot be had."""
-        found: list[list[WordTime] | AlignmentError | None] = [None] * len(speeches)
+        found: dict[int, list[WordTime] | AlignmentError] = {}
         waiting: dict[int, tuple[Speech, Text]] = {}
         for place, speech in enumerate(speeches):
             try:
@@ -96,7 +100,7 @@ class WhisperAligner:
         for (place, (speech, text)), one in zip(waiting.items(), heard, strict=True):
             spans = place_words(text, find_first_frames(sum_costs(one.matrix), len(text.ids)))
             found[place] = make_times(text, spans, one, find_pauses(speech.wave))
-        return found
+        return [found[place] for place in range(len(speeches))]
 
     @property
     def most_tokens(self) -> int:
@@ -105,7 +109,7 @@ class WhisperAligner:
 
     def hear(self, texts: Sequence[tuple[np.ndarray, Text, str | None]]) -> list[Heard]:
         """Each text along with its wave, of one window at most; those of a size together."""
-        found: list[Heard | None] = [None] * len(texts)
+        found: dict[int, Heard] = {}
         groups: dict[tuple[int, int], list[int]] = {}
         rows = [
             [*self._text.make_prompt(language), *text.ids.tolist(), self._text.end]
@@ -139,7 +143,7 @@ class WhisperAligner:
                         log_probs=log_probs[row, begin:end],
                         ends=ends[row, begin : end + 1],
                     )
-        return found
+        return [found[place] for place in range(len(texts))]
 
     def _find_size(self, samples: int, tokens: int) -> tuple[int, int]:
         """Mel frames and tokens of the smallest row that holds them."""
@@ -147,7 +151,7 @@ class WhisperAligner:
         frames = min(-(-samples * 100 // (RATE * step)) * step, self._whisper.encoder.mel_frames)
         return frames, min(-(-tokens // _TOKEN_STEP) * _TOKEN_STEP, self._whisper.decoder.positions)
 
-    def _read(self, mel: np.ndarray, ids: np.ndarray):
+    def _read(self, mel: np.ndarray, ids: np.ndarray) -> "Reading":
         from sift_jax.models.whisper_decoder import encode_speech, read_along
 
         speech = encode_speech(self._whisper.encoder, self._params["encoder"], mel)

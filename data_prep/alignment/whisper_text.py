@@ -103,7 +103,6 @@ class WhisperText:
 
     def encode(self, transcript: str) -> Text:
         """Its words as `split_transcript` has them."""
-        pieces: list[tuple[str, int]] = []
         starts: list[int] = []
         words = split_transcript(transcript)
         if not words:

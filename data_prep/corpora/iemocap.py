@@ -71,7 +71,7 @@ def _read_dialogue(session: Path, path: Path) -> Iterator[Item]:
             try:
                 turn = _TURN.match(decode_line(raw))
                 if turn:
-                    yield _make_recording(session, path.stem, *turn.groups(), said)
+                    yield _make_recording(session, path.stem, turn[1], turn[2], said)
             except BadItem as bad:
                 yield reject(bad, file=path, line=number, language="en")
 

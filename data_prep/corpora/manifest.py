@@ -207,7 +207,7 @@ def find_language(named: str | None, languages: Sequence[str], identity: str) ->
     code = _LANGUAGES.get(named.lower()) or _LANGUAGES.get(
         named.lower().replace("_", "-").split("-")[0]
     )
-    if code not in languages:
+    if code is None or code not in languages:
         raise BadItem("another language", named[:40], identity)
     return code
 

@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from data_prep.corpora.splits import DEV, EVALUATION, TRAIN
 from data_prep.corpora.utterance import WordSpan
@@ -92,9 +92,12 @@ def parse_recording(line: str) -> Recording:
     return Recording(**row, words=words)
 
 
+T = TypeVar("T")
+
+
 def read_items(
-    path: Path, parse: Callable[[str], Recording], *, skip: int = 0, longest: int = _LONGEST_LINE
-) -> Iterator[Item]:
+    path: Path, parse: Callable[[str], T], *, skip: int = 0, longest: int = _LONGEST_LINE
+) -> Iterator[T | Rejection]:
     """One item for each line that is not blank, from line `skip` + 1 on."""
     with path.open("rb") as lines:
         for number, raw in enumerate(lines, 1):
@@ -120,8 +123,8 @@ def reject(
 
 
 def read_table(
-    path: Path, required: Sequence[str], parse: Callable[[Mapping[str, str]], Recording]
-) -> Iterator[Item]:
+    path: Path, required: Sequence[str], parse: Callable[[Mapping[str, str]], T]
+) -> Iterator[T | Rejection]:
     """One item for each line under a header of tab-separated names."""
     with path.open("rb") as lines:
         first = lines.readline()
@@ -137,7 +140,7 @@ def read_table(
             f"{path}: no column {', '.join(missing)} in its first line; is it of another release?"
         )
 
-    def parse_columns(text: str) -> Recording:
+    def parse_columns(text: str) -> T:
         columns = text.split("\t")
         if len(columns) != len(header):
             raise BadItem(

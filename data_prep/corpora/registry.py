@@ -72,8 +72,9 @@ class Reading:
     def fingerprint(self) -> str:
         """What decides its result; of a corpus the place alone, for a corpus does not change, but a
         manifest may."""
-        is_there = self.manifest is not None and self.manifest.is_file()
-        digest = hashlib.sha256(self.manifest.read_bytes()).hexdigest() if is_there else ""
+        digest = ""
+        if self.manifest is not None and self.manifest.is_file():
+            digest = hashlib.sha256(self.manifest.read_bytes()).hexdigest()
         return f"{dataclasses.astuple(self)} {digest}"
 
 

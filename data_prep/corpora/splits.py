@@ -181,7 +181,8 @@ def _fill(
 def _find_starved(members: Iterable[Candidate], placed: Mapping[str, str]) -> set[str]:
     """The languages in which a split loses more than half of its recordings to the sentences of
     other splits."""
-    totals, lost = Counter(), Counter()
+    totals: Counter[str] = Counter()
+    lost: Counter[str] = Counter()
     for candidate in members:
         totals[candidate.language] += 1
         lost[candidate.language] += placed[candidate.id].startswith(ELSEWHERE)
@@ -311,7 +312,8 @@ def _draw_groups(
     that has to do.
     """
     share, total = max(1, len(free) // 3), sum(groups[group].total() for group in free)
-    left, drawn = total, {}
+    left = total
+    drawn: dict[str, str] = {}
     for split in (EVALUATION, DEV):
         size, taken = sizes[split], 0
         wanted = 0 if counts[split] else DRAWN if size is None else size

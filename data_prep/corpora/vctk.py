@@ -102,10 +102,10 @@ def _read_speakers(path: Path) -> dict[str, dict[str, Any]]:
         if len(columns) < 3 or columns[0] == "ID":
             continue
         name = f"p{columns[0]}" if columns[0].isdigit() else columns[0]
-        accent = columns[3] if len(columns) > 3 else None
+        accent = columns[3] if len(columns) > 3 else ""
         known[name] = {
             "age_category": name_age(columns[1]),
             "gender": name_gender(columns[2]),
-            "accent": _ACCENTS.get(accent, accent),
+            "accent": _ACCENTS.get(accent, accent) or None,
         }
     return known

@@ -165,6 +165,8 @@ def _cost_of_cut(
         return 0.0
     pause = times[border].start - times[border - 1].end
     count = ends[border - 1]
+    if count is None:
+        raise ValueError(f"a cut behind word {border} would part a token of the text")
     # the last two: French sets a closing mark apart
     tail = " ".join(tokens[max(count - 2, 0) : count]).rstrip(" \"'»”’)")
     is_sentence_end = tail.endswith(tuple(_SENTENCE_ENDS))

@@ -96,7 +96,7 @@ class Synthesizer:
     """One espeak; the library keeps its state in globals, so a process shares one through
     `get_synthesizer`."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         import espeakng_loader
 
         self._home = _make_home(Path(espeakng_loader.get_data_path()))
@@ -128,7 +128,12 @@ class Synthesizer:
         self._library = library
         return library
 
-    def _collect(self, samples, count, events) -> int:
+    def _collect(
+        self,
+        samples: "ctypes._Pointer[ctypes.c_short]",
+        count: int,
+        events: "ctypes._Pointer[_Event]",
+    ) -> int:
         if samples and count > 0:
             self._chunks.append(np.ctypeslib.as_array(samples, (count,)).copy())
         i = 0

@@ -70,7 +70,7 @@ class _Member:
         self._is_busy = False
         self._process: multiprocessing.process.BaseProcess | None = None
 
-    def _start(self) -> None:
+    def _start(self) -> multiprocessing.process.BaseProcess:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
@@ -78,17 +78,17 @@ class _Member:
             self._process.start()
         # Held here as well, the pipe would not end with the process.
         theirs.close()
+        return process
 
     def call(self, function: Callable[[Any], None], argument: Any) -> None:
         self._is_busy = True
-        if self._process is None:
-            self._start()
+        process = self._process or self._start()
         try:
             self._pipe.send((function, argument))
             self._pipe.recv()
         except (EOFError, OSError):
-            self._process.join()
-            code = self._process.exitcode
+            process.join()
+            code = process.exitcode
             self._pipe.close()
             self._process = None
             raise WorkerError(f"it ended with exit code {code}") from None

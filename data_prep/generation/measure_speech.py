@@ -179,12 +179,10 @@ def measure_line(
         }
     request = line.request
     values, missing = _measure(wave, request.language, request.text, phonemes, hearing)
-    listeners = make_panel(hearing.experts, hearing.gender_model).listeners
-    row[HEARD] = hear_fields(listeners, [wave], [{}])[0]
-    if hearing.gender_model is not None:
-        row[FEMALE_SHARE] = make_panel(hearing.experts, hearing.gender_model).gender([wave])[0][
-            FEMALE_SHARE
-        ]
+    panel = make_panel(hearing.experts, hearing.gender_model)
+    row[HEARD] = hear_fields(panel.listeners, [wave], [{}])[0]
+    if panel.gender is not None:
+        row[FEMALE_SHARE] = panel.gender([wave])[0][FEMALE_SHARE]
     if hearing.asr is not None and hearing.asr.knows(request.language):
         row["said"] = (
             get_recogniser(hearing.asr).recognise(folder / line.audio, request.language).text

@@ -165,7 +165,7 @@ def _make_span(css: str, cell: Mapping[str, Any] | None, name: str) -> str:
 
 
 def _make_tables(results: Mapping[str, Any], languages: Sequence[str]) -> str:
-    parts = []
+    parts: list[str] = []
     for language in languages:
         head, rows = make_table(results, language)
         is_grey = [name.startswith("paper") for name in head]

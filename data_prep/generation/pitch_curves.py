@@ -34,9 +34,9 @@ def draw_recording(
 
     step = _WIDTH / seconds
     body = []
-    for hz in (hz for hz in _GUIDES_HZ if low < hz < high):
+    for guide in (hz for hz in _GUIDES_HZ if low < hz < high):
         body.append(
-            f'<line x1="0" y1="{place(hz):.1f}" x2="{_WIDTH:g}" y2="{place(hz):.1f}" '
+            f'<line x1="0" y1="{place(guide):.1f}" x2="{_WIDTH:g}" y2="{place(guide):.1f}" '
             'class="guide"/>'
         )
     for hz, y in _thin_out(

@@ -182,10 +182,16 @@ def collect(
             "give a build that has them, or other --languages"
         )
     known = read_known(build, {name_utterance(row["id"]) for _, row in rows})
-    requests, left, uses, fields = [], Counter(), Counter(), read_build_fields(build)
+    requests: list[Request] = []
+    left: Counter[str] = Counter()
+    uses: Counter[str] = Counter()
+    fields = read_build_fields(build)
     for language, row in rows:
+        utterance = known.get(name_utterance(row["id"]))
+        if utterance is None:
+            left["its recording is not in the build"] += 1
+            continue
         try:
-            utterance = known.get(name_utterance(row["id"]))
             found = _read_row(row, language, utterance, fields, is_own=sift is None)
         except Unclear as reason:
             left[str(reason)] += 1
@@ -202,7 +208,7 @@ def collect(
 def _read_row(
     row: Mapping[str, Any],
     language: str,
-    utterance: Mapping[str, Any] | None,
+    utterance: Mapping[str, Any],
     fields: Fields,
     *,
     is_own: bool,
@@ -214,8 +220,6 @@ def _read_row(
         for part in message["content"]
         if "text" in part
     )
-    if utterance is None:
-        raise Unclear("its recording is not in the build")
     # rows of ours set a sentence as its language does, the released ones as its corpus did
     place = max(
         instruction.rfind(space_signs(utterance["transcript"], language)),
@@ -307,10 +311,10 @@ def sweep(
     if gender not in GENDERS:
         raise ValueError(f"--gender={gender} is none of {', '.join(GENDERS)}")
     if keys is None:
-        asked = {
+        heard = {
             key for request in collect(build, split, languages, None)[0] for key in request.asked
         }
-        keys = [key for key in MEASURED if key in asked]
+        keys = [key for key in MEASURED if key in heard]
     if strange := [key for key in keys if key not in MEASURED]:
         raise ValueError(f"--keys: {strange[0]!r} is none of {', '.join(MEASURED)}")
     utterances = [

@@ -30,7 +30,8 @@ def resynthesize(
 ) -> tuple[int, Counter[str]]:
     """Writes the folder; returns the recordings in it, and why requests are not among them."""
     known = read_known(build, {request.utterance for request in requests})
-    kept, left = [], Counter()
+    kept = []
+    left: Counter[str] = Counter()
     for request in requests:
         utterance = known.get(request.utterance)
         if utterance is None or utterance["transcript"] != request.text:

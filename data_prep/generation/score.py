@@ -80,12 +80,9 @@ def score(scoring: Scoring) -> dict[str, Any]:
     fields = list_heard(
         read_build_fields(scoring.build), [key for key, _ in scoring.hearing.experts]
     )
-    folders = {
-        MODEL: scoring.spoken,
-        RECORDINGS: scoring.recordings,
-        CEILING: scoring.ceiling,
-        UNTOLD: scoring.floor,
-    }
+    others = {RECORDINGS: scoring.recordings, CEILING: scoring.ceiling, UNTOLD: scoring.floor}
+    folders = {MODEL: scoring.spoken}
+    folders |= {system: folder for system, folder in others.items() if folder is not None}
     spoken = _read_folders(folders, scoring.languages)
     scoring.out.mkdir(parents=True, exist_ok=True)
     phonemes = find_phonemes(scoring.build, spoken[MODEL])
@@ -124,7 +121,7 @@ def score(scoring: Scoring) -> dict[str, Any]:
 
 
 def _read_folders(
-    folders: Mapping[str, Path | None], languages: Sequence[str] | None
+    folders: Mapping[str, Path], languages: Sequence[str] | None
 ) -> dict[str, list[Spoken]]:
     """The lines of each folder that is given, all of the same items."""
     lines = [
@@ -139,7 +136,7 @@ def _read_folders(
         )
     found = {MODEL: lines}
     for system, flag in ((RECORDINGS, "recordings"), (CEILING, "ceiling"), (UNTOLD, "floor")):
-        if folders[system] is not None:
+        if system in folders:
             check_same_codec(folders[MODEL], folders[system], flag=flag)
             found[system] = check_same_items(
                 lines, read_spoken(folders[system]), folder=folders[system], flag=flag
@@ -153,7 +150,9 @@ def find_phonemes(build: Path, lines: Sequence[Spoken]) -> dict[str, str]:
     requests = {line.request.id: line.request for line in lines}
     names = {request.utterance for request in requests.values()}
     texts = {(request.language, request.text) for request in requests.values()}
-    of_name, of_text, languages = {}, {}, set()
+    of_name: dict[tuple[str, str, str], str] = {}
+    of_text: dict[tuple[str, str], str] = {}
+    languages: set[str] = set()
     for row in read_metadata(build / "metadata.jsonl"):
         languages.add(row["language"])
         text = (row["language"], row["transcript"])

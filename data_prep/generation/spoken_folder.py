@@ -104,11 +104,11 @@ def _parse(fields: dict[str, Any]) -> Spoken:
 
 def check_same_codec(folder: Path, other: Path, *, flag: str) -> None:
     """An error where both folders tell their codec, and these are two."""
-    codecs = [_read_codec(folder), _read_codec(other)]
-    if all(codecs) and codecs[0] != codecs[1]:
+    mine, theirs = _read_codec(folder), _read_codec(other)
+    if mine and theirs and mine != theirs:
         raise ValueError(
-            f"{other}: was spoken by the codec {codecs[1][:12]}…, and {folder} by "
-            f"{codecs[0][:12]}…; give --{flag} a folder of the same codec"
+            f"{other}: was spoken by the codec {theirs[:12]}…, and {folder} by "
+            f"{mine[:12]}…; give --{flag} a folder of the same codec"
         )
 
 

@@ -129,6 +129,8 @@ class Players:
 
 def _make_take(folder: Path, line: Spoken, row: Mapping[str, Any], bins: Bins) -> Take:
     key = line.request.swept
+    if key is None:
+        raise ValueError(f"{folder / line.audio}: its item {line.request.id} is of no sweep")
     labels, reasons = find_labels(row, bins, line.request.asked.get("gender"))
     try:
         wave = read_audio(folder / line.audio)
@@ -181,7 +183,7 @@ def _make_chart(key: str, takes: Sequence[Take], bins: Bins) -> str:
     if key == "gender":
         return f'<p class="lead">{said}</p>'
     points = [(take.asked, take.value) for take in takes if take.value is not None]
-    gender = takes[0].line.request.asked.get("gender")
+    gender = takes[0].line.request.asked.get("gender", "")
     edges = bins.get(key, {}).get("all" if "all" in bins.get(key, {}) else gender, {}).get("edges")
     if not points or edges is None:
         return '<p class="none">Nothing of it could be measured.</p>'

@@ -105,11 +105,11 @@ def choose_items(
         active = sorted(forms if is_even else forms.keys() - set(even))
         while active and len(chosen) < quota:
             name = min(active, key=lambda name: (counts[name] + 0.5) / weights[name])
-            item = forms[name].take(uses, cap, is_even=is_even)
-            if item is None:
+            taken = forms[name].take(uses, cap, is_even=is_even)
+            if taken is None:
                 active.remove(name)
                 continue
             counts[name] += 1
-            uses[item.ids] += 1
-            chosen.append(item)
+            uses[taken.ids] += 1
+            chosen.append(taken)
     return chosen

@@ -124,7 +124,7 @@ def _make_which_item(
         form=f"which:{key}",
         group=place,
         answer=answer,
-        question=ask(templates, templates["which"][key][pole], rng, is_pair=True),
+        question=ask(templates, templates["which"][key][pole], rng, True),
     )
 
 
@@ -162,7 +162,7 @@ def _make_compare_item(
             templates,
             templates["compare"]["questions"],
             rng,
-            is_pair=True,
+            True,
             aspect=templates["aspects"][key],
         ),
     )
@@ -184,5 +184,5 @@ def _make_gender_item(
         form="same_gender",
         group="+".join(genders),
         answer=capitalise(answer),
-        question=ask(templates, templates["same_gender"]["questions"], rng, is_pair=True),
+        question=ask(templates, templates["same_gender"]["questions"], rng, True),
     )

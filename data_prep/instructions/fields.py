@@ -230,7 +230,7 @@ def _make_which_item(
         templates,
         field.languages[language]["which"],
         rng,
-        is_pair=True,
+        True,
         **field.list_slots(label, language),
     )
     answer = fill(
@@ -258,6 +258,6 @@ def _make_same_item(
         ids=ids,
         form=f"same:{field.name}",
         group=verdict,
-        question=ask(templates, wording["questions"], rng, is_pair=True),
+        question=ask(templates, wording["questions"], rng, True),
         answer=fill(rng.choice(wording[verdict]), **slots),
     )

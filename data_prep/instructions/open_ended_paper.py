@@ -135,12 +135,12 @@ def _make_plain_items(
         # question
         elif known["gender"]:
             add(form, known["gender"], _DESCRIBED, [])
-    keys = [key for key in _GOOD_FROM if key in labels]
-    if keys:
+    graded = [key for key in _GOOD_FROM if key in labels]
+    if graded:
         texts = templates["open_ended"]["improve"]["inferences"]
-        faults = [key for key in keys if ranks[key] < _GOOD_FROM[key]]
-        advice = [texts[key][False] for key in faults] or [texts[keys[0]][True]]
-        add("improve", "+".join(faults) or "none", keys, advice)
+        faults = [key for key in graded if ranks[key] < _GOOD_FROM[key]]
+        advice = [texts[key][False] for key in faults] or [texts[graded[0]][True]]
+        add("improve", "+".join(faults) or "none", graded, advice)
     return items
 
 

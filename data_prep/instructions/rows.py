@@ -7,7 +7,7 @@ an instruction to speak                       [user: text,           assistant: 
 import random
 from collections.abc import Sequence
 
-from sift_jax.sift.rows import Row
+from sift_jax.sift.rows import Message, Row
 
 AUDIO_FIRST_SHARE = 0.8
 
@@ -38,7 +38,10 @@ def lay_out_row(
     else:
         is_audio_first = random.Random(draw).random() < first_share
         asked, answered = audio + text if is_audio_first else text + audio, [{"text": answer}]
-    messages = [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]
+    messages: list[Message] = [
+        {"role": "user", "content": asked},
+        {"role": "assistant", "content": answered},
+    ]
     return Row(
         id=name_row(ids), messages=messages, task=category.split("/")[0], data_source=data_source
     )

@@ -95,8 +95,8 @@ def ask(
     templates: Templates,
     questions: list[str],
     rng: random.Random,
-    *,
     is_pair: bool = False,
+    /,
     **slots: str,
 ) -> str:
     """One of the questions, filled, sometimes behind an opening."""

@@ -197,6 +197,8 @@ class ChatClient:
         }
         if self._secret:
             headers["Authorization"] = f"Bearer {self._secret.reveal()}"
+        if parts.hostname is None:
+            raise EndpointError(f"the endpoint {self.endpoint.url!r} names no server")
         deadline = time.monotonic() + self.endpoint.seconds
         if parts.scheme == "https":
             connection: http.client.HTTPConnection = http.client.HTTPSConnection(

@@ -116,7 +116,8 @@ def make_bins(
     if edges not in EDGES:
         raise ValueError(f"no edges {edges!r}; choose of {', '.join(EDGES)}")
     groups: dict[str, dict[str, list[float]]] = {}
-    count, lengths = 0, Counter()
+    count = 0
+    lengths: Counter[int] = Counter()
     for row in rows:
         count += 1
         lengths[len(row.get("transcript", "").split())] += 1

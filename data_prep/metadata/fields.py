@@ -12,6 +12,7 @@ corpus may spell them. It hears only what the corpus says nothing of. Below the 
 asked about all else.
 """
 
+import collections
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -83,7 +84,8 @@ def hear_fields(
 
 def label_fields(row: Row, fields: Fields) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """The class of each field of a measured row, and why others have none."""
-    found, faults = {}, []
+    found: dict[str, dict[str, Any]] = {}
+    faults: list[str] = []
     stated, heard = row.get("fields") or {}, row.get(HEARD) or {}
     for field in fields:
         if field.name in stated:
@@ -107,17 +109,18 @@ def label_fields(row: Row, fields: Fields) -> tuple[dict[str, dict[str, Any]], l
 
 def find_surest(shares: Mapping[str, float], field: Field) -> tuple[str | None, float]:
     """Labels of a class are added up; those of none stand for themselves."""
-    sums: Counter[tuple[str | None, str]] = Counter()
+    sums: dict[tuple[str | None, str], float] = collections.defaultdict(float)
     for label, share in shares.items():
         found = field.find_class(label)
         sums[found, found or label] += share
-    (label, _), share = max(sums.items(), key=lambda item: item[1])
-    return label, share
+    (surest, _), most = max(sums.items(), key=lambda item: item[1])
+    return surest, most
 
 
 def settle_fields(out: Path, read: Callable[[], Iterable[Row]], fields: Fields) -> None:
     """How many of the values of free fields have a class. Read twice rather than held."""
-    left, counts = 0, Counter()
+    left = 0
+    counts: Counter[str] = Counter()
     for row in read():
         found, faults = label_fields(row, fields)
         left += len(found)

@@ -91,10 +91,12 @@ def _hear_genders(
     panel: Panel,
 ) -> dict[int, float | None]:
     """P(female) of those in a batch of whom the corpus does not tell the gender."""
+    if panel.gender is None:
+        return {}
     places = [
         place
         for place, ((_, utterance), recording) in enumerate(zip(batch, recordings, strict=True))
-        if panel.gender and recording and utterance.gender not in GENDERS
+        if recording and utterance.gender not in GENDERS
     ]
     heard = panel.gender([batch[place][0] for place in places]) if places else []
     return {place: found[FEMALE_SHARE] for place, found in zip(places, heard, strict=True)}
@@ -126,7 +128,8 @@ def make_recording(wave: np.ndarray, utterance: Utterance, panel: Panel) -> Reco
     if utterance.words:
         times = utterance.words[0].start, utterance.words[-1].end
     else:
-        times = tuple(map(heard.to_whole, intensity.find_speech(intensity.frame_power(heard.wave))))
+        start, stop = intensity.find_speech(intensity.frame_power(heard.wave))
+        times = heard.to_whole(start), heard.to_whole(stop)
     first, last = (round(max(time - lead, 0.0), 9) for time in times)
     return Recording(
         wave=wave,

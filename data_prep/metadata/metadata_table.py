@@ -101,7 +101,8 @@ def write_metadata(
     judge = JUDGES.get(measuring.genders)
     genders = learn_genders(_read_kept(chunks), judge) if judge else None
     read = functools.partial(_read_kept, chunks, genders)
-    draft, left, used, has_faults = out / "metadata.jsonl.part", 0, set(), False
+    draft, left, has_faults = out / "metadata.jsonl.part", 0, False
+    used: set[str] = set()
     try:
         bins, scale = _make_scales(read, measuring, is_synthetic=is_synthetic)
         with draft.open("w", encoding="utf-8") as lines:
@@ -142,7 +143,8 @@ def _make_scales(
         return bins, functools.partial(
             _keep, genders={g for key in BY_GENDER for g in bins.get(key, ())}, keys=None
         )
-    genders, measured = Counter(), Counter()
+    genders: Counter[str | None] = Counter()
+    measured: Counter[str] = Counter()
     for row in read():
         if row["split"] == TRAIN and row["language"] in LANGUAGES:
             genders[row["gender"]] += 1

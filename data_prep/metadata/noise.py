@@ -68,8 +68,10 @@ def is_gated(heard: Heard, power: np.ndarray) -> bool:
         return False
     floor = estimate_floor(power)
     is_pause = find_background(power) & (power < _NEAR_FLOOR * floor)
-    closes = len(heard.firsts) > 2 and floor > _FLICKER
-    return closes or cut > np.count_nonzero(is_pause) or _find_longest(is_pause) < _SHORTEST_PAUSE
+    closes = len(heard.firsts) > 2 and bool(floor > _FLICKER)
+    return (
+        closes or cut > int(np.count_nonzero(is_pause)) or _find_longest(is_pause) < _SHORTEST_PAUSE
+    )
 
 
 def _find_longest(is_pause: np.ndarray) -> int:

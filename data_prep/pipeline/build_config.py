@@ -62,5 +62,9 @@ class BuildConfig:
         """Of languages that are only to be told from the others: one in ten held back for dev, one
         for EvalSIFT."""
         held = self.reading.locale_utterances // 10
-        sizes = {TRAIN: self.reading.locale_utterances - 2 * held, DEV: held, EVALUATION: held}
+        sizes: dict[str, int | None] = {
+            TRAIN: self.reading.locale_utterances - 2 * held,
+            DEV: held,
+            EVALUATION: held,
+        }
         return dict.fromkeys(self.reading.locales, sizes)

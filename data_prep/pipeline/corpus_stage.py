@@ -7,7 +7,7 @@ on disk: gather ─ decode ─────┴─►  audio/<id>.flac   parts/utt
 
 import functools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from data_prep.corpora.registry import EMBEDDED, read_corpus
 from data_prep.corpora.splits import SPLITS, TRAIN
@@ -37,8 +37,9 @@ def make_corpus(config: BuildConfig) -> None:
         # Drawn anew only with the stage itself: a build that goes on must find the chunks that it
         # left.
         if not (config.out / "parts" / "sources.json").exists():
-            if config.reading.bucket:
-                fetch(config.reading.bucket, config.reading.root, config.out, config.engine)
+            reading = config.reading
+            if reading.bucket and reading.root:
+                fetch(reading.bucket, reading.root, config.out, config.engine)
             items = read_corpus(config.corpus, config.reading, config.languages)
             gather(
                 items,
@@ -55,12 +56,15 @@ def make_corpus(config: BuildConfig) -> None:
             config.engine,
         )
         settle_decoding(config.out, chunks)
-        trained = Counter()
+        trained: Counter[str] = Counter()
         for chunk in chunks:
             trained[chunk.language] += (
                 count_lines([chunk], "utterances") if chunk.split == TRAIN else 0
             )
-        check_trained(load_splits(config.out), trained, config.drawing, "when they were decoded")
+        splits = load_splits(config.out)
+        if splits is None:
+            raise ValueError(f"{config.out}: its splits are gone from parts; build it anew")
+        check_trained(splits, trained, config.drawing, "when they were decoded")
     join_parts(chunks, "utterances", config.out / "utterances.jsonl")
 
 
@@ -86,13 +90,22 @@ def list_chunks(config: BuildConfig) -> list[Chunk]:
             language=language,
             split=split,
             first=first,
-            last=min(first + _CHUNK, config.sizes[split]),
+            last=min(first + _CHUNK, size),
             seed=config.seed,
         )
         for language in config.languages
-        for split in SPLITS
-        for first in range(0, config.sizes[split], _CHUNK)
+        for split, size in _list_sizes(config)
+        for first in range(0, size, _CHUNK)
     ]
+
+
+def _list_sizes(config: BuildConfig) -> Iterator[tuple[str, int]]:
+    """How many utterances the embedded corpus, which has no end, speaks of each split."""
+    for split in SPLITS:
+        size = config.sizes[split]
+        if size is None:
+            raise ValueError(f"the embedded corpus has no end; say how many of {split} it speaks")
+        yield split, size
 
 
 def count_lines(chunks: Sequence[Chunk], kind: str) -> int:

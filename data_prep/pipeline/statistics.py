@@ -106,7 +106,7 @@ class _Language:
         voice, place = row["speaker"] or row["id"], (row["split"] != EVALUATION, row["id"])
         self._examples[voice] = min(place, self._examples.get(voice, place))
         if len(self._examples) > _EXAMPLES:
-            del self._examples[max(self._examples, key=self._examples.get)]
+            del self._examples[max(self._examples, key=self._examples.__getitem__)]
 
     def describe_durations(self) -> dict[str, Any]:
         # Bars of half a second, or of as many halves as it takes to reach the longest.

@@ -43,8 +43,8 @@ class TranscriptionEndpoint:
             f"multipart/form-data; boundary={border}",
             parse_transcription,
         )
-        language = heard.language and self._secret.scrub(heard.language)
-        return dataclasses.replace(heard, text=self._secret.scrub(heard.text), language=language)
+        told = heard.language and self._secret.scrub(heard.language)
+        return dataclasses.replace(heard, text=self._secret.scrub(heard.text), language=told)
 
     def stop(self) -> None:
         self.client.stop()

@@ -62,7 +62,8 @@ class Rejections:
     """Writes what is set aside; rows of one id that follow each other are one line."""
 
     def __init__(self, out: TextIO):
-        self._out, self._last, self._rows = out, {}, 0
+        self._out, self._rows = out, 0
+        self._last: dict[str, Any] = {}
 
     def add(self, rejection: dict[str, Any], line: int) -> None:
         if rejection != self._last:

@@ -128,7 +128,8 @@ def find_reason(grade: Grade, least: int) -> str | None:
 def _finish(out: Path, chunks: Sequence[Chunk], least: int) -> None:
     """Shares the triples out by their grades, and writes both halves."""
     entered = left = 0
-    rejections, histogram = [], {name: Counter() for name in CRITERIA}
+    rejections = []
+    histogram: dict[str, Counter[int]] = {name: Counter() for name in CRITERIA}
     with open_whole(out / "aside.jsonl") as aside, open_whole(out / "grades.jsonl") as grades:
         for chunk in chunks:
             kept = []

@@ -170,12 +170,22 @@ def read_grades(text: str) -> dict[int, Grade]:
     """The grades in a reply by number; what lacks one, or has one that is none, is no grade."""
     grades: dict[int, Grade] = {}
     for value in find_objects(text).objects:
-        number, marks = value.get("number"), {name: value.get(name) for name in CRITERIA}
-        if type(number) is int and all(
-            type(mark) is int and 1 <= mark <= BEST for mark in marks.values()
-        ):
+        number = value.get("number")
+        # a mark that is none is left out
+        marks: dict[str, int] = {
+            name: mark
+            for name in CRITERIA
+            if type(mark := value.get(name)) is int and 1 <= mark <= BEST
+        }
+        if type(number) is int and len(marks) == len(CRITERIA):
             detail = " ".join(str(value.get("fault") or "").split())[:_LONGEST_FAULT]
-            grades.setdefault(number, Grade(**marks, detail=detail))
+            grade = Grade(
+                answerable=marks["answerable"],
+                correct=marks["correct"],
+                worded=marks["worded"],
+                detail=detail,
+            )
+            grades.setdefault(number, grade)
     return grades
 
 

@@ -52,7 +52,8 @@ class Pair:
 
 def make_sentences(count: int, form: str, seed: int) -> list[Sentence]:
     """`count` different ones."""
-    rng, seen, made = random.Random(f"{seed}/{form}"), set(), []
+    rng, seen = random.Random(f"{seed}/{form}"), set()
+    made: list[Sentence] = []
     most = math.prod(map(len, SLOTS.values())) * (1 if form == HEARD else len(NAMES))
     if count > 0.97 * most:
         raise ValueError(

@@ -187,7 +187,8 @@ def speak_passage(
             "too many words",
         )
     rng = np.random.default_rng(draw)
-    parts, places, samples = [_silence(_EDGE_SECONDS)], [], round(_EDGE_SECONDS * RATE)
+    parts, samples = [_silence(_EDGE_SECONDS)], round(_EDGE_SECONDS * RATE)
+    places: list[dict[str, Any]] = []
     for sentence, said in zip(
         sentences, engine.speak(sentences, voice, language, draw), strict=True
     ):

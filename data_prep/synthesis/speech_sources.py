@@ -171,10 +171,9 @@ def _read_build(root: Path, languages: Sequence[str], *, is_said: bool) -> Itera
                 transcript if isinstance(transcript, str) else "", identity
             )
         names = (f"audio/{identity}.flac", str(_place(Path("audio"), identity)))
-        known = {
-            name: row[name] if isinstance(row.get(name), str) else None
-            for name in ("speaker", "accent")
-        }
+        speaker, accent = (
+            row[name] if isinstance(row.get(name), str) else None for name in ("speaker", "accent")
+        )
         return Recording(
             id=identity,
             language=row["language"],
@@ -183,7 +182,8 @@ def _read_build(root: Path, languages: Sequence[str], *, is_said: bool) -> Itera
             gender=name_gender(row.get("gender")),
             age_category=name_age(row.get("age_category")),
             held=row.get("split") if row.get("split") in SPLITS else None,
-            **known,
+            speaker=speaker,
+            accent=accent,
         )
 
     return read_items(listed, parse)

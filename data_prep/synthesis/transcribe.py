@@ -158,7 +158,8 @@ def _hear(
 
 def _finish(out: Path, chunks: Sequence[Chunk], kind: str) -> None:
     entered = sum(len(chunk.read_lines("kept")) for chunk in chunks)
-    left, pairs, rows = 0, [], {}
+    left, pairs = 0, []
+    rows: dict[str, dict[str, Any]] = {}
     with open_whole(out / "metadata.jsonl") as joined:
         for chunk in chunks:
             for line in chunk.read_lines(kind):

@@ -70,9 +70,10 @@ def find_made_up(
         return "too many letters a second", f"{letters / seconds:.1f}"
     if letters < limits.least_letters * seconds:
         return "too few letters a second", f"{letters / seconds:.1f}"
-    told = (found.language or "").casefold()
-    if told and told.split("-")[0] not in (language, LANGUAGE_NAMES[language].casefold()):
-        return "another language", f"the recogniser says {found.language[:20]}"
+    told = found.language or ""
+    own = (language, LANGUAGE_NAMES[language].casefold())
+    if told and told.casefold().split("-")[0] not in own:
+        return "another language", f"the recogniser says {told[:20]}"
     if not is_in_language(found.text, language):
         return "another language", "by its words"
     if found.no_speech is not None and found.no_speech > limits.most_no_speech:

@@ -120,7 +120,8 @@ def write_task_files(
     numbers: dict[tuple[str, str], int] = {}
     for folder in list_jobs(out, task):
         mark = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-        chunks, rejections, entered, written = list_sources(folder, mark["seed"]), [], 0, 0
+        chunks, entered, written = list_sources(folder, mark["seed"]), 0, 0
+        rejections: list[Rejection] = []
         places = dict.fromkeys((chunk.language, chunk.split) for chunk in chunks)
         for language, split in places:
             number = numbers[language, split] = numbers.get((language, split), -1) + 1

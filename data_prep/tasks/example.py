@@ -71,9 +71,16 @@ def parse_example(line: str) -> Example:
     row: dict[str, Any] = json.loads(line)
     parts = row.pop("recording"), row.pop("speech")
     recording, speech = (part and parse_recording(json.dumps(part)) for part in parts)
-    pairs = {name: tuple(tuple(pair) for pair in row.pop(name)) for name in ("entities", "turns")}
+    entities, turns = (
+        tuple((first, second) for first, second in row.pop(name)) for name in ("entities", "turns")
+    )
     return Example(
-        recording=recording, speech=speech, others=tuple(row.pop("others")), **pairs, **row
+        recording=recording,
+        speech=speech,
+        others=tuple(row.pop("others")),
+        entities=entities,
+        turns=turns,
+        **row,
     )
 
 
@@ -98,10 +105,11 @@ def rename(recording: Recording, collection: str) -> Recording:
 def rename_all(items: Iterator[Recording | Rejection], collection: str) -> Iterator[Found]:
     """Examples of the recordings, with nothing known but what is said."""
     for item in items:
+        if isinstance(item, Rejection):
+            yield item
+            continue
         try:
-            yield (
-                item if isinstance(item, Rejection) else Example(recording=rename(item, collection))
-            )
+            yield Example(recording=rename(item, collection))
         except BadItem as bad:
             yield Rejection(
                 reason=bad.reason, id=bad.identity, language=item.language, file=item.audio

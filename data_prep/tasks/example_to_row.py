@@ -21,7 +21,7 @@ from data_prep.corpora.recording import BadItem
 from data_prep.instructions.rows import lay_out_row
 from data_prep.tasks.example import Example
 from sift_jax.sift.labels import LANGUAGES, space_signs
-from sift_jax.sift.rows import Row
+from sift_jax.sift.rows import Message, Row
 
 Templates = dict[str, Any]
 
@@ -83,15 +83,16 @@ def make_row(
 def _lay_out_speech(example: Example, category: str, question: str, source: str) -> Row:
     """A row of its own id: a record that holds both recordings, of which the other tasks of either
     need one."""
+    speech = _require(example, example.speech, "no spoken translation")
     heard, spoken = (
-        {"audio_path": f"/path/to/{recording.id}.wav"} for recording in example.recordings
+        {"audio_path": f"/path/to/{recording.id}.wav"} for recording in (example.recording, speech)
     )
-    messages = [
+    messages: list[Message] = [
         {"role": "user", "content": [heard, {"text": question}]},
         {"role": "assistant", "content": [spoken]},
     ]
     return Row(
-        id=f"translation_{example.recording.id}__{example.speech.id}",
+        id=f"translation_{example.recording.id}__{speech.id}",
         messages=messages,
         task=category.split("/")[0],
         data_source=source,
@@ -111,9 +112,8 @@ def _word_tts(example: Example, templates: Templates, rng: random.Random) -> Wor
 
 def _word_translation(example: Example, templates: Templates, rng: random.Random) -> Worded:
     answer = _require(example, example.translation, "no translation")
-    return _name_languages("translation", example, templates, rng), space_signs(
-        answer, example.target
-    )
+    target = _require(example, example.target, "no translation")
+    return _name_languages("translation", example, templates, rng), space_signs(answer, target)
 
 
 def _word_speech_to_speech(example: Example, templates: Templates, rng: random.Random) -> Worded:

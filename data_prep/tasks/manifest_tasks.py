@@ -87,15 +87,15 @@ def _take_text(row: Mapping[str, Any], field: str, identity: str) -> str:
 
 
 def _take_pairs(
-    row: Mapping[str, Any], field: str, names: Sequence[str], identity: str
+    row: Mapping[str, Any], field: str, names: tuple[str, str], identity: str
 ) -> tuple[tuple[str, str], ...]:
-    value = row.get(field)
+    first, second = names
     try:
-        pairs = tuple(
-            tuple(clean_transcript(pair[name], identity) for name in names) for pair in value
+        return tuple(
+            (clean_transcript(pair[first], identity), clean_transcript(pair[second], identity))
+            for pair in row[field]
         )
     except (TypeError, KeyError, AttributeError):
         raise BadItem(
             f"no {field}", f"{field} is a list of {{{', '.join(names)}}}", identity
         ) from None
-    return pairs

@@ -39,7 +39,7 @@ _UNKNOWN = {"", "None", "none", "nan"}
 
 def read_covost(root: Path, languages: Sequence[str]) -> Iterator[Found]:
     """All pairs that are there of the languages spoken."""
-    found = {}
+    found: dict[tuple[str, str, str], Path] = {}
     for language in languages:
         folders = [root / language, *sorted(root.glob(f"cv-corpus-*/{language}")), root]
         for path in (

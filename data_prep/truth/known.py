@@ -180,11 +180,8 @@ def list_possible(key: str, found: Known, bins: Bins) -> set[str] | None:
         meanings = find_edges(key)
     else:
         tables = bins.get(key, {})
-        table = (
-            tables.get(found.gender)
-            if key in BY_GENDER
-            else tables.get(found.corpus, tables.get("all"))
-        )
+        group = found.corpus if found.corpus in tables else "all"
+        table = tables.get((found.gender if key in BY_GENDER else group) or "")
         meanings = (table["edges"],) if table and table.get("method") != NOT_ASKED else ()
     if not meanings:
         return None

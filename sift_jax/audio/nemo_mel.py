@@ -11,6 +11,7 @@ features in a window of any length, and a whole number of hops of a clip's sampl
 from __future__ import annotations
 
 import functools
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,13 +24,17 @@ LEAST_POWER = np.float32(2.0**-24)
 LEAST_DEVIATION = np.float32(1e-5)
 
 
+# one number or many of them: what comes out is what went in
+Counts = TypeVar("Counts", int, np.ndarray)
+
+
 @functools.cache
 def _window() -> np.ndarray:
     """Hann's, with a zero at either end, unlike Whisper's."""
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / (WINDOW - 1))).astype(np.float32)
 
 
-def count_normalised_frames(samples):
+def count_normalised_frames(samples: Counts) -> Counts:
     """Frames of a clip: its whole hops, and one of a clip that is shorter than that; the same for
     ints and arrays."""
     return samples // HOP + ((samples > 0) & (samples < HOP))

@@ -84,8 +84,14 @@ class BatchStream:
         self.notes = defined.notes
         self._front_end = FRONT_ENDS[geometry.front_end]  # which the modules may have changed
         tasks = [self._plan_task(name, rate, source, split) for name, rate, source in defined.tasks]
-        how = {"seed": config.seed, "is_endless": is_endless, "rates_count": config.rates_count}
-        draws = Draws(tasks, shapes, self._count_frames, **how)
+        draws = Draws(
+            tasks,
+            shapes,
+            self._count_frames,
+            seed=config.seed,
+            is_endless=is_endless,
+            rates_count=config.rates_count,
+        )
         self.plan = Plan(draws, seed=config.seed)
 
     def describe_start(self) -> list[str]:
@@ -114,18 +120,25 @@ class BatchStream:
             for category in SPOKEN_CATEGORIES
             if make_task_name(category, n) in names
         }
-        weights = {
-            "end_weight": self.config.end_weight,
-            "unit_weights": tuple(self.config.unit_weights.items()),
-        }
-        return dataclasses.replace(codec, languages=tuple(sorted(spoken)), **weights).to_json(ids)
+        weighed = dataclasses.replace(
+            codec,
+            languages=tuple(sorted(spoken)),
+            end_weight=self.config.end_weight,
+            unit_weights=tuple(self.config.unit_weights.items()),
+        )
+        return weighed.to_json(ids)
 
     def _plan_task(
         self, name: str, rate: float, source: RecordTask | seqio.Task, split: str
     ) -> PlannedTask:
         if isinstance(source, RecordTask):
-            how = {"codec": read_codec(self.config), "most_unreadable": self.config.most_unreadable}
-            folder = index_records(source.reader, split, self.tokenizer, **how)
+            folder = index_records(
+                source.reader,
+                split,
+                self.tokenizer,
+                read_codec(self.config),
+                most_unreadable=self.config.most_unreadable,
+            )
             index = QuestionIndex(folder / source.category.replace("/", "."))
             self.readers[name] = RecordAudio(source.reader, split, index)
             questions = self.config.questions_per_record

@@ -66,7 +66,9 @@ def choose_batches(plan: Plan, count: int) -> list[PlannedBatch]:
         found += batches
         if len(found) >= LOOK_AHEAD * count:
             break
-    tasks, shown, chosen = [list_tasks(batch) for batch in found], set(), []
+    tasks = [list_tasks(batch) for batch in found]
+    shown: set[int] = set()
+    chosen: list[PlannedBatch] = []
     waiting = list(range(len(found)))
     while waiting and len(chosen) < count:
         # the first of those which show most

@@ -180,11 +180,11 @@ def define_mixture(
     for module in modules:
         if hasattr(module, "register"):
             names += module.register(context) or []
-    return (
-        make_mixture("rates", config.rates, names)
-        if config.name is None
-        else get_mixture(config.name)
-    )
+    if config.name is not None:
+        return get_mixture(config.name)
+    if config.rates is None:
+        raise ValueError("MixtureConfig has neither a name nor rates; give one of them")
+    return make_mixture("rates", config.rates, names)
 
 
 def get_task(name: str) -> seqio.Task:

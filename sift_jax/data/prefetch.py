@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
-def prefetch(items: Iterator, depth: int) -> Iterator:
+def prefetch(items: Iterator[T], depth: int) -> Generator[T, None, None]:
     """Draws `items` in a thread of its own, `depth` ahead; what it raises is raised here."""
     waiting: queue.Queue = queue.Queue(depth)
     is_closed = threading.Event()

@@ -146,7 +146,8 @@ class AskedSets:
         seconds = time.perf_counter() - started
         values = {"eval/seconds": seconds}
         for cell in figures:
-            values |= {name_figure(cell): cell.value, f"{name_figure(cell)}_n": float(cell.n)}
+            if cell.value is not None:
+                values |= {name_figure(cell): cell.value, f"{name_figure(cell)}_n": float(cell.n)}
         samples = self._shown.describe(step) if is_first_process() else Samples()
         return Evaluated(figures=values, line=format_figures(figures, seconds), samples=samples)
 

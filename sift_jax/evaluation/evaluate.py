@@ -13,7 +13,7 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
@@ -176,7 +176,7 @@ def answer_all_systems(
     items = [question.item for question in questions]
     mesh = make_mesh(mesh_config, jax.local_devices())
 
-    def answer(system: str, make_model, meta: Mapping[str, Any]) -> None:
+    def answer(system: str, make_model: Callable[[], Model], meta: Mapping[str, Any]) -> None:
         file = PredictionFile(out, system)
         file.check_meta(dict(meta))
         if len(file.read(items)) < len(items):
@@ -226,7 +226,7 @@ def split_by_baseline(items: Sequence[Item], data_dir: str) -> dict[str, list[It
 def answer_constantly(items: Sequence[Item], data_dir: str) -> dict[str, str]:
     """Answers by id, suite by suite: out of the training rows of a corpus, or out of the suite's
     own references."""
-    answers = {}
+    answers: dict[str, str] = {}
     for suite in dict.fromkeys(item.suite for item in items):
         own = [item for item in items if item.suite == suite]
         rows, fields = (

@@ -266,7 +266,10 @@ def read_first_word(text: str, language: str) -> bool | None:
 
 
 def _names(entry: str) -> list[str]:
-    return re.search(r"\[([^]]*)\]", entry).group(1).split("|")
+    found = re.search(r"\[([^]]*)\]", entry)
+    if found is None:
+        raise ValueError(f"the label {entry!r} has no names in brackets; write them as [a|b]")
+    return found[1].split("|")
 
 
 @functools.cache

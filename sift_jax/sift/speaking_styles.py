@@ -104,7 +104,9 @@ def read_style(style: str, language: str) -> list[Wish]:
     wishes = [_read_phrase(phrase, language) for phrase in phrases]
     found: dict[str, Wish] = {}
     for wish in wishes:
-        other = found.setdefault(wish.key, wish) if wish.key else wish
+        if wish.key is None:
+            continue
+        other = found.setdefault(wish.key, wish)
         if other.label != wish.label:
             raise ValueError(
                 f"the style contradicts itself: {other.phrase!r} and {wish.phrase!r} are both "

@@ -69,6 +69,7 @@ class _Script:
         # texts that follow each other are one
         parts: list[dict[str, str]] = [{"type": "text", "text": ""}]
         text = ""
+        written: str | None
         for part in message["content"]:
             if is_answer and part.get("units") is not None:
                 written = self._hold(part["units"])

@@ -42,13 +42,15 @@ HELD = "\U000f0000"
 _FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    return "PyTorch was not found" not in record.getMessage()
+
+
 def _read_pretrained(folder: Path) -> PreTrainedTokenizerBase:
     """What transformers makes of a folder; nothing is asked of the network, and no code of the
     folder is run."""
     # it is used without PyTorch here, and says so at each import
-    quiet = logging.Filter()
-    quiet.filter = lambda record: "PyTorch was not found" not in record.getMessage()
-    logging.getLogger("transformers").addFilter(quiet)
+    logging.getLogger("transformers").addFilter(_is_news)
     # late: it takes more than a second
     from transformers import AutoTokenizer
 
@@ -114,13 +116,10 @@ class SpeechTokenizer:
         own = read_processor_template(self.folder) or theirs.chat_template
         # several templates under names: that of conversations without tools
         own = own.get("default") if isinstance(own, dict) else own
-        if chat_template is None and own is None:
-            chat_template = "chatml"
-        self.template = ChatTemplate(
-            TEMPLATES[chat_template] if chat_template else own,
-            self._named,
-            origin=f"the tokenizer {folder}",
-        )
+        template = own if chat_template is None else TEMPLATES[chat_template]
+        if template is None:
+            chat_template, template = "chatml", TEMPLATES["chatml"]
+        self.template = ChatTemplate(template, self._named, origin=f"the tokenizer {folder}")
         self._tokenizer = _read_backend(self.folder, theirs)
         wanted = SPECIAL_TOKENS if chat_template == "chatml" else AUDIO_TOKENS
         # no published model has learnt what its file lacks

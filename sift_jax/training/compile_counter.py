@@ -15,7 +15,7 @@ EVENT = "/jax/core/compile/backend_compile_duration"
 _seen: list[str] = []
 
 
-def _listen(event: str, duration: float, **_: object) -> None:
+def _listen(event: str, duration_secs: float, **_: str | int) -> None:
     if event == EVENT:
         _seen.append(event)
 
@@ -26,7 +26,7 @@ class Compilations:
 
     _is_listening = False
 
-    def __init__(self, say: Callable[[str], object] = lambda line: None):
+    def __init__(self, say: Callable[[str], object] = lambda line: None) -> None:
         self._say = say
         if not Compilations._is_listening:
             jax.monitoring.register_event_duration_secs_listener(_listen)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import jax
 import numpy as np
 
 from sift_jax.batch import Batch
@@ -21,8 +22,12 @@ WORST = 3
 
 
 def measure_dev(
-    dev_step: Callable, state: State, batches: Sequence[Batch], put, tasks: Sequence[str]
-) -> dict:
+    dev_step: Callable[[State, dict[str, jax.Array]], dict[str, jax.Array]],
+    state: State,
+    batches: Sequence[Batch],
+    put: Callable[[Batch], dict[str, jax.Array]],
+    tasks: Sequence[str],
+) -> dict[str, float]:
     """Loss and audio gain over the dev batches. `tasks` are named in the order of their numbers in
     task_bm; those behind them, which the dev split has not got, are named too."""
     sums = {

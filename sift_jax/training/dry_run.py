@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import jax
 from jax.sharding import Mesh
+from jax.stages import Wrapped
 
 from sift_jax.batch import BatchShape
 from sift_jax.checkpoints.train_state import State, join_params
@@ -46,9 +49,11 @@ def describe_batch(shape: BatchShape, mesh: Mesh) -> dict[str, jax.ShapeDtypeStr
     }
 
 
-def measure_memory(train_step, state: State, shape: BatchShape, mesh: Mesh) -> StepMemory:
+def measure_memory(train_step: Wrapped, state: State, shape: BatchShape, mesh: Mesh) -> StepMemory:
     """Compiles the step for states and batches of these shapes, and asks XLA."""
     found = train_step.lower(state, describe_batch(shape, mesh)).compile().memory_analysis()
+    if found is None:
+        raise ValueError("this backend does not say what a program takes; run without --dry_run")
     return StepMemory(
         arguments=found.argument_size_in_bytes,
         outputs=found.output_size_in_bytes - found.alias_size_in_bytes,
@@ -57,18 +62,18 @@ def measure_memory(train_step, state: State, shape: BatchShape, mesh: Mesh) -> S
     )
 
 
-def count_bytes(tree) -> float:
+def count_bytes(tree: Any) -> float:
     """Bytes on each device of arrays, or of shapes with their shardings."""
     return sum(
         math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize for x in jax.tree.leaves(tree)
     )
 
 
-def _count(leaves) -> int:
+def _count(leaves: Iterable[jax.Array]) -> int:
     return sum(math.prod(x.shape) for x in leaves)
 
 
-def _measure(tree) -> int:
+def _measure(tree: Any) -> int:
     """Bytes of it all, wherever they lie."""
     return sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(tree))
 
@@ -139,7 +144,11 @@ def format_memory(
 
 
 def format_dry_run(
-    train_step, state: State, shapes: list[BatchShape], mesh: Mesh, hardware: HardwareConfig
+    train_step: Wrapped,
+    state: State,
+    shapes: list[BatchShape],
+    mesh: Mesh,
+    hardware: HardwareConfig,
 ) -> str:
     """`state` is shapes with their shardings."""
     lines = format_parameters(state, mesh)

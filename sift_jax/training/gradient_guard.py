@@ -61,12 +61,18 @@ def guard_updates(
     """`inner`, left out where loss (`value`) or gradients are not finite, or spike; None looks for
     no spikes."""
 
-    def init(params) -> GuardState:
+    def init(params: optax.Params) -> GuardState:
         # an array each: what is donated to the step may be no other's, too
-        counts = (jnp.zeros((), jnp.int32) for _ in range(3))
-        return GuardState(jnp.zeros(()), *counts, inner.init(params))
+        accepted, skipped, in_a_row = (jnp.zeros((), jnp.int32) for _ in range(3))
+        return GuardState(jnp.zeros(()), accepted, skipped, in_a_row, inner.init(params))
 
-    def update(grads, state: GuardState, params=None, *, value=0.0):
+    def update(
+        grads: optax.Updates,
+        state: GuardState,
+        params: optax.Params | None = None,
+        *,
+        value: jax.Array | float = 0.0,
+    ) -> tuple[optax.Updates, GuardState]:
         norm = optax.tree.norm(grads)
         is_finite = jnp.isfinite(norm) & jnp.isfinite(value)
         is_good, counted = is_finite, norm
@@ -189,7 +195,8 @@ class SkipWatch:
         with (self._folder / "skipped.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
         if len(list(self._folder.glob("*.npz"))) < KEPT_BATCHES:
-            np.savez_compressed(self._folder / f"step{step}.npz", **batch)
+            # the stub takes any of a batch's names for its one option, allow_pickle
+            np.savez_compressed(self._folder / f"step{step}.npz", **batch)  # type: ignore[arg-type]
 
 
 def _name_tasks(line: dict) -> frozenset[str]:

@@ -29,6 +29,9 @@ from sift_jax.training.job import TrainingJob
 from sift_jax.training.metrics import Meter, MetricWriter
 from sift_jax.training.step import make_dev_step
 
+# a batch onto the devices
+Put = Callable[[Batch], dict[str, jax.Array]]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StepEnd:
@@ -112,9 +115,7 @@ class ReportHook:
 class DevHook:
     """The loss on held-out batches, in all and by task, every `dev_every` steps."""
 
-    def __init__(
-        self, job: TrainingJob, dev: DevSet, put: Callable[[Batch], Batch], writer: MetricWriter
-    ):
+    def __init__(self, job: TrainingJob, dev: DevSet, put: Put, writer: MetricWriter):
         self._every, self._dev, self._put, self._writer = job.run.dev_every, dev, put, writer
         self._step = make_dev_step(
             job.model, job.mesh, microbatches=job.run.microbatches, tasks=dev.in_split

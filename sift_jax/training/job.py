@@ -14,6 +14,7 @@ from pathlib import Path
 import jax
 import optax
 from jax.sharding import Mesh
+from jax.stages import Wrapped
 
 from sift_jax.batch import BatchShape
 from sift_jax.checkpoints.train_state import (
@@ -55,7 +56,7 @@ class TrainingJob:
     # the state as shapes with their shardings, and the function that draws one
     abstract_state: State
     draw_state: Callable[[], State]
-    train_step: Callable
+    train_step: Wrapped
 
     @property
     def out_dir(self) -> Path:

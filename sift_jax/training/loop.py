@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import jax
@@ -44,7 +44,7 @@ from sift_jax.text.unit_tokens import list_needed_rows
 from sift_jax.training.compile_counter import Compilations
 from sift_jax.training.dry_run import format_dry_run
 from sift_jax.training.evaluator import Evaluator
-from sift_jax.training.hooks import DevHook, EvaluationHook, Hook, ReportHook, StepEnd
+from sift_jax.training.hooks import DevHook, EvaluationHook, Hook, Put, ReportHook, StepEnd
 from sift_jax.training.job import TrainingJob, describe_job, start_state
 from sift_jax.training.logged_samples import make_samples
 from sift_jax.training.metrics import MetricWriter, NoWriter
@@ -155,7 +155,7 @@ def _run_steps(
     job: TrainingJob,
     state: State,
     batches: Iterator[tuple[BatchShape, Batch]],
-    put: Callable[[Batch], Batch],
+    put: Put,
     stream: BatchStream,
     hooks: Sequence[Hook],
     compilations: Compilations,

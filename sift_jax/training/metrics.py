@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from sift_jax.audio.whisper_mel import RATE
@@ -58,9 +59,9 @@ class Meter:
         self._since = time.perf_counter()
         self._tokens = self._slots = self._questions = self._wait = self._flops = 0.0
         self._frames = self._frame_slots = 0.0
-        self._losses: list = []
+        self._losses: list[jax.Array] = []
 
-    def add(self, batch: Batch, loss, data_wait: float) -> None:
+    def add(self, batch: Batch, loss: jax.Array, data_wait: float) -> None:
         self._tokens += int((batch["group_bt"] > 0).sum())
         self._slots += batch["group_bt"].size
         # A question begins where the segment changes to one that is not the prefix (0).
@@ -181,7 +182,7 @@ class MetricWriter:
 class NoWriter(MetricWriter):
     """What all but the first of a run's processes write: nothing."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         pass
 
     def advance(self) -> None:

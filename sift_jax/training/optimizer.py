@@ -16,6 +16,7 @@ import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
 from sift_jax.field_ranges import CheckedConfig, Positive, Range, Share, Whole
+from sift_jax.models.speech_lm import Params
 from sift_jax.training.gradient_guard import guard_updates
 
 
@@ -77,17 +78,17 @@ def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransfo
     )
 
 
-def _has_decay(params):
+def _has_decay(params: Params) -> Params:
     # norms, biases and embeddings are left alone: a stacked bias is 2-d, so names decide, not ranks
     return jax.tree_util.tree_map_with_path(
         lambda path, _: path[-1].key in ("kernel", "lora_a", "lora_b"), params
     )
 
 
-def _name_matrix_axes(params):
+def _name_matrix_axes(params: Params) -> Params:
     """Input and output axes of the kernels; None for what AdamW trains."""
 
-    def name(path: tuple, leaf) -> MuonDimensionNumbers | None:
+    def name(path: tuple, leaf: jax.Array) -> MuonDimensionNumbers | None:
         if path[-1].key != "kernel":
             return None
         # Scanned layers lie in one array, (layers, in, out): each layer is a matrix of its own.

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
 import jax
 from jax.experimental import multihost_utils
@@ -27,9 +28,9 @@ class Stopped(Exception):
 class StopRequest:
     """Hears the signals while it is open; a second Ctrl-C interrupts at once."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._is_asked = False
-        self._old: dict[int, object] = {}
+        self._old: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -39,7 +40,7 @@ class StopRequest:
                 self._old[signal.SIGTERM] = signal.signal(signal.SIGTERM, self._hear)
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._old.items():
             signal.signal(number, handler)
 

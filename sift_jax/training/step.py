@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
+from jax.stages import Wrapped
 
 from sift_jax.checkpoints.train_state import State, join_params, shard_state
 from sift_jax.models.layers import Array
@@ -73,7 +74,7 @@ def make_train_step(
     mesh: Mesh,
     *,
     microbatches: int,
-) -> Callable[[State, dict[str, Array]], tuple[State, dict[str, Array]]]:
+) -> Wrapped:
     """The jitted step for states shaped like `state` (arrays or shapes) on `mesh`; the state passed
     in is consumed."""
 

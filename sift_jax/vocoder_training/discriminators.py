@@ -126,4 +126,7 @@ def init_critics(config: CriticsConfig, key: jax.Array, samples: int) -> dict:
 def judge(
     config: CriticsConfig, params: dict, wave_bn: jax.Array
 ) -> list[tuple[jax.Array, list[jax.Array]]]:
-    return Critics(config).apply({"params": params}, wave_bn)
+    judged = Critics(config).apply({"params": params}, wave_bn)
+    if isinstance(judged, tuple):
+        raise TypeError("Critics returns a list, one entry a critic")
+    return judged

@@ -10,6 +10,7 @@ Every loss is a mean over what it looks at; a mean over rows is one over all dev
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -65,21 +66,25 @@ def measure_spectrum_distance(made: jax.Array, real: jax.Array, config: VocoderL
 
 def measure_critics(of_real: Judged, of_made: Judged) -> jax.Array:
     """What the critics are to bring down."""
-    return sum(
+    losses = [
         ((real - 1) ** 2).mean() + (made**2).mean()
         for (real, _), (made, _) in zip(of_real, of_made, strict=True)
-    ) / len(of_real)
+    ]
+    return functools.reduce(jnp.add, losses) / len(of_real)
 
 
 def measure_deception(of_real: Judged, of_made: Judged) -> tuple[jax.Array, jax.Array]:
     """(adversarial, feature) losses of what is made."""
-    adversarial = sum(((made - 1) ** 2).mean() for made, _ in of_made) / len(of_made)
-    pairs = [
-        (x, y)
+    errors = [((made - 1) ** 2).mean() for made, _ in of_made]
+    distances = [
+        jnp.abs(x - y).mean()
         for (_, real), (_, made) in zip(of_real, of_made, strict=True)
         for x, y in zip(real, made, strict=True)
     ]
-    return adversarial, sum(jnp.abs(x - y).mean() for x, y in pairs) / len(pairs)
+    return (
+        functools.reduce(jnp.add, errors) / len(errors),
+        functools.reduce(jnp.add, distances) / len(distances),
+    )
 
 
 def measure_durations(predicted: jax.Array, frames: jax.Array, length_b: jax.Array) -> jax.Array:

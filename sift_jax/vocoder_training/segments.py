@@ -213,11 +213,11 @@ class Segments:
             self._read(path, begin, wanted), self._frames, self._mel_bins
         )
         is_told = random.random() >= self._data.no_voice_share
-        row = {
+        row: dict[str, np.ndarray] = {
             "ids_bt": units[start:stop],
             "wave_bn": wave,
             "mel_bsf": mel,
-            "mel_length_b": np.int32(length if is_told else 0),
+            "mel_length_b": np.array(length if is_told else 0, np.int32),
         }
         return row | self._cut_runs(units, start) if self._has_durations else row
 
@@ -229,7 +229,7 @@ class Segments:
         runs, frames = (np.zeros(self._data.segment_units, np.int32) for _ in range(2))
         count = len(begins) - 1
         runs[:count], frames[:count] = units[begins[:-1]], np.diff(begins)
-        return {"runs_br": runs, "run_frames_br": frames, "run_length_b": np.int32(count)}
+        return {"runs_br": runs, "run_frames_br": frames, "run_length_b": np.array(count, np.int32)}
 
     def _read(self, path: Path, first: int, count: int) -> np.ndarray:
         """Samples at 16 kHz, silence where the file has no more."""

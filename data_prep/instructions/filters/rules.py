@@ -11,7 +11,7 @@ in two ways it is dropped, but only for what it says itself: quotations are what
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from data_prep.instructions.filters import bad_phrases
 from data_prep.instructions.filters.candidate import Candidate, group_labels
@@ -145,8 +145,9 @@ def contradicts_metadata(candidate: Candidate) -> bool:
     ):
         return True
     for key, labels in named.items():
-        truths = {truth.get(key) for truth in candidate.truths}
-        if None in truths or not all(_is_comparable(key, truth) for truth in truths):
+        told = [truth.get(key) for truth in candidate.truths]
+        truths = {truth for truth in told if truth is not None}
+        if None in told or not all(_is_comparable(key, truth) for truth in truths):
             continue
         claimed = labels - asked.get(key, set()) if verdict is False else labels
         wrong = {
@@ -227,7 +228,7 @@ def _compile(patterns: tuple[str, ...]) -> re.Pattern:
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
 
 
-def _find_all(table: dict[str, tuple[str, ...]], candidate: Candidate) -> list[str]:
+def _find_all(table: Mapping[str, tuple[str, ...]], candidate: Candidate) -> list[str]:
     """What the patterns of English and of the candidate's language find outside quotations."""
     pattern = _compile(tuple(dict.fromkeys((*table["en"], *table[candidate.language]))))
     texts = (normalise(remove_quotations(text)) for text in candidate.texts)

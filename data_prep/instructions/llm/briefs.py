@@ -290,7 +290,8 @@ class _Deck:
     """Cards in random order, shuffled anew when all have been taken."""
 
     def __init__(self, cards: Sequence[str], rng: random.Random):
-        self._cards, self._rng, self._left = list(cards), rng, []
+        self._cards, self._rng = list(cards), rng
+        self._left: list[str] = []
 
     def take(self) -> str:
         if not self._left:

@@ -138,9 +138,8 @@ def _check_types(value: dict[str, Any]) -> None:
     for key in _TEXTS:
         if not isinstance(value.get(key), str | None):
             raise ValueError(f"{key} is no text")
-    labels, values, words = (
-        value.get(key) or kind for key, kind in (("labels", {}), ("values", {}), ("words", []))
-    )
+    labels, values, words = (value.get(key) for key in ("labels", "values", "words"))
+    labels, values, words = labels or {}, values or {}, words or []
     if not isinstance(labels, dict) or not all(
         isinstance(label, str | None) for label in labels.values()
     ):

@@ -85,11 +85,15 @@ def choose_answer(values: Any, identity: str) -> tuple[str, tuple[str, ...]]:
     """The first of the answers, and all: several are several ways to say it. A list within the list
     is one answer."""
     values = values if isinstance(values, list) else [values]
-    texts = [", ".join(map(str, value)) if isinstance(value, list) else value for value in values]
-    if wrong := [value for value in texts if not isinstance(value, str)]:
-        raise BadItem("broken answer", f"a {type(wrong[0]).__name__} where text belongs", identity)
-    answers = dict.fromkeys(" ".join(text.split()) for text in texts)
-    answers = [answer for answer in answers if answer.strip(" .").lower() not in _NO_ANSWERS]
+    texts: list[str] = []
+    for value in values:
+        text = ", ".join(map(str, value)) if isinstance(value, list) else value
+        if not isinstance(text, str):
+            raise BadItem("broken answer", f"a {type(text).__name__} where text belongs", identity)
+        texts.append(" ".join(text.split()))
+    answers = [
+        answer for answer in dict.fromkeys(texts) if answer.strip(" .").lower() not in _NO_ANSWERS
+    ]
     if not answers:
         raise BadItem("no answer", "", identity)
     if len(answers[0]) > _LONGEST_ANSWER:

@@ -260,7 +260,7 @@ class _Speaker:
     def _say_address(self, match: re.Match) -> str:
         """An address as one tells it; of a long path the place alone."""
         text = re.sub(r"^(?:https?://)?(?:www\.)?", "", match.group(), flags=re.IGNORECASE)
-        end = re.search(r"[.,;:!?]*$", text).group()
+        end = text[len(text.rstrip(".,;:!?")) :]
         text = text[: len(text) - len(end)]
         if "@" not in text:
             place, _, path = text.partition("/")

@@ -109,17 +109,19 @@ def _parse_shot(line: str, place: str) -> tuple[str, Shot]:
         raise ValueError(
             f"{place} is no JSON object; give one with transcript, question and answer"
         )
-    texts = {
+    given = {
         "transcript": row.get("transcript", row.get("text")),
         "question": row.get("question"),
         "answer": row.get("answer"),
     }
-    for name, text in texts.items():
+    shot: Shot = {}
+    for name, text in given.items():
         if not isinstance(text, str) or not text.strip():
             raise ValueError(
                 f"{place} has no {name}; give each example a transcript, a question and an answer"
             )
+        shot[name] = " ".join(text.split())
     language = row.get("language", "en")
     if language not in LANGUAGES:
         raise ValueError(f"{place}: language {language!r} is none of {', '.join(LANGUAGES)}")
-    return language, {name: " ".join(text.split()) for name, text in texts.items()}
+    return language, shot

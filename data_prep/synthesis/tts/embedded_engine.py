@@ -27,7 +27,7 @@ class EmbeddedEngine:
 
     calls = 1
 
-    def __init__(self):
+    def __init__(self) -> None:
         if not is_installed("espeakng_loader"):
             raise EngineError(
                 f"--engine=embedded needs the wheel espeakng-loader; {say_install('demo')}"

@@ -113,9 +113,10 @@ class Plan:
         self._key = make_key(seed, "rows")
         self._left: dict[int, Groups] = {}
         self.sections = 1
-        self.batches_of_block, self.groups_of_block = (
-            self._choose_sizes() if draws.is_endless else (None, SHORT_BLOCK)
-        )
+        self.batches_of_block: int | None = None
+        self.groups_of_block = SHORT_BLOCK
+        if draws.is_endless:
+            self.batches_of_block, self.groups_of_block = self._choose_sizes()
         # steps are drawn in one thread and described in another
         self._lock, self._blocks = threading.Lock(), dict[int, Block]()
 
@@ -137,7 +138,7 @@ class Plan:
     def examples_per_batch(self) -> float:
         """Questions with their audio that a step has in the mean: what the paper's batch sizes
         count."""
-        return self.groups_of_block * self.draws.examples_per_group / self.batches_of_block
+        return self.groups_of_block * self.draws.examples_per_group / self._endless_batches
 
     def _choose_sizes(self) -> tuple[int, int]:
         """(K, G): batches of a block, and how many groups of this mixture they hold with some room
@@ -291,16 +292,25 @@ class Plan:
     def get_batch(self, step: int) -> PlannedBatch:
         """Batch number `step`, from 0, of an endless plan."""
         # The step's number is all that is needed: nothing that came before is asked.
-        block, place = divmod(step, self.batches_of_block)
+        block, place = divmod(step, self._endless_batches)
         return self.get_block(block).batches[place]
+
+    @property
+    def _endless_batches(self) -> int:
+        """Batches of each block of an endless plan."""
+        if self.batches_of_block is None:
+            raise ValueError("the blocks of a plan that ends are not of one size; ask for blocks()")
+        return self.batches_of_block
 
     def blocks(self, first_batch: int = 0) -> Iterator[tuple[Block, list[PlannedBatch]]]:
         """Blocks with those of their batches that come at or after number `first_batch`."""
+        numbers: Iterator[int]
         if self.draws.is_endless:
-            first, skip = divmod(first_batch, self.batches_of_block)
-            numbers = itertools.count(first)
+            first, skip = divmod(first_batch, self._endless_batches)
+            numbers = iter(itertools.count(first))
         else:
-            skip, numbers = first_batch, range(-(-self.draws.size // self.groups_of_block))
+            skip, count = first_batch, -(-self.draws.size // self.groups_of_block)
+            numbers = iter(range(count))
         for number in numbers:
             block = self.get_block(number)
             yield block, block.batches[skip:]

@@ -13,7 +13,7 @@ to do.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class RowLimits:
 
 
 def make_limits(
-    shapes: list[BatchShape], count_frames: Callable[[np.ndarray], np.ndarray]
+    shapes: Sequence[BatchShape], count_frames: Callable[[np.ndarray], np.ndarray]
 ) -> RowLimits:
     room = shapes[0]
     return RowLimits(

@@ -34,13 +34,14 @@ QUESTION = np.dtype(
     + [("rank", "<u2"), ("markers", "<u2")]
 )
 MARKER = np.dtype([("place", "<i4"), ("clip", "<i4")])
+NUMBER = np.dtype("<i4")
 FILES = {
     "items": ITEM,
     "questions": QUESTION,
-    "tokens": "<i4",
+    "tokens": NUMBER,
     "markers": MARKER,
-    "clips": "<i4",
-    "sources": "<i4",
+    "clips": NUMBER,
+    "sources": NUMBER,
 }
 NEVER = np.iinfo(np.int32).max
 
@@ -177,7 +178,7 @@ class QuestionIndex:
         path, count, dtype = (
             self.folder / f"{name}.bin",
             self.counts[name] + more,
-            np.dtype(FILES[name]),
+            FILES[name],
         )
         if path.stat().st_size != count * dtype.itemsize:
             raise ValueError(

@@ -39,7 +39,7 @@ def list_record_tasks(
     """Name to task, of all categories that there are records of, in the given languages or in all;
     if asked, without those whose answers are speech."""
     wanted = [name for name in ALL_CATEGORIES if has_speech or name not in SPOKEN_CATEGORIES]
-    found = {}
+    found: dict[str, RecordTask] = {}
     for language in languages or LANGUAGES:
         try:
             reader = RecordReader(records, language)

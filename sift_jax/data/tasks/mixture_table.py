@@ -169,7 +169,7 @@ def choose_rates(
 ) -> dict[str, float] | None:
     """Pattern to rate of a shipped mixture, or of a table of one's own; None where a module must
     know the name."""
-    chosen = MIXTURES.get(mixture) if rates is None else rates
+    chosen = MIXTURES.get(mixture or "") if rates is None else rates
     return None if chosen is None else change_rates(chosen, changes)
 
 

@@ -32,6 +32,7 @@ from sift_jax.text.tokenizers import SpeechTokenizer
 from sift_jax.text.unit_tokens import CodecIdentity
 
 Preprocessor = Callable[[tf.data.Dataset], tf.data.Dataset]
+Vectors = tuple[np.ndarray, ...]
 
 
 def make_output_features(vocabulary: SpeechVocabulary) -> dict[str, seqio.Feature]:
@@ -73,8 +74,8 @@ def read_record(
     language = reader.folder.name.removeprefix("sift_")
     units = codec and UnitSet(reader.folder.parent, codec, language, split, digest=reader.digest)
 
-    def read(place: np.ndarray):
-        record = reader.read(split, place)
+    def read(place: np.ndarray) -> Vectors:
+        record = reader.read(split, int(place))
         turns = record["turns"]
         if units:
             parsed = json.loads(turns)
@@ -96,7 +97,7 @@ def read_record(
 def keep_category(category: str) -> Preprocessor:
     """Only the turns of one category; records without any disappear."""
 
-    def keep(turns: np.ndarray):
+    def keep(turns: np.ndarray) -> Vectors:
         kept = [turn for turn in json.loads(turns[0]) if turn["category"] == category]
         return (np.asarray([json.dumps(kept).encode()] if kept else [], object),)
 
@@ -110,7 +111,7 @@ def keep_category(category: str) -> Preprocessor:
 def sample_questions(count: int) -> Preprocessor:
     """At most `count` questions of a record, other ones in each epoch; 0 keeps all."""
 
-    def sample(turns: np.ndarray, seed: np.ndarray):
+    def sample(turns: np.ndarray, seed: np.ndarray) -> Vectors:
         found = json.loads(turns[0])
         chosen = np.sort(np.random.default_rng(seed.tolist()).permutation(len(found))[:count])
         return (np.asarray([json.dumps([found[i] for i in chosen]).encode()], object),)
@@ -127,7 +128,7 @@ def sample_questions(count: int) -> Preprocessor:
 def render_turns(tokenizer: SpeechTokenizer) -> Preprocessor:
     """Turns to ids by the chat template."""
 
-    def render(turns: np.ndarray, audio_ids: np.ndarray):
+    def render(turns: np.ndarray, audio_ids: np.ndarray) -> Vectors:
         place = {name.decode(): i for i, name in enumerate(audio_ids)}
         tokens, is_target, question, clips = [], [], [], []
         for number, turn in enumerate(json.loads(turns[0])):
@@ -149,7 +150,7 @@ def render_turns(tokenizer: SpeechTokenizer) -> Preprocessor:
 def split_questions() -> Preprocessor:
     """An example for each question of a record, before they are rendered."""
 
-    def split(turns: np.ndarray):
+    def split(turns: np.ndarray) -> Vectors:
         return (np.asarray([json.dumps([turn]).encode() for turn in json.loads(turns[0])], object),)
 
     def change(example: dict[str, tf.Tensor]) -> tf.data.Dataset:
@@ -165,7 +166,7 @@ def add_answer() -> Preprocessor:
     """Of a question that stands by itself, "inputs" up to its last answer, and "targets", that
     answer."""
 
-    def split(tokens: np.ndarray, is_target: np.ndarray):
+    def split(tokens: np.ndarray, is_target: np.ndarray) -> Vectors:
         last = np.flatnonzero(is_target)[-1] + 1
         # behind the last token before it that is not learnt
         first = np.flatnonzero(is_target[:last] == 0)[-1] + 1
@@ -181,7 +182,7 @@ def add_answer() -> Preprocessor:
 def decode_audio() -> Preprocessor:
     """FLAC or Opus to samples, all clips in one vector with their lengths."""
 
-    def decode(audio: np.ndarray):
+    def decode(audio: np.ndarray) -> Vectors:
         clips = [decode_clip(data) for data in audio]
         samples = np.concatenate(clips) if clips else np.zeros(0, np.int16)
         return samples.astype(np.int16), np.asarray([len(clip) for clip in clips], np.int32)
@@ -197,7 +198,7 @@ def make_text_pair(tokenizer: SpeechTokenizer) -> Preprocessor:
     """For tasks of your own: {"question", "answer", "audio" (int16 samples of one clip)} to the
     features above."""
 
-    def render(question: bytes, answer: bytes, audio: np.ndarray):
+    def render(question: bytes, answer: bytes, audio: np.ndarray) -> Vectors:
         messages = make_question(question.decode(), ["clip"] if len(audio) else [])
         messages.append({"role": "assistant", "content": [{"text": answer.decode()}]})
         rendered = render_chat(messages, tokenizer)

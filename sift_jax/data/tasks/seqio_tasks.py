@@ -21,6 +21,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 import seqio
 import tensorflow as tf
@@ -87,41 +88,41 @@ def use_context(context: TaskContext) -> None:
 
 
 def use_records(
-    records: str | os.PathLike[str],
+    records: str | Path,
     *,
-    tokenizer: str | os.PathLike[str],
-    codec: str | os.PathLike[str] | None = None,
+    tokenizer: str | Path,
+    codec: str | Path | None = None,
     questions_per_record: int = 0,
     is_split: bool = True,
-) -> None:
+) -> TaskContext:
     """From now on all tasks read these records: all questions of each or so many, by themselves or
     sharing audio."""
-    use_context(
-        TaskContext(
-            records=str(records),
-            vocabulary=SpeechVocabulary(SpeechTokenizer(tokenizer)),
-            questions_per_record=questions_per_record,
-            codec=None if codec is None else read_codec_identity(codec),
-            is_split=is_split,
-        )
+    context = TaskContext(
+        records=str(records),
+        vocabulary=SpeechVocabulary(SpeechTokenizer(tokenizer)),
+        questions_per_record=questions_per_record,
+        codec=None if codec is None else read_codec_identity(codec),
+        is_split=is_split,
     )
+    use_context(context)
+    return context
 
 
 def get_context() -> TaskContext:
     """What was chosen last; else what the environment says."""
-    if _context is None:
-        if not os.environ.get("SIFT_RECORDS") or not os.environ.get("SIFT_TOKENIZER"):
-            raise ValueError(
-                "no records are chosen for the tasks; call "
-                "sift_jax.data.tasks.seqio_tasks.use_records(…), or set SIFT_RECORDS and "
-                "SIFT_TOKENIZER"
-            )
-        use_records(
-            os.environ["SIFT_RECORDS"],
-            tokenizer=os.environ["SIFT_TOKENIZER"],
-            codec=os.environ.get("SIFT_CODEC") or None,
+    if _context is not None:
+        return _context
+    if not os.environ.get("SIFT_RECORDS") or not os.environ.get("SIFT_TOKENIZER"):
+        raise ValueError(
+            "no records are chosen for the tasks; call "
+            "sift_jax.data.tasks.seqio_tasks.use_records(…), or set SIFT_RECORDS and "
+            "SIFT_TOKENIZER"
         )
-    return _context
+    return use_records(
+        os.environ["SIFT_RECORDS"],
+        tokenizer=os.environ["SIFT_TOKENIZER"],
+        codec=os.environ.get("SIFT_CODEC") or None,
+    )
 
 
 class RecordSource(seqio.FunctionDataSource):

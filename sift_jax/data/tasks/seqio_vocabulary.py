@@ -3,7 +3,7 @@ read our tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import seqio
@@ -46,7 +46,7 @@ class SpeechVocabulary(seqio.Vocabulary):
     def _encode(self, s: str) -> list[int]:
         return self.tokenizer.encode(s)
 
-    def _decode(self, ids) -> str:
+    def _decode(self, ids: Sequence[int]) -> str:
         return self.tokenizer.decode(ids)
 
     def _encode_tf(self, s: tf.Tensor) -> tf.Tensor:

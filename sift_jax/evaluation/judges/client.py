@@ -166,6 +166,8 @@ class JudgeClient:
         }
         if self._key:
             headers["Authorization"] = f"Bearer {self._key.reveal()}"
+        if parts.hostname is None:
+            raise JudgeError(f"JudgeConfig.url {config.url!r} names no server")
         if parts.scheme == "https":
             connection: http.client.HTTPConnection = http.client.HTTPSConnection(
                 parts.hostname,
@@ -244,7 +246,7 @@ def _parse_retry_after(value: str | None) -> float:
         seconds = float(value or 0)
     except ValueError:
         try:
-            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+            seconds = email.utils.parsedate_to_datetime(value or "").timestamp() - time.time()
         except (ValueError, TypeError):
             return 0.0
     return min(max(0.0, seconds), 3600.0) if seconds == seconds else 0.0

@@ -26,7 +26,7 @@ from sift_jax.evaluation.scores.offline_judge import (
     item_kind,
     score_open_item,
 )
-from sift_jax.evaluation.scores.schema import Item, Prediction, Verdict
+from sift_jax.evaluation.scores.schema import EvaluationError, Item, Prediction, Verdict
 from sift_jax.sift.labels import simplify
 
 KINDS = RIGHT, WRONG, INJECTED = ("right", "wrong", "injected")
@@ -173,5 +173,7 @@ def _is_right(planted: Planted, verdict: Verdict) -> bool:
     if verdict.score is None:
         return False
     metric = METRICS[planted.metric]
+    if metric.least is None:
+        raise EvaluationError(f"{planted.metric} has no least score: no judge gives it")
     share = (verdict.score - metric.least) / (metric.best - metric.least)
     return share >= _LEAST_RIGHT if planted.kind == RIGHT else share <= _MOST_WRONG

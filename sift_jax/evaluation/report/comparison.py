@@ -190,14 +190,16 @@ def make_board(
 
 def make_pairs(runs: Sequence[Evaluation], share: Share, bootstrap: BootstrapConfig) -> list[Pair]:
     """Each later run against the first that has the suite: every part, and all parts together."""
-    items, *first = select(runs[share.runs[0]], share)
+    items, predictions, verdicts = select(runs[share.runs[0]], share)
+    first = predictions, verdicts
     subsets = list(dict.fromkeys(item.subset for item in items))
     pairs = []
     for place in share.runs[1:]:
-        _, *second = select(runs[place], share)
+        _, predictions, verdicts = select(runs[place], share)
+        second = predictions, verdicts
         for subset in [*subsets, *([""] if len(subsets) > 1 else [])]:
             some = [item for item in items if subset in ("", item.subset)]
-            for found in compare_systems(some, tuple(first), tuple(second), bootstrap):
+            for found in compare_systems(some, first, second, bootstrap):
                 # one part alone has this metric: together it is the same again
                 is_again = (
                     not subset and len({i.subset for i in items if found.metric in i.metrics}) == 1

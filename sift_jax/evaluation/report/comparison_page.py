@@ -283,7 +283,8 @@ def choose_flips(flips: Sequence[Flip], count: int = FLIP_COUNT) -> list[Flip]:
         s.item.id: n for n, s in enumerate(shuffle([flip.first for flip in flips], SAMPLE_SEED))
     }
     pool = sorted(flips, key=lambda flip: order[flip.first.item.id])
-    subsets, languages = Counter(), Counter()
+    subsets: Counter[str] = Counter()
+    languages: Counter[str] = Counter()
     chosen: list[Flip] = []
     while pool and len(chosen) < count:
         place = min(
@@ -474,8 +475,8 @@ def list_figures(comparison: Comparison) -> dict[str, Any]:
             "subset": flip.first.item.subset,
             "id": flip.first.item.id,
             "metric": flip.first.metric,
-            "first": flip.first.verdict.score,
-            "second": flip.second.verdict.score,
+            "first": flip.first.score,
+            "second": flip.second.score,
             "answers": [flip.first.prediction.answer, flip.second.prediction.answer],
         }
         for flip in comparison.flips

@@ -9,7 +9,7 @@ Every text that comes from data or from a model passes `escape_text` before it m
 import dataclasses
 import math
 import re
-from typing import Any
+from typing import Any, TypeGuard
 
 from sift_jax.evaluation.scores.schema import CONSTANT, MAJORITY, MODEL, UNTRAINED, Cell
 from sift_jax.sift.labels import LANGUAGE_NAMES
@@ -164,7 +164,7 @@ def is_unanimous(metric: Metric, constant: Any) -> bool:
     return metric.is_binary and is_number(constant) and constant >= metric.top
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 

@@ -70,7 +70,7 @@ def make_document(evaluation: Evaluation) -> Document:
     training = {name: Path(folder) for name, folder in (results.get("training") or {}).items()}
     sections += [make_training_section(training)] if training else []
     sections.append(make_samples_section(evaluation, data_dir, shelf))
-    if corpus:
+    if corpus and data_dir:
         shelf.grant(1.0)
         sections.append(make_corpus_section(corpus, data_dir, shelf))
     sections.append(make_facts_section(results))

@@ -116,7 +116,8 @@ def list_protocols(results: Mapping[str, Any]) -> dict[str, str]:
 
 def make_paper_table(table: PaperTable, runs: Sequence[Run]) -> Table:
     """All of a table of a paper, with our rows first; shut where no run has any of its figures."""
-    rows, other = [], {}
+    rows: list[Row] = []
+    other: dict[tuple[str, str], str] = {}
     for run in runs:
         found = [column.find(run) for column in table.columns]
         if any(found):

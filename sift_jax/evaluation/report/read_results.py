@@ -50,7 +50,7 @@ class Evaluation:
         key = (item.id, metric or (item.metrics[0] if item.metrics else ""))
         names = [
             name
-            for name in (self.judge.get("name"), *sorted(by_judge))
+            for name in (str(self.judge.get("name")), *sorted(by_judge))
             if key in by_judge.get(name, {})
         ]
         return by_judge[names[0]][key] if names else None

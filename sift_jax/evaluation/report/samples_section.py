@@ -45,22 +45,24 @@ class Sample:
         return self.item.metrics[0] if self.item.metrics else ""
 
     @property
+    def score(self) -> float | None:
+        return None if self.verdict is None else self.verdict.score
+
+    @property
     def outcome(self) -> str:
-        if self.verdict is None or not is_number(self.verdict.score):
+        score = self.score
+        if not is_number(score):
             return "unscored"
         if not find_metric(self.metric).is_binary:
             return "scored"
-        return "right" if self.verdict.score >= 0.5 else "wrong"
+        return "right" if score >= 0.5 else "wrong"
 
     @property
     def goodness(self) -> float:
         """Higher is better, comparable where metrics have a scale."""
         metric = find_metric(self.metric)
-        score = (
-            self.verdict.score
-            if self.verdict is not None and is_number(self.verdict.score)
-            else 0.0
-        )
+        found = self.score
+        score = found if is_number(found) else 0.0
         return (-score if metric.is_lower_better else score) / (metric.top or 1)
 
 
@@ -82,7 +84,8 @@ def shuffle(samples: Sequence[Sample], seed: int) -> list[Sample]:
 def choose_worst(samples: Sequence[Sample], count: int, seed: int = SAMPLE_SEED) -> list[Sample]:
     """Those with the lowest scores; among equals by lot, spread over parts and languages."""
     pool = [s for s in shuffle(samples, seed) if s.outcome in ("wrong", "scored")]
-    subsets, languages = Counter(), Counter()
+    subsets: Counter[str] = Counter()
+    languages: Counter[str] = Counter()
     chosen: list[Sample] = []
     while pool and len(chosen) < count:
         pick = min(
@@ -107,7 +110,9 @@ def choose_random(samples: Sequence[Sample], count: int, seed: int = SAMPLE_SEED
     share = sum(s.outcome == "wrong" for s in judged) / max(len(judged), 1)
     goal = {"wrong": min(max(share, 0.25), 0.75)}
     goal["right"] = 1 - goal["wrong"]
-    subsets, languages, outcomes = Counter(), Counter(), Counter()
+    subsets: Counter[str] = Counter()
+    languages: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
     chosen: list[Sample] = []
     while pool and len(chosen) < count:
         pick = min(
@@ -135,7 +140,7 @@ def make_badge(sample: Sample) -> str:
         return f'<span class="badge wrong">not scored: {escape_text(status)}</span>'
     metric = find_metric(sample.metric)
     of = f" of {metric.top:g}" if metric.top > 1 else ""
-    text = f"{metric.title.split(',')[0]} {metric.write(sample.verdict.score)}{of}"
+    text = f"{metric.title.split(',')[0]} {metric.write(sample.score)}{of}"
     return f'<span class="badge scored">{escape_text(text)}</span>'
 
 

@@ -48,7 +48,8 @@ MOST_TILES, MOST_SENTENCES, MOST_NAMED = 8, 3, 3
 
 def make_alarms(results: dict) -> list[Part]:
     """What makes the figures worth nothing, or less."""
-    judge, alarms = results.get("judge") or {}, []
+    judge = results.get("judge") or {}
+    alarms: list[Part] = []
     planted = judge.get("planted") or {}
     if planted.get("is_valid") is False:
         alarms.append(
@@ -290,7 +291,9 @@ def find_standing(
 def compare_parts(board: Board, suite: str, place: Place) -> tuple[list[str], list[str]]:
     """The parts that a figure sums up, in which the model is ahead of the constant answer and in
     which it is not; those whose questions all have one answer are neither."""
-    metric, ahead, behind = find_metric(place.metric), [], []
+    metric = find_metric(place.metric)
+    ahead: list[str] = []
+    behind: list[str] = []
     parts = [
         p
         for p in board.places(suite)
@@ -340,7 +343,8 @@ def make_judge_table(results: dict) -> list[Part]:
     ]
     rows += [(name_title(key), value) for key, value in (judge.get("parameters") or {}).items()]
     if planted:
-        state = {True: "valid", False: "NOT valid"}.get(planted.get("is_valid"), "not tried")
+        states: dict[bool | None, str] = {True: "valid", False: "NOT valid"}
+        state = states.get(planted.get("is_valid"), "not tried")
         right, n = format_count(planted.get("right")), format_count(planted.get("n"))
         kinds = "".join(
             f"; {kind} {of[0]} of {of[1]}" for kind, of in (planted.get("kinds") or {}).items()

@@ -123,7 +123,9 @@ def _read_labelled(
 ) -> Found | None:
     item = prediction.item
     labels = labelled.get((item.suite, item.subset))
-    right = find_classes(item, item.references[0]) if labels else []
+    if not labels:
+        return None
+    right = find_classes(item, item.references[0])
     if len(right) != 1:
         return None
     said = find_classes(item, prediction.answer)

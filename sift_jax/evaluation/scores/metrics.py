@@ -46,6 +46,12 @@ class Metric:
     # the labels' order matters: items with other labels do not share a figure
     is_ordered: bool = False
 
+    def count_item(self, item: Item, answer: str) -> list[float] | None:
+        """What sums of an answer's figure are made of; None where there is nothing to count."""
+        if self.count is None:
+            raise EvaluationError(f"{item.id}: a judge gives this metric; ask one for its verdicts")
+        return self.count(item, answer)
+
     @property
     def is_error(self) -> bool:
         return self.best == 0.0
@@ -142,8 +148,8 @@ def _judge_text(prediction: Prediction, name: str) -> Verdict:
     reason = "the answer is empty" if not answer.strip() else ""
     if name == "accuracy" or METRICS[name].is_ordered:
         reason = reason or ordinal_scores.explain_class(item, answer)
-    elif name in ("wer", "cer"):
-        errors, of = METRICS[name].count(item, answer)
+    elif name in ("wer", "cer") and (counts := METRICS[name].count_item(item, answer)):
+        errors, of = counts
         reason = (
             reason or f"{errors:.0f} errors in {of:.0f} {'words' if name == 'wer' else 'letters'}"
         )
@@ -161,7 +167,7 @@ def score_answer(name: str, item: Item, answer: str) -> float | None:
             None if steps is None else 1.0 - abs(steps[0] - steps[1]) / max(len(item.labels) - 1, 1)
         )
     metric = METRICS[name]
-    counts = metric.count(item, answer)
+    counts = metric.count_item(item, answer)
     return None if counts is None else float(metric.make(np.asarray(counts)))
 
 

@@ -182,13 +182,11 @@ def _read_rows(folder: Path, cache_dir: Path | None) -> Iterator[Row]:
             yield {**row, "clips": [clip for clip in clips if clip]}
     if tables:
         return
-    path = next(
-        (path for place in ("test", ".") if (path := folder / place / "metadata.json").is_file()),
-        None,
-    )
-    if path is None:
+    places = (folder / place / "metadata.json" for place in ("test", "."))
+    listing = next((path for path in places if path.is_file()), None)
+    if listing is None:
         return
-    rows = read_json(path)
+    rows = read_json(listing)
     if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
         raise EvaluationError(
             f"{path}: not an object of file names with their rows; download it again"

@@ -23,7 +23,7 @@ import collections
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Required, TypedDict
 
 from sift_jax.data.records.record_files import index_audio
 from sift_jax.evaluation.judges import question_kind
@@ -72,6 +72,16 @@ def read_evalsift(
     return gathering.finish()
 
 
+class Scoring(TypedDict, total=False):
+    """How an answer is scored, and what tables split it by."""
+
+    metrics: Required[Sequence[str]]
+    labels: Sequence[str]
+    aliases: Mapping[str, str]
+    facets: Mapping[str, str]
+    has_audio: bool
+
+
 def ask_sift(
     root: Path,
     gathering: Gathering,
@@ -109,7 +119,7 @@ def ask_sift(
                 gathering.leave(own_id, subsets[category], str(error))
                 continue
             if metrics:
-                scoring = {"metrics": metrics}
+                scoring = Scoring(metrics=metrics)
             else:
                 asked = find_field(fields, _read_question(messages), language)
                 scoring = _describe(category, reference, language, asked)
@@ -190,29 +200,29 @@ def _read_question(messages: Sequence[Message]) -> str:
 
 def _describe(
     category: str, reference: str, language: str, asked: tuple[Field, str] | None
-) -> dict[str, Any]:
+) -> Scoring:
     """How the answer is scored, and what tables split it by."""
     if category == GENERATION:
-        return {"metrics": ["wer"], "has_audio": False}
+        return Scoring(metrics=["wer"], has_audio=False)
     if category != GENERATION and asked:
         return _describe_field(*asked, language)
     if category not in CLOSED_CATEGORIES:
-        return {"metrics": ["judge_open"]}
-    return {
-        "metrics": ["judge_closed"],
-        "facets": {"kind": _name_kind(question_kind(reference, language), category)},
-    }
+        return Scoring(metrics=["judge_open"])
+    return Scoring(
+        metrics=["judge_closed"],
+        facets={"kind": _name_kind(question_kind(reference, language), category)},
+    )
 
 
-def _describe_field(field: Field, kind: str, language: str) -> dict[str, Any]:
+def _describe_field(field: Field, kind: str, language: str) -> Scoring:
     """A question about a free field has its classes as labels; in an answer any of their words
     counts."""
-    return {
-        "metrics": ["judge_closed" if kind == DIRECT else "judge_open"],
-        "labels": tuple(field.classes),
-        "aliases": field.list_names(language),
-        "facets": {"kind": field.name},
-    }
+    return Scoring(
+        metrics=["judge_closed" if kind == DIRECT else "judge_open"],
+        labels=tuple(field.classes),
+        aliases=field.list_names(language),
+        facets={"kind": field.name},
+    )
 
 
 def _name_kind(kind: str, category: str) -> str:

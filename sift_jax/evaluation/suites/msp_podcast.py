@@ -14,7 +14,6 @@ was agreed on is our reference.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,9 +61,7 @@ def read_msp_podcast(
         )
     found = set()
     required = ("FileName", "EmoClass", "Split_Set")
-    for _, row in read_table(
-        path, required, gathering, "", separator=",", quoting=csv.QUOTE_MINIMAL
-    ):
+    for _, row in read_table(path, required, gathering, "", separator=",", has_quotes=True):
         subset, letter = row["Split_Set"].strip().lower(), row["EmoClass"].strip()
         found.add(subset)
         if subset not in subsets:

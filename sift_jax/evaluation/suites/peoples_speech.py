@@ -10,6 +10,7 @@ text, in {.,data,test}.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from sift_jax.evaluation.scores.schema import Suite
@@ -32,12 +33,13 @@ def read_peoples_speech(
     prompts: Prompts,
 ) -> Suite:
     gathering = Gathering(name)
-    settings = {
-        "subset": split,
-        "language": "en",
-        "question": word_prompt(prompts, "asr", "en"),
-        "metrics": ["wer"],
-    }
+    ask = functools.partial(
+        gathering.ask,
+        subset=split,
+        language="en",
+        question=word_prompt(prompts, "asr", "en"),
+        metrics=["wer"],
+    )
     tables = [
         path
         for folder in (split, "data", ".")
@@ -46,12 +48,7 @@ def read_peoples_speech(
     for path in tables:
         for _, row in read_parquet(path, ("id", "audio", "text"), ()):
             clip = write_clip(row["audio"], cache_dir, path.parent)
-            gathering.ask(
-                str(row["id"]),
-                audio=[clip] if clip else [],
-                references=[row["text"] or ""],
-                **settings,
-            )
+            ask(str(row["id"]), audio=[clip] if clip else [], references=[row["text"] or ""])
     if tables:
         return gathering.finish()
     path = find_file(root, [f"{split}/{split}.json"], f"{split} part of the People's Speech")
@@ -68,7 +65,5 @@ def read_peoples_speech(
             continue
         for clip, text in clips:
             own_id = str(clip).removesuffix(".flac")
-            gathering.ask(
-                own_id, audio=[path.with_suffix("") / str(clip)], references=[str(text)], **settings
-            )
+            ask(own_id, audio=[path.with_suffix("") / str(clip)], references=[str(text)])
     return gathering.finish()

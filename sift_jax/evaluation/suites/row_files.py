@@ -17,7 +17,7 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sift_jax.evaluation.scores.schema import EvaluationError
 from sift_jax.evaluation.suites.suite_builder import Gathering
@@ -90,10 +90,11 @@ def read_table(
     subset: str,
     *,
     separator: str = "\t",
-    quoting: int = csv.QUOTE_NONE,
+    has_quotes: bool = False,
 ) -> Iterator[tuple[int, Row]]:
     """The rows of a table by the names in its first line."""
     lines = (line for _, line in read_lines(path))
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if has_quotes else csv.QUOTE_NONE
     rows = csv.reader(lines, delimiter=separator, quoting=quoting)
     header = next(rows, [])
     missing = [name for name in required if name not in header]

@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/runs/.compiled
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: quickstart test docs check test-slow test-kills parity extras lock clean
+.PHONY: quickstart lint test docs check test-slow test-kills parity extras lock clean
 
 $(VENV)/.installed: requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -20,14 +20,18 @@ quickstart: $(VENV)/.installed
 WORKERS ?= auto
 PYTEST := $(PY) -m pytest --numprocesses=$(WORKERS) --dist=loadfile --durations=20
 
-test: $(VENV)/.installed
+# style, layout and types, before any test
+lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+test: lint
 	$(PYTEST) -m "not slow and not parity and not extras"
 
 # the quick tests of one package: make check PKG=data
 PKG ?= data
-check: $(VENV)/.installed
-	$(VENV)/bin/ruff check .
+check: lint
 	$(PY) -m pytest -m "not slow and not parity and not extras" tests/$(PKG)
 
 # one after the other: many of them are runs of several processes

@@ -53,11 +53,13 @@ setup(
     # `--gin_file=configs/stage2.gin` is found outside a checkout too
     package_dir={"sift_jax.configs": "configs"},
     package_data={
+        "sift_jax": ["py.typed"],
         "sift_jax.configs": ["*.gin", "*/*.gin", "*/*/*.gin"],
         "sift_jax.sift": ["field_tables/*.json"],
         "sift_jax.evaluation": ["report/*.css", "report/*.json", "suites/*.json"],
         "sift_jax.human_eval": ["*.css", "*.js"],
         "data_prep": [
+            "py.typed",
             "describe/*.css",
             "embedded/sentences/*.tsv",
             "generation/*.css",

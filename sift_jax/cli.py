@@ -94,10 +94,9 @@ def _register(function: Callable[..., Any]) -> Callable[[], dict[str, Any]]:
     def collect(**arguments: Any) -> dict[str, Any]:
         return arguments
 
-    # gin asks inspect, which asks this attribute; no stub knows that a function may have it
-    collect.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=parameters
-    )
+    bindable = signature.replace(parameters=parameters)
+    # inspect, which gin asks, reads this attribute; no stub knows that a function may have it
+    collect.__signature__ = bindable  # type: ignore[attr-defined]
     return _register_once(collect, name, module)
 
 

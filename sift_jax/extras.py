@@ -26,7 +26,7 @@ _EVAL = (
     "whisper-normalizer>=0.1.12",
     "pyarrow>=18",
 )
-_TEST = ("pytest>=8", "pytest-xdist>=3.6", "ruff>=0.9", "psutil>=6")
+_TEST = ("pytest>=8", "pytest-xdist>=3.6", "ruff>=0.9", "mypy>=2.4", "psutil>=6")
 
 EXTRAS: dict[str, tuple[str, ...]] = {
     "data": _BEAM,

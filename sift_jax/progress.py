@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from types import TracebackType
 from typing import Any, Self
 
@@ -117,7 +117,7 @@ def track(
 ) -> tqdm | LogLines:
     """A bar, or lines, over `items`, or to be moved by `update`; with `delay`, a bar only after so
     many seconds. One process of several shows it."""
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     if is_shown and not sys.stderr.isatty():
         return LogLines(items, total=total, initial=initial, name=name, unit=unit)

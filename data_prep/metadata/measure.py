@@ -175,7 +175,7 @@ def _measure(
         if background == GATED and key in _BY_BACKGROUND and key in panel.singles:
             continue
         value = heard[key] if key in heard else panel.singles[key](recording)
-        if not is_feasible(key, value):
+        if value is None or not is_feasible(key, value):
             return Measured(row=None, rejected=key)
         values[key] = round(value, 3)
     row = dataclasses.asdict(utterance)

@@ -4,8 +4,6 @@ special.
 pitch and rate: what voices do      intensity, noise, room: what recordings hold      quality: the scale's own ends
 """
 
-from typing import TypeGuard
-
 FEASIBLE: dict[str, tuple[float, float]] = {
     "average_pitch": (63.0, 600.0),
     "pitch_variation": (0.0, 9.0),
@@ -18,7 +16,7 @@ FEASIBLE: dict[str, tuple[float, float]] = {
 }
 
 
-def is_feasible(key: str, value: float | None) -> TypeGuard[float]:
+def is_feasible(key: str, value: float | None) -> bool:
     """Whether a value can be believed; NaN and None cannot."""
     low, high = FEASIBLE[key]
     return value is not None and low <= value <= high

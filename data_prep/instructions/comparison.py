@@ -13,7 +13,7 @@ from typing import Any
 
 from data_prep.instructions.choose_items import Item
 from data_prep.instructions.plain import NAMES, POLES, write_line
-from data_prep.instructions.templates import Templates, answer_label, ask, capitalise, fill
+from data_prep.instructions.templates import Templates, answer_label, ask_of_two, capitalise, fill
 from data_prep.metadata.absolute import Bounds
 from data_prep.metadata.bins import BY_CORPUS
 from sift_jax.sift.labels import ACOUSTIC_LABELS
@@ -124,7 +124,7 @@ def _make_which_item(
         form=f"which:{key}",
         group=place,
         answer=answer,
-        question=ask(templates, templates["which"][key][pole], rng, True),
+        question=ask_of_two(templates, templates["which"][key][pole], rng),
     )
 
 
@@ -158,11 +158,10 @@ def _make_compare_item(
         form="compare",
         group=key,
         answer=capitalise(answer),
-        question=ask(
+        question=ask_of_two(
             templates,
             templates["compare"]["questions"],
             rng,
-            True,
             aspect=templates["aspects"][key],
         ),
     )
@@ -184,5 +183,5 @@ def _make_gender_item(
         form="same_gender",
         group="+".join(genders),
         answer=capitalise(answer),
-        question=ask(templates, templates["same_gender"]["questions"], rng, True),
+        question=ask_of_two(templates, templates["same_gender"]["questions"], rng),
     )

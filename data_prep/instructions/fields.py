@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from data_prep.instructions.choose_items import Item
-from data_prep.instructions.templates import Templates, answer_label, ask, fill
+from data_prep.instructions.templates import Templates, answer_label, ask, ask_of_two, fill
 from sift_jax.sift.fields import GENDERED_ANSWERS, Field, Fields
 from sift_jax.sift.labels import say_yes_no
 
@@ -226,11 +226,10 @@ def _make_which_item(
     rng: random.Random,
 ) -> Item:
     language = templates["language"]
-    question = ask(
+    question = ask_of_two(
         templates,
         field.languages[language]["which"],
         rng,
-        True,
         **field.list_slots(label, language),
     )
     answer = fill(
@@ -258,6 +257,6 @@ def _make_same_item(
         ids=ids,
         form=f"same:{field.name}",
         group=verdict,
-        question=ask(templates, wording["questions"], rng, True),
+        question=ask_of_two(templates, wording["questions"], rng),
         answer=fill(rng.choice(wording[verdict]), **slots),
     )

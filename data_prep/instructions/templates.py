@@ -91,17 +91,19 @@ def fill(template: str, **slots: str) -> str:
     )
 
 
-def ask(
-    templates: Templates,
-    questions: list[str],
-    rng: random.Random,
-    is_pair: bool = False,
-    /,
-    **slots: str,
-) -> str:
+def ask(templates: Templates, questions: list[str], rng: random.Random, /, **slots: str) -> str:
     """One of the questions, filled, sometimes behind an opening."""
-    question = fill(rng.choice(questions), **slots)
-    openings = templates["openings_two" if is_pair else "openings"]
+    return _open(fill(rng.choice(questions), **slots), templates["openings"], rng)
+
+
+def ask_of_two(
+    templates: Templates, questions: list[str], rng: random.Random, /, **slots: str
+) -> str:
+    """The same about two recordings."""
+    return _open(fill(rng.choice(questions), **slots), templates["openings_two"], rng)
+
+
+def _open(question: str, openings: list[str], rng: random.Random) -> str:
     if not openings or rng.random() >= _OPENING_SHARE:
         return question
     return f"{rng.choice(openings)} {question}"

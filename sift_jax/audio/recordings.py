@@ -57,15 +57,15 @@ def read_recording(
     recording: Recording, *, rate: int = 16_000, name: str = "the recording"
 ) -> np.ndarray:
     """Its samples as mono float32 at `rate`; errors about samples call it `name`."""
-    if is_path(recording):
-        name, decoded = str(recording), decode_audio(recording)
+    if isinstance(recording, str | os.PathLike):
+        name, decoded = str(recording), decode_audio(Path(recording))
     elif isinstance(recording, Mapping):
         name, decoded = _read_row(recording, name)
-    elif hasattr(recording, "get_all_samples"):
+    elif isinstance(recording, tuple) and len(recording) == 2:
+        decoded = _check_samples(recording[0], recording[1], name)
+    elif not isinstance(recording, tuple) and hasattr(recording, "get_all_samples"):
         found = recording.get_all_samples()
         decoded = _check_samples(np.asarray(found.data).T, found.sample_rate, name)
-    elif isinstance(recording, tuple) and len(recording) == 2:
-        decoded = _check_samples(*recording, name)
     else:
         raise AudioError(f"{name}: {_describe(recording)}; a recording is {_FORMS}")
     return resample(mix_channels(decoded.samples, name), decoded.rate, rate)

@@ -140,7 +140,8 @@ def speak_samples(
         Request(messages=task.messages, limit=task.limit, draw=sample) for sample in range(samples)
     ]
     found: dict[int, Speech] = {}
-    for place, spoken in generator.talk(requests, decoding, seed=seed, read_clip=lambda _: clip):
+    read = None if clip is None else lambda _: clip
+    for place, spoken in generator.talk(requests, decoding, seed=seed, read_clip=read):
         wave, is_silent = say(spoken.units, codec, voice, seed=seed)
         found[place] = Speech(
             samples=wave,

@@ -24,7 +24,7 @@ _RUN, _PARTS = (
     ("sift_jax.evaluation.during_training:EvaluationSets",),
 )
 # Of a mixture without a run: rows that hold whatever a recording of Whisper's window is asked.
-_ROOM = {"rows": 8, "tokens": 4096, "targets": 2048, "clips": 16, "clip_seconds": (30.0,)}
+_ROWS, _TOKENS, _TARGETS, _CLIPS, _CLIP_SECONDS = 8, 4096, 2048, 16, 30.0
 _FRAMES_A_POSITION = 8
 _GEOMETRY = SpeechGeometry(
     mel_bins=80,
@@ -65,7 +65,7 @@ def _describe_model(run: Any, model: Any, data: DataConfig) -> SpeechGeometry:
 
 
 def open_named_mixture(
-    mixture: str | Mapping[str, float],
+    mixture: str | Path | Mapping[str, float],
     *,
     records: str | Path,
     tokenizer: str | Path,
@@ -79,7 +79,8 @@ def open_named_mixture(
     rates = dict(mixture) if isinstance(mixture, Mapping) else None
     name = None if rates else str(mixture)
     if name is not None and name not in MIXTURES and ("*" in name or name.startswith("sift.")):
-        name, rates = None, {name: 1.0}
+        rates = {name: 1.0}
+        name = None
     data = DataConfig(
         records=str(records),
         tokenizer=str(tokenizer),
@@ -93,7 +94,11 @@ def open_named_mixture(
         codec=None if codec is None else str(codec),
         end_weight=1.0,
         unit_weights={},
-        **_ROOM,
+        rows=_ROWS,
+        tokens=_TOKENS,
+        targets=_TARGETS,
+        clips=_CLIPS,
+        clip_seconds=(_CLIP_SECONDS,),
     )
     return _open(data, _GEOMETRY, split, modules)
 

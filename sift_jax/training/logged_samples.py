@@ -42,7 +42,8 @@ def name_recordings(tag: str, clips: Sequence[np.ndarray]) -> dict[str, np.ndarr
 
 def make_samples(found: Sequence[DevSample]) -> Samples:
     """What a run shows of its dev set before the first step."""
-    texts, audios = {}, {}
+    texts: dict[str, str] = {}
+    audios: dict[str, np.ndarray] = {}
     for sample in found:
         tag = f"dev/{sample.task}/{sample.number}"
         texts[f"{tag}/text"] = write_table(

@@ -189,19 +189,19 @@ def _read_rows(folder: Path, cache_dir: Path | None) -> Iterator[Row]:
     rows = read_json(listing)
     if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
         raise EvaluationError(
-            f"{path}: not an object of file names with their rows; download it again"
+            f"{listing}: not an object of file names with their rows; download it again"
         )
     for file, row in rows.items():
         for key in ("instruction", "label"):
             if key not in row:
                 names = ", ".join(row)
                 raise EvaluationError(
-                    f"{path}: no {key} among the keys of {file} ({names}); take another release"
+                    f"{listing}: no {key} among the keys of {file} ({names}); take another release"
                 )
-        clip = path.parent / file
+        clip = listing.parent / file
         pair = clip.with_name(f"{clip.stem}_pair{clip.suffix}")
         second = (
-            [pair if pair.is_file() else path.parent / str(row["file2"])]
+            [pair if pair.is_file() else listing.parent / str(row["file2"])]
             if row.get("file2")
             else []
         )

@@ -234,7 +234,7 @@ def build_arguments(
         )
         macros = sorted(name for name in _names(gin.config_str()) if "." not in name)
         raise ConfigError(
-            missing or explain_gin(flatten(error), _list_fields(function), macros)
+            said or explain_gin(flatten(error), _list_fields(function), macros)
         ) from error
     wanted = inspect.signature(configured).parameters.values()
     missing = [p.name for p in wanted if p.default is p.empty and p.name not in arguments]

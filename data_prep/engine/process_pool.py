@@ -73,9 +73,9 @@ class _Member:
     def _start(self) -> multiprocessing.process.BaseProcess:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process = process = context.Process(target=_serve, args=(theirs,), daemon=True)
         with hold_interrupts():
-            self._process.start()
+            process.start()
         # Held here as well, the pipe would not end with the process.
         theirs.close()
         return process

@@ -2,7 +2,6 @@
 
 import argparse
 from pathlib import Path
-from typing import Never
 
 from data_prep.corpora.splits import DEV, EVALUATION, SPLITS, TRAIN
 from data_prep.synthesis.speech_sources import NAMES, SpeechSource

@@ -16,7 +16,6 @@ import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Never
 
 from data_prep.corpora.registry import Reading
 from data_prep.engine.beam_engine import add_flags, keep_processes, make_engine

@@ -41,6 +41,7 @@ CLIENT = re.compile(
 # try.
 ELSEWHERE = {
     "sift_jax/weights/hub.py": "tests/weights/test_hub.py",
+    "sift_jax/exporting/push.py": "tests/exporting/test_push.py",
     "sift_jax/training/wandb_writer.py": "tests/training/test_boards.py",
     "sift_jax/models/hf_config.py": "an error's class alone",
     "data_prep/engine/cloud_storage.py": "drivers have keys of their own",

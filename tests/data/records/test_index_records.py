@@ -80,8 +80,9 @@ def read_cached(folder):
 
 
 def test_a_source_without_random_access_is_cached_as_seqio_reads_it(
-    tokenizer, lines, tmp_path, capsys
+    tokenizer, lines, tmp_path, capsys, monkeypatch
 ):
+    monkeypatch.setattr("sift_jax.progress.LINE_SECONDS", 0.0)
     task = make_task(tokenizer, lines)
     folder = cache_task(task, "train", tmp_path / "records", tokenizer)
     expected = list(task.get_dataset(None, split="train", shuffle=False).as_numpy_iterator())
@@ -92,7 +93,7 @@ def test_a_source_without_random_access_is_cached_as_seqio_reads_it(
         for key, value in theirs.items():
             np.testing.assert_array_equal(mine[key], value, err_msg=key)
     said = capsys.readouterr()
-    assert "caching mine.lines train" in said.err and not said.out
+    assert "caching mine.lines train: " in said.err and not said.out
     assert cache_task(task, "train", tmp_path / "records", tokenizer) == folder
     assert (
         f"mine.lines: train as cached in {folder}; delete it to read the source anew"

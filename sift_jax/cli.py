@@ -48,7 +48,7 @@ from sift_jax.flags import Parser, is_debug
 from sift_jax.gin_flags import Short, make_gin_parser, read_gin_flags
 from sift_jax.launch import Launch
 from sift_jax.older_configs import describe_missing, is_of_older_form, read_older_form, rename_moved
-from sift_jax.quiet import hush
+from sift_jax.quiet import hush, keep_interrupt
 
 
 def read_binding(word: str) -> str:
@@ -267,7 +267,7 @@ def import_quietly(module_name: str) -> types.ModuleType:
 
     logging.set_verbosity(logging.ERROR)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with hush():
+    with keep_interrupt(), hush():
         return importlib.import_module(module_name)
 
 

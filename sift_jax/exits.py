@@ -5,6 +5,7 @@
 69   another process of the run hangs or is gone         75    told to stop: saved, the same command goes on
 1    a check (validate, check_splits, check_truth) has found something
 1    anything else, with its traceback                   130   stopped by Ctrl-C
+141  nobody reads the output any more, as after `| head`; without a word
 
 Who calls a command from Python finds the line in the SystemExit, too: str(stop), stop.code.
 """
@@ -13,7 +14,9 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import re
+import select
 import signal
 import sys
 import threading
@@ -24,6 +27,8 @@ from typing import Any, NoReturn, TypeGuard
 from sift_jax.parallel import heartbeat
 
 CHECK_FAILED, DISK, STOPPED, INTERRUPTED = 1, 74, 75, 130
+# as a shell says of one that SIGPIPE has ended
+UNREAD = 141
 # errors of XLA's begin so, whatever their Python type
 STATUS = re.compile(
     r"(UNKNOWN|INTERNAL|UNAVAILABLE|ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION): "
@@ -58,6 +63,8 @@ def report_errors(function: Callable[[], Any], *, is_debug: bool, can_resume: bo
     except KeyboardInterrupt:
         _end_interrupted(is_debug=is_debug, can_resume=can_resume)
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _is_reader_gone():
+            raise SystemExit(UNREAD) from None
         code = _choose_status(error)
         if _is_of_devices(error):
             # so fail devices where another process has gone: if one has, it is named and this does
@@ -99,6 +106,22 @@ def _end_interrupted(*, is_debug: bool, can_resume: bool) -> NoReturn:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     said = "stopped; the same command goes on from here" if can_resume else "stopped"
     end(INTERRUPTED, said, is_error=False)
+
+
+def _is_reader_gone() -> bool:
+    """Whether nobody reads standard output any more, as after `| head`; what is left goes
+    nowhere."""
+    try:
+        output = sys.stdout.fileno()
+    except OSError:
+        # what is captured has no file
+        return False
+    states = select.poll()
+    states.register(output, select.POLLOUT)
+    if not any(state & (select.POLLERR | select.POLLHUP) for _, state in states.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True
 
 
 def _is_told(error: BaseException) -> bool:

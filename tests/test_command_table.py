@@ -202,6 +202,24 @@ def test_the_version_is_told(capsys):
     assert call(capsys, "--version") == (0, "sift-jax 0.1.0\n", "")
 
 
+def test_a_reader_who_leaves_is_no_error():
+    """As of sift-jax data build --help | head -1."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    for words in (["sift_jax"], ["sift_jax", "completion", "bash"]):
+        done = subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=theirs,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 141 and not done.stderr
+    os.close(theirs)
+
+
 WAIT = """
 import sys, time
 from sift_jax import __main__, commands

@@ -75,7 +75,8 @@ def make_edges(values: Sequence[float], count: int) -> dict[str, Any]:
     array = np.asarray(values, np.float64)
     if len(array) < LEAST_VALUES:
         raise ValueError(
-            f"{len(array)} training values cannot be binned into {count} classes; raise --train"
+            f"{len(array)} training values cannot be binned into {count} classes; raise --train, so "
+            f"that there are {LEAST_VALUES} or more of each language"
         )
     low, high = np.quantile(array, [_OUTLIERS, 1 - _OUTLIERS])
     edges, method = np.linspace(low, high, count + 1)[1:-1], "equal width"

@@ -108,8 +108,8 @@ class SpeechTokenizer:
         self.folder = Path(folder)
         if not any((self.folder / name).is_file() for name in _FILES):
             raise ValueError(
-                f"no tokenizer.json in {folder}; train one with python -m data_prep.tokenizer or "
-                "give a model's folder"
+                f"no tokenizer.json in {folder}; train one with python -m data_prep.tokenizer, "
+                "or put a model there: hf download OWNER/NAME --local-dir=FOLDER"
             )
         theirs = _read_pretrained(self.folder)
         self._named: dict[str, str] = dict(theirs.special_tokens_map)

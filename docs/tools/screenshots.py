@@ -23,9 +23,9 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "pictures"
-# page of a run → picture, and the heading that stands on its top; "" is the page's own
+# page of a run → picture, and the heading that stands on its top
 PAGES = {
-    "report.html": ("report.png", ""),
+    "report.html": ("report.png", "Samples"),
     "data/report.html": ("data_report.png", "Labels"),
 }
 SIZE = (1180, 900)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from warnings import warn
 
 import numpy as np
 
@@ -98,7 +99,7 @@ def list_examples(stream: BatchStream) -> Iterator[Example]:
                 try:
                     found = stream.read_example(planned.groups, group)
                 except UnreadableAudio as error:
-                    print(f"left out: {error}")
+                    warn(f"left out: {error}", stacklevel=2)
                     continue
                 yield from _split(stream, planned, group, found)
 

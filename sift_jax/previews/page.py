@@ -271,8 +271,8 @@ def _write_example(stream: BatchStream, number: int, shown: Shown, shelf: AudioS
         what = f"{len(own)} tokens" + (f", {learnt} learnt" if learnt else "")
         tokens = _write_tokens(stream, batch, row, own, weights, heaviest)
         blocks.append(
-            f'<div class="segment {"shared" if segment == 0 else "own"}" tabindex="0">'
-            f"<h4>{title} <span>{what}</span></h4><p>{tokens}</p></div>"
+            f'<div class="segment {"shared" if segment == 0 else "own"}" tabindex="0" role="group" '
+            f'aria-label="{title}"><h4>{title} <span>{what}</span></h4><p>{tokens}</p></div>'
         )
     players = "".join(
         shelf.make_player_of_samples(
@@ -317,7 +317,7 @@ def _write_tokens(
         role = "template" if name_token(ids[place], stream.tokenizer) else "text"
         css = f"{role} learnt" if weight is not None else role
         share = "" if weight is None else f' style="--weight:{weight / heaviest:.3f}"'
-        text = escape_text(texts[place]).replace("\n", '<b aria-label="line end">⏎</b>')
+        text = escape_text(texts[place]).replace("\n", "<b>⏎</b>")
         made.append(f'<span class="token {css}" title="{said}"{share}>{text}</span>')
         place += 1
     return "".join(made)

@@ -135,7 +135,7 @@ def test_the_page_shows_each_token_of_the_first_groups(stream):
     assert card.count("· learnt, weight 1") == first
     frames = int(((batch["slot_bt"][0] >= 0) & (batch["group_bt"][0] == 1)).sum())
     assert sum(int(n) for n in re.findall(r"♪ (\d+) frames", card)) == frames
-    assert card.count("Shared by all questions") == 1
+    assert card.count("<h4>Shared by all questions") == 1
 
 
 def _count_learnt(batch, row, group):

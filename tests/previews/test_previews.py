@@ -16,8 +16,6 @@ from sift_jax.data.batch_stream import BatchStream
 from sift_jax.models.presets import make_model_config
 from sift_jax.previews.page import make_page
 from sift_jax.text.chat import make_question, render_chat
-from sift_jax.text.spelling import spell, spell_tokens
-from sift_jax.text.unit_tokens import place_units
 from sift_jax.training.job import make_geometry
 
 ROOT = Path(__file__).parent.parent.parent
@@ -85,18 +83,6 @@ def test_a_gin_file_takes_bindings_and_nothing_that_it_says_itself(gin_file, cor
     assert found and all(example["task"].endswith(".en") for example in found)
     with pytest.raises(ValueError, match="says which records, tokenizer, codec"):
         sift_jax.read_mixture(gin_file, records=corpus.records)
-
-
-def test_tokens_are_spelled_so_that_they_join_to_the_text(tokenizer):
-    tokens = render_chat(make_question("Grün 🌧 ist \x00 ü?", ["x"]), tokenizer).tokens
-    pieces = spell_tokens(tokens, tokenizer)
-    assert len(pieces) == len(tokens)
-    assert "Grün 🌧 ist \x00 ü?" in "".join(pieces) and "<|AUDIO|>" in pieces
-    half = tokenizer.encode("ü")[:1]
-    assert "".join(spell_tokens([*half, tokenizer.turn_end_id], tokenizer)).startswith("\ufffd")
-    units = place_units(tokenizer).write([3, 4])
-    assert spell_tokens(units, tokenizer) == ["<speech>", "<3>", "<4>", "</speech>"]
-    assert spell(units, tokenizer) == "[speech, 2 units]"
 
 
 class Page(HTMLParser):

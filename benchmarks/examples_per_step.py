@@ -27,6 +27,7 @@ from sift_jax.audio.whisper_mel import HOP, RATE
 from sift_jax.cli import build_arguments, import_quietly, parse_flags
 from sift_jax.data.records.question_index import ITEM, MARKER, NEVER, QUESTION
 from sift_jax.exits import report_errors
+from sift_jax.flags import is_debug
 
 CORPORA = Path(__file__).parent / "corpora.json"
 # Utterances of a task; the plan goes round them.
@@ -264,7 +265,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         counted = count_examples(arguments, json.loads(Path(own.corpora).read_text()))
         print("\n".join(describe(arguments["data"], counted)))
 
-    report_errors(run, is_debug=flags.debug)
+    report_errors(run, is_debug=is_debug(flags))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import jax
 from sift_jax.cli import build_arguments, parse_flags
 from sift_jax.data.batch_stream import BatchStream
 from sift_jax.exits import report_errors
+from sift_jax.flags import is_debug
 from sift_jax.models.presets import make_model_config
 from sift_jax.models.speech_lm import init_params
 from sift_jax.training.job import make_geometry
@@ -81,7 +82,7 @@ def main() -> None:
         files = list_files(build_arguments(train, flags.gin_file, flags.bindings))
         print("\n".join(f"{number:3}  {name}" for number, name in enumerate(files, 1)))
 
-    report_errors(run, is_debug=flags.debug)
+    report_errors(run, is_debug=is_debug(flags))
 
 
 if __name__ == "__main__":

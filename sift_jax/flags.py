@@ -78,7 +78,8 @@ class Parser(argparse.ArgumentParser):
         takes_others: bool | str = False,
         **options: Any,
     ):
-        options.setdefault("prog", name_program(module))
+        if module:
+            options.setdefault("prog", name_program(module))
         options.setdefault("formatter_class", _Formatter)
         super().__init__(**options)
         self.examples = tuple(examples)

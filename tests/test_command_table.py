@@ -221,7 +221,9 @@ def test_a_reader_who_leaves_is_no_error():
 
 
 WAIT = """
-import sys, time
+import signal, sys, time
+# a shell that starts the tests in the background has them ignore it
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from sift_jax import __main__, commands
 class Waiting:
     def main(self, words):

@@ -47,3 +47,9 @@ def test_every_push_runs_the_parts_of_the_gate():
     assert find(r"part: \[(.+)\]", ".github/workflows/ci.yml").split(", ") == parts
     targets = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert all(re.search(rf"^{part}: ", targets, re.MULTILINE) for part in parts)
+
+
+def test_no_two_test_files_share_a_name():
+    """One process of pytest imports them under their names alone."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "__init__.py"]
+    assert sorted(names) == sorted(set(names))

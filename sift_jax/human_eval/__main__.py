@@ -45,7 +45,9 @@ def make_parser() -> Parser:
         "--spoken", type=Path, action="append", required=True, help="a spoken folder; give several"
     )
     triple = commands.add_parser("triple", help="written questions and answers, yes or no")
-    triple.add_argument("--triples", type=Path, required=True, help="triples.jsonl of a build")
+    triple.add_argument(
+        "--triples", type=Path, required=True, help="triples.jsonl of data_prep.synthesis"
+    )
     triple.add_argument("--audio", type=Path, required=True, help="the folder of its recordings")
     for made in (score, pair, spoken, triple):
         made.add_argument("--out", type=Path, required=True, help="a folder for page and key")

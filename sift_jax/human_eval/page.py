@@ -29,6 +29,12 @@ QUESTIONS = {
     "mos": "Listen, and rate how natural the speech is: 1 is bad, 5 is excellent.",
     "triple": "Listen, and say of the question and its answer whether each statement holds.",
 }
+# what a digit does, by the kind of task
+_KEYS = {
+    "score": "digits rate, ",
+    "ab": "1 and 2 choose an answer, 0 says that they are alike, ",
+    "mos": "digits rate, ",
+}
 
 
 def write_study(tasks: Sequence[Task], out: Path, *, title: str, seed: int) -> str:
@@ -92,7 +98,7 @@ def _make_page(title: str, study: str, shown: Sequence[dict[str, Any]], kind: st
         '<p id="progress" role="status"></p><section id="task" aria-live="polite"></section>'
         '<p class="moves"><button id="back">Back</button> <button id="next">Next</button> '
         '<button id="save">Save the file to send back</button></p>'
-        '<p class="keys">Keys: digits rate, ← and → move, space plays.</p>'
+        f'<p class="keys">Keys: {_KEYS.get(kind, "")}← and → move, space plays.</p>'
         f'<script type="application/json" id="data">{data}</script><script>{script}</script>'
         "</main></body></html>\n"
     )

@@ -13,6 +13,7 @@ draws.
 from __future__ import annotations
 
 import dataclasses
+import glob
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -189,7 +190,8 @@ def _find_score(evaluation: Evaluation, item: Item, system: str) -> float | None
 
 
 def _find_recording(folder: Path, name: str) -> Path:
-    found = sorted(folder.glob(f"{name}.*"))
+    # a build has them side by side, a synthesis in a folder of each language or hash
+    found = sorted(folder.rglob(f"{glob.escape(name)}.*"))
     if not found:
         raise HumanEvalError(f"{folder} has no recording {name}; give its folder by --audio")
     return found[0]

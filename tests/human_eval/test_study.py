@@ -130,7 +130,13 @@ def test_spoken_folders_and_triples_have_their_scales(evaluation, tmp_path):
             }
         )
     )
-    call("triple", f"--triples={triples}", f"--audio={audio}", f"--out={tmp_path / 'triples'}")
+    # as a synthesis lays them out: in folders
+    deep = tmp_path / "deep" / "3f"
+    deep.mkdir(parents=True)
+    shutil.copy(recordings[0], deep)
+    call(
+        "triple", f"--triples={triples}", f"--audio={deep.parent}", f"--out={tmp_path / 'triples'}"
+    )
     told = read_page(tmp_path / "triples")[1]
     assert list(told["scales"]) == ["factual", "relevant", "answerable"]
     assert told["tasks"][0]["answers"] == ["</script>she"]

@@ -41,11 +41,11 @@ def find_digests(sweep: SweepConfig, version: int) -> Digests:
     plain = dataclasses.replace(sweep, out_dir=_PLACE, seeds=(_SEED,))
     found = Digests(arms={}, jobs={})
     for arm in plain.chosen:
-        made = [f"version {version}"]
+        made: list[str] = []
         for stage in list_stages(plain, {(arm, _SEED)}):
             for job in (job for chain in stage for job in chain.jobs):
                 if job.kind not in found.jobs:
-                    found.jobs[job.kind] = _hash(_resolve(job))
+                    found.jobs[job.kind] = _hash(f"version {version}\n{_resolve(job)}")
                 made.append(found.jobs[job.kind])
         found.arms[arm] = _hash("\n".join(made))
     return found

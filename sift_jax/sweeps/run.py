@@ -83,6 +83,9 @@ def sweep(
                 print(" ".join(job.command))
             return
         write_whole(Path(run.out_dir) / "config.gin", launch.config_text)
+        for job in (job for stage in stages for chain in stage for job in chain.jobs):
+            # before anything is moved
+            _is_done(job, digests.jobs.get(job.kind, ""), Path(run.out_dir))
         for place in runs:
             _put_aside(folder, place)
         _run_stages(stages, run, folder, digests)
@@ -191,19 +194,30 @@ def run_stage(
         raise SweepError(failed[0])
 
 
+def _is_done(job: Job, digest: str, out: Path) -> bool:
+    """An error where the folder has it, and by another command, config or version."""
+    mark = _place_mark(job, out)
+    if not mark.is_file():
+        return False
+    done = json.loads(mark.read_text(encoding="utf-8"))
+    if (done["command"], done.get("digest", "")) != (list(job.command), digest):
+        raise SweepError(
+            f"{job.name} was done by another command, config or version in {out}; choose another "
+            f"OUT_DIR, or remove {mark} and what it made"
+        )
+    return True
+
+
+def _place_mark(job: Job, out: Path) -> Path:
+    return out / "done" / f"{job.name}.json"
+
+
 def _run_job(
     job: Job, digest: str, out: Path, cores: list[int], running: set[subprocess.Popen]
 ) -> None:
-    mark, log = out / "done" / f"{job.name}.json", out / "logs" / f"{job.name}.log"
-    command = list(job.command)
-    if mark.is_file():
-        done = json.loads(mark.read_text(encoding="utf-8"))
-        if (done["command"], done.get("digest", "")) == (command, digest):
-            return
-        raise SweepError(
-            f"{job.name} was done by another command or config in {out}; choose another OUT_DIR, or remove "
-            f"{mark} and what it made"
-        )
+    if _is_done(job, digest, out):
+        return
+    command, log = list(job.command), out / "logs" / f"{job.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     words = [sys.executable if word == "python" else word for word in command]
     began = time.monotonic()
@@ -227,10 +241,10 @@ def _run_job(
         ).strip().splitlines() or [""]
         raise SweepError(f"{job.name} ended with status {status}: {lines[-1][:200]}; see {log}")
     seconds = round(time.monotonic() - began, 1)
-    write_whole(mark, json.dumps({"command": command, "digest": digest, "seconds": seconds}) + "\n")
+    told = {"command": command, "digest": digest, "seconds": seconds}
+    write_whole(_place_mark(job, out), json.dumps(told) + "\n")
     print(f"{job.name}  {seconds:.0f} s", flush=True)
 
 
 def _read_seconds(out: Path, job: Job) -> float:
-    mark = out / "done" / f"{job.name}.json"
-    return float(json.loads(mark.read_text(encoding="utf-8"))["seconds"])
+    return float(json.loads(_place_mark(job, out).read_text(encoding="utf-8"))["seconds"])

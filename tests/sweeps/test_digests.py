@@ -58,7 +58,9 @@ def test_a_comment_changes_nothing_and_a_version_all(plan, digests, tmp_path):
     path.write_text(f"# words\ninclude '{plan.train_files[0]}'\n")
     files = (str(path), *plan.train_files[1:])
     assert find_digests(dataclasses.replace(plan, train_files=files), 1) == digests
-    assert not set(find_digests(plan, 2).arms.values()) & set(digests.arms.values())
+    later = find_digests(plan, 2)
+    assert not set(later.arms.values()) & set(digests.arms.values())
+    assert not set(later.jobs.values()) & set(digests.jobs.values())
 
 
 def test_a_field_that_was_added_since_counts_where_it_is_not_as_before():

@@ -85,6 +85,18 @@ def test_an_older_result_is_put_aside_before_its_run_begins(arguments, tmp_path)
     assert not place_result(tmp_path / "results", "default", 0).exists()
 
 
+def test_a_folder_of_another_version_is_refused_before_a_result_is_moved(arguments, tmp_path):
+    done = tmp_path / "out" / "done" / "prepare.0.json"
+    done.parent.mkdir(parents=True)
+    done.write_text(json.dumps({"command": ["true"], "digest": "", "seconds": 1}))
+    later = dataclasses.replace(arguments["results"], version=2)
+    with pytest.raises(
+        SweepError, match="prepare.0 was done by another command, config or version"
+    ):
+        sweep(**{**arguments, "results": later})
+    assert place_result(tmp_path / "results", "default", 0).is_file()
+
+
 def test_tables_of_what_is_there_need_no_run(arguments, tmp_path, capsys):
     """Whatever config they are of: a table says which."""
     place_result(tmp_path / "results", "no_comparison", 1).unlink()

@@ -33,7 +33,7 @@ def test_jobs_are_done_once_and_failures_are_named(tmp_path):
     assert (tmp_path / "calls").read_text() == "xx" and finished == [("arm", 0)] * 2
     # the command is another, or what it is given by its gin files is
     for job, digests in ((make_job("a", "pass"), {}), (make_job("a", touch), {"a.": "other"})):
-        with pytest.raises(SweepError, match="a was done by another command or config"):
+        with pytest.raises(SweepError, match="a was done by another command, config or version"):
             run_stage([Chain(jobs=(job,))], tmp_path, 2, digests)
 
 

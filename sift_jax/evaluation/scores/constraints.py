@@ -112,7 +112,10 @@ def _has_bullets(text: str, argument: str, _language: str) -> bool:
 
 def _is_json(text: str, _argument: str, _language: str) -> bool:
     found = _read_object(text)
-    return found is not None and set(found) == set(JSON_KEYS) and all(found.values())
+    if found is None or set(found) != set(JSON_KEYS):
+        return False
+    # 0 and false are answers
+    return not any(value is None or value in ("", [], {}) for value in found.values())
 
 
 def _read_object(text: str) -> dict[str, object] | None:

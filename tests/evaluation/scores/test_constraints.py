@@ -74,6 +74,15 @@ def test_a_fenced_object_is_one_and_an_object_with_text_around_it_is_none():
     assert is_followed("json", "en", '["answer", "reason"]') is False
 
 
+@pytest.mark.parametrize(
+    "value, is_there",
+    [("0", True), ("false", True), ("null", False), ('""', False), ("[]", False), ("{}", False)],
+)
+def test_nought_and_no_are_answers_within_an_object(value, is_there):
+    text = f'{{"answer": {value}, "reason": "nobody speaks"}}'
+    assert is_followed("json", "en", text) is is_there
+
+
 def test_an_answer_too_short_for_a_language_has_no_verdict():
     assert is_followed("language:fr", "en", "Forte.") is None
     # "es" and "la" are Spanish and others' too

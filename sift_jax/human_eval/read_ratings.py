@@ -43,6 +43,11 @@ def read_study(key_path: Path, files: Sequence[Path]) -> Study:
     """Each rater once, every value on its scale, all of one study; what is not is an error that
     names the file."""
     key = _read_json(key_path)
+    if missing := [name for name in ("study", "title", "tasks") if name not in key]:
+        raise HumanEvalError(
+            f"{key_path} has no {missing[0]!r}, so it is no key; give the key.json that was "
+            "written with the page"
+        )
     tasks, ratings, left_open = key["tasks"], [], {}
     for path in files:
         told = _read_json(path)

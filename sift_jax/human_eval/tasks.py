@@ -57,6 +57,8 @@ def draw_tasks(tasks: Sequence[Task], *, count: int, seed: int) -> list[Task]:
     """As many as asked (0: all), in an order drawn by the seed: the same tasks for every rater."""
     if not tasks:
         raise HumanEvalError("there is nothing to rate; see --subset and the folder's predictions")
+    if count < 0:
+        raise HumanEvalError(f"--count={count} is no number of tasks; give 1 or more, or 0 for all")
     drawn = random.Random(seed).sample(list(tasks), len(tasks))
     return drawn[: count or len(drawn)]
 

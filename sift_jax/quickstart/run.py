@@ -70,8 +70,8 @@ def list_steps(steps: Sequence[Step]) -> str:
 def run_steps(steps: Sequence[Step], out: str) -> dict[str, StepTime]:
     """Runs what is not finished; returns what each step took."""
     path = Path(out) / "steps.json"
-    left = sum(step.minutes for step in steps)
-    print(f"{len(steps)} steps, about {format_minutes(left)} on two idle cores, into {out}")
+    minutes = sum(step.minutes for step in steps)
+    print(f"{len(steps)} steps, about {format_minutes(minutes)} on two idle cores, into {out}")
     done = _read_done(path, steps)
     for number, step in enumerate(steps, 1):
         head = f"step {number} of {len(steps)} · {step.title}"

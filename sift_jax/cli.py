@@ -178,6 +178,15 @@ def check_types(arguments: Mapping[str, Any], statements: Sequence[Statement] = 
                 )
 
 
+def _read_pieces(gin_files: Sequence[str]) -> list[tuple[Path, int, str]]:
+    """(file, first line, text) of all that the files are made of, in the names of today."""
+    return [
+        (path, line, rename_moved(text))
+        for name in gin_files
+        for path, line, text in list_pieces(find_gin_file(name))
+    ]
+
+
 def build_arguments(
     function: Callable[..., Any],
     gin_files: list[str],
@@ -192,11 +201,7 @@ def build_arguments(
     gin.clear_config()
     configured = _register(function)
     # all of it is found and looked over before gin reads anything
-    pieces = [
-        (path, line, rename_moved(text))
-        for name in gin_files
-        for path, line, text in list_pieces(find_gin_file(name))
-    ]
+    pieces = _read_pieces(gin_files)
     bindings = [rename_moved(binding) for binding in bindings]
     if is_of_older_form([*(text for _, _, text in pieces), *bindings]):
         pieces, bindings = read_older_form(pieces, bindings)
@@ -271,6 +276,16 @@ def import_quietly(module_name: str) -> types.ModuleType:
         return importlib.import_module(module_name)
 
 
+def import_modules(names: Sequence[str]) -> tuple[types.ModuleType, ...]:
+    """What --module_import names; it may lie in the working directory, as what a config names
+    may."""
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return tuple(importlib.import_module(name) for name in names)
+    except ImportError as error:
+        raise ConfigError(f"--module_import: {error}; it must be importable from here") from error
+
+
 def join_processes(flags: argparse.Namespace) -> None:
     """Joins the other processes of the run, if there are any; or makes this one's devices out of
     nothing."""
@@ -314,14 +329,8 @@ def run_gin(
 
     def run() -> None:
         check_knobs(flags.gin_file, flags.bindings)
-        sys.path.insert(0, str(Path.cwd()))
         join_processes(flags)
-        try:
-            modules = tuple(importlib.import_module(m) for m in flags.module_import)
-        except ImportError as error:
-            raise ConfigError(
-                f"--module_import: {error}; it must be importable from here"
-            ) from error
+        modules = import_modules(flags.module_import)
         function = getattr(import_quietly(module_name), name)
         arguments = build_arguments(function, flags.gin_file, flags.bindings, parts)
         # the run writes config.gin itself, once it knows that the folder is its own
@@ -334,10 +343,6 @@ def run_gin(
 def check_knobs(gin_files: Sequence[str], bindings: Sequence[str]) -> None:
     """What can be told of --gin.STEPZ=3 by the text of the files alone, before the libraries are
     loaded: that no line reads it, and which knob is near."""
-    pieces = [
-        (path, line, rename_moved(text))
-        for name in gin_files
-        for path, line, text in list_pieces(find_gin_file(name))
-    ]
+    pieces = _read_pieces(gin_files)
     statements = list_statements(pieces, [rename_moved(binding) for binding in bindings])
     check_unread(statements)

@@ -8,7 +8,6 @@ their recordings, token by token.
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,12 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise ValueError(f"--examples={flags.examples} is too few; give 1 or more")
         if not flags.out.endswith(".html"):
             raise ValueError(f"--out={flags.out} is not an .html file; name such a file")
+        from sift_jax.cli import import_modules
         from sift_jax.previews.open_mixture import open_gin_mixture
         from sift_jax.previews.page import make_page
         from sift_jax.storage.whole_files import write_whole
 
-        sys.path.insert(0, str(Path.cwd()))
-        modules = [importlib.import_module(name) for name in flags.module_import]
+        modules = import_modules(flags.module_import)
         stream = open_gin_mixture(flags.gin_file, bindings, split=flags.split, modules=modules)
         name = ", ".join(flags.gin_file)
         page = make_page(stream, name=name, split=flags.split, count=flags.examples)

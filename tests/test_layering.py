@@ -168,7 +168,7 @@ MAY_IMPORT = {
         "text",
         "training",
     ),
-    "sift_jax.preview": ("exits", "flags", "gin_flags", "previews", "storage"),
+    "sift_jax.preview": ("cli", "exits", "flags", "gin_flags", "previews", "storage"),
     "sift_jax.ask": ("decoding", "exits", "flags", "speech_model"),
     "sift_jax.speak": (
         "decoding",

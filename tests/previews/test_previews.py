@@ -165,3 +165,8 @@ def test_the_command_writes_the_page_and_says_what_is_wrong(gin_file, tmp_path):
     assert done.returncode == 2 and "error: --examples=0 is too few" in done.stderr
     done = run(f"--gin_file={gin_file}", "--out=preview.txt")
     assert done.returncode == 2 and "error: --out=preview.txt is not an .html file" in done.stderr
+    done = run(f"--gin_file={gin_file}", f"--out={out}", "--module_import=no_tasks")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: --module_import: No module named 'no_tasks'; it must be importable from here\n"
+    )

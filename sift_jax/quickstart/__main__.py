@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from sift_jax.quickstart.summary import finish
 
         if flags.list:
-            print(list_steps(STEPS))
+            print(list_steps(STEPS, RUN))
             return
         times = run_steps(STEPS, RUN)
         print(finish(RUN, times))

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sift_jax.progress import format_seconds
-from sift_jax.quickstart.steps import Step
+from sift_jax.quickstart.steps import RECORDING, Step
 from sift_jax.storage.whole_files import write_whole
 
 # On two cores two devices are a quarter faster than one device with two threads. Programs that were
@@ -58,13 +58,23 @@ def format_command(command: Sequence[str]) -> str:
     return shlex.join(["python", "-m", *command])
 
 
-def list_steps(steps: Sequence[Step]) -> str:
-    """All of it, without running anything."""
+def list_steps(steps: Sequence[Step], out: str) -> str:
+    """All of it for a shell, without running anything: there the recording is looked for when its
+    step comes."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in SETTINGS.items()]
     for number, step in enumerate(steps, 1):
         lines += ["", f"# {number}. {step.title} ({format_minutes(step.minutes)})"]
-        lines += [format_command(command) for command in step.commands]
+        lines += [_write_line(command, out) for command in step.commands]
     return "\n".join(lines)
+
+
+def _write_line(command: Sequence[str], out: str) -> str:
+    found = f'"$(ls {shlex.quote(out)}/data/audio/*_en_*.flac | head -n 1)"'
+    words = [
+        found.join(shlex.quote(part) if part else "" for part in word.split(RECORDING))
+        for word in command
+    ]
+    return " ".join(["python", "-m", *words])
 
 
 def run_steps(steps: Sequence[Step], out: str) -> dict[str, StepTime]:
@@ -103,7 +113,7 @@ def _run_step(step: Step, label: str, out: str) -> StepTime:
 
 
 def _fill(word: str, out: str) -> str:
-    return word.replace("{recording}", find_recording(out)) if "{recording}" in word else word
+    return word.replace(RECORDING, find_recording(out)) if RECORDING in word else word
 
 
 def find_recording(out: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 RUN = "runs/quickstart"
+RECORDING = "{recording}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,7 @@ STEPS = (
             (
                 "sift_jax.ask",
                 f"--checkpoint={RUN}/export",
-                "--audio={recording}",
+                f"--audio={RECORDING}",
                 "How fast does she speak?",
             ),
         ),

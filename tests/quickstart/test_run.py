@@ -2,12 +2,13 @@
 
 import importlib.util
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from sift_jax.quickstart.run import StepError, find_recording, list_steps, run_steps
-from sift_jax.quickstart.steps import STEPS, Step
+from sift_jax.quickstart.steps import RUN, STEPS, Step
 
 ROOT = Path(__file__).parents[2]
 
@@ -87,10 +88,24 @@ def test_every_command_of_the_recipe_is_there():
             assert name != "--gin_file" or (ROOT / value).is_file(), value
 
 
-def test_the_list_can_be_pasted_into_a_shell():
-    listed = list_steps(STEPS)
+def test_the_list_can_be_pasted_into_a_shell(tmp_path):
+    listed = list_steps(STEPS, RUN)
     assert listed.count("\npython -m ") == sum(len(step.commands) for step in STEPS)
     assert "export XLA_FLAGS=" in listed and f"# {len(STEPS)}. " in listed
+    folder = tmp_path / RUN / "data" / "audio"
+    folder.mkdir(parents=True)
+    for name in ("v1_de_0.flac", "v2_en_1.flac", "v1_en_2.flac"):
+        (folder / name).touch()
+    # each word as a command would be given it, a line each
+    (line,) = [line for line in listed.splitlines() if "sift_jax.ask" in line]
+    shell = line.replace("python -m", "printf '%s\\n'")
+    words = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, cwd=tmp_path)
+    assert words.stdout.splitlines() == [
+        "sift_jax.ask",
+        f"--checkpoint={RUN}/export",
+        f"--audio={RUN}/data/audio/v1_en_2.flac",
+        "How fast does she speak?",
+    ]
 
 
 def test_what_is_kept_is_json(make_step, tmp_path):

@@ -96,12 +96,18 @@ def choose_recordings(metadata: Path, hours: float) -> set[str]:
             raise SiftError(
                 f"--hours={hours:g} is no part of the {there:.2f} hours of {language}; give fewer"
             )
-        left = hours * 3600
+        left, own = hours * 3600, set()
         for _, identity, seconds in sorted(recordings):
             left -= seconds
-            if left < 0:
+            # written so that hours that are no number end it, too
+            if not left >= 0:
                 break
-            taken.add(identity)
+            own.add(identity)
+        if not own:
+            raise SiftError(
+                f"--hours={hours:g} is less than the first recording of {language} lasts; give more"
+            )
+        taken |= own
     return taken
 
 

@@ -92,6 +92,9 @@ def test_hours_are_those_of_whole_recordings_in_each_language(corpus, tmp_path):
         (["--hours=0.08"], "go together"),
         (["--hours=1", "--share=1/2"], "not allowed with"),
         (["--hours=3", "--metadata=M"], "is no part of the 0.15 hours of de"),
+        (["--hours=0.02", "--metadata=M"], "is less than the first recording of de lasts"),
+        (["--hours=-1", "--metadata=M"], "is less than the first recording of de lasts"),
+        (["--hours=nan", "--metadata=M"], "is less than the first recording of de lasts"),
         (["--hours=3", "--metadata=E"], "KeyError: 'split'; give the metadata.jsonl"),
     ],
 )

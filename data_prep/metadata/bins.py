@@ -245,9 +245,9 @@ def label_values(
 
 def bound_values(row: Mapping[str, Any], bins: Bins) -> dict[str, Bounds]:
     """Between which the true values of a recording lie, of those for which that is known: by these
-    two recordings are compared that have no class."""
+    two recordings are compared that have no class. What is in doubt has no bounds either."""
     known, result = _list_known(row), {}
-    for key in row["values"]:
+    for key in _list_sure(row):
         bounds = find_bounds(key, known, bins.get(key, {}).get("all", {}))
         if bounds is not None:
             result[key] = bounds

@@ -121,6 +121,7 @@ def test_recordings_without_a_class_have_bounds():
     for row in doubtful:
         low, high = bound_values(row, bins)["noise_level"]
         assert low < row["values"]["noise_level"] < high
+        assert "noise_level" not in bound_values({**row, "in_doubt": ["noise_level"]}, bins)
 
 
 def test_a_distance_is_not_told_in_noise():

@@ -54,7 +54,13 @@ setup(
     package_dir={"sift_jax.configs": "configs"},
     package_data={
         "sift_jax": ["py.typed"],
-        "sift_jax.configs": ["*.gin", "*/*.gin", "*/*/*.gin", "*/*/*/*.gin"],
+        "sift_jax.configs": [
+            "*.gin",
+            "*/*.gin",
+            "*/*/*.gin",
+            "*/*/*/*.gin",
+            "sweeps/tables/*.json",
+        ],
         "sift_jax.sift": ["field_tables/*.json"],
         "sift_jax.evaluation": ["report/*.css", "report/*.json", "suites/*.json"],
         "sift_jax.human_eval": ["*.css", "*.js"],

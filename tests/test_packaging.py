@@ -43,7 +43,7 @@ def test_every_data_file_is_in_the_wheel():
     }
     there = {
         path
-        for package in ("sift_jax", "data_prep")
+        for package in ("sift_jax", "data_prep", "configs")
         for path in (ROOT / package).rglob("*")
         if path.is_file()
         and path.suffix not in {".py", ".pyc", *DOCUMENTS}

@@ -52,15 +52,15 @@ def make_parser() -> Parser:
 
 
 def read_lines() -> Iterator[str]:
-    """Standard input, with a prompt where a person types."""
+    """Standard input, with a prompt on standard error where a person types."""
     while True:
         if sys.stdin.isatty():
-            print("> ", end="", flush=True)
+            print("> ", end="", file=sys.stderr, flush=True)
         line = sys.stdin.readline()
         if not line:
             if sys.stdin.isatty():
                 # behind Ctrl-D the shell begins a line of its own
-                print()
+                print(file=sys.stderr)
             return
         yield line
 

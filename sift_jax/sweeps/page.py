@@ -22,9 +22,9 @@ from sift_jax.evaluation.report.document import (
 from sift_jax.evaluation.report.number_format import MISSING, Metric, find_metric, minus
 from sift_jax.storage.whole_files import write_whole
 from sift_jax.sweeps.curve import make_curve_section
+from sift_jax.sweeps.results import NOT_MEASURABLE
 
 SIGNS = {1: "higher", -1: "lower", 0: "none"}
-NOT_MEASURABLE = "not measurable at this size"
 
 
 def write_page(results: Mapping[str, Any], out: Path) -> Path:

@@ -21,6 +21,7 @@ from sift_jax.sweeps.result_files import ResultError, RunResult, read_result
 from sift_jax.sweeps.tables import Tables
 
 FORMAT = 2
+NOT_MEASURABLE = "not measurable at this size"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -205,7 +206,7 @@ def name_verdict(expected: int | None, seen: int | None) -> str:
     what is not expected a sign is just "seen".
     """
     if seen is None:
-        return "not measurable at this size"
+        return NOT_MEASURABLE
     if expected is None or expected == 0:
         return "no sign" if seen == 0 else "seen"
     if seen == 0:

@@ -89,14 +89,15 @@ def choose_recordings(metadata: Path, hours: float) -> set[str]:
             f"--metadata={metadata}: {type(error).__name__}: {error}; give the metadata.jsonl of "
             "the build that wrote the SIFT files"
         ) from error
-    taken = set()
+    taken: set[str] = set()
     for language, recordings in sorted(lasting.items()):
         there = sum(seconds for _, _, seconds in recordings) / 3600
         if hours >= there:
             raise SiftError(
                 f"--hours={hours:g} is no part of the {there:.2f} hours of {language}; give fewer"
             )
-        left, own = hours * 3600, set()
+        left = hours * 3600
+        own: set[str] = set()
         for _, identity, seconds in sorted(recordings):
             left -= seconds
             # written so that hours that are no number end it, too

@@ -42,7 +42,18 @@ function rate(task, name, value) {
   state.seconds[task.name] = (state.seconds[task.name] || 0) + Math.round((Date.now() - shownAt) / 1000);
   shownAt = Date.now();
   keep();
-  show();
+  mark();
+}
+
+// What is given, and how far it is. The players stay: a recording goes on while it is rated.
+function mark() {
+  const task = study.tasks[state.place], given = state.ratings[task.name] || {};
+  for (const button of document.querySelectorAll("#task button")) {
+    const pressed = given[button.dataset.scale] === Number(button.dataset.value);
+    button.setAttribute("aria-pressed", pressed);
+  }
+  document.getElementById("progress").textContent =
+    `Task ${state.place + 1} of ${study.tasks.length}, ${study.tasks.filter(isWhole).length} rated`;
 }
 
 function show() {
@@ -62,16 +73,13 @@ function show() {
     const set = document.createElement("fieldset");
     set.append(make("legend", name));
     for (const value of values(name)) {
-      const given = (state.ratings[task.name] || {})[name] === value;
-      const button = make("button", word(name, value), { type: "button", "aria-pressed": given, "data-value": value });
+      const button = make("button", word(name, value), { type: "button", "data-scale": name, "data-value": value });
       button.addEventListener("click", () => rate(task, name, value));
       set.append(button);
     }
     box.append(set);
   }
-  const done = study.tasks.filter(isWhole).length;
-  document.getElementById("progress").textContent =
-    `Task ${state.place + 1} of ${study.tasks.length}, ${done} rated`;
+  mark();
   document.getElementById("back").disabled = state.place === 0;
   document.getElementById("next").disabled = state.place === study.tasks.length - 1;
 }

@@ -80,6 +80,8 @@ def _check_ratings(
             raise HumanEvalError(
                 f"{path}: there is no task {task} in the key; is it another page's?"
             )
+        if not isinstance(values, dict):
+            raise HumanEvalError(f"{path}: {task} holds {values!r}, and no ratings; mend it")
         scales = SCALES[tasks[task]["kind"]]
         for scale, value in values.items():
             low, high = scales.get(scale, (1, 0))

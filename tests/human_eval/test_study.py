@@ -151,6 +151,7 @@ def test_spoken_folders_and_triples_have_their_scales(evaluation, tmp_path):
         ({"ratings": {"t001": {"score": 11}}}, "score = 11, which is on no scale"),
         ({"ratings": {"t001": {"mood": 1}}}, "mood = 1, which is on no scale"),
         ({"ratings": {"t001": {"score": True}}}, "score = True"),
+        ({"ratings": {"t001": 5}}, "t001 holds 5, and no ratings"),
     ],
 )
 def test_files_that_fit_no_study_are_named(change, message, evaluation, tmp_path):
@@ -186,7 +187,11 @@ URL.createObjectURL = (blob) => { blob.text().then((text) => {
 HTMLAnchorElement.prototype.click = () => {};
 const name = document.getElementById("rater");
 name.value = "anna"; name.dispatchEvent(new Event("input"));
-pressed("7"); pressed("ArrowRight"); pressed("3"); pressed("ArrowRight");
+const player = document.querySelector("#task audio");
+pressed("2"); pressed("7");
+document.body.setAttribute("data-same", player === document.querySelector("#task audio"));
+document.body.setAttribute("data-pressed", document.querySelectorAll('#task [aria-pressed="true"]').length);
+pressed("ArrowRight"); pressed("3"); pressed("ArrowRight");
 document.querySelector('button[data-value="10"]').click();
 document.getElementById("save").click();
 </script></body>
@@ -212,6 +217,8 @@ def test_a_real_browser_rates_by_keys_and_saves_what_was_given(evaluation, tmp_p
     saved = re.search(r'data-saved="([^"]*)"', done.stdout)[1].replace("&quot;", '"')
     told = json.loads(saved)
     assert told["rater"] == "anna"
+    # the player stays while its recording is rated, and one value is pressed at a time
+    assert 'data-same="true"' in done.stdout and 'data-pressed="1"' in done.stdout
     assert told["ratings"] == {"t001": {"score": 7}, "t002": {"score": 3}, "t003": {"score": 10}}
     path = tmp_path / "ratings-anna.json"
     path.write_text(saved)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,12 @@ def test_eight_devices_train_like_one(model):
         "PYTHONPATH": os.pathsep.join([str(TESTS / "support"), str(TESTS.parent)]),
     }
     command = [sys.executable, str(TESTS / "parallel" / "three_steps.py"), "2", "2", "2", model]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    # on cores that others use, threads of one process may not meet in XLA's collectives, and XLA ends
+    # it after 40 seconds: that says nothing of the training, and it is started again
+    for _ in range(3):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+        if not (done.returncode == -signal.SIGABRT and "rendezvous.cc" in done.stderr):
+            break
     assert done.returncode == 0, done.stderr
     eight = json.loads(done.stdout.splitlines()[-1])
     one = run_steps(MeshConfig(data=1, fsdp=1, tensor=1), model)

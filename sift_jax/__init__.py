@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sift_jax.previews.examples import read_mixture
     from sift_jax.speech_model import SpeechModel, load
 
+__version__ = "0.1.0"
 __all__ = ["SpeechModel", "load", "read_mixture"]
 
 _HOMES = {

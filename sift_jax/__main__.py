@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from importlib import metadata
 
+from sift_jax import __version__
 from sift_jax.commands import COMMANDS, PROGRAM, Command, find_command, load
 from sift_jax.completion import SHELLS, write_script
 from sift_jax.exits import end, report_errors
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(words: list[str]) -> None:
     if words[:1] == ["--version"]:
-        print(f"{PROGRAM} {metadata.version('sift_jax')}")
+        print(f"{PROGRAM} {__version__}")
         return
     command, rest = find_command(words)
     if command is not None:

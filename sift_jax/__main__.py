@@ -11,11 +11,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 
-from sift_jax import __version__
 from sift_jax.commands import COMMANDS, PROGRAM, Command, find_command, load
 from sift_jax.completion import SHELLS, write_script
 from sift_jax.exits import end, report_errors
 from sift_jax.flags import call_as, find_nearest, point_to_help, suggest
+from sift_jax.version import __version__
 
 _EXAMPLES = (
     "quickstart",

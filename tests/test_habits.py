@@ -41,7 +41,7 @@ def test_no_module_is_excused_from_the_types():
 def test_the_version_to_cite_is_the_package_s():
     assert find(r"^version: (\S+)", "CITATION.cff") == find(r'version="([^"]+)"', "setup.py")
     # a checkout that is not installed tells its version, too
-    assert find(r'^__version__ = "(.+)"', "sift_jax/__init__.py") == find(
+    assert find(r'^__version__ = "(.+)"', "sift_jax/version.py") == find(
         r'version="([^"]+)"', "setup.py"
     )
 

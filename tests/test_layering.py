@@ -28,6 +28,7 @@ TENSORFLOW = {"tensorflow", "tensorflow_datasets", "seqio", "gin", "clu"}
 # beside them.
 EVERYWHERE = (
     "sift_jax.extras",
+    "sift_jax.version",
     "sift_jax.field_ranges",
     "sift_jax.launch",
     "sift_jax.progress",
@@ -41,6 +42,7 @@ MAY_IMPORT = {
     "sift_jax.field_ranges": (),
     "sift_jax.quiet": (),
     "sift_jax.extras": (),
+    "sift_jax.version": (),
     "sift_jax.progress": (),
     "sift_jax.storage": (),
     "sift_jax.endpoints": (),

@@ -11,13 +11,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from sift_jax.version import __version__
+from sift_jax.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from sift_jax.previews.examples import read_mixture
     from sift_jax.speech_model import SpeechModel, load
 
-__all__ = ["SpeechModel", "__version__", "load", "read_mixture"]
+__all__ = ["SpeechModel", "load", "read_mixture"]
 
 _HOMES = {
     "SpeechModel": "sift_jax.speech_model",

@@ -60,7 +60,7 @@ def run_sweep(tmp_path, results, **changes):
     return json.loads((results / "results.json").read_text())
 
 
-@pytest.mark.extras
+@pytest.mark.slow
 def test_the_ablations_in_a_gates_size(tmp_path):
     """Stopped behind its first arm, a sweep goes on with the second; and where all but data and
     results is lost, it makes what the second needs, and nothing of the first."""

@@ -44,6 +44,7 @@ from sift_jax.models.decoder import embed_tokens
 from sift_jax.models.layers import Array
 from sift_jax.models.speech_lm import Params, SpeechLMConfig
 from sift_jax.parallel.distributed import fetch
+from sift_jax.parallel.mesh import find_platform
 
 # New tokens for which the first cache has room.
 ROOM = 64
@@ -120,7 +121,7 @@ def prepare(
         None if mesh is None else shard_prepared(jax.eval_shape(make, params["decoder"]), mesh)
     )
     prepared = jax.jit(make, out_shardings=shardings)(params["decoder"])
-    if is_alone(prepared) and jax.default_backend() == "cpu":
+    if is_alone(prepared) and find_platform(mesh) == "cpu":
         prepared = lay_together(prepared)
     return prepared | ({"cross": params["cross"]} if config.cross else {})
 

@@ -41,7 +41,7 @@ import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
 from sift_jax.models.layers import Array, attend
-from sift_jax.parallel.mesh import BATCH_AXES
+from sift_jax.parallel.mesh import BATCH_AXES, find_platform
 
 KINDS = ("auto", "plain", "blockwise", "cudnn", "splash")
 # up to here all scores at once are as fast or faster, also backwards
@@ -125,9 +125,8 @@ def make_row_mask(
     kind: str, group_bt: Array, segment_bt: Array, *, head_size: int, dtype: str
 ) -> AttentionMask:
     """The mask of packed rows."""
-    platform = jax.default_backend()
     kind = choose_kind(
-        kind, tokens=group_bt.shape[1], head_size=head_size, dtype=dtype, platform=platform
+        kind, tokens=group_bt.shape[1], head_size=head_size, dtype=dtype, platform=find_platform()
     )
     # (b, t, t) booleans, shared by all layers: 4 MiB for a row of 2,048, where the scores of one
     # layer's heads take a hundred times that.
@@ -141,7 +140,8 @@ def make_clip_mask(
     """The mask of an encoder: every frame attends to what is heard."""
     # the TPU kernel has no use for frames that come in 1500s
     kind = "auto" if kind == "splash" else kind
-    platform = "cpu" if jax.default_backend() == "tpu" else jax.default_backend()
+    platform = find_platform()
+    platform = "cpu" if platform == "tpu" else platform
     kind = choose_kind(kind, tokens=frames, head_size=head_size, dtype=dtype, platform=platform)
     mask_bts = None
     if is_heard_bs is not None and kind != "blockwise":

@@ -48,6 +48,18 @@ def make_mesh(config: MeshConfig, devices: list | None = None) -> Mesh:
     return jax.make_mesh(tuple(sizes), AXES, axis_types=(AxisType.Auto,) * 3, devices=devices)
 
 
+def find_platform(mesh: Mesh | AbstractMesh | None = None) -> str:
+    """cpu, gpu or tpu: of the mesh's devices; without one, of the mesh that is being traced for, and
+    of this process where there is none.
+
+    A laptop that compiles for a pod is a cpu whose mesh says tpu: kernels are chosen by the mesh.
+    """
+    mesh = jax.sharding.get_abstract_mesh() if mesh is None else mesh
+    abstract = mesh.abstract_mesh if isinstance(mesh, Mesh) else mesh
+    device = abstract.abstract_device
+    return jax.default_backend() if device is None else device.platform
+
+
 def count_batch_shards(mesh: Mesh | AbstractMesh) -> int:
     return mesh.shape["data"] * mesh.shape["fsdp"]
 

@@ -18,6 +18,7 @@ from sift_jax.models.attention import (
     make_row_mask,
 )
 from sift_jax.models.layers import attend
+from sift_jax.parallel.mesh import AXES, MeshConfig, find_platform, make_mesh
 
 
 def make_ids(rng, rows, tokens):
@@ -127,6 +128,24 @@ def test_a_model_by_blocks_is_the_model():
 )
 def test_auto_takes_what_the_hardware_has(sizes, kind):
     assert choose_kind("auto", **sizes) == kind
+
+
+def test_the_devices_of_the_mesh_are_asked_and_not_the_process():
+    """A CPU that compiles for a pod compiles what the pod runs."""
+    chip = jax.sharding.AbstractDevice(device_kind="TPU v5 lite", num_cores=1, platform="tpu")
+    pod = jax.sharding.AbstractMesh((1, 4, 2), AXES, abstract_device=chip)
+    ids = jnp.zeros((4, 1024), jnp.int32), jnp.zeros((4, 1024), jnp.int32)
+    sizes = {"head_size": 128, "dtype": "bfloat16"}
+    assert make_row_mask("auto", *ids, **sizes).kind == "blockwise"
+    with jax.sharding.use_abstract_mesh(pod):
+        assert find_platform() == "tpu"
+        assert make_row_mask("auto", *ids, **sizes).kind == "splash"
+        assert make_clip_mask("auto", None, frames=1500, **sizes).kind == "blockwise"
+    assert find_platform() == find_platform(make_one_device_mesh()) == "cpu"
+
+
+def make_one_device_mesh():
+    return make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.devices()[:1])
 
 
 @pytest.mark.parametrize(

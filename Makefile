@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/runs/.compiled
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: quickstart lint test docs check test-slow test-kills parity extras lock clean
+.PHONY: quickstart lint test docs check tpu test-slow test-kills parity extras lock clean
 
 $(VENV)/.installed: requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -50,6 +50,18 @@ parity: $(VENV)/.installed
 	$(PY) -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps peft==0.21.2 accelerate==1.15.0
 	$(PYTEST) -m parity
+
+# what the TPU's own compiler makes of a step; no TPU is needed, and libtpu stays in a folder of its own: where it is
+# installed jax looks for a TPU
+LIBTPU := .libtpu
+tpu: export JAX_PLATFORMS := cpu
+tpu: export PYTHONPATH := $(CURDIR)/$(LIBTPU)
+tpu: $(VENV)/.installed $(LIBTPU)/.installed
+	$(PY) -m pytest --durations=20 -m tpu
+
+$(LIBTPU)/.installed:
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --target=$(LIBTPU) libtpu==0.0.42.1
+	touch $@
 
 # the optional packages of setup.py
 extras: $(VENV)/.installed

@@ -286,9 +286,26 @@ def import_modules(names: Sequence[str]) -> tuple[types.ModuleType, ...]:
         raise ConfigError(f"--module_import: {error}; it must be importable from here") from error
 
 
+def find_topology(flags: argparse.Namespace) -> str | None:
+    """The devices to compile for, of a command that has such a flag."""
+    topology = getattr(flags, "topology", None)
+    if topology is not None and not flags.dry_run:
+        raise ConfigError(
+            f"--topology={topology} compiles for devices that are not here; add --dry_run"
+        )
+    if topology is not None and flags.virtual_devices is not None:
+        raise ConfigError("--topology and --virtual_devices both name devices; keep one")
+    return topology
+
+
 def join_processes(flags: argparse.Namespace) -> None:
     """Joins the other processes of the run, if there are any; or makes this one's devices out of
-    nothing."""
+    nothing; or readies the compiler for devices that are not here."""
+    topology = find_topology(flags)
+    if topology is not None:
+        from sift_jax.compiled.topologies import prepare_to_compile
+
+        prepare_to_compile(topology)
     if flags.virtual_devices is not None:
         from sift_jax.parallel.hardware import use_virtual_devices
 
@@ -334,7 +351,12 @@ def run_gin(
         function = getattr(import_quietly(module_name), name)
         arguments = build_arguments(function, flags.gin_file, flags.bindings, parts)
         # the run writes config.gin itself, once it knows that the folder is its own
-        launch = Launch(dry_run=flags.dry_run, modules=modules, config_text=describe_config())
+        launch = Launch(
+            dry_run=flags.dry_run,
+            topology=find_topology(flags),
+            modules=modules,
+            config_text=describe_config(),
+        )
         function(**arguments, launch=launch)
 
     report_errors(run, is_debug=is_debug(flags))

@@ -46,6 +46,8 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "torch": ("torch>=2.6", "torchaudio>=2.6"),
     "wandb": ("wandb>=0.19",),
     "tpu": ("jax[tpu]",),
+    # the TPU's compiler, which needs no TPU: the release that jax 0.10.2's own extra names
+    "tpu_compile": ("libtpu==0.0.42.*",),
     "cuda": ("jax[cuda12]",),
     "dask": (*_BEAM, *_DASK),
     "test": (*_TEST, *_DEMO, *_BEAM, *_DASK, *_EVAL),

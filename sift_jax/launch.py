@@ -13,6 +13,8 @@ class Launch:
 
     # print what would run, and stop
     dry_run: bool = False
+    # devices that the dry run compiles for, though they are not here: v5e:8x8
+    topology: str | None = None
     modules: tuple[ModuleType, ...] = ()
     config_text: str = ""
 

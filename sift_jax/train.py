@@ -10,7 +10,7 @@ from sift_jax.gin_flags import make_gin_parser
 
 def make_parser() -> Parser:
     """Those of every gin file."""
-    return make_gin_parser(
+    parser = make_gin_parser(
         "sift_jax.train",
         description="Trains a stage as a gin file says; the same command resumes a run that was "
         "stopped.",
@@ -19,8 +19,17 @@ def make_parser() -> Parser:
             "--gin_file=configs/stage2.gin --gin.STEPS=1000 --gin.OUT_DIR=runs/try",
             "--gin_file=configs/stage2.gin --gin_file=configs/hardware/h200_8.gin "
             "--virtual_devices=8 --dry_run",
+            "--gin_file=configs/stage1.gin --gin_file=configs/hardware/v5e_64.gin "
+            "--topology=v5e:8x8 --dry_run",
         ),
     )
+    parser.add_argument(
+        "--topology",
+        metavar="NAME",
+        help="with --dry_run: compile by the devices' own compiler for v5e:8x8, 2xv5e:8x8 (two "
+        "slices), v4, v5p, v6e or tpu7x; no such device is needed",
+    )
+    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

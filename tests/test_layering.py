@@ -52,6 +52,8 @@ MAY_IMPORT = {
     "sift_jax.text": (),
     # --- the model
     "sift_jax.parallel": (),
+    # programs as the devices' compilers made them
+    "sift_jax.compiled": ("parallel",),
     "sift_jax.models": ("batch", "parallel"),
     "sift_jax.checkpoints": (*SPEECH_LM, "storage"),
     "sift_jax.weights": (*SPEECH_LM, "checkpoints", "endpoints", "text"),
@@ -84,6 +86,7 @@ MAY_IMPORT = {
         *SPEECH_LM,
         "audio",
         "checkpoints",
+        "compiled",
         "data",
         "endpoints",
         "text",
@@ -143,6 +146,7 @@ MAY_IMPORT = {
     # its steps are processes of their own
     "sift_jax.quickstart": ("evaluation.report", "evaluation.scores", "exits", "flags", "pages"),
     "sift_jax.cli": (
+        "compiled.topologies",
         "config_errors",
         "config_files",
         "config_statements",
@@ -211,6 +215,7 @@ WITHOUT_TENSORFLOW = (
     "sift_jax.audio",
     "sift_jax.models",
     "sift_jax.parallel",
+    "sift_jax.compiled",
     "sift_jax.checkpoints",
     "sift_jax.weights",
     "sift_jax.pretrained",

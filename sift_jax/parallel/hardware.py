@@ -1,4 +1,5 @@
-"""What a device has: given by a hardware gin file, or said by the device itself."""
+"""What a device has: given by a hardware gin file, said by the device itself, or published by its
+maker."""
 
 from __future__ import annotations
 
@@ -19,6 +20,83 @@ class HardwareConfig(CheckedConfig):
     memory_gb: Positive | None
     # the peak of dense bfloat16 products, 10¹² operations a second
     teraflops: Positive | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DeviceFigures:
+    """What the maker publishes of one device, as JAX counts devices."""
+
+    # 10⁹ bytes
+    memory_gb: float
+    # dense bfloat16 products, 10¹² operations a second
+    teraflops: float
+    # 10⁹ bytes a second, of its memory
+    memory_gb_s: float
+    # 10⁹ bytes a second that a device receives in a ring: both ways of one axis of a TPU's torus,
+    # one way of a GPU's links
+    link_gb_s: float
+    # cycles a second, 10⁹: the peak by operations a cycle of its matrix units; None where they are
+    # not published
+    clock_ghz: float | None
+    source: str
+
+
+_CLOUD_TPU = "docs.cloud.google.com/tpu/docs"
+# by the kind that a device says it is
+DEVICES: dict[str, DeviceFigures] = {
+    # The compiler counts the two cores of a v4 chip as two devices: half of a chip each.
+    # 4 matrix units of 128 × 128 a core at 1.05 GHz.
+    "TPU v4": DeviceFigures(
+        memory_gb=16.0,
+        teraflops=137.5,
+        memory_gb_s=614.0,
+        link_gb_s=100.0,
+        clock_ghz=1.05,
+        source=f"{_CLOUD_TPU}/v4",
+    ),
+    # 4 matrix units of 128 × 128 at 1.5 GHz; four ports of 400 GB/s in all, in a torus of two axes
+    "TPU v5 lite": DeviceFigures(
+        memory_gb=16.0,
+        teraflops=197.0,
+        memory_gb_s=819.0,
+        link_gb_s=100.0,
+        clock_ghz=1.5,
+        source=f"{_CLOUD_TPU}/v5e",
+    ),
+    # 8 of them at 1.75 GHz; six ports of 1,200 GB/s in all
+    "TPU v5": DeviceFigures(
+        memory_gb=95.0,
+        teraflops=459.0,
+        memory_gb_s=2765.0,
+        link_gb_s=200.0,
+        clock_ghz=1.75,
+        source=f"{_CLOUD_TPU}/v5p",
+    ),
+    # Matrix units of 256 × 256. The clock is the one at which the compiler's own estimate of large
+    # products stays below the peak; four ports of 800 GB/s in all.
+    "TPU v6 lite": DeviceFigures(
+        memory_gb=32.0,
+        teraflops=918.0,
+        memory_gb_s=1640.0,
+        link_gb_s=200.0,
+        clock_ghz=1.75,
+        source=f"{_CLOUD_TPU}/v6e",
+    ),
+    # one of a chip's two cores, which JAX counts as devices; its clock is not published
+    "TPU7x": DeviceFigures(
+        memory_gb=96.0,
+        teraflops=1153.5,
+        memory_gb_s=3690.0,
+        link_gb_s=200.0,
+        clock_ghz=None,
+        source=f"{_CLOUD_TPU}/tpu7x",
+    ),
+}
+
+
+def find_figures(device_kind: str) -> DeviceFigures | None:
+    """What is published of a device; None of one that no table knows."""
+    return DEVICES.get(device_kind)
 
 
 def find_memory(hardware: HardwareConfig) -> float | None:

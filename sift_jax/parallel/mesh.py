@@ -45,7 +45,29 @@ def make_mesh(config: MeshConfig, devices: list | None = None) -> Mesh:
             "set MeshConfig.data = -1 or sizes whose product is the number of devices"
         )
     sizes = [len(devices) // known if size == -1 else size for size in sizes]
+    slices = len({getattr(device, "slice_index", 0) for device in devices})
+    if slices > 1:
+        laid = _lay_slices(sizes, devices, slices)
+        return Mesh(laid, AXES, axis_types=(AxisType.Auto,) * 3)
     return jax.make_mesh(tuple(sizes), AXES, axis_types=(AxisType.Auto,) * 3, devices=devices)
+
+
+def _lay_slices(sizes: list[int], devices: list, slices: int) -> np.ndarray:
+    """TPU slices that only the data centre's network joins: the first axis that they divide goes
+    over them, and the others stay inside one. data = 4 over two slices is 2 × 2."""
+    from jax.experimental import mesh_utils
+
+    for place in range(len(BATCH_AXES)):
+        if sizes[place] % slices == 0:
+            inside, across = list(sizes), [1] * len(sizes)
+            inside[place], across[place] = sizes[place] // slices, slices
+            return mesh_utils.create_hybrid_device_mesh(
+                inside, across, devices=devices, allow_split_physical_axes=True
+            )
+    raise ValueError(
+        f"mesh {dict(zip(AXES, sizes, strict=True))} spreads neither data nor fsdp over {slices} "
+        f"slices; set MeshConfig.data = {slices}, or a multiple"
+    )
 
 
 def find_platform(mesh: Mesh | AbstractMesh | None = None) -> str:

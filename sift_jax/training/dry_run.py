@@ -8,7 +8,6 @@ the pod's own compiler may need a little more or less.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -19,26 +18,12 @@ from jax.stages import Wrapped
 
 from sift_jax.batch import BatchShape
 from sift_jax.checkpoints.train_state import State, join_params
+from sift_jax.compiled.compiled_step import StepMemory, read_memory
 from sift_jax.parallel.hardware import HardwareConfig, find_memory
 from sift_jax.parallel.mesh import shard_rows
 from sift_jax.parallel.sharding import flatten_paths, make_spec
 
 GB = 1e9
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class StepMemory:
-    """Bytes on each device while a step runs."""
-
-    arguments: int
-    # what the step gives back, beyond what it overwrites
-    outputs: int
-    temporary: int
-    program: int
-
-    @property
-    def total(self) -> int:
-        return self.arguments + self.outputs + self.temporary + self.program
 
 
 def describe_batch(shape: BatchShape, mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:
@@ -51,15 +36,7 @@ def describe_batch(shape: BatchShape, mesh: Mesh) -> dict[str, jax.ShapeDtypeStr
 
 def measure_memory(train_step: Wrapped, state: State, shape: BatchShape, mesh: Mesh) -> StepMemory:
     """Compiles the step for states and batches of these shapes, and asks XLA."""
-    found = train_step.lower(state, describe_batch(shape, mesh)).compile().memory_analysis()
-    if found is None:
-        raise ValueError("this backend does not say what a program takes; run without --dry_run")
-    return StepMemory(
-        arguments=found.argument_size_in_bytes,
-        outputs=found.output_size_in_bytes - found.alias_size_in_bytes,
-        temporary=found.temp_size_in_bytes,
-        program=found.generated_code_size_in_bytes,
-    )
+    return read_memory(train_step.lower(state, describe_batch(shape, mesh)).compile())
 
 
 def count_bytes(tree: Any) -> float:

@@ -71,15 +71,20 @@ def describe_job(
     mesh: MeshConfig,
     hardware: HardwareConfig,
     sources: Sources,
+    *,
+    devices: list[jax.Device] | None = None,
 ) -> TrainingJob:
-    """The job of these configs. What does not fit together is refused: a model's parts, a warm-up
-    longer than the run, rows that the devices cannot share."""
+    """The job of these configs, on all devices that there are or on those given.
+
+    What does not fit together is refused: a model's parts, a warm-up longer than the run, rows that
+    the devices cannot share.
+    """
     rows = count_rows(model, data, start_run=sources.run, out_dir=run.out_dir)
     config, update = make_model_config(model, rows), make_optimizer(optimizer, run.steps)
     geometry = make_geometry(config)
-    shapes, devices = make_shapes(data, geometry), make_mesh(mesh)
-    check_rows(data.rows, devices, run.microbatches)
-    abstract_state, draw_state = describe_state(config, run, update, devices)
+    shapes, device_mesh = make_shapes(data, geometry), make_mesh(mesh, devices)
+    check_rows(data.rows, device_mesh, run.microbatches)
+    abstract_state, draw_state = describe_state(config, run, update, device_mesh)
     return TrainingJob(
         run=run,
         data=data,
@@ -87,12 +92,12 @@ def describe_job(
         model=config,
         geometry=geometry,
         shapes=shapes,
-        mesh=devices,
+        mesh=device_mesh,
         schedule=make_schedule(optimizer, run.steps, optimizer.peak_learning_rate),
         abstract_state=abstract_state,
         draw_state=draw_state,
         train_step=make_train_step(
-            config, update, abstract_state, devices, microbatches=run.microbatches
+            config, update, abstract_state, device_mesh, microbatches=run.microbatches
         ),
     )
 

@@ -27,6 +27,7 @@ from sift_jax.checkpoints.run_folder import (
 )
 from sift_jax.checkpoints.run_lock import hold_run
 from sift_jax.checkpoints.train_state import State
+from sift_jax.compiled.topologies import open_topology
 from sift_jax.data.batch_stream import BatchStream
 from sift_jax.data.data_config import DataConfig
 from sift_jax.data.defined_tasks import read_codec
@@ -42,6 +43,7 @@ from sift_jax.parallel.hardware import HardwareConfig
 from sift_jax.parallel.mesh import MeshConfig, list_own_rows, put_batch
 from sift_jax.text.unit_tokens import list_needed_rows
 from sift_jax.training.compile_counter import Compilations
+from sift_jax.training.compiled_report import format_compilation
 from sift_jax.training.dry_run import format_dry_run
 from sift_jax.training.evaluator import Evaluator
 from sift_jax.training.hooks import DevHook, EvaluationHook, Hook, Put, ReportHook, StepEnd
@@ -74,7 +76,11 @@ def train(
     """Trains to `run.steps`, going on where the folder's last checkpoint stands; returns the
     folder."""
     # --- what is trained, and on what: shapes only, nothing is allocated
-    job = describe_job(run, model, data, optimizer, mesh, hardware, sources)
+    devices = open_topology(launch.topology) if launch.topology else None
+    job = describe_job(run, model, data, optimizer, mesh, hardware, sources, devices=devices)
+    if launch.topology:
+        print(format_compilation(job, hardware))
+        return job.out_dir
     if launch.dry_run:
         print(format_dry_run(job.train_step, job.abstract_state, job.shapes, job.mesh, hardware))
         return job.out_dir

@@ -68,7 +68,9 @@ def sum_loss(
 ) -> tuple[Array, Array]:
     """(Σ weighted cross-entropy, Σ weight) of a batch."""
     hidden = compute_hidden(config, params, batch)
-    total = sum_cross_entropy(
-        params["decoder"], hidden, batch["target_bm"], batch["weight_bm"], chunk=LOSS_CHUNK
-    )
+    # profiles and compiled programs call it by this name
+    with jax.named_scope("loss"):
+        total = sum_cross_entropy(
+            params["decoder"], hidden, batch["target_bm"], batch["weight_bm"], chunk=LOSS_CHUNK
+        )
     return total, jnp.sum(batch["weight_bm"])

@@ -86,9 +86,10 @@ def make_train_step(
             )
         # The guard inside reads the loss: not finite, or a spike of the gradient, and the update is
         # zero.
-        updates, optimizer_state = optimizer.update(
-            grads, state["optimizer"], state["trainable"], value=loss
-        )
+        with jax.named_scope("optimizer"):
+            updates, optimizer_state = optimizer.update(
+                grads, state["optimizer"], state["trainable"], value=loss
+            )
         new_state = {
             "step": state["step"] + 1,
             "trainable": optax.apply_updates(state["trainable"], updates),

@@ -170,6 +170,15 @@ def shift_distances(scores_btr: Array) -> Array:
     return flat[..., t - 1 : t - 1 + t * (r - 1)].reshape(*outer, t, r - 1)[..., :t]
 
 
+def drop_out(module: nn.Module, rate: float, x: Array) -> Array:
+    """Some of x as zeros, the rest larger by what that takes away; all of x where the module was
+    given no key for it, as everywhere but in training."""
+    if not rate or not module.has_rng("dropout"):
+        return x
+    is_kept = jax.random.bernoulli(module.make_rng("dropout"), 1 - rate, x.shape)
+    return jnp.where(is_kept, x / (1 - rate), 0)
+
+
 class ConformerBlock(nn.Module):
     """One block; `is_published` has the batch norm of published weights, else a layer norm is in
     its place."""
@@ -181,15 +190,18 @@ class ConformerBlock(nn.Module):
     has_bias: bool
     is_published: bool
     dtype: jnp.dtype
+    # of each branch, of what is inside the MLPs and of the attention's weights
+    dropout: float = 0.0
 
     @nn.compact
     def __call__(self, x: Array, heard_bs: Array, distance_rd: Array) -> tuple[Array, None]:
         norm = partial(LayerNorm, eps=NORM_EPS)
         x = spread(x)
-        x = spread(x + 0.5 * self._mix_features(norm(name="first_norm")(x), "first"))
-        x = spread(x + self._attend(norm(name="attention_norm")(x), heard_bs, distance_rd))
-        x = spread(x + self._convolve(norm(name="conv_norm")(x), heard_bs))
-        x = spread(x + 0.5 * self._mix_features(norm(name="second_norm")(x), "second"))
+        drop = partial(drop_out, self, self.dropout)
+        x = spread(x + 0.5 * drop(self._mix_features(norm(name="first_norm")(x), "first")))
+        x = spread(x + drop(self._attend(norm(name="attention_norm")(x), heard_bs, distance_rd)))
+        x = spread(x + drop(self._convolve(norm(name="conv_norm")(x), heard_bs)))
+        x = spread(x + 0.5 * drop(self._mix_features(norm(name="second_norm")(x), "second")))
         return norm(name="out_norm")(x), None
 
     def _linear(self, name: str, features: int, use_bias: bool | None = None) -> Linear:
@@ -198,6 +210,7 @@ class ConformerBlock(nn.Module):
 
     def _mix_features(self, y: Array, name: str) -> Array:
         y = spread(jax.nn.silu(self._linear(f"{name}_up", self.hidden)(y)), "tensor")
+        y = drop_out(self, self.dropout, y)
         return self._linear(f"{name}_down", self.width)(y)
 
     def _attend(self, y: Array, heard_bs: Array, distance_rd: Array) -> Array:
@@ -218,6 +231,7 @@ class ConformerBlock(nn.Module):
         )
         scores = (by_content + shift_distances(by_distance)) * k**-0.5
         weights = jax.nn.softmax(jnp.where(heard_bs[:, None, None], scores, -1e30), axis=-1)
+        weights = drop_out(self, self.dropout, weights)
         mixed = jnp.einsum("bnts,bsnk->btnk", weights.astype(self.dtype), value).reshape(b, t, d)
         return self._linear("o", d)(mixed)
 

@@ -50,9 +50,12 @@ def draw_lora_a(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float
     return jax.random.uniform(key, shape, dtype, minval=-bound, maxval=bound)
 
 
-def apply_module(module: nn.Module, params: Mapping[str, Any], *inputs: Any) -> Array:
-    """What a module that returns one array makes of its inputs."""
-    found = module.apply({"params": params}, *inputs)
+def apply_module(
+    module: nn.Module, params: Mapping[str, Any], *inputs: Any, dropout_key: Array | None = None
+) -> Array:
+    """What a module that returns one array makes of its inputs; it drops nothing without a key."""
+    rngs = {} if dropout_key is None else {"dropout": dropout_key}
+    found = module.apply({"params": params}, *inputs, rngs=rngs)
     if isinstance(found, tuple):
         raise TypeError(f"{type(module).__name__} returns {len(found)} things, not one array")
     return found

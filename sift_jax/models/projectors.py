@@ -18,7 +18,7 @@ from functools import partial
 import flax.linen as nn
 import jax.numpy as jnp
 
-from sift_jax.models.fast_conformer import is_heard, run_conformer
+from sift_jax.models.fast_conformer import drop_out, is_heard, run_conformer
 from sift_jax.models.layers import Array, Counts, LayerNorm, Linear, attend, exact_gelu
 from sift_jax.models.scanned_stack import run_stack
 
@@ -223,6 +223,7 @@ class ConformerProjector(nn.Module):
     config: ProjectorConfig
     features: int
     dtype: jnp.dtype
+    dropout: float = 0.0
 
     @nn.compact
     def __call__(self, x_bsd: Array, frames_b: Array | None = None) -> Array:
@@ -233,7 +234,7 @@ class ConformerProjector(nn.Module):
         stacked = fill_groups(heard, c.frames).reshape(len(x_bsd), -1, c.frames * x_bsd.shape[2])
         x = Linear(features=c.width, use_bias=True, dtype=self.dtype, name="up")(stacked)
         x = run_conformer(
-            x,
+            drop_out(self, self.dropout, x),
             is_heard(x.shape[1], c.count_positions(frames_b)),
             layers=c.layers,
             remat="none",
@@ -244,6 +245,7 @@ class ConformerProjector(nn.Module):
             has_bias=True,
             is_published=False,
             dtype=self.dtype,
+            dropout=self.dropout,
         )
         return Linear(features=self.features, use_bias=True, dtype=self.dtype, name="linear")(x)
 
@@ -257,5 +259,8 @@ PROJECTORS: dict[str, type[nn.Module]] = {
 }
 
 
-def make_projector(config: ProjectorConfig, features: int, dtype: jnp.dtype) -> nn.Module:
-    return PROJECTORS[config.kind](config=config, features=features, dtype=dtype)
+def make_projector(
+    config: ProjectorConfig, features: int, dtype: jnp.dtype, *, dropout: float = 0.0
+) -> nn.Module:
+    fields = {"dropout": dropout} if config.kind == "conformer" else {}
+    return PROJECTORS[config.kind](config=config, features=features, dtype=dtype, **fields)

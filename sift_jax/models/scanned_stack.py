@@ -35,7 +35,7 @@ def run_stack(
     scanned = nn.scan(
         body,
         variable_axes={"params": 0},
-        split_rngs={"params": True},
+        split_rngs={"params": True, "dropout": True},
         in_axes=tuple(nn.broadcast for _ in shared),
         length=layers,
     )

@@ -13,6 +13,7 @@ Params: {"encoder": …, "projector": …, "decoder": …[, "cross": …]}, plai
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -32,6 +33,13 @@ from sift_jax.models.projectors import ProjectorConfig, make_projector
 from sift_jax.models.whisper_encoder import EncoderConfig, WhisperEncoder
 
 Params = dict
+
+
+class Dropout(NamedTuple):
+    """What training leaves out of the adapter: which values, and how many of all."""
+
+    key: Array
+    rate: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,8 +92,9 @@ def make_encoder(config: SpeechLMConfig) -> WhisperEncoder | FastConformerEncode
     )
 
 
-def _projector(config: SpeechLMConfig) -> nn.Module:
-    return make_projector(config.projector, config.decoder.width, jnp.dtype(config.dtype))
+def _projector(config: SpeechLMConfig, dropout: float = 0.0) -> nn.Module:
+    dtype = jnp.dtype(config.dtype)
+    return make_projector(config.projector, config.decoder.width, dtype, dropout=dropout)
 
 
 def _cross(config: SpeechLMConfig) -> CrossAttention:
@@ -122,7 +131,11 @@ def init_params(config: SpeechLMConfig, key: Array) -> Params:
 
 
 def encode_speech(
-    config: SpeechLMConfig, params: Params, mel_basf: Array, frames_ba: Array
+    config: SpeechLMConfig,
+    params: Params,
+    mel_basf: Array,
+    frames_ba: Array,
+    dropout: Dropout | None = None,
 ) -> Array:
     """Clips to decoder embeddings, (b, a · projected frames of a clip, d)."""
     b, a, s, f = mel_basf.shape
@@ -130,14 +143,21 @@ def encode_speech(
     mel = mel_basf.reshape(b * a, s, f)
     encoded = apply_module(make_encoder(config), params["encoder"], mel, frames)
     heard = config.encoder.count_frames(frames)
-    projected = apply_module(_projector(config), params["projector"], encoded, heard)
+    key, rate = dropout or (None, 0.0)
+    project = _projector(config, rate)
+    projected = apply_module(project, params["projector"], encoded, heard, dropout_key=key)
     return spread(projected.reshape(b, a * projected.shape[1], projected.shape[2]))
 
 
-def splice(config: SpeechLMConfig, params: Params, batch: dict[str, Array]) -> Array:
+def splice(
+    config: SpeechLMConfig,
+    params: Params,
+    batch: dict[str, Array],
+    dropout: Dropout | None = None,
+) -> Array:
     """Token embeddings, with an audio frame wherever slot_bt names one."""
     x_btd = embed_tokens(params["decoder"], batch["token_bt"], jnp.dtype(config.dtype))
-    frames = encode_speech(config, params, batch["mel_basf"], batch["frames_ba"])
+    frames = encode_speech(config, params, batch["mel_basf"], batch["frames_ba"], dropout)
     slot_bt = batch["slot_bt"]
     speech_btd = jnp.take_along_axis(frames, jnp.maximum(slot_bt, 0)[:, :, None], axis=1)
     return spread(jnp.where(slot_bt[:, :, None] >= 0, speech_btd, x_btd))
@@ -149,11 +169,15 @@ def rotate_for_cross(config: SpeechLMConfig, position_bt: Array) -> tuple[Array,
 
 
 def hear_speech(
-    config: SpeechLMConfig, params: Params, batch: dict[str, Array], mask_bts: Array
+    config: SpeechLMConfig,
+    params: Params,
+    batch: dict[str, Array],
+    mask_bts: Array,
+    dropout: Dropout | None = None,
 ) -> tuple[Array, Array]:
     """(projected frames (b, s, d), which of them a position hears (b, t, s)) for
     cross-attention."""
-    speech_bsd = encode_speech(config, params, batch["mel_basf"], batch["frames_ba"])
+    speech_bsd = encode_speech(config, params, batch["mel_basf"], batch["frames_ba"], dropout)
     clips = batch["frames_ba"].shape[1]
     hears_bta = find_hearing(mask_bts, batch["slot_bt"], jnp.arange(clips)[None])
     positions_ba = config.count_positions(batch["frames_ba"])
@@ -161,25 +185,34 @@ def hear_speech(
 
 
 def embed_batch(
-    config: SpeechLMConfig, params: Params, batch: dict[str, Array], mask: AttentionMask
+    config: SpeechLMConfig,
+    params: Params,
+    batch: dict[str, Array],
+    mask: AttentionMask,
+    dropout: Dropout | None = None,
 ) -> Array:
     """What the decoder reads: tokens, with the speech among them or attended to."""
     if config.cross is None:
-        return splice(config, params, batch)
+        return splice(config, params, batch, dropout)
     x_btd = embed_tokens(params["decoder"], batch["token_bt"], jnp.dtype(config.dtype))
     mask_bts = (
         make_mask(batch["group_bt"], batch["segment_bt"])
         if mask.mask_bts is None
         else mask.mask_bts
     )
-    speech_bsd, hears_bts = hear_speech(config, params, batch, mask_bts)
+    speech_bsd, hears_bts = hear_speech(config, params, batch, mask_bts, dropout)
     rotation = rotate_for_cross(config, batch["position_bt"])
     inputs = (x_btd, rotation, mask_bts, speech_bsd, hears_bts)
     return spread(apply_module(_cross(config), params["cross"], *inputs))
 
 
-def compute_hidden(config: SpeechLMConfig, params: Params, batch: dict[str, Array]) -> Array:
-    """The decoder's hidden states at predict_bm, (b, m, d)."""
+def compute_hidden(
+    config: SpeechLMConfig,
+    params: Params,
+    batch: dict[str, Array],
+    dropout: Dropout | None = None,
+) -> Array:
+    """The decoder's hidden states at predict_bm, (b, m, d); only training drops anything."""
     head_size = config.decoder.head_size
     mask = make_row_mask(
         config.attention,
@@ -191,7 +224,7 @@ def compute_hidden(config: SpeechLMConfig, params: Params, batch: dict[str, Arra
     hidden = apply_module(
         make_decoder(config),
         params["decoder"],
-        embed_batch(config, params, batch, mask),
+        embed_batch(config, params, batch, mask, dropout),
         batch["position_bt"],
         mask,
     )

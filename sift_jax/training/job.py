@@ -34,6 +34,7 @@ from sift_jax.parallel.hardware import HardwareConfig
 from sift_jax.parallel.mesh import MeshConfig, check_rows, make_mesh
 from sift_jax.text.unit_tokens import NeededRows
 from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
+from sift_jax.training.regularization import check_regularization
 from sift_jax.training.run_config import RunConfig
 from sift_jax.training.step import make_train_step
 from sift_jax.training.vocabulary_rows import count_rows
@@ -84,6 +85,7 @@ def describe_job(
     geometry = make_geometry(config)
     shapes, device_mesh = make_shapes(data, geometry), make_mesh(mesh, devices)
     check_rows(data.rows, device_mesh, run.microbatches)
+    check_regularization(run.regularization, config)
     abstract_state, draw_state = describe_state(config, run, update, device_mesh)
     return TrainingJob(
         run=run,
@@ -97,7 +99,13 @@ def describe_job(
         abstract_state=abstract_state,
         draw_state=draw_state,
         train_step=make_train_step(
-            config, update, abstract_state, device_mesh, microbatches=run.microbatches
+            config,
+            update,
+            abstract_state,
+            device_mesh,
+            microbatches=run.microbatches,
+            regularization=run.regularization,
+            seed=run.seed,
         ),
     )
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from sift_jax.models.decoder import compute_logits
 from sift_jax.models.layers import Array, gather
-from sift_jax.models.speech_lm import Params, SpeechLMConfig, compute_hidden
+from sift_jax.models.speech_lm import Dropout, Params, SpeechLMConfig, compute_hidden
 
 # positions whose logits over the whole vocabulary are there at once
 LOSS_CHUNK = 64
@@ -64,10 +64,13 @@ def _score(decoder: dict, hidden: Array, target: Array) -> Array:
 
 
 def sum_loss(
-    config: SpeechLMConfig, params: Params, batch: dict[str, Array]
+    config: SpeechLMConfig,
+    params: Params,
+    batch: dict[str, Array],
+    dropout: Dropout | None = None,
 ) -> tuple[Array, Array]:
     """(Σ weighted cross-entropy, Σ weight) of a batch."""
-    hidden = compute_hidden(config, params, batch)
+    hidden = compute_hidden(config, params, batch, dropout)
     # profiles and compiled programs call it by this name
     with jax.named_scope("loss"):
         total = sum_cross_entropy(

@@ -13,9 +13,24 @@ from sift_jax.field_ranges import (
     Pattern,
     Range,
     Seed,
+    Share,
     Text,
     Whole,
 )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RegularizationConfig(CheckedConfig):
+    """SpecAugment's masks of each clip, and the adapter's dropout."""
+
+    frequency_masks: Whole
+    # a mask's greatest height
+    frequency_mask_bins: Count
+    time_masks: Whole
+    # a mask's greatest width, as a share of the clip
+    time_mask_share: Share
+    # of SALM's conformer; the other projectors have none
+    adapter_dropout: Annotated[float, Range(least=0, below=1)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,6 +58,8 @@ class RunConfig(CheckedConfig):
     most_skipped_share: Annotated[float, Range(above=0, most=1)] = dataclasses.field(
         metadata={"before": 1.0}
     )
+    # SpecAugment and dropout; None for neither
+    regularization: RegularizationConfig | None = dataclasses.field(metadata={"before": None})
     # where Weights & Biases shows the run beside TensorBoard; None asks it for nothing
     wandb_project: Text | None
 

@@ -19,11 +19,13 @@ from jax.stages import Wrapped
 
 from sift_jax.checkpoints.train_state import State, join_params, shard_state
 from sift_jax.models.layers import Array
-from sift_jax.models.speech_lm import Params, SpeechLMConfig, compute_hidden
+from sift_jax.models.speech_lm import Dropout, Params, SpeechLMConfig, compute_hidden
 from sift_jax.parallel.mesh import replicate, shard_pieces, shard_rows
 from sift_jax.training import losses
 from sift_jax.training.losses import list_cross_entropy, sum_loss
 from sift_jax.training.other_audio import swap_audio
+from sift_jax.training.regularization import draw_noise
+from sift_jax.training.run_config import RegularizationConfig
 
 
 def split_rows(batch: dict[str, Array], pieces: int) -> dict[str, Array]:
@@ -38,7 +40,13 @@ def split_rows(batch: dict[str, Array], pieces: int) -> dict[str, Array]:
 
 
 def compute_gradients(
-    config: SpeechLMConfig, state: State, batch: dict[str, Array], *, microbatches: int, mesh: Mesh
+    config: SpeechLMConfig,
+    state: State,
+    batch: dict[str, Array],
+    *,
+    microbatches: int,
+    mesh: Mesh,
+    dropout: Dropout | None = None,
 ) -> tuple[Array, Array, Params]:
     """(mean loss, Σ weight, gradients of the mean loss for the trainable tree)."""
     # Of the whole batch, before it is cut: each piece's loss is divided by it, and the pieces'
@@ -46,24 +54,29 @@ def compute_gradients(
     # as much as one with many.
     weight = jnp.sum(batch["weight_bm"])
 
-    def mean_loss(trainable: Params, piece: dict[str, Array]) -> Array:
-        total, _ = sum_loss(config, join_params(trainable, state["frozen"]), piece)
+    def mean_loss(
+        trainable: Params, piece: dict[str, Array], dropout: Dropout | None = None
+    ) -> Array:
+        total, _ = sum_loss(config, join_params(trainable, state["frozen"]), piece, dropout)
         return total / jnp.maximum(weight, 1.0)
 
     differentiate = jax.value_and_grad(mean_loss)
     if microbatches == 1:
-        loss, grads = differentiate(state["trainable"], batch)
+        loss, grads = differentiate(state["trainable"], batch, dropout)
         return loss, weight, grads
     pieces = jax.lax.with_sharding_constraint(split_rows(batch, microbatches), shard_pieces(mesh))
 
     def add(
-        sums: tuple[Array, Params], piece: dict[str, Array]
+        sums: tuple[Array, Params], part: tuple[dict[str, Array], Array]
     ) -> tuple[tuple[Array, Params], None]:
         # scan keeps one piece's activations in memory at a time.
-        return jax.tree.map(jnp.add, sums, differentiate(state["trainable"], piece)), None
+        piece, number = part
+        # each piece leaves out values of its own
+        own = dropout and dropout._replace(key=jax.random.fold_in(dropout.key, number))
+        return jax.tree.map(jnp.add, sums, differentiate(state["trainable"], piece, own)), None
 
     nothing = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, state["trainable"]))
-    (loss, grads), _ = jax.lax.scan(add, nothing, pieces)
+    (loss, grads), _ = jax.lax.scan(add, nothing, (pieces, jnp.arange(microbatches)))
     return loss, weight, grads
 
 
@@ -74,15 +87,18 @@ def make_train_step(
     mesh: Mesh,
     *,
     microbatches: int,
+    regularization: RegularizationConfig | None = None,
+    seed: int = 0,
 ) -> Wrapped:
     """The jitted step for states shaped like `state` (arrays or shapes) on `mesh`; the state passed
-    in is consumed."""
+    in is consumed. `seed` and the step decide what regularization hides."""
 
     def train_step(state: State, batch: dict[str, Array]) -> tuple[State, dict[str, Array]]:
         # kernels that XLA cannot spread by itself read the mesh from here
         with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            batch, dropout = draw_noise(regularization, seed, state["step"], batch)
             loss, weight, grads = compute_gradients(
-                config, state, batch, microbatches=microbatches, mesh=mesh
+                config, state, batch, microbatches=microbatches, mesh=mesh, dropout=dropout
             )
         # The guard inside reads the loss: not finite, or a spike of the gradient, and the update is
         # zero.

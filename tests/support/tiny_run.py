@@ -79,6 +79,7 @@ def make_run(
         keep_checkpoints=2,
         most_skipped_in_a_row=3,
         most_skipped_share=0.5,
+        regularization=None,
         wandb_project=None,
     )
     optimizer = OptimizerConfig(

@@ -3,7 +3,7 @@ for each arm.
 
     python -m data_prep.synthesis.small --out=runs/salm_sweep/data [--heard=240 --written=240
     --transcribed=500
-        --tested=80] [--rates=5,10,15,20,30] [--carelessness=0.3] [--no_asr]
+        --tested=80] [--language=en] [--rates=5,10,15,20,30] [--carelessness=0.3] [--no_asr]
 
     out/audio/<xx>/<id>.flac            sentences spoken by the embedded synthesizer, held-out voices for dev and tests
     out/sets/<arm>/sift/                recognition of the transcribed corpus, and the arm's questions
@@ -36,6 +36,7 @@ from data_prep.synthesis.corruption import Corrupted, corrupt, measure_errors
 from data_prep.synthesis.small_recogniser import hear_all
 from data_prep.synthesis.small_world import (
     HEARD,
+    WORLDS,
     WRITTEN,
     is_supported,
     make_sentences,
@@ -54,8 +55,6 @@ from sift_jax.flags import Parser, is_debug
 from sift_jax.sift.rows import Row, write_rows
 from sift_jax.storage.whole_files import write_whole
 
-ASR_QUESTION = "Transcribe the speech."
-LANGUAGE = "en"
 # One window of the encoder holds any of them: one shape, compiled once.
 LONGEST_SECONDS = 4.0
 TOKENS = 400
@@ -71,7 +70,7 @@ class Spoken:
     text: str
 
 
-def gather(sizes: Mapping[str, int], seed: int) -> dict[str, list[Spoken]]:
+def gather(sizes: Mapping[str, int], seed: int, language: str) -> dict[str, list[Spoken]]:
     """The recordings by corpus: transcribed (both forms), heard, written."""
     corpora: dict[str, list[Spoken]] = {"transcribed": [], HEARD: [], WRITTEN: []}
     for form in (HEARD, WRITTEN):
@@ -81,7 +80,7 @@ def gather(sizes: Mapping[str, int], seed: int) -> dict[str, list[Spoken]]:
             EVALUATION: sizes["tested"],
             DEV: 24,
         }
-        texts = iter(make_sentences(sum(counts.values()), form, seed))
+        texts = iter(make_sentences(sum(counts.values()), form, seed, WORLDS[language]))
         for name, count in counts.items():
             split = name if name in (EVALUATION, DEV) else TRAIN
             corpus = form if name in (EVALUATION, DEV) else name
@@ -93,14 +92,14 @@ def gather(sizes: Mapping[str, int], seed: int) -> dict[str, list[Spoken]]:
     return corpora
 
 
-def say_all(recordings: Iterable[Spoken], out: Path, seed: int) -> set[str]:
+def say_all(recordings: Iterable[Spoken], out: Path, seed: int, language: str) -> set[str]:
     """Speaks what is not there yet; returns the ids of those that take too long to say."""
     engine = EmbeddedEngine()
-    voices = {split: engine.list_voices(LANGUAGE, split) for split in (TRAIN, DEV, EVALUATION)}
+    voices = {split: engine.list_voices(language, split) for split in (TRAIN, DEV, EVALUATION)}
     speech = Speech(
         corpus="squad",
         files=(),
-        language=LANGUAGE,
+        language=language,
         split=None,
         sizes={},
         max_seconds=LONGEST_SECONDS,
@@ -115,7 +114,7 @@ def say_all(recordings: Iterable[Spoken], out: Path, seed: int) -> set[str]:
         draw = draw_number(seed, one.id)
         voice = voices[one.split][draw % len(voices[one.split])]
         try:
-            wave, _ = speak_passage(one.text, voice, LANGUAGE, engine, draw, speech)
+            wave, _ = speak_passage(one.text, voice, language, engine, draw, speech)
         except AudioError:
             long.add(one.id)
             continue
@@ -128,6 +127,7 @@ def write_triples(
     recordings: Sequence[Spoken],
     texts: Mapping[str, str],
     source: str,
+    language: str,
     *,
     carelessness: float,
     seed: int,
@@ -136,12 +136,14 @@ def write_triples(
     triples = []
     for one in recordings:
         rng = random.Random(f"{seed}/{one.id}")
-        for pair in write_pairs(texts[one.id], one.form, rng, carelessness=carelessness):
+        for pair in write_pairs(
+            texts[one.id], one.form, rng, WORLDS[language], carelessness=carelessness
+        ):
             triples.append(
                 Triple(
                     id=one.id,
                     key=f"{one.id}/{pair.asked}",
-                    language=LANGUAGE,
+                    language=language,
                     split=one.split,
                     question=pair.question,
                     answer=pair.answer,
@@ -153,18 +155,18 @@ def write_triples(
     return triples
 
 
-def make_recognition(recordings: Iterable[Spoken]) -> list[tuple[str, Row]]:
+def make_recognition(recordings: Iterable[Spoken], language: str) -> list[tuple[str, Row]]:
     return [
         (
             one.split,
             lay_out_row(
                 (one.id,),
                 "pretraining/asr",
-                ASR_QUESTION,
+                WORLDS[language].transcribe,
                 one.text,
                 draw=one.id,
                 first_share=1.0,
-                data_source=f"transcribed_{LANGUAGE}",
+                data_source=f"transcribed_{language}",
             ),
         )
         for one in recordings
@@ -174,6 +176,7 @@ def make_recognition(recordings: Iterable[Spoken]) -> list[tuple[str, Row]]:
 def make_arms(
     corpora: Mapping[str, list[Spoken]],
     out: Path,
+    language: str,
     *,
     rates: Sequence[int],
     carelessness: float,
@@ -194,37 +197,50 @@ def make_arms(
             said,
             {
                 name: normalise_sentence(text)
-                for name, text in hear_all((one.id for one in wrong), out, LANGUAGE).items()
+                for name, text in hear_all((one.id for one in wrong), out, language).items()
             },
         )
 
     def ask(texts: Mapping[str, str], carelessness: float = 0.0) -> list[Triple]:
         return write_triples(
-            heard, {**right, **texts}, "spokenqa_ls", carelessness=carelessness, seed=seed
+            heard,
+            {**right, **texts},
+            "spokenqa_ls",
+            language,
+            carelessness=carelessness,
+            seed=seed,
         )
 
-    tts = write_triples(written, right, "speech_msmarco", carelessness=0.0, seed=seed)
+    tts = write_triples(written, right, "speech_msmarco", language, carelessness=0.0, seed=seed)
     arms = {"recognition": [], "llm": ask({}), "tts": tts, "careless": ask({}, carelessness)}
     arms["both"] = [*arms["llm"], *tts]
     arms["filtered"] = [
-        triple for triple in arms["careless"] if is_supported(triple.answer, triple.transcript)
+        triple
+        for triple in arms["careless"]
+        if is_supported(triple.answer, triple.transcript, WORLDS[language])
     ]
     arms |= {name: ask(found.texts) for name, found in measured.items()}
     return arms, {"llm": 0.0, **{name: round(found.rate, 4) for name, found in measured.items()}}
 
 
-def write_rows_of(folder: Path, rows: Iterable[tuple[str, Row]], category: str) -> int:
+def write_rows_of(
+    folder: Path, rows: Iterable[tuple[str, Row]], category: str, language: str
+) -> int:
     by_split: dict[str, list[Row]] = {}
     for split, row in rows:
         by_split.setdefault(split, []).append(row)
     return sum(
-        write_rows(folder / split / category / LANGUAGE / "split0.jsonl", found)
+        write_rows(folder / split / category / language / "split0.jsonl", found)
         for split, found in by_split.items()
     )
 
 
 def build(flags: argparse.Namespace) -> None:
-    out = flags.out
+    out, language = flags.out, flags.language
+    if language != "en" and not flags.no_asr:
+        raise ValueError(
+            f"pocketsphinx hears English alone, and --language is {language}; give --no_asr"
+        )
     settings = {name: str(value) for name, value in vars(flags).items() if name != "out"}
     mark = out / "report.json"
     if mark.is_file():
@@ -240,8 +256,10 @@ def build(flags: argparse.Namespace) -> None:
         WRITTEN: flags.written,
         "tested": flags.tested,
     }
-    corpora = gather(sizes, flags.seed)
-    long = say_all((one for corpus in corpora.values() for one in corpus), out, flags.seed)
+    corpora = gather(sizes, flags.seed, language)
+    long = say_all(
+        (one for corpus in corpora.values() for one in corpus), out, flags.seed, language
+    )
     corpora = {
         name: [one for one in corpus if one.id not in long] for name, corpus in corpora.items()
     }
@@ -249,6 +267,7 @@ def build(flags: argparse.Namespace) -> None:
     arms, errors = make_arms(
         corpora,
         out,
+        language,
         rates=rates,
         carelessness=flags.carelessness,
         has_asr=not flags.no_asr,
@@ -258,21 +277,24 @@ def build(flags: argparse.Namespace) -> None:
         [
             *corpora["transcribed"],
             *(one for form in (HEARD, WRITTEN) for one in corpora[form] if one.split == DEV),
-        ]
+        ],
+        language,
     )
     counts = {}
     for name, triples in arms.items():
         folder = out / "sets" / name / "sift"
-        write_rows_of(folder, recognition, "pretraining/asr")
+        write_rows_of(folder, recognition, "pretraining/asr", language)
         counts[name] = write_rows_of(
             folder,
             ((triple.split, make_row(triple)) for triple in triples if triple.split != EVALUATION),
             "open_ended",
+            language,
         )
     for name, source in (("spokenqa_ls", "llm"), ("speech_msmarco", "tts")):
         tested = [triple for triple in arms[source] if triple.split == EVALUATION]
         folder = out / "tests" / name
-        write_rows_of(folder, ((triple.split, make_row(triple)) for triple in tested), "open_ended")
+        rows = ((triple.split, make_row(triple)) for triple in tested)
+        write_rows_of(folder, rows, "open_ended", language)
         (folder / "audio").unlink(missing_ok=True)
         (folder / "audio").symlink_to((out / "audio").resolve())
     if not (out / "tokenizer" / "tokenizer.json").is_file():
@@ -281,7 +303,7 @@ def build(flags: argparse.Namespace) -> None:
         train_tokenizer(read_texts(out / "sets" / "both" / "sift"), TOKENS, out / "tokenizer")
     for name in arms:
         folder = out / "sets" / name
-        join_release(folder / "sift", [str(out / "audio")], folder / "records", [LANGUAGE])
+        join_release(folder / "sift", [str(out / "audio")], folder / "records", [language])
     write_whole(
         mark,
         json.dumps(
@@ -321,6 +343,9 @@ def make_parser() -> Parser:
         "--carelessness", type=float, default=0.3, help="share of answers that a writer makes up"
     )
     parser.add_argument("--no_asr", action="store_true", help="leave out what pocketsphinx hears")
+    parser.add_argument(
+        "--language", default="en", choices=sorted(WORLDS), help="what is spoken and asked"
+    )
     parser.add_argument("--seed", type=int, default=0, help="decides every random choice")
     return parser
 

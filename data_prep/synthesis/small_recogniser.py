@@ -12,12 +12,10 @@ from pathlib import Path
 
 from data_prep.recognition.hypothesis import RecogniserError
 from data_prep.recognition.recognisers import Sphinx
-from data_prep.synthesis.small_world import NAMES, SLOTS
+from data_prep.synthesis.small_world import WORLDS
 from data_prep.tasks.decode import place_audio
 from sift_jax.extras import is_installed, say_install
 from sift_jax.storage.whole_files import write_whole
-
-GRAMMAR_WORDS = ("in", "the", "takes", "to")
 
 
 def make_word_loop(folder: Path) -> Sphinx:
@@ -26,9 +24,7 @@ def make_word_loop(folder: Path) -> Sphinx:
         raise RecogniserError(
             f"pocketsphinx is not installed; {say_install('align')}, or give --no_asr"
         )
-    words = sorted(
-        {*(word for listed in SLOTS.values() for word in listed), *NAMES, *GRAMMAR_WORDS}
-    )
+    words = sorted(WORLDS["en"].words)
     grammar = folder / "words.jsgf"
     grammar.write_text(f"#JSGF V1.0;\ngrammar words;\npublic <said> = ( {' | '.join(words)} )+;\n")
     return Sphinx(jsgf=str(grammar))

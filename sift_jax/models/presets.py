@@ -203,6 +203,10 @@ DECODERS: dict[str, DecoderConfig] = {
         }
     ),
     "quickstart": dataclasses.replace(_qwen2(192, 2, 6, 3, 512, 4096, True), rope_theta=1e4),
+    # the same size in Llama's geometry: no biases, a head of its own
+    "quickstart-llama": _llama(
+        (192, 2, 6, 3, 512), vocab_size=4096, is_tied=False, theta=1e4, positions=32_768
+    ),
     "test": dataclasses.replace(_qwen2(32, 2, 4, 2, 64, 384, True), rope_theta=1e4),
 }
 

@@ -48,6 +48,7 @@ def test_the_small_sweep_in_a_gates_size(tmp_path):
     )
     bindings = [
         f"OUT_DIR = {str(tmp_path / 'out')!r}",
+        f"RESULTS_DIR = {str(tmp_path / 'out' / 'results')!r}",
         f"PREPARE = ({prepare!r},)",
         "ARMS = ('llm', 'llm_wer20')",
         "SEEDS = (0,)",

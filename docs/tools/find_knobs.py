@@ -34,6 +34,7 @@ SOURCES = {
     "configs/vocoder/hubert.gin": "tests/golden/vocoder_hubert.gin",
     "configs/sweeps/salm.gin": "tests/golden/sweeps_salm.gin",
     "configs/evaluating.gin": "configs/evaluating.gin",
+    "configs/regularization.gin": "configs/regularization.gin",
 }
 TYPES = {
     int: "integer",

@@ -23,11 +23,13 @@ from sift_jax.field_ranges import (
 class RegularizationConfig(CheckedConfig):
     """SpecAugment's masks of each clip, and the adapter's dropout."""
 
+    # bands of mel bins that are hidden in each clip
     frequency_masks: Whole
-    # a mask's greatest height
+    # a band's greatest height
     frequency_mask_bins: Count
+    # spans of frames that are hidden in each clip
     time_masks: Whole
-    # a mask's greatest width, as a share of the clip
+    # a span's greatest width, as a share of the clip
     time_mask_share: Share
     # of SALM's conformer; the other projectors have none
     adapter_dropout: Annotated[float, Range(least=0, below=1)]

@@ -6,6 +6,8 @@ written in place.
     prompt (b, t, d) ─prefill─► hidden (b, d) of the last position, and of each layer what it keeps:
                                 [{"k": (b · kv heads, k, slots), "v": (b · kv heads, slots, k)}, …], or b, kv heads
     token  (b, d)    ─advance─► hidden (b, d), the cache with one slot more
+    token  (b, d)    ─advance_each─► the same, each row at a place of its own
+    piece  (1, t, d) ─extend─► hidden (1, d) of one of its positions, the cache with the piece in one of its rows
 
 Here, and only here, layers lie apart and not stacked: a scan would copy every layer's weights and
 keys, for every token, before it multiplies. A matrix times one vector reads memory and does little
@@ -227,3 +229,74 @@ def advance(
         grown.append(kept)
     hidden = apply_module(RMSNorm(eps=config.norm_eps), prepared["norm"], x_b1d[:, 0])
     return hidden, grown
+
+
+def _number_slots(cache: Cache) -> Array:
+    return jnp.arange(count_slots(cache))
+
+
+def advance_each(
+    config: DecoderConfig, prepared: Prepared, x_bd: Array, cache: Cache, place_b: Array
+) -> tuple[Array, Cache]:
+    """One token a row, written at the row's own `place`; a row sees its slots up to there. For one
+    device."""
+    rotation = _rotation(config, place_b[:, None])
+    place_x = jnp.repeat(place_b, config.kv_heads)
+    row_x = jnp.arange(len(place_x))
+    sees_xs = (_number_slots(cache) <= place_x[:, None])[:, None]
+    x_b1d, grown = x_bd[:, None], []
+    for part, kept in zip(prepared["blocks"], cache, strict=True):
+
+        def mix(
+            q: Array, k: Array, v: Array, kept: dict[str, Array] = kept
+        ) -> tuple[Array, dict[str, Array]]:
+            k, v = k.reshape(-1, config.head_size), v.reshape(-1, config.head_size)
+            kept = {
+                "k": kept["k"].at[row_x, :, place_x].set(k),
+                "v": kept["v"].at[row_x, place_x].set(v),
+            }
+            return _attend_cache(q[:, 0], kept, sees_xs)[:, None], kept
+
+        x_b1d, kept = _run_block(config, part, x_b1d, rotation, mix)
+        grown.append(kept)
+    hidden = apply_module(RMSNorm(eps=config.norm_eps), prepared["norm"], x_b1d[:, 0])
+    return hidden, grown
+
+
+def extend(
+    config: DecoderConfig,
+    prepared: Prepared,
+    x_1td: Array,
+    cache: Cache,
+    *,
+    row: Array,
+    start: Array,
+    last: Array,
+) -> tuple[Array, Cache]:
+    """A piece of the prompt of one row, written from slot `start` on; it sees what the row holds
+    before it, and gives the hidden state of its position `last`. For one device."""
+    heads, size, slots = config.kv_heads, config.head_size, count_slots(cache)
+    place_t = start + jnp.arange(x_1td.shape[1])
+    rotation = _rotation(config, place_t[None])
+    sees_1ts = (_number_slots(cache) <= place_t[:, None])[None]
+    first = row * heads
+    grown = []
+    for part, kept in zip(prepared["blocks"], cache, strict=True):
+
+        def mix(
+            q: Array, k: Array, v: Array, kept: dict[str, Array] = kept
+        ) -> tuple[Array, dict[str, Array]]:
+            k, v = jnp.moveaxis(k[0], 0, 2), jnp.swapaxes(v[0], 0, 1)
+            kept = {
+                "k": jax.lax.dynamic_update_slice(kept["k"], k, (first, 0, start)),
+                "v": jax.lax.dynamic_update_slice(kept["v"], v, (first, start, 0)),
+            }
+            k = jax.lax.dynamic_slice(kept["k"], (first, 0, 0), (heads, size, slots))
+            v = jax.lax.dynamic_slice(kept["v"], (first, 0, 0), (heads, slots, size))
+            k_1snk, v_1snk = jnp.moveaxis(k, 2, 0)[None], jnp.swapaxes(v, 0, 1)[None]
+            return attend(q, k_1snk, v_1snk, sees_1ts), kept
+
+        x_1td, kept = _run_block(config, part, x_1td, rotation, mix)
+        grown.append(kept)
+    x_1d = jax.lax.dynamic_index_in_dim(x_1td, last, axis=1, keepdims=False)
+    return apply_module(RMSNorm(eps=config.norm_eps), prepared["norm"], x_1d), grown

@@ -36,10 +36,20 @@ def _encode(
 
 
 class ClipEncoder:
-    """Hears `rows` clips at once, over the devices of a mesh."""
+    """Hears `rows` clips at once, over the devices of a mesh, and remembers `kept_bytes` of them,
+    KEPT_BYTES where nothing is said."""
 
-    def __init__(self, config: SpeechLMConfig, params: Params, mesh: Mesh, *, rows: int):
+    def __init__(
+        self,
+        config: SpeechLMConfig,
+        params: Params,
+        mesh: Mesh,
+        *,
+        rows: int,
+        kept_bytes: int | None = None,
+    ):
         self.config, self.mesh, self.rows = config, mesh, rows
+        self._kept_bytes = KEPT_BYTES if kept_bytes is None else kept_bytes
         self._front_end = FRONT_ENDS[config.encoder.front_end]
         self._params = place_params({part: params[part] for part in ("encoder", "projector")}, mesh)
         # by identity: whoever asks about a clip again hands in the same array, which is held here
@@ -86,6 +96,6 @@ class ClipEncoder:
     def _remember(self, clip: np.ndarray, frames: np.ndarray) -> None:
         self._heard[id(clip)] = (clip, frames)
         self._bytes += clip.nbytes + frames.nbytes
-        while self._bytes > KEPT_BYTES and len(self._heard) > 1:
+        while self._bytes > self._kept_bytes and len(self._heard) > 1:
             oldest = self._heard.pop(next(iter(self._heard)))
             self._bytes -= sum(array.nbytes for array in oldest)

@@ -86,8 +86,9 @@ def find_likeliest(logits_bv: Array) -> Array:
     )
 
 
-def keep_nucleus(logits_bv: Array, top_p: float) -> Array:
-    """Only the most probable tokens whose mass reaches top_p; the first always stays."""
+def keep_nucleus(logits_bv: Array, top_p: float | Array) -> Array:
+    """Only the most probable tokens whose mass reaches top_p, one for all rows or (b, 1); the first
+    always stays."""
     ordered = jnp.sort(logits_bv, axis=-1)[:, ::-1]
     mass = jnp.cumsum(jax.nn.softmax(ordered, axis=-1), axis=-1)
     kept = jnp.sum(mass < top_p, axis=-1, keepdims=True)
@@ -99,9 +100,9 @@ def _draw(keys_b: Array, logits_bv: Array) -> Array:
     return jax.vmap(jax.random.categorical)(keys_b, logits_bv).astype(jnp.int32)
 
 
-def draw_from_nucleus(logits_bv: Array, top_p: float, keys_b: Array) -> Array:
-    """A token of the nucleus; the whole vocabulary is sorted only where a few tokens do not hold
-    the mass."""
+def draw_from_nucleus(logits_bv: Array, top_p: float | Array, keys_b: Array) -> Array:
+    """A token of the nucleus, of one top_p for all rows or (b, 1); the whole vocabulary is sorted
+    only where a few tokens do not hold the mass."""
     top_bk, token_bk = jax.lax.top_k(logits_bv, min(FEW, logits_bv.shape[-1]))
     share_bk = jnp.exp(top_bk - jax.nn.logsumexp(logits_bv, axis=-1, keepdims=True))
     mass_bk = jnp.cumsum(share_bk, axis=-1)
@@ -110,7 +111,7 @@ def draw_from_nucleus(logits_bv: Array, top_p: float, keys_b: Array) -> Array:
     is_kept_bk = (mass_bk - share_bk < top_p) | (jnp.arange(top_bk.shape[-1]) == 0)
     place_b = _draw(keys_b, jnp.where(is_kept_bk, top_bk, -jnp.inf))
     among_few_b = jnp.take_along_axis(token_bk, place_b[:, None], axis=1)[:, 0].astype(jnp.int32)
-    is_enough_b = mass_bk[:, -1] >= top_p
+    is_enough_b = (mass_bk[:, -1:] >= top_p)[:, 0]
 
     def draw_among_all() -> Array:
         return jnp.where(is_enough_b, among_few_b, _draw(keys_b, keep_nucleus(logits_bv, top_p)))
@@ -127,3 +128,24 @@ def choose_token(logits_bv: Array, keys_b: Array | None, config: DecodingConfig)
     if config.top_p < 1.0:
         return draw_from_nucleus(logits_bv, config.top_p, keys_b)
     return _draw(keys_b, logits_bv)
+
+
+def choose_for_each(logits_bv: Array, keys_b: Array, temperature_b: Array, top_p_b: Array) -> Array:
+    """The next token of rows that are each decoded in their own way: what choose_token gives a row
+    of its temperature and top_p."""
+    likeliest_b = find_likeliest(logits_bv)
+    is_drawn_b, is_whole_b = temperature_b > 0.0, top_p_b >= 1.0
+
+    def draw() -> Array:
+        scaled_bv = logits_bv / jnp.where(is_drawn_b, temperature_b, 1.0)[:, None]
+        # a row that is not drawn, or not from a nucleus, must not have the vocabulary sorted
+        share_b1 = jnp.where(is_drawn_b & ~is_whole_b, top_p_b, 0.0)[:, None]
+        nucleus_b = draw_from_nucleus(scaled_bv, share_b1, keys_b)
+        whole_b = jax.lax.cond(
+            jnp.any(is_drawn_b & is_whole_b),
+            lambda: _draw(keys_b, scaled_bv),
+            lambda: nucleus_b,
+        )
+        return jnp.where(is_drawn_b, jnp.where(is_whole_b, whole_b, nucleus_b), likeliest_b)
+
+    return jax.lax.cond(jnp.any(is_drawn_b), draw, lambda: likeliest_b)

@@ -102,6 +102,16 @@ def open_codec(model: Model, folder: str | None) -> Codec:
     return codec
 
 
+def open_speech(prompt: Prompt, begin: int) -> Prompt:
+    """A prompt behind which nothing but units comes: the delimiter that opens them at its end."""
+    return dataclasses.replace(
+        prompt,
+        tokens=np.append(prompt.tokens, np.asarray(begin, prompt.tokens.dtype)),
+        clip=np.append(prompt.clip, -1),
+        frame=np.append(prompt.frame, -1),
+    )
+
+
 class SpeechGenerator:
     """A model that speaks, in batches of `rows`."""
 
@@ -137,12 +147,7 @@ class SpeechGenerator:
         self, request: Request, read_clip: Callable[[str], np.ndarray] | None
     ) -> Prompt:
         prompt = make_prompt(self.model, list(request.messages), read_clip or _refuse)
-        return dataclasses.replace(
-            prompt,
-            tokens=np.append(prompt.tokens, np.asarray(self._begin, prompt.tokens.dtype)),
-            clip=np.append(prompt.clip, -1),
-            frame=np.append(prompt.frame, -1),
-        )
+        return open_speech(prompt, self._begin)
 
 
 def _refuse(path: str) -> np.ndarray:

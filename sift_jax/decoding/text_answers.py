@@ -1,10 +1,7 @@
 """From questions to answers: messages and audio in, text out, in batches of static shape.
 
 A TextGenerator buckets prompts by length and keeps their order. One question can be answered piece
-by piece, as its tokens come; what they do not tell for certain yet waits for the next:
-
-    ids so far    "Gr"   "Gr\ufffd"   "Grün"   "Grün "   "Grün ist"      half a letter waits, and a blank
-    pieces        "Gr"                 "ün"               " ist"        that may be the last
+by piece, as its tokens come (text_pieces.py).
 """
 
 from __future__ import annotations
@@ -24,6 +21,7 @@ from sift_jax.decoding.decoder_sharding import place_params
 from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak_in_steps
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.decoding.speech_constraints import SpeechRules, check_speaking
+from sift_jax.decoding.text_pieces import TextPieces, write_answer
 from sift_jax.parallel.mesh import (
     MeshConfig,
     check_rows,
@@ -38,8 +36,6 @@ from sift_jax.text.tokenizers import AUDIO
 from sift_jax.text.unit_tokens import place_units
 
 LENGTH_STEP = 64
-# what bytes are decoded to that begin a letter and do not end it
-_HALF_LETTER = "\ufffd"
 
 
 def make_prompt(
@@ -57,6 +53,20 @@ def make_prompt(
         [model.config.count_frames(count_mel_frames(len(clip))) for clip in clips],
     )
     return Prompt(tokens=piece.tokens, clip=piece.clip, frame=piece.frame, clips=clips)
+
+
+def make_speech_rules(model: Model) -> SpeechRules | None:
+    """What may follow what in the answers of a model that speaks; None of one in text alone."""
+    if model.codec is None:
+        return None
+    return SpeechRules(
+        begin=place_units(model.tokenizer).begin,
+        codes=model.codec.codes,
+        turn_end=model.tokenizer.turn_end_id,
+        is_only=False,
+        end_weight=model.codec.end_weight,
+        unit_weights=model.codec.unit_weights,
+    )
 
 
 def plan_batches(lengths: Sequence[int], rows: int) -> list[list[int]]:
@@ -81,17 +91,7 @@ class TextGenerator:
             mesh,
         )
         params, shards = place_params(model.params, mesh), count_batch_shards(mesh)
-        self._speech = None
-        if model.codec is not None:
-            ids = place_units(model.tokenizer)
-            self._speech = SpeechRules(
-                begin=ids.begin,
-                codes=model.codec.codes,
-                turn_end=model.tokenizer.turn_end_id,
-                is_only=False,
-                end_weight=model.codec.end_weight,
-                unit_weights=model.codec.unit_weights,
-            )
+        self._speech = make_speech_rules(model)
         self._prepared = prepare(model.config, params, rows=rows, mesh=mesh, speech=self._speech)
         self._listener = ClipEncoder(
             model.config, params, mesh, rows=-(-max(1, rows // 4) // shards) * shards
@@ -138,26 +138,20 @@ class TextGenerator:
         A model that speaks may answer in units: of them the text says how many there are.
         """
         ids = self._generate(prompts, decoding, seed=seed, draws=draws)
-        return [self._write(row[: _find_end(row, self._stop_ids)]) for row in ids]
+        return [
+            write_answer(self.tokenizer, self._speech, row[: _find_end(row, self._stop_ids)])
+            for row in ids
+        ]
 
     def stream(self, prompt: Prompt, decoding: DecodingConfig, *, seed: int = 0) -> Iterator[str]:
         """The answer in pieces, token by token; joined they are what `answer` gives."""
-        written = ""
+        pieces = TextPieces(self.tokenizer, self._speech)
         for ids in self._generate_in_steps([prompt], decoding, seed=seed, draws=[0], every=1):
             row = ids[0][: _find_end(ids[0], self._stop_ids)]
-            text = self.tokenizer.decode(row).lstrip().rstrip(_HALF_LETTER).rstrip()
-            if len(text) > len(written) and text.startswith(written):
-                yield text[len(written) :]
-                written = text
-        # what was held back, and how much speech there is
-        if rest := self._write(row)[len(written) :]:
+            if piece := pieces.add(row):
+                yield piece
+        if rest := pieces.end(row):
             yield rest
-
-    def _write(self, row: np.ndarray) -> str:
-        text = self.tokenizer.decode(row).strip()
-        if self._speech is None or self._speech.begin not in row:
-            return text
-        return f"{text} [speech, {int((row >= self._speech.ids.first).sum())} units]".strip()
 
     def speak_batch(
         self,

@@ -107,6 +107,18 @@ def find_memory(hardware: HardwareConfig) -> float | None:
     return said.get("bytes_limit")
 
 
+def measure_memory() -> dict[str, float]:
+    """What this process's fullest device has in use, and has had, in GB; nothing where the devices
+    do not tell."""
+    said = [device.memory_stats() or {} for device in jax.local_devices()]
+    names = {"memory_gb": "bytes_in_use", "memory_peak_gb": "peak_bytes_in_use"}
+    return {
+        name: max(each.get(key, 0) for each in said) / 1e9
+        for name, key in names.items()
+        if any(key in each for each in said)
+    }
+
+
 def use_virtual_devices(count: int) -> None:
     """This process sees so many CPU devices and nothing else; call it before anything touches a
     device."""

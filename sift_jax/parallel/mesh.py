@@ -82,6 +82,11 @@ def find_platform(mesh: Mesh | AbstractMesh | None = None) -> str:
     return jax.default_backend() if device is None else device.platform
 
 
+def is_pod(mesh: Mesh) -> bool:
+    """Whether this is more than one machine's CPU: several processes, or devices of their own."""
+    return jax.process_count() > 1 or find_platform(mesh) != "cpu"
+
+
 def count_batch_shards(mesh: Mesh | AbstractMesh) -> int:
     return mesh.shape["data"] * mesh.shape["fsdp"]
 

@@ -22,6 +22,10 @@ _GROUPS = {
         "eta_seconds",
         "compilations",
         "recompilations",
+        "compiled_before",
+        "memory_gb",
+        "memory_peak_gb",
+        "goodput",
     ),
     "packing": ("token_efficiency", "token_padding", "audio_padding"),
 }

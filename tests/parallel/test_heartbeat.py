@@ -9,7 +9,16 @@ import pytest
 
 from sift_jax.parallel.heartbeat import Beat, Watch, judge
 
-FINE = Beat(count=9, step=12, doing="stepping", seconds=3.0, end=None, verdict=None, seen=100.0)
+FINE = Beat(
+    count=9,
+    step=12,
+    doing="stepping",
+    seconds=3.0,
+    end=None,
+    verdict=None,
+    patience=45.0,
+    seen=100.0,
+)
 
 
 def make(**changes):
@@ -46,17 +55,22 @@ def test_the_process_to_blame_is_named(other, now, verdict):
 
 
 class Store:
-    """The key-value store of JAX's coordination service, as far as it is used."""
+    """The key-value store of JAX's coordination service, as far as it is used; `moved` counts the
+    values that pass."""
 
     def __init__(self):
-        self.values = {}
+        self.values, self.moved = {}, 0
 
     def key_value_set(self, key, value, allow_overwrite):
         assert allow_overwrite
         self.values[key] = value
+        self.moved += 1
 
     def key_value_dir_get(self, folder):
-        return [(key, value) for key, value in self.values.items() if key.startswith(folder)]
+        # a key is no folder of its own
+        found = [(key, x) for key, x in self.values.items() if key.startswith(f"{folder}/")]
+        self.moved += len(found)
+        return found
 
 
 def test_beats_carry_what_each_does():
@@ -72,6 +86,41 @@ def test_beats_carry_what_each_does():
     two.finish()
     one.beat()
     assert one._beats[1].end == "done" and one._beats[1].seen > seen.seen
+
+
+def test_a_thousand_hosts_read_three_thousand_beats():
+    store = Store()
+    watches = [Watch(store, index, others=range(1000)) for index in range(1000)]
+    for watch in watches:
+        watch.mark(12, "stepping")
+        watch.beat()
+    store.moved = 0
+    for watch in watches:
+        watch.beat()
+    # each writes one and reads that of process 0, which reads all others'
+    assert store.moved == 1000 + 999 + 999
+    assert len(watches[0]._beats) == 1000 and set(watches[7]._beats) == {0, 7}
+
+
+def test_all_hear_whom_process_0_blames(monkeypatch):
+    """Of a process that two others know nothing of; and of the patience of one that suspects it."""
+    store, left = Store(), []
+    watches = [Watch(store, i, others=range(4), limit=60.0, interval=0.02) for i in (0, 2, 3)]
+    for watch in watches:
+
+        def leave(code, reason, watch=watch):
+            # as it does: the last beat says why
+            watch._is_over.set()
+            watch.beat()
+            left.append((watch.index, code))
+
+        monkeypatch.setattr(watch, "leave", leave)
+        watch.start()
+    watches[2]._limit = 0.5
+    for watch in watches:
+        assert watch._is_over.wait(10)
+        assert watch._verdict.startswith("process 1 has not been heard of for")
+    assert sorted(left) == [(0, 69), (2, 69), (3, 69)]
 
 
 def test_who_is_blamed_has_the_last_word():

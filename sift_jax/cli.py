@@ -354,6 +354,7 @@ def run_gin(
         launch = Launch(
             dry_run=flags.dry_run,
             topology=find_topology(flags),
+            profile=getattr(flags, "profile", None),
             modules=modules,
             config_text=describe_config(),
         )

@@ -15,6 +15,8 @@ class Launch:
     dry_run: bool = False
     # devices that the dry run compiles for, though they are not here: v5e:8x8
     topology: str | None = None
+    # the first and the last step of a trace by the profiler
+    profile: tuple[int, int] | None = None
     modules: tuple[ModuleType, ...] = ()
     config_text: str = ""
 

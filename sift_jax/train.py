@@ -1,11 +1,21 @@
 """python -m sift_jax.train --gin_file=configs/stage2.gin [--gin.NAME=value …]
 [--module_import=my_tasks] [--dry_run]"""
 
+import argparse
+import re
 from collections.abc import Sequence
 
 from sift_jax.cli import run_gin
 from sift_jax.flags import Parser
 from sift_jax.gin_flags import make_gin_parser
+
+
+def read_steps(text: str) -> tuple[int, int]:
+    """(100, 105) of 100:105."""
+    found = re.fullmatch(r"(\d+):(\d+)", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise argparse.ArgumentTypeError(f"{text!r}: write the first and the last step, as 100:105")
+    return int(found[1]), int(found[2])
 
 
 def make_parser() -> Parser:
@@ -28,6 +38,12 @@ def make_parser() -> Parser:
         metavar="NAME",
         help="with --dry_run: compile by the devices' own compiler for v5e:8x8, 2xv5e:8x8 (two "
         "slices), v4, v5p, v6e or tpu7x; no such device is needed",
+    )
+    parser.add_argument(
+        "--profile",
+        type=read_steps,
+        metavar="FIRST:LAST",
+        help="trace these steps with JAX's profiler into OUT_DIR/profile, for XProf",
     )
     return parser
 

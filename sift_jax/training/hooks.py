@@ -10,6 +10,7 @@ A hook that is not due returns at once. None keeps the state: the next step cons
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -20,13 +21,17 @@ from sift_jax.checkpoints.train_state import State, join_params
 from sift_jax.data.dev_batches import DevSet
 from sift_jax.data.records.unreadable import count_logged
 from sift_jax.parallel.distributed import is_first_process
+from sift_jax.parallel.hardware import measure_memory
+from sift_jax.parallel.mesh import is_pod
 from sift_jax.training.compile_counter import Compilations
 from sift_jax.training.dev_metrics import measure_dev
 from sift_jax.training.evaluator import Evaluate
 from sift_jax.training.flops import count_costs
+from sift_jax.training.goodput import TimeLedger
 from sift_jax.training.gradient_guard import SkipWatch
 from sift_jax.training.job import TrainingJob
 from sift_jax.training.metrics import Meter, MetricWriter
+from sift_jax.training.status_line import StatusLine
 from sift_jax.training.step import make_dev_step
 
 # a batch onto the devices
@@ -52,6 +57,9 @@ class StepEnd:
 
 
 class Hook(Protocol):
+    # what its time is booked as (goodput.py); None is training
+    cause: str | None
+
     def __call__(self, end: StepEnd) -> None:
         """Does what is due after this step."""
 
@@ -60,17 +68,26 @@ class ReportHook:
     """Figures: a line a batch, and every `log_every` steps a report. It ends a run that leaves out
     too many updates."""
 
+    cause: str | None = None
+
     def __init__(
         self,
         job: TrainingJob,
         writer: MetricWriter,
         compilations: Compilations,
+        ledger: TimeLedger,
         *,
         share: float,
         first_step: int,
     ):
         run = job.run
         self._job, self._writer, self._compilations = job, writer, compilations
+        self._ledger = ledger
+        # on a terminal a bar says it
+        has_reader = is_pod(job.mesh) and not sys.stderr.isatty()
+        self._status = (
+            StatusLine(writer.say, run=job.out_dir.name, steps=run.steps) if has_reader else None
+        )
         self._meter = Meter(
             count_costs(job.model, run.trainable), job.hardware, job.mesh.devices.size, share=share
         )
@@ -95,7 +112,13 @@ class ReportHook:
             values = self._meter.report(run.steps - end.step) | self._describe_update(end)
             # of all processes, as far as they have written it down
             values["unreadable"] = count_logged(self._job.out_dir)
-            self._writer.write(end.step, values | self._compilations.describe())
+            values |= self._compilations.describe() | measure_memory() | self._ledger.describe()
+            self._writer.write(end.step, values)
+            self._ledger.keep()
+            if self._status is not None:
+                self._status.keep(values)
+        if self._status is not None:
+            self._status.see(end.step)
 
     def _describe_update(self, end: StepEnd) -> dict[str, float]:
         skipped = int(end.metrics["skipped"])
@@ -115,6 +138,8 @@ class ReportHook:
 class DevHook:
     """The loss on held-out batches, in all and by task, every `dev_every` steps."""
 
+    cause: str | None = "evaluating"
+
     def __init__(self, job: TrainingJob, dev: DevSet, put: Put, writer: MetricWriter):
         self._every, self._dev, self._put, self._writer = job.run.dev_every, dev, put, writer
         self._step = make_dev_step(
@@ -132,6 +157,8 @@ class DevHook:
 class EvaluationHook:
     """Evaluation sets, asked of the parameters as they are; the evaluator knows when it is its
     turn."""
+
+    cause: str | None = "evaluating"
 
     def __init__(self, evaluate: Evaluate, writer: MetricWriter):
         self._evaluate, self._writer = evaluate, writer

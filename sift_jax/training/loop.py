@@ -8,6 +8,7 @@ What happens beside a step are hooks: see hooks.py.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -38,6 +39,7 @@ from sift_jax.data.records.unreadable import name_log
 from sift_jax.launch import NO_FLAGS, Launch
 from sift_jax.models.presets import ModelConfig
 from sift_jax.parallel import heartbeat
+from sift_jax.parallel.compile_cache import keep_programs
 from sift_jax.parallel.distributed import check_same, check_shared, is_first_process
 from sift_jax.parallel.hardware import HardwareConfig
 from sift_jax.parallel.mesh import MeshConfig, list_own_rows, put_batch
@@ -46,12 +48,14 @@ from sift_jax.training.compile_counter import Compilations
 from sift_jax.training.compiled_report import format_compilation
 from sift_jax.training.dry_run import format_dry_run
 from sift_jax.training.evaluator import Evaluator
+from sift_jax.training.goodput import TimeLedger
 from sift_jax.training.hooks import DevHook, EvaluationHook, Hook, Put, ReportHook, StepEnd
 from sift_jax.training.job import TrainingJob, describe_job, start_state
 from sift_jax.training.logged_samples import make_samples
 from sift_jax.training.metrics import MetricWriter, NoWriter
 from sift_jax.training.optimizer import OptimizerConfig
 from sift_jax.training.preemption import Stopped, StopRequest
+from sift_jax.training.profiling import Profile
 from sift_jax.training.run_config import RunConfig
 from sift_jax.training.wandb_writer import WandbBoard, import_wandb
 from sift_jax.weights.load import Sources, check_vocabulary
@@ -87,6 +91,7 @@ def train(
     if run.wandb_project:
         import_wandb(run.wandb_project)
     # --- a folder that is this run's alone
+    keep_programs(run.out_dir, job.mesh)
     job.out_dir.mkdir(parents=True, exist_ok=True)
     check_same("the config", launch.config_text, "start all processes with the same command")
     with hold_run(job.out_dir):
@@ -100,6 +105,7 @@ def _train_in_folder(
     """Refusals come in the order of what they cost: the folder, the data, the evaluation sets, and
     then the weights."""
     run, out_dir = job.run, job.out_dir
+    ledger = TimeLedger(out_dir, is_writer=is_first_process())
     # --- is this folder ours?
     checkpoints = _claim_folder(job)
     reached = checkpoints.latest_step or 0
@@ -136,7 +142,10 @@ def _train_in_folder(
         if dev:
             writer.write_samples(first_step, make_samples(dev.samples))
         compilations = Compilations(say=writer.say)
-        report = ReportHook(job, writer, compilations, share=stream.share, first_step=first_step)
+        report = ReportHook(
+            job, writer, compilations, ledger, share=stream.share, first_step=first_step
+        )
+        profile = Profile(out_dir, launch.profile, writer.say)
         hooks: list[Hook] = [report]
         if dev:
             hooks.append(DevHook(job, dev, put, writer))
@@ -144,17 +153,33 @@ def _train_in_folder(
             hooks.append(EvaluationHook(evaluate, writer))
         # Two batches are laid out ahead by a thread, while the devices step. A resumed run enters
         # the stream at the batch after the last one that its state has seen.
-        with contextlib.closing(prefetch(stream.batches(skip=batches_read), 2)) as batches:
+        ledger.begin(first_step)
+        with (
+            contextlib.closing(prefetch(stream.batches(skip=batches_read), 2)) as batches,
+            contextlib.closing(profile),
+        ):
+            watched = Watched(compilations=compilations, ledger=ledger, profile=profile)
             stopped_at = _run_steps(
-                job, state, batches, put, stream, hooks, compilations, checkpoints, stop
+                job, state, batches, put, stream, hooks, watched, checkpoints, stop
             )
         report.close()
-        checkpoints.close()
+        with ledger.over("saving"):
+            checkpoints.close()
+        ledger.keep()
         if stopped_at is not None:
             raise Stopped(
                 f"stopped as asked: step {stopped_at} of {run.steps} is saved, and the same "
                 "command goes on from there"
             )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Watched:
+    """What looks at each step from outside."""
+
+    compilations: Compilations
+    ledger: TimeLedger
+    profile: Profile
 
 
 def _run_steps(
@@ -164,13 +189,14 @@ def _run_steps(
     put: Put,
     stream: BatchStream,
     hooks: Sequence[Hook],
-    compilations: Compilations,
+    watched: Watched,
     checkpoints: Checkpoints,
     stop: StopRequest,
 ) -> int | None:
     """The loop proper, from the state's step to the last; the step at which it was asked to stop,
     or None."""
     first, last = int(state["step"]) + 1, job.run.steps
+    compilations, ledger = watched.compilations, watched.ledger
     for step in range(first, last + 1):
         # the first batch may take what it takes, on each machine
         heartbeat.mark(step, "reading" if step > first else "starting")
@@ -178,12 +204,17 @@ def _run_steps(
         shape, batch = next(batches)
         # How long the devices had nothing to do because the data came late.
         waited = time.perf_counter() - asked
+        ledger.book("data", waited)
         check_batch(batch, shape, vocab_size=job.model.decoder.vocab_size)
         placed = put(batch)
         heartbeat.mark(step, "stepping")
-        with compilations.over(shape):
+        made, asked = compilations.made, time.perf_counter()
+        with watched.profile.over(step), compilations.over(shape):
             # dispatched, not waited for
             state, metrics = job.train_step(state, placed)
+        if compilations.made > made:
+            ledger.book("compiling", time.perf_counter() - asked)
+        ledger.note_step(step)
         end = StepEnd(
             step=step,
             is_last=step == last,
@@ -195,11 +226,14 @@ def _run_steps(
             name_items=functools.partial(stream.name_items, step - 1),
         )
         for hook in hooks:
-            hook(end)
+            with ledger.over(hook.cause):
+                hook(end)
+        watched.profile.see(step, metrics)
         is_stopped = step < last and stop.is_reached(step)
         # the state and the data's place together: what is restored goes on with the very next batch
         place = {"batches": step, "plan": stream.plan.fingerprint}
-        checkpoints.save(step, state, place, force=step == last or is_stopped)
+        with ledger.over("saving"):
+            checkpoints.save(step, state, place, force=step == last or is_stopped)
         if is_stopped:
             return step
     return None

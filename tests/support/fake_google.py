@@ -207,6 +207,12 @@ def end_hosts(state, number):
         shutil.rmtree(home, ignore_errors=True)
 
 
+def switch_off(world):
+    """What a test that failed has left running."""
+    for path in world.glob("hosts/*/service.pid"):
+        send(path.parent, signal.SIGKILL)
+
+
 def send(home, number):
     pid = int((home / "service.pid").read_text())
     # a machine that is switched off takes all of its processes along

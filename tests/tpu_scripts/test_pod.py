@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from fake_google import make_world, read_calls
+from fake_google import make_world, read_calls, switch_off
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "tpu_scripts"
@@ -132,15 +132,16 @@ def test_the_example_is_a_pod():
 
 
 @pytest.fixture
-def world(tmp_path, monkeypatch):
+def world(request, tmp_path, monkeypatch):
     """Google, with one pod that comes at once and stays; a clone of git with the scripts."""
-    return open_world(tmp_path, monkeypatch, [["ACTIVE"]] * 9, [1000])
+    return open_world(request, tmp_path, monkeypatch, [["ACTIVE"]] * 9, [1000])
 
 
-def open_world(folder, monkeypatch, play, last_steps):
+def open_world(request, folder, monkeypatch, play, last_steps):
     for name, value in make_world(folder / "world", play, last_steps).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PAUSE_SECONDS", "0")
+    request.addfinalizer(lambda: switch_off(folder / "world"))
     records = folder / "world/gs/mine/records"
     records.mkdir(parents=True)
     (records / "part").write_text("records")
@@ -309,10 +310,10 @@ DAY = (
 )
 
 
-def test_a_day_of_a_spot_pod(tmp_path, monkeypatch):
+def test_a_day_of_a_spot_pod(request, tmp_path, monkeypatch):
     """Created, preempted thrice, refused once for want of capacity, and finished; docs/guides/pods.md
     shows what it says."""
-    world = open_world(tmp_path, monkeypatch, DAY, [260, 0, 540, 790, 1000])
+    world = open_world(request, tmp_path, monkeypatch, DAY, [260, 0, 540, 790, 1000])
     lines = []
     assert babysit(write_pod(tmp_path), lines, every=1200.0) == 0
     page = (ROOT / "docs/guides/pods.md").read_text(encoding="utf-8")

@@ -63,6 +63,7 @@ def make_ours(flags: argparse.Namespace, *, codes: int = 0):
         dtype="float32",
         remat="none",
         attention="auto",
+        attention_block=512,
         fusion="splice",
     )
     decoder = find_decoder(flags.decoder)

@@ -69,6 +69,7 @@ def make_config(flags: argparse.Namespace) -> SpeechLMConfig:
         dtype=flags.dtype,
         remat=flags.remat,
         attention=flags.attention,
+        attention_block=512,
         fusion="splice",
     )
     config = make_model_config(model)

@@ -4,7 +4,7 @@
     python -m benchmarks.step_memory --gin_file=configs/small/stage2.gin
     --gin_file=configs/hardware/any.gin --devices=1
 
-    as it is               logits of 64 targets a row at a time, gradients for what trains
+    as it is               logits of 1,024 targets at a time, gradients for what trains
     whole logits           all targets of a row at once
     logits everywhere      of every position, targets or not, as most trainers have them
     masked gradients       float32 and gradients for all, those of the frozen thrown away by the optimizer
@@ -79,14 +79,14 @@ def measure(gin_files: list[str]) -> dict[str, float]:
     everything = dataclasses.replace(run, trainable=(".*",))
     everywhere = dataclasses.replace(shape, targets=shape.tokens)
     variants = {
-        "as it is": (run, update, shape, losses.LOSS_CHUNK),
-        "whole logits": (run, update, shape, shape.targets),
-        "logits everywhere": (run, update, everywhere, shape.tokens),
-        "masked gradients": (everything, masked, shape, losses.LOSS_CHUNK),
+        "as it is": (run, update, shape, losses.LOSS_TARGETS),
+        "whole logits": (run, update, shape, shape.rows * shape.targets),
+        "logits everywhere": (run, update, everywhere, shape.rows * shape.tokens),
+        "masked gradients": (everything, masked, shape, losses.LOSS_TARGETS),
     }
     found = {}
     for name, (run, update, shape, chunk) in variants.items():
-        losses.LOSS_CHUNK = chunk
+        losses.LOSS_TARGETS = chunk
         state, _ = describe_state(config, run, update, mesh)
         train_step = step.make_train_step(
             config, update, state, mesh, microbatches=run.microbatches

@@ -77,6 +77,7 @@ def make_config(flags: argparse.Namespace):
         dtype="float32",
         remat="none",
         attention="auto",
+        attention_block=512,
     )
 
 

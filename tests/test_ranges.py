@@ -214,7 +214,7 @@ def test_wrong_values_of_every_field_are_refused(cls, configs):
         ),
         (
             "ModelConfig.remat = 'fulll'",
-            "ModelConfig.remat is 'fulll'; choose one of none, full, dots",
+            "ModelConfig.remat is 'fulll'; choose one of none, full, dots, narrow, offload",
         ),
         ("ATTENTION = 'flash'", "ModelConfig.attention is 'flash'; choose one of auto, plain"),
         ("MeshConfig.fsdp = -2", "MeshConfig.fsdp is -2; give 1 or more, or -1 for what remains"),

@@ -33,7 +33,7 @@ def write_model_file(run_dir: Path, config: SpeechLMConfig, *, is_begun: bool) -
                     else found.get(part)
                 )
                 # these change the arithmetic, not the parameters
-                if old != value and part not in ("dtype", "remat", "attention"):
+                if old != value and part not in ("dtype", "remat", "attention", "attention_block"):
                     raise CheckpointError(
                         f"{run_dir} holds a run whose {part}.{name} is {old}, this config says "
                         f"{value}; choose another OUT_DIR or the config of that run"

@@ -51,6 +51,11 @@ BLOCK = 256
 MOST_BLOCKS = 8
 # lanes of a TPU: the kernel wants whole ones
 LANES = 128
+# Positions of a block of the TPU's kernel: with blocks of 128 it does a tenth of what a matrix unit
+# can, and with 1,024 more of a packed row is computed that nobody sees.
+SPLASH_BLOCK = 512
+# the name under which what a kernel leaves for its backward pass may be kept
+ATTENTION_RESULT = "attention"
 # place, group and segment of positions
 Ids = tuple[Array, Array, Array]
 
@@ -58,7 +63,7 @@ Ids = tuple[Array, Array, Array]
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=("group_bt", "segment_bt", "is_heard_bs", "mask_bts"),
-    meta_fields=("kind",),
+    meta_fields=("kind", "block"),
 )
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AttentionMask:
@@ -66,6 +71,8 @@ class AttentionMask:
     for all."""
 
     kind: str
+    # positions of a block of a kernel that works in blocks
+    block: int = SPLASH_BLOCK
     group_bt: Array | None = None
     segment_bt: Array | None = None
     is_heard_bs: Array | None = None
@@ -80,7 +87,7 @@ class AttentionMask:
 
 def make_mask(group_bt: Array, segment_bt: Array) -> Array:
     """Who sees whom: earlier in the row, of the same group, and in the shared prefix or the same
-    question."""
+    question. What fills the row up (group 0) sees itself alone."""
     place = jnp.arange(group_bt.shape[1])[None]
     ids = place, group_bt, segment_bt
     return _see(ids, ids)
@@ -91,7 +98,10 @@ def _see(query: Ids, key: Ids) -> Array:
     is_earlier = place_bs[:, None, :] <= place_bt[:, :, None]
     is_same_group = group_bt[:, :, None] == group_bs[:, None, :]
     is_visible = (segment_bs[:, None, :] == 0) | (segment_bt[:, :, None] == segment_bs[:, None, :])
-    return is_earlier & is_same_group & is_visible
+    # A softmax over nothing would be no number; over itself it costs a kernel one block.
+    is_itself = place_bs[:, None, :] == place_bt[:, :, None]
+    is_real = (group_bt[:, :, None] > 0) | is_itself
+    return is_earlier & is_same_group & is_visible & is_real
 
 
 def choose_kind(kind: str, *, tokens: int, head_size: int, dtype: str, platform: str) -> str:
@@ -122,7 +132,13 @@ def choose_kind(kind: str, *, tokens: int, head_size: int, dtype: str, platform:
 
 
 def make_row_mask(
-    kind: str, group_bt: Array, segment_bt: Array, *, head_size: int, dtype: str
+    kind: str,
+    group_bt: Array,
+    segment_bt: Array,
+    *,
+    head_size: int,
+    dtype: str,
+    block: int = SPLASH_BLOCK,
 ) -> AttentionMask:
     """The mask of packed rows."""
     kind = choose_kind(
@@ -131,7 +147,9 @@ def make_row_mask(
     # (b, t, t) booleans, shared by all layers: 4 MiB for a row of 2,048, where the scores of one
     # layer's heads take a hundred times that.
     mask_bts = None if kind == "blockwise" else make_mask(group_bt, segment_bt)
-    return AttentionMask(kind=kind, group_bt=group_bt, segment_bt=segment_bt, mask_bts=mask_bts)
+    return AttentionMask(
+        kind=kind, block=block, group_bt=group_bt, segment_bt=segment_bt, mask_bts=mask_bts
+    )
 
 
 def make_clip_mask(
@@ -158,7 +176,7 @@ def attend_by(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: AttentionMask) 
     if mask.kind == "splash":
         if mask.mask_bts is None:
             raise ValueError("splash attention reads a matrix; make the mask by make_row_mask")
-        return attend_splash(q_btnk, k_bsnk, v_bsnk, mask.mask_bts)
+        return attend_splash(q_btnk, k_bsnk, v_bsnk, mask.mask_bts, block=mask.block)
     return attend(q_btnk, k_bsnk, v_bsnk, mask.mask_bts)
 
 
@@ -220,11 +238,23 @@ def attend_fused(
     return out.reshape(*out.shape[:2], -1)
 
 
+def choose_block(tokens: int, most: int) -> int:
+    """The largest block of whole lanes, up to `most`, of which a row has a whole number: 512 of
+    3,584 positions, 256 of 3,328, which are 13 of them."""
+    return max(n for n in range(LANES, max(most, LANES) + 1, LANES) if tokens % n == 0)
+
+
 def attend_splash(
-    q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask_bts: Array, *, is_interpreted: bool = False
+    q_btnk: Array,
+    k_bsnk: Array,
+    v_bsnk: Array,
+    mask_bts: Array,
+    *,
+    block: int = SPLASH_BLOCK,
+    is_interpreted: bool = False,
 ) -> Array:
     """The TPU's kernel, on every device over its own rows and heads."""
-    run = partial(_run_splash, is_interpreted=is_interpreted)
+    run = partial(_run_splash, block=block, is_interpreted=is_interpreted)
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.empty:
         return run(q_btnk, k_bsnk, v_bsnk, mask_bts)
@@ -239,14 +269,39 @@ def attend_splash(
 
 
 def _run_splash(
-    q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask_bts: Array, *, is_interpreted: bool
+    q_btnk: Array,
+    k_bsnk: Array,
+    v_bsnk: Array,
+    mask_bts: Array,
+    *,
+    block: int,
+    is_interpreted: bool,
 ) -> Array:
     from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel
+
+    n = choose_block(q_btnk.shape[1], block)
+    # Its own choice is 128 everywhere: a matrix unit is then idle for nine tenths of the time.
+    sizes = splash_attention_kernel.BlockSizes(
+        block_q=n,
+        block_kv=n,
+        block_kv_compute=n,
+        block_q_dkv=n,
+        block_kv_dkv=n,
+        block_kv_dkv_compute=n,
+        block_q_dq=n,
+        block_kv_dq=n,
+    )
 
     def attend_row(row: tuple[Array, Array, Array, Array]) -> Array:
         q_ntk, k_nsk, v_nsk, mask_ts = row
         kernel = splash_attention_kernel.make_splash_mha(
-            mask_ts[None], head_shards=1, q_seq_shards=1, interpret=is_interpreted
+            mask_ts[None],
+            block_sizes=sizes,
+            head_shards=1,
+            q_seq_shards=1,
+            # what the backward pass reads of the forward one; see scanned_stack.py
+            residual_checkpoint_name=ATTENTION_RESULT,
+            interpret=is_interpreted,
         )
         for name in ("fwd_mask_info", "dq_mask_info", "dkv_mask_info"):
             # it makes arrays of all it knows of the mask; under jit it then asks one of them

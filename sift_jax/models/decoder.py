@@ -13,8 +13,9 @@ import dataclasses
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 
-from sift_jax.models.attention import AttentionMask, attend_by
+from sift_jax.models.attention import ATTENTION_RESULT, AttentionMask, attend_by
 from sift_jax.models.layers import (
     Array,
     Linear,
@@ -25,7 +26,7 @@ from sift_jax.models.layers import (
     rotate,
     spread,
 )
-from sift_jax.models.scanned_stack import run_stack
+from sift_jax.models.scanned_stack import NARROW, WIDE, run_stack
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,14 +78,18 @@ class DecoderBlock(nn.Module):
 
         def split(name: str, heads: int) -> Array:
             y_heads = linear(name, heads * c.head_size, c.has_qkv_bias)(y)
+            y_heads = checkpoint_name(y_heads, NARROW)
             return spread(y_heads, "tensor").reshape(b, t, heads, c.head_size)
 
         y = RMSNorm(eps=c.norm_eps, name="attention_norm")(x)
         q, k, v = split("q", c.heads), split("k", c.kv_heads), split("v", c.kv_heads)
         q, k = rotate(q, rotation), rotate(k, rotation)
-        x = spread(x + linear("o", c.width)(attend_by(q, k, v, mask)))
+        attended = checkpoint_name(attend_by(q, k, v, mask), ATTENTION_RESULT)
+        x = spread(x + checkpoint_name(linear("o", c.width)(attended), NARROW))
         y = RMSNorm(eps=c.norm_eps, name="mlp_norm")(x)
-        y = spread(jax.nn.silu(linear("gate", c.hidden)(y)) * linear("up", c.hidden)(y), "tensor")
+        gate = checkpoint_name(linear("gate", c.hidden)(y), WIDE)
+        up = checkpoint_name(linear("up", c.hidden)(y), WIDE)
+        y = spread(jax.nn.silu(gate) * up, "tensor")
         return spread(x + linear("down", c.width)(y)), None
 
 
@@ -126,3 +131,9 @@ def compute_logits(params: dict, hidden: Array) -> Array:
     return spread(
         jnp.matmul(hidden, head.astype(hidden.dtype), preferred_element_type=jnp.float32), "tensor"
     )
+
+
+def pull_logits(params: dict, slope: Array) -> Array:
+    """The gradient of hidden states by that of their logits."""
+    embedding = params["head"].T if "head" in params else params["embedding"]
+    return jnp.matmul(slope, embedding.astype(slope.dtype))

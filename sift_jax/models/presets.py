@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from sift_jax.field_ranges import DTYPES, CheckedConfig, Count, Items, OneOf, Positive, Text, Whole
-from sift_jax.models.attention import KINDS
+from sift_jax.models.attention import KINDS, LANES, SPLASH_BLOCK
 from sift_jax.models.cross_attention import CrossConfig
 from sift_jax.models.decoder import DecoderConfig
 from sift_jax.models.fast_conformer import FastConformerConfig
@@ -262,6 +262,9 @@ class ModelConfig(CheckedConfig):
     remat: Annotated[str, OneOf(*REMAT_POLICIES)]
     # by which kernel rows attend: see attention.py
     attention: Annotated[str, OneOf(*KINDS)]
+    # positions that the TPU's kernel takes at once, at most: multiples of 128. It was 128, and changes
+    # no number but by rounding
+    attention_block: Count = dataclasses.field(metadata={"before": SPLASH_BLOCK})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -269,6 +272,10 @@ class ModelConfig(CheckedConfig):
             raise ValueError(
                 f"ModelConfig.lora_rank is {self.lora_rank} and lora_targets is (); name "
                 "some, or set LORA_RANK to 0"
+            )
+        if self.attention_block % LANES:
+            raise ValueError(
+                f"ModelConfig.attention_block is {self.attention_block}; give a multiple of {LANES}"
             )
 
 
@@ -313,6 +320,7 @@ def make_model_config(config: ModelConfig, needed_rows: int = 0) -> SpeechLMConf
         dtype=config.dtype,
         remat=config.remat,
         attention=config.attention,
+        attention_block=config.attention_block,
     )
 
 
@@ -347,4 +355,5 @@ def from_json(data: dict) -> SpeechLMConfig:
         dtype=data["dtype"],
         remat=data["remat"],
         attention=data.get("attention", "auto"),
+        attention_block=data.get("attention_block", SPLASH_BLOCK),
     )

@@ -2,6 +2,16 @@
 one block's input.
 
 x ─► block 0 ─► block 1 ─► … ─► block L-1 ─► x        params: every leaf of a block with a leading layer axis
+
+What the backward pass needs of a block is kept, or made again from the block's input. Of a decoder
+block of width d, hidden h, in a row of t positions:
+
+    policy     kept                                                         made again
+    full       its input                           t · d                    everything
+    narrow     and q, k, v, attention, o           t · 6 d, about           gate and up
+    offload    and gate and up, in the host's memory        the same        nothing but what is cheap
+    dots       results of all products             t · (6 d + 2 h), about   nothing but what is cheap
+    none       everything                                                   nothing
 """
 
 from __future__ import annotations
@@ -11,10 +21,26 @@ from typing import Any
 import flax.linen as nn
 import jax
 
+from sift_jax.models.attention import ATTENTION_RESULT
+
+# products as wide as the model, and as wide as a feed-forward layer: names for what may be kept
+NARROW, WIDE = "narrow", "wide"
+_policies = jax.checkpoint_policies
 REMAT_POLICIES = {
     "none": None,
-    "full": jax.checkpoint_policies.nothing_saveable,
-    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    "full": _policies.nothing_saveable,
+    # a kernel is no product, so its results are named
+    "dots": _policies.save_from_both_policies(
+        _policies.dots_with_no_batch_dims_saveable,
+        _policies.save_only_these_names(ATTENTION_RESULT),
+    ),
+    "narrow": _policies.save_only_these_names(NARROW, ATTENTION_RESULT),
+    "offload": _policies.save_and_offload_only_these_names(
+        names_which_can_be_saved=[NARROW, ATTENTION_RESULT],
+        names_which_can_be_offloaded=[WIDE],
+        offload_src="device",
+        offload_dst="pinned_host",
+    ),
 }
 
 

@@ -55,6 +55,8 @@ class SpeechLMConfig:
     dtype: str
     remat: str
     attention: str
+    # of the kernel that works in blocks: positions of one
+    attention_block: int
 
     def count_frames(self, mel_frames: int) -> int:
         """Decoder positions that a clip of `mel_frames` takes: here data, model and export agree on
@@ -220,6 +222,7 @@ def compute_hidden(
         batch["segment_bt"],
         head_size=head_size,
         dtype=config.dtype,
+        block=config.attention_block,
     )
     hidden = apply_module(
         make_decoder(config),

@@ -3,15 +3,30 @@ exactly."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
-from sift_jax.models.decoder import compute_logits
+from sift_jax.models.decoder import compute_logits, pull_logits
 from sift_jax.models.layers import Array, gather
 from sift_jax.models.speech_lm import Dropout, Params, SpeechLMConfig, compute_hidden
+from sift_jax.parallel.mesh import count_batch_shards
 
-# positions whose logits over the whole vocabulary are there at once
-LOSS_CHUNK = 64
+# Targets of a device whose logits over the whole vocabulary are there at once. Each piece reads the
+# whole head, so it should hold as many rows of a product as pay for that: 64 targets of one row read
+# the 1.1 GB of a 7B model's head twelve times a step, and leave a matrix unit waiting for them.
+LOSS_TARGETS = 1024
+
+
+def choose_chunk(rows: int, targets: int) -> int:
+    """Of `targets` a row, how many a piece has: 1,024 of one row on a device, 128 of each of eight,
+    in equal pieces: 768 are one, 1,500 are two of 750."""
+    mesh = jax.sharding.get_abstract_mesh()
+    shards = 1 if mesh.empty else count_batch_shards(mesh)
+    most = max(1, LOSS_TARGETS // max(1, rows // shards))
+    pieces = -(-targets // most)
+    return -(-targets // pieces)
 
 
 def sum_cross_entropy(
@@ -21,18 +36,66 @@ def sum_cross_entropy(
     vocabulary logits."""
     # Once, before the loop over pieces: inside it the head would be gathered from its shards anew
     # for each piece.
-    decoder = _gather_head(decoder)
+    return _sum_pieces(_gather_head(decoder), hidden_bmd, target_bm, weight_bm, chunk)
+
+
+def _sum_plainly(
+    decoder: dict, hidden_bmd: Array, target_bm: Array, weight_bm: Array, chunk: int
+) -> Array:
+    """Piece by piece; backwards each piece's logits are made again."""
 
     @jax.checkpoint
-    # Logits of 64 targets a row and 152k tokens are 39 MB a row in float32; of 1,024 targets they
-    # would be 620 MB, and again as much for their gradient.
-    def sum_chunk(piece: tuple[Array, Array, Array]) -> Array:
+    # Logits of 1,024 targets and 152k tokens are 620 MB in float32; those of a batch would be many
+    # times that, and again as much for their gradient.
+    def sum_piece(piece: tuple[Array, Array, Array]) -> Array:
         h, y, w = piece
         return jnp.sum(w * _score(decoder, h, y))
 
-    return jnp.sum(
-        jax.lax.map(sum_chunk, tuple(_cut(x, chunk) for x in (hidden_bmd, target_bm, weight_bm)))
+    pieces = tuple(_cut(x, chunk) for x in (hidden_bmd, target_bm, weight_bm))
+    return jnp.sum(jax.lax.map(sum_piece, pieces))
+
+
+def _sum_forward(
+    decoder: Any, hidden_bmd: Any, target_bm: Any, weight_bm: Any, chunk: int
+) -> tuple[Array, tuple]:
+    """(the sum, what its backward pass reads). Arguments say whether a gradient is asked of them."""
+    is_leaf = lambda x: hasattr(x, "perturbed")  # noqa: E731 - as jax.tree takes it
+    is_head_trained = any(x.perturbed for x in jax.tree.leaves(decoder, is_leaf=is_leaf))
+    decoder, hidden, target, weight = jax.tree.map(
+        lambda x: x.value, (decoder, hidden_bmd, target_bm, weight_bm), is_leaf=is_leaf
     )
+    if is_head_trained:
+        total = _sum_plainly(decoder, hidden, target, weight, chunk)
+        return total, (decoder, hidden, target, weight)
+
+    def differentiate(piece: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+        h, y, w = piece
+        logits = compute_logits(decoder, h)
+        total = jax.nn.logsumexp(logits, axis=-1)
+        picked = jnp.take_along_axis(logits, y[..., None], axis=-1)[..., 0]
+        # d(−log p_y) / d logit_v = p_v − [v = y]
+        is_target = jnp.arange(logits.shape[-1]) == y[..., None]
+        slope = (jnp.exp(logits - total[..., None]) - is_target) * w[..., None]
+        return jnp.sum(w * (total - picked)), pull_logits(decoder, slope.astype(h.dtype))
+
+    pieces = tuple(_cut(x, chunk) for x in (hidden, target, weight))
+    losses, slopes = jax.lax.map(differentiate, pieces)
+    whole = slopes.swapaxes(0, 1).reshape(hidden.shape[0], -1, hidden.shape[2])
+    return jnp.sum(losses), (whole[:, : hidden.shape[1]],)
+
+
+def _sum_backward(chunk: int, kept: tuple, slope: Array) -> tuple:
+    if len(kept) == 1:
+        return None, (kept[0] * slope).astype(kept[0].dtype), None, None
+    decoder, hidden, target, weight = kept
+    _, pull = jax.vjp(lambda head, h: _sum_plainly(head, h, target, weight, chunk), decoder, hidden)
+    return *pull(slope), None, None
+
+
+# Where the head is frozen, the gradient of the hidden states is made in the same pass: two products
+# with the head, and not three.
+_sum_pieces = jax.custom_vjp(_sum_plainly, nondiff_argnums=(4,))
+_sum_pieces.defvjp(_sum_forward, _sum_backward, symbolic_zeros=True)
 
 
 def list_cross_entropy(decoder: dict, hidden_bmd: Array, target_bm: Array, *, chunk: int) -> Array:
@@ -74,6 +137,10 @@ def sum_loss(
     # profiles and compiled programs call it by this name
     with jax.named_scope("loss"):
         total = sum_cross_entropy(
-            params["decoder"], hidden, batch["target_bm"], batch["weight_bm"], chunk=LOSS_CHUNK
+            params["decoder"],
+            hidden,
+            batch["target_bm"],
+            batch["weight_bm"],
+            chunk=choose_chunk(*batch["target_bm"].shape),
         )
     return total, jnp.sum(batch["weight_bm"])

@@ -20,9 +20,9 @@ from jax.stages import Wrapped
 from sift_jax.checkpoints.train_state import State, join_params, shard_state
 from sift_jax.models.layers import Array
 from sift_jax.models.speech_lm import Dropout, Params, SpeechLMConfig, compute_hidden
+from sift_jax.parallel.compiler_options import find_compiler_options
 from sift_jax.parallel.mesh import replicate, shard_pieces, shard_rows
-from sift_jax.training import losses
-from sift_jax.training.losses import list_cross_entropy, sum_loss
+from sift_jax.training.losses import choose_chunk, list_cross_entropy, sum_loss
 from sift_jax.training.other_audio import swap_audio
 from sift_jax.training.regularization import draw_noise
 from sift_jax.training.run_config import RegularizationConfig
@@ -126,6 +126,7 @@ def make_train_step(
         in_shardings=(shardings, shard_rows(mesh)),
         out_shardings=(shardings, replicate(mesh)),
         donate_argnums=0,
+        compiler_options=find_compiler_options(mesh),
     )
 
 
@@ -151,10 +152,15 @@ def make_dev_step(
     def list_losses(params: Params, batch: dict[str, Array]) -> Array:
         hidden = compute_hidden(config, params, batch)
         return list_cross_entropy(
-            params["decoder"], hidden, batch["target_bm"], chunk=losses.LOSS_CHUNK
+            params["decoder"],
+            hidden,
+            batch["target_bm"],
+            chunk=choose_chunk(*batch["target_bm"].shape),
         )
 
-    @functools.partial(jax.jit, out_shardings=replicate(mesh))
+    @functools.partial(
+        jax.jit, out_shardings=replicate(mesh), compiler_options=find_compiler_options(mesh)
+    )
     def dev_step(state: State, batch: dict[str, Array]) -> dict[str, Array]:
         params = join_params(state["trainable"], state["frozen"])
 

@@ -193,6 +193,7 @@ def read_model_config(source: str | Path) -> SpeechLMConfig:
         dtype="float32",
         remat="none",
         attention="auto",
+        attention_block=512,
     )
 
 

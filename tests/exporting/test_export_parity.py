@@ -73,6 +73,7 @@ def make_config(**decoder) -> SpeechLMConfig:
         dtype="float32",
         remat="none",
         attention="plain",
+        attention_block=512,
     )
 
 

@@ -12,6 +12,7 @@ from sift_jax.models.attention import (
     attend_by,
     attend_fused,
     attend_splash,
+    choose_block,
     choose_kind,
     make_clip_mask,
     make_mask,
@@ -90,11 +91,14 @@ def test_the_function_that_cudnn_implements_is_the_same():
     assert_same(found, weigh(lambda q, k, v: attend(q, k, v, mask))(*heads))
 
 
-def test_the_tpu_kernel_interpreted_is_the_same():
+@pytest.mark.parametrize("block", [128, 256])
+def test_the_tpu_kernel_interpreted_is_the_same(block):
     rng = np.random.default_rng(5)
     ids, heads = make_ids(rng, 1, 256), make_heads(rng, 1, 256, heads=2, kv_heads=1, size=128)
     mask = make_mask(*ids)
-    found = weigh(lambda q, k, v: attend_splash(q, k, v, mask, is_interpreted=True))(*heads)
+    found = weigh(lambda q, k, v: attend_splash(q, k, v, mask, block=block, is_interpreted=True))(
+        *heads
+    )
     assert_same(found, weigh(lambda q, k, v: attend(q, k, v, mask))(*heads))
 
 
@@ -105,6 +109,20 @@ def test_the_tpu_kernel_lowers_for_a_tpu():
     step = weigh(lambda q, k, v: attend_splash(q, k, v, make_mask(*ids)))
     text = step.trace(*heads).lower(lowering_platforms=("tpu",)).as_text()
     assert text.count("tpu_custom_call") >= 3
+
+
+@pytest.mark.parametrize(
+    "tokens, most, block", [(3584, 512, 512), (3328, 512, 256), (2560, 512, 512), (128, 512, 128)]
+)
+def test_a_row_has_a_whole_number_of_blocks(tokens, most, block):
+    assert choose_block(tokens, most) == block
+
+
+def test_what_fills_a_row_up_sees_itself_alone():
+    group = jnp.asarray([[1, 1, 2, 0, 0, 0]])
+    mask = np.asarray(make_mask(group, jnp.zeros_like(group)))[0]
+    np.testing.assert_array_equal(mask[3:], np.eye(6, dtype=bool)[3:])
+    assert mask[:3].sum() == 4 and not mask[:3, 3:].any()
 
 
 def test_a_model_by_blocks_is_the_model():

@@ -214,6 +214,7 @@ def qwen2_audio(tmp_path_factory):
         dtype="float32",
         remat="none",
         attention="plain",
+        attention_block=512,
     )
     torch.manual_seed(0)
     theirs = transformers.Qwen2AudioForConditionalGeneration(theirs_config)

@@ -21,6 +21,7 @@ from tiny_model import hear, make_config, make_gradient, make_params, measure_lo
 from sift_jax.exporting.merge_lora import merge_lora
 from sift_jax.models.attention import AttentionMask, make_mask
 from sift_jax.models.layers import attend
+from sift_jax.models.scanned_stack import REMAT_POLICIES
 from sift_jax.models.speech_lm import (
     init_params,
     make_decoder,
@@ -146,17 +147,18 @@ def test_a_wider_window_changes_only_what_padding_leaks_into():
 def test_rematerialisation_changes_no_number():
     batch = make_mixed_batch(make_config(), seed=3)
     found = {}
-    for remat in ("none", "full", "dots"):
+    for remat in REMAT_POLICIES:
         config = make_config(remat=remat)
         loss, grads = make_gradient(config)(make_params(make_config()), batch)
         found[remat] = (float(loss), np.concatenate([np.ravel(g) for g in jax.tree.leaves(grads)]))
-    for remat in ("full", "dots"):
+    for remat in set(REMAT_POLICIES) - {"none"}:
         assert found[remat][0] == pytest.approx(found["none"][0], rel=1e-6)
         np.testing.assert_allclose(
             found[remat][1], found["none"][1], atol=1e-4 * np.abs(found["none"][1]).max()
         )
     with pytest.raises(
-        ValueError, match="ModelConfig.remat is 'some'; choose one of none, full, dots"
+        ValueError,
+        match="ModelConfig.remat is 'some'; choose one of none, full, dots, narrow, offload",
     ):
         measure_loss(make_config(remat="some"), make_params(make_config()), batch)
 

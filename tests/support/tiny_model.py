@@ -30,6 +30,7 @@ MODEL = ModelConfig(
     dtype="float32",
     remat="none",
     attention="plain",
+    attention_block=512,
 )
 
 PROJECTORS["test-conformer"] = dataclasses.replace(

@@ -14,9 +14,11 @@ from tiny_examples import make_mixed_batch
 from tiny_model import make_config, make_gradient, make_params, measure_logits, measure_loss
 
 from sift_jax.checkpoints.train_state import init_state, join_params, make_state, split_params
+from sift_jax.compiled.hlo_text import parse_program
+from sift_jax.compiled.products import count_products
 from sift_jax.models.decoder import compute_logits
 from sift_jax.parallel.mesh import MeshConfig, make_mesh, shard_rows
-from sift_jax.training.losses import sum_cross_entropy
+from sift_jax.training.losses import choose_chunk, sum_cross_entropy
 from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
 from sift_jax.training.other_audio import swap_audio
 from sift_jax.training.step import compute_gradients, make_dev_step, make_train_step, split_rows
@@ -151,6 +153,35 @@ def test_chunks_are_the_plain_cross_entropy_with_its_gradients(is_tied):
     )
     for x, y in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(x, y, rtol=0, atol=1e-6 * float(jnp.abs(y).max()))
+
+
+@pytest.mark.parametrize("is_tied", [True, False])
+def test_a_frozen_head_has_two_products_and_the_same_gradient(is_tied):
+    """Logits, and the gradient of the hidden states beside them; with a head that trains the logits
+    are made again, and its own gradient comes to it."""
+    rng = np.random.default_rng(2)
+    shape = (50, 8) if is_tied else (8, 50)
+    decoder = {"embedding" if is_tied else "head": jnp.asarray(rng.normal(size=shape), jnp.float32)}
+    hidden = jnp.asarray(rng.normal(size=(3, 40, 8)), jnp.float32)
+    target, weight = rng.integers(0, 50, (3, 40)), rng.uniform(0, 1, (3, 40)).astype(np.float32)
+
+    def measure(hidden, decoder):
+        return 3.0 * sum_cross_entropy(decoder, hidden, target, weight, chunk=10)
+
+    frozen, both = (jax.jit(jax.value_and_grad(measure, argnums)) for argnums in (0, (0, 1)))
+    (_, found), (_, (expected, _)) = frozen(hidden, decoder), both(hidden, decoder)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6 * float(jnp.abs(expected).max()))
+    product = 2 * 3 * 40 * 8 * 50
+    for step, times in ((frozen, 2), (both, 4)):
+        program = parse_program(step.lower(hidden, decoder).compile().as_text())
+        assert sum(count_products(program).values()) == times * product
+
+
+@pytest.mark.parametrize(
+    "rows, targets, chunk", [(1, 768, 768), (8, 768, 128), (4, 300, 150), (2048, 64, 1)]
+)
+def test_a_piece_has_the_targets_that_pay_for_reading_the_head(rows, targets, chunk):
+    assert choose_chunk(rows, targets) == chunk
 
 
 def test_logits_of_a_whole_row_are_never_held():

@@ -69,6 +69,7 @@ def make_config(*, is_tied: bool = True) -> SpeechLMConfig:
         dtype="float32",
         remat="none",
         attention="plain",
+        attention_block=512,
     )
 
 

@@ -1,6 +1,7 @@
 """The evaluate run: suites asked of a model and of baselines, judged, and written down.
 
     suites ─► items ─┬─ questions ─ model, untrained ─► out/predictions/<system>.jsonl ─┐
+                     ├─ transcripts ─ decoder alone ──► out/predictions/text_model.jsonl┤
                      ├─ training rows ────────────────► out/predictions/majority.jsonl ─┤
                      └─ references, without such rows ► out/predictions/constant.jsonl ─┴─ judging.py ─► verdicts,
                                                                                            results, report
@@ -38,6 +39,7 @@ from sift_jax.evaluation.scores.schema import (
     CONSTANT,
     MAJORITY,
     MODEL,
+    TEXT_MODEL,
     UNTRAINED,
     EvaluationError,
     Item,
@@ -47,6 +49,12 @@ from sift_jax.evaluation.scores.schema import (
 from sift_jax.evaluation.suites import SuiteConfig, read_checked_suites
 from sift_jax.evaluation.suites.evalsift import SUBSETS
 from sift_jax.evaluation.suites.prompts import hash_prompts, load_prompts
+from sift_jax.evaluation.text_model import (
+    ask_in_words,
+    drop_adapters,
+    hash_transcripts,
+    read_transcripts,
+)
 from sift_jax.field_ranges import CheckedConfig, Count, MayBeEmpty, OneOf, Seed, Text, Whole
 from sift_jax.launch import NO_FLAGS, Launch
 from sift_jax.parallel.distributed import await_all, check_same, check_shared, is_first_process
@@ -89,6 +97,9 @@ class EvaluationConfig(CheckedConfig):
     # figures of what the model spoke, as data_prep.generation score writes them, for the same
     # report; or ""
     generation_dir: MayBeEmpty
+    # the words of the recordings, JSON lines with id and transcript: the decoder without its
+    # adapters is asked, too; or ""
+    transcripts: MayBeEmpty = dataclasses.field(metadata={"before": ""})
     # name → folder of the training runs whose curves the report shows
     train_dirs: Mapping[Text, Text]
 
@@ -176,8 +187,13 @@ def answer_all_systems(
     items = [question.item for question in questions]
     mesh = make_mesh(mesh_config, jax.local_devices())
 
-    def answer(system: str, make_model: Callable[[], Model], meta: Mapping[str, Any]) -> None:
-        file = PredictionFile(out, system)
+    def answer(
+        system: str,
+        make_model: Callable[[], Model],
+        meta: Mapping[str, Any],
+        questions: Sequence[Question],
+    ) -> None:
+        file, items = PredictionFile(out, system), [question.item for question in questions]
         file.check_meta(dict(meta))
         if len(file.read(items)) < len(items):
             asked = make_model()
@@ -194,9 +210,25 @@ def answer_all_systems(
         if is_first_process():
             file.finish(items, file.read(items))
 
-    answer(MODEL, lambda: model, meta)
+    answer(MODEL, lambda: model, meta, questions)
     if run.has_untrained:
-        answer(UNTRAINED, model.forget, {**meta, "step": 0, "weights": "untrained"})
+        answer(UNTRAINED, model.forget, {**meta, "step": 0, "weights": "untrained"}, questions)
+    if run.transcripts:
+        transcripts = read_transcripts(Path(run.transcripts))
+        decoder = drop_adapters(model, run.checkpoint)
+        asked, aside = ask_in_words(
+            decoder, questions, transcripts, reader, max_new_tokens=decoding.max_new_tokens
+        )
+        if aside and is_first_process():
+            print(
+                f"{len(aside)} of {len(items)} questions are not asked of the decoder alone; "
+                f"{aside[0].id}: {aside[0].reason}"
+            )
+        made_with = {"weights": "without adapters", "transcripts": hash_transcripts(transcripts)}
+        answer(TEXT_MODEL, lambda: decoder, {**meta, **made_with}, asked)
+    elif is_first_process():
+        # of the same folder with transcripts
+        PredictionFile(out, TEXT_MODEL).remove()
     if run.has_majority and is_first_process():
         split = split_by_baseline(items, run.data_dir)
         for system in set(BASELINES) - set(split):
@@ -277,12 +309,15 @@ def evaluate(
     if run.generation_dir:
         # what is wrong with it is said before anything is answered
         read_generation(run.generation_dir)
+    if run.transcripts:
+        read_transcripts(Path(run.transcripts))
     items = [item for suite in read for item in suite.items]
     if launch.dry_run:
         for suite in read:
             print(f"{suite.name}: {len(suite.items)} items, {len(suite.set_aside)} set aside")
         constant = split_by_baseline(items, run.data_dir) if run.has_majority else ()
         names = [run.checkpoint, *([UNTRAINED] if run.has_untrained else []), *constant]
+        names += [TEXT_MODEL] if run.transcripts else []
         print(f"{len(items)} would be answered by {', '.join(names)}")
         return out
     check_shared(out)

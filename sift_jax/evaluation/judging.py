@@ -28,8 +28,10 @@ from sift_jax.evaluation.scores.aggregate import make_cells
 from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 from sift_jax.evaluation.scores.confusions import make_confusions
 from sift_jax.evaluation.scores.metrics import SCORED, describe_metrics, judge_texts
+from sift_jax.evaluation.scores.paired import compare_systems
 from sift_jax.evaluation.scores.schema import (
     MODEL,
+    TEXT_MODEL,
     EvaluationError,
     Item,
     Prediction,
@@ -45,7 +47,7 @@ ANSWERS = "answers.json"
 CHECK = "judge_check.json"
 JUDGED = "judge_"
 # in the order in which systems are shown
-SYSTEMS = (MODEL, "untrained", "majority", "constant")
+SYSTEMS = (MODEL, TEXT_MODEL, "untrained", "majority", "constant")
 
 
 class InvalidJudge(EvaluationError):
@@ -132,6 +134,8 @@ def judge_predictions(
                 write_verdicts(verdict_path(out, system, judge.name), verdicts)
             described = {**judge.describe(), "planted": planted}
     results = {**facts, **summarize(out, systems, items, config.name, bootstrap)}
+    if TEXT_MODEL in systems:
+        results["forgetting"] = measure_forgetting(out, systems, items, config.name, bootstrap)
     results |= {"format": FORMAT, "judge": described, "metrics": describe_metrics(items)}
     if facts.get("generation"):
         spoken = read_generation(facts["generation"])
@@ -215,6 +219,28 @@ def summarize(
         "cells": [dataclasses.asdict(cell) for cell in cells],
         "confusions": make_confusions(systems[MODEL]),
     }
+
+
+def measure_forgetting(
+    out: Path,
+    systems: Mapping[str, Sequence[Prediction]],
+    items: Sequence[Item],
+    judge: str,
+    bootstrap: BootstrapConfig,
+) -> list[dict[str, Any]]:
+    """The model minus the decoder alone: each part of each suite, and all parts of a suite."""
+    first, second = (
+        (systems[system], read_judged(out, system, judge, items)) for system in (TEXT_MODEL, MODEL)
+    )
+    found = []
+    for suite in dict.fromkeys(item.suite for item in items):
+        own = [item for item in items if item.suite == suite]
+        subsets = list(dict.fromkeys(item.subset for item in own))
+        for subset in [*subsets, *([""] if len(subsets) > 1 else [])]:
+            some = [item for item in own if subset in ("", item.subset)]
+            for pair in compare_systems(some, first, second, bootstrap):
+                found.append({"suite": suite, "subset": subset, **dataclasses.asdict(pair)})
+    return found
 
 
 def count_scored(

@@ -69,6 +69,7 @@ def make_evaluation(root: Path, run_dir: Path, out: Path, **changes) -> dict:
         seed=0,
         data_dir=str(root),
         generation_dir="",
+        transcripts="",
         gain_split="EvalSIFT",
         train_dirs={},
     )

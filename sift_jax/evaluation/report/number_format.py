@@ -11,7 +11,14 @@ import math
 import re
 from typing import Any, TypeGuard
 
-from sift_jax.evaluation.scores.schema import CONSTANT, MAJORITY, MODEL, UNTRAINED, Cell
+from sift_jax.evaluation.scores.schema import (
+    CONSTANT,
+    MAJORITY,
+    MODEL,
+    TEXT_MODEL,
+    UNTRAINED,
+    Cell,
+)
 from sift_jax.sift.labels import LANGUAGE_NAMES
 from sift_jax.sift.rows import CLOSED_CATEGORIES
 
@@ -57,6 +64,7 @@ SYSTEM_TITLES = {
     MAJORITY: "Majority answer",
     CONSTANT: "Constant answer",
     UNTRAINED: "Untrained model",
+    TEXT_MODEL: "Decoder on transcripts",
 }
 CLOSED_ORDER = {name: place for place, name in enumerate(CLOSED_CATEGORIES)}
 MISSING = "–"

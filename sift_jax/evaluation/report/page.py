@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sift_jax.evaluation.report.corpus_section import make_corpus_section, read_corpus
 from sift_jax.evaluation.report.document import MOST_OPEN, Document, Section
+from sift_jax.evaluation.report.forgetting_section import make_forgetting_section
 from sift_jax.evaluation.report.generation_section import make_generation_section
 from sift_jax.evaluation.report.measured_speech import GENERATION
 from sift_jax.evaluation.report.number_format import (
@@ -64,6 +65,8 @@ def make_document(evaluation: Evaluation) -> Document:
     sections = [
         make_suite_section(board, suite, results) for suite in suites if suite != GENERATION
     ]
+    if results.get("forgetting"):
+        sections.append(make_forgetting_section(results["forgetting"]))
     if results.get("generation"):
         sections.append(make_generation_section(board, results["generation"]))
     sections.append(make_published_section(evaluation, board))

@@ -10,7 +10,13 @@ import dataclasses
 from collections.abc import Iterable
 
 from sift_jax.evaluation.report.number_format import CLOSED_ORDER, is_number
-from sift_jax.evaluation.scores.schema import BASELINES, MODEL, UNTRAINED, Cell
+from sift_jax.evaluation.scores.schema import (
+    BASELINES,
+    MODEL,
+    TEXT_MODEL,
+    UNTRAINED,
+    Cell,
+)
 from sift_jax.sift.labels import LABELS
 
 Systems = dict[str, Cell]
@@ -137,7 +143,7 @@ def _order_values(name: str, counts: dict[str, int]) -> list[str]:
 
 def sort_systems(found: Iterable[str]) -> list[str]:
     """The model first, then the baselines, then whatever else was asked."""
-    named, found = (MODEL, *BASELINES, UNTRAINED), list(found)
+    named, found = (MODEL, TEXT_MODEL, *BASELINES, UNTRAINED), list(found)
     return [s for s in named if s in found] + [s for s in found if s not in named]
 
 

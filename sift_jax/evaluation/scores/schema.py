@@ -24,6 +24,8 @@ MODEL, UNTRAINED = "model", "untrained"
 # One answer to all questions of a kind: the training data's commonest, or where there are no
 # training rows of a suite the one that its own references make best.
 BASELINES = MAJORITY, CONSTANT = "majority", "constant"
+# the decoder without its adapters, on transcripts
+TEXT_MODEL = "text_model"
 
 
 class EvaluationError(ValueError):

@@ -70,6 +70,7 @@ setup(
             "describe/*.css",
             "embedded/sentences/*.tsv",
             "generation/*.css",
+            "instructions/forms.json",
             "instructions/llm/*.json",
             "instructions/templates/*.json",
             "instructions/templates/paper/*.json",

@@ -64,6 +64,7 @@ _TABLE: dict[str, tuple[tuple[str, str, str], ...]] = {
         ),
         ("data units", "data_prep.units", "Add the speech tokens of a codec to records."),
         ("data subset", "data_prep.subset", "Take a share of the utterances of SIFT files."),
+        ("data add-forms", "data_prep.add_forms", "Ask for forms in a share of the training rows."),
         (
             "data convert",
             "data_prep.convert",

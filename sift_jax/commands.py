@@ -106,6 +106,7 @@ _TABLE: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("ask", "sift_jax.ask", "Ask a model a question about recordings."),
         ("chat", "sift_jax.ask", "Talk with a model about recordings."),
         ("speak", "sift_jax.speak", "Have a model speak, or answer by voice."),
+        ("serve", "sift_jax.serve", "Serve models to OpenAI's clients."),
         ("export", "sift_jax.export", "Write a checkpoint as safetensors for other programs."),
     ),
     "Evaluate": (

@@ -26,6 +26,10 @@ _EVAL = (
     "whisper-normalizer>=0.1.12",
     "pyarrow>=18",
 )
+# the HTTP side of the server; BSD
+_SERVE = ("starlette>=1.0,<2", "uvicorn>=0.40,<1")
+# OpenAI's own client, which the server is tested with
+_CLIENT = ("openai>=3,<4",)
 _TEST = ("pytest>=8", "pytest-xdist>=3.6", "ruff>=0.9", "mypy>=2.4", "psutil>=6")
 
 EXTRAS: dict[str, tuple[str, ...]] = {
@@ -44,13 +48,14 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "praat": ("praat-parselmouth>=0.4.5",),
     # audio classifiers, SQUIM, penn, VITS voices
     "torch": ("torch>=2.6", "torchaudio>=2.6"),
+    "serve": _SERVE,
     "wandb": ("wandb>=0.19",),
     "tpu": ("jax[tpu]",),
     # the TPU's compiler, which needs no TPU: the release that jax 0.10.2's own extra names
     "tpu_compile": ("libtpu==0.0.42.*",),
     "cuda": ("jax[cuda12]",),
     "dask": (*_BEAM, *_DASK),
-    "test": (*_TEST, *_DEMO, *_BEAM, *_DASK, *_EVAL),
+    "test": (*_TEST, *_DEMO, *_BEAM, *_DASK, *_EVAL, *_SERVE, *_CLIENT),
 }
 
 

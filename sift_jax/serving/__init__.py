@@ -1,0 +1,1 @@
+"""An OpenAI-compatible server over the slots of decoding.slots: requests, limits, streams."""

@@ -1,0 +1,96 @@
+"""How answers go out: JSON whole, or server-sent events one by one; and how it is noticed that a
+client has gone.
+
+    whole      {"id": …, "choices": [{"message": {…}, "finish_reason": "stop"}], "usage": {…}}
+    stream     data: {"id": …, "choices": [{"delta": {"content": "Slow"}}]}⏎⏎ … data: [DONE]⏎⏎
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from sift_jax.serving.errors import RequestError
+from sift_jax.serving.service import Answering, ClientGoneError
+
+
+def describe_usage(answering: Answering) -> dict[str, Any]:
+    prompt, said = answering.prompt_tokens, len(answering.ids)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": said,
+        "total_tokens": prompt + said,
+        "prompt_tokens_details": {
+            "audio_tokens": answering.audio_tokens,
+            "cached_tokens": answering.reused,
+        },
+    }
+
+
+@contextlib.contextmanager
+def watch_client(receive: Receive, answering: Answering) -> Iterator[None]:
+    """Within, a client that goes away frees its slot; so does whatever else ends it."""
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        answering.lose_client()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        answering.cancel()
+
+
+def write_event(value: Any) -> bytes:
+    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n".encode()
+
+
+class EventStream(Response):
+    """Events as they come. A client that takes none for `send_seconds` is let go; an error behind
+    the first event is an event, too."""
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        events: Callable[[], AsyncIterator[Any]],
+        answering: Answering,
+        *,
+        send_seconds: float,
+    ):
+        super().__init__(headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
+        # its length is not known
+        del self.headers["content-length"]
+        self._events, self._answering, self._send_seconds = events, answering, send_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def write(body: bytes, *, is_last: bool = False) -> None:
+            async with asyncio.timeout(self._send_seconds):
+                await send({"type": "http.response.body", "body": body, "more_body": not is_last})
+
+        with (
+            contextlib.suppress(ClientGoneError, TimeoutError),
+            watch_client(receive, self._answering),
+        ):
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": self.status_code,
+                    "headers": self.raw_headers,
+                }
+            )
+            try:
+                async for event in self._events():
+                    await write(write_event(event))
+            except RequestError as error:
+                await write(write_event(error.describe()))
+            await write(b"data: [DONE]\n\n", is_last=True)

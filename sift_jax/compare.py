@@ -35,11 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     flags = make_parser().parse_intermixed_args(arguments)
 
     def run() -> None:
-        from sift_jax.evaluation.report.comparison_page import write_comparison
+        from sift_jax.evaluation.report.comparison import make_comparison
+        from sift_jax.evaluation.report.comparison_page import format_comparison, write_comparison
         from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
 
         bootstrap = BootstrapConfig(samples=flags.samples, confidence=0.95, seed=flags.seed)
-        print(f"comparison: {write_comparison(flags.runs, flags.out, bootstrap)}")
+        comparison = make_comparison(flags.runs, bootstrap)
+        page = write_comparison(comparison, flags.out)
+        print(format_comparison(comparison))
+        print(f"comparison: {page}")
 
     report_errors(run, is_debug=is_debug(flags))
 

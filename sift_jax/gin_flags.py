@@ -113,7 +113,7 @@ def read_gin_flags(
     """Flags, with the files in `gin_file` and what --gin.NAME=value and short flags bind in
     `bindings`, as NAME=value."""
     flags, rest = parser.parse_known_args(list(argv))
-    flags.bindings = [read_gin_word(parser, word) for word in rest]
+    flags.bindings = [read_gin_word(parser, word) for word in join_values(rest)]
     if short is not None:
         files = short.list_files()
         chosen = files.get(getattr(flags, short.choice, None) or "", short.gin_file)
@@ -132,12 +132,25 @@ def read_gin_flags(
     return flags
 
 
+def join_values(words: Sequence[str]) -> list[str]:
+    """--gin.STEPS 3, in two words, as --gin.STEPS=3: both are how flags are written."""
+    joined: list[str] = []
+    for word in words:
+        last = joined[-1] if joined else ""
+        is_value = last.startswith("--gin.") and "=" not in last and not word.startswith("--")
+        if is_value:
+            joined[-1] = f"{last}={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
 def read_gin_word(parser: Parser, word: str) -> str:
     """STEPS=3 of --gin.STEPS=3; the parser's error for any other word that it does not know."""
     if word.startswith("--gin.") and "=" in word:
         return word.removeprefix("--gin.")
     if word.startswith("--gin."):
-        parser.error(f"{word} binds nothing; write {word}=VALUE in one word")
+        parser.error(f"{word} binds nothing; write {word}=VALUE")
     said = describe_unknown(word, list_options(parser))
     if said.endswith("?") or not word.startswith("-"):
         parser.error(said)

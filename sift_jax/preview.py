@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sift_jax.exits import report_errors
 from sift_jax.flags import Parser, is_debug
-from sift_jax.gin_flags import read_gin_word
+from sift_jax.gin_flags import join_values, read_gin_word
 
 
 def make_parser() -> Parser:
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the page, and says where it is."""
     parser = make_parser()
     flags, rest = parser.parse_known_args(sys.argv[1:] if arguments is None else arguments)
-    bindings = [read_gin_word(parser, word) for word in rest]
+    bindings = [read_gin_word(parser, word) for word in join_values(rest)]
 
     def run() -> None:
         if flags.examples < 1:

@@ -143,7 +143,7 @@ def test_a_first_word_lists_its_commands(capsys):
             "unknown flag --checkpoit; did you mean --checkpoint? See sift-jax ask",
         ),
         ("units fti", "unknown command fti; did you mean fit? See sift-jax units --help"),
-        ("train --gin.STEPS 3", "--gin.STEPS binds nothing; write --gin.STEPS=VALUE in one word; "),
+        ("train --gin.STEPS --dry_run", "--gin.STEPS binds nothing; write --gin.STEPS=VALUE; "),
         ("train --dry_rum", "unknown flag --dry_rum; did you mean --dry_run? See sift-jax train"),
         ("train", "--gin_file=FILE is required; see sift-jax train --help"),
         ("evaluate", "no --suite and no --gin_file is given; see sift-jax evaluate --help"),

@@ -22,7 +22,7 @@ from typing import Any
 
 from sift_jax.evaluation.report.players import AudioShelf
 from sift_jax.evaluation.report.read_results import Evaluation, read_evaluation
-from sift_jax.evaluation.scores.schema import Item, Prediction
+from sift_jax.evaluation.scores.schema import MODEL, Item, Prediction
 
 # what a rater gives, by the kind of task: name → (lowest, highest)
 SCALES: Mapping[str, Mapping[str, tuple[int, int]]] = {
@@ -90,7 +90,7 @@ def read_ab_tasks(first: Path, second: Path, subset: str, *, seed: int) -> list[
         raise HumanEvalError(f"{first} and {second} have one name; rename a folder")
     read = {name: read_evaluation(folder) for name, folder in folders.items()}
     predictions = {
-        name: _list_predictions(evaluation, ["model"])["model"] for name, evaluation in read.items()
+        name: _list_predictions(evaluation, [MODEL])[MODEL] for name, evaluation in read.items()
     }
     rng, tasks = random.Random(seed), []
     for item, answers in _pair(predictions, subset):
@@ -104,7 +104,7 @@ def read_ab_tasks(first: Path, second: Path, subset: str, *, seed: int) -> list[
                 question=item.question,
                 answers=tuple(answers[name].answer for name in names),
                 systems=tuple(names),
-                judged=tuple(_find_score(read[name], item, "model") for name in names),
+                judged=tuple(_find_score(read[name], item, MODEL) for name in names),
             )
         )
     return tasks

@@ -112,7 +112,12 @@ def _read_batches(stream: BatchStream) -> Iterator[tuple[PlannedBatch, Batch]]:
 def make_page(stream: BatchStream, *, name: str, split: str, count: int) -> Document:
     """The page of a mixture that goes by `name`, with `count` examples."""
     shown, unread = read_shown(stream, count)
-    planned = next(batches[0] for _, batches in stream.plan.blocks() if batches)
+    planned = next((batches[0] for _, batches in stream.plan.blocks() if batches), None)
+    if planned is None:
+        raise ValueError(
+            f"{name}: split {split} makes no batch; choose another --split, or rates with tasks "
+            "that the records have"
+        )
     return Document(
         title="sift_jax · mixture preview",
         intro=f"{name}, split {split}: what training draws, and what it makes of it.",

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sift_jax.evaluation.report.comparison import Comparison, Flip, Pair, describe, make_comparison
+from sift_jax.evaluation.report.comparison import Comparison, Flip, Pair, describe
 from sift_jax.evaluation.report.document import (
     Document,
     Drawing,
@@ -55,8 +55,7 @@ from sift_jax.evaluation.report.samples_section import (
     make_terms,
     shuffle,
 )
-from sift_jax.evaluation.report.score_index import Place
-from sift_jax.evaluation.scores.bootstrap import BootstrapConfig
+from sift_jax.evaluation.report.score_index import Place, read_value
 from sift_jax.evaluation.scores.schema import MODEL
 from sift_jax.pages.markup import escape_text
 from sift_jax.storage.whole_files import write_whole
@@ -64,11 +63,9 @@ from sift_jax.storage.whole_files import write_whole
 FLIP_COUNT = 6
 
 
-def write_comparison(
-    folders: Sequence[str | Path], out: str | Path, bootstrap: BootstrapConfig
-) -> Path:
+def write_comparison(comparison: Comparison, out: str | Path) -> Path:
     """Writes compare.html, compare.md and compare.json into a folder; returns the page."""
-    comparison, out = make_comparison(folders, bootstrap), Path(out)
+    out = Path(out)
     document = make_document(comparison, out)
     write_whole(
         out / "compare.json",
@@ -76,6 +73,41 @@ def write_comparison(
     )
     write_whole(out / "compare.md", document.write_markdown())
     return write_whole(out / "compare.html", document.write_html())
+
+
+def format_comparison(comparison: Comparison) -> str:
+    """The figures of all runs as a table for a terminal, and of two runs their difference where the
+    paired test has one."""
+    rows = [("", *comparison.names, *(["difference", "95 %"] if len(comparison.runs) == 2 else []))]
+    for suite in dict.fromkeys(suite for board in comparison.boards for suite in board.suites):
+        rows.append((name_title(suite), *("" for _ in rows[0][1:])))
+        boards = comparison.boards
+        for place in dict.fromkeys(place for board in boards for place in board.places(suite)):
+            metric = find_metric(place.metric)
+            figures = [
+                metric.write(read_value(board.find(suite, place), MODEL)) for board in boards
+            ]
+            title = f"  {name_subset(place.subset) or 'all'}, {metric.title}"
+            rows.append((title, *figures, *_write_difference(comparison, suite, place)))
+    widths = [max(len(row[i]) for row in rows) + (2 if i else 0) for i in range(len(rows[0]))]
+    lines = [
+        row[0].ljust(widths[0])
+        + "".join(text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True))
+        for row in rows
+    ]
+    return "\n".join([lines[0], "─" * len(lines[0]), *lines[1:]])
+
+
+def _write_difference(comparison: Comparison, suite: str, place: Place) -> list[str]:
+    """Of two runs: the second less the first, and its interval."""
+    if len(comparison.runs) != 2:
+        return []
+    metric, wanted = find_metric(place.metric), (suite, place.subset, place.metric)
+    for pair in comparison.pairs:
+        if (pair.suite, pair.subset, pair.metric) == wanted:
+            interval = f"{metric.write_gap(pair.low, 0)} to {metric.write_gap(pair.high, 0)}"
+            return [metric.write_gap(pair.second, pair.first), interval]
+    return [MISSING, MISSING]
 
 
 def make_document(comparison: Comparison, out: Path) -> Document:

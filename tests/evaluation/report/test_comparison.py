@@ -78,7 +78,7 @@ def root(tmp_path_factory):
     make_evaluation(root / "first", data_dir=data_dir, data=str(data_dir))
     make_evaluation(root / "second", data_dir=data_dir, data=str(data_dir), seed=8)
     make_evaluation(root / "fewer", data_dir=data_dir, seed=9, skip=frozenset(range(0, 20, 4)))
-    write_comparison([root / "first", root / "second"], root / "both", BOOTSTRAP)
+    write_comparison(make_comparison([root / "first", root / "second"], BOOTSTRAP), root / "both")
     return root
 
 
@@ -162,7 +162,7 @@ def test_runs_that_share_nothing_are_not_compared(root, tmp_path):
         make_evaluation(tmp_path / "even", skip=frozenset(range(0, 20, 2))),
         make_evaluation(tmp_path / "odd", skip=frozenset(range(1, 20, 2))),
     ]
-    page = write_comparison(runs, tmp_path / "out", BOOTSTRAP).read_text()
+    page = write_comparison(make_comparison(runs, BOOTSTRAP), tmp_path / "out").read_text()
     assert Page(page).open == [] and "EvalSIFT: the runs share no question" in page
     assert json.loads((tmp_path / "out" / "compare.json").read_text())["pairs"] == []
 
@@ -209,7 +209,9 @@ def test_other_judges_and_decoding_are_warned_of(root, tmp_path):
         "ture 0.8",
     ):
         assert part in texts, part
-    page = write_comparison([root / "first", other], tmp_path / "out", BOOTSTRAP).read_text()
+    page = write_comparison(
+        make_comparison([root / "first", other], BOOTSTRAP), tmp_path / "out"
+    ).read_text()
     assert page.index('class="alarm" role="alert"') < page.index("<section")
 
 
@@ -217,7 +219,7 @@ def test_three_runs_are_each_compared_with_the_first(root, tmp_path):
     runs = [root / "first", root / "second", root / "fewer"]
     comparison = make_comparison(runs, BOOTSTRAP)
     assert {pair.run for pair in comparison.pairs} == {1, 2} and comparison.flips == ()
-    text = write_comparison(runs, tmp_path, BOOTSTRAP).read_text()
+    text = write_comparison(make_comparison(runs, BOOTSTRAP), tmp_path).read_text()
     assert Page(text).open == [] and "fewer against first, question by question" in text
 
 
@@ -228,7 +230,9 @@ def test_a_suite_of_one_run_alone_stands_by_itself(root, tmp_path):
     alone = make_evaluation(
         tmp_path / "alone", data_dir=root / "data", cells=[dataclasses.asdict(cell)]
     )
-    text = write_comparison([root / "first", alone], tmp_path / "out", BOOTSTRAP).read_text()
+    text = write_comparison(
+        make_comparison([root / "first", alone], BOOTSTRAP), tmp_path / "out"
+    ).read_text()
     rows = [[" ".join(cell) for cell in row] for row in Page(text).rows]
     assert "One run alone has answers to this suite" in text
     assert any(
@@ -256,7 +260,7 @@ def test_whatever_the_results_say_stays_text(root, tmp_path):
     (out / "results.json").write_text(json.dumps(make_hostile(results)))
     pages = [
         write_report(out),
-        write_comparison([out, root / "first"], tmp_path / "both", BOOTSTRAP),
+        write_comparison(make_comparison([out, root / "first"], BOOTSTRAP), tmp_path / "both"),
     ]
     for page in pages:
         text = page.read_text(encoding="utf-8")
@@ -306,6 +310,14 @@ def test_the_command_writes_all_three_and_says_what_is_missing(root, tmp_path, m
         "compare.json",
         "compare.md",
     ]
+    said = capsys.readouterr().out
+    written = json.loads((tmp_path / "compare.json").read_text())
+    (pair,) = [p for p in written["pairs"] if p["subset"] == ACOUSTIC.subset]
+    line = next(line for line in said.splitlines() if "Acoustic" in line)
+    figures = [f"{100 * pair[name]:.1f}" for name in ("first", "second")]
+    assert all(figure in line for figure in figures)
+    assert f"{100 * (pair['second'] - pair['first']):+.1f}".replace("-", "\u2212") in line
+    assert said.splitlines()[-1] == f"comparison: {tmp_path / 'compare.html'}"
     monkeypatch.setattr(sys, "argv", [*command, str(root / "no")])
     with pytest.raises(SystemExit) as end:
         compare.main()
@@ -326,7 +338,9 @@ def test_pairs_are_named_by_the_run_that_they_are_measured_against(root, tmp_pat
         .replace('"suite": "evalsift"', '"suite": "jsonl:own"')
     )
     (alone / "predictions" / "model.jsonl").write_text(lines)
-    write_comparison([alone, root / "first", root / "second"], tmp_path / "out", BOOTSTRAP)
+    write_comparison(
+        make_comparison([alone, root / "first", root / "second"], BOOTSTRAP), tmp_path / "out"
+    )
     pairs = json.loads((tmp_path / "out" / "compare.json").read_text())["pairs"]
     assert {(pair["base"], pair["run"]) for pair in pairs} == {("first", "second")}
     page = (tmp_path / "out" / "compare.html").read_text()
@@ -338,7 +352,7 @@ def test_a_link_leads_to_the_report_whatever_the_folder_is_called(root, name):
     run = root / name
     shutil.copytree(root / "second", run)
     (run / "report.html").write_text("there")
-    write_comparison([root / "first", run], root, BOOTSTRAP)
+    write_comparison(make_comparison([root / "first", run], BOOTSTRAP), root)
     links = re.findall(r'<li><a href="([^"]*)"', (root / "compare.html").read_text())
     assert links[-1].startswith("./")
     # as a browser resolves it against the page's own address

@@ -75,6 +75,7 @@ setup(
             "instructions/templates/*.json",
             "instructions/templates/paper/*.json",
             "metadata/*.json",
+            "self_answer/*.json",
             "synthesis/passages/*.json",
             "synthesis/question_writers/*.json",
             "tasks/templates/*.json",

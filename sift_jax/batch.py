@@ -14,6 +14,12 @@ nothing else:
 frame), -1 for text. `predict_bm` lists the positions whose hidden state predicts a target,
 `target_bm` the token it should predict: logits are computed there and nowhere else. Dims: b rows, t
 tokens, a clips a row, s mel frames, f mel bins, m targets a row.
+
+Where a decoder is its own teacher, a batch has the same answers behind text a second time, in rows
+of `teacher_tokens` without audio. Their keys are those above with `teacher_` before the name;
+`taught_bm` is 1 where target m has such a twin, at `teacher_predict_bm`. Where answers are the
+model's own and have rewards, a batch has what each target's answer is better by, `advantage_bm`,
+and its log-probability when it was drawn, `old_bm`, and without LoRA, `reference_bm`.
 """
 
 from __future__ import annotations
@@ -35,12 +41,25 @@ class BatchShape:
     clips: int
     mel_frames: int
     mel_bins: int
+    # positions of a row of the teacher's; 0 where there is none
+    teacher_tokens: int = 0
+    is_rewarded: bool = False
 
     def spec(self) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
         """Key to (shape, dtype): the whole contract."""
         bt, bm = (self.rows, self.tokens), (self.rows, self.targets)
         int32, float32 = np.dtype(np.int32), np.dtype(np.float32)
+        teacher: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
+        if self.teacher_tokens:
+            teacher = {
+                f"teacher_{name}_bt": ((self.rows, self.teacher_tokens), int32)
+                for name in ("token", "group", "segment", "position")
+            }
+            teacher |= {"teacher_predict_bm": (bm, int32), "taught_bm": (bm, float32)}
+        rewarded = ("advantage_bm", "old_bm", "reference_bm") if self.is_rewarded else ()
         return {
+            **teacher,
+            **dict.fromkeys(rewarded, (bm, float32)),
             "token_bt": (bt, int32),
             "slot_bt": (bt, int32),
             "group_bt": (bt, int32),

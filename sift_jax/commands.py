@@ -55,6 +55,11 @@ _TABLE: dict[str, tuple[tuple[str, str, str], ...]] = {
             "data_prep.instruct",
             "Have a language model write the instructions of a measured corpus.",
         ),
+        (
+            "data self-answer",
+            "data_prep.self_answer",
+            "Have a decoder answer instructions about a measured corpus by itself.",
+        ),
         ("data cut", "data_prep.cut", "Cut long recordings with their text into clips."),
         ("data align", "data_prep.alignment.align", "Find when each word is said."),
         (

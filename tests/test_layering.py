@@ -214,6 +214,18 @@ MAY_IMPORT = {
         "weights.hub",
         "weights.whisper",
     ),
+    # a model of ours writes there
+    "data_prep.self_answer": (
+        "checkpoints",
+        "decoding",
+        "exits",
+        "flags",
+        "models",
+        "pretrained",
+        "sift",
+        "text",
+        "weights",
+    ),
     "data_prep.generation": ("audio", "codecs", "evaluation.scores", "exits", "flags", "sift"),
 }
 # where networks are written in flax

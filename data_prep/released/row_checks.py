@@ -13,7 +13,14 @@ from collections.abc import Iterator
 from data_prep.instructions.filters.language_id import is_in_language, list_frequent_words
 from data_prep.released.read_rows import Fault
 from data_prep.released.sift_paths import Place, list_texts
-from sift_jax.sift.rows import CATEGORIES, LANGUAGES, Message, Row, list_utterances
+from sift_jax.sift.rows import (
+    CATEGORIES,
+    LANGUAGES,
+    SELF_GENERATED_TEXT,
+    Message,
+    Row,
+    list_utterances,
+)
 
 _PAIRED = ("closed_ended/comparison", "pretraining/ranks", "pretraining/compares")
 # Whose messages have the audio, where it is not the question alone.
@@ -21,6 +28,7 @@ _SIDES = {
     "controllable_generation": {"assistant"},
     "pretraining/tts": {"assistant"},
     "pretraining/speech_to_speech": {"user", "assistant"},
+    SELF_GENERATED_TEXT: set(),
 }
 _WORD = re.compile(r"[^\W\d_]+")
 _SHOWN_LETTERS = 60
@@ -46,6 +54,9 @@ def find_form_faults(row: Row, place: Place) -> Iterator[Fault]:
     if not all(text.strip() for text in list_texts(row)):
         yield Fault("empty text", "")
     names = list_utterances(messages)
+    if place.category == SELF_GENERATED_TEXT and not names:
+        # the text that stands for the recording
+        return
     if not names:
         yield Fault("no audio", "")
     elif not _is_named_after(row["id"], names, place.category):

@@ -35,6 +35,7 @@ SOURCES = {
     "configs/sweeps/salm.gin": "tests/golden/sweeps_salm.gin",
     "configs/evaluating.gin": "configs/evaluating.gin",
     "configs/regularization.gin": "configs/regularization.gin",
+    "configs/self_generated/kl.gin": "tests/golden/self_generated_kl.gin",
 }
 TYPES = {
     int: "integer",

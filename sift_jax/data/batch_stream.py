@@ -30,11 +30,24 @@ from sift_jax.data.records.index_records import CachedAudio, cache_task, index_r
 from sift_jax.data.records.question_index import QuestionIndex
 from sift_jax.data.records.record_files import RecordAudio
 from sift_jax.data.records.unreadable import UNREADABLE, UnreadableAudio, UnreadableLog
-from sift_jax.data.row_layout import NO_GROUP, PackingCounts, Row, lay_out, make_group
+from sift_jax.data.row_layout import (
+    NO_GROUP,
+    Group,
+    PackingCounts,
+    Row,
+    lay_out,
+    lay_out_teachers,
+    make_group,
+)
 from sift_jax.data.shapes import SpeechGeometry, make_shapes
 from sift_jax.data.tasks.mixture_rates import RecordTask
 from sift_jax.data.tasks.mixture_table import make_task_name
-from sift_jax.sift.rows import LANGUAGES, SPOKEN_CATEGORIES
+from sift_jax.sift.rows import (
+    LANGUAGES,
+    SELF_GENERATED,
+    SELF_GENERATED_TEXT,
+    SPOKEN_CATEGORIES,
+)
 from sift_jax.text.tokenizers import AUDIO, SpeechTokenizer
 from sift_jax.text.unit_tokens import (
     check_unit_rows,
@@ -52,7 +65,8 @@ class BatchStream:
 
     `own_rows` are the rows of every batch that this process reads; None means all of them. `among`
     are the only tasks that the mixture may choose from, such as those that are trained.
-    `unreadable_log` is the file in which are written down recordings that it could not read.
+    `unreadable_log` is the file in which are written down recordings that it could not read. With
+    `teacher_tokens` self-generated answers come a second time, behind the text that they answered.
     """
 
     def __init__(
@@ -66,19 +80,23 @@ class BatchStream:
         own_rows: Sequence[int] | None = None,
         among: Collection[str] | None = None,
         unreadable_log: Path | None = None,
+        teacher_tokens: int = 0,
     ):
         self.config, self.geometry = config, geometry
         self.tokenizer = SpeechTokenizer(config.tokenizer, config.chat_template)
         self._audio_id = self.tokenizer.ids[AUDIO]
         self.counts = PackingCounts()
         self._unreadable = UnreadableLog(config.most_unreadable, unreadable_log, split)
-        shapes = make_shapes(config, geometry)
+        shapes = make_shapes(config, geometry, teacher_tokens=teacher_tokens)
         self._own_rows = range(config.rows) if own_rows is None else own_rows
         self.shapes = [dataclasses.replace(shape, rows=len(self._own_rows)) for shape in shapes]
         # a longer clip than the window is left out, whatever is said of its frames
         longest = round(geometry.window_seconds * RATE / HOP) + 1
         self._frames = np.array([0, *map(geometry.count_frames, range(1, longest + 1))])
         self.readers: dict[str, Callable[[int], list[np.ndarray]]] = {}
+        # task to the index of what its teacher reads
+        self._teachers: dict[str, QuestionIndex] = {}
+        self._has_teachers = teacher_tokens > 0
         defined = define_tasks(config, self.tokenizer, modules, split, among)
         # what a user must know of the mixture in this split, before the first step
         self.notes = defined.notes
@@ -142,6 +160,8 @@ class BatchStream:
             index = QuestionIndex(folder / source.category.replace("/", "."))
             self.readers[name] = RecordAudio(source.reader, split, index)
             questions = self.config.questions_per_record
+            if self._has_teachers and source.category == SELF_GENERATED:
+                self._teachers[name] = open_teacher(folder, index)
         else:
             from sift_jax.data.tasks.seqio_tasks import RecordSource, drop_sampling
 
@@ -197,7 +217,8 @@ class BatchStream:
                 # its place stays, so that the numbers of the others do
                 filled.add(NO_GROUP)
                 continue
-            group = make_group(example, audio_id=self._audio_id, count_frames=self._count_clip)
+            group = make_group(example, audio_id=self._audio_id, count_frames=self.count_clip)
+            group = dataclasses.replace(group, teacher=self._read_teacher(planned.groups, g))
             if (group.tokens, group.targets) != (
                 sizes.tokens[g],
                 sizes.targets[g],
@@ -211,7 +232,26 @@ class BatchStream:
             filled.add(group)
         return filled
 
-    def _count_clip(self, samples: int) -> int:
+    def _read_teacher(self, groups: Groups, group: int) -> Group | None:
+        """The same questions of the same record, asked of text."""
+        task, item = self.plan.draws.tasks[groups.task[group]], int(groups.item[group])
+        index = self._teachers.get(task.name)
+        if index is None:
+            return None
+        numbers = groups.read_numbers(group).tolist()
+        heard, read = task.index.read(item, numbers), index.read(item, numbers)
+        answers = [one["tokens"][one["is_target"] > 0].tolist() for one in (heard, read)]
+        if answers[0] != answers[1]:
+            raise ValueError(
+                f"item {item} of {index.folder} has other answers than {task.name}: the rows of "
+                f"{SELF_GENERATED} and {SELF_GENERATED_TEXT} are not of one run of "
+                "data_prep.self_answer; make them, and the records, anew"
+            )
+        example = {**read, "audio": np.zeros(0, np.int16)}
+        return make_group(example, audio_id=self._audio_id, count_frames=self.count_clip)
+
+    def count_clip(self, samples: int) -> int:
+        """Decoder positions that a clip of so many samples takes."""
         return int(self._count_frames(np.asarray(samples)))
 
     def batches(self, skip: int = 0) -> Iterator[tuple[BatchShape, Batch]]:
@@ -241,6 +281,8 @@ class BatchStream:
         shape = self.shapes[planned.level]
         rows = list(each(lambda row: self._read_row(planned, row), self._own_rows))
         batch, clips = lay_out(rows, shape, self.geometry.count_frames(shape.mel_frames))
+        if shape.teacher_tokens:
+            lay_out_teachers(batch, rows, shape)
         if self.config.codec is not None:
             weigh_speech(
                 batch, place_units(self.tokenizer), self.config.end_weight, self.config.unit_weights
@@ -266,3 +308,17 @@ class BatchStream:
         return [
             [f"{tasks[groups.task[g]].name}#{groups.item[g]}" for g in row] for row in planned.rows
         ]
+
+
+def open_teacher(folder: Path, heard: QuestionIndex) -> QuestionIndex:
+    """The index of the text that stands for each item's recording; an error where the two differ in
+    number."""
+    path = folder / SELF_GENERATED_TEXT
+    index = QuestionIndex(path) if (path / "counts.json").is_file() else None
+    sizes = [(len(x), x.counts["questions"]) for x in (heard, index) if x is not None]
+    if index is None or sizes[0] != sizes[1]:
+        raise ValueError(
+            f"the records of {folder} have no text for every self-generated answer; join both "
+            f"{SELF_GENERATED} and {SELF_GENERATED_TEXT} of data_prep.self_answer into the records"
+        )
+    return index

@@ -44,6 +44,8 @@ class Group:
     prefix: Piece
     questions: list[Piece]
     clips: list[np.ndarray]
+    # the same answers behind text, in which their teacher reads what is heard here
+    teacher: Group | None = None
 
     @property
     def tokens(self) -> int:
@@ -184,6 +186,35 @@ def lay_out(
                 clips.append((b, a + i, clip))
             a += len(group.clips)
     return batch, clips
+
+
+def lay_out_teachers(batch: Batch, rows: list[Row], shape: BatchShape) -> None:
+    """Fills in what the teacher reads, where the batch has room for it.
+
+    A group whose text finds none is not taught: it learns from the tokens alone.
+
+        row       group 1: targets a b | group 2: c d e | group 3: f      group 2 has no teacher
+        taught            1 1                 0 0 0                1
+    """
+    bare = dataclasses.replace(
+        shape, tokens=shape.teacher_tokens, clips=0, mel_frames=0, mel_bins=0, teacher_tokens=0
+    )
+    taught, places = [], []
+    for row in rows:
+        twins, spans, m = Row(bare), [], 0
+        for group in row.groups:
+            if group.teacher is not None and twins.can_hold(group.teacher):
+                twins.add(group.teacher)
+                spans.append(np.arange(m, m + group.targets))
+            m += group.targets
+        taught.append(twins)
+        places.append(np.concatenate([*spans, _NOTHING]))
+    found, _ = lay_out(taught, bare, 1)
+    for name in ("token", "group", "segment", "position"):
+        batch[f"teacher_{name}_bt"] = found[f"{name}_bt"]
+    for b, place in enumerate(places):
+        batch["teacher_predict_bm"][b, place] = found["predict_bm"][b, : len(place)]
+        batch["taught_bm"][b, place] = 1.0
 
 
 @dataclasses.dataclass

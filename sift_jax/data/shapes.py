@@ -24,7 +24,9 @@ class SpeechGeometry:
     count_frames: Callable[[int], int]
 
 
-def make_shapes(config: DataConfig, geometry: SpeechGeometry) -> list[BatchShape]:
+def make_shapes(
+    config: DataConfig, geometry: SpeechGeometry, *, teacher_tokens: int = 0
+) -> list[BatchShape]:
     """One static shape for each clip length, shortest first."""
     seconds = tuple(config.clip_seconds)
     if (
@@ -51,6 +53,7 @@ def make_shapes(config: DataConfig, geometry: SpeechGeometry) -> list[BatchShape
             clips=config.clips,
             mel_frames=round(s * RATE / HOP),
             mel_bins=geometry.mel_bins,
+            teacher_tokens=teacher_tokens,
         )
         for s in seconds
     ]

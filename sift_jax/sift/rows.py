@@ -55,7 +55,10 @@ TASK_CATEGORIES = tuple(
 )
 # whose answers are speech
 SPOKEN_CATEGORIES = ("controllable_generation", "pretraining/tts", "pretraining/speech_to_speech")
-ALL_CATEGORIES = (*CATEGORIES, *PRETRAINING_CATEGORIES, *TASK_CATEGORIES)
+# What a decoder has answered by itself, of the utterance as text: the audio in the question's place,
+# and the text that it read, which is what teaches by its distribution.
+SELF_CATEGORIES = (SELF_GENERATED, SELF_GENERATED_TEXT) = ("self_generated", "self_generated_text")
+ALL_CATEGORIES = (*CATEGORIES, *PRETRAINING_CATEGORIES, *TASK_CATEGORIES, *SELF_CATEGORIES)
 _SPLIT_FOLDERS = {"train": ("train",), "dev": ("dev", "validation"), "EvalSIFT": ("EvalSIFT",)}
 _ROLES = ("system", "user", "assistant")
 

@@ -30,6 +30,7 @@ from sift_jax.training.flops import count_costs
 from sift_jax.training.goodput import TimeLedger
 from sift_jax.training.gradient_guard import SkipWatch
 from sift_jax.training.job import TrainingJob
+from sift_jax.training.losses import Terms
 from sift_jax.training.metrics import Meter, MetricWriter
 from sift_jax.training.status_line import StatusLine
 from sift_jax.training.step import make_dev_step
@@ -47,7 +48,7 @@ class StepEnd:
     state: State
     # this process's rows, as the host has them
     batch: Batch
-    metrics: dict[str, jax.Array]
+    metrics: dict[str, Any]
     # seconds that the batch was waited for
     waited: float
     # what the batch was made of, for batches.jsonl; the names of its items only where they are
@@ -128,11 +129,18 @@ class ReportHook:
             "learning_rate": rate,
             "grad_norm": float(end.metrics["grad_norm"]),
             "skipped": skipped,
+            **describe_terms(end.metrics.get("terms", {})),
         }
 
     def close(self) -> None:
         """Looks at the outcome of the last step, too."""
         self._skips.settle()
+
+
+def describe_terms(terms: Terms) -> dict[str, float]:
+    """The mean of each term of the last step's loss; a term that nothing counted for has none."""
+    found = {name: (float(total), float(weight)) for name, (total, weight) in terms.items()}
+    return {name: total / weight for name, (total, weight) in found.items() if weight}
 
 
 class DevHook:

@@ -33,10 +33,12 @@ from sift_jax.models.speech_lm import SpeechLMConfig
 from sift_jax.parallel.hardware import HardwareConfig
 from sift_jax.parallel.mesh import MeshConfig, check_rows, make_mesh
 from sift_jax.text.unit_tokens import NeededRows
+from sift_jax.training.losses import Objective
 from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
 from sift_jax.training.regularization import check_regularization
 from sift_jax.training.run_config import RunConfig
 from sift_jax.training.step import make_train_step
+from sift_jax.training.teacher import TeacherConfig, check_teacher, make_taught_objective
 from sift_jax.training.vocabulary_rows import count_rows
 from sift_jax.weights.load import Sources, load_sources
 from sift_jax.weights.spare_rows import draw_spare_rows
@@ -58,6 +60,8 @@ class TrainingJob:
     abstract_state: State
     draw_state: Callable[[], State]
     train_step: Wrapped
+    # of a row of what the teacher reads; 0 where there is none
+    teacher_tokens: int = 0
 
     @property
     def out_dir(self) -> Path:
@@ -72,21 +76,35 @@ def describe_job(
     mesh: MeshConfig,
     hardware: HardwareConfig,
     sources: Sources,
+    teacher: TeacherConfig | None = None,
     *,
     devices: list[jax.Device] | None = None,
+    make_objective: Callable[[SpeechLMConfig], Objective] | None = None,
+    updates: int = 1,
 ) -> TrainingJob:
     """The job of these configs, on all devices that there are or on those given.
 
     What does not fit together is refused: a model's parts, a warm-up longer than the run, rows that
-    the devices cannot share.
+    the devices cannot share. `make_objective` makes another loss, of rewarded batches; a step may
+    have several `updates`.
     """
     rows = count_rows(model, data, start_run=sources.run, out_dir=run.out_dir)
-    config, update = make_model_config(model, rows), make_optimizer(optimizer, run.steps)
+    config, steps = make_model_config(model, rows), run.steps * updates
+    update = make_optimizer(optimizer, steps)
     geometry = make_geometry(config)
-    shapes, device_mesh = make_shapes(data, geometry), make_mesh(mesh, devices)
+    positions = teacher.positions if teacher else 0
+    shapes = make_shapes(data, geometry, teacher_tokens=positions)
+    device_mesh = make_mesh(mesh, devices)
     check_rows(data.rows, device_mesh, run.microbatches)
     check_regularization(run.regularization, config)
     abstract_state, draw_state = describe_state(config, run, update, device_mesh)
+    objective = None
+    if teacher:
+        check_teacher(abstract_state["trainable"])
+        objective = make_taught_objective(config, teacher)
+    if make_objective:
+        objective = make_objective(config)
+        shapes = [dataclasses.replace(shape, is_rewarded=True) for shape in shapes]
     return TrainingJob(
         run=run,
         data=data,
@@ -95,7 +113,7 @@ def describe_job(
         geometry=geometry,
         shapes=shapes,
         mesh=device_mesh,
-        schedule=make_schedule(optimizer, run.steps, optimizer.peak_learning_rate),
+        schedule=make_schedule(optimizer, steps, optimizer.peak_learning_rate),
         abstract_state=abstract_state,
         draw_state=draw_state,
         train_step=make_train_step(
@@ -106,7 +124,9 @@ def describe_job(
             microbatches=run.microbatches,
             regularization=run.regularization,
             seed=run.seed,
+            objective=objective,
         ),
+        teacher_tokens=positions,
     )
 
 

@@ -57,6 +57,7 @@ from sift_jax.training.optimizer import OptimizerConfig
 from sift_jax.training.preemption import Stopped, StopRequest
 from sift_jax.training.profiling import Profile
 from sift_jax.training.run_config import RunConfig
+from sift_jax.training.teacher import TeacherConfig
 from sift_jax.training.wandb_writer import WandbBoard, import_wandb
 from sift_jax.weights.load import Sources, check_vocabulary
 from sift_jax.weights.spare_rows import check_told_apart
@@ -74,6 +75,7 @@ def train(
     mesh: MeshConfig,
     hardware: HardwareConfig,
     sources: Sources,
+    teacher: TeacherConfig | None = None,
     evaluator: Evaluator | None = None,
     launch: Launch = NO_FLAGS,
 ) -> Path:
@@ -81,7 +83,9 @@ def train(
     folder."""
     # --- what is trained, and on what: shapes only, nothing is allocated
     devices = open_topology(launch.topology) if launch.topology else None
-    job = describe_job(run, model, data, optimizer, mesh, hardware, sources, devices=devices)
+    job = describe_job(
+        run, model, data, optimizer, mesh, hardware, sources, teacher, devices=devices
+    )
     if launch.topology:
         print(format_compilation(job, hardware))
         return job.out_dir
@@ -107,10 +111,10 @@ def _train_in_folder(
     run, out_dir = job.run, job.out_dir
     ledger = TimeLedger(out_dir, is_writer=is_first_process())
     # --- is this folder ours?
-    checkpoints = _claim_folder(job)
+    checkpoints = claim_folder(job)
     reached = checkpoints.latest_step or 0
     # --- the data: every process plans the whole, and reads its own rows
-    stream = _open_stream(job, launch, "train")
+    stream = open_stream(job, launch, "train")
     check_same(
         "the plan",
         stream.plan.fingerprint,
@@ -123,7 +127,7 @@ def _train_in_folder(
         check_plan(out_dir, checkpoints.read_place(reached).get("plan"), stream.plan.fingerprint)
         print(describe_end(out_dir, reached, run.steps, launch.config_text))
         return
-    _keep_tokenizer(job, stream, is_begun=reached > 0)
+    keep_tokenizer(job, stream, is_begun=reached > 0)
     evaluate = evaluator.open(job.model, stream.tokenizer, job.mesh, out_dir) if evaluator else None
     # --- the state: 1. this folder's newest checkpoint, 2. another run, 3. published weights, 4. drawn
     # From here on memory of the devices is taken.
@@ -137,7 +141,7 @@ def _train_in_folder(
     dev = _read_dev_set(job, stream, launch)
     # --- the loop, and what is due beside it
     put = functools.partial(put_batch, mesh=job.mesh, rows=job.data.rows)
-    writer = _open_writer(job, first_step, launch) if is_first_process() else NoWriter()
+    writer = open_writer(job, first_step, launch) if is_first_process() else NoWriter()
     with contextlib.closing(writer), checkpoints.finishing(), StopRequest() as stop:
         if dev:
             writer.write_samples(first_step, make_samples(dev.samples))
@@ -239,7 +243,7 @@ def _run_steps(
     return None
 
 
-def _claim_folder(job: TrainingJob) -> Checkpoints:
+def claim_folder(job: TrainingJob) -> Checkpoints:
     """The folder's checkpoints; an error where they are of another model or other records."""
     run, records = job.run, job.data.records
     digest = digest_records(records)
@@ -255,7 +259,7 @@ def _claim_folder(job: TrainingJob) -> Checkpoints:
     return checkpoints
 
 
-def _open_stream(
+def open_stream(
     job: TrainingJob, launch: Launch, split: str, among: Collection[str] | None = None
 ) -> BatchStream:
     """The batches of a split, of which this process reads its own rows; those of the training split
@@ -269,10 +273,11 @@ def _open_stream(
         own_rows=list_own_rows(job.mesh, job.data.rows),
         among=among,
         unreadable_log=name_log(job.out_dir, jax.process_index()),
+        teacher_tokens=job.teacher_tokens,
     )
 
 
-def _keep_tokenizer(job: TrainingJob, stream: BatchStream, *, is_begun: bool) -> None:
+def keep_tokenizer(job: TrainingJob, stream: BatchStream, *, is_begun: bool) -> None:
     """Lays the tokenizer, and what is to be known of the codec, beside the checkpoints."""
     rows, name = job.model.decoder.vocab_size, job.data.tokenizer
     if is_first_process():
@@ -301,7 +306,7 @@ def _read_dev_set(job: TrainingJob, stream: BatchStream, launch: Launch) -> DevS
     if not job.run.dev_batches:
         return None
     names = [task.name for task in stream.plan.draws.tasks]
-    held_out = _open_stream(job, launch, "dev", among=names)
+    held_out = open_stream(job, launch, "dev", among=names)
     # the first process writes the boards
     shown = SHOWN_SAMPLES if is_first_process() else 0
     dev = read_dev_set(held_out, job.run.dev_batches, names, samples=shown)
@@ -310,7 +315,7 @@ def _read_dev_set(job: TrainingJob, stream: BatchStream, launch: Launch) -> DevS
     return dev if dev.batches else None
 
 
-def _open_writer(job: TrainingJob, first_step: int, launch: Launch) -> MetricWriter:
+def open_writer(job: TrainingJob, first_step: int, launch: Launch) -> MetricWriter:
     project = job.run.wandb_project
     boards = [WandbBoard(project, job.out_dir, launch.config_text)] if project else []
     return MetricWriter(job.out_dir, steps=job.run.steps, first_step=first_step, boards=boards)

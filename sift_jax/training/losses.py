@@ -1,8 +1,12 @@
 """Losses are (sum, weight) pairs, divided once, so that shards and packs of unequal size add up
-exactly."""
+exactly.
+
+    Objective: parameters, batch ─► (Σ of the loss, to be divided by Σ weight_bm; {name: (sum, weight)} of its terms)
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -17,6 +21,9 @@ from sift_jax.parallel.mesh import count_batch_shards
 # whole head, so it should hold as many rows of a product as pay for that: 64 targets of one row read
 # the 1.1 GB of a 7B model's head twelve times a step, and leave a matrix unit waiting for them.
 LOSS_TARGETS = 1024
+# (sum, weight) of each term that is reported beside the loss, by its name
+Terms = dict[str, tuple[Array, Array]]
+Objective = Callable[[Params, dict[str, Array], Dropout | None], tuple[Array, Terms]]
 
 
 def choose_chunk(rows: int, targets: int) -> int:
@@ -36,7 +43,7 @@ def sum_cross_entropy(
     vocabulary logits."""
     # Once, before the loop over pieces: inside it the head would be gathered from its shards anew
     # for each piece.
-    return _sum_pieces(_gather_head(decoder), hidden_bmd, target_bm, weight_bm, chunk)
+    return _sum_pieces(gather_head(decoder), hidden_bmd, target_bm, weight_bm, chunk)
 
 
 def _sum_plainly(
@@ -51,7 +58,7 @@ def _sum_plainly(
         h, y, w = piece
         return jnp.sum(w * _score(decoder, h, y))
 
-    pieces = tuple(_cut(x, chunk) for x in (hidden_bmd, target_bm, weight_bm))
+    pieces = tuple(cut(x, chunk) for x in (hidden_bmd, target_bm, weight_bm))
     return jnp.sum(jax.lax.map(sum_piece, pieces))
 
 
@@ -78,7 +85,7 @@ def _sum_forward(
         slope = (jnp.exp(logits - total[..., None]) - is_target) * w[..., None]
         return jnp.sum(w * (total - picked)), pull_logits(decoder, slope.astype(h.dtype))
 
-    pieces = tuple(_cut(x, chunk) for x in (hidden, target, weight))
+    pieces = tuple(cut(x, chunk) for x in (hidden, target, weight))
     losses, slopes = jax.lax.map(differentiate, pieces)
     whole = slopes.swapaxes(0, 1).reshape(hidden.shape[0], -1, hidden.shape[2])
     return jnp.sum(losses), (whole[:, : hidden.shape[1]],)
@@ -100,19 +107,20 @@ _sum_pieces.defvjp(_sum_forward, _sum_backward, symbolic_zeros=True)
 
 def list_cross_entropy(decoder: dict, hidden_bmd: Array, target_bm: Array, *, chunk: int) -> Array:
     """−log p(target) of every target by itself (b, m), as many at a time."""
-    decoder = _gather_head(decoder)
-    pieces = (_cut(hidden_bmd, chunk), _cut(target_bm, chunk))
+    decoder = gather_head(decoder)
+    pieces = (cut(hidden_bmd, chunk), cut(target_bm, chunk))
     losses = jax.lax.map(lambda piece: _score(decoder, *piece), pieces)
     return losses.swapaxes(0, 1).reshape(target_bm.shape[0], -1)[:, : target_bm.shape[1]]
 
 
-def _gather_head(decoder: dict) -> dict:
+def gather_head(decoder: dict) -> dict:
+    """What compute_logits reads of a decoder, fetched from its shards once."""
     if "head" in decoder:
         return {"head": gather(decoder["head"], None, "tensor")}
     return {"embedding": gather(decoder["embedding"], "tensor", None)}
 
 
-def _cut(x: Array, chunk: int) -> Array:
+def cut(x: Array, chunk: int) -> Array:
     """(b, m, …) as (pieces, b, chunk, …), the last filled up with zeros."""
     chunk = min(chunk, x.shape[1])
     # The filling has weight 0, so it adds nothing to the sum.
@@ -144,3 +152,14 @@ def sum_loss(
             chunk=choose_chunk(*batch["target_bm"].shape),
         )
     return total, jnp.sum(batch["weight_bm"])
+
+
+def make_objective(config: SpeechLMConfig) -> Objective:
+    """The cross-entropy of the targets alone."""
+
+    def objective(
+        params: Params, batch: dict[str, Array], dropout: Dropout | None
+    ) -> tuple[Array, Terms]:
+        return sum_loss(config, params, batch, dropout)[0], {}
+
+    return objective

@@ -22,7 +22,13 @@ from sift_jax.models.layers import Array
 from sift_jax.models.speech_lm import Dropout, Params, SpeechLMConfig, compute_hidden
 from sift_jax.parallel.compiler_options import find_compiler_options
 from sift_jax.parallel.mesh import replicate, shard_pieces, shard_rows
-from sift_jax.training.losses import choose_chunk, list_cross_entropy, sum_loss
+from sift_jax.training.losses import (
+    Objective,
+    Terms,
+    choose_chunk,
+    list_cross_entropy,
+    make_objective,
+)
 from sift_jax.training.other_audio import swap_audio
 from sift_jax.training.regularization import draw_noise
 from sift_jax.training.run_config import RegularizationConfig
@@ -47,8 +53,11 @@ def compute_gradients(
     microbatches: int,
     mesh: Mesh,
     dropout: Dropout | None = None,
-) -> tuple[Array, Array, Params]:
-    """(mean loss, Σ weight, gradients of the mean loss for the trainable tree)."""
+    objective: Objective | None = None,
+) -> tuple[Array, Array, Params, Terms]:
+    """(mean loss, Σ weight, gradients of the mean loss for the trainable tree, its terms); the
+    cross-entropy if no objective is given."""
+    objective = objective or make_objective(config)
     # Of the whole batch, before it is cut: each piece's loss is divided by it, and the pieces'
     # gradients then simply add up. A mean of the pieces' means would weigh a piece with few targets
     # as much as one with many.
@@ -56,28 +65,28 @@ def compute_gradients(
 
     def mean_loss(
         trainable: Params, piece: dict[str, Array], dropout: Dropout | None = None
-    ) -> Array:
-        total, _ = sum_loss(config, join_params(trainable, state["frozen"]), piece, dropout)
-        return total / jnp.maximum(weight, 1.0)
+    ) -> tuple[Array, Terms]:
+        total, terms = objective(join_params(trainable, state["frozen"]), piece, dropout)
+        return total / jnp.maximum(weight, 1.0), terms
 
-    differentiate = jax.value_and_grad(mean_loss)
+    differentiate = jax.value_and_grad(mean_loss, has_aux=True)
     if microbatches == 1:
-        loss, grads = differentiate(state["trainable"], batch, dropout)
-        return loss, weight, grads
+        (loss, terms), grads = differentiate(state["trainable"], batch, dropout)
+        return loss, weight, grads, terms
     pieces = jax.lax.with_sharding_constraint(split_rows(batch, microbatches), shard_pieces(mesh))
 
-    def add(
-        sums: tuple[Array, Params], part: tuple[dict[str, Array], Array]
-    ) -> tuple[tuple[Array, Params], None]:
+    def add(sums: tuple, part: tuple[dict[str, Array], Array]) -> tuple[tuple, None]:
         # scan keeps one piece's activations in memory at a time.
         piece, number = part
         # each piece leaves out values of its own
         own = dropout and dropout._replace(key=jax.random.fold_in(dropout.key, number))
         return jax.tree.map(jnp.add, sums, differentiate(state["trainable"], piece, own)), None
 
-    nothing = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, state["trainable"]))
-    (loss, grads), _ = jax.lax.scan(add, nothing, (pieces, jnp.arange(microbatches)))
-    return loss, weight, grads
+    first = jax.tree.map(lambda x: x[0], pieces)
+    described = jax.eval_shape(differentiate, state["trainable"], first, dropout)
+    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), described)
+    ((loss, terms), grads), _ = jax.lax.scan(add, nothing, (pieces, jnp.arange(microbatches)))
+    return loss, weight, grads, terms
 
 
 def make_train_step(
@@ -89,16 +98,24 @@ def make_train_step(
     microbatches: int,
     regularization: RegularizationConfig | None = None,
     seed: int = 0,
+    objective: Objective | None = None,
 ) -> Wrapped:
     """The jitted step for states shaped like `state` (arrays or shapes) on `mesh`; the state passed
-    in is consumed. `seed` and the step decide what regularization hides."""
+    in is consumed. `seed` and the step decide what regularization hides. An objective other than the
+    cross-entropy has its terms told beside the loss."""
 
     def train_step(state: State, batch: dict[str, Array]) -> tuple[State, dict[str, Array]]:
         # kernels that XLA cannot spread by itself read the mesh from here
         with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
             batch, dropout = draw_noise(regularization, seed, state["step"], batch)
-            loss, weight, grads = compute_gradients(
-                config, state, batch, microbatches=microbatches, mesh=mesh, dropout=dropout
+            loss, weight, grads, terms = compute_gradients(
+                config,
+                state,
+                batch,
+                microbatches=microbatches,
+                mesh=mesh,
+                dropout=dropout,
+                objective=objective,
             )
         # The guard inside reads the loss: not finite, or a spike of the gradient, and the update is
         # zero.
@@ -118,6 +135,7 @@ def make_train_step(
             "targets": weight,
             "skipped": optimizer_state.skipped,
             "skipped_in_a_row": optimizer_state.skipped_in_a_row,
+            **({"terms": terms} if terms else {}),
         }
 
     shardings = shard_state(state, mesh)

@@ -295,7 +295,7 @@ def test_packed_answers_cost_what_they_cost_apart(data, tokenizer):
         make_group(
             stream.read_example(groups, g),
             audio_id=tokenizer.ids[AUDIO],
-            count_frames=stream._count_clip,
+            count_frames=stream.count_clip,
         )
         for g in range(len(groups))
     ]

@@ -22,6 +22,7 @@ from sift_jax.sift.rows import (
     CLOSED_CATEGORIES,
     LANGUAGES,
     PRETRAINING_CATEGORIES,
+    SELF_CATEGORIES,
     SPOKEN_CATEGORIES,
 )
 
@@ -51,6 +52,7 @@ SCORES: dict[str, tuple[str, ...]] = {
     "pretraining/intent": ("exact_match",),
     "pretraining/slots": ("slot_f1",),
     **dict.fromkeys(SPOKEN_CATEGORIES, ()),
+    **dict.fromkeys(SELF_CATEGORIES, ("rouge_l",)),
 }
 
 MIXTURES: dict[str, Rates] = {
@@ -87,6 +89,16 @@ MIXTURES: dict[str, Rates] = {
         "sift.closed_ended.word_align.*": 0.2,
         "sift.closed_ended.comparison.*": 0.1,
         "sift.open_ended.*": 0.1,
+    },
+    # What the decoder has answered by itself, alone; and as half of stage 2, at rates of ours.
+    "self_generated": {"sift.self_generated.*": 1.0},
+    "self_generated_and_sift": {
+        "sift.self_generated.*": 0.5,
+        "sift.closed_ended.acoustic_level.*": 0.175,
+        "sift.closed_ended.content_level.*": 0.125,
+        "sift.closed_ended.word_align.*": 0.1,
+        "sift.closed_ended.comparison.*": 0.05,
+        "sift.open_ended.*": 0.05,
     },
     # Stage 3: instructions that are answered by speech, in units.
     "generation": {"sift.controllable_generation.*": 1.0},

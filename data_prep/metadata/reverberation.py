@@ -61,11 +61,13 @@ def compute_features(wave: np.ndarray, first_word: float, last_word: float) -> n
     level_db = 10 * np.log10(np.quantile(power[begin:end][is_speech[: end - begin]], 0.9, axis=0))
     snr = np.clip(level_db - 10 * np.log10(floor), 0, 60)
     visible = np.minimum(snr, 40)
+    # Less the noise, a fifth more of it since it sways; what is left of nothing is 17 dB below it.
     energy_db = 10 * np.log10(np.maximum(power - 1.2 * floor, 0.02 * floor))
     speech_db = energy_db[begin : end + 8][is_speech]
     rows = [
         np.minimum(level_db - np.quantile(speech_db, q, axis=0), visible) for q in _DIP_QUANTILES
     ]
+    # What cannot be seen says nothing of the room: a dip is at most as deep as the noise lets it be.
     rows += _measure_decays(np.where(is_heard[:, None], energy_db, np.nan), level_db, begin, end)
     rows.append(np.minimum(np.abs(np.diff(speech_db, axis=0)), 15).mean(axis=0))
     for delay in _TAIL_FRAMES:
@@ -84,6 +86,7 @@ def _estimate_floor(power: np.ndarray, is_heard: np.ndarray, begin: int) -> np.n
     heard = power[is_heard]
     quiet = 2 * np.sort(heard, axis=0)[: max(len(heard) // 10, 3)].mean(axis=0)
     ahead = power[:begin][is_heard[:begin]]
+    # The quietest tenth of noise lies below its mean, about by half: hence twice.
     return np.minimum(ahead.mean(axis=0), quiet) if len(ahead) else quiet
 
 

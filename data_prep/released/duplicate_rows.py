@@ -43,6 +43,7 @@ class HashSheet:
             for part in message["content"]:
                 pieces += part.keys()
                 pieces += part.values()
+        # with a character between that no piece holds: "ab" "c" is not "a" "bc"
         text = "\0".join(pieces).encode()
         self._hashes.append(int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little"))
         self._lines.append(line)
@@ -57,6 +58,8 @@ def find_repeats(folder: Path, files: int, limit: int) -> tuple[int, list[Repeat
     """How many rows stand again, and the first of them in the order of files and lines."""
     sheets = [folder / f"{number}.npy" for number in range(files)]
     slices = max(1, -(-sum(len(_open(sheet)) for sheet in sheets) // SLICE_ROWS))
+    # Hashes are spread evenly, so equal spans of their numbers hold about equally many rows, and all
+    # rows of one hash lie in one span.
     edges = [round(2**64 * place / slices) for place in range(slices + 1)]
     count, found = 0, []
     for low, high in zip(edges, edges[1:], strict=False):
@@ -81,6 +84,7 @@ def _find_in_slice(sheets: list[Path], low: int, high: int) -> np.ndarray:
         first, last = np.searchsorted(
             sheet["hash"], np.array([low, min(high, 2**64 - 1)], np.uint64)
         )
+        # 2⁶⁴ is no number of 64 bits: the last span ends where the file does
         last = len(sheet) if high == 2**64 else last
         part = np.empty(last - first, [*_KIND.descr, ("file", "<u4")])
         part["hash"], part["line"] = sheet["hash"][first:last], sheet["line"][first:last]
@@ -89,7 +93,8 @@ def _find_in_slice(sheets: list[Path], low: int, high: int) -> np.ndarray:
     rows = np.concatenate(parts)
     rows = rows[np.lexsort((rows["line"], rows["file"], rows["hash"]))]
     is_again = np.append(False, rows["hash"][1:] == rows["hash"][:-1])[: len(rows)]
-    # The last row before it that is not a repetition is the first of its kind.
+    # The last row before it that is not a repetition is the first of its kind: of hashes a a a b,
+    # is_again is 0 1 1 0, the places 0 0 0 3, and so the rows at 1 and 2 repeat the one at 0.
     firsts = (
         np.maximum.accumulate(np.where(is_again, 0, np.arange(len(rows))))
         if len(rows)

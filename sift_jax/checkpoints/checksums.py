@@ -36,6 +36,9 @@ def list_leaves(tree: Any) -> dict[str, jax.Array]:
 
 def mix(words: jax.Array) -> jax.Array:
     """Another word for each, and no two the same: the finaliser of MurmurHash3."""
+    # Each line can be undone: x ^ (x >> n) by repeating it, a product with an odd number by that
+    # number's inverse modulo 2³². So no two words become one, and a bit that flips turns about half
+    # of the others.
     words = (words ^ (words >> 16)) * jnp.uint32(0x85EBCA6B)
     words = (words ^ (words >> 13)) * jnp.uint32(0xC2B2AE35)
     return words ^ (words >> 16)
@@ -46,12 +49,16 @@ def read_words(leaf: jax.Array) -> jax.Array:
     bits."""
     if leaf.dtype == jnp.bool_:
         leaf = leaf.astype(jnp.uint8)
+    # float64 as pairs of words: bitcast_convert_type adds an axis of 2 where it goes to less bits.
+    # bfloat16 as one word of 16 bits each, widened: two to a word would need an even length.
     bits = min(8 * leaf.dtype.itemsize, 32)
     return jax.lax.bitcast_convert_type(leaf, jnp.dtype(f"uint{bits}")).astype(jnp.uint32)
 
 
 def number_places(shape: tuple[int, ...]) -> jax.Array:
     """0, 1, 2, … in the order of memory, without anything of one device that another would need."""
+    # Of shape (2, 3): 0 1 2 / 3 4 5, as row · 3 + column. Each device makes the numbers of its own
+    # part, where arange would have to be cut and sent.
     place, stride = jnp.zeros(shape, jnp.uint32), 1
     for axis in reversed(range(len(shape))):
         place += jax.lax.broadcasted_iota(jnp.uint32, shape, axis) * jnp.uint32(stride % 2**32)
@@ -66,6 +73,8 @@ def sum_words(leaf: jax.Array, rule: int = FORMAT) -> jax.Array:
     if rule == 1:
         terms = words * (place * jnp.uint32(STRIDE % 2**32) + jnp.uint32(1))
     else:
+        # + 1, since mix(0) is 0: the first place would not count. The place is mixed in before the
+        # word's own mix, so that equal words at two places are two different terms.
         terms = mix(words + mix(place + jnp.uint32(1)))
     return jnp.sum(terms, dtype=jnp.uint32)
 

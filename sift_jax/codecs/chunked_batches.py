@@ -70,6 +70,8 @@ class Piece:
 def cut_pieces(waves: Sequence[np.ndarray], unit: int) -> Iterator[Piece]:
     """Pieces in the order of the waves; each begins at a multiple of `unit` samples, in which
     `kept` counts."""
+    # An hour in units of 320 samples: pieces of 1,200 units with 150 more at either side, as context
+    # that is thrown away. The first has none before it, so its own units begin at 0, not at 150.
     margin = -(-_MARGIN_SECONDS * INPUT_RATE // unit)
     net = _PIECE_SECONDS * INPUT_RATE // unit
     for i, wave in enumerate(waves):
@@ -123,6 +125,7 @@ def _plan_heavy(lengths: np.ndarray, devices: int) -> Iterator[tuple[list[int], 
         samples = int(sizes[np.searchsorted(sizes, lengths[order[first]])])
         # as many as there are, or as a device takes at once
         each = min(max(most // samples, 1), max((len(order) - first) // devices, 1))
+        # the power of two below: 5 has three bits, and 1 << 2 is 4; so few shapes are compiled
         rows = devices << (each.bit_length() - 1)
         yield order[first : first + rows], rows, samples
         first += rows

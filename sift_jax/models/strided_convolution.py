@@ -24,11 +24,14 @@ TAPS = tuple((i, j) for i in range(3) for j in range(3))
 def _shift(x_bsfc: Array) -> list[tuple[int, int, Array]]:
     """What each place of the kernel is multiplied with."""
     s, f = x_bsfc.shape[1:3]
+    # Row i of the padded input is row i − 1 of the input: tap i of output s lies at 2s + i − 1, so
+    # that a slice from i in steps of two has it for every s at once.
     padded = jnp.pad(x_bsfc, ((0, 0), (1, 1), (1, 1), (0, 0)))
     return [(i, j, padded[:, i : i + s : 2, j : j + f : 2]) for i, j in TAPS]
 
 
 def _multiply(x_bsfc: Array, kernel: Array) -> Array:
+    # The barrier keeps XLA from merging what comes before into each of the nine taps.
     return jax.lax.optimization_barrier(sum(tap * kernel[j, i] for i, j, tap in _shift(x_bsfc)))
 
 
@@ -64,10 +67,14 @@ def _give_back(dy: Array, kernel: Array, size: tuple[int, int]) -> Array:
     """dy to every place that it came of, (b, *size, d)."""
     dy_up = jnp.pad(dy, ((0, 0), (0, 1), (0, 0), (0, 0)))[:, 1:]
     dy_left, both = (jnp.pad(x, ((0, 0), (0, 0), (0, 1), (0, 0)))[:, :, 1:] for x in (dy, dy_up))
+    # y[s] = … x[2s − 1] k0 + x[2s] k1 + x[2s + 1] k2: a place at 2s was read by output s alone, in
+    # its middle; one at 2s + 1 by s with k2 and by s + 1, the next frame, with k0.
     k = jnp.swapaxes(kernel, 0, 1)
     even = jnp.stack([dy * k[1, 1], dy * k[1, 2] + dy_left * k[1, 0]], axis=3)
     last = dy * k[2, 2] + dy_left * k[2, 0] + dy_up * k[0, 2] + both * k[0, 0]
     odd = jnp.stack([dy * k[2, 1] + dy_up * k[0, 1], last], axis=3)
+    # The four parities side by side, [even, odd] of frames × [even, odd] of bins, read in the order
+    # of memory are the input again; one of an odd size ends before the last of them.
     b, s, f, d = dy.shape
     return jnp.stack([even, odd], axis=2).reshape(b, 2 * s, 2 * f, d)[:, : size[0], : size[1]]
 

@@ -97,6 +97,7 @@ def check_rows(rows: int, mesh: Mesh, microbatches: int = 1) -> None:
         raise ValueError(f"microbatches is {microbatches}; set MICROBATCHES to 1 for none")
     shards = count_batch_shards(mesh) * microbatches
     if rows % shards:
+        # 96 rows on 64 devices: the multiples around it, 64 and 128
         lower, upper = rows // shards * shards, -(-rows // shards) * shards
         choices = f"{upper}" if lower == 0 else f"{lower} or {upper}"
         times = f" × {microbatches} microbatches" if microbatches > 1 else ""
@@ -112,6 +113,8 @@ def shard_rows(mesh: Mesh) -> NamedSharding:
 
 def list_own_rows(mesh: Mesh, rows: int) -> list[int]:
     """The rows of a batch that lie on this process's devices."""
+    # 8 rows over data 2 × fsdp 2 × tensor 2: four spans of two rows, and each span lies on the two
+    # devices of a tensor group. A process with devices of both is asked for those rows once.
     sharding = shard_rows(mesh)
     index_of = sharding.devices_indices_map((rows,))
     spans = [index_of[device][0] for device in sharding.addressable_devices]
@@ -138,6 +141,8 @@ def put_batch(batch: dict[str, np.ndarray], mesh: Mesh, rows: int) -> dict[str, 
     def put(value: np.ndarray) -> jax.Array:
         def read(index: tuple[slice, ...] | None) -> np.ndarray:
             assert index is not None, "JAX asks for the slices of one device"
+            # `index` counts the rows of all processes, `value` holds this one's alone: rows 4 and 5
+            # may be the first two here.
             return value[[place_of[row] for row in range(rows)[index[0]]]]
 
         return jax.make_array_from_callback((rows, *value.shape[1:]), sharding, read)

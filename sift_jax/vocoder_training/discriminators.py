@@ -70,6 +70,8 @@ class PeriodCritic(nn.Module):
 
     @nn.compact
     def __call__(self, wave_bn: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
+        # Of period 3, samples 0 1 2 3 4 5 are the rows 0 3, 1 4, 2 5: each a wave of its own, so that
+        # a convolution along it compares samples three apart.
         x = jnp.pad(wave_bn, ((0, 0), (0, -wave_bn.shape[1] % self.period)), mode="reflect")
         x = (
             x.reshape(len(x), -1, self.period)

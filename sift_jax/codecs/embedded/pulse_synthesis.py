@@ -53,11 +53,17 @@ class PulseTrain:
 
     def make(self, semitone_n: np.ndarray) -> np.ndarray:
         """The pulses of these samples [n], each of its period's power."""
+        # Periods a sample: at 110 Hz and 16 kHz .0069. Their sum is the phase, and where it passes a
+        # whole number a pulse is due.
         turn = LOWEST_HZ / RATE * 2 ** (semitone_n / 12)
         phase = self.phase + np.cumsum(turn)
         whole = np.floor(phase)
         at = np.flatnonzero(np.diff(whole, prepend=np.floor(self.phase)) > 0)
+        # phase[n] is reached at the end of sample n. Where the whole number lies .3 of a sample
+        # before that, at n + .7, .3 of the pulse falls on n and .7 on n + 1: rounded to whole
+        # samples the periods would jump, which is heard as hoarseness.
         early = np.clip((phase[at] - whole[at]) / turn[at], 0, 1)
+        # One pulse in a period of P samples of height √P has power 1 a sample, as the noise has.
         height = np.sqrt(1 / turn[at])
         pulses = np.zeros(len(turn) + 1)
         pulses[0] = self.rest
@@ -69,6 +75,9 @@ class PulseTrain:
 
 def _make_filters(log_power_tf: np.ndarray) -> np.ndarray:
     """Minimum-phase spectra [t, bins] of the bands' log power."""
+    # The cepstrum of a log magnitude (half the log power) is even: what stands at −n stands at n. A
+    # filter of minimum phase with the same magnitude has nothing at −n and twice as much at n,
+    # so fold: n = 0 and the middle stay, 1 … 255 double, the rest goes.
     cepstrum = scipy.fft.irfft(log_power_tf @ _spread_bands() / 2, _FFT, axis=1)
     cepstrum[:, 1 : _FFT // 2] *= 2
     cepstrum[:, _FFT // 2 + 1 :] = 0
@@ -95,13 +104,18 @@ def synthesise(
         sources = np.concatenate([held, fresh], axis=1)
         held = sources[:, -STEP:]
         cut = np.lib.stride_tricks.sliding_window_view(sources, _FRAME, axis=1)[:, ::STEP]
+        # [source, frame, sample], two steps long and one apart: a Hann window and its neighbour add
+        # up to 1 everywhere, so that an unchanging filter leaves no trace of the frames.
         pulses, noise = scipy.fft.rfft(cut * window, _FFT, axis=2)
+        # Powers add up, not amplitudes: √share and √(1 − share) keep the sum at 1.
         share = np.clip(voicing_s[first:last, None], 0, 1).astype(np.float32) * (1 - _make_breath())
         mixed = (pulses * np.sqrt(share) + noise * np.sqrt(1 - share)) * _make_filters(
             log_power_sf[first:last]
         )
         made = np.zeros((last - first, _TAILS * STEP), np.float32)
         made[:, :_FFT] = scipy.fft.irfft(mixed, _FFT, axis=1)
+        # A filtered frame is 512 samples long, 3.2 steps of 160: it is laid over four rows of steps,
+        # one after the other. Rows in place of samples make it four additions for a whole block.
         for tail in range(_TAILS):
             wave[first + tail : last + tail] += made[:, tail * STEP : (tail + 1) * STEP]
     return wave.reshape(-1)[STEP // 2 : STEP // 2 + steps * STEP]

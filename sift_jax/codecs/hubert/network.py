@@ -68,6 +68,8 @@ class HubertConfig:
 
     def count_frames(self, samples: Any) -> Any:
         """Frames of a clip of so many samples; numbers and arrays alike."""
+        # HuBERT's kernels are 10, 3, 3, 3, 3, 2, 2 and its strides 5, 2, 2, 2, 2, 2, 2: a second of
+        # 16,000 samples becomes 3,199, 1,599, 799, 399, 199, 99 and at last 49 frames, not 50.
         for kernel, stride in zip(self.conv_kernel, self.conv_stride, strict=True):
             samples = (samples - kernel) // stride + 1
         return samples
@@ -89,6 +91,8 @@ def compute_features(
     """
     x = _project(config, params, _extract(config, params, waves, lengths))
     is_real = jnp.arange(x.shape[1]) < config.count_frames(lengths)[:, None]
+    # The convolution of positions is 128 frames wide: it must see behind the clip's end what it saw
+    # behind a clip that stood alone, zeros.
     x = jnp.where(is_real[..., None], x, 0.0)
     x = x + _place(config, params["positions"], x)
     norm = functools.partial(_layer_norm, epsilon=config.layer_norm_eps)
@@ -104,6 +108,7 @@ def compute_features(
         x = norm(x + attend(x), layer["norm"])
         return norm(x + feed(x), layer["final_norm"]), None
 
+    # Layers lie stacked along a first axis; of the first `layer` of them only those are run.
     x, _ = jax.lax.scan(run_layer, x, jax.tree.map(lambda leaf: leaf[:layer], params["layers"]))
     return norm(x, params["norm"]) if config.do_stable_layer_norm and layer is None else x
 
@@ -126,6 +131,7 @@ def _extract(
     for i, (kernel, stride) in enumerate(zip(config.conv_kernel, config.conv_stride, strict=True)):
         conv = params[f"conv_{i}"]
         if i == 0 and config.feat_extract_norm == "group":
+            # of as many frames as the clip alone would have: what lies behind is not counted
             x = activate(_hear_normed(conv, waves, (lengths - kernel) // stride + 1, stride))
             continue
         x = jax.lax.conv_general_dilated(
@@ -146,17 +152,25 @@ def _hear_normed(conv: Params, waves: jax.Array, frames: jax.Array, stride: int)
     covariance say what each channel's are, so that the norm becomes a kernel for each clip, and
     what is a hundred times as large as the clip is gone through once. A bias would change nothing.
     """
+    # Channel c hears y = Σ_k tap_kc · s_k of the samples s_0 … s_9 under it. Over the clip's frames
+    # its mean is Σ_k tap_kc · mean(s_k), and its variance tap_c' · Cov(s) · tap_c: ten means and a
+    # 10 × 10 covariance in place of 512 channels of two passes each.
     kernel = conv["weight"].shape[-1]
     times = (waves.shape[1] - kernel) // stride + 1
     blocks = -(-kernel // stride)
     padded = jnp.pad(waves, ((0, 0), (0, max((times + blocks - 1) * stride - waves.shape[1], 0))))
+    # Windows of 10 samples, 5 apart, as columns: blocks of 5 samples, [0-4] [5-9] [10-14] …, and
+    # each window is a block with the next one beside it. Two slices, where a gather would copy
+    # sample by sample.
     rows = padded[:, : (times + blocks - 1) * stride].reshape(len(waves), -1, stride)
     seen = jnp.concatenate([rows[:, i : i + times] for i in range(blocks)], axis=-1)[..., :kernel]
+    # 1 / frames for the clip's own, 0 for what lies behind: a sum with it is a mean over the clip
     weight = (jnp.arange(times) < frames[:, None]) / frames[:, None]
     highest = jax.lax.Precision.HIGHEST
     mean = jnp.einsum("btk,bt->bk", seen, weight, precision=highest)
     centred = seen - mean[:, None]
     covariance = jnp.einsum("btk,btl,bt->bkl", centred, centred, weight, precision=highest)
+    # Highest precision: a TPU would multiply in bfloat16, and a variance is a small difference.
     taps = conv["weight"][:, 0].T
     variance = jnp.einsum("kc,bkl,lc->bc", taps, covariance, taps, precision=highest)
     scale = jax.lax.rsqrt(jnp.maximum(variance, 0) + _CONV_EPSILON) * conv["norm"]["weight"]
@@ -171,6 +185,8 @@ def _project(config: HubertConfig, params: Params, x: jax.Array) -> jax.Array:
 
 def _place(config: HubertConfig, positions: Params, x: jax.Array) -> jax.Array:
     """What a wide grouped convolution says of each frame's place."""
+    # An even kernel, 128, has no middle: 64 frames before, 63 behind, as the published one that
+    # pads 64 to both sides and drops the last frame.
     half = config.num_conv_pos_embeddings // 2
     y = jax.lax.conv_general_dilated(
         x,

@@ -127,12 +127,15 @@ class Upsample(nn.Module):
         kernel = self.param(
             "kernel", nn.initializers.lecun_normal(), (self.width, x.shape[-1], self.features)
         )
+        # A kernel of 16 at rate 8 gives each frame 16 samples: 8 of its own and 8 that fall on the
+        # next frame's. As two turns of 8: one product for both, the second laid a frame later.
         turns = -(-self.width // self.rate)
         whole = jnp.pad(kernel, ((0, turns * self.rate - self.width), (0, 0), (0, 0)))
         whole = whole.transpose(1, 0, 2).reshape(x.shape[-1], turns, self.rate * self.features)
         pieces = jnp.einsum("btc,cmf->mbtf", x, whole)
         late = (jnp.pad(pieces[m], ((0, 0), (m, turns - 1 - m), (0, 0))) for m in range(turns))
         rows = functools.reduce(jnp.add, late)
+        # what a transposed convolution with padding (width − rate) / 2 leaves out at the ends
         first = (self.width - self.rate) // 2
         y = rows.reshape(len(x), -1, self.features)[:, first : first + x.shape[1] * self.rate]
         return y + self.param("bias", nn.initializers.zeros, (self.features,))

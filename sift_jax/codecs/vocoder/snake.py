@@ -71,6 +71,9 @@ def snake_smoothly(
         )
         return jnp.concatenate(parts, axis=1)
 
+    # Doubling puts a zero behind every sample and runs 12 taps over it: of those, an even place
+    # meets samples under six, an odd place under the other six. Hence two phases of six taps, and a
+    # factor of 2 for the zeros.
     wide = fill(x, x, x, 3, 3)
     even, odd = (
         snake(2 * sum(taps[k] * wide[:, first : first + times] for k, first in places), alpha, beta)
@@ -80,6 +83,7 @@ def snake_smoothly(
     ahead, after = jax.lax.optimization_barrier(
         (fill(even, even, odd, 2, 3), fill(even, odd, odd, 3, 2))
     )
+    # The way back keeps every second place of the low-passed signal: six taps of each phase.
     y = sum(
         taps[2 * i + 1] * ahead[:, i : i + times] + taps[2 * i] * after[:, i : i + times]
         for i in range(TAPS // 2)

@@ -43,7 +43,8 @@ def _make_window() -> np.ndarray:
 def measure_kaldi_mel(wave_bn: jax.Array, length_b: jax.Array) -> jax.Array:
     """[b, n / 320, 160] of waves of whole 320 samples, of which the first `length_b` are real; 0
     behind them."""
-    # the last frame looks beyond the end
+    # The last frame looks beyond the end. A hop is two blocks of 80 samples and a window five: frame
+    # t is blocks 2t … 2t + 4, five slices in steps of two.
     wave_bn = jnp.where(jnp.arange(wave_bn.shape[1]) < length_b[:, None], wave_bn, 0.0)
     blocks = jnp.pad(wave_bn * _SCALE, ((0, 0), (HOP, HOP))).reshape(len(wave_bn), -1, _BLOCK)
     frames = wave_bn.shape[1] // HOP
@@ -51,12 +52,14 @@ def measure_kaldi_mel(wave_bn: jax.Array, length_b: jax.Array) -> jax.Array:
         [blocks[:, i : i + 2 * frames - 1 : 2] for i in range(WINDOW // _BLOCK)], axis=-1
     )
     cut = cut - cut.mean(-1, keepdims=True)
+    # Kaldi's: the first sample of a frame has itself before it, not the frame before.
     before = jnp.concatenate([cut[..., :1], cut[..., :-1]], axis=-1)
     spectrum = jnp.fft.rfft((cut - _PREEMPHASIS * before) * _make_window(), FFT)
     power = spectrum.real**2 + spectrum.imag**2
     mel = jnp.log(
         jnp.maximum(jnp.matmul(power, _make_triangles(), precision="highest"), _LEAST_POWER)
     )
+    # Over the clip's own frames, with count − 1 as torch's variance has it.
     own = length_b // HOP
     is_real = (jnp.arange(frames) < own[:, None])[..., None]
     count = own[:, None, None]

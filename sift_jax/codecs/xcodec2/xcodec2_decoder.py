@@ -58,6 +58,8 @@ def decode_codes(
 ) -> jax.Array:
     """Samples [b, t · hop] of ids [b, t] of which the first `lengths` [b] are real."""
     is_real = (jnp.arange(ids.shape[1]) < lengths[:, None])[..., None]
+    # A code is a number of mixed base: with levels (4, 4, 4) the places are 1, 4, 16, and code 27 =
+    # 3 + 2 · 4 + 1 · 16 has the digits 3, 2, 1. Less half of the levels, over half: .5, 0, −.5.
     levels = np.array(config.quantization_levels)
     places = np.cumprod(np.append(1, levels[:-1]))
     x = (ids[..., None] // places % levels - levels // 2) / (levels // 2)
@@ -157,6 +159,9 @@ def _linear(x: jax.Array, linear: Params) -> jax.Array:
 def _synthesise(x: jax.Array, is_real: jax.Array, hop: int) -> jax.Array:
     """Samples of windows of four hops whose spectra lie in x [b, t, n_fft + 2], each centred on its
     hop."""
+    # Window t covers hops t … t + 3. Its four quarters are laid over rows 0 … t + 3 of hops, so that
+    # overlapping is four additions of shifted arrays; the window's squares, overlapped in the same
+    # way, are what every sample was multiplied with in sum.
     log_magnitude, phase = jnp.split(x.astype(jnp.float32), 2, axis=-1)
     magnitude = jnp.minimum(jnp.exp(log_magnitude), _LOUDEST)
     size, frames = 4 * hop, x.shape[1]

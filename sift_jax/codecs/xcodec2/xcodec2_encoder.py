@@ -55,6 +55,8 @@ def encode_waves(
 ) -> jax.Array:
     """Codes [b, n / hop] of waves of which the first `length_b` samples are real, both in whole
     codes."""
+    # The digits of a number of mixed base, as xcodec2_decoder.py takes them apart. Bounded twice, as
+    # the published network does: once before its quantizer, and once in it.
     places = np.cumprod(np.append(1, config.quantization_levels[:-1])).astype(np.int32)
     levels = jnp.round(
         bound(config, bound(config, describe_waves(config, params, wave_bn, length_b)))
@@ -78,6 +80,8 @@ def describe_waves(
 def bound(config: Xcodec2EncoderConfig, x: jax.Array) -> jax.Array:
     """Any number into the reach of its levels, which are whole numbers; an even count has one more
     below 0."""
+    # Four levels are −2, −1, 0, 1: tanh · 1.5 reaches −1.5 … 1.5, and half a level less is −2 … 1.
+    # The shift inside tanh keeps 0 where it was.
     levels = np.array(config.quantization_levels)
     half = (levels - 1) * (1 + _MARGIN) / 2
     offset = np.where(levels % 2 == 0, 0.5, 0.0)
@@ -117,6 +121,7 @@ def _attend(
         for name in ("linear_q", "linear_k", "linear_v")
     )
     scale = query.shape[-1] ** -0.5
+    # Rows of the table are distances −left … right, and what is further away has the outermost.
     left, right = config.left_max_position_embeddings, config.right_max_position_embeddings
     distance = np.clip(np.arange(times)[None] - np.arange(times)[:, None], -left, right) + left
     by_place = jnp.einsum("bthk,pk->bhtp", query, attention["distance"]["weight"])

@@ -40,6 +40,8 @@ def align_symbols(log_probs: np.ndarray, symbols: np.ndarray, blank: int) -> np.
     states = np.full(2 * len(symbols) + 1, blank)
     states[1::2] = symbols
     path = _trace(*_advance(log_probs.astype(np.float64), states))
+    # The path never falls, so the frames of a state lie together: where its number would be put in
+    # from the left, and from the right. A state that is leapt over has none.
     place = np.arange(len(symbols)) * 2 + 1
     return np.stack(
         [np.searchsorted(path, place), np.searchsorted(path, place, side="right")], axis=1
@@ -55,10 +57,14 @@ def score_spans(log_probs: np.ndarray, symbols: np.ndarray, spans: np.ndarray) -
 
 def _advance(log_probs: np.ndarray, states: np.ndarray) -> tuple[np.ndarray, int]:
     """The step into each state at each frame [t, s], and the best last state."""
+    # States _ c _ a _ t _: only a symbol may be leapt into, over the blank before it, and only from
+    # another symbol. In "all" the blank between the two l must be said, or they are one.
     leap_cost = np.full(len(states), -np.inf)
     leap_cost[3::2] = np.where(states[3::2] != states[1:-2:2], 0.0, -np.inf)
     best = np.full(len(states), -np.inf)
     best[:2] = log_probs[0, states[:2]]
+    # A path begins in the first blank or the first symbol. Of each cell only 0, 1 or 2 is kept: how
+    # many states back the best way into it came from.
     steps = np.zeros((len(log_probs), len(states)), np.uint8)
     choices = np.full((3, len(states)), -np.inf)
     for frame in range(1, len(log_probs)):
@@ -69,6 +75,7 @@ def _advance(log_probs: np.ndarray, states: np.ndarray) -> tuple[np.ndarray, int
         step = choices.argmax(axis=0)
         best = np.take_along_axis(choices, step[None], axis=0)[0] + log_probs[frame, states]
         steps[frame] = step
+    # and ends in the last blank or the last symbol
     last = len(states) - 1 if best[-1] >= best[-2] else len(states) - 2
     if not np.isfinite(best[last]):
         raise AlignmentError(

@@ -117,6 +117,9 @@ def _find_peaks(scaled: np.ndarray, lags: np.ndarray) -> tuple[np.ndarray, np.nd
     best = np.argpartition(-gain, _PEAKS, axis=1)[:, :_PEAKS]
     rows = np.arange(len(scaled))[:, None]
     left, mid, right = scaled[rows, best], scaled[rows, best + 1], scaled[rows, best + 2]
+    # A parabola through the peak and its neighbours has its top (left − right) / 2 (left − 2 mid +
+    # right) beside the middle: at 8 kHz a voice of 400 Hz has a lag of 20 samples, and one sample
+    # more would be 0.8 semitones.
     curve = left - 2 * mid + right
     shift = np.where(
         np.abs(curve) > 1e-6, 0.5 * (left - right) / np.where(curve == 0, 1, curve), 0.0

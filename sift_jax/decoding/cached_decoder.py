@@ -186,6 +186,8 @@ def grow_cache(cache: Cache, slots: int) -> Cache:
 def _attend_cache(q_bnk: Array, kept: dict[str, Array], sees_xs: Array) -> Array:
     """One query a row: (b, heads · k)."""
     b, n, k = q_bnk.shape
+    # Query heads that share a key head lie together: 14 heads over 2 are two matrices of 7 rows, each
+    # of which meets its keys in one product.
     q_grk = q_bnk.reshape(*kept["k"].shape[:-2], -1, k) * (k**-0.5)
     scores = jnp.einsum("...rk,...ks->...rs", q_grk, kept["k"], preferred_element_type=jnp.float32)
     weights = jax.nn.softmax(jnp.where(sees_xs, scores, -1e30), axis=-1).astype(kept["v"].dtype)

@@ -47,6 +47,8 @@ class CrossConfig:
 
 def find_hearing(mask_bts: Array, slot_bt: Array, clip_ba: Array) -> Array:
     """(b, t, a): whether a position sees the marker of each of these clips."""
+    # mask_bts says which places each place sees, stands_bsa which clip's marker stands at a place: the
+    # product counts the markers of a clip that are seen, 0 or 1.
     stands_bsa = slot_bt[:, :, None] == clip_ba[:, None]
     seen_bta = jnp.einsum(
         "bts,bsa->bta", mask_bts.astype(jnp.float32), stands_bsa.astype(jnp.float32)

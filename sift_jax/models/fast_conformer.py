@@ -166,6 +166,11 @@ def shift_distances(scores_btr: Array) -> Array:
     *outer, t, r = scores_btr.shape
     if t == 1:
         return scores_btr
+    # t = 3, rows of distances +2 … −2, of which query 0 wants 0 −1 −2, query 1 +1 0 −1, query 2 +2 +1 0:
+    #
+    #     a b c d e        in one line   a b c d e f g h i j k l m n o
+    #     f g h i j        from c on         c d e f|g h i j|k l m n     in rows of four, one less
+    #     k l m n o        first three       c d e   g h i   k l m
     flat = scores_btr.reshape(*outer, t * r)
     return flat[..., t - 1 : t - 1 + t * (r - 1)].reshape(*outer, t, r - 1)[..., :t]
 

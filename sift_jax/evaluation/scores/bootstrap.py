@@ -53,6 +53,7 @@ def draw_weights(rng: np.random.Generator, size: int, samples: int) -> Iterator[
     rows = max(1, _CHUNK // max(size, 1))
     for start in range(0, samples, rows):
         count = min(rows, samples - start)
+        # Draw 2 of 5 things counts in 10 … 14, so that one count serves all draws of the chunk.
         drawn = rng.integers(0, size, (count, size)) + size * np.arange(count)[:, None]
         yield np.bincount(drawn.ravel(), minlength=count * size).reshape(count, size).astype(float)
 

@@ -2,7 +2,7 @@
 written in place.
 
     training params ─prepare_decoder─► {"embedding", "head", "norm",
-                                        "blocks": [{attention_norm, qkv, o, mlp_norm, gate_up, down}, …]}
+                                        "blocks": [{attention_norm, qkv, o, mlp_norm, gate_up, down, …}, …]}
     prompt (b, t, d) ─prefill─► hidden (b, d) of the last position, and of each layer what it keeps:
                                 [{"k": (b · kv heads, k, slots), "v": (b · kv heads, slots, k)}, …], or b, kv heads
     token  (b, d)    ─advance─► hidden (b, d), the cache with one slot more
@@ -31,10 +31,8 @@ from sift_jax.models.decoder import DecoderConfig
 from sift_jax.models.layers import (
     Array,
     LoraConfig,
-    RMSNorm,
     apply_module,
     attend,
-    make_rotation,
     rotate,
 )
 
@@ -87,7 +85,7 @@ def prepare_decoder(
     if rows == 1:
         parts = {name: _turn_over(part) for name, part in parts.items()}
         head = {} if config.is_tied else {name: _turn_over(part) for name, part in head.items()}
-    norms = {name: blocks[name] for name in ("attention_norm", "mlp_norm")}
+    norms = {name: part for name, part in blocks.items() if name.endswith("_norm")}
     stacked = parts | norms
     layers = [jax.tree.map(lambda x, i=i: x[i], stacked) for i in range(config.layers)]
     return {
@@ -125,20 +123,37 @@ def _run_block(
     values)."""
     c = config
     b, t, _ = x_btd.shape
-    norm = RMSNorm(eps=c.norm_eps)
-    qkv = _project(part["qkv"], apply_module(norm, part["attention_norm"], x_btd))
+
+    def norm(name: str, x: Array) -> Array:
+        return apply_module(c.make_norm(), part[name], x)
+
+    qkv = _project(part["qkv"], norm("attention_norm", x_btd))
     qk, v = jnp.split(qkv.reshape(b, t, -1, c.head_size), [c.heads + c.kv_heads], axis=2)
+    if c.has_qk_norm:
+        q, k = jnp.split(qk, [c.heads], axis=2)
+        qk = jnp.concatenate([norm("q_norm", q), norm("k_norm", k)], axis=2)
     q, k = jnp.split(rotate(qk, rotation), [c.heads], axis=2)
+    if c.query_scale != 1.0:
+        q = q * c.query_scale
     mixed, kept = mix(q, k, v)
-    x_btd += _project(part["o"], mixed)
-    gate, up = jnp.split(
-        _project(part["gate_up"], apply_module(norm, part["mlp_norm"], x_btd)), 2, axis=-1
-    )
-    return x_btd + _project(part["down"], jax.nn.silu(gate) * up), kept
+    y = _project(part["o"], mixed)
+    x_btd += norm("attention_out_norm", y) if c.gemma else y
+    gate, up = jnp.split(_project(part["gate_up"], norm("mlp_norm", x_btd)), 2, axis=-1)
+    y = _project(part["down"], c.activate(gate) * up)
+    return x_btd + (norm("mlp_out_norm", y) if c.gemma else y), kept
 
 
-def _rotation(config: DecoderConfig, position_bt: Array) -> tuple[Array, Array]:
-    return make_rotation(position_bt, config.head_size, config.rope_theta, config.rope_scaling)
+def _list_layers(
+    config: DecoderConfig, position_bt: Array
+) -> list[tuple[tuple[Array, Array], int | None]]:
+    """Of each layer what it turns by, and its window if it has one."""
+    odd, other = config.make_rotations(position_bt)
+    pattern = config.pattern
+    if pattern is None:
+        return [(odd, None)] * config.layers
+    return [
+        (odd, None) if pattern.is_odd(i) else (other, pattern.window) for i in range(config.layers)
+    ]
 
 
 def prefill(
@@ -153,19 +168,24 @@ def prefill(
 ) -> tuple[Array, Cache]:
     """The last position's hidden state, and a cache of `slots` with the prompt in its first ones;
     `is_alone` on one device."""
-    rotation = _rotation(config, position_bt)
-
-    def mix(q: Array, k: Array, v: Array) -> tuple[Array, dict[str, Array]]:
-        kept = {"k": jnp.moveaxis(k, 1, 3), "v": jnp.swapaxes(v, 1, 2)}
-        if is_alone:
-            kept = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), kept)
-        return attend(q, k, v, mask_bts), kept
+    back_bts = position_bt[:, :, None] - position_bt[:, None, :]
 
     cache = []
-    for part in prepared["blocks"]:
+    layers = _list_layers(config, position_bt)
+    for part, (rotation, window) in zip(prepared["blocks"], layers, strict=True):
+
+        def mix(
+            q: Array, k: Array, v: Array, window: int | None = window
+        ) -> tuple[Array, dict[str, Array]]:
+            kept = {"k": jnp.moveaxis(k, 1, 3), "v": jnp.swapaxes(v, 1, 2)}
+            if is_alone:
+                kept = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), kept)
+            sees_bts = mask_bts if window is None else mask_bts & (back_bts < window)
+            return attend(q, k, v, sees_bts), kept
+
         x_btd, kept = _run_block(config, part, x_btd, rotation, mix)
         cache.append(kept)
-    hidden = apply_module(RMSNorm(eps=config.norm_eps), prepared["norm"], x_btd[:, -1])
+    hidden = apply_module(config.make_norm(), prepared["norm"], x_btd[:, -1])
     return hidden, grow_cache(cache, slots)
 
 
@@ -203,7 +223,6 @@ def advance(
     first_b: Array,
 ) -> tuple[Array, Cache]:
     """One token a row, written at slot `index`; a row sees the slots from its `first` on."""
-    rotation = _rotation(config, (index - first_b)[:, None])
     slot_s = jnp.arange(count_slots(cache))
     sees_bs = (slot_s >= first_b[:, None]) & (slot_s <= index)
     lead = cache[0]["v"].shape[:-2]
@@ -214,10 +233,13 @@ def advance(
     )
 
     x_b1d, grown = x_bd[:, None], []
-    for part, kept in zip(prepared["blocks"], cache, strict=True):
+    layers = _list_layers(config, (index - first_b)[:, None])
+    for part, kept, (rotation, window) in zip(prepared["blocks"], cache, layers, strict=True):
+        # a slot is a position, but for where a row's first stands
+        near_xs = sees_xs if window is None else sees_xs & (slot_s > index - window)
 
         def mix(
-            q: Array, k: Array, v: Array, kept: dict[str, Array] = kept
+            q: Array, k: Array, v: Array, kept: dict[str, Array] = kept, near_xs: Array = near_xs
         ) -> tuple[Array, dict[str, Array]]:
             none = (0,) * len(lead)
             k, v = k.reshape(*lead, config.head_size, 1), v.reshape(*lead, 1, config.head_size)
@@ -225,11 +247,11 @@ def advance(
                 "k": jax.lax.dynamic_update_slice(kept["k"], k, (*none, 0, index)),
                 "v": jax.lax.dynamic_update_slice(kept["v"], v, (*none, index, 0)),
             }
-            return _attend_cache(q[:, 0], kept, sees_xs)[:, None], kept
+            return _attend_cache(q[:, 0], kept, near_xs)[:, None], kept
 
         x_b1d, kept = _run_block(config, part, x_b1d, rotation, mix)
         grown.append(kept)
-    hidden = apply_module(RMSNorm(eps=config.norm_eps), prepared["norm"], x_b1d[:, 0])
+    hidden = apply_module(config.make_norm(), prepared["norm"], x_b1d[:, 0])
     return hidden, grown
 
 

@@ -22,7 +22,7 @@ PREPARED: tuple[Row, ...] = (
     (r"speech_head/kernel", ("fsdp", None)),
     (r"speech_head/kernel_t", (None, "fsdp")),
     (r"norm/scale", (None,)),
-    (r"blocks/\d+/(attention|mlp)_norm/scale", (None,)),
+    (r"blocks/\d+/\w+_norm/scale", (None,)),
     (r"blocks/\d+/(qkv|gate_up)/kernel", ("fsdp", "tensor")),
     (r"blocks/\d+/(o|down)/kernel", ("tensor", "fsdp")),
     (r"blocks/\d+/(qkv|gate_up)/kernel_t", ("tensor", "fsdp")),

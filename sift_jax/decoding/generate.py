@@ -204,7 +204,7 @@ def _start(
     rows, t = token_bt.shape
     # a padding position sees itself, so that its softmax is over something; nobody sees padding
     mask_btt = jnp.tril(jnp.ones((t, t), bool)) & real_bt[:, None, :] | jnp.eye(t, dtype=bool)
-    x_btd = embed_tokens(prepared, token_bt, jnp.dtype(config.dtype))
+    x_btd = embed_tokens(config.decoder, prepared, token_bt, jnp.dtype(config.dtype))
     cross = {}
     if config.cross:
         most = t + decoding.max_new_tokens
@@ -241,7 +241,7 @@ def _go_on(
 
     def step(state: State) -> State:
         last_b = jax.lax.dynamic_slice_in_dim(state["text"], state["end"] - 1, 1, axis=1)[:, 0]
-        x_bd = embed_tokens(prepared, last_b, jnp.dtype(config.dtype))
+        x_bd = embed_tokens(config.decoder, prepared, last_b, jnp.dtype(config.dtype))
         place = (state["end"] - 1, state["first"])
         if config.cross:
             x_bd, cross = go_on_cross(config, prepared["cross"], x_bd, state["cross"], *place)

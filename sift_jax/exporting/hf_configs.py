@@ -7,34 +7,78 @@ from typing import Any
 
 from sift_jax.models.decoder import DecoderConfig
 from sift_jax.models.fast_conformer import FastConformerConfig
+from sift_jax.models.layers import LinearScaling
 from sift_jax.models.speech_lm import SpeechLMConfig
 from sift_jax.models.whisper_encoder import EncoderConfig
 
-ARCHITECTURES = {"qwen2": "Qwen2ForCausalLM", "llama": "LlamaForCausalLM"}
+ARCHITECTURES = {
+    "qwen2": "Qwen2ForCausalLM",
+    "qwen3": "Qwen3ForCausalLM",
+    "llama": "LlamaForCausalLM",
+    "mistral": "MistralForCausalLM",
+    "smollm3": "SmolLM3ForCausalLM",
+    "gemma3_text": "Gemma3ForCausalLM",
+}
+
+
+def _make_scaling(config: DecoderConfig) -> dict[str, Any] | None:
+    scaling = config.rope_scaling
+    if scaling is None:
+        return None
+    if isinstance(scaling, LinearScaling):
+        return {"rope_type": "linear", "factor": scaling.factor}
+    return {
+        "rope_type": "llama3",
+        "factor": scaling.factor,
+        "low_freq_factor": scaling.low_frequency,
+        "high_freq_factor": scaling.high_frequency,
+        "original_max_position_embeddings": scaling.positions,
+    }
 
 
 def _make_rope(config: DecoderConfig) -> dict[str, Any]:
-    """transformers 5 reads rope_parameters, everything older the other two."""
-    rope: dict[str, Any] = {"rope_type": "default"}
-    if config.rope_scaling is not None:
-        rope = {
-            "rope_type": "llama3",
-            "factor": config.rope_scaling.factor,
-            "low_freq_factor": config.rope_scaling.low_frequency,
-            "high_freq_factor": config.rope_scaling.high_frequency,
-            "original_max_position_embeddings": config.rope_scaling.positions,
-        }
-    old = {
-        "rope_theta": config.rope_theta,
-        "rope_scaling": None if config.rope_scaling is None else rope,
+    """transformers 5 reads rope_parameters, everything older the others."""
+    scaling = _make_scaling(config)
+    rope = {**(scaling or {"rope_type": "default"}), "rope_theta": config.rope_theta}
+    old = {"rope_theta": config.rope_theta, "rope_scaling": scaling}
+    if config.gemma is None or config.pattern is None:
+        return {"rope_parameters": rope, **old}
+    local = config.pattern.rope_theta
+    return {
+        "rope_parameters": {
+            "full_attention": rope,
+            "sliding_attention": {"rope_type": "default", "rope_theta": local},
+        },
+        "rope_local_base_freq": local,
+        **old,
     }
-    return {"rope_parameters": {**rope, "rope_theta": config.rope_theta}, **old}
+
+
+def _make_pattern(config: DecoderConfig) -> dict[str, Any]:
+    """What config.json says of layers that differ, and of Gemma's style."""
+    pattern = config.pattern
+    if pattern is None:
+        return {}
+    is_odd = [pattern.is_odd(i) for i in range(config.layers)]
+    if config.gemma is not None:
+        return {
+            "hidden_activation": "gelu_pytorch_tanh",
+            "query_pre_attn_scalar": config.gemma.query_size,
+            "sliding_window": pattern.window,
+            "sliding_window_pattern": pattern.every or config.layers + 1,
+            "layer_types": ["full_attention" if x else "sliding_attention" for x in is_odd],
+        }
+    if not pattern.is_odd_rotated:
+        # their own ids of these lie beyond a small vocabulary
+        ids = {"bos_token_id": None, "pad_token_id": None}
+        return {"no_rope_layers": [int(not x) for x in is_odd], "sliding_window": None, **ids}
+    return {"sliding_window": pattern.window}
 
 
 def make_decoder_config(
     config: SpeechLMConfig, stop_id: int, dtype: str = "float32"
 ) -> dict[str, Any]:
-    """config.json of a Qwen2ForCausalLM or a LlamaForCausalLM."""
+    """config.json of one of ARCHITECTURES."""
     c = config.decoder
     return {
         "architectures": [ARCHITECTURES[c.architecture]],
@@ -51,6 +95,7 @@ def make_decoder_config(
         "max_position_embeddings": c.max_positions,
         "tie_word_embeddings": c.is_tied,
         "hidden_act": "silu",
+        **_make_pattern(c),
         "eos_token_id": stop_id,
         "dtype": dtype,
         "torch_dtype": dtype,

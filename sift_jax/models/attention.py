@@ -62,7 +62,7 @@ Ids = tuple[Array, Array, Array]
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=("group_bt", "segment_bt", "is_heard_bs", "mask_bts"),
+    data_fields=("group_bt", "segment_bt", "is_heard_bs", "mask_bts", "position_bt", "window"),
     meta_fields=("kind", "block"),
 )
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,11 +78,22 @@ class AttentionMask:
     is_heard_bs: Array | None = None
     # the same as a matrix, made once for all layers where the kind reads one
     mask_bts: Array | None = None
+    # of a row's places, where only so many positions back are seen
+    position_bt: Array | None = None
+    window: Array | None = None
 
     @classmethod
     def of(cls, mask_bts: Array) -> AttentionMask:
         """A matrix that is there already, attended to plainly."""
         return cls(kind="plain", mask_bts=mask_bts)
+
+    def narrow(self, position_bt: Array, window: Array) -> AttentionMask:
+        """The same without what is `window` positions back, or farther: of positions, not of
+        places, so that a question sees as much of its prefix as it would in a row of its own."""
+        mask_bts = self.mask_bts
+        if mask_bts is not None:
+            mask_bts = mask_bts & _is_near(position_bt, position_bt, window)
+        return dataclasses.replace(self, mask_bts=mask_bts, position_bt=position_bt, window=window)
 
 
 def make_mask(group_bt: Array, segment_bt: Array) -> Array:
@@ -91,6 +102,10 @@ def make_mask(group_bt: Array, segment_bt: Array) -> Array:
     place = jnp.arange(group_bt.shape[1])[None]
     ids = place, group_bt, segment_bt
     return _see(ids, ids)
+
+
+def _is_near(query_bt: Array, key_bs: Array, window: Array) -> Array:
+    return query_bt[:, :, None] - key_bs[:, None, :] < window
 
 
 def _see(query: Ids, key: Ids) -> Array:
@@ -115,7 +130,8 @@ def choose_kind(kind: str, *, tokens: int, head_size: int, dtype: str, platform:
     if kind == "auto":
         if platform == "tpu" and is_whole:
             return "splash"
-        if platform == "gpu" and is_short_float:
+        # of heads beyond 128 only the newest GPUs' kernels know: Gemma's are of 256
+        if platform == "gpu" and is_short_float and head_size <= LANES:
             return "cudnn"
         return "plain" if tokens <= SHORT else "blockwise"
     if kind == "splash" and not is_whole:
@@ -197,7 +213,11 @@ def _attend_blockwise(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: Attenti
         place = jnp.arange(stop)[None]
         keys = place, group_bt[:, :stop], segment_bt[:, :stop]
         queries = place[:, start:], group_bt[:, start:stop], segment_bt[:, start:stop]
-        return attend(q, k, v, _see(queries, keys))
+        sees_bts = _see(queries, keys)
+        if mask.position_bt is not None and mask.window is not None:
+            position_bt = mask.position_bt
+            sees_bts &= _is_near(position_bt[:, start:stop], position_bt[:, :stop], mask.window)
+        return attend(q, k, v, sees_bts)
 
     starts = range(0, t, block)
     # nobody sees what is later: half of all pairs are never made

@@ -1,7 +1,7 @@
 """Sizes out of a Hugging Face config.json: what is understood becomes a preset, what is not is an
 error that names it.
 
-    weights/Qwen2.5-7B-Instruct/config.json ─► DecoderConfig        qwen2, llama, or the text half of qwen2_audio
+    weights/Qwen2.5-7B-Instruct/config.json ─► DecoderConfig        one of DECODERS, or a text half
     weights/whisper-medium/config.json      ─► EncoderConfig        whisper, or the audio half of qwen2_audio
     weights/parakeet-ctc-1.1b/config.json   ─► FastConformerConfig  parakeet_ctc and its kin
     weights/whisper-base/config.json        ─► WhisperDecoderConfig its text half, which finds the times of words
@@ -16,21 +16,32 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sift_jax.models.decoder import DecoderConfig
+from sift_jax.models.decoder import DecoderConfig, GemmaStyle, LayerPattern
 from sift_jax.models.fast_conformer import FastConformerConfig
-from sift_jax.models.layers import RopeScaling
+from sift_jax.models.layers import LinearScaling, RopeScaling
 from sift_jax.models.whisper_decoder import WhisperDecoderConfig
 from sift_jax.models.whisper_encoder import EncoderConfig
 
 PARAKEETS = ("parakeet_ctc", "parakeet_rnnt", "parakeet_tdt", "parakeet_encoder")
 # seconds; the model takes any length
 PARAKEET_WINDOW = 40.0
+DECODERS = ("qwen2", "qwen3", "llama", "mistral", "smollm3", "gemma3_text")
+# whole models whose text half is one of these
+TEXT_HALVES = {"qwen2_audio": "qwen2", "gemma3": "gemma3_text"}
 # the only values that the code here computes, for fields that may say otherwise
 FIXED_DECODER = {
     "hidden_act": "silu",
     "attention_bias": False,
     "mlp_bias": False,
     "use_sliding_window": False,
+    "quantization_config": None,
+}
+FIXED_GEMMA3 = {
+    "hidden_activation": "gelu_pytorch_tanh",
+    "attention_bias": False,
+    "attn_logit_softcapping": None,
+    "final_logit_softcapping": None,
+    "use_bidirectional_attention": False,
     "quantization_config": None,
 }
 FIXED_ENCODER = {
@@ -98,35 +109,39 @@ def _check_fixed(config: dict[str, Any], fixed: dict[str, Any], path: Path) -> N
                 f"{path}: {name} is {found!r}, and only {value!r} is supported; choose a "
                 "model without it"
             )
-    strange = sorted(set(config.get("layer_types") or ()) - {"full_attention"})
-    if strange:
-        raise ValueError(
-            f"{path}: layer_types has {strange[0]!r}, and only 'full_attention' is supported; "
-            "choose a model without it"
-        )
 
 
 def _check_rope(config: dict[str, Any], path: Path) -> None:
     """Of what is written there: to what is missing transformers gives values of its own."""
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    kind = rope.get("rope_type") or rope.get("type") or "default"
-    if kind not in ("default", "llama3") or rope.get("partial_rotary_factor", 1.0) != 1.0:
-        raise ValueError(
-            f"{path}: rotary positions of type {kind!r} are not supported, only 'default' and "
-            "'llama3' over whole heads; choose a model without that scaling"
-        )
-    missing = [name for name in LLAMA3_ROPE if name not in rope] if kind == "llama3" else []
-    if missing:
-        raise ValueError(
-            f"{path}: rotary positions of type 'llama3' lack {missing[0]}; download it again"
-        )
+    written = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    # Gemma 3 has one for each kind of layer
+    ropes = [x for x in written.values() if isinstance(x, dict)] or [written]
+    for rope in ropes:
+        kind = rope.get("rope_type") or rope.get("type") or "default"
+        if (
+            kind not in ("default", "linear", "llama3")
+            or rope.get("partial_rotary_factor", 1.0) != 1.0
+        ):
+            raise ValueError(
+                f"{path}: rotary positions of type {kind!r} are not supported, only 'default', "
+                "'linear' and 'llama3' over whole heads; choose a model without that scaling"
+            )
+        needed = {"llama3": LLAMA3_ROPE, "linear": ("factor",), "default": ()}[kind]
+        missing = [name for name in needed if name not in rope]
+        if missing:
+            raise ValueError(
+                f"{path}: rotary positions of type {kind!r} lack {missing[0]}; download it again"
+            )
 
 
-def _read_rope(rope: dict[str, Any]) -> tuple[float, RopeScaling | None]:
+def _read_rope(rope: dict[str, Any]) -> tuple[float, RopeScaling | LinearScaling | None]:
     """(theta, scaling) of what transformers has made of rope_theta and rope_scaling."""
+    theta = float(rope["rope_theta"])
     if rope["rope_type"] == "default":
-        return float(rope["rope_theta"]), None
-    return float(rope["rope_theta"]), RopeScaling(
+        return theta, None
+    if rope["rope_type"] == "linear":
+        return theta, LinearScaling(factor=float(rope["factor"]))
+    return theta, RopeScaling(
         factor=float(rope["factor"]),
         low_frequency=float(rope["low_freq_factor"]),
         high_frequency=float(rope["high_freq_factor"]),
@@ -134,26 +149,74 @@ def _read_rope(rope: dict[str, Any]) -> tuple[float, RopeScaling | None]:
     )
 
 
+def _find_every(is_odd: list[bool], name: str, path: Path) -> int | None:
+    """Of how many layers the last is the odd one; None where none is."""
+    every = is_odd.index(True) + 1 if True in is_odd else None
+    wanted = [every is not None and (i + 1) % every == 0 for i in range(len(is_odd))]
+    if is_odd != wanted:
+        raise ValueError(
+            f"{path}: {name} follows no pattern of which the last of every few layers is the odd "
+            "one; choose a model of which it is"
+        )
+    return every
+
+
+def _read_pattern(kind: str, config: dict[str, Any], path: Path) -> LayerPattern | None:
+    """How layers differ, and an error where they differ otherwise."""
+    types = config.get("layer_types") or ["full_attention"] * config["num_hidden_layers"]
+    known = {"full_attention"} | ({"sliding_attention"} if kind == "gemma3_text" else set())
+    strange = sorted(set(types) - known)
+    if strange:
+        raise ValueError(
+            f"{path}: layer_types has {strange[0]!r}, and only {sorted(known)} are supported; "
+            "choose a model without it"
+        )
+    if kind == "gemma3_text":
+        local = config["rope_parameters"]["sliding_attention"]
+        if local["rope_type"] != "default":
+            raise ValueError(
+                f"{path}: rotary positions of sliding layers are of type {local['rope_type']!r}, "
+                "and only 'default' is supported; choose a model without that scaling"
+            )
+        return LayerPattern(
+            every=_find_every([x == "full_attention" for x in types], "layer_types", path),
+            window=config["sliding_window"],
+            rope_theta=float(local["rope_theta"]),
+            is_odd_rotated=True,
+        )
+    if kind == "smollm3":
+        every = _find_every([not x for x in config["no_rope_layers"]], "no_rope_layers", path)
+        if every is not None:
+            return LayerPattern(every=every, window=None, rope_theta=None, is_odd_rotated=False)
+    if kind == "mistral" and config["sliding_window"] is not None:
+        window = config["sliding_window"]
+        return LayerPattern(every=None, window=window, rope_theta=None, is_odd_rotated=True)
+    return None
+
+
 def read_decoder_preset(path: str | Path) -> DecoderConfig:
     """The decoder that a config.json (or its folder) describes."""
     config, path = read_config(path)
-    kind = config.get("model_type")
-    if kind not in ("qwen2", "llama", "qwen2_audio"):
+    kind = str(config.get("model_type"))
+    half = TEXT_HALVES.get(kind)
+    if half is None and kind not in DECODERS:
         raise ValueError(
-            f"{path} describes a {kind!r}, which is no supported decoder; use one of qwen2, "
-            "llama, qwen2_audio"
+            f"{path} describes a {kind!r}, which is no supported decoder; use one of "
+            f"{', '.join((*DECODERS, *TEXT_HALVES))}"
         )
-    if kind == "qwen2_audio":
-        inner = (config.get("text_config") or {}).get("model_type", "qwen2")
-        if inner != "qwen2":
+    if half is not None:
+        inner = (config.get("text_config") or {}).get("model_type", half)
+        if inner != half:
             raise ValueError(
-                f"{path}: the decoder is a {inner!r}; only 'qwen2' is read out of qwen2_audio"
+                f"{path}: the decoder is a {inner!r}; only {half!r} is read out of {kind}"
             )
     _check_rope(config.get("text_config") or config, path)
     config = _fill_in(config, path)
-    kind, config = ("qwen2", config["text_config"]) if kind == "qwen2_audio" else (kind, config)
-    _check_fixed(config, FIXED_DECODER, path)
-    theta, scaling = _read_rope(config["rope_parameters"])
+    kind, config = (kind, config) if half is None else (half, config["text_config"])
+    is_gemma = kind == "gemma3_text"
+    _check_fixed(config, FIXED_GEMMA3 if is_gemma else FIXED_DECODER, path)
+    rope = config["rope_parameters"]
+    theta, scaling = _read_rope(rope["full_attention"] if is_gemma else rope)
     heads = config["num_attention_heads"]
     return DecoderConfig(
         vocab_size=config["vocab_size"],
@@ -168,6 +231,9 @@ def read_decoder_preset(path: str | Path) -> DecoderConfig:
         max_positions=config["max_position_embeddings"],
         norm_eps=config["rms_norm_eps"],
         has_qkv_bias=kind == "qwen2",
+        has_qk_norm=kind in ("qwen3", "gemma3_text"),
+        pattern=_read_pattern(kind, config, path),
+        gemma=GemmaStyle(query_size=config["query_pre_attn_scalar"]) if is_gemma else None,
         is_tied=config["tie_word_embeddings"],
     )
 

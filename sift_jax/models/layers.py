@@ -87,13 +87,18 @@ class Linear(nn.Module):
 
 
 class RMSNorm(nn.Module):
-    """x / rms(x) · scale, in float32 whatever the dtype around it."""
+    """x / rms(x) · (offset + scale), in float32 whatever the dtype around it: it begins at one."""
 
     eps: float
+    # Gemma's scales are counted from one, which bfloat16 keeps finer
+    offset: float = 0.0
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
+        start = nn.initializers.constant(1.0 - self.offset)
+        scale = self.param("scale", start, (x.shape[-1],))
+        if self.offset:
+            scale = scale.astype(jnp.float32) + self.offset
         # bfloat16 has 8 bits of mantissa: a mean of squares over thousands of features needs more.
         x32 = x.astype(jnp.float32)
         normed = x32 * jax.lax.rsqrt(jnp.mean(jnp.square(x32), axis=-1, keepdims=True) + self.eps)
@@ -136,6 +141,16 @@ def make_sinusoids(length: int, features: int) -> Array:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class LinearScaling:
+    """Gemma 3's stretch to longer contexts: every pair turns `factor` times slower."""
+
+    factor: float
+
+    def stretch(self, inverse_k: Array) -> Array:
+        return inverse_k / self.factor
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class RopeScaling:
     """Llama 3.1's stretch to longer contexts. Per turn of a rotary pair: slow ones are slowed
     further by `factor`, fast ones are kept; the two bounds are turns within the `positions` of the
@@ -155,7 +170,10 @@ class RopeScaling:
 
 
 def make_rotation(
-    position_bt: Array, head_size: int, theta: float, scaling: RopeScaling | None = None
+    position_bt: Array,
+    head_size: int,
+    theta: float,
+    scaling: RopeScaling | LinearScaling | None = None,
 ) -> tuple[Array, Array]:
     """Cosines and sines of rotary positions, (b, t, 1, head_size / 2): made once, read by every
     layer."""

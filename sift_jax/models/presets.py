@@ -16,10 +16,11 @@ from typing import Annotated, Any
 from sift_jax.field_ranges import DTYPES, CheckedConfig, Count, Items, OneOf, Positive, Text, Whole
 from sift_jax.models.attention import KINDS, LANES, SPLASH_BLOCK
 from sift_jax.models.cross_attention import CrossConfig
-from sift_jax.models.decoder import DecoderConfig
+from sift_jax.models.decoder import DecoderConfig, GemmaStyle, LayerPattern
+from sift_jax.models.decoder_sizes import DECODERS
 from sift_jax.models.fast_conformer import FastConformerConfig
 from sift_jax.models.hf_config import read_decoder_preset, read_encoder_preset
-from sift_jax.models.layers import LoraConfig, RopeScaling
+from sift_jax.models.layers import LinearScaling, LoraConfig, RopeScaling
 from sift_jax.models.projectors import ProjectorConfig
 from sift_jax.models.scanned_stack import REMAT_POLICIES
 from sift_jax.models.speech_lm import SpeechLMConfig
@@ -88,126 +89,6 @@ ENCODERS: dict[str, EncoderConfig | FastConformerConfig] = {
     "test-fastconformer": dataclasses.replace(
         _fast_conformer(32, 2, 2), channels=8, window_seconds=2.0
     ),
-}
-
-
-# width, layers, heads, kv heads, hidden
-Sizes = tuple[int, int, int, int, int]
-
-
-def _qwen2(
-    width: int, layers: int, heads: int, kv_heads: int, hidden: int, vocab_size: int, is_tied: bool
-) -> DecoderConfig:
-    return DecoderConfig(
-        vocab_size=vocab_size,
-        width=width,
-        layers=layers,
-        heads=heads,
-        kv_heads=kv_heads,
-        head_size=width // heads,
-        hidden=hidden,
-        rope_theta=1e6,
-        rope_scaling=None,
-        max_positions=32_768,
-        norm_eps=1e-6,
-        has_qkv_bias=True,
-        is_tied=is_tied,
-    )
-
-
-def _llama(
-    sizes: Sizes, *, vocab_size: int, is_tied: bool, theta: float, positions: int
-) -> DecoderConfig:
-    like_qwen2 = _qwen2(*sizes, vocab_size, is_tied)
-    return dataclasses.replace(
-        like_qwen2, has_qkv_bias=False, norm_eps=1e-5, rope_theta=theta, max_positions=positions
-    )
-
-
-def _smollm2(*sizes: *Sizes, theta: float) -> DecoderConfig:
-    return _llama(sizes, vocab_size=49_152, is_tied=True, theta=theta, positions=8192)
-
-
-def _llama3(*sizes: *Sizes, stretch: float | None = None, is_tied: bool = False) -> DecoderConfig:
-    plain = _llama(sizes, vocab_size=128_256, is_tied=is_tied, theta=5e5, positions=8192)
-    if stretch is None:
-        return plain
-    scaling = RopeScaling(factor=stretch, low_frequency=1.0, high_frequency=4.0, positions=8192)
-    return dataclasses.replace(plain, rope_scaling=scaling, max_positions=131_072)
-
-
-# width, layers, heads, kv heads, hidden, vocabulary, tied
-QWEN2_SIZES = {
-    "0.5b": _qwen2(896, 24, 14, 2, 4864, 151_936, True),
-    "1.5b": _qwen2(1536, 28, 12, 2, 8960, 151_936, True),
-    "3b": _qwen2(2048, 36, 16, 2, 11_008, 151_936, True),
-    "7b": _qwen2(3584, 28, 28, 4, 18_944, 152_064, False),
-    "14b": _qwen2(5120, 48, 40, 8, 13_824, 152_064, False),
-    "32b": _qwen2(5120, 64, 40, 8, 27_648, 152_064, False),
-    "72b": _qwen2(8192, 80, 64, 8, 29_568, 152_064, False),
-}
-
-
-def _list_qwen2() -> dict[str, DecoderConfig]:
-    """Base models of 14B and more have another epsilon than those tuned on instructions, and most
-    longer contexts."""
-    found: dict[str, DecoderConfig] = {}
-    for family, sizes in (
-        ("qwen2", ("0.5b", "1.5b", "7b", "72b")),
-        ("qwen2.5", tuple(QWEN2_SIZES)),
-    ):
-        for size in sizes:
-            tuned = QWEN2_SIZES[size]
-            is_long = family == "qwen2" or size not in ("0.5b", "3b")
-            base = dataclasses.replace(
-                tuned,
-                norm_eps=1e-5 if size in ("14b", "32b", "72b") else 1e-6,
-                max_positions=131_072 if is_long else 32_768,
-            )
-            found |= {f"{family}-{size}": base, f"{family}-{size}-instruct": tuned}
-    return found
-
-
-def _with_instruct(table: dict[str, DecoderConfig]) -> dict[str, DecoderConfig]:
-    return {name + ending: size for name, size in table.items() for ending in ("", "-instruct")}
-
-
-QWEN2_AUDIO = dataclasses.replace(
-    _qwen2(4096, 32, 32, 32, 11_008, 156_032, False),
-    rope_theta=1e4,
-    norm_eps=1e-5,
-    max_positions=8192,
-)
-TINYLLAMA = _llama(
-    (2048, 22, 32, 4, 5632), vocab_size=32_000, is_tied=False, theta=1e4, positions=2048
-)
-
-DECODERS: dict[str, DecoderConfig] = {
-    **_list_qwen2(),
-    "qwen2-audio-7b": QWEN2_AUDIO,
-    "qwen2-audio-7b-instruct": QWEN2_AUDIO,
-    "tinyllama-1.1b": TINYLLAMA,
-    "tinyllama-1.1b-chat-v1.0": TINYLLAMA,
-    **_with_instruct(
-        {
-            "smollm2-135m": _smollm2(576, 30, 9, 3, 1536, theta=1e5),
-            "smollm2-360m": _smollm2(960, 32, 15, 5, 2560, theta=1e5),
-            "smollm2-1.7b": _smollm2(2048, 24, 32, 32, 8192, theta=1.3e5),
-            "llama-3-8b": _llama3(4096, 32, 32, 8, 14_336),
-            "llama-3-70b": _llama3(8192, 80, 64, 8, 28_672),
-            "llama-3.1-8b": _llama3(4096, 32, 32, 8, 14_336, stretch=8.0),
-            "llama-3.1-70b": _llama3(8192, 80, 64, 8, 28_672, stretch=8.0),
-            "llama-3.3-70b": _llama3(8192, 80, 64, 8, 28_672, stretch=8.0),
-            "llama-3.2-1b": _llama3(2048, 16, 32, 8, 8192, stretch=32.0, is_tied=True),
-            "llama-3.2-3b": _llama3(3072, 28, 24, 8, 8192, stretch=32.0, is_tied=True),
-        }
-    ),
-    "quickstart": dataclasses.replace(_qwen2(192, 2, 6, 3, 512, 4096, True), rope_theta=1e4),
-    # the same size in Llama's geometry: no biases, a head of its own
-    "quickstart-llama": _llama(
-        (192, 2, 6, 3, 512), vocab_size=4096, is_tied=False, theta=1e4, positions=32_768
-    ),
-    "test": dataclasses.replace(_qwen2(32, 2, 4, 2, 64, 384, True), rope_theta=1e4),
 }
 
 
@@ -288,7 +169,7 @@ def _find(table: Mapping[str, Any], read: Callable[[str], Any] | None, kind: str
     key = name.lower().rsplit("/", 1)[-1].removeprefix("meta-")
     if key in table:
         return table[key]
-    names = sorted(n for n in table if not n.endswith(("-instruct", ".en")))
+    names = sorted(n for n in table if not n.endswith(("-instruct", ".en", "-it")))
     folder = ", or give a folder with a config.json" if read is not None else ""
     raise ValueError(f"unknown {kind} preset {name!r}; choose one of {', '.join(names)}{folder}")
 
@@ -340,16 +221,25 @@ def _restore(cls: type, data: Mapping[str, Any]) -> Any:
     return cls(**data)
 
 
+def _restore_decoder(data: Mapping[str, Any]) -> DecoderConfig:
+    # what was written before there was a choice is a Qwen2 or a Llama
+    decoder = {"has_qk_norm": False, "pattern": None, "gemma": None, **data}
+    if scaling := decoder.get("rope_scaling"):
+        kind = RopeScaling if "positions" in scaling else LinearScaling
+        decoder["rope_scaling"] = _restore(kind, scaling)
+    for name, kind in (("pattern", LayerPattern), ("gemma", GemmaStyle)):
+        if decoder[name]:
+            decoder[name] = _restore(kind, decoder[name])
+    return _restore(DecoderConfig, decoder)
+
+
 def from_json(data: dict) -> SpeechLMConfig:
-    decoder = dict(data["decoder"])
-    if decoder.get("rope_scaling"):
-        decoder["rope_scaling"] = _restore(RopeScaling, decoder["rope_scaling"])
     # what was written before there was a choice has Whisper's fields, and no fusion
     encoder = FastConformerConfig if "kernel" in data["encoder"] else EncoderConfig
     return SpeechLMConfig(
         encoder=_restore(encoder, data["encoder"]),
         projector=_restore(ProjectorConfig, data["projector"]),
-        decoder=_restore(DecoderConfig, decoder),
+        decoder=_restore_decoder(data["decoder"]),
         cross=_restore(CrossConfig, data["cross"]) if data.get("cross") else None,
         lora=_restore(LoraConfig, {**data["lora"], "targets": tuple(data["lora"]["targets"])}),
         dtype=data["dtype"],

@@ -49,11 +49,13 @@ def run_stack(
     fields: dict[str, Any],
     x: jax.Array,
     shared: tuple[Any, ...],
+    each: tuple[jax.Array, ...] = (),
     *,
     layers: int,
     remat: str,
 ) -> jax.Array:
-    """Runs `layers` copies of block(x, *shared) -> (x, None); call it inside a compact module."""
+    """Runs `layers` copies of block(x, *shared, *each) -> (x, None), `each` a layer's own part of
+    arrays; call it inside a compact module."""
     if remat not in REMAT_POLICIES:
         raise ValueError(f"remat {remat!r} is unknown; choose one of {', '.join(REMAT_POLICIES)}")
     policy = REMAT_POLICIES[remat]
@@ -62,7 +64,7 @@ def run_stack(
         body,
         variable_axes={"params": 0},
         split_rngs={"params": True, "dropout": True},
-        in_axes=tuple(nn.broadcast for _ in shared),
+        in_axes=(*(nn.broadcast for _ in shared), *(0 for _ in each)),
         length=layers,
     )
-    return scanned(**fields, name="blocks")(x, *shared)[0]
+    return scanned(**fields, name="blocks")(x, *shared, *each)[0]

@@ -158,7 +158,9 @@ def splice(
     dropout: Dropout | None = None,
 ) -> Array:
     """Token embeddings, with an audio frame wherever slot_bt names one."""
-    x_btd = embed_tokens(params["decoder"], batch["token_bt"], jnp.dtype(config.dtype))
+    x_btd = embed_tokens(
+        config.decoder, params["decoder"], batch["token_bt"], jnp.dtype(config.dtype)
+    )
     frames = encode_speech(config, params, batch["mel_basf"], batch["frames_ba"], dropout)
     slot_bt = batch["slot_bt"]
     speech_btd = jnp.take_along_axis(frames, jnp.maximum(slot_bt, 0)[:, :, None], axis=1)
@@ -196,7 +198,9 @@ def embed_batch(
     """What the decoder reads: tokens, with the speech among them or attended to."""
     if config.cross is None:
         return splice(config, params, batch, dropout)
-    x_btd = embed_tokens(params["decoder"], batch["token_bt"], jnp.dtype(config.dtype))
+    x_btd = embed_tokens(
+        config.decoder, params["decoder"], batch["token_bt"], jnp.dtype(config.dtype)
+    )
     mask_bts = (
         make_mask(batch["group_bt"], batch["segment_bt"])
         if mask.mask_bts is None

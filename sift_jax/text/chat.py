@@ -164,7 +164,14 @@ def render_chat(
     writer, place = _Writer(tokenizer, script.held), 0
     for number, message in enumerate(messages):
         if message["role"] == "assistant":
-            start, end = _find_answer(tokenizer, script.messages, number, whole)
+            try:
+                start, end = _find_answer(tokenizer, script.messages, number, whole)
+            except ValueError:
+                if has_reply:
+                    raise
+                # of a prompt nothing is learnt: what a template makes of earlier answers, as Qwen3's
+                # that leaves their thoughts out, is what the model was trained to read
+                continue
             writer.write(whole[place:start], learn=False)
             writer.write(whole[start:end], learn=True)
             place = end

@@ -9,7 +9,11 @@ template.
 Rendering is that of transformers, sandbox included, so that a model reads here what its users
 elsewhere give it. One thing is fixed: a template that asks for today's date is told DATE, and the
 template that a run or an export keeps has that date written in. A prompt must not change from
-training to serving, nor from one day to the next.
+training to serving, nor from one day to the next. And a template that may let a model think first
+is told not to, for good: nothing here learns from thoughts.
+
+    Qwen3:  … <|im_start|>assistant⏎<think>⏎⏎</think>⏎⏎ Slowly.<|im_end|>
+            └────────────── prompt ───────────────────┘ └─ learnt ──┘
 """
 
 from __future__ import annotations
@@ -24,6 +28,10 @@ from typing import Any
 from sift_jax.text.template_sandbox import DATE, compile_template
 
 _CLOCK = re.compile(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""")
+
+# by this name Qwen3's, SmolLM3's and their kin ask whether there is to be thinking
+_THINKS = re.compile(r"\benable_thinking\b")
+_NO_THINKING = "{% set enable_thinking = false %}"
 
 # templates of ours, for tokenizers that have none, or instead of theirs
 TEMPLATES = {
@@ -71,6 +79,13 @@ def fix_dates(source: str) -> str:
     return _CLOCK.sub(lambda found: json.dumps(DATE.strftime(found[2])), source)
 
 
+def forbid_thinking(source: str) -> str:
+    """The template told that nothing is thought, if it asks."""
+    if not _THINKS.search(source) or source.startswith(_NO_THINKING):
+        return source
+    return _NO_THINKING + source
+
+
 def read_processor_template(folder: Path) -> str | None:
     """The template of a folder's processor; AutoTokenizer reads the tokenizer's alone."""
     path = folder / "chat_template.json"
@@ -87,7 +102,8 @@ class ChatTemplate:
     eos_token, …)."""
 
     def __init__(self, source: str, tokens: Mapping[str, str], *, origin: str):
-        self.source, self.tokens, self.origin = fix_dates(source), dict(tokens), origin
+        self.source = forbid_thinking(fix_dates(source))
+        self.tokens, self.origin = dict(tokens), origin
 
     def render(self, messages: list[dict[str, Any]], *, is_prompt: bool) -> str:
         """The text of a conversation; a prompt ends where the assistant begins to speak."""

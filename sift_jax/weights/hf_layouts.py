@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from sift_jax.models.hf_config import read_config
+from sift_jax.models.hf_config import DECODERS, read_config
 
 # (prefix, part, what the part's table has instead); the first that fits; None: known, and of no use
 # here
@@ -24,8 +24,21 @@ LAYOUTS: dict[str, tuple[tuple[str, str | None, str], ...]] = {
         ("decoder.", "whisper_decoder", ""),
         ("proj_out.", None, ""),
     ),
-    "qwen2": (("model.", "decoder", "model."), ("lm_head.", "decoder", "lm_head.")),
-    "llama": (("model.", "decoder", "model."), ("lm_head.", "decoder", "lm_head.")),
+    **dict.fromkeys(
+        DECODERS, (("model.", "decoder", "model."), ("lm_head.", "decoder", "lm_head."))
+    ),
+    # its images are of no use here
+    "gemma3": (
+        ("language_model.model.", "decoder", "model."),
+        ("language_model.lm_head.", "decoder", "lm_head."),
+        ("vision_tower.", None, ""),
+        ("multi_modal_projector.", None, ""),
+        # as transformers 5 has them in memory
+        ("model.language_model.", "decoder", "model."),
+        ("model.vision_tower.", None, ""),
+        ("model.multi_modal_projector.", None, ""),
+        ("lm_head.", "decoder", "lm_head."),
+    ),
     "qwen2_audio": (
         ("audio_tower.", "encoder", ""),
         ("multi_modal_projector.", "projector", ""),

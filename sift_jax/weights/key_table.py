@@ -115,22 +115,37 @@ WHISPER_DECODER: tuple[Row, ...] = (
     *_norm("norm", "layer_norm"),
 )
 
-# keys of a Qwen2 or Llama checkpoint; Llama has no biases
-QWEN2: tuple[Row, ...] = (
+
+def _scale(name: str, theirs: str) -> Row:
+    return (f"blocks/{name}/scale", f"model.layers.{{i}}.{theirs}.weight", "same")
+
+
+# what all decoders' checkpoints name alike; one has biases, another norms of heads
+_DECODER: tuple[Row, ...] = (
     ("embedding", "model.embed_tokens.weight", "same"),
     ("head", "lm_head.weight", "turn"),
     ("norm/scale", "model.norm.weight", "same"),
-    ("blocks/attention_norm/scale", "model.layers.{i}.input_layernorm.weight", "same"),
-    ("blocks/mlp_norm/scale", "model.layers.{i}.post_attention_layernorm.weight", "same"),
+    _scale("attention_norm", "input_layernorm"),
     *(
         (ours, f"model.{theirs}", change)
         for n in "qkv"
         for ours, theirs, change in _attention(n, f"{n}_proj", True)
     ),
+    _scale("q_norm", "self_attn.q_norm"),
+    _scale("k_norm", "self_attn.k_norm"),
     ("blocks/o/kernel", "model.layers.{i}.self_attn.o_proj.weight", "turn"),
     ("blocks/gate/kernel", "model.layers.{i}.mlp.gate_proj.weight", "turn"),
     ("blocks/up/kernel", "model.layers.{i}.mlp.up_proj.weight", "turn"),
     ("blocks/down/kernel", "model.layers.{i}.mlp.down_proj.weight", "turn"),
+)
+# keys of a Qwen, Llama, Mistral or SmolLM checkpoint: the second norm is the MLP's
+QWEN2: tuple[Row, ...] = (*_DECODER, _scale("mlp_norm", "post_attention_layernorm"))
+# keys of a Gemma 3 checkpoint, where that name is a norm behind attention
+GEMMA3: tuple[Row, ...] = (
+    *_DECODER,
+    _scale("attention_out_norm", "post_attention_layernorm"),
+    _scale("mlp_norm", "pre_feedforward_layernorm"),
+    _scale("mlp_out_norm", "post_feedforward_layernorm"),
 )
 
 
@@ -235,7 +250,8 @@ def _turn(x: np.ndarray, change: str) -> np.ndarray:
 def list_tables(config: SpeechLMConfig) -> dict[str, tuple[Row, ...]]:
     """Part of the parameters to its table."""
     encoder = FAST_CONFORMER if isinstance(config.encoder, FastConformerConfig) else WHISPER
-    tables = {"encoder": encoder, "projector": PROJECTOR, "decoder": QWEN2}
+    decoder = QWEN2 if config.decoder.gemma is None else GEMMA3
+    tables = {"encoder": encoder, "projector": PROJECTOR, "decoder": decoder}
     return tables | ({"cross": CROSS} if config.cross else {})
 
 

@@ -1,7 +1,7 @@
 """Token for token what `generate` of transformers says, with the same random weights, where nothing
 is drawn.
 
-prompts of unequal length, padded on the left ─► our prefill and cached loop  ═  Qwen2ForCausalLM, LlamaForCausalLM
+prompts of unequal length, padded on the left ─► our prefill and cached loop  ═  Qwen2ForCausalLM, Gemma3ForCausalLM, …
 """
 
 import dataclasses
@@ -15,8 +15,10 @@ from tiny_model import make_config, make_params
 from sift_jax.decoding import generate as generation
 from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
 from sift_jax.decoding.sampling import GREEDY
-from sift_jax.models.layers import RopeScaling
-from sift_jax.weights.key_table import QWEN2, to_theirs
+from sift_jax.exporting.hf_configs import make_decoder_config
+from sift_jax.models.decoder import GemmaStyle, LayerPattern
+from sift_jax.models.layers import LinearScaling, RopeScaling
+from sift_jax.weights.key_table import list_tables, to_theirs
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -37,10 +39,30 @@ def one_thread():
 PAD = 7
 NEW = 40
 SCALING = RopeScaling(factor=8.0, low_frequency=1.0, high_frequency=4.0, positions=64)
+# prompts are longer than it, and answers longer still
+WINDOW = 9
+LLAMA = {"has_qkv_bias": False, "is_tied": False}
 KINDS = {
     "qwen2": {"has_qkv_bias": True, "is_tied": True, "rope_scaling": None},
-    "llama": {"has_qkv_bias": False, "is_tied": False, "rope_scaling": None},
-    "llama3": {"has_qkv_bias": False, "is_tied": False, "rope_scaling": SCALING},
+    "llama": LLAMA,
+    "llama3": {**LLAMA, "rope_scaling": SCALING},
+    "qwen3": {**LLAMA, "has_qk_norm": True, "head_size": 12},
+    "mistral": {
+        **LLAMA,
+        "pattern": LayerPattern(every=None, window=WINDOW, rope_theta=None, is_odd_rotated=True),
+    },
+    "smollm3": {
+        **LLAMA,
+        "pattern": LayerPattern(every=2, window=None, rope_theta=None, is_odd_rotated=False),
+    },
+    "gemma3": {
+        "has_qkv_bias": False,
+        "has_qk_norm": True,
+        "is_tied": True,
+        "rope_scaling": LinearScaling(factor=4.0),
+        "pattern": LayerPattern(every=2, window=WINDOW, rope_theta=2e2, is_odd_rotated=True),
+        "gemma": GemmaStyle(query_size=11),
+    },
 }
 RULES = {
     "greedy": {},
@@ -48,20 +70,6 @@ RULES = {
     "ngram": {"no_repeat_ngram": 3},
     "both": {"repetition_penalty": 1.1, "no_repeat_ngram": 2},
 }
-
-
-def make_rope(decoder):
-    plain = {"rope_type": "default", "rope_theta": decoder.rope_theta}
-    if decoder.rope_scaling is None:
-        return plain
-    s = decoder.rope_scaling
-    return plain | {
-        "rope_type": "llama3",
-        "factor": s.factor,
-        "low_freq_factor": s.low_frequency,
-        "high_freq_factor": s.high_frequency,
-        "original_max_position_embeddings": s.positions,
-    }
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -74,34 +82,22 @@ def pair(request):
         width=48,
         heads=6,
         kv_heads=2,
-        head_size=8,
         hidden=80,
         layers=3,
         rope_theta=3e4,
         norm_eps=3e-5,
-        **KINDS[request.param],
+        **{"head_size": 8, **KINDS[request.param]},
     )
     config = dataclasses.replace(config, decoder=decoder)
+    ids = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": PAD}
+    described = {**make_decoder_config(config, 0), **ids}
     theirs = transformers.AutoModelForCausalLM.from_config(
-        transformers.AutoConfig.for_model(
-            decoder.architecture,
-            vocab_size=160,
-            hidden_size=48,
-            intermediate_size=80,
-            num_hidden_layers=3,
-            num_attention_heads=6,
-            num_key_value_heads=2,
-            rms_norm_eps=decoder.norm_eps,
-            rope_parameters=make_rope(decoder),
-            max_position_embeddings=512,
-            tie_word_embeddings=decoder.is_tied,
-            bos_token_id=None,
-            eos_token_id=None,
-            pad_token_id=PAD,
-        )
+        transformers.AutoConfig.for_model(**described)
     ).eval()
     params = make_params(config)
-    tensors = dict(to_theirs(QWEN2, flatten_dict(params["decoder"], sep="/")))
+    tensors = dict(
+        to_theirs(list_tables(config)["decoder"], flatten_dict(params["decoder"], sep="/"))
+    )
     tensors = {key: torch.from_numpy(np.array(x)) for key, x in tensors.items()}
     missing, unknown = theirs.load_state_dict(tensors, strict=False)
     assert not unknown and set(missing) <= {"lm_head.weight"}

@@ -71,6 +71,20 @@ def test_blocks_of_queries_are_the_whole(tokens):
 
 
 @pytest.mark.parametrize("kind", ["blockwise", "plain"])
+def test_a_window_is_of_positions(kind):
+    rng = np.random.default_rng(2)
+    tokens, window = BLOCK + 37, 11
+    ids, heads = make_ids(rng, 2, tokens), make_heads(rng, 2, tokens)
+    # they begin anew somewhere, so that they are not places
+    position = jnp.arange(tokens)[None] % jnp.array([[40], [70]])
+    near = position[:, :, None] - position[:, None, :] < window
+    mask = make_row_mask(kind, *ids, head_size=8, dtype="float32").narrow(position, window)
+    found = weigh(lambda q, k, v: attend_by(q, k, v, mask))(*heads)
+    wanted = weigh(lambda q, k, v: attend(q, k, v, make_mask(*ids) & near))(*heads)
+    assert_same(found, wanted)
+
+
+@pytest.mark.parametrize("kind", ["blockwise", "plain"])
 @pytest.mark.parametrize("is_masked", [True, False])
 def test_clips_attend_to_what_is_heard(kind, is_masked):
     rng = np.random.default_rng(3)
@@ -141,6 +155,7 @@ def test_a_model_by_blocks_is_the_model():
         ({"tokens": 3584, "head_size": 128, "dtype": "bfloat16", "platform": "gpu"}, "cudnn"),
         ({"tokens": 3584, "head_size": 128, "dtype": "float32", "platform": "gpu"}, "blockwise"),
         ({"tokens": 3584, "head_size": 128, "dtype": "bfloat16", "platform": "cpu"}, "blockwise"),
+        ({"tokens": 3584, "head_size": 256, "dtype": "bfloat16", "platform": "gpu"}, "blockwise"),
         ({"tokens": 320, "head_size": 32, "dtype": "float32", "platform": "cpu"}, "plain"),
     ],
 )

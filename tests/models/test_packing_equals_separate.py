@@ -1,5 +1,7 @@
 """Packing, padding, and whoever else is in the row change neither the loss nor its gradient."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from tiny_examples import (
 )
 from tiny_model import make_config, make_gradient, make_params, measure_loss
 
+from sift_jax.models.decoder import LayerPattern
 from sift_jax.models.speech_lm import compute_hidden
 
 CONFIG = make_config()
@@ -55,6 +58,26 @@ def test_the_same_question_with_two_answers():
     params = make_params(CONFIG)
     losses = [float(measure_loss(CONFIG, params, batch)[0]) for batch in apart]
     assert float(measure_loss(CONFIG, params, packed)[0]) == pytest.approx(sum(losses), rel=1e-5)
+
+
+def test_a_window_reaches_as_far_back_as_in_a_row_of_its_own():
+    """Other questions stand between a question and the prefix: positions are counted, not
+    places."""
+    pattern = LayerPattern(every=2, window=6, rope_theta=1e2, is_odd_rotated=True)
+    decoder = dataclasses.replace(CONFIG.decoder, pattern=pattern)
+    config = dataclasses.replace(CONFIG, decoder=decoder)
+    rng = np.random.default_rng(8)
+    example = make_example(rng, [make_question(rng, layout) for layout in LAYOUTS])
+    packed = make_batch(config, [make_groups(config, [example])])
+    apart = [make_batch(config, [[group]]) for group in make_groups(config, split_example(example))]
+    params = make_params(config)
+    losses = [float(measure_loss(config, params, batch)[0]) for batch in apart]
+    loss = float(measure_loss(config, params, packed)[0])
+    assert loss == pytest.approx(sum(losses), rel=1e-5)
+    by_blocks = dataclasses.replace(config, attention="blockwise")
+    assert float(measure_loss(by_blocks, params, packed)[0]) == pytest.approx(loss, rel=1e-5)
+    # the check can fail: a model that sees all of the prefix has another loss
+    assert float(measure_loss(CONFIG, params, packed)[0]) != pytest.approx(loss, rel=1e-3)
 
 
 def test_neighbours_and_padding_change_nothing():

@@ -1,5 +1,5 @@
-"""Our decoder against Qwen2ForCausalLM and LlamaForCausalLM of transformers: sizes, logits,
-paddings, bfloat16."""
+"""Our decoder against transformers' classes of Qwen2, Qwen3, Llama, Mistral, SmolLM3 and Gemma 3:
+keys, shapes, logits, paddings, windows, bfloat16."""
 
 import dataclasses
 from functools import partial
@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict
 from tiny_model import make_config
 from torch_models import (
     assert_equal,
@@ -24,7 +25,8 @@ from sift_jax.models.decoder import Decoder, DecoderConfig, compute_logits, embe
 from sift_jax.models.layers import NO_LORA
 from sift_jax.models.presets import DECODERS, read_decoder_preset
 from sift_jax.models.speech_lm import describe_params
-from sift_jax.weights.key_table import QWEN2
+from sift_jax.weights.key_table import GEMMA3 as GEMMA3_TABLE
+from sift_jax.weights.key_table import QWEN2, list_tables
 
 pytestmark = pytest.mark.parity
 
@@ -50,6 +52,15 @@ LLAMA3_ROPE = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 64,
 }
+LINEAR_ROPE = {"rope_type": "linear", "rope_theta": 3e4, "factor": 8.0}
+LOCAL_ROPE = {"rope_type": "default", "rope_theta": 200.0}
+GEMMA3 = {
+    "head_dim": 20,
+    "query_pre_attn_scalar": 31,
+    # of three layers the second sees all, the others 16 of the 70 positions
+    "sliding_window": 16,
+    "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+}
 CASES = {
     "qwen2": ("Qwen2", {"rope_parameters": PLAIN_ROPE, "tie_word_embeddings": False}),
     "qwen2-tied": ("Qwen2", {"rope_parameters": PLAIN_ROPE, "tie_word_embeddings": True}),
@@ -59,19 +70,52 @@ CASES = {
         "Llama",
         {"rope_parameters": LLAMA3_ROPE, "tie_word_embeddings": True, "head_dim": 16},
     ),
+    "qwen3": ("Qwen3", {"rope_parameters": PLAIN_ROPE, "head_dim": 20}),
+    "qwen3-tied": (
+        "Qwen3",
+        {"rope_parameters": PLAIN_ROPE, "tie_word_embeddings": True, "head_dim": 16},
+    ),
+    "mistral": ("Mistral", {"rope_parameters": PLAIN_ROPE, "sliding_window": 16}),
+    "mistral-nemo": (
+        "Mistral",
+        {"rope_parameters": PLAIN_ROPE, "sliding_window": None, "head_dim": 20},
+    ),
+    "smollm3": (
+        "SmolLM3",
+        {"rope_parameters": PLAIN_ROPE, "no_rope_layers": [1, 0, 1], "pad_token_id": 0},
+    ),
+    "gemma3": (
+        "Gemma3",
+        {
+            **GEMMA3,
+            "rope_parameters": {"full_attention": PLAIN_ROPE, "sliding_attention": LOCAL_ROPE},
+        },
+    ),
+    "gemma3-stretched": (
+        "Gemma3",
+        {
+            **GEMMA3,
+            "rope_parameters": {"full_attention": LINEAR_ROPE, "sliding_attention": LOCAL_ROPE},
+        },
+    ),
 }
+
+
+def find_config_class(name: str):
+    return getattr(transformers, "Gemma3TextConfig" if name == "Gemma3" else f"{name}Config")
 
 
 def make_pair(case: str, folder) -> tuple[DecoderConfig, dict, torch.nn.Module]:
     """(our config as read from theirs, our params, their model)."""
     name, changes = CASES[case]
-    theirs_config = getattr(transformers, f"{name}Config")(**{**SIZES, **changes})
+    theirs_config = find_config_class(name)(**{**SIZES, **changes})
     theirs_config.save_pretrained(folder)
     config = read_decoder_preset(folder)
     torch.manual_seed(0)
     model = shake(getattr(transformers, f"{name}ForCausalLM")(theirs_config))
     ignored = ("lm_head.weight",) if config.is_tied else ()
-    rows = [row for row in QWEN2 if row[0] != "head" or not config.is_tied]
+    table = GEMMA3_TABLE if config.gemma else QWEN2
+    rows = [row for row in table if row[0] != "head" or not config.is_tied]
     return config, take_weights(rows, model.state_dict(), config.layers, ignored=ignored), model
 
 
@@ -79,7 +123,7 @@ def make_pair(case: str, folder) -> tuple[DecoderConfig, dict, torch.nn.Module]:
 def compute_ours(config: DecoderConfig, params: dict, ids, group, dtype: str = "float32"):
     decoder = Decoder(config=config, lora=NO_LORA, dtype=jnp.dtype(dtype), remat="none")
     position = jnp.broadcast_to(jnp.arange(ids.shape[1]), ids.shape)
-    x = embed_tokens(params, ids, jnp.dtype(dtype))
+    x = embed_tokens(config, params, ids, jnp.dtype(dtype))
     hidden = decoder.apply(
         {"params": params}, x, position, AttentionMask.of(make_mask(group, jnp.zeros_like(group)))
     )
@@ -119,7 +163,35 @@ def test_rope_scaling_is_seen(tmp_path):
     assert measure_difference(plain, scaled) > 1e-2
 
 
-@pytest.mark.parametrize("case", ["qwen2", "llama3-tied"])
+WITHOUT = {
+    "no window": {"window": 70},
+    "one base": {"rope_theta": None},
+    "all layers local": {"every": None},
+    "all layers turned": {"is_odd_rotated": True},
+}
+
+
+@pytest.mark.parametrize(
+    "case, change",
+    [
+        ("mistral", "no window"),
+        ("smollm3", "all layers turned"),
+        ("gemma3", "no window"),
+        ("gemma3", "one base"),
+        ("gemma3", "all layers local"),
+    ],
+)
+def test_the_pattern_of_layers_is_seen(tmp_path, case, change):
+    """A model with all layers alike differs, so that the parity above holds for their pattern."""
+    config, params, _ = make_pair(case, tmp_path)
+    ids = make_ids(config)
+    pattern = dataclasses.replace(config.pattern, **WITHOUT[change])
+    plain = dataclasses.replace(config, pattern=pattern)
+    wanted = compute_ours(config, params, ids, np.ones_like(ids))
+    assert measure_difference(compute_ours(plain, params, ids, np.ones_like(ids)), wanted) > 1e-2
+
+
+@pytest.mark.parametrize("case", ["qwen2", "llama3-tied", "qwen3", "gemma3"])
 def test_bfloat16_is_as_near_as_theirs(tmp_path, case):
     """Against their float32: within 3 % of the largest logit, and not twice as far as their own
     bfloat16."""
@@ -133,9 +205,19 @@ def test_bfloat16_is_as_near_as_theirs(tmp_path, case):
     assert 1e-4 < ours <= 0.03 and ours <= 2 * rounded, (ours, rounded)
 
 
-def count_theirs(c: DecoderConfig) -> int:
-    """Parameters of their class at these sizes, none of which is allocated."""
-    name = {"qwen2": "Qwen2", "llama": "Llama"}[c.architecture]
+NAMES = {
+    "qwen2": "Qwen2",
+    "qwen3": "Qwen3",
+    "llama": "Llama",
+    "mistral": "Mistral",
+    "smollm3": "SmolLM3",
+    "gemma3_text": "Gemma3",
+}
+
+
+def describe_theirs(c: DecoderConfig) -> dict[str, tuple[int, ...]]:
+    """Keys and shapes of their class at these sizes, of two layers, none of which is allocated."""
+    name = NAMES[c.architecture]
     sizes = {
         "vocab_size": c.vocab_size,
         "hidden_size": c.width,
@@ -145,16 +227,28 @@ def count_theirs(c: DecoderConfig) -> int:
         "num_key_value_heads": c.kv_heads,
         "tie_word_embeddings": c.is_tied,
         "head_dim": c.head_size,
+        "pad_token_id": 0,
     }
     with torch.device("meta"):
-        model = getattr(transformers, f"{name}ForCausalLM")(
-            getattr(transformers, f"{name}Config")(**sizes)
-        )
-    layer = sum(x.numel() for x in model.model.layers[0].parameters())
-    return sum(x.numel() for x in model.parameters()) + (c.layers - 2) * layer
+        model = getattr(transformers, f"{name}ForCausalLM")(find_config_class(name)(**sizes))
+    return {key: tuple(x.shape) for key, x in model.state_dict().items()}
 
 
 @pytest.mark.parametrize("name", [name for name in DECODERS if not name.endswith("-instruct")])
-def test_a_preset_has_the_parameters_of_their_class(name):
-    params = describe_params(make_config(decoder=name))["decoder"]
-    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == count_theirs(DECODERS[name])
+def test_a_preset_has_the_keys_and_shapes_of_their_class(name):
+    config = make_config(decoder=name)
+    ours: dict[str, tuple[int, ...]] = {}
+    shapes = flatten_dict(describe_params(config)["decoder"], sep="/")
+    for path, key, change in list_tables(config)["decoder"]:
+        if path in shapes:
+            is_stacked = "{i}" in key
+            shape = shapes[path].shape[1:] if is_stacked else shapes[path].shape
+            shape = shape if change == "same" else shape[::-1]
+            ours |= {key.format(i=i): shape for i in range(2 if is_stacked else 1)}
+    assert len(ours) == 2 * sum(path.startswith("blocks/") for path in shapes) + len(
+        [path for path in shapes if not path.startswith("blocks/")]
+    )
+    theirs = describe_theirs(config.decoder)
+    if config.decoder.is_tied:
+        theirs.pop("lm_head.weight", None)
+    assert ours == theirs

@@ -47,7 +47,7 @@ def read_adapters(tensors: dict, layers: int, targets: tuple[str, ...]) -> dict:
 def compute_ours(config, lora, params, ids):
     decoder = Decoder(config=config, lora=lora, dtype=jnp.dtype("float32"), remat="none")
     position, group = jnp.broadcast_to(jnp.arange(ids.shape[1]), ids.shape), jnp.ones_like(ids)
-    x = embed_tokens(params, ids, jnp.dtype("float32"))
+    x = embed_tokens(config, params, ids, jnp.dtype("float32"))
     hidden = decoder.apply(
         {"params": params}, x, position, AttentionMask.of(make_mask(group, 0 * group))
     )

@@ -49,6 +49,37 @@ DECODER_PARAMETERS = {
     "llama-3.2-1b": 1_235_814_400,
     "llama-3.2-3b": 3_212_749_824,
     "llama-3.3-70b": 70_553_706_496,
+    "qwen3-0.6b": 596_049_920,
+    "qwen3-1.7b": 1_720_574_976,
+    "qwen3-4b": 4_022_468_096,
+    "qwen3-8b": 8_190_735_360,
+    "qwen3-14b": 14_768_307_200,
+    "qwen3-32b": 32_762_123_264,
+    "mistral-7b-v0.1": 7_241_732_096,
+    "mistral-7b-v0.2": 7_241_732_096,
+    "mistral-7b-v0.3": 7_248_023_552,
+    "mistral-nemo-2407": 12_247_782_400,
+    "mistral-small-24b-2501": 23_572_403_200,
+    "smollm3-3b": 3_075_098_624,
+    "gemma-3-270m": 268_098_176,
+    "gemma-3-1b": 999_885_952,
+    "gemma-3-4b": 3_880_263_168,
+    "gemma-3-12b": 11_766_034_176,
+    "gemma-3-27b": 27_009_346_304,
+}
+# bytes of bfloat16 that published indices and files say; a head that equals the embedding may be in
+# them, and so are Gemma's images (its 4B, 12B and 27B), whose 419,816,304 parameters and more are
+# left out here
+PUBLISHED_BYTES = {
+    "qwen3-0.6b": (1_503_264_768, 151_936 * 1024),
+    "qwen3-1.7b": (4_063_479_808, 151_936 * 2048),
+    "qwen3-4b": (8_044_936_192, 0),
+    "qwen3-8b": (16_381_470_720, 0),
+    "qwen3-14b": (29_536_614_400, 0),
+    "qwen3-32b": (65_524_246_528, 0),
+    "mistral-7b-v0.1": (14_483_464_192, 0),
+    "mistral-7b-v0.3": (14_496_047_104, 0),
+    "smollm3-3b": (6_150_197_248, 0),
 }
 # with the sinusoids that others store and we compute
 ENCODER_PARAMETERS = {
@@ -61,7 +92,7 @@ ENCODER_PARAMETERS = {
     "whisper-large-v3": 636_968_960,
     "whisper-large-v3-turbo": 636_968_960,
 }
-TUNED = ("-instruct", "-chat-v1.0", ".en")
+TUNED = ("-instruct", "-chat-v1.0", ".en", "-base", "-it", "-pt", "-thinking")
 
 
 def count(tree):
@@ -69,8 +100,12 @@ def count(tree):
 
 
 def strip(name):
+    """A size's name without how it was trained, which Mistral has before its date or version."""
     for ending in TUNED:
         name = name.removesuffix(ending)
+        for date in ("-2407", "-2501", "-v0.1", "-v0.2", "-v0.3"):
+            name = name.replace(ending + date, date)
+        name = name.removesuffix(ending + "-2507")
     return name
 
 
@@ -80,6 +115,13 @@ def test_decoders_have_the_published_parameters(name):
     assert ("head" in params) != DECODERS[name].is_tied
     if name not in ("quickstart", "test", "qwen2-audio-7b", "qwen2-audio-7b-instruct"):
         assert count(params) == DECODER_PARAMETERS[strip(name)]
+
+
+@pytest.mark.parametrize("name", PUBLISHED_BYTES)
+def test_decoders_have_the_published_bytes(name):
+    """Two for each parameter; where a tied head is stored, too, it counts again."""
+    published, head = PUBLISHED_BYTES[name]
+    assert 2 * (DECODER_PARAMETERS[name] + head) == published
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -174,6 +216,90 @@ LLAMA_JSON = {
     },
     "tie_word_embeddings": True,
 }
+# as published: what they leave out is transformers' to fill in
+QWEN3_JSON = {
+    "model_type": "qwen3",
+    "hidden_size": 1024,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 28,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "vocab_size": 151_936,
+    "rms_norm_eps": 1e-6,
+    "max_position_embeddings": 40_960,
+    "max_window_layers": 28,
+    "rope_theta": 1_000_000,
+    "rope_scaling": None,
+    "sliding_window": None,
+    "use_sliding_window": False,
+    "tie_word_embeddings": True,
+}
+MISTRAL_JSON = {
+    "model_type": "mistral",
+    "hidden_size": 4096,
+    "intermediate_size": 14_336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 32_000,
+    "rms_norm_eps": 1e-5,
+    "max_position_embeddings": 32_768,
+    "rope_theta": 10_000.0,
+    "sliding_window": 4096,
+    "tie_word_embeddings": False,
+}
+SMOLLM3_JSON = {
+    "model_type": "smollm3",
+    "hidden_size": 2048,
+    "intermediate_size": 11_008,
+    "num_hidden_layers": 36,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 4,
+    "vocab_size": 128_256,
+    "rms_norm_eps": 1e-6,
+    "max_position_embeddings": 65_536,
+    "no_rope_layer_interval": 4,
+    "no_rope_layers": [1, 1, 1, 0] * 9,
+    "layer_types": ["full_attention"] * 36,
+    "rope_theta": 5_000_000.0,
+    "use_sliding_window": False,
+    "tie_word_embeddings": True,
+}
+# its whole model has images, too
+GEMMA3_JSON = {
+    "model_type": "gemma3",
+    "text_config": {
+        "model_type": "gemma3_text",
+        "head_dim": 128,
+        "hidden_size": 5376,
+        "intermediate_size": 21_504,
+        "num_attention_heads": 32,
+        "num_hidden_layers": 62,
+        "num_key_value_heads": 16,
+        "query_pre_attn_scalar": 168,
+        "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
+        "sliding_window": 1024,
+    },
+    "vision_config": {"model_type": "siglip_vision_model"},
+}
+GEMMA3_1B_JSON = {
+    "model_type": "gemma3_text",
+    "head_dim": 256,
+    "hidden_size": 1152,
+    "intermediate_size": 6912,
+    "max_position_embeddings": 32_768,
+    "num_attention_heads": 4,
+    "num_hidden_layers": 26,
+    "num_key_value_heads": 1,
+    "query_pre_attn_scalar": 256,
+    "rms_norm_eps": 1e-6,
+    "rope_local_base_freq": 10_000,
+    "rope_theta": 1_000_000,
+    "sliding_window": 512,
+    "sliding_window_pattern": 6,
+    "vocab_size": 262_144,
+}
 WHISPER_JSON = {
     "model_type": "whisper",
     "d_model": 512,
@@ -200,6 +326,21 @@ def test_a_folder_is_a_preset(tmp_path):
     assert read_encoder_preset(folder) == ENCODERS["qwen2-audio-7b"]
     write_config(tmp_path, WHISPER_JSON)
     assert make_config(encoder=str(folder)).encoder == ENCODERS["whisper-base"]
+
+
+@pytest.mark.parametrize(
+    "name, published",
+    [
+        ("qwen3-0.6b", QWEN3_JSON),
+        ("mistral-7b-v0.1", MISTRAL_JSON),
+        ("mistral-7b-v0.2", {**MISTRAL_JSON, "sliding_window": None, "rope_theta": 1e6}),
+        ("smollm3-3b", SMOLLM3_JSON),
+        ("gemma-3-27b-it", GEMMA3_JSON),
+        ("gemma-3-1b-it", GEMMA3_1B_JSON),
+    ],
+)
+def test_a_preset_is_what_its_published_config_says(tmp_path, name, published):
+    assert read_decoder_preset(write_config(tmp_path, published)) == DECODERS[name]
 
 
 def test_a_folder_goes_before_the_preset_of_its_name(tmp_path):
@@ -252,6 +393,14 @@ def test_a_folder_goes_before_the_preset_of_its_name(tmp_path):
             {"rope_scaling": {"rope_type": "llama3", "factor": 4.0}},
             "'llama3' lack low_freq_factor",
         ),
+        (SMOLLM3_JSON, {"no_rope_layers": [1, 0, 0, 1] * 9}, "no_rope_layers follows no pattern"),
+        (
+            GEMMA3_1B_JSON,
+            {"layer_types": ["full_attention", "sliding_attention"] * 13},
+            "layer_types follows no pattern",
+        ),
+        (GEMMA3_1B_JSON, {"final_logit_softcapping": 30.0}, "final_logit_softcapping is 30.0"),
+        (GEMMA3_1B_JSON, {"hidden_activation": "gelu"}, "hidden_activation is 'gelu'"),
         (
             QWEN2_AUDIO_JSON,
             {"text_config": {"model_type": "mixtral"}},
@@ -294,13 +443,21 @@ def test_a_broken_config_file_is_named(tmp_path):
         read_encoder_preset(tmp_path)
 
 
-@pytest.mark.parametrize("decoder", ["qwen2.5-7b-instruct", "llama-3.1-8b"])
+@pytest.mark.parametrize("decoder", ["qwen2.5-7b-instruct", "llama-3.1-8b", "gemma-3-4b-it"])
 @pytest.mark.parametrize("projector", PROJECTORS)
 def test_json_there_and_back(decoder, projector):
     config = make_config(
         encoder="whisper-medium", decoder=decoder, projector=projector, projector_frames=None
     )
     assert from_json(json.loads(json.dumps(to_json(config)))) == config
+
+
+def test_a_decoder_of_before_there_was_a_choice_is_read():
+    config = make_config()
+    data = json.loads(json.dumps(to_json(config)))
+    for name in ("has_qk_norm", "pattern", "gemma"):
+        data["decoder"].pop(name)
+    assert from_json(data) == config
 
 
 @pytest.mark.parametrize("part", ["encoder", "projector", "decoder", "lora"])

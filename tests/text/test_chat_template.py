@@ -353,6 +353,55 @@ def test_a_turn_without_an_end_is_refused(tmp_path):
         render_chat(ours(TURNS["two turns"]), tokenizer)
 
 
+# an empty thought before the last answer, and none before earlier ones
+THINKING = (
+    "{% for message in messages %}"
+    "{{ '<|turn|>' + message['role'] + '\n' }}"
+    "{% if message['role'] == 'assistant' and loop.last %}{{ '<think>\n\n</think>\n\n' }}"
+    "{% endif %}{{ message['content'] + '<|done|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|turn|>assistant\n' }}"
+    "{% if enable_thinking is defined and enable_thinking is false %}"
+    "{{ '<think>\n\n</think>\n\n' }}{% endif %}{% endif %}"
+)
+
+
+def test_nothing_is_thought(tmp_path):
+    """The prompt ends behind the empty thought, as transformers writes it when it is told so; what
+    is kept says it to others, too."""
+    folder = write_tokenizer_folder(tmp_path / "own", THINKING)
+    tokenizer, theirs = SpeechTokenizer(folder), transformers.AutoTokenizer.from_pretrained(folder)
+    asked = plain(TURNS["one turn"][:1])
+    expected = theirs.apply_chat_template(
+        asked, add_generation_prompt=True, enable_thinking=False, return_dict=False
+    )
+    prompt = render_chat(ours(TURNS["one turn"][:1]), tokenizer, has_reply=False)
+    assert prompt.tokens == expected
+    whole = render_chat(ours(TURNS["one turn"]), tokenizer)
+    encode = tokenizer._tokenizer.encode
+    assert find_targets(tokenizer, whole) == [
+        [*encode(REPLY, add_special_tokens=False).tokens, "<|done|>"]
+    ]
+    tokenizer.save(tmp_path / "kept")
+    kept = transformers.AutoTokenizer.from_pretrained(tmp_path / "kept")
+    assert (
+        kept.apply_chat_template(asked, add_generation_prompt=True, return_dict=False) == expected
+    )
+    assert SpeechTokenizer(tmp_path / "kept").template.source == tokenizer.template.source
+
+
+def test_a_prompt_may_be_of_a_template_that_rewrites_earlier_answers(tmp_path):
+    """Nothing is learnt of a prompt, so that a conversation goes on; it cannot be trained on."""
+    folder = write_tokenizer_folder(tmp_path, THINKING)
+    tokenizer, theirs = SpeechTokenizer(folder), transformers.AutoTokenizer.from_pretrained(folder)
+    turns = TURNS["two turns"]
+    expected = theirs.apply_chat_template(
+        plain(turns[:-1]), add_generation_prompt=True, enable_thinking=False, return_dict=False
+    )
+    assert render_chat(ours(turns[:-1]), tokenizer, has_reply=False).tokens == expected
+    with pytest.raises(ValueError, match="rewrites what came before an answer"):
+        render_chat(ours(turns), tokenizer)
+
+
 def test_a_template_that_ends_no_turn_is_refused(tmp_path):
     tokenizer = SpeechTokenizer(write_tokenizer_folder(tmp_path, ENDLESS))
     with pytest.raises(ValueError, match="no special token"):

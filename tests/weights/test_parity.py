@@ -96,7 +96,7 @@ def compute_our_logits(config: SpeechLMConfig, params: dict, ids: np.ndarray) ->
     rows, t = ids.shape
     position = jnp.broadcast_to(jnp.arange(t), (rows, t))
     mask = jnp.broadcast_to(jnp.tril(jnp.ones((t, t), bool)), (rows, t, t))
-    x = embed_tokens(params, ids, jnp.float32)
+    x = embed_tokens(config.decoder, params, ids, jnp.float32)
     hidden = make_decoder(config).apply({"params": params}, x, position, AttentionMask.of(mask))
     return np.asarray(compute_logits(params, hidden))
 

@@ -7,6 +7,7 @@ ModelConfig.decoder or encoder. Nothing of the files is run: they are read as nu
     model.gguf            llama.cpp's, of a llama or qwen2
     FOLDER or model.bin   CTranslate2's, of a Whisper (faster-whisper)
     base.pt               OpenAI's, of a Whisper
+    adapters/mine         PEFT's, of a LoRA: merged into the decoder that it names, or that --base does
 """
 
 from collections.abc import Sequence
@@ -19,14 +20,21 @@ def make_parser() -> Parser:
     """Whose weights, and where they go."""
     parser = Parser(
         "sift_jax.import_weights",
-        description="Converts a GGUF, a Whisper of CTranslate2 or one of OpenAI to a folder.",
+        description="Converts a GGUF, a Whisper of CTranslate2 or one of OpenAI to a folder; merges "
+        "an adapter of PEFT into its base.",
         examples=(
             "--from=qwen2.5-0.5b-q8_0.gguf --out=weights/qwen2.5-0.5b",
             "--from=base.pt --out=weights/whisper-base --dtype=float32",
         ),
     )
     parser.add_argument(
-        "--from", dest="source", required=True, help="the file, or CTranslate2's folder"
+        "--from",
+        dest="source",
+        required=True,
+        help="the file, or the folder of CTranslate2 or PEFT",
+    )
+    parser.add_argument(
+        "--base", help="the decoder under an adapter, instead of the one that it names"
     )
     parser.add_argument("--out", required=True, help="folder to write")
     parser.add_argument(
@@ -45,7 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def run() -> None:
         from sift_jax.weights.foreign.convert import import_weights
 
-        print(import_weights(flags.source, flags.out, dtype=flags.dtype, tokenizer=flags.tokenizer))
+        print(
+            import_weights(
+                flags.source,
+                flags.out,
+                dtype=flags.dtype,
+                tokenizer=flags.tokenizer,
+                base=flags.base,
+            )
+        )
 
     report_errors(run, is_debug=is_debug(flags))
 

@@ -3,6 +3,7 @@
     Sources(run="runs/stage1", step=50_000)                     every parameter of that run; new LoRA stays as made
     Sources(model="Qwen2-Audio-7B-Instruct/")                   a whole model: Qwen2-Audio's, or an export of ours
     Sources(encoder="whisper-medium/", decoder="hf://Qwen/Qwen2.5-7B-Instruct")    folders, or names on the hub
+    Sources(encoder="whisper-medium/", decoder="adapters/mine/")    a LoRA of PEFT, with the base that it names
 
 All are read in the layout and dtype of the parameters that are wanted: see stream_tensors.py.
 """
@@ -22,6 +23,7 @@ from sift_jax.models.hf_config import read_config
 from sift_jax.models.layers import NO_LORA, make_sinusoids
 from sift_jax.models.presets import PROJECTORS, read_decoder_preset, read_encoder_preset
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, describe_params
+from sift_jax.weights.adapters import check_lora, find_base, is_adapter, read_adapter
 from sift_jax.weights.hf_layouts import read_layout, sort_keys
 from sift_jax.weights.hub import find_folder
 from sift_jax.weights.key_table import WHISPER_COMPUTED, list_tables, make_adapter_rows
@@ -30,6 +32,7 @@ from sift_jax.weights.same_model import check_preset, check_run_model
 from sift_jax.weights.stream_tensors import Origin, Wanted, check_shapes, find_origins, stream
 from sift_jax.weights.tensor_files import TensorFolder
 from sift_jax.weights.token_rows import KEYS as TOKEN_ROWS
+from sift_jax.weights.token_rows import put_token_rows, read_token_rows
 
 PRESETS = {"encoder": read_encoder_preset, "decoder": read_decoder_preset}
 Loaded = dict[str, jax.Array]
@@ -146,6 +149,32 @@ def load_adapter(source: str | Path, config: SpeechLMConfig) -> Loaded:
     )
     check_shapes(origins, files, wanted, "decoder")
     return {path: stream(origin, files, wanted[path]) for path, origin in origins.items()}
+
+
+def load_adapted(
+    source: str, config: SpeechLMConfig, wanted: Wanted, wanted_lora: Wanted
+) -> Loaded:
+    """The decoder under a PEFT adapter, and the adapter as our LoRA; see adapters.py."""
+    adapter = read_adapter(source)
+    check_lora(adapter, config.lora)
+    decoder = load_decoder(find_base(adapter), config, wanted)
+    files = TensorFolder(adapter.folder)
+    try:
+        origins = find_origins(
+            make_adapter_rows(),
+            files.keys(),
+            config.decoder.layers,
+            wanted=wanted_lora,
+            ignored=TOKEN_ROWS,
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"adapter {source}: {error}; or set ModelConfig.lora_targets to the projections that "
+            "it has, or merge it first with python -m sift_jax.import_weights"
+        ) from None
+    check_shapes(origins, files, wanted_lora, "decoder")
+    decoder |= {path: stream(origin, files, wanted_lora[path]) for path, origin in origins.items()}
+    return put_token_rows(decoder, read_token_rows(adapter.folder))
 
 
 def is_export(folder: Path) -> bool:
@@ -269,6 +298,7 @@ def load_sources(wanted: Params, config: SpeechLMConfig, sources: Sources) -> Lo
         }
         for part in list_tables(config)
     }
+    lora = {path: x for path, x in parts["decoder"].items() if "/lora_" in path}
     parts = {
         part: {path: x for path, x in tree.items() if "/lora_" not in path}
         for part, tree in parts.items()
@@ -280,9 +310,11 @@ def load_sources(wanted: Params, config: SpeechLMConfig, sources: Sources) -> Lo
     if sources.model:
         loaded |= load_model(sources.model, config, parts)
     for part, source in (("encoder", sources.encoder), ("decoder", sources.decoder)):
-        if source:
-            loaded |= {
-                f"{part}/{path}": leaf
-                for path, leaf in load_part(part, source, config, parts[part]).items()
-            }
+        if source and part == "decoder" and is_adapter(source):
+            found = load_adapted(source, config, parts[part], lora)
+        elif source:
+            found = load_part(part, source, config, parts[part])
+        else:
+            continue
+        loaded |= {f"{part}/{path}": leaf for path, leaf in found.items()}
     return loaded

@@ -92,8 +92,11 @@ def list_tensors(rows: TokenRows) -> list[tuple[str, np.ndarray]]:
 def read_token_rows(folder: Path) -> TokenRows:
     """What an adapter brings along."""
     described = (
-        json.loads((folder / "adapter_config.json").read_text())["trainable_token_indices"] or {}
+        json.loads((folder / "adapter_config.json").read_text()).get("trainable_token_indices")
+        or {}
     )
+    # PEFT's short form is of the embedding
+    described = described if isinstance(described, dict) else {EMBEDDING.module: described}
     files = TensorFolder(folder)
     keys = {table.module: table.adapter_key for table in (EMBEDDING, HEAD)}
     return {

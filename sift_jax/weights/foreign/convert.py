@@ -3,7 +3,8 @@ named.
 
 GGUF         ─┐
 model.bin    ─┼─► (config.json, tensors, tokenizer) ─► out.part/ ─► read as a preset ─► out/
-OpenAI's .pt ─┘
+OpenAI's .pt ─┤
+PEFT's LoRA  ─┘  merged into its base
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from sift_jax.models.hf_config import read_decoder_preset, read_encoder_preset
+from sift_jax.models.hf_config import read_config, read_decoder_preset, read_encoder_preset
+from sift_jax.weights.adapters import find_base, is_adapter, merge_tensors, read_adapter
 from sift_jax.weights.foreign import gguf_decoder
 from sift_jax.weights.foreign.ctranslate2_file import read_variables
 from sift_jax.weights.foreign.ctranslate2_whisper import list_whisper_tensors
@@ -26,6 +28,7 @@ from sift_jax.weights.foreign.gguf_tokenizer import write_tokenizer
 from sift_jax.weights.foreign.openai_whisper import list_openai_tensors
 from sift_jax.weights.foreign.torch_file import is_torch_file, read_torch_file
 from sift_jax.weights.foreign.whisper_config import make_whisper_config
+from sift_jax.weights.hub import find_folder
 from sift_jax.weights.tensor_writer import write_tensors
 
 DTYPES = ("float16", "bfloat16", "float32")
@@ -59,15 +62,23 @@ class Found:
 
 
 def import_weights(
-    source: str | Path, out: str | Path, *, dtype: str, tokenizer: str | None = None
+    source: str | Path,
+    out: str | Path,
+    *,
+    dtype: str,
+    tokenizer: str | None = None,
+    base: str | None = None,
 ) -> str:
-    """Writes the folder and says what it is."""
+    """Writes the folder and says what it is; `base` is the decoder under an adapter, where it is
+    not the one that the adapter names."""
     source, out = Path(source), Path(out)
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; choose one of {', '.join(DTYPES)}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} exists already; choose another --out, or delete it")
-    found = _open(source)
+    if base is not None and not is_adapter(source):
+        raise ValueError(f"--base is the decoder under an adapter of PEFT, which {source} is not")
+    found = _open_adapter(source, base) if is_adapter(source) else _open(source)
     draft = out.with_name(out.name + ".part")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -96,7 +107,8 @@ def _open(source: Path) -> Found:
         source = source / "model.bin"
     if not source.is_file():
         raise ValueError(
-            f"no file {source}; give a GGUF, CTranslate2's folder of a Whisper, or OpenAI's .pt"
+            f"no file {source}; give a GGUF, CTranslate2's folder of a Whisper, OpenAI's .pt, or "
+            "the folder of a PEFT adapter"
         )
     with source.open("rb") as file:
         start = file.read(4)
@@ -105,6 +117,20 @@ def _open(source: Path) -> Found:
     if is_torch_file(source):
         return _open_openai(source)
     return _open_ctranslate2(source)
+
+
+def _open_adapter(source: Path, base: str | None) -> Found:
+    adapter = read_adapter(source)
+    named = find_base(adapter, base)
+    folder = find_folder(named)
+    has_text = any((source / name).is_file() for name in TOKENIZER_FILES)
+    return Found(
+        config=read_config(folder)[0],
+        tensors=merge_tensors(adapter, named),
+        write_text=lambda out: _copy_tokenizer(source if has_text else folder, out),
+        check=read_decoder_preset,
+        said=f"{named} with the adapter of rank {adapter.rank} merged",
+    )
 
 
 def _open_gguf(source: Path) -> Found:

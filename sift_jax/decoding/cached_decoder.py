@@ -264,26 +264,29 @@ def advance_each(
 ) -> tuple[Array, Cache]:
     """One token a row, written at the row's own `place`; a row sees its slots up to there. For one
     device."""
-    rotation = _rotation(config, place_b[:, None])
     place_x = jnp.repeat(place_b, config.kv_heads)
     row_x = jnp.arange(len(place_x))
     sees_xs = (_number_slots(cache) <= place_x[:, None])[:, None]
     x_b1d, grown = x_bd[:, None], []
-    for part, kept in zip(prepared["blocks"], cache, strict=True):
+    layers = _list_layers(config, place_b[:, None])
+    for part, kept, (rotation, window) in zip(prepared["blocks"], cache, layers, strict=True):
+        near_xs = sees_xs
+        if window is not None:
+            near_xs = sees_xs & (_number_slots(cache) > place_x[:, None] - window)[:, None]
 
         def mix(
-            q: Array, k: Array, v: Array, kept: dict[str, Array] = kept
+            q: Array, k: Array, v: Array, kept: dict[str, Array] = kept, near_xs: Array = near_xs
         ) -> tuple[Array, dict[str, Array]]:
             k, v = k.reshape(-1, config.head_size), v.reshape(-1, config.head_size)
             kept = {
                 "k": kept["k"].at[row_x, :, place_x].set(k),
                 "v": kept["v"].at[row_x, place_x].set(v),
             }
-            return _attend_cache(q[:, 0], kept, sees_xs)[:, None], kept
+            return _attend_cache(q[:, 0], kept, near_xs)[:, None], kept
 
         x_b1d, kept = _run_block(config, part, x_b1d, rotation, mix)
         grown.append(kept)
-    hidden = apply_module(RMSNorm(eps=config.norm_eps), prepared["norm"], x_b1d[:, 0])
+    hidden = apply_module(config.make_norm(), prepared["norm"], x_b1d[:, 0])
     return hidden, grown
 
 
@@ -301,14 +304,17 @@ def extend(
     before it, and gives the hidden state of its position `last`. For one device."""
     heads, size, slots = config.kv_heads, config.head_size, count_slots(cache)
     place_t = start + jnp.arange(x_1td.shape[1])
-    rotation = _rotation(config, place_t[None])
     sees_1ts = (_number_slots(cache) <= place_t[:, None])[None]
     first = row * heads
     grown = []
-    for part, kept in zip(prepared["blocks"], cache, strict=True):
+    layers = _list_layers(config, place_t[None])
+    for part, kept, (rotation, window) in zip(prepared["blocks"], cache, layers, strict=True):
+        near_1ts = sees_1ts
+        if window is not None:
+            near_1ts = sees_1ts & (_number_slots(cache) > place_t[:, None] - window)[None]
 
         def mix(
-            q: Array, k: Array, v: Array, kept: dict[str, Array] = kept
+            q: Array, k: Array, v: Array, kept: dict[str, Array] = kept, near_1ts: Array = near_1ts
         ) -> tuple[Array, dict[str, Array]]:
             k, v = jnp.moveaxis(k[0], 0, 2), jnp.swapaxes(v[0], 0, 1)
             kept = {
@@ -318,9 +324,9 @@ def extend(
             k = jax.lax.dynamic_slice(kept["k"], (first, 0, 0), (heads, size, slots))
             v = jax.lax.dynamic_slice(kept["v"], (first, 0, 0), (heads, slots, size))
             k_1snk, v_1snk = jnp.moveaxis(k, 2, 0)[None], jnp.swapaxes(v, 0, 1)[None]
-            return attend(q, k_1snk, v_1snk, sees_1ts), kept
+            return attend(q, k_1snk, v_1snk, near_1ts), kept
 
         x_1td, kept = _run_block(config, part, x_1td, rotation, mix)
         grown.append(kept)
     x_1d = jax.lax.dynamic_index_in_dim(x_1td, last, axis=1, keepdims=False)
-    return apply_module(RMSNorm(eps=config.norm_eps), prepared["norm"], x_1d), grown
+    return apply_module(config.make_norm(), prepared["norm"], x_1d), grown

@@ -81,7 +81,7 @@ def _choose(
 def _step(
     config: SpeechLMConfig, prepared: Prepared, state: State, speech: SpeechRules | None
 ) -> tuple[State, Array]:
-    x_bd = embed_tokens(prepared, state["token"], jnp.dtype(config.dtype))
+    x_bd = embed_tokens(config.decoder, prepared, state["token"], jnp.dtype(config.dtype))
     # a free slot has no place of its own to write at; its last one is as good as any
     place_b = jnp.minimum(state["place"], count_slots(state["cache"]) - 1)
     hidden_bd, cache = advance_each(config.decoder, prepared, x_bd, state["cache"], place_b)
@@ -99,7 +99,7 @@ def _feed(
     speech: SpeechRules | None,
 ) -> tuple[State, Array]:
     row, start, count = piece["row"], piece["start"], piece["count"]
-    x_1td = embed_tokens(prepared, piece["token_t"][None], jnp.dtype(config.dtype))
+    x_1td = embed_tokens(config.decoder, prepared, piece["token_t"][None], jnp.dtype(config.dtype))
     if "speech_td" in piece:
         x_1td = jnp.where(piece["is_speech_t"][None, :, None], piece["speech_td"][None], x_1td)
     hidden_1d, cache = extend(

@@ -19,7 +19,8 @@ from sift_jax.audio.whisper_mel import fill_log_mel
 from sift_jax.decoding.sampling import GREEDY
 from sift_jax.decoding.text_answers import TextGenerator, make_prompt
 from sift_jax.exporting.export import SIFT, export_model
-from sift_jax.models.layers import NO_LORA, LoraConfig, RopeScaling
+from sift_jax.models.decoder import GemmaStyle, LayerPattern
+from sift_jax.models.layers import NO_LORA, LinearScaling, LoraConfig, RopeScaling
 from sift_jax.models.presets import DECODERS, ENCODERS, PROJECTORS
 from sift_jax.models.speech_lm import SpeechLMConfig, compute_target_logits, init_params
 from sift_jax.pretrained import Model
@@ -198,6 +199,37 @@ def test_a_merged_llama_in_many_files(llama, tmp_path):
     chat = [{"role": "user", "content": TEXTS[0]}]
     ids = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
     assert list(ids) == list(make_prompt(llama, make_question(TEXTS[0], []), None).tokens)
+
+
+LOCAL = LayerPattern(every=2, window=9, rope_theta=2e2, is_odd_rotated=True)
+FAMILIES = {
+    "Qwen3ForCausalLM": {"has_qk_norm": True, "head_size": 16},
+    "MistralForCausalLM": {"pattern": dataclasses.replace(LOCAL, every=None, rope_theta=None)},
+    "SmolLM3ForCausalLM": {
+        "pattern": LayerPattern(every=2, window=None, rope_theta=None, is_odd_rotated=False)
+    },
+    "Gemma3ForCausalLM": {
+        "has_qk_norm": True,
+        "head_size": 16,
+        "rope_scaling": LinearScaling(factor=8.0),
+        "pattern": LOCAL,
+        "gemma": GemmaStyle(query_size=13),
+    },
+}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_merged_decoder_of_every_family(tmp_path, name):
+    model = make_model(tmp_path, make_config(has_qkv_bias=False, **FAMILIES[name]))
+    export_model(model, tmp_path / "out", dataclasses.replace(SIFT, format="merged"))
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(
+        tmp_path / "out", dtype=torch.float32
+    ).eval()
+    assert type(theirs).__name__ == name
+    ids = np.random.default_rng(1).integers(0, 320, (2, 29))
+    with torch.no_grad():
+        logits = theirs(torch.from_numpy(ids)).logits.numpy()
+    assert_equal(compute_our_logits(model, ids), logits)
 
 
 def test_a_merged_decoder_in_bfloat16(qwen, tmp_path):

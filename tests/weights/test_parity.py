@@ -20,7 +20,7 @@ from sift_jax.exporting.export import export_model
 from sift_jax.models.attention import AttentionMask
 from sift_jax.models.decoder import compute_logits, embed_tokens
 from sift_jax.models.layers import NO_LORA, LoraConfig
-from sift_jax.models.presets import DECODERS, ENCODERS, PROJECTORS
+from sift_jax.models.presets import DECODERS, ENCODERS, PROJECTORS, read_decoder_preset
 from sift_jax.models.speech_lm import SpeechLMConfig, init_params, make_decoder
 from sift_jax.models.whisper_encoder import WhisperEncoder
 from sift_jax.pretrained import Model
@@ -113,6 +113,40 @@ def test_qwen2_logits(tmp_path, is_tied):
     theirs.save_pretrained(tmp_path)
     params = unflatten_dict(load_decoder(tmp_path, config), sep="/")
     ids = np.random.default_rng(0).integers(0, config.decoder.vocab_size, (2, 33))
+    assert_equal(compute_our_logits(config, params, ids), compute_their_logits(theirs, ids))
+
+
+def test_the_text_of_a_gemma_that_sees(tmp_path):
+    """Of a whole Gemma 3 the decoder is read, under its published names; its images are not."""
+    text = {
+        "vocab_size": 320,
+        "hidden_size": 48,
+        "intermediate_size": 80,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "sliding_window": 9,
+        "layer_types": ["sliding_attention", "full_attention"],
+    }
+    sight = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "image_size": 28}
+    whole = transformers.Gemma3Config(
+        text_config=text,
+        vision_config={**sight, "num_attention_heads": 2, "patch_size": 14},
+        mm_tokens_per_image=1,
+        image_token_index=319,
+    )
+    torch.manual_seed(0)
+    theirs = shake(transformers.Gemma3ForConditionalGeneration(whole))
+    theirs.save_pretrained(tmp_path)
+    from safetensors.numpy import load_file
+
+    keys = list(load_file(tmp_path / "model.safetensors"))
+    assert any(key.startswith("language_model.model.layers.") for key in keys)
+    config = make_config()
+    config = dataclasses.replace(config, decoder=read_decoder_preset(tmp_path))
+    params = unflatten_dict(load_decoder(tmp_path, config), sep="/")
+    ids = np.random.default_rng(0).integers(0, 319, (2, 33))
     assert_equal(compute_our_logits(config, params, ids), compute_their_logits(theirs, ids))
 
 

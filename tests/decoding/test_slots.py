@@ -11,6 +11,7 @@ from sift_jax.decoding.kept_prefixes import KeptPrefixes, Prefix, count_prefix, 
 from sift_jax.decoding.sampling import ANSWERING
 from sift_jax.decoding.slots import Choice, SlotDecoder, choose_piece
 from sift_jax.decoding.text_answers import TextGenerator, make_prompt
+from sift_jax.models.decoder import GemmaStyle, LayerPattern
 from sift_jax.pretrained import Model
 from sift_jax.text.chat import make_question
 
@@ -99,6 +100,26 @@ def test_each_is_answered_as_alone_whoever_is_beside_it(model, decoder, generato
     for every in (1, 3):
         assert run(decoder, [(prompt, GREEDY) for prompt in prompts], every=every) == alone
     assert len({tuple(ids) for ids in alone}) > 2
+
+
+def test_windows_are_of_positions_in_slots_too(model):
+    """Prompts that are longer than the window, fed in pieces, beside each other."""
+    config = make_config()
+    pattern = LayerPattern(every=2, window=7, rope_theta=1e2, is_odd_rotated=True)
+    style = {"pattern": pattern, "gemma": GemmaStyle(query_size=5), "has_qk_norm": True}
+    rows = max(config.decoder.vocab_size, len(model.tokenizer))
+    local = dataclasses.replace(config.decoder, vocab_size=rows, has_qkv_bias=False, **style)
+    config = dataclasses.replace(config, decoder=local)
+    gemma = dataclasses.replace(model, config=config, params=make_params(config))
+    prompts = [
+        make(gemma, "How fast is it? " * 6),
+        make(gemma, "word " * 40),
+        make(gemma, "Is it?"),
+    ]
+    alone = [ask_alone(TextGenerator(gemma, rows=1), prompt, GREEDY) for prompt in prompts]
+    slots = SlotDecoder(gemma, slots=3, positions=400, kept_bytes=0)
+    assert run(slots, [(prompt, GREEDY) for prompt in prompts]) == alone
+    assert len({tuple(ids) for ids in alone}) == 3
 
 
 def test_draws_follow_from_the_seed_and_not_from_who_is_beside(model, decoder, generator):

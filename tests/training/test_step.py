@@ -66,6 +66,19 @@ def learn_by_heart():
     return run_steps(make_config(), (".*",), make_mixed_batch(make_config()), 60)[2]
 
 
+@pytest.mark.parametrize(
+    ("step", "loss", "grad_norm", "tolerance"),
+    [(1, 5.936833, 1.881167, 1e-4), (3, 5.708392, 1.555597, 1e-3), (10, 3.630400, 1.230832, 1e-2)],
+)
+def test_the_first_steps_are_what_they_were(step, loss, grad_norm, tolerance):
+    """One batch, one seed: a change of the model, its initialisation, the loss or the optimizer
+    moves these figures, and whoever means it to writes the new ones."""
+    found = learn_by_heart()[step - 1]
+    assert found["loss"] == pytest.approx(loss, rel=tolerance)
+    # sums of rounding grow with the steps, and differ between processors
+    assert found["grad_norm"] == pytest.approx(grad_norm, rel=10 * tolerance)
+
+
 def test_only_what_is_trainable_moves():
     config = make_lora_config()
     first, last, metrics = run_steps(config, LORA_ONLY, make_mixed_batch(config), 3)

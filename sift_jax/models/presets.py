@@ -227,9 +227,10 @@ def _restore_decoder(data: Mapping[str, Any]) -> DecoderConfig:
     if scaling := decoder.get("rope_scaling"):
         kind = RopeScaling if "positions" in scaling else LinearScaling
         decoder["rope_scaling"] = _restore(kind, scaling)
-    for name, kind in (("pattern", LayerPattern), ("gemma", GemmaStyle)):
-        if decoder[name]:
-            decoder[name] = _restore(kind, decoder[name])
+    if decoder["pattern"]:
+        decoder["pattern"] = _restore(LayerPattern, decoder["pattern"])
+    if decoder["gemma"]:
+        decoder["gemma"] = _restore(GemmaStyle, decoder["gemma"])
     return _restore(DecoderConfig, decoder)
 
 

@@ -68,7 +68,7 @@ def compute_teacher_hidden(
         dtype=bare.dtype,
         block=bare.attention_block,
     )
-    x_btd = embed_tokens(decoder, batch["teacher_token_bt"], jnp.dtype(bare.dtype))
+    x_btd = embed_tokens(bare.decoder, decoder, batch["teacher_token_bt"], jnp.dtype(bare.dtype))
     place = (batch["teacher_position_bt"], mask)
     hidden = apply_module(make_decoder(bare), decoder, x_btd, *place)
     return jnp.take_along_axis(hidden, batch["teacher_predict_bm"][:, :, None], axis=1)

@@ -29,7 +29,7 @@ from sift_jax.weights.token_rows import read_token_rows
 CONFIG = "adapter_config.json"
 PREFIX = "base_model.model."
 # fields of PEFT that add something to x·A·B, or put it elsewhere, with the value that is none of it
-PLAIN = {
+PLAIN: dict[str, tuple[Any, ...]] = {
     "peft_type": ("LORA",),
     "bias": ("none",),
     "modules_to_save": (None, []),

@@ -4,7 +4,7 @@ mask, four ways.
     plain       all scores at once: the reference, and the fastest for short rows
     blockwise   a block of queries after the other, in plain JAX: never more scores than a block's, anywhere
     cudnn       NVIDIA GPUs in 16 bits: cuDNN's flash attention
-    splash      TPUs: the Pallas kernel, which leaves out blocks that nobody sees
+    splash      TPUs: the Pallas kernel, which leaves out blocks that nobody sees; clips are padded to whole lanes
     auto        splash on a TPU, cudnn on a GPU where they can; else plain for short rows and blockwise for long ones
 
 An AttentionMask says who attends to whom by ids, not by a matrix. Of a packed row: t attends to s
@@ -34,14 +34,14 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
 from sift_jax.models.layers import Array, attend
-from sift_jax.parallel.mesh import BATCH_AXES, find_platform
+from sift_jax.parallel.mesh import BATCH_AXES, count_batch_shards, find_platform
 
 KINDS = ("auto", "plain", "blockwise", "cudnn", "splash")
 # up to here all scores at once are as fast or faster, also backwards
@@ -147,6 +147,15 @@ def choose_kind(kind: str, *, tokens: int, head_size: int, dtype: str, platform:
     return kind
 
 
+def choose_clip_kind(kind: str, *, frames: int, head_size: int, dtype: str, platform: str) -> str:
+    """The same for an encoder. On a TPU long clips take the kernel: 1,500 frames and heads of 64 are
+    padded to whole lanes, which costs less than scores in memory."""
+    if platform == "tpu" and kind in ("auto", "splash"):
+        return "splash" if frames > SHORT else "plain"
+    kind = "auto" if kind == "splash" else kind
+    return choose_kind(kind, tokens=frames, head_size=head_size, dtype=dtype, platform=platform)
+
+
 def make_row_mask(
     kind: str,
     group_bt: Array,
@@ -172,13 +181,11 @@ def make_clip_mask(
     kind: str, is_heard_bs: Array | None, *, frames: int, head_size: int, dtype: str
 ) -> AttentionMask:
     """The mask of an encoder: every frame attends to what is heard."""
-    # the TPU kernel has no use for frames that come in 1500s
-    kind = "auto" if kind == "splash" else kind
-    platform = find_platform()
-    platform = "cpu" if platform == "tpu" else platform
-    kind = choose_kind(kind, tokens=frames, head_size=head_size, dtype=dtype, platform=platform)
+    kind = choose_clip_kind(
+        kind, frames=frames, head_size=head_size, dtype=dtype, platform=find_platform()
+    )
     mask_bts = None
-    if is_heard_bs is not None and kind != "blockwise":
+    if is_heard_bs is not None and kind not in ("blockwise", "splash"):
         mask_bts = jnp.broadcast_to(is_heard_bs[:, None, :], (is_heard_bs.shape[0], frames, frames))
     return AttentionMask(kind=kind, is_heard_bs=is_heard_bs, mask_bts=mask_bts)
 
@@ -191,7 +198,7 @@ def attend_by(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: AttentionMask) 
         return attend_fused(q_btnk, k_bsnk, v_bsnk, mask.mask_bts, implementation="cudnn")
     if mask.kind == "splash":
         if mask.mask_bts is None:
-            raise ValueError("splash attention reads a matrix; make the mask by make_row_mask")
+            return attend_clips_by_splash(q_btnk, k_bsnk, v_bsnk, mask.is_heard_bs)
         return attend_splash(q_btnk, k_bsnk, v_bsnk, mask.mask_bts, block=mask.block)
     return attend(q_btnk, k_bsnk, v_bsnk, mask.mask_bts)
 
@@ -299,18 +306,7 @@ def _run_splash(
 ) -> Array:
     from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel
 
-    n = choose_block(q_btnk.shape[1], block)
-    # Its own choice is 128 everywhere: a matrix unit is then idle for nine tenths of the time.
-    sizes = splash_attention_kernel.BlockSizes(
-        block_q=n,
-        block_kv=n,
-        block_kv_compute=n,
-        block_q_dkv=n,
-        block_kv_dkv=n,
-        block_kv_dkv_compute=n,
-        block_q_dq=n,
-        block_kv_dq=n,
-    )
+    sizes = _make_block_sizes(choose_block(q_btnk.shape[1], block))
 
     def attend_row(row: tuple[Array, Array, Array, Array]) -> Array:
         q_ntk, k_nsk, v_nsk, mask_ts = row
@@ -334,3 +330,84 @@ def _run_splash(
     heads_first = tuple(jnp.swapaxes(x, 1, 2) for x in (scaled, k_bsnk, v_bsnk))
     out = jax.lax.map(attend_row, (*heads_first, mask_bts))
     return jnp.swapaxes(out, 1, 2).reshape(*q_btnk.shape[:2], -1)
+
+
+def _make_block_sizes(n: int) -> Any:
+    """Blocks of n everywhere. The kernel's own choice is 128: a matrix unit is then idle for nine
+    tenths of the time."""
+    from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel
+
+    return splash_attention_kernel.BlockSizes(
+        block_q=n,
+        block_kv=n,
+        block_kv_compute=n,
+        block_q_dkv=n,
+        block_kv_dkv=n,
+        block_kv_dkv_compute=n,
+        block_q_dq=n,
+        block_kv_dq=n,
+    )
+
+
+def attend_clips_by_splash(
+    q_btnk: Array,
+    k_bsnk: Array,
+    v_bsnk: Array,
+    is_heard_bs: Array | None,
+    *,
+    is_interpreted: bool = False,
+) -> Array:
+    """The TPU's kernel for clips, in which every frame attends to what is heard."""
+    if is_heard_bs is None:
+        is_heard_bs = jnp.ones(k_bsnk.shape[:2], bool)
+    run = partial(_run_clips, is_interpreted=is_interpreted)
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty:
+        return run(q_btnk, k_bsnk, v_bsnk, is_heard_bs)
+    # clips that the devices cannot share are computed on each
+    rows = BATCH_AXES if q_btnk.shape[0] % count_batch_shards(mesh) == 0 else None
+    heads = "tensor" if k_bsnk.shape[2] % mesh.shape["tensor"] == 0 else None
+    spread, out = PartitionSpec(rows, None, heads, None), PartitionSpec(rows, None, heads)
+    run = jax.shard_map(
+        run,
+        mesh=mesh,
+        in_specs=(spread, spread, spread, PartitionSpec(rows, None)),
+        out_specs=out,
+        check_vma=False,
+    )
+    return run(q_btnk, k_bsnk, v_bsnk, is_heard_bs)
+
+
+def _run_clips(
+    q_btnk: Array, k_bsnk: Array, v_bsnk: Array, is_heard_bs: Array, *, is_interpreted: bool
+) -> Array:
+    from jax.experimental.pallas.ops.tpu.splash_attention import (
+        splash_attention_kernel,
+        splash_attention_mask,
+    )
+
+    b, t, n, k = q_btnk.shape
+    # 1,500 frames are 1,536; heads of 64 are 128, whose other half is zeros and adds nothing
+    longer, wider = -t % LANES, -k % LANES
+
+    def lay_out(x_btnk: Array) -> Array:
+        padded = jnp.pad(x_btnk, ((0, 0), (0, longer), (0, 0), (0, wider)))
+        return jnp.swapaxes(padded, 1, 2)
+
+    frames = t + longer
+    mask = splash_attention_mask.FullMask((frames, frames))
+    kernel = splash_attention_kernel.make_splash_mha(
+        splash_attention_mask.MultiHeadMask([mask] * n),
+        block_sizes=_make_block_sizes(choose_block(frames, SPLASH_BLOCK)),
+        head_shards=1,
+        q_seq_shards=1,
+        residual_checkpoint_name=ATTENTION_RESULT,
+        interpret=is_interpreted,
+    )
+    # a frame attends to keys of its own segment: what is heard is in all frames' segment
+    unheard_bs = jnp.pad(~is_heard_bs, ((0, 0), (0, longer)), constant_values=True)
+    segments = splash_attention_kernel.SegmentIds(
+        q=jnp.zeros((b, frames), jnp.int32), kv=unheard_bs.astype(jnp.int32)
+    )
+    out = jax.vmap(kernel)(lay_out(q_btnk * k**-0.5), lay_out(k_bsnk), lay_out(v_bsnk), segments)
+    return jnp.swapaxes(out, 1, 2)[:, :t, :, :k].reshape(b, t, n * k)

@@ -27,7 +27,7 @@ import numpy as np
 from sift_jax.batch import Batch, BatchShape
 from sift_jax.compiled.compiled_step import CompiledStep, read_compiled
 from sift_jax.compiled.places import PASSES
-from sift_jax.models.attention import choose_kind
+from sift_jax.models.attention import choose_clip_kind, choose_kind
 from sift_jax.models.whisper_encoder import EncoderConfig
 from sift_jax.parallel.hardware import DeviceFigures, HardwareConfig, find_figures
 from sift_jax.parallel.mesh import count_batch_shards, find_platform
@@ -137,10 +137,9 @@ def name_kernels(job: TrainingJob, shape: BatchShape) -> dict[str, str]:
         )
     }
     if isinstance(model.encoder, EncoderConfig):
-        sizes["platform"] = "cpu" if platform == "tpu" else platform
-        kinds["clips"] = choose_kind(
-            "auto" if model.attention == "splash" else model.attention,
-            tokens=model.encoder.count_frames(shape.mel_frames),
+        kinds["clips"] = choose_clip_kind(
+            model.attention,
+            frames=model.encoder.count_frames(shape.mel_frames),
             head_size=model.encoder.width // model.encoder.heads,
             **sizes,
         )

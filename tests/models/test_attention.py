@@ -7,9 +7,14 @@ import pytest
 from tiny_examples import make_mixed_batch
 from tiny_model import make_config, make_gradient, make_params
 
+from sift_jax.compiled.hlo_text import parse_program
+from sift_jax.compiled.step_time import list_kernels
+from sift_jax.compiled.topologies import open_topology, prepare_to_compile
+from sift_jax.extras import is_installed
 from sift_jax.models.attention import (
     BLOCK,
     attend_by,
+    attend_clips_by_splash,
     attend_fused,
     attend_splash,
     choose_block,
@@ -116,6 +121,49 @@ def test_the_tpu_kernel_interpreted_is_the_same(block):
     assert_same(found, weigh(lambda q, k, v: attend(q, k, v, mask))(*heads))
 
 
+@pytest.mark.parametrize("is_masked", [True, False])
+def test_the_tpu_kernel_of_clips_interpreted_is_the_same(is_masked):
+    """A length and a head that are no whole lanes; what is padded is heard by nobody."""
+    rng = np.random.default_rng(7)
+    heads = make_heads(rng, 2, 150, heads=2, kv_heads=2, size=64)
+    heard = jnp.arange(150)[None] < jnp.array([[60], [150]]) if is_masked else None
+    mask = None if heard is None else jnp.broadcast_to(heard[:, None], (2, 150, 150))
+    found = weigh(lambda q, k, v: attend_clips_by_splash(q, k, v, heard, is_interpreted=True))(
+        *heads
+    )
+    assert_same(found, weigh(lambda q, k, v: attend(q, k, v, mask))(*heads))
+
+
+@pytest.mark.tpu
+@pytest.mark.skipif(
+    not is_installed("libtpu"), reason="libtpu is not installed: pip install 'libtpu==0.0.42.*'"
+)
+def test_both_kernels_compile_for_a_tpu():
+    """All the way: by the TPU's own compiler, forward and backward."""
+    prepare_to_compile("v5e:2x2")
+    sharding = jax.sharding.SingleDeviceSharding(open_topology("v5e:2x2")[0])
+
+    def describe(*shape, dtype=jnp.bfloat16):
+        return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
+
+    rows = jax.grad(
+        lambda q, k, v, *ids: jnp.sum(
+            attend_splash(q, k, v, make_mask(*ids), block=256).astype(jnp.float32)
+        ),
+        (0, 1, 2),
+    )
+    heads = [describe(1, 512, n, 128) for n in (4, 2, 2)]
+    ids = [describe(1, 512, dtype=jnp.int32)] * 2
+    clips = jax.grad(
+        lambda q, k, v: jnp.sum(attend_clips_by_splash(q, k, v, None).astype(jnp.float32)),
+        (0, 1, 2),
+    )
+    for function, arguments in ((rows, (*heads, *ids)), (clips, [describe(2, 1500, 2, 64)] * 3)):
+        text = jax.jit(function).lower(*arguments).compile().as_text()
+        names = {kernel.name for kernel in list_kernels(parse_program(text))}
+        assert {name.split("_")[2] for name in names} == {"fwd", "dq", "dkv"}
+
+
 def test_the_tpu_kernel_lowers_for_a_tpu():
     """As far as one gets without a TPU: forward and backward become Mosaic programs."""
     rng = np.random.default_rng(6)
@@ -173,7 +221,8 @@ def test_the_devices_of_the_mesh_are_asked_and_not_the_process():
     with jax.sharding.use_abstract_mesh(pod):
         assert find_platform() == "tpu"
         assert make_row_mask("auto", *ids, **sizes).kind == "splash"
-        assert make_clip_mask("auto", None, frames=1500, **sizes).kind == "blockwise"
+        assert make_clip_mask("auto", None, frames=1500, **sizes).kind == "splash"
+        assert make_clip_mask("auto", None, frames=100, **sizes).kind == "plain"
     assert find_platform() == find_platform(make_one_device_mesh()) == "cpu"
 
 

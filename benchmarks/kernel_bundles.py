@@ -1,0 +1,179 @@
+"""Cycles of the attention kernel of a packed row, from the schedule that the TPU's compiler makes.
+
+    python -m benchmarks.kernel_bundles --topology=v6e:2x2 --blocks=128,512
+
+The compiler's estimate of a step leaves custom kernels out. Their schedule it writes down: a bundle is
+what a core does in one cycle, and a kernel is a loop over blocks. Of the loop's bundles a part runs
+only where a block is seen by anybody, and two parts only where a row of blocks begins or ends:
+
+    cycles = blocks · common + blocks seen · body + rows of blocks · (begin + end)
+
+Waiting for memory is not in it, so it is a lower bound. How many blocks are seen is counted on rows of
+made-up utterances of 4 to 15 s with three questions each, packed as training packs them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+KERNELS = {"forward": "fwd_residuals", "d query": "dq_no_residuals", "d key, value": "dkv_no_res"}
+_ADDRESS = re.compile(r"^\s*0x([0-9a-f]+)")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bundles:
+    """Of one turn of a kernel's loop."""
+
+    common: int
+    body: int
+    ends: int
+
+    def count_cycles(self, *, heads: int, blocks: int, seen: float) -> float:
+        """Over a square of blocks × blocks for each head, of which a share is seen."""
+        square = heads * blocks**2
+        return square * self.common + square * seen * self.body + heads * blocks * self.ends
+
+
+def parse_flags() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Counts the bundles of the attention kernel.")
+    parser.add_argument("--topology", default="v6e:2x2", help="the devices to compile for")
+    parser.add_argument("--blocks", default="128,512", help="positions of a block, several")
+    parser.add_argument("--positions", type=int, default=3584, help="of a row")
+    parser.add_argument("--heads", type=int, default=28)
+    parser.add_argument("--kv_heads", type=int, default=4)
+    parser.add_argument("--layers", type=int, default=28)
+    parser.add_argument("--dump", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def read_bundles(text: str) -> Bundles:
+    """Of the text of a schedule: its loop, and the regions in it that a branch skips."""
+    loop: list[int] = []
+    regions: list[int] = []
+    opened: int | None = None
+    for line in text.splitlines():
+        found = _ADDRESS.match(line)
+        if not found:
+            continue
+        place = int(found.group(1), 16)
+        if re.match(r"\s*0x[0-9a-f]+\s+LB:", line) and not loop:
+            loop.append(place)
+        if "loop exit test" in line and len(loop) == 1:
+            loop.append(place)
+        if re.match(r"\s*0x[0-9a-f]+\s+PF:", line) and opened is not None:
+            regions.append(place - opened)
+            opened = None
+        if "sbr.rel" in line and "loop exit" not in line:
+            opened = place
+    body, *others = sorted(regions, reverse=True)
+    # begin and end are the next two; what is left are copies, which run in every turn
+    ends = sum(others[:2])
+    return Bundles(common=loop[1] - loop[0] - body - ends, body=body, ends=ends)
+
+
+def compile_kernel(flags: argparse.Namespace, block: int) -> None:
+    """In a process of its own, whose compiler writes its schedules into flags.dump."""
+    from sift_jax.compiled.topologies import open_topology, prepare_to_compile
+
+    prepare_to_compile(flags.topology)
+    os.environ["LIBTPU_INIT_ARGS"] = f"--xla_jf_dump_to={flags.dump} --xla_jf_dump_llo_text=true"
+    import jax
+    import jax.numpy as jnp
+
+    from sift_jax.models.attention import attend_splash, make_mask
+
+    sharding = jax.sharding.SingleDeviceSharding(open_topology(flags.topology)[0])
+
+    def total(q: jax.Array, k: jax.Array, v: jax.Array, g: jax.Array, s: jax.Array) -> jax.Array:
+        out = attend_splash(q, k, v, make_mask(g, s), block=block)
+        return jnp.sum(out.astype(jnp.float32))
+
+    def describe(*dims: int, dtype: str) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(dims, dtype, sharding=sharding)
+
+    t = flags.positions
+    heads = [
+        describe(1, t, n, 128, dtype="bfloat16")
+        for n in (flags.heads, flags.kv_heads, flags.kv_heads)
+    ]
+    ids = [describe(1, t, dtype="int32")] * 2
+    jax.jit(jax.value_and_grad(total, (0, 1, 2))).lower(*heads, *ids).compile()
+
+
+def measure_seen(positions: int, block: int, rows: int = 20) -> float:
+    """The share of blocks that anybody sees."""
+    rng, shares = np.random.default_rng(0), []
+    place = np.arange(positions)
+    for _ in range(rows):
+        group, segment = np.zeros(positions, int), np.zeros(positions, int)
+        start = number = 0
+        while True:
+            parts = [int(rng.uniform(4, 15) * 50) + 15, *rng.integers(30, 70, 3)]
+            if start + sum(parts) > positions:
+                break
+            number += 1
+            for index, length in enumerate(parts):
+                group[start : start + length] = number
+                segment[start : start + length] = index
+                start += length
+        is_seen = (place[None] <= place[:, None]) & (group[None] == group[:, None])
+        is_seen &= (segment[None] == 0) | (segment[None] == segment[:, None])
+        is_seen &= (group[:, None] > 0) | np.eye(positions, dtype=bool)
+        n = positions // block
+        shares.append(is_seen.reshape(n, block, n, block).any((1, 3)).mean())
+    return float(np.mean(shares))
+
+
+def main() -> None:
+    flags = parse_flags()
+    if flags.dump:
+        compile_kernel(flags, int(flags.blocks))
+        return
+    from sift_jax.compiled.topologies import open_topology, prepare_to_compile
+    from sift_jax.parallel.hardware import find_figures
+
+    prepare_to_compile(flags.topology)
+    figures = find_figures(open_topology(flags.topology)[0].device_kind)
+    assert figures is not None and figures.clock_ghz, "the device's clock is not known"
+    found = {}
+    for block in map(int, flags.blocks.split(",")):
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-m", "benchmarks.kernel_bundles", *sys.argv[1:]]
+            command += [f"--blocks={block}", f"--dump={folder}"]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            texts = {
+                name: next(
+                    path
+                    for path in sorted(Path(folder).glob(f"*splash_mha_{part}*final_bundles.txt"))
+                    if "schedule-analysis" not in path.name
+                ).read_text(encoding="utf-8")
+                for name, part in KERNELS.items()
+            }
+        seen = measure_seen(flags.positions, block)
+        blocks = flags.positions // block
+        cycles = {
+            name: read_bundles(text).count_cycles(heads=flags.heads, blocks=blocks, seen=seen)
+            for name, text in texts.items()
+        }
+        seconds = flags.layers * sum(cycles.values()) / (figures.clock_ghz * 1e9)
+        found[block] = {"seen": seen, "cycles": cycles, "ms_a_row": 1e3 * seconds}
+        said = ", ".join(f"{name} {count / 1e6:.2f}" for name, count in cycles.items())
+        print(
+            f"blocks of {block}: {100 * seen:.0f} % are seen; million cycles a layer: {said}; "
+            f"{1e3 * seconds:.0f} ms a row of {flags.positions} over {flags.layers} layers"
+        )
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

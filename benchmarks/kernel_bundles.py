@@ -1,6 +1,7 @@
 """Cycles of the attention kernel of a packed row, from the schedule that the TPU's compiler makes.
 
     python -m benchmarks.kernel_bundles --topology=v6e:2x2 --blocks=128,512
+    python -m benchmarks.kernel_bundles --topology=v6e:2x2 --clips           Whisper-medium's, forward
 
 The compiler's estimate of a step leaves custom kernels out. Their schedule it writes down: a bundle is
 what a core does in one cycle, and a kernel is a loop over blocks. Of the loop's bundles a part runs
@@ -8,8 +9,9 @@ only where a block is seen by anybody, and two parts only where a row of blocks 
 
     cycles = blocks · common + blocks seen · body + rows of blocks · (begin + end)
 
-Waiting for memory is not in it, so it is a lower bound. How many blocks are seen is counted on rows of
-made-up utterances of 4 to 15 s with three questions each, packed as training packs them.
+Of a clip every block is seen. Waiting for memory is not in it, so it is a lower bound. How many blocks
+are seen is counted on rows of made-up utterances of 4 to 15 s with three questions each, packed as
+training packs them.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from pathlib import Path
 import numpy as np
 
 KERNELS = {"forward": "fwd_residuals", "d query": "dq_no_residuals", "d key, value": "dkv_no_res"}
+# Whisper-medium: frames, padded to whole blocks; heads, layers
+CLIP, CLIP_BLOCK, CLIP_HEADS, CLIP_LAYERS = 1500, 512, 16, 24
 _ADDRESS = re.compile(r"^\s*0x([0-9a-f]+)")
 
 
@@ -52,6 +56,7 @@ def parse_flags() -> argparse.Namespace:
     parser.add_argument("--heads", type=int, default=28)
     parser.add_argument("--kv_heads", type=int, default=4)
     parser.add_argument("--layers", type=int, default=28)
+    parser.add_argument("--clips", action="store_true", help="the encoder's, for one clip of 30 s")
     parser.add_argument("--dump", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -90,7 +95,7 @@ def compile_kernel(flags: argparse.Namespace, block: int) -> None:
     import jax
     import jax.numpy as jnp
 
-    from sift_jax.models.attention import attend_splash, make_mask
+    from sift_jax.models.attention import attend_clips_by_splash, attend_splash, make_mask
 
     sharding = jax.sharding.SingleDeviceSharding(open_topology(flags.topology)[0])
 
@@ -101,6 +106,12 @@ def compile_kernel(flags: argparse.Namespace, block: int) -> None:
     def describe(*dims: int, dtype: str) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(dims, dtype, sharding=sharding)
 
+    if flags.clips:
+        shape = describe(1, CLIP, CLIP_HEADS, 64, dtype="bfloat16")
+        jax.jit(lambda q, k, v: attend_clips_by_splash(q, k, v, None)).lower(
+            shape, shape, shape
+        ).compile()
+        return
     t = flags.positions
     heads = [
         describe(1, t, n, 128, dtype="bfloat16")
@@ -129,7 +140,9 @@ def measure_seen(positions: int, block: int, rows: int = 20) -> float:
         is_seen = (place[None] <= place[:, None]) & (group[None] == group[:, None])
         is_seen &= (segment[None] == 0) | (segment[None] == segment[:, None])
         is_seen &= (group[:, None] > 0) | np.eye(positions, dtype=bool)
-        n = positions // block
+        n = -(-positions // block)
+        filled = n * block - positions
+        is_seen = np.pad(is_seen, ((0, filled), (0, filled)))
         shares.append(is_seen.reshape(n, block, n, block).any((1, 3)).mean())
     return float(np.mean(shares))
 
@@ -146,7 +159,11 @@ def main() -> None:
     figures = find_figures(open_topology(flags.topology)[0].device_kind)
     assert figures is not None and figures.clock_ghz, "the device's clock is not known"
     found = {}
-    for block in map(int, flags.blocks.split(",")):
+    kernels = {"forward": "fwd_segmented"} if flags.clips else KERNELS
+    blocks_asked = [CLIP_BLOCK] if flags.clips else map(int, flags.blocks.split(","))
+    positions = CLIP + -CLIP % CLIP_BLOCK if flags.clips else flags.positions
+    heads, layers = (CLIP_HEADS, CLIP_LAYERS) if flags.clips else (flags.heads, flags.layers)
+    for block in blocks_asked:
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-m", "benchmarks.kernel_bundles", *sys.argv[1:]]
             command += [f"--blocks={block}", f"--dump={folder}"]
@@ -157,20 +174,20 @@ def main() -> None:
                     for path in sorted(Path(folder).glob(f"*splash_mha_{part}*final_bundles.txt"))
                     if "schedule-analysis" not in path.name
                 ).read_text(encoding="utf-8")
-                for name, part in KERNELS.items()
+                for name, part in kernels.items()
             }
-        seen = measure_seen(flags.positions, block)
-        blocks = flags.positions // block
+        seen = 1.0 if flags.clips else measure_seen(positions, block)
+        blocks = -(-positions // block)
         cycles = {
-            name: read_bundles(text).count_cycles(heads=flags.heads, blocks=blocks, seen=seen)
+            name: read_bundles(text).count_cycles(heads=heads, blocks=blocks, seen=seen)
             for name, text in texts.items()
         }
-        seconds = flags.layers * sum(cycles.values()) / (figures.clock_ghz * 1e9)
+        seconds = layers * sum(cycles.values()) / (figures.clock_ghz * 1e9)
         found[block] = {"seen": seen, "cycles": cycles, "ms_a_row": 1e3 * seconds}
         said = ", ".join(f"{name} {count / 1e6:.2f}" for name, count in cycles.items())
         print(
             f"blocks of {block}: {100 * seen:.0f} % are seen; million cycles a layer: {said}; "
-            f"{1e3 * seconds:.0f} ms a row of {flags.positions} over {flags.layers} layers"
+            f"{1e3 * seconds:.1f} ms for {positions} positions over {layers} layers"
         )
     print(json.dumps(found))
 

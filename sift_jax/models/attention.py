@@ -266,9 +266,13 @@ def attend_fused(
 
 
 def choose_block(tokens: int, most: int) -> int:
-    """The largest block of whole lanes, up to `most`, of which a row has a whole number: 512 of
-    3,584 positions, 256 of 3,328, which are 13 of them."""
-    return max(n for n in range(LANES, max(most, LANES) + 1, LANES) if tokens % n == 0)
+    """The largest block of whole lanes, up to `most`, that lengthens a row by an eighth at most: 512
+    of 3,328 positions, which become 3,584, since half the block takes more than twice the time."""
+    return max(
+        n
+        for n in range(LANES, max(most, LANES) + 1, LANES)
+        if n <= tokens and -tokens % n <= tokens / 8
+    )
 
 
 def attend_splash(
@@ -306,7 +310,14 @@ def _run_splash(
 ) -> Array:
     from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel
 
-    sizes = _make_block_sizes(choose_block(q_btnk.shape[1], block))
+    t = q_btnk.shape[1]
+    block = choose_block(t, block)
+    sizes, longer = _make_block_sizes(block), -t % block
+    if longer:
+        # whole blocks; what fills them up sees itself alone, and is cut off at the end
+        place = jnp.arange(t + longer)
+        is_filling = (place[:, None] == place[None]) & (place[:, None] >= t)
+        mask_bts = jnp.pad(mask_bts, ((0, 0), (0, longer), (0, longer))) | is_filling
 
     def attend_row(row: tuple[Array, Array, Array, Array]) -> Array:
         q_ntk, k_nsk, v_nsk, mask_ts = row
@@ -327,9 +338,12 @@ def _run_splash(
 
     # The kernel does not scale the scores itself.
     scaled = q_btnk * (q_btnk.shape[-1] ** -0.5)
-    heads_first = tuple(jnp.swapaxes(x, 1, 2) for x in (scaled, k_bsnk, v_bsnk))
+    heads_first = tuple(
+        jnp.pad(jnp.swapaxes(x, 1, 2), ((0, 0), (0, 0), (0, longer), (0, 0)))
+        for x in (scaled, k_bsnk, v_bsnk)
+    )
     out = jax.lax.map(attend_row, (*heads_first, mask_bts))
-    return jnp.swapaxes(out, 1, 2).reshape(*q_btnk.shape[:2], -1)
+    return jnp.swapaxes(out, 1, 2)[:, :t].reshape(*q_btnk.shape[:2], -1)
 
 
 def _make_block_sizes(n: int) -> Any:

@@ -65,6 +65,7 @@ setup(
         "sift_jax.evaluation": ["report/*.css", "report/*.json", "suites/*.json"],
         "sift_jax.human_eval": ["*.css", "*.js"],
         "sift_jax.previews": ["*.css"],
+        "sift_jax.serving": ["demo/*.css", "demo/*.html", "demo/*.js"],
         "data_prep": [
             "py.typed",
             "describe/*.css",

@@ -87,9 +87,8 @@ def make_ours(flags: argparse.Namespace, *, codes: int = 0):
     return ids, config, params["decoder"], call
 
 
-def make_theirs(flags: argparse.Namespace, ids, config, params, *, processors=()):
-    """The same for the class of transformers with the same weights; `processors` change its
-    logits."""
+def make_network(threads: int, config, params):
+    """The class of transformers with the same weights, on so many threads."""
     import numpy as np
     import torch
     import transformers
@@ -98,7 +97,7 @@ def make_theirs(flags: argparse.Namespace, ids, config, params, *, processors=()
     from sift_jax.exporting.hf_configs import make_decoder_config
     from sift_jax.weights.key_table import QWEN2, to_theirs
 
-    torch.set_num_threads(flags.threads)
+    torch.set_num_threads(threads)
     sizes = {
         **make_decoder_config(config, stop_id=0),
         "bos_token_id": None,
@@ -118,6 +117,15 @@ def make_theirs(flags: argparse.Namespace, ids, config, params, *, processors=()
             f"weights do not fit {type(model).__name__}: lacking {missing}, unknown {unknown}"
         )
     model.tie_weights()
+    return model
+
+
+def make_theirs(flags: argparse.Namespace, ids, config, params, *, processors=()):
+    """What make_ours calls, for that class; `processors` change its logits."""
+    import numpy as np
+    import torch
+
+    model = make_network(flags.threads, config, params)
     prompt = torch.from_numpy(ids).long()
     mask = torch.ones_like(prompt)
 

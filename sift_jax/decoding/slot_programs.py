@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -183,11 +184,11 @@ def make_piece(
     temperature: float,
     top_p: float,
     limit: int,
-) -> dict[str, np.ndarray]:
+) -> dict[str, Any]:
     """What feed_piece takes: tokens padded to `size`; `speech` has which of them are frames, and
     the frames, in as many places."""
     room = size - len(tokens)
-    piece = {
+    piece: dict[str, Any] = {
         "token_t": np.pad(tokens.astype(np.int32), (0, room)),
         "row": np.int32(row),
         "start": np.int32(start),

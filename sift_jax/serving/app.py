@@ -4,6 +4,7 @@
     POST /v1/audio/speech        a text said, by models that speak
     GET  /v1/models              what is served, and whether it speaks
     GET  /health /metrics        for whoever watches over it; without a key
+    GET  /                       a page to try it on (demo_page.py); without a key
 
 Every request ends in an answer or in a RequestError's status; what is neither is a 500 and counted.
 """
@@ -29,7 +30,13 @@ from starlette.routing import Route
 from sift_jax.endpoints.secret import Secret
 from sift_jax.flags import suggest
 from sift_jax.serving.access import Gate, check_key
-from sift_jax.serving.chat_requests import ChatRequest, read_chat_request
+from sift_jax.serving.chat_requests import (
+    ChatRequest,
+    check_object,
+    read_chat_request,
+    read_text,
+)
+from sift_jax.serving.demo_page import draw_log_mel, send_file
 from sift_jax.serving.errors import RequestError
 from sift_jax.serving.limits import Limits
 from sift_jax.serving.metrics import Metrics
@@ -71,6 +78,9 @@ class Application:
                 Route("/v1/models/{name:path}", self._wrap(self.show_model)),
                 Route("/health", self._wrap(self.tell_health, is_open=True)),
                 Route("/metrics", self._wrap(self.tell_metrics, is_open=True)),
+                Route("/", self._wrap(send_file, is_open=True)),
+                Route("/demo/log_mel", self._wrap(self.draw), methods=["POST"]),
+                Route("/demo/{name}", self._wrap(send_file, is_open=True)),
             ],
             exception_handlers={HTTPException: _refuse_path},
         )
@@ -160,6 +170,14 @@ class Application:
                 pass
         content = await service.read(lambda: voice.write(answering.ids, asked))
         return Response(content, media_type=asked.media_type)
+
+    async def draw(self, request: Request) -> Response:
+        """What the model hears of a recording."""
+        with self.gate.enter(self._estimate_wait()):
+            body = check_object(_parse(await self._read_body(request)))
+            service = self._find_service(read_text(body, "model"))
+            data = read_text(body, "data")
+            return JSONResponse(await service.read(lambda: draw_log_mel(service, data)))
 
     async def list_models(self, request: Request) -> Response:
         models = [self._describe_model(service) for service in self.services.values()]

@@ -75,6 +75,11 @@ _TABLE: dict[str, tuple[tuple[str, str, str], ...]] = {
             "data_prep.convert",
             "Convert SIFT files to ms-swift or LLaMA-Factory, and back.",
         ),
+        (
+            "data open-asqa",
+            "data_prep.open_asqa",
+            "Turn OpenASQA, the training data of LTU-AS, into SIFT files.",
+        ),
         ("data tfrecord", "data_prep.tfrecord", "Write records as TFRecord for tfds.load."),
         ("data synthesis", "data_prep.synthesis", "Make spoken question answering from text."),
         ("data join", "data_prep.synthesis.join", "Join several sets of SIFT files as one."),

@@ -47,6 +47,23 @@ TEMPLATES = {
         "{% endfor %}"
         "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
     ),
+    # Qwen2-Audio's: a system turn, and recordings numbered through the whole conversation
+    "qwen2_audio": (
+        "{% set heard = namespace(count=0) %}"
+        "{% for message in messages %}"
+        "{% if loop.first and message['role'] != 'system' %}"
+        "{{ '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n' }}{% endif %}"
+        "{{ '<|im_start|>' + message['role'] + '\n' }}"
+        "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
+        "{% for part in message['content'] %}"
+        "{% if part.get('text') %}{{ part['text'] }}"
+        "{% else %}{% set heard.count = heard.count + 1 %}"
+        "{{ 'Audio ' ~ heard.count ~ ': <|audio_bos|><|AUDIO|><|audio_eos|>\n' }}{% endif %}"
+        "{% endfor %}{% endif %}"
+        "{{ '<|im_end|>\n' }}"
+        "{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    ),
     # Vicuna 1.1's turns: "<s>USER: How fast? ASSISTANT: Slowly.</s>USER: …"; a system message
     # stands before the first
     "vicuna": (
@@ -84,6 +101,16 @@ def forbid_thinking(source: str) -> str:
     if not _THINKS.search(source) or source.startswith(_NO_THINKING):
         return source
     return _NO_THINKING + source
+
+
+def find_own_template(folder: Path) -> str | None:
+    """Of a model whose folder has none, and whose processor knows one by heart."""
+    path = folder / "config.json"
+    try:
+        kind = json.loads(path.read_text(encoding="utf-8")).get("model_type")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return TEMPLATES["qwen2_audio"] if kind == "qwen2_audio" else None
 
 
 def read_processor_template(folder: Path) -> str | None:

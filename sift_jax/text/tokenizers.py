@@ -25,6 +25,7 @@ from sift_jax.text.chat_template import (
     TEMPLATES,
     ChatTemplate,
     check_template_name,
+    find_own_template,
     read_processor_template,
 )
 
@@ -97,7 +98,7 @@ def _make_text_encoder(tokenizer: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
 
 class SpeechTokenizer:
     """Text to ids and back. `chat_template` names one of TEMPLATES; None takes the folder's own, or
-    "chatml".
+    "chatml"; of a Qwen2-Audio "qwen2_audio".
 
     Tokens for audio, and those of the ChatML turns where they are used, are added behind a
     vocabulary without them.
@@ -116,12 +117,14 @@ class SpeechTokenizer:
         own = read_processor_template(self.folder) or theirs.chat_template
         # several templates under names: that of conversations without tools
         own = own.get("default") if isinstance(own, dict) else own
-        template = own if chat_template is None else TEMPLATES[chat_template]
+        template = own or find_own_template(self.folder)
+        template = template if chat_template is None else TEMPLATES[chat_template]
         if template is None:
             chat_template, template = "chatml", TEMPLATES["chatml"]
         self.template = ChatTemplate(template, self._named, origin=f"the tokenizer {folder}")
         self._tokenizer = _read_backend(self.folder, theirs)
-        wanted = SPECIAL_TOKENS if chat_template == "chatml" else AUDIO_TOKENS
+        has_chatml = chat_template in ("chatml", "qwen2_audio")
+        wanted = SPECIAL_TOKENS if has_chatml else AUDIO_TOKENS
         # no published model has learnt what its file lacks
         self.lacking = tuple(
             token for token in wanted if self._tokenizer.token_to_id(token) is None

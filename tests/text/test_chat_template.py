@@ -291,6 +291,30 @@ def test_only_what_is_missing_is_added(folders, tmp_path):
     assert len(none) == len(own) + 3
 
 
+def test_qwen2_audio_asks_as_its_processor_does(tmp_path):
+    """A system turn, and recordings numbered, where its folder has no template; the processor's own
+    words are the reference."""
+    from transformers.models.qwen2_audio.processing_qwen2_audio import Qwen2AudioProcessor
+
+    folder = write_tokenizer_folder(tmp_path, None)
+    (folder / "config.json").write_text('{"model_type": "qwen2_audio"}')
+    template = SpeechTokenizer(folder).template
+    source = Qwen2AudioProcessor.default_chat_template.fget(None)
+    heard = [{"type": "audio", "audio_url": "a.wav"}, {"type": "text", "text": ASK}]
+    two = [*heard[:1], *heard[:1], {"type": "text", "text": AGAIN}]
+    asked = [
+        {"role": "user", "content": heard},
+        {"role": "assistant", "content": REPLY},
+        {"role": "user", "content": two},
+    ]
+    for messages in (asked, asked[:1], [{"role": "system", "content": SYSTEM}, *asked]):
+        expected = compile_template(source).render(messages=messages, add_generation_prompt=True)
+        assert template.render(messages, is_prompt=True) == expected
+    assert "Audio 3: " in template.render(asked, is_prompt=True)
+    with_system = SpeechTokenizer(folder, "chatml").template
+    assert with_system.render(asked[:1], is_prompt=True).startswith("<|im_start|>user")
+
+
 def test_vicuna_turns(tmp_path):
     folder = write_tokenizer_folder(tmp_path, None, kind="pieces")
     tokenizer = SpeechTokenizer(folder, "vicuna")
@@ -310,7 +334,8 @@ def test_vicuna_turns(tmp_path):
 
 def test_an_unknown_template_is_refused_by_name(folders):
     with pytest.raises(
-        ValueError, match="no chat template is named 'alpaca'; take 'chatml', 'vicuna', or None"
+        ValueError,
+        match="no chat template is named 'alpaca'; take 'chatml', 'qwen2_audio', 'vicuna', or None",
     ):
         SpeechTokenizer(folders("dated"), "alpaca")
 

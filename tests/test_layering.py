@@ -175,6 +175,7 @@ MAY_IMPORT = {
         "training",
     ),
     "sift_jax.preview": ("cli", "exits", "flags", "gin_flags", "previews", "storage"),
+    "sift_jax.replay": ("cli", "exits", "flags", "gin_flags", "previews", "storage"),
     "sift_jax.ask": ("decoding", "exits", "flags", "speech_model"),
     "sift_jax.speak": (
         "decoding",

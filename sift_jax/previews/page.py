@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -81,11 +81,16 @@ class Shown:
     clips: list[np.ndarray]
 
 
-def read_shown(stream: BatchStream, count: int) -> tuple[list[Shown], list[str]]:
-    """The first `count` groups that the stream reads, and what could not be read."""
+def read_shown(
+    stream: BatchStream,
+    count: int,
+    batches: Iterable[tuple[PlannedBatch, Batch]] | None = None,
+) -> tuple[list[Shown], list[str]]:
+    """The first `count` groups of these batches, or that the stream reads, and what could not be
+    read."""
     found: list[Shown] = []
     unread: list[str] = []
-    for planned, batch in _read_batches(stream):
+    for planned, batch in _read_batches(stream) if batches is None else batches:
         for row, groups in enumerate(planned.rows):
             for number, group in enumerate(groups, 1):
                 if len(found) == count:
@@ -121,18 +126,18 @@ def make_page(stream: BatchStream, *, name: str, split: str, count: int) -> Docu
     return Document(
         title="sift_jax · mixture preview",
         intro=f"{name}, split {split}: what training draws, and what it makes of it.",
-        top=[_make_tiles(stream, planned)],
+        top=[make_tiles(stream, planned)],
         sections=[
             _make_rates_section(stream),
-            _make_packing_section(stream, planned),
-            _make_examples_section(stream, shown, unread),
+            make_packing_section(stream, planned),
+            make_examples_section(stream, shown, unread),
         ],
         footer=f"Records {stream.config.records} · tokenizer {stream.config.tokenizer}",
         style=STYLE_PATH.read_text(encoding="utf-8"),
     )
 
 
-def _make_tiles(stream: BatchStream, planned: PlannedBatch) -> Tiles:
+def make_tiles(stream: BatchStream, planned: PlannedBatch) -> Tiles:
     config, draws = stream.config, stream.plan.draws
     full = planned.tokens / (config.rows * config.tokens)
     return Tiles(
@@ -205,7 +210,14 @@ def _count_drawn(stream: BatchStream) -> Counter[int]:
     return drawn
 
 
-def _make_packing_section(stream: BatchStream, planned: PlannedBatch) -> Section:
+def make_packing_section(
+    stream: BatchStream,
+    planned: PlannedBatch,
+    *,
+    title: str = "The first batch",
+    lead: str = "A line is a packed sequence, a block a recording with its questions. Blocks do not "
+    "see each other; what is left is padding.",
+) -> Section:
     tasks, groups, most = stream.plan.draws.tasks, planned.groups, stream.config.tokens
     bars = []
     for number, row in enumerate(planned.rows, 1):
@@ -228,17 +240,19 @@ def _make_packing_section(stream: BatchStream, planned: PlannedBatch) -> Section
         )
     return Section(
         anchor="packing",
-        title="The first batch",
-        lead=(
-            "A line is a packed sequence, a block a recording with its questions. Blocks do not "
-            "see each other; what is left is padding."
-        ),
+        title=title,
+        lead=lead,
         parts=[Drawing(html=f'<div class="card batch">{"".join(bars)}</div>')],
     )
 
 
-def _make_examples_section(
-    stream: BatchStream, shown: Sequence[Shown], unread: Sequence[str]
+def make_examples_section(
+    stream: BatchStream,
+    shown: Sequence[Shown],
+    unread: Sequence[str],
+    *,
+    title: str = "Examples",
+    lead: str = "The first that the run reads.",
 ) -> Section:
     shelf = AudioShelf(None)
     keys = "".join(
@@ -250,11 +264,11 @@ def _make_examples_section(
     )
     return Section(
         anchor="examples",
-        title="Examples",
+        title=title,
         lead=(
-            "The first that the run reads. A question sees what all questions of its recording "
-            "share, and itself. Point at a token for its id, its position and what it counts in "
-            "the loss; the darker it is, the more."
+            f"{lead} A question sees what all questions of its recording share, and itself. Point "
+            "at a token for its id, its position and what it counts in the loss; the darker it is, "
+            "the more."
         ),
         parts=[
             Drawing(html=f'<ul class="legend roles">{keys}</ul>{cards}'),

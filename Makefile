@@ -66,7 +66,7 @@ $(LIBTPU)/.installed:
 # the optional packages of setup.py
 extras: $(VENV)/.installed
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps pocketsphinx==5.1.1 speechmos==0.0.1.1 onnxruntime==1.31.1 \
-		praat-parselmouth==0.4.7
+		praat-parselmouth==0.4.7 axe-playwright-python==0.1.8
 	$(PYTEST) -m extras
 
 # the site of docs/, in an environment of its own; fails on a broken link and on a page that no menu names

@@ -33,8 +33,8 @@ def make_table(
         for row in rows
     )
     return (
-        "<div "
-        f'class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+        '<div class="scroll" tabindex="0" role="group" aria-label="table">'
+        f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
@@ -120,7 +120,18 @@ def _make_cell(cell: Any, is_text: bool) -> str:
 def _make_share(share: float, colour: str, label: str) -> str:
     written = f"{100 * share:.0f}" if share >= _WRITTEN_SHARE else ""
     return (
-        f'<span style="width:{100 * share:.2f}%;background:{colour}" title="{escape(label)}: '
-        f'{100 * share:.1f} %">'
+        f'<span style="width:{100 * share:.2f}%;background:{colour};color:{_choose_ink(colour)}" '
+        f'title="{escape(label)}: {100 * share:.1f} %">'
         f"{written}</span>"
     )
+
+
+def _choose_ink(colour: str) -> str:
+    """Black or white, whichever is told apart better from a colour (WCAG's relative luminance)."""
+    linear = [
+        level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4
+        for level in (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    ]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    # against white (1.05) / (L + .05), against black (L + .05) / .05: equal at L = .179
+    return "#fff" if luminance < 0.179 else "#000"

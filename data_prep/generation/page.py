@@ -227,7 +227,8 @@ def _draw_confusion(key: str, table: Sequence[Sequence[int]]) -> str:
         for place, label in enumerate(labels, 1)
     )
     return (
-        f'<figure><figcaption>{TITLES[key]}</figcaption><div class="scroll"><table '
+        f'<figure><figcaption>{TITLES[key]}</figcaption><div class="scroll" tabindex="0" '
+        f'role="group" aria-label="{TITLES[key]}"><table '
         'class="confusion"><thead><tr>'
         "<th>asked ↓ measured "
         f"→</th>{top}<th>n</th></tr></thead><tbody>{''.join(lines)}</tbody></table></div>"

@@ -143,8 +143,7 @@ def make_splits(corpus: dict) -> str:
         for title, values in lines
     )
     return (
-        "<figure><figcaption>Splits</figcaption><table><thead><tr><th "
-        f'scope="col"></th>{head}</tr></thead>'
+        f"<figure><figcaption>Splits</figcaption><table><thead><tr><td></td>{head}</tr></thead>"
         f"<tbody>{rows}</tbody></table>{make_overlap(speakers)}{make_counts_by_language(counts)}</figure>"
     )
 
@@ -182,9 +181,9 @@ def make_counts_by_language(counts: dict) -> str:
         for c, by in by_cat.items()
     )
     return (
-        "<details><summary>Questions by language</summary><div "
-        'class="chart"><table><thead><tr><th scope="col">'
-        f"</th>{head}</tr></thead><tbody>{rows}</tbody></table></div></details>"
+        '<details><summary>Questions by language</summary><div class="chart" tabindex="0" '
+        'role="group" aria-label="questions by language"><table><thead><tr><td></td>'
+        f"{head}</tr></thead><tbody>{rows}</tbody></table></div></details>"
     )
 
 

@@ -74,8 +74,10 @@ class Table:
     css: str = ""
 
     def write_html(self) -> str:
+        # what heads nothing is no header
         head = "".join(
-            f'<th scope="col"><span>{escape_text(column)}</span></th>' for column in self.columns
+            f'<th scope="col"><span>{escape_text(column)}</span></th>' if column else "<td></td>"
+            for column in self.columns
         )
         body = "".join(self._write_row(row) for row in self.rows)
         table = (
@@ -309,7 +311,8 @@ def say(sentence: str) -> str:
 
 
 def wrap_chart(svg: str, legend: str = "") -> str:
-    return f'{legend}<div class="chart">{svg}</div>'
+    # a narrow screen scrolls it, by keys too
+    return f'{legend}<div class="chart" tabindex="0" role="group" aria-label="chart">{svg}</div>'
 
 
 def make_legend(entries: list[tuple[str, str]]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from sift_jax.cli import build_arguments, describe_config
 from sift_jax.evaluation.evaluate import evaluate
 from sift_jax.evaluation.judging import judge_again
+from sift_jax.rewarding.loop import reinforce
 from sift_jax.sweeps.run import sweep
 from sift_jax.training.loop import train
 from sift_jax.vocoder_training.run import train_vocoder
@@ -23,6 +24,7 @@ RUNS: dict[str, Callable] = {
     "sift_jax.evaluation.evaluate.evaluate": evaluate,
     "sift_jax.evaluation.judging.judge_again": judge_again,
     "sift_jax.sweeps.run.sweep": sweep,
+    "sift_jax.rewarding.loop.reinforce": reinforce,
 }
 
 

@@ -26,6 +26,7 @@ from sift_jax.evaluation.evaluate import evaluate
 from sift_jax.evaluation.judging import judge_again
 from sift_jax.models.presets import make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig, describe_params
+from sift_jax.rewarding.loop import reinforce
 from sift_jax.sweeps.plan import SweepConfig
 from sift_jax.sweeps.run import sweep
 from sift_jax.training.job import make_geometry
@@ -115,6 +116,7 @@ def find_config_classes() -> list[type]:
         *find_dataclasses(train),
         *find_dataclasses(evaluate),
         *find_dataclasses(judge_again),
+        *find_dataclasses(reinforce),
     ]
     waiting += [
         *find_dataclasses(train_vocoder),

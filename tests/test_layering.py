@@ -115,6 +115,20 @@ MAY_IMPORT = {
         "training",
     ),
     "sift_jax.evaluation.scores": ("sift", "text"),
+    "sift_jax.rewarding": (
+        *SPEECH_LM,
+        "audio",
+        "checkpoints",
+        "data",
+        "decoding",
+        "evaluation.report",
+        "evaluation.scores",
+        "pages",
+        "sift",
+        "text",
+        "training",
+        "weights",
+    ),
     # its runs are processes of their own: it resolves their configs as they will, and reads what
     # they leave
     "sift_jax.sweeps": (
@@ -158,6 +172,7 @@ MAY_IMPORT = {
         "quiet",
     ),
     "sift_jax.train": ("cli", "flags", "gin_flags"),
+    "sift_jax.reward": ("cli", "flags", "gin_flags"),
     "sift_jax.train_vocoder": ("cli", "flags", "gin_flags"),
     "sift_jax.evaluate": ("cli", "flags", "gin_flags"),
     "sift_jax.judge": ("cli", "flags", "gin_flags"),

@@ -162,9 +162,9 @@ def answer_all(
             for i, reply in zip(batch, replies, strict=True):
                 journal.add(keys[i], reply)
     for one, key in zip(asked, keys, strict=True):
-        reply = journal.get(key)
-        assert reply is not None
-        yield one, reply
+        said = journal.get(key)
+        assert said is not None
+        yield one, said
 
 
 def write_self_answers(

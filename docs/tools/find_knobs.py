@@ -35,6 +35,7 @@ SOURCES = {
     "configs/sweeps/salm.gin": "tests/golden/sweeps_salm.gin",
     "configs/evaluating.gin": "configs/evaluating.gin",
     "configs/regularization.gin": "configs/regularization.gin",
+    "configs/grpo/labels.gin": "tests/golden/grpo_labels.gin",
     "configs/self_generated/kl.gin": "tests/golden/self_generated_kl.gin",
 }
 TYPES = {

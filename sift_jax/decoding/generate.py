@@ -6,6 +6,8 @@ cache slots                0   1      2       3   4 5  …                  t-1 
 
     params ─prepare─► prepared ─start─► state ─go_on─► state ─go_on─► …      one go_on for each size of the cache
 
+Several answers to a prompt begin with one pass over it: what it left in the cache is copied, row by row.
+
 The cache begins a little larger than the prompt and doubles its new part as the answer grows: an
 early token does not read the empty slots of a late one, and there are few sizes to compile.
 """
@@ -23,6 +25,7 @@ from jax.sharding import Mesh
 
 from sift_jax.decoding.cached_cross_attention import go_on_cross, lay_out_speech, start_cross
 from sift_jax.decoding.cached_decoder import (
+    Cache,
     Prepared,
     advance,
     compute_logits,
@@ -187,7 +190,19 @@ def _speak(
     return state
 
 
-@partial(jax.jit, static_argnames=("config", "rules", "slots", "is_alone"))
+def _copy_cache(cache: Cache, copies: int, rows: int) -> Cache:
+    """Each row's keys and values so many times, side by side; a row may be several of the first
+    axis."""
+
+    def repeat(x: Array) -> Array:
+        # (rows · kv heads, …): all heads of a row, then all of its copy
+        by_row = x.reshape(rows, -1, *x.shape[1:])
+        return jnp.repeat(by_row, copies, axis=0).reshape(-1, *x.shape[1:])
+
+    return jax.tree.map(repeat, cache)
+
+
+@partial(jax.jit, static_argnames=("config", "rules", "slots", "is_alone", "copies"))
 def _start(
     config: SpeechLMConfig,
     prepared: Prepared,
@@ -197,8 +212,9 @@ def _start(
     slots: int,
     *,
     is_alone: bool,
+    copies: int,
 ) -> State:
-    """The prompts through the decoder, and the first token."""
+    """The prompts through the decoder, and the first token of so many answers to each."""
     decoding, stop_ids, speech = rules
     token_bt, real_bt = batch["token_bt"], batch["is_real_bt"]
     rows, t = token_bt.shape
@@ -213,6 +229,13 @@ def _start(
         x_btd = jnp.where(batch["is_speech_bt"][:, :, None], batch["speech_btd"], x_btd)
     place = (batch["position_bt"], mask_btt, slots)
     hidden_bd, cache = prefill(config.decoder, prepared, x_btd, *place, is_alone=is_alone)
+    limit_b = batch["limit_b"]
+    if copies > 1:
+        cache = _copy_cache(cache, copies, rows)
+        hidden_bd, token_bt, real_bt, limit_b = (
+            jnp.repeat(x, copies, axis=0) for x in (hidden_bd, token_bt, real_bt, limit_b)
+        )
+        rows = rows * copies
     state = {
         "cache": cache,
         "text": jnp.pad(
@@ -225,7 +248,7 @@ def _start(
         **cross,
     }
     if speech:
-        state |= {"spoken": jnp.zeros(rows, jnp.int32), "limit": batch["limit_b"]}
+        state |= {"spoken": jnp.zeros(rows, jnp.int32), "limit": limit_b}
     if decoding.repetition_penalty != 1.0:
         seen_bv = jnp.zeros((rows, config.decoder.vocab_size), bool)
         state["seen"] = seen_bv.at[jnp.arange(rows)[:, None], token_bt].max(real_bt)
@@ -276,9 +299,10 @@ def speak(
     decoding: DecodingConfig,
     stop_ids: tuple[int, ...],
     speech: SpeechRules | None = None,
+    copies: int = 1,
 ) -> np.ndarray:
-    """New ids (b, max_new_tokens); after a row's stop token only the first of the stop tokens
-    follows.
+    """New ids (b · copies, max_new_tokens); after a row's stop token only the first of the stop
+    tokens follows. The answers to one prompt are side by side, and each has its own draw_b.
 
     With `speech` answers may be units, or are nothing else; `prepared` must have been made with it.
     """
@@ -291,6 +315,7 @@ def speak(
         stop_ids=stop_ids,
         speech=speech,
         every=decoding.max_new_tokens,
+        copies=copies,
     )
     return next(steps)
 
@@ -305,12 +330,17 @@ def speak_in_steps(
     stop_ids: tuple[int, ...],
     speech: SpeechRules | None = None,
     every: int,
+    copies: int = 1,
 ) -> Iterator[np.ndarray]:
     """The same as it grows: the new ids so far (b, n) after every `every` tokens, and at last all
     max_new_tokens of them."""
     t, new = batch["token_bt"].shape[1], decoding.max_new_tokens
     rules, room = (decoding, stop_ids, speech), min(ROOM, new)
-    state = _start(config, prepared, batch, key, rules, t + room, is_alone=is_alone(prepared))
+    if config.cross and copies > 1:
+        raise ValueError("a model with cross-attention answers a prompt once; ask it again")
+    state = _start(
+        config, prepared, batch, key, rules, t + room, is_alone=is_alone(prepared), copies=copies
+    )
     until = t + every
     while True:
         state = _make_loop()(config, prepared, state, np.int32(until), rules)

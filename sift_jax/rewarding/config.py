@@ -1,0 +1,54 @@
+"""What a run of rewards does: how many rollouts, how they are drawn, how far an update may go."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Annotated
+
+from sift_jax.decoding.sampling import DecodingConfig
+from sift_jax.field_ranges import CheckedConfig, Count, Items, NotNegative, Positive, Range, Text
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GrpoConfig(CheckedConfig):
+    """Group-relative policy optimisation over LoRA; a step is DataConfig.rows prompts."""
+
+    # answers to each prompt, which are compared with each other
+    rollouts: Annotated[int, Range(least=2)]
+    max_new_tokens: Count
+    # of what is drawn, and of the distribution that is trained
+    temperature: Positive
+    # of the optimizer, on the rollouts of one step
+    updates: Count
+    # how far the ratio of a token's probabilities may go from 1 and still be rewarded
+    clip: Annotated[float, Range(above=0, below=1)]
+    # of the distance to the decoder with LoRA off
+    kl_weight: NotNegative
+
+    @property
+    def decoding(self) -> DecodingConfig:
+        """Drawn from the distribution itself: a nucleus or a penalty would make it another one than
+        is trained."""
+        return DecodingConfig(
+            max_new_tokens=self.max_new_tokens,
+            temperature=self.temperature,
+            top_p=1.0,
+            repetition_penalty=1.0,
+            no_repeat_ngram=0,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RewardConfig(CheckedConfig):
+    """What a rollout is worth, and what becomes of rewards that fail."""
+
+    # name, or module.function of a --module_import module, to its weight in the sum
+    parts: Annotated[Mapping[Text, float], Items(least=1)]
+    # that one call may take
+    seconds: Positive
+    # share of the rollouts of the last 20 steps whose reward may fail before the run ends
+    most_failed: Annotated[float, Range(least=0, most=1)]
+    # steps between pages of rollouts, and how many groups each shows
+    page_every: Count
+    page_groups: Count

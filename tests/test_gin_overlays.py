@@ -29,6 +29,11 @@ HANDFUL = {
     },
     "sift_jax.evaluation.judging.judge_again": {"JudgeConfig.model": "another"},
     "sift_jax.sweeps.run.sweep": {"SweepConfig.out_dir": "runs/try"},
+    "sift_jax.rewarding.loop.reinforce": {
+        "RunConfig.out_dir": "runs/try",
+        "GrpoConfig.rollouts": 5,
+        "RewardConfig.seconds": 3.0,
+    },
     "sift_jax.vocoder_training.run.train_vocoder": {
         "VocoderRun.out_dir": "runs/try",
         "VocoderRun.steps": 10,

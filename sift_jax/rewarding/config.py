@@ -16,6 +16,7 @@ class GrpoConfig(CheckedConfig):
 
     # answers to each prompt, which are compared with each other
     rollouts: Annotated[int, Range(least=2)]
+    # tokens of an answer, at most
     max_new_tokens: Count
     # of what is drawn, and of the distribution that is trained
     temperature: Positive
@@ -49,6 +50,7 @@ class RewardConfig(CheckedConfig):
     seconds: Positive
     # share of the rollouts of the last 20 steps whose reward may fail before the run ends
     most_failed: Annotated[float, Range(least=0, most=1)]
-    # steps between pages of rollouts, and how many groups each shows
+    # steps between pages of rollouts
     page_every: Count
+    # prompts that a page shows, each with all of its rollouts
     page_groups: Count

@@ -75,6 +75,12 @@ ENCODERS: dict[str, EncoderConfig | FastConformerConfig] = {
     "whisper-large-v2": LARGE,
     "whisper-large-v3": LARGE_V3,
     "whisper-large-v3-turbo": LARGE_V3,
+    # distilled decoders, on the encoders of their teachers
+    "distil-small.en": WHISPER_SIZES["whisper-small"],
+    "distil-medium.en": WHISPER_SIZES["whisper-medium"],
+    "distil-large-v2": LARGE,
+    "distil-large-v3": LARGE_V3,
+    "distil-large-v3.5": LARGE_V3,
     "qwen2-audio-7b": dataclasses.replace(LARGE_V3, frame_mask="attention"),
     "qwen2-audio-7b-instruct": dataclasses.replace(LARGE_V3, frame_mask="attention"),
     "fastconformer-large": _fast_conformer(512, 17),

@@ -139,14 +139,12 @@ class Application:
                 with watch_client(request.receive, answering):
                     text = "".join([piece async for piece in pieces])
                 return JSONResponse(_describe_whole(head, text, answering))
-            held = place.pop_all()
-
-        async def list_events() -> AsyncIterator[Any]:
-            with held:
-                async for event in _list_chunks(head, pieces, answering, asked):
-                    yield event
-
-        return EventStream(list_events, answering, send_seconds=self.limits.send_seconds)
+            return EventStream(
+                lambda: _list_chunks(head, pieces, answering, asked),
+                answering,
+                send_seconds=self.limits.send_seconds,
+                held=place.pop_all(),
+            )
 
     async def speak(self, request: Request) -> Response:
         """A text said aloud."""
@@ -273,7 +271,11 @@ class Application:
 
 def _parse(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        parsed = json.loads(body)
+        # half of a letter beyond 16 bits, which JSON can escape and no tokenizer reads
+        if b"\\ud" in body.lower():
+            json.dumps(parsed, ensure_ascii=False).encode()
+        return parsed
     # a body of brackets alone goes deeper than Python does
     except (ValueError, RecursionError) as error:
         raise RequestError(400, f"the body is no JSON: {' '.join(str(error).split())}") from None

@@ -47,6 +47,8 @@ _READ = (
     "stream",
     "stream_options",
 )
+# below it logits that are divided would overflow; the likeliest word has all the probability
+_LEAST_TEMPERATURE = 0.001
 MOST_STOPS, MOST_STOP_LETTERS = 4, 200
 
 
@@ -102,6 +104,11 @@ def read_number(
     return float(value)
 
 
+def read_temperature(body: Mapping[str, Any], default: float) -> float:
+    temperature = read_number(body, "temperature", default, least=0.0, most=2.0)
+    return temperature if temperature >= _LEAST_TEMPERATURE else 0.0
+
+
 def read_whole(
     body: Mapping[str, Any], name: str, *, least: int, most: int | None = None
 ) -> int | None:
@@ -148,7 +155,7 @@ def read_chat_request(body: Any, *, most_letters: int) -> ChatRequest:
         messages=messages,
         audio=audio,
         new_tokens=next((limit for limit in limits if limit is not None), None),
-        temperature=read_number(body, "temperature", 0.0, least=0.0, most=2.0),
+        temperature=read_temperature(body, 0.0),
         top_p=read_number(body, "top_p", 1.0, least=0.0, most=1.0),
         seed=read_seed(body),
         stops=_read_stops(body.get("stop")),

@@ -33,7 +33,8 @@ class RequestError(ValueError):
         code: str | None = None,
         retry_after: int | None = None,
     ):
-        super().__init__(message)
+        # what a request names may hold halves of letters, which no answer can be written with
+        super().__init__(message.encode("utf-8", "replace").decode())
         self.status, self.param, self.code = status, param, code
         self.retry_after = retry_after
 

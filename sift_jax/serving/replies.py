@@ -55,8 +55,10 @@ def write_event(value: Any) -> bytes:
 
 
 class EventStream(Response):
-    """Events as they come. A client that takes none for `send_seconds` is let go; an error behind
-    the first event is an event, too."""
+    """Events as they come; what is `held` is let go behind the last one.
+
+    A client that takes none for `send_seconds` is let go; an error behind the first event is an
+    event, too."""
 
     media_type = "text/event-stream"
 
@@ -66,11 +68,13 @@ class EventStream(Response):
         answering: Answering,
         *,
         send_seconds: float,
+        held: contextlib.ExitStack,
     ):
         super().__init__(headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
         # its length is not known
         del self.headers["content-length"]
         self._events, self._answering, self._send_seconds = events, answering, send_seconds
+        self._held = held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def write(body: bytes, *, is_last: bool = False) -> None:
@@ -78,6 +82,7 @@ class EventStream(Response):
                 await send({"type": "http.response.body", "body": body, "more_body": not is_last})
 
         with (
+            self._held,
             contextlib.suppress(ClientGoneError, TimeoutError),
             watch_client(receive, self._answering),
         ):

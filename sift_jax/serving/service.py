@@ -137,11 +137,19 @@ class Service:
 
     async def read(self, function: Callable[[], T]) -> T:
         """Runs what takes longer than an event loop may wait; errors are a client's."""
+        stopping = explain(StoppedError("the server is stopping"))
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._reader, function)
-        except RuntimeError as error:
-            # the thread takes nothing more
-            raise explain(StoppedError("the server is stopping")) from error
+            reading = asyncio.get_running_loop().run_in_executor(self._reader, function)
+        # the thread takes nothing more
+        except RuntimeError:
+            raise stopping from None
+        try:
+            return await reading
+        except asyncio.CancelledError:
+            # it had not been begun when the server was stopped
+            if reading.cancelled():
+                raise stopping from None
+            raise
 
     def choose_seed(self, seed: int | None) -> int:
         """A request without one has one of its own."""

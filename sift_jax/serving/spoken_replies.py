@@ -24,6 +24,7 @@ from sift_jax.serving.chat_requests import (
     check_object,
     read_number,
     read_seed,
+    read_temperature,
     read_text,
     refuse_unknown,
 )
@@ -99,7 +100,7 @@ def read_speech_request(body: Any) -> SpeechRequest:
         style=read_text(body, "instructions") if body.get("instructions") else "",
         language=read_text(body, "language") if body.get("language") else "en",
         format=found,
-        temperature=read_number(body, "temperature", SPEAKING.temperature, least=0.0, most=2.0),
+        temperature=read_temperature(body, SPEAKING.temperature),
         top_p=read_number(body, "top_p", SPEAKING.top_p, least=0.0, most=1.0),
         seed=read_seed(body),
     )
@@ -139,9 +140,9 @@ class Voice:
                 max_seconds=self._max_seconds,
                 warn=lambda _: None,
             )
+            prompt = make_prompt(service.model, task.messages, _refuse_audio)
         except ValueError as error:
             raise RequestError(400, " ".join(str(error).split()), param="input") from None
-        prompt = make_prompt(service.model, task.messages, _refuse_audio)
         return service.fit(open_speech(prompt, self._ids.begin), task.limit + 1)
 
     def begin(self, service: Service, prepared: Prepared, asked: SpeechRequest) -> Answering:

@@ -77,6 +77,8 @@ def check(server, body, status, message, path=CHAT, **headers):
             {"model": NAME, "messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
             'messages[0].content[0] must be {"type": "text"',
         ),
+        (make_body(**{"\ud800": 1}), "surrogates not allowed"),
+        (make_body("half a letter: \ud800"), "surrogates not allowed"),
         (make_body("word " * 900), "are more than the 1000 that this server takes"),
         (make_body("a" * 70_000), "the messages have 70000 letters, more than 64000"),
         (make_body("Is it?", "no base64!"), "audio 1 is not base64"),
@@ -215,6 +217,14 @@ def test_noise_instead_of_http_is_an_error_of_its_own(server):
             while raw.recv(1000):
                 pass
     assert server.post(CHAT, make_body(max_tokens=1))[0] == 200
+
+
+def test_a_temperature_of_nearly_nothing_is_none(server):
+    told = [
+        json.loads(server.post(CHAT, make_body(max_tokens=8, temperature=t))[2])["choices"]
+        for t in (0, 1e-30)
+    ]
+    assert told[0] == told[1]
 
 
 def test_special_tokens_in_a_text_are_text(server):

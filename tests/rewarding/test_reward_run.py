@@ -169,41 +169,60 @@ def test_what_does_not_fit_is_refused(corpus, tmp_path, changes, said):
         reinforce(**make_arguments(corpus, tmp_path / "run", **changes))
 
 
-@pytest.mark.slow
-def test_a_killed_run_goes_on_bit_for_bit(corpus, tmp_path):
-    """By the command, with a reward of a module that it imports."""
-    (tmp_path / "my_rewards.py").write_text(
+def start(corpus, folder, name, log, *flags, steps=12):
+    """The command, with a reward of a module that it imports."""
+    (folder / "my_rewards.py").write_text(
         "def mine(rollout):\n    return len(rollout.answer) % 3\n"
     )
     rewards = dataclasses.replace(REWARDS, parts={"my_rewards.mine": 1.0})
+    arguments = make_arguments(corpus, folder / name, steps=steps, rewards=rewards)
+    gin = ["include 'configs/grpo/run.gin'", "DataConfig.mixture = @MixtureConfig()"]
+    for config in [*arguments.values(), arguments["data"].mixture]:
+        for field in dataclasses.fields(config):
+            if field.name != "mixture":
+                value = getattr(config, field.name)
+                gin.append(f"{type(config).__name__}.{field.name} = {value!r}")
+    (folder / f"{name}.gin").write_text("\n".join(gin) + "\n")
+    command = [sys.executable, "-m", "sift_jax.reward", "--module_import=my_rewards", *flags]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{folder}"}
+    return subprocess.Popen(
+        [*command, f"--gin_file={folder / name}.gin"],
+        cwd=ROOT,
+        env=environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
 
-    def start(name, log):
-        arguments = make_arguments(corpus, tmp_path / name, steps=12, rewards=rewards)
-        gin = ["include 'configs/grpo/run.gin'", "DataConfig.mixture = @MixtureConfig()"]
-        for config in [*arguments.values(), arguments["data"].mixture]:
-            for field in dataclasses.fields(config):
-                if field.name != "mixture":
-                    value = getattr(config, field.name)
-                    gin.append(f"{type(config).__name__}.{field.name} = {value!r}")
-        (tmp_path / f"{name}.gin").write_text("\n".join(gin) + "\n")
-        command = [sys.executable, "-m", "sift_jax.reward", "--module_import=my_rewards"]
-        environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"}
-        return subprocess.Popen(
-            [*command, f"--gin_file={tmp_path / name}.gin"],
-            cwd=ROOT,
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
 
+@pytest.mark.slow
+def test_a_killed_run_goes_on_bit_for_bit(corpus, tmp_path):
     with (tmp_path / "log").open("w") as log:
-        assert start("whole", log).wait(timeout=900) == 0, (tmp_path / "log").read_text()
-        process, deadline = start("killed", log), time.monotonic() + 900
+        whole = start(corpus, tmp_path, "whole", log)
+        assert whole.wait(timeout=900) == 0, (tmp_path / "log").read_text()
+        process, deadline = start(corpus, tmp_path, "killed", log), time.monotonic() + 900
         saved = tmp_path / "killed" / "checkpoints" / "4"
         while not saved.is_dir() and time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.05)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, (tmp_path / "log").read_text()
-        assert start("killed", log).wait(timeout=900) == 0, (tmp_path / "log").read_text()
+        again = start(corpus, tmp_path, "killed", log)
+        assert again.wait(timeout=900) == 0, (tmp_path / "log").read_text()
     assert "resuming" in (tmp_path / "log").read_text()
     assert_same(tmp_path / "killed", tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_two_devices_draw_what_one_draws(corpus, tmp_path):
+    """Rows of prompts, their rollouts and their updates lie on both."""
+    for name, devices in (("one", 1), ("two", 2)):
+        with (tmp_path / f"log{devices}").open("w") as log:
+            process = start(corpus, tmp_path, name, log, f"--virtual_devices={devices}", steps=2)
+            assert process.wait(timeout=900) == 0, (tmp_path / f"log{devices}").read_text()
+    found = [read_lines(tmp_path / name / "rollouts.jsonl") for name in ("one", "two")]
+    drawn = [
+        [(line["item"], line["answer"]) for line in each if line["step"] == 1] for each in found
+    ]
+    assert drawn[0] == drawn[1] and len(drawn[0]) == 6
+    losses = [read_lines(tmp_path / name / "metrics.jsonl")[0] for name in ("one", "two")]
+    for figure in ("loss", "kl", "policy", "grad_norm"):
+        assert losses[0][figure] == pytest.approx(losses[1][figure], rel=1e-3, abs=1e-5)

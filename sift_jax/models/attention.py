@@ -62,7 +62,10 @@ Ids = tuple[Array, Array, Array]
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=("group_bt", "segment_bt", "is_heard_bs", "mask_bts", "position_bt", "window"),
+    data_fields=(
+        *("group_bt", "segment_bt", "is_heard_bs", "mask_bts", "blocks"),
+        *("position_bt", "window"),
+    ),
     meta_fields=("kind", "block"),
 )
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,6 +81,8 @@ class AttentionMask:
     is_heard_bs: Array | None = None
     # the same as a matrix, made once for all layers where the kind reads one
     mask_bts: Array | None = None
+    # and as the TPU's kernel reads it: which blocks of it are seen, and what they are
+    blocks: Any = None
     # of a row's places, where only so many positions back are seen
     position_bt: Array | None = None
     window: Array | None = None
@@ -93,7 +98,10 @@ class AttentionMask:
         mask_bts = self.mask_bts
         if mask_bts is not None:
             mask_bts = mask_bts & _is_near(position_bt, position_bt, window)
-        return dataclasses.replace(self, mask_bts=mask_bts, position_bt=position_bt, window=window)
+        # blocks were made of the wider matrix
+        return dataclasses.replace(
+            self, mask_bts=mask_bts, blocks=None, position_bt=position_bt, window=window
+        )
 
 
 def make_mask(group_bt: Array, segment_bt: Array) -> Array:
@@ -172,8 +180,17 @@ def make_row_mask(
     # (b, t, t) booleans, shared by all layers: 4 MiB for a row of 2,048, where the scores of one
     # layer's heads take a hundred times that.
     mask_bts = None if kind == "blockwise" else make_mask(group_bt, segment_bt)
+    blocks = None
+    if kind == "splash" and mask_bts is not None:
+        # once for all layers: 51 MB of numbers for a row of 3,584, each way
+        blocks = lay_out_blocks(mask_bts, choose_block(mask_bts.shape[1], block))
     return AttentionMask(
-        kind=kind, block=block, group_bt=group_bt, segment_bt=segment_bt, mask_bts=mask_bts
+        kind=kind,
+        block=block,
+        group_bt=group_bt,
+        segment_bt=segment_bt,
+        mask_bts=mask_bts,
+        blocks=blocks,
     )
 
 
@@ -199,7 +216,10 @@ def attend_by(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: AttentionMask) 
     if mask.kind == "splash":
         if mask.mask_bts is None:
             return attend_clips_by_splash(q_btnk, k_bsnk, v_bsnk, mask.is_heard_bs)
-        return attend_splash(q_btnk, k_bsnk, v_bsnk, mask.mask_bts, block=mask.block)
+        if mask.blocks is None:
+            return attend_splash(q_btnk, k_bsnk, v_bsnk, mask.mask_bts, block=mask.block)
+        block = choose_block(q_btnk.shape[1], mask.block)
+        return attend_blocks(q_btnk, k_bsnk, v_bsnk, mask.blocks, block=block)
     return attend(q_btnk, k_bsnk, v_bsnk, mask.mask_bts)
 
 
@@ -284,65 +304,102 @@ def attend_splash(
     block: int = SPLASH_BLOCK,
     is_interpreted: bool = False,
 ) -> Array:
-    """The TPU's kernel, on every device over its own rows and heads."""
-    run = partial(_run_splash, block=block, is_interpreted=is_interpreted)
+    """The TPU's kernel by a matrix."""
+    block = choose_block(q_btnk.shape[1], block)
+    blocks = lay_out_blocks(mask_bts, block)
+    return attend_blocks(q_btnk, k_bsnk, v_bsnk, blocks, block=block, is_interpreted=is_interpreted)
+
+
+def lay_out_blocks(mask_bts: Array, block: int) -> Any:
+    """Of each row what the TPU's kernel reads of a matrix, forward and for the two gradients: which
+    blocks anybody sees, which come next, and those that are seen in part. On every device of its
+    own rows."""
+    run = partial(_lay_out_rows, block=block)
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.empty:
-        return run(q_btnk, k_bsnk, v_bsnk, mask_bts)
-    # With fewer key heads than devices on the tensor axis each device keeps all heads.
-    heads = "tensor" if k_bsnk.shape[2] % mesh.shape["tensor"] == 0 else None
-    spread = PartitionSpec(BATCH_AXES, None, heads, None)
-    whole, out = PartitionSpec(BATCH_AXES, None, None), PartitionSpec(BATCH_AXES, None, heads)
-    run = jax.shard_map(
-        run, mesh=mesh, in_specs=(spread, spread, spread, whole), out_specs=out, check_vma=False
-    )
-    return run(q_btnk, k_bsnk, v_bsnk, mask_bts)
+        return run(mask_bts)
+    rows = PartitionSpec(BATCH_AXES)
+    return jax.shard_map(run, mesh=mesh, in_specs=rows, out_specs=rows, check_vma=False)(mask_bts)
 
 
-def _run_splash(
-    q_btnk: Array,
-    k_bsnk: Array,
-    v_bsnk: Array,
-    mask_bts: Array,
-    *,
-    block: int,
-    is_interpreted: bool,
-) -> Array:
+def _lay_out_rows(mask_bts: Array, *, block: int) -> Any:
     from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel
 
-    t = q_btnk.shape[1]
-    block = choose_block(t, block)
-    sizes, longer = _make_block_sizes(block), -t % block
+    t = mask_bts.shape[1]
+    longer = -t % block
     if longer:
         # whole blocks; what fills them up sees itself alone, and is cut off at the end
         place = jnp.arange(t + longer)
         is_filling = (place[:, None] == place[None]) & (place[:, None] >= t)
         mask_bts = jnp.pad(mask_bts, ((0, 0), (0, longer), (0, longer))) | is_filling
 
-    def attend_row(row: tuple[Array, Array, Array, Array]) -> Array:
-        q_ntk, k_nsk, v_nsk, mask_ts = row
+    def lay_out(mask_ts: Array) -> Any:
         kernel = splash_attention_kernel.make_splash_mha(
-            mask_ts[None],
-            block_sizes=sizes,
-            head_shards=1,
-            q_seq_shards=1,
+            mask_ts[None], block_sizes=_make_block_sizes(block), head_shards=1, q_seq_shards=1
+        )
+        return kernel.fwd_mask_info, kernel.dq_mask_info, kernel.dkv_mask_info
+
+    return jax.lax.map(lay_out, mask_bts)
+
+
+def attend_blocks(
+    q_btnk: Array,
+    k_bsnk: Array,
+    v_bsnk: Array,
+    blocks: Any,
+    *,
+    block: int,
+    is_interpreted: bool = False,
+) -> Array:
+    """The TPU's kernel, on every device over its own rows and heads; `blocks` are those of
+    lay_out_blocks."""
+    run = partial(_run_splash, block=block, is_interpreted=is_interpreted)
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty:
+        return run(q_btnk, k_bsnk, v_bsnk, blocks)
+    # With fewer key heads than devices on the tensor axis each device keeps all heads.
+    heads = "tensor" if k_bsnk.shape[2] % mesh.shape["tensor"] == 0 else None
+    spread, rows = PartitionSpec(BATCH_AXES, None, heads, None), PartitionSpec(BATCH_AXES)
+    run = jax.shard_map(
+        run,
+        mesh=mesh,
+        in_specs=(spread, spread, spread, rows),
+        out_specs=PartitionSpec(BATCH_AXES, None, heads),
+        check_vma=False,
+    )
+    return run(q_btnk, k_bsnk, v_bsnk, blocks)
+
+
+def _run_splash(
+    q_btnk: Array, k_bsnk: Array, v_bsnk: Array, blocks: Any, *, block: int, is_interpreted: bool
+) -> Array:
+    from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel
+
+    def attend_row(row: tuple[Array, Array, Array, Any]) -> Array:
+        q_ntk, k_nsk, v_nsk, infos = row
+        kernel: Any = splash_attention_kernel.SplashAttentionKernel(
+            # whether the matrix came with the batch has become an array, too, and the kernel asks
+            *(info._replace(is_dynamic_mask=True) for info in infos),
+            block_sizes=_make_block_sizes(block),
+            is_mqa=False,
+            save_residuals=False,
+            mask_value=splash_attention_kernel.DEFAULT_MASK_VALUE,
+            attn_logits_soft_cap=None,
             # what the backward pass reads of the forward one; see scanned_stack.py
             residual_checkpoint_name=ATTENTION_RESULT,
+            mask_function=None,
             interpret=is_interpreted,
         )
-        for name in ("fwd_mask_info", "dq_mask_info", "dkv_mask_info"):
-            # it makes arrays of all it knows of the mask; under jit it then asks one of them
-            # whether it is true
-            setattr(kernel, name, getattr(kernel, name)._replace(is_dynamic_mask=True))
         return kernel(q_ntk, k_nsk, v_nsk)
 
     # The kernel does not scale the scores itself.
+    t = q_btnk.shape[1]
     scaled = q_btnk * (q_btnk.shape[-1] ** -0.5)
     heads_first = tuple(
-        jnp.pad(jnp.swapaxes(x, 1, 2), ((0, 0), (0, 0), (0, longer), (0, 0)))
+        jnp.pad(jnp.swapaxes(x, 1, 2), ((0, 0), (0, 0), (0, -t % block), (0, 0)))
         for x in (scaled, k_bsnk, v_bsnk)
     )
-    out = jax.lax.map(attend_row, (*heads_first, mask_bts))
+    out = jax.lax.map(attend_row, (*heads_first, blocks))
     return jnp.swapaxes(out, 1, 2)[:, :t].reshape(*q_btnk.shape[:2], -1)
 
 

@@ -64,13 +64,15 @@ class Answering:
         self.audio_tokens = int((self._job.prompt.clip >= 0).sum())
         self.ids: list[int] = []
         self.reason, self.reused = "stop", 0
+        self._is_gone = False
         submit(self._job)
 
     async def list_ids(self) -> AsyncIterator[list[int]]:
         """All ids so far, after each of them."""
         while True:
             event = await self._events.get()
-            if event is None:
+            # tokens that came before it was noticed are nobody's either
+            if event is None or self._is_gone:
                 raise ClientGoneError
             if isinstance(event, Failed):
                 raise explain(event.error)
@@ -87,6 +89,7 @@ class Answering:
     def lose_client(self) -> None:
         """From the event loop: the slot is freed, and whoever waits for events stops."""
         self.cancel()
+        self._is_gone = True
         self._events.put_nowait(None)
 
 

@@ -104,6 +104,9 @@ def count(tree):
 
 def strip(name):
     """A size's name without how it was trained, which Mistral has before its date or version."""
+    # its size is called so
+    if name.startswith("whisper-base"):
+        return "whisper-base"
     for ending in TUNED:
         name = name.removesuffix(ending)
         for date in ("-2407", "-2501", "-v0.1", "-v0.2", "-v0.3"):
@@ -116,7 +119,8 @@ def strip(name):
 def test_decoders_have_the_published_parameters(name):
     params = describe_params(make_config(decoder=name))["decoder"]
     assert ("head" in params) != DECODERS[name].is_tied
-    if name not in ("quickstart", "test", "qwen2-audio-7b", "qwen2-audio-7b-instruct"):
+    unpublished = ("quickstart", "quickstart-llama", "test")
+    if name not in (*unpublished, "qwen2-audio-7b", "qwen2-audio-7b-instruct"):
         assert count(params) == DECODER_PARAMETERS[strip(name)]
 
 

@@ -1,7 +1,8 @@
 """What the TPU's own compiler makes of a config's step: memory, products, collectives, time.
 
     python -m benchmarks.compiled_step --gin_file=configs/stage1.gin --gin_file=configs/hardware/v5e_64.gin
-    --topology=v5e:8x8 --name="v5e-64, stage 1" --out=benchmarks/compiled/v5e_64_stage1.json
+    --gin.BATCH_ROWS=64 --gin.POSITIONS=2560 --gin.MICROBATCHES=1 --topology=v5e:8x8
+    --name="v5e-64, stage 1" --out=benchmarks/compiled/v5e_64_stage1.json
     python -m benchmarks.compiled_step --table=benchmarks/compiled      the table of all such files
 
 No TPU is needed, but libtpu (the extra tpu_compile). A step of the 7B model takes one to four minutes

@@ -29,8 +29,8 @@ def make_parser() -> Parser:
             "--gin_file=configs/stage2.gin --gin.STEPS=1000 --gin.OUT_DIR=runs/try",
             "--gin_file=configs/stage2.gin --gin_file=configs/hardware/h200_8.gin "
             "--virtual_devices=8 --dry_run",
-            "--gin_file=configs/stage1.gin --gin_file=configs/hardware/v5e_64.gin "
-            "--topology=v5e:8x8 --dry_run",
+            "--gin_file=configs/stage2.gin --gin_file=configs/hardware/v6e_8.gin "
+            "--topology=v6e:2x4 --dry_run",
         ),
     )
     parser.add_argument(

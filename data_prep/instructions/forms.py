@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import cast
 
 from sift_jax.sift.rows import Row
+from sift_jax.text.chat import add_sentence
 
 WORDINGS: dict[str, dict[str, list[str]]] = json.loads(
     Path(__file__).with_name("forms.json").read_text(encoding="utf-8")
@@ -32,6 +33,8 @@ FORMS: dict[str, Callable[[str], str]] = {
     "no_full_stop": lambda text: text.removesuffix("."),
 }
 
+ABBREVIATIONS = ("etc.", "usw.", "ecc.", "ca.", "st.", "dr.", "mr.", "mrs.")
+
 
 def list_forms(answer: str) -> list[str]:
     """The forms that an answer can take without a doubt what is meant: text that has the form
@@ -44,10 +47,12 @@ def list_forms(answer: str) -> list[str]:
     if '"' not in text:
         taken.append("quotes")
     # well-known: a hyphen that is the word's own; and of one word there is nothing to join
-    if "-" not in text and len(text.split()) > 1:
+    if not set(text) & set("-–—") and len(text.split()) > 1:
         taken.append("hyphens")
-    # 3 p.m. and … keep their full stops
-    if text.endswith(".") and not text.endswith("..") and "." not in text.split()[-1][:-1]:
+    # 3 p.m., etc. and … keep their full stops
+    last = text.split()[-1]
+    is_short = last.lower() in ABBREVIATIONS or "." in last[:-1]
+    if text.endswith(".") and not text.endswith("..") and not is_short:
         taken.append("no_full_stop")
     if any(mark in text for mark in "[]<>*#"):
         return [name for name in taken if name in ("twice", "no_full_stop")]
@@ -75,7 +80,7 @@ def ask_form(row: Row, language: str) -> Row | None:
         **{
             **row,
             "messages": [
-                {**question, "content": [*question["content"], {"text": asked}]},
+                {**question, "content": add_sentence(question["content"], asked)},
                 {**answer, "content": [{"text": FORMS[form](text)}]},
             ],
         }

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,18 +94,22 @@ def write_in_words(item: Item, transcripts: Mapping[str, str]) -> tuple[Message,
     # of several they are numbered, in the order in which they are heard
     titles = [title] if len(names) == 1 else [f"{title} {n}" for n in range(1, len(names) + 1)]
     written = iter(
-        [f'{one}: "{transcripts[name]}"\n' for one, name in zip(titles, names, strict=True)]
+        [f'{one}: "{transcripts[name]}"' for one, name in zip(titles, names, strict=True)]
     )
-    return tuple(
-        {
-            **message,
-            "content": [
-                {"text": next(written)} if part.get("audio_path") else part
-                for part in message["content"]
-            ],
-        }
-        for message in item.messages
-    )
+    return tuple(_write_turn(message, written) for message in item.messages)
+
+
+def _write_turn(message: Message, written: Iterator[str]) -> Message:
+    """A turn with each of its recordings as a line of its own."""
+    if not any(part.get("audio_path") for part in message["content"]):
+        return message
+    lines = [""]
+    for part in message["content"]:
+        if part.get("audio_path"):
+            lines += [next(written), ""]
+        else:
+            lines[-1] += part.get("text") or ""
+    return {**message, "content": [{"text": "\n".join(line.strip() for line in lines if line)}]}
 
 
 def ask_in_words(
@@ -138,6 +142,10 @@ def ask_in_words(
         for item in items
         if written[item.id] is None
     ]
+    if not found and aside:
+        raise EvaluationError(
+            f"the decoder alone can be asked nothing; {aside[0].id}: {aside[0].reason}"
+        )
     if not found:
         raise EvaluationError(
             f"no question has the transcript of its recording; {items[0].id} asks of "

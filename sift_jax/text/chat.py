@@ -151,6 +151,13 @@ class _Writer:
         self.is_target += [learn] * len(ids)
 
 
+def add_sentence(content: Sequence[dict[str, str]], sentence: str) -> list[dict[str, str]]:
+    """A turn's parts with one more sentence: texts that follow each other are one, and so a space
+    stands before it."""
+    space = " " if content and content[-1].get("text") else ""
+    return [*content, {"text": space + sentence}]
+
+
 def render_chat(
     messages: list[Message], tokenizer: SpeechTokenizer, *, has_reply: bool = True
 ) -> Rendered:

@@ -42,16 +42,16 @@ HEARD, OTHER, ASKED = {"audio_path": "x/a.wav"}, {"audio_path": "y/b.flac"}, {"t
 
 def test_words_stand_where_the_recording_stood():
     (message,) = write_in_words(make_item([HEARD, ASKED]), WORDS)
-    assert message["content"] == [{"text": 'Transcript: "Three red boxes."\n'}, ASKED]
+    assert message["content"] == [{"text": 'Transcript: "Three red boxes."\nWhat is it?'}]
+    (message,) = write_in_words(make_item([ASKED, HEARD]), WORDS)
+    assert message["content"] == [{"text": 'What is it?\nTranscript: "Three red boxes."'}]
     (message,) = write_in_words(make_item([HEARD, ASKED], language="de"), WORDS)
-    assert message["content"][0] == {"text": 'Transkript: "Three red boxes."\n'}
+    assert message["content"][0]["text"].startswith('Transkript: "Three red boxes."\n')
     first, second = write_in_words(make_item([HEARD, OTHER, ASKED], [ASKED, HEARD]), WORDS)
-    assert [part["text"] for part in first["content"]] == [
-        'Transcript 1: "Three red boxes."\n',
-        'Transcript 2: "It is late."\n',
-        "What is it?",
+    assert first["content"] == [
+        {"text": 'Transcript 1: "Three red boxes."\nTranscript 2: "It is late."\nWhat is it?'}
     ]
-    assert second["content"][1]["text"] == 'Transcript 3: "Three red boxes."\n'
+    assert second["content"] == [{"text": 'What is it?\nTranscript 3: "Three red boxes."'}]
     assert write_in_words(make_item([HEARD, OTHER, ASKED]), {"a": "Words."}) is None
     assert write_in_words(make_item([HEARD, ASKED]), {"a": ""}) is None
     # what has no recording is asked as it is

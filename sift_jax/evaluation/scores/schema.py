@@ -66,7 +66,8 @@ class Item:
 
     @property
     def question(self) -> str:
-        return " ".join(p["text"] for m in self.messages for p in m["content"] if p.get("text"))
+        texts = (p["text"] for m in self.messages for p in m["content"] if p.get("text"))
+        return " ".join(text.strip() for text in texts)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

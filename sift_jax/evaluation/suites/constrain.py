@@ -24,6 +24,7 @@ from sift_jax.evaluation.scores.constraints import (
     split_constraint,
 )
 from sift_jax.evaluation.scores.schema import EvaluationError, Item
+from sift_jax.text.chat import add_sentence
 
 FACET = "constraint"
 # scores of a right answer that can be looked for inside of a form
@@ -51,7 +52,7 @@ def constrain(items: Sequence[Item], constraints: Sequence[str]) -> tuple[Item, 
 def _constrain(item: Item, constraints: Sequence[str]) -> Item:
     constraint = constraints[zlib.crc32(item.id.encode()) % len(constraints)]
     *before, last = item.messages
-    content = [*last["content"], {"text": word_constraint(constraint, item.language)}]
+    content = add_sentence(last["content"], word_constraint(constraint, item.language))
     metrics = ["followed"]
     if any(name in _RIGHT for name in item.metrics):
         metrics.append("followed_right")

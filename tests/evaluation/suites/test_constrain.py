@@ -8,6 +8,7 @@ from sift_jax.evaluation.scores.constraints import KINDS
 from sift_jax.evaluation.scores.metrics import judge_texts
 from sift_jax.evaluation.scores.schema import EvaluationError, Item, Prediction
 from sift_jax.evaluation.suites.constrain import constrain, word_constraint
+from sift_jax.text.chat import render_chat
 
 
 def make_item(number=0, language="en", metric="accuracy"):
@@ -35,6 +36,12 @@ def test_a_question_is_asked_with_its_constraint_in_its_language():
     assert item.question == "How loud is she? Antworte in genau 3 Wörtern."
     assert item.audio == ("a.wav",) and item.facets == {"constraint": "words:3"}
     assert item.metrics == ("accuracy", "followed", "followed_right")
+
+
+def test_the_model_reads_a_space_between_question_and_constraint(tokenizer):
+    (item,) = constrain([make_item()], ["words:3"])
+    read = tokenizer.decode(render_chat(list(item.messages), tokenizer, has_reply=False).tokens)
+    assert "How loud is she? Answer in exactly 3 words." in read
 
 
 def test_followed_right_and_both_are_three_figures():

@@ -67,6 +67,8 @@ $(LIBTPU)/.installed:
 extras: $(VENV)/.installed
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps pocketsphinx==5.1.1 speechmos==0.0.1.1 onnxruntime==1.31.1 \
 		praat-parselmouth==0.4.7 axe-playwright-python==0.1.8
+	$(PY) -m pip install --quiet --disable-pip-version-check gcsfs==2026.7.0 google-cloud-storage==3.17.1 gcp-storage-emulator==2026.7.19 \
+		'protobuf<7'
 	$(PYTEST) -m extras
 
 # the site of docs/, in an environment of its own; fails on a broken link and on a page that no menu names

@@ -272,6 +272,8 @@ def import_quietly(module_name: str) -> types.ModuleType:
 
     logging.set_verbosity(logging.ERROR)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # buckets by fsspec, as Orbax and the run's files have them; asked for once, at the first path
+    os.environ.setdefault("EPATH_USE_TF", "false")
     with keep_interrupt(), hush():
         return importlib.import_module(module_name)
 

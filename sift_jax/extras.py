@@ -54,6 +54,8 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     # the TPU's compiler, which needs no TPU: the release that jax 0.10.2's own extra names
     "tpu_compile": ("libtpu==0.0.42.*",),
     "cuda": ("jax[cuda12]",),
+    # runs in Google's buckets; Orbax deletes by the second
+    "gcs": ("gcsfs>=2026.1", "google-cloud-storage>=3"),
     "dask": (*_BEAM, *_DASK),
     "test": (*_TEST, *_DEMO, *_BEAM, *_DASK, *_EVAL, *_SERVE, *_CLIENT),
 }

@@ -23,6 +23,8 @@ setup() {
   uv pip install --quiet --python .venv/bin/python --require-hashes --no-deps -r requirements.lock
   version=$(sed -n 's/^jax==\([^ ]*\).*/\1/p' requirements.lock)
   uv pip install --quiet --python .venv/bin/python "jax[tpu]==$version"
+  # the extra gcs: an OUT_DIR on gs://
+  uv pip install --quiet --python .venv/bin/python "gcsfs>=2026.1" "google-cloud-storage>=3" "protobuf<7"
   if [ -n "$mount" ]; then
     sudo mkdir -p /mnt/shared
     mountpoint -q /mnt/shared || sudo mount -t nfs -o hard,timeo=600 "$mount" /mnt/shared

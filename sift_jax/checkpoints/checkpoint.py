@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
+from etils import epath
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from sift_jax.checkpoints.checkpoint_contents import Saved, compare_leaves
@@ -36,6 +37,7 @@ from sift_jax.checkpoints.checkpoint_errors import (
 )
 from sift_jax.checkpoints.checksums import FORMAT, checksum_leaves, list_leaves, name_leaf
 from sift_jax.checkpoints.frozen_params import FrozenParams
+from sift_jax.checkpoints.object_paths import make_absolute, move_folder
 from sift_jax.checkpoints.run_folder import read_model_file
 from sift_jax.checkpoints.train_state import State, join_params, split_params
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, describe_params
@@ -47,9 +49,17 @@ class Checkpoints:
     begun."""
 
     def __init__(
-        self, run_dir: str | Path, *, is_reader: bool, every: int = 1, keep: int | None = None
+        self,
+        run_dir: str | Path,
+        *,
+        is_reader: bool,
+        every: int = 1,
+        keep: int | None = None,
+        before_save: Callable[[], object] = lambda: None,
     ):
-        self.run_dir, self._every = Path(run_dir), every
+        # a path of Orbax's where it is in a bucket
+        self.run_dir: Any = epath.Path(run_dir) if "://" in str(run_dir) else Path(run_dir)
+        self._every, self._before_save = every, before_save
         self._frozen = FrozenParams(self.run_dir)
         # of this run's frozen parameters, which stay what they are: (name, checksums)
         self._frozen_sums: tuple[str | None, dict[str, int]] | None = None
@@ -65,7 +75,7 @@ class Checkpoints:
             enable_async_checkpointing=True,
         )
         self._manager = ocp.CheckpointManager(
-            (self.run_dir / "checkpoints").resolve(),
+            make_absolute(self.run_dir / "checkpoints"),
             options=options,
             # named, so that a manager that has saved nothing yet can read what another one saved
             item_handlers={
@@ -85,6 +95,7 @@ class Checkpoints:
         self._guard(self._manager.check_for_errors)
         if step == self.latest_step or not (force or step % self._every == 0):
             return False
+        self._before_save()
         name, frozen_sums = self._guard(self._save_frozen, state["frozen"])
         sums = checksum_leaves({"params": state["trainable"], "optimizer": state["optimizer"]})
         sealed = {
@@ -285,7 +296,7 @@ class Checkpoints:
                     number += 1
                     target = target.with_name(f"{step}.{number}")
                 target.parent.mkdir(exist_ok=True)
-                (self.run_dir / "checkpoints" / str(step)).rename(target)
+                move_folder(self.run_dir / "checkpoints" / str(step), target)
         meet("damaged checkpoints are set aside")
         self._manager.reload()
 

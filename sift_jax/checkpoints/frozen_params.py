@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
-from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import orbax.checkpoint as ocp
 
 from sift_jax.checkpoints.checkpoint_errors import CheckpointError, can_be_damage, flatten_cause
+from sift_jax.checkpoints.object_paths import is_whole, make_absolute, remove_folder
 from sift_jax.models.speech_lm import Params
 from sift_jax.parallel.distributed import is_first_process, meet
 
@@ -29,20 +28,22 @@ DRAFT = ".orbax-checkpoint-tmp"
 class FrozenParams:
     """The folder of one run."""
 
-    def __init__(self, run_dir: Path):
-        self.folder = run_dir.resolve() / "frozen"
+    def __init__(self, run_dir: Any):
+        self.folder = make_absolute(run_dir) / "frozen"
 
     def save(self, params: Params, checksums: Mapping[str, int]) -> str:
         """Writes them if they are not there, and returns when they are; their name."""
         name = hashlib.sha256(json.dumps(checksums, sort_keys=True).encode()).hexdigest()[:16]
-        if (self.folder / name).is_dir():
+        if is_whole(self.folder / name):
             return name
         # all have looked, before one writes
         meet("frozen parameters are missing")
         if is_first_process():
             self.folder.mkdir(exist_ok=True)
             for draft in self.folder.glob(f"*{DRAFT}*"):
-                shutil.rmtree(draft)
+                remove_folder(draft)
+            # in a bucket what is not whole has its name already
+            remove_folder(self.folder / name)
         meet("drafts of frozen parameters are gone")
         with ocp.StandardCheckpointer() as writer:
             writer.save(self.folder / name, params)
@@ -76,7 +77,7 @@ class FrozenParams:
             raise error
         what = (
             "it is missing"
-            if not (self.folder / name).is_dir()
+            if not is_whole(self.folder / name)
             else f"it cannot be read ({flatten_cause(error)})"
         )
         raise self.make_error(name, what) from error

@@ -120,6 +120,11 @@ def _shorten(digest: str | None) -> str:
 
 
 def read_model_file(run_dir: str | Path) -> SpeechLMConfig:
+    if "://" in str(run_dir):
+        raise CheckpointError(
+            f"{run_dir} is in a bucket; copy the run to a disk first: gcloud storage cp "
+            f"--recursive {run_dir} runs/"
+        )
     path = Path(run_dir) / "model.json"
     if not path.is_file():
         raise CheckpointError(

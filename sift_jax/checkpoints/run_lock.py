@@ -6,8 +6,9 @@ process 0 ─► locks run/.lock ─► all processes hear whether it has it ─
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -20,14 +21,18 @@ REMEDY = "wait for its end, end it, or choose another OUT_DIR"
 
 
 @contextlib.contextmanager
-def hold_run(run_dir: Path) -> Iterator[None]:
+def hold_run(
+    run_dir: Path,
+    also: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext,
+) -> Iterator[None]:
     """Every process of the run calls it; if another run has the folder, all of them are refused
-    together."""
+    together. `also` is what process 0 holds besides, such as the lease of a bucket."""
     with contextlib.ExitStack() as held:
         refusal = None
         if is_first_process():
             try:
                 held.enter_context(hold_folder(run_dir, remedy=REMEDY))
+                held.enter_context(also())
             except FolderHeldError as error:
                 refusal = error
         if jax.process_count() > 1:

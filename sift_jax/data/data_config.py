@@ -57,3 +57,10 @@ class DataConfig(CheckedConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         list(map(read_range, self.unit_weights))
+        if "://" in self.records:
+            # a plan reads them at random, and an index is made beside them
+            raise ValueError(
+                f"records {self.records} are in a bucket; copy them to each machine's disk first "
+                f"(gcloud storage rsync --recursive {self.records} records/, or copies of "
+                "tpu_scripts/pod.py) and set RECORDS to that folder"
+            )

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import os
 import time
-from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -118,7 +118,7 @@ def fetch(array: jax.Array) -> np.ndarray:
     return multihost_utils.process_allgather(array, tiled=True)
 
 
-def check_shared(folder: Path) -> None:
+def check_shared(folder: Any) -> None:
     """All processes must see the same folder: the first writes, the others look."""
     if jax.process_count() == 1:
         return

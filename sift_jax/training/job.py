@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 from jax.stages import Wrapped
 
 from sift_jax.batch import BatchShape
+from sift_jax.checkpoints.run_bucket import RunFolder
 from sift_jax.checkpoints.train_state import (
     State,
     cast_params,
@@ -60,12 +61,14 @@ class TrainingJob:
     abstract_state: State
     draw_state: Callable[[], State]
     train_step: Wrapped
+    folder: RunFolder
     # of a row of what the teacher reads; 0 where there is none
     teacher_tokens: int = 0
 
     @property
     def out_dir(self) -> Path:
-        return Path(self.run.out_dir)
+        """Where it writes; its checkpoints may lie elsewhere."""
+        return self.folder.local
 
 
 def describe_job(
@@ -79,6 +82,7 @@ def describe_job(
     teacher: TeacherConfig | None = None,
     *,
     devices: list[jax.Device] | None = None,
+    folder: RunFolder | None = None,
     make_objective: Callable[[SpeechLMConfig], Objective] | None = None,
     updates: int = 1,
 ) -> TrainingJob:
@@ -88,7 +92,8 @@ def describe_job(
     the devices cannot share. `make_objective` makes another loss, of rewarded batches; a step may
     have several `updates`.
     """
-    rows = count_rows(model, data, start_run=sources.run, out_dir=run.out_dir)
+    folder = folder or RunFolder(run.out_dir)
+    rows = count_rows(model, data, start_run=sources.run, out_dir=str(folder.local))
     config, steps = make_model_config(model, rows), run.steps * updates
     update = make_optimizer(optimizer, steps)
     geometry = make_geometry(config)
@@ -107,6 +112,7 @@ def describe_job(
         shapes = [dataclasses.replace(shape, is_rewarded=True) for shape in shapes]
     return TrainingJob(
         run=run,
+        folder=folder,
         data=data,
         hardware=hardware,
         model=config,

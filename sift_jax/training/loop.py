@@ -19,6 +19,7 @@ import jax
 from sift_jax.batch import Batch, BatchShape, check_batch
 from sift_jax.checkpoints.checkpoint import Checkpoints
 from sift_jax.checkpoints.config_history import describe_end, write_config
+from sift_jax.checkpoints.run_bucket import RunFolder, open_run_folder
 from sift_jax.checkpoints.run_folder import (
     check_plan,
     write_data_file,
@@ -83,8 +84,21 @@ def train(
     folder."""
     # --- what is trained, and on what: shapes only, nothing is allocated
     devices = open_topology(launch.topology) if launch.topology else None
+    is_described = bool(launch.topology) or launch.dry_run
+    folder = (
+        RunFolder(run.out_dir, is_described=True) if is_described else open_run_folder(run.out_dir)
+    )
     job = describe_job(
-        run, model, data, optimizer, mesh, hardware, sources, teacher, devices=devices
+        run,
+        model,
+        data,
+        optimizer,
+        mesh,
+        hardware,
+        sources,
+        teacher,
+        devices=devices,
+        folder=folder,
     )
     if launch.topology:
         print(format_compilation(job, hardware))
@@ -98,7 +112,7 @@ def train(
     keep_programs(run.out_dir, job.mesh)
     job.out_dir.mkdir(parents=True, exist_ok=True)
     check_same("the config", launch.config_text, "start all processes with the same command")
-    with hold_run(job.out_dir):
+    with hold_run(job.out_dir, job.folder.hold), job.folder.copying():
         _train_in_folder(job, sources, evaluator, launch)
     return job.out_dir
 
@@ -125,7 +139,8 @@ def _train_in_folder(
     # Nothing is left to do: say so, before weights are read.
     if reached >= run.steps:
         check_plan(out_dir, checkpoints.read_place(reached).get("plan"), stream.plan.fingerprint)
-        print(describe_end(out_dir, reached, run.steps, launch.config_text))
+        told = describe_end(out_dir, reached, run.steps, launch.config_text)
+        print(told.replace(str(out_dir), job.folder.name))
         return
     keep_tokenizer(job, stream, is_begun=reached > 0)
     evaluate = evaluator.open(job.model, stream.tokenizer, job.mesh, out_dir) if evaluator else None
@@ -247,10 +262,15 @@ def claim_folder(job: TrainingJob) -> Checkpoints:
     """The folder's checkpoints; an error where they are of another model or other records."""
     run, records = job.run, job.data.records
     digest = digest_records(records)
-    check_shared(job.out_dir)
+    check_shared(job.folder.store)
     check_same("the records", str(digest), f"give all processes the same {records}")
     checkpoints = Checkpoints(
-        job.out_dir, is_reader=False, every=run.checkpoint_every, keep=run.keep_checkpoints
+        job.folder.store,
+        is_reader=False,
+        every=run.checkpoint_every,
+        keep=run.keep_checkpoints,
+        # logs are never behind a checkpoint
+        before_save=job.folder.copy,
     )
     if is_first_process():
         is_begun = (checkpoints.latest_step or 0) > 0
@@ -296,7 +316,7 @@ def _resume_or_start(
     check_told_apart(state["trainable"], state["frozen"], needed, is_resumed=restored is not None)
     if restored:
         check_plan(job.out_dir, place.get("plan"), stream.plan.fingerprint)
-        print(f"resuming {job.out_dir} at step {int(state['step'])}, batch {place['batches']}")
+        print(f"resuming {job.folder.name} at step {int(state['step'])}, batch {place['batches']}")
     return state, place["batches"]
 
 

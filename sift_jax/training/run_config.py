@@ -67,8 +67,8 @@ class RunConfig(CheckedConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if "://" in str(self.out_dir):
+        if "://" in self.out_dir and not self.out_dir.startswith("gs://"):
             raise ValueError(
-                f"{self.out_dir} is no folder; mount that storage and set OUT_DIR to a path "
-                "of the mount"
+                f"{self.out_dir} is no folder: of buckets Orbax writes to gs:// alone; set OUT_DIR "
+                "to gs://…, or to a file system that all processes share (NFS, Lustre)"
             )

@@ -228,12 +228,3 @@ def test_all_processes_must_have_one_plan(corpus, tmp_path, monkeypatch):
     geometry = make_geometry(make_model_config(MODEL))
     stream = BatchStream(arguments["data"], geometry, split="train", is_endless=True)
     assert seen["the plan"] == stream.plan.fingerprint
-
-
-def test_a_bucket_is_no_folder(corpus):
-    """As a path it would be a folder named gs: below the working directory."""
-    with pytest.raises(
-        ValueError,
-        match="gs://mine/run is no folder; mount that storage and set OUT_DIR to a path of",
-    ):
-        make_run(corpus, "gs://mine/run")

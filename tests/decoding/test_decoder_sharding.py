@@ -45,7 +45,7 @@ for data, tensor in ((1, 1), (2, 2)):
     decoding = dataclasses.replace(GREEDY, max_new_tokens=12)
     said.append(generate.speak(config, prepared, batch, jax.random.key(0), decoding=decoding, stop_ids=(-1,)))
     state = generate._start(config, prepared, batch, jax.random.key(0), (decoding, (-1,), None), 20,
-                            is_alone=mesh.size == 1)
+                            is_alone=mesh.size == 1, copies=1)
     whole = state["cache"][0]["v"]
     print(mesh.size, whole.size // whole.addressable_shards[0].data.size)
 assert (said[0] == said[1]).all()

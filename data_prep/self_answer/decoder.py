@@ -92,7 +92,7 @@ class TextDecoder:
         ids = speak(
             self.config,
             self._prepared,
-            batch,
+            jax.device_put(batch),
             jax.random.key(self._seed),
             decoding=self.decoding,
             stop_ids=stop_ids,

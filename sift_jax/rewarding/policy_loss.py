@@ -55,8 +55,8 @@ def list_log_probs(
     hidden = compute_hidden(config, params, batch)
     decoder = losses.gather_head(params["decoder"])
     chunk = losses.choose_chunk(*batch["target_bm"].shape)
-    pieces = tuple(losses.cut(x, chunk) for x in (hidden, batch["target_bm"]))
-    found = jax.lax.map(lambda piece: _score(decoder, *piece, temperature), pieces)
+    pieces = (losses.cut(hidden, chunk), losses.cut(batch["target_bm"], chunk))
+    found = jax.lax.map(lambda piece: _score(decoder, piece[0], piece[1], temperature), pieces)
     rows, targets = batch["target_bm"].shape
     return found.swapaxes(0, 1).reshape(rows, -1)[:, :targets]
 

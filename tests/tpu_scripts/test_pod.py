@@ -123,7 +123,11 @@ def test_a_file_that_is_wrong_is_one_line(tmp_path, capsys, old, new, said):
 
 def test_the_example_is_a_pod():
     pod = read_pod(SCRIPTS / "example.toml")
-    assert pod.image == "v2-alpha-tpuv6e" and pod.gke.hosts == 16
+    assert pod.image == "v2-alpha-tpuv6e"
+    # the same number of chips by either way, and files that are there
+    assert pod.gke.hosts * pod.gke.chips == int(pod.accelerator.partition("-")[2])
+    files = [word.partition("=")[2] for word in pod.train if word.startswith("--gin_file=")]
+    assert files and all((ROOT / file).is_file() for file in files)
     with pytest.raises(PodError, match="begin with tpu_scripts/example.toml"):
         read_pod(SCRIPTS / "none.toml")
 

@@ -39,6 +39,10 @@ def name_program(module: str) -> str:
     return _PROGRAM.get() or f"python -m {module.removesuffix('.__main__')}"
 
 
+# of a flag, a knob or a field, in letters
+LONGEST_WORD = 64
+
+
 def find_nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that was meant, if one is near."""
     return next(iter(difflib.get_close_matches(word, list(known), 1, 0.6)), None)
@@ -46,7 +50,8 @@ def find_nearest(word: str, known: Iterable[str]) -> str | None:
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """'; did you mean --audio?', or nothing where no known word is near."""
-    near = find_nearest(word, known)
+    # of a word longer than any that there is, comparing takes long and finds nothing
+    near = find_nearest(word, known) if len(word) <= LONGEST_WORD else ""
     return f"; did you mean {near}?" if near else ""
 
 

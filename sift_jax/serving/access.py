@@ -21,6 +21,10 @@ KEYS = "SIFT_SERVE_KEYS"
 def read_keys() -> list[Secret]:
     """The keys, parted by commas or blanks; none where everybody may ask."""
     words = os.environ.get(KEYS, "").replace(",", " ").split()
+    if KEYS in os.environ and not words:
+        raise ValueError(
+            f"${KEYS} is set and holds no key; set it to keys, or unset it to let all in"
+        )
     for word in words:
         if not word.isascii() or not word.isprintable():
             raise ValueError(f"${KEYS} holds a letter beyond ASCII; set it to keys with commas")

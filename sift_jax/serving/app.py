@@ -19,7 +19,7 @@ import time
 import traceback
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -44,6 +44,7 @@ from sift_jax.serving.replies import EventStream, describe_usage, watch_client
 from sift_jax.serving.service import Answering, ClientGoneError, Prepared, Service, write_pieces
 from sift_jax.serving.spoken_replies import SpeechRequest, Voice, read_speech_request
 
+T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
 # nobody reads it; the status that servers log for a client that went away
 _GONE = 499
@@ -66,7 +67,7 @@ class Application:
         self.services = {service.name: service for service in services}
         self.limits, self.metrics, self._keys = limits, metrics, keys
         self.voices = voices or {}
-        self.gate = Gate(limits.most_requests)
+        self.gate = Gate(limits.count_requests(len(services)))
 
     def make(self) -> Starlette:
         """What an ASGI server runs."""
@@ -149,7 +150,8 @@ class Application:
     async def speak(self, request: Request) -> Response:
         """A text said aloud."""
         with self.gate.enter(self._estimate_wait()):
-            asked = read_speech_request(_parse(await self._read_body(request)))
+            body = await self._read_body(request)
+            asked = await self._read_apart(lambda: read_speech_request(_parse(body)))
             service = self._find_service(asked.model)
             voice = self.voices.get(service.name)
             if voice is None:
@@ -172,7 +174,8 @@ class Application:
     async def draw(self, request: Request) -> Response:
         """What the model hears of a recording."""
         with self.gate.enter(self._estimate_wait()):
-            body = check_object(_parse(await self._read_body(request)))
+            raw = await self._read_body(request)
+            body = await self._read_apart(lambda: check_object(_parse(raw)))
             service = self._find_service(read_text(body, "model"))
             data = read_text(body, "data")
             return JSONResponse(await service.read(lambda: draw_log_mel(service, data)))
@@ -205,7 +208,7 @@ class Application:
         if name not in self.services:
             raise RequestError(
                 404,
-                f"no model {name!r}{suggest(name, self.services) or ''}; /v1/models lists them",
+                f"no model {name[:64]!r}{suggest(name, self.services) or ''}; /v1/models lists them",
                 param="model",
                 code="model_not_found",
             )
@@ -248,15 +251,17 @@ class Application:
         return bytes(body)
 
     async def _prepare(self, body: bytes) -> tuple[Service, ChatRequest, Prepared]:
-        """In the thread of some service: large bodies take long to read."""
-        reader = next(iter(self.services.values()))
 
         def read() -> tuple[Service, ChatRequest]:
             asked = read_chat_request(_parse(body), most_letters=self.limits.letters)
             return self._find_service(asked.model), asked
 
-        service, asked = await reader.read(read)
+        service, asked = await self._read_apart(read)
         return service, asked, await service.read(lambda: service.prepare(asked))
+
+    async def _read_apart(self, read: Callable[[], T]) -> T:
+        """In the thread of some service: large bodies take long to read."""
+        return await next(iter(self.services.values())).read(read)
 
     async def _time_first(
         self, pieces: AsyncIterator[str], model: str, begun: float

@@ -49,6 +49,8 @@ _READ = (
 )
 # below it logits that are divided would overflow; the likeliest word has all the probability
 _LEAST_TEMPERATURE = 0.001
+# of the letters that a request may have, for each message: a quarter of a prompt's positions
+LETTERS_A_TURN = 256
 MOST_STOPS, MOST_STOP_LETTERS = 4, 200
 
 
@@ -80,8 +82,8 @@ def refuse_unknown(body: Mapping[str, Any], known: tuple[str, ...]) -> None:
         if name not in known:
             raise RequestError(
                 400,
-                f"unknown field {name}{suggest(name, known) or '; leave it out'}",
-                param=name,
+                f"unknown field {name[:64]}{suggest(name, known) or '; leave it out'}",
+                param=name[:64],
                 code="unknown_parameter",
             )
 
@@ -188,6 +190,17 @@ def _read_stops(stop: Any) -> tuple[str, ...]:
 def _read_messages(messages: Any, most_letters: int) -> tuple[list[Message], dict[str, str]]:
     if not isinstance(messages, list) or not messages:
         raise RequestError(400, "messages must be a list with a message at least", param="messages")
+    # each turn takes some positions whatever is in it, and laying many out takes long
+    most = max(most_letters // LETTERS_A_TURN, 1)
+    parts = sum(len(m["content"]) for m in messages if _has_list(m))
+    if len(messages) > most or parts > 4 * most:
+        raise RequestError(
+            400,
+            f"there are {len(messages)} messages with {parts} parts; up to {most} messages and "
+            f"{4 * most} parts are taken",
+            param="messages",
+            code="context_length_exceeded",
+        )
     audio: dict[str, str] = {}
     read = [
         _read_message(message, f"messages[{number}]", audio)
@@ -206,6 +219,10 @@ def _read_messages(messages: Any, most_letters: int) -> tuple[list[Message], dic
             code="context_length_exceeded",
         )
     return read, audio
+
+
+def _has_list(message: Any) -> bool:
+    return isinstance(message, dict) and isinstance(message.get("content"), list)
 
 
 def _read_message(message: Any, where: str, audio: dict[str, str]) -> Message:

@@ -11,14 +11,18 @@ What comes of a job is told by its `tell`, in this thread: Token, …, and then 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import sys
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from sift_jax.decoding.generate import Prompt
 from sift_jax.decoding.slots import Choice, Seat, SlotDecoder
+from sift_jax.serving.errors import RequestError
 from sift_jax.serving.metrics import Metrics
 
 # Those that are being answered wait so long, and no longer, while others are fed.
@@ -67,7 +71,7 @@ class Job:
 
 
 class StoppedError(RuntimeError):
-    """The engine has been stopped."""
+    """The engine has been stopped, or its thread has died."""
 
 
 class Engine:
@@ -113,21 +117,31 @@ class Engine:
         return self._thread.is_alive()
 
     def _run(self) -> None:
+        try:
+            self._take_turns()
+        finally:
+            # also where the thread dies: who waits is told, and nobody waits for it any more
+            with self._changed:
+                self._is_stopped = True
+                left = [*self._running, *self._waiting]
+                self._running, self._waiting = [], deque()
+            for job in left:
+                with contextlib.suppress(Exception):
+                    job.tell(Failed(error=StoppedError("the server is stopping")))
+
+    def _take_turns(self) -> None:
         while True:
             with self._changed:
                 while not (self._waiting or self._running or self._is_stopped):
                     self._changed.wait()
                 if self._is_stopped:
-                    break
+                    return
             try:
                 self._take_turn()
             # whatever it was, others must be answered
             except Exception as error:
                 self._begin_anew(error)
             self._report()
-        for job in [*self._running, *self._waiting]:
-            self._end(job, Failed(error=StoppedError("the server is stopping")))
-        self._running, self._waiting = [], deque()
 
     def _take_turn(self) -> None:
         self._drop_cancelled()
@@ -166,7 +180,7 @@ class Engine:
                 if not self._decoder.is_whole:
                     raise
                 # as of a recording that the encoder does not take: nobody else's affair
-                self._metrics.failures.add(1, model=self._name)
+                self._log(error)
                 self._end(job, Failed(error=error))
                 continue
             if not before:
@@ -187,7 +201,8 @@ class Engine:
             try:
                 job.seat = self._decoder.take(job.prompt, job.choice, job.digests)
             except ValueError as error:
-                self._end(job, Failed(error=error))
+                said = " ".join(str(error).split())
+                self._end(job, Failed(error=RequestError(400, said)))
                 continue
             self._running.append(job)
             self._begun[job] = time.perf_counter()
@@ -221,10 +236,14 @@ class Engine:
 
     def _begin_anew(self, error: Exception) -> None:
         """A program that fails takes the state of all slots along."""
-        self._metrics.failures.add(1, model=self._name)
+        self._log(error)
         for job in list(self._running):
             self._end(job, Failed(error=error))
         self._decoder.reset()
+
+    def _log(self, error: Exception) -> None:
+        self._metrics.failures.add(1, model=self._name)
+        traceback.print_exception(error, file=sys.stderr)
 
     def _report(self) -> None:
         with self._changed:

@@ -38,10 +38,9 @@ class Limits:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}={getattr(self, name)}; give more than 0")
 
-    @property
-    def most_requests(self) -> int:
-        """At once, running and waiting."""
-        return self.slots + self.queue
+    def count_requests(self, models: int) -> int:
+        """At once, running and waiting; each model has slots of its own."""
+        return models * self.slots + self.queue
 
     @property
     def letters(self) -> int:

@@ -8,6 +8,7 @@ answers.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import itertools
 import time
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.decoding.generate import Prompt
 from sift_jax.decoding.kept_prefixes import digest_clip
 from sift_jax.decoding.slots import Choice, SlotDecoder
@@ -55,8 +57,8 @@ class Answering:
         self._events: asyncio.Queue[Event | None] = asyncio.Queue()
 
         def tell(event: Event) -> None:
-            # a loop that is closed has nobody left to tell
-            if not loop.is_closed():
+            # a loop that is closed, perhaps just now, has nobody left to tell
+            with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._events.put_nowait, event)
 
         self._job = Job(tell=tell, **job)
@@ -83,6 +85,13 @@ class Answering:
             self.ids.append(event.id)
             yield self.ids
 
+    def stop(self) -> None:
+        """A stop string has ended it, and what would come is not waited for."""
+        if self._job.seat is not None:
+            self.reused = self._job.seat.reused
+        self.cancel()
+        self.reason = "stop"
+
     def cancel(self) -> None:
         self._job.cancel()
 
@@ -99,8 +108,6 @@ def explain(error: Exception) -> RequestError:
         return error
     if isinstance(error, StoppedError):
         return RequestError(503, f"{error}; ask again later", code="stopping", retry_after=5)
-    if isinstance(error, ValueError):
-        return RequestError(400, " ".join(str(error).split()))
     return RequestError(500, f"the model failed ({type(error).__name__}); ask again")
 
 
@@ -142,12 +149,12 @@ class Service:
         """Runs what takes longer than an event loop may wait; errors are a client's."""
         stopping = explain(StoppedError("the server is stopping"))
         try:
-            reading = asyncio.get_running_loop().run_in_executor(self._reader, function)
+            reading = self._reader.submit(function)
         # the thread takes nothing more
         except RuntimeError:
             raise stopping from None
         try:
-            return await reading
+            return await asyncio.wrap_future(reading)
         except asyncio.CancelledError:
             # it had not been begun when the server was stopped
             if reading.cancelled():
@@ -160,16 +167,29 @@ class Service:
 
     def prepare(self, request: ChatRequest) -> Prepared:
         """Decodes the audio and lays out the prompt; what does not fit is refused."""
-        clips = {
-            name: read_audio_part(data, name, window_seconds=self.window_seconds)
-            for name, data in request.audio.items()
-        }
+        clips, taken = {}, 0
+        for name, data in request.audio.items():
+            clips[name] = read_audio_part(data, name, window_seconds=self.window_seconds)
+            taken += self._count_positions(clips[name])
+            # before the next one is decoded: a kilobyte of FLAC can be half a minute of silence
+            if taken > self.positions:
+                raise RequestError(
+                    400,
+                    f"{name} and the recordings before it take {taken} positions, more than the "
+                    f"{self.positions} that this server takes; send fewer",
+                    param="messages",
+                    code="context_length_exceeded",
+                )
         try:
             prompt = make_prompt(self.model, request.messages, clips.__getitem__)
         # also what a template says of roles that it does not take
         except ValueError as error:
             raise RequestError(400, " ".join(str(error).split()), param="messages") from None
         return self.fit(prompt, request.new_tokens)
+
+    def _count_positions(self, clip: np.ndarray) -> int:
+        front_end = FRONT_ENDS[self.model.config.encoder.front_end]
+        return self.model.config.count_frames(front_end.count_frames(len(clip)))
 
     def fit(self, prompt: Prompt, new: int | None) -> Prepared:
         """How many tokens an answer may have: what was asked for, or what there is room for."""
@@ -225,8 +245,7 @@ async def write_pieces(answering: Answering, pieces: TextPieces) -> AsyncIterato
         if piece := pieces.add(ids):
             yield piece
         if pieces.is_stopped:
-            answering.cancel()
-            answering.reason = "stop"
+            answering.stop()
             return
     if rest := pieces.end(answering.ids):
         yield rest

@@ -80,7 +80,7 @@ def read_speech_request(body: Any) -> SpeechRequest:
     text, found = read_text(body, "input"), body.get("response_format") or "mp3"
     if not text.strip() or len(text) > MOST_LETTERS:
         raise RequestError(400, f"input must have 1 to {MOST_LETTERS} letters", param="input")
-    if found not in _FORMATS:
+    if not isinstance(found, str) or found not in _FORMATS:
         raise RequestError(
             400,
             f"response_format must be one of {', '.join(_FORMATS)}",

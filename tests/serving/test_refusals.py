@@ -4,21 +4,34 @@ slow."""
 
 import base64
 import dataclasses
+import io
 import json
 import socket
 import struct
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 from tiny_corpus import make_noise
 from tiny_server import LIMITS, NAME, make_body, make_clip, make_turn, run_server, write_clip
 
 from sift_jax.pretrained import Model
+from sift_jax.serving.access import read_keys
 from sift_jax.serving.audio_parts import read_audio_part
+from sift_jax.serving.engine import Engine, Failed, Job, StoppedError
 from sift_jax.serving.errors import RequestError
+from sift_jax.serving.metrics import Metrics
 
 CHAT = "/v1/chat/completions"
 NOISE = make_noise(1, 0.6).astype(np.float32)
+
+
+def make_silence():
+    """Two seconds of it, in half a kilobyte."""
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(8000, np.float32), 4000, format="FLAC")
+    return base64.b64encode(file.getvalue()).decode()
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +94,13 @@ def check(server, body, status, message, path=CHAT, **headers):
         (make_body("half a letter: \ud800"), "surrogates not allowed"),
         (make_body("word " * 900), "are more than the 1000 that this server takes"),
         (make_body("a" * 70_000), "the messages have 70000 letters, more than 64000"),
+        ({"model": NAME, "messages": [make_turn("")] * 300}, "there are 300 messages with"),
+        (
+            {"model": NAME, "messages": [make_turn("") | {"content": [{}] * 1100}]},
+            "up to 250 messages and 1000 parts",
+        ),
+        (make_body("Is it?", *[make_silence()] * 60), "and the recordings before it take"),
+        (make_body(**{"x" * 100_000: 1}), f"unknown field {'x' * 64}; leave it out"),
         (make_body("Is it?", "no base64!"), "audio 1 is not base64"),
         (make_body("Is it?", "data:audio/wav,abc"), "is an address without base64 data"),
     ],
@@ -88,6 +108,48 @@ def check(server, body, status, message, path=CHAT, **headers):
 )
 def test_a_wrong_request_is_told_what_is_wrong(server, body, message):
     check(server, body, 400, message)
+
+
+def test_an_engine_whose_thread_dies_tells_all_that_wait(capsys):
+    class Broken:
+        slots, free, is_whole = 1, True, False
+        prefixes = SimpleNamespace(nbytes=0)
+
+        def take(self, prompt, choice, digests):
+            return SimpleNamespace(is_fed=False, fed=0, reused=0)
+
+        def feed(self, seat):
+            raise FloatingPointError("broken once")
+
+        def leave(self, seat):
+            pass
+
+        def reset(self):
+            raise MemoryError("broken for good")
+
+    engine, told = Engine(Broken(), Metrics(), name="x"), []
+    jobs = [
+        Job(prompt=None, digests=(), choice=None, new=1, stop_ids=(), tell=told.append)
+        for _ in range(2)
+    ]
+    for job in jobs:
+        engine.submit(job)
+    # as a thread that ends by an error does: it is said on standard error
+    with pytest.raises(MemoryError):
+        engine._run()
+    assert [type(event) for event in told] == [Failed, Failed]
+    assert "broken once" in capsys.readouterr().err
+    with pytest.raises(StoppedError):
+        engine.submit(jobs[0])
+
+
+def test_keys_that_hold_none_are_an_error(monkeypatch):
+    monkeypatch.delenv("SIFT_SERVE_KEYS", raising=False)
+    assert read_keys() == []
+    for empty in ("", " , "):
+        monkeypatch.setenv("SIFT_SERVE_KEYS", empty)
+        with pytest.raises(ValueError, match="is set and holds no key"):
+            read_keys()
 
 
 def test_no_address_is_fetched(server):

@@ -42,6 +42,7 @@ def stop(*_):
     sys.exit(75)
 step = int(saved.read_text()) if saved.exists() else 0
 signal.signal(signal.SIGTERM, stop)
+(world / f"resumed-{host}-{last}").write_text(str(step))
 print(f"resuming at step {step}: {' '.join(sys.argv[1:])}", flush=True)
 if end:
     code = end.split(",")[min(len(list(world.glob("fell-*"))), end.count(","))]

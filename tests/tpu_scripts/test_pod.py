@@ -324,11 +324,14 @@ def test_a_day_of_a_spot_pod(request, tmp_path, monkeypatch):
     shown = re.search(r"<!-- a day -->\n+```\n(.*?)\n```", page, re.DOTALL)[1]
     assert shown.splitlines() == lines
     # each pod went on where the one before had saved: after a warning at its very step
-    resumed = {}
-    for attempt in (1, 3, 4, 5):
-        log = world / f"gs/mine/sift-stage2/attempts/{attempt}/logs/sift-stage2-w-0.log"
-        resumed[attempt] = int(re.search(r"resuming at step (\d+)", log.read_text())[1])
-    assert resumed == {1: 0, 3: 260, 4: 500, 5: 700}
+    resumed = {
+        last: int((world / f"resumed-sift-stage2-w-0-{last}").read_text())
+        for last in (260, 540, 790, 1000)
+    }
+    assert resumed == {260: 0, 540: 260, 790: 500, 1000: 700}
+    # the log of the warned one is whole, and lies in the bucket
+    log = world / "gs/mine/sift-stage2/attempts/1/logs/sift-stage2-w-0.log"
+    assert "stopped as asked: step 260 of 1000 is saved" in log.read_text()
     assert (world / "gs/mine/run/step").read_text() == "1000"
     calls = "\n".join(read_calls(world))
     assert calls.count("queued-resources create") == calls.count("queued-resources delete") == 5

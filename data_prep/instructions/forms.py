@@ -13,7 +13,6 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 from sift_jax.sift.rows import Row
 from sift_jax.text.chat import add_sentence
@@ -68,7 +67,7 @@ def ask_form(row: Row, language: str) -> Row | None:
     question, answer = messages
     if any("text" not in part for part in answer["content"]) or len(answer["content"]) != 1:
         return None
-    text = cast(str, answer["content"][0]["text"]).strip()
+    text = answer["content"][0]["text"].strip()
     possible = list_forms(text)
     if not possible:
         return None

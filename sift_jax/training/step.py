@@ -83,7 +83,12 @@ def compute_gradients(
         return jax.tree.map(jnp.add, sums, differentiate(state["trainable"], piece, own)), None
 
     first = jax.tree.map(lambda x: x[0], pieces)
-    described = jax.eval_shape(differentiate, state["trainable"], first, dropout)
+    # the rate of the dropout is a number of Python's, and no argument
+    described = jax.eval_shape(
+        lambda trainable, piece: differentiate(trainable, piece, dropout),
+        state["trainable"],
+        first,
+    )
     nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), described)
     ((loss, terms), grads), _ = jax.lax.scan(add, nothing, (pieces, jnp.arange(microbatches)))
     return loss, weight, grads, terms

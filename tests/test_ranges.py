@@ -30,7 +30,16 @@ from sift_jax.field_ranges import (
 from sift_jax.training.loop import train
 
 # runs that together hold one of each config
-SOURCES = ("stage2", "evaluation/evalsift", "evaluation/judge", "vocoder/hubert", "sweeps/salm")
+SOURCES = (
+    "stage2",
+    "evaluation/evalsift",
+    "evaluation/judge",
+    "vocoder/hubert",
+    "sweeps/salm",
+    "salm/salm",
+    "self_generated/kl",
+    "grpo/labels",
+)
 STAGE2 = str(Path(__file__).parent.parent / "configs" / "stage2.gin")
 
 
@@ -116,7 +125,8 @@ def list_wrong(hint: Any, good: Any) -> list[Any]:
                 found += list_rule_breakers(rule, args[0])
         return found
     if origin in (typing.Union, types.UnionType):
-        return [wrong for arg in args if arg is not type(None) for wrong in list_wrong(arg, good)]
+        found = [wrong for arg in args if arg is not type(None) for wrong in list_wrong(arg, good)]
+        return [wrong for wrong in found if wrong is not None or type(None) not in args]
     if origin is tuple:
         return [
             (wrong,) * (1 if args[-1] is Ellipsis else len(args))

@@ -24,7 +24,8 @@ def write_model_file(run_dir: Path, config: SpeechLMConfig, *, is_begun: bool) -
     path = run_dir / "model.json"
     data = json.loads(json.dumps(to_json(config)))
     if is_begun and path.is_file():
-        found = json.loads(path.read_text())
+        # what is not in an older file is as it was then: read and written again, it has all fields
+        found = json.loads(json.dumps(to_json(from_json(json.loads(path.read_text())))))
         for part, fields in data.items():
             for name, value in fields.items() if isinstance(fields, dict) else [("", fields)]:
                 old = (

@@ -45,7 +45,7 @@ class RewardConfig(CheckedConfig):
     """What a rollout is worth, and what becomes of rewards that fail."""
 
     # name, or module.function of a --module_import module, to its weight in the sum
-    parts: Annotated[Mapping[Text, float], Items(least=1)]
+    parts: Annotated[Mapping[Text, Annotated[float, Range()]], Items(least=1)]
     # that one call may take
     seconds: Positive
     # share of the rollouts of the last 20 steps whose reward may fail before the run ends

@@ -46,6 +46,9 @@ ELSEWHERE = {
     "sift_jax/models/hf_config.py": "an error's class alone",
     "data_prep/engine/cloud_storage.py": "drivers have keys of their own",
     "sift_jax/endpoints/secret.py": "what reads them",
+    "sift_jax/checkpoints/run_bucket.py": "the bucket's library has keys of its own",
+    "sift_jax/cli.py": "a variable that keeps a bucket's library from TensorFlow",
+    "sift_jax/serving/run_server.py": "it listens, and calls nobody",
     "sift_jax/evaluation/judges/config.py": "the same",
     **dict.fromkeys(
         (

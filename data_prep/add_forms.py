@@ -13,19 +13,16 @@ forms, follow from the rows themselves. Records are joined from the new folder a
 """
 
 import argparse
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from tqdm import tqdm
-
 from data_prep.instructions.forms import ask_form, draw_of
-from data_prep.subset import parse_share
+from data_prep.subset import parse_share, rewrite_training
 from sift_jax.exits import report_errors
 from sift_jax.flags import Parser, is_debug
-from sift_jax.sift.rows import SPLITS, Row, SiftError, list_files, read_rows, write_rows
+from sift_jax.sift.rows import Row, read_rows
 
 # questions of understanding: what is transcribed, translated or spoken has a form of its own
 CATEGORIES = ("closed_ended", "open_ended")
@@ -33,13 +30,6 @@ CATEGORIES = ("closed_ended", "open_ended")
 
 def add_forms(sift: Path, out: Path, share: Fraction) -> Counter[str]:
     """Writes the folder; counts rows with a form, drawn ones that can take none, and all."""
-    files = {split: list_files(sift, split) for split in SPLITS}
-    if not files["train"]:
-        raise SiftError(
-            f"no training rows under {sift}; expected train/{{category}}/{{lang}}/split0.jsonl"
-        )
-    if out.is_dir() and any(out.iterdir()):
-        raise SiftError(f"--out={out} is not empty; choose another folder, or remove it")
     counts: Counter[str] = Counter()
 
     def change(path: Path) -> Iterator[Row]:
@@ -54,12 +44,7 @@ def add_forms(sift: Path, out: Path, share: Fraction) -> Counter[str]:
                 row = changed or row
             yield row
 
-    for path in tqdm(files["train"], desc="train", unit="file"):
-        write_rows(out / path.relative_to(sift), change(path))
-    for path in files["dev"] + files["EvalSIFT"]:
-        target = out / path.relative_to(sift)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
+    rewrite_training(sift, out, change)
     return counts
 
 

@@ -18,7 +18,7 @@ import argparse
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -37,9 +37,9 @@ from sift_jax.sift.rows import (
 )
 
 
-def take_part(sift: Path, out: Path, is_wanted: Callable[[Row], bool]) -> tuple[int, int]:
-    """Writes the part of the rows that are wanted; returns how many training rows there were, and
-    how many are in it."""
+def rewrite_training(sift: Path, out: Path, change: Callable[[Path], Iterable[Row]]) -> int:
+    """Writes what `change` makes of each file of training rows, and dev and EvalSIFT as they are;
+    returns how many training rows were written."""
     files = {split: list_files(sift, split) for split in SPLITS}
     if not files["train"]:
         raise SiftError(
@@ -47,7 +47,20 @@ def take_part(sift: Path, out: Path, is_wanted: Callable[[Row], bool]) -> tuple[
         )
     if out.is_dir() and any(out.iterdir()):
         raise SiftError(f"--out={out} is not empty; choose another folder, or remove it")
-    there = taken = 0
+    written = 0
+    for path in tqdm(files["train"], desc="train", unit="file"):
+        written += write_rows(out / path.relative_to(sift), change(path))
+    for path in files["dev"] + files["EvalSIFT"]:
+        target = out / path.relative_to(sift)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    return written
+
+
+def take_part(sift: Path, out: Path, is_wanted: Callable[[Row], bool]) -> tuple[int, int]:
+    """Writes the part of the rows that are wanted; returns how many training rows there were, and
+    how many are in it."""
+    there = 0
 
     def choose(path: Path) -> Iterator[Row]:
         nonlocal there
@@ -56,12 +69,7 @@ def take_part(sift: Path, out: Path, is_wanted: Callable[[Row], bool]) -> tuple[
             if is_wanted(row):
                 yield row
 
-    for path in tqdm(files["train"], desc="train", unit="file"):
-        taken += write_rows(out / path.relative_to(sift), choose(path))
-    for path in files["dev"] + files["EvalSIFT"]:
-        target = out / path.relative_to(sift)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
+    taken = rewrite_training(sift, out, choose)
     return there, taken
 
 

@@ -148,7 +148,7 @@ def try_clips(clips: Sequence[Clip], seed: int) -> dict[str, Any]:
 def measure(
     clip: Clip, wave: np.ndarray, experts: str = "distortion_level=energy"
 ) -> dict[str, float]:
-    """The values of a wave of a clip; none where it is set aside."""
+    """The values of a wave of a clip; none where it is skipped."""
     utterance = Utterance(
         id=clip.name,
         language=clip.language,
@@ -419,7 +419,7 @@ def format_figures(name: str, found: dict[str, Any]) -> str:
     lines = [
         (
             f"{name}: {found['clips']} clips, {found['seconds']:,.0f} s, {found['not measured']} "
-            "set aside"
+            "skipped"
         ),
         "  medians    " + "  ".join(f"{key} {value:g}" for key, value in found["medians"].items()),
     ]

@@ -1,5 +1,5 @@
 """How well a codec's pace, which is heard without a transcript, follows the phones a second; and
-its constants anew.
+its constants again.
 
     python -m benchmarks.pace --build=runs/quickstart/data [--clips=900]
 

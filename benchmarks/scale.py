@@ -250,7 +250,7 @@ def make_records(folder: Path, workers: int) -> None:
     shutil.rmtree(folder / "sift")
     shutil.rmtree(folder / "corpus")
     if summary["en"]["rejected"] or not summary["en"]["records"]:
-        raise SystemExit(f"error: rows were set aside: {summary['en']}")
+        raise SystemExit(f"error: rows were skipped: {summary['en']}")
 
 
 def make_index(folder: Path) -> None:

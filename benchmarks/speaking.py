@@ -7,7 +7,7 @@ run, with the same weights.
 Both may choose among the units and their end alone, which a processor of logits sees to there (one
 masked sum, the cheapest that there is) and the narrow head here. Prompts end in the delimiter that
 opens speech. Otherwise as benchmarks.decoding: random weights in a real decoder's geometry,
-float32, greedy, by turns, the ids of both compared. The last line is JSON.
+float32, greedy, interleaved, the ids of both compared. The last line is JSON.
 """
 
 from __future__ import annotations

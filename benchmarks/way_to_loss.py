@@ -38,7 +38,7 @@ def list_files(arguments: Mapping[str, Any]) -> list[str]:
     config = make_model_config(arguments["model"])
     stream = BatchStream(arguments["data"], make_geometry(config), split="train", is_endless=True)
     planned = [stream.plan.get_batch(0)]
-    # files are opened when the first record is read, which is no part of the way
+    # files are opened when the first record is read, which is not part of the way
     next(stream.read(planned))
     params = jax.jit(init_params, static_argnums=0)(config, jax.random.key(0))
 

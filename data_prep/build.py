@@ -260,12 +260,12 @@ def make_parser() -> Parser:
             "built in"
         ),
     )
-    add("--min_seconds", type=float, default=0.5, help="recordings that are shorter are set aside")
+    add("--min_seconds", type=float, default=0.5, help="recordings that are shorter are skipped")
     add(
         "--max_seconds",
         type=float,
         default=30.0,
-        help="recordings that are longer are set aside, undecoded",
+        help="recordings that are longer are skipped, undecoded",
     )
     add(
         "--phonemes",
@@ -367,7 +367,7 @@ def _run(config: BuildConfig) -> None:
     print(
         f"\naudio {config.out}/audio   instructions {config.out}/sift   records "
         f"{config.out}/records   metadata {config.out}/metadata.jsonl   report "
-        f"{config.out}/report.json   set aside {config.out}/rejected.jsonl   card "
+        f"{config.out}/report.json   skipped {config.out}/rejected.jsonl   card "
         f"{config.out}/README.md   page {config.out}/report.html"
     )
 

@@ -50,7 +50,7 @@ _INFO = {
 
 @dataclasses.dataclass(kw_only=True)
 class Outcome:
-    """Rows that went in and came out; what was set aside is written as it comes."""
+    """Rows that went in and came out; what was skipped is written as it comes."""
 
     rejected: Path
     entered: int = 0
@@ -255,7 +255,7 @@ def _run(flags: argparse.Namespace) -> None:
     else:
         raise ValueError("--from=sift needs --sift=DIR; --to=sift needs --chat=<file or folder>")
     print(
-        f"{outcome.entered:,} rows in, {outcome.left:,} out, {outcome.set_aside:,} set aside"
+        f"{outcome.entered:,} rows in, {outcome.left:,} out, {outcome.set_aside:,} skipped"
         + (f", listed in {outcome.rejected}" if outcome.set_aside else "")
     )
 

@@ -10,12 +10,12 @@ can be built from.
 
     OUT/manifest.jsonl    a line a clip (audio, offset, duration, text, words, and what its recording's line says), for
                           python -m data_prep.build --corpus=manifest --manifest=OUT/manifest.jsonl
-    OUT/rejected.jsonl    what was set aside, and why
+    OUT/rejected.jsonl    what was skipped, and why
     OUT/words.jsonl       word times that an aligner found: started again, the command asks for none of them twice
 
-With --build it takes what a build has set aside as too long. Word times come from the line
+With --build it takes what a build has skipped as too long. Word times come from the line
 (`words`), from --words, or from an aligner; `whisper` hears a recording of any length, window by
-window. Clips are parts of the files as they are: nothing is copied or coded anew.
+window. Clips are parts of the files as they are: nothing is copied or coded again.
 """
 
 import argparse
@@ -186,7 +186,7 @@ def cut(
 def cut_line(
     line: Line, source: TimeSource, cutting: Cutting, counts: Counter[str]
 ) -> tuple[list[Mapping[str, Any]], list[Rejection]]:
-    """The lines that a line becomes, and what of it is set aside."""
+    """The lines that a line becomes, and what of it is skipped."""
     recording = line.recording
     set_aside = functools.partial(
         Rejection, id=recording.id, language=recording.language, file=recording.audio
@@ -225,7 +225,7 @@ def describe(counts: Mapping[str, int]) -> str:
         f"{counts['cut']} cut into {counts['clips']} clips of {counts['seconds'] / 3600:.2f} h"
     ]
     lines += [
-        f"  set aside: {count} × {name.removeprefix('aside: ')}"
+        f"  skipped: {count} × {name.removeprefix('aside: ')}"
         for name, count in sorted(counts.items())
         if name.startswith("aside: ")
     ]
@@ -302,7 +302,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser = make_parser()
     flags = parser.parse_args(arguments)
     if (flags.manifest is None) == (flags.build is None):
-        parser.error("give --manifest=FILE, or --build=FOLDER to cut what a build has set aside")
+        parser.error("give --manifest=FILE, or --build=FOLDER to cut what a build has skipped")
     if flags.root is not None and flags.manifest is None:
         parser.error("--root is for --manifest; leave it out")
     try:
@@ -352,7 +352,7 @@ def _run(flags: argparse.Namespace) -> None:
             file=sys.stderr,
         )
     print(
-        f"clips {flags.out}/manifest.jsonl   set aside {flags.out}/rejected.jsonl\nnext: python "
+        f"clips {flags.out}/manifest.jsonl   skipped {flags.out}/rejected.jsonl\nnext: python "
         f"-m data_prep.build --corpus=manifest --manifest={flags.out}/manifest.jsonl "
         f"--root={root.resolve()} --languages={flags.languages} --max_seconds={flags.seconds:g} "
         "--out=…"

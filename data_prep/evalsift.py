@@ -7,7 +7,7 @@
     items ─► speak, ten times each ─► (the recordings through the codec) ─► score ─┐
     closed and open questions, asked of the checkpoint ────────────────────────────┴─► out/report.html, out/results.json
 
-Each step is a command of its own, shown before it runs; killed, the same command goes on from
+Each step is a command of its own, shown before it runs; killed, the same command resumes from
 there.
 """
 

@@ -8,7 +8,7 @@
         [--concurrency=16] [--shards=8 --workers=4 [--beam_options=…] | --shard=0/4] [--dry_run]
 
 The key comes from the environment ($SIFT_LLM_KEY, or the variable that --key_variable names).
-Started again with the same folder it goes on where it was. Several shards go through the engine,
+Started again with the same folder it resumes where it was. Several shards go through the engine,
 side by side, each with its own calls at once; or one shard is done alone, by whatever starts this
 program for each.
 """
@@ -168,7 +168,7 @@ def parse_shard(text: str) -> tuple[int, int]:
     """(3, 16) from "3/16"."""
     shard, _, shards = text.partition("/")
     if not (shard.isdecimal() and shards.isdecimal()):
-        raise argparse.ArgumentTypeError(f"{text!r} is no shard; give one as in 0/4")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a shard; give one as in 0/4")
     return int(shard), int(shards)
 
 
@@ -243,7 +243,7 @@ def _run(flags: argparse.Namespace) -> None:
         )
     print("\n".join(format_report(report)))
     print(
-        f"instructions {flags.out}/sift   set aside {flags.out}/rejected*.jsonl   report "
+        f"instructions {flags.out}/sift   skipped {flags.out}/rejected*.jsonl   report "
         f"{flags.out}/report.json"
     )
 

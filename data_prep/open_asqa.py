@@ -82,7 +82,7 @@ def read_objects(path: Path) -> Iterator[Any]:
             text = text.lstrip(" \t\r\n,")
             if not is_open and text:
                 if text[0] != "[":
-                    raise ValueError(f"{path} is no JSON list; give a file of the release")
+                    raise ValueError(f"{path} is not a JSON list; give a file of the release")
                 text, is_open = text[1:], True
                 continue
             if is_open and text.startswith("]"):
@@ -209,14 +209,14 @@ class Files:
 
 
 def convert(source: Path, out: Path, *, parts: Sequence[str], dev: float, audio: Audio) -> Outcome:
-    """Writes the SIFT files, counts.json, and what was set aside."""
+    """Writes the SIFT files, counts.json, and what was skipped."""
     strange = sorted(set(parts) - set(PARTS))
     if strange:
         raise ValueError(f"--parts has {strange[0]!r}; the parts are {', '.join(PARTS)}")
     if out.exists() and any(out.iterdir()):
         raise ValueError(f"--out={out} is not empty; choose another folder")
     if not 0 <= dev < 1:
-        raise ValueError(f"--dev={dev} is no share below 1")
+        raise ValueError(f"--dev={dev} is not a share below 1")
     out.mkdir(parents=True, exist_ok=True)
     if audio.links is not None:
         audio.links.mkdir(parents=True, exist_ok=True)
@@ -297,7 +297,7 @@ def describe(outcome: Outcome) -> Iterable[str]:
     aside = ", ".join(f"{reason} {count:,}" for reason, count in counts["set aside"].items())
     yield (
         f"{counts['entered']:,} rows in, {counts['kept']:,} out, {counts['of other parts']:,} of "
-        f"other parts, set aside: {aside or 'none'}"
+        f"other parts, skipped: {aside or 'none'}"
     )
     yield RELEASE
 

@@ -5,11 +5,11 @@
 
     sift/{train,dev,EvalSIFT}/{category}/{lang}/split<N>.jsonl ┐   out/sift_<lang>/…         the records
     audio: corpora as unpacked, or any files named by their id ┴─► out/sift_<lang>.json      rows by corpus
-                                                                   out/rejected.jsonl        what was set aside, and why
+                                                                   out/rejected.jsonl        what was skipped, and why
     files of other categories and languages, and stray ones ─────► out/unread.json           rows by corpus
 
 A language that is finished is not made again, unless its SIFT files have changed or the code that
-joins them: the same command goes on with the next.
+joins them: the same command resumes with the next.
 """
 
 import argparse
@@ -160,7 +160,7 @@ def _join_language(
     if sum(records.values()) + len(failed) != join.grouped:
         raise BuildError(
             f"{language}: of {join.grouped} ids {sum(records.values())} came out and "
-            f"{len(failed)} were set aside, which does not add up; remove {out} and join again"
+            f"{len(failed)} were skipped, which does not add up; remove {out} and join again"
         )
     return _describe(
         join.account, records, {"ids": len(failed), "rows": sum(item["rows"] for item in failed)}
@@ -185,7 +185,7 @@ def _describe(account: Account, records: dict[str, int], unreadable: dict[str, i
 
 
 def format_summary(summaries: dict[str, Any]) -> list[str]:
-    """Records by language and split, then rows by corpus, and why rows were set aside."""
+    """Records by language and split, then rows by corpus, and why rows were skipped."""
     lines, total = [], Account()
     for language, found in summaries.items():
         if language != UNREAD:
@@ -259,7 +259,7 @@ def make_parser() -> Parser:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Writes the records and says how many there are, and what was set aside."""
+    """Writes the records and says how many there are, and what was skipped."""
     flags = make_parser().parse_args(arguments)
     report_errors(lambda: _run(flags), is_debug=is_debug(flags), can_resume=True)
 
@@ -285,9 +285,9 @@ def _run(flags: argparse.Namespace) -> None:
         for count in reasons.values()
     ) + sum(found["unreadable"]["rows"] for found in summaries.values())
     print(
-        f"{rejected:,} rows set aside, listed in {flags.out}/rejected.jsonl"
+        f"{rejected:,} rows skipped, listed in {flags.out}/rejected.jsonl"
         if rejected
-        else "nothing set aside"
+        else "nothing skipped"
     )
 
 

@@ -102,7 +102,7 @@ def choose_recordings(metadata: Path, hours: float) -> set[str]:
         there = sum(seconds for _, _, seconds in recordings) / 3600
         if hours >= there:
             raise SiftError(
-                f"--hours={hours:g} is no part of the {there:.2f} hours of {language}; give fewer"
+                f"--hours={hours:g} is not part of the {there:.2f} hours of {language}; give fewer"
             )
         left = hours * 3600
         own: set[str] = set()
@@ -174,7 +174,7 @@ def parse_share(text: str) -> Fraction:
         share = Fraction(0)
     if not 0 < share < 1:
         raise SiftError(
-            f"--share={text} is no part of a whole; give a number between 0 and 1, as 1/8 or 0.2"
+            f"--share={text} is not part of a whole; give a number between 0 and 1, as 1/8 or 0.2"
         )
     return share
 

@@ -8,7 +8,7 @@ speech.
                                                                              ─ join ─► units-<codec>/en_train/ …
 
 The records stay as they are, so that they can have the units of several codecs. A command that was
-stopped goes on with the chunks that have no part; what is done, of the same records, is kept.
+stopped resumes with the chunks that have no part; what is done, of the same records, is kept.
 Codecs compute on all cores of a process, or on its accelerators: more workers are for machines with
 many.
 """

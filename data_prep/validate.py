@@ -172,7 +172,7 @@ def format_findings(total: Findings, seconds: float, *, has_audio: bool) -> list
         for source, count in sorted(total.sources.items())
     ]
     lines += [
-        f"{kind:<32} {count:>12,} rows, set aside by data_prep.records"
+        f"{kind:<32} {count:>12,} rows, skipped by data_prep.records"
         for kind, count in total.set_aside.items()
     ]
     lines += [f"{kind:<32} {count:>12,} faults" for kind, count in total.kinds.most_common()]

@@ -38,7 +38,7 @@ _TABLE: dict[str, tuple[tuple[str, str, str], ...]] = {
         (
             "quickstart",
             "sift_jax.quickstart",
-            "Build data, train, ask and evaluate in small, in nine steps.",
+            "Build data, train, ask and evaluate at small scale, in nine steps.",
         ),
     ),
     "Prepare data": (

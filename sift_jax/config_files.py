@@ -128,7 +128,7 @@ def find_repeated_keys(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _read_key(words: str) -> object:
-    """'a' and "a" are one key; what is no literal is itself."""
+    """'a' and "a" are one key; what is not a literal is itself."""
     try:
         return ast.literal_eval(words)
     except (ValueError, SyntaxError):

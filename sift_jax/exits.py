@@ -2,7 +2,7 @@
 
 2    what the user gave: a config, a path, a flag        74    the disk takes no more; what was saved is whole
 65   the judge of an evaluation failed the answers planted for it: its figures are no figures
-69   another process of the run hangs or is gone         75    told to stop: saved, the same command goes on
+69   another process of the run hangs or is gone         75    told to stop: saved, the same command resumes
 1    a check (validate, check_splits, check_truth) has found something
 1    anything else, with its traceback                   130   stopped by Ctrl-C
 141  nobody reads the output any more, as after `| head`; without a word
@@ -54,7 +54,7 @@ def _explain(error: BaseException) -> str:
 
 def report_errors(function: Callable[[], Any], *, is_debug: bool, can_resume: bool = False) -> None:
     """Runs; an error the user can mend becomes one line and exit status 2, or the status that the
-    error asks for. `can_resume` tells who stops it that the same command goes on."""
+    error asks for. `can_resume` tells who stops it that the same command resumes."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         # whoever follows a log sees a line when it is printed, not when the buffer is full
         sys.stdout.reconfigure(line_buffering=True)
@@ -104,7 +104,7 @@ def _end_interrupted(*, is_debug: bool, can_resume: bool) -> NoReturn:
     if threading.current_thread() is threading.main_thread():
         # whoever is in a hurry presses it twice: then Python's own farewell is not waited for
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    said = "stopped; the same command goes on from here" if can_resume else "stopped"
+    said = "stopped; the same command resumes from here" if can_resume else "stopped"
     end(INTERRUPTED, said, is_error=False)
 
 
@@ -161,6 +161,6 @@ def _explain_disk(error: OSError) -> str:
     """The system names a file only where opening it failed, and never what to do."""
     where = f" for {error.filename}" if error.filename else ""
     return (
-        f"the disk takes no more{where} ({error.strerror}); what was saved before is whole: mend "
-        "the disk, then the same command goes on"
+        f"the disk takes no more{where} ({error.strerror}); what was saved before is whole: fix "
+        "the disk, then run the same command to resume"
     )

@@ -1,5 +1,5 @@
 """Judges the answers of an evaluation again, without its model: verdicts, results and report are
-made anew.
+made again.
 
 python -m sift_jax.judge --predictions=runs/eval/air --judge=endpoint
 --endpoint=http://localhost:8000/v1 --model=…
@@ -26,7 +26,7 @@ def make_parser() -> Parser:
     """Short flags for the knobs, and those of every gin file."""
     return make_gin_parser(
         "sift_jax.judge",
-        description="Judges the answers of an evaluation again, without its model, and writes the report anew.",
+        description="Judges the answers of an evaluation again, without its model, and writes the report once more.",
         examples=(
             "--predictions=runs/eval/air --judge=endpoint --endpoint=http://localhost:8000/v1 "
             "--model=Qwen2.5-72B-Instruct",

@@ -23,7 +23,7 @@ def make_parser() -> Parser:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Trains, or goes on."""
+    """Trains, or resumes."""
     run_gin("sift_jax.rewarding.loop:reinforce", arguments, parser=make_parser())
 
 

@@ -74,7 +74,7 @@ def check_flags(flags: argparse.Namespace) -> None:
         check_text(flags.text or "")
         read_style(flags.style, flags.language)
     if flags.items is None and Path(flags.out).suffix not in (".wav", ".flac"):
-        raise ValueError(f"--out={flags.out} is no .wav or .flac; name such a file")
+        raise ValueError(f"--out={flags.out} is neither .wav nor .flac; name such a file")
     if flags.samples < 1:
         raise ValueError(f"--samples={flags.samples} is too few; give 1 or more")
 

@@ -21,7 +21,7 @@ def make_parser() -> Parser:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Trains, or goes on."""
+    """Trains, or resumes."""
     run_gin("sift_jax.vocoder_training.run:train_vocoder", arguments, parser=make_parser())
 
 

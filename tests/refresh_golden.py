@@ -1,4 +1,4 @@
-"""python tests/refresh_golden.py: writes the resolved text of every run under configs/ anew, and a
+"""python tests/refresh_golden.py: writes the resolved text of every run under configs/ again, and a
 part of what each stage of a build makes; look at the difference."""
 
 import sys

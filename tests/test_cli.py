@@ -286,7 +286,7 @@ def test_mistakes_in_flags(gin_file, capsys):
         (
             "Sources.run=/nowhere",
             (
-                "error: /nowhere is no run of sift_jax (no model.json); point to a folder that "
+                "error: /nowhere is not a run of sift_jax (no model.json); point to a folder that "
                 "train wrote"
             ),
         ),

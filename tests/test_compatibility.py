@@ -249,7 +249,7 @@ def test_units_beside_the_records_are_kept(go_on):
             (None, ["--gin.A.b=c d", "--out=new"]),
         ),
         (
-            "error: old units; `python -m data_prep.units --records=a --codec=b` makes them anew",
+            "error: old units; `python -m data_prep.units --records=a --codec=b` makes them again",
             ("data_prep.units --records=a --codec=b", []),
         ),
     ],

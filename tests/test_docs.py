@@ -148,7 +148,7 @@ def check_command(words, commands):
     module, *rest = words
     if (ROOT / module.replace(".", "/") / "__main__.py").is_file() and not rest:
         return
-    assert module in commands, f"python -m {module} is no command"
+    assert module in commands, f"python -m {module} is not a command"
     subcommands = commands[module]["subcommands"]
     name = rest[0] if "" not in subcommands and rest and not rest[0].startswith("-") else ""
     if "" not in subcommands and not name:

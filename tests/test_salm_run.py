@@ -1,4 +1,4 @@
-"""SALM and SALM-XATT from their own gin files, in small: trained, asked, and exported."""
+"""SALM and SALM-XATT from their own gin files, at small scale: trained, asked, and exported."""
 
 import dataclasses
 

@@ -3,7 +3,7 @@
     look ─► Sight ─► decide ─► create · wait · start · replace · finish · give up
 
 What is decided follows from what is seen alone, so that a babysitter which is itself stopped, or
-started on another laptop, goes on where it was. The run goes on from its checkpoints: a new pod is
+started on another laptop, resumes where it was. The run goes on from its checkpoints: a new pod is
 told to start the same command.
 """
 

@@ -13,7 +13,7 @@ import os
 
 from pod_file import Pod
 
-# what a start anew would not mend
+# what a start again would not mend
 FINAL = (1, 2, 74)
 
 

@@ -7,7 +7,7 @@
     --checkpoint=weights/wav2vec2-base-960h python -m data_prep.alignment.align … --aligner=whisper
     --checkpoint=weights/whisper-base --language=de
 
-What cannot be aligned is set aside with its reason, and the rest goes on.
+What cannot be aligned is skipped with its reason, and the rest goes on.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def make_aligner(name: str, checkpoint: str | Path | None = None) -> Aligner:
 def align_utterances(
     aligner: Aligner, utterances: Path, audio: Path, language: str | None = None
 ) -> tuple[WordTimes, list[dict[str, str]]]:
-    """Word times by utterance, and a row with the reason for each one set aside; a row may name its
+    """Word times by utterance, and a row with the reason for each one skipped; a row may name its
     own language."""
     rejected: list[dict[str, str]] = []
     names: list[str] = []
@@ -171,7 +171,7 @@ def make_parser() -> Parser:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Aligns a list and says how much was set aside."""
+    """Aligns a list and says how much was skipped."""
     flags = make_parser().parse_args(arguments)
     report_errors(lambda: _run(flags), is_debug=is_debug(flags))
 
@@ -186,7 +186,7 @@ def _run(flags: argparse.Namespace) -> None:
         "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rejected),
         encoding="utf-8",
     )
-    print(f"{len(times)} utterances aligned in {flags.out}, {len(rejected)} set aside in {aside}")
+    print(f"{len(times)} utterances aligned in {flags.out}, {len(rejected)} skipped in {aside}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ along.
 The last window is the one that holds all of the rest, of text and recording: there the path ends
 with the text. A window in which no word is found is passed over. Words in which the network does
 not believe, window after window, mean that text and recording have lost each other: the recording
-is set aside.
+is skipped.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """A transcript as Whisper's decoder reads it: tokens, and the word to which each belongs.
 
     "Où est l'eau ?" ─►   ids     Ġ-O  ù  Ġ-est  Ġ-l  '  eau  Ġ-?
-                          owner   0    0  1      2    2  2    −1        a mark is no part of a word, and often a pause
+                          owner   0    0  1      2    2  2    −1        a mark is not part of a word, and often a pause
 
     prompt   <|startoftranscript|> <|fr|> <|transcribe|> <|notimestamps|>
 

@@ -9,7 +9,7 @@ header.
 Only the audio and the text must be there; each field goes by any of the names in `_FIELDS`, and a
 free one (an emotion, a role) by those that its table gives it (`data_prep.build --fields`). A
 `split` is obeyed: train, dev or test, or another name in `_SPLITS`; a line with an unknown one is
-set aside. Where several corpora stand in one manifest, its `corpus` says which a line is from: each
+skipped. Where several corpora stand in one manifest, its `corpus` says which a line is from: each
 has its own scale of levels. Audio paths start at the root: the manifest's own folder, unless
 another is given. A line without a language is in the one that is asked for, one without an id is
 named after its file, and after the milliseconds at which it starts there.
@@ -79,7 +79,7 @@ def read_manifest(
 
 
 def read_manifest_rows(path: Path, parse: Callable[[Mapping[str, Any]], Any]) -> Iterator[Any]:
-    """What is made of each line's fields, or why it was set aside."""
+    """What is made of each line's fields, or why it was skipped."""
     if not path.is_file():
         raise CorpusError(
             f"--manifest={path}: no such file; give a .jsonl or .tsv with a line an utterance"
@@ -195,7 +195,7 @@ def _take_number(row: Mapping[str, Any], field: str, identity: str) -> float | N
     except ValueError:
         number = math.nan
     if not 0 <= number < 1e6:
-        raise BadItem("broken line", f"{field} {text[:40]} is no number of seconds", identity)
+        raise BadItem("broken line", f"{field} {text[:40]} is not a number of seconds", identity)
     return number
 
 

@@ -74,7 +74,7 @@ def read_msp_podcast(root: Path, languages: Sequence[str]) -> Iterator[Item]:
 
 
 def read_labels(root: Path, parse: Callable[[Row, Path], Any]) -> Iterator[Any]:
-    """What is made of each line of labels, or why it was set aside."""
+    """What is made of each line of labels, or why it was skipped."""
     places = root / "Labels" / "labels_consensus.csv", root / "labels_consensus.csv"
     path = next((place for place in places if place.is_file()), None)
     if path is None:

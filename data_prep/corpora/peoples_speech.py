@@ -88,7 +88,7 @@ def _list_clips(raw: bytes) -> list[tuple[Any, Any]]:
 
 def _make_recording(name: Any, text: Any, path: Path, held: str) -> Recording:
     if not isinstance(name, str) or not isinstance(text, str):
-        raise BadItem("broken line", "a name or label that is no text")
+        raise BadItem("broken line", "a name or label that is not text")
     identity = check_id(_make_id(name))
     return Recording(
         id=identity,

@@ -1,4 +1,4 @@
-"""What a reader finds in a corpus: an item is a recording, or it is set aside with its place and
+"""What a reader finds in a corpus: an item is a recording, or it is skipped with its place and
 its reason.
 
     train.tsv:7   "f3a…⇥clip_7.mp3⇥Es regnet.⇥…"  ─►  Recording(id="clip_7", audio="/…/clips/clip_7.mp3", …)
@@ -47,7 +47,7 @@ class CorpusError(ValueError):
 
 
 class BadItem(ValueError):
-    """An item to be set aside, raised and caught within a reader."""
+    """An item to be skipped, raised and caught within a reader."""
 
     def __init__(self, reason: str, detail: str = "", identity: str | None = None):
         super().__init__(reason)

@@ -6,7 +6,7 @@
         wav48_silence_trimmed/p234/p234_238_mic1.flac            and _mic2, the same through another microphone
 
 An utterance is read once, through microphone 1 where there is one. Speaker p315 has no texts: all
-of it is set aside.
+of it is skipped.
 """
 
 import re

@@ -6,7 +6,7 @@ their own text.
     stretches [Rain falls.]  [It is late.]      [We go home now]
     clips     [Rain falls.    It is late.]      [We go home now]       as few as fit, cut at ends of sentences
 
-A stretch that is longer than a clip may be is set aside: to cut it would be to cut a word, or to
+A stretch that is longer than a clip may be is skipped: to cut it would be to cut a word, or to
 guess its text.
 """
 
@@ -45,7 +45,7 @@ class Cutting:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Clip:
     """Words `first` to `last` − 1, from `start` to `end` seconds of the recording; what is too long
-    is set aside."""
+    is skipped."""
 
     first: int
     last: int

@@ -76,7 +76,7 @@ def parse_row(row: Mapping[str, Any], root: Path, languages: Sequence[str]) -> L
 
 
 def find_too_long(build: Path) -> tuple[Path, list[dict[str, Any]]]:
-    """The recordings that a build has set aside as too long, as lines of a manifest, and the root
+    """The recordings that a build has skipped as too long, as lines of a manifest, and the root
     of their paths."""
     try:
         with (build / "parts" / "accounts" / "decode_rejected.jsonl").open(

@@ -256,8 +256,8 @@ def _make_rejections(report: Mapping[str, Any]) -> str:
     if not accounts:
         return ""
     lines = [
-        "## What was set aside\n",
-        "| stage | in | out | set aside |",
+        "## What was skipped\n",
+        "| stage | in | out | skipped |",
         "| --- | ---: | ---: | --- |",
     ]
     for stage, account in accounts.items():

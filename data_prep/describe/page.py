@@ -1,7 +1,7 @@
 """report.html of a dataset: one file, to be opened in a browser; audio is inside it.
 
 report.json, samples, rejected.jsonl ─► rows beside the paper's · by corpus and language · labels · durations
-                                        · samples to listen to · what was set aside
+                                        · samples to listen to · what was skipped
 """
 
 import base64
@@ -69,7 +69,7 @@ def make_page(
     rejected: Path,
     players: Players,
 ) -> str:
-    """`rejected` may be absent: then nothing was set aside."""
+    """`rejected` may be absent: then nothing was skipped."""
     css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     total = sum(
         count for by in report["counts"].values() for rows in by.values() for count in rows.values()
@@ -324,7 +324,7 @@ def _make_rejections(report: Mapping[str, Any], rejected: Path) -> str:
         ]
         for stage, account in accounts.items()
     ]
-    head = ["stage", "of", "in", "out", "set aside", "for"]
+    head = ["stage", "of", "in", "out", "skipped", "for"]
     parts = [make_table(head, rows, texts=frozenset({1, 5}))] if rows else []
     found = _read_head(rejected)
     if found:
@@ -335,12 +335,12 @@ def _make_rejections(report: Mapping[str, Any], rejected: Path) -> str:
             )
         )
     return _section(
-        "What was set aside",
+        "What was skipped",
         (
-            "What goes into a stage comes out of it or is set aside with its reason; all of it is "
+            "What goes into a stage comes out of it or is skipped with its reason; all of it is "
             "in rejected.jsonl."
         ),
-        *(parts or ['<p class="none">Nothing was set aside.</p>']),
+        *(parts or ['<p class="none">Nothing was skipped.</p>']),
     )
 
 

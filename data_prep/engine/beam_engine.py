@@ -4,7 +4,7 @@
                                                                       └─────►  parts/<kind>/<chunk>.jsonl.failed
 
 A part is written last and appears whole, so it is the mark that its chunk is done: a program that
-was killed goes on with the chunks that have none. A failure is written down beside it and the
+was killed resumes with the chunks that have none. A failure is written down beside it and the
 others go on; the run then ends with it.
 
 Without options the Direct runner works on as many cores as it is given: its threads hand each chunk
@@ -73,7 +73,7 @@ class Engine:
         if self.workers < 1:
             raise ValueError(f"--workers={self.workers} is too small; give at least 1")
         if stray := next((option for option in self.options if not option.startswith("--")), None):
-            raise ValueError(f"--beam_options: {stray!r} is no flag; write each as --name=value")
+            raise ValueError(f"--beam_options: {stray!r} is not a flag; write each as --name=value")
 
     @property
     def has_runner(self) -> bool:

@@ -3,7 +3,7 @@ parts/ folder.
 
     parts/sources/de_train_000100.jsonl ─ decode ─► parts/utterances/de_train_000100.jsonl ─ measure ─► parts/measured/…
 
-A chunk's file appears whole or not at all, so a build that was killed goes on with the chunks that
+A chunk's file appears whole or not at all, so a build that was killed resumes with the chunks that
 have none; `engine` runs the work.
 """
 

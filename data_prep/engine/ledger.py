@@ -1,4 +1,4 @@
-"""The books of a build: what goes into a stage comes out of it, or is set aside with a reason.
+"""The books of a build: what goes into a stage comes out of it, or is skipped with a reason.
 
 parts/accounts/decode.json             {"unit": "recordings", "in": 100, "out": 97, "rejected": {"too long": 3}}
 parts/accounts/decode_rejected.jsonl   {"reason", "detail", "id", "language", "file", "line"} each
@@ -20,7 +20,7 @@ Accounts = dict[str, dict[str, Any]]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rejection:
-    """An item set aside: `reason` is one of few short names, `detail` says more, `file` and `line`
+    """An item skipped: `reason` is one of few short names, `detail` says more, `file` and `line`
     say where."""
 
     reason: str
@@ -37,7 +37,7 @@ class Rejection:
 def settle(
     out: Path, stage: str, unit: str, entered: int, left: int, rejections: Iterable[Rejection]
 ) -> None:
-    """Writes the account of a stage; an error where an item is neither out nor set aside."""
+    """Writes the account of a stage; an error where an item is neither out nor skipped."""
     folder = out / "parts" / "accounts"
     folder.mkdir(parents=True, exist_ok=True)
     counts: Counter[str] = Counter()
@@ -48,7 +48,7 @@ def settle(
             lines.write(rejection.to_json() + "\n")
     if entered != left + counts.total():
         raise BuildError(
-            f"{stage}: of {entered} {unit} {left} came out and {counts.total()} were set aside, "
+            f"{stage}: of {entered} {unit} {left} came out and {counts.total()} were skipped, "
             f"which does not add up; remove {out} and build again"
         )
     draft.replace(folder / f"{stage}_rejected.jsonl")
@@ -57,7 +57,7 @@ def settle(
 
 
 def collect(out: Path, stages: Iterable[str]) -> Accounts:
-    """The accounts of the stages that have one, in this order; joins what they set aside in
+    """The accounts of the stages that have one, in this order; joins what they skipped in
     rejected.jsonl."""
     folder = out / "parts" / "accounts"
     accounts = {
@@ -83,7 +83,7 @@ def format_accounts(accounts: Mapping[str, Mapping[str, Any]]) -> str:
     for stage, account in accounts.items():
         lines.append(
             f"{stage:<12} {account['unit']:<12} {account['in']:>10,} in  {account['out']:>10,} "
-            f"out  {sum(account['rejected'].values()):>10,} set aside"
+            f"out  {sum(account['rejected'].values()):>10,} skipped"
         )
         lines += [
             f"{'':<25} {count:>10,} {reason}" for reason, count in account["rejected"].items()

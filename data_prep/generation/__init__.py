@@ -1,4 +1,4 @@
-"""How well a speaking model does what it is told: its recordings are measured as the corpus was.
+"""How well a speaking model follows instructions: its recordings are measured as the corpus was.
 
 build ─ items ─► items.jsonl ─ a model speaks ─► spoken.jsonl, *.wav ─ score ─► results.json  report.html
                       └─ resynthesize ─► the ceiling: the true audio through the codec ───┘

@@ -235,9 +235,7 @@ def write_items(flags: argparse.Namespace) -> str:
             f"no request of {flags.split} is left ({_say(left)}); give another --sift or --split"
         )
     requests.write_items(flags.out, requests.forget(found) if flags.untold else found)
-    return (
-        f"{flags.out}: {len(found)} requests in {', '.join(languages)}{_say(left, '; set aside ')}"
-    )
+    return f"{flags.out}: {len(found)} requests in {', '.join(languages)}{_say(left, '; skipped ')}"
 
 
 def resynthesize(flags: argparse.Namespace) -> str:
@@ -246,7 +244,7 @@ def resynthesize(flags: argparse.Namespace) -> str:
 
     found = requests.read_items(flags.items)
     count, left = resynthesize(found, flags.codec, flags.build, flags.out, seed=flags.seed)
-    return f"{flags.out}: {count} recordings for {len(found)} requests{_say(left, '; set aside ')}"
+    return f"{flags.out}: {count} recordings for {len(found)} requests{_say(left, '; skipped ')}"
 
 
 def score(flags: argparse.Namespace) -> str:

@@ -161,7 +161,7 @@ def score_constant(language: str, key: str, outcomes: Sequence[Outcome]) -> list
 def score_permuted(
     language: str, key: str, outcomes: Sequence[Outcome], bootstrap: BootstrapConfig
 ) -> list[Cell]:
-    """The recordings matched with requests of others, drawn anew many times: its interval is what
+    """The recordings matched with requests of others, drawn many times: its interval is what
     chance gives."""
     known = [outcome for outcome in outcomes if outcome.found is not None]
     groups: dict[tuple[int, str], list[int]] = {}

@@ -59,7 +59,7 @@ class Hearing:
     def __post_init__(self) -> None:
         if self.gender_model is not None and not self.gender_model.is_dir():
             raise ValueError(
-                f"--gender_model={self.gender_model} is no folder; fetch an audio classifier there"
+                f"--gender_model={self.gender_model} is not a folder; fetch an audio classifier there"
             )
 
     @property

@@ -1,4 +1,4 @@
-"""report.html: how well a speaker did what it was told, in one file without a script.
+"""report.html: how well a speaker followed instructions, in one file without a script.
 
 results.json ─►  kappa of each key on one scale, with ceiling and floors · tables · asked against measured · words
 """

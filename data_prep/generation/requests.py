@@ -8,7 +8,7 @@
 A SIFT row does not say which labels its instruction asks for, but the words do: what stands before
 the transcript is searched for the labels' phrases, those of the build's free fields among them, and
 what is found must be what the metadata has. Of rows from elsewhere (the released set, instructions
-of a language model) the words alone count; a row in which none is found is set aside.
+of a language model) the words alone count; a row in which none is found is skipped.
 """
 
 import dataclasses

@@ -2,7 +2,7 @@
 
     ok  failed  failed  ok  failed × 3 for each call that runs at once ─►  EndpointError: the run stops, nothing is lost
 
-A server that is down would else have everything set aside that is asked of it.
+A server that is down would else have everything skipped that is asked of it.
 """
 
 import threading

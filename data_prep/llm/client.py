@@ -4,7 +4,7 @@ alone.
     messages ─► POST {url}/chat/completions ─► 200, a whole answer                         ─► Reply
                      ▲                          429, 5xx, cut off, slow, nothing, no JSON   ─► wait, again
                      └── the wait doubles, with jitter; Retry-After holds all calls back ◄──┘
-                                                400, 413, 422, … or out of attempts   ─► CallError, it is set aside
+                                                400, 413, 422, … or out of attempts   ─► CallError, it is skipped
                                                 401, 403, 404, moved, out of retries  ─► EndpointError, the run stops
 
 A connection serves one call: a completion takes seconds, connecting takes milliseconds, and no

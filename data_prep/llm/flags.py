@@ -15,7 +15,7 @@ def parse_body(text: str) -> dict[str, Any]:
         value = None
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no JSON object; give one as in '{{\"seed\": 1}}'"
+            f"{text!r} is not a JSON object; give one as in '{{\"seed\": 1}}'"
         )
     return value
 

@@ -75,7 +75,7 @@ class Measuring:
             )
         if self.gender_model is not None and not self.gender_model.is_dir():
             raise ValueError(
-                f"--gender_model={self.gender_model} is no folder; fetch an audio classifier there"
+                f"--gender_model={self.gender_model} is not a folder; fetch an audio classifier there"
             )
         if self.edges not in EDGES:
             read_bins(self.edges, ACOUSTIC_LABELS)

@@ -7,7 +7,7 @@
 stages.json remembers under which fingerprint (knobs and version of that stage and of all before it)
 each stage was finished. A stage whose fingerprint differs is done again, and so is all
 that follows. What a stage can do in chunks goes through `engine` (Apache Beam), which keeps the
-finished ones in parts/, so that a killed build goes on where it was; what stands here and in
+finished ones in parts/, so that a killed build resumes where it was; what stands here and in
 `stages` is what goes before and after.
 """
 
@@ -67,7 +67,7 @@ def _read_marks(path: Path) -> dict[str, Any]:
     if not is_whole:
         raise BuildError(
             f"{path} is broken, so nobody knows what is done; write {{}} into it, and all is "
-            "made anew"
+            "made again"
         )
     return marks
 

@@ -34,7 +34,7 @@ def make_corpus(config: BuildConfig) -> None:
         count = sum(chunk.size for chunk in chunks)
         settle(config.out, "synthesis", "plans", count, count_lines(chunks, "utterances"), [])
     else:
-        # Drawn anew only with the stage itself: a build that goes on must find the chunks that it
+        # Drawn afresh only with the stage itself: a build that goes on must find the chunks that it
         # left.
         if not (config.out / "parts" / "sources.json").exists():
             reading = config.reading
@@ -63,7 +63,7 @@ def make_corpus(config: BuildConfig) -> None:
             )
         splits = load_splits(config.out)
         if splits is None:
-            raise ValueError(f"{config.out}: its splits are gone from parts; build it anew")
+            raise ValueError(f"{config.out}: its splits are gone from parts; build it again")
         check_trained(splits, trained, config.drawing, "when they were decoded")
     join_parts(chunks, "utterances", config.out / "utterances.jsonl")
 

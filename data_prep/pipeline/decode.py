@@ -4,9 +4,9 @@
 
 The limits are those of speech that can be measured and heard as one turn; what a file itself can
 have wrong is known to `sift_jax.audio.files`. A recording over which the process died is first
-tried in a process of its own, and set aside if that dies too: a build that is stopped, however
+tried in a process of its own, and skipped if that dies too: a build that is stopped, however
 often, loses none by it. Two ids with the same samples would be one utterance on two sides: the
-second is set aside. Word times that are not of the transcript's words are dropped, and the
+second is skipped. Word times that are not of the transcript's words are dropped, and the
 utterance goes on without. Phonemes are the corpus's own, or those that espeak reads off the
 transcript, if it is asked: it knows no accents.
 """
@@ -54,7 +54,7 @@ except Exception:
 
 
 def decode_chunk(chunk: Chunk, reading: Reading) -> None:
-    """Writes the audio, the utterances, their digests and what was set aside of one chunk."""
+    """Writes the audio, the utterances, their digests and what was skipped of one chunk."""
     utterances, digests, rejections, given = [], [], [], []
     watch = Watch(chunk)
     for recording in map(parse_recording, chunk.read_lines("sources")):
@@ -123,7 +123,7 @@ class Watch:
         if recording.id in self._deadly:
             self._note(None)
             raise AudioError(
-                f"{recording.audio}: two processes that decoded it died; encode it anew",
+                f"{recording.audio}: two processes that decoded it died; encode it again",
                 "kills its decoder",
             )
         self._note(recording.id)

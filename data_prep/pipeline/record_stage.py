@@ -1,7 +1,7 @@
 """The stage that joins: SIFT files and audio to training records, and what could not be joined.
 
 sift/{split}/{category}/{lang}/  audio/<id>.flac ─ a language at a time, through the engine ─►  records/sift_{lang}/
-    parts/records/{lang}_all_000000.jsonl: what was counted and set aside ─►  records/rejected.jsonl
+    parts/records/{lang}_all_000000.jsonl: what was counted and skipped ─►  records/rejected.jsonl
 """
 
 import functools

@@ -216,7 +216,7 @@ def _lose(language: str, split: str, placed: int, left: int, stage: str) -> Gap:
         language=language,
         split=split,
         count=left,
-        cause=f"{lost:,} of its {placed:,} recordings were set aside {stage}",
+        cause=f"{lost:,} of its {placed:,} recordings were skipped {stage}",
         remedy="rejected.jsonl or parts/accounts say why, line by line",
     )
 
@@ -248,7 +248,7 @@ def list_warnings(found: Mapping[str, Any]) -> list[str]:
         here = ",".join(found["placed"])
         lines.append(
             f"{', '.join(found['absent'])}: no recording was read; "
-            f"parts/accounts/read_rejected.jsonl says what was set aside, --languages={here} asks "
+            f"parts/accounts/read_rejected.jsonl says what was skipped, --languages={here} asks "
             "for no more than there is"
         )
     if found["speakers"]:

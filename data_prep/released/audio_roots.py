@@ -48,7 +48,7 @@ class AudioRoots(Mapping[str, Path]):
         for name, root in roots:
             if not root.is_dir():
                 raise ValueError(
-                    f"--audio={root} is no folder; point it to where the corpora were unpacked"
+                    f"--audio={root} is not a folder; point it to where the corpora were unpacked"
                 )
             before = sum(map(len, self.folders.values()))
             self._walk(str(root), set())

@@ -84,7 +84,7 @@ def _find_in_slice(sheets: list[Path], low: int, high: int) -> np.ndarray:
         first, last = np.searchsorted(
             sheet["hash"], np.array([low, min(high, 2**64 - 1)], np.uint64)
         )
-        # 2⁶⁴ is no number of 64 bits: the last span ends where the file does
+        # 2⁶⁴ is not a number of 64 bits: the last span ends where the file does
         last = len(sheet) if high == 2**64 else last
         part = np.empty(last - first, [*_KIND.descr, ("file", "<u4")])
         part["hash"], part["line"] = sheet["hash"][first:last], sheet["line"][first:last]

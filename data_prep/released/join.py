@@ -1,5 +1,5 @@
 """SIFT rows brought together by utterance, with the audio that they need; what cannot be used is
-set aside.
+skipped.
 
     sift/{split}/*/{lang}/split*.jsonl ─► rows ─┬─► Groups: id ─► its turns in all categories
                                                 └─► rejected.jsonl: {"id", "reason", "rows", "data_source", "file", …}
@@ -45,7 +45,7 @@ Bucket = list[tuple[str, Row]] | Path
 
 @dataclasses.dataclass(kw_only=True)
 class Account:
-    """Rows by corpus (data_source): all, those that go on, and those set aside, by reason."""
+    """Rows by corpus (data_source): all, those that go on, and those skipped, by reason."""
 
     entered: Counter[str] = dataclasses.field(default_factory=Counter)
     joined: Counter[str] = dataclasses.field(default_factory=Counter)
@@ -59,7 +59,7 @@ class Account:
 
 
 class Rejections:
-    """Writes what is set aside; rows of one id that follow each other are one line."""
+    """Writes what is skipped; rows of one id that follow each other are one line."""
 
     def __init__(self, out: TextIO):
         self._out, self._rows = out, 0

@@ -91,7 +91,7 @@ class Packer:
 
     def _hand_out(self, group: Group, clips: dict[str, _Clip]) -> Iterator[Group]:
         yield group
-        # Of a group that was set aside for one clip, the others were not asked for.
+        # Of a group that was skipped for one clip, the others were not asked for.
         for name, clip in clips.items():
             if clip in self._waiting.get(name, ()):
                 self._waiting[name].remove(clip)

@@ -5,7 +5,7 @@
         [--utterances=100] [--rows=64] [--dtype=bfloat16] [--max_new_tokens=128 --temperature=0.7 --top_p=0.9]
 
 The decoder is a folder of weights, or that of a run or an export with LoRA off. Started again with
-the same folder it goes on where it was.
+the same folder it resumes where it was.
 """
 
 import argparse
@@ -123,7 +123,7 @@ def _run(flags: argparse.Namespace) -> None:
         tell=lambda line: print(line, flush=True),
     )
     print("\n".join(format_report(report)))
-    print(f"rows {flags.out}/sift   set aside {flags.out}/rejected.jsonl")
+    print(f"rows {flags.out}/sift   skipped {flags.out}/rejected.jsonl")
 
 
 if __name__ == "__main__":

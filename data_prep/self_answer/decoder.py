@@ -131,7 +131,7 @@ def load_text_decoder(
             config = dataclasses.replace(config, cross=None)
     else:
         if step is not None:
-            raise ValueError(f"{folder} is no run, and has one step; leave --step out")
+            raise ValueError(f"{folder} is not a run, and has one step; leave --step out")
         config = SpeechLMConfig(
             # nothing is heard: what stands here is never made
             encoder=ENCODERS["whisper-tiny"],

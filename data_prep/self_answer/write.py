@@ -113,7 +113,7 @@ def read_instructions(path: Path | None) -> Instructions:
     )
     if not is_table or not value:
         raise ValueError(
-            f'{source} is no table of instructions; give {{"en": ["Describe the voice.", …]}}'
+            f'{source} is not a table of instructions; give {{"en": ["Describe the voice.", …]}}'
         )
     if unknown := sorted(set(value) - set(LANGUAGES)):
         raise ValueError(f"{source}: {unknown[0]!r} is not one of {', '.join(LANGUAGES)}")

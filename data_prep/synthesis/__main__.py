@@ -74,7 +74,7 @@ def _add_speak(parser: argparse.ArgumentParser) -> None:
         "--max_seconds",
         type=float,
         default=30.0,
-        help="passages that take longer to say are set aside",
+        help="passages that take longer to say are skipped",
     )
     add(
         "--longest_sentence",
@@ -165,7 +165,7 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
         "--least_confidence",
         type=float,
         default=0.0,
-        help="transcripts of less, by the recogniser's own measure, are set aside",
+        help="transcripts of less, by the recogniser's own measure, are skipped",
     )
     add("--most_letters", type=float, default=25.0, help="letters a second that nobody says")
     add(
@@ -269,7 +269,7 @@ COMMANDS: dict[
         _run_transcribe,
     ),
     "filter": (
-        "triples graded against their transcripts, and the bad ones set aside",
+        "triples graded against their transcripts, and the bad ones skipped",
         _add_filter,
         _run_filter,
     ),
@@ -310,8 +310,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(flags: argparse.Namespace) -> None:
     COMMANDS[flags.command][2](flags)
     print(
-        f"\ndata {flags.out}   set aside {flags.out}/rejected.jsonl   report "
-        f"{flags.out}/report.json"
+        f"\ndata {flags.out}   skipped {flags.out}/rejected.jsonl   report {flags.out}/report.json"
     )
 
 

@@ -43,12 +43,12 @@ def add_source_flags(parser: argparse.ArgumentParser) -> None:
         help="in data_source and ids; by default the corpus's, or that of the manifest or folder",
     )
     add("--languages", default="en", help="those spoken, comma-separated")
-    add("--min_seconds", type=float, default=0.5, help="recordings that are shorter are set aside")
+    add("--min_seconds", type=float, default=0.5, help="recordings that are shorter are skipped")
     add(
         "--max_seconds",
         type=float,
         default=30.0,
-        help="recordings that are longer are set aside, undecoded",
+        help="recordings that are longer are skipped, undecoded",
     )
 
 

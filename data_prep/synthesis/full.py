@@ -1,4 +1,4 @@
-"""The data of the second paper's experiments at full size, by the commands of this room, one after
+"""The data of the SALM paper's experiments at full size, by the commands of this room, one after
 the other.
 
     python -m data_prep.synthesis.full --out=runs/salm_sweep_full/data --corpora=/corpora
@@ -12,7 +12,7 @@ the other.
     out/sets/<arm>/{sift,records}        each with the recognition
     out/tests/{speech_msmarco,spokenqa_ls}
 
-Each command goes on where it was stopped, and is quick where it is done.
+Each command resumes where it was stopped, and is quick where it is done.
 """
 
 import argparse

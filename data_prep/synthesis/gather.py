@@ -2,7 +2,7 @@
 
     reader ─► parts/passages.jsonl ─ apart? lowest hashes ─► parts/sources/{lang}_{split}_….jsonl, parts/sources.json
 
-Counted are questions: a passage that is set aside takes all of its own with it. A passage that is
+Counted are questions: a passage that is skipped takes all of its own with it. A passage that is
 in a held-back split too is not trained on. Of a set's own dev file half is dev and half is
 EvalSIFT, by hash.
 """

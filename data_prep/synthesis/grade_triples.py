@@ -5,7 +5,7 @@
             aside.jsonl              the others, whole, with their grades and the reason
             grades.jsonl             every grade
 
-The grades are kept: with another --least the same folder is shared out anew, and nobody is asked
+The grades are kept: with another --least the same folder is shared out again, and nobody is asked
 again. An answer that is no grade is asked for again, and then counted.
 """
 
@@ -37,7 +37,7 @@ _STAGES = ("grade",)
 def grade(
     data: Path, grading: Grading, out: Path, *, least: int, seed: int, engine: Engine
 ) -> None:
-    """The whole filter; goes on where the same command was stopped."""
+    """The whole filter; resumes where the same command was stopped."""
     listed = data / "triples.jsonl"
     if not listed.is_file():
         raise BuildError(f"--data={data} has no triples.jsonl; give the --out of speak or ask")

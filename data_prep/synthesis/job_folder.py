@@ -16,7 +16,7 @@ from data_prep.engine.ledger import Rejection, collect, format_accounts
 from sift_jax.storage.folder_lock import FolderHeldError, hold_folder
 from sift_jax.storage.whole_files import write_whole
 
-# What decides nothing but the speed, or is applied at the end of each run, is no part of a job's
+# What decides nothing but the speed, or is applied at the end of each run, is not part of a job's
 # settings.
 Settings = Mapping[str, Any]
 
@@ -53,7 +53,7 @@ def hold_job(out: Path, settings: Settings) -> Iterator[None]:
 
 
 def report_job(out: Path, stages: Sequence[str], found: Mapping[str, Any]) -> None:
-    """Joins what was set aside, and writes and prints what became of everything that came in."""
+    """Joins what was skipped, and writes and prints what became of everything that came in."""
     accounts = collect(out, stages)
     write_whole(
         out / "report.json",

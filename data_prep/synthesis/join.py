@@ -5,7 +5,7 @@
 
     A/train/open_ended/en/split0.jsonl  B/train/open_ended/en/split0.jsonl  ─►  OUT/train/open_ended/en/split{0,1}.jsonl
 
-Nothing is copied. EvalSIFT is left out: what is tested is no part of a mixture.
+Nothing is copied. EvalSIFT is left out: what is tested is not part of a mixture.
 """
 
 import argparse

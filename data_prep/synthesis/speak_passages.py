@@ -4,7 +4,7 @@
         parts/spoken/{lang}_{split}_….jsonl: metadata and questions ─►  metadata.jsonl  triples.jsonl  sift/
 
 A chunk is spoken by one process. What an engine has said is kept until its chunk is done, so that a
-run that is stopped goes on within a passage.
+run that is stopped resumes within a passage.
 """
 
 import concurrent.futures
@@ -79,7 +79,7 @@ class Reading:
 
 
 def speak(reading: Reading, speaking: Speaking, out: Path, build_engine: BuildEngine) -> None:
-    """The whole way; goes on where the same command was stopped."""
+    """All of it; resumes where the same command was stopped."""
     settings = {
         "way": "speak",
         "version": VERSION,

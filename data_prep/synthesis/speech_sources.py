@@ -75,7 +75,7 @@ class SpeechSource:
             )
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", self.source):
             raise ValueError(
-                f"--name={self.source} is no name; give up to 40 letters, digits, - and _"
+                f"--name={self.source} is not a name; give up to 40 letters, digits, - and _"
             )
 
     @property

@@ -49,7 +49,7 @@ def transcribe(
     seed: int,
     engine: Engine,
 ) -> None:
-    """The whole way; goes on where the same command was stopped."""
+    """All of it; resumes where the same command was stopped."""
     settings = {
         "way": "transcribe",
         "version": VERSION,
@@ -61,7 +61,7 @@ def transcribe(
     }
     with hold_job(out, settings):
         chunks = take_in(source, out, sizes=sizes, seed=seed, engine=engine)
-        # Of other limits the parts are made anew, of what the journals know: nobody has to hear
+        # Of other limits the parts are made again, of what the journals know: nobody has to hear
         # anything again.
         kind = f"heard_{make_key(dataclasses.asdict(limits))[:8]}"
         work = functools.partial(

@@ -45,7 +45,7 @@ def ask(
     seed: int,
     engine: Engine,
 ) -> None:
-    """The whole way; goes on where the same command was stopped."""
+    """All of it; resumes where the same command was stopped."""
     settings = {
         "way": "ask",
         "version": VERSION,

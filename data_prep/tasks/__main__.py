@@ -132,12 +132,12 @@ def make_parser() -> Parser:
     )
     add("--dev", type=int, default=500, help="dev examples a language, at most")
     add("--evaluation", type=int, default=500, help="EvalSIFT examples a language, at most")
-    add("--min_seconds", type=float, default=0.5, help="recordings that are shorter are set aside")
+    add("--min_seconds", type=float, default=0.5, help="recordings that are shorter are skipped")
     add(
         "--max_seconds",
         type=float,
         default=30.0,
-        help="recordings that are longer are set aside, undecoded",
+        help="recordings that are longer are skipped, undecoded",
     )
     add(
         "--wordings",
@@ -180,7 +180,7 @@ def _run(flags: argparse.Namespace, jobs: Sequence[Job]) -> None:
         if not flags.skip_records:
             _write_records(flags)
     records = "later" if flags.skip_records else out / "records"
-    print(f"\ninstructions {out}/sift   records {records}   set aside {out}/rejected.jsonl")
+    print(f"\ninstructions {out}/sift   records {records}   skipped {out}/rejected.jsonl")
 
 
 def _parse_wordings(text: str) -> int | Path:

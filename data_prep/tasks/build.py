@@ -5,7 +5,7 @@
     out/sift/{split}/pretraining/asr/{lang}/split<N>.jsonl         one file for each corpus, in the order of their names
     out/records/  out/rejected.jsonl
 
-A job that was stopped goes on; asked for in other words, it is made anew. The SIFT files of a task
+A job that was stopped resumes; asked for in other words, it is made again. The SIFT files of a task
 and the records are written again at each end from all jobs that are done, so what comes out does
 not depend on the order of the commands.
 """
@@ -83,7 +83,7 @@ def run_job(job: Job, out: Path, engine: Engine) -> Path:
         return folder
     state = {"task": job.task, "name": job.name, "seed": job.seed, "fingerprint": job.fingerprint}
     write_whole(mark, json.dumps({**state, "is_done": False}))
-    # Chosen anew only with the job itself: one that goes on must find the chunks that it left.
+    # Chosen afresh only with the job itself: one that goes on must find the chunks that it left.
     if not (folder / "parts" / "sources.json").exists():
         items = read_task(
             job.task, job.corpus, job.reading.root, job.reading.manifest, job.name, job.languages
@@ -183,7 +183,7 @@ def list_jobs(out: Path, task: str | None = None) -> list[Path]:
 
 
 def join_rejected(out: Path) -> dict[str, Accounts]:
-    """The accounts of all jobs; what they set aside goes into one file, each line with its job."""
+    """The accounts of all jobs; what they skipped goes into one file, each line with its job."""
     accounts = {folder.name: collect(folder, _STAGES) for folder in list_jobs(out)}
     with open_whole(out / "rejected.jsonl") as joined:
         for name in accounts:

@@ -68,7 +68,7 @@ def _label(row: Mapping[str, Any], recording: Recording, root: Path, task: str) 
     if task == "intent":
         intent, choices = _take_text(row, "intent", identity), row.get("choices")
         if not isinstance(choices, list) or not all(isinstance(choice, str) for choice in choices):
-            raise BadItem("no other intents", "choices is no list of texts", identity)
+            raise BadItem("no other intents", "choices is not a list of texts", identity)
         return Example(
             recording=recording, intent=intent, others=draw_others(intent, choices, identity)
         )

@@ -109,7 +109,7 @@ def read_wordings(path: Path) -> Wordings:
         ) from None
     except ValueError:
         raise CorpusError(
-            f'--wordings={path} is no JSON; give {{"en": {{"asr": ["…"]}}}}'
+            f'--wordings={path} is not JSON; give {{"en": {{"asr": ["…"]}}}}'
         ) from None
     if not isinstance(found, dict) or not all(isinstance(tasks, dict) for tasks in found.values()):
         raise CorpusError(
@@ -130,12 +130,12 @@ def _check(path: Path, language: str, task: str, texts: Any) -> None:
     if task not in LISTS:
         raise CorpusError(f"--wordings={path}: no task {task!r}; choose of {', '.join(LISTS)}")
     if not isinstance(texts, list):
-        raise CorpusError(f"--wordings={path}: {language} {task} is no list of texts")
+        raise CorpusError(f"--wordings={path}: {language} {task} is not a list of texts")
     for text in texts:
         fault = (
             find_wording_fault(text, task, language)
             if isinstance(text, str) and text
-            else "it is no text"
+            else "it is not text"
         )
         if fault is not None:
             raise CorpusError(

@@ -189,7 +189,7 @@ def _run(flags: argparse.Namespace) -> None:
         raise ValueError("no server to ask; give --endpoint=<address with /v1> and --model")
     report = write_wordings(out, endpoint, tasks, languages, wish)
     print("\n".join(report))
-    print(f"wordings {out}/wordings.json   set aside {out}/rejected.jsonl")
+    print(f"wordings {out}/wordings.json   skipped {out}/rejected.jsonl")
 
 
 def write_wordings(

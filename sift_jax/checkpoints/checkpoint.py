@@ -126,7 +126,7 @@ class Checkpoints:
         self, state: State, trainable: tuple[str, ...]
     ) -> tuple[State, dict[str, Any]] | None:
         """The newest state that is what was saved, None if there is none; what is not is named and
-        set aside."""
+        skipped."""
         damages = []
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
@@ -136,15 +136,14 @@ class Checkpoints:
                 continue
             for damage in damages:
                 _say(
-                    f"{damage}; it is set aside in {self.run_dir / 'damaged'}, and step "
-                    f"{step} is taken"
+                    f"{damage}; it is moved to {self.run_dir / 'damaged'}, and step {step} is taken"
                 )
             self._set_aside([other for other in self._manager.all_steps() if other > step])
             return found
         if damages:
             raise CheckpointError(
                 f"{self.run_dir} has no checkpoint that is whole ({'; '.join(damages)}); delete "
-                "it to train anew"
+                "it to train from scratch"
             )
         return None
 
@@ -286,7 +285,7 @@ class Checkpoints:
         raise DamagedError(f"checkpoint {what}") from error
 
     def _set_aside(self, steps: list[int]) -> None:
-        """Moves steps out of the way of those that will be saved anew."""
+        """Moves steps out of the way of those that will be saved again."""
         if not steps:
             return
         if is_first_process():
@@ -297,7 +296,7 @@ class Checkpoints:
                     target = target.with_name(f"{step}.{number}")
                 target.parent.mkdir(exist_ok=True)
                 move_folder(self.run_dir / "checkpoints" / str(step), target)
-        meet("damaged checkpoints are set aside")
+        meet("damaged checkpoints are moved aside")
         self._manager.reload()
 
     def _guard(self, save: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -313,7 +312,7 @@ class Checkpoints:
             left = f"step {whole[-1]} is whole" if whole else "none was saved before"
             raise SaveError(
                 f"a checkpoint cannot be written to {folder} ({flatten_cause(error)}); {left}: "
-                "mend the disk, then the same command goes on"
+                "fix the disk, then run the same command to resume"
             ) from error
 
     @contextlib.contextmanager

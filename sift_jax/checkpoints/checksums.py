@@ -9,7 +9,7 @@ matter.
 
 FORMAT 1, of checkpoints made before, is Σ word × odd weight of its place: blind to signs that
 change in pairs, since 2³¹ times two odd numbers is a multiple of 2³². What it sealed is verified by
-it, and sealed anew at the next save.
+it, and sealed again at the next save.
 """
 
 from __future__ import annotations

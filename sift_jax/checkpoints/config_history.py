@@ -40,7 +40,7 @@ def list_changes(old: str, new: str) -> list[str]:
 
 
 def write_config(run_dir: Path, text: str, *, step: int) -> str | None:
-    """config.gin of a run that goes on from `step`; one that says something else stays beside it,
+    """config.gin of a run that resumes from `step`; one that says something else stays beside it,
     and what changes is returned."""
     path, said = run_dir / "config.gin", None
     old = path.read_text() if step and path.is_file() else text
@@ -68,5 +68,5 @@ def describe_end(run_dir: Path, step: int, steps: int, config_text: str) -> str:
             f"; this config is not the one that it was trained by ({path}): {'; '.join(changes)}; "
             "delete it to "
         )
-        said += "train anew by this one"
+        said += "train from scratch by this one"
     return said

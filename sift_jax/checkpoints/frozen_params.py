@@ -69,7 +69,7 @@ class FrozenParams:
         """No older checkpoint would help: they all need it."""
         return CheckpointError(
             f"{self.folder / name} is damaged: {what}; all checkpoints of {self.folder.parent} "
-            "need it: bring it back from a copy, or delete the run to train anew"
+            "need it: bring it back from a copy, or delete the run to train from scratch"
         )
 
     def _explain(self, name: str, error: Exception) -> NoReturn:

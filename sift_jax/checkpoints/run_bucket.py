@@ -42,7 +42,7 @@ BEAT_SECONDS, LEASE_SECONDS = 20.0, 75.0
 COPY_SECONDS = 60.0
 # what Orbax has in the bucket, and what is this machine's alone
 NOT_COPIED = ("checkpoints", "frozen", "damaged", ".lock", LEASE)
-# large, and begun anew by each start
+# large, and begun again by each start
 NOT_FETCHED = (*NOT_COPIED, "tensorboard", "profile")
 
 

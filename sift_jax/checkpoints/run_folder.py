@@ -51,7 +51,7 @@ def write_data_file(run_dir: Path, records: str, digest: str | None, *, is_begun
     elif (old := json.loads(path.read_text())["digest"]) != digest:
         raise CheckpointError(
             f"{run_dir} was trained on other records than {records} now holds (their digest is "
-            f"{_shorten(old)} there and {_shorten(digest)} here); delete it to train anew, or "
+            f"{_shorten(old)} there and {_shorten(digest)} here); delete it to train from scratch, or "
             "choose another OUT_DIR"
         )
 
@@ -129,6 +129,6 @@ def read_model_file(run_dir: str | Path) -> SpeechLMConfig:
     path = Path(run_dir) / "model.json"
     if not path.is_file():
         raise CheckpointError(
-            f"{run_dir} is no run of sift_jax (no model.json); point to a folder that train wrote"
+            f"{run_dir} is not a run of sift_jax (no model.json); point to a folder that train wrote"
         )
     return from_json(json.loads(path.read_text()))

@@ -132,7 +132,7 @@ def read_folder(path: str | Path) -> CodecFolder:
     }
     if strange := sorted(there - set(files)):
         raise ValueError(
-            f"{path}: {strange[0]} is no part of this codec; keep each codec in a folder of its own"
+            f"{path}: {strange[0]} is not part of this codec; keep each codec in a folder of its own"
         )
     if make_fingerprint(config, files) != fingerprint:
         raise ValueError(
@@ -162,7 +162,7 @@ def write_folder(
     if path.exists() and (
         not path.is_dir() or (any(path.iterdir()) and not (path / _CONFIG).is_file())
     ):
-        raise ValueError(f"{path} holds something that is no codec; write to another folder")
+        raise ValueError(f"{path} holds something that is not a codec; write to another folder")
     path.parent.mkdir(parents=True, exist_ok=True)
     waiting = path.with_name(f".{path.name}.part")
     shutil.rmtree(waiting, ignore_errors=True)

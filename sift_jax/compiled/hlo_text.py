@@ -175,7 +175,7 @@ def parse_program(text: str) -> Program:
             # what a kernel says of itself may have lines of its own
             lines[-1] += line
     if not entry:
-        raise ValueError("this text is no compiled program: it has no ENTRY computation")
+        raise ValueError("this text is not a compiled program: it has no ENTRY computation")
     return Program(computations=computations, entry=entry)
 
 

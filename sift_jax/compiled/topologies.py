@@ -74,7 +74,7 @@ def open_topology(text: str) -> list[jax.Device]:
     if topology.slices > 1:
         options["num_slices"] = topology.slices
     if topology.sides[-1] == 1 == max(topology.sides[:2]):
-        # one chip by itself is no part of a host of four
+        # one chip by itself is not part of a host of four
         options["chips_per_host_bounds"] = (1, 1, 1)
     try:
         found = topologies.get_topology_desc(platform="tpu", topology_name=topology.name, **options)

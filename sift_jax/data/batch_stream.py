@@ -117,7 +117,7 @@ class BatchStream:
         shown."""
         draws = self.plan.draws
         said = [f"{self.plan.examples_per_batch:.1f} examples a step"] if draws.is_endless else []
-        return said + [f"set aside of {line}" for line in draws.describe_set_aside()]
+        return said + [f"skipped of {line}" for line in draws.describe_set_aside()]
 
     @property
     def share(self) -> float:
@@ -191,7 +191,7 @@ class BatchStream:
             said = " ".join(str(error).split())
             raise UnreadableAudio(
                 f"the audio of item {item} of {task.index.folder} cannot be read ({said}); "
-                "make those records anew"
+                "make those records again"
             ) from error
         lengths = [len(clip) for clip in clips]
         if lengths != example["audio_lengths"].tolist():
@@ -227,7 +227,7 @@ class BatchStream:
                 raise ValueError(
                     f"item {planned.groups.item[g]} of {folder} takes {group.tokens} positions "
                     f"where {sizes.tokens[g]} were planned; delete that folder to index the "
-                    "records anew"
+                    "records again"
                 )
             filled.add(group)
         return filled
@@ -245,7 +245,7 @@ class BatchStream:
             raise ValueError(
                 f"item {item} of {index.folder} has other answers than {task.name}: the rows of "
                 f"{SELF_GENERATED} and {SELF_GENERATED_TEXT} are not of one run of "
-                "data_prep.self_answer; make them, and the records, anew"
+                "data_prep.self_answer; make them, and the records, again"
             )
         example = {**read, "audio": np.zeros(0, np.int16)}
         return make_group(example, audio_id=self._audio_id, count_frames=self.count_clip)

@@ -7,7 +7,7 @@ come.
     out/spoken.jsonl                     {…, "sample", "seed", "audio", "units", "ended"}, in the order of the items
     at the end
 
-Killed, the same command goes on: what has a line is done.
+Killed, the same command resumes: what has a line is done.
 """
 
 from __future__ import annotations

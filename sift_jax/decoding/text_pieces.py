@@ -28,7 +28,7 @@ def write_answer(tokenizer: SpeechTokenizer, speech: SpeechRules | None, ids: Se
 
 
 class TextPieces:
-    """Pieces that join to the answer; one of `stops` ends it, and is no part of it."""
+    """Pieces that join to the answer; one of `stops` ends it, and is not part of it."""
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ the end.
 
 All processes of a run answer the same batches together. Nothing is drawn from the run's keys and
 nothing is kept of its parameters, so that it trains as it would alone. What follows a checkpoint is
-asked again by a run that goes on from there, as its steps are taken again.
+asked again by a run that resumes from there, as its steps are taken again.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class AskedSets:
             max_new_tokens=sets.decoding.max_new_tokens,
         )
         _check_asked(self._items, questions, aside)
-        # what is set aside has no answer, and counts as such: it is of all items, not among the
+        # what is skipped has no answer, and counts as such: it is of all items, not among the
         # scored
         check_same(
             "what its evaluation sets ask",

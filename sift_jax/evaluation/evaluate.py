@@ -5,7 +5,7 @@
                      ├─ training rows ────────────────► out/predictions/majority.jsonl ─┤
                      └─ references, without such rows ► out/predictions/constant.jsonl ─┴─ judging.py ─► verdicts,
                                                                                            results, report
-Killed, the same command goes on: what was answered is not answered again, what was judged is not paid for again.
+Killed, the same command resumes: what was answered is not answered again, what was judged is not paid for again.
 """
 
 from __future__ import annotations
@@ -314,7 +314,7 @@ def evaluate(
     items = [item for suite in read for item in suite.items]
     if launch.dry_run:
         for suite in read:
-            print(f"{suite.name}: {len(suite.items)} items, {len(suite.set_aside)} set aside")
+            print(f"{suite.name}: {len(suite.items)} items, {len(suite.set_aside)} skipped")
         constant = split_by_baseline(items, run.data_dir) if run.has_majority else ()
         names = [run.checkpoint, *([UNTRAINED] if run.has_untrained else []), *constant]
         names += [TEXT_MODEL] if run.transcripts else []

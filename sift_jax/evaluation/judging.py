@@ -73,7 +73,7 @@ def judge_again(
     bootstrap: BootstrapConfig,
     launch: Launch = NO_FLAGS,
 ) -> Path:
-    """Verdicts, results and report of a finished evaluation anew; config.gin stays that of its
+    """Verdicts, results and report of a finished evaluation again; config.gin stays that of its
     answers."""
     out = Path(run.out_dir)
     path = out / ANSWERS

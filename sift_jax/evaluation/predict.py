@@ -41,7 +41,7 @@ Batch = list[Question]
 
 
 def plan_questions(questions: Sequence[Question], rows: int) -> list[list[Batch]]:
-    """Windows of batches. It knows only the questions: a run that goes on makes the batches of the
+    """Windows of batches. It knows only the questions: a run that resumes makes the batches of the
     one that began."""
     ordered = sorted(questions, key=lambda question: question.audio)
     windows = []

@@ -41,7 +41,7 @@ def read_transcripts(path: Path) -> dict[str, str]:
     metadata.jsonl has them."""
     if not path.is_file():
         raise EvaluationError(
-            f"TRANSCRIPTS: {path} is no file; give JSON lines with id and transcript, such as a "
+            f"TRANSCRIPTS: {path} is not a file; give JSON lines with id and transcript, such as a "
             "build's metadata.jsonl"
         )
     found: dict[str, str] = {}

@@ -113,7 +113,7 @@ def _check(model: Model, out: Path, config: ExportConfig) -> None:
         and (not out.is_dir() or any(out.iterdir()))
         and not ((out / MARK).is_file() or is_export(out))
     ):
-        raise ValueError(f"{out} exists and is no export; choose another --out")
+        raise ValueError(f"{out} exists and is not an export; choose another --out")
     check_vocabulary(
         len(model.tokenizer), model.config.decoder.vocab_size, "this model's tokenizer"
     )

@@ -34,7 +34,7 @@ class Stage:
 
 
 def read_bindings(text: str) -> dict[str, Any]:
-    """Literal values of a resolved gin text, macros looked up; whatever is no literal is left
+    """Literal values of a resolved gin text, macros looked up; whatever is not a literal is left
     out."""
     text = re.sub(r"\\\n\s*", "", text)
     pairs = re.findall(r"^([\w.]+) = (.+(?:\n[ \t]+.+)*)", text, re.MULTILINE)

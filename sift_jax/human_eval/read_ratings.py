@@ -45,7 +45,7 @@ def read_study(key_path: Path, files: Sequence[Path]) -> Study:
     key = _read_json(key_path)
     if missing := [name for name in ("study", "title", "tasks") if name not in key]:
         raise HumanEvalError(
-            f"{key_path} has no {missing[0]!r}, so it is no key; give the key.json that was "
+            f"{key_path} has no {missing[0]!r}, so it is not a key; give the key.json that was "
             "written with the page"
         )
     tasks, ratings, left_open = key["tasks"], [], {}

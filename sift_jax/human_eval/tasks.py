@@ -58,7 +58,9 @@ def draw_tasks(tasks: Sequence[Task], *, count: int, seed: int) -> list[Task]:
     if not tasks:
         raise HumanEvalError("there is nothing to rate; see --subset and the folder's predictions")
     if count < 0:
-        raise HumanEvalError(f"--count={count} is no number of tasks; give 1 or more, or 0 for all")
+        raise HumanEvalError(
+            f"--count={count} is not a number of tasks; give 1 or more, or 0 for all"
+        )
     drawn = random.Random(seed).sample(list(tasks), len(tasks))
     return drawn[: count or len(drawn)]
 
@@ -209,4 +211,4 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
     try:
         return [json.loads(line) for line in text.split("\n") if line]
     except ValueError as error:
-        raise HumanEvalError(f"{path} is not JSON lines ({error}); write it anew") from error
+        raise HumanEvalError(f"{path} is not JSON lines ({error}); write it again") from error

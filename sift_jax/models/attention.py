@@ -225,7 +225,7 @@ def attend_by(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: AttentionMask) 
 
 def _attend_blockwise(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: AttentionMask) -> Array:
     """Blocks of queries, each with the keys that it may see; backwards a block's scores are made
-    anew."""
+    again."""
     group_bt, segment_bt = mask.group_bt, mask.segment_bt
     if group_bt is None or segment_bt is None:
         return _attend_clip_blocks(q_btnk, k_bsnk, v_bsnk, mask)
@@ -234,7 +234,7 @@ def _attend_blockwise(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: Attenti
     block = max(BLOCK, -(-t // MOST_BLOCKS))
 
     @partial(jax.checkpoint, static_argnums=3)
-    # checkpoint: the backward pass makes the block's scores anew instead of keeping them.
+    # checkpoint: the backward pass makes the block's scores again instead of keeping them.
     def attend_block(q: Array, k: Array, v: Array, start: int) -> Array:
         stop = start + q.shape[1]
         place = jnp.arange(stop)[None]

@@ -10,7 +10,7 @@ convolution  pointwise ─► gate ─► depthwise, `kernel` frames wide ─►
 What is behind a clip's end is nothing to any of them, so that a clip gives the same frames in a
 window of any length. The norm inside the convolution is a batch norm in the published encoders.
 Here it is what it is when they are used: its mean and variance come with the weights and stay as
-they are. Blocks made anew have a layer norm in its place.
+they are. Blocks made again have a layer norm in its place.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def is_heard(frames: int, count_b: Array) -> Array:
 
 
 def make_distances(frames: int, width: int) -> Array:
-    """(2 · frames − 1, width): sine and cosine by turns, of frames − 1 before … frames − 1
+    """(2 · frames − 1, width): sine and cosine interleaved, of frames − 1 before … frames − 1
     behind."""
     rate = 10_000.0 ** (-jnp.arange(0, width, 2) / width)
     angle = jnp.arange(frames - 1, -frames, -1)[:, None] * rate

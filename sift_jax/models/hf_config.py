@@ -70,7 +70,7 @@ def read_config(path: str | Path) -> tuple[dict[str, Any], Path]:
     try:
         config = json.loads(path.read_text())
     except ValueError as error:
-        raise ValueError(f"{path} is no JSON ({error}); download it again") from None
+        raise ValueError(f"{path} is not JSON ({error}); download it again") from None
     if not isinstance(config, dict):
         raise ValueError(f"{path} holds no object; download it again")
     return config, path
@@ -201,7 +201,7 @@ def read_decoder_preset(path: str | Path) -> DecoderConfig:
     half = TEXT_HALVES.get(kind)
     if half is None and kind not in DECODERS:
         raise ValueError(
-            f"{path} describes a {kind!r}, which is no supported decoder; use one of "
+            f"{path} describes a {kind!r}, which is not a supported decoder; use one of "
             f"{', '.join((*DECODERS, *TEXT_HALVES))}"
         )
     if half is not None:
@@ -264,7 +264,7 @@ def read_encoder_preset(path: str | Path) -> EncoderConfig | FastConformerConfig
         return _read_parakeet(config.get("encoder_config") or config, path)
     if kind not in ("whisper", "qwen2_audio", "qwen2_audio_encoder"):
         raise ValueError(
-            f"{path} describes a {kind!r}, which is no supported speech encoder; use one of "
+            f"{path} describes a {kind!r}, which is not a supported speech encoder; use one of "
             f"whisper, qwen2_audio, {', '.join(PARAKEETS)}"
         )
     config = _fill_in(config, path)

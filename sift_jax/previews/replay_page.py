@@ -33,7 +33,7 @@ def open_run(
     """The training batches of a run, by the config that it left."""
     config = run_dir / "config.gin"
     if not config.is_file():
-        raise ValueError(f"{run_dir} is no run of sift_jax (no config.gin); give a run's folder")
+        raise ValueError(f"{run_dir} is not a run of sift_jax (no config.gin); give a run's folder")
     return open_gin_mixture([str(config)], bindings, modules=modules)
 
 

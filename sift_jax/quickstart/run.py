@@ -106,7 +106,7 @@ def _run_step(step: Step, label: str, out: str) -> StepTime:
         if status:
             raise StepError(
                 f"{label} ended with status {status}; what went before is kept, and the same "
-                "command goes on from this step",
+                "command resumes from this step",
                 exit_code=status if status > 0 else 128 - status,
             )
     return StepTime(seconds=time.monotonic() - begun, cpu_seconds=_count_cpu_seconds() - used)
@@ -122,7 +122,7 @@ def find_recording(out: str) -> str:
     if found is None:
         raise FileNotFoundError(
             f"{out}/data/audio holds no English recording; delete {out}/steps.json, and the same "
-            "command builds the corpus anew"
+            "command builds the corpus again"
         )
     return str(found)
 
@@ -140,7 +140,7 @@ def _read_done(path: Path, steps: Sequence[Step]) -> dict[str, StepTime]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error}); delete it to begin anew") from error
+        raise ValueError(f"{path} is not JSON ({error}); delete it to start over") from error
     done = {}
     for step in steps:
         entry = found.get(step.name)

@@ -90,7 +90,7 @@ STEPS = (
     ),
     Step(
         name="stage3",
-        title="stage 3: a second model learns to speak as it is told, in units of an embedded codec",
+        title="stage 3: a second model learns to follow instructions when it speaks, in units of an embedded codec",
         minutes=7,
         commands=(
             (
@@ -105,7 +105,7 @@ STEPS = (
     ),
     Step(
         name="speak",
-        title="let it speak, and measure whether it did as told",
+        title="let it speak, and measure whether it followed the instructions",
         minutes=3,
         commands=(
             (

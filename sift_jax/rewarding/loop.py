@@ -87,7 +87,7 @@ def reinforce(
     rewards: RewardConfig,
     launch: Launch = NO_FLAGS,
 ) -> Path:
-    """Trains LoRA by rewards to `run.steps`, going on where the folder's last checkpoint stands;
+    """Trains LoRA by rewards to `run.steps`, resuming where the folder's last checkpoint stands;
     returns the folder."""
     training = describe_job(
         run,
@@ -201,7 +201,7 @@ def _reinforce_in_folder(job: RewardJob, sources: Sources, launch: Launch) -> No
     if stopped_at is not None:
         raise Stopped(
             f"stopped as asked: step {stopped_at} of {run.steps} is saved, and the same command "
-            "goes on from there"
+            "resumes from there"
         )
 
 

@@ -283,7 +283,7 @@ def _parse(body: bytes) -> Any:
         return parsed
     # a body of brackets alone goes deeper than Python does
     except (ValueError, RecursionError) as error:
-        raise RequestError(400, f"the body is no JSON: {' '.join(str(error).split())}") from None
+        raise RequestError(400, f"the body is not JSON: {' '.join(str(error).split())}") from None
 
 
 def _refuse(error: RequestError) -> Response:

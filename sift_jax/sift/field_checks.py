@@ -42,11 +42,11 @@ class FieldError(ValueError):
 
 def check_table(name: str, table: Any, place: str) -> dict[str, Any]:
     """What a field is made of besides its name."""
-    _demand(isinstance(table, dict), place, "is no object")
+    _demand(isinstance(table, dict), place, "is not an object")
     _demand(
         bool(_NAME.fullmatch(name)) and name not in LABELS,
         place,
-        "is no name for a field; take small letters and _, and none of " + ", ".join(LABELS),
+        "is not a name for a field; take small letters and _, and none of " + ", ".join(LABELS),
     )
     strange = table.keys() - _KEYS
     _demand(
@@ -63,7 +63,7 @@ def check_table(name: str, table: Any, place: str) -> dict[str, Any]:
     _demand(
         all(label in classes for group in near for label in group),
         place,
-        "near names what is no class",
+        "near names what is not a class",
     )
     confidence = table.get("least_confidence", 0.8)
     _demand(
@@ -113,7 +113,7 @@ def _parse_classes(value: Any, place: str) -> dict[str, tuple[str, ...]]:
 def _check_wording(
     classes: Mapping[str, Any], is_style: bool, language: str, wording: Any, place: str
 ) -> None:
-    _demand(isinstance(wording, dict), place, "is no object")
+    _demand(isinstance(wording, dict), place, "is not an object")
     forms = _check_forms(classes, is_style, language, wording.get("forms"), place)
     known = {key[0] for key in _LISTS} | {"forms"}
     _demand(
@@ -165,7 +165,9 @@ def _check_forms(
     for label, own in forms.items():
         for text in own.values():
             _demand(
-                isinstance(text, str) and bool(text.strip()), place, f"a form of {label} is no text"
+                isinstance(text, str) and bool(text.strip()),
+                place,
+                f"a form of {label} is not text",
             )
             for name in list_bracketed(text):
                 _demand(
@@ -218,7 +220,7 @@ def _parse_texts(value: Any, place: str, least: int = 1) -> tuple[str, ...]:
         and len(value) >= least
         and all(isinstance(text, str) and text.strip() for text in value),
         place,
-        "is no list of texts",
+        "is not a list of texts",
     )
     return tuple(value)
 

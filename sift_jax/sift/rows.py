@@ -7,7 +7,7 @@
         {"role": "assistant", "content": [{"text": "The speaker talks very slowly."}]}]}
 
 Parts come in any order and number; a part on disk may hold both keys, one of them null: reading
-drops the null. An id is no key: up to ten rows share one.
+drops the null. An id is not a key: up to ten rows share one.
 """
 
 import json

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 MOUNTS = Path("/proc/self/mounts")
-# folders are renamed file by file, or not at all; what is appended is written anew; there are no locks
+# folders are renamed file by file, or not at all; what is appended is written again; there are no locks
 BUCKETS = ("fuse.gcsfuse", "fuse.s3fs", "fuse.goofys", "fuse.mountpoint-s3", "fuse.rclone")
 
 

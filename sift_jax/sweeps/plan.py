@@ -57,12 +57,12 @@ class SweepConfig(CheckedConfig):
         for where, names in (("ARMS", self.only), ("evaluate_arms", self.evaluate_arms)):
             if unknown := sorted(set(names) - self.arms.keys()):
                 raise ValueError(
-                    f"{where} names {unknown[0]!r}, which is no arm here; they are "
+                    f"{where} names {unknown[0]!r}, which is not an arm here; they are "
                     f"{', '.join(self.arms)}"
                 )
         for name in (*self.arms, *self.starts):
             if not name.replace("_", "").isalnum():
-                raise ValueError(f"{name!r} is no name for an arm; use letters, digits and _")
+                raise ValueError(f"{name!r} is not a name for an arm; use letters, digits and _")
 
     @property
     def chosen(self) -> dict[str, Mapping[str, object]]:

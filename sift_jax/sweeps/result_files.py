@@ -107,7 +107,7 @@ def read_result(folder: Path, arm: str, seed: int) -> RunResult | None:
         if isinstance(error, ResultError):
             raise
         raise ResultError(
-            f"{path} is no result of a run ({type(error).__name__}: {error}); remove it, and the "
+            f"{path} is not a result of a run ({type(error).__name__}: {error}); remove it, and the "
             "run is made again"
         ) from error
     if (result.arm, result.seed) != (arm, seed):

@@ -74,12 +74,12 @@ class QuestionsConfig(CheckedConfig):
         }
         if unknown := sorted(named - sweep.arms.keys()):
             raise ValueError(
-                f"QuestionsConfig or the tables ask about {unknown[0]!r}, which is no arm of this "
+                f"QuestionsConfig or the tables ask about {unknown[0]!r}, which is not an arm of this "
                 f"sweep; they are {', '.join(sweep.arms)}"
             )
         if unknown := sorted(set(self.curve_columns) - tables.columns.keys()):
             raise ValueError(
-                f"QuestionsConfig.curve_columns has {unknown[0]!r}, which is no column of the "
+                f"QuestionsConfig.curve_columns has {unknown[0]!r}, which is not a column of the "
                 f"tables; they are {', '.join(tables.columns)}"
             )
 

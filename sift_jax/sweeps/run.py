@@ -7,7 +7,7 @@
     out/logs/<job>.log           what it said
 
 A job that fails leaves the others of its stage to end, and ends the sweep with the place of its
-log; the same command goes on from there. Trainings and evaluations that were stopped go on within,
+log; the same command resumes from there. Trainings and evaluations that were stopped go on within,
 as they do by themselves. What prepares, and what arms start from, is made where a run needs it.
 """
 
@@ -145,7 +145,7 @@ def _run_stages(
             run_stage(stage, out, sweep.parallel, digests.jobs, finish)
     except KeyboardInterrupt:
         raise SweepStopped(
-            "stopped as asked: what is finished is kept, and the same command goes on from there"
+            "stopped as asked: what is finished is kept, and the same command resumes from there"
         ) from None
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -116,7 +116,7 @@ def read_tables(name: str) -> Tables:
         if isinstance(error, TableError):
             raise
         raise TableError(
-            f"{path} is no file of tables ({type(error).__name__}: {error}); see "
+            f"{path} is not a file of tables ({type(error).__name__}: {error}); see "
             "configs/sweeps/tables/"
         ) from error
 

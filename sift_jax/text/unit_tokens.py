@@ -8,7 +8,7 @@ decoding agree on it.
 They begin where the tokenizer's ids end, which takes the spare rows of a published vocabulary first
 (Qwen2.5 has some 396): so a vocabulary that grows by the number of codes has room for the two
 delimiters too. Spare rows are all but one vector as published; weights/spare_rows.py draws those
-that are needed anew. No text has these ids, since the tokenizer does not know them: a prompt cannot
+that are re-initialised. No text has these ids, since the tokenizer does not know them: a prompt cannot
 open a speech segment, whatever is written in it.
 """
 
@@ -167,7 +167,7 @@ class NeededRows:
     written: tuple[int, ...]
     # of them those that no token of the tokenizer's file has
     free: frozenset[int]
-    # of what is no unit
+    # of what is not a unit
     names: Mapping[str, int]
 
 
@@ -203,7 +203,7 @@ def read_range(name: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d+):(\d+)", name)
     if not found or int(found[1]) >= int(found[2]):
         raise ValueError(
-            f"DataConfig.unit_weights: {name!r} is no range of units; write it as '0:128'"
+            f"DataConfig.unit_weights: {name!r} is not a range of units; write it as '0:128'"
         )
     return int(found[1]), int(found[2])
 

@@ -108,7 +108,7 @@ class SkipWatch:
     run/skipped/step812.npz      the batch itself, of the first few
 
     The run ends where `most_in_a_row` follow each other, and where more than `most_share` of the
-    last WINDOW steps were skipped: one that goes on from `first_step` knows those before it from
+    last WINDOW steps were skipped: one that resumes from `first_step` knows those before it from
     that file.
     """
 

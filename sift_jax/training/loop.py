@@ -80,7 +80,7 @@ def train(
     evaluator: Evaluator | None = None,
     launch: Launch = NO_FLAGS,
 ) -> Path:
-    """Trains to `run.steps`, going on where the folder's last checkpoint stands; returns the
+    """Trains to `run.steps`, resuming where the folder's last checkpoint stands; returns the
     folder."""
     # --- what is trained, and on what: shapes only, nothing is allocated
     devices = open_topology(launch.topology) if launch.topology else None
@@ -188,7 +188,7 @@ def _train_in_folder(
         if stopped_at is not None:
             raise Stopped(
                 f"stopped as asked: step {stopped_at} of {run.steps} is saved, and the same "
-                "command goes on from there"
+                "command resumes from there"
             )
 
 

@@ -41,7 +41,7 @@ def sum_cross_entropy(
 ) -> Array:
     """Σ weight · −log p(target), `chunk` targets a row at a time: never more than b · chunk ·
     vocabulary logits."""
-    # Once, before the loop over pieces: inside it the head would be gathered from its shards anew
+    # Once, before the loop over pieces: inside it the head would be gathered from its shards again
     # for each piece.
     return _sum_pieces(gather_head(decoder), hidden_bmd, target_bm, weight_bm, chunk)
 

@@ -19,7 +19,7 @@ from jax.experimental import multihost_utils
 
 
 class Stopped(Exception):
-    """The run was told to stop, and what it had is saved: the same command goes on."""
+    """The run was told to stop, and what it had is saved: the same command resumes."""
 
     # EX_TEMPFAIL: try again later
     exit_code = 75

@@ -1,6 +1,6 @@
 """What training hides from the model, so that it does not lean on any one part of what it hears.
 
-SpecAugment    mel (frames × bins) ─► the same with bands of bins and spans of frames at zero, anew in each step
+SpecAugment    mel (frames × bins) ─► the same with bands of bins and spans of frames at zero, drawn in each step
 dropout        some values inside the conformer adapter at zero                 (models/fast_conformer.py)
 
           bins │ ······▓▓···            two frequency masks would be two bands of rows, each at most
@@ -9,7 +9,7 @@ dropout        some values inside the conformer adapter at zero                 
                └───────────── frames
                        ▲ span
 
-Which they are follows from the run's seed and the step, so that a run that was stopped goes on
+Which they are follows from the run's seed and the step, so that a run that was stopped resumes
 with the same ones. Zero is the mean of a FastConformer's normalised mel, and near the middle of
 Whisper's. Held-out batches and answers are never masked.
 """

@@ -69,6 +69,6 @@ class RunConfig(CheckedConfig):
         super().__post_init__()
         if "://" in self.out_dir and not self.out_dir.startswith("gs://"):
             raise ValueError(
-                f"{self.out_dir} is no folder: of buckets Orbax writes to gs:// alone; set OUT_DIR "
+                f"{self.out_dir} is not a folder: of buckets Orbax writes to gs:// alone; set OUT_DIR "
                 "to gs://…, or to a file system that all processes share (NFS, Lustre)"
             )

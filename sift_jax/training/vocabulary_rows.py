@@ -21,7 +21,7 @@ def count_rows(model: ModelConfig, data: DataConfig, *, start_run: str | None, o
     needed = count_needed_rows(
         SpeechTokenizer(data.tokenizer, data.chat_template), read_codec(data)
     )
-    # a run that goes on can do without the one that it began with
+    # a run that resumes can do without the one that it began with
     folders = [Path(start_run), Path(out_dir)] if start_run else []
     begun = next((folder for folder in folders if (folder / "model.json").is_file()), None)
     return needed if begun is None else max(needed, read_model_file(begun).decoder.vocab_size)

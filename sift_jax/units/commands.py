@@ -31,7 +31,7 @@ def fit(flags: argparse.Namespace) -> str:
 
     if flags.sound_ms % 10:
         raise ValueError(
-            f"--sound_ms={flags.sound_ms} is no number of steps of 10 ms; give 30, 40, 50 or "
+            f"--sound_ms={flags.sound_ms} is not a number of steps of 10 ms; give 30, 40, 50 or "
             "the like"
         )
     options = EmbeddedOptions(

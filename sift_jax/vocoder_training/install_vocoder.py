@@ -51,7 +51,7 @@ def read_run_file(run_dir: Path) -> dict:
     path = run_dir / _FILE
     if not path.is_file():
         raise CheckpointError(
-            f"{run_dir} is no run of a vocoder (no {_FILE}); give a folder that "
+            f"{run_dir} is not a run of a vocoder (no {_FILE}); give a folder that "
             "`python -m sift_jax.train_vocoder` wrote"
         )
     return json.loads(path.read_text(encoding="utf-8"))

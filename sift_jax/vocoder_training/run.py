@@ -79,7 +79,7 @@ def train_vocoder(
     mesh: MeshConfig,
     launch: Launch = NO_FLAGS,
 ) -> Path:
-    """Trains to `run.steps`, going on where the folder's last checkpoint stands; returns the
+    """Trains to `run.steps`, resuming where the folder's last checkpoint stands; returns the
     folder."""
     folder, out_dir = read_folder(run.codec), Path(run.out_dir)
     networks = _make_networks(folder, data, vocoder, critics, losses)
@@ -281,7 +281,7 @@ def _run_steps(
     if is_stopped:
         raise Stopped(
             f"stopped as asked: step {step} of {run.steps} is saved, and the same command "
-            "goes on from there"
+            "resumes from there"
         )
 
 

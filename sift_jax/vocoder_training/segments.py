@@ -2,7 +2,7 @@
 beside the run.
 
     paths ─► read ─► units, one a frame ─► run/units.safetensors      every recording's one after the other
-                 └─► what cannot serve is set aside and counted       run/recordings.json: paths, how many units, whose
+                 └─► what cannot serve is skipped and counted       run/recordings.json: paths, how many units, whose
 
     step ─► rows: a recording by its length, a place in it ─► segment of units and samples
                                                            ─► reference: some seconds from anywhere in it
@@ -44,7 +44,7 @@ class VocoderData(CheckedConfig):
     audio: Annotated[tuple[Text, ...], Items(least=1)]
     # of builds this split alone
     split: Text | None
-    # of a recording; a longer one is set aside
+    # of a recording; a longer one is skipped
     max_seconds: Positive
     # segments in a batch, over all devices
     rows: Count
@@ -57,7 +57,7 @@ class VocoderData(CheckedConfig):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class UnitCorpus:
-    """Recordings that serve, their units, and how many were set aside for what."""
+    """Recordings that serve, their units, and how many were skipped for what."""
 
     paths: tuple[Path, ...]
     units: tuple[np.ndarray, ...]
@@ -66,7 +66,7 @@ class UnitCorpus:
 
     def describe(self) -> str:
         aside = "; ".join(
-            f"{count} set aside: {reason}" for reason, count in sorted(self.set_aside.items())
+            f"{count} skipped: {reason}" for reason, count in sorted(self.set_aside.items())
         )
         frames = sum(map(len, self.units))
         return f"{len(self.paths)} recordings, {frames} units" + (f"; {aside}" if aside else "")

@@ -74,7 +74,7 @@ def read_adapter(folder: str | Path) -> Adapter:
         config = json.loads(path.read_text(encoding="utf-8"))
         rank, alpha = int(config["r"]), float(config["lora_alpha"])
     except (OSError, ValueError, KeyError, TypeError):
-        raise ValueError(f"{path} is no LoRA's config of PEFT; download it again") from None
+        raise ValueError(f"{path} is not PEFT's config of a LoRA; download it again") from None
     _check_plain(config, path)
     if config.get("use_rslora"):
         alpha *= rank**0.5

@@ -38,7 +38,7 @@ def find_folder(source: str | Path) -> Path:
     found = NAME.fullmatch(text.removeprefix(SCHEME))
     if not found:
         raise ValueError(
-            f"{text} is no name on the hub; write {SCHEME}owner/name or {SCHEME}owner/name@revision"
+            f"{text} is not a name on the hub; write {SCHEME}owner/name or {SCHEME}owner/name@revision"
         )
     return _download(found["repo"], found["revision"])
 

@@ -8,7 +8,7 @@
 
 Equal rows of a frozen head have equal logits whatever the decoder does: the end of speech would be
 as likely as 396 other tokens. So a needed row that lies closer to another than two trained rows
-ever do is drawn anew, after parameters are read and before the first step. What is drawn depends on
+ever do is re-initialised, after parameters are read and before the first step. What is drawn depends on
 the parameter's name, the other rows and its own number alone; it is saved with the run's
 parameters, where a resume, an export and `ask` find it. Rows of tokens that the tokenizer's file
 has are never touched.
@@ -94,7 +94,7 @@ def _find_nearest(
 
 
 def draw_spare_rows(loaded: Mapping[str, Array], rows: NeededRows) -> dict[str, Array]:
-    """Parameters as they were read, with those of the needed rows drawn anew that equal others and
+    """Parameters as they were read, with those of the needed rows re-initialised that equal others and
     are no published token's; says how many."""
     drawn = dict(loaded)
     for path, twins in find_twins(loaded, rows, is_tied=HEAD not in loaded).items():
@@ -104,7 +104,7 @@ def draw_spare_rows(loaded: Mapping[str, Array], rows: NeededRows) -> dict[str, 
         drawn[path] = _draw(loaded[path], path, np.array(ids))
         if is_first_process():
             print(
-                f"{path}: {len(ids)} rows that were as good as equal are drawn anew, of "
+                f"{path}: {len(ids)} rows that were almost equal are re-initialised, of "
                 f"{_name_some(ids, rows)}; no token of the tokenizer's file has them"
             )
     return drawn
@@ -148,7 +148,7 @@ def _mend(path: str, ids: list[int], rows: NeededRows, is_resumed: bool) -> str:
     train = f"add {path!r} to TRAINABLE"
     if is_resumed and set(ids) <= rows.free:
         return (
-            "start another OUT_DIR with this run as START_RUN, which draws these rows anew, or "
+            "start another OUT_DIR with this run as START_RUN, which re-initialises these rows, or "
             f"{train} there"
         )
     return (

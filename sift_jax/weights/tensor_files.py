@@ -18,7 +18,7 @@ Index = tuple[slice, ...]
 
 
 class TensorFolder:
-    """Names and shapes are known at once; `read` opens the file anew, so that a mapped file never
+    """Names and shapes are known at once; `read` opens the file again, so that a mapped file never
     stays in memory."""
 
     def __init__(self, folder: str | Path):
@@ -65,7 +65,7 @@ def _list_files(folder: Path) -> list[Path]:
         try:
             names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
         except (json.JSONDecodeError, KeyError, AttributeError):
-            raise ValueError(f"{index} is no index of safetensors; download it again") from None
+            raise ValueError(f"{index} is not an index of safetensors; download it again") from None
         lost = [name for name in names if not (folder / name).is_file()]
         if lost:
             raise ValueError(

@@ -1,5 +1,5 @@
 """Rows of the vocabulary that an adapter brings along, as PEFT's trainable_token_indices: those
-that the run has drawn anew (spare_rows.py) where its published base has all alike, and those behind
+that the run has re-initialised (spare_rows.py) where its published base has all alike, and those behind
 the base's vocabulary (resize.py).
 
 adapter_config.json         "trainable_token_indices": {"embed_tokens": [151665, 151666, 151667], "lm_head": […]}

@@ -1,4 +1,4 @@
-"""The benchmarks of training, in small: what they compare is the same work, and the GPU's script
+"""The benchmarks of training, at small scale: what they compare is the same work, and the GPU's script
 runs on a CPU."""
 
 import json

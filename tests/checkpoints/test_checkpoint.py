@@ -138,7 +138,7 @@ def test_missing_steps_and_folders_name_what_there_is(trained_run, tmp_path):
         load_params(trained_run, 5)
     with pytest.raises(
         CheckpointError,
-        match=r"is no run of sift_jax \(no model.json\); point to a folder that train wrote",
+        match=r"is not a run of sift_jax \(no model.json\); point to a folder that train wrote",
     ):
         load_params(tmp_path)
     write_model_file(tmp_path, make_config(), is_begun=False)
@@ -186,7 +186,7 @@ def test_a_flipped_bit_is_named_and_the_step_before_taken(
         f"checkpoint {copied_run} step 6 is damaged: {item}/" in said
         and len(said.splitlines()) == 1
     )
-    assert said.strip().endswith(f"it is set aside in {copied_run}/damaged, and step 3 is taken")
+    assert said.strip().endswith(f"it is moved to {copied_run}/damaged, and step 3 is taken")
     assert [path.name for path in (copied_run / "damaged").iterdir()] == ["6"]
     # nothing is in the way of the step when it comes again
     assert checkpoints.save(6, state, {"batches": 6}, force=True)
@@ -205,7 +205,7 @@ def test_a_torn_file_and_a_changed_place_are_damage(corpus, copied_run, tmp_path
     torn.write_bytes(torn.read_bytes()[: torn.stat().st_size // 3])
     with pytest.raises(
         CheckpointError,
-        match="no checkpoint that is whole .*step 6.*step 3.*delete it to train anew",
+        match="no checkpoint that is whole .*step 6.*step 3.*delete it to train from scratch",
     ):
         checkpoints.restore_newest(state, (".*",))
     checkpoints.close()

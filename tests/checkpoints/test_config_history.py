@@ -58,7 +58,7 @@ def test_each_part_of_a_run_keeps_its_config(tmp_path):
     assert write_config(tmp_path, "A = 3\n", step=9).endswith("config.2.gin): A 2 → 3")
     kept = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert kept == {"config.1.gin": "A = 1\n", "config.2.gin": "A = 2\n", "config.gin": "A = 3\n"}
-    # one that begins anew in a folder without checkpoints has no earlier part
+    # one that starts over in a folder without checkpoints has no earlier part
     assert write_config(tmp_path, "A = 4\n", step=0) is None
 
 

@@ -131,7 +131,7 @@ def test_a_flipped_bit_in_it_ends_all(copied, make_state):
 
 
 def test_checkpoints_of_older_versions_hold_all(copied, make_state):
-    """They go on being read, and a run that goes on from one saves as it does now."""
+    """They go on being read, and a run that resumes from one saves as it does now."""
     run_dir, state = copied
     for folder in ("checkpoints", "frozen"):
         shutil.rmtree(run_dir / folder)

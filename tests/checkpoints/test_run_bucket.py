@@ -143,7 +143,9 @@ def test_a_folder_on_a_disk_is_what_it_was(tmp_path):
 
 
 def test_what_is_no_place_for_a_run_is_refused(corpus, monkeypatch, tmp_path):
-    with pytest.raises(ValueError, match="s3://mine/run is no folder: of buckets Orbax writes to"):
+    with pytest.raises(
+        ValueError, match="s3://mine/run is not a folder: of buckets Orbax writes to"
+    ):
         make_run(corpus, "s3://mine/run")
     with pytest.raises(ValueError, match="gs://mine/records are in a bucket; copy them to each"):
         make_run(corpus, tmp_path, data={"records": "gs://mine/records"})
@@ -280,7 +282,7 @@ def test_a_run_in_a_bucket_is_killed_and_damaged_and_goes_on(server, corpus, tra
     assert f"resuming {URL} at step 3, batch 3" in finish(start_run(gin_file))
     compare(fetch_run(server, tmp_path / "killed"), trained_run)
     assert ".lease.json" not in list_objects(server)
-    # --- a bit of the last checkpoint turns: it is set aside, and a longer run goes on from before
+    # --- a bit of the last checkpoint turns: it is moved aside, and a longer run resumes from before
     params = (tmp_path / "killed/checkpoints/6/params/ocdbt.process_0/d").iterdir()
     payload = max(params, key=lambda path: path.stat().st_size)
     data = bytearray(payload.read_bytes())
@@ -289,7 +291,7 @@ def test_a_run_in_a_bucket_is_killed_and_damaged_and_goes_on(server, corpus, tra
     url = f"{server}/upload/storage/v1/b/mine/o?uploadType=media&name={name}"
     urllib.request.urlopen(urllib.request.Request(url, bytes(data), method="POST")).close()
     said = finish(start_run(gin_file, "--gin.RunConfig.steps=9"))
-    assert f"it is set aside in {URL}/damaged, and step 3 is taken" in said
+    assert f"it is moved to {URL}/damaged, and step 3 is taken" in said
     left = list_objects(server)
     assert any(path.startswith("damaged/6/params/") for path in left)
     assert "damaged/6/commit_success.txt" not in left, "it cannot pass for a checkpoint"

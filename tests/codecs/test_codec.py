@@ -159,7 +159,7 @@ def tear(path, how):
         ("cut", "book.safetensors is not the file that codec.json was written with; copy"),
         ("flipped", "book.safetensors is not the file"),
         ("lost", "book.safetensors is missing; copy"),
-        ("added", "more.safetensors is no part of this codec"),
+        ("added", "more.safetensors is not part of this codec"),
         ("edited", "codec.json was changed since it was written"),
         ("newer", "a codec of format 99, and this release reads 1; fit it again"),
         ("strange", "fields are missing or strange .*colour"),
@@ -183,7 +183,7 @@ def test_an_unknown_kind_is_told(make):
 def test_a_folder_with_something_else_in_it_is_left_alone(make, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
-    with pytest.raises(ValueError, match="holds something that is no codec"):
+    with pytest.raises(ValueError, match="holds something that is not a codec"):
         make("mine")
     first = load_codec(make()).fingerprint
     assert load_codec(make(value=3.0)).fingerprint != first, "an older codec gives way"

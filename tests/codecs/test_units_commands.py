@@ -145,7 +145,7 @@ def test_what_cannot_be_decoded_is_told(codec, tmp_path, monkeypatch, capsys, ro
 @pytest.mark.parametrize(
     "flag, told",
     [
-        ("--sound_ms=45", "--sound_ms=45 is no number of steps of 10 ms"),
+        ("--sound_ms=45", "--sound_ms=45 is not a number of steps of 10 ms"),
         (
             "--slices=3",
             "sounds of 4 steps, 2 where speech is fastest, cannot hold 3 slices; give fewer",

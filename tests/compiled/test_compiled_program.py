@@ -68,7 +68,7 @@ def test_what_a_kernel_says_of_itself_may_have_lines():
 
 
 def test_a_text_that_is_no_program_is_refused():
-    with pytest.raises(ValueError, match="this text is no compiled program"):
+    with pytest.raises(ValueError, match="this text is not a compiled program"):
         parse_program("HloModule jit_step\n")
 
 

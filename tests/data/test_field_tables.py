@@ -200,7 +200,7 @@ ENGLISH = "languages__en"
         (change(colour="red"), "has colour; it takes classes"),
         (change(classes={"narrator": []}), "classes are {class: .*two or more"),
         (change(classes__character=["narr"]), "'narr' is narrator and character; leave it to one"),
-        (change(near=[["narrator", "author"]]), "near names what is no class"),
+        (change(near=[["narrator", "author"]]), "near names what is not a class"),
         (change(is_style=True), "each class has the same forms, label and spoken among them"),
         (change(is_balanced="yes"), "are true or false"),
         (change(least_confidence=80), "least_confidence is 0 to 1"),
@@ -223,7 +223,7 @@ ENGLISH = "languages__en"
         ),
         (change(**{f"{ENGLISH}__answers": ["This is it."]}), "has no slot; it takes label"),
         (change(**{f"{ENGLISH}__answers": ["This is {label."]}), "mend its braces"),
-        (change(**{f"{ENGLISH}__answers": "This is {label}."}), "is no list of texts"),
+        (change(**{f"{ENGLISH}__answers": "This is {label}."}), "is not a list of texts"),
         (
             change(**{f"{ENGLISH}__questions": ["Is it {label}?"]}),
             "has the slots label; it takes none",
@@ -234,7 +234,7 @@ ENGLISH = "languages__en"
             "verify.yes is missing",
         ),
         (change(**{f"{ENGLISH}__greeting": ["Hello."]}), "has greeting; it takes answers"),
-        ("role", "is no object"),
+        ("role", "is not an object"),
     ],
 )
 def test_a_fault_is_named_with_its_place(table, fault):
@@ -244,7 +244,7 @@ def test_a_fault_is_named_with_its_place(table, fault):
 
 @pytest.mark.parametrize("name", ["gender", "Role", "", "speaking_rate"])
 def test_a_name_that_is_taken_or_is_none(name):
-    with pytest.raises(FieldError, match="is no name for a field"):
+    with pytest.raises(FieldError, match="is not a name for a field"):
         parse_field(name, ROLE, "mine.json")
 
 

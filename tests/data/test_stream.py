@@ -276,7 +276,7 @@ def test_a_task_of_which_nothing_fits_is_refused_by_its_cause(corpus):
         BatchStream(data, GEOMETRY, split="train", is_endless=True)
     # a split that is only measured says so instead
     stream = BatchStream(data, GEOMETRY, split="dev", is_endless=False)
-    assert stream.describe_start()[0].startswith("set aside of sift.closed_ended.comparison.en: ")
+    assert stream.describe_start()[0].startswith("skipped of sift.closed_ended.comparison.en: ")
 
 
 def test_what_is_set_aside_is_said_at_the_start_and_shares_hold(corpus):
@@ -290,8 +290,7 @@ def test_what_is_set_aside_is_said_at_the_start_and_shares_hold(corpus):
     said = stream.describe_start()
     assert said[0] == f"{stream.plan.examples_per_batch:.1f} examples a step"
     assert (
-        "set aside of sift.open_ended.en: 1 of 6 questions, 1 as a clip is longer than the "
-        "encoder's"
+        "skipped of sift.open_ended.en: 1 of 6 questions, 1 as a clip is longer than the encoder's"
     ) in said[2]
     groups = stream.plan.draws.draw(0, 6000)
     examples = np.bincount(groups.task, groups.chosen)

@@ -87,7 +87,7 @@ def test_files_come_back_to_the_byte(corpus, tmp_path, target, capsys):
     )
     main([f"--chat={there}", f"--from={target}", "--to=sift", f"--out={back}"])
     said = capsys.readouterr().out.splitlines()
-    assert said == ["154 rows in, 154 out, 0 set aside"] * 2
+    assert said == ["154 rows in, 154 out, 0 skipped"] * 2
     files = [
         path.relative_to(corpus.sift)
         for split in ("train", "dev", "EvalSIFT")
@@ -221,7 +221,7 @@ def test_what_cannot_be_said_is_set_aside_with_its_line(tmp_path, capsys, row, r
             "--place=train/open_ended/de",
         ]
     )
-    assert "4 rows in, 2 out, 2 set aside" in capsys.readouterr().out
+    assert "4 rows in, 2 out, 2 skipped" in capsys.readouterr().out
     rejected = [
         json.loads(line) for line in (tmp_path / "out/rejected.jsonl").read_text().splitlines()
     ]
@@ -271,7 +271,7 @@ def test_recordings_of_one_name_are_not_one_utterance(tmp_path, capsys):
             "--place=train/open_ended/de",
         ]
     )
-    assert "5 rows in, 4 out, 1 set aside" in capsys.readouterr().out
+    assert "5 rows in, 4 out, 1 skipped" in capsys.readouterr().out
     (rejected,) = map(json.loads, (tmp_path / "out/rejected.jsonl").read_text().splitlines())
     assert rejected["file"].endswith("b.jsonl") and rejected["line"] == 1
     assert "/d/bert/0001.wav: 0001 is the name of another recording too" in rejected["reason"]

@@ -81,7 +81,7 @@ def test_rows_become_sift_rows(release, tmp_path, capsys):
         "data_source": "iemocap_en",
     }
     said = capsys.readouterr().out
-    assert "9 rows in, 6 out, 2 of other parts, set aside: no output 1" in said
+    assert "9 rows in, 6 out, 2 of other parts, skipped: no output 1" in said
     assert "voxceleb: gender_age 2; recordings: CC BY 4.0 for the lists" in said
     assert "names no licence" in said
     counts = json.loads((tmp_path / "sift" / "counts.json").read_text())
@@ -122,7 +122,7 @@ def test_a_list_is_read_in_pieces(tmp_path, monkeypatch, chunk):
     with pytest.raises(ValueError, match="ends within its list; download it again"):
         list(read_objects(path))
     path.write_text('{"a": 1}')
-    with pytest.raises(ValueError, match="is no JSON list"):
+    with pytest.raises(ValueError, match="is not a JSON list"):
         list(read_objects(path))
 
 
@@ -139,7 +139,7 @@ def test_files_have_a_limit(release, tmp_path, monkeypatch):
         (["--parts=song"], "--parts has 'song'; the parts are speech, music, joint, audio"),
         (["--links=x"], "--links needs --audio=OLD=NEW"),
         (["--audio=/x"], "is no OLD=NEW"),
-        (["--dev=1"], "--dev=1.0 is no share below 1"),
+        (["--dev=1"], "--dev=1.0 is not a share below 1"),
     ],
 )
 def test_wrong_flags_name_the_remedy(release, tmp_path, capsys, flags, message):

@@ -32,14 +32,14 @@ def test_records_are_written_and_counted(corpus, tmp_path, capsys):
     # the lost utterance's rows in five categories, and the comparisons in which it takes part
     assert [item["rows"] for item in rejected] == [2, 1, 1, 1, 1, 1, 1]
     assert all(lost.stem in item["id"] for item in rejected)
-    assert "8 rows set aside" in said
+    assert "8 rows skipped" in said
     assert "embedded_en                                77 rows            69 joined" in said
     assert "de  train 12  dev 6  EvalSIFT 4" in said and "en  train 9" in said
 
 
 MESSAGES = [
     ("sift", "no SIFT files under"),
-    ("audio", "is no folder"),
+    ("audio", "is not a folder"),
     ("out", "already"),
     ("languages", "'absent' is not one of en,"),
 ]

@@ -91,7 +91,7 @@ def test_hours_are_those_of_whole_recordings_in_each_language(corpus, tmp_path):
     [
         (["--hours=0.08"], "go together"),
         (["--hours=1", "--share=1/2"], "not allowed with"),
-        (["--hours=3", "--metadata=M"], "is no part of the 0.15 hours of de"),
+        (["--hours=3", "--metadata=M"], "is not part of the 0.15 hours of de"),
         (["--hours=0.02", "--metadata=M"], "is less than the first recording of de lasts"),
         (["--hours=-1", "--metadata=M"], "is less than the first recording of de lasts"),
         (["--hours=nan", "--metadata=M"], "is less than the first recording of de lasts"),
@@ -110,9 +110,9 @@ def test_hours_that_cannot_be_taken_are_one_line(corpus, tmp_path, capsys, flags
 @pytest.mark.parametrize(
     "share, place, message",
     [
-        ("1/0", "out", "is no part of a whole"),
-        ("2", "out", "is no part of a whole"),
-        ("half", "out", "is no part"),
+        ("1/0", "out", "is not part of a whole"),
+        ("2", "out", "is not part of a whole"),
+        ("half", "out", "is not part"),
         ("1/2", "sift", "is not empty"),
         ("1/2", "none", "no training rows under"),
     ],

@@ -53,7 +53,7 @@ def test_short_flags_are_knobs(call, corpus, trained_run, tmp_path):
     assert (
         code == 0
         and said
-        == f"evalsift: 10 items, 3 set aside\n10 would be answered by {trained_run}, constant\n"
+        == f"evalsift: 10 items, 3 skipped\n10 would be answered by {trained_run}, constant\n"
     )
     assert not (tmp_path / "out").exists()
 
@@ -102,7 +102,7 @@ def test_answers_are_made_once_and_judged_twice(call, corpus, trained_run, tmp_p
         *FEW,
     ]
     code, said, error = call("sift_jax.evaluate", "--suite=evalsift", *flags)
-    assert code == 0 and "evalsift: 10 of 10 scored, 3 set aside" in said, error
+    assert code == 0 and "evalsift: 10 of 10 scored, 3 skipped" in said, error
     code, said, _ = call(
         "sift_jax.judge", f"--predictions={tmp_path}", "--judge=offline", "--dry_run"
     )

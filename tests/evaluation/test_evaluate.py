@@ -258,7 +258,7 @@ def test_a_dry_run_counts_and_writes_nothing(corpus, trained_run, tmp_path, caps
     )
     said = capsys.readouterr().out
     assert (
-        "evalsift: 20 items, 0 set aside" in said
+        "evalsift: 20 items, 0 skipped" in said
         and "majority" in said
         and not (tmp_path / "out").exists()
     )

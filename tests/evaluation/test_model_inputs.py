@@ -1,4 +1,4 @@
-"""Items made ready: clips joined, cut, measured; what a model cannot take is set aside with the
+"""Items made ready: clips joined, cut, measured; what a model cannot take is skipped with the
 reason."""
 
 import numpy as np

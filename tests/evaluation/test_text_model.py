@@ -68,7 +68,7 @@ def test_transcripts_are_read_by_id_or_file(tmp_path):
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert read_transcripts(path) == {**WORDS, "c": ""}
-    with pytest.raises(EvaluationError, match=r"TRANSCRIPTS: .* is no file; give JSON lines"):
+    with pytest.raises(EvaluationError, match=r"TRANSCRIPTS: .* is not a file; give JSON lines"):
         read_transcripts(tmp_path / "none.jsonl")
     for line, said in (
         ('{"id": "a", "transcript": "Others."}', r":5: a was given other words above"),

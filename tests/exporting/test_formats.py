@@ -120,7 +120,7 @@ def test_another_base_is_noticed(exports, model, tmp_path):
 
 
 def test_an_adapter_brings_the_rows_that_its_base_has_not(exports, model, tmp_path):
-    """Those of audio, which a run draws anew where the published ones are all alike."""
+    """Those of audio, which a run re-initialises where the published ones are all alike."""
     ids = sorted(
         model.tokenizer.ids[token] for token in ("<|audio_bos|>", "<|AUDIO|>", "<|audio_eos|>")
     )
@@ -179,7 +179,7 @@ def test_adapters_that_are_lost_on_the_way_are_noticed(model, tmp_path, monkeypa
 
 def test_a_folder_of_something_else_is_kept(model, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match="exists and is no export; choose another --out"):
+    with pytest.raises(ValueError, match="exists and is not an export; choose another --out"):
         export_model(model, tmp_path)
     assert (tmp_path / "notes.txt").read_text() == "mine"
 

@@ -173,9 +173,11 @@ def test_a_second_file_of_a_rater_is_refused_and_open_tasks_are_counted(evaluati
 def test_what_is_no_key_and_what_is_no_count_are_told(evaluation, tmp_path):
     call("score", f"--evaluation={evaluation}", f"--out={tmp_path}", "--count=3")
     path = write_ratings(tmp_path, "anna", lambda *_: {"score": 5})
-    with pytest.raises(HumanEvalError, match="ratings-anna.json has no 'title', so it is no key"):
+    with pytest.raises(
+        HumanEvalError, match="ratings-anna.json has no 'title', so it is not a key"
+    ):
         read_study(path, [path])
-    with pytest.raises(HumanEvalError, match="--count=-1 is no number of tasks; give 1 or more"):
+    with pytest.raises(HumanEvalError, match="--count=-1 is not a number of tasks; give 1 or more"):
         call("score", f"--evaluation={evaluation}", f"--out={tmp_path}", "--count=-1")
 
 

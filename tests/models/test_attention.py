@@ -82,7 +82,7 @@ def test_a_window_is_of_positions(kind):
     rng = np.random.default_rng(2)
     tokens, window = BLOCK + 37, 11
     ids, heads = make_ids(rng, 2, tokens), make_heads(rng, 2, tokens)
-    # they begin anew somewhere, so that they are not places
+    # they start over somewhere, so that they are not places
     position = jnp.arange(tokens)[None] % jnp.array([[40], [70]])
     near = position[:, :, None] - position[:, None, :] < window
     mask = make_row_mask(kind, *ids, head_size=8, dtype="float32").narrow(position, window)

@@ -367,7 +367,7 @@ def test_a_folder_goes_before_the_preset_of_its_name(tmp_path):
         (
             LLAMA_JSON,
             {"model_type": "mamba"},
-            "describes a 'mamba', which is no supported decoder; use one of qwen2",
+            "describes a 'mamba', which is not a supported decoder; use one of qwen2",
         ),
         (
             LLAMA_JSON,
@@ -426,7 +426,7 @@ def test_a_strange_decoder_is_named(tmp_path, base, changes, message):
     [
         (
             {"model_type": "wav2vec2"},
-            "describes a 'wav2vec2', which is no supported speech encoder; use one of",
+            "describes a 'wav2vec2', which is not a supported speech encoder; use one of",
         ),
         ({"scale_embedding": True}, "scale_embedding is True, and only False"),
         ({"encoder_ffn_dim": 1000}, "encoder_ffn_dim is 1000, and only 2048 is supported"),
@@ -444,7 +444,7 @@ def test_a_broken_config_file_is_named(tmp_path):
     ):
         read_decoder_preset(tmp_path)
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(ValueError, match="config.json is no JSON .*; download it again"):
+    with pytest.raises(ValueError, match="config.json is not JSON .*; download it again"):
         read_encoder_preset(tmp_path)
     (tmp_path / "config.json").write_text("[]")
     with pytest.raises(ValueError, match="config.json holds no object; download it again"):

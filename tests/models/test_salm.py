@@ -1,4 +1,4 @@
-"""SALM and SALM-XATT in small: packed as apart, causal, deaf to what is no clip of theirs, silent
+"""SALM and SALM-XATT at small scale: packed as apart, causal, deaf to what is no clip of theirs, silent
 where it must be."""
 
 import dataclasses

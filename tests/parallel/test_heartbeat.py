@@ -67,7 +67,7 @@ class Store:
         self.moved += 1
 
     def key_value_dir_get(self, folder):
-        # a key is no folder of its own
+        # a key is not a folder of its own
         found = [(key, x) for key, x in self.values.items() if key.startswith(f"{folder}/")]
         self.moved += len(found)
         return found

@@ -62,7 +62,7 @@ def test_other_data_are_told(run_dir):
     [
         (["--step=0"], "counted from 1"),
         (["--step=1", "--out=x.pdf"], "is not an .html file"),
-        (["--step=1"], "is no run of sift_jax (no config.gin)"),
+        (["--step=1"], "is not a run of sift_jax (no config.gin)"),
     ],
 )
 def test_what_cannot_be_shown_is_one_line(tmp_path, capsys, words, said):

@@ -177,7 +177,7 @@ def write_float_wav(samples):
 
 BROKEN = {
     "nothing": b"",
-    "text": b"this is no recording at all",
+    "text": b"this is not a recording at all",
     "a program": b"\x7fELF" + bytes(1000),
     "a header alone": b"RIFF",
     "no samples": write_clip(np.zeros(0, np.float32)),

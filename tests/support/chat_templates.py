@@ -164,7 +164,7 @@ def _train_pieces(size):
         show_progress=False,
         limit_alphabet=40,
     )
-    # a line end is no letter there, but a byte
+    # a line end is not a letter there, but a byte
     tokenizer.train_from_iterator([text.replace("\n", " ") for text in TEXTS * 20], trainer)
     held = json.loads(tokenizer.to_str())
     # bytes are pieces, not added tokens

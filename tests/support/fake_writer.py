@@ -103,7 +103,7 @@ def hash_body(body: dict) -> str:
 
 
 class FlakyWriter:
-    """Each call fails once in ten, in a way drawn anew at each attempt; in the end all are answered
+    """Each call fails once in ten, in a way drawn at each attempt; in the end all are answered
     well."""
 
     def __init__(self, seed: int = 0):

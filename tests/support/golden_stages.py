@@ -51,6 +51,6 @@ def _read_folder(folder: Path) -> dict[str, Any]:
 
 
 def write_golden(out: Path) -> None:
-    """Writes the golden parts anew."""
+    """Writes the golden parts again."""
     text = json.dumps(make_parts(out), ensure_ascii=False, indent=1)
     GOLDEN.write_text(text + "\n", encoding="utf-8")

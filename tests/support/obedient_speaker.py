@@ -1,4 +1,4 @@
-"""A speaker that does what it is told: the embedded synthesizer, which listens to itself and tries
+"""A speaker that follows instructions: the embedded synthesizer, which listens to itself and tries
 again.
 
 Request, bins ─► a voice of the gender, the middle of each class asked for ─► speak ─► measure ─► turn the knobs ─┐

@@ -1,4 +1,4 @@
-"""A release in small: rows as the hub gives them, and the three corpora in their layouts."""
+"""A release at small scale: rows as the hub gives them, and the three corpora in their layouts."""
 
 import json
 from pathlib import Path

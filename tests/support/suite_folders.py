@@ -1,7 +1,7 @@
-"""Every suite in small, in its official layout: `WRITERS[name](root)` writes one with tones for
+"""Every suite at small scale, in its official layout: `WRITERS[name](root)` writes one with tones for
 audio.
 
-Each folder is whole: its reader asks `ASKED[name]` items of it, and sets aside what the official
+Each folder is whole: its reader asks `ASKED[name]` items of it, and skips what the official
 files hold too.
 """
 

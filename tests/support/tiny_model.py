@@ -36,7 +36,7 @@ MODEL = ModelConfig(
 PROJECTORS["test-conformer"] = dataclasses.replace(
     PROJECTORS["conformer"], frames=2, width=24, heads=2
 )
-# SALM and SALM-XATT in small
+# SALM and SALM-XATT at small scale
 SALM = {"encoder": "test-fastconformer", "projector": "test-conformer", "projector_frames": None}
 SALM_XATT = {**SALM, "fusion": "cross"}
 
@@ -57,7 +57,7 @@ def make_params(config: SpeechLMConfig, seed: int = 0) -> dict:
 
 
 # compiled once for each config and shape: outside of jit every call would compile the scanned
-# stacks anew
+# stacks again
 measure_loss = jax.jit(sum_loss, static_argnums=0)
 measure_logits = jax.jit(compute_target_logits, static_argnums=0)
 hear = jax.jit(encode_speech, static_argnums=0)

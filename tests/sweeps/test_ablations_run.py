@@ -1,4 +1,4 @@
-"""The ablations in small, in a gate's size: from nothing to the tables, by the commands that the
+"""The ablations at small scale, in a gate's size: from nothing to the tables, by the commands that the
 large sweep is made of; stopped, continued, and continued where nothing but results is left."""
 
 import json

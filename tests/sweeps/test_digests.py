@@ -70,6 +70,6 @@ def test_a_field_that_was_added_since_counts_where_it_is_not_as_before():
     assert describe_value({"run": new(3, ())}) == describe_value({"run": old(3)})
     assert describe_value({"run": new(3, ("json",))}) != describe_value({"run": old(3)})
     assert describe_value({"run": new(4, ())}) != describe_value({"run": old(3)})
-    # tables in whatever order, and what is a number is no text
+    # tables in whatever order, and what is a number is not text
     assert describe_value({"a": 1, "b": (2, "2")}) == describe_value({"b": (2, "2"), "a": 1})
     assert describe_value((2,)) != describe_value(("2",))

@@ -69,8 +69,8 @@ def test_a_result_is_read_as_it_was_written(tmp_path):
     [
         ({"format": 9}, "has format 9"),
         ({"arm": "two"}, "give it the name two.3.json"),
-        ({"parts": [{}]}, "is no result of a run"),
-        ({"parts": None}, "is no result of a run"),
+        ({"parts": [{}]}, "is not a result of a run"),
+        ({"parts": None}, "is not a result of a run"),
     ],
 )
 def test_a_file_that_is_no_result_is_one_line(tmp_path, change, message):
@@ -142,9 +142,9 @@ def test_questions_about_what_is_not_there_are_refused(tmp_path, plan):
     tables = write_tables(tmp_path / "t.json", PUBLISHED)
     make_questions().check(plan, tables)
     for changes, message in (
-        ({"baseline": "nobody"}, "'nobody', which is no arm"),
-        ({"differences": {"x": ("default", "nobody")}}, "'nobody', which is no arm"),
-        ({"curve_columns": ("none",)}, "'none', which is no column"),
+        ({"baseline": "nobody"}, "'nobody', which is not an arm"),
+        ({"differences": {"x": ("default", "nobody")}}, "'nobody', which is not an arm"),
+        ({"curve_columns": ("none",)}, "'none', which is not a column"),
     ):
         with pytest.raises(ValueError, match=message):
             make_questions(**changes).check(plan, tables)

@@ -1,4 +1,4 @@
-"""Sweeps: what they run and what they keep; and the small one of the second paper, in a gate's
+"""Sweeps: what they run and what they keep; and the small one of SALM's paper, in a gate's
 size."""
 
 import json

@@ -79,7 +79,7 @@ def test_each_arm_says_before_the_run_what_is_expected():
 def test_a_file_that_is_no_table_is_one_line(tmp_path):
     path = tmp_path / "t.json"
     for text, message in (
-        ("{", "is no file of tables"),
+        ("{", "is not a file of tables"),
         ("{}", "KeyError: 'columns'"),
         (
             json.dumps({"source": "", "columns": {}, "published": {"a": {"b": 1}}, "tables": []}),

@@ -231,7 +231,7 @@ def test_an_end_may_count_more(data, tokenizer):
     np.testing.assert_array_equal(heavy["weight_bm"], expected)
     held = streams[1].describe_units(500)
     assert held["end_weight"] == 20.0 and held["unit_weights"] == {tones: 3.0}
-    with pytest.raises(ValueError, match="'8:0' is no range of units; write it as '0:128'"):
+    with pytest.raises(ValueError, match="'8:0' is not a range of units; write it as '0:128'"):
         dataclasses.replace(data, unit_weights={"8:0": 2.0})
     for changes, said in (
         ({"end_weight": 0.0}, r"DataConfig.end_weight is 0.0; give above 0"),

@@ -75,7 +75,7 @@ class Life:
     def read_step(self) -> int:
         """The last step that this life has reported; 0 before it has."""
         path = self.run_dir / "metrics.jsonl"
-        # each life writes the file anew, so that words of the one before are not taken for its own
+        # each life writes the file again, so that words of the one before are not taken for its own
         if not path.is_file() or path.stat().st_ino == self.inode:
             return 0
         with path.open("rb") as file:

@@ -122,7 +122,7 @@ def test_a_large_share_of_skips_ends_the_run(tmp_path, capsys):
         "step 10: the update is left out (loss 2, gradient norm 70), 1 of the last 200 steps; "
     )
     assert len(said) == 9
-    # one that goes on at step 85 does not begin to count anew, and says the steps after it once
+    # one that goes on at step 85 does not begin to count again, and says the steps after it once
     with pytest.raises(FloatingPointError, match="9 of the last 200 updates were skipped"):
         see(make(85), range(86, 300))
     lines = (tmp_path / "skipped" / "skipped.jsonl").read_text().splitlines()

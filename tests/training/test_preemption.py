@@ -21,7 +21,7 @@ from sift_jax.training.loop import train
 from sift_jax.training.preemption import Stopped, StopRequest
 
 ROOT = Path(__file__).parent.parent.parent
-WHOLE = "what was saved before is whole: mend the disk, then the same command goes on"
+WHOLE = "what was saved before is whole: fix the disk, then run the same command to resume"
 
 
 def send_at_first_report(run_dir, number):
@@ -40,7 +40,7 @@ def test_a_signal_saves_the_step_that_was_reached(corpus, tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     send_at_first_report(tmp_path, signal.SIGTERM)
     with pytest.raises(
-        Stopped, match=r"as asked: step (\d+) of 99 is saved, and the same command goes on"
+        Stopped, match=r"as asked: step (\d+) of 99 is saved, and the same command resumes"
     ) as error:
         train(
             **make_run(
@@ -118,7 +118,7 @@ def test_a_disk_that_takes_no_more_leaves_the_step_before(corpus, trained_run, t
     assert done.returncode == 74, done.stderr
     assert list_errors(done) == [
         f"error: a checkpoint cannot be written to {run_dir}/checkpoints (File too large); step 6 "
-        "is whole: mend the disk, then the same command goes on"
+        "is whole: fix the disk, then run the same command to resume"
     ], done.stderr
     assert load_params(run_dir)[1] == 6
 

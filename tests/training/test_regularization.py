@@ -142,7 +142,7 @@ def test_only_a_key_makes_the_adapter_drop_anything():
 
 
 def test_the_state_decides_what_a_step_hides():
-    """So a run that was stopped goes on as one that was not."""
+    """So a run that was stopped resumes as one that was not."""
     config, batch = make_config(**SALM), make_mixed_batch(make_config(**SALM))
     mesh = make_mesh(MeshConfig(data=1, fsdp=1, tensor=1), jax.devices()[:1])
     update = make_optimizer(OPTIMIZER, 10)

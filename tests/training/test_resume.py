@@ -140,7 +140,7 @@ def test_a_begun_run_goes_on_by_its_own_plan_only(corpus, tmp_path):
         CheckpointError, match="was trained by the plan 2-[0-9a-f]{16}, and this config plans"
     ):
         train(**{**arguments, "data": dataclasses.replace(arguments["data"], seed=8)})
-    # how many threads read is no part of it
+    # how many threads read is not part of it
     train(**{**longer, "data": dataclasses.replace(arguments["data"], readers=2)})
 
 
@@ -187,7 +187,7 @@ def test_a_begun_run_goes_on_with_its_own_records_only(corpus, tmp_path):
     train(
         **{**arguments, "data": dataclasses.replace(arguments["data"], records=str(corpus.records))}
     )
-    (records / "sift_en" / "digest").write_text("of records that were made anew")
+    (records / "sift_en" / "digest").write_text("of records that were made again")
     message = (
         r"trained on other records than .*records now holds \(their digest is \w{12} there and "
         r"\w{12} here"

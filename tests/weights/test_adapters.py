@@ -69,5 +69,5 @@ def test_a_base_without_an_adapter_is_refused(tmp_path):
 
 def test_a_torn_config_says_so(tmp_path):
     (tmp_path / "adapter_config.json").write_text("{")
-    with pytest.raises(ValueError, match="is no LoRA's config of PEFT; download it again"):
+    with pytest.raises(ValueError, match="is not PEFT's config of a LoRA; download it again"):
         read_adapter(tmp_path)

@@ -1,4 +1,4 @@
-"""Rows that a published model left all alike: drawn anew where they are needed, or refused where
+"""Rows that a published model left all alike: drawn again where they are needed, or refused where
 they may not be."""
 
 import dataclasses
@@ -104,7 +104,7 @@ def test_only_needed_rows_that_are_alike_are_drawn(loaded, capsys):
     assert drawn["decoder/norm/scale"] is loaded["decoder/norm/scale"]
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 2 and said[1].startswith(
-        "decoder/head: 37 rows that were as good as equal are drawn anew, of the beginning of "
+        "decoder/head: 37 rows that were almost equal are re-initialised, of the beginning of "
         "speech, the end of speech and units of speech (ids 303 to 339)"
     )
     # a row is drawn by its number: once, and the same whatever else is needed
@@ -256,7 +256,7 @@ def test_a_run_its_resume_and_its_export_hold_the_same_rows(
     whole = flatten_dict(Model.load(published).params, sep="/")
     np.testing.assert_array_equal(head[:, :first], whole[HEAD][:, :first])
     assert (head[:, first : first + SPARE] != whole[HEAD][:, first:]).all(axis=0).all()
-    # its export, and a run that goes on
+    # its export, and a run that resumes
     export_model(Model.load(speaking), tmp_path / "export")
     np.testing.assert_array_equal(Model.load(tmp_path / "export").params["decoder"]["head"], head)
     run = shutil.copytree(speaking, tmp_path / "run")
@@ -270,19 +270,19 @@ def test_a_run_its_resume_and_its_export_hold_the_same_rows(
         steps=6,
     )
     np.testing.assert_array_equal(load_params(run)[2]["decoder"]["head"], head)
-    assert "drawn anew" not in capsys.readouterr().out
-    # a run that starts from it has nothing to draw, and one that starts anew draws the same
+    assert "drawn again" not in capsys.readouterr().out
+    # a run that starts from it has nothing to draw, and one that starts again draws the same
     later = train_on(
         corpus, spoken_records, codec_folder, tmp_path / "later", sources={"run": str(speaking)}
     )
     np.testing.assert_array_equal(load_params(later)[2]["decoder"]["head"], head)
-    assert "drawn anew" not in capsys.readouterr().out
+    assert "drawn again" not in capsys.readouterr().out
 
 
 def test_a_run_from_before_is_not_gone_on_with(
     corpus, spoken_records, codec_folder, published, speaking, tmp_path, monkeypatch, capsys
 ):
-    """Its units cannot be told apart; a run that starts from it draws their rows anew."""
+    """Its units cannot be told apart; a run that starts from it draws their rows again."""
     from sift_jax.training import job, loop
 
     with monkeypatch.context() as patch:

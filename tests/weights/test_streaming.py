@@ -207,7 +207,7 @@ def test_an_index_that_names_a_missing_shard_is_refused(tmp_path):
     ):
         load_decoder(tmp_path, config)
     (tmp_path / INDEX).write_text("{}")
-    with pytest.raises(ValueError, match="is no index of safetensors; download it again"):
+    with pytest.raises(ValueError, match="is not an index of safetensors; download it again"):
         load_decoder(tmp_path, config)
 
 
@@ -243,7 +243,9 @@ def test_the_hub_is_asked_only_by_name(tmp_path, monkeypatch):
     config, params = write_decoder(tmp_path)
     assert_same(load_decoder("hf://Qwen/Qwen2.5-0.5B@main", config), params)
     assert asked == [("Qwen/Qwen2.5-0.5B", "main")]
-    with pytest.raises(ValueError, match="hf://Qwen is no name on the hub; write hf://owner/name"):
+    with pytest.raises(
+        ValueError, match="hf://Qwen is not a name on the hub; write hf://owner/name"
+    ):
         find_folder("hf://Qwen")
 
 

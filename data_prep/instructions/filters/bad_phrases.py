@@ -143,7 +143,7 @@ TIMES = {
     )
     for language, (words, units) in _UNITS.items()
 }
-# Words with which a request begins that is no question.
+# Words with which a request begins that is not a question.
 REQUESTS = {
     "en": "tell describe name explain say give compare identify list summarise summarize please "
     "let help quote repeat write choose pick judge rate assess estimate guess imagine "

@@ -1,4 +1,4 @@
-"""Faults of form: what is no question, no answer, or no sentence at all. Small models make them,
+"""Faults of form: what is not a question, no answer, or no sentence at all. Small models make them,
 large ones hardly.
 
 "The voice is quite slow."  "Quite slowly."                    no question

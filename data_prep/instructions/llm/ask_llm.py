@@ -2,11 +2,11 @@
 
     Request ─ draw_briefs ─►  ten briefs ─ so many a call ─►  reply ─ read_reply ─►  pairs ─ rules, briefs ─► kept
                                               │  ▲               └─ broken ─►  drop "not JSON"    └─► drop "no question"
-                                              │  └─ those that came to nothing, worded anew, fewer a call ◄─┘
+                                              │  └─ those that came to nothing, worded again, fewer a call ◄─┘
                                               └─ no reply ─►  drop "no answer: http 500"
     kept ─ filter ─►  rows
 
-What comes to nothing is asked for anew, not again: of what was wrong the model is told nothing, for
+What comes to nothing is asked for once more, from scratch: of what was wrong the model is told nothing, for
 a small one would repeat it.
 """
 
@@ -34,7 +34,7 @@ _NAMES = {
     "answer": ("answer", "a", "response"),
 }
 _LONGEST_PIECE = 2000
-# Pairs of a call that asks anew, at most.
+# Pairs of a call that asks again, at most.
 _FEWER = 3
 # "Q: How fast? A: Very fast.", on a line or on two: what small models write in place of JSON
 _MARKED = re.compile(
@@ -135,7 +135,7 @@ def _ask(
 
 
 class Taken:
-    """The pairs of a request that were kept so far, and what was set aside."""
+    """The pairs of a request that were kept so far, and what was skipped."""
 
     def __init__(self, request: Request):
         self.request = request

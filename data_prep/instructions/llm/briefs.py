@@ -287,7 +287,7 @@ def _speak(brief: Brief, request: Request) -> str:
 
 
 class _Deck:
-    """Cards in random order, shuffled anew when all have been taken."""
+    """Cards in random order, shuffled again when all have been taken."""
 
     def __init__(self, cards: Sequence[str], rng: random.Random):
         self._cards, self._rng = list(cards), rng

@@ -57,7 +57,7 @@ def format_estimate(found: dict[str, Any]) -> list[str]:
         for name, counts in [*found["sets"].items(), ("total", found["total"])]
     ]
     return [
-        f"{found['utterances']} utterances, {found['set_aside']} lines set aside",
+        f"{found['utterances']} utterances, {found['set_aside']} lines skipped",
         *lines,
         f"cost about {found['cost']:g}",
     ]

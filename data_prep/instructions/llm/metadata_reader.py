@@ -1,6 +1,6 @@
 """The metadata of a corpus, checked line by line and read again where it is needed.
 
-    metadata.jsonl ─ index ─►  {(split, language): [byte offset of each good line]}    lines with faults, set aside
+    metadata.jsonl ─ index ─►  {(split, language): [byte offset of each good line]}    lines with faults, skipped
 
 Only offsets stay in memory: a corpus may have millions of utterances.
 """
@@ -51,7 +51,7 @@ class Sources:
         return sorted(random.Random(f"{seed}/{split}/{language}").sample(places, limit))
 
     def list_rejected(self, shard: int, shards: int) -> list[dict[str, Any]]:
-        """The lines set aside that a shard answers for: each has one."""
+        """The lines skipped that a shard answers for: each has one."""
         return [entry for entry in self.rejected if entry["line"] % shards == shard]
 
     def make_requests(self, name: str, places: list[int], seed: int) -> Iterator[Request | Skipped]:
@@ -122,7 +122,7 @@ def parse_line(line: bytes) -> Utterance:
     if not value["id"] or any(
         letter in '/\\"' or not letter.isprintable() for letter in value["id"]
     ):
-        raise ValueError("the id is no file name")
+        raise ValueError("the id is not a file name")
     # Of languages without templates nobody asks anything here, but they are no fault.
     if value["language"] not in LANGUAGE_NAMES or value["split"] not in SPLITS:
         raise ValueError(
@@ -137,7 +137,7 @@ def parse_line(line: bytes) -> Utterance:
 def _check_types(value: dict[str, Any]) -> None:
     for key in _TEXTS:
         if not isinstance(value.get(key), str | None):
-            raise ValueError(f"{key} is no text")
+            raise ValueError(f"{key} is not text")
     labels, values, words = (value.get(key) for key in ("labels", "values", "words"))
     labels, values, words = labels or {}, values or {}, words or []
     if not isinstance(labels, dict) or not all(
@@ -147,7 +147,7 @@ def _check_types(value: dict[str, Any]) -> None:
     if not isinstance(values, dict) or not all(_is_number(number) for number in values.values()):
         raise ValueError("values are no numbers")
     if not _is_number(value.get("duration")):
-        raise ValueError("duration is no number")
+        raise ValueError("duration is not a number")
     for word in words if isinstance(words, list) else [None]:
         if not isinstance(word, dict) or not isinstance(word.get("word"), str):
             raise ValueError("words are no list of words")

@@ -22,7 +22,7 @@ from data_prep.llm.client import Message
 from data_prep.llm.framed_data import wrap_data
 from data_prep.llm.journal import make_key
 
-# Part of the key of each call: a change of what parsing expects asks anew, even where the messages
+# Part of the key of each call: a change of what parsing expects asks again, even where the messages
 # stay.
 VERSION = "2"
 # as in the paper

@@ -42,7 +42,7 @@ _ROOTS = tuple(sorted({kind.root for kind in SETS.values()}))
 
 
 class AccountError(RuntimeError):
-    """Items came in that neither went out nor were set aside."""
+    """Items came in that neither went out nor were skipped."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

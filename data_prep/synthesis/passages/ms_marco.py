@@ -156,5 +156,5 @@ def _select(passages: Any, identity: str) -> list[str]:
         raise BadItem("no passage that answers", "none is marked", identity)
     texts = [text for text in chosen if isinstance(text, str)]
     if len(texts) < len(chosen):
-        raise BadItem("broken passage", "passage_text is no text", identity)
+        raise BadItem("broken passage", "passage_text is not text", identity)
     return list(dict.fromkeys(texts))

@@ -1,4 +1,4 @@
-"""A written passage and what is asked about it: an item is one, or it is set aside with its reason.
+"""A written passage and what is asked about it: an item is one, or it is skipped with its reason.
 
     Passage(id="squad_Normans_0", language="en", held="train", text="The Normans were …",
             questions=(Question(id="56dd…", question="In what country …?", answer="France", references=("France",)),))

@@ -34,7 +34,7 @@ def read_squad(path: Path, language: str, held: str | None) -> Iterator[Found]:
         with open_text(path) as file:
             articles = json.load(file)["data"]
         if not isinstance(articles, list):
-            raise TypeError("data is no list")
+            raise TypeError("data is not a list")
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise CorpusError(
             f'{path}: not in SQuAD\'s form ({str(error)[:100]}); expected {{"data": [{{"title", '

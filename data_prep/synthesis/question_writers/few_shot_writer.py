@@ -1,7 +1,7 @@
 """A writer that is shown how: the prompt is a few transcripts with their questions and answers, and
 then the next one.
 
-    examples ─ some of them, drawn anew for each transcript ─►  user "words …"  assistant {"question": …, "answer": …}
+    examples ─ some of them, drawn for each transcript ─►  user "words …"  assistant {"question": …, "answer": …}
                                                                 user "words …"  assistant {"question": …, "answer": …}
                                                                 user "words …"  ─►  the model goes on
 
@@ -107,7 +107,7 @@ def _parse_shot(line: str, place: str) -> tuple[str, Shot]:
         row = None
     if not isinstance(row, dict):
         raise ValueError(
-            f"{place} is no JSON object; give one with transcript, question and answer"
+            f"{place} is not a JSON object; give one with transcript, question and answer"
         )
     given = {
         "transcript": row.get("transcript", row.get("text")),

@@ -1,7 +1,7 @@
 """Questions and answers written by a language model from what is said in a recording.
 
     transcript ─ Prompt ─► reply ─ find_objects ─►  pairs ─ rules ─►  kept
-                             │        └─ none of use ─ asked anew for one ─►  drop "not JSON"
+                             │        └─ none of use ─ asked again for one ─►  drop "not JSON"
                              ├─ {"nothing": "two words"} ──────────────────►  drop "nothing to ask"
                              └─ no reply ──────────────────────────────────►  drop "no answer: http 500"
 

@@ -226,7 +226,7 @@ class EmbeddedCodec(Codec):
         if not np.array_equal(book.get("head", ()), HEAD_VALUES):
             raise ValueError(
                 f"{folder.path}: its head is another than this version writes and reads; fit the "
-                "codec again, and make the units anew"
+                "codec again, and make the units again"
             )
         self.options = EmbeddedOptions(**folder.config.options)
         self.tones, self.sounds = book["tones"], book["sounds"]

@@ -79,7 +79,7 @@ def snake_smoothly(
         snake(2 * sum(taps[k] * wide[:, first : first + times] for k, first in places), alpha, beta)
         for places in (_EVEN, _ODD)
     )
-    # each is read six times: kept, or XLA would compute the sines anew for every tap
+    # each is read six times: kept, or XLA would compute the sines again for every tap
     ahead, after = jax.lax.optimization_barrier(
         (fill(even, even, odd, 2, 3), fill(even, odd, odd, 3, 2))
     )

@@ -136,7 +136,7 @@ class _Pool:
         return []
 
     def _list_pairs(self, room: int, largest: int) -> Iterator[tuple[int, int]]:
-        """Pairs of sizes whose sum is almost `room`, the closest first, by turns unlike and
+        """Pairs of sizes whose sum is almost `room`, the closest first, alternately unlike and
         alike."""
         for total in range(min(room, 2 * largest), max(room - _SLACK, 2 * self.least - 1), -1):
             # `reversed` has bit whole − s; moved down by whole − total, bit i says that there is a

@@ -1,4 +1,4 @@
-"""Which questions a group has, so that it fits a row: asked for by turns, and left out where there
+"""Which questions a group has, so that it fits a row: asked for in turn, and left out where there
 is no room.
 
     item, first, count ─► its questions in an order that the seed gives, from turn `first` on, round and round: `count`
@@ -6,7 +6,7 @@ is no room.
                        ─► without the last ones, until the rest fits together
     5 questions in the order c a e b d, first 3, count 3:  b d c ─► d is too long: b c ─► b c fit: these two
 
-A question that is left out has a cause, so that a run can say what it sets aside and what there is
+A question that is left out has a cause, so that a run can say what it skips and what there is
 to do.
 """
 

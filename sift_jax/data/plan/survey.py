@@ -91,14 +91,14 @@ class Survey:
     places: int
     groups: int
     questions: int
-    # questions that are set aside, by cause
+    # questions that are skipped, by cause
     left_out: tuple[int, ...]
     # places before every _STRIDE-th item
     starts: np.ndarray
 
     @property
     def asked(self) -> int:
-        """Questions, with those that are set aside."""
+        """Questions, with those that are skipped."""
         return self.questions + sum(self.left_out)
 
     @property
@@ -115,7 +115,7 @@ class Survey:
         """(item, which of its places) of places of an epoch."""
         if self.places == self.items:
             return place, np.zeros_like(place)
-        # Places before every 64th item are kept; within a stretch of 64 they are counted anew.
+        # Places before every 64th item are kept; within a stretch of 64 they are counted again.
         #     items of 1, 3, 1 places: place 3 is the third of item 1  →  (1, 2)
         stretch = np.searchsorted(self.starts, place, side="right") - 1
         items = np.minimum(stretch[:, None] * _STRIDE + np.arange(_STRIDE + 1), self.items)

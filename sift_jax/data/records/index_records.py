@@ -155,7 +155,7 @@ def index_records(
                     raise ValueError(
                         f"{said}, as {len(unreadable) - 1} of {len(places)} before it, which is "
                         f"more than DataConfig.most_unreadable = {most_unreadable:g}; make those "
-                        "records anew"
+                        "records again"
                     ) from error
                 continue
             # what the lists leave out of a category is none of its items, whatever the record has
@@ -248,7 +248,7 @@ def cache_task(task: seqio.Task, split: str, records: Path, tokenizer: SpeechTok
     make_once(folder / split, make)
     if is_there:
         print(
-            f"{task.name}: {split} as cached in {folder / split}; delete it to read the source anew"
+            f"{task.name}: {split} as cached in {folder / split}; delete it to read the source again"
         )
     return folder / split
 

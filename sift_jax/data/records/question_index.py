@@ -96,7 +96,7 @@ class IndexWriter:
         self._put("clips", np.asarray(clips))
         every = list(range(len(clips)))
         sources = every if sources is None else list(sources)
-        # where it goes without saying it is no part of the hash
+        # where it goes without saying it is not part of the hash
         self._put("sources", np.asarray(sources), is_told=sources != every)
         markers = [np.flatnonzero(q.tokens == self.audio_id) for q in questions]
         ranks, common = rank_beginnings(questions, markers)

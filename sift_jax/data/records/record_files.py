@@ -109,7 +109,7 @@ class RowIndex:
 
 
 class _Writer:
-    """Makes the records of one language, setting aside what has no audio."""
+    """Makes the records of one language, skipping what has no audio."""
 
     def __init__(
         self, files: Mapping[str, Path], compression: str, pack: Callable[[str], bytes] | None
@@ -192,7 +192,7 @@ def write_language(
     group: Callable[[Path, str, str], Groups] = RowIndex,
     pack: Callable[[str], bytes] | None = None,
 ) -> tuple[dict[str, int], list[dict[str, Any]]]:
-    """The dataset of one language, made anew. Returns {split: records} and what was set aside.
+    """The dataset of one language, made again. Returns {split: records} and what was skipped.
 
     `group` brings the rows of an id together, by their places in the files if nothing else is
     given; `pack` makes the clip of an utterance, here and now if nothing else is given.
@@ -203,7 +203,7 @@ def write_language(
 
     tfds.disable_progress_bar()
     groups = {split: group(sift_dir, split, language) for split in SPLITS}
-    # what an interrupted call left is made anew: TFDS would take it for whole, and the index would
+    # what an interrupted call left is made again: TFDS would take it for whole, and the index would
     # be lost
     shutil.rmtree(out_dir / f"sift_{language}", ignore_errors=True)
     writer = _Writer(files, compression, pack)

@@ -96,7 +96,7 @@ class UnitSet:
         if counts["codec"] != codec.fingerprint or counts["records"] != digest:
             raise ValueError(
                 f"{self.folder} is of other records than those that are there now; make the units "
-                f"anew with {self._remedy}"
+                f"again with {self._remedy}"
             )
         self.digest: str = counts["digest"]
         self._clips = self._map("clips.bin", CLIP, counts["clips"])
@@ -107,7 +107,7 @@ class UnitSet:
         if not path.is_file() or path.stat().st_size != count * dtype.itemsize:
             raise ValueError(
                 f"{path} is damaged: not the {count} lines it was written with; delete "
-                f"{self.folder}, and make it anew with {self._remedy}"
+                f"{self.folder}, and make it again with {self._remedy}"
             )
         return np.memmap(path, dtype, "r").view(np.ndarray) if count else np.zeros(0, dtype)
 
@@ -119,7 +119,7 @@ class UnitSet:
                 return self._units[start : start + count].tolist()
         raise ValueError(
             f"{self.folder}: no units of clip {clip} of record {record}; delete that folder, and "
-            f"make it anew with {self._remedy}"
+            f"make it again with {self._remedy}"
         )
 
     def attach(self, turns: list[dict[str, Any]], names: Sequence[str], record: int) -> None:

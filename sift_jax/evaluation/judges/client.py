@@ -236,7 +236,7 @@ def _read_reply(payload: bytes) -> str:
     except (ValueError, LookupError, TypeError) as error:
         raise _Passing(f"no completion in the reply ({type(error).__name__})") from None
     if content is not None and not isinstance(content, str):
-        raise _Passing("a completion that is no text")
+        raise _Passing("a completion that is not text")
     return (content or "").encode("utf-8", "replace").decode()
 
 

@@ -1,4 +1,4 @@
-"""What was measured on the recordings that a model spoke as it was told, for the report of its
+"""What was measured on the recordings that a model spoke on request, for the report of its
 answers.
 
 GENERATION_DIR/results.json, which python -m data_prep.generation score writes

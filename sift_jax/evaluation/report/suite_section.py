@@ -74,7 +74,7 @@ def describe_counts(counts: dict) -> str:
     return (
         f"{format_count(counts.get('scored'))} of {format_count(total)} questions are scored; "
         f"{format_count(counts.get('answered'))} were answered; "
-        f"{format_count(counts.get('set_aside', 0))} more were set aside before."
+        f"{format_count(counts.get('set_aside', 0))} more were skipped before."
     )
 
 

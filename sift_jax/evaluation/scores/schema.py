@@ -1,7 +1,7 @@
 """The contract of the evaluation: what is asked, what was answered, what was judged, and the
 figures.
 
-    suite folder ─read─► Suite: items, and what was set aside
+    suite folder ─read─► Suite: items, and what was skipped
     items + model ─────► out/predictions/<system>.jsonl            an item and its answer a line, enough to judge again
     predictions + judge ► out/verdicts/<system>.<judge>.jsonl      id, score or null, status, reason
     both ──────────────► out/results.json: cells                   one figure each: what, value, interval, n of all

@@ -1,6 +1,6 @@
 """Suites: what is asked, read from their official files as downloaded.
 
-    SuiteConfig ─► SUITES[name] ─► Suite: every row of the folder, as an item or set aside
+    SuiteConfig ─► SUITES[name] ─► Suite: every row of the folder, as an item or skipped
                 └─ limit, seed: as many of each part and language, drawn by a hash of their ids
 
 `jsonl:rooms` is read by `jsonl` and called `jsonl:rooms`, so that one evaluation may have several

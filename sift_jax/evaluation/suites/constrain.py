@@ -1,4 +1,4 @@
-"""Constraints laid over a suite's questions, to see whether a model still does as it is told.
+"""Constraints laid over a suite's questions, to see whether a model still follows instructions.
 
 "How loud is she?"  ─►  "How loud is she? Answer in exactly 3 words."     scored as before, and: followed,
                         facet constraint=words:3                           followed and right

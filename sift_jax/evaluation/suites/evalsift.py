@@ -14,7 +14,7 @@ speak.
 An id of the release is an utterance and repeats: rows are numbered behind it. Its German rows in
 open_ended/fr, of Common Voice, are asked as they are. How the release sets the words to be spoken
 off from the instruction is not documented; the last of several text parts is taken, else the lines
-after the first, else what follows the first colon, and a row with none of these is set aside.
+after the first, else what follows the first colon, and a row with none of these is skipped.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
     {IEMOCAP_full_release/,}Session5/sentences/wav/Ses05F_impro01/Ses05F_impro01_F000.wav
 
 The layout is that of the full release. Four classes, as is the custom with this corpus: angry,
-happy with excited, sad, neutral (5,531 turns in all sessions); other turns are set aside. A part is
+happy with excited, sad, neutral (5,531 turns in all sessions); other turns are skipped. A part is
 a session. Which is asked, where none is named, is our choice: the fifth.
 """
 

@@ -84,7 +84,7 @@ def ask_rows(
         fault = (
             fault
             or ("" if names else "no audio")
-            or ("" if isinstance(facets, Mapping) else "facets is no object")
+            or ("" if isinstance(facets, Mapping) else "facets is not an object")
         )
         if fault:
             gathering.leave(own_id, part, fault)

@@ -6,7 +6,7 @@ inside.
     read_parquet      rows of the hub: {"audio": {"bytes": …, "path": "a.wav"}, "label": …}
 
 Each gives (number of the line, row). A column that the whole file lacks is an error that names
-those it has; a broken row is set aside by its number.
+those it has; a broken row is skipped by its number.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def find_file(root: Path, choices: Sequence[str], what: str) -> Path:
 def read_json_lines(
     path: Path, required: Sequence[str], gathering: Gathering, subset: str
 ) -> Iterator[tuple[int, Row]]:
-    """The objects of a file; those without a key that the first one has are set aside."""
+    """The objects of a file; those without a key that the first one has are skipped."""
     is_first = True
     for number, line in read_lines(path):
         try:

@@ -1,4 +1,4 @@
-"""The second paper's spoken question answering: Speech-MSMARCO and SpokenQA-LS, ROUGE-L.
+"""The SALM paper's spoken question answering: Speech-MSMARCO and SpokenQA-LS, ROUGE-L.
 
     {speech_msmarco,spokenqa_ls}.jsonl        {"audio": "a.wav", "question": …, "answer": … | "references": [ …, …]}
     {speech_msmarco,spokenqa_ls}/{sift/,}EvalSIFT/open_ended/en/split0.jsonl  with  {…}/audio        or as SIFT files
@@ -6,7 +6,7 @@
 Neither set is published: the first is MS MARCO's contexts read out by a synthesiser, the second
 questions that an LLM wrote from LibriSpeech's transcripts. The layouts are therefore ours: rows as
 those of one's own questions (`jsonl`), or SIFT files as data_prep writes them. A set is a part; one
-that is not there is set aside.
+that is not there is skipped.
 """
 
 from __future__ import annotations

@@ -183,7 +183,7 @@ def _find_heads(folder: Path) -> dict[str, Any]:
             else None
         )
     except (ValueError, AttributeError):
-        raise ValueError(f"{path} is no JSON object; download it again") from None
+        raise ValueError(f"{path} is not a JSON object; download it again") from None
     return {"alignment_heads": heads} if heads else {}
 
 

@@ -86,7 +86,7 @@ class GgufFile:
 def _read_head(file: BinaryIO, path: Path) -> tuple[dict[str, Any], dict[str, GgufTensor]]:
     magic = file.read(4)
     if magic != MAGIC:
-        raise ValueError(f"{path} is no GGUF: it begins with {magic!r}")
+        raise ValueError(f"{path} is not a GGUF: it begins with {magic!r}")
     version = _number(file, "I")
     if version not in (2, 3):
         raise ValueError(

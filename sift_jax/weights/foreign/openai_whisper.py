@@ -39,7 +39,7 @@ def list_openai_tensors(held: Any, source: Path) -> Iterator[tuple[str, np.ndarr
     for name, value in held["model_state_dict"].items():
         if not isinstance(value, np.ndarray) or not re.match(r"(encoder|decoder)\.", str(name)):
             raise ValueError(
-                f"{source}: {name} is no tensor of a Whisper; of .pt files OpenAI's Whispers "
+                f"{source}: {name} is not a tensor of a Whisper; of .pt files OpenAI's Whispers "
                 "alone are read"
             )
         # a mask that is computed

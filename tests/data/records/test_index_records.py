@@ -1,4 +1,4 @@
-"""What is made once: by one process, whole or not at all, and anew when what it was made from has
+"""What is made once: by one process, whole or not at all, and again when what it was made from has
 changed."""
 
 import functools
@@ -96,7 +96,7 @@ def test_a_source_without_random_access_is_cached_as_seqio_reads_it(
     assert "caching mine.lines train: " in said.err and not said.out
     assert cache_task(task, "train", tmp_path / "records", tokenizer) == folder
     assert (
-        f"mine.lines: train as cached in {folder}; delete it to read the source anew"
+        f"mine.lines: train as cached in {folder}; delete it to read the source again"
         in capsys.readouterr().out
     )
 
@@ -149,7 +149,7 @@ def test_a_task_that_differs_in_a_number_alone_is_cached_anew(tokenizer, lines, 
 
 
 def test_what_is_cached_of_the_same_is_the_same_plan(corpus, tokenizer, lines, tmp_path):
-    """A copy on another machine has other times: it is cached anew there, and a run goes on with
+    """A copy on another machine has other times: it is cached again there, and a run goes on with
     it."""
     first = QuestionIndex(cache_task(make_task(tokenizer, lines), "train", tmp_path, tokenizer))
     os.utime(lines, (1, 1))
@@ -161,7 +161,7 @@ def test_what_is_cached_of_the_same_is_the_same_plan(corpus, tokenizer, lines, t
 
 
 def test_a_changed_task_over_records_shows_all_their_questions(corpus, tokenizer):
-    """SeqIO takes some of them anew in each epoch; what is cached is read once."""
+    """SeqIO takes some of them again in each epoch; what is cached is read once."""
 
     def register(context):
         from sift_jax.data.tasks.seqio_tasks import register as register_task

@@ -1,4 +1,4 @@
-"""Records: the audio to the byte, every turn, and a list of what was set aside."""
+"""Records: the audio to the byte, every turn, and a list of what was skipped."""
 
 import json
 import shutil

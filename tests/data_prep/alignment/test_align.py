@@ -1,4 +1,4 @@
-"""The command: what can be aligned is, what cannot is set aside by name, and nothing is read
+"""The command: what can be aligned is, what cannot is skipped by name, and nothing is read
 outside the root."""
 
 import json

@@ -399,7 +399,7 @@ def test_further_languages_are_there_to_be_told_from_the_others(tmp_path):
         (["--edges=gone.json"], "gone.json: cannot be read"),
         (["--genders=pitch", "--experts=average_pitch=none"], "--genders=pitch needs the pitch"),
         (["--genders=network"], "--genders=network and --gender_model"),
-        (["--genders=network", "--gender_model=gone"], "--gender_model=gone is no folder"),
+        (["--genders=network", "--gender_model=gone"], "--gender_model=gone is not a folder"),
         (["--gender_model=x"], "go together; give both or neither"),
         (["--compression=mp3"], "argument --compression: 'mp3' is not one of flac, opus"),
     ],

@@ -275,7 +275,7 @@ def test_training_that_is_lost_in_decoding_stops_the_build(tmp_path):
             (tmp_path / f"{number}.wav").write_bytes(b"no audio")
     with pytest.raises(
         BuildError,
-        match="en: train has no utterance: 9 of its 9 recordings were set aside when they "
+        match="en: train has no utterance: 9 of its 9 recordings were skipped when they "
         "were decoded; rejected.jsonl or parts/accounts say why",
     ):
         build(parse_arguments(flags), ("corpus",))

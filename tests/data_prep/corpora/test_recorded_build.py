@@ -245,7 +245,7 @@ def test_workers_and_order_do_not_change_the_splits(tmp_path):
 
 
 def write_bad_audio(folder: Path) -> dict[str, str]:
-    """Name of the file to the reason that it is set aside for; every one is alone in what is wrong
+    """Name of the file to the reason that it is skipped for; every one is alone in what is wrong
     with it."""
     wave = make_voice(3)
     folder.mkdir()
@@ -616,5 +616,5 @@ def test_a_build_ends_in_its_card_and_page(mls):
     sources = report["sources"]["train"]["open_ended"]
     assert sources == {"multilingual_librispeech_de": report["counts"]["train"]["open_ended"]["de"]}
     assert (
-        "<audio " in page and "multilingual_librispeech_de" in page and "What was set aside" in page
+        "<audio " in page and "multilingual_librispeech_de" in page and "What was skipped" in page
     )

@@ -169,7 +169,7 @@ def test_audio_stays_within_its_budget(corpus):
     players = Players(lambda name: corpus.audio / f"{name}.flac", budget=3 * size)
     page = make_page("tiny", make_report(survey), survey.samples, corpus.root / "none", players)
     assert 0 < page.count("<audio ") <= 6 and "is left out, to keep the page small" in page
-    assert "Nothing was set aside" not in page and len(page) < 4 * size + 100_000
+    assert "Nothing was skipped" not in page and len(page) < 4 * size + 100_000
 
 
 def test_labels_beyond_ten_are_drawn_as_one():

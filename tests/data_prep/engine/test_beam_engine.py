@@ -120,7 +120,7 @@ def test_progress_is_shown_on_a_terminal_alone(tmp_path, monkeypatch, capsys, is
     "workers, options, message",
     [
         (0, "", "--workers=0 is too small; give at least 1"),
-        (1, "--runner DaskRunner", "'DaskRunner' is no flag; write each as --name=value"),
+        (1, "--runner DaskRunner", "'DaskRunner' is not a flag; write each as --name=value"),
     ],
 )
 def test_flags_that_make_no_engine(workers, options, message):

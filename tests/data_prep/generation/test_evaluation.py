@@ -146,7 +146,7 @@ def test_what_is_missing_is_counted_and_nothing_at_all_is_an_error(work, built):
         ),
         (
             ["score", "--spoken={work}/deaf", "--gender_model={work}/none"],
-            "is no folder; fetch an audio classifier",
+            "is not a folder; fetch an audio classifier",
         ),
         (["page", "--spoken={work}/deaf"], "nothing of a sweep is spoken there"),
         (["items", "--languages=es"], "no controllable_generation rows of EvalSIFT in es"),

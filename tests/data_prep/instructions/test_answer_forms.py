@@ -133,6 +133,6 @@ def test_a_share_of_a_folder_asks_for_forms_and_nothing_else_changes(tmp_path, c
         main([f"--sift={sift}", f"--out={out}"])
     with pytest.raises(SystemExit, match="no training rows under"):
         main([f"--sift={tmp_path / 'none'}", f"--out={tmp_path / 'new'}"])
-    with pytest.raises(SystemExit, match="--share=2 is no part of a whole"):
+    with pytest.raises(SystemExit, match="--share=2 is not part of a whole"):
         main([f"--sift={sift}", f"--out={tmp_path / 'new'}", "--share=2"])
     assert json.loads(first.read_text().splitlines()[0])["id"] == "u0"

@@ -1,4 +1,4 @@
-"""The client against a real HTTP server: what is retried, set aside or stops the run, and who sees
+"""The client against a real HTTP server: what is retried, skipped or stops the run, and who sees
 the key."""
 
 import copy

@@ -1,4 +1,4 @@
-"""Nearly-JSON: what is found in it, and what is set aside."""
+"""Nearly-JSON: what is found in it, and what is skipped."""
 
 import json
 import random
@@ -83,7 +83,7 @@ def test_a_flood_of_brackets_ends(text):
 
 
 def test_no_text_breaks_the_reader():
-    """Replies with letters lost, doubled, swapped for others and cut: read or set aside, never an
+    """Replies with letters lost, doubled, swapped for others and cut: read or skipped, never an
     exception."""
     rng = random.Random(0)
     whole = "\n".join(

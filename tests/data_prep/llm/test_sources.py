@@ -1,4 +1,4 @@
-"""Metadata that is wrong in any way is set aside; what is left can be asked about without an
+"""Metadata that is wrong in any way is skipped; what is left can be asked about without an
 exception."""
 
 import copy

@@ -663,7 +663,7 @@ def test_the_estimate_counts_the_calls_that_are_made(metadata, tmp_path, capsys)
     ]
     main([*flags, "--endpoint=http://localhost:1/v1", "--dry_run"])
     said = capsys.readouterr().out.splitlines()
-    assert not (tmp_path / "out").exists() and said[0] == "22 utterances, 0 lines set aside"
+    assert not (tmp_path / "out").exists() and said[0] == "22 utterances, 0 lines skipped"
     total = next(line for line in said if line.startswith("total"))
     with serve(lambda number, body: answer_well(body)) as server:
         main([*flags, f"--endpoint={server.url}"])

@@ -166,7 +166,7 @@ def test_broken_marks_and_ctrl_c_are_one_line(tmp_path, monkeypatch, marks):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("data_prep.pipeline.build_stages.build", interrupt)
-    with pytest.raises(SystemExit, match="^stopped; the same command goes on") as stop:
+    with pytest.raises(SystemExit, match="^stopped; the same command resumes") as stop:
         main([f"--out={tmp_path}", "--workers=1"])
     assert stop.value.code == 130
 

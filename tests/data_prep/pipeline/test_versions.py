@@ -1,4 +1,4 @@
-"""A stage that makes something else says so by its version: a build is made anew by that, not by a
+"""A stage that makes something else says so by its version: a build is made again by that, not by a
 changed comment."""
 
 import json

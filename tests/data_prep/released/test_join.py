@@ -218,8 +218,7 @@ def test_audio_that_cannot_be_read_is_set_aside_by_its_record(tmp_path, capsys):
         )
         said = capsys.readouterr().out
         assert (
-            "1 records (2 rows) have audio that cannot be read" in said
-            and "2 rows set aside" in said
+            "1 records (2 rows) have audio that cannot be read" in said and "2 rows skipped" in said
         )
         (line,) = (tmp_path / str(workers) / "rejected.jsonl").read_text().splitlines()
         assert json.loads(line)["id"] == "u2" and "cannot be decoded" in json.loads(line)["detail"]
@@ -232,7 +231,7 @@ def test_a_finished_language_is_not_made_again(joined, tmp_path, capsys):
     main([*flags, "--languages=de", "--workers=1"])
     assert (out / "sift_de/1.0.0/dataset_info.json").stat().st_mtime_ns == before
     said = capsys.readouterr().out
-    assert "3 without audio" in said and "3 rows set aside, listed in" in said
+    assert "3 without audio" in said and "3 rows skipped, listed in" in said
     with pytest.raises(SystemExit, match="holds records of other files"):
         main([flags[0], f"--audio={root}", flags[2]])
 
@@ -283,7 +282,7 @@ def test_rows_that_nobody_reads_are_counted(tmp_path, capsys):
     for _ in range(2):
         main(flags)
         said = capsys.readouterr().out
-        assert "6 rows set aside" in said and "2 stray file" in said and "unread " not in said
+        assert "6 rows skipped" in said and "2 stray file" in said and "unread " not in said
         lines = (sift / "records/rejected.jsonl").read_text().splitlines()
         found = {
             (item["file"], item["reason"], item["data_source"]): item["rows"]
@@ -298,7 +297,7 @@ def test_rows_that_nobody_reads_are_counted(tmp_path, capsys):
     for path in unread:
         path.unlink()
     main(flags)
-    assert "nothing set aside" in capsys.readouterr().out
+    assert "nothing skipped" in capsys.readouterr().out
 
 
 def test_a_language_of_which_nothing_can_be_used_is_a_count(tmp_path, capsys):

@@ -160,9 +160,7 @@ def test_the_known_fault_is_counted_and_no_fault(tmp_path, capsys):
     ]
     write_lines(tmp_path, "train/open_ended/fr", rows)
     main([f"--sift={tmp_path}"])
-    assert (
-        "German in French common_voice               1 rows, set aside" in capsys.readouterr().out
-    )
+    assert "German in French common_voice               1 rows, skipped" in capsys.readouterr().out
 
 
 def test_lines_without_end_are_not_held(tmp_path, monkeypatch):
@@ -196,7 +194,7 @@ def test_frequent_words_decide_no_row_that_the_scores_would_not():
     "flags, message",
     [
         (["--sift=/none"], "no SIFT files under /none"),
-        (["--sift={}", "--audio=/none"], "--audio=/none is no folder"),
+        (["--sift={}", "--audio=/none"], "--audio=/none is not a folder"),
         (["--sift={}", "--audio=mp3s=/none"], "no corpus 'mp3s'; choose of"),
         (["--sift={}", "--audio=vctk={}"], "holds no wav48_silence_trimmed/<speaker>/"),
     ],

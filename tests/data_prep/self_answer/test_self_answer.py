@@ -201,8 +201,8 @@ def test_the_rules():
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ("[]", "is no table"),
-        ('{"en": []}', "is no table"),
+        ("[]", "is not a table"),
+        ('{"en": []}', "is not a table"),
         ('{"xx": ["What?"]}', "'xx' is not one of"),
         ("{", "cannot be read"),
     ],

@@ -1,5 +1,5 @@
 """python -m data_prep.synthesis ask and filter: transcripts in, questions with answers out, the bad
-ones set aside."""
+ones skipped."""
 
 import json
 import os
@@ -128,7 +128,7 @@ def test_what_a_writer_does_wrong_is_counted_and_kept(libri, tmp_path):
 
     with serve_voices(completions=answer) as server:
         ask(libri, out, *point(server, "--concurrency=1", "--pairs=2"))
-        # of which nothing was kept, those were asked about anew: for one, and without a word of
+        # of which nothing was kept, those were asked about again: for one, and without a word of
         # what was wrong
         assert len(server.asked) == len(firsts) + 6
         assert not any("rather not" in json.dumps(sent) for _, sent, _ in server.asked)
@@ -297,7 +297,7 @@ def test_the_filter_sets_aside_by_reason(asked, tmp_path):
         count = len(server.asked)
         assert len(server.asked[0][1]["messages"]) == 2 and server.asked[0][1]["temperature"] == 0.0
         before = read_files(out)
-        # another limit shares the same grades out anew
+        # another limit shares the same grades out again
         filter_triples(asked, out, *point(server, "--least=5"))
         assert check_books(out)["grade"]["rejected"]["not answered by its recording"] > 2
         filter_triples(asked, out, *point(server))
@@ -498,7 +498,7 @@ def test_an_example_that_comes_back_is_dropped(libri, tmp_path):
 @pytest.mark.parametrize(
     "lines, flags, message",
     [
-        ("[]", ["--writer=few_shot"], "line 1 is no JSON object"),
+        ("[]", ["--writer=few_shot"], "line 1 is not a JSON object"),
         (
             '{"text": "Rain falls.", "question": "What falls?"}',
             ["--writer=few_shot"],

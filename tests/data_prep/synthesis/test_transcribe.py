@@ -1,5 +1,5 @@
 """python -m data_prep.synthesis transcribe: speech in, transcripts that can be believed out, the
-others set aside."""
+others skipped."""
 
 import importlib.util
 import json

@@ -238,7 +238,7 @@ def test_fewer_examples_are_a_part_of_more(roots, tmp_path, capsys):
         not list_files(tmp_path / "5" / "sift", "dev")
         and "5 more than asked for" in capsys.readouterr().out
     )
-    # asked for in other words, the job is made anew
+    # asked for in other words, the job is made again
     call(roots, "slurp", tmp_path / "2", "--train=5", "--dev=0", "--evaluation=1", "--skip_records")
     assert read_sift(tmp_path / "2") == read_sift(tmp_path / "5")
 

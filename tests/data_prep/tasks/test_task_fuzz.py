@@ -1,4 +1,4 @@
-"""Whatever is done to the lists of a corpus, its reader says what it sets aside, and what it says
+"""Whatever is done to the lists of a corpus, its reader says what it skips, and what it says
 can be written."""
 
 import random

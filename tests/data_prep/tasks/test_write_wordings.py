@@ -148,12 +148,12 @@ def test_templates_have_them_beside_their_own():
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("{", "is no JSON"),
+        ("{", "is not JSON"),
         ("[]", "does not hold tasks"),
         ('{"pt": {}}', "no language 'pt'"),
         ('{"en": {"sing": []}}', "no task"),
         ('{"en": {"asr": "x"}}', "no list of texts"),
-        ('{"en": {"asr": [3]}}', "it is no text"),
+        ('{"en": {"asr": [3]}}', "it is not text"),
         ('{"en": {"tts": ["Read this aloud"]}}', "mend or delete it"),
     ],
 )

@@ -273,7 +273,7 @@ def test_what_was_judged_is_not_asked_again_and_a_killed_run_goes_on(tmp_path):
             list(judge.judge(asks[:2]))
         with judge_at(script.url, tmp_path, max_tokens=100) as judge:
             list(judge.judge(asks[:2]))
-    assert len(script.bodies) == 10, "another model or parameter is asked anew"
+    assert len(script.bodies) == 10, "another model or parameter is asked again"
 
 
 def test_a_torn_tail_is_cut_and_damage_asked_again(tmp_path):

@@ -1,4 +1,4 @@
-"""A judging that is killed goes on where it was."""
+"""A judging that is killed resumes where it was."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""A folder of answers, judged anew by a server: its verdicts are the figures, and are paid for
+"""A folder of answers, judged again by a server: its verdicts are the figures, and are paid for
 once."""
 
 import json

@@ -1,4 +1,4 @@
-"""What each reader makes of its rows, and what it sets aside."""
+"""What each reader makes of its rows, and what it skips."""
 
 import json
 

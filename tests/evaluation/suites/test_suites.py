@@ -223,7 +223,7 @@ def test_rows_that_cannot_be_asked_are_set_aside(tmp_path):
         "no question",
         "no metric loudness",
         "accuracy needs labels",
-        "facets is no object",
+        "facets is not an object",
         "not a JSON object",
         "not a JSON object",
     ]

@@ -109,7 +109,7 @@ def make_records(folder: Path, utterances: int) -> tuple[Path, Path]:
 
     from sift_jax.audio.files import write_audio
     from sift_jax.data.records.record_audio import FLAC
-    from sift_jax.data.records.record_files import index_audio, write_language
+    from sift_jax.data.records.record_writer import index_audio, write_language
     from sift_jax.sift.rows import write_rows
     from sift_jax.text.tokenizers import train_tokenizer
 
@@ -224,11 +224,7 @@ def plan_depths(stream: Any) -> dict[str, Iterator[int]]:
                     reader = readers[task.name]
                     reader.reader.read_audio(reader.split, int(task.index.items[item]["record"]))
                     yield (
-                        int(
-                            task.index.read(item, batch.groups.read_numbers(g).tolist())[
-                                "question"
-                            ][-1]
-                        )
+                        int(task.index.read(item, batch.groups.numbers[g].tolist())["question"][-1])
                         + 1
                     )
 

@@ -49,7 +49,8 @@ from data_prep.metadata.expert_networks import make_dnsmos  # noqa: E402
 from data_prep.metadata.experts import make_panel, parse_experts  # noqa: E402
 from data_prep.metadata.measure import measure_utterance  # noqa: E402
 from sift_jax.audio.files import read_audio, write_audio  # noqa: E402
-from sift_jax.data.records.record_audio import OPUS, decode_clip, encode_clip  # noqa: E402
+from sift_jax.data.records.record_audio import OPUS, encode_clip  # noqa: E402
+from sift_jax.data.records.record_reader import decode_clip  # noqa: E402
 
 RATE = 16_000
 # These take minutes for what the others do in seconds: they get a share of the clips.

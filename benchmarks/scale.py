@@ -255,7 +255,7 @@ def make_records(folder: Path, workers: int) -> None:
 
 def make_index(folder: Path) -> None:
     from sift_jax.data.records.index_records import index_records
-    from sift_jax.data.records.record_files import RecordReader
+    from sift_jax.data.records.record_reader import RecordReader
     from sift_jax.text.tokenizers import SpeechTokenizer
 
     index_records(

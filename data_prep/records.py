@@ -126,7 +126,7 @@ def _make_once(
 def _join_language(
     sift_dir: Path, places: Sequence[Place], roots: AudioRoots, out: Path, packer: Packer
 ) -> dict[str, Any]:
-    from sift_jax.data.records.record_files import write_language
+    from sift_jax.data.records.record_writer import write_language
 
     language = places[0].language
     # What an earlier call has made of other files, of which nothing may be left now.

@@ -29,8 +29,7 @@ import numpy as np
 
 from data_prep.engine.beam_engine import Engine, make_engine, run_chunks
 from data_prep.engine.chunks import Chunk, sweep
-from sift_jax.data.records.record_audio import decode_clip
-from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.records.record_reader import RecordReader, decode_clip
 from sift_jax.data.records.record_units import list_spoken, name_set, read_counts, write_unit_set
 from sift_jax.exits import report_errors
 from sift_jax.flags import Parser, is_debug

@@ -448,7 +448,7 @@ def test_data_prep_starts_without_tensorflow(module):
 
 
 def test_the_rules_see_what_they_forbid():
-    assert ("sift_jax.data.records.record_files", False) in read_imports(
+    assert ("sift_jax.data.records.record_writer", False) in read_imports(
         "data_prep.pipeline.record_stage"
     )
     assert "tensorflow" in reach("sift_jax.data.mixtures") and "seqio" in reach(

@@ -18,7 +18,7 @@ from sift_jax.storage.whole_files import open_whole
 
 def write_records(config: BuildConfig) -> None:
     """Writes the records of all languages and settles which ids became none."""
-    from sift_jax.data.records.record_files import list_languages
+    from sift_jax.data.records.record_writer import list_languages
 
     sift = config.out / "sift"
     (config.out / "records").mkdir(exist_ok=True)
@@ -59,7 +59,7 @@ def write_records(config: BuildConfig) -> None:
 
 def write_chunk(chunk: Chunk, compression: str) -> None:
     """The records of one language."""
-    from sift_jax.data.records.record_files import index_audio, write_language
+    from sift_jax.data.records.record_writer import index_audio, write_language
 
     out = chunk.out
     counts, rejected = write_language(

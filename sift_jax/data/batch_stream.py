@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ from sift_jax.data.plan.batch_plan import Plan, PlannedBatch
 from sift_jax.data.plan.sample_stream import Draws, Groups, PlannedTask
 from sift_jax.data.records.index_records import CachedAudio, cache_task, index_records
 from sift_jax.data.records.question_index import QuestionIndex
-from sift_jax.data.records.record_files import RecordAudio
+from sift_jax.data.records.record_reader import RecordAudio
 from sift_jax.data.records.unreadable import UNREADABLE, UnreadableAudio, UnreadableLog
 from sift_jax.data.row_layout import (
     NO_GROUP,
@@ -87,6 +88,8 @@ class BatchStream:
         self._audio_id = self.tokenizer.ids[AUDIO]
         self.counts = PackingCounts()
         self._unreadable = UnreadableLog(config.most_unreadable, unreadable_log, split)
+        # groups that were read, or tried: threads count together, a call of `next` is one step
+        self._tries = itertools.count(1)
         shapes = make_shapes(config, geometry, teacher_tokens=teacher_tokens)
         self._own_rows = range(config.rows) if own_rows is None else own_rows
         self.shapes = [dataclasses.replace(shape, rows=len(self._own_rows)) for shape in shapes]
@@ -184,7 +187,7 @@ class BatchStream:
         """A group of the plan as the example that its task would give; UnreadableAudio if it cannot
         be read."""
         task, item = self.plan.draws.tasks[groups.task[group]], int(groups.item[group])
-        example = task.index.read(item, groups.read_numbers(group).tolist())
+        example = task.index.read(item, groups.numbers[group].tolist())
         try:
             clips = self.readers[task.name](item)
         except UNREADABLE as error:
@@ -208,12 +211,12 @@ class BatchStream:
     def _read_row(self, planned: PlannedBatch, row: int) -> Row:
         filled, sizes = Row(self.shapes[planned.level]), planned.groups.sizes
         for g in planned.rows[row]:
-            self._unreadable.count_try()
+            tried = next(self._tries)
             try:
                 example = self.read_example(planned.groups, g)
             except UnreadableAudio as error:
                 task = self.plan.draws.tasks[planned.groups.task[g]].name
-                self._unreadable.note(task, int(planned.groups.item[g]), error)
+                self._unreadable.note(task, int(planned.groups.item[g]), error, tried)
                 # its place stays, so that the numbers of the others do
                 filled.add(NO_GROUP)
                 continue
@@ -238,7 +241,7 @@ class BatchStream:
         index = self._teachers.get(task.name)
         if index is None:
             return None
-        numbers = groups.read_numbers(group).tolist()
+        numbers = groups.numbers[group].tolist()
         heard, read = task.index.read(item, numbers), index.read(item, numbers)
         answers = [one["tokens"][one["is_target"] > 0].tolist() for one in (heard, read)]
         if answers[0] != answers[1]:

@@ -22,7 +22,7 @@ from sift_jax.audio.whisper_mel import RATE
 from sift_jax.data.batch_stream import BatchStream
 from sift_jax.data.plan.batch_plan import PlannedBatch
 from sift_jax.data.records.index_records import split_clips, split_questions
-from sift_jax.data.records.record_files import RecordAudio
+from sift_jax.data.records.record_reader import RecordAudio
 from sift_jax.data.records.record_units import list_spoken
 from sift_jax.data.records.unreadable import UnreadableAudio
 from sift_jax.previews.open_mixture import (
@@ -153,5 +153,5 @@ def read_questions(stream: BatchStream, planned: PlannedBatch, group: int) -> li
             ][-1]["content"]
             if part.get("text")
         )
-        for number in planned.groups.read_numbers(group).tolist()
+        for number in planned.groups.numbers[group].tolist()
     ]

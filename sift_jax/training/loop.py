@@ -35,7 +35,7 @@ from sift_jax.data.data_config import DataConfig
 from sift_jax.data.defined_tasks import read_codec
 from sift_jax.data.dev_batches import DevSet, read_dev_set
 from sift_jax.data.prefetch import prefetch
-from sift_jax.data.records.record_files import digest_records
+from sift_jax.data.records.record_reader import digest_records
 from sift_jax.data.records.unreadable import name_log
 from sift_jax.launch import NO_FLAGS, Launch
 from sift_jax.models.presets import ModelConfig

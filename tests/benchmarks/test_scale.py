@@ -14,7 +14,7 @@ from benchmarks.scale import (
     write_rows,
 )
 from data_prep.released.join import list_usable_places
-from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.records.record_reader import RecordReader
 from sift_jax.sift.rows import read_rows
 
 

@@ -5,8 +5,9 @@ import pytest
 from sift_jax.audio.files import write_audio
 from sift_jax.data.records import record_keys
 from sift_jax.data.records.record_audio import FLAC
-from sift_jax.data.records.record_files import RecordReader, index_audio, write_language
 from sift_jax.data.records.record_keys import KeyMaker
+from sift_jax.data.records.record_reader import RecordReader
+from sift_jax.data.records.record_writer import index_audio, write_language
 from sift_jax.sift.rows import write_rows
 
 KILO = 1 << 10

@@ -7,8 +7,7 @@ import shutil
 import pytest
 
 from data_prep.records import main
-from sift_jax.data.records.record_audio import decode_clip
-from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.records.record_reader import RecordReader, decode_clip
 
 
 def test_records_are_written_and_counted(corpus, tmp_path, capsys):

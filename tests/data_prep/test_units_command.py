@@ -11,8 +11,7 @@ from sift_jax.audio.files import read_audio
 from sift_jax.codecs.embedded.embedded_codec import EmbeddedOptions
 from sift_jax.codecs.embedded.fit import fit_embedded
 from sift_jax.codecs.registry import load_codec
-from sift_jax.data.records.record_audio import decode_clip
-from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.records.record_reader import RecordReader, decode_clip
 from sift_jax.data.records.record_units import UnitSet, name_set
 from sift_jax.text.unit_tokens import read_codec_identity
 

@@ -41,7 +41,7 @@ def test_examples_of_a_gin_file_are_those_of_its_batches(gin_file, stream):
         stream.plan.draws.tasks[planned.groups.task[group]].name
         for row in planned.rows
         for group in row
-        for _ in planned.groups.read_numbers(group)
+        for _ in planned.groups.numbers[group]
     ]
     assert [example["task"] for example in found][: len(names)] == names[:12]
     for example in found:

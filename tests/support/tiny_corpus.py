@@ -11,7 +11,7 @@ import numpy as np
 
 from sift_jax.audio.files import write_audio
 from sift_jax.data.records.record_audio import FLAC
-from sift_jax.data.records.record_files import index_audio, list_languages, write_language
+from sift_jax.data.records.record_writer import index_audio, list_languages, write_language
 from sift_jax.sift.rows import CATEGORIES, write_rows
 from sift_jax.text.tokenizers import train_tokenizer
 

@@ -15,7 +15,7 @@ from sift_jax.data.batch_stream import BatchStream
 from sift_jax.data.defined_tasks import define_tasks
 from sift_jax.data.records.index_records import index_records
 from sift_jax.data.records.question_index import QuestionIndex
-from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.records.record_reader import RecordReader
 from sift_jax.data.records.record_units import UnitSet
 from sift_jax.data.row_layout import Row, lay_out, make_group
 from sift_jax.data.tasks.seqio_tasks import TaskContext, list_splits, make_sift_task, use_context

@@ -57,7 +57,7 @@ def test_the_losses_are_those_of_shared_audio(corpus):
     # one epoch shows every question once, each with its own audio
     chosen = [g for g in range(len(groups)) if groups.epoch[g] == 0]
     named = {
-        (int(groups.task[g]), int(groups.item[g]), *groups.read_numbers(g).tolist()) for g in chosen
+        (int(groups.task[g]), int(groups.item[g]), *groups.numbers[g].tolist()) for g in chosen
     }
     assert len(named) == len(chosen) == QUESTIONS
     batches = [

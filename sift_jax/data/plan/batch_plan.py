@@ -82,7 +82,7 @@ class PlannedBatch:
             for g in row:
                 groups, sizes = self.groups, self.groups.sizes
                 fields = (groups.task, groups.epoch, groups.item, sizes.tokens, sizes.targets)
-                line = [*(field[g] for field in fields), *groups.read_numbers(g)]
+                line = [*(field[g] for field in fields), *groups.numbers[g]]
                 code = zlib.crc32(np.asarray(line, "<i8").tobytes(), code)
             # Where a row ends counts, too: the same groups laid out otherwise are another batch.
             code = zlib.crc32(b"row", code)

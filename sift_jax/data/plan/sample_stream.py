@@ -26,7 +26,6 @@ computed from the numbers alone.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -62,25 +61,17 @@ class Groups:
     # questions that were drawn, and those that are left of them so that the group fits a row
     wanted: np.ndarray
     chosen: np.ndarray
-    # the numbers of the chosen, one group's after the other
-    numbers: np.ndarray
+    # of each group, the numbers of the chosen among its item's questions
+    numbers: list[np.ndarray]
     sizes: Sizes
 
     def __len__(self) -> int:
         return len(self.task)
 
-    @functools.cached_property
-    def _ends(self) -> np.ndarray:
-        return np.cumsum(self.chosen)
-
-    def read_numbers(self, group: int) -> np.ndarray:
-        """Which of its item's questions a group has."""
-        return self.numbers[self._ends[group] - self.chosen[group] : self._ends[group]]
-
     def take(self, groups: Sequence[int]) -> Groups:
         """Those alone."""
         lines = np.array(groups, np.int64)
-        numbers = np.concatenate([*map(self.read_numbers, groups), np.zeros(0, np.int64)])
+        numbers = [self.numbers[group] for group in groups]
         sizes = Sizes(
             **{f.name: getattr(self.sizes, f.name)[lines] for f in dataclasses.fields(Sizes)}
         )
@@ -97,9 +88,10 @@ def join_groups(parts: Sequence[Groups]) -> Groups:
         f.name: np.concatenate([getattr(part.sizes, f.name) for part in parts])
         for f in dataclasses.fields(Sizes)
     }
-    names = [f.name for f in dataclasses.fields(Groups) if f.name != "sizes"]
+    names = ("task", "epoch", "item", "wanted", "chosen")
     return Groups(
         **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names},
+        numbers=[numbers for part in parts for numbers in part.numbers],
         sizes=Sizes(**sizes),
     )
 
@@ -235,7 +227,7 @@ class Draws:
                 item=empty,
                 wanted=empty,
                 chosen=empty,
-                numbers=empty,
+                numbers=[],
                 sizes=sizes,
             )
         # Draw 23 of a task of 10 places is place 3 of epoch 2; each epoch has a key, and so an
@@ -249,12 +241,15 @@ class Draws:
         asked = self._turns[i].ask(task.index, item, part, epoch)
         # Too many questions for one row: the last are left out here, and counted.
         fitted = fit_groups(task.index, asked, self._limits)
+        # chosen 2 1, numbers 0 3 5: the first group has questions 0 and 3, the second 5
+        ends = np.cumsum(fitted.chosen)
+        spans = zip((ends - fitted.chosen).tolist(), ends.tolist(), strict=True)
         return Groups(
             task=np.full(len(item), i),
             epoch=epoch,
             item=item,
             wanted=asked.count,
             chosen=fitted.chosen,
-            numbers=fitted.numbers,
+            numbers=[fitted.numbers[start:end] for start, end in spans],
             sizes=fitted.sizes,
         )

@@ -31,8 +31,8 @@ from tqdm import tqdm
 
 from sift_jax.data.records.code_digest import digest_code
 from sift_jax.data.records.question_index import IndexWriter, Question, QuestionIndex
-from sift_jax.data.records.record_audio import decode_clip, encode_clip
-from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.records.record_audio import encode_clip
+from sift_jax.data.records.record_reader import RecordReader, decode_clip
 from sift_jax.data.records.record_units import UnitSet, list_spoken
 from sift_jax.data.records.unreadable import UNREADABLE, is_too_many
 from sift_jax.progress import track

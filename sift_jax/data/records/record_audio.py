@@ -50,15 +50,6 @@ def pack_file(path: Path, compression: str = FLAC) -> bytes:
     return encode_clip(samples, compression)
 
 
-def decode_clip(data: bytes) -> np.ndarray:
-    """The samples as int16, of either compression."""
-    with soundfile.SoundFile(io.BytesIO(data)) as file:
-        if file.format == "FLAC":
-            return file.read(dtype="int16")
-        # Opus may overshoot full scale, and as integers of 16 bits that would wrap around.
-        return np.round(np.clip(file.read(dtype="float32"), -1.0, 1.0) * 32767).astype(np.int16)
-
-
 def _fix_serial(data: bytes) -> bytes:
     """The stream with our serial number in each of its pages."""
     pages, place = [], 0

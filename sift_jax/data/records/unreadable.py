@@ -51,7 +51,7 @@ class UnreadableLog:
     def __init__(self, most_share: float, path: Path | None, split: str):
         self.most_share, self.path, self.split = most_share, path, split
         self._lock = threading.Lock()
-        self._tried = self._failed = 0
+        self._failed = 0
         self._named: set[tuple[str, int]] = set()
         if path is not None and path.is_file():
             # a line may have been torn by a kill
@@ -60,22 +60,19 @@ class UnreadableLog:
             ]
             self._named = {(line["task"], line["item"]) for line in said if line["split"] == split}
 
-    def count_try(self) -> None:
-        with self._lock:
-            self._tried += 1
-
-    def note(self, task: str, item: int, error: UnreadableAudio) -> None:
-        """Names the item if it has not been named, and raises where there are too many."""
+    def note(self, task: str, item: int, error: UnreadableAudio, tried: int) -> None:
+        """Names the item if it has not been named, and raises where there are too many of the
+        `tried` so far."""
         with self._lock:
             self._failed += 1
             if (task, item) not in self._named:
                 self._named.add((task, item))
                 self._write({"split": self.split, "task": task, "item": item, "reason": str(error)})
                 print(f"left out: {error}", flush=True)
-            if is_too_many(self._failed, self._tried, self.most_share):
+            if is_too_many(self._failed, tried, self.most_share):
                 where = f"; all are in {self.path}" if self.path else ""
                 raise ValueError(
-                    f"{self._failed} of {self._tried} recordings could not be read, more than "
+                    f"{self._failed} of {tried} recordings could not be read, more than "
                     f"DataConfig.most_unreadable = {self.most_share:g} of them; the last: "
                     f"{error}{where}"
                 ) from error

@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
-from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.records.record_reader import RecordReader
 from sift_jax.data.tasks.mixture_table import TASKS, Rates, make_task_name, match_patterns
 from sift_jax.sift.rows import ALL_CATEGORIES, LANGUAGES, SPLITS, SPOKEN_CATEGORIES
 

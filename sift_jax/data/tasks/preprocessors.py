@@ -22,8 +22,7 @@ import numpy as np
 import seqio
 import tensorflow as tf
 
-from sift_jax.data.records.record_audio import decode_clip
-from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.records.record_reader import RecordReader, decode_clip
 from sift_jax.data.records.record_units import UnitSet
 from sift_jax.data.tasks.seqio_vocabulary import SpeechVocabulary
 from sift_jax.sift.rows import name_utterance

@@ -26,7 +26,7 @@ from pathlib import Path
 import seqio
 import tensorflow as tf
 
-from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.records.record_reader import RecordReader
 from sift_jax.data.tasks.metric_fns import make_metric_fns
 from sift_jax.data.tasks.mixture_rates import RecordTask
 from sift_jax.data.tasks.mixture_table import TASKS, make_task_name

@@ -25,7 +25,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Required, TypedDict
 
-from sift_jax.data.records.record_files import index_audio
+from sift_jax.data.records.record_writer import index_audio
 from sift_jax.evaluation.judges import question_kind
 from sift_jax.evaluation.scores.schema import EvaluationError, Suite
 from sift_jax.evaluation.suites.row_files import find_folder

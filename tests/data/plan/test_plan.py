@@ -95,7 +95,7 @@ def list_groups(batches):
                 int(groups.task[g]),
                 int(groups.epoch[g]),
                 int(groups.item[g]),
-                tuple(groups.read_numbers(g).tolist()),
+                tuple(groups.numbers[g].tolist()),
             )
 
 
@@ -173,7 +173,7 @@ def test_every_question_comes_equally_often():
     per_item = [Counter() for _ in range(40)]
     groups = [plan.draws.draw(0, 40 * 5)]
     for group in range(len(groups[0])):
-        per_item[int(groups[0].item[group])].update(groups[0].read_numbers(group).tolist())
+        per_item[int(groups[0].item[group])].update(groups[0].numbers[group].tolist())
     # five epochs of three of five questions
     assert all(set(counts.values()) == {3} and len(counts) == 5 for counts in per_item)
 
@@ -185,13 +185,11 @@ def test_an_epoch_shows_each_question_once():
     together = []
     for epoch in range(3):
         groups = plan.draws.draw(80 * epoch, 80 * (epoch + 1))
-        seen = Counter(
-            (int(groups.item[g]), int(n)) for g in range(80) for n in groups.read_numbers(g)
-        )
+        seen = Counter((int(groups.item[g]), int(n)) for g in range(80) for n in groups.numbers[g])
         assert seen == Counter({(item, number): 1 for item in range(40) for number in range(5)})
         assert set(groups.chosen.tolist()) == {2, 3} and set(groups.epoch.tolist()) == {epoch}
         together.append(
-            {(int(groups.item[g]), *sorted(groups.read_numbers(g).tolist())) for g in range(80)}
+            {(int(groups.item[g]), *sorted(groups.numbers[g].tolist())) for g in range(80)}
         )
     assert not together[0] & together[1] and not together[1] & together[2]
 
@@ -274,7 +272,7 @@ def test_rates_are_shares_of_examples():
     # within a task each question as often as any other, whether its item has one or nine
     whole = Draws(tasks[:1], WIDE, count_frames, seed=0, is_endless=True, rates_count="examples")
     groups = whole.draw(0, 2 * whole.size)
-    numbers = np.repeat(groups.item, groups.chosen) * 9 + groups.numbers
+    numbers = np.repeat(groups.item, groups.chosen) * 9 + np.concatenate(groups.numbers)
     assert (
         set(Counter(numbers.tolist()).values()) == {2}
         and len(set(numbers.tolist())) == counts.sum()

@@ -23,8 +23,8 @@ from sift_jax.data.records.index_records import (
     make_once,
 )
 from sift_jax.data.records.question_index import QuestionIndex
-from sift_jax.data.records.record_audio import COMPRESSIONS, decode_clip, encode_clip
-from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.records.record_audio import COMPRESSIONS, encode_clip
+from sift_jax.data.records.record_reader import RecordReader, decode_clip
 from sift_jax.data.tasks.preprocessors import make_output_features, make_text_pair
 from sift_jax.data.tasks.seqio_tasks import get_record_task, make_sift_task, use_records
 from sift_jax.data.tasks.seqio_vocabulary import SpeechVocabulary
@@ -178,7 +178,7 @@ def test_a_changed_task_over_records_shows_all_their_questions(corpus, tokenizer
     data = make_data(corpus, rates={"mine.*": 1.0}, questions_per_record=1)
     stream = BatchStream(data, GEOMETRY, split="train", is_endless=True, modules=(module,))
     groups = stream.plan.draws.draw(0, 12)
-    shown = {(int(groups.item[g]), *groups.read_numbers(g).tolist()) for g in range(12)}
+    shown = {(int(groups.item[g]), *groups.numbers[g].tolist()) for g in range(12)}
     assert shown == {(item, question) for item in range(6) for question in range(2)}
 
 

@@ -8,7 +8,8 @@ import pytest
 import soundfile
 
 from sift_jax.data.records import record_audio
-from sift_jax.data.records.record_audio import COMPRESSIONS, decode_clip, encode_clip, pack_file
+from sift_jax.data.records.record_audio import COMPRESSIONS, encode_clip, pack_file
+from sift_jax.data.records.record_reader import decode_clip
 
 
 def make_wave(count: int, loudness: float = 0.3) -> np.ndarray:

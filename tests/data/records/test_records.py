@@ -11,8 +11,9 @@ import soundfile
 from tiny_corpus import LANGUAGES, SIZES, make_noise, make_row, make_rows, write_records
 
 from sift_jax.audio.files import write_audio
-from sift_jax.data.records.record_audio import decode_clip, encode_clip, pack_file
-from sift_jax.data.records.record_files import RecordReader, RowIndex, digest_records
+from sift_jax.data.records.record_audio import encode_clip, pack_file
+from sift_jax.data.records.record_reader import RecordReader, decode_clip, digest_records
+from sift_jax.data.records.record_writer import RowIndex
 from sift_jax.data.tasks.mixture_rates import list_record_tasks
 from sift_jax.sift.rows import write_rows
 
@@ -84,7 +85,7 @@ def test_nothing_is_said_of_downloads(tmp_path):
     write_audio(tmp_path / "audio" / "a.flac", make_noise(0))
     program = (
         "import sys; from pathlib import Path\n"
-        "from sift_jax.data.records.record_files import index_audio, write_language\n"
+        "from sift_jax.data.records.record_writer import index_audio, write_language\n"
         "root = Path(sys.argv[1])\n"
         "write_language(root / 'sift', index_audio(root / 'audio'), root / 'records', 'en', 'flac')"
     )

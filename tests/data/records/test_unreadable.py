@@ -13,7 +13,7 @@ from sift_jax.batch import check_batch
 from sift_jax.data.batch_stream import BatchStream
 from sift_jax.data.records.index_records import index_records
 from sift_jax.data.records.question_index import QuestionIndex
-from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.records.record_reader import RecordReader
 from sift_jax.data.records.unreadable import UnreadableAudio, UnreadableLog, count_logged, name_log
 from sift_jax.training.job import make_geometry
 from sift_jax.training.loop import train
@@ -103,32 +103,27 @@ def test_a_batch_without_targets_changes_no_loss(corpus, tmp_path, break_records
 def test_many_end_a_run(tmp_path):
     log = UnreadableLog(0.01, tmp_path / "unreadable-0.jsonl", "train")
     for item in range(8):
-        log.count_try()
-        log.note("a", item % 3, UnreadableAudio(f"item {item} is torn"))
-    log.count_try()
+        log.note("a", item % 3, UnreadableAudio(f"item {item} is torn"), item + 1)
     with pytest.raises(
         ValueError,
         match=r"9 of 9 recordings .* more than DataConfig.most_unreadable = 0.01 .*item 8",
     ):
-        log.note("a", 8, UnreadableAudio("item 8 is torn"))
+        log.note("a", 8, UnreadableAudio("item 8 is torn"), 9)
     assert count_logged(tmp_path) == 4
     # what has been named is not named again by the run that goes on
     again = UnreadableLog(1.0, log.path, "train")
-    again.count_try()
-    again.note("a", 1, UnreadableAudio("item 1 is torn"))
+    again.note("a", 1, UnreadableAudio("item 1 is torn"), 1)
     assert count_logged(tmp_path) == 4
     strict = UnreadableLog(0.0, None, "train")
-    strict.count_try()
     with pytest.raises(ValueError, match="1 of 1 recordings"):
-        strict.note("a", 1, UnreadableAudio("item 1 is torn"))
+        strict.note("a", 1, UnreadableAudio("item 1 is torn"), 1)
 
 
 def test_few_of_many_do_not():
     log = UnreadableLog(0.01, None, "train")
     for item in range(5000):
-        log.count_try()
         if item % 200 == 0:
-            log.note("a", item, UnreadableAudio(f"item {item} is torn"))
+            log.note("a", item, UnreadableAudio(f"item {item} is torn"), item + 1)
 
 
 def test_a_record_without_a_readable_header_is_not_indexed(

@@ -13,7 +13,7 @@ from tiny_run import make_data
 
 from sift_jax.audio.files import write_audio
 from sift_jax.data.batch_stream import BatchStream, SpeechGeometry
-from sift_jax.data.records.record_files import index_audio
+from sift_jax.data.records.record_writer import index_audio
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "tutorials" / "own_tasks.md").read_text(encoding="utf-8")

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from tiny_corpus import make_noise
 
-from sift_jax.data.records.record_audio import decode_clip, encode_clip
-from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.records.record_audio import encode_clip
+from sift_jax.data.records.record_reader import RecordReader, decode_clip
 from sift_jax.data.tasks.preprocessors import (
     decode_audio,
     keep_category,

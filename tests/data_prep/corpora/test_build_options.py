@@ -12,8 +12,7 @@ from data_prep.alignment import word_time_stage
 from data_prep.alignment.word_time import AlignmentError, WordTime
 from data_prep.build import main, parse_arguments
 from data_prep.pipeline.build_stages import build
-from sift_jax.data.records.record_audio import decode_clip
-from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.records.record_reader import RecordReader, decode_clip
 from sift_jax.sift.labels import ACOUSTIC_LABELS, LANGUAGE_NAMES, find_labels
 from sift_jax.sift.rows import audio_ids, list_files, read_rows
 

@@ -33,8 +33,7 @@ from data_prep.pipeline import decode
 from data_prep.pipeline.build_stages import build
 from data_prep.pipeline.decode import read_speech
 from data_prep.pipeline.statistics import format_report
-from sift_jax.data.records.record_audio import decode_clip
-from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.records.record_reader import RecordReader, decode_clip
 from sift_jax.sift.rows import CATEGORIES, list_files, read_rows
 
 SIZES = (

@@ -10,7 +10,7 @@ from data_prep.records import join_release, main
 from data_prep.released import join
 from data_prep.released.audio_roots import parse_audio_flags
 from data_prep.tfrecord import main as add_main
-from sift_jax.data.records.record_files import RecordReader, digest_records
+from sift_jax.data.records.record_reader import RecordReader, digest_records
 
 PAIR = ("common_voice_de_23905138", "common_voice_de_23905139")
 MLS = "multilingual_librispeech_de"

@@ -22,7 +22,7 @@ from data_prep.synthesis.__main__ import main
 from data_prep.synthesis.graders import Grade, RulesGrader, read_grades
 from data_prep.synthesis.question_writers.rules_writer import RulesWriter
 from data_prep.synthesis.triples import Triple, read_triples
-from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.records.record_reader import RecordReader
 from sift_jax.sift.rows import list_files, read_rows
 
 

@@ -14,7 +14,7 @@ from data_prep.synthesis.small_world import (
     make_sentences,
     write_pairs,
 )
-from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.records.record_reader import RecordReader
 from sift_jax.sift.rows import list_files, read_rows
 
 ENGLISH = WORLDS["en"]

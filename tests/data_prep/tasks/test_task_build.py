@@ -18,7 +18,7 @@ from data_prep.tasks.__main__ import main
 from data_prep.tasks.build import hold
 from sift_jax.data.batch_stream import BatchStream, SpeechGeometry
 from sift_jax.data.defined_tasks import define_tasks
-from sift_jax.data.records.record_files import RecordReader
+from sift_jax.data.records.record_reader import RecordReader
 from sift_jax.data.tasks.seqio_tasks import use_records
 from sift_jax.sift.rows import list_files, read_rows
 

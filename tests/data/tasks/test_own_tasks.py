@@ -22,8 +22,7 @@ PAGE = (ROOT / "docs" / "tutorials" / "own_tasks.md").read_text(encoding="utf-8"
 @pytest.fixture
 def my_tasks(tmp_path, monkeypatch):
     """The module my_tasks beside two files of data, in the current folder."""
-    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    (block,) = [code for code in blocks if code.startswith("# my_tasks.py")]
+    (block,) = re.findall(r'```python title="my_tasks.py"\n(.*?)```', PAGE, re.DOTALL)
     (tmp_path / "my_tasks.py").write_text(block, encoding="utf-8")
     (tmp_path / "my_data").mkdir()
     for split in ("train", "dev"):

@@ -60,6 +60,7 @@ def make_ours(flags: argparse.Namespace, *, codes: int = 0):
         lora_rank=0,
         lora_alpha=1.0,
         lora_targets=(),
+        quantized=None,
         dtype="float32",
         remat="none",
         attention="auto",

@@ -66,6 +66,7 @@ def make_config(flags: argparse.Namespace) -> SpeechLMConfig:
         lora_rank=16,
         lora_alpha=8.0,
         lora_targets=("q", "v"),
+        quantized=None,
         dtype=flags.dtype,
         remat=flags.remat,
         attention=flags.attention,

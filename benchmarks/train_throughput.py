@@ -69,6 +69,7 @@ def make_config(flags: argparse.Namespace):
         ENCODERS[flags.encoder], frame_mask="all", window_seconds=float(flags.longest)
     )
     return SpeechLMConfig(
+        quantized=None,
         encoder=encoder,
         projector=PROJECTORS["linear"],
         decoder=find_decoder(flags.decoder),

@@ -133,6 +133,7 @@ def load_text_decoder(
         if step is not None:
             raise ValueError(f"{folder} is not a run, and has one step; leave --step out")
         config = SpeechLMConfig(
+            quantized=None,
             # nothing is heard: what stands here is never made
             encoder=ENCODERS["whisper-tiny"],
             projector=PROJECTORS["linear"],

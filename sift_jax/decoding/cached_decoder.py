@@ -35,6 +35,7 @@ from sift_jax.models.layers import (
     attend,
     rotate,
 )
+from sift_jax.models.quantization import dequantize, is_quantized
 
 Prepared = dict
 Cache = list[dict[str, Array]]
@@ -42,7 +43,8 @@ Cache = list[dict[str, Array]]
 
 def _merge(part: dict, lora: LoraConfig, dtype: jnp.dtype) -> dict:
     """{"kernel"[, "bias"]} of a projection of all layers, its adapter added in."""
-    kernel = part["kernel"]
+    # the adapter's sum is no int8 any more
+    kernel = dequantize(part, jnp.dtype("float32")) if is_quantized(part) else part["kernel"]
     if "lora_a" in part:
         kernel = kernel + jnp.matmul(part["lora_a"], part["lora_b"]) * (lora.alpha / lora.rank)
     merged = {"kernel": kernel.astype(dtype)}

@@ -26,8 +26,8 @@ from sift_jax.exporting.hf_configs import (
     make_preprocessor_config,
     make_qwen2_audio_config,
 )
-from sift_jax.exporting.merge_lora import MergedParams
-from sift_jax.models.layers import NO_LORA, make_sinusoids
+from sift_jax.exporting.merge_lora import BareParams, MergedParams, drop_traces
+from sift_jax.models.layers import make_sinusoids
 from sift_jax.models.presets import to_json
 from sift_jax.models.speech_lm import Params, SpeechLMConfig
 from sift_jax.models.whisper_encoder import EncoderConfig
@@ -146,7 +146,7 @@ def write_sift(model: Model, folder: Path, config: ExportConfig) -> None:
     _write_json(folder / "encoder", "config.json", make_encoder_config(model.config))
     _write_own_parts(model, folder, config)
     _write_decoder(model, _merge(model, "decoder"), folder / "decoder", config)
-    _write_json(folder, "model.json", to_json(dataclasses.replace(model.config, lora=NO_LORA)))
+    _write_json(folder, "model.json", to_json(drop_traces(model.config)))
     model.tokenizer.save(folder / "tokenizer")
 
 
@@ -159,7 +159,7 @@ def write_merged(model: Model, folder: Path, config: ExportConfig) -> None:
 
 
 def read_merged(model: Model, folder: Path, config: ExportConfig) -> Reread:
-    plain = dataclasses.replace(model.config, lora=NO_LORA)
+    plain = drop_traces(model.config)
     return plain, {**model.params, "decoder": unflatten_dict(load_decoder(folder, plain), sep="/")}
 
 
@@ -183,8 +183,7 @@ def write_peft(model: Model, folder: Path, config: ExportConfig) -> None:
     _write_own_parts(model, folder, config)
     _write_json(folder, "model.json", to_json(model.config))
     if config.base is None:
-        kept = {path: x for path, x in flat.items() if "/lora_" not in path}
-        _write_decoder(model, kept, folder / "base", config)
+        _write_decoder(model, BareParams(model.params["decoder"]), folder / "base", config)
     _write_tokenizer(model, folder)
 
 

@@ -8,6 +8,12 @@ import dataclasses
 from sift_jax.exporting.lineage import Stage
 from sift_jax.models.speech_lm import SpeechLMConfig
 
+# what others load has no int8: said where a model was trained beside it
+DEQUANTIZED = (
+    " The decoder's projections were in {kind} while this was trained, with a scale for each output "
+    "channel, and are written here as the numbers that it computed with."
+)
+
 USES = {
     "sift": (
         "sift_jax",
@@ -143,6 +149,8 @@ def make_card(
     """`repo` is its name on the hub; without one the folder has to be filled in."""
     place = repo or "THIS_FOLDER"
     library, use, what = USES[format_name]
+    if config.quantized:
+        what += DEQUANTIZED.format(kind=config.quantized)
     return CARD.format(
         library=library,
         encoder=config.encoder,

@@ -76,6 +76,12 @@ def _mistral(
     return dataclasses.replace(plain, head_size=128, pattern=pattern)
 
 
+# Nemo's and Small's sizes are those of the config.json that models made of them keep. Read for Small
+# (2501): unsloth/Mistral-Small-24B-Instruct-2501-GGUF and ReadyArt/Forgotten-Safeword-24B name the
+# Instruct, allura-org/Mistral-Small-24b-Sertraline-0304 the Base. For Nemo (2407):
+# riple-saanvi-lab/Saanvi-C0-12B and yuyouyu/Mistral-Nemo-BD-RP name the Instruct,
+# migtissera/Tess-3-Mistral-Nemo-12B the Base. All agree, but for Nemo's positions: older copies have
+# 1,024,000, newer ones 131,072.
 def _list_mistral() -> dict[str, DecoderConfig]:
     seven = partial(_mistral, 4096, 32, 32, 8, 14_336, vocab_size=32_000, positions=32_768)
     first, second = seven(theta=1e4, pattern=MISTRAL_WINDOW), seven(theta=1e6)
@@ -156,6 +162,8 @@ def _gemma3(
     )
 
 
+# The 270M's sizes are those of the config.json that models made of it keep, as
+# Codingstark/gemma3-270m-leetcode and mariocde/functiongemma-270m-onnx.
 GEMMA3_SIZES = {
     "270m": _gemma3(640, 18, 4, 1, 2048, window=512, is_small=True),
     "1b": _gemma3(1152, 26, 4, 1, 6912, window=512, is_small=True),

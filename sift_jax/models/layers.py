@@ -2,7 +2,7 @@
 of.
 
 Params are plain nested dicts: {"kernel": (in, out), "bias": (out,), "lora_a": (in, r), "lora_b":
-(r, out)}.
+(r, out)}. A kernel may be in int8, see quantization.py.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
+from sift_jax.models.quantization import SCALE, VALUES, dequantize
 from sift_jax.parallel.mesh import BATCH_AXES, count_batch_shards
 
 Array = jax.Array
@@ -73,7 +74,14 @@ class Linear(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), (x.shape[-1], self.features))
+        stored = self.get_variable("params", VALUES)
+        if stored is None:
+            shape = (x.shape[-1], self.features)
+            kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        else:
+            # next to its product, where XLA makes no more of it than the product reads
+            scale = self.get_variable("params", SCALE)
+            kernel = dequantize({VALUES: stored, SCALE: scale}, self.dtype)
         y = x.astype(self.dtype) @ kernel.astype(self.dtype)
         if self.lora_rank:
             lora_a = self.param("lora_a", draw_lora_a, (x.shape[-1], self.lora_rank))

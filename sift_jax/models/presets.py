@@ -22,6 +22,7 @@ from sift_jax.models.fast_conformer import FastConformerConfig
 from sift_jax.models.hf_config import read_decoder_preset, read_encoder_preset
 from sift_jax.models.layers import LinearScaling, LoraConfig, RopeScaling
 from sift_jax.models.projectors import ProjectorConfig
+from sift_jax.models.quantization import KINDS as QUANTIZED
 from sift_jax.models.scanned_stack import REMAT_POLICIES
 from sift_jax.models.speech_lm import SpeechLMConfig
 from sift_jax.models.whisper_encoder import FRAME_MASKS, EncoderConfig
@@ -145,6 +146,10 @@ class ModelConfig(CheckedConfig):
     lora_targets: Annotated[
         tuple[Annotated[str, OneOf(*LORA_TARGETS)], ...], Items(is_distinct=True)
     ]
+    # the frozen decoder's projections in int8, a scale for each output channel; None: as they are
+    quantized: Annotated[str, OneOf(*QUANTIZED)] | None = dataclasses.field(
+        metadata={"before": None}
+    )
     dtype: Annotated[str, DTYPES]
     remat: Annotated[str, OneOf(*REMAT_POLICIES)]
     # by which kernel rows attend: see attention.py
@@ -204,6 +209,7 @@ def make_model_config(config: ModelConfig, needed_rows: int = 0) -> SpeechLMConf
         lora=LoraConfig(
             rank=config.lora_rank, alpha=config.lora_alpha, targets=tuple(config.lora_targets)
         ),
+        quantized=config.quantized,
         dtype=config.dtype,
         remat=config.remat,
         attention=config.attention,
@@ -249,6 +255,7 @@ def from_json(data: dict) -> SpeechLMConfig:
         decoder=_restore_decoder(data["decoder"]),
         cross=_restore(CrossConfig, data["cross"]) if data.get("cross") else None,
         lora=_restore(LoraConfig, {**data["lora"], "targets": tuple(data["lora"]["targets"])}),
+        quantized=data.get("quantized"),
         dtype=data["dtype"],
         remat=data["remat"],
         attention=data.get("attention", "auto"),

@@ -30,6 +30,7 @@ from sift_jax.models.decoder import Decoder, DecoderConfig, compute_logits, embe
 from sift_jax.models.fast_conformer import FastConformerConfig, FastConformerEncoder
 from sift_jax.models.layers import Array, Counts, LoraConfig, apply_module, make_rotation, spread
 from sift_jax.models.projectors import ProjectorConfig, make_projector
+from sift_jax.models.quantization import quantize_decoder
 from sift_jax.models.whisper_encoder import EncoderConfig, WhisperEncoder
 
 Params = dict
@@ -52,6 +53,8 @@ class SpeechLMConfig:
     # how speech comes to the tokens; None is among them
     cross: CrossConfig | None
     lora: LoraConfig
+    # "int8": the projections of the decoder's blocks, see quantization.py
+    quantized: str | None
     dtype: str
     remat: str
     attention: str
@@ -126,6 +129,8 @@ def init_params(config: SpeechLMConfig, key: Array) -> Params:
             "params"
         ],
     }
+    if config.quantized:
+        params["decoder"] = quantize_decoder(params["decoder"])
     if config.cross:
         inputs = (x, rotate_for_cross(config, position), mask, x, mask)
         params["cross"] = _cross(config).init(jax.random.fold_in(decoder_key, 1), *inputs)["params"]

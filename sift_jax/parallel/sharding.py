@@ -49,8 +49,11 @@ TABLE: tuple[Row, ...] = (
     (r"decoder/head", ("fsdp", "tensor")),
     (r"decoder/norm/scale", (None,)),
     (r"\w+/blocks/\w*norm/(scale|bias)", (None, None)),
-    (r"\w+/blocks/(q|k|v|gate|up)/kernel", (None, "fsdp", "tensor")),
-    (r"\w+/blocks/(o|down)/kernel", (None, "tensor", "fsdp")),
+    (r"\w+/blocks/(q|k|v|gate|up)/kernel(_int8)?", (None, "fsdp", "tensor")),
+    (r"\w+/blocks/(o|down)/kernel(_int8)?", (None, "tensor", "fsdp")),
+    # a scale lies where its output channel does
+    (r"decoder/blocks/(q|k|v|gate|up)/kernel_scale", (None, "tensor")),
+    (r"decoder/blocks/(o|down)/kernel_scale", (None, "fsdp")),
     (r"\w+/blocks/(q|k|v|gate|up)/bias", (None, "tensor")),
     (r"\w+/blocks/(o|down)/bias", (None, None)),
     (r"decoder/blocks/\w+/lora_a", (None, "fsdp", None)),

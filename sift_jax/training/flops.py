@@ -76,7 +76,7 @@ def count_costs(config: SpeechLMConfig, trainable: tuple[str, ...]) -> StepCosts
             times * cost(f"encoder/{pattern}", is_encoder_trained) for pattern, times in uses
         ),
         position=cost("projector/.*kernel|cross/blocks/cross_[kv]/kernel", is_encoder_trained),
-        token=cost("decoder/blocks/.*/(kernel|lora_[ab])", bool(trained))
+        token=cost("decoder/blocks/.*/(kernel(_int8)?|lora_[ab])", bool(trained))
         + cost("cross/blocks/(self_.|cross_[qo]|up|down)/kernel", bool(trained)),
         target=cost(head, bool(trained)),
         is_window_heard=config.encoder.frame_mask == "none",

@@ -14,6 +14,7 @@ import dataclasses
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
@@ -22,6 +23,7 @@ from sift_jax.field_ranges import CheckedConfig, Text, Whole
 from sift_jax.models.hf_config import read_config
 from sift_jax.models.layers import NO_LORA, make_sinusoids
 from sift_jax.models.presets import PROJECTORS, read_decoder_preset, read_encoder_preset
+from sift_jax.models.quantization import narrow, widen
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, describe_params
 from sift_jax.weights.adapters import check_lora, find_base, is_adapter, read_adapter
 from sift_jax.weights.hf_layouts import read_layout, sort_keys
@@ -77,7 +79,9 @@ def load_part(
         "encoder": WHISPER_COMPUTED,
         "decoder": ("lm_head.weight",) if config.decoder.is_tied else (),
     }
-    wanted = describe_part(part, config) if wanted is None else wanted
+    final = describe_part(part, config) if wanted is None else wanted
+    # a kernel that is wanted in int8 is read whole
+    wanted = widen(final)
     layers = config.projector.blocks if part == "projector" else getattr(config, part).layers
     rows = list_tables(config)[part]
     try:
@@ -92,14 +96,19 @@ def load_part(
     }
     like = _shrink_vocabulary(origins, files, wanted) if part == "decoder" else wanted
     check_shapes(origins, files, like, part)
+    for path in wanted.keys() - final.keys():
+        # one kernel of 7B's is 3.8 GB in the dtype of its file, and twice that in float32
+        if files.is_bfloat16(origins[path].keys[0]):
+            like = {**like, path: like[path].update(dtype=jnp.bfloat16)}
     if part == "encoder" and WHISPER_COMPUTED[0] in names:
         check_positions(files, names[WHISPER_COMPUTED[0]])
-    loaded = {path: stream(origin, files, like[path]) for path, origin in origins.items()}
-    grown = {path for path in loaded if like[path].shape != wanted[path].shape}
-    return {
-        path: grow(f"{part}/{path}", x, wanted[path]) if path in grown else x
-        for path, x in loaded.items()
-    }
+    loaded: Loaded = {}
+    for path, origin in origins.items():
+        x = stream(origin, files, like[path])
+        if like[path].shape != wanted[path].shape:
+            x = grow(f"{part}/{path}", x, wanted[path])
+        loaded |= narrow(path, x, final)
+    return loaded
 
 
 def _shrink_vocabulary(origins: dict[str, Origin], files: TensorFolder, wanted: Wanted) -> Wanted:
@@ -219,6 +228,7 @@ def read_model_config(source: str | Path) -> SpeechLMConfig:
         decoder=read_decoder_preset(folder),
         cross=None,
         lora=NO_LORA,
+        quantized=None,
         dtype="float32",
         remat="none",
         attention="auto",
@@ -249,7 +259,10 @@ def load_run(run: str, step: int | None, wanted: Wanted) -> Loaded:
     LoRA, and no more.
 
     What may grow (the vocabulary, the adapters' rank) is filled up: see resize.py."""
-    theirs = flatten_dict(describe_params(read_model_file(run)), sep="/")
+    config = read_model_file(run)
+    theirs, final = flatten_dict(describe_params(config), sep="/"), wanted
+    if not config.quantized:
+        wanted = widen(final)
     check_paths({path: leaf.shape for path, leaf in theirs.items()}, wanted, f"run {run}")
     grown = {path for path, leaf in theirs.items() if leaf.shape != wanted[path].shape}
     like = {
@@ -260,10 +273,10 @@ def load_run(run: str, step: int | None, wanted: Wanted) -> Loaded:
     _, params = checkpoints.restore_params(unflatten_dict(like, sep="/"), step)
     checkpoints.close()
     loaded = flatten_dict(params, sep="/")
-    return {
-        path: grow(path, leaf, wanted[path]) if path in grown else leaf
-        for path, leaf in loaded.items()
-    }
+    found: Loaded = {}
+    for path, leaf in loaded.items():
+        found |= narrow(path, grow(path, leaf, wanted[path]) if path in grown else leaf, final)
+    return found
 
 
 def check_paths(theirs: dict[str, tuple[int, ...]], wanted: Wanted, source: str) -> None:

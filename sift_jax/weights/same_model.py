@@ -86,6 +86,12 @@ def check_run_model(theirs: SpeechLMConfig, ours: SpeechLMConfig, run: str) -> N
                 f"run {run}: {part}.{name} is {old} there and {new} in this model; use the "
                 "model config of that run"
             )
+    if theirs.quantized and theirs.quantized != ours.quantized:
+        raise ValueError(
+            f"run {run} has its decoder in {theirs.quantized}; set ModelConfig.quantized = "
+            f"{theirs.quantized!r} (configs/models/int8.gin), or start from an export of it, which "
+            "is dequantised"
+        )
     check_scale(theirs.lora, ours.lora, run)
 
 

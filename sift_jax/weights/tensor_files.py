@@ -42,6 +42,11 @@ class TensorFolder:
     def shape(self, key: str) -> tuple[int, ...]:
         return self._shape_of[key]
 
+    def is_bfloat16(self, key: str) -> bool:
+        """Whether a tensor is in bfloat16."""
+        with safe_open(self._file_of[key], framework="np") as file:
+            return file.get_slice(key).get_dtype() == "BF16"
+
     def read(self, key: str, index: Index | None = None) -> np.ndarray:
         """One tensor, or the slice of it that `index` names."""
         try:

@@ -55,6 +55,7 @@ def make_config(**decoder) -> SpeechLMConfig:
         "layers": 3,
     }
     return SpeechLMConfig(
+        quantized=None,
         encoder=dataclasses.replace(
             ENCODERS["test"],
             width=32,

@@ -206,6 +206,7 @@ def qwen2_audio(tmp_path_factory):
     )
     theirs_config.save_pretrained(folder)
     config = SpeechLMConfig(
+        quantized=None,
         encoder=read_encoder_preset(folder),
         projector=PROJECTORS["pooled"],
         decoder=read_decoder_preset(folder),

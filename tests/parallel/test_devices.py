@@ -15,7 +15,9 @@ from sift_jax.parallel.mesh import MeshConfig
 TESTS = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("model", ["sift_llm", pytest.param("salm_xatt", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "model", ["sift_llm", "int8", pytest.param("salm_xatt", marks=pytest.mark.slow)]
+)
 def test_eight_devices_train_like_one(model):
     environment = {
         **os.environ,

@@ -30,6 +30,7 @@ MODELS = {
         "lora_targets": ALL_TARGETS,
     },
     **{kind: {"projector": kind, "projector_frames": None} for kind in ("stacked", "qformer")},
+    "int8": {"quantized": "int8"},
     "salm": SALM,
     "salm-xatt": SALM_XATT,
     "sift-llm": {

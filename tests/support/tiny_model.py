@@ -27,6 +27,7 @@ MODEL = ModelConfig(
     lora_rank=0,
     lora_alpha=8.0,
     lora_targets=("q", "v"),
+    quantized=None,
     dtype="float32",
     remat="none",
     attention="plain",

@@ -61,6 +61,7 @@ def make_config(*, is_tied: bool = True) -> SpeechLMConfig:
         ENCODERS["test"], width=32, layers=3, heads=4, window_seconds=3.0, frame_mask="none"
     )
     return SpeechLMConfig(
+        quantized=None,
         encoder=encoder,
         projector=PROJECTORS["pooled"],
         decoder=decoder,

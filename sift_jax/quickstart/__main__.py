@@ -31,12 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     flags = make_parser().parse_args(arguments)
 
     def run() -> None:
-        from sift_jax.quickstart.run import list_steps, run_steps
         from sift_jax.quickstart.steps import RUN, STEPS
         from sift_jax.quickstart.summary import finish
+        from sift_jax.recipes.run import list_steps, run_steps
 
         if flags.list:
-            print(list_steps(STEPS, RUN))
+            print(list_steps(STEPS))
             return
         times = run_steps(STEPS, RUN)
         print(finish(RUN, times))

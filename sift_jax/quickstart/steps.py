@@ -1,25 +1,8 @@
-"""The recipe: which commands, in which order, and about how long each takes.
+"""The recipe: which commands, in which order, and about how long each takes."""
 
-Every command is one that can be typed. {recording} is the first English recording of the corpus.
-"""
-
-from __future__ import annotations
-
-import dataclasses
+from sift_jax.recipes.run import Step
 
 RUN = "runs/quickstart"
-RECORDING = "{recording}"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Step:
-    """One step of the recipe. `minutes` are of two idle cores, measured."""
-
-    name: str
-    title: str
-    minutes: float
-    # module and flags, as behind `python -m`
-    commands: tuple[tuple[str, ...], ...]
 
 
 def _train(name: str) -> tuple[str, ...]:
@@ -77,7 +60,7 @@ STEPS = (
             (
                 "sift_jax.ask",
                 f"--checkpoint={RUN}/export",
-                f"--audio={RECORDING}",
+                "--audio={first " + RUN + "/data/audio/*_en_*.flac}",
                 "How fast does she speak?",
             ),
         ),

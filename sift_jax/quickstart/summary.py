@@ -19,7 +19,7 @@ from sift_jax.evaluation.report.summary_section import make_tiles
 from sift_jax.evaluation.scores.schema import MODEL, Prediction
 from sift_jax.pages.markup import escape_text
 from sift_jax.progress import format_seconds
-from sift_jax.quickstart.run import StepTime
+from sift_jax.recipes.run import StepTime
 from sift_jax.storage.whole_files import write_whole
 
 # what the index joins: where it lies below the run's folder, what it is called, what it shows

@@ -1,10 +1,13 @@
-"""Runs the steps, one process a command, and tells what happens.
+"""Runs the steps of a recipe, one process a command, and narrates.
 
     ── step 2 of 9 · train the encoder to hear … · about 4 min · 14:03 ──
     $ python -m sift_jax.train --gin_file=configs/quickstart/hear.gin
 
-runs/quickstart/steps.json   {"hear": {"commands": […], "seconds": 231.4, "cpu_seconds": 402.0}, …}: a step that
+out/steps.json   {"hear": {"commands": […], "seconds": 231.4, "cpu_seconds": 402.0}, …}: a step that
 stands there with the same commands is finished; from the first that does not, all are run.
+
+A word of a command may name a file that an earlier step makes: `--audio={first data/audio/*_en_*.flac}`
+becomes the first file, in the order of names, that fits the pattern when the step begins.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import resource
 import shlex
 import subprocess
@@ -21,7 +25,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sift_jax.progress import format_seconds
-from sift_jax.quickstart.steps import RECORDING, Step
 from sift_jax.storage.whole_files import write_whole
 
 # On two cores two devices are a quarter faster than one device with two threads. Programs that were
@@ -33,8 +36,25 @@ SETTINGS = {
 }
 
 
+_FIRST = re.compile(r"\{first (?P<pattern>[^}]+)\}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of a recipe. Every command is one that can be typed."""
+
+    name: str
+    title: str
+    # measured on two idle cores
+    minutes: float
+    # module and flags, as behind `python -m`
+    commands: tuple[tuple[str, ...], ...]
+    # what to expect of it, for a step that takes long
+    note: str = ""
+
+
 class StepError(RuntimeError):
-    """A command of a step ended with another status than 0, which becomes that of the quickstart."""
+    """A command of a step ended with another status than 0, which becomes that of the recipe."""
 
     def __init__(self, text: str, exit_code: int):
         super().__init__(text)
@@ -50,7 +70,9 @@ class StepTime:
 
 
 def format_minutes(minutes: float) -> str:
-    return "half a minute" if minutes < 1 else f"{minutes:g} min"
+    if minutes < 1:
+        return "half a minute"
+    return f"{minutes:g} min" if minutes < 100 else f"{minutes / 60:.1f} h"
 
 
 def format_command(command: Sequence[str]) -> str:
@@ -58,23 +80,25 @@ def format_command(command: Sequence[str]) -> str:
     return shlex.join(["python", "-m", *command])
 
 
-def list_steps(steps: Sequence[Step], out: str) -> str:
-    """All of it for a shell, without running anything: there the recording is looked for when its
+def list_steps(steps: Sequence[Step]) -> str:
+    """All of it for a shell, without running anything: there a {first …} is looked for when its
     step comes."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in SETTINGS.items()]
     for number, step in enumerate(steps, 1):
         lines += ["", f"# {number}. {step.title} ({format_minutes(step.minutes)})"]
-        lines += [_write_line(command, out) for command in step.commands]
+        lines += [f"# {step.note}"] if step.note else []
+        lines += [" ".join(["python", "-m", *map(_quote, command)]) for command in step.commands]
     return "\n".join(lines)
 
 
-def _write_line(command: Sequence[str], out: str) -> str:
-    found = f'"$(ls {shlex.quote(out)}/data/audio/*_en_*.flac | head -n 1)"'
-    words = [
-        found.join(shlex.quote(part) if part else "" for part in word.split(RECORDING))
-        for word in command
-    ]
-    return " ".join(["python", "-m", *words])
+def _quote(word: str) -> str:
+    """A word as a shell reads it: a pattern outside of quotes, in an `ls` that takes the first."""
+    first = _FIRST.search(word)
+    if not first:
+        return shlex.quote(word)
+    found = f'"$(ls {first["pattern"]} | head -n 1)"'
+    around = (word[: first.start()], word[first.end() :])
+    return found.join(shlex.quote(part) if part else "" for part in around)
 
 
 def run_steps(steps: Sequence[Step], out: str) -> dict[str, StepTime]:
@@ -90,16 +114,18 @@ def run_steps(steps: Sequence[Step], out: str) -> dict[str, StepTime]:
             continue
         clock = time.strftime("%H:%M")
         print(f"\n── {head} · about {format_minutes(step.minutes)} · {clock}", flush=True)
-        done[step.name] = _run_step(step, f"step {number}", out)
+        if step.note:
+            print(f"   {step.note}", flush=True)
+        done[step.name] = _run_step(step, f"step {number}")
         _write_done(path, steps, done)
         print(f"   done in {format_seconds(done[step.name].seconds)}", flush=True)
     return done
 
 
-def _run_step(step: Step, label: str, out: str) -> StepTime:
+def _run_step(step: Step, label: str) -> StepTime:
     begun, used = time.monotonic(), _count_cpu_seconds()
     for command in step.commands:
-        words = [_fill(word, out) for word in command]
+        words = [_fill(word) for word in command]
         print(f"$ {format_command(words)}", flush=True)
         environment = {**SETTINGS, **os.environ}
         status = subprocess.run([sys.executable, "-m", *words], env=environment).returncode
@@ -112,17 +138,16 @@ def _run_step(step: Step, label: str, out: str) -> StepTime:
     return StepTime(seconds=time.monotonic() - begun, cpu_seconds=_count_cpu_seconds() - used)
 
 
-def _fill(word: str, out: str) -> str:
-    return word.replace(RECORDING, find_recording(out)) if RECORDING in word else word
+def _fill(word: str) -> str:
+    return _FIRST.sub(lambda first: _find_first(first["pattern"]), word)
 
 
-def find_recording(out: str) -> str:
-    """The first English recording of the corpus."""
-    found = min(Path(out, "data", "audio").glob("*_en_*.flac"), default=None)
+def _find_first(pattern: str) -> str:
+    found = min(Path().glob(pattern), default=None)
     if found is None:
         raise FileNotFoundError(
-            f"{out}/data/audio holds no English recording; delete {out}/steps.json, and the same "
-            "command builds the corpus again"
+            f"no file {pattern}, which an earlier step should have made; delete the recipe's "
+            "steps.json, and the same command makes it again"
         )
     return str(found)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from made_evaluation import make_corpus, make_evaluation
 
 from sift_jax.evaluation.report.read_results import read_evaluation
-from sift_jax.quickstart.run import StepTime
 from sift_jax.quickstart.summary import find_answered, finish
+from sift_jax.recipes.run import StepTime
 
 
 def make_run(folder: Path) -> str:

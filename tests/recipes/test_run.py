@@ -1,5 +1,6 @@
 """Steps that tell what they do, stop where one fails and go on from there."""
 
+import importlib
 import importlib.util
 import json
 import subprocess
@@ -7,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sift_jax.quickstart.run import StepError, find_recording, list_steps, run_steps
-from sift_jax.quickstart.steps import RUN, STEPS, Step
+from sift_jax.laptop.steps import make_steps
+from sift_jax.quickstart.steps import RUN, STEPS
+from sift_jax.recipes.run import Step, StepError, list_steps, run_steps
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,6 +31,12 @@ def make_step(tmp_path, monkeypatch):
         )
 
     return make
+
+
+def find_command(module):
+    """What `python -m` runs."""
+    is_package = importlib.util.find_spec(module).submodule_search_locations is not None
+    return importlib.import_module(f"{module}.__main__" if is_package else module)
 
 
 def read_made(folder):
@@ -70,26 +78,32 @@ def test_a_torn_list_of_steps_is_named(make_step, tmp_path):
         run_steps([make_step("hear")], str(tmp_path))
 
 
-def test_the_first_english_recording_is_asked_about(tmp_path):
-    folder = tmp_path / "data" / "audio"
-    folder.mkdir(parents=True)
-    with pytest.raises(FileNotFoundError, match="no English recording"):
-        find_recording(str(tmp_path))
-    for name in ("v1_de_0.flac", "v2_en_1.flac", "v1_en_2.flac"):
-        (folder / name).touch()
-    assert find_recording(str(tmp_path)).endswith("v1_en_2.flac")
+def test_a_file_of_an_earlier_step_is_looked_for_when_its_step_comes(
+    make_step, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    ask = Step(name="ask", title="ask", minutes=1, commands=(("write_line", "{first a/*.x}", "0"),))
+    with pytest.raises(FileNotFoundError, match="no file a/\\*.x"):
+        run_steps([make_step("hear"), ask], "out")
+    (tmp_path / "a").mkdir()
+    for name in ("2.x", "1.x", "0.y"):
+        (tmp_path / "a" / name).touch()
+    run_steps([make_step("hear"), ask], "out")
+    assert read_made(tmp_path) == ["hear", "a/1.x"]
 
 
-def test_every_command_of_the_recipe_is_there():
-    for module, *flags in (command for step in STEPS for command in step.commands):
-        assert importlib.util.find_spec(module), module
+@pytest.mark.parametrize("steps", [STEPS, make_steps()])
+def test_every_command_of_a_recipe_is_there(steps):
+    for module, *flags in (command for step in steps for command in step.commands):
+        plain = [flag for flag in flags if not flag.startswith("--gin.")]
+        find_command(module).make_parser().parse_args(plain)
         for flag in flags:
             name, _, value = flag.partition("=")
             assert name != "--gin_file" or (ROOT / value).is_file(), value
 
 
 def test_the_list_can_be_pasted_into_a_shell(tmp_path):
-    listed = list_steps(STEPS, RUN)
+    listed = list_steps(STEPS)
     assert listed.count("\npython -m ") == sum(len(step.commands) for step in STEPS)
     assert "export XLA_FLAGS=" in listed and f"# {len(STEPS)}. " in listed
     folder = tmp_path / RUN / "data" / "audio"

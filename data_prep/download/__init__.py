@@ -1,0 +1,1 @@
+"""Corpora that anyone may download, unpacked where their readers look for them."""

@@ -1,0 +1,109 @@
+"""Which archives a corpus is published as, and where they are unpacked.
+
+mini_librispeech   OpenSLR 31   train-clean-5.tar.gz, dev-clean-2.tar.gz     root/LibriSpeech/…
+librispeech        OpenSLR 12   dev-clean.tar.gz, train-clean-100.tar.gz, …  root/LibriSpeech/…
+fleurs             the hub      data/de_de/train.tsv, audio/train.tar.gz     root/de_de/…
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+
+from data_prep.corpora.fleurs import LOCALES
+from data_prep.corpora.recording import CorpusError
+
+OPENSLR = "https://www.openslr.org"
+HUB = "https://huggingface.co"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PublishedFile:
+    """A file of a corpus: an archive is unpacked in `folder`, anything else is put there."""
+
+    url: str
+    # below the corpus's root
+    folder: str
+
+    @property
+    def name(self) -> str:
+        return self.url.rsplit("/", 1)[-1]
+
+    @property
+    def is_archive(self) -> bool:
+        return self.name.endswith(".tar.gz")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PublishedCorpus:
+    """A corpus: whose licence, which parts, and which files those are."""
+
+    licence: str
+    parts: tuple[str, ...]
+    # what is taken where nobody says which parts
+    usual_parts: tuple[str, ...]
+    # (mirror, parts, languages) -> the files
+    list_files: Callable[[str | None, Sequence[str], Sequence[str]], list[PublishedFile]]
+
+
+def _list_openslr(number: int) -> Callable[..., list[PublishedFile]]:
+    def list_files(
+        mirror: str | None, parts: Sequence[str], languages: Sequence[str]
+    ) -> list[PublishedFile]:
+        base = f"{(mirror or OPENSLR).rstrip('/')}/resources/{number}"
+        return [PublishedFile(url=f"{base}/{part}.tar.gz", folder=".") for part in parts]
+
+    return list_files
+
+
+def _list_fleurs(
+    mirror: str | None, parts: Sequence[str], languages: Sequence[str]
+) -> list[PublishedFile]:
+    hub = (mirror or os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
+    base = f"{hub}/datasets/google/fleurs/resolve/main/data"
+    files = []
+    for locale in (LOCALES[language] for language in languages):
+        for part in parts:
+            files += [
+                PublishedFile(url=f"{base}/{locale}/{part}.tsv", folder=locale),
+                PublishedFile(url=f"{base}/{locale}/audio/{part}.tar.gz", folder=f"{locale}/audio"),
+            ]
+    return files
+
+
+_LIBRISPEECH = tuple(
+    "dev-clean dev-other test-clean test-other train-clean-100 train-clean-360 train-other-500".split()
+)
+_MINI = ("train-clean-5", "dev-clean-2")
+
+CORPORA = {
+    "mini_librispeech": PublishedCorpus(
+        licence="CC BY 4.0", parts=_MINI, usual_parts=_MINI, list_files=_list_openslr(31)
+    ),
+    "librispeech": PublishedCorpus(
+        licence="CC BY 4.0",
+        parts=_LIBRISPEECH,
+        usual_parts=("train-clean-100", "dev-clean", "test-clean"),
+        list_files=_list_openslr(12),
+    ),
+    "fleurs": PublishedCorpus(
+        licence="CC BY 4.0",
+        parts=("train", "dev", "test"),
+        usual_parts=("train", "dev", "test"),
+        list_files=_list_fleurs,
+    ),
+}
+
+
+def list_published(
+    corpus: str, *, parts: Sequence[str], languages: Sequence[str], mirror: str | None
+) -> list[PublishedFile]:
+    """The files of some parts of a corpus; without parts, of the usual ones."""
+    found = CORPORA[corpus]
+    for part in parts:
+        if part not in found.parts:
+            raise CorpusError(f"--parts: {corpus} has no {part}; it has {', '.join(found.parts)}")
+    if mirror and not mirror.startswith(("https://", "http://")):
+        raise CorpusError(f"--mirror={mirror} is no address of a web server: https://…")
+    return found.list_files(mirror, parts or found.usual_parts, languages)

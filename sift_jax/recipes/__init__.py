@@ -1,0 +1,1 @@
+"""Recipes: a list of commands, run one after the other, narrated, resumed."""

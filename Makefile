@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/runs/.compiled
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: quickstart lint test docs check tpu test-slow test-kills parity extras lock clean
+.PHONY: quickstart laptop lint test docs check tpu test-slow test-kills parity extras lock clean
 
 $(VENV)/.installed: requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -15,6 +15,10 @@ $(VENV)/.installed: requirements.lock
 # nine steps, told as they run; `$(PY) -m sift_jax.quickstart --list` prints their commands
 quickstart: $(VENV)/.installed
 	$(PY) -m sift_jax.quickstart
+
+# Whisper-base, SmolLM2-135M and mini LibriSpeech, downloaded, trained and asked: about four hours; docs/tutorials/laptop.md
+laptop: $(VENV)/.installed
+	$(PY) -m sift_jax.laptop
 
 # a process a core, which takes whole files; WORKERS=0 is one process, for a debugger
 WORKERS ?= auto

@@ -40,8 +40,14 @@ _TABLE: dict[str, tuple[tuple[str, str, str], ...]] = {
             "sift_jax.quickstart",
             "Build data, train, ask and evaluate at small scale, in nine steps.",
         ),
+        (
+            "laptop",
+            "sift_jax.laptop",
+            "Download weights and speech, and train a small SIFT-LLM in eight steps.",
+        ),
     ),
     "Prepare data": (
+        ("data download", "data_prep.download", "Download a corpus that anyone may download."),
         ("data build", "data_prep.build", "Turn a speech corpus into instructions and records."),
         ("data tokenizer", "data_prep.tokenizer", "Train a small tokenizer on SIFT files."),
         ("data tasks", "data_prep.tasks", "Add stage 1 tasks of a corpus: ASR, TTS, translation."),

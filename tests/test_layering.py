@@ -158,7 +158,16 @@ MAY_IMPORT = {
         "pages",
     ),
     # its steps are processes of their own
-    "sift_jax.quickstart": ("evaluation.report", "evaluation.scores", "exits", "flags", "pages"),
+    "sift_jax.recipes": (),
+    "sift_jax.laptop": ("exits", "flags", "recipes"),
+    "sift_jax.quickstart": (
+        "evaluation.report",
+        "evaluation.scores",
+        "exits",
+        "flags",
+        "pages",
+        "recipes",
+    ),
     "sift_jax.cli": (
         "compiled.topologies",
         "config_errors",

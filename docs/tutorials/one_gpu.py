@@ -1,4 +1,4 @@
-"""One GPU, or a laptop: the commands and the code of one_gpu.md, made by python -m docs.tools.make_notebooks."""
+"""One GPU: the commands and the code of one_gpu.md, made by python -m docs.tools.make_notebooks."""
 
 import subprocess
 from pathlib import Path
@@ -16,15 +16,15 @@ def write(name, text):
 
 
 # %% [markdown]
-# # One GPU, or a laptop
+# # One GPU
 #
 # This page as a [script](one_gpu.py) and as a [notebook](one_gpu.ipynb).
 #
-# A small SIFT-LLM from published weights: Whisper-base (on a laptop Whisper-tiny) and Qwen2.5-0.5B-Instruct.
+# A small SIFT-LLM from published weights: Whisper-base and Qwen2.5-0.5B-Instruct. On a processor alone, take the [laptop's recipe](laptop.md).
 
 # %%
 run(r'''
-pip install -e ".[cuda,data,eval]"       # on a laptop ".[data,eval]"
+pip install -e ".[cuda,data,eval]"
 hf download openai/whisper-base --local-dir weights/whisper-base --include "model.safetensors" "*.json"
 hf download Qwen/Qwen2.5-0.5B-Instruct --local-dir weights/Qwen2.5-0.5B-Instruct
 ''')
@@ -43,8 +43,6 @@ sift-jax train --gin_file=configs/small/stage1.gin
 ''')
 
 # %% [markdown]
-# On a laptop it is `configs/laptop/stage1.gin`, with `weights/whisper-tiny`.
-#
 # ## Stage 2
 #
 # A fiftieth of the [released SIFT-50M](sift_50m.md), whose recordings are on disk:

@@ -62,7 +62,7 @@ sift-jax train --gin_file=configs/quickstart/hear.gin --gin.RECORDS=runs/mine/da
 
 # %% [markdown]
 # `name.gin`, `stage1.gin` and `stage2.gin` of the same folder follow with the same `RECORDS` and `TOKENIZER`, each with an `OUT_DIR` of its own and with the one before it as
-# `--gin.START_RUN=runs/mine/hear`. Or from published weights, downloaded as for [one GPU or a laptop](one_gpu.md):
+# `--gin.START_RUN=runs/mine/hear`. Or from published weights, downloaded as for [one GPU](one_gpu.md):
 
 # %%
 run(r'''

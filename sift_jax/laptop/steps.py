@@ -16,7 +16,10 @@ TRAINING_STEPS, _SECONDS_A_STEP = 1000, 6.0
 
 def _train(stage: str, steps: int) -> tuple[str, ...]:
     command = ("sift_jax.train", f"--gin_file=configs/laptop/{stage}.gin")
-    return command if steps == TRAINING_STEPS else (*command, f"--gin.STEPS={steps}")
+    if steps == TRAINING_STEPS:
+        return command
+    # the warm-up of a short run is short
+    return (*command, f"--gin.STEPS={steps}", f"--gin.WARMUP_STEPS={min(steps // 4, 30)}")
 
 
 def make_steps(training_steps: int = TRAINING_STEPS) -> tuple[Step, ...]:

@@ -44,6 +44,7 @@ ELSEWHERE = {
     "sift_jax/exporting/push.py": "tests/exporting/test_push.py",
     "sift_jax/training/wandb_writer.py": "tests/training/test_boards.py",
     "sift_jax/models/hf_config.py": "an error's class alone",
+    "data_prep/download/fetch.py": "public files, fetched without a key",
     "data_prep/engine/cloud_storage.py": "drivers have keys of their own",
     "sift_jax/endpoints/secret.py": "what reads them",
     "sift_jax/checkpoints/run_bucket.py": "the bucket's library has keys of its own",

@@ -62,8 +62,9 @@ setup(
             "sweeps/tables/*.json",
         ],
         "sift_jax.sift": ["field_tables/*.json"],
-        "sift_jax.evaluation": ["report/*.css", "report/*.json", "suites/*.json"],
-        "sift_jax.human_eval": ["*.css", "*.js"],
+        "sift_jax.evaluation": ["report/*.json", "suites/*.json"],
+        "sift_jax.human_eval": ["*.css", "*.html", "*.js"],
+        "sift_jax.pages": ["*.css", "templates/*.html"],
         "sift_jax.previews": ["*.css"],
         "sift_jax.serving": ["demo/*.css", "demo/*.html", "demo/*.js"],
         "data_prep": [

@@ -72,11 +72,11 @@ def _write(
     sift: str = "sift",
 ) -> None:
     # its statistics take half a second to load
-    from data_prep.describe.page import Players, make_page
+    from data_prep.describe.page import Recordings, make_page
 
     write_whole(out / "README.md", make_card(name, report, sift=sift, folders=survey.folders))
     write_whole(
-        out / "report.html", make_page(name, report, survey.samples, rejected, Players(find))
+        out / "report.html", make_page(name, report, survey.samples, rejected, Recordings(find))
     )
 
 

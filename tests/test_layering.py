@@ -251,7 +251,15 @@ MAY_IMPORT = {
         "text",
         "weights",
     ),
-    "data_prep.generation": ("audio", "codecs", "evaluation.scores", "exits", "flags", "sift"),
+    "data_prep.generation": (
+        "audio",
+        "codecs",
+        "evaluation.scores",
+        "exits",
+        "flags",
+        "pages",
+        "sift",
+    ),
 }
 # where networks are written in flax
 NETWORKS = ("sift_jax.models", "sift_jax.codecs", "sift_jax.vocoder_training")

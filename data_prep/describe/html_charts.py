@@ -1,13 +1,20 @@
 """Pieces of the page: tables, bars, stacks and histograms, in plain HTML that needs no script.
 
-[("train", 3), …] ─► <table>…      {"en": {"softly": 10, …}} ─► a stack of shares a language, with a legend
+[("train", 3), …] ─► a Table      {"en": {"softly": 10, …}} ─► a stack of shares a language, with a legend
 """
 
-import html
 import itertools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
+from sift_jax.pages.document import Drawing, Figure, Row, Table
+from sift_jax.pages.markup import escape_text
+
+# the sheet of what is drawn here, beside that of all pages
+STYLE_PATH = Path(__file__).with_name("charts.css")
 # Low to high along a scale; labels without order go round.
 _RAMP = ("#3b4cc0", "#5f7fe8", "#7fa3d8", "#8d9a8f", "#d6a35c", "#dd7a4a", "#b5322f")
 # Beyond so many, what is rarest is drawn as one.
@@ -16,30 +23,34 @@ _MOST_LABELS = 10
 _WRITTEN_SHARE = 0.08
 
 
-def escape(value: Any) -> str:
-    return html.escape(str(value), quote=True)
-
-
 def make_table(
-    head: Sequence[str], rows: Sequence[Sequence[Any]], *, texts: frozenset[int] = frozenset()
-) -> str:
+    title: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    texts: frozenset[int] = frozenset(),
+    is_open: bool = True,
+) -> Table:
     """The first cell of a row names it; cells of `texts` are words; markup comes as `Markup`."""
-    top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
-    body = "".join(
-        "<tr>"
-        + f'<th scope="row">{escape(row[0])}</th>'
-        + "".join(_make_cell(cell, number in texts) for number, cell in enumerate(row[1:], 1))
-        + "</tr>"
-        for row in rows
-    )
-    return (
-        '<div class="scroll" tabindex="0" role="group" aria-label="table">'
-        f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+    return Table(
+        title=title,
+        columns=head,
+        rows=[
+            Row(
+                title=str(row[0]),
+                figures=[
+                    _make_cell(cell, number in texts) for number, cell in enumerate(row[1:], 1)
+                ],
+            )
+            for row in rows
+        ],
+        is_open=is_open,
     )
 
 
-class Markup(str):
-    """HTML that is put in as it is."""
+def join_charts(figures: Sequence[str]) -> Drawing:
+    """Charts side by side, as far as the page is wide."""
+    return Drawing(html=f'<div class="grid wide">{"".join(figures)}</div>')
 
 
 def make_bars(own: float, paper: float, most: float) -> Markup:
@@ -80,15 +91,16 @@ def make_stacks(title: str, by_language: Mapping[str, Mapping[str, int]]) -> str
             if total
             else ""
         )
-        lines.append(f'<span>{escape(language)}</span><div class="stack">{spans}</div>')
+        lines.append(f'<span>{escape_text(language)}</span><div class="stack">{spans}</div>')
     names = list(zip(kept, colours, strict=True)) + (
         [("others", "var(--track)")] if len(kept) < len(labels) else []
     )
     legend = "".join(
-        f'<span><i style="background:{colour}"></i>{escape(name)}</span>' for name, colour in names
+        f'<span><i style="background:{colour}"></i>{escape_text(name)}</span>'
+        for name, colour in names
     )
     return (
-        f"<figure><figcaption>{escape(title)}</figcaption><div "
+        f"<figure><figcaption>{escape_text(title)}</figcaption><div "
         f'class="shares">{"".join(lines)}</div>'
         f'<div class="legend">{legend}</div></figure>'
     )
@@ -104,24 +116,26 @@ def make_histogram(title: str, edges: Sequence[float], counts: Sequence[int], un
         for count, (low, high) in zip(counts, itertools.pairwise(edges), strict=True)
     )
     return (
-        f'<figure><figcaption>{escape(title)}</figcaption><div class="histogram">{bars}</div>'
+        f'<figure><figcaption>{escape_text(title)}</figcaption><div class="histogram">{bars}</div>'
         f'<div class="axis"><span>{edges[0]:g} {unit}</span><span>{edges[-1]:g} '
         f"{unit}</span></div></figure>"
     )
 
 
-def _make_cell(cell: Any, is_text: bool) -> str:
+def _make_cell(cell: Any, is_text: bool) -> Figure:
+    if isinstance(cell, Figure):
+        return cell
     if isinstance(cell, Markup):
-        return f'<td class="bars">{cell}</td>'
-    shown = f"{cell:,}" if isinstance(cell, int) else escape("–" if cell is None else cell)
-    return f'<td class="text">{shown}</td>' if is_text else f"<td>{shown}</td>"
+        return Figure(text=cell, css="bars")
+    shown = f"{cell:,}" if isinstance(cell, int) else str("–" if cell is None else cell)
+    return Figure(text=shown, css="text" if is_text else "")
 
 
 def _make_share(share: float, colour: str, label: str) -> str:
     written = f"{100 * share:.0f}" if share >= _WRITTEN_SHARE else ""
     return (
         f'<span style="width:{100 * share:.2f}%;background:{colour};color:{_choose_ink(colour)}" '
-        f'title="{escape(label)}: {100 * share:.1f} %">'
+        f'title="{escape_text(label)}: {100 * share:.1f} %">'
         f"{written}</span>"
     )
 

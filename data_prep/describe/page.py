@@ -4,7 +4,6 @@ report.json, samples, rejected.jsonl ─► rows beside the paper's · by corpus
                                         · samples to listen to · what was skipped
 """
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -13,7 +12,8 @@ from typing import Any
 
 from data_prep.corpora.splits import SPLITS, TRAIN
 from data_prep.describe.html_charts import (
-    escape,
+    STYLE_PATH,
+    join_charts,
     make_bars,
     make_histogram,
     make_stacks,
@@ -23,10 +23,11 @@ from data_prep.describe.paper import PAPER_HOURS, PAPER_ROWS, share_rows
 from data_prep.instructions.claims import describe_claims
 from data_prep.pipeline.split_gaps import describe_shared, list_warnings
 from data_prep.pipeline.statistics import BACKGROUNDS
+from sift_jax.pages.document import Document, Drawing, Heading, Note, Part, Section, Table, say
+from sift_jax.pages.markup import escape_text
+from sift_jax.pages.players import BUDGET_BYTES, Players
 from sift_jax.sift.rows import Row, name_utterance
 
-# Of base64 text: with everything else the page stays under 5 MB.
-AUDIO_BUDGET = 4_000_000
 _SHOWN_REJECTIONS = 50
 _TYPES = {
     ".flac": "audio/flac",
@@ -37,29 +38,18 @@ _TYPES = {
 }
 
 
-class Players:
-    """Recordings as players inside the page, until the budget is spent; `find` gives the file of an
-    utterance."""
+class Recordings:
+    """Utterances as players inside the page; `find` gives the file of one."""
 
-    def __init__(self, find: Any, budget: int = AUDIO_BUDGET):
-        self._find, self._left = find, budget
+    def __init__(self, find: Any, budget: int = BUDGET_BYTES):
+        self._find, self._players = find, Players(budget)
 
     def make_player(self, name: str) -> str:
         path = self._find(name)
         if path is None or not Path(path).is_file():
-            return f'<p class="none">The recording {escape(name)} is not here.</p>'
-        text = base64.b64encode(Path(path).read_bytes()).decode("ascii")
-        if len(text) > self._left:
-            return (
-                f'<p class="none">The recording {escape(name)} is left out, to keep the page '
-                "small.</p>"
-            )
-        self._left -= len(text)
+            return say(f"The recording {name} is not here.")
         kind = _TYPES.get(Path(path).suffix.lower(), "audio/flac")
-        return (
-            f'<audio controls preload="none" aria-label="{escape(name)}" '
-            f'src="data:{kind};base64,{text}"></audio>'
-        )
+        return self._players.embed(kind, Path(path).read_bytes(), name=name, label=name)
 
 
 def make_page(
@@ -67,10 +57,9 @@ def make_page(
     report: Mapping[str, Any],
     samples: Mapping[tuple[str, str], Row],
     rejected: Path,
-    players: Players,
+    recordings: Recordings,
 ) -> str:
     """`rejected` may be absent: then nothing was skipped."""
-    css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     total = sum(
         count for by in report["counts"].values() for rows in by.values() for count in rows.values()
     )
@@ -81,27 +70,24 @@ def make_page(
         _make_corpora(report),
         _make_labels(report),
         _make_durations(report),
-        _make_samples(samples, players),
+        _make_samples(samples, recordings),
         _make_rejections(report, rejected),
     ]
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(name)}</title>'
-        '<meta name="viewport" content="width=device-width, '
-        f'initial-scale=1"><style>{css}</style></head><body>'
-        f'<main><h1>{escape(name)}</h1><p class="lead">{size}; the released SIFT-50M has '
-        f"{sum(rows[TRAIN] for rows in PAPER_ROWS.values()):,} training rows about "
-        f"{PAPER_HOURS:,} hours.</p>"
-        f"{''.join(sections)}<footer>README.md says how to load it; report.json has these figures "
-        "for a program."
-        "</footer></main></body></html>\n"
-    )
+    return Document(
+        title=name,
+        intro=(
+            f"{size}; the released SIFT-50M has "
+            f"{sum(rows[TRAIN] for rows in PAPER_ROWS.values()):,} training rows about "
+            f"{PAPER_HOURS:,} hours."
+        ),
+        top=[],
+        sections=[section for section in sections if section.parts],
+        footer="README.md says how to load it; report.json has these figures for a program.",
+        style=STYLE_PATH.read_text(encoding="utf-8"),
+    ).write_html()
 
 
-def _section(title: str, lead: str, *parts: str) -> str:
-    return f'<section><h2>{title}</h2><p class="lead">{lead}</p>{"".join(parts)}</section>'
-
-
-def _make_rows(counts: Mapping[str, Any]) -> str:
+def _make_rows(counts: Mapping[str, Any]) -> Section:
     """Rows by category and split beside the paper's, and the shares of training rows on one
     scale."""
     splits = [split for split in SPLITS if split in counts]
@@ -139,10 +125,15 @@ def _make_rows(counts: Mapping[str, Any]) -> str:
         "Table 2 of the paper as it is, and its training rows scaled to the total here; the bars "
         "set the shares of the six categories side by side: here above, SIFT-50M below."
     )
-    return _section("Rows beside the paper’s", lead, make_table(head, rows))
+    return Section(
+        anchor="rows",
+        title="Rows beside the paper’s",
+        lead=lead,
+        parts=[make_table("Rows by category", head, rows)],
+    )
 
 
-def _make_corpora(report: Mapping[str, Any]) -> str:
+def _make_corpora(report: Mapping[str, Any]) -> Section:
     counts, sources = report["counts"], report["sources"]
     splits = [split for split in SPLITS if split in counts]
     names = sorted({source for by in sources.values() for rows in by.values() for source in rows})
@@ -173,59 +164,53 @@ def _make_corpora(report: Mapping[str, Any]) -> str:
         ]
         for split, found in report.get("utterances", {}).items()
     ]
-    parts = [
-        "<h3>Rows by corpus</h3>",
-        make_table(["corpus", *splits], by_source),
-        "<h3>Rows by language</h3>",
-        make_table(["split, category", *languages], by_language),
+    parts: list[Part] = [
+        make_table("Rows by corpus", ["corpus", *splits], by_source),
+        make_table("Rows by language", ["split, category", *languages], by_language),
     ]
     if report.get("splits"):
         told = [*describe_shared(report["splits"]), *list_warnings(report["splits"])]
-        parts += ["<h3>Splits</h3>", *(f"<p>{escape(line)}</p>" for line in told)]
+        parts += [Heading(text="Splits"), *(Note(text=line) for line in told)]
     if spoken:
-        parts += [
-            "<h3>Utterances by language</h3>",
-            make_table(["split", "speakers", "sentences", *languages], spoken),
-        ]
-    return _section(
-        "Corpora and languages", "A row counts for the corpus of its first recording.", *parts
+        head = ["split", "speakers", "sentences", *languages]
+        parts.append(make_table("Utterances by language", head, spoken))
+    return Section(
+        anchor="corpora",
+        title="Corpora and languages",
+        lead="A row counts for the corpus of its first recording.",
+        parts=parts,
     )
 
 
-def _make_labels(report: Mapping[str, Any]) -> str:
+def _make_labels(report: Mapping[str, Any]) -> Section:
     stacks = [
         make_stacks(key.replace("_", " "), by_language)
         for key, by_language in report.get("labels", {}).items()
     ]
-    if not stacks:
-        return ""
     means = describe_claims(report["claims"]["kind"]) if report.get("claims") else ""
-    return _section(
-        "Labels",
-        (
-            "Share of the utterances in per cent, low to high; what a corpus does not tell is left "
-            f"out. {means}"
-        ),
-        f'<div class="grid">{"".join(stacks)}</div>',
-        _make_truths(report),
-        _make_backgrounds(report),
-        _make_doubts(report),
+    lead = (
+        "Share of the utterances in per cent, low to high; what a corpus does not tell is left "
+        f"out. {means}"
+    )
+    tables = [_make_truths(report), _make_backgrounds(report), _make_doubts(report)]
+    return Section(
+        anchor="labels",
+        title="Labels",
+        lead=lead,
+        parts=[join_charts(stacks), *filter(None, tables)] if stacks else [],
     )
 
 
-def _make_truths(report: Mapping[str, Any]) -> str:
+def _make_truths(report: Mapping[str, Any]) -> Table | None:
     found = [
         [key.replace("_", " "), "–" if entry["rho"] is None else f"{entry['rho']:.3f}", entry["n"]]
         for key, entry in report.get("rank_correlation", {}).items()
     ]
-    return (
-        "<h3>Measured against synthesized</h3>" + make_table(["key", "Spearman’s ρ", "n"], found)
-        if found
-        else ""
-    )
+    head = ["key", "Spearman’s ρ", "n"]
+    return make_table("Measured against synthesized", head, found) if found else None
 
 
-def _make_backgrounds(report: Mapping[str, Any]) -> str:
+def _make_backgrounds(report: Mapping[str, Any]) -> Table | None:
     found = report.get("backgrounds") or {}
     languages = list(found)
     rows = [
@@ -233,24 +218,21 @@ def _make_backgrounds(report: Mapping[str, Any]) -> str:
         for kind, text in BACKGROUNDS.items()
         if any(found[language].get(kind) for language in languages)
     ]
-    return (
-        "<h3>Where noise was heard</h3>" + make_table(["recordings with", *languages], rows)
-        if rows
-        else ""
-    )
+    head = ["recordings with", *languages]
+    return make_table("Where noise was heard", head, rows) if rows else None
 
 
-def _make_doubts(report: Mapping[str, Any]) -> str:
+def _make_doubts(report: Mapping[str, Any]) -> Table | None:
     found = report.get("in_doubt") or {}
     keys = sorted({key for counts in found.values() for key in counts})
     rows = [
         [key.replace("_", " "), *(counts.get(key, 0) for counts in found.values())] for key in keys
     ]
-    heading = "<h3>Recordings without a class, since two ways of measuring disagree</h3>"
-    return heading + make_table(["key", *found], rows) if rows else ""
+    title = "Recordings without a class, since two ways of measuring disagree"
+    return make_table(title, ["key", *found], rows) if rows else None
 
 
-def _make_durations(report: Mapping[str, Any]) -> str:
+def _make_durations(report: Mapping[str, Any]) -> Section:
     figures = [
         make_histogram(
             f"{language}, {found['hours']:,.2f} h",
@@ -260,18 +242,15 @@ def _make_durations(report: Mapping[str, Any]) -> str:
         )
         for language, found in report.get("durations", {}).items()
     ]
-    return (
-        _section(
-            "Durations",
-            "Utterances by their length.",
-            f'<div class="grid">{"".join(figures)}</div>',
-        )
-        if figures
-        else ""
+    return Section(
+        anchor="durations",
+        title="Durations",
+        lead="Utterances by their length.",
+        parts=[join_charts(figures)] if figures else [],
     )
 
 
-def _make_samples(samples: Mapping[tuple[str, str], Row], players: Players) -> str:
+def _make_samples(samples: Mapping[tuple[str, str], Row], recordings: Recordings) -> Section:
     cards = []
     # Languages change first, so that a budget that runs out leaves something of each category.
     for category, language in sorted(
@@ -283,23 +262,28 @@ def _make_samples(samples: Mapping[tuple[str, str], Row], players: Players) -> s
                 if "text" in part:
                     parts.append(
                         f'<p class="{message["role"]}" '
-                        f'lang="{escape(language)}">{escape(part["text"])}</p>'
+                        f'lang="{escape_text(language)}">{escape_text(part["text"])}</p>'
                     )
                 else:
-                    parts.append(players.make_player(name_utterance(part["audio_path"])))
+                    parts.append(recordings.make_player(name_utterance(part["audio_path"])))
         cards.append(
             (
                 category,
                 language,
-                f'<article class="card"><header>{escape(category)} · {escape(language)} · '
-                f"{escape(row['data_source'])}</header>{''.join(parts)}</article>",
+                f'<article class="card"><header>{escape_text(category)} · {escape_text(language)} · '
+                f"{escape_text(row['data_source'])}</header>{''.join(parts)}</article>",
             )
         )
     shown = "".join(card for _, _, card in sorted(cards, key=lambda card: card[:2]))
-    return _section(
-        "Samples",
-        "A row of each category and language, drawn with a fixed seed.",
-        f'<div class="cards">{shown}</div>' if shown else '<p class="none">There are no rows.</p>',
+    return Section(
+        anchor="samples",
+        title="Samples",
+        lead="A row of each category and language, drawn with a fixed seed.",
+        parts=[
+            Drawing(
+                html=f'<div class="cards">{shown}</div>' if shown else say("There are no rows.")
+            )
+        ],
     )
 
 
@@ -310,7 +294,7 @@ def _rank_language(samples: Mapping[tuple[str, str], Row], key: tuple[str, str])
     return (languages.index(key[1]) - turn) % len(languages)
 
 
-def _make_rejections(report: Mapping[str, Any], rejected: Path) -> str:
+def _make_rejections(report: Mapping[str, Any], rejected: Path) -> Section:
     accounts = report.get("accounts") or {}
     rows = [
         [
@@ -325,22 +309,23 @@ def _make_rejections(report: Mapping[str, Any], rejected: Path) -> str:
         for stage, account in accounts.items()
     ]
     head = ["stage", "of", "in", "out", "skipped", "for"]
-    parts = [make_table(head, rows, texts=frozenset({1, 5}))] if rows else []
+    parts: list[Part] = (
+        [make_table("By stage", head, rows, texts=frozenset({1, 5}))] if rows else []
+    )
     found = _read_head(rejected)
     if found:
-        parts.append(f"<h3>The first {len(found)}</h3>")
+        head = ["stage", "reason", "detail", "id", "place"]
         parts.append(
-            make_table(
-                ["stage", "reason", "detail", "id", "place"], found, texts=frozenset({1, 2, 3, 4})
-            )
+            make_table(f"The first {len(found)}", head, found, texts=frozenset({1, 2, 3, 4}))
         )
-    return _section(
-        "What was skipped",
-        (
+    return Section(
+        anchor="skipped",
+        title="What was skipped",
+        lead=(
             "What goes into a stage comes out of it or is skipped with its reason; all of it is "
             "in rejected.jsonl."
         ),
-        *(parts or ['<p class="none">Nothing was skipped.</p>']),
+        parts=parts or [Drawing(html=say("Nothing was skipped."))],
     )
 
 

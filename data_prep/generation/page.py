@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_prep.describe.html_charts import Markup, escape
+from data_prep.describe.html_charts import STYLE_PATH, join_charts
 from data_prep.describe.html_charts import make_table as draw_table
 from data_prep.describe.paper import PAPER_OBEDIENCE
 from data_prep.generation.report import (
@@ -30,6 +30,8 @@ from data_prep.generation.report import (
     say_size,
     write_figure,
 )
+from sift_jax.pages.document import Document, Drawing, Figure, Note, Part, Section, say
+from sift_jax.pages.markup import escape_text
 from sift_jax.sift.labels import LABELS
 from sift_jax.storage.whole_files import write_whole
 
@@ -39,23 +41,9 @@ _LOW, _HIGH = -0.2, 1.0
 
 
 def read_css() -> str:
-    """The look of all pages of the data preparation, and what these add."""
+    """The charts of all pages of the data preparation, and what these add."""
     own = (_HERE / "page.css").read_text(encoding="utf-8")
-    return (_HERE.parent / "describe" / "page.css").read_text(encoding="utf-8") + own
-
-
-def wrap_page(title: str, lead: str, sections: Sequence[str], footer: str) -> str:
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        '<meta name="viewport" content="width=device-width, '
-        f'initial-scale=1"><style>{read_css()}</style></head>'
-        f'<body><main><h1>{escape(title)}</h1><p class="lead">{lead}</p>{"".join(sections)}'
-        f"<footer>{footer}</footer></main></body></html>\n"
-    )
-
-
-def make_section(title: str, lead: str, *parts: str) -> str:
-    return f'<section><h2>{escape(title)}</h2><p class="lead">{lead}</p>{"".join(parts)}</section>'
+    return STYLE_PATH.read_text(encoding="utf-8") + own
 
 
 def write_report(results: Mapping[str, Any], out: Path) -> str:
@@ -70,9 +58,7 @@ def write_report(results: Mapping[str, Any], out: Path) -> str:
 
 def make_page(results: Mapping[str, Any]) -> str:
     languages = list_languages(results)
-    warnings = "".join(f'<p class="warning">{escape(text)}</p>' for text in find_warnings(results))
     sections = [
-        warnings,
         _make_headline(results, languages[0]),
         _make_tables(results, languages),
         _make_confusions(results),
@@ -81,24 +67,25 @@ def make_page(results: Mapping[str, Any]) -> str:
         _make_missing(results),
     ]
     settings = results["settings"]
-    experts, draws = (
-        escape(", ".join(settings["experts"].values())),
-        settings["bootstrap"]["samples"],
-    )
-    footer = (
-        f"Bins of {escape(settings['build'])}; measured by {experts}; gender by "
-        f"{escape(settings['gender'])}; intervals by {draws:,} draws of texts. results.json has "
-        "these figures for a program, measured/ each recording."
-    )
-    lead = (
-        escape(say_size(results))
-        + ". What was asked for is set beside what the corpus’s own experts measure on "
-        "the recordings, in the corpus’s own classes."
-    )
-    return wrap_page("Controllable generation", lead, sections, footer)
+    experts, draws = ", ".join(settings["experts"].values()), settings["bootstrap"]["samples"]
+    return Document(
+        title="Controllable generation",
+        intro=(
+            f"{say_size(results)}. What was asked for is set beside what the corpus’s own experts "
+            "measure on the recordings, in the corpus’s own classes."
+        ),
+        top=[Note(text=text, kind="warning") for text in find_warnings(results)],
+        sections=[section for section in sections if section.parts],
+        footer=(
+            f"Bins of {settings['build']}; measured by {experts}; gender by {settings['gender']}; "
+            f"intervals by {draws:,} draws of texts. results.json has these figures for a program, "
+            "measured/ each recording."
+        ),
+        style=read_css(),
+    ).write_html()
 
 
-def _make_headline(results: Mapping[str, Any], language: str) -> str:
+def _make_headline(results: Mapping[str, Any], language: str) -> Section:
     """Kappa of every key on one scale: the model's dot and interval, marks for the others, chance
     as a band."""
     cells, rows = index_cells(results), []
@@ -140,7 +127,9 @@ def _make_headline(results: Mapping[str, Any], language: str) -> str:
         f'<div class="legend">{legend}</div></figure>'
     )
     lead = "1 is a speaker that always hits the class asked for, 0 one that does not listen."
-    return make_section("Does it obey?", lead, figure)
+    return Section(
+        anchor="obedience", title="Does it obey?", lead=lead, parts=[Drawing(html=figure)]
+    )
 
 
 def _place(value: float) -> float:
@@ -149,7 +138,7 @@ def _place(value: float) -> float:
 
 def _make_mark(css: str, value: float, name: str) -> str:
     return (
-        f'<i class="mark {css}" style="left:{_place(value):.2f}%" title="{escape(name)}: '
+        f'<i class="mark {css}" style="left:{_place(value):.2f}%" title="{escape_text(name)}: '
         f'{value:.2f}"></i>'
     )
 
@@ -160,39 +149,38 @@ def _make_span(css: str, cell: Mapping[str, Any] | None, name: str) -> str:
     low, high = _place(cell["low"]), _place(cell["high"])
     return (
         f'<i class="{css}" style="left:{low:.2f}%;width:{high - low:.2f}%" '
-        f'title="{escape(name)}: {cell["low"]:.2f} to {cell["high"]:.2f}"></i>'
+        f'title="{escape_text(name)}: {cell["low"]:.2f} to {cell["high"]:.2f}"></i>'
     )
 
 
-def _make_tables(results: Mapping[str, Any], languages: Sequence[str]) -> str:
-    parts: list[str] = []
-    for language in languages:
-        head, rows = make_table(results, language)
-        is_grey = [name.startswith("paper") for name in head]
-        rows = [
-            [_grey(cell) if grey else cell for cell, grey in zip(row, is_grey, strict=True)]
-            for row in rows
-        ]
-        name = name_language(language)
-        parts.append(
-            f"<details{'' if parts else ' open'}><summary>{name[:1].upper()}{name[1:]}</summary>"
-            f"{draw_table(head, rows)}</details>"
-        )
+def _make_tables(results: Mapping[str, Any], languages: Sequence[str]) -> Section:
     meanings = "".join(
         f"<li><b>{SYSTEMS[system]}</b>: {MEANINGS[system]}</li>" for system in list_systems(results)
     )
+    parts: list[Part] = [Drawing(html=f'<ul class="meanings">{meanings}</ul>')]
+    for language in languages:
+        head, rows = make_table(results, language)
+        is_grey = [name.startswith("paper") for name in head]
+        cells = [
+            [
+                Figure(text=cell, is_quoted=True) if grey else cell
+                for cell, grey in zip(row, is_grey, strict=True)
+            ]
+            for row in rows
+        ]
+        name = name_language(language)
+        # the first is open
+        parts.append(
+            draw_table(f"{name[:1].upper()}{name[1:]}", head, cells, is_open=len(parts) == 1)
+        )
     lead = (
         "Mean absolute error in class steps / quadratic-weighted kappa; ± is the standard "
-        "deviation over runs. "
-    ) + escape(PAPER_NOTE)
-    return make_section("Figures", lead, f'<ul class="meanings">{meanings}</ul>', *parts)
+        f"deviation over runs. {PAPER_NOTE}"
+    )
+    return Section(anchor="figures", title="Figures", lead=lead, parts=parts)
 
 
-def _grey(text: str) -> Markup:
-    return Markup(f'<span class="grey">{escape(text)}</span>')
-
-
-def _make_confusions(results: Mapping[str, Any]) -> str:
+def _make_confusions(results: Mapping[str, Any]) -> Section:
     figures = []
     for key in KEYS:
         table = results["confusions"]["model"].get(key)
@@ -202,7 +190,9 @@ def _make_confusions(results: Mapping[str, Any]) -> str:
         "All runs of the model; a row is a class asked for, low to high, and its cells say in per "
         "cent which class came out."
     )
-    return make_section("Asked and measured", lead, f'<div class="grid">{"".join(figures)}</div>')
+    return Section(
+        anchor="confusions", title="Asked and measured", lead=lead, parts=[join_charts(figures)]
+    )
 
 
 def _draw_confusion(key: str, table: Sequence[Sequence[int]]) -> str:
@@ -215,15 +205,15 @@ def _draw_confusion(key: str, table: Sequence[Sequence[int]]) -> str:
             css = f' class="{"hit" * (asked == found)} {"high" * (share > 0.55)}"'
             cells.append(
                 f'<td{css} style="--share:{100 * share:.0f}%" title="asked '
-                f"{escape(labels[asked])}, measured "
-                f'{escape(labels[found])}: {count:,}">{f"{100 * share:.0f}" if count else ""}</td>'
+                f"{escape_text(labels[asked])}, measured "
+                f'{escape_text(labels[found])}: {count:,}">{f"{100 * share:.0f}" if count else ""}</td>'
             )
         lines.append(
-            f'<tr><th scope="row">{escape(labels[asked])}</th>{"".join(cells)}<td '
+            f'<tr><th scope="row">{escape_text(labels[asked])}</th>{"".join(cells)}<td '
             f'class="n">{total:,}</td></tr>'
         )
     top = "".join(
-        f'<th scope="col" title="{escape(label)}">{place}</th>'
+        f'<th scope="col" title="{escape_text(label)}">{place}</th>'
         for place, label in enumerate(labels, 1)
     )
     return (
@@ -236,34 +226,36 @@ def _draw_confusion(key: str, table: Sequence[Sequence[int]]) -> str:
     )
 
 
-def _make_fields(results: Mapping[str, Any]) -> str:
+def _make_fields(results: Mapping[str, Any]) -> Section:
     head, rows = make_field_table(results)
-    if not rows:
-        return ""
     lead = (
         "Of the recordings that were asked for in a class of a free field, the share that the "
         "expert of the field hears so. Read it beside the true recordings: an expert errs, too."
     )
-    return make_section(
-        "In the class asked for", lead, draw_table(head, rows, texts=frozenset({1}))
-    )
+    title = "In the class asked for"
+    table = draw_table(title, head, rows, texts=frozenset({1}))
+    return Section(anchor="fields", title=title, lead=lead, parts=[table] if rows else [])
 
 
-def _make_words(results: Mapping[str, Any]) -> str:
+def _make_words(results: Mapping[str, Any]) -> Section:
     head, rows = make_words_table(results)
-    if not rows:
-        return ""
+    asr = results["settings"]["asr"] if rows else ""
     lead = (
-        "Word and letter error rates after Whisper’s normaliser, by "
-        f"{escape(results['settings']['asr'])}. What it makes of the true recordings, and of "
-        "these through the codec, is to be read beside it."
+        f"Word and letter error rates after Whisper’s normaliser, by {asr}. What it makes of the "
+        "true recordings, and of these through the codec, is to be read beside it."
     )
-    return make_section("Can it be understood?", lead, draw_table(head, rows))
+    table = draw_table("Error rates", head, rows)
+    parts = [table] if rows else []
+    return Section(anchor="words", title="Can it be understood?", lead=lead, parts=parts)
 
 
-def _make_missing(results: Mapping[str, Any]) -> str:
+def _make_missing(results: Mapping[str, Any]) -> Section:
     rows = list_missing(results)
-    table = draw_table(["system", "what", "reason", "count"], rows, texts=frozenset({1, 2}))
-    shown = f'<div class="words">{table}</div>' if rows else '<p class="none">All was measured.</p>'
-    lead = "What is not measured is in no figure; here is how much that is."
-    return make_section("What could not be measured", lead, shown)
+    head = ["system", "what", "reason", "count"]
+    table = draw_table("Not measured", head, rows, texts=frozenset({1, 2}))
+    return Section(
+        anchor="missing",
+        title="What could not be measured",
+        lead="What is not measured is in no figure; here is how much that is.",
+        parts=[table] if rows else [Drawing(html=say("All was measured."))],
+    )

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data_prep.describe.html_charts import escape
 from data_prep.metadata import intensity, pitch
+from sift_jax.pages.markup import escape_text
 
 _WIDTH, _PITCH, _ENERGY, _GAP = 280.0, 62.0, 26.0, 6.0
 _GUIDES_HZ = (100, 200, 300)
@@ -54,7 +54,7 @@ def draw_recording(
     height = _PITCH + _GAP + _ENERGY
     return (
         f'<svg viewBox="0 0 {_WIDTH:g} {height:g}" class="recording" role="img" '
-        f'aria-label="{escape(label)}">'
+        f'aria-label="{escape_text(label)}">'
         f"{''.join(body)}</svg>"
     )
 
@@ -110,7 +110,7 @@ def draw_staircase(
         body.append(f'{rect} x="{left:g}" width="{width:g}" class="band{number % 2}"/>')
         body.append(
             f'{rect} x="{left + number * column:.1f}" width="{column:.1f}" class="goal">'
-            f"<title>{escape(names[number])}</title></rect>"
+            f"<title>{escape_text(names[number])}</title></rect>"
         )
     for edge, y in _thin_out([(edge, place(edge)) for edge in edges]):
         body.append(f'<text x="{left - 6:g}" y="{y + 4:.1f}" text-anchor="end">{edge:.3g}</text>')
@@ -123,7 +123,7 @@ def draw_staircase(
     body.append(
         f'<text x="{left + width / 2:g}" y="{top + height + 30:g}" text-anchor="middle">class '
         "asked for, low "
-        f"to high; boxes: where it is hit, in {escape(unit)}</text>"
+        f"to high; boxes: where it is hit, in {escape_text(unit)}</text>"
     )
     for asked, value in points:
         found = int(np.searchsorted(edges, value, side="right"))
@@ -131,10 +131,10 @@ def draw_staircase(
         body.append(
             f'<circle cx="{left + (asked + 0.5) * column:.1f}" cy="{place(value):.1f}" r="5" '
             f'class="{css}">'
-            f"<title>asked {escape(names[asked])}, measured {value:.3g} {escape(unit)}: "
-            f"{escape(names[found])}</title></circle>"
+            f"<title>asked {escape_text(names[asked])}, measured {value:.3g} {escape_text(unit)}: "
+            f"{escape_text(names[found])}</title></circle>"
         )
     return (
         f'<svg viewBox="0 0 {left + width + 4:g} {top + height + 36:g}" class="staircase" '
-        f'role="img" aria-label="{escape(label)}">{"".join(body)}</svg>'
+        f'role="img" aria-label="{escape_text(label)}">{"".join(body)}</svg>'
     )

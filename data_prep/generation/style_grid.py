@@ -5,7 +5,6 @@ to and to look at.
                                                                was measured, the curves of F0 and energy
 """
 
-import base64
 import dataclasses
 import io
 from collections.abc import Mapping, Sequence
@@ -16,11 +15,10 @@ import numpy as np
 import scipy.stats
 import soundfile
 
-from data_prep.describe.html_charts import escape
 from data_prep.engine.beam_engine import Engine
 from data_prep.generation.classify import find_labels, read_build_bins
 from data_prep.generation.measure_speech import Hearing, measure_folder
-from data_prep.generation.page import make_section, wrap_page
+from data_prep.generation.page import read_css
 from data_prep.generation.pitch_curves import draw_recording, draw_staircase
 from data_prep.generation.report import TITLES
 from data_prep.generation.score import find_phonemes
@@ -28,6 +26,9 @@ from data_prep.generation.spoken_folder import Spoken, read_spoken
 from data_prep.metadata.bins import Bins
 from data_prep.metadata.pitch import HIGHEST_HZ, LOWEST_HZ, track_pitch
 from sift_jax.audio.files import AudioError, read_audio
+from sift_jax.pages.document import Document, Drawing, Section, say
+from sift_jax.pages.markup import escape_text
+from sift_jax.pages.players import Players
 from sift_jax.sift.labels import LABELS, LANGUAGE_NAMES, space_signs
 from sift_jax.storage.whole_files import write_whole
 
@@ -74,7 +75,7 @@ def write_page(spoken: Path, build: Path, out: Path, hearing: Hearing, engine: E
     bins = read_build_bins(build)
     takes = [_make_take(spoken, line, row, bins) for line, row in zip(lines, rows, strict=True)]
     texts = list(dict.fromkeys((line.request.language, line.request.text) for line in lines))
-    players = Players()
+    players = Players(_BUDGET)
     sections = [
         _make_sentence(
             language,
@@ -101,8 +102,15 @@ def write_page(spoken: Path, build: Path, out: Path, hearing: Hearing, engine: E
             else ""
         )
     )
-    footer = "A class is one of the corpus’s own, by the same experts and bins."
-    write_whole(out, wrap_page(title, lead, sections, footer))
+    page = Document(
+        title=title,
+        intro=lead,
+        top=[],
+        sections=sections,
+        footer="A class is one of the corpus’s own, by the same experts and bins.",
+        style=read_css(),
+    )
+    write_whole(out, page.write_html())
     hits = sum(take.label == LABELS[take.key][take.asked] for take in takes)
     return (
         f"{out}: {len(texts)} sentences, {len(takes)} recordings, {hits} of them in the class "
@@ -110,21 +118,10 @@ def write_page(spoken: Path, build: Path, out: Path, hearing: Hearing, engine: E
     )
 
 
-class Players:
-    """Players inside the page, until the budget is spent."""
-
-    def __init__(self, budget: int = _BUDGET):
-        self._left = budget
-
-    def make_player(self, wave: np.ndarray, name: str) -> str:
-        file = io.BytesIO()
-        soundfile.write(file, np.clip(wave, -1.0, 1.0), _RATE, format="FLAC", subtype="PCM_16")
-        text = base64.b64encode(file.getvalue()).decode("ascii")
-        if len(text) > self._left:
-            return '<p class="none">Left out, to keep the page small.</p>'
-        self._left -= len(text)
-        source = f"data:audio/flac;base64,{text}"
-        return f'<audio controls preload="none" aria-label="{escape(name)}" src="{source}"></audio>'
+def _encode(wave: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, np.clip(wave, -1.0, 1.0), _RATE, format="FLAC", subtype="PCM_16")
+    return file.getvalue()
 
 
 def _make_take(folder: Path, line: Spoken, row: Mapping[str, Any], bins: Bins) -> Take:
@@ -151,7 +148,7 @@ def _make_take(folder: Path, line: Spoken, row: Mapping[str, Any], bins: Bins) -
 
 def _make_sentence(
     language: str, text: str, takes: Sequence[Take], bins: Bins, players: Players
-) -> str:
+) -> Section:
     first = min(take.line.sample for take in takes)
     tracks = [track_pitch(take.wave) for take in takes if take.wave is not None]
     voiced = (
@@ -173,7 +170,12 @@ def _make_sentence(
             f'<h3>{TITLES[key][:1].upper()}{TITLES[key][1:]}</h3><div class="swept">'
             f'{_make_chart(key, of_key, bins)}<div class="takes">{cards}</div></div>'
         )
-    return make_section(f"“{text}”", escape(LANGUAGE_NAMES[language]), *parts)
+    return Section(
+        anchor=f"{language}-{text}",
+        title=f"“{text}”",
+        lead=LANGUAGE_NAMES[language],
+        parts=[Drawing(html="".join(parts))],
+    )
 
 
 def _make_chart(key: str, takes: Sequence[Take], bins: Bins) -> str:
@@ -186,7 +188,7 @@ def _make_chart(key: str, takes: Sequence[Take], bins: Bins) -> str:
     gender = takes[0].line.request.asked.get("gender", "")
     edges = bins.get(key, {}).get("all" if "all" in bins.get(key, {}) else gender, {}).get("edges")
     if not points or edges is None:
-        return '<p class="none">Nothing of it could be measured.</p>'
+        return say("Nothing of it could be measured.")
     if len({asked for asked, _ in points}) > 1 and len({value for _, value in points}) > 1:
         rho = scipy.stats.spearmanr(
             [asked for asked, _ in points], [value for _, value in points]
@@ -195,33 +197,31 @@ def _make_chart(key: str, takes: Sequence[Take], bins: Bins) -> str:
     chart = draw_staircase(
         edges, points, names=LABELS[key], unit=UNITS[key], label=f"{TITLES[key]}: {said}"
     )
-    return f'<figure class="chart">{chart}<figcaption>{escape(said)}</figcaption></figure>'
+    return f'<figure class="chart">{chart}<figcaption>{escape_text(said)}</figcaption></figure>'
 
 
 def _make_card(take: Take, seconds: float, low: float, high: float, players: Players) -> str:
     asked = LABELS[take.key][take.asked]
     if take.label is None:
-        verdict = f'<span class="verdict miss">not measured: {escape(take.reason)}</span>'
+        verdict = f'<span class="verdict miss">not measured: {escape_text(take.reason)}</span>'
     else:
         steps = LABELS[take.key].index(take.label) - take.asked
         mark = "✓" if not steps else f"{steps:+d}".replace("-", "−")
-        verdict = (
-            f'<span class="verdict {"miss" if steps else "hit"}">{mark} {escape(take.label)}</span>'
-        )
+        verdict = f'<span class="verdict {"miss" if steps else "hit"}">{mark} {escape_text(take.label)}</span>'
     written = "" if take.value is None else f"{take.value:.3g} {UNITS[take.key]}".replace("-", "−")
     value = written and f'<span class="value">{written}</span>'
     if take.wave is None:
-        sound = '<p class="none">The recording is not here.</p>'
+        sound = say("The recording is not here.")
     else:
         label = f"pitch and energy of the recording that was asked for {asked}"
         sound = draw_recording(
             take.wave, track_pitch(take.wave), seconds=seconds, low=low, high=high, label=label
-        ) + players.make_player(take.wave, asked)
+        ) + players.embed("audio/flac", _encode(take.wave), name=asked, label=asked)
     request = take.line.request
     text = space_signs(request.text, request.language)
     wish = request.instruction.removesuffix(text).removesuffix(request.text).rstrip(" :")
     return (
-        f'<article class="card take"><header><b>{escape(asked)}</b><span '
-        f'lang="{escape(request.language)}">'
-        f"{escape(wish)}</span></header>{sound}<p>{verdict}{value}</p></article>"
+        f'<article class="card take"><header><b>{escape_text(asked)}</b><span '
+        f'lang="{escape_text(request.language)}">'
+        f"{escape_text(wish)}</span></header>{sound}<p>{verdict}{value}</p></article>"
     )

@@ -18,7 +18,7 @@ from typing import Any
 from sift_jax.audio.files import AudioError, read_audio
 from sift_jax.evaluation.report.players import RATE, encode_audio
 from sift_jax.human_eval.tasks import SCALES, HumanEvalError, Task
-from sift_jax.pages.markup import escape_text
+from sift_jax.pages.templating import render_page
 from sift_jax.storage.whole_files import write_whole
 
 _HERE = Path(__file__).parent
@@ -86,19 +86,12 @@ def _make_page(title: str, study: str, shown: Sequence[dict[str, Any]], kind: st
     told = {"study": study, "kind": kind, "scales": SCALES[kind], "tasks": shown}
     # "</" would end the script wherever a text holds it
     data = json.dumps(told, ensure_ascii=False).replace("</", "<\\/")
-    style = (_HERE / "page.css").read_text(encoding="utf-8")
-    script = (_HERE / "page.js").read_text(encoding="utf-8")
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape_text(title)}</title><style>{style}</style></head><body><main>"
-        f"<h1>{escape_text(title)}</h1><p>{escape_text(QUESTIONS[kind])} Your ratings are kept in "
-        "this browser until you send them back.</p>"
-        '<p><label>Your name or number <input id="rater" autocomplete="off"></label></p>'
-        '<p id="progress" role="status"></p><section id="task" aria-live="polite"></section>'
-        '<p class="moves"><button id="back">Back</button> <button id="next">Next</button> '
-        '<button id="save">Save the file to send back</button></p>'
-        f'<p class="keys">Keys: {_KEYS.get(kind, "")}← and → move, space plays.</p>'
-        f'<script type="application/json" id="data">{data}</script><script>{script}</script>'
-        "</main></body></html>\n"
+    return render_page(
+        _HERE / "raters.html",
+        title=title,
+        style=(_HERE / "page.css").read_text(encoding="utf-8"),
+        question=QUESTIONS[kind],
+        keys=_KEYS.get(kind, ""),
+        data=data,
+        script=(_HERE / "page.js").read_text(encoding="utf-8"),
     )

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import pearsonr, spearmanr
 
-from sift_jax.evaluation.report.document import Document, Note, Row, Section, Table
 from sift_jax.human_eval.agreement import compute_alpha
 from sift_jax.human_eval.read_ratings import Study
+from sift_jax.pages.document import Document, Note, Row, Section, Table
 from sift_jax.storage.whole_files import write_whole
 
 DRAWS, CONFIDENCE = 2000, 0.95

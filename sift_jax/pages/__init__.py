@@ -1,1 +1,1 @@
-"""Pages of HTML and Markdown that the project writes: what they have in common."""
+"""Pages that the project writes: parts as data, HTML in templates, one sheet, players."""

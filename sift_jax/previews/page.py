@@ -22,7 +22,8 @@ from sift_jax.data.batch_stream import BatchStream
 from sift_jax.data.plan.batch_plan import PlannedBatch
 from sift_jax.data.records.index_records import split_clips
 from sift_jax.data.records.unreadable import UnreadableAudio
-from sift_jax.evaluation.report.document import (
+from sift_jax.evaluation.report.players import AudioShelf
+from sift_jax.pages.document import (
     Document,
     Drawing,
     Note,
@@ -33,7 +34,6 @@ from sift_jax.evaluation.report.document import (
     Tile,
     Tiles,
 )
-from sift_jax.evaluation.report.players import AudioShelf
 from sift_jax.pages.markup import escape_text
 from sift_jax.text.spelling import name_token, spell_tokens
 

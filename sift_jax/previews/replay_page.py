@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from sift_jax.data.batch_stream import BatchStream
-from sift_jax.evaluation.report.document import Document, Note, Part, Row, Section, Table
+from sift_jax.pages.document import Document, Note, Part, Row, Section, Table
 from sift_jax.previews.open_mixture import open_gin_mixture
 from sift_jax.previews.page import (
     STYLE_PATH,

@@ -11,12 +11,12 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sift_jax.evaluation.report.document import Document, Drawing, Note, Part, Section
 from sift_jax.evaluation.report.page import describe_model, format_summary
 from sift_jax.evaluation.report.read_results import Evaluation, read_evaluation
 from sift_jax.evaluation.report.score_index import Board
 from sift_jax.evaluation.report.summary_section import make_tiles
 from sift_jax.evaluation.scores.schema import MODEL, Prediction
+from sift_jax.pages.document import Document, Drawing, Note, Part, Section
 from sift_jax.pages.markup import escape_text
 from sift_jax.progress import format_seconds
 from sift_jax.recipes.run import StepTime

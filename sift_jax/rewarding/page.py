@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from sift_jax.evaluation.report.document import (
+from sift_jax.evaluation.report.players import AudioShelf
+from sift_jax.pages.document import (
     Document,
     Drawing,
     Figure,
@@ -18,7 +19,6 @@ from sift_jax.evaluation.report.document import (
     Tile,
     Tiles,
 )
-from sift_jax.evaluation.report.players import AudioShelf
 from sift_jax.pages.markup import escape_text
 from sift_jax.rewarding.rollout_log import LIMIT, StepRollouts
 

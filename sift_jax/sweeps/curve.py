@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sift_jax.evaluation.report.charts import pick_ticks, put_line, put_text, wrap_svg
-from sift_jax.evaluation.report.document import (
+from sift_jax.evaluation.report.number_format import MISSING, find_metric
+from sift_jax.pages.document import (
     Drawing,
     Figure,
     Part,
@@ -16,7 +17,6 @@ from sift_jax.evaluation.report.document import (
     Table,
     wrap_chart,
 )
-from sift_jax.evaluation.report.number_format import MISSING, find_metric
 from sift_jax.pages.markup import escape_text
 
 _LEFT, _TOP, _WIDTH, _HEIGHT = 56, 30, 420, 200

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sift_jax.evaluation.report.document import (
+from sift_jax.evaluation.report.number_format import MISSING, Metric, find_metric, minus
+from sift_jax.pages.document import (
     Document,
     Figure,
     Note,
@@ -19,7 +20,6 @@ from sift_jax.evaluation.report.document import (
     Section,
     Table,
 )
-from sift_jax.evaluation.report.number_format import MISSING, Metric, find_metric, minus
 from sift_jax.storage.whole_files import write_whole
 from sift_jax.sweeps.curve import make_curve_section
 from sift_jax.sweeps.results import NOT_MEASURABLE

@@ -16,18 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from sift_jax.evaluation.report.comparison import Comparison, Flip, Pair, describe
-from sift_jax.evaluation.report.document import (
-    Document,
-    Drawing,
-    Figure,
-    Heading,
-    Note,
-    Part,
-    Row,
-    Section,
-    Table,
-    fold_long,
-)
 from sift_jax.evaluation.report.measured_speech import GENERATION
 from sift_jax.evaluation.report.number_format import (
     CLOSED_ORDER,
@@ -57,6 +45,18 @@ from sift_jax.evaluation.report.samples_section import (
 )
 from sift_jax.evaluation.report.score_index import Place, read_value
 from sift_jax.evaluation.scores.schema import MODEL
+from sift_jax.pages.document import (
+    Document,
+    Drawing,
+    Figure,
+    Heading,
+    Note,
+    Part,
+    Row,
+    Section,
+    Table,
+    fold_long,
+)
 from sift_jax.pages.markup import escape_text
 from sift_jax.storage.whole_files import write_whole
 

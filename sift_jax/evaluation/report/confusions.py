@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sift_jax.evaluation.report.document import Figure, Group, Heading, Part, Row, Table
 from sift_jax.evaluation.report.number_format import format_count, name_title
+from sift_jax.pages.document import Figure, Group, Heading, Part, Row, Table
 from sift_jax.sift.labels import ACOUSTIC_LABELS
 
 OTHER = "no class"

@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 from sift_jax.evaluation.report.charts import draw_histogram, draw_shares, pick_ramp
-from sift_jax.evaluation.report.document import Drawing, Section, say, wrap_chart
 from sift_jax.evaluation.report.number_format import (
     format_count,
     format_number,
@@ -15,6 +14,7 @@ from sift_jax.evaluation.report.number_format import (
     name_title,
 )
 from sift_jax.evaluation.report.players import AudioShelf, describe_voice, read_utterances
+from sift_jax.pages.document import Drawing, Section, say, wrap_chart
 from sift_jax.pages.markup import escape_text
 from sift_jax.sift.labels import ACOUSTIC_LABELS, AGE_CATEGORIES, SENTENCE_LENGTHS
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sift_jax.evaluation.report.document import Row, Section, Table
 from sift_jax.evaluation.report.number_format import (
     MISSING,
     find_metric,
@@ -17,6 +16,7 @@ from sift_jax.evaluation.report.number_format import (
     name_subset,
     name_title,
 )
+from sift_jax.pages.document import Row, Section, Table
 
 
 def make_forgetting_section(found: Sequence[Mapping[str, Any]]) -> Section:

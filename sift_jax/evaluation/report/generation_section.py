@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sift_jax.evaluation.report.document import Note, Part, Row, Section, Table
 from sift_jax.evaluation.report.measured_speech import GENERATION
 from sift_jax.evaluation.report.number_format import (
     find_metric,
@@ -20,6 +19,7 @@ from sift_jax.evaluation.report.number_format import (
 from sift_jax.evaluation.report.score_index import Board, read_value
 from sift_jax.evaluation.report.suite_section import make_language_table, make_summary
 from sift_jax.evaluation.scores.schema import MODEL
+from sift_jax.pages.document import Note, Part, Row, Section, Table
 
 # of the systems that are there, what each is
 _MEANINGS = {

@@ -11,7 +11,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from sift_jax.evaluation.report.corpus_section import make_corpus_section, read_corpus
-from sift_jax.evaluation.report.document import MOST_OPEN, Document, Section
 from sift_jax.evaluation.report.forgetting_section import make_forgetting_section
 from sift_jax.evaluation.report.generation_section import make_generation_section
 from sift_jax.evaluation.report.measured_speech import GENERATION
@@ -45,6 +44,7 @@ from sift_jax.evaluation.report.summary_section import (
 )
 from sift_jax.evaluation.report.training_section import make_training_section
 from sift_jax.evaluation.scores.schema import MODEL, Cell
+from sift_jax.pages.document import MOST_OPEN, Document, Section
 from sift_jax.storage.whole_files import write_whole
 
 

@@ -6,7 +6,6 @@ an audio path, or <data>/audio/<utterance id>.* ─► AudioShelf ─► <audio 
 
 from __future__ import annotations
 
-import base64
 import glob
 import io
 import json
@@ -17,13 +16,13 @@ import soundfile
 
 from sift_jax.audio.files import AudioError, read_audio
 from sift_jax.evaluation.report.charts import draw_waveform
-from sift_jax.evaluation.report.document import say
 from sift_jax.evaluation.report.number_format import format_measure
+from sift_jax.pages.document import say
 from sift_jax.pages.markup import escape_text
+from sift_jax.pages.players import BUDGET_BYTES, Players
 
 RATE, MOST_SECONDS = 16_000, 120.0
-# of base64 text: with everything else the page stays under 6 MB
-BUDGET_BYTES, MOST_PLAYERS = 4_000_000, 60
+MOST_PLAYERS = 60
 # above it a recording is written as MP3, which plays everywhere and is a fifth of it
 MOST_FLAC_BYTES = 300_000
 
@@ -35,12 +34,11 @@ class AudioShelf:
         self, data_dir: Path | None, *, budget: int = BUDGET_BYTES, players: int = MOST_PLAYERS
     ):
         self.folder = data_dir / "audio" if data_dir else None
-        self.left, self.players, self.limit = budget, players, budget
+        self._players = Players(budget, players)
 
     def grant(self, share: float) -> None:
-        """Of what is left, the next recordings may take this share: a long suite leaves something
-        to the others."""
-        self.limit = int(self.left * share)
+        """The share of what is left that the next recordings may take."""
+        self._players.grant(share)
 
     def find(self, path: str) -> Path | None:
         if Path(path).is_file():
@@ -69,20 +67,8 @@ class AudioShelf:
         return self._embed(kind, data, samples, name, label)
 
     def _embed(self, kind: str, data: bytes, samples: np.ndarray, name: str, label: str) -> str:
-        text = base64.b64encode(data).decode("ascii")
-        if len(text) > min(self.left, self.limit) or not self.players:
-            return say(f"The recording {name} is left out to keep the page small.")
-        self.left, self.limit, self.players = (
-            self.left - len(text),
-            self.limit - len(text),
-            self.players - 1,
-        )
         wave = draw_waveform(samples, label=f"Waveform of {name}, {len(samples) / RATE:.1f} s")
-        return (
-            f'<div class="player">{wave}<audio controls preload="metadata" '
-            f'aria-label="{escape_text(label)}" '
-            f'src="data:audio/{kind};base64,{text}"></audio></div>'
-        )
+        return self._players.embed(f"audio/{kind}", data, name=name, label=label, above=wave)
 
 
 def encode_audio(file: Path, samples: np.ndarray) -> tuple[str, bytes]:

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sift_jax.evaluation.report.document import Figure, Row, Table
 from sift_jax.evaluation.report.number_format import (
     MISSING,
     Metric,
@@ -24,6 +23,7 @@ from sift_jax.evaluation.report.number_format import (
 )
 from sift_jax.evaluation.report.score_index import Board, Place
 from sift_jax.evaluation.scores.schema import MODEL, Cell
+from sift_jax.pages.document import Figure, Row, Table
 
 PAPER_PATH = Path(__file__).with_name("paper.json")
 

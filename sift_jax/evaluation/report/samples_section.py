@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from sift_jax.evaluation.report.document import Drawing, Section, say
 from sift_jax.evaluation.report.number_format import (
     find_metric,
     is_number,
@@ -23,6 +22,7 @@ from sift_jax.evaluation.report.number_format import (
 from sift_jax.evaluation.report.players import AudioShelf, describe_voice, read_utterances
 from sift_jax.evaluation.report.read_results import Evaluation
 from sift_jax.evaluation.scores.schema import MODEL, Item, Prediction, Verdict
+from sift_jax.pages.document import Drawing, Section, say
 from sift_jax.pages.markup import escape_text
 
 SAMPLE_COUNT, WORST_COUNT, LEAST = 12, 6, 3

@@ -11,20 +11,6 @@ from collections.abc import Sequence
 
 from sift_jax.evaluation.report.charts import draw_score_groups, draw_score_rows
 from sift_jax.evaluation.report.confusions import make_confusions
-from sift_jax.evaluation.report.document import (
-    Drawing,
-    Figure,
-    Heading,
-    Note,
-    Part,
-    Row,
-    Section,
-    Table,
-    fold_long,
-    make_legend,
-    say,
-    wrap_chart,
-)
 from sift_jax.evaluation.report.number_format import (
     MISSING,
     Metric,
@@ -39,6 +25,20 @@ from sift_jax.evaluation.report.number_format import (
 from sift_jax.evaluation.report.score_index import Board, Place, Systems, find_baseline, read_value
 from sift_jax.evaluation.scores.schema import BASELINES, MAJORITY, MODEL, UNTRAINED
 from sift_jax.evaluation.suites.protocols import describe_protocol
+from sift_jax.pages.document import (
+    Drawing,
+    Figure,
+    Heading,
+    Note,
+    Part,
+    Row,
+    Section,
+    Table,
+    fold_long,
+    make_legend,
+    say,
+    wrap_chart,
+)
 from sift_jax.pages.markup import escape_text
 from sift_jax.sift.labels import LABELS
 

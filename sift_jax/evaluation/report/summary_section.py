@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from sift_jax.evaluation.report.document import Note, Part, Row, Section, Table, Tile, Tiles
 from sift_jax.evaluation.report.number_format import (
     JUDGED,
     MISSING,
@@ -32,6 +31,7 @@ from sift_jax.evaluation.report.score_index import (
     sort_systems,
 )
 from sift_jax.evaluation.scores.schema import MODEL
+from sift_jax.pages.document import Note, Part, Row, Section, Table, Tile, Tiles
 
 NOT_CLEAR = ", which may be chance"
 LEVEL = "level"

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from sift_jax.evaluation.report.charts import Series, draw_lines
-from sift_jax.evaluation.report.document import Drawing, Section, make_legend, say, wrap_chart
 from sift_jax.evaluation.report.number_format import is_number, minus, name_title
+from sift_jax.pages.document import Drawing, Section, make_legend, say, wrap_chart
 from sift_jax.pages.markup import escape_markdown, escape_text
 
 

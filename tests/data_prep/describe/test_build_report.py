@@ -10,7 +10,7 @@ import yaml
 from data_prep.describe.card import make_card
 from data_prep.describe.count_rows import survey_files
 from data_prep.describe.html_charts import make_stacks
-from data_prep.describe.page import Players, make_page
+from data_prep.describe.page import Recordings, make_page
 from data_prep.describe.paper import PAPER_ROWS, share_rows
 from data_prep.report import describe_files, main
 from sift_jax.sift.rows import CATEGORIES, SPLITS, list_files
@@ -138,7 +138,7 @@ def test_the_page_can_be_listened_to_and_runs_nothing(corpus, tmp_path):
         make_report(survey),
         survey.samples,
         tmp_path / "rejected.jsonl",
-        Players(lambda name: corpus.audio / f"{name}.flac"),
+        Recordings(lambda name: corpus.audio / f"{name}.flac"),
     )
     assert page.count("<audio ") == sum(
         2 if "comparison" in category else 1 for category, _ in survey.samples
@@ -166,9 +166,9 @@ def test_the_page_can_be_listened_to_and_runs_nothing(corpus, tmp_path):
 def test_audio_stays_within_its_budget(corpus):
     survey = survey_files(corpus.sift)
     size = max(path.stat().st_size for path in corpus.audio.iterdir())
-    players = Players(lambda name: corpus.audio / f"{name}.flac", budget=3 * size)
+    players = Recordings(lambda name: corpus.audio / f"{name}.flac", budget=3 * size)
     page = make_page("tiny", make_report(survey), survey.samples, corpus.root / "none", players)
-    assert 0 < page.count("<audio ") <= 6 and "is left out, to keep the page small" in page
+    assert 0 < page.count("<audio ") <= 6 and "is left out to keep the page small" in page
     assert "Nothing was skipped" not in page and len(page) < 4 * size + 100_000
 
 

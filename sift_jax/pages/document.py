@@ -2,6 +2,8 @@
 
 Document ── Section ── Table · Note · Tiles · Drawing ─► write_html ─► one page that loads nothing, runs no script
                                                        └► write_markdown: the same texts and figures
+
+The HTML is in templates/, a macro a part.
 """
 
 from __future__ import annotations
@@ -11,17 +13,22 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from sift_jax.pages.markup import escape_markdown, escape_text
+from markupsafe import Markup
+
+from sift_jax.pages.markup import escape_markdown
+from sift_jax.pages.templating import render_page, render_part
 
 # rows that are read at a glance
 MOST_OPEN = 16
 STYLE_PATH = Path(__file__).with_name("style.css")
+_TEMPLATE = Path(__file__).parent / "templates" / "document.html"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Figure:
     """A figure of a table with its small print; `tint` from −1, bad, to 1, good."""
 
+    # Markup, such as a bar, is put in as it is
     text: str
     notes: tuple[str, ...] = ()
     tint: float | None = None
@@ -29,22 +36,22 @@ class Figure:
     heat: float | None = None
     # grey: a published figure
     is_quoted: bool = False
+    css: str = ""
 
-    def write_html(self) -> str:
-        small = "".join(f"<small>{escape_text(note)}</small>" for note in self.notes)
-        style = ""
+    @property
+    def classes(self) -> str:
+        return " ".join(filter(None, (self.css, "quoted" if self.is_quoted else "")))
+
+    @property
+    def background(self) -> str:
+        """A colour of the page's, thinned out by how much there is of it; "" for none."""
+        if self.heat:
+            return f"color-mix(in srgb, var(--model) {60 * self.heat:.0f}%, transparent)"
         if self.tint:
             tone = "--good" if self.tint > 0 else "--bad"
             share = 34 * min(abs(self.tint), 1.0)
-            style = f' style="background:color-mix(in srgb, var({tone}) {share:.0f}%, transparent)"'
-        if self.heat:
-            style = (
-                f' style="background:color-mix(in srgb, var(--model) {60 * self.heat:.0f}%, '
-                'transparent)"'
-            )
-        css = ' class="quoted"' if self.is_quoted else ""
-        text = f"<b>{escape_text(self.text)}</b>" if self.notes else escape_text(self.text)
-        return f"<td{css}{style}>{text}{small}</td>"
+            return f"color-mix(in srgb, var({tone}) {share:.0f}%, transparent)"
+        return ""
 
     def write_markdown(self) -> str:
         notes = (
@@ -61,6 +68,17 @@ class Row:
     is_total: bool = False
     is_quoted: bool = False
 
+    @property
+    def cells(self) -> list[Figure]:
+        return [
+            figure if isinstance(figure, Figure) else Figure(text=figure) for figure in self.figures
+        ]
+
+    @property
+    def classes(self) -> str:
+        names = (("total", self.is_total), ("quoted", self.is_quoted))
+        return " ".join(name for name, has in names if has)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
@@ -73,30 +91,8 @@ class Table:
     is_open: bool = True
     css: str = ""
 
-    def write_html(self) -> str:
-        # what heads nothing is no header
-        head = "".join(
-            f'<th scope="col"><span>{escape_text(column)}</span></th>' if column else "<td></td>"
-            for column in self.columns
-        )
-        body = "".join(self._write_row(row) for row in self.rows)
-        table = (
-            f'<div class="sheet" tabindex="0" role="region" aria-label="{escape_text(self.title)}">'
-            f'<table class="figures {self.css}"><caption>{escape_text(self.title)}</caption>'
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-        )
-        note = f'<p class="note">{escape_text(self.note)}</p>' if self.note else ""
-        if self.is_open:
-            return table + note
-        return f"<details><summary>{escape_text(self.title)}</summary>{table}{note}</details>"
-
-    def _write_row(self, row: Row) -> str:
-        names = " ".join(
-            name for name, has in (("total", row.is_total), ("quoted", row.is_quoted)) if has
-        )
-        css = f' class="{names}"' if names else ""
-        cells = "".join(_figure(f).write_html() for f in row.figures)
-        return f'<tr{css}><th scope="row">{escape_text(row.title)}</th>{cells}</tr>'
+    def write_html(self) -> Markup:
+        return render_part("table", self)
 
     def write_markdown(self) -> str:
         lines = [
@@ -106,7 +102,7 @@ class Table:
             "|" + " --- |" + " ---: |" * (len(self.columns) - 1),
         ]
         for row in self.rows:
-            cells = [_figure(f).write_markdown() for f in row.figures]
+            cells = [cell.write_markdown() for cell in row.cells]
             title = escape_markdown(row.title)
             title = f"**{title}**" if row.is_total else f"*{title}*" if row.is_quoted else title
             lines.append("| " + " | ".join([title, *cells]) + " |")
@@ -125,10 +121,6 @@ def fold_long(table: Table, most: int = MOST_OPEN) -> list[Table]:
     return [*([dataclasses.replace(table, rows=sums, note="")] if sums else []), whole]
 
 
-def _figure(value: Figure | str) -> Figure:
-    return value if isinstance(value, Figure) else Figure(text=value)
-
-
 def _join_cells(cells: Sequence[str]) -> str:
     return "| " + " | ".join(escape_markdown(cell) for cell in cells) + " |"
 
@@ -140,9 +132,8 @@ class Note:
     text: str
     kind: str = "note"
 
-    def write_html(self) -> str:
-        role = ' role="alert"' if self.kind == "alarm" else ""
-        return f'<p class="{self.kind}"{role}>{escape_text(self.text)}</p>'
+    def write_html(self) -> Markup:
+        return render_part("note", self)
 
     def write_markdown(self) -> str:
         text = escape_markdown(self.text)
@@ -153,8 +144,8 @@ class Note:
 class Heading:
     text: str
 
-    def write_html(self) -> str:
-        return f"<h3>{escape_text(self.text)}</h3>"
+    def write_html(self) -> Markup:
+        return render_part("heading", self)
 
     def write_markdown(self) -> str:
         return f"### {escape_markdown(self.text)}"
@@ -168,8 +159,8 @@ class Drawing:
     html: str
     markdown: str = ""
 
-    def write_html(self) -> str:
-        return self.html
+    def write_html(self) -> Markup:
+        return Markup(self.html)
 
     def write_markdown(self) -> str:
         return self.markdown
@@ -189,17 +180,8 @@ class Tiles:
 
     tiles: Sequence[Tile]
 
-    def write_html(self) -> str:
-        made = []
-        for tile in self.tiles:
-            notes = "".join(f"<div>{escape_text(note)}</div>" for note in tile.notes)
-            made.append(
-                f'<div class="tile"><div class="tile-title">{escape_text(tile.title)}</div>'
-                f'<div class="tile-value">{escape_text(tile.value)} '
-                f"<span>{escape_text(tile.unit)}</span></div>"
-                f'<div class="tile-note">{notes}</div></div>'
-            )
-        return f'<div class="tiles">{"".join(made)}</div>'
+    def write_html(self) -> Markup:
+        return render_part("tiles", self.tiles)
 
     def write_markdown(self) -> str:
         lines = [
@@ -218,14 +200,8 @@ class Group:
     css: str = "grid wide"
     summary: str = ""
 
-    def write_html(self) -> str:
-        made = "".join(f"<div>{part.write_html()}</div>" for part in self.parts)
-        body = f'<div class="{self.css}">{made}</div>'
-        return (
-            f"<details><summary>{escape_text(self.summary)}</summary>{body}</details>"
-            if self.summary
-            else body
-        )
+    def write_html(self) -> Markup:
+        return render_part("group", self)
 
     def write_markdown(self) -> str:
         return "\n\n".join(text for text in (part.write_markdown() for part in self.parts) if text)
@@ -246,12 +222,8 @@ class Section:
         """A suite's name may hold what an address does not."""
         return re.sub(r"[^\w-]+", "-", self.anchor)
 
-    def write_html(self) -> str:
-        body = "".join(part.write_html() for part in self.parts)
-        return (
-            f'<section id="{escape_text(self.link)}"><h2>{escape_text(self.title)}</h2>'
-            f'<p class="lead">{escape_text(self.lead)}</p>{body}</section>'
-        )
+    def write_html(self) -> Markup:
+        return render_part("section", self)
 
     def write_markdown(self) -> str:
         """Nothing, where all of it is to be seen or heard."""
@@ -275,22 +247,8 @@ class Document:
     style: str = ""
 
     def write_html(self) -> str:
-        links = "".join(
-            f'<a href="#{escape_text(s.link)}">{escape_text(s.title)}</a>' for s in self.sections
-        )
-        top, body = (
-            "".join(part.write_html() for part in parts) for parts in (self.top, self.sections)
-        )
-        return (
-            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-            'content="width=device-width, '
-            f'initial-scale=1"><title>{escape_text(self.title)}</title>'
-            f"<style>{STYLE_PATH.read_text(encoding='utf-8')}{self.style}</style></head><body><main>"
-            f'<header class="page"><h1>{escape_text(self.title)}</h1><nav '
-            f'aria-label="Sections">{links}</nav>'
-            f'</header><p class="intro">{escape_text(self.intro)}</p>{top}{body}'
-            f"<footer>{escape_text(self.footer)}</footer></main></body></html>\n"
-        )
+        style = STYLE_PATH.read_text(encoding="utf-8") + self.style
+        return render_page(_TEMPLATE, title=self.title, style=style, document=self)
 
     def write_markdown(self) -> str:
         top = [text for text in (part.write_markdown() for part in self.top) if text]
@@ -307,16 +265,14 @@ class Document:
 
 def say(sentence: str) -> str:
     """A sentence in the place of something that is not there."""
-    return f'<p class="absent">{escape_text(sentence)}</p>'
+    return str(render_part("absent", sentence))
 
 
 def wrap_chart(svg: str, legend: str = "") -> str:
-    # a narrow screen scrolls it, by keys too
-    return f'{legend}<div class="chart" tabindex="0" role="group" aria-label="chart">{svg}</div>'
+    """A drawing with its legend above."""
+    return str(render_part("chart", svg, legend))
 
 
 def make_legend(entries: list[tuple[str, str]]) -> str:
-    items = "".join(
-        f'<li><span class="key {css}"></span>{escape_text(name)}</li>' for css, name in entries
-    )
-    return f'<ul class="legend">{items}</ul>'
+    """(class of the key, what it stands for) of each entry."""
+    return str(render_part("legend", entries))

@@ -27,6 +27,11 @@ def make_parser() -> Parser:
         help="training steps of each of the two stages (default: 1000; a hundred show that it runs)",
     )
     parser.add_argument(
+        "--mirror",
+        help="address of a server with OpenSLR's paths, instead of https://www.openslr.org; one of "
+        "the hub is named by $HF_ENDPOINT",
+    )
+    parser.add_argument(
         "--list", action="store_true", help="print the steps with their commands and stop"
     )
     return parser
@@ -37,10 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     flags = make_parser().parse_args(arguments)
 
     def run() -> None:
-        from sift_jax.laptop.steps import RUN, make_steps
+        from sift_jax.laptop.steps import RUN, TRAINING_STEPS, make_steps
         from sift_jax.recipes.run import list_steps, run_steps
 
-        steps = make_steps() if flags.steps is None else make_steps(flags.steps)
+        steps = make_steps(flags.steps or TRAINING_STEPS, flags.mirror)
         if flags.list:
             print(list_steps(steps))
             return

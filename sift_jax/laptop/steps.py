@@ -22,8 +22,10 @@ def _train(stage: str, steps: int) -> tuple[str, ...]:
     return (*command, f"--gin.STEPS={steps}", f"--gin.WARMUP_STEPS={min(steps // 4, 30)}")
 
 
-def make_steps(training_steps: int = TRAINING_STEPS) -> tuple[Step, ...]:
-    """The recipe, with so many steps of training in each stage."""
+def make_steps(training_steps: int = TRAINING_STEPS, mirror: str | None = None) -> tuple[Step, ...]:
+    """The recipe, with so many steps of training in each stage, and another server than
+    OpenSLR's."""
+    download = ("data_prep.download", "--corpus=mini_librispeech", f"--root={_ROOT}")
     minutes = max(round(training_steps * _SECONDS_A_STEP / 60), 1)
     return (
         Step(
@@ -32,7 +34,7 @@ def make_steps(training_steps: int = TRAINING_STEPS) -> tuple[Step, ...]:
             minutes=5,
             note="about 460 MB; the next training also downloads openai/whisper-base and "
             "HuggingFaceTB/SmolLM2-135M-Instruct from the hub, 560 MB together",
-            commands=(("data_prep.download", "--corpus=mini_librispeech", f"--root={_ROOT}"),),
+            commands=((*download, f"--mirror={mirror}") if mirror else download,),
         ),
         Step(
             name="recognition",

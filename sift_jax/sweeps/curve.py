@@ -97,7 +97,7 @@ def draw_curve(results: Mapping[str, Any], column: str, points: list[tuple[str, 
             f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{_LEFT + _WIDTH}" y2="{y:.1f}" '
             'style="stroke:var(--majority);stroke-dasharray:4 4"/>'
         )
-        body.append(put_text(_LEFT + _WIDTH, y - 5, "the commonest answer", "axis", "end"))
+        body.append(put_text(_LEFT + _WIDTH, y - 5, "majority-class baseline", "axis", "end"))
     line = []
     for arm, where in points:
         if arm not in told:

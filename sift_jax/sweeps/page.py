@@ -6,6 +6,7 @@ results.json ─► report.html  report.md
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,13 +64,18 @@ def _list_notes(results: Mapping[str, Any]) -> list[Part]:
         )
     ]
     if results["missing"]:
-        notes.append(Note(kind="alarm", text=f"Not finished: {', '.join(results['missing'])}."))
+        lacking = Counter(run.rpartition(".")[0] for run in results["missing"])
+        seeds = len(results["seeds"])
+        told = ", ".join(f"{arm} ({seeds - count} of {seeds})" for arm, count in lacking.items())
+        notes.append(
+            Note(kind="alarm", text=f"Left out, since not all of their seeds are there: {told}.")
+        )
     unmeasured = [c["title"] for c in results["columns"].values() if c["is_measurable"] is False]
     if unmeasured:
         notes.append(
             Note(
                 text=f"Not measurable at this size: {', '.join(unmeasured)}. There the model is "
-                "not above the commonest answer by more than its interval, and no difference has "
+                "not above the majority-class baseline by more than its interval, and no difference has "
                 "a sign."
             )
         )
@@ -155,7 +161,7 @@ def _list_majorities(
         )
         for name, value in zip(columns, found, strict=True)
     ]
-    return [Row(title="the commonest answer", figures=figures)]
+    return [Row(title="majority-class baseline", figures=figures)]
 
 
 def _make_differences_section(results: Mapping[str, Any]) -> Section:

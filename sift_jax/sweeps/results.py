@@ -106,8 +106,11 @@ def gather_results(
     questions: QuestionsConfig,
     tables: Tables,
     bootstrap: BootstrapConfig,
-    finished: Mapping[str, Sequence[RunResult]],
+    found: Mapping[str, Sequence[RunResult]],
 ) -> dict[str, Any]:
+    """All that the pages say, of the arms whose seeds are all there: an interval over seeds that
+    are not the others' says nothing beside theirs."""
+    finished = {arm: runs for arm, runs in found.items() if len(runs) == len(sweep.seeds)}
     arms = {
         arm: {
             name: told
@@ -149,14 +152,14 @@ def gather_results(
             ]
             for arm, results in finished.items()
         },
-        "missing": [f"{arm}.{seed}" for arm, seed in sweep.runs if not _has(finished, arm, seed)],
+        "missing": [f"{arm}.{seed}" for arm, seed in sweep.runs if not _has(found, arm, seed)],
         "curve": _make_curve(sweep, questions, finished),
         "differences": _list_differences(questions, tables, bootstrap, finished, measurable),
     }
 
 
-def _has(finished: Mapping[str, Sequence[RunResult]], arm: str, seed: int) -> bool:
-    return any(result.seed == seed for result in finished.get(arm, ()))
+def _has(found: Mapping[str, Sequence[RunResult]], arm: str, seed: int) -> bool:
+    return any(result.seed == seed for result in found.get(arm, ()))
 
 
 def _is_measurable(

@@ -108,7 +108,16 @@ def test_a_sign_against_the_published_one_is_said(tmp_path, plan):
     assert told["differences"][0]["columns"]["closed"]["verdict"] == "against"
     assert told["missing"] == ["half.0", "half.1"]
     text = make_document(told).write_markdown()
-    assert "expected lower, seen higher: against" in text and "Not finished: half.0" in text
+    assert "expected lower, seen higher: against" in text and "half (0 of 2)" in text
+
+
+def test_an_arm_that_lacks_a_seed_is_in_no_table(tmp_path, plan):
+    write_runs(tmp_path, {"default": 0.5, "less": 0.7})
+    place_result(tmp_path, "less", 1).unlink()
+    told = gather(plan, tmp_path, write_tables(tmp_path / "t.json", PUBLISHED))
+    assert set(told["arms"]) == {"default"} and told["differences"] == []
+    assert told["missing"] == ["less.1", "half.0", "half.1"]
+    assert "less (1 of 2), half (0 of 2)" in make_document(told).write_markdown()
 
 
 def test_what_is_not_above_the_commonest_answer_carries_no_sign(tmp_path, plan):

@@ -68,7 +68,7 @@ def test_what_no_sweep_can_be_is_refused():
         ({"only": ("three",)}, "ARMS names 'three'"),
         ({"evaluate_arms": {"three": {}}}, "evaluate_arms names 'three'"),
         ({"starts": {"one": {}}}, "both an arm and a start"),
-        ({"arms": {"two": {}, "a/b": {}}}, "no name"),
+        ({"arms": {"two": {}, "a/b": {}}}, "a/b"),
     ):
         with pytest.raises(ValueError, match=wanted):
             make_plan(**changes)

@@ -236,12 +236,14 @@ def make_parser() -> Parser:
         type=int,
         help="EvalSIFT rows a category and language; 60 embedded, else 500",
     )
-    add("--wordings", type=int, default=6, help="wordings of each question and answer, at most 6")
+    add(
+        "--wordings", type=int, default=6, help="paraphrases of each question and answer, at most 6"
+    )
     add(
         "--skip_wordings",
         type=int,
         default=0,
-        help="leave out the first so many wordings: an EvalSIFT asked in words that training lacks; "
+        help="leave out the first so many paraphrases: an EvalSIFT asked in words that training lacks; "
         "of a list that has no more, the last one stays",
     )
     add(
@@ -256,7 +258,7 @@ def make_parser() -> Parser:
         "--fields",
         type=Path,
         help=(
-            "tables of free fields: their names in a manifest, classes and wording; emotion is "
+            "tables of free fields: their names in a manifest, classes and phrases; emotion is "
             "built in"
         ),
     )

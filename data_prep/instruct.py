@@ -90,13 +90,13 @@ def make_parser() -> Parser:
         "--tries",
         type=int,
         default=Plan.tries,
-        help="how often a pair is asked for that comes to nothing, each time in other words",
+        help="attempts at a pair whose reply is unusable, each in other words",
     )
     parser.add_argument(
         "--reply_format",
         choices=FORMATS,
         default=Plan.reply_format,
-        help="what the server is told of the reply: nothing, or that it is JSON "
+        help="what the server is asked for: nothing, or that it is JSON "
         "(response_format), where it can hold a model to that",
     )
     parser.add_argument(
@@ -119,7 +119,7 @@ def make_parser() -> Parser:
         type=parse_body,
         default={},
         help=(
-            'JSON laid over each request, null takes out: \'{"max_tokens": null, '
+            'JSON merged into each request; null removes a key: \'{"max_tokens": null, '
             '"max_completion_tokens": 2048}\''
         ),
     )

@@ -340,8 +340,10 @@ def run_gin(
     parts: Sequence[str] = (),
     parser: Parser | None = None,
     short: Short | None = None,
+    can_resume: bool = False,
 ) -> None:
-    """`path` names the run function, as module:function; flags come from the command line."""
+    """`path` names the run function, as module:function; flags come from the command line.
+    `can_resume` says that a command which was stopped continues where it was."""
     module_name, _, name = path.partition(":")
     words = sys.argv[1:] if argv is None else argv
     flags = parse_flags(words, f"Runs {module_name}.{name}.", parser, short)
@@ -362,7 +364,7 @@ def run_gin(
         )
         function(**arguments, launch=launch)
 
-    report_errors(run, is_debug=is_debug(flags))
+    report_errors(run, is_debug=is_debug(flags), can_resume=can_resume and not flags.dry_run)
 
 
 def check_knobs(gin_files: Sequence[str], bindings: Sequence[str]) -> None:

@@ -54,7 +54,7 @@ _TABLE: dict[str, tuple[tuple[str, str, str], ...]] = {
         (
             "data wordings",
             "data_prep.tasks.write_wordings",
-            "Have a language model write more wordings of stage 1 instructions.",
+            "Have a language model write more paraphrases of stage 1 instructions.",
         ),
         (
             "data instruct",

@@ -46,7 +46,13 @@ def make_parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Evaluates, and says where the report is."""
-    run_gin("sift_jax.evaluation.evaluate:evaluate", arguments, parser=make_parser(), short=SHORT)
+    run_gin(
+        "sift_jax.evaluation.evaluate:evaluate",
+        arguments,
+        parser=make_parser(),
+        short=SHORT,
+        can_resume=True,
+    )
 
 
 if __name__ == "__main__":

@@ -38,7 +38,13 @@ def make_parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Judges, and says where the report is."""
-    run_gin("sift_jax.evaluation.judging:judge_again", arguments, parser=make_parser(), short=SHORT)
+    run_gin(
+        "sift_jax.evaluation.judging:judge_again",
+        arguments,
+        parser=make_parser(),
+        short=SHORT,
+        can_resume=True,
+    )
 
 
 if __name__ == "__main__":

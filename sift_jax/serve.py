@@ -40,7 +40,7 @@ def make_parser() -> Parser:
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one and tells it")
     parser.add_argument("--slots", type=int, default=16, help="answers that are written at once")
     parser.add_argument(
-        "--queue", type=int, default=64, help="requests that may wait; more are told 429"
+        "--queue", type=int, default=64, help="requests that may wait; more are answered with 429"
     )
     parser.add_argument(
         "--max_length", type=int, default=4096, help="positions of prompt and answer, at most"
@@ -52,7 +52,10 @@ def make_parser() -> Parser:
         help="tokens of an answer where the request says nothing",
     )
     parser.add_argument(
-        "--max_body_mb", type=float, default=32.0, help="of a request; more is told 413"
+        "--max_body_mb",
+        type=float,
+        default=32.0,
+        help="of a request; larger ones are answered with 413",
     )
     parser.add_argument(
         "--body_seconds", type=float, default=60.0, help="in which a request must have come"
@@ -73,7 +76,7 @@ def make_parser() -> Parser:
         "--drain_seconds",
         type=float,
         default=30.0,
-        help="for running answers, once the server is told to stop",
+        help="for running answers, once the server is asked to stop",
     )
     parser.add_argument(
         "--no_warm_up",

@@ -5,10 +5,10 @@ slowly, softly"
     [--language=en] [--samples=3] [--seed=0] [--codec=runs/codec] [--reference=voice.wav]
     [--temperature=0.8]
     --audio=q.wav [--text="Translate this."] --out=x.wav          a spoken question, answered by voice
-    --items=items.jsonl --samples=3 --out=DIR                     many, into DIR/spoken.jsonl; killed, it goes on
+    --items=items.jsonl --samples=3 --out=DIR                     many, into DIR/spoken.jsonl; killed, it resumes
 
 Several samples become x-1.wav, x-2.wav, …. What an answer may take follows from its text; one that
-had to be cut there is told.
+had to be cut there is reported.
 """
 
 import argparse
@@ -90,7 +90,7 @@ def speak(flags: argparse.Namespace) -> None:
     from sift_jax.speech_model import load
 
     out = Path(flags.out)
-    spoken = load(flags.checkpoint, codec=flags.codec, rows=flags.rows).speak_many(
+    spoken = load(flags.checkpoint, codec=flags.codec, rows=flags.rows).iterate_speech(
         flags.text or "",
         samples=flags.samples,
         style=flags.style,
@@ -103,10 +103,10 @@ def speak(flags: argparse.Namespace) -> None:
         seed=flags.seed,
         warn=lambda text: print(text, file=sys.stderr),
     )
-    if spoken[0].instruction:
-        print(f"asked: {spoken[0].instruction}", file=sys.stderr)
     out.parent.mkdir(parents=True, exist_ok=True)
     for number, speech in enumerate(spoken, 1):
+        if number == 1 and speech.instruction:
+            print(f"asked: {speech.instruction}", file=sys.stderr)
         path = out if flags.samples == 1 else out.with_stem(f"{out.stem}-{number}")
         speech.save(path)
         print(f"{path}: {speech.describe()}")

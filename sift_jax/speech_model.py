@@ -164,14 +164,51 @@ class SpeechModel:
         seed: int = 0,
         warn: Warn = warn_user,
     ) -> list[Speech]:
-        """A text said in a style, `samples` times; or a recording answered by voice, with `text`
-        asked beside it.
+        """A text spoken in a style, `samples` times; or a recording answered by voice, with `text`
+        as the question. `iterate_speech` gives one sample at a time.
 
         `reference` is a recording of the voice to speak with, for codecs whose units have none;
-        `warn` is told of phrases of the style that no training text had.
+        `warn` is called with phrases of the style that no training text had.
 
             model.speak_many("Rain falls.", samples=3, style="with a quite low pitch")
             model.speak_many("Translate this.", samples=1, audio="question.wav")
+        """
+        return list(
+            self.iterate_speech(
+                text,
+                samples=samples,
+                style=style,
+                language=language,
+                audio=audio,
+                reference=reference,
+                temperature=temperature,
+                top_p=top_p,
+                max_seconds=max_seconds,
+                seed=seed,
+                warn=warn,
+            )
+        )
+
+    def iterate_speech(
+        self,
+        text: str = "",
+        *,
+        samples: int,
+        style: str = "",
+        language: str = "en",
+        audio: Recording | None = None,
+        reference: Recording | None = None,
+        temperature: float = SPEAKING.temperature,
+        top_p: float = SPEAKING.top_p,
+        max_seconds: float = 30.0,
+        seed: int = 0,
+        warn: Warn = warn_user,
+    ) -> Iterator[Speech]:
+        """The samples of `speak_many`, each as soon as it is spoken, so that any number of them takes
+        the memory of one.
+
+            for number, speech in enumerate(model.iterate_speech("Rain falls.", samples=1000)):
+                speech.save(f"{number}.wav")
         """
         if samples < 1:
             raise ValueError(f"samples={samples} is too few; give 1 or more")

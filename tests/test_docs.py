@@ -215,3 +215,17 @@ def test_files_that_are_named_exist(page):
         path for path in set(named) if not (ROOT / path).exists() and Path(path).stem not in OWN
     )
     assert not missing
+
+
+def test_the_errors_of_troubleshooting_are_those_of_the_code():
+    """Each message in a first column is looked up in the code, part by part between its …"""
+    page = (DOCS / "guides" / "troubleshooting.md").read_text(encoding="utf-8")
+    paths = [*(ROOT / "sift_jax").rglob("*.py"), *(ROOT / "data_prep").rglob("*.py")]
+    code = " ".join(path.read_text(encoding="utf-8") for path in paths)
+    # a message may be written over several lines, or hold values
+    said = re.sub(r"\{[^{}]*\}", "…", re.sub(r'"\s+f?"', "", code))
+    messages = re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)
+    own = {"sift-jax: command not found"}
+    parts = [part.strip() for each in messages if each not in own for part in each.split("…")]
+    strange = [part for part in parts if len(part) > 12 and part not in said]
+    assert len(messages) > 15 and not strange, f"no message has {strange}"

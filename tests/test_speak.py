@@ -14,7 +14,7 @@ from sift_jax import speak
 from sift_jax.audio.files import read_audio, write_audio
 from sift_jax.checkpoints.checkpoint_errors import CheckpointError
 from sift_jax.codecs.registry import load_codec
-from sift_jax.decoding import speech_answers
+from sift_jax.decoding import speech, speech_answers
 from sift_jax.decoding.speech_answers import limit_units
 from sift_jax.exporting.export import export_model
 from sift_jax.pretrained import Model
@@ -71,6 +71,19 @@ def test_samples_of_a_text(say, speaking_run, tmp_path):
     say(*flags, "--seed=1")
     again = [read_audio(tmp_path / f"x-{i}.wav") for i in (1, 2)]
     assert any(len(a) != len(b) or (a != b).any() for a, b in zip(waves, again, strict=True))
+
+
+def test_a_sample_is_written_before_the_next_is_made(say, monkeypatch, tmp_path):
+    """A thousand samples take no more memory than one."""
+    real, written = speech.say, []
+
+    def count(*given, **options):
+        written.append(len(list(tmp_path.iterdir())))
+        return real(*given, **options)
+
+    monkeypatch.setattr(speech, "say", count)
+    status, out, _ = say("--text=It is loud.", "--samples=3", f"--out={tmp_path / 'x.wav'}")
+    assert status == 0 and written == [0, 1, 2], out
 
 
 def test_a_question_by_voice_is_answered_by_voice(say, tmp_path):

@@ -25,7 +25,12 @@ def add_endpoint_flags(parser: argparse.ArgumentParser, what: str) -> None:
     add("--endpoint", help=f"address of an OpenAI-compatible server {what}, with /v1")
     add("--model", help="the name under which the server has it")
     add("--key_variable", default=Endpoint.key_variable, help="environment variable with the key")
-    add("--body", type=parse_body, default={}, help="JSON laid over each request, null takes out")
+    add(
+        "--body",
+        type=parse_body,
+        default={},
+        help="JSON merged into each request; null removes a key",
+    )
     add(
         "--no_system_role",
         action="store_true",

@@ -118,7 +118,7 @@ def _add_ask(parser: argparse.ArgumentParser) -> None:
         "--writer",
         choices=WRITERS,
         default=LLM,
-        help="a language model behind --endpoint, told how or shown how by examples; or rules, "
+        help="a language model behind --endpoint, instructed, or shown examples; or rules, "
         "which ask for words and their order, to try everything out without a server",
     )
     parser.add_argument(

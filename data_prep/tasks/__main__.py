@@ -143,7 +143,7 @@ def make_parser() -> Parser:
         "--wordings",
         type=_parse_wordings,
         default=None,
-        help="a number: so many wordings of each instruction, at most; or a file with more of "
+        help="a number: so many paraphrases of each instruction, at most; or a file with more of "
         "them (data_prep.tasks.write_wordings)",
     )
     add(

@@ -244,20 +244,25 @@ def make_parser() -> Parser:
     """Of which tasks and languages, how many, and by which server."""
     parser = Parser(
         "data_prep.tasks.write_wordings",
-        description="Has a language model write more wordings of stage 1's instructions.",
+        description="Has a language model write more paraphrases of stage 1's instructions.",
         examples=(
             "--out=data/wordings --endpoint=http://localhost:8000/v1 --model=Qwen2.5-7B-Instruct "
             "--tasks=asr,translation --languages=en,de",
         ),
     )
     add = parser.add_argument
-    add("--out", type=Path, required=True, help="folder for the wordings and the journal of calls")
+    add(
+        "--out",
+        type=Path,
+        required=True,
+        help="folder for the paraphrases and the journal of calls",
+    )
     add("--tasks", default=",".join(LISTS), help="comma-separated, of " + ", ".join(LISTS))
     add("--languages", default=",".join(LANGUAGES), help="comma-separated")
-    add("--count", type=int, default=20, help="new wordings of each task and language, at most")
+    add("--count", type=int, default=20, help="new paraphrases of each task and language, at most")
     add("--a_call", type=int, default=4, help="so many of them in one call")
     add("--calls", type=int, default=12, help="calls for each task and language, at most")
-    add("--seed", type=int, default=0, help="decides which wordings are shown")
+    add("--seed", type=int, default=0, help="decides which paraphrases are shown")
     add_endpoint_flags(parser, "with /chat/completions")
     return parser
 

@@ -1,6 +1,6 @@
 """A run's config, and what a later start of it changes.
 
-run/config.gin       by which it goes on
+run/config.gin       by which it resumes
 run/config.1.gin     that of its first part, config.2.gin that of the next, … where a start has changed it
 """
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sift_jax.storage.whole_files import write_whole
 
+CONFIG = "config.gin"
 BINDING = re.compile(r"([A-Za-z_][\w./]*)\s*=\s*(.*)", re.DOTALL)
 
 
@@ -42,7 +43,7 @@ def list_changes(old: str, new: str) -> list[str]:
 def write_config(run_dir: Path, text: str, *, step: int) -> str | None:
     """config.gin of a run that resumes from `step`; one that says something else stays beside it,
     and what changes is returned."""
-    path, said = run_dir / "config.gin", None
+    path, said = run_dir / CONFIG, None
     old = path.read_text() if step and path.is_file() else text
     if changes := list_changes(old, text):
         number = 1
@@ -62,7 +63,7 @@ def describe_end(run_dir: Path, step: int, steps: int, config_text: str) -> str:
     """What is said where a run has its steps already; another config than the run's own does not go
     unsaid."""
     said = f"{run_dir} is trained to step {step} of {steps}: nothing to do"
-    path = run_dir / "config.gin"
+    path = run_dir / CONFIG
     if path.is_file() and (changes := list_changes(path.read_text(), config_text)):
         said += (
             f"; this config is not the one that it was trained by ({path}): {'; '.join(changes)}; "

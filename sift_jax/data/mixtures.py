@@ -161,7 +161,7 @@ def resolve_mixture(
         return changed.resolve(split, among)
     if any(rate is not None for rate in changes.values()):
         raise ValueError(
-            f"MixtureConfig.rate_changes are laid over patterns, and {mixture.name} has none; "
+            f"MixtureConfig.rate_changes apply to patterns, and {mixture.name} has none; "
             "make it by sift_jax.data.mixtures.make_mixture, or give no changes"
         )
     names = [name for name in seqio.TaskRegistry.names() if is_in_languages(name, languages)]

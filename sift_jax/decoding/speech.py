@@ -130,8 +130,9 @@ def speak_samples(
     reference: Recording | None,
     decoding: DecodingConfig,
     seed: int,
-) -> list[Speech]:
-    """The task done `samples` times, each with other draws."""
+) -> Iterator[Speech]:
+    """The task done `samples` times, each with other draws; made as they are taken, so that only the
+    units of a batch are held."""
     voice = read_reference(reference, codec)
     window = generator.model.config.encoder.window_seconds
     # one array for all samples, so that it is encoded once
@@ -139,11 +140,11 @@ def speak_samples(
     requests = [
         Request(messages=task.messages, limit=task.limit, draw=sample) for sample in range(samples)
     ]
-    found: dict[int, Speech] = {}
     read = None if clip is None else lambda _: clip
-    for place, spoken in generator.talk(requests, decoding, seed=seed, read_clip=read):
+    # of one limit all, so that they come in order
+    for _, spoken in generator.talk(requests, decoding, seed=seed, read_clip=read):
         wave, is_silent = say(spoken.units, codec, voice, seed=seed)
-        found[place] = Speech(
+        yield Speech(
             samples=wave,
             rate=codec.config.sample_rate,
             units=len(spoken.units),
@@ -152,7 +153,6 @@ def speak_samples(
             has_ended=spoken.has_ended,
             is_silent=is_silent,
         )
-    return [found[place] for place in range(samples)]
 
 
 def check_learnt(model: Model, language: str) -> None:

@@ -27,6 +27,7 @@ from sift_jax.data.records.record_units import list_spoken
 from sift_jax.data.records.unreadable import UnreadableAudio
 from sift_jax.previews.open_mixture import (
     Mixture,
+    check_known,
     is_gin_file,
     open_gin_mixture,
     open_named_mixture,
@@ -77,6 +78,7 @@ def read_mixture(
             )
         if bindings:
             raise ValueError("bindings change a gin file; leave them out with a mixture's name")
+        check_known(mixture, modules)
         stream = open_named_mixture(
             mixture,
             records=records,

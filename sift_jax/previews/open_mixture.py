@@ -6,6 +6,7 @@ configs/stage2.gin, bindings ─► the run's DataConfig and its model's shape �
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -37,6 +38,27 @@ _GEOMETRY = SpeechGeometry(
 
 def is_gin_file(mixture: Mixture) -> bool:
     return not isinstance(mixture, Mapping) and str(mixture).endswith(".gin")
+
+
+def check_known(mixture: Mixture, modules: Sequence[ModuleType]) -> None:
+    """A name that nobody defines is refused in the words of a caller from Python, who has no knobs
+    and no flags; one that a module may define is looked up with the module."""
+    name = None if isinstance(mixture, Mapping) else str(mixture)
+    if name is None or name in MIXTURES or is_pattern(name) or modules:
+        return
+    near = difflib.get_close_matches(name, MIXTURES, 1)
+    raise ValueError(
+        f"there is no mixture {name!r}"
+        + (f"; did you mean {near[0]!r}?" if near else ".")
+        + f" The shipped mixtures are {', '.join(sorted(MIXTURES))}; mixture= also takes a run's "
+        "gin file, a pattern such as 'sift.open_ended.*' or a table of rates, and modules= those "
+        "that define mixtures of your own"
+    )
+
+
+def is_pattern(name: str) -> bool:
+    """Whether it names tasks and not a mixture."""
+    return "*" in name or name.startswith("sift.")
 
 
 def open_gin_mixture(
@@ -78,7 +100,7 @@ def open_named_mixture(
     """A mixture by its name, a task by its own or by a pattern, or a table of rates."""
     rates = dict(mixture) if isinstance(mixture, Mapping) else None
     name = None if rates else str(mixture)
-    if name is not None and name not in MIXTURES and ("*" in name or name.startswith("sift.")):
+    if name is not None and name not in MIXTURES and is_pattern(name):
         rates = {name: 1.0}
         name = None
     data = DataConfig(

@@ -23,6 +23,7 @@ import numpy as np
 from sift_jax.batch import Batch
 from sift_jax.checkpoints.checkpoint import Checkpoints
 from sift_jax.checkpoints.config_history import describe_end, write_config
+from sift_jax.checkpoints.refused_start import undo_refused_start
 from sift_jax.checkpoints.run_folder import check_plan
 from sift_jax.checkpoints.run_lock import hold_run
 from sift_jax.checkpoints.train_state import State
@@ -121,8 +122,12 @@ def reinforce(
             )
         )
         return training.out_dir
+    was_there = training.out_dir.exists()
     training.out_dir.mkdir(parents=True, exist_ok=True)
-    with hold_run(training.out_dir):
+    with (
+        hold_run(training.out_dir),
+        undo_refused_start(training.out_dir, was_there=was_there),
+    ):
         _reinforce_in_folder(job, sources, launch)
     return training.out_dir
 

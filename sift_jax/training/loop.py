@@ -19,6 +19,7 @@ import jax
 from sift_jax.batch import Batch, BatchShape, check_batch
 from sift_jax.checkpoints.checkpoint import Checkpoints
 from sift_jax.checkpoints.config_history import describe_end, write_config
+from sift_jax.checkpoints.refused_start import undo_refused_start
 from sift_jax.checkpoints.run_bucket import RunFolder, open_run_folder
 from sift_jax.checkpoints.run_folder import (
     check_plan,
@@ -110,9 +111,14 @@ def train(
         import_wandb(run.wandb_project)
     # --- a folder that is this run's alone
     keep_programs(run.out_dir, job.mesh)
+    was_there = job.out_dir.exists()
     job.out_dir.mkdir(parents=True, exist_ok=True)
     check_same("the config", launch.config_text, "start all processes with the same command")
-    with hold_run(job.out_dir, job.folder.hold), job.folder.copying():
+    with (
+        hold_run(job.out_dir, job.folder.hold),
+        undo_refused_start(job.out_dir, was_there=was_there),
+        job.folder.copying(),
+    ):
         _train_in_folder(job, sources, evaluator, launch)
     return job.out_dir
 

@@ -20,6 +20,7 @@ from jax.sharding import Mesh
 from sift_jax.checkpoints.checkpoint import Checkpoints
 from sift_jax.checkpoints.checkpoint_errors import CheckpointError
 from sift_jax.checkpoints.config_history import describe_end, write_config
+from sift_jax.checkpoints.refused_start import undo_refused_start
 from sift_jax.checkpoints.run_lock import hold_run
 from sift_jax.codecs.codec import INPUT_RATE
 from sift_jax.codecs.codec_folder import CodecFolder, read_folder
@@ -89,9 +90,10 @@ def train_vocoder(
     if launch.dry_run:
         print(_format_sizes(described, networks, data))
         return out_dir
+    was_there = out_dir.exists()
     out_dir.mkdir(parents=True, exist_ok=True)
     check_same("the config", launch.config_text, "start all processes with the same command")
-    with hold_run(out_dir):
+    with hold_run(out_dir), undo_refused_start(out_dir, was_there=was_there):
         _train_in_folder(
             out_dir,
             run,

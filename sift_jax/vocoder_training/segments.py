@@ -50,7 +50,7 @@ class VocoderData(CheckedConfig):
     rows: Count
     segment_units: Count
     reference_seconds: Positive
-    # of the rows this share is told no voice, so that one can be spoken with where none is given
+    # of the rows this share has no voice, so that one can be spoken with where none is given
     no_voice_share: Annotated[float, Range(least=0, below=1)]
     seed: Seed
 

@@ -2,6 +2,7 @@
 how they end."""
 
 import runpy
+import signal
 import sys
 
 import pytest
@@ -11,6 +12,10 @@ from sift_jax.evaluation import judging
 from sift_jax.evaluation.evaluate import evaluate
 from sift_jax.evaluation.suites import SUITES
 
+LEAST = {
+    "sift_jax.evaluate": ["--suite=evalsift", "--root=x", "--checkpoint=x", "--out=x"],
+    "sift_jax.judge": ["--predictions=x"],
+}
 FEW = ["--gin.MAX_NEW_TOKENS=4", "--gin.PLANTED=6", "--gin.ROWS=8"]
 
 
@@ -29,6 +34,28 @@ def call(monkeypatch, capsys):
         return code, said.out, said.err
 
     return run
+
+
+@pytest.mark.parametrize(
+    "module, function",
+    [
+        ("sift_jax.evaluate", "sift_jax.evaluation.evaluate.evaluate"),
+        ("sift_jax.judge", "sift_jax.evaluation.judging.judge_again"),
+    ],
+)
+def test_who_stops_it_is_told_that_it_can_resume(call, monkeypatch, tmp_path, module, function):
+    def stop(*given, **options):
+        raise KeyboardInterrupt
+
+    # what is built for the command is left aside: it ends in the middle of its work
+    monkeypatch.setattr("sift_jax.cli.build_arguments", lambda *given, **options: {})
+    monkeypatch.setattr(function, stop)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        code, _, said = call(module, *LEAST[module])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert code == 130 and said == "stopped; the same command resumes from here\n"
 
 
 def test_every_suite_has_its_file_and_an_unknown_one_is_told_all(call):

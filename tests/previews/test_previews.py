@@ -77,6 +77,16 @@ def test_a_name_a_pattern_and_a_table_need_records_and_a_tokenizer(corpus):
         sift_jax.read_mixture("understanding", bindings=["SEED=1"], **where)
 
 
+def test_an_unknown_mixture_is_refused_by_the_names_of_arguments(corpus):
+    where = {"records": corpus.records, "tokenizer": corpus.tokenizer, "split": "dev"}
+    with pytest.raises(ValueError, match="no mixture 'understandin'; did you mean") as refusal:
+        sift_jax.read_mixture("understandin", **where)
+    said = str(refusal.value)
+    assert "'understanding'?" in said and "modules=" in said
+    # a caller from Python has neither knobs nor flags
+    assert "MIXTURE" not in said and "--" not in said
+
+
 def test_a_gin_file_takes_bindings_and_nothing_that_it_says_itself(gin_file, corpus):
     split = {"split": "dev", "bindings": ["MixtureConfig.languages=('en',)"]}
     found = list(sift_jax.read_mixture(gin_file, **split))

@@ -126,7 +126,7 @@ MIXTURES: dict[str, Rates] = {
         "sift.pretraining.ranks.*": 0.05,
     },
     # Stage 1 of a model with nothing pretrained: instructions, and labels by number and in words,
-    # so that it goes on hearing.
+    # so that it keeps hearing.
     "from_nothing": {
         "sift.pretraining.ratings.*": 0.1,
         "sift.pretraining.ranks.*": 0.06,
@@ -143,7 +143,7 @@ MIXTURES: dict[str, Rates] = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MixtureConfig(CheckedConfig):
-    """What is mixed: a name, or a table of rates, with changes laid over either."""
+    """What is mixed: a name, or a table of rates, with changes applied to either."""
 
     # of MIXTURES, or what a module of yours registers; None where there are rates
     name: Text | None

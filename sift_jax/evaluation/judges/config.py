@@ -51,7 +51,7 @@ class JudgeConfig(CheckedConfig):
     longest_text: Annotated[int, Range(least=100)]
     # templates of some models know no system message: then it begins the user's
     use_system_role: bool
-    # laid over each request body, for servers with ways of their own; None takes a parameter out
+    # merged into each request body, for servers that differ; None removes a parameter
     extra: Mapping[Text, Value]
     # how many answers known to be right or wrong the judge is tried with, and the share it must get
     # right

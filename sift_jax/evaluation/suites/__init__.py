@@ -73,7 +73,7 @@ class SuiteConfig(CheckedConfig):
     seed: Seed
     # where audio that is inside of tables is written out
     cache_dir: MayBeEmpty
-    # wordings that replace those of prompts.json, or a file of them
+    # prompts that replace those of prompts.json, or a file of them
     prompts: Mapping[Text, Value] | MayBeEmpty
     # forms asked of the answers, one drawn for each question: ("json", "words:5", "language:fr", …)
     constraints: tuple[Text, ...] = dataclasses.field(metadata={"before": ()})

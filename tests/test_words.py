@@ -28,8 +28,12 @@ def find_replaced(text):
     return [
         (found[0], instead)
         for phrase, instead in list_replaced()
-        # a name may hold one: SIFT-LLM
-        for found in re.finditer(rf"(?<![-\w]){re.escape(phrase)}(?![-\w])", prose, re.IGNORECASE)
+        # a name may hold one: SIFT-LLM, the arm llm
+        for found in re.finditer(
+            rf"(?<![-\w]){re.escape(phrase)}(?![-\w])",
+            prose,
+            0 if phrase.startswith("LLM") else re.IGNORECASE,
+        )
     ]
 
 

@@ -54,7 +54,7 @@ sift-jax data instruct --metadata=runs/tutorial/measured/metadata.jsonl --out=ru
 ''')
 
 # %% [markdown]
-# Stopped, the same command goes on and repeats no call. `rejected.jsonl` has what was not kept and why, `report.json` the counts: read both before you train.
+# Stopped, the same command resumes and repeats no call. `rejected.jsonl` has what was not kept and why, `report.json` the counts: read both before you train.
 #
 # ## Into records
 

@@ -20,8 +20,8 @@ def write(name, text):
 #
 # This page as a [script](speech_out.py) and as a [notebook](speech_out.ipynb).
 #
-# A model that speaks as it is told, "very slowly, softly". It answers in units of a codec, and both are trained here, on a corpus that is spoken on the spot. `make quickstart` has the same as its steps
-# 8 and 9 and measures whether the voice did as told.
+# A model that follows instructions when it speaks: "very slowly, softly". It answers in units of a codec, and both are trained here, on a corpus that is spoken on the spot. `make quickstart` has the same as its steps
+# 8 and 9 and measures whether the voice followed them.
 
 # %%
 run(r'''

@@ -46,7 +46,7 @@ from data_prep.cutting.rows import Line, find_too_long, make_clip_row, parse_row
 from data_prep.engine.ledger import Rejection
 from sift_jax.audio.files import AudioError, read_long_audio
 from sift_jax.exits import report_errors
-from sift_jax.flags import Parser, is_debug
+from sift_jax.flags import Parser, is_debug, read_fields
 from sift_jax.progress import track
 from sift_jax.sift.labels import LANGUAGES
 from sift_jax.storage.whole_files import open_whole
@@ -306,9 +306,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     if flags.root is not None and flags.manifest is None:
         parser.error("--root is for --manifest; leave it out")
     try:
-        flags.aligning = Aligning(
-            **{name: getattr(flags, name) for name in ("words", "tier", "aligner", "checkpoint")}
-        )
+        flags.aligning = Aligning(**read_fields(Aligning, flags))
         flags.cutting = Cutting(longest=flags.seconds, pause=flags.pause, margin=flags.margin)
     except ValueError as error:
         parser.error(str(error))

@@ -17,7 +17,6 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from data_prep.engine.beam_engine import add_flags, make_engine
 from data_prep.instructions.llm.estimate import estimate, format_estimate
@@ -31,10 +30,9 @@ from data_prep.instructions.llm.write import (
 )
 from data_prep.llm.cached_client import Prices
 from data_prep.llm.client import Endpoint
-from data_prep.llm.flags import parse_body
+from data_prep.llm.flags import parse_body, read_endpoint_fields
 from sift_jax.exits import report_errors
-from sift_jax.flags import Parser, is_debug
-from sift_jax.sift.rows import LANGUAGES, SPLITS
+from sift_jax.flags import Parser, add_fields, is_debug, read_fields
 
 
 def make_parser() -> Parser:
@@ -62,46 +60,21 @@ def make_parser() -> Parser:
         "--endpoint", required=True, help="address of an OpenAI-compatible server, with /v1"
     )
     parser.add_argument("--model", required=True, help="the name under which the server has it")
-    parser.add_argument(
-        "--key_variable", default=Endpoint.key_variable, help="environment variable with the key"
-    )
-    parser.add_argument("--languages", default=",".join(LANGUAGES), help="comma-separated")
-    parser.add_argument("--splits", default=",".join(SPLITS), help="comma-separated")
-    parser.add_argument(
-        "--sets", default=",".join(SETS), help="comma-separated, of " + ", ".join(SETS)
-    )
-    parser.add_argument("--utterances", type=int, help="at most so many of each split and language")
-    parser.add_argument(
-        "--pairs",
-        type=int,
-        default=Plan.pairs,
-        help="questions and answers about an utterance, at most",
-    )
-    parser.add_argument(
-        "--pairs_a_call",
-        type=int,
-        default=Plan.pairs_a_call,
-        help=(
-            "so many of them in one call; a model of less than some three billion parameters does "
-            "well with 1"
-        ),
-    )
-    parser.add_argument(
-        "--tries",
-        type=int,
-        default=Plan.tries,
-        help="attempts at a pair whose reply is unusable, each in other words",
-    )
-    parser.add_argument(
-        "--reply_format",
-        choices=FORMATS,
-        default=Plan.reply_format,
-        help="what the server is asked for: nothing, or that it is JSON "
+    add_fields(parser, Endpoint, {"key_variable": "environment variable with the key"})
+    asked = {
+        "languages": "comma-separated",
+        "splits": "comma-separated",
+        "sets": "comma-separated, of " + ", ".join(SETS),
+        "utterances": "at most so many of each split and language",
+        "pairs": "questions and answers about an utterance, at most",
+        "pairs_a_call": "so many of them in one call; a model of less than some three billion "
+        "parameters does well with 1",
+        "tries": "attempts at a pair whose reply is unusable, each in other words",
+        "reply_format": "what the server is asked for: nothing, or that it is JSON "
         "(response_format), where it can hold a model to that",
-    )
-    parser.add_argument(
-        "--corpus", default=Plan.corpus, help="name in data_source, before the language"
-    )
+        "corpus": "name in data_source, before the language",
+    }
+    add_fields(parser, Plan, asked, choices={"reply_format": FORMATS})
     parser.add_argument(
         "--no_filter", action="store_true", help="rules only, no second look by a model"
     )
@@ -128,18 +101,13 @@ def make_parser() -> Parser:
         action="store_true",
         help="for models whose template has no system message",
     )
-    parser.add_argument(
-        "--concurrency", type=int, default=Endpoint.concurrency, help="calls at once"
-    )
-    parser.add_argument(
-        "--seconds", type=float, default=Endpoint.seconds, help="time limit of a call"
-    )
-    parser.add_argument(
-        "--attempts", type=int, default=Endpoint.attempts, help="attempts at a call"
-    )
-    parser.add_argument(
-        "--retries", type=int, default=Endpoint.retries, help="limit of retries over the whole run"
-    )
+    patience = {
+        "concurrency": "calls at once",
+        "seconds": "time limit of a call",
+        "attempts": "attempts at a call",
+        "retries": "limit of retries over the whole run",
+    }
+    add_fields(parser, Endpoint, patience)
     parser.add_argument("--prompt_price", type=float, default=0.0, help="of a million tokens sent")
     parser.add_argument(
         "--completion_price", type=float, default=0.0, help="of a million tokens received"
@@ -158,9 +126,7 @@ def make_parser() -> Parser:
         action="store_true",
         help="say what it takes in calls and tokens, and ask nothing",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="decides which utterances and pairs are drawn"
-    )
+    add_fields(parser, Plan, {"seed": "decides which utterances and pairs are drawn"})
     return parser
 
 
@@ -174,20 +140,13 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 def make_endpoints(flags: argparse.Namespace) -> tuple[Endpoint, Endpoint | None]:
     """The endpoint that writes, and the one that filters where it is another."""
-    shared: dict[str, Any] = {
-        name: getattr(flags, name) for name in ("concurrency", "seconds", "attempts", "retries")
-    }
-    shared |= {"use_system_role": not flags.no_system_role, "extra": flags.body}
-    writer = Endpoint(
-        url=flags.endpoint, model=flags.model, key_variable=flags.key_variable, **shared
-    )
+    writer = Endpoint(url=flags.endpoint, **read_endpoint_fields(flags))
     if not flags.judge_endpoint and not flags.judge_model:
         return writer, None
     url, model = flags.judge_endpoint or flags.endpoint, flags.judge_model or flags.model
     own_key = "SIFT_LLM_JUDGE_KEY" if url != flags.endpoint else flags.key_variable
-    return writer, Endpoint(
-        url=url, model=model, key_variable=flags.judge_key_variable or own_key, **shared
-    )
+    key_variable = flags.judge_key_variable or own_key
+    return writer, dataclasses.replace(writer, url=url, model=model, key_variable=key_variable)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -197,25 +156,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(flags: argparse.Namespace) -> None:
-    names = {
-        name: tuple(dict.fromkeys(filter(None, getattr(flags, name).split(","))))
-        for name in ("languages", "splits", "sets")
-    }
     endpoint, judge = make_endpoints(flags)
     shard, shards = flags.shard if flags.shards is None else (0, flags.shards)
-    plan = Plan(
-        **names,
-        utterances=flags.utterances,
-        pairs=flags.pairs,
-        pairs_a_call=flags.pairs_a_call,
-        tries=flags.tries,
-        reply_format=flags.reply_format,
-        corpus=flags.corpus,
-        use_filter=not flags.no_filter,
-        seed=flags.seed,
-        shard=shard,
-        shards=shards,
-    )
+    how = {"use_filter": not flags.no_filter, "shard": shard, "shards": shards}
+    plan = Plan(**{**read_fields(Plan, flags), **how})
     prices = Prices(prompt=flags.prompt_price, completion=flags.completion_price)
     if flags.dry_run:
         whole = plan if flags.shards is None else dataclasses.replace(plan, shards=1)

@@ -5,6 +5,13 @@
     --help          flags with their defaults, then the examples
     --checkpoit=x   error: unknown flag --checkpoit; did you mean --checkpoint? see … --help     status 2
 
+A config of a command is a dataclass, and its flags are the fields:
+
+    add_fields(parser, Plan, {"pairs": "questions about an utterance", "languages": "comma-separated"})
+        Plan.pairs: int = 10                        --pairs       an int, 10 by default
+        Plan.languages: tuple[str, ...] = ("en",)   --languages   en,de becomes ("en", "de")
+    Plan(**read_fields(Plan, flags))
+
 It is called by the name under which the command was started: python -m sift_jax.ask, or
 sift-jax ask. Nothing heavy is imported here, so that a slip is answered at once.
 """
@@ -14,10 +21,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import contextvars
+import dataclasses
 import difflib
 import itertools
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import types
+import typing
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 # under which name the command runs; None: as a module
@@ -149,6 +159,47 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(
                 action, f"{value!r} is not one of {', '.join(names)}{near}"
             )
+
+
+def split_words(text: str) -> tuple[str, ...]:
+    """("en", "de") of "en,de,en,": each word once, in the order given."""
+    return tuple(dict.fromkeys(filter(None, text.split(","))))
+
+
+def add_fields(
+    parser: argparse.ArgumentParser,
+    kind: type,
+    helps: Mapping[str, str],
+    *,
+    choices: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """A flag for each field of the dataclass that has a help here, of the field's type and with its
+    default; without a default it is required."""
+    hints, fields = typing.get_type_hints(kind), {f.name: f for f in dataclasses.fields(kind)}
+    for name, said in helps.items():
+        default = fields[name].default
+        options: dict[str, Any] = {"help": said}
+        if default is dataclasses.MISSING:
+            options["required"] = True
+        else:
+            # argparse reads a default that is text as if it had been typed
+            options["default"] = ",".join(default) if isinstance(default, tuple) else default
+        if choices and name in choices:
+            options["choices"] = choices[name]
+        parser.add_argument(f"--{name}", type=_find_reader(hints[name]), **options)
+
+
+def _find_reader(hint: Any) -> Any:
+    """What makes a value of a field's type from a flag's text: of int | None, int."""
+    if isinstance(hint, types.UnionType):
+        hint = next(kind for kind in hint.__args__ if kind is not types.NoneType)
+    return split_words if typing.get_origin(hint) is tuple else hint
+
+
+def read_fields(kind: type, flags: argparse.Namespace) -> dict[str, Any]:
+    """The fields of the dataclass that the command has flags for, with what was given."""
+    given = vars(flags)
+    return {f.name: given[f.name] for f in dataclasses.fields(kind) if f.name in given}
 
 
 def _read_words(args: Sequence[str] | None) -> Sequence[str]:

@@ -1,8 +1,27 @@
 """What every command says of its flags, and of those that it does not have."""
 
+import dataclasses
+
 import pytest
 
-from sift_jax.flags import Parser, call_as, is_debug, list_options, list_subcommands
+from sift_jax.flags import (
+    Parser,
+    add_fields,
+    call_as,
+    is_debug,
+    list_options,
+    list_subcommands,
+    read_fields,
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Walk:
+    goal: str
+    pace: int = 4
+    rest: float | None = None
+    towns: tuple[str, ...] = ("Ulm", "Aalen")
+    mood: str = "good"
 
 
 def make_parser():
@@ -87,3 +106,36 @@ def test_unknown_flags_are_the_callers_where_it_wants_them(capsys):
     parser = Parser("package.walk", takes_others="--gin.")
     assert parser.parse_known_args(["--gin.X=3"])[1] == ["--gin.X=3"]
     assert "error: unknown flag --gim; see " in fail(capsys, parser, "--gim")
+
+
+def read_walk(*words):
+    parser = Parser("package.walk")
+    helps = {"goal": "where to", "pace": "steps a second", "rest": "seconds", "towns": "passed"}
+    add_fields(parser, Walk, {**helps, "mood": "of the guide"}, choices={"mood": ("good", "bad")})
+    return Walk(**read_fields(Walk, parser.parse_args(words)))
+
+
+def test_fields_of_a_dataclass_are_flags():
+    assert read_walk("--goal=north") == Walk(goal="north")
+    given = read_walk("--goal=x", "--pace=3", "--rest=1.5", "--towns=Ulm,,Ulm,Jena", "--mood=bad")
+    assert given == Walk(goal="x", pace=3, rest=1.5, towns=("Ulm", "Jena"), mood="bad")
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--pace=3",), "--goal"),
+        (("--goal=x", "--pace=slow"), "--pace"),
+        (("--goal=x", "--mood=sad"), "--mood"),
+    ],
+)
+def test_a_field_that_is_not_of_its_type_is_an_error(words, named, capsys):
+    with pytest.raises(SystemExit):
+        read_walk(*words)
+    assert named in capsys.readouterr().err
+
+
+def test_only_fields_with_flags_are_read():
+    parser = Parser("package.walk")
+    add_fields(parser, Walk, {"pace": "steps a second"})
+    assert read_fields(Walk, parser.parse_args(["--pace=2"])) == {"pace": 2}

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from data_prep.llm.client import Endpoint
+from sift_jax.flags import add_fields, read_fields
 
 
 def parse_body(text: str) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def add_endpoint_flags(parser: argparse.ArgumentParser, what: str) -> None:
     add = parser.add_argument
     add("--endpoint", help=f"address of an OpenAI-compatible server {what}, with /v1")
     add("--model", help="the name under which the server has it")
-    add("--key_variable", default=Endpoint.key_variable, help="environment variable with the key")
+    add_fields(parser, Endpoint, {"key_variable": "environment variable with the key"})
     add(
         "--body",
         type=parse_body,
@@ -36,20 +37,13 @@ def add_endpoint_flags(parser: argparse.ArgumentParser, what: str) -> None:
         action="store_true",
         help="for models whose template has no system message",
     )
-    add(
-        "--concurrency",
-        type=int,
-        default=Endpoint.concurrency,
-        help="calls at once, of each worker",
-    )
-    add("--seconds", type=float, default=Endpoint.seconds, help="time limit of a call")
-    add("--attempts", type=int, default=Endpoint.attempts, help="attempts at a call")
-    add(
-        "--retries",
-        type=int,
-        default=Endpoint.retries,
-        help="limit of retries over each chunk of calls",
-    )
+    patience = {
+        "concurrency": "calls at once, of each worker",
+        "seconds": "time limit of a call",
+        "attempts": "attempts at a call",
+        "retries": "limit of retries over each chunk of calls",
+    }
+    add_fields(parser, Endpoint, patience)
 
 
 def make_endpoint(flags: argparse.Namespace) -> Endpoint | None:
@@ -58,14 +52,13 @@ def make_endpoint(flags: argparse.Namespace) -> Endpoint | None:
         return None
     if not flags.model:
         raise ValueError("--endpoint needs --model=<the name under which the server has it>")
-    shared: dict[str, Any] = {
-        name: getattr(flags, name)
-        for name in ("concurrency", "seconds", "attempts", "retries", "key_variable")
+    return Endpoint(url=flags.endpoint, **read_endpoint_fields(flags))
+
+
+def read_endpoint_fields(flags: argparse.Namespace) -> dict[str, Any]:
+    """All of an endpoint but its address."""
+    return {
+        **read_fields(Endpoint, flags),
+        "use_system_role": not flags.no_system_role,
+        "extra": flags.body,
     }
-    return Endpoint(
-        url=flags.endpoint,
-        model=flags.model,
-        use_system_role=not flags.no_system_role,
-        extra=flags.body,
-        **shared,
-    )

@@ -14,8 +14,7 @@ from pathlib import Path
 
 from data_prep.self_answer.write import Plan, format_report, read_instructions, write_self_answers
 from sift_jax.exits import report_errors
-from sift_jax.flags import Parser, is_debug
-from sift_jax.sift.rows import LANGUAGES
+from sift_jax.flags import Parser, add_fields, is_debug, read_fields
 from sift_jax.text.chat_template import TEMPLATES
 
 
@@ -48,15 +47,14 @@ def make_parser() -> Parser:
         type=Path,
         help='a JSON file of your own, {"en": ["Describe the voice.", …]}, instead of ours',
     )
-    parser.add_argument(
-        "--answers", type=int, default=Plan.answers, help="instructions an utterance, at most"
-    )
-    parser.add_argument("--languages", default=",".join(LANGUAGES), help="comma-separated")
-    parser.add_argument("--splits", default=",".join(Plan.splits), help="comma-separated")
-    parser.add_argument("--utterances", type=int, help="at most so many of each split and language")
-    parser.add_argument(
-        "--corpus", default=Plan.corpus, help="name in data_source, before the language"
-    )
+    asked = {
+        "answers": "instructions an utterance, at most",
+        "languages": "comma-separated",
+        "splits": "comma-separated",
+        "utterances": "at most so many of each split and language",
+        "corpus": "name in data_source, before the language",
+    }
+    add_fields(parser, Plan, asked)
     parser.add_argument("--rows", type=int, default=16, help="prompts that are answered together")
     parser.add_argument(
         "--dtype", choices=("float32", "bfloat16"), default="float32", help="of the arithmetic"
@@ -69,7 +67,7 @@ def make_parser() -> Parser:
     parser.add_argument("--max_new_tokens", type=int, default=128, help="of an answer, at most")
     parser.add_argument("--temperature", type=float, default=0.7, help="0 takes the likeliest")
     parser.add_argument("--top_p", type=float, default=0.9, help="mass of the tokens drawn from")
-    parser.add_argument("--seed", type=int, default=0, help="decides what is asked, and drawn")
+    add_fields(parser, Plan, {"seed": "decides what is asked, and drawn"})
     return parser
 
 
@@ -80,17 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(flags: argparse.Namespace) -> None:
-    names = {
-        name: tuple(dict.fromkeys(filter(None, getattr(flags, name).split(","))))
-        for name in ("languages", "splits")
-    }
-    plan = Plan(
-        **names,
-        utterances=flags.utterances,
-        answers=flags.answers,
-        corpus=flags.corpus,
-        seed=flags.seed,
-    )
+    plan = Plan(**read_fields(Plan, flags))
     if flags.rows < 1:
         raise ValueError(f"--rows is {flags.rows}; give 1 or more")
     instructions = read_instructions(flags.instructions)
@@ -99,11 +87,7 @@ def _run(flags: argparse.Namespace) -> None:
     from sift_jax.decoding.sampling import DecodingConfig
 
     decoding = DecodingConfig(
-        max_new_tokens=flags.max_new_tokens,
-        temperature=flags.temperature,
-        top_p=flags.top_p,
-        repetition_penalty=1.0,
-        no_repeat_ngram=0,
+        **read_fields(DecodingConfig, flags), repetition_penalty=1.0, no_repeat_ngram=0
     )
     answerer = load_text_decoder(
         flags.model,

@@ -43,7 +43,7 @@ from data_prep.synthesis.tts.engine import EMBEDDED, ENGINES, Speaking
 from data_prep.synthesis.tts.speech_endpoint import FORMATS
 from data_prep.synthesis.write_questions import ask
 from sift_jax.exits import report_errors
-from sift_jax.flags import Parser, is_debug
+from sift_jax.flags import Parser, is_debug, read_fields
 from sift_jax.sift.rows import LANGUAGES
 
 
@@ -188,12 +188,7 @@ def _run_transcribe(flags: argparse.Namespace) -> None:
     recognising = Recognising(
         recogniser=flags.asr, endpoint=make_endpoint(flags), model=flags.asr_model
     )
-    limits = Limits(
-        **{
-            name: getattr(flags, name)
-            for name in ("least_confidence", "most_letters", "least_letters", "most_no_speech")
-        }
-    )
+    limits = Limits(**read_fields(Limits, flags))
     engine = make_engine(flags.workers, flags.beam_options)
     with keep_processes(engine):
         transcribe(

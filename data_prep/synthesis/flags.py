@@ -5,6 +5,7 @@ from pathlib import Path
 
 from data_prep.corpora.splits import DEV, EVALUATION, SPLITS, TRAIN
 from data_prep.synthesis.speech_sources import NAMES, SpeechSource
+from sift_jax.flags import read_fields, split_words
 
 
 def add_size_flags(parser: argparse.ArgumentParser, what: str) -> None:
@@ -42,7 +43,7 @@ def add_source_flags(parser: argparse.ArgumentParser) -> None:
         "--name",
         help="in data_source and ids; by default the corpus's, or that of the manifest or folder",
     )
-    add("--languages", default="en", help="those spoken, comma-separated")
+    add("--languages", type=split_words, default="en", help="those spoken, comma-separated")
     add("--min_seconds", type=float, default=0.5, help="recordings that are shorter are skipped")
     add(
         "--max_seconds",
@@ -53,13 +54,4 @@ def add_source_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def make_source(flags: argparse.Namespace, *, is_said: bool) -> SpeechSource:
-    return SpeechSource(
-        corpus=flags.corpus,
-        root=flags.root,
-        manifest=flags.manifest,
-        name=flags.name,
-        languages=tuple(dict.fromkeys(flags.languages.split(","))),
-        is_said=is_said,
-        min_seconds=flags.min_seconds,
-        max_seconds=flags.max_seconds,
-    )
+    return SpeechSource(**read_fields(SpeechSource, flags), is_said=is_said)

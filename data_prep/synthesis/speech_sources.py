@@ -69,6 +69,8 @@ class SpeechSource:
         if self.corpus != MANIFEST and (self.root is None or not self.root.is_dir()):
             raise ValueError(f"--corpus={self.corpus} needs --root=<its folder>, not {self.root}")
         spoken = list_languages(self.corpus)
+        if not self.languages:
+            raise ValueError(f"--languages is empty; choose of {', '.join(spoken)}")
         if strange := [language for language in self.languages if language not in spoken]:
             raise ValueError(
                 f"--languages: {strange[0]!r} is not spoken here; choose of {', '.join(spoken)}"

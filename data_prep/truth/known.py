@@ -26,7 +26,7 @@ from data_prep.metadata.bins import BY_GENDER, NOT_ASKED, Bins
 from data_prep.metadata.fields import CORPUS
 from data_prep.metadata.rate import count_phones
 from data_prep.truth import praat
-from data_prep.truth.texts import MOOD, ORDER, REASON, VERDICT, Claim
+from data_prep.truth.texts import MOOD, ORDER, REASON, SAME_GENDER, VERDICT, Claim
 from sift_jax.sift.labels import ACOUSTIC_LABELS, GENDERS, LANGUAGE_NAMES
 
 _SEMITONE = 2 ** (1 / 12)
@@ -157,6 +157,11 @@ def judge(claim: Claim, known: list[Known], bins: Bins) -> bool | None:
         first, second = (_find_range(key, found) for found in known)
         # 2.1 … 2.6 is no less than 2.5 … 3.0, nor is it more.
         return second[1] > first[0] if claim.labels == ("high",) else second[0] < first[1]
+    if claim.key == SAME_GENDER:
+        genders = [found.labels.get("gender") for found in known]
+        if len(genders) < 2 or not all(genders):
+            return None
+        return claim.labels == ("same" if genders[0] == genders[1] else "different",)
     if claim.clip >= len(known):
         return None
     found = known[claim.clip]

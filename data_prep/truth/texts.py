@@ -5,7 +5,11 @@
             Claim(clip 0, "reverberation", ("slightly close-sounding", "very close-sounding"))     inferred
 
 An inference claims what it stands on; a reason that speaks against its conclusion is a claim of its
-own that is never true. Which of two recordings has more of something is read from the question.
+own that is never true. Which of two recordings has more of something, or whose voice is a woman's, is
+read from the question:
+
+    "In which recording does a woman speak?"  "It is the second recording."
+        ─►  Claim(clip 1, "gender", ("female",)),  Claim(clip 0, "gender", ("male",))
 """
 
 import dataclasses
@@ -16,6 +20,7 @@ from data_prep.instructions.inferences import IMPROVEMENTS, INFERENCES
 from data_prep.instructions.templates import load_templates
 from sift_jax.sift.labels import (
     ACOUSTIC_LABELS,
+    GENDERS,
     find_labels,
     normalise,
     read_first_word,
@@ -26,6 +31,7 @@ from sift_jax.sift.labels import (
 # A claim that needs no clip to be judged: its labels are ("true",) or ("false",).
 REASON, VERDICT = "reason", "verdict"
 ORDER = "order of "
+SAME_GENDER = "same_gender"
 MOOD = "mood"
 MOODS = ("tired", "calm", "lively")
 # What the paper's own inferences claim of the recording itself, by form and place.
@@ -81,14 +87,7 @@ def _read_comparison(language: str, question: str, answer: str) -> Iterator[Clai
     for text, (key, pole) in _list_orders(language).items():
         if normalise(question).endswith(text):
             for _, place in [pair for pair in found if pair[0] == "recording"][:1]:
-                is_second_higher = (place == "second") == (pole == "high")
-                kind = f"closed_ended/comparison: which {key}"
-                yield Claim(
-                    clip=0,
-                    key=f"{ORDER}{key}",
-                    labels=("high" if is_second_higher else "low",),
-                    kind=kind,
-                )
+                yield from _read_choice(key, pole, place)
             return
     pairs = [(key, label) for key, label in found if key in ACOUSTIC_LABELS or key == "gender"]
     if len({key for key, _ in pairs}) == 1 and len(pairs) <= 2:
@@ -96,16 +95,34 @@ def _read_comparison(language: str, question: str, answer: str) -> Iterator[Clai
             # "both are female"
             key, label = pairs[min(clip, len(pairs) - 1)]
             yield Claim(clip=clip, key=key, labels=(label,), kind=f"closed_ended/comparison: {key}")
+    for key, label in found:
+        if key == SAME_GENDER:
+            yield Claim(clip=0, key=key, labels=(label,), kind=f"closed_ended/comparison: {key}")
+
+
+def _read_choice(key: str, pole: str, place: str) -> Iterator[Claim]:
+    """What a choice of one recording says of both."""
+    kind, chosen = f"closed_ended/comparison: which {key}", int(place == "second")
+    if key == "gender":
+        # of two women nobody asks which is the woman
+        (other,) = set(GENDERS) - {pole}
+        yield Claim(clip=chosen, key=key, labels=(pole,), kind=kind)
+        yield Claim(clip=1 - chosen, key=key, labels=(other,), kind=kind)
+        return
+    is_second_higher = bool(chosen) == (pole == "high")
+    yield Claim(
+        clip=0, key=f"{ORDER}{key}", labels=("high" if is_second_higher else "low",), kind=kind
+    )
 
 
 @functools.cache
 def _list_orders(language: str) -> dict[str, tuple[str, str]]:
-    """Question to (key, pole), of those whose pole is more or less of something."""
+    """Question to (key, pole): more or less of something, or a gender."""
     which = load_templates(language)["which"]
     return {
         normalise(text): (key, pole)
         for key, poles in which.items()
-        if key in ACOUSTIC_LABELS
+        if key in ACOUSTIC_LABELS or key == "gender"
         for pole, texts in poles.items()
         for text in texts
     }

@@ -93,6 +93,16 @@ def test_emotion_is_built_in_and_whole(language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_rows_say_how_a_voice_sounds_and_not_what_somebody_feels(language):
+    """An acted anger is no anger: "the person is {label}" would be untrue of most of them."""
+    felt = re.compile(
+        r"\b(is|feels|are|ist|fühlt sich|est|ressent|soit|è|sia|prova|está|es|siente)\b"
+        r"( (really|wirklich|vraiment|davvero))? \{"
+    )
+    assert not [text for text in list_texts(EMOTION.languages[language]) if felt.search(text)]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_questions_tell_their_field_also_behind_an_opening(language):
     wording = EMOTION.languages[language]
     for kind, texts in ((DIRECT, wording["questions"]), (OPEN, wording["open"]["questions"])):

@@ -1,13 +1,17 @@
 """What is known of a recording from elsewhere: ranges, where two sound ways of measuring differ."""
 
+import random
+
 import numpy as np
 import pytest
 
+from data_prep.instructions import comparison
+from data_prep.instructions.templates import load_templates
 from data_prep.metadata.bins import make_bins
 from data_prep.truth import praat
 from data_prep.truth.known import find_known, judge
-from data_prep.truth.texts import Claim
-from sift_jax.sift.labels import ACOUSTIC_LABELS
+from data_prep.truth.texts import Claim, read_claims
+from sift_jax.sift.labels import ACOUSTIC_LABELS, LANGUAGES
 
 LABELS = ACOUSTIC_LABELS["pitch_variation"]
 RATE = 16_000
@@ -72,3 +76,37 @@ def test_praat_gives_a_range_of_a_voice_and_of_hiss_none():
     assert low <= high < low + 0.5 and low == pytest.approx(3 / 2**0.5, abs=0.3)
     hiss = 0.1 * np.random.default_rng(0).standard_normal(2 * RATE)
     assert set(praat.measure_voice(hiss, 0.1, 1.9)) == {"average_intensity"}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("spoken", [("female", "male"), ("male", "male")])
+def test_what_rows_say_of_two_voices_is_judged_by_the_corpus(language, spoken):
+    """Every wording of both questions about the genders of two; each row is true of its own pair and
+    untrue of others, also where it says "the same" in front of two different ones."""
+    templates, rng = load_templates(language), random.Random(0)
+    pair = tuple(
+        {"id": str(place), "gender": gender, "labels": {}, "values": {}}
+        for place, gender in enumerate(spoken)
+    )
+    items = [item for _ in range(40) for item in comparison.make_items(pair, templates, rng)]
+    assert {item.form for item in items} == {"same_gender"} | (
+        {"which:gender"} if len(set(spoken)) == 2 else set()
+    )
+    for item in items:
+        claims = read_claims("closed_ended/comparison", language, item.question, item.answer, "")
+        own = [make_voice(gender) for gender in spoken]
+        assert claims and all(judge(claim, own, {}) for claim in claims), item
+        # what the corpus does not state nobody judges
+        unknown = [make_voice(None), make_voice(None)]
+        assert {judge(claim, unknown, {}) for claim in claims} == {None}
+        if item.form == "same_gender":
+            (verdict,) = (claim for claim in claims if claim.key == "same_gender")
+            flipped = [make_voice(spoken[0]), make_voice("female" if spoken[1] == "male" else "male")]
+            assert judge(verdict, flipped, {}) is False
+        else:
+            assert not all(judge(claim, own[::-1], {}) for claim in claims)
+
+
+def make_voice(gender):
+    stated = {"language": "en", "gender": gender}
+    return find_known({"gender": gender, "words": []}, stated, None)

@@ -40,6 +40,7 @@ from data_prep.corpora.utterance import Utterance
 from data_prep.embedded import rooms
 from data_prep.generation.measure_speech import read_phones
 from data_prep.metadata import intensity, pitch
+from data_prep.metadata.absolute import EVENNESS
 from data_prep.metadata.bins import make_edges
 from data_prep.metadata.experts import make_panel, parse_experts
 from data_prep.metadata.measure import measure_utterance
@@ -148,7 +149,7 @@ def try_clips(clips: Sequence[Clip], seed: int) -> dict[str, Any]:
 def measure(
     clip: Clip, wave: np.ndarray, experts: str = "distortion_level=energy"
 ) -> dict[str, float]:
-    """The values of a wave of a clip; none where it is skipped."""
+    """The values of a wave of a clip, and how even its floor is; none where it is skipped."""
     utterance = Utterance(
         id=clip.name,
         language=clip.language,
@@ -168,7 +169,7 @@ def measure(
     row = measure_utterance(
         wave.astype(np.float32), utterance, make_panel(parse_experts(experts))
     ).row
-    return row["values"] if row else {}
+    return {**row["values"], EVENNESS: row[EVENNESS]} if row else {}
 
 
 # ---- beside Praat

@@ -37,6 +37,7 @@ import numpy as np
 from data_prep.metadata.absolute import (
     ABSOLUTE,
     ABSOLUTE_KEYS,
+    EVENNESS,
     SECONDS,
     Bounds,
     Scale,
@@ -255,5 +256,6 @@ def bound_values(row: Mapping[str, Any], bins: Bins) -> dict[str, Bounds]:
 
 
 def _list_known(row: Mapping[str, Any]) -> Mapping[str, float]:
-    """The values, and how long the recording is."""
-    return {**row["values"], SECONDS: row["duration"]} if "duration" in row else row["values"]
+    """The values, how long the recording is, and how even its floor."""
+    others = {SECONDS: row.get("duration"), EVENNESS: row.get(EVENNESS)}
+    return {**row["values"], **{key: value for key, value in others.items() if value is not None}}

@@ -9,7 +9,7 @@ utterances at once. What rests on the background is left out where a gate has cu
 away. A value that two ways of measuring do not agree on goes with the row, as "in_doubt": it has no
 class. How much of a background there is to hear goes with a row, as "background": margins of a tenth
 of a second or more before or after the words ("margins"), pauses alone ("pauses"), or neither
-("gated").
+("gated"); and how even it is, as "evenness".
 """
 
 import dataclasses
@@ -21,6 +21,7 @@ import numpy as np
 
 from data_prep.corpora.utterance import Utterance
 from data_prep.metadata import intensity, noise, word_measures
+from data_prep.metadata.absolute import EVENNESS
 from data_prep.metadata.experts import Panel, Recording, make_panel
 from data_prep.metadata.fields import HEARD, hear_fields
 from data_prep.metadata.gender_network import FEMALE_SHARE
@@ -189,5 +190,6 @@ def _measure(
         "truth": truth,
         IN_DOUBT: ["pitch_variation"] if is_in_doubt else [],
         BACKGROUND: background,
+        EVENNESS: round(noise.measure_evenness(recording.heard_power, recording.heard_first), 1),
     }
     return Measured(row=row, rejected=None)

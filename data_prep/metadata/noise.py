@@ -9,7 +9,12 @@ Digital silence is no gap: nothing of the place was recorded there. Where a gate
 out of the pauses, nobody can tell how much there was.
 
 So the value follows the pauses that a recording has: cut close around the words, a clean one reads
-as 25 to 30 dB, for what is left in its quietest frames is speech that dies away.
+as 20 to 30 dB, for what is left in its quietest frames is speech that dies away. Such a floor is not
+even, as that of lasting noise is (`measure_evenness`):
+
+    quietest frames   -52 -51 -51 -50 -50 dB  noise: the quietest three are 1 dB below the floor
+                      -78 -70 -55 -47 -44 dB  speech that dies away: 23 dB below
+
 `inside_noise_level` does not: it reads the same with the margins or without, and for that tells
 apart nothing beyond some 30 dB.
 
@@ -33,6 +38,8 @@ _FEWEST_BLANK = _SHORTEST_PAUSE = 12
 # Power of a noise of two 16-bit steps.
 _FLICKER = 4e-9
 _FEWEST_FRAMES = 10
+# Of so few quietest frames a click or a gap between two sounds is not one.
+_QUIETEST_FRAMES = 3
 _RATE, _FRAME, _STEP, _BINS_A_BAND = 16_000, 512, 160, 8
 _QUIET_SHARE = 0.05
 # Energy of a windowed frame of zeros, or next to it, over its bands.
@@ -54,6 +61,13 @@ def estimate_floor(power: np.ndarray, first_word: float | None = None) -> float:
         # the median: where a word begins softly, the last frames are of it
         return min(float(np.median(lead)), 2.0 * quiet) if len(lead) else quiet
     return quiet
+
+
+def measure_evenness(power: np.ndarray, first_word: float | None = None) -> float:
+    """How far the quietest frames lie below the floor, in dB, 0 at most: -1 to -7 of noise that
+    lasts; less where the floor is of speech that dies away, or of noise that comes and goes."""
+    quietest = np.sort(power[find_background(power)])[:_QUIETEST_FRAMES].mean()
+    return min(float(10 * np.log10(quietest / estimate_floor(power, first_word))), 0.0)
 
 
 def is_gated(heard: Heard, power: np.ndarray) -> bool:

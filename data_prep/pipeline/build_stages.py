@@ -203,7 +203,7 @@ STAGES = {
         ),
         version=1,
     ),
-    "measure": Stage(run=_measure_corpus, leaves=("parts/measured",), version=2),
+    "measure": Stage(run=_measure_corpus, leaves=("parts/measured",), version=3),
     "metadata": Stage(
         run=_write_metadata,
         leaves=(
@@ -214,7 +214,7 @@ STAGES = {
             "parts/accounts/stated_genders.json",
             "parts/accounts/fields.json",
         ),
-        version=3,
+        version=4,
     ),
     "instructions": Stage(
         run=write_instructions,

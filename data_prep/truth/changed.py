@@ -5,6 +5,7 @@ some clips ─► + noise of a known SNR ─► measured by the build's experts 
 """
 
 import json
+import math
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -99,21 +100,43 @@ def change_clips(
             # of pitch.
             changed = {**row, **measured, "gender": row["gender"]}
             changed |= _label(changed, bins)
-            other = ROOM if key == NOISE else NOISE
             known = find_known(row, stated[name], None)
-            values = {other: known.values.get(other, row["values"].get(other)), key: level}
+            kept, ranges = find_unchanged(row, known, bins, ROOM if key == NOISE else NOISE)
             yield (
                 changed,
                 Known(
-                    values={name: value for name, value in values.items() if value is not None},
+                    values={**kept, key: level},
                     labels={},
-                    sources={key: condition.kind, other: "unchanged"},
+                    sources={key: condition.kind, **dict.fromkeys(kept, "unchanged")},
                     tolerances=known.tolerances,
                     gender=known.gender,
                     corpus=known.corpus,
+                    ranges=ranges,
                 ),
                 key,
             )
+
+
+def find_unchanged(
+    row: dict[str, Any], known: Known, bins: Bins, key: str
+) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """The value that a recording had before, and from where to where it may have been; both empty
+    where nobody knows.
+
+    What the measure read of it is no truth: cut close to its words, a recording reads as 27 dB that
+    may have 50. So it counts within the bounds that the measure gives itself, 24 dB and more.
+    """
+    if key in known.values:
+        return {key: known.values[key]}, {}
+    value = row["values"].get(key)
+    if value is None or "error" not in bins.get(key, {}).get("all", {}):
+        # Places in a corpus have no bounds, and stand for themselves.
+        return {} if value is None else {key: value}, {}
+    bounds = row.get("bounds", {}).get(key)
+    if bounds is None:
+        return {}, {}
+    low, high = bounds
+    return {key: value}, {key: (low, math.inf if high is None else high)}
 
 
 def _draw_names(build: Path, count: int, rng: np.random.Generator) -> list[str]:

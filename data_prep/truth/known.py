@@ -5,6 +5,7 @@
     synthesizer   noise, room, pitch, level as the embedded corpus was told to make them
     word times    rate, where the corpus gives times of its words
     added         noise or a room that was just added (`conditions`)
+    unchanged     what of the two was not added, within the bounds of the measure from before (`absolute.find_bounds`)
 
 Of a value it is known to which classes it may belong: those within a tolerance of it, which is what
 listeners do not notice, or what two sound ways of measuring differ by. Classes of the recording
@@ -71,7 +72,8 @@ _MOODS = {
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Known:
     """Values in the units of the measures, labels of what the corpus states, and who says so; of a
-    value that two sound ways put differently, from where to where it is."""
+    value that two sound ways put differently, or that is known within bounds alone, from where to
+    where it is."""
 
     values: Mapping[str, float]
     labels: Mapping[str, str]
@@ -120,11 +122,7 @@ def find_known(row: Mapping[str, Any], stated: Mapping[str, Any], wave: np.ndarr
         )
         ranges = praat.measure_voice(wave, first, last)
         tolerances["average_pitch"] = _SEMITONE
-        for key, (low, high) in ranges.items():
-            # The middle of what is possible; a range counts as what two sound ways differ by.
-            values[key] = (low + high) / 2
-            if key != "average_pitch":
-                tolerances[key] += (high - low) / 2
+        values |= {key: (low + high) / 2 for key, (low, high) in ranges.items()}
         sources |= dict.fromkeys(ranges, "Praat")
     if stated.get("words") and stated.get("phonemes"):
         seconds = stated["words"][-1]["end"] - stated["words"][0]["start"]
@@ -190,12 +188,12 @@ def list_possible(key: str, found: Known, bins: Bins) -> set[str] | None:
         meanings = (table["edges"],) if table and table.get("method") != NOT_ASKED else ()
     if not meanings:
         return None
-    value, tolerance = found.values[key], found.tolerances[key]
-    step = _STEPS.get(key, 0)
+    tolerance, step = found.tolerances[key], _STEPS.get(key, 0)
+    low, high = _find_range(key, found)
     low, high = (
-        (value / tolerance, value * tolerance)
+        (low / tolerance, high * tolerance)
         if key == "average_pitch"
-        else (value - tolerance, value + tolerance)
+        else (low - tolerance, high + tolerance)
     )
     near = {
         place

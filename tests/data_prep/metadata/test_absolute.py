@@ -42,6 +42,7 @@ def make_rows(snr, count=70, c50=30.0):
                 "average_pitch": 100.0 + i,
                 "reverberation": c50,
             },
+            "evenness": -2.0,
         }
         for i, value in enumerate(snr + np.linspace(-1, 1, count))
     ]
@@ -63,10 +64,9 @@ def test_a_class_does_not_depend_on_the_rest_of_the_corpus(snr, told):
 def test_a_value_near_an_edge_has_no_class():
     scale = find_scales([("noise_level", "gaps")])["noise_level"]
 
-    def place(snr, c50=30.0):
-        return find_place(
-            "noise_level", {"noise_level": snr, "reverberation": c50}, scale.describe()
-        )
+    def place(snr, c50=30.0, evenness=-2.0):
+        values = {"noise_level": snr, "reverberation": c50, "evenness": evenness}
+        return find_place("noise_level", values, scale.describe())
 
     for edge in set(scale.edges):
         for value, is_told in (
@@ -80,18 +80,24 @@ def test_a_value_near_an_edge_has_no_class():
     # The tail of a room fills the pauses, and reads as noise; what is clean in spite of it is
     # clean.
     assert place(14.0) == 2 and place(14.0, c50=6.0) is None and place(40.0, c50=6.0) == 6
+    # So does speech that dies away, which is not even.
+    assert place(14.0, evenness=-15.0) is None and place(40.0, evenness=-15.0) == 6
 
 
 def bound(key, name, **values):
     table = find_scales([(key, name)])[key].describe()
-    return find_bounds(key, {"seconds": 3.0} | values, table)
+    return find_bounds(key, {"seconds": 3.0, "evenness": -2.0} | values, table)
 
 
 def test_noise_has_no_upper_bound_where_something_else_may_be_what_is_read():
     assert bound("noise_level", "gaps", noise_level=14.0, reverberation=30.0) == (11.0, 17.0)
     # A room reads as noise: how clean it is without, nobody can tell.
     assert bound("noise_level", "gaps", noise_level=14.0, reverberation=6.0) == (11.0, None)
-    # So does speech that dies away, where no pause is left.
+    # So does speech that dies away, where no pause is left: from 25 dB on, or by its fall.
+    assert bound("noise_level", "gaps", noise_level=14.0, reverberation=30.0, evenness=-15.0) == (
+        11.0,
+        None,
+    )
     assert bound("noise_level", "gaps", noise_level=28.0, reverberation=30.0) == (25.0, None)
 
 

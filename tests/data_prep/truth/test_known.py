@@ -1,5 +1,6 @@
 """What is known of a recording from elsewhere: ranges, where two sound ways of measuring differ."""
 
+import dataclasses
 import random
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 
 from data_prep.instructions import comparison
 from data_prep.instructions.templates import load_templates
+from data_prep.metadata.absolute import find_scales
 from data_prep.metadata.bins import make_bins
 from data_prep.truth import praat
+from data_prep.truth.changed import find_unchanged
 from data_prep.truth.known import find_known, judge
 from data_prep.truth.texts import Claim, read_claims
 from sift_jax.sift.labels import ACOUSTIC_LABELS, LANGUAGES
@@ -101,7 +104,10 @@ def test_what_rows_say_of_two_voices_is_judged_by_the_corpus(language, spoken):
         assert {judge(claim, unknown, {}) for claim in claims} == {None}
         if item.form == "same_gender":
             (verdict,) = (claim for claim in claims if claim.key == "same_gender")
-            flipped = [make_voice(spoken[0]), make_voice("female" if spoken[1] == "male" else "male")]
+            flipped = [
+                make_voice(spoken[0]),
+                make_voice("female" if spoken[1] == "male" else "male"),
+            ]
             assert judge(verdict, flipped, {}) is False
         else:
             assert not all(judge(claim, own[::-1], {}) for claim in claims)
@@ -110,3 +116,32 @@ def test_what_rows_say_of_two_voices_is_judged_by_the_corpus(language, spoken):
 def make_voice(gender):
     stated = {"language": "en", "gender": gender}
     return find_known({"gender": gender, "words": []}, stated, None)
+
+
+def test_what_was_not_changed_is_known_within_the_bounds_of_its_measure():
+    """Cut close to its words a clip reads as 27 dB, and may have 50: in a room, which is heard to
+    begin, it reads as that; a clip of 12 dB in its margins has no more than 15."""
+    bins = {
+        "noise_level": {"all": find_scales([("noise_level", "gaps")])["noise_level"].describe()}
+    }
+
+    def judge_unchanged(value, bounds, label, bins=bins):
+        row = {"gender": None, "words": [], "values": {"noise_level": value}}
+        row |= {"bounds": {"noise_level": bounds} if bounds else {}}
+        unheard = find_known(row, {"language": "en"}, None)
+        values, ranges = find_unchanged(row, unheard, bins, "noise_level")
+        known = dataclasses.replace(unheard, values=values, ranges=ranges)
+        claim = Claim(clip=0, key="noise_level", labels=(label,), kind="")
+        return judge(claim, [known], bins)
+
+    assert judge_unchanged(27.0, (24.0, None), "very clean") is True
+    assert judge_unchanged(27.0, (24.0, None), "slightly noisy") is False
+    assert judge_unchanged(12.0, (9.0, 15.0), "slightly noisy") is True
+    assert judge_unchanged(12.0, (9.0, 15.0), "balanced in clarity") is True
+    assert judge_unchanged(12.0, (9.0, 15.0), "clean") is False
+    # Of what its own measure knows nothing nobody else does.
+    assert judge_unchanged(12.0, None, "clean") is None
+    # A class that is a place in its corpus has no bounds.
+    places = {"noise_level": {"all": {"edges": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "method": "width"}}}
+    assert judge_unchanged(12.0, None, "slightly noisy", places) is True
+    assert judge_unchanged(12.0, None, "clean", places) is False

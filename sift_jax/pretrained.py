@@ -12,10 +12,10 @@ from pathlib import Path
 import jax
 
 from sift_jax.checkpoints.checkpoint import load_params
+from sift_jax.endpoints.hub import SCHEME, find_folder
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, init_params
 from sift_jax.text.tokenizers import SpeechTokenizer
 from sift_jax.text.unit_tokens import CodecIdentity, check_unit_rows, place_units, read_units_file
-from sift_jax.weights.hub import SCHEME, find_folder
 from sift_jax.weights.load import check_vocabulary, is_whole_model, load_folder
 
 

@@ -49,7 +49,8 @@ MAY_IMPORT = {
     "sift_jax.pages": (),
     "sift_jax.audio": (),
     "sift_jax.sift": (),
-    "sift_jax.text": (),
+    # a tokenizer may be on the hub
+    "sift_jax.text": ("endpoints",),
     # --- the model
     "sift_jax.parallel": (),
     # programs as the devices' compilers made them
@@ -57,7 +58,7 @@ MAY_IMPORT = {
     "sift_jax.models": ("batch", "parallel"),
     "sift_jax.checkpoints": (*SPEECH_LM, "storage"),
     "sift_jax.weights": (*SPEECH_LM, "checkpoints", "endpoints", "text"),
-    "sift_jax.pretrained": (*SPEECH_LM, "checkpoints", "text", "weights"),
+    "sift_jax.pretrained": (*SPEECH_LM, "checkpoints", "endpoints", "text", "weights"),
     "sift_jax.exporting": (
         *SPEECH_LM,
         "data.tasks.mixture_table",
@@ -236,13 +237,13 @@ MAY_IMPORT = {
         "sift",
         "storage",
         "text",
-        "weights.hub",
         "weights.whisper",
     ),
     # a model of ours writes there
     "data_prep.self_answer": (
         "checkpoints",
         "decoding",
+        "endpoints",
         "exits",
         "flags",
         "models",

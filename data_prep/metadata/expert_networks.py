@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from sift_jax.endpoints.hub import find_file
 from sift_jax.extras import say_install
-from sift_jax.weights.hub import find_file
 
 # From several waves to the values of each by key; None where it has none.
 Network = Callable[[Sequence[np.ndarray]], list[dict[str, float | None]]]

@@ -19,6 +19,7 @@ from data_prep.llm.journal import make_key
 from sift_jax.checkpoints.checksums import checksum_leaves
 from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
 from sift_jax.decoding.sampling import DecodingConfig
+from sift_jax.endpoints.hub import SCHEME, find_folder
 from sift_jax.models.hf_config import read_decoder_preset
 from sift_jax.models.layers import NO_LORA
 from sift_jax.models.lora_off import drop_lora, switch_off_lora
@@ -27,7 +28,6 @@ from sift_jax.models.speech_lm import Params, SpeechLMConfig
 from sift_jax.pretrained import Model
 from sift_jax.text.chat import make_question, render_chat
 from sift_jax.text.tokenizers import SpeechTokenizer
-from sift_jax.weights.hub import SCHEME, find_folder
 from sift_jax.weights.load import check_vocabulary, is_whole_model, load_decoder
 
 _LENGTH_STEP = 64

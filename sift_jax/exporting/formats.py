@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from sift_jax.endpoints.hub import SCHEME
 from sift_jax.exporting.hf_configs import (
     make_adapter_config,
     make_decoder_config,
@@ -34,7 +35,6 @@ from sift_jax.models.whisper_encoder import EncoderConfig
 from sift_jax.pretrained import Model
 from sift_jax.text.tokenizers import AUDIO, AUDIO_END, AUDIO_START
 from sift_jax.text.unit_tokens import list_needed_rows
-from sift_jax.weights.hub import SCHEME
 from sift_jax.weights.key_table import (
     PROJECTOR,
     QWEN2,

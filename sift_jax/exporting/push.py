@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from sift_jax.endpoints.hub import SCHEME, call_hub, read_status
 from sift_jax.endpoints.secret import Secret, read_secret
-from sift_jax.weights.hub import SCHEME, call_hub, read_status
 
 TOKEN = "HF_TOKEN"
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")

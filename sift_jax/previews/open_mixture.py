@@ -80,8 +80,9 @@ def open_gin_mixture(
 
 def _describe_model(run: Any, model: Any, data: DataConfig) -> SpeechGeometry:
     from sift_jax.training.job import make_geometry
-    from sift_jax.training.vocabulary_rows import count_rows
+    from sift_jax.training.vocabulary_rows import count_rows, fetch_tokenizer
 
+    fetch_tokenizer(data)
     rows = count_rows(model, data, start_run=None, out_dir=run.out_dir)
     return make_geometry(make_model_config(model, rows))
 

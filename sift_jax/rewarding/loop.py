@@ -57,6 +57,7 @@ from sift_jax.training.metrics import MetricWriter
 from sift_jax.training.optimizer import OptimizerConfig
 from sift_jax.training.preemption import Stopped, StopRequest
 from sift_jax.training.run_config import RunConfig
+from sift_jax.training.vocabulary_rows import fetch_tokenizer
 from sift_jax.weights.load import Sources
 
 # prompts in a row that leave no room for their rollouts before the run gives up
@@ -90,6 +91,8 @@ def reinforce(
 ) -> Path:
     """Trains LoRA by rewards to `run.steps`, resuming where the folder's last checkpoint stands;
     returns the folder."""
+    if not launch.dry_run:
+        fetch_tokenizer(data)
     training = describe_job(
         run,
         model,

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import tokenizers
 
+from sift_jax.endpoints.hub import find_folder, is_on_hub
 from sift_jax.text.chat_template import (
     TEMPLATES,
     ChatTemplate,
@@ -106,7 +107,7 @@ class SpeechTokenizer:
 
     def __init__(self, folder: str | Path, chat_template: str | None = None):
         check_template_name(chat_template)
-        self.folder = Path(folder)
+        self.folder = find_folder(folder, texts_only=True) if is_on_hub(folder) else Path(folder)
         if not any((self.folder / name).is_file() for name in _FILES):
             raise ValueError(
                 f"no tokenizer.json in {folder}; train one with python -m data_prep.tokenizer, "

@@ -60,6 +60,7 @@ from sift_jax.training.preemption import Stopped, StopRequest
 from sift_jax.training.profiling import Profile
 from sift_jax.training.run_config import RunConfig
 from sift_jax.training.teacher import TeacherConfig
+from sift_jax.training.vocabulary_rows import fetch_tokenizer
 from sift_jax.training.wandb_writer import WandbBoard, import_wandb
 from sift_jax.weights.load import Sources, check_vocabulary
 from sift_jax.weights.spare_rows import check_told_apart
@@ -89,6 +90,8 @@ def train(
     folder = (
         RunFolder(run.out_dir, is_described=True) if is_described else open_run_folder(run.out_dir)
     )
+    if not is_described:
+        fetch_tokenizer(data)
     job = describe_job(
         run,
         model,

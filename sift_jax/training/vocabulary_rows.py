@@ -8,15 +8,23 @@ from pathlib import Path
 from sift_jax.checkpoints.checkpoint import read_model_file
 from sift_jax.data.data_config import DataConfig
 from sift_jax.data.defined_tasks import read_codec
+from sift_jax.endpoints.hub import find_cached, find_folder, is_on_hub
 from sift_jax.models.presets import ModelConfig
 from sift_jax.text.tokenizers import SpeechTokenizer
 from sift_jax.text.unit_tokens import count_needed_rows
 
 
+def fetch_tokenizer(data: DataConfig) -> None:
+    """Of a tokenizer on the hub, its files onto this machine: before the rows are counted, and not
+    for a dry run, which asks no network."""
+    if is_on_hub(data.tokenizer):
+        find_folder(data.tokenizer, texts_only=True)
+
+
 def count_rows(model: ModelConfig, data: DataConfig, *, start_run: str | None, out_dir: str) -> int:
     """The rows for which extra_tokens None makes room; none for a dry run without the tokenizer,
     and never fewer than the run has whose parameters are read."""
-    if model.extra_tokens is not None or not Path(data.tokenizer).is_dir():
+    if model.extra_tokens is not None or find_cached(data.tokenizer) is None:
         return 0
     needed = count_needed_rows(
         SpeechTokenizer(data.tokenizer, data.chat_template), read_codec(data)

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from sift_jax.endpoints.hub import SCHEME, find_folder
 from sift_jax.models.layers import LoraConfig
-from sift_jax.weights.hub import SCHEME, find_folder
 from sift_jax.weights.tensor_files import TensorFolder
 from sift_jax.weights.token_rows import KEYS as TOKEN_ROWS
 from sift_jax.weights.token_rows import read_token_rows

@@ -19,6 +19,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from sift_jax.checkpoints.checkpoint import Checkpoints, read_model_file
+from sift_jax.endpoints.hub import find_folder
 from sift_jax.field_ranges import CheckedConfig, Text, Whole
 from sift_jax.models.hf_config import read_config
 from sift_jax.models.layers import NO_LORA, make_sinusoids
@@ -27,7 +28,6 @@ from sift_jax.models.quantization import narrow, widen
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, describe_params
 from sift_jax.weights.adapters import check_lora, find_base, is_adapter, read_adapter
 from sift_jax.weights.hf_layouts import read_layout, sort_keys
-from sift_jax.weights.hub import find_folder
 from sift_jax.weights.key_table import WHISPER_COMPUTED, list_tables, make_adapter_rows
 from sift_jax.weights.resize import find_axis, grow, shrink
 from sift_jax.weights.same_model import check_preset, check_run_model

@@ -21,8 +21,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from sift_jax.endpoints.hub import find_folder
 from sift_jax.weights.hf_layouts import read_layout, sort_keys
-from sift_jax.weights.hub import find_folder
 from sift_jax.weights.tensor_files import TensorFolder
 
 # a part of the largest entry: a base in half precision is rounded by less

@@ -40,7 +40,7 @@ CLIENT = re.compile(
 # Clients that the cases of this file do not run: where they are tried, or why there is nothing to
 # try.
 ELSEWHERE = {
-    "sift_jax/weights/hub.py": "tests/weights/test_hub.py",
+    "sift_jax/endpoints/hub.py": "tests/endpoints/test_hub.py",
     "sift_jax/exporting/push.py": "tests/exporting/test_push.py",
     "sift_jax/training/wandb_writer.py": "tests/training/test_boards.py",
     "sift_jax/models/hf_config.py": "an error's class alone",

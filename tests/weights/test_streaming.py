@@ -20,9 +20,9 @@ from load_large import SIZE, write_folder
 from safetensors.numpy import load_file, save_file
 from tiny_model import make_config, make_params
 
+from sift_jax.endpoints.hub import find_folder
 from sift_jax.exporting.hf_configs import make_decoder_config
 from sift_jax.models.speech_lm import describe_params
-from sift_jax.weights.hub import find_folder
 from sift_jax.weights.key_table import QWEN2, to_theirs
 from sift_jax.weights.load import load_decoder, load_part
 from sift_jax.weights.stream_tensors import find_origins

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from sift_jax.endpoints.hub import find_folder
 from sift_jax.models.hf_config import read_config, read_decoder_preset, read_encoder_preset
 from sift_jax.weights.adapters import find_base, is_adapter, merge_tensors, read_adapter
 from sift_jax.weights.foreign import gguf_decoder
@@ -28,7 +29,6 @@ from sift_jax.weights.foreign.gguf_tokenizer import write_tokenizer
 from sift_jax.weights.foreign.openai_whisper import list_openai_tensors
 from sift_jax.weights.foreign.torch_file import is_torch_file, read_torch_file
 from sift_jax.weights.foreign.whisper_config import make_whisper_config
-from sift_jax.weights.hub import find_folder
 from sift_jax.weights.tensor_writer import write_tensors
 
 DTYPES = ("float16", "bfloat16", "float32")

@@ -14,13 +14,15 @@ import pytest
 from hub_server import COMMIT, serve_hub
 from safetensors.numpy import load_file, save
 
+from sift_jax.text.tokenizers import SpeechTokenizer, train_tokenizer
+
 TOKEN = "hf-of-mine/Zq4uT9xW-7Lk2Vb"
 PROGRAM = """
 import json, sys, time
 sleep = time.sleep
 # what the library waits for before it tries again
 time.sleep = lambda seconds: sleep(min(seconds, 0.05))
-from sift_jax.weights.hub import find_folder
+from sift_jax.endpoints.hub import find_folder
 for name in sys.argv[1:]:
     try:
         print(json.dumps([name, str(find_folder(name)), None]))
@@ -53,8 +55,19 @@ REPOS = {
 }
 
 
-def ask(url, home, *names, token=TOKEN, **more):
-    """{name: (folder, error)} as a process of its own finds them, and all that it has said."""
+TOKENIZER_PROGRAM = """
+import json, sys
+from sift_jax.endpoints.hub import find_cached
+from sift_jax.text.tokenizers import SpeechTokenizer
+(name,) = sys.argv[1:]
+was_there = find_cached(name) is not None
+tokenizer = SpeechTokenizer(name)
+print(json.dumps([was_there, find_cached(name) == tokenizer.folder, tokenizer.encode("rain falls")]))
+"""
+
+
+def run_with_hub(program, url, home, *names, token=TOKEN, **more):
+    """What a process of its own says that asks the hub at `url`."""
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -70,7 +83,7 @@ def ask(url, home, *names, token=TOKEN, **more):
     }
     environment |= {"HF_TOKEN": token} if token else {}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *names],
+        [sys.executable, "-c", program, *names],
         env=environment,
         capture_output=True,
         text=True,
@@ -78,10 +91,27 @@ def ask(url, home, *names, token=TOKEN, **more):
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
+    return done
+
+
+def ask(url, home, *names, token=TOKEN, **more):
+    """{name: (folder, error)} as a process of its own finds them, and all that it has said."""
+    done = run_with_hub(PROGRAM, url, home, *names, token=token, **more)
     found = {
         name: (folder, error) for name, folder, error in map(json.loads, done.stdout.splitlines())
     }
     return found, done.stdout + done.stderr
+
+
+def test_a_tokenizer_arrives_without_the_weights_beside_it(tmp_path):
+    train_tokenizer(["rain falls", "the rain", "falls"], 300, tmp_path / "made")
+    made = {path.name: path.read_bytes() for path in (tmp_path / "made").iterdir()}
+    with serve_hub({"a/model": {**made, "model.safetensors": WEIGHTS}}) as hub:
+        done = run_with_hub(TOKENIZER_PROGRAM, hub.url, tmp_path / "home", "hf://a/model")
+        assert hub.ranges == {}, "no weights were asked for"
+    was_there, is_there, ids = json.loads(done.stdout)
+    assert (was_there, is_there) == (False, True)
+    assert ids == SpeechTokenizer(tmp_path / "made").encode("rain falls")
 
 
 def list_pieces(token):

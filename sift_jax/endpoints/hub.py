@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,26 +21,58 @@ T = TypeVar("T")
 SCHEME = "hf://"
 NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 # weights that can be read without running code, and the texts beside them
-WANTED_FILES = ("*.safetensors", "*.json", "*.txt", "*.jinja")
+TEXTS = ("*.json", "*.txt", "*.jinja")
+WANTED_FILES = ("*.safetensors", *TEXTS)
 _LOGGER = "huggingface_hub"
 # user and password of an address
 _LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
 
 
-def find_folder(source: str | Path) -> Path:
-    """The local folder of `source`; what is on the hub is downloaded into the hub's cache first."""
+def find_folder(source: str | Path, *, texts_only: bool = False) -> Path:
+    """The local folder of `source`; what is on the hub is downloaded into the hub's cache first,
+    `texts_only` without the weights."""
     text = str(source)
-    if not text.startswith(SCHEME):
+    if not is_on_hub(text):
         if Path(text).is_dir():
             return Path(text)
         hint = f"; for the hub write {SCHEME}{text}" if NAME.fullmatch(text) else ""
         raise ValueError(f"no folder {text}; download the model there first{hint}")
-    found = NAME.fullmatch(text.removeprefix(SCHEME))
+    repo, revision = _split(text)
+    return _download(repo, revision, TEXTS if texts_only else WANTED_FILES)
+
+
+def is_on_hub(source: str | Path) -> bool:
+    return str(source).startswith(SCHEME)
+
+
+def find_cached(source: str | Path) -> Path | None:
+    """The folder of the texts of `source`, without asking the network; None where they are not on
+    this machine."""
+    if not is_on_hub(source):
+        return Path(source) if Path(source).is_dir() else None
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    repo, revision = _split(str(source))
+    try:
+        return Path(
+            snapshot_download(
+                repo, revision=revision, allow_patterns=list(TEXTS), local_files_only=True
+            )
+        )
+    except LocalEntryNotFoundError:
+        return None
+
+
+def _split(source: str) -> tuple[str, str | None]:
+    """hf://owner/name@main becomes ("owner/name", "main")."""
+    found = NAME.fullmatch(source.removeprefix(SCHEME))
     if not found:
         raise ValueError(
-            f"{text} is not a name on the hub; write {SCHEME}owner/name or {SCHEME}owner/name@revision"
+            f"{source} is not a name on the hub; write {SCHEME}owner/name or "
+            f"{SCHEME}owner/name@revision"
         )
-    return _download(found["repo"], found["revision"])
+    return found["repo"], found["revision"]
 
 
 def find_file(repo: str, name: str) -> Path:
@@ -50,13 +82,12 @@ def find_file(repo: str, name: str) -> Path:
     return Path(_fetch(lambda: hf_hub_download(repo, name), repo, None))
 
 
-def _download(repo: str, revision: str | None) -> Path:
+def _download(repo: str, revision: str | None, wanted: Sequence[str]) -> Path:
     from huggingface_hub import snapshot_download
 
-    wanted = list(WANTED_FILES)
     folder = Path(
         _fetch(
-            lambda: snapshot_download(repo, revision=revision, allow_patterns=wanted),
+            lambda: snapshot_download(repo, revision=revision, allow_patterns=list(wanted)),
             repo,
             revision,
         )
@@ -64,7 +95,7 @@ def _download(repo: str, revision: str | None) -> Path:
     # of a model in other formats nothing is wanted, and nothing is made
     if not folder.is_dir() or not any(folder.iterdir()):
         raise ValueError(
-            f"{SCHEME}{repo} has none of {', '.join(WANTED_FILES)}; take a model that has "
+            f"{SCHEME}{repo} has none of {', '.join(wanted)}; take a model that has "
             "safetensors, or download its files and convert them with python -m "
             "sift_jax.import_weights"
         )

@@ -20,7 +20,7 @@ def write(name, text):
 #
 # This page as a [script](laptop.py) and as a [notebook](laptop.ipynb).
 #
-# Whisper-base and SmolLM2-135M-Instruct become a small speech LLM on a laptop's processor:
+# Whisper-base and SmolLM2-135M-Instruct become a small speech language model on a laptop's processor:
 
 # %%
 run(r'''

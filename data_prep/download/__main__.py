@@ -15,7 +15,7 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from data_prep.corpora.recording import CorpusError
 from data_prep.download.archives import CORPORA, PublishedFile, list_published
@@ -73,11 +73,12 @@ def _download_one(file: PublishedFile, root: Path, advance: Callable[[int], None
 
 
 def _unpack(archive: Path, target: Path) -> None:
-    """With tarfile's rules for data: nothing leaves the folder, no devices, no links out of it."""
+    """Its files, member by member; `extractall` of older Pythons can be led out of the folder."""
     try:
-        with tarfile.open(archive, "r:gz") as members:
-            members.extractall(target, filter="data")
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        with tarfile.open(archive, "r|gz") as members:
+            for member in members:
+                _unpack_member(members, member, target)
+    except (tarfile.TarError, EOFError, zlib.error, CorpusError, OSError) as error:
         # the disk's own errors have a number; those of a damaged gzip file have none
         if getattr(error, "errno", None) is not None:
             raise
@@ -86,6 +87,20 @@ def _unpack(archive: Path, target: Path) -> None:
             f"{archive.name} cannot be unpacked ({type(error).__name__}: {error}); it is deleted: "
             "start again, and it is fetched again"
         ) from error
+
+
+def _unpack_member(members: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+    parts = PurePosixPath(member.name).parts
+    if member.isdir():
+        return
+    if not member.isreg() or not parts or ".." in parts or parts[0] == "/":
+        raise CorpusError(f"{member.name!r} is not a plain file inside of its folder")
+    source = members.extractfile(member)
+    assert source is not None
+    path = target.joinpath(*parts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as out:
+        shutil.copyfileobj(source, out, _MEGABYTE)
 
 
 def _check_room(root: Path, size: int) -> None:

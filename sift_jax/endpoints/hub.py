@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -85,6 +86,7 @@ def find_file(repo: str, name: str) -> Path:
 def _download(repo: str, revision: str | None, wanted: Sequence[str]) -> Path:
     from huggingface_hub import snapshot_download
 
+    _say_in_log(f"{SCHEME}{repo}")
     folder = Path(
         _fetch(
             lambda: snapshot_download(repo, revision=revision, allow_patterns=list(wanted)),
@@ -100,6 +102,15 @@ def _download(repo: str, revision: str | None, wanted: Sequence[str]) -> Path:
             "sift_jax.import_weights"
         )
     return folder
+
+
+def _say_in_log(name: str) -> None:
+    """A log has a line, where a terminal has the library's bars."""
+    from huggingface_hub.utils import disable_progress_bars
+
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+        print(f"{name}: from the hub, or its cache on this machine", file=sys.stderr, flush=True)
 
 
 def _fetch(download: Callable[[], str], repo: str, revision: str | None) -> str:

@@ -148,11 +148,28 @@ def test_a_damaged_archive_is_deleted_and_said(server, tmp_path):
     assert list(tmp_path.rglob("84-7-0000.flac"))
 
 
-def test_nothing_is_unpacked_outside_of_the_folder(server, tmp_path):
-    server.put(PATH.format("dev-clean-2"), pack({"../outside": b"x"}))
+def link_outside():
+    """A link to the folder above, and a file behind it."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        link = tarfile.TarInfo("inner")
+        link.type, link.linkname = tarfile.SYMTYPE, ".."
+        archive.addfile(link)
+        member = tarfile.TarInfo("inner/outside")
+        member.size = 1
+        archive.addfile(member, io.BytesIO(b"x"))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "archive", [pack({"../outside": b"x"}), pack({"/outside": b"x"}), link_outside()]
+)
+def test_nothing_is_unpacked_outside_of_the_folder(server, tmp_path, archive):
+    server.put(PATH.format("dev-clean-2"), archive)
     with pytest.raises(SystemExit) as stop:
         run(server, tmp_path / "root", "--parts=dev-clean-2")
-    assert "outside" in str(stop.value) and not (tmp_path / "outside").exists()
+    assert "is not a plain file inside of its folder" in str(stop.value)
+    assert not (tmp_path / "outside").exists()
 
 
 def test_a_full_disk_is_said_before_anything_is_fetched(server, tmp_path, monkeypatch):

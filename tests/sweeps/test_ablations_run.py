@@ -3,12 +3,14 @@ large sweep is made of; stopped, continued, and continued where nothing but resu
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
 from sift_jax.cli import build_arguments
 from sift_jax.sweeps.run import sweep
 
+ROOT = Path(__file__).parents[2]
 SWEEP = "configs/sweeps/small/ablations.gin"
 RUN = {
     "RECORDS": "{out}/data/build/records",
@@ -58,6 +60,17 @@ def shrink(tmp_path, results, **changes):
 def run_sweep(tmp_path, results, **changes):
     sweep(**build_arguments(sweep, [SWEEP], shrink(tmp_path, results, **changes)))
     return json.loads((results / "results.json").read_text())
+
+
+def test_the_published_page_is_made_of_the_results_beside_it(tmp_path):
+    """python -m sift_jax.sweep --gin_file=configs/sweeps/small/ablations.gin --gin.REPORT_ONLY=True"""
+    there = ROOT / "docs/research/results/ablations"
+    for path in there.glob("*.[0-9].json"):
+        shutil.copy(path, tmp_path)
+    given = [f"OUT_DIR = {str(tmp_path / 'out')!r}", f"RESULTS_DIR = {str(tmp_path)!r}"]
+    sweep(**build_arguments(sweep, [SWEEP], [*given, "REPORT_ONLY = True"]))
+    for name in ("report.md", "results.json"):
+        assert (tmp_path / name).read_text() == (there / name).read_text(), name
 
 
 @pytest.mark.slow

@@ -40,9 +40,9 @@ from data_prep.corpora.utterance import Utterance
 from data_prep.embedded import rooms
 from data_prep.generation.measure_speech import read_phones
 from data_prep.metadata import intensity, pitch
-from data_prep.metadata.absolute import EVENNESS
+from data_prep.metadata.absolute import EVENNESS, SECONDS, find_place, find_scales
 from data_prep.metadata.bins import make_edges
-from data_prep.metadata.experts import make_panel, parse_experts
+from data_prep.metadata.experts import DEFAULT_EXPERTS, make_panel, parse_experts
 from data_prep.metadata.measure import measure_utterance
 from sift_jax.audio.files import AudioError, read_audio
 from sift_jax.sift.labels import ACOUSTIC_LABELS, LANGUAGES
@@ -149,7 +149,8 @@ def try_clips(clips: Sequence[Clip], seed: int) -> dict[str, Any]:
 def measure(
     clip: Clip, wave: np.ndarray, experts: str = "distortion_level=energy"
 ) -> dict[str, float]:
-    """The values of a wave of a clip, and how even its floor is; none where it is skipped."""
+    """The values of a wave of a clip, its length, and how even its floor is; none where it is
+    skipped."""
     utterance = Utterance(
         id=clip.name,
         language=clip.language,
@@ -169,7 +170,10 @@ def measure(
     row = measure_utterance(
         wave.astype(np.float32), utterance, make_panel(parse_experts(experts))
     ).row
-    return {**row["values"], EVENNESS: row[EVENNESS]} if row else {}
+    if row is None:
+        return {}
+    told = {**row["values"], SECONDS: len(wave) / RATE}
+    return told if row[EVENNESS] is None else {**told, EVENNESS: row[EVENNESS]}
 
 
 # ---- beside Praat
@@ -354,9 +358,9 @@ ALTERATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def compare(own: Sequence[dict[str, float]], other: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """By key: mean change, per cent of the clips that change by more than 1, or their class; and
-    how many lose it."""
-    found = {}
+    """By key: mean change, per cent of the clips that change by more than 1, or their class, of
+    those that have one before and after; and how many lose the value."""
+    found: dict[str, dict[str, float]] = {}
     for key, labels in ACOUSTIC_LABELS.items():
         before = [row[key] for row in own if key in row]
         pairs = np.array(
@@ -372,16 +376,36 @@ def compare(own: Sequence[dict[str, float]], other: Sequence[dict[str, float]]) 
         if not len(pairs):
             found[key] = {"lost": lost}
             continue
-        edges = make_edges(before, len(labels))["edges"]
         moved = np.abs(pairs[:, 1] - pairs[:, 0])
-        classes = np.searchsorted(edges, pairs, side="right")
+        classes = classify(key, own, other, make_edges(before, len(labels))["edges"])
         found[key] = {
             "mean change": round(float(moved.mean()), 3),
             "> 1 %": round(100 * float((moved > 1).mean()), 1),
-            "class %": round(100 * float((classes[:, 0] != classes[:, 1]).mean()), 1),
+            "class %": round(
+                100 * float(np.mean([old != new for old, new in classes] or [False])), 1
+            ),
+            "told": len(classes),
             "lost": lost,
         }
     return found
+
+
+def classify(
+    key: str,
+    own: Sequence[dict[str, float]],
+    other: Sequence[dict[str, float]],
+    edges: Sequence[float],
+) -> list[tuple[int, int]]:
+    """The classes before and after of each clip that has both: those that rows tell where there is a
+    scale, and places among these clips by their `edges` elsewhere."""
+    scale = find_scales(DEFAULT_EXPERTS).get(key)
+    table = scale.describe() if scale else {"edges": list(edges)}
+    pairs = [
+        (find_place(key, row, table), find_place(key, changed, table))
+        for row, changed in zip(own, other, strict=True)
+        if key in row and key in changed
+    ]
+    return [(old, new) for old, new in pairs if old is not None and new is not None]
 
 
 def _round(*values: float) -> list[float]:

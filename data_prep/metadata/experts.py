@@ -51,14 +51,15 @@ from data_prep.metadata.silence import Heard, cut_silence
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recording:
     """A 16 kHz wave, the seconds between which it holds speech, and who finds its F0; `lead`
-    seconds of digital silence were cut off before it. What is heard of it has no such silence
-    inside either."""
+    seconds of digital silence were cut off before it, and `zeros` samples at both ends. What is
+    heard of it has no such silence inside either."""
 
     wave: np.ndarray
     phonemes: str
     first_word: float
     last_word: float
     lead: float = 0.0
+    zeros: int = 0
     track_pitch: pitch_trackers.Track = pitch.track_pitch
 
     @functools.cached_property

@@ -9,7 +9,8 @@ utterances at once. What rests on the background is left out where a gate has cu
 away. A value that two ways of measuring do not agree on goes with the row, as "in_doubt": it has no
 class. How much of a background there is to hear goes with a row, as "background": margins of a tenth
 of a second or more before or after the words ("margins"), pauses alone ("pauses"), or neither
-("gated"); and how even it is, as "evenness".
+("gated"); and how even it is, as "evenness", in dB, or None where
+nobody can tell.
 """
 
 import dataclasses
@@ -125,7 +126,8 @@ def make_recording(wave: np.ndarray, utterance: Utterance, panel: Panel) -> Reco
         return None
     heard = cut_silence(wave)
     begin, end = int(heard.firsts[0]), int(heard.lasts[-1])
-    wave, lead = wave[begin:end], begin / _RATE
+    lead, zeros = begin / _RATE, begin + len(wave) - end
+    wave = wave[begin:end]
     if utterance.words:
         times = utterance.words[0].start, utterance.words[-1].end
     else:
@@ -138,6 +140,7 @@ def make_recording(wave: np.ndarray, utterance: Utterance, panel: Panel) -> Reco
         first_word=first,
         last_word=last,
         lead=lead,
+        zeros=zeros,
         track_pitch=panel.track_pitch,
     )
 
@@ -154,6 +157,14 @@ def _describe_background(recording: Recording) -> str:
         return GATED
     after = len(recording.wave) / _RATE - recording.last_word
     return MARGINS if max(recording.first_word, after) >= _LEAST_MARGIN else PAUSES
+
+
+def _measure_evenness(recording: Recording) -> float | None:
+    """In dB; None where no background is left of which it could be told."""
+    power = recording.heard_power
+    if noise.has_lost_margins(recording.zeros, power):
+        return None
+    return round(noise.measure_evenness(power, recording.heard_first), 1)
 
 
 def _measure(
@@ -190,6 +201,6 @@ def _measure(
         "truth": truth,
         IN_DOUBT: ["pitch_variation"] if is_in_doubt else [],
         BACKGROUND: background,
-        EVENNESS: round(noise.measure_evenness(recording.heard_power, recording.heard_first), 1),
+        EVENNESS: _measure_evenness(recording),
     }
     return Measured(row=row, rejected=None)

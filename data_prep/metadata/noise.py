@@ -80,12 +80,22 @@ def is_gated(heard: Heard, power: np.ndarray) -> bool:
     cut = heard.cut_inside // _STEP
     if cut < _FEWEST_BLANK:
         return False
-    floor = estimate_floor(power)
-    is_pause = find_background(power) & (power < _NEAR_FLOOR * floor)
-    closes = len(heard.firsts) > 2 and bool(floor > _FLICKER)
+    is_pause = _find_pauses(power)
+    closes = len(heard.firsts) > 2 and bool(estimate_floor(power) > _FLICKER)
     return (
         closes or cut > int(np.count_nonzero(is_pause)) or _find_longest(is_pause) < _SHORTEST_PAUSE
     )
+
+
+def has_lost_margins(zeros: int, power: np.ndarray) -> bool:
+    """Whether zeros at the ends, in samples, stand where the background was, and no pause is left
+    either: what is quiet then is quiet speech, and even as far as the gate let it."""
+    return zeros // _STEP >= _FEWEST_BLANK and _find_longest(_find_pauses(power)) < _SHORTEST_PAUSE
+
+
+def _find_pauses(power: np.ndarray) -> np.ndarray:
+    """Which frames sound like the quietest."""
+    return find_background(power) & (power < _NEAR_FLOOR * estimate_floor(power))
 
 
 def _find_longest(is_pause: np.ndarray) -> int:

@@ -45,6 +45,21 @@ def test_zeros_move_nothing(figures):
     assert "speaking_rate" in found["altered"]["MP3 alone"]
 
 
+def test_a_class_is_changed_where_rows_tell_another():
+    """A clip of 14 dB that reads as 30 changes its class; one in doubt, or uneven, has none."""
+    sound = {"reverberation": 40.0, "evenness": -2.0, "seconds": 3.0}
+    before = [{**sound, "noise_level": 14.0}] * 3 + [{**sound, "noise_level": 30.0}] * 5
+    after = [
+        {**sound, "noise_level": 30.0},
+        {**sound, "noise_level": 24.5},
+        {**sound, "noise_level": 14.0, "evenness": -20.0},
+        *before[3:],
+    ]
+    found = measures.compare(before, after)["noise_level"]
+    assert found["told"] == 6 and found["class %"] == pytest.approx(100 / 6, abs=0.1)
+    assert found["lost"] == 0
+
+
 def test_a_gate_closes_in_pauses_alone():
     loud, pause = np.full(8_000, 0.1, np.float32), np.full(4_000, 0.001, np.float32)
     gated = measures.ALTERATIONS["pauses gated"](np.concatenate([loud, pause, loud]))

@@ -49,6 +49,37 @@ def test_noise_that_lasts_is_told_of_speech_that_was_cut_close_too():
         assert row[EVENNESS] > -4 and label == "slightly noisy" and low < 12.5 < high
 
 
+def test_where_zeros_took_the_margins_a_recording_is_called_clean_or_nothing():
+    """A gate that has closed before and after a sentence leaves soft speech of -30 dB, and that is
+    even."""
+    zeros = np.zeros(RATE // 2, np.float32)
+    for index in range(3):
+        wave, _, utterance = speak(Truth(snr=60.0), index)
+        loud = np.convolve(np.abs(wave), np.ones(480) / 480, "same")
+        # Only what is loud is left, piece by piece: no gap of a tenth of a second.
+        gated = wave[loud > 0.12 * np.quantile(loud, 0.9)]
+        bare = dataclasses.replace(utterance, words=())
+        rows = [
+            measure_utterance(
+                sound.astype(np.float32), dataclasses.replace(bare, duration=len(sound) / RATE)
+            ).row
+            for sound in (gated, np.concatenate([zeros, gated, zeros]))
+        ]
+        assert rows[1]["values"] == pytest.approx(rows[0]["values"], abs=0.05)
+        assert rows[1]["values"]["noise_level"] < 18 and rows[1][EVENNESS] is None
+        assert "noise_level" not in label(rows[1]) and rows[1]["values"]["reverberation"] > 25
+    # Zeros beside a margin take none of it.
+    wave, _, utterance = speak(Truth(snr=12.5), 0)
+    bare = dataclasses.replace(utterance, words=(), duration=len(wave) / RATE + 1)
+    row = measure_utterance(np.concatenate([zeros, wave, zeros]), bare).row
+    assert row[EVENNESS] > -4 and label(row)["noise_level"] == "slightly noisy"
+
+
+def label(row):
+    values = {key: value for key, value in row["values"].items() if key in BINS}
+    return label_values({**row, "values": values}, BINS, ACOUSTIC_LABELS)
+
+
 @pytest.mark.parametrize("kind", ["white", "brown"])
 def test_evenness_is_that_of_the_floor(kind):
     rng = np.random.default_rng(0)

@@ -149,6 +149,7 @@ def make_stream(flags: argparse.Namespace) -> Any:
     from sift_jax.data.tasks.mixture_table import MixtureConfig
 
     data = DataConfig(
+        long_audio="set_aside",
         records=str(flags.records),
         tokenizer=str(flags.tokenizer),
         chat_template=None,
@@ -168,6 +169,7 @@ def make_stream(flags: argparse.Namespace) -> Any:
         unit_weights={},
     )
     geometry = SpeechGeometry(
+        hears_units=False,
         mel_bins=80,
         window_seconds=WINDOW,
         is_silence_masked=False,

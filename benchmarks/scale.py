@@ -270,6 +270,7 @@ def make_stream(folder: Path) -> Any:
     from sift_jax.data.tasks.mixture_table import MixtureConfig
 
     data = DataConfig(
+        long_audio="set_aside",
         records=str(folder / "records"),
         tokenizer=str(folder / "tokenizer"),
         chat_template=None,
@@ -294,6 +295,7 @@ def make_stream(folder: Path) -> Any:
         unit_weights={},
     )
     geometry = SpeechGeometry(
+        hears_units=False,
         mel_bins=80,
         window_seconds=30.0,
         is_silence_masked=False,

@@ -70,6 +70,7 @@ def make_config(flags: argparse.Namespace):
     )
     return SpeechLMConfig(
         quantized=None,
+        windows=1,
         encoder=encoder,
         projector=PROJECTORS["linear"],
         decoder=find_decoder(flags.decoder),

@@ -2,7 +2,7 @@
 speech.
 
     python -m data_prep.units --records=runs/quickstart/data/records --codec=runs/codec
-    [--workers=1]
+    [--heard] [--workers=1]
 
     records/sift_en, audio that an assistant speaks ─ chunks, through the engine ─► units-<codec>/parts/…/<chunk>.jsonl
                                                                              ─ join ─► units-<codec>/en_train/ …
@@ -21,7 +21,7 @@ import functools
 import json
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,14 @@ import numpy as np
 from data_prep.engine.beam_engine import Engine, make_engine, run_chunks
 from data_prep.engine.chunks import Chunk, sweep
 from sift_jax.data.records.record_reader import RecordReader, decode_clip
-from sift_jax.data.records.record_units import list_spoken, name_set, read_counts, write_unit_set
+from sift_jax.data.records.record_units import (
+    list_audio,
+    list_spoken,
+    name_set,
+    name_split,
+    read_counts,
+    write_unit_set,
+)
 from sift_jax.exits import report_errors
 from sift_jax.flags import Parser, is_debug
 from sift_jax.sift.rows import LANGUAGES, SPLITS, SPOKEN_CATEGORIES, name_utterance
@@ -48,6 +55,8 @@ class Extraction:
 
     records: Path
     codec: CodecIdentity
+    # all clips, for a model that hears units, or those that an assistant speaks
+    has_heard: bool
 
 
 @functools.lru_cache(maxsize=1)
@@ -62,21 +71,23 @@ def _open_records(records: Path, language: str) -> RecordReader:
     return RecordReader(records, language)
 
 
-def list_places(reader: RecordReader, split: str) -> list[int]:
-    """The records of a split with an answer that is speech."""
-    lists = (reader.index[split].get(category, ()) for category in SPOKEN_CATEGORIES)
+def list_places(reader: RecordReader, split: str, *, has_heard: bool) -> list[int]:
+    """The records of a split with an answer that is speech, or all."""
+    categories = reader.index[split] if has_heard else SPOKEN_CATEGORIES
+    lists = (reader.index[split].get(category, ()) for category in categories)
     return sorted(set().union(*lists))
 
 
 def extract_chunk(chunk: Chunk, kind: str, extraction: Extraction) -> None:
-    """A line for each clip of these records that an assistant speaks: record, clip, units,
-    samples."""
+    """A line for each clip of these records that is wanted: record, clip, units, samples."""
     reader = _open_records(extraction.records, chunk.language)
     codec = _load_codec(extraction.codec.folder, extraction.codec.fingerprint)
     lines: list[str] = []
     waiting: list[tuple[int, int, str, np.ndarray]] = []
-    for place in list_places(reader, chunk.split)[chunk.first : chunk.last]:
-        waiting += _read_spoken(reader, chunk.split, place)
+    has_heard = extraction.has_heard
+    places = list_places(reader, chunk.split, has_heard=has_heard)
+    for place in places[chunk.first : chunk.last]:
+        waiting += _read_clips(reader, chunk.split, place, list_audio if has_heard else list_spoken)
         if len(waiting) >= _TOGETHER:
             lines += _encode(codec, waiting)
             waiting = []
@@ -84,12 +95,12 @@ def extract_chunk(chunk: Chunk, kind: str, extraction: Extraction) -> None:
     chunk.write_lines(kind, lines)
 
 
-def _read_spoken(
-    reader: RecordReader, split: str, place: int
+def _read_clips(
+    reader: RecordReader, split: str, place: int, list_parts: Callable[..., list[dict[str, Any]]]
 ) -> Iterator[tuple[int, int, str, np.ndarray]]:
     record = reader.read(split, place)
     names = [name.decode() for name in record["audio_ids"]]
-    parts = [part for turn in json.loads(record["turns"]) for part in list_spoken(turn["messages"])]
+    parts = [part for turn in json.loads(record["turns"]) for part in list_parts(turn["messages"])]
     for name in dict.fromkeys(name_utterance(part["audio_path"]) for part in parts):
         clip = names.index(name)
         yield place, clip, name, decode_clip(record["audio"][clip]).astype(np.float32) / 32768.0
@@ -103,7 +114,9 @@ def _encode(codec: Any, clips: Sequence[tuple[int, int, str, np.ndarray]]) -> li
     ]
 
 
-def extract(records: Path, codec: CodecIdentity, engine: Engine) -> dict[str, int]:
+def extract(
+    records: Path, codec: CodecIdentity, engine: Engine, *, has_heard: bool = False
+) -> dict[str, int]:
     """The units of all languages and splits; returns what was made now and what there is: clips,
     units, samples."""
     out = name_set(records, codec)
@@ -120,19 +133,24 @@ def extract(records: Path, codec: CodecIdentity, engine: Engine) -> dict[str, in
         for split in SPLITS
         if split in reader.index
     ]
+    names = {
+        (language, split): name_split(language, split, has_heard=has_heard)
+        for language, split in splits
+    }
     waiting = [
         (language, split)
         for language, split in splits
-        if not _is_done(out, language, split, readers[language])
+        if not _is_done(out / names[language, split], readers[language])
     ]
-    extraction = Extraction(records=records, codec=codec)
+    extraction = Extraction(records=records, codec=codec, has_heard=has_heard)
     if out.is_dir():
         sweep(out)
     counts = {"made": 0, "clips": 0, "units": 0, "samples": 0}
     for language, split in waiting:
         reader = readers[language]
         # parts of other records have another name
-        kind, places = f"units-{reader.digest[:16]}", len(list_places(reader, split))
+        kind = f"{'heard' if has_heard else 'units'}-{reader.digest[:16]}"
+        places = len(list_places(reader, split, has_heard=has_heard))
         chunks = [
             Chunk(
                 out=out,
@@ -149,7 +167,7 @@ def extract(records: Path, codec: CodecIdentity, engine: Engine) -> dict[str, in
         )
         rows = [json.loads(line) for chunk in chunks for line in chunk.read_lines(kind)]
         write_unit_set(
-            out / f"{language}_{split}",
+            out / names[language, split],
             ((place, clip, units) for place, clip, units, _ in rows),
             codec=codec,
             records=reader.digest,
@@ -158,16 +176,16 @@ def extract(records: Path, codec: CodecIdentity, engine: Engine) -> dict[str, in
         counts["samples"] += sum(row[3] for row in rows)
     shutil.rmtree(out / "parts", ignore_errors=True)
     for language, split in splits:
-        found = read_counts(out / f"{language}_{split}")
+        found = read_counts(out / names[language, split])
         if found is None:
-            raise ValueError(f"{out / f'{language}_{split}'} is not whole; start again")
+            raise ValueError(f"{out / names[language, split]} is not whole; start again")
         counts["clips"] += found["clips"]
         counts["units"] += found["units"]
     return counts
 
 
-def _is_done(out: Path, language: str, split: str, reader: RecordReader) -> bool:
-    found = read_counts(out / f"{language}_{split}")
+def _is_done(folder: Path, reader: RecordReader) -> bool:
+    found = read_counts(folder)
     return found is not None and found["records"] == reader.digest
 
 
@@ -175,12 +193,21 @@ def make_parser() -> Parser:
     """Which records, by which codec."""
     parser = Parser(
         "data_prep.units",
-        description="Adds the units of a codec to finished records, for answers that are speech.",
-        examples=("--records=runs/quickstart/data/records --codec=runs/codec",),
+        description="Adds the units of a codec to finished records, for answers that are speech, "
+        "or for a model that hears units.",
+        examples=(
+            "--records=runs/quickstart/data/records --codec=runs/codec",
+            "--records=runs/quickstart/data/records --codec=runs/codec --heard",
+        ),
     )
     parser.add_argument("--records", type=Path, required=True, help="folder with sift_<language>/")
     parser.add_argument(
         "--codec", required=True, help="folder of a codec, as python -m sift_jax.units writes it"
+    )
+    parser.add_argument(
+        "--heard",
+        action="store_true",
+        help="of all recordings, for ModelConfig.encoder = None; else of answers alone",
     )
     parser.add_argument(
         "--workers",
@@ -207,11 +234,12 @@ def _run(flags: argparse.Namespace) -> None:
     start = time.monotonic()
     codec = read_codec_identity(flags.codec)
     _load_codec(codec.folder, codec.fingerprint)
-    counts = extract(flags.records, codec, make_engine(flags.workers, flags.beam_options))
+    engine = make_engine(flags.workers, flags.beam_options)
+    counts = extract(flags.records, codec, engine, has_heard=flags.heard)
     took, spoken = time.monotonic() - start, counts["samples"] / RATE
     speed = f", {spoken / took:.0f} times real time" if counts["made"] else ""
     print(
-        f"{counts['clips']:,} clips that are answers, {counts['units']:,} units in "
+        f"{counts['clips']:,} clips{'' if flags.heard else ' that are answers'}, {counts['units']:,} units in "
         f"{name_set(flags.records, codec)}; {counts['made']:,} of them made now, {spoken:.0f} s "
         f"of speech in {took:.1f} s{speed}"
     )

@@ -71,7 +71,7 @@ class SpeechModel:
     @property
     def window_seconds(self) -> float:
         """The longest recording that it takes."""
-        return self.parts.config.encoder.window_seconds
+        return self.parts.config.longest_seconds
 
     @property
     def can_speak(self) -> bool:

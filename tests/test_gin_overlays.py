@@ -241,3 +241,19 @@ def test_a_decoder_of_ones_own_takes_one_include(stage, tmp_path):
     )
     assert arguments["data"] == dataclasses.replace(alone["data"], tokenizer="weights/mine")
     assert arguments["sources"] == dataclasses.replace(alone["sources"], decoder="weights/mine")
+
+
+SYSTEMS = {
+    "models/int8": ("ModelConfig.quantized", "int8"),
+    "models/unit_input": ("ModelConfig.encoder", None),
+    "long_recordings": ("DataConfig.long_audio", "windows"),
+}
+
+
+@pytest.mark.parametrize("stage", ["stage1", "stage2", "stage3", "small/stage2"])
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_another_system_may_be_laid_over_a_stage(stage, system):
+    arguments, _ = build(stage, [f"configs/{system}.gin"])
+    field, value = SYSTEMS[system]
+    assert get_field(arguments, field) == value
+    assert get_field(build(stage)[0], field) != value

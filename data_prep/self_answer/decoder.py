@@ -134,6 +134,7 @@ def load_text_decoder(
             raise ValueError(f"{folder} is not a run, and has one step; leave --step out")
         config = SpeechLMConfig(
             quantized=None,
+            windows=1,
             # nothing is heard: what stands here is never made
             encoder=ENCODERS["whisper-tiny"],
             projector=PROJECTORS["linear"],

@@ -96,10 +96,18 @@ class BatchStream:
         # a longer clip than the window is left out, whatever is said of its frames
         longest = round(geometry.window_seconds * RATE / HOP) + 1
         self._frames = np.array([0, *map(geometry.count_frames, range(1, longest + 1))])
+        # but where it is heard as several
+        has_windows = config.long_audio == "windows" and not geometry.hears_units
+        self._window = round(geometry.window_seconds * RATE) if has_windows else None
         self.readers: dict[str, Callable[[int], list[np.ndarray]]] = {}
         # task to the index of what its teacher reads
         self._teachers: dict[str, QuestionIndex] = {}
         self._has_teachers = teacher_tokens > 0
+        if geometry.hears_units and config.codec is None:
+            raise ValueError(
+                "this model has no encoder, and no codec whose units it could hear; set CODEC "
+                "(DataConfig.codec), or ModelConfig.encoder"
+            )
         defined = define_tasks(config, self.tokenizer, modules, split, among)
         # what a user must know of the mixture in this split, before the first step
         self.notes = defined.notes
@@ -112,6 +120,7 @@ class BatchStream:
             seed=config.seed,
             is_endless=is_endless,
             rates_count=config.rates_count,
+            window=self._window,
         )
         self.plan = Plan(draws, seed=config.seed)
 
@@ -120,6 +129,13 @@ class BatchStream:
         shown."""
         draws = self.plan.draws
         said = [f"{self.plan.examples_per_batch:.1f} examples a step"] if draws.is_endless else []
+        if self._window is not None:
+            room, each = self.shapes[-1], self.count_clip(self._window)
+            fit = min(room.clips, room.tokens // max(each, 1))
+            said.append(
+                f"a recording may have {fit} windows of {self.geometry.window_seconds:g} s: a row "
+                f"holds {room.clips}, and {room.tokens} positions, of which each takes {each}"
+            )
         return said + [f"skipped of {line}" for line in draws.describe_set_aside()]
 
     @property
@@ -159,12 +175,18 @@ class BatchStream:
                 self.tokenizer,
                 read_codec(self.config),
                 most_unreadable=self.config.most_unreadable,
+                hears_units=self.geometry.hears_units,
             )
             index = QuestionIndex(folder / source.category.replace("/", "."))
             self.readers[name] = RecordAudio(source.reader, split, index)
             questions = self.config.questions_per_record
             if self._has_teachers and source.category == SELF_GENERATED:
                 self._teachers[name] = open_teacher(folder, index)
+        elif self.geometry.hears_units:
+            raise ValueError(
+                f"task {name} is a module's, whose examples have audio, and this model hears units; "
+                "leave --module out, or set ModelConfig.encoder"
+            )
         else:
             from sift_jax.data.tasks.seqio_tasks import RecordSource, drop_sampling
 
@@ -177,6 +199,13 @@ class BatchStream:
         return PlannedTask(name=name, rate=rate, index=index, questions=questions)
 
     def _count_frames(self, samples: np.ndarray) -> np.ndarray:
+        if self._window is not None:
+            # a recording of 75 s: twice what 30 s take, and what 15 s do
+            whole, rest = np.divmod(samples.astype(np.int64), self._window)
+            return whole * self._count_window(np.asarray(self._window)) + self._count_window(rest)
+        return self._count_window(samples)
+
+    def _count_window(self, samples: np.ndarray) -> np.ndarray:
         return self._frames[
             np.minimum(
                 self._front_end.count_frames(samples.astype(np.int64)), len(self._frames) - 1
@@ -220,7 +249,12 @@ class BatchStream:
                 # its place stays, so that the numbers of the others do
                 filled.add(NO_GROUP)
                 continue
-            group = make_group(example, audio_id=self._audio_id, count_frames=self.count_clip)
+            group = make_group(
+                example,
+                audio_id=self._audio_id,
+                count_frames=self.count_clip,
+                window=self._window,
+            )
             group = dataclasses.replace(group, teacher=self._read_teacher(planned.groups, g))
             if (group.tokens, group.targets) != (
                 sizes.tokens[g],

@@ -40,6 +40,11 @@ class DataConfig(CheckedConfig):
     # a batch holds clips of one length class, padded to that many seconds; the last must be the
     # encoder's window
     clip_seconds: tuple[Positive, ...]
+    # recordings longer than that window: skipped and counted, or heard as windows that follow
+    # each other in one prompt, of which a row holds `clips`
+    long_audio: Annotated[str, OneOf("set_aside", "windows")] = dataclasses.field(
+        metadata={"before": "set_aside"}
+    )
     seed: Seed
     # threads that read, decode and compute mel
     readers: Count

@@ -12,10 +12,11 @@ Which groups share a row is decided beforehand, by their sizes alone (bin_packin
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from sift_jax.audio.windows import cut_windows
 from sift_jax.batch import Batch, BatchShape, make_empty_batch
 
 
@@ -88,6 +89,26 @@ def expand_question(
     )
 
 
+def repeat_markers(
+    tokens: np.ndarray,
+    is_target: np.ndarray,
+    clips: np.ndarray,
+    audio_id: int,
+    counts: Sequence[int],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A marker for each window of its clip, one behind the other; `counts` are the windows of each
+    clip."""
+    # Clips of 1 and 3 windows are windows 0 and 1 2 3: tokens 7 A A 9, clips 0 1, become
+    # 7 A A A A 9, clips 0 1 2 3.
+    if all(count == 1 for count in counts):
+        return tokens, is_target, clips
+    first = np.cumsum([0, *counts])
+    times = np.ones(len(tokens), np.int64)
+    times[tokens == audio_id] = [counts[clip] for clip in clips]
+    windows = [np.arange(first[clip], first[clip + 1]) for clip in clips]
+    return np.repeat(tokens, times), np.repeat(is_target, times), np.concatenate(windows)
+
+
 def count_shared(pieces: list[Piece]) -> int:
     """Positions at the beginning that all questions have in common; a target is never shared."""
     shortest = min(len(p) for p in pieces)
@@ -115,14 +136,21 @@ def count_shared(pieces: list[Piece]) -> int:
 
 
 def make_group(
-    example: dict[str, np.ndarray], *, audio_id: int, count_frames: Callable[[int], int]
+    example: dict[str, np.ndarray],
+    *,
+    audio_id: int,
+    count_frames: Callable[[int], int],
+    window: int | None = None,
 ) -> Group:
-    """`count_frames` says how many positions a clip of so many samples takes."""
+    """`count_frames` says how many positions a clip of so many samples takes; a clip of more samples
+    than a `window` becomes several."""
     ends = np.cumsum(example["audio_lengths"])
     clips = [
         example["audio"][end - n : end]
         for end, n in zip(ends, example["audio_lengths"], strict=True)
     ]
+    pieces_of = [[clip] if window is None else cut_windows(clip, window) for clip in clips]
+    counts, clips = [len(each) for each in pieces_of], [x for each in pieces_of for x in each]
     frames = [count_frames(len(clip)) for clip in clips]
     question, pieces, used = example["question"], [], 0
     for number in np.unique(question):
@@ -131,7 +159,8 @@ def make_group(
         markers = int((tokens == audio_id).sum())
         names = example["clips"][used : used + markers]
         used += markers
-        pieces.append(expand_question(tokens, example["is_target"][rows], names, audio_id, frames))
+        told = repeat_markers(tokens, example["is_target"][rows], names, audio_id, counts)
+        pieces.append(expand_question(*told, audio_id, frames))
     shared = count_shared(pieces)
     return Group(
         prefix=pieces[0].cut(0, shared), questions=[p.cut(shared) for p in pieces], clips=clips

@@ -22,14 +22,16 @@ class SpeechGeometry:
     # frames
     front_end: str
     count_frames: Callable[[int], int]
+    # whether recordings are units among the tokens, and no clips
+    hears_units: bool
 
 
 def make_shapes(
     config: DataConfig, geometry: SpeechGeometry, *, teacher_tokens: int = 0
 ) -> list[BatchShape]:
     """One static shape for each clip length, shortest first."""
-    seconds = tuple(config.clip_seconds)
-    if (
+    seconds = (0.0,) if geometry.hears_units else tuple(config.clip_seconds)
+    if not geometry.hears_units and (
         list(seconds) != sorted(set(seconds))
         or not seconds
         or seconds[-1] != geometry.window_seconds

@@ -33,7 +33,7 @@ def _tell(text: str) -> None:
 
 def greet(conversation: Conversation) -> str:
     """What a chat begins with."""
-    seconds = conversation.model.config.encoder.window_seconds
+    seconds = conversation.model.config.longest_seconds
     return (
         f"Ask about recordings of up to {seconds:g} s: {AUDIO} PATH adds one; {HELP} lists the "
         f"commands, {QUIT} or Ctrl-D ends."

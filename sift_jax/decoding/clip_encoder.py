@@ -51,7 +51,9 @@ class ClipEncoder:
         self.config, self.mesh, self.rows = config, mesh, rows
         self._kept_bytes = KEPT_BYTES if kept_bytes is None else kept_bytes
         self._front_end = FRONT_ENDS[config.encoder.front_end]
-        self._params = place_params({part: params[part] for part in ("encoder", "projector")}, mesh)
+        # a model that hears units has neither
+        heard = {part: params[part] for part in ("encoder", "projector") if part in params}
+        self._params = place_params(heard, mesh)
         # by identity: whoever asks about a clip again hands in the same array, which is held here
         self._heard: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._bytes = 0

@@ -20,15 +20,15 @@ from sift_jax.text.chat import Message, make_question
 
 
 def read_clip(
-    recording: Recording, window_seconds: float, *, name: str = "the recording"
+    recording: Recording, longest_seconds: float, *, name: str = "the recording"
 ) -> np.ndarray:
-    """The samples of a file, or of what else is a recording; an error if the encoder does not take
+    """The samples of a file, or of what else is a recording; an error if the model does not take
     it whole."""
     samples = read_recording(recording, name=name)
-    if len(samples) > window_seconds * RATE:
+    if len(samples) > longest_seconds * RATE:
         name = str(recording) if is_path(recording) else name
         raise ValueError(
-            f"{name}: {len(samples) / RATE:.1f} s is longer than the {window_seconds:g} s that "
+            f"{name}: {len(samples) / RATE:.1f} s is longer than the {longest_seconds:g} s that "
             "this model's encoder takes; cut the file into pieces"
         )
     return samples
@@ -60,8 +60,8 @@ class Conversation:
     def hear(self, recording: Recording) -> None:
         """A recording that the next question will carry."""
         name = str(recording) if is_path(recording) else f"recording {len(self._clips) + 1}"
-        window = self.model.config.encoder.window_seconds
-        self._clips[name] = read_clip(recording, window, name=name)
+        longest = self.model.config.longest_seconds
+        self._clips[name] = read_clip(recording, longest, name=name)
         self._waiting.append(name)
 
     def ask(self, text: str) -> str:

@@ -134,9 +134,9 @@ def speak_samples(
     """The task done `samples` times, each with other draws; made as they are taken, so that only the
     units of a batch are held."""
     voice = read_reference(reference, codec)
-    window = generator.model.config.encoder.window_seconds
+    longest = generator.model.config.longest_seconds
     # one array for all samples, so that it is encoded once
-    clip = None if audio is None else read_clip(audio, window)
+    clip = None if audio is None else read_clip(audio, longest)
     requests = [
         Request(messages=task.messages, limit=task.limit, draw=sample) for sample in range(samples)
     ]

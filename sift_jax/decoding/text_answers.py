@@ -15,10 +15,13 @@ import numpy as np
 from jax.sharding import Mesh
 
 from sift_jax.audio.front_ends import FRONT_ENDS
-from sift_jax.data.row_layout import expand_question
+from sift_jax.audio.whisper_mel import RATE
+from sift_jax.audio.windows import cut_windows
+from sift_jax.data.row_layout import expand_question, repeat_markers
 from sift_jax.decoding.clip_encoder import ClipEncoder
 from sift_jax.decoding.decoder_sharding import place_params
 from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak_in_steps
+from sift_jax.decoding.heard_units import write_units
 from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.decoding.speech_constraints import SpeechRules, check_speaking
 from sift_jax.decoding.text_pieces import TextPieces, write_answer
@@ -42,14 +45,24 @@ def make_prompt(
     model: Model, messages: list[Message], read_clip: Callable[[str], np.ndarray]
 ) -> Prompt:
     """`read_clip` gives float samples at 16 kHz of what an audio part names."""
+    if model.config.hears_units:
+        messages = write_units(model, messages, read_clip)
     rendered = render_chat(messages, model.tokenizer, has_reply=False)
-    clips = [read_clip(path) for path in rendered.audio]
+    window = round(model.config.encoder.window_seconds * RATE)
+    recordings = [cut_windows(read_clip(path), window) for path in rendered.audio]
+    clips = [clip for windows in recordings for clip in windows]
     count_mel_frames = FRONT_ENDS[model.config.encoder.front_end].count_frames
-    piece = expand_question(
+    audio_id = model.tokenizer.ids[AUDIO]
+    told = repeat_markers(
         np.asarray(rendered.tokens, np.int32),
         np.asarray(rendered.is_target),
-        np.arange(len(clips)),
-        model.tokenizer.ids[AUDIO],
+        np.arange(len(recordings)),
+        audio_id,
+        [len(windows) for windows in recordings],
+    )
+    piece = expand_question(
+        *told,
+        audio_id,
         [model.config.count_frames(count_mel_frames(len(clip))) for clip in clips],
     )
     return Prompt(tokens=piece.tokens, clip=piece.clip, frame=piece.frame, clips=clips)

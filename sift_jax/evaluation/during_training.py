@@ -101,7 +101,7 @@ class AskedSets:
         # questions and prompts need a model's shape and words, not its parameters
         self._model = Model(config=config, params={}, tokenizer=tokenizer, step=None)
         self._items = [item for suite in read_checked_suites(sets.suites) for item in suite.items]
-        reader = ClipReader(config.encoder.window_seconds, sets.long_audio)
+        reader = ClipReader(config.longest_seconds, sets.long_audio)
         questions, aside = make_questions(
             self._model,
             self._items,

@@ -29,7 +29,7 @@ from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.decoding.text_answers import TextGenerator, make_prompt
 from sift_jax.evaluation.judges.config import JudgeConfig
 from sift_jax.evaluation.judging import judge_predictions
-from sift_jax.evaluation.model_inputs import ClipReader, Question, make_questions
+from sift_jax.evaluation.model_inputs import ClipReader, Question, is_cut, make_questions
 from sift_jax.evaluation.predict import PredictionFile, predict
 from sift_jax.evaluation.report.measured_speech import read_generation
 from sift_jax.evaluation.scores.baselines import make_majority_predictions
@@ -273,18 +273,24 @@ def answer_constantly(items: Sequence[Item], data_dir: str) -> dict[str, str]:
 
 
 def describe_suites(
-    suites: Sequence[Suite], questions: Sequence[Question], aside: Sequence[SetAside]
+    suites: Sequence[Suite],
+    questions: Sequence[Question],
+    aside: Sequence[SetAside],
+    reader: ClipReader,
 ) -> dict[str, Any]:
     """What was asked and what was not, for the results."""
     described = {}
     for suite in suites:
         ids = {item.id for item in suite.items}
+        asked = [question for question in questions if question.item.id in ids]
         left = [*suite.set_aside, *(one for one in aside if one.id in ids)]
         described[suite.name] = {
             "protocol": suite.protocol,
             "counts": {
-                "items": sum(question.item.id in ids for question in questions),
+                "items": len(asked),
                 "set_aside": len(left),
+                # asked, with the end of a recording left out
+                "cut": sum(is_cut(question, reader) for question in asked),
                 "left_out": suite.left_out,
             },
             "set_aside": [dataclasses.asdict(one) for one in left[:100]],
@@ -327,13 +333,20 @@ def evaluate(
         "give all processes the same suites",
     )
     model = Model.load(run.checkpoint, run.step)
-    reader = ClipReader(model.config.encoder.window_seconds, run.long_audio)
+    reader = ClipReader(model.config.longest_seconds, run.long_audio)
     questions, aside = make_questions(
         model, items, reader, most_clips=run.most_clips, max_new_tokens=decoding.max_new_tokens
     )
     if not questions:
         raise EvaluationError(
             f"{items[0].suite}: the model can be asked nothing; {aside[0].id}: {aside[0].reason}"
+        )
+    cut = sum(is_cut(question, reader) for question in questions)
+    if cut and is_first_process():
+        print(
+            f"{cut} of {len(questions)} questions have a recording of more than "
+            f"{reader.longest_seconds:g} s, of which the model hears the beginning "
+            f"(long_audio = {run.long_audio!r})"
         )
     out.mkdir(parents=True, exist_ok=True)
     meta = describe_answers(model, run, suites, decoding)
@@ -344,7 +357,7 @@ def evaluate(
         facts = {
             "name": out.name,
             "model": {**meta, "parameters": {"total": size}},
-            "suites": describe_suites(read, questions, aside),
+            "suites": describe_suites(read, questions, aside, reader),
             "audio_gain": None
             if data is None
             else measure_audio_gain(model, data, run.gain_split, launch.modules),

@@ -3,7 +3,7 @@ take skipped.
 
     item: a.wav, b.wav, "Which is louder?"     most_clips 0 ─► two clips
                                                most_clips 1 ─► one clip: a.wav, a second of silence, b.wav
-    longer than the encoder's window           long_audio "set_aside" ─► SetAside    "cut" ─► the window's first seconds
+    longer than the model takes                long_audio "set_aside" ─► SetAside    "cut" ─► the first seconds, counted
                                                "pause" ─► the same up to the last pause in them
 """
 
@@ -21,6 +21,8 @@ import numpy as np
 from sift_jax.audio.files import AudioError, decode_audio, mix_channels, resample
 from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.audio.whisper_mel import RATE
+from sift_jax.audio.windows import measure_windows
+from sift_jax.decoding.text_answers import make_prompt
 from sift_jax.evaluation.scores.schema import EvaluationError, Item, SetAside
 from sift_jax.parallel.distributed import is_first_process
 from sift_jax.pretrained import Model
@@ -60,12 +62,14 @@ class Question:
 class ClipReader:
     """Samples of what an audio part names, one file or several joined ones."""
 
-    def __init__(self, window_seconds: float, long_audio: str):
+    def __init__(self, longest_seconds: float, long_audio: str):
         if long_audio not in (SET_ASIDE, CUT, PAUSE):
             raise EvaluationError(
                 f"long_audio is {long_audio!r}; it is {SET_ASIDE}, {CUT} or {PAUSE}"
             )
-        self.window_seconds, self.long_audio = window_seconds, long_audio
+        self.longest_seconds, self.long_audio = longest_seconds, long_audio
+        # names of recordings whose ends are not heard
+        self.cut: set[str] = set()
         self._kept: dict[str, np.ndarray] = {}
         self._bytes = 0
 
@@ -98,18 +102,20 @@ class ClipReader:
             if pieces:
                 pieces.append(np.zeros(round(SILENCE_SECONDS * RATE), np.float32))
             pieces.append(resample(mix_channels(decoded.samples, path), decoded.rate, RATE))
-        clip, window = (
+        clip, most = (
             np.concatenate(pieces) if len(pieces) > 1 else pieces[0],
-            round(self.window_seconds * RATE),
+            round(self.longest_seconds * RATE),
         )
-        if len(clip) > window and self.long_audio == SET_ASIDE:
+        if len(clip) > most and self.long_audio == SET_ASIDE:
             what = name.replace(JOIN, " and ")
             raise AudioError(
-                f"{what}: {len(clip) / RATE:.1f} s is longer than the {self.window_seconds:g} s "
+                f"{what}: {len(clip) / RATE:.1f} s is longer than the {self.longest_seconds:g} s "
                 "that the model hears; cut it, or set long_audio",
                 "too long",
             )
-        return cut_at_pause(clip, window) if self.long_audio == PAUSE else clip[:window]
+        if len(clip) > most:
+            self.cut.add(name)
+        return cut_at_pause(clip, most) if self.long_audio == PAUSE else clip[:most]
 
 
 def cut_at_pause(clip: np.ndarray, window: int) -> np.ndarray:
@@ -157,6 +163,7 @@ def make_questions(
     found, aside = [], []
     messages = {item.id: join_clips(item, most_clips) for item in items}
     count_mel_frames = FRONT_ENDS[model.config.encoder.front_end].count_frames
+    window = round(model.config.encoder.window_seconds * RATE)
     lengths = _measure_all(reader, [m for m in messages.values() if m])
     for item in items:
         asked = messages[item.id]
@@ -166,11 +173,15 @@ def make_questions(
             rendered = render_chat(list(asked), model.tokenizer, has_reply=False)
             clips = [lengths[path] for path in rendered.audio]
             wrong = [clip for clip in clips if isinstance(clip, AudioError)]
-            frames = [0 if wrong else model.config.count_frames(count_mel_frames(n)) for n in clips]
+            windows = [] if wrong else [w for n in clips for w in measure_windows(n, window)]
+            frames = [model.config.count_frames(count_mel_frames(n)) for n in windows]
             length, most = (
                 len(rendered.tokens) - len(clips) + sum(frames),
                 model.config.decoder.max_positions,
             )
+            if model.config.hears_units and not wrong:
+                # how many they are, the codec says
+                length = len(make_prompt(model, list(asked), reader).tokens)
             if not wrong and length + max_new_tokens <= most:
                 found.append(Question(item=item, messages=asked, length=length))
                 continue
@@ -184,6 +195,11 @@ def make_questions(
             )
         aside.append(SetAside(id=item.id, subset=item.subset, reason=reason))
     return found, aside
+
+
+def is_cut(question: Question, reader: ClipReader) -> bool:
+    """Whether the end of one of its recordings is left out."""
+    return not reader.cut.isdisjoint(question.audio)
 
 
 def _measure_all(

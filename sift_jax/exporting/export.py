@@ -47,7 +47,8 @@ def _probe_logits(config: SpeechLMConfig, params: Params) -> np.ndarray:
     )
     batch = make_empty_batch(shape)
     batch["token_bt"][:] = rng.integers(0, config.decoder.vocab_size, batch["token_bt"].shape)
-    batch["slot_bt"][0, 4:12] = np.arange(8) % config.slots_per_clip
+    if config.slots_per_clip:
+        batch["slot_bt"][0, 4:12] = np.arange(8) % config.slots_per_clip
     batch["group_bt"][:] = 1
     batch["position_bt"][:] = np.arange(shape.tokens)
     batch["predict_bm"][:] = np.arange(shape.targets)

@@ -135,15 +135,16 @@ def _write_own_parts(model: Model, folder: Path, config: ExportConfig) -> None:
 
 def write_sift(model: Model, folder: Path, config: ExportConfig) -> None:
     is_whisper = isinstance(model.config.encoder, EncoderConfig)
-    _write_part(
-        model,
-        "encoder",
-        _merge(model, "encoder"),
-        folder / "encoder",
-        config,
-        "model.encoder." if is_whisper else "",
-    )
-    _write_json(folder / "encoder", "config.json", make_encoder_config(model.config))
+    if "encoder" in model.params:
+        _write_part(
+            model,
+            "encoder",
+            _merge(model, "encoder"),
+            folder / "encoder",
+            config,
+            "model.encoder." if is_whisper else "",
+        )
+        _write_json(folder / "encoder", "config.json", make_encoder_config(model.config))
     _write_own_parts(model, folder, config)
     _write_decoder(model, _merge(model, "decoder"), folder / "decoder", config)
     _write_json(folder, "model.json", to_json(drop_traces(model.config)))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 
 from sift_jax.exporting.lineage import Stage
+from sift_jax.models.no_encoder import NoEncoder
 from sift_jax.models.speech_lm import SpeechLMConfig
 
 # what others load has no int8: said where a model was trained beside it
@@ -58,8 +59,7 @@ library_name: {library}
 ---
 # A speech language model trained with sift_jax
 
-Speech encoder of {encoder.layers} layers (width {encoder.width}, {encoder.mel_bins} mel bins, windows of
-{encoder.window_seconds:g} s), {projector.kind} projector over {projector.frames} frames{fusion},
+{hearing},
 {decoder.architecture} decoder of {decoder.layers} layers (width {decoder.width}, vocabulary {decoder.vocab_size}).
 {params:,} parameters, step {step}, stored as {dtype}.
 
@@ -131,6 +131,18 @@ def _list_training(history: list[Stage]) -> str:
     return "\n".join(lines)
 
 
+def _describe_hearing(config: SpeechLMConfig) -> str:
+    encoder, projector = config.encoder, config.projector
+    if isinstance(encoder, NoEncoder):
+        return "No encoder: recordings come as units of a codec (`units.json`), among the tokens"
+    fusion = f", {config.cross.layers} layers of cross-attention to it" if config.cross else ""
+    return (
+        f"Speech encoder of {encoder.layers} layers (width {encoder.width}, {encoder.mel_bins} mel "
+        f"bins, windows of\n{encoder.window_seconds:g} s), {projector.kind} projector over "
+        f"{projector.frames} frames{fusion}"
+    )
+
+
 def _name_base(base: str | None, repo: str | None) -> str:
     """What stands between the brackets of from_pretrained for the decoder under an adapter."""
     if base:
@@ -153,9 +165,7 @@ def make_card(
         what += DEQUANTIZED.format(kind=config.quantized)
     return CARD.format(
         library=library,
-        encoder=config.encoder,
-        projector=config.projector,
-        fusion=f", {config.cross.layers} layers of cross-attention to it" if config.cross else "",
+        hearing=_describe_hearing(config),
         decoder=config.decoder,
         params=findings.params,
         step="unknown" if findings.step is None else findings.step,

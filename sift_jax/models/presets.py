@@ -21,6 +21,7 @@ from sift_jax.models.decoder_sizes import DECODERS
 from sift_jax.models.fast_conformer import FastConformerConfig
 from sift_jax.models.hf_config import read_decoder_preset, read_encoder_preset
 from sift_jax.models.layers import LinearScaling, LoraConfig, RopeScaling
+from sift_jax.models.no_encoder import NoEncoder
 from sift_jax.models.projectors import ProjectorConfig
 from sift_jax.models.quantization import KINDS as QUANTIZED
 from sift_jax.models.scanned_stack import REMAT_POLICIES
@@ -127,7 +128,9 @@ class ModelConfig(CheckedConfig):
     """What a gin file says of the model: presets by name (or folders with a config.json) and what
     joins them."""
 
-    encoder: Text
+    # None: recordings come as units of DataConfig.codec, see no_encoder.py; there is then no
+    # projector, whatever the fields below say
+    encoder: Text | None
     # what the encoder hears of the silence behind a clip, see EncoderConfig; None is what it was
     # trained with. "all" lets DataConfig.clip_seconds have short windows
     frame_mask: Annotated[str, OneOf(*FRAME_MASKS)] | None
@@ -189,8 +192,17 @@ def make_model_config(config: ModelConfig, needed_rows: int = 0) -> SpeechLMConf
     """Resolves the presets and checks what joins them. Where extra_tokens is None, the vocabulary
     has `needed_rows` at least: SmolLM2's 49,152 are 49,155 with a tokenizer that has three tokens
     of audio."""
-    encoder = _find(ENCODERS, read_encoder_preset, "encoder", config.encoder)
-    if config.frame_mask is not None:
+    encoder = (
+        NoEncoder()
+        if config.encoder is None
+        else _find(ENCODERS, read_encoder_preset, "encoder", config.encoder)
+    )
+    if config.encoder is None and config.fusion != "splice":
+        raise ValueError(
+            f"ModelConfig.fusion is {config.fusion!r} and there is no encoder whose frames tokens "
+            "could attend to; set it to 'splice', or name an encoder"
+        )
+    if config.frame_mask is not None and config.encoder is not None:
         encoder = dataclasses.replace(encoder, frame_mask=config.frame_mask)
     projector = _find(PROJECTORS, None, "projector", config.projector)
     if config.projector_frames is not None:
@@ -210,6 +222,7 @@ def make_model_config(config: ModelConfig, needed_rows: int = 0) -> SpeechLMConf
             rank=config.lora_rank, alpha=config.lora_alpha, targets=tuple(config.lora_targets)
         ),
         quantized=config.quantized,
+        windows=1,
         dtype=config.dtype,
         remat=config.remat,
         attention=config.attention,
@@ -249,6 +262,7 @@ def _restore_decoder(data: Mapping[str, Any]) -> DecoderConfig:
 def from_json(data: dict) -> SpeechLMConfig:
     # what was written before there was a choice has Whisper's fields, and no fusion
     encoder = FastConformerConfig if "kernel" in data["encoder"] else EncoderConfig
+    encoder = encoder if data["encoder"] else NoEncoder
     return SpeechLMConfig(
         encoder=_restore(encoder, data["encoder"]),
         projector=_restore(ProjectorConfig, data["projector"]),
@@ -256,6 +270,7 @@ def from_json(data: dict) -> SpeechLMConfig:
         cross=_restore(CrossConfig, data["cross"]) if data.get("cross") else None,
         lora=_restore(LoraConfig, {**data["lora"], "targets": tuple(data["lora"]["targets"])}),
         quantized=data.get("quantized"),
+        windows=data.get("windows", 1),
         dtype=data["dtype"],
         remat=data["remat"],
         attention=data.get("attention", "auto"),

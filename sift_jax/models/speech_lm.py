@@ -7,7 +7,8 @@ a gather.
 With a CrossConfig speech stays outside: the embeddings attend to the frames (cross_attention.py),
 and a clip's slot is its place in the row.
 
-Params: {"encoder": …, "projector": …, "decoder": …[, "cross": …]}, plain nested dicts.
+Params: {"encoder": …, "projector": …, "decoder": …[, "cross": …]}, plain nested dicts; of a model
+without an encoder the decoder's alone.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from sift_jax.models.cross_attention import (
 from sift_jax.models.decoder import Decoder, DecoderConfig, compute_logits, embed_tokens
 from sift_jax.models.fast_conformer import FastConformerConfig, FastConformerEncoder
 from sift_jax.models.layers import Array, Counts, LoraConfig, apply_module, make_rotation, spread
+from sift_jax.models.no_encoder import NoEncoder
 from sift_jax.models.projectors import ProjectorConfig, make_projector
 from sift_jax.models.quantization import quantize_decoder
 from sift_jax.models.whisper_encoder import EncoderConfig, WhisperEncoder
@@ -47,7 +49,7 @@ class Dropout(NamedTuple):
 class SpeechLMConfig:
     """Everything that decides the shape of the parameters, and nothing else but the arithmetic."""
 
-    encoder: EncoderConfig | FastConformerConfig
+    encoder: EncoderConfig | FastConformerConfig | NoEncoder
     projector: ProjectorConfig
     decoder: DecoderConfig
     # how speech comes to the tokens; None is among them
@@ -55,6 +57,8 @@ class SpeechLMConfig:
     lora: LoraConfig
     # "int8": the projections of the decoder's blocks, see quantization.py
     quantized: str | None
+    # of the encoder, that a recording had in training, at most: more are refused
+    windows: int
     dtype: str
     remat: str
     attention: str
@@ -66,8 +70,21 @@ class SpeechLMConfig:
         it."""
         return 1 if self.cross else self.count_positions(mel_frames)
 
+    @property
+    def longest_seconds(self) -> float:
+        """The longest recording that it takes, in one window or in several that follow each
+        other."""
+        return self.windows * self.encoder.window_seconds
+
+    @property
+    def hears_units(self) -> bool:
+        """Whether recordings come as units among the tokens, see no_encoder.py."""
+        return isinstance(self.encoder, NoEncoder)
+
     def count_positions(self, mel_frames: Counts) -> Counts:
         """Projected frames of a clip, wherever they go; the same for ints and arrays."""
+        if self.hears_units:
+            return 0 * mel_frames
         return self.projector.count_positions(self.encoder.count_frames(mel_frames))
 
     @property
@@ -84,6 +101,8 @@ class SpeechLMConfig:
 
 def make_encoder(config: SpeechLMConfig) -> WhisperEncoder | FastConformerEncoder:
     dtype, pool = jnp.dtype(config.dtype), config.projector.pool
+    if isinstance(config.encoder, NoEncoder):
+        raise ValueError("this model has no encoder: recordings come as units, among the tokens")
     if isinstance(config.encoder, FastConformerConfig):
         return FastConformerEncoder(
             config=config.encoder, dtype=dtype, remat=config.remat, pool=pool
@@ -118,17 +137,17 @@ def make_decoder(config: SpeechLMConfig) -> Decoder:
 def init_params(config: SpeechLMConfig, key: Array) -> Params:
     """Random parameters; call it under jit or eval_shape for large models."""
     encoder_key, projector_key, decoder_key = jax.random.split(key, 3)
-    mel = jnp.zeros((1, config.encoder.mel_frames, config.encoder.mel_bins))
-    frames = jnp.zeros((1, config.projector.frames, config.encoder.width))
     x = jnp.zeros((1, 2, config.decoder.width))
     position, mask = jnp.zeros((1, 2), jnp.int32), jnp.ones((1, 2, 2), bool)
-    params = {
-        "encoder": make_encoder(config).init(encoder_key, mel, jnp.ones((1,), jnp.int32))["params"],
-        "projector": _projector(config).init(projector_key, frames)["params"],
-        "decoder": make_decoder(config).init(decoder_key, x, position, AttentionMask.of(mask))[
-            "params"
-        ],
-    }
+    params = {}
+    if not isinstance(config.encoder, NoEncoder):
+        mel = jnp.zeros((1, config.encoder.mel_frames, config.encoder.mel_bins))
+        frames = jnp.zeros((1, config.projector.frames, config.encoder.width))
+        heard = jnp.ones((1,), jnp.int32)
+        params["encoder"] = make_encoder(config).init(encoder_key, mel, heard)["params"]
+        params["projector"] = _projector(config).init(projector_key, frames)["params"]
+    decoder = make_decoder(config).init(decoder_key, x, position, AttentionMask.of(mask))
+    params["decoder"] = decoder["params"]
     if config.quantized:
         params["decoder"] = quantize_decoder(params["decoder"])
     if config.cross:
@@ -166,6 +185,8 @@ def splice(
     x_btd = embed_tokens(
         config.decoder, params["decoder"], batch["token_bt"], jnp.dtype(config.dtype)
     )
+    if config.hears_units:
+        return spread(x_btd)
     frames = encode_speech(config, params, batch["mel_basf"], batch["frames_ba"], dropout)
     slot_bt = batch["slot_bt"]
     speech_btd = jnp.take_along_axis(frames, jnp.maximum(slot_bt, 0)[:, :, None], axis=1)

@@ -30,6 +30,7 @@ _FRAMES_A_POSITION = 8
 _GEOMETRY = SpeechGeometry(
     mel_bins=80,
     window_seconds=30.0,
+    hears_units=False,
     is_silence_masked=True,
     front_end="whisper",
     count_frames=lambda frames: -(-frames // _FRAMES_A_POSITION),
@@ -105,6 +106,7 @@ def open_named_mixture(
         rates = {name: 1.0}
         name = None
     data = DataConfig(
+        long_audio="set_aside",
         records=str(records),
         tokenizer=str(tokenizer),
         chat_template=None,

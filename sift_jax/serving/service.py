@@ -129,7 +129,7 @@ class Service:
 
     @property
     def window_seconds(self) -> float:
-        return self.model.config.encoder.window_seconds
+        return self.model.config.longest_seconds
 
     @property
     def positions(self) -> int:

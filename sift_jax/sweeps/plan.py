@@ -1,6 +1,6 @@
 """Which processes a sweep consists of, and in which order.
 
-    prepare            one after the other
+    prepare            one after the other, behind them what some arms alone need
     starts             trainings that arms start from          out/runs/<start>.<seed>/
     arms × seeds       a training, then its evaluation         out/runs/<arm>.<seed>/   out/evaluations/<arm>.<seed>/
 
@@ -32,6 +32,8 @@ class SweepConfig(CheckedConfig):
     # server writes
     prepare: tuple[Text, ...]
     words: Mapping[Text, MayBeEmpty]
+    # and those that some arms alone need, so that other arms have nothing to do with them
+    arm_prepare: Mapping[Text, tuple[Text, ...]] = dataclasses.field(metadata={"before": {}})
     start_files: tuple[Text, ...]
     starts: Mapping[Text, Mapping[Text, Value]]
     train_files: tuple[Text, ...]
@@ -54,7 +56,12 @@ class SweepConfig(CheckedConfig):
             raise ValueError(
                 f"{twice[0]!r} is both an arm and a start of this sweep; rename one of them"
             )
-        for where, names in (("ARMS", self.only), ("evaluate_arms", self.evaluate_arms)):
+        named = {
+            "ARMS": self.only,
+            "evaluate_arms": self.evaluate_arms,
+            "arm_prepare": self.arm_prepare,
+        }
+        for where, names in named.items():
             if unknown := sorted(set(names) - self.arms.keys()):
                 raise ValueError(
                     f"{where} names {unknown[0]!r}, which is not an arm here; they are "
@@ -104,9 +111,13 @@ def list_stages(
 ) -> list[list[Chain]]:
     """Stages, each of chains that may run side by side; of some runs alone, with what they need."""
     wanted = sweep.runs if runs is None else [run for run in sweep.runs if run in runs]
+    lines = {f"prepare.{number}": line for number, line in enumerate(sweep.prepare)}
+    for arm in dict.fromkeys(arm for arm, _ in wanted):
+        own = sweep.arm_prepare.get(arm, ())
+        lines |= {f"prepare.{arm}.{number}": line for number, line in enumerate(own)}
     prepare = tuple(
-        Job(name=f"prepare.{number}", command=tuple(shlex.split(_fill_line(line, sweep))))
-        for number, line in enumerate(sweep.prepare)
+        Job(name=name, command=tuple(shlex.split(_fill_line(line, sweep))))
+        for name, line in lines.items()
     )
     arms = [
         Chain(

@@ -4,13 +4,15 @@
      "columns": {"closed": {"title": "EvalSIFT closed", "suite": "evalsift", "subsets": ["closed_ended/…", …],
                             "languages": ["en"], "metric": "judge_closed", "least": 1.0, "measured_by": ""}},
      "tables": [{"title": "…", "lead": "…", "columns": ["closed", …], "arms": []}],      no arms: all
-     "published": {"default": {"closed": 45.4}, "no_comparison": {"closed": 34.3}}}
+     "published": {"default": {"closed": 45.4}, "no_comparison": {"closed": 34.3}},
+     "expected": {"unit_input": {"closed": "none"}}}                             of arms that nobody has published
 
 A column is the plain mean of its subsets' figures, each pooled over its languages (none: all). It can
 be measured where the arm `measured_by`, or else the sweep's baseline, is above the commonest answer
 by more than its interval; elsewhere no difference has a sign. Published figures
 and `least` are as printed: shares in percent. A published difference of more than `least` has a
-sign, which is what the sweep expects to see; a smaller one has none.
+sign, which is what the sweep expects to see; a smaller one has none. Of an arm without published
+figures "expected" may say the sign of its difference from the baseline: lower, none or higher.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from sift_jax.config_files import ROOT
 from sift_jax.evaluation.report.number_format import Metric, find_metric
 
 LOWER, NONE, HIGHER = -1, 0, 1
+SIGNS = {"lower": LOWER, "none": NONE, "higher": HIGHER}
 
 
 class TableError(ValueError):
@@ -64,13 +67,15 @@ class Tables:
     tables: tuple[TablePlan, ...]
     # row → column → figure in our units
     published: dict[str, dict[str, float]]
+    # arm → column → sign, where nothing is published
+    expected: dict[str, dict[str, int]]
 
     def expect(self, first: str, second: str, column: str) -> int | None:
         """The sign of the published difference, second minus first; NONE where it is too small to
-        have one, None where nothing is published."""
+        have one. Where nothing is published it is what the file says of `second`, or None."""
         figures = [self.published.get(arm, {}).get(column) for arm in (first, second)]
         if figures[0] is None or figures[1] is None:
-            return None
+            return self.expected.get(second, {}).get(column)
         difference = figures[1] - figures[0]
         # 42.3 − 41.3 is 1 and no more, whatever the last binary digit says
         if abs(difference) <= self.columns[column].least + 1e-9:
@@ -111,7 +116,17 @@ def read_tables(name: str) -> Tables:
             arm: {name: float(value) / _scale(columns[name].writing) for name, value in row.items()}
             for arm, row in told["published"].items()
         }
-        return Tables(source=told["source"], columns=columns, tables=tables, published=published)
+        expected = {
+            arm: {columns[name].name: SIGNS[sign] for name, sign in row.items()}
+            for arm, row in told.get("expected", {}).items()
+        }
+        return Tables(
+            source=told["source"],
+            columns=columns,
+            tables=tables,
+            published=published,
+            expected=expected,
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, TableError):
             raise

@@ -16,10 +16,11 @@ text, a date.
     whole    <|im_start|>user⏎How fast?<|im_end|>⏎<|im_start|>assistant⏎Slowly.<|im_end|>⏎
                                                                        └── learnt ──┘
 
-An audio part of an assistant is spoken, by its "units"; of anybody else it is heard. Delimiters are
-learnt with the units: the first says that the answer is speech, the second where it ends. The end
-of the turn behind it is not: nothing else may follow. The same function renders for training,
-evaluation and `ask`, so that the three cannot differ.
+An audio part of an assistant is spoken, by its "units"; of anybody else it is heard, as a clip, or
+as units where it has them. Of an answer the delimiters are learnt with the units: the first says
+that the answer is speech, the second where it ends. The end of the turn behind it is not: nothing
+else may follow. The same function renders for training, evaluation and `ask`, so that the three
+cannot differ.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class _Script:
         text = ""
         written: str | None
         for part in message["content"]:
-            if is_answer and part.get("units") is not None:
+            if part.get("units") is not None:
                 written = self._hold(part["units"])
             elif part.get("audio_path"):
                 self.audio.append(part["audio_path"])

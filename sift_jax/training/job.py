@@ -95,6 +95,7 @@ def describe_job(
     folder = folder or RunFolder(run.out_dir)
     rows = count_rows(model, data, start_run=sources.run, out_dir=str(folder.local))
     config, steps = make_model_config(model, rows), run.steps * updates
+    config = dataclasses.replace(config, windows=count_most_windows(data))
     update = make_optimizer(optimizer, steps)
     geometry = make_geometry(config)
     positions = teacher.positions if teacher else 0
@@ -136,6 +137,11 @@ def describe_job(
     )
 
 
+def count_most_windows(data: DataConfig) -> int:
+    """Windows that a recording of these data may have."""
+    return data.clips if data.long_audio == "windows" else 1
+
+
 def make_geometry(config: SpeechLMConfig) -> SpeechGeometry:
     """What the data must know of the model."""
     return SpeechGeometry(
@@ -144,6 +150,7 @@ def make_geometry(config: SpeechLMConfig) -> SpeechGeometry:
         is_silence_masked=config.encoder.frame_mask == "all",
         front_end=config.encoder.front_end,
         count_frames=config.count_frames,
+        hears_units=config.hears_units,
     )
 
 

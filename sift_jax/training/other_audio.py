@@ -21,6 +21,9 @@ from sift_jax.models.layers import Array
 def swap_audio(batch: dict[str, Array], slots_per_clip: int) -> dict[str, Array]:
     """The batch with other items' audio, and weight on the targets alone of which the item hears
     another's."""
+    if not slots_per_clip:
+        # a model that hears units has no clips, and nobody else's to hear
+        return {**batch, "weight_bm": jnp.zeros_like(batch["weight_bm"])}
     # The group is found by where the clip's frames stand in the row.
     owner_ba = find_owners(batch, slots_per_clip)
     source_n, has_other_n = choose_sources(owner_ba, batch["mel_basf"])

@@ -40,7 +40,7 @@ def split_rows(batch: dict[str, Array], pieces: int) -> dict[str, Array]:
     return {
         # Rows 0…7 on four devices of two rows each, in two pieces: rows 0, 2, 4, 6 and 1, 3, 5, 7,
         # so that each device has a row of each piece.
-        key: jnp.swapaxes(x.reshape(-1, pieces, *x.shape[1:]), 0, 1)
+        key: jnp.swapaxes(x.reshape(len(x) // pieces, pieces, *x.shape[1:]), 0, 1)
         for key, x in batch.items()
     }
 

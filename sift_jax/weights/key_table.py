@@ -251,6 +251,8 @@ def list_tables(config: SpeechLMConfig) -> dict[str, tuple[Row, ...]]:
     """Part of the parameters to its table."""
     encoder = FAST_CONFORMER if isinstance(config.encoder, FastConformerConfig) else WHISPER
     decoder = QWEN2 if config.decoder.gemma is None else GEMMA3
+    if config.hears_units:
+        return {"decoder": decoder}
     tables = {"encoder": encoder, "projector": PROJECTOR, "decoder": decoder}
     return tables | ({"cross": CROSS} if config.cross else {})
 

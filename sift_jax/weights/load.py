@@ -229,6 +229,7 @@ def read_model_config(source: str | Path) -> SpeechLMConfig:
         cross=None,
         lora=NO_LORA,
         quantized=None,
+        windows=1,
         dtype="float32",
         remat="none",
         attention="auto",
@@ -322,6 +323,11 @@ def load_sources(wanted: Params, config: SpeechLMConfig, sources: Sources) -> Lo
         loaded = load_run(sources.run, sources.step, flat)
     if sources.model:
         loaded |= load_model(sources.model, config, parts)
+    if sources.encoder and "encoder" not in parts:
+        raise ValueError(
+            f"Sources.encoder is {sources.encoder}, and this model has no encoder; set ENCODER = "
+            "None"
+        )
     for part, source in (("encoder", sources.encoder), ("decoder", sources.decoder)):
         if source and part == "decoder" and is_adapter(source):
             found = load_adapted(source, config, parts[part], lora)

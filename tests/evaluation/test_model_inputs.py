@@ -13,6 +13,7 @@ from sift_jax.evaluation.model_inputs import (
     JOIN,
     SET_ASIDE,
     ClipReader,
+    is_cut,
     join_clips,
     make_questions,
 )
@@ -134,6 +135,10 @@ def test_what_the_model_cannot_take_is_set_aside_with_the_reason(model, files):
 def test_long_audio_is_cut_where_that_is_asked(model, files):
     (question,), aside, reader = prepare(model, [make_item("long", files["long"])], long_audio=CUT)
     assert aside == [] and len(reader(question.audio[0])) == WINDOW * 16_000
+    # and counted
+    assert is_cut(question, reader) and reader.cut == {question.audio[0]}
+    (short,), _, reader = prepare(model, [make_item("good", files["short"])], long_audio=CUT)
+    assert not is_cut(short, reader) and not reader.cut
     with pytest.raises(
         EvaluationError, match="long_audio is 'shorten'; it is set_aside, cut or pause"
     ):

@@ -56,6 +56,7 @@ def make_config(**decoder) -> SpeechLMConfig:
     }
     return SpeechLMConfig(
         quantized=None,
+        windows=1,
         encoder=dataclasses.replace(
             ENCODERS["test"],
             width=32,

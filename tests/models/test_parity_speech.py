@@ -207,6 +207,7 @@ def qwen2_audio(tmp_path_factory):
     theirs_config.save_pretrained(folder)
     config = SpeechLMConfig(
         quantized=None,
+        windows=1,
         encoder=read_encoder_preset(folder),
         projector=PROJECTORS["pooled"],
         decoder=read_decoder_preset(folder),

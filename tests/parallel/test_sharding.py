@@ -31,6 +31,7 @@ MODELS = {
     },
     **{kind: {"projector": kind, "projector_frames": None} for kind in ("stacked", "qformer")},
     "int8": {"quantized": "int8"},
+    "unit-input": {"encoder": None},
     "salm": SALM,
     "salm-xatt": SALM_XATT,
     "sift-llm": {

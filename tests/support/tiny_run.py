@@ -28,6 +28,7 @@ def make_data(corpus: Corpus, **changes) -> DataConfig:
     """Fields of the mixture may stand among those of the data; a name takes the place of the
     rates."""
     data = DataConfig(
+        long_audio="set_aside",
         records=str(corpus.records),
         tokenizer=str(corpus.tokenizer),
         chat_template=None,

@@ -48,7 +48,11 @@ def test_a_digest_changes_with_what_the_arm_is_made_with(plan, digests, changes,
         changes = {"starts": starts}
     if "arms" in changes:
         arms = {arm: {**plan.arms[arm], **given} for arm, given in changes["arms"].items()}
-        changes = {"arms": arms, "evaluate_arms": {"default": plan.evaluate_arms["default"]}}
+        changes = {
+            "arms": arms,
+            "evaluate_arms": {"default": plan.evaluate_arms["default"]},
+            "arm_prepare": {},
+        }
     found = find_digests(dataclasses.replace(plan, **changes), 1).arms
     assert {arm for arm in ARMS if found[arm] == digests.arms[arm]} == set(same)
 
@@ -73,3 +77,22 @@ def test_a_field_that_was_added_since_counts_where_it_is_not_as_before():
     # tables in whatever order, and what is a number is not text
     assert describe_value({"a": 1, "b": (2, "2")}) == describe_value({"b": (2, "2"), "a": 1})
     assert describe_value((2,)) != describe_value(("2",))
+
+
+def test_the_arm_that_hears_units_changes_no_other():
+    """It has starts and a command of its own; what other arms are made with stays what it was, and
+    results that there are stay those of their arms."""
+    run = build_arguments(sweep, [SWEEP], [])["run"]
+    both = find_digests(dataclasses.replace(run, only=("default", "unit_input")), 1)
+    own = {"prepare.unit_input.0", "train.unit_hear", "train.unit_name", "train.unit_input"}
+    assert own <= both.jobs.keys()
+    without = dataclasses.replace(
+        run,
+        only=("default",),
+        arm_prepare={},
+        starts={name: given for name, given in run.starts.items() if not name.startswith("unit_")},
+        arms={arm: given for arm, given in run.arms.items() if arm != "unit_input"},
+    )
+    alone = find_digests(without, 1)
+    assert not own & alone.jobs.keys()
+    assert alone.arms["default"] == both.arms["default"] != both.arms["unit_input"]

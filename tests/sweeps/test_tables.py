@@ -60,7 +60,7 @@ def test_each_arm_says_before_the_run_what_is_expected():
         found = re.search(r"Expected: (.+)\.$", text, re.MULTILINE)
         assert found, path
         said[path.stem] = found[1]
-    assert len(said) == 14
+    assert len(said) == 15
     for arm, words in said.items():
         signs = {
             column: tables.expect("default", arm, column) for column in ("ds1", "closed", "open")

@@ -62,6 +62,7 @@ def make_config(*, is_tied: bool = True) -> SpeechLMConfig:
     )
     return SpeechLMConfig(
         quantized=None,
+        windows=1,
         encoder=encoder,
         projector=PROJECTORS["pooled"],
         decoder=decoder,

@@ -24,8 +24,9 @@ from sift_jax.data.records.question_index import Lengths, QuestionIndex
 
 # why a question is left out, and what there is to do; where several hold, the first is said
 CAUSES = {
-    "a clip is longer than the encoder's window": "cut those recordings (data_prep) or leave them out",
-    "its clips are more than a row holds": "raise DataConfig.clips",
+    "a clip is longer than the encoder's window": "cut those recordings (data_prep), leave them out, or "
+    "set DataConfig.long_audio = 'windows'",
+    "its clips, or the windows of a long one, are more than a row holds": "raise DataConfig.clips",
     "it takes more positions than a row": "raise DataConfig.tokens",
     "its answer takes more targets than a row": "raise DataConfig.targets",
     "nothing of it is to be learnt": "look at its answer",
@@ -48,10 +49,14 @@ class RowLimits:
     clips: int
     levels: tuple[int, ...]
     count_frames: Callable[[np.ndarray], np.ndarray]
+    # samples beyond which a clip is several windows; None: it is left out
+    window: int | None = None
 
 
 def make_limits(
-    shapes: Sequence[BatchShape], count_frames: Callable[[np.ndarray], np.ndarray]
+    shapes: Sequence[BatchShape],
+    count_frames: Callable[[np.ndarray], np.ndarray],
+    window: int | None = None,
 ) -> RowLimits:
     room = shapes[0]
     return RowLimits(
@@ -60,6 +65,7 @@ def make_limits(
         clips=room.clips,
         levels=tuple(shape.mel_frames for shape in shapes),
         count_frames=count_frames,
+        window=window,
     )
 
 
@@ -88,7 +94,7 @@ class Fitted:
 
 def fit_groups(index: QuestionIndex, asked: Asked, limits: RowLimits) -> Fitted:
     """The groups that are asked for, as far as they fit an empty row."""
-    lengths = Lengths(index, asked.item, limits.count_frames)
+    lengths = Lengths(index, asked.item, limits.count_frames, limits.window)
     level = np.searchsorted(np.array(limits.levels), lengths.longest)
     turn = _take_turns(lengths, asked)
     is_wanted = turn < asked.count[lengths.owner]
@@ -129,7 +135,7 @@ def count_parts(
     share: where a group fits even so, it fits, and only the others are measured one by one, as
     `ask(item, part)` asks for them.
     """
-    lengths = Lengths(index, whole.item, limits.count_frames)
+    lengths = Lengths(index, whole.item, limits.count_frames, limits.window)
     level = np.searchsorted(np.array(limits.levels), lengths.longest)
     cause = _judge_alone(lengths, level, limits)
     part = (
@@ -201,7 +207,8 @@ def _leave_out_last(
     if not len(long):
         return tokens, targets
     lines = np.flatnonzero(np.isin(lengths.owner, long))
-    some, chosen = Lengths(index, item[long], limits.count_frames), is_chosen[lines]
+    some = Lengths(index, item[long], limits.count_frames, limits.window)
+    chosen = is_chosen[lines]
     # The chosen first, in the order of their turns: the first `n` of a group are then those with
     # place < n.
     order = np.lexsort((turn[lines], ~chosen, some.owner))

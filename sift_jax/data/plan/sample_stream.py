@@ -108,10 +108,11 @@ class Draws:
         seed: int,
         is_endless: bool,
         rates_count: str,
+        window: int | None = None,
     ):
         self.tasks = sorted(tasks, key=lambda task: task.name)
         self.shapes, self.is_endless, self.rates_count = shapes, is_endless, rates_count
-        self._limits = make_limits(shapes, count_frames)
+        self._limits = make_limits(shapes, count_frames, window)
         self._turns = [
             Turns(
                 questions=task.questions,

@@ -227,4 +227,5 @@ def _digest(index: QuestionIndex, turns: Turns, limits: RowLimits) -> str:
     sizes = (limits.tokens, limits.targets, limits.clips, limits.levels)
     frames = np.asarray(limits.count_frames(samples), "<i8").tobytes()
     parts = (_FORMAT, _STRIDE, index.identity, dataclasses.astuple(turns), sizes, frames)
+    parts += () if limits.window is None else (limits.window,)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -121,16 +121,25 @@ def index_records(
     codec: CodecIdentity | None = None,
     *,
     most_unreadable: float = 0.0,
+    hears_units: bool = False,
 ) -> Path:
     """The folder with an index of each category of a split, made where there is none yet.
 
-    Without a codec an answer that is speech has no ids: such questions are left out. A record that
+    Without a codec an answer that is speech has no ids: such questions are left out. Where a model
+    `hears_units`, recordings that are asked about are units, too. A record that
     cannot be read is left out, too, if no more than that share of them are so.
     """
     units = None
     if codec is not None:
         language = reader.folder.name.removeprefix("sift_")
-        units = UnitSet(reader.folder.parent, codec, language, split, digest=reader.digest)
+        units = UnitSet(
+            reader.folder.parent,
+            codec,
+            language,
+            split,
+            digest=reader.digest,
+            has_heard=hears_units,
+        )
 
     def make(draft: Path) -> None:
         categories = reader.index[split]
@@ -169,6 +178,7 @@ def index_records(
         reader.index_digest,
         _digest_tokenizer(tokenizer),
         *([units.digest] if units else []),
+        *(["heard"] if hears_units else []),
     )
     return make_once(reader.folder / f"questions-{key}" / split, make)
 

@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from sift_jax.audio.whisper_mel import HOP
+from sift_jax.audio.windows import count_windows
 
 ITEM = np.dtype([(name, "<i8") for name in ("record", "question", "token", "marker", "clip")])
 QUESTION = np.dtype(
@@ -243,24 +244,31 @@ class Lengths:
         index: QuestionIndex,
         items: np.ndarray,
         count_frames: Callable[[np.ndarray], np.ndarray],
+        window: int | None = None,
     ):
+        """`window` are the samples beyond which a clip is several; None: a clip is one."""
         here, after = index.items[items], index.items[items + 1]
         self.count = after["question"] - here["question"]
         self.start = np.cumsum(self.count) - self.count
         self.owner, lines = _spread(here["question"], self.count)
         self.number = lines - here["question"][self.owner]
         self.question = index.questions[lines]
-        self.clips = after["clip"] - here["clip"]
-        clip_owner, clip_lines = _spread(here["clip"], self.clips)
+        files = after["clip"] - here["clip"]
+        clip_owner, clip_lines = _spread(here["clip"], files)
         samples = np.asarray(index.clips[clip_lines])
         # of the item's clips, in mel frames
         self.longest = np.zeros(len(items), np.int64)
         np.maximum.at(self.longest, clip_owner, -(-samples.astype(np.int64) // HOP))
+        self.clips = files
+        if window is not None:
+            windows = count_windows(samples.astype(np.int64), window)
+            self.clips = np.bincount(clip_owner, windows, len(items)).astype(np.int64)
+            self.longest = np.minimum(self.longest, window // HOP)
         # every marker is one position in the index, and as many as its clip has frames in a row
         self._marker_owner, marker_lines = _spread(here["marker"], after["marker"] - here["marker"])
         markers = index.markers[marker_lines]
         self._marker_place = markers["place"]
-        first_clip = np.cumsum(self.clips) - self.clips
+        first_clip = np.cumsum(files) - files
         more = count_frames(samples) - 1
         self._marker_more = more[first_clip[self._marker_owner] + markers["clip"]]
         self._marker_question = np.repeat(np.arange(len(lines)), self.question["markers"])

@@ -4,9 +4,10 @@ several codecs.
     records/units-<fingerprint>/en_train/clips.bin    one line a clip: record, clip of the record, first unit, units
                                          units.bin    all units, one clip's after the other
                                          counts.json  lines of both, their hash, the codec, the digest of the records
+                              en_train_heard/         the same of all clips, for a model that hears units
 
-`python -m data_prep.units` writes them; only clips that an assistant speaks are there. Rows of a
-conversation get them as "units" of the audio part, which the chat template writes as ids.
+`python -m data_prep.units` writes them: of clips that an assistant speaks, or with --heard of all.
+Rows of a conversation get them as "units" of the audio part, which the chat template writes as ids.
 """
 
 from __future__ import annotations
@@ -37,6 +38,16 @@ def list_spoken(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The audio parts that an assistant speaks."""
     answers = (message["content"] for message in messages if message["role"] == "assistant")
     return [part for content in answers for part in content if part.get("audio_path")]
+
+
+def list_audio(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All audio parts, whoever speaks."""
+    return [part for message in messages for part in message["content"] if part.get("audio_path")]
+
+
+def name_split(language: str, split: str, *, has_heard: bool) -> str:
+    """The folder of a language and split within a codec's."""
+    return f"{language}_{split}_heard" if has_heard else f"{language}_{split}"
 
 
 def write_unit_set(
@@ -80,13 +91,23 @@ def read_counts(folder: Path) -> dict[str, Any] | None:
 
 
 class UnitSet:
-    """The units of one language and split."""
+    """The units of one language and split: of what is spoken, or of what is heard, too."""
 
     def __init__(
-        self, records: str | Path, codec: CodecIdentity, language: str, split: str, *, digest: str
+        self,
+        records: str | Path,
+        codec: CodecIdentity,
+        language: str,
+        split: str,
+        *,
+        digest: str,
+        has_heard: bool = False,
     ):
-        self.folder = name_set(records, codec) / f"{language}_{split}"
-        self._remedy = f"python -m data_prep.units --records={records} --codec={codec.folder}"
+        self._list = list_audio if has_heard else list_spoken
+        self.folder = name_set(records, codec) / name_split(language, split, has_heard=has_heard)
+        self._remedy = f"python -m data_prep.units --records={records} --codec={codec.folder}" + (
+            " --heard" if has_heard else ""
+        )
         counts = read_counts(self.folder)
         if counts is None:
             raise ValueError(
@@ -123,8 +144,8 @@ class UnitSet:
         )
 
     def attach(self, turns: list[dict[str, Any]], names: Sequence[str], record: int) -> None:
-        """Puts into each audio part that an assistant speaks its "units"; `names` are the ids of
-        the record's clips."""
+        """Puts into each audio part that an assistant speaks, or into all, its "units"; `names` are
+        the ids of the record's clips."""
         for turn in turns:
-            for part in list_spoken(turn["messages"]):
+            for part in self._list(turn["messages"]):
                 part["units"] = self.read(record, names.index(name_utterance(part["audio_path"])))

@@ -71,10 +71,12 @@ def describe_counts(counts: dict) -> str:
     if not is_number(counts.get("items")):
         return "The results hold no counts of this suite."
     total = counts["items"]
+    cut = counts.get("cut")
+    said = f" Of {format_count(cut)} the end of a recording was not heard." if cut else ""
     return (
         f"{format_count(counts.get('scored'))} of {format_count(total)} questions are scored; "
         f"{format_count(counts.get('answered'))} were answered; "
-        f"{format_count(counts.get('set_aside', 0))} more were skipped before."
+        f"{format_count(counts.get('set_aside', 0))} more were skipped before.{said}"
     )
 
 

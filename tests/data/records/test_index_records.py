@@ -31,6 +31,7 @@ from sift_jax.data.tasks.seqio_vocabulary import SpeechVocabulary
 from sift_jax.text.tokenizers import SpeechTokenizer
 
 GEOMETRY = SpeechGeometry(
+    hears_units=False,
     mel_bins=80,
     window_seconds=2.0,
     is_silence_masked=True,

@@ -38,6 +38,7 @@ def my_tasks(tmp_path, monkeypatch):
 def test_the_module_feeds_batches(corpus, my_tasks):
     data = make_data(corpus, name="mine", rates=None, rows=8)
     geometry = SpeechGeometry(
+        hears_units=False,
         mel_bins=80,
         window_seconds=2.0,
         is_silence_masked=True,

@@ -25,6 +25,7 @@ from sift_jax.sift.rows import ALL_CATEGORIES, CATEGORIES, LANGUAGES
 from sift_jax.text.tokenizers import AUDIO
 
 GEOMETRY = SpeechGeometry(
+    hears_units=False,
     mel_bins=80,
     window_seconds=2.0,
     is_silence_masked=True,

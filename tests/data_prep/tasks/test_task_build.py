@@ -23,6 +23,7 @@ from sift_jax.data.tasks.seqio_tasks import use_records
 from sift_jax.sift.rows import list_files, read_rows
 
 GEOMETRY = SpeechGeometry(
+    hears_units=False,
     mel_bins=80,
     window_seconds=30.0,
     is_silence_masked=True,

@@ -95,6 +95,7 @@ class BatchStream:
         self.shapes = [dataclasses.replace(shape, rows=len(self._own_rows)) for shape in shapes]
         # a longer clip than the window is left out, whatever is said of its frames
         longest = round(geometry.window_seconds * RATE / HOP) + 1
+        # so the positions of millions of clips are a look-up: of mel frames, how many positions
         self._frames = np.array([0, *map(geometry.count_frames, range(1, longest + 1))])
         # but where it is heard as several
         has_windows = config.long_audio == "windows" and not geometry.hears_units
@@ -246,7 +247,7 @@ class BatchStream:
             except UnreadableAudio as error:
                 task = self.plan.draws.tasks[planned.groups.task[g]].name
                 self._unreadable.note(task, int(planned.groups.item[g]), error, tried)
-                # its place stays, so that the numbers of the others do
+                # its place stays, so that the others keep their numbers, by which tell_tasks finds them
                 filled.add(NO_GROUP)
                 continue
             group = make_group(
@@ -277,6 +278,7 @@ class BatchStream:
             return None
         numbers = groups.numbers[group].tolist()
         heard, read = task.index.read(item, numbers), index.read(item, numbers)
+        # the prompts differ, a recording and a text; what is to be learnt must not
         answers = [one["tokens"][one["is_target"] > 0].tolist() for one in (heard, read)]
         if answers[0] != answers[1]:
             raise ValueError(
@@ -306,6 +308,8 @@ class BatchStream:
     def tell_tasks(self, planned: PlannedBatch, batch: Batch) -> np.ndarray:
         """The task of each target of a batch that this process has read of it, as a number among
         the plan's tasks."""
+        # A row of groups of tasks 4 and 7, with two targets and one: predict_bm leads to their groups
+        # 1 1 2, and these to 4 4 7.
         task_bm = np.zeros(batch["target_bm"].shape, np.int32)
         group_bm = np.take_along_axis(batch["group_bt"], batch["predict_bm"], axis=1)
         for place, row in enumerate(self._own_rows):

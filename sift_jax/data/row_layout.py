@@ -131,7 +131,8 @@ def count_shared(pieces: list[Piece]) -> int:
     # The first place that differs; one position less than the shortest question, so that each keeps
     # one of its own; and short of any answer.
     shared = max(0, min(ends))
-    # a clip is shared whole or not at all
+    # A clip is shared whole or not at all: where the questions part at a clip's frame 3, the three
+    # before it are given back.
     return shared - max(0, int(first.frame[shared])) if len(first) else 0
 
 
@@ -152,6 +153,8 @@ def make_group(
     pieces_of = [[clip] if window is None else cut_windows(clip, window) for clip in clips]
     counts, clips = [len(each) for each in pieces_of], [x for each in pieces_of for x in each]
     frames = [count_frames(len(clip)) for clip in clips]
+    # tokens of all questions, one behind the other: question 0 0 0 1 1 says whose each is; the clips
+    # of markers follow each other in the same order
     question, pieces, used = example["question"], [], 0
     for number in np.unique(question):
         rows = question == number

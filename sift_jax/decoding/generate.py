@@ -175,6 +175,7 @@ def _speak(
         # by the number of tokens in the row: where the row begins is the batch's affair
         keys_b = jax.vmap(jax.random.fold_in)(state["keys"], end - state["first"])
     token_b = choose_token(logits_bv, keys_b, decoding) + first_id
+    # a row that is done goes on with the others, and says nothing more
     token_b = jnp.where(is_done_b, stop_ids[0], token_b)
     is_stop_b = jnp.any(token_b[:, None] == jnp.asarray(stop_ids), axis=-1)
     state = {
@@ -195,7 +196,8 @@ def _copy_cache(cache: Cache, copies: int, rows: int) -> Cache:
     axis."""
 
     def repeat(x: Array) -> Array:
-        # (rows · kv heads, …): all heads of a row, then all of its copy
+        # (rows · kv heads, …): all heads of a row, then all of its copy. Two rows a and b of two heads,
+        # two copies: a0 a1 b0 b1 ─► a0 a1 a0 a1 b0 b1 b0 b1
         by_row = x.reshape(rows, -1, *x.shape[1:])
         return jnp.repeat(by_row, copies, axis=0).reshape(-1, *x.shape[1:])
 
@@ -218,7 +220,11 @@ def _start(
     decoding, stop_ids, speech = rules
     token_bt, real_bt = batch["token_bt"], batch["is_real_bt"]
     rows, t = token_bt.shape
-    # a padding position sees itself, so that its softmax is over something; nobody sees padding
+    # A padding position sees itself, so that its softmax is over something; nobody sees padding. Of a
+    # prompt of two in a row of three:
+    #     pad  x . .
+    #     a    . x .
+    #     b    . x x
     mask_btt = jnp.tril(jnp.ones((t, t), bool)) & real_bt[:, None, :] | jnp.eye(t, dtype=bool)
     x_btd = embed_tokens(config.decoder, prepared, token_bt, jnp.dtype(config.dtype))
     cross = {}
@@ -241,6 +247,7 @@ def _start(
         "text": jnp.pad(
             token_bt, ((0, 0), (0, decoding.max_new_tokens)), constant_values=stop_ids[0]
         ),
+        # where the row begins: prompts are right-aligned
         "first": t - jnp.sum(real_bt, axis=1),
         "end": jnp.int32(t),
         "is_done": jnp.zeros(rows, bool),
@@ -334,6 +341,8 @@ def speak_in_steps(
 ) -> Iterator[np.ndarray]:
     """The same as it grows: the new ids so far (b, n) after every `every` tokens, and at last all
     max_new_tokens of them."""
+    # A prompt of 100 and 300 new tokens: a cache of 164 slots, then of 228, 356 and 400, each with a
+    # loop that is compiled once. The loop stops where its cache is full, or where a piece is due.
     t, new = batch["token_bt"].shape[1], decoding.max_new_tokens
     rules, room = (decoding, stop_ids, speech), min(ROOM, new)
     if config.cross and copies > 1:

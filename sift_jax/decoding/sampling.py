@@ -63,15 +63,22 @@ def penalize_repeats(logits_bv: Array, seen_bv: Array, penalty: float) -> Array:
 
 def forbid_ngrams(logits_bv: Array, text_bs: Array, first_b: Array, end: Array, size: int) -> Array:
     """−inf for every token that would repeat a run of `size` tokens of text_bs[:, first:end]."""
+    # Runs of 3, of the text 5 7 9 5 7: it ends in 5 7, which stood at place 0, and 9 followed. So 9
+    # is what may not come now.
+    #     place     0 1 2 3 4
+    #     text      5 7 9 5 7
+    #     match     x . . . .        place 3 is no match: the run behind it is not over
+    #     next      9 5 7 . .
     rows, slots = text_bs.shape
     place_s = jnp.arange(slots)
     is_match_bs = (place_s >= first_b[:, None]) & (place_s + size - 1 < end)
     for i in range(size - 1):
         last_b1 = jax.lax.dynamic_slice_in_dim(text_bs, end - size + 1 + i, 1, axis=1)
         is_match_bs &= jnp.roll(text_bs, -i, axis=1) == last_b1
-    # a text shorter than the run has no such last tokens, and nothing to repeat
+    # A text shorter than the run has no such last tokens, and nothing to repeat.
     is_match_bs &= (end - first_b >= size)[:, None]
     next_bs = jnp.roll(text_bs, -(size - 1), axis=1)
+    # a token may stand behind several places, and one match is enough: the least of them holds
     floor_bs = jnp.where(is_match_bs, -jnp.inf, jnp.inf)
     return logits_bv.at[jnp.arange(rows)[:, None], next_bs].min(floor_bs)
 
@@ -80,6 +87,7 @@ def find_likeliest(logits_bv: Array) -> Array:
     """The first of the largest; two plain reductions are several times faster on a CPU than an
     argmax."""
     vocabulary = logits_bv.shape[-1]
+    # 2 5 5 1: the places of the largest are 1 and 2, all others count as the last, 3; the least is 1
     is_best = logits_bv == jnp.max(logits_bv, axis=-1, keepdims=True)
     return jnp.min(
         jnp.where(is_best, jnp.arange(vocabulary, dtype=jnp.int32), vocabulary - 1), axis=-1
@@ -89,6 +97,8 @@ def find_likeliest(logits_bv: Array) -> Array:
 def keep_nucleus(logits_bv: Array, top_p: float | Array) -> Array:
     """Only the most probable tokens whose mass reaches top_p, one for all rows or (b, 1); the first
     always stays."""
+    # Probabilities .5 .3 .15 .05 at top_p .9: the mass is .5 .8 .95 1, of which two stay below .9. The
+    # token at place 2 takes it over, and its logit is the least that stays.
     ordered = jnp.sort(logits_bv, axis=-1)[:, ::-1]
     mass = jnp.cumsum(jax.nn.softmax(ordered, axis=-1), axis=-1)
     kept = jnp.sum(mass < top_p, axis=-1, keepdims=True)

@@ -64,7 +64,8 @@ class Meter:
     def add(self, batch: Batch, loss: jax.Array, data_wait: float) -> None:
         self._tokens += int((batch["group_bt"] > 0).sum())
         self._slots += batch["group_bt"].size
-        # A question begins where the segment changes to one that is not the prefix (0).
+        # A question begins where the segment changes to one that is not the prefix (0):
+        #     segment  0 0 1 1 2 2 0 1        three questions, of two utterances
         starts = (batch["segment_bt"][:, 1:] != batch["segment_bt"][:, :-1]) & (
             batch["segment_bt"][:, 1:] > 0
         )

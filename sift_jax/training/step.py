@@ -168,7 +168,7 @@ def make_dev_step(
     def add(values_bm: Array, batch: dict[str, Array]) -> Array:
         if tasks is None:
             return jnp.sum(values_bm)
-        # One sum per task, as a product with their one-hot vectors.
+        # One sum per task, as a product with their one-hot vectors: losses 2 3 4 of tasks 0 1 0 are 6 3.
         is_of = batch["task_bm"][..., None] == jnp.arange(tasks)
         return jnp.sum(jnp.where(is_of, values_bm[..., None], 0.0), axis=(0, 1))
 

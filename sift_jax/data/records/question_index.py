@@ -146,6 +146,12 @@ def rank_beginnings(
 ) -> tuple[list[int], list[int]]:
     """For each question its rank in lexicographic order, and the beginning it has in common with
     the one before."""
+    # Of an item whose questions are  ♪ how fast · ♪ what · ♪ how loud:
+    #     rank   0  ♪ how fast      common  –
+    #            1  ♪ how loud              2    with the one before: ♪ how
+    #            2  ♪ what                  1                         ♪
+    # What any of them share is the least `common` behind the lowest rank up to the highest: of the
+    # first and the last, 1.
     words = []
     for question, places in zip(questions, markers, strict=True):
         word = np.array(question.tokens, np.int64)
@@ -229,6 +235,7 @@ class QuestionIndex:
 
 def _spread(starts: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(owner, line) of every line of every span."""
+    # starts 10 40, counts 3 2: owner 0 0 0 1 1, line 10 11 12 40 41
     owner = np.repeat(np.arange(len(counts)), counts)
     return owner, np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts) + starts[
         owner
@@ -256,7 +263,7 @@ class Lengths:
         files = after["clip"] - here["clip"]
         clip_owner, clip_lines = _spread(here["clip"], files)
         samples = np.asarray(index.clips[clip_lines])
-        # of the item's clips, in mel frames
+        # of the item's clips, in mel frames; −(−n // d) rounds up
         self.longest = np.zeros(len(items), np.int64)
         np.maximum.at(self.longest, clip_owner, -(-samples.astype(np.int64) // HOP))
         self.clips = files
@@ -294,13 +301,15 @@ class Lengths:
 
     def measure_shared(self, is_chosen: np.ndarray) -> np.ndarray:
         """Positions at the beginning that these questions of each item have in common."""
+        # In positions of the index, where a marker is one; those that stand in it are then made as
+        # long as their clips.
         rank = self.question["rank"].astype(np.int64)
         low, high = (
             self._least(rank, is_chosen)[self.owner],
             self._most(rank, is_chosen)[self.owner],
         )
         shared = self._least(self.question["common"], (rank > low) & (rank <= high))
-        # as in packing.count_shared: a question keeps its last position, and the one that predicts
+        # as in row_layout.count_shared: a question keeps its last position, and the one that predicts
         # its answer
         shared = np.minimum(shared, self._least(self.question["tokens"], is_chosen) - 1)
         shared = np.maximum(
@@ -311,6 +320,8 @@ class Lengths:
     def measure(self, is_chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(positions, targets) of each item's group when these questions are in it: what it shares
         counts once."""
+        # A clip of 60 positions and three questions of 25 behind it: as three rows 3 · 85 = 255, as one
+        # group 255 − 2 · 60 = 135.
         prefix = self.measure_shared(is_chosen)
         tokens = np.add.reduceat(np.where(is_chosen, self.tokens, 0), self.start)
         targets = np.add.reduceat(np.where(is_chosen, self.question["targets"], 0), self.start)

@@ -61,6 +61,13 @@ setup(
             "*/*/*/*.gin",
             "sweeps/tables/*.json",
         ],
+        "sift_jax.shipped": [
+            "small/*.json",
+            "small/*/*.json",
+            "small/*/*.safetensors",
+            "small/tokenizer/*.jinja",
+            "small/samples/*.flac",
+        ],
         "sift_jax.sift": ["field_tables/*.json"],
         "sift_jax.evaluation": ["report/*.json", "suites/*.json"],
         "sift_jax.human_eval": ["*.css", "*.html", "*.js"],

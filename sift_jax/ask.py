@@ -1,4 +1,4 @@
-"""python -m sift_jax.ask --checkpoint=runs/quickstart/stage2 --audio=x.wav [--audio=y.wav] "How
+"""python -m sift_jax.ask [--checkpoint=runs/quickstart/stage2] --audio=x.wav [--audio=y.wav] "How
 fast is she?"
 
 With --chat, questions come from standard input, one a line, and each is answered in view of those
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from sift_jax.exits import report_errors
 from sift_jax.flags import Parser, is_debug
+from sift_jax.shipped.places import NOTE, SMALL, is_small
 
 
 def make_parser() -> Parser:
@@ -18,13 +19,22 @@ def make_parser() -> Parser:
         "sift_jax.ask",
         description="Asks a model about recordings.",
         examples=(
+            '--audio=sample:slow "How fast does the person talk?"',
             '--checkpoint=runs/quickstart/stage2 --audio=x.wav "How fast does she speak?"',
             "--checkpoint=runs/quickstart/stage2 --audio=x.wav --chat",
         ),
     )
-    parser.add_argument("--checkpoint", required=True, help="a run's folder, or an export's")
     parser.add_argument(
-        "--audio", action="append", default=[], help="a recording; give several to compare them"
+        "--checkpoint",
+        default=SMALL,
+        help="a run's folder, or an export's; small is the model that comes with sift_jax",
+    )
+    parser.add_argument(
+        "--audio",
+        action="append",
+        default=[],
+        help="a recording, or sample:NAME of those that come with sift_jax; give several to "
+        "compare them",
     )
     parser.add_argument(
         "--chat",
@@ -85,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 'no question to answer; put one behind the options, as in "How fast?", or use '
                 "--chat"
             )
+        if is_small(flags.checkpoint):
+            print(f"note: {NOTE}", file=sys.stderr)
         from sift_jax.decoding.chat import run_chat
         from sift_jax.speech_model import load
 

@@ -126,6 +126,7 @@ _TABLE: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("speak", "sift_jax.speak", "Have a model speak, or answer by voice."),
         ("serve", "sift_jax.serve", "Serve models to OpenAI's clients."),
         ("export", "sift_jax.export", "Write a checkpoint as safetensors for other programs."),
+        ("pack", "sift_jax.pack", "Write a checkpoint as the one that travels with the package."),
     ),
     "Evaluate": (
         ("evaluate", "sift_jax.evaluate", "Evaluate a model on a suite, with a report."),

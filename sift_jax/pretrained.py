@@ -1,5 +1,5 @@
 """A model out of any folder that holds one: a run of ours, an export, or Qwen2-Audio's, here or on
-the hub.
+the hub; or the small one that comes with the package.
 
 folder ─► Model(config, params, tokenizer, codec) ─► decoding, exporting
 """
@@ -14,6 +14,7 @@ import jax
 from sift_jax.checkpoints.checkpoint import load_params
 from sift_jax.endpoints.hub import SCHEME, find_folder
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, init_params
+from sift_jax.shipped.places import SMALL, find_checkpoint
 from sift_jax.text.tokenizers import SpeechTokenizer
 from sift_jax.text.unit_tokens import CodecIdentity, check_unit_rows, place_units, read_units_file
 from sift_jax.weights.load import check_vocabulary, is_whole_model, load_folder
@@ -33,10 +34,13 @@ class Model:
     @classmethod
     def load(cls, folder: str | Path, step: int | None = None) -> Model:
         """A run's folder (its checkpoint of `step`, or the latest), an export's, or Qwen2-Audio's
-        (here or hf://)."""
-        folder = find_folder(folder) if str(folder).startswith(SCHEME) else Path(folder)
+        (here or hf://); "small" is the model that comes with the package."""
+        folder = find_folder(folder) if str(folder).startswith(SCHEME) else find_checkpoint(folder)
         if not folder.exists():
-            raise ValueError(f"{folder}: no such folder; give a run's, or an export's")
+            raise ValueError(
+                f"{folder}: no such folder; give a run's, or an export's, or {SMALL} for the model "
+                "that comes with sift_jax"
+            )
         if (folder / "checkpoints").is_dir():
             config, step, params = load_params(folder, step)
         elif is_whole_model(folder):

@@ -1,4 +1,4 @@
-"""python -m sift_jax.serve --checkpoint=runs/quickstart/export [--checkpoint=…] [--port=8000]
+"""python -m sift_jax.serve [--checkpoint=runs/quickstart/export] [--checkpoint=…] [--port=8000]
 
 An OpenAI-compatible server: chat completions with audio parts, whole or streamed, and speech from
 models that speak.
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from sift_jax.exits import report_errors
 from sift_jax.extras import import_extra
 from sift_jax.flags import Parser, is_debug
+from sift_jax.shipped.places import SMALL
 
 
 def make_parser() -> Parser:
@@ -19,6 +20,7 @@ def make_parser() -> Parser:
         "sift_jax.serve",
         description="Serves models to OpenAI's clients.",
         examples=(
+            "",
             "--checkpoint=runs/quickstart/export",
             "--checkpoint=runs/quickstart/export --slots=16 --queue=64 --port=8000",
         ),
@@ -26,8 +28,8 @@ def make_parser() -> Parser:
     parser.add_argument(
         "--checkpoint",
         action="append",
-        required=True,
-        help="a run's folder, or an export's; give several to serve them side by side",
+        help="a run's folder, or an export's; give several to serve them side by side (default: "
+        "small, the model that comes with sift_jax)",
     )
     parser.add_argument(
         "--name",
@@ -100,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from sift_jax.serving.run_server import run as run_server
 
         run_server(
-            flags.checkpoint,
+            flags.checkpoint or [SMALL],
             flags.name,
             Limits(
                 slots=flags.slots,

@@ -32,6 +32,7 @@ from sift_jax.decoding.speech import Speech, Warn, plan_reply, plan_text, speak_
 from sift_jax.decoding.speech_answers import SPEAKING, SpeechGenerator, open_codec
 from sift_jax.decoding.text_answers import TextGenerator, make_prompt
 from sift_jax.pretrained import Model
+from sift_jax.shipped.places import SMALL
 from sift_jax.text.chat import make_question
 
 Audio = Recording | Sequence[Recording] | None
@@ -40,14 +41,15 @@ _WINDOW_BATCHES = 8
 
 
 def load(
-    folder: str | Path, *, step: int | None = None, codec: str | None = None, rows: int = 8
+    folder: str | Path = SMALL, *, step: int | None = None, codec: str | None = None, rows: int = 8
 ) -> SpeechModel:
     """The model of a run's folder (its latest checkpoint, or that of `step`), of an export, or of
-    Qwen2-Audio, here or under hf://.
+    Qwen2-Audio, here or under hf://; without a folder the small one that comes with the package.
 
     `rows` questions are answered at once by `ask_many`; `codec` is the folder of the codec that a
     speaking model uses, if it is no longer where it was in training.
 
+        model = sift_jax.load()
         model = sift_jax.load("runs/quickstart/stage2")
     """
     if rows < 1:

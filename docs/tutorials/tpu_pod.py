@@ -45,10 +45,11 @@ train = [
 '''.lstrip())
 
 # %% [markdown]
-# `--dry_run` prints every command that would be run, and runs none:
+# `copies` are laid on every host's disk before the run: from a bucket, or from here, as the decoder's tokenizer, which stage 2 reads. `--dry_run` prints every command that would be run, and runs none:
 
 # %%
 run(r'''
+hf download Qwen/Qwen2.5-7B-Instruct --local-dir weights/Qwen2.5-7B-Instruct --include "*.json"
 python tpu_scripts/pod.py babysit mine.toml --dry_run
 ''')
 

@@ -1,6 +1,7 @@
 """What a user may hand over as a recording: a file, samples with their rate, or a row of a data set.
 
     "x.wav", Path("x.wav")                              a file
+    "sample:slow"                                       one that comes with the package
     (samples, 22_050)                                   what soundfile.read and librosa.load return
     {"array": samples, "sampling_rate": 22_050}         an audio column of `datasets`
     {"bytes": b"RIFF…", "path": "x.wav"}                the same, not decoded; bytes may be None
@@ -32,6 +33,7 @@ from sift_jax.audio.files import (
     mix_channels,
     resample,
 )
+from sift_jax.shipped.places import find_recording
 
 Recording = str | os.PathLike[str] | tuple[Any, int] | Mapping[str, Any] | Any
 # what 0 is in unsigned bytes, and by what whole numbers are divided
@@ -58,7 +60,7 @@ def read_recording(
 ) -> np.ndarray:
     """Its samples as mono float32 at `rate`; errors about samples call it `name`."""
     if isinstance(recording, str | os.PathLike):
-        name, decoded = str(recording), decode_audio(Path(recording))
+        name, decoded = str(recording), decode_audio(_find_file(recording))
     elif isinstance(recording, Mapping):
         name, decoded = _read_row(recording, name)
     elif isinstance(recording, tuple) and len(recording) == 2:
@@ -69,6 +71,13 @@ def read_recording(
     else:
         raise AudioError(f"{name}: {_describe(recording)}; a recording is {_FORMS}")
     return resample(mix_channels(decoded.samples, name), decoded.rate, rate)
+
+
+def _find_file(name: str | os.PathLike[str]) -> Path:
+    try:
+        return find_recording(name)
+    except ValueError as error:
+        raise AudioError(str(error)) from None
 
 
 def _describe(recording: Any) -> str:

@@ -15,6 +15,8 @@ it, and sealed again at the next save.
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 from typing import Any
 
 import jax
@@ -92,3 +94,9 @@ def checksum_leaves(tree: Any, rule: int = FORMAT) -> dict[str, int]:
     return dict(
         zip(leaves, map(int, jax.device_get(_sum_all(list(leaves.values()), rule))), strict=True)
     )
+
+
+def digest_leaves(tree: Any) -> str:
+    """All checksums as one short name: which weights these are."""
+    sums = json.dumps(checksum_leaves(tree), sort_keys=True)
+    return hashlib.sha256(sums.encode()).hexdigest()[:16]

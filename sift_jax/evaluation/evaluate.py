@@ -22,7 +22,7 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 
-from sift_jax.checkpoints.checksums import checksum_leaves
+from sift_jax.checkpoints.checksums import digest_leaves
 from sift_jax.data.batch_stream import BatchStream
 from sift_jax.data.data_config import DataConfig
 from sift_jax.decoding.sampling import DecodingConfig
@@ -155,7 +155,6 @@ def describe_answers(
     model: Model, run: EvaluationConfig, suites: Sequence[SuiteConfig], decoding: DecodingConfig
 ) -> dict[str, Any]:
     """All that answers of the model depend on, beside the items."""
-    sums = json.dumps(checksum_leaves(model.params), sort_keys=True)
     prompts = json.dumps(
         {config.name: hash_prompts(load_prompts(config.prompts)) for config in suites},
         sort_keys=True,
@@ -163,7 +162,7 @@ def describe_answers(
     return {
         "checkpoint": run.checkpoint,
         "step": model.step,
-        "weights": hashlib.sha256(sums.encode()).hexdigest()[:16],
+        "weights": digest_leaves(model.params),
         "decoding": dataclasses.asdict(decoding),
         "audio": {"most_clips": run.most_clips, "long_audio": run.long_audio},
         "prompts": hashlib.sha256(prompts.encode()).hexdigest()[:16],

@@ -25,6 +25,7 @@ from sift_jax.serving.limits import Limits
 from sift_jax.serving.metrics import Metrics
 from sift_jax.serving.service import Service
 from sift_jax.serving.spoken_replies import Voice
+from sift_jax.shipped.places import NOTE, SMALL, is_small
 
 # behind the last answer, for it to be sent
 _LAST_SECONDS = 5
@@ -43,12 +44,16 @@ def name_models(folders: Sequence[str], names: Sequence[str]) -> list[str]:
     """The names that were given, or else the last two parts of each folder.
 
     runs/quickstart/export ─► quickstart/export
+    small                  ─► small
     """
     if names and len(names) != len(folders):
         raise ValueError(
             f"{len(names)} names for {len(folders)} checkpoints; give one for each, or none"
         )
-    found = list(names) or ["/".join(Path(folder).resolve().parts[-2:]) for folder in folders]
+    found = list(names) or [
+        SMALL if is_small(folder) else "/".join(Path(folder).resolve().parts[-2:])
+        for folder in folders
+    ]
     if len(set(found)) < len(found):
         raise ValueError(f"two checkpoints are called alike ({', '.join(found)}); give --name")
     return found
@@ -164,6 +169,8 @@ def run(
     keys = read_keys()
     if not keys and not is_local(listening.host):
         tell(f"note: anybody who reaches {listening.host} may ask; set ${KEYS} to keys")
+    if any(map(is_small, folders)):
+        tell(f"note: {NOTE}")
     bound = open_socket(listening.host, listening.port)
     with contextlib.closing(bound):
         models = {name: Model.load(folder) for name, folder in zip(names, folders, strict=True)}

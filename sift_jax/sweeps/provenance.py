@@ -9,18 +9,18 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def read_commit() -> str:
-    """The commit that is checked out, with a "+" behind it where tracked files were changed since;
-    empty where the package is no checkout."""
+def read_commit(root: Path = _ROOT) -> str:
+    """The commit that is checked out in `root`, with a "+" behind it where tracked files were
+    changed since; empty where that is no checkout."""
 
     def ask(*words: str) -> str:
-        command = ["git", "-C", str(_ROOT), *words]
+        command = ["git", "-C", str(root), *words]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
         return done.stdout.strip()
 
     try:
         # a package that is installed inside of another's checkout is not of its commit
-        if Path(ask("rev-parse", "--show-toplevel")).resolve() != _ROOT:
+        if Path(ask("rev-parse", "--show-toplevel")).resolve() != root:
             return ""
         commit = ask("rev-parse", "--short=12", "HEAD")
         return commit + ("+" if ask("status", "--porcelain", "--untracked-files=no") else "")

@@ -1,0 +1,1 @@
+"""An evaluated checkpoint as it travels with the package: an export, samples, and a card."""

@@ -1,0 +1,1 @@
+"""What travels with the package: a small model, and recordings to ask it about."""

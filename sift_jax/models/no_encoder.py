@@ -21,6 +21,9 @@ class NoEncoder:
 
     # longer recordings than an hour are turned away, before a codec reads them
     window_seconds: ClassVar[float] = 3600.0
+    width: ClassVar[int] = 0
+    layers: ClassVar[int] = 0
+    stride: ClassVar[int] = 1
     mel_bins: ClassVar[int] = 0
     mel_frames: ClassVar[int] = 0
     front_end: ClassVar[str] = "whisper"

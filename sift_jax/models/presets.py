@@ -192,12 +192,10 @@ def make_model_config(config: ModelConfig, needed_rows: int = 0) -> SpeechLMConf
     """Resolves the presets and checks what joins them. Where extra_tokens is None, the vocabulary
     has `needed_rows` at least: SmolLM2's 49,152 are 49,155 with a tokenizer that has three tokens
     of audio."""
-    encoder = (
-        NoEncoder()
-        if config.encoder is None
-        else _find(ENCODERS, read_encoder_preset, "encoder", config.encoder)
-    )
-    if config.encoder is None and config.fusion != "splice":
+    encoder: Any = NoEncoder()
+    if config.encoder is not None:
+        encoder = _find(ENCODERS, read_encoder_preset, "encoder", config.encoder)
+    elif config.fusion != "splice":
         raise ValueError(
             f"ModelConfig.fusion is {config.fusion!r} and there is no encoder whose frames tokens "
             "could attend to; set it to 'splice', or name an encoder"
@@ -261,8 +259,9 @@ def _restore_decoder(data: Mapping[str, Any]) -> DecoderConfig:
 
 def from_json(data: dict) -> SpeechLMConfig:
     # what was written before there was a choice has Whisper's fields, and no fusion
-    encoder = FastConformerConfig if "kernel" in data["encoder"] else EncoderConfig
-    encoder = encoder if data["encoder"] else NoEncoder
+    encoder: type = FastConformerConfig if "kernel" in data["encoder"] else EncoderConfig
+    if not data["encoder"]:
+        encoder = NoEncoder
     return SpeechLMConfig(
         encoder=_restore(encoder, data["encoder"]),
         projector=_restore(ProjectorConfig, data["projector"]),

@@ -30,7 +30,7 @@ def test_they_are_those_of_the_codec(spoken_records, codec_folder):
     codec, identity = load_codec(codec_folder), read_codec_identity(codec_folder)
     reader = RecordReader(spoken_records, "de")
     units = UnitSet(spoken_records, identity, "de", "train", digest=reader.digest)
-    places = list_places(reader, "train")
+    places = list_places(reader, "train", has_heard=False)
     assert places
     for place in places:
         wave = decode_clip(reader.read_audio("train", place)[0]).astype(np.float32) / 32768

@@ -5,6 +5,7 @@ from suite_folders import WRITERS, write_clip, write_json_lines
 from test_suites import make_config
 
 from sift_jax.evaluation.evaluate import describe_suites
+from sift_jax.evaluation.model_inputs import ClipReader
 from sift_jax.evaluation.suites import SUITES, read_checked_suites, read_suite
 from sift_jax.evaluation.suites.protocols import OFFICIAL, PAPER, PROTOCOLS, describe_protocol
 
@@ -27,7 +28,9 @@ def test_each_protocol_has_its_scores(tmp_path, name, official, paper):
     for protocol, metrics in ((OFFICIAL, official), (PAPER, paper)):
         suite = read(tmp_path, name, protocol)
         assert {item.metrics for item in suite.items} == {metrics} and suite.protocol == protocol
-        assert describe_suites([suite], [], [])[name]["protocol"] == protocol
+        assert (
+            describe_suites([suite], [], [], ClipReader(30.0, "cut"))[name]["protocol"] == protocol
+        )
 
 
 def test_air_bench_s_description_is_for_two_answers_side_by_side(tmp_path):

@@ -3,7 +3,8 @@
     python -m data_prep.check_truth --build=runs/mine [--rows=2000] [--clips=200] [--most=0.01]
     [--json=truth.json]
 
-    as built     a sample of the rows; their words against the corpus's labels, Praat, the synthesizer's settings
+    as built     a sample of the rows; their words against the corpus's text and labels, Praat, the
+                 synthesizer's settings
     as changed   some recordings with noise or a room of a known level added, measured again and asked about again;
                  the words of these rows against what was added
 

@@ -1,6 +1,6 @@
 """What is known of an utterance from elsewhere than the measures that its labels are from.
 
-    corpus        gender, age, accent, language, emotion as the corpus states them       utterances.jsonl
+    corpus        text, gender, age, accent, language, emotion as the corpus states them utterances.jsonl
     Praat         F0, from where to where its deviation is, the level, where parselmouth is installed
     synthesizer   noise, room, pitch, level as the embedded corpus was told to make them
     word times    rate, where the corpus gives times of its words
@@ -16,6 +16,7 @@ a place within the corpus, by the build's edges.
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,16 @@ from data_prep.metadata.bins import BY_GENDER, NOT_ASKED, Bins
 from data_prep.metadata.fields import CORPUS
 from data_prep.metadata.rate import count_phones
 from data_prep.truth import praat
-from data_prep.truth.texts import MOOD, ORDER, REASON, SAME_GENDER, VERDICT, Claim
+from data_prep.truth.texts import (
+    MOOD,
+    ORDER,
+    REASON,
+    SAME_GENDER,
+    SPOKEN_WORD,
+    TRANSCRIPT,
+    VERDICT,
+    Claim,
+)
 from sift_jax.sift.labels import ACOUSTIC_LABELS, GENDERS, LANGUAGE_NAMES
 
 _SEMITONE = 2 ** (1 / 12)
@@ -100,6 +110,8 @@ def find_known(row: Mapping[str, Any], stated: Mapping[str, Any], wave: np.ndarr
     labels = {
         key: stated[key] for key in ("gender", "age_category", "accent", "topic") if stated.get(key)
     }
+    if stated.get("transcript"):
+        labels[TRANSCRIPT] = stated["transcript"]
     labels["language"] = LANGUAGE_NAMES[stated["language"]]
     told = row.get("fields", {}).get("emotion", {})
     emotion = str(
@@ -163,6 +175,8 @@ def judge(claim: Claim, known: list[Known], bins: Bins) -> bool | None:
     if claim.clip >= len(known):
         return None
     found = known[claim.clip]
+    if claim.key in (TRANSCRIPT, SPOKEN_WORD):
+        return _judge_words(claim, found.labels.get(TRANSCRIPT))
     if claim.key == MOOD:
         return claim.labels[0] in _MOODS[found.labels[MOOD]] if MOOD in found.labels else None
     if claim.key in found.labels:
@@ -171,6 +185,18 @@ def judge(claim: Claim, known: list[Known], bins: Bins) -> bool | None:
         return None
     possible = list_possible(claim.key, found, bins)
     return None if possible is None else bool(possible & set(claim.labels))
+
+
+def _judge_words(claim: Claim, transcript: str | None) -> bool | None:
+    """By the corpus's text, in letters alone: "Rain falls!" is "rain falls"."""
+    if transcript is None:
+        return None
+    told, spoken = (re.findall(r"\w+", text.casefold()) for text in (claim.labels[0], transcript))
+    if claim.key == TRANSCRIPT:
+        return told == spoken
+    places = range(len(spoken) - len(told) + 1)
+    is_said = any(spoken[place : place + len(told)] == told for place in places)
+    return claim.labels[1] == str(is_said).lower()
 
 
 def _find_range(key: str, found: Known) -> tuple[float, float]:

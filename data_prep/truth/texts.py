@@ -22,6 +22,7 @@ from sift_jax.sift.labels import (
     ACOUSTIC_LABELS,
     GENDERS,
     find_labels,
+    find_quotations,
     normalise,
     read_first_word,
     read_yes_no,
@@ -32,6 +33,8 @@ from sift_jax.sift.labels import (
 REASON, VERDICT = "reason", "verdict"
 ORDER = "order of "
 SAME_GENDER = "same_gender"
+# All that is said, and a word that is said or is not: the label is the text, then "true" or "false".
+TRANSCRIPT, SPOKEN_WORD = "transcript", "spoken_word"
 MOOD = "mood"
 MOODS = ("tired", "calm", "lively")
 # What the paper's own inferences claim of the recording itself, by form and place.
@@ -75,6 +78,8 @@ def read_claims(
         Claim(clip=0, key=key, labels=(label,), kind=f"{category}: {key}")
         for key, label in find_labels(answer, language)
     ]
+    if category == "closed_ended/content_level":
+        claims += _read_words(category, language, question, answer)
     if category == "closed_ended/acoustic_level":
         claims += _read_verdict(category, language, question, answer)
     if category == "open_ended":
@@ -146,6 +151,17 @@ def _read_verdict(category: str, language: str, question: str, answer: str) -> l
             kind=f"{category}: {VERDICT}",
         )
     ]
+
+
+def _read_words(category: str, language: str, question: str, answer: str) -> Iterator[Claim]:
+    """What is quoted as said: a whole text, or a word of which the answer says whether it falls."""
+    asked, said = find_quotations(question), find_quotations(answer)
+    verdict = read_first_word(answer, language)
+    if len(asked) == 1 and verdict is not None:
+        labels = (asked[0], str(verdict).lower())
+        yield Claim(clip=0, key=SPOKEN_WORD, labels=labels, kind=f"{category}: {SPOKEN_WORD}")
+    if not asked and len(said) == 1 and verdict is None:
+        yield Claim(clip=0, key=TRANSCRIPT, labels=(said[0],), kind=f"{category}: {TRANSCRIPT}")
 
 
 def _read_inferences(language: str, answer: str, said: list[Claim]) -> Iterator[Claim]:

@@ -1,12 +1,14 @@
 """What is known of a recording from elsewhere: ranges, where two sound ways of measuring differ."""
 
 import dataclasses
+import json
 import random
 
 import numpy as np
 import pytest
+from fake_metadata import write_metadata
 
-from data_prep.instructions import comparison
+from data_prep.instructions import comparison, content
 from data_prep.instructions.templates import load_templates
 from data_prep.metadata.absolute import find_scales
 from data_prep.metadata.bins import make_bins
@@ -111,6 +113,41 @@ def test_what_rows_say_of_two_voices_is_judged_by_the_corpus(language, spoken):
             assert judge(verdict, flipped, {}) is False
         else:
             assert not all(judge(claim, own[::-1], {}) for claim in claims)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_rows_say_was_said_is_judged_by_the_corpus_text(language, tmp_path):
+    path = write_metadata(tmp_path / "rows.jsonl", sizes={"train": 30}, languages=(language,))
+    utterances = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    templates, rng = load_templates(language), random.Random(1)
+    words = [word for row in utterances for word in content.list_words(row["transcript"], language)]
+    forms = set()
+    for utterance in utterances:
+        items = content.make_items(utterance, templates, rng, words=words, has_accents=True)
+        for item in items:
+            claims = [
+                claim
+                for claim in read_claims(
+                    "closed_ended/content_level", language, item.question, item.answer, ""
+                )
+                if claim.key in ("transcript", "spoken_word")
+            ]
+            if item.form not in ("transcript", "spoken_word"):
+                assert not claims, item
+                continue
+            (claim,) = claims
+            assert claim.key == item.form and judge_text(claim, language, utterance["transcript"])
+            # Of another sentence it is untrue, but for a word that is in neither.
+            is_absent = claim.labels[1:] == ("false",)
+            assert judge_text(claim, language, "Xyz.") is is_absent
+            assert judge_text(claim, language, None) is None
+            forms.add((item.form, is_absent))
+    assert forms == {("transcript", False), ("spoken_word", False), ("spoken_word", True)}
+
+
+def judge_text(claim, language, transcript):
+    stated = {"language": language, "transcript": transcript}
+    return judge(claim, [find_known({"gender": None, "words": []}, stated, None)], {})
 
 
 def make_voice(gender):

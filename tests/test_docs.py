@@ -218,13 +218,13 @@ def test_files_that_are_named_exist(page):
 
 
 def test_the_errors_of_troubleshooting_are_those_of_the_code():
-    """Each message in a first column is looked up in the code, part by part between its …"""
+    """Each message that heads an item is looked up in the code, part by part between its …"""
     page = (DOCS / "guides" / "troubleshooting.md").read_text(encoding="utf-8")
     paths = [*(ROOT / "sift_jax").rglob("*.py"), *(ROOT / "data_prep").rglob("*.py")]
     code = " ".join(path.read_text(encoding="utf-8") for path in paths)
     # a message may be written over several lines, or hold values
     said = re.sub(r"\{[^{}]*\}", "…", re.sub(r'"\s+f?"', "", code))
-    messages = re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)
+    messages = re.findall(r"^\* `([^`]+)`$", page, re.MULTILINE)
     own = {"sift-jax: command not found"}
     parts = [part.strip() for each in messages if each not in own for part in each.split("…")]
     strange = [part for part in parts if len(part) > 12 and part not in said]

@@ -110,7 +110,7 @@ class Checkpoints:
             args=ocp.args.Composite(
                 params=ocp.args.StandardSave(state["trainable"]),
                 optimizer=ocp.args.StandardSave(state["optimizer"]),
-                place=ocp.args.JsonSave({**sealed, "digest": _digest(sealed)}),
+                place=ocp.args.JsonSave({**sealed, "digest": digest_sealed(sealed)}),
             ),
             force=True,
         )
@@ -265,7 +265,7 @@ class Checkpoints:
             )
         except Exception as error:
             self._raise_damage(step, error)
-        if sealed.pop("digest", None) != _digest(sealed):
+        if sealed.pop("digest", None) != digest_sealed(sealed):
             raise DamagedError(
                 f"checkpoint {self.run_dir} step {step} is damaged: place is not what was saved"
             )
@@ -340,7 +340,7 @@ def _say(line: str) -> None:
         print(line, file=sys.stderr)
 
 
-def _digest(data: dict[str, Any]) -> str:
+def digest_sealed(data: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 

@@ -112,7 +112,7 @@ class BatchStream:
         defined = define_tasks(config, self.tokenizer, modules, split, among)
         # what a user must know of the mixture in this split, before the first step
         self.notes = defined.notes
-        self._front_end = FRONT_ENDS[geometry.front_end]  # which the modules may have changed
+        self.front_end = FRONT_ENDS[geometry.front_end]  # which the modules may have changed
         tasks = [self._plan_task(name, rate, source, split) for name, rate, source in defined.tasks]
         draws = Draws(
             tasks,
@@ -208,9 +208,7 @@ class BatchStream:
 
     def _count_window(self, samples: np.ndarray) -> np.ndarray:
         return self._frames[
-            np.minimum(
-                self._front_end.count_frames(samples.astype(np.int64)), len(self._frames) - 1
-            )
+            np.minimum(self.front_end.count_frames(samples.astype(np.int64)), len(self._frames) - 1)
         ]
 
     def read_example(self, groups: Groups, group: int) -> dict[str, np.ndarray]:
@@ -332,7 +330,7 @@ class BatchStream:
         def fill(clip: tuple[int, int, np.ndarray]) -> None:
             b, a, samples = clip
             heard = samples.astype(np.float32) / 32768.0
-            batch["frames_ba"][b, a] = self._front_end.fill(heard, batch["mel_basf"][b, a])
+            batch["frames_ba"][b, a] = self.front_end.fill(heard, batch["mel_basf"][b, a])
 
         list(each(fill, clips))
         return batch

@@ -89,11 +89,11 @@ class Watch:
         limit: float = HANG_SECONDS,
         interval: float = 1.0,
     ):
-        self._client, self.index, self._limit, self._interval = client, index, limit, interval
+        self.client, self.index, self._limit, self._interval = client, index, limit, interval
         self._mark: tuple[int, str, float] = (0, "starting", time.monotonic())
         self._count = 0
         self._end: str | None = None
-        self._verdict: str | None = None
+        self.verdict: str | None = None
         self._round = time.monotonic()
         # all of them have joined: one that never says a word is as lost as one that falls silent
         silent = Beat(
@@ -107,9 +107,9 @@ class Watch:
             seen=self._round,
         )
         heard = others if index == 0 else [other for other in others if other == 0]
-        self._beats: dict[int, Beat] = dict.fromkeys(heard, silent)
+        self.beats: dict[int, Beat] = dict.fromkeys(heard, silent)
         self._lock = threading.Lock()
-        self._is_over = threading.Event()
+        self.is_over = threading.Event()
 
     def start(self) -> None:
         for target in (self._beat_on, self._judge_on):
@@ -128,31 +128,31 @@ class Watch:
                 "step": step,
                 "doing": doing,
                 "end": self._end,
-                "verdict": self._verdict,
+                "verdict": self.verdict,
                 "patience": self._limit,
             }
             said["seconds"] = time.monotonic() - since
             folder = OTHERS if self.index else FIRST
-            self._client.key_value_set(
+            self.client.key_value_set(
                 f"{folder}/{self.index}", json.dumps(said), allow_overwrite=True
             )
             heard = {self.index: said, **self._hear()}
             now = time.monotonic()
             for index, beat in heard.items():
-                old = self._beats.get(index)
+                old = self.beats.get(index)
                 seen = old.seen if old and old.count == beat["count"] else now
-                self._beats[index] = Beat(**beat, seen=seen)
+                self.beats[index] = Beat(**beat, seen=seen)
             self._round = now
 
     def _hear(self) -> dict[int, dict]:
         """What the store has: of all others for process 0, of process 0 for the others."""
         return {
             int(key.rsplit("/", 1)[1]): json.loads(text)
-            for key, text in self._client.key_value_dir_get(FIRST if self.index else OTHERS)
+            for key, text in self.client.key_value_dir_get(FIRST if self.index else OTHERS)
         }
 
     def _beat_on(self) -> None:
-        while not self._is_over.wait(self._interval):
+        while not self.is_over.wait(self._interval):
             try:
                 self.beat()
             except Exception:  # a store that fails is one that does not answer: the judge sees it
@@ -160,24 +160,24 @@ class Watch:
 
     def _judge_on(self) -> None:
         last = time.monotonic()
-        while not self._is_over.wait(self._interval):
+        while not self.is_over.wait(self._interval):
             now = time.monotonic()
             if now - last > 5 * self._interval:
                 # this process itself was asleep: what it knows of the others is as old as that
                 self._round = now
-                self._beats = {
-                    i: dataclasses.replace(beat, seen=now) for i, beat in self._beats.items()
+                self.beats = {
+                    i: dataclasses.replace(beat, seen=now) for i, beat in self.beats.items()
                 }
             last = now
             others = {
-                i: beat for i, beat in self._beats.items() if i != self.index or beat.end is None
+                i: beat for i, beat in self.beats.items() if i != self.index or beat.end is None
             }
             patience = min([self._limit, *(beat.patience for beat in others.values())])
             verdict = judge(others, now, patience)
             if now - self._round > self._limit:
                 verdict = verdict or f"process 0 has not answered for {now - self._round:.0f} s"
             if verdict:
-                self._verdict = verdict
+                self.verdict = verdict
                 # a progress bar may stand before it; in one piece, so that nobody writes into it
                 sys.stderr.write(
                     f"\nerror: {verdict}; the run ends, its last checkpoint is whole: look at "
@@ -188,7 +188,7 @@ class Watch:
     def finish(self) -> None:
         """This process is done: its silence means nothing from now on."""
         self._end = "done"
-        self._is_over.set()
+        self.is_over.set()
         self.beat()
 
     def leave(self, code: int, reason: str | None) -> NoReturn:
@@ -196,7 +196,7 @@ class Watch:
         not come."""
         self._end = reason
         # it has said why; of what becomes of the others it says nothing
-        self._is_over.set()
+        self.is_over.set()
         sys.stdout.flush()
         sys.stderr.flush()
         # a store that does not answer must not keep the process
@@ -212,8 +212,8 @@ class Watch:
         return."""
         self._limit = min(self._limit, SUSPECT_SECONDS)
         # process 0 hears of this patience, finds who is silent, and is heard: some beats more
-        self._is_over.wait(self._limit + 10 * self._interval)
-        while self._verdict:
+        self.is_over.wait(self._limit + 10 * self._interval)
+        while self.verdict:
             # the judge has said it, and gives its last words the time they take
             time.sleep(self._interval)
 

@@ -123,19 +123,17 @@ class SpeechTokenizer:
         if template is None:
             chat_template, template = "chatml", TEMPLATES["chatml"]
         self.template = ChatTemplate(template, self._named, origin=f"the tokenizer {folder}")
-        self._tokenizer = _read_backend(self.folder, theirs)
+        self.backend = _read_backend(self.folder, theirs)
         has_chatml = chat_template in ("chatml", "qwen2_audio")
         wanted = SPECIAL_TOKENS if has_chatml else AUDIO_TOKENS
         # no published model has learnt what its file lacks
-        self.lacking = tuple(
-            token for token in wanted if self._tokenizer.token_to_id(token) is None
-        )
-        self._tokenizer.add_special_tokens(list(wanted))
-        added = self._tokenizer.get_added_tokens_decoder()
-        self._added = {token.content: i for i, token in added.items()}
+        self.lacking = tuple(token for token in wanted if self.backend.token_to_id(token) is None)
+        self.backend.add_special_tokens(list(wanted))
+        added = self.backend.get_added_tokens_decoder()
+        self.added = {token.content: i for i, token in added.items()}
         self._special = {i for i, token in added.items() if token.special}
-        self.ids = {name: self._added[name] for name in SPECIAL_TOKENS if name in self._added}
-        self._text = _make_text_encoder(self._tokenizer)
+        self.ids = {name: self.added[name] for name in SPECIAL_TOKENS if name in self.added}
+        self._text = _make_text_encoder(self.backend)
         self._encode = functools.lru_cache(maxsize=4096)(self._encode_text)
         self._is_prefixed = self._encode_text("a", True) != self._encode_text("a", False)
 
@@ -176,16 +174,16 @@ class SpeechTokenizer:
     def decode(self, ids: Iterable[int]) -> str:
         """Text; special tokens are left out, and so is nothing else."""
         kept = [i for i in map(int, ids) if i not in self._special]
-        return self._tokenizer.decode(kept, skip_special_tokens=False)
+        return self.backend.decode(kept, skip_special_tokens=False)
 
     def name_special(self, token: int) -> str | None:
         """What a special token is called; None for one of text."""
-        return self._tokenizer.id_to_token(token) if token in self._special else None
+        return self.backend.id_to_token(token) if token in self._special else None
 
     @functools.cached_property
     def names(self) -> re.Pattern[str]:
         """The names of all added tokens but runs of blanks, the longest that fits first."""
-        names = sorted((name for name in self._added if not name.isspace()), key=len, reverse=True)
+        names = sorted((name for name in self.added if not name.isspace()), key=len, reverse=True)
         return re.compile("|".join(map(re.escape, names)))
 
     @functools.cached_property
@@ -194,7 +192,7 @@ class SpeechTokenizer:
         return re.compile(f"{self.names.pattern}|{HELD}(.)", re.DOTALL)
 
     def get_id(self, name: str) -> int:
-        return self._added[name]
+        return self.added[name]
 
     @functools.cached_property
     def turn_end(self) -> str:
@@ -203,54 +201,54 @@ class SpeechTokenizer:
 
     @property
     def turn_end_id(self) -> int:
-        return self._added[self.turn_end]
+        return self.added[self.turn_end]
 
     @property
     def end_of_text_id(self) -> int:
         """What ends a text, and fills up rows."""
         names = (END_OF_TEXT, self._named.get("pad_token"), self._named.get("eos_token"))
-        return next((self._added[name] for name in names if name in self._added), self.turn_end_id)
+        return next((self.added[name] for name in names if name in self.added), self.turn_end_id)
 
     @property
     def stop_ids(self) -> tuple[int, ...]:
         """After which nothing is said."""
-        eos = self._added.get(self._named.get("eos_token", ""), self.turn_end_id)
+        eos = self.added.get(self._named.get("eos_token", ""), self.turn_end_id)
         return tuple(dict.fromkeys((self.turn_end_id, self.end_of_text_id, eos)))
 
     def __len__(self) -> int:
-        return self._tokenizer.get_vocab_size(with_added_tokens=True)
+        return self.backend.get_vocab_size(with_added_tokens=True)
 
     @functools.cached_property
     def first_free_id(self) -> int:
         """Behind all of its ids: their number, unless some are left out between them."""
-        return max(self._tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+        return max(self.backend.get_vocab(with_added_tokens=True).values()) + 1
 
     @functools.cached_property
     def digest(self) -> str:
         """Of the ids and of the template, with the tokens that it names."""
         source = self.template.source
         named = sorted((name, token) for name, token in self._named.items() if name in source)
-        return hashlib.sha256(repr((self._tokenizer.to_str(), source, named)).encode()).hexdigest()
+        return hashlib.sha256(repr((self.backend.to_str(), source, named)).encode()).hexdigest()
 
     def save(self, folder: str | Path) -> None:
         """A folder that this class and AutoTokenizer read: the same ids, the same template, its
         date fixed."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        self._tokenizer.save(str(folder / "tokenizer.json"))
+        self.backend.save(str(folder / "tokenizer.json"))
         (folder / "tokenizer_config.json").write_text(json.dumps(self.describe(), indent=1) + "\n")
         (folder / "chat_template.jinja").write_text(self.template.source)
 
     def describe(self) -> dict[str, Any]:
         """tokenizer_config.json."""
-        names = {i: name for name, i in self._added.items()}
+        names = {i: name for name, i in self.added.items()}
         return {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "eos_token": self.turn_end,
             "pad_token": names[self.end_of_text_id],
             # those that the template may write
             **self._named,
-            "additional_special_tokens": [name for name in SPECIAL_TOKENS if name in self._added],
+            "additional_special_tokens": [name for name in SPECIAL_TOKENS if name in self.added],
             "clean_up_tokenization_spaces": False,
             "chat_template": self.template.source,
         }

@@ -10,7 +10,7 @@ from test_checkpoint import find_payload, flip
 from tiny_model import make_config
 from tiny_run import make_run
 
-from sift_jax.checkpoints.checkpoint import Checkpoints, _digest, load_params
+from sift_jax.checkpoints.checkpoint import Checkpoints, digest_sealed, load_params
 from sift_jax.checkpoints.checkpoint_errors import CheckpointError
 from sift_jax.checkpoints.checksums import checksum_leaves
 from sift_jax.checkpoints.run_folder import write_model_file
@@ -159,7 +159,7 @@ def seal_as_before(run_dir, step, params, optimizer):
     sealed = json.loads(path.read_text())
     del sealed["digest"], sealed["checksum_format"]
     sealed["checksums"] = checksum_leaves({"params": params, "optimizer": optimizer}, 1)
-    path.write_text(json.dumps({**sealed, "digest": _digest(sealed)}))
+    path.write_text(json.dumps({**sealed, "digest": digest_sealed(sealed)}))
 
 
 def test_what_an_older_rule_sealed_is_verified_by_it_and_sealed_anew(copied, make_state):

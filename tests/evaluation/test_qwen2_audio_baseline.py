@@ -45,7 +45,7 @@ def test_two_recordings_are_one_in_its_own_turns(folder):
     )
     tokenizer = Model.load(folder).tokenizer
     rendered = render_chat(list(join_clips(item, 1)), tokenizer, has_reply=False)
-    text = tokenizer._tokenizer.decode(rendered.tokens, skip_special_tokens=False)
+    text = tokenizer.backend.decode(rendered.tokens, skip_special_tokens=False)
     assert text == (
         "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\nAudio 1: "
         "<|audio_bos|><|AUDIO|><|audio_eos|>\nWhich is louder?<|im_end|>\n<|im_start|>assistant\n"

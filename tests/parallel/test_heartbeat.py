@@ -79,13 +79,13 @@ def test_beats_carry_what_each_does():
     two.mark(7, "reading")
     two.beat()
     one.beat()
-    seen = one._beats[1]
+    seen = one.beats[1]
     assert (seen.step, seen.doing, seen.count) == (7, "reading", 1)
     one.beat()
-    assert one._beats[1].seen == seen.seen, "the same beat is no news"
+    assert one.beats[1].seen == seen.seen, "the same beat is no news"
     two.finish()
     one.beat()
-    assert one._beats[1].end == "done" and one._beats[1].seen > seen.seen
+    assert one.beats[1].end == "done" and one.beats[1].seen > seen.seen
 
 
 def test_a_thousand_hosts_read_three_thousand_beats():
@@ -99,7 +99,7 @@ def test_a_thousand_hosts_read_three_thousand_beats():
         watch.beat()
     # each writes one and reads that of process 0, which reads all others'
     assert store.moved == 1000 + 999 + 999
-    assert len(watches[0]._beats) == 1000 and set(watches[7]._beats) == {0, 7}
+    assert len(watches[0].beats) == 1000 and set(watches[7].beats) == {0, 7}
 
 
 def test_all_hear_whom_process_0_blames(monkeypatch):
@@ -110,7 +110,7 @@ def test_all_hear_whom_process_0_blames(monkeypatch):
 
         def leave(code, reason, watch=watch):
             # as it does: the last beat says why
-            watch._is_over.set()
+            watch.is_over.set()
             watch.beat()
             left.append((watch.index, code))
 
@@ -118,20 +118,20 @@ def test_all_hear_whom_process_0_blames(monkeypatch):
         watch.start()
     watches[2]._limit = 0.5
     for watch in watches:
-        assert watch._is_over.wait(10)
-        assert watch._verdict.startswith("process 1 has not been heard of for")
+        assert watch.is_over.wait(10)
+        assert watch.verdict.startswith("process 1 has not been heard of for")
     assert sorted(left) == [(0, 69), (2, 69), (3, 69)]
 
 
 def test_who_is_blamed_has_the_last_word():
     """What failed here for that reason is not told beside it, however long the last words take."""
     watch = Watch(Store(), 0, limit=0.0, interval=0.01)
-    watch._verdict = "process 1 is gone"
+    watch.verdict = "process 1 is gone"
     waiting = threading.Thread(target=watch.await_verdict, daemon=True)
     waiting.start()
     waiting.join(0.3)
     assert waiting.is_alive()
-    watch._verdict = None
+    watch.verdict = None
     waiting.join(5)
     assert not waiting.is_alive()
 
@@ -141,14 +141,14 @@ def test_a_process_that_never_said_a_word_is_named(capfd, monkeypatch):
     left = []
     watch = Watch(Store(), 0, others=[1, 2], limit=0.2, interval=0.02)
     monkeypatch.setattr(
-        watch, "leave", lambda code, reason: left.append(code) or watch._is_over.set()
+        watch, "leave", lambda code, reason: left.append(code) or watch.is_over.set()
     )
-    other = Watch(watch._client, 2, limit=60.0, interval=0.02)
+    other = Watch(watch.client, 2, limit=60.0, interval=0.02)
     # it hears the verdict, and would end the process
-    monkeypatch.setattr(other, "leave", lambda code, reason: other._is_over.set())
+    monkeypatch.setattr(other, "leave", lambda code, reason: other.is_over.set())
     other.start()
     watch.start()
-    watch._is_over.wait(10)
-    other._is_over.set()
+    watch.is_over.wait(10)
+    other.is_over.set()
     named = r"error: process 1 has not been heard of for \d s \(last starting, step 0\)"
     assert left == [69] and re.search(named, capfd.readouterr().err)

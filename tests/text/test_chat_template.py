@@ -75,7 +75,7 @@ def find_targets(tokenizer, rendered):
     for token, is_target in zip(rendered.tokens, rendered.is_target, strict=True):
         if is_target:
             runs += [[]] if not before else []
-            runs[-1].append(tokenizer._tokenizer.id_to_token(token))
+            runs[-1].append(tokenizer.backend.id_to_token(token))
         before = is_target
     return runs
 
@@ -123,7 +123,7 @@ def test_the_answers_and_their_ends_are_learnt(folders, template, end, lead):
     tokenizer = SpeechTokenizer(folders(template))
     assert tokenizer.stop_ids[0] == tokenizer.turn_end_id == tokenizer.get_id(end)
     rendered = render_chat(ours(TURNS["two turns"]), tokenizer)
-    encode = tokenizer._tokenizer.encode
+    encode = tokenizer.backend.encode
     expected = [
         [*encode(lead + text, add_special_tokens=False).tokens, end] for text in (REPLY, END)
     ]
@@ -185,7 +185,7 @@ def test_names_of_tokens_in_data_are_text(folders, template, kind):
     tokenizer = SpeechTokenizer(folders(template, kind))
     bare = render_chat(ours([("user", "ab"), ("assistant", "ab")]), tokenizer)
     names = [*SPECIAL, *VISIBLE, AUDIO, AUDIO_START]
-    added = set(tokenizer._added.values())
+    added = set(tokenizer.added.values())
     for name in names:
         said = f"a{name}b"
         # the parts of a name in two parts of a message are a name together
@@ -285,7 +285,7 @@ def test_a_kept_tokenizer_asks_as_before(folders, template, tmp_path):
 
 def test_only_what_is_missing_is_added(folders, tmp_path):
     own = SpeechTokenizer(folders("plain turns"))
-    assert set(own.ids) == {AUDIO_START, AUDIO, AUDIO_END} and "<|im_start|>" not in own._added
+    assert set(own.ids) == {AUDIO_START, AUDIO, AUDIO_END} and "<|im_start|>" not in own.added
     none = SpeechTokenizer(write_tokenizer_folder(tmp_path, None))
     assert none.get_id("<|im_end|>") == none.turn_end_id
     assert len(none) == len(own) + 3
@@ -402,7 +402,7 @@ def test_nothing_is_thought(tmp_path):
     prompt = render_chat(ours(TURNS["one turn"][:1]), tokenizer, has_reply=False)
     assert prompt.tokens == expected
     whole = render_chat(ours(TURNS["one turn"]), tokenizer)
-    encode = tokenizer._tokenizer.encode
+    encode = tokenizer.backend.encode
     assert find_targets(tokenizer, whole) == [
         [*encode(REPLY, add_special_tokens=False).tokens, "<|done|>"]
     ]

@@ -311,7 +311,7 @@ def test_packed_answers_cost_what_they_cost_apart(data, tokenizer):
         wide = dataclasses.replace(shape, rows=len(rows), tokens=512, targets=256, clips=4)
         batch, clips = lay_out(filled, wide, CONFIG.count_frames(wide.mel_frames))
         for b, a, samples in clips:
-            batch["frames_ba"][b, a] = stream._front_end.fill(
+            batch["frames_ba"][b, a] = stream.front_end.fill(
                 samples.astype(np.float32) / 32768.0, batch["mel_basf"][b, a]
             )
         return [float(x) for x in measure_loss(CONFIG, make_params(CONFIG), batch)]

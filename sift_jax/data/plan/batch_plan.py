@@ -118,7 +118,7 @@ class Plan:
         if draws.is_endless:
             self.batches_of_block, self.groups_of_block = self._choose_sizes()
         # steps are drawn in one thread and described in another
-        self._lock, self._blocks = threading.Lock(), dict[int, Block]()
+        self._lock, self.known_blocks = threading.Lock(), dict[int, Block]()
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -213,7 +213,7 @@ class Plan:
             for part in np.split(order, np.searchsorted(section[order], range(1, self.sections)))
         ]
 
-    def _get_left(self, number: int) -> Groups | None:
+    def get_left(self, number: int) -> Groups | None:
         """What block `number` hands on."""
         if number < 0:
             return None
@@ -235,18 +235,20 @@ class Plan:
 
     def get_block(self, number: int) -> Block:
         # who describes a step of a block that is known does not wait for the next one to be made
-        block = self._blocks.get(number)
+        block = self.known_blocks.get(number)
         if block is None:
             with self._lock:
-                block = self._blocks.get(number) or self._make_block(number)
-                self._blocks = dict([*self._blocks.items(), (number, block)][-KNOWN_BLOCKS:])
+                block = self.known_blocks.get(number) or self.make_block(number)
+                self.known_blocks = dict(
+                    [*self.known_blocks.items(), (number, block)][-KNOWN_BLOCKS:]
+                )
         return block
 
-    def _make_block(self, number: int) -> Block:
+    def make_block(self, number: int) -> Block:
         own = groups = self._draw(number)
         # What the block before could not place comes second: it takes only what room is left over,
         # so that this block's own rows do not depend on it.
-        before = self._get_left(number - 1) if self.draws.is_endless else None
+        before = self.get_left(number - 1) if self.draws.is_endless else None
         if before is not None and len(before):
             groups = join_groups([own, before])
         filler = self._fill(number, own, groups.sizes)

@@ -59,7 +59,7 @@ def _fix_serial(data: bytes) -> bytes:
         page = bytearray(data[place : place + size])
         struct.pack_into("<I", page, _SERIAL_AT, _SERIAL)
         struct.pack_into("<I", page, _CHECKSUM_AT, 0)
-        struct.pack_into("<I", page, _CHECKSUM_AT, _compute_checksum(page))
+        struct.pack_into("<I", page, _CHECKSUM_AT, compute_checksum(page))
         pages.append(bytes(page))
         place += size
     return b"".join(pages)
@@ -78,7 +78,7 @@ def _make_table() -> list[int]:
 _TABLE = _make_table()
 
 
-def _compute_checksum(page: bytes | bytearray) -> int:
+def compute_checksum(page: bytes | bytearray) -> int:
     """Ogg's CRC: not that of zlib, for its bits run the other way."""
     value = 0
     for byte in page:

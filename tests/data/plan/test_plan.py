@@ -139,7 +139,7 @@ def test_each_item_comes_once_an_epoch_and_tasks_by_their_rates(monkeypatch):
         sizes=(20_000, 3000), shapes=WIDE, clip_seconds=(2.0, 8.0), rates_count="records"
     )
     blocks = [plan.get_block(n) for n in range(6)]
-    assert sum(len(plan._get_left(n)) for n in range(5)) > 0 == len(plan._get_left(5))
+    assert sum(len(plan.get_left(n)) for n in range(5)) > 0 == len(plan.get_left(5))
     assert sum(block.counts.groups_dropped for block in blocks) == 0
     seen = list(list_groups(itertools.chain.from_iterable(block.batches for block in blocks)))
     drawn = 6 * plan.groups_of_block
@@ -164,8 +164,8 @@ def test_what_finds_no_room_twice_is_counted(monkeypatch):
     placed = len(list(list_groups(block.batches)))
     assert block.counts.groups_dropped > 0
     assert placed + len(
-        plan._get_left(1)
-    ) + block.counts.groups_dropped == block.counts.groups + len(plan._get_left(0))
+        plan.get_left(1)
+    ) + block.counts.groups_dropped == block.counts.groups + len(plan.get_left(0))
 
 
 def test_every_question_comes_equally_often():
@@ -233,7 +233,7 @@ def test_a_mixture_with_small_data_is_entered_anywhere_alike():
     assert there == back[::-1]
     blocks = [plans[0].get_block(number) for number in range(4)]
     seen = Counter(list_groups(itertools.chain.from_iterable(block.batches for block in blocks)))
-    drawn = sum(block.counts.groups for block in blocks) - len(plans[0]._get_left(3))
+    drawn = sum(block.counts.groups for block in blocks) - len(plans[0].get_left(3))
     assert set(seen.values()) == {1} and sum(seen.values()) == drawn
     assert all(any(batch.rows) and all(batch.rows) for block in blocks for batch in block.batches)
 
@@ -329,7 +329,7 @@ def test_what_is_too_long_loses_questions_and_then_itself():
     counts = plan.get_block(0).counts
     assert counts.questions_dropped > counts.groups_dropped > 0
     placed = list(list_groups(plan.get_block(0).batches))
-    assert len(placed) + len(plan._get_left(0)) == counts.groups - counts.groups_dropped
+    assert len(placed) + len(plan.get_left(0)) == counts.groups - counts.groups_dropped
     message = (
         r"nothing of a task fits a row: task0: 3500 of 3500 questions, .* as its answer takes "
         r"more targets than a row "
@@ -356,7 +356,7 @@ def test_the_millionth_batch_of_a_large_index_comes_at_once():
 def test_a_known_block_is_there_while_the_next_is_made(monkeypatch):
     """Steps are described while later ones are drawn: a run must not stand still for a block that
     it is far from."""
-    plan, make = make_plan(), Plan._make_block
+    plan, make = make_plan(), Plan.make_block
     known, is_making, may_end = plan.get_block(0), threading.Event(), threading.Event()
 
     def wait(self, number):
@@ -364,7 +364,7 @@ def test_a_known_block_is_there_while_the_next_is_made(monkeypatch):
         assert may_end.wait(10)
         return make(self, number)
 
-    monkeypatch.setattr(Plan, "_make_block", wait)
+    monkeypatch.setattr(Plan, "make_block", wait)
     thread = threading.Thread(target=plan.get_block, args=(1,))
     thread.start()
     assert is_making.wait(10) and plan.get_block(0) is known
@@ -372,4 +372,4 @@ def test_a_known_block_is_there_while_the_next_is_made(monkeypatch):
     thread.join()
     for number in range(1, 5):
         plan.get_block(number)
-    assert sorted(plan._blocks) == [2, 3, 4]
+    assert sorted(plan.known_blocks) == [2, 3, 4]

@@ -39,6 +39,13 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--codec", help="the codec's folder, where it has moved since training")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen at")
+    parser.add_argument(
+        "--allow_host",
+        action="append",
+        default=[],
+        help="a name, beside those of this machine, under which it may be asked, such as a "
+        "proxy's; requests under others are told 421",
+    )
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one and tells it")
     parser.add_argument("--slots", type=int, default=16, help="answers that are written at once")
     parser.add_argument(
@@ -114,7 +121,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 send_seconds=flags.send_seconds,
                 kept_bytes=int(flags.cache_mb * 2**20),
             ),
-            Listening(host=flags.host, port=flags.port, drain_seconds=flags.drain_seconds),
+            Listening(
+                host=flags.host,
+                port=flags.port,
+                drain_seconds=flags.drain_seconds,
+                allowed_hosts=tuple(flags.allow_host),
+            ),
             codec=flags.codec,
             seed=flags.seed,
             is_warm=not flags.no_warm_up,

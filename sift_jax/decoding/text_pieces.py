@@ -4,6 +4,8 @@ ids so far    "Gr"   "Gr\\ufffd"   "Grün"   "Grün "   "Grün ist"      half a 
 pieces        "Gr"                 "ün"               " ist"        that may be the last
 
 stop "END"    "Grün E"  waits for what follows; "Grün END of" has ended, with "Grün"
+
+Only the last tokens are decoded each time: what stands before them is settled, as text.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ from sift_jax.text.tokenizers import SpeechTokenizer
 
 # what bytes are decoded to that begin a letter and do not end it
 _HALF_LETTER = "\ufffd"
+# of so many tokens that are not settled, the last few stay so: what they are decoded to may depend
+# on what comes behind
+_MOST_OPEN, _LEFT_OPEN = 48, 16
 
 
 def write_answer(tokenizer: SpeechTokenizer, speech: SpeechRules | None, ids: Sequence[int]) -> str:
@@ -38,10 +43,12 @@ class TextPieces:
     ):
         self._tokenizer, self._speech, self._stops = tokenizer, speech, tuple(stops)
         self.text, self.is_stopped = "", False
+        # the first tokens, and what they are decoded to
+        self._settled, self._settled_text = 0, ""
 
     def add(self, ids: Sequence[int]) -> str:
         """What is certain of all ids so far and was not told before; once stopped, nothing."""
-        text = self._tokenizer.decode(ids).lstrip()
+        text = self._decode(ids).lstrip()
         found = self._find_stop(text)
         if found >= 0:
             self.is_stopped = True
@@ -59,6 +66,21 @@ class TextPieces:
         rest = (text[:found].rstrip() if found >= 0 else text)[len(self.text) :]
         self.text += rest
         return rest
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        """The text of all ids so far; the first ones are settled where that changes nothing."""
+        open_ids = ids[self._settled :]
+        text = self._tokenizer.decode(open_ids)
+        if len(open_ids) > _MOST_OPEN:
+            rest = self._tokenizer.decode(open_ids[-_LEFT_OPEN:])
+            # Not where a letter lies across the border, nor where a tokenizer leaves out the blank
+            # that its first token begins with and text would be lost: "a b" is "a" and " b".
+            if rest and rest[0] != _HALF_LETTER and text.endswith(rest):
+                before = self._settled_text + text
+                self._settled += len(open_ids) - _LEFT_OPEN
+                self._settled_text += text[: len(text) - len(rest)]
+                return before
+        return self._settled_text + text
 
     def _tell(self, text: str) -> str:
         if len(text) <= len(self.text) or not text.startswith(self.text):

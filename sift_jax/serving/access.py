@@ -1,6 +1,7 @@
 """Who may ask, and how many at once.
 
 Authorization: Bearer KEY ─► one of the keys of $SIFT_SERVE_KEYS?      401
+Host: NAME                ─► a name of this machine, or one given?     421
 requests at once          ─► a slot or a place in the queue?           429, Retry-After
 the server is stopping    ─►                                           503
 """
@@ -41,6 +42,14 @@ def check_key(keys: Sequence[Secret], authorization: str) -> None:
         raise RequestError(
             401, "no valid key; send Authorization: Bearer KEY", code="invalid_api_key"
         )
+
+
+def read_host(header: str) -> str:
+    """The name in a Host header, without its port: of "[::1]:8000" "::1"."""
+    name = header.strip().lower()
+    if name.startswith("["):
+        return name[1:].partition("]")[0]
+    return name.partition(":")[0]
 
 
 class Gate:

@@ -29,7 +29,7 @@ from starlette.routing import Route
 
 from sift_jax.endpoints.secret import Secret
 from sift_jax.flags import suggest
-from sift_jax.serving.access import Gate, check_key
+from sift_jax.serving.access import Gate, check_key, read_host
 from sift_jax.serving.chat_requests import (
     ChatRequest,
     check_object,
@@ -40,14 +40,12 @@ from sift_jax.serving.demo_page import draw_log_mel, send_file
 from sift_jax.serving.errors import RequestError
 from sift_jax.serving.limits import Limits
 from sift_jax.serving.metrics import Metrics
-from sift_jax.serving.replies import EventStream, describe_usage, watch_client
+from sift_jax.serving.replies import GONE, EventStream, describe_usage, watch_client
 from sift_jax.serving.service import Answering, ClientGoneError, Prepared, Service, write_pieces
 from sift_jax.serving.spoken_replies import SpeechRequest, Voice, read_speech_request
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
-# nobody reads it; the status that servers log for a client that went away
-_GONE = 499
 # of a body that is refused, so many times what one may have
 _MOST_DROPPED = 8
 
@@ -63,10 +61,13 @@ class Application:
         *,
         keys: Sequence[Secret] = (),
         voices: dict[str, Voice] | None = None,
+        hosts: frozenset[str] | None = None,
     ):
         self.services = {service.name: service for service in services}
         self.limits, self.metrics, self._keys = limits, metrics, keys
         self.voices = voices or {}
+        # by which it may be asked; None: by any
+        self._hosts = hosts
         self.gate = Gate(limits.count_requests(len(services)))
 
     def make(self) -> Starlette:
@@ -95,28 +96,49 @@ class Application:
             service.stop()
 
     def _wrap(self, handle: Handler, *, is_open: bool = False) -> Handler:
-        """A handler whose errors are answers, counted and timed until its reply is made."""
+        """A handler whose errors are answers, counted and timed until its reply is made, or where
+        it is a stream until that has ended."""
 
         async def run(request: Request) -> Response:
             begun = time.perf_counter()
             try:
+                self._check_host(request.headers.get("host", ""))
                 if not is_open:
                     check_key(self._keys, request.headers.get("authorization", ""))
                 response = await handle(request)
             except RequestError as error:
                 response = _refuse(error)
             except (ClientDisconnect, ClientGoneError):
-                response = Response(status_code=_GONE)
+                response = Response(status_code=GONE)
             # a request must not take the server down with it
             except Exception:
                 traceback.print_exc(file=sys.stderr)
                 response = _refuse(RequestError(500, "an error of the server's; it was logged"))
             path = request.scope["route"].path
-            self.metrics.requests.add(1, path=path, status=str(response.status_code))
-            self.metrics.request_seconds.observe(time.perf_counter() - begun, path=path)
+
+            def count(status: int) -> None:
+                self.metrics.requests.add(1, path=path, status=str(status))
+                self.metrics.request_seconds.observe(time.perf_counter() - begun, path=path)
+
+            if isinstance(response, EventStream):
+                response.tell_end = count
+            else:
+                count(response.status_code)
             return response
 
         return run
+
+    def _check_host(self, host: str) -> None:
+        """A page of another site may have its own name point at this machine; then a browser lets
+        it read what is answered, and the name is what gives it away."""
+        name = read_host(host)
+        if name and self._hosts is not None and name not in self._hosts:
+            raise RequestError(
+                421,
+                f"this server is not called {name[:64]!r}; ask it as 127.0.0.1, or start it with "
+                "--allow_host=NAME",
+                code="unknown_host",
+            )
 
     async def complete(self, request: Request) -> Response:
         """A chat completion. A place at the gate is held until the last event has gone out."""

@@ -5,6 +5,7 @@
 404   no such path or model                405   another method
 413   too large                            415   no JSON
 422   audio that cannot be used            429   the queue is full; Retry-After says when to come
+421   under a name that is not this machine's
 500   a fault of ours                      503   the server is stopping
 """
 

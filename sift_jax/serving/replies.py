@@ -19,6 +19,9 @@ from starlette.types import Receive, Scope, Send
 from sift_jax.serving.errors import RequestError
 from sift_jax.serving.service import Answering, ClientGoneError
 
+# nobody reads it; the status that servers log for a client that went away
+GONE = 499
+
 
 def describe_usage(answering: Answering) -> dict[str, Any]:
     prompt, said = answering.prompt_tokens, len(answering.ids)
@@ -58,7 +61,7 @@ class EventStream(Response):
     """Events as they come; what is `held` is let go behind the last one.
 
     A client that takes none for `send_seconds` is let go; an error behind the first event is an
-    event, too."""
+    event, too. How it ended is told to `tell_end` as a status, whatever it began with."""
 
     media_type = "text/event-stream"
 
@@ -75,8 +78,17 @@ class EventStream(Response):
         del self.headers["content-length"]
         self._events, self._answering, self._send_seconds = events, answering, send_seconds
         self._held = held
+        self.tell_end: Callable[[int], object] = lambda status: None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # whoever goes away, or is let go, has not been answered
+        self._ended_with = GONE
+        try:
+            await self._send_all(receive, send)
+        finally:
+            self.tell_end(self._ended_with)
+
+    async def _send_all(self, receive: Receive, send: Send) -> None:
         async def write(body: bytes, *, is_last: bool = False) -> None:
             async with asyncio.timeout(self._send_seconds):
                 await send({"type": "http.response.body", "body": body, "more_body": not is_last})
@@ -93,9 +105,12 @@ class EventStream(Response):
                     "headers": self.raw_headers,
                 }
             )
+            status = self.status_code
             try:
                 async for event in self._events():
                     await write(write_event(event))
             except RequestError as error:
+                status = error.status
                 await write(write_event(error.describe()))
             await write(b"data: [DONE]\n\n", is_last=True)
+            self._ended_with = status

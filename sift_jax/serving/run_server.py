@@ -29,15 +29,19 @@ from sift_jax.shipped.places import NOTE, SMALL, is_small
 
 # behind the last answer, for it to be sent
 _LAST_SECONDS = 5
+# as a browser on this machine calls it
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Listening:
-    """Where, and how long what runs may go on once the server is told to stop."""
+    """Where, under which other names, and how long what runs may go on once the server is told to
+    stop."""
 
     host: str
     port: int
     drain_seconds: float
+    allowed_hosts: tuple[str, ...] = ()
 
 
 def name_models(folders: Sequence[str], names: Sequence[str]) -> list[str]:
@@ -59,8 +63,21 @@ def name_models(folders: Sequence[str], names: Sequence[str]) -> list[str]:
     return found
 
 
+def list_hosts(host: str, allowed: Sequence[str]) -> frozenset[str] | None:
+    """The names under which a server at this address may be asked; None: under any, where others
+    reach it and no name was given."""
+    if not allowed and not is_local(host):
+        return None
+    return LOCAL_HOSTS | {host.lower(), *(name.lower() for name in allowed)}
+
+
 def make_application(
-    models: dict[str, Model], limits: Limits, *, codec: str | None = None, seed: int = 0
+    models: dict[str, Model],
+    limits: Limits,
+    *,
+    codec: str | None = None,
+    seed: int = 0,
+    hosts: frozenset[str] | None = LOCAL_HOSTS,
 ) -> Application:
     """Models by name, with what is needed to answer."""
     metrics = Metrics()
@@ -70,7 +87,7 @@ def make_application(
         for name, model in models.items()
         if model.codec is not None and is_codec_there(model, codec)
     }
-    return Application(services, limits, metrics, keys=read_keys(), voices=voices)
+    return Application(services, limits, metrics, keys=read_keys(), voices=voices, hosts=hosts)
 
 
 def is_codec_there(model: Model, folder: str | None) -> bool:
@@ -174,7 +191,8 @@ def run(
     bound = open_socket(listening.host, listening.port)
     with contextlib.closing(bound):
         models = {name: Model.load(folder) for name, folder in zip(names, folders, strict=True)}
-        application = make_application(models, limits, codec=codec, seed=seed)
+        hosts = list_hosts(listening.host, listening.allowed_hosts)
+        application = make_application(models, limits, codec=codec, seed=seed, hosts=hosts)
         try:
             for service in application.services.values():
                 if is_warm:

@@ -39,6 +39,8 @@ AUDIO_TOKENS = (AUDIO_START, AUDIO, AUDIO_END)
 SPECIAL_TOKENS = (END_OF_TEXT, TURN_START, TURN_END, *AUDIO_TOKENS)
 # an added token that no text has: what is encoded behind it is encoded as behind any special token
 _ANCHOR = "\U0010fffd"
+# letters of a text whose ids are kept
+_LONGEST_KEPT = 512
 # in a rendered text, with a number behind it: what chat.py has held back from the template
 HELD = "\U000f0000"
 _FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
@@ -134,7 +136,7 @@ class SpeechTokenizer:
         self._special = {i for i, token in added.items() if token.special}
         self.ids = {name: self.added[name] for name in SPECIAL_TOKENS if name in self.added}
         self._text = _make_text_encoder(self.backend)
-        self._encode = functools.lru_cache(maxsize=4096)(self._encode_text)
+        self._encode_kept = functools.lru_cache(maxsize=4096)(self._encode_text)
         self._is_prefixed = self._encode_text("a", True) != self._encode_text("a", False)
 
     def encode(self, text: str) -> list[int]:
@@ -163,9 +165,15 @@ class SpeechTokenizer:
             )
         return list(alone)
 
+    def _encode(self, text: str, is_first: bool) -> tuple[int, ...]:
+        """Roles and line ends come with every message, and are kept; long texts come once, and
+        thousands of them would fill a server's memory."""
+        is_kept = len(text) <= _LONGEST_KEPT
+        return self._encode_kept(text, is_first) if is_kept else self._encode_text(text, is_first)
+
     def _encode_text(self, text: str, is_first: bool) -> tuple[int, ...]:
-        # roles and line ends come with every message. A batch of one: it alone can go without the
-        # characters' places, which take a quarter of the time
+        # a batch of one: it alone can go without the characters' places, which take a quarter of
+        # the time
         (encoding,) = self._text.encode_batch_fast(
             [text if is_first else _ANCHOR + text], add_special_tokens=False
         )

@@ -74,3 +74,12 @@ def test_seqio_knows_the_special_ids(tokenizer):
     )
     assert vocabulary.vocab_size == len(tokenizer)
     assert vocabulary == SpeechVocabulary(SpeechTokenizer(tokenizer.folder)) != object()
+
+
+def test_long_texts_are_not_kept_in_memory(tokenizer):
+    tokenizer.encode("short")
+    before = tokenizer._encode_kept.cache_info().currsize
+    for number in range(3):
+        text = f"{number} " * 5_000
+        assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert tokenizer._encode_kept.cache_info().currsize == before

@@ -1,4 +1,4 @@
-"""How a command ends: one line on standard error, and a status that says who can mend it.
+"""How a command ends: one line on standard error, and a status that says who can fix it.
 
 2    what the user gave: a config, a path, a flag        74    the disk takes no more; what was saved is whole
 65   the judge of an evaluation failed the answers planted for it: its figures are no figures
@@ -53,7 +53,7 @@ def _explain(error: BaseException) -> str:
 
 
 def report_errors(function: Callable[[], Any], *, is_debug: bool, can_resume: bool = False) -> None:
-    """Runs; an error the user can mend becomes one line and exit status 2, or the status that the
+    """Runs; an error the user can fix becomes one line and exit status 2, or the status that the
     error asks for. `can_resume` tells who stops it that the same command resumes."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         # whoever follows a log sees a line when it is printed, not when the buffer is full
@@ -134,7 +134,7 @@ def _is_told(error: BaseException) -> bool:
 
 
 def _choose_status(error: BaseException) -> int:
-    """2 for what the user can mend in the command; errors that mean something else say so
+    """2 for what the user can fix in the command; errors that mean something else say so
     themselves."""
     return DISK if _is_disk(error) else getattr(error, "exit_code", 2)
 

@@ -25,7 +25,7 @@ from typing import Annotated, Any
 
 
 class Rule:
-    """What a value must be: `allows` says whether it is, str() how to mend it: "give 1 or more"."""
+    """What a value must be: `allows` says whether it is, str() how to fix it: "give 1 or more"."""
 
     def allows(self, value: Any) -> bool:
         raise NotImplementedError

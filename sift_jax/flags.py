@@ -114,7 +114,7 @@ class Parser(argparse.ArgumentParser):
         return super().format_help() + (f"\nexamples:\n{shown}" if shown else "")
 
     def error(self, message: str) -> Any:
-        """One line and status 2, as of every error that the user can mend."""
+        """One line and status 2, as of every error that the user can fix."""
         self.exit(2, f"error: {point_to_help(message, self.prog)}\n")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:

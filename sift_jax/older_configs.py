@@ -94,7 +94,7 @@ def describe_missing(classes: Iterable[type], bound: Collection[str]) -> str | N
     if len(flags) < len(named):
         return f"{what}; include a file of configs/ that does"
     return (
-        f"{what}, which a config of an older version lacks; to go on as it did, add "
+        f"{what}, which a config of an older version lacks; to resume as it was, add "
         f"{' '.join(flags)}"
     )
 

@@ -1,5 +1,5 @@
 """What the commit f1d687e left on disk, under today's code: it goes on, or is refused with the
-command that mends it.
+command that fixes it.
 
 `fixtures/make_at_f1d687e.py` says what there is and how it was made. Everything is done by the
 commands, as a user types them. A command that is refused names another one, or flags to add: that
@@ -78,7 +78,7 @@ def find_remedy(error: str) -> tuple[str | None, list[str]]:
     if command:
         return command.group(1), []
     flags = [shlex.split(flag)[0] for flag in FLAG.findall(line)]
-    assert flags, f"it names no command and no flag that mends it: {line}"
+    assert flags, f"it names no command and no flag that fixes it: {line}"
     return None, flags
 
 
@@ -95,7 +95,7 @@ def go_on(run):
         while status and len(done) < MOST_REMEDIES:
             assert status == 2, error
             first, flags = find_remedy(error)
-            assert (first, flags) not in done, f"what it names does not mend it: {error}"
+            assert (first, flags) not in done, f"what it names does not fix it: {error}"
             done.append((first, flags))
             if first:
                 status, _, error = run(first)

@@ -3,7 +3,7 @@
     JobSet ─► slices (Jobs, one TPU slice each) ─► hosts (pods, one process each)
                                                     first: copies onto the node's disk; then: the run
 
-A status that somebody must mend (2, 74) ends the JobSet; any other is the loss of a machine or of a
+A status that somebody must fix (2, 74) ends the JobSet; any other is the loss of a machine or of a
 process, and all are started again.
 """
 
@@ -13,7 +13,7 @@ import os
 
 from pod_file import Pod
 
-# what a start again would not mend
+# what a start again would not fix
 FINAL = (1, 2, 74)
 
 

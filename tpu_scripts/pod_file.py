@@ -29,7 +29,7 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class PodError(Exception):
-    """What the user can mend: one line, status 2."""
+    """What the user can fix: one line, status 2."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

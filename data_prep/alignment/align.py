@@ -111,7 +111,7 @@ def _read_speeches(
                 transcript = str(row["transcript"])
             except (ValueError, TypeError, KeyError):
                 raise AlignmentError(
-                    "not a JSON object with id and transcript; mend the line"
+                    "not a JSON object with id and transcript; fix the line"
                 ) from None
             if name in seen or len(name.split()) != 1:
                 raise AlignmentError(

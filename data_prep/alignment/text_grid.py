@@ -99,11 +99,11 @@ def _take_intervals(reader: _Reader, count: int) -> list[WordTime]:
         )
         if end < start:
             reader.fail(
-                f"{text!r} ends at {end:g} s, before its start at {start:g} s; mend the interval"
+                f"{text!r} ends at {end:g} s, before its start at {start:g} s; fix the interval"
             )
         if start < last - 1e-6:
             reader.fail(
-                f"{text!r} starts at {start:g} s, inside the one before it; mend the interval"
+                f"{text!r} starts at {start:g} s, inside the one before it; fix the interval"
             )
         last = end
         if text.casefold() not in SILENCES:

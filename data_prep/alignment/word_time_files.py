@@ -126,7 +126,7 @@ def _parse_row(header: list[str], path: Path, number: int, line: str) -> _Found:
     row = line.split("\t")
     if len(row) != len(header):
         raise AlignmentError(
-            f"{path}:{number}: {len(row)} fields under {len(header)} names; mend the line"
+            f"{path}:{number}: {len(row)} fields under {len(header)} names; fix the line"
         )
     cells = dict(zip(header, row, strict=True))
     start, end = (_parse_number(path, number, cells[key], key) for key in ("start", "end"))
@@ -165,7 +165,7 @@ def _make_time(
 ) -> WordTime:
     if start < 0 or end < start:
         raise AlignmentError(
-            f"{path}:{number}: {word!r} lasts from {start:g} to {end:g} s; mend the line"
+            f"{path}:{number}: {word!r} lasts from {start:g} to {end:g} s; fix the line"
         )
     return WordTime(word=word, start=start, end=end, score=score)
 
@@ -176,7 +176,7 @@ def _parse_number(path: Path, number: int, text: str, name: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise AlignmentError(f"{path}:{number}: {name} {text!r} is not a number; mend the line")
+        raise AlignmentError(f"{path}:{number}: {name} {text!r} is not a number; fix the line")
     return value
 
 

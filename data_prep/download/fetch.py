@@ -26,7 +26,7 @@ _CHUNK = 1 << 20
 _SECONDS = 60.0
 # waited before each further try
 _WAITS = (1.0, 4.0, 15.0, 60.0)
-# what another try may mend
+# what another try may fix
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 
 

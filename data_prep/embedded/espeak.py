@@ -45,7 +45,7 @@ _TALKER = "talker"
 class EspeakError(RuntimeError):
     """The synthesizer could not be started or refused a voice."""
 
-    # the user can mend it: sift_jax.exits
+    # the user can fix it: sift_jax.exits
     exit_code = 2
 
 

@@ -46,14 +46,14 @@ _FIRST_WAIT = 0.5
 class EndpointError(RuntimeError):
     """The endpoint is of no use to any call; one line with the remedy."""
 
-    # the user can mend it: sift_jax.exits
+    # the user can fix it: sift_jax.exits
     exit_code = 2
 
 
 class CallError(RuntimeError):
     """One call that came to nothing; `reason` is a short name to count by."""
 
-    # the user can mend it: sift_jax.exits
+    # the user can fix it: sift_jax.exits
     exit_code = 2
 
     def __init__(self, reason: str, detail: str):

@@ -25,7 +25,7 @@ _CHECK_LETTERS = 16
 class JournalError(RuntimeError):
     """A journal that cannot be used; one line with the remedy."""
 
-    # the user can mend it: sift_jax.exits
+    # the user can fix it: sift_jax.exits
     exit_code = 2
 
 

@@ -190,7 +190,7 @@ def read_speech(recording: Recording, reading: Reading) -> np.ndarray:
         raise AudioError(f"{recording.audio}: nothing is heard in it; record it again", "silent")
     if recording.words and recording.words[-1].end > len(wave) / RATE + 0.1:
         raise AudioError(
-            f"{recording.audio}: its last word ends after it; mend the word times",
+            f"{recording.audio}: its last word ends after it; fix the word times",
             "times beyond the end",
         )
     return wave

@@ -98,7 +98,7 @@ def list_texts(row: Row | dict[str, Any]) -> list[str]:
 
 
 def has_known_fault(row: Row, place: Place) -> bool:
-    """Whether a row is one of the German ones; where a later release has mended it, French reads
+    """Whether a row is one of the German ones; where a later release has fixed it, French reads
     better."""
     if (place.category, place.language, row["data_source"]) != _KNOWN_PLACE:
         return False

@@ -139,7 +139,7 @@ def _check(path: Path, language: str, task: str, texts: Any) -> None:
         )
         if fault is not None:
             raise CorpusError(
-                f"--wordings={path}: {language} {task} {str(text)[:60]!r}: {fault}; mend or "
+                f"--wordings={path}: {language} {task} {str(text)[:60]!r}: {fault}; fix or "
                 "delete it"
             )
 

@@ -176,7 +176,7 @@ def write_audio(path: str | Path, wave: np.ndarray, *, rate: int = 16_000) -> No
         )
     if not np.isfinite(wave).all():
         raise AudioError(
-            f"{path}: samples contain NaN or Inf; mend what computed them", "not finite"
+            f"{path}: samples contain NaN or Inf; fix what computed them", "not finite"
         )
     temporary = path.with_name(f".{path.name}.part")
     try:
@@ -216,7 +216,7 @@ def _check_header(
     # A manifest rounds; a tenth of a second beyond the end is no mistake.
     if first >= file.frames or first + count > file.frames + file.samplerate // 10:
         length = file.frames / file.samplerate
-        message = f"{path}: {length:.2f} s hold no {start:g} s + {seconds or 0:g} s; mend the times"
+        message = f"{path}: {length:.2f} s hold no {start:g} s + {seconds or 0:g} s; fix the times"
         raise AudioError(message, "times beyond the end")
     count = min(count, file.frames - first)
     length = count / file.samplerate

@@ -280,7 +280,7 @@ class Checkpoints:
         if jax.process_count() > 1:
             # each process reads its own part: where one alone cannot, they must not part ways
             raise CheckpointError(
-                f"checkpoint {what}; move it out of checkpoints/ to go on from before"
+                f"checkpoint {what}; move it out of checkpoints/ to resume from the step before"
             ) from error
         raise DamagedError(f"checkpoint {what}") from error
 

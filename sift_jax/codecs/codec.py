@@ -159,5 +159,5 @@ def _check_wave(wave: np.ndarray, name: str) -> np.ndarray:
     if not wave.size:
         raise ValueError(f"{name}: holds no samples; leave it out")
     if not np.isfinite(wave).all():
-        raise ValueError(f"{name}: samples contain NaN or Inf; mend or leave out the recording")
+        raise ValueError(f"{name}: samples contain NaN or Inf; fix or leave out the recording")
     return wave.astype(np.float32)

@@ -50,7 +50,7 @@ class CodecConfig:
         for name in ("codes", "frame_rate", "sample_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(
-                    f"a codec's {name} must be above 0, not {getattr(self, name)}; mend {_CONFIG}"
+                    f"a codec's {name} must be above 0, not {getattr(self, name)}; fix {_CONFIG}"
                 )
 
 

@@ -81,14 +81,14 @@ def _check_ratings(
                 f"{path}: there is no task {task} in the key; is it another page's?"
             )
         if not isinstance(values, dict):
-            raise HumanEvalError(f"{path}: {task} holds {values!r}, and no ratings; mend it")
+            raise HumanEvalError(f"{path}: {task} holds {values!r}, and no ratings; fix it")
         scales = SCALES[tasks[task]["kind"]]
         for scale, value in values.items():
             low, high = scales.get(scale, (1, 0))
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             if not is_number or not low <= value <= high:
                 raise HumanEvalError(
-                    f"{path}: {task} has {scale} = {value!r}, which is on no scale of it; mend it"
+                    f"{path}: {task} has {scale} = {value!r}, which is on no scale of it; fix it"
                 )
             found.append(Rating(rater=rater, task=task, scale=scale, value=float(value)))
     return found

@@ -48,7 +48,7 @@ RewardFunction = Callable[[Rollout], float]
 class RewardError(RuntimeError):
     """Rewards that a run cannot go on with; one line with the remedy."""
 
-    # the user can mend it: sift_jax.exits
+    # the user can fix it: sift_jax.exits
     exit_code = 2
 
 

@@ -124,7 +124,7 @@ class RolloutLog:
             said = "; ".join(f"{reason}: {count}" for reason, count in reasons.most_common(3))
             raise RewardError(
                 f"the rewards of {failed} of the last {total} rollouts failed, which is more than "
-                f"RewardConfig.most_failed = {self._most_failed:g} ({said}); mend the reward, or "
+                f"RewardConfig.most_failed = {self._most_failed:g} ({said}); fix the reward, or "
                 f"raise RewardConfig.seconds; the rollouts are in {self.path}"
             )
 

@@ -192,7 +192,7 @@ def _check_text(
             name.casefold() for _, name, _, _ in string.Formatter().parse(text) if name is not None
         }
     except ValueError as error:
-        raise FieldError(f"{place}: {text!r}: {error}; mend its braces") from None
+        raise FieldError(f"{place}: {text!r}: {error}; fix its braces") from None
     _demand(
         used <= set(slots),
         place,

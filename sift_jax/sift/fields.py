@@ -150,7 +150,7 @@ def read_fields(path: Path) -> Fields:
             f"{path}: cannot be read ({error.strerror}); give a file of tables"
         ) from None
     except ValueError as error:
-        raise FieldError(f"{path}: not JSON ({error}); mend it") from None
+        raise FieldError(f"{path}: not JSON ({error}); fix it") from None
     if not isinstance(tables, dict) or not tables:
         raise FieldError(
             f'{path}: holds no tables; write {{"role": {{"classes": …, "languages": …}}}}'

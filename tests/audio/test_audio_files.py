@@ -147,7 +147,7 @@ def test_a_part_of_a_file(tmp_path):
     np.testing.assert_allclose(
         part.samples[:, 0], np.linspace(-0.9, 0.9, 64_000)[16_000:24_000], atol=1e-4
     )
-    with pytest.raises(AudioError, match="4.00 s hold no 3.5 s .* mend the times") as error:
+    with pytest.raises(AudioError, match="4.00 s hold no 3.5 s .* fix the times") as error:
         decode_audio(path, start=3.5, seconds=1.0)
     assert error.value.reason == "times beyond the end"
     assert pickle.loads(pickle.dumps(error.value)).reason == "times beyond the end"

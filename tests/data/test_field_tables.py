@@ -232,7 +232,7 @@ ENGLISH = "languages__en"
             "has the slots who; it takes label",
         ),
         (change(**{f"{ENGLISH}__answers": ["This is it."]}), "has no slot; it takes label"),
-        (change(**{f"{ENGLISH}__answers": ["This is {label."]}), "mend its braces"),
+        (change(**{f"{ENGLISH}__answers": ["This is {label."]}), "fix its braces"),
         (change(**{f"{ENGLISH}__answers": "This is {label}."}), "is not a list of texts"),
         (
             change(**{f"{ENGLISH}__questions": ["Is it {label}?"]}),

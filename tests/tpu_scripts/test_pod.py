@@ -255,7 +255,7 @@ def babysit(file, lines, **options):
 @pytest.mark.parametrize(
     "ends, final, starts",
     [
-        # what a restart mends; then the config is wrong
+        # what a restart fixes; then the config is wrong
         ("69,75,137,2", 2, 4),
         ("74", 74, 1),
         # it falls at once, again and again

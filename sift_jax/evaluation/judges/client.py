@@ -42,7 +42,7 @@ _TOKENS = {"prompt_tokens": "in", "completion_tokens": "out"}
 class CallError(RuntimeError):
     """One question that came to nothing, whatever others come to."""
 
-    # the user can mend it: sift_jax.exits
+    # the user can fix it: sift_jax.exits
     exit_code = 2
 
 

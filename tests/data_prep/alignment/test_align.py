@@ -68,7 +68,7 @@ def test_good_rows_are_aligned_and_bad_ones_set_aside(root):
         and "no audio" in reasons["gone"]
     )
     assert "leads out of" in reasons["out"] and "no words" in reasons["none"]
-    assert all("mend the line" in reasons[name] for name in ("a2", "list.jsonl:9", "list.jsonl:10"))
+    assert all("fix the line" in reasons[name] for name in ("a2", "list.jsonl:9", "list.jsonl:10"))
 
 
 def test_wrong_choices_are_said(tmp_path):

@@ -188,7 +188,7 @@ STATED = [
 
 
 def test_what_a_manifest_states_is_obeyed(tmp_path, capsys):
-    """The same speaker and the same sentence in two splits are told, and not mended."""
+    """The same speaker and the same sentence in two splits are told, and not fixed."""
     lines = [dict(line) for line in STATED]
     lines[0] |= {"speaker": "test0", "text": "sentence test 1"}
     lines.append({"id": "unsaid", "text": "a sentence with no split", "speaker": "train1"})

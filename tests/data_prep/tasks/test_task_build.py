@@ -302,7 +302,7 @@ def test_wordings_of_a_file_stand_beside_the_packages_own(tmp_path):
         and "Put recording" not in again
     )
     (tmp_path / "more.json").write_text('{"en": {"asr": ["Dance {now}."]}}')
-    with pytest.raises(SystemExit, match="'Dance {now}.': its slots are now; mend or delete it"):
+    with pytest.raises(SystemExit, match="'Dance {now}.': its slots are now; fix or delete it"):
         main([*flags, f"--wordings={tmp_path / 'more.json'}"])
     with pytest.raises(SystemExit, match="give a number, or a file"):
         main([*flags, f"--wordings={tmp_path / 'none.json'}"])

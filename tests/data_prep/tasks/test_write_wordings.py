@@ -154,7 +154,7 @@ def test_templates_have_them_beside_their_own():
         ('{"en": {"sing": []}}', "no task"),
         ('{"en": {"asr": "x"}}', "no list of texts"),
         ('{"en": {"asr": [3]}}', "it is not text"),
-        ('{"en": {"tts": ["Read this aloud"]}}', "mend or delete it"),
+        ('{"en": {"tts": ["Read this aloud"]}}', "fix or delete it"),
     ],
 )
 def test_a_wrong_file_of_wordings_is_one_line(tmp_path, text, message):

@@ -246,7 +246,7 @@ def test_a_decoder_of_ones_own_takes_one_include(stage, tmp_path):
 SYSTEMS = {
     "models/int8": ("ModelConfig.quantized", "int8"),
     "models/unit_input": ("ModelConfig.encoder", None),
-    "long_recordings": ("DataConfig.long_audio", "windows"),
+    "models/long_recordings": ("DataConfig.long_audio", "windows"),
 }
 
 

@@ -226,6 +226,13 @@ def _digest(index: QuestionIndex, turns: Turns, limits: RowLimits) -> str:
     samples = np.arange(1, 2 * limits.levels[-1] + 1) * (HOP // 2)
     sizes = (limits.tokens, limits.targets, limits.clips, limits.levels)
     frames = np.asarray(limits.count_frames(samples), "<i8").tobytes()
-    parts = (_FORMAT, _STRIDE, index.identity, dataclasses.astuple(turns), sizes, frames)
+    parts: tuple[object, ...] = (
+        _FORMAT,
+        _STRIDE,
+        index.identity,
+        dataclasses.astuple(turns),
+        sizes,
+        frames,
+    )
     parts += () if limits.window is None else (limits.window,)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -56,6 +56,8 @@ sift-jax ask --audio=sample:slow --audio=sample:fast "Which one has faster speec
 ''')
 
 # %% [markdown]
+# It answers `Faster 1: first recording` and is wrong, as in four of ten comparisons.
+#
 # A conversation, in which each question is answered in view of those before it, takes its questions from standard input, one a line; in a terminal `/audio PATH` adds a recording and `/help` lists the other commands:
 
 # %%

@@ -13,6 +13,7 @@ the arithmetic must have the value that is written here; the other fields are le
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,8 @@ def read_config(path: str | Path) -> tuple[dict[str, Any], Path]:
 def _fill_in(config: dict[str, Any], path: Path) -> dict[str, Any]:
     """The config with what its file leaves out, as transformers reads it; nothing is asked of the
     network."""
+    # it is used without PyTorch here, and would say so in the midst of an answer
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     # late: it takes more than a second, and a preset by name needs none of it
     from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig

@@ -128,7 +128,7 @@ def _make_headline(results: Mapping[str, Any], language: str) -> Section:
     )
     lead = "1 is a speaker that always hits the class asked for, 0 one that does not listen."
     return Section(
-        anchor="obedience", title="Does it obey?", lead=lead, parts=[Drawing(html=figure)]
+        anchor="obedience", title="Controllability", lead=lead, parts=[Drawing(html=figure)]
     )
 
 

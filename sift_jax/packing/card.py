@@ -33,8 +33,8 @@ recordings in wordings that training never had. 95 % intervals are over the reco
 
 {figures}
 
-The figures are of the checkpoint in float32; these files are its weights, rounded. The majority answer is the commonest
-answer of the training data to each kind of question.
+The figures are of the checkpoint in float32; these files are its weights, rounded. The majority-class baseline is the
+commonest answer of the training data to each kind of question.
 
 ## What it answers to the samples
 

@@ -38,7 +38,7 @@ def make_confusions(confusions: Sequence[dict]) -> list[Part]:
     first = [t for c, t in tables if not c.get("language") or str(c.get("facet")) not in wholes]
     rest = [t for c, t in tables if c.get("language") and str(c.get("facet")) in wholes]
     parts: list[Part] = [
-        Heading(text="What is taken for what"),
+        Heading(text="Confusion matrices"),
         Group(parts=first, css="grid matrices"),
     ]
     return parts + ([Group(parts=rest, css="grid matrices", summary="By language")] if rest else [])

@@ -61,7 +61,7 @@ UNITS = {
 }
 SYSTEM_TITLES = {
     MODEL: "Model",
-    MAJORITY: "Majority answer",
+    MAJORITY: "Majority-class baseline",
     CONSTANT: "Constant answer",
     UNTRAINED: "Untrained model",
     TEXT_MODEL: "Decoder on transcripts",

@@ -189,7 +189,7 @@ def write_cell(metric: Metric, cells: Systems) -> Figure:
     elif find_baseline(cells) in cells:
         notes.append(f"{metric.write_gap(model, constant)} on {metric.write(constant)}")
     if UNTRAINED in cells:
-        counts = f"untr. {metric.write(read_value(cells, UNTRAINED))} · {counts}"
+        counts = f"untrained {metric.write(read_value(cells, UNTRAINED))} · {counts}"
     return Figure(
         text=metric.write(read_value(cells, MODEL)),
         notes=(*notes, counts),

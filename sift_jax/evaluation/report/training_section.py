@@ -75,13 +75,13 @@ def make_stage(name: str, train_dir: Path) -> str:
             roof=max(y for _, y in [*smooth, *dev]),
             label=f"{name}: train and dev loss over steps",
         )
-        parts.append(f"<h4>Loss, nats an answer token</h4>{wrap_chart(svg)}")
+        parts.append(f"<h4>Loss, nats per answer token</h4>{wrap_chart(svg)}")
     if gain:
         svg = draw_lines(
             [Series(name="audio gain", css="gain", points=gain, has_dots=True)],
             label=f"{name}: audio gain over steps",
         )
-        parts.append(f"<h4>Audio gain, nats an answer token</h4>{wrap_chart(svg)}")
+        parts.append(f"<h4>Audio gain, nats per answer token</h4>{wrap_chart(svg)}")
     facts = escape_text(describe_stage(metrics))
     return (
         f"<figure><figcaption>{escape_text(name_title(name))}</figcaption>"

@@ -10,8 +10,9 @@ the same for all of them, and a clip that comes later changes nothing before it.
 gets zeros.
 
 The last norm starts at 0: the decoder reads its own embeddings until training lets speech in.
-Rotary positions of the decoder's kind are ours; the speech has none beyond what its encoder gave
-it.
+Rotary positions of the decoder's kind are ours. The speech of a Whisper knows its place in the
+clip; that of a FastConformer, whose positions are relative, does not, and with `is_placed` it is
+told: what comes next can then be looked for where it must be, and not by what it follows alone.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ class CrossConfig:
     layers: int
     heads: int
     widening: int
+    # whether sinusoids of its place in the clip are added to each projected frame
+    is_placed: bool
 
     def head_size(self, width: int) -> int:
         if width % (2 * self.heads):

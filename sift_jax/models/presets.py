@@ -117,7 +117,8 @@ PROJECTORS: dict[str, ProjectorConfig] = {
 
 FUSIONS: dict[str, CrossConfig | None] = {
     "splice": None,
-    "cross": CrossConfig(layers=2, heads=8, widening=1),
+    "cross": CrossConfig(layers=2, heads=8, widening=1, is_placed=False),
+    "cross_placed": CrossConfig(layers=2, heads=8, widening=1, is_placed=True),
 }
 
 LORA_TARGETS = ("q", "k", "v", "o", "gate", "up", "down")
@@ -266,7 +267,9 @@ def from_json(data: dict) -> SpeechLMConfig:
         encoder=_restore(encoder, data["encoder"]),
         projector=_restore(ProjectorConfig, data["projector"]),
         decoder=_restore_decoder(data["decoder"]),
-        cross=_restore(CrossConfig, data["cross"]) if data.get("cross") else None,
+        cross=_restore(CrossConfig, {"is_placed": False, **data["cross"]})
+        if data.get("cross")
+        else None,
         lora=_restore(LoraConfig, {**data["lora"], "targets": tuple(data["lora"]["targets"])}),
         quantized=data.get("quantized"),
         windows=data.get("windows", 1),

@@ -29,7 +29,15 @@ from sift_jax.models.cross_attention import (
 )
 from sift_jax.models.decoder import Decoder, DecoderConfig, compute_logits, embed_tokens
 from sift_jax.models.fast_conformer import FastConformerConfig, FastConformerEncoder
-from sift_jax.models.layers import Array, Counts, LoraConfig, apply_module, make_rotation, spread
+from sift_jax.models.layers import (
+    Array,
+    Counts,
+    LoraConfig,
+    apply_module,
+    make_rotation,
+    make_sinusoids,
+    spread,
+)
 from sift_jax.models.no_encoder import NoEncoder
 from sift_jax.models.projectors import ProjectorConfig, make_projector
 from sift_jax.models.quantization import quantize_decoder
@@ -172,6 +180,9 @@ def encode_speech(
     key, rate = dropout or (None, 0.0)
     project = _projector(config, rate)
     projected = apply_module(project, params["projector"], encoded, heard, dropout_key=key)
+    if config.cross and config.cross.is_placed:
+        places = make_sinusoids(*projected.shape[1:])
+        projected = projected + places.astype(projected.dtype)
     return spread(projected.reshape(b, a * projected.shape[1], projected.shape[2]))
 
 

@@ -30,10 +30,15 @@ from tiny_model import (
 
 from sift_jax.models.cross_attention import find_heard_frames, find_hearing
 from sift_jax.models.fast_conformer import make_distances, shift_distances
-from sift_jax.models.speech_lm import compute_hidden, init_params
+from sift_jax.models.layers import make_sinusoids
+from sift_jax.models.speech_lm import compute_hidden, encode_speech, init_params
 from sift_jax.training.flops import count_costs
 
-CONFIGS = {"salm": make_config(**SALM), "salm_xatt": make_config(**SALM_XATT)}
+CONFIGS = {
+    "salm": make_config(**SALM),
+    "salm_xatt": make_config(**SALM_XATT),
+    "salm_xatt_placed": make_config(**{**SALM_XATT, "fusion": "cross_placed"}),
+}
 XATT = CONFIGS["salm_xatt"]
 each_model = pytest.mark.parametrize("name", CONFIGS)
 measure_hidden = jax.jit(compute_hidden, static_argnums=0)
@@ -228,3 +233,16 @@ def test_costs_count_what_is_multiplied():
     assert own.position > 0 and dataclasses.replace(own, frame=0.0, token=0.0, target=0.0).count(
         batch
     ) == (own.position * frames)
+
+
+def test_placed_frames_say_where_they_are():
+    """Sinusoids of the place in its clip, in each of two clips alike."""
+    rng = np.random.default_rng(2)
+    mel = rng.normal(size=(1, 2, 96, XATT.encoder.mel_bins)).astype(np.float32)
+    frames, params = np.array([[96, 96]]), make_params(XATT)
+    without, placed = (
+        np.asarray(encode_speech(CONFIGS[name], params, mel, frames))[0]
+        for name in ("salm_xatt", "salm_xatt_placed")
+    )
+    places = np.asarray(make_sinusoids(len(placed) // 2, placed.shape[-1]))
+    np.testing.assert_allclose(placed - without, np.concatenate([places, places]), atol=1e-5)

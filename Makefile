@@ -16,7 +16,7 @@ $(VENV)/.installed: requirements.lock
 quickstart: $(VENV)/.installed
 	$(PY) -m sift_jax.quickstart
 
-# Whisper-base, SmolLM2-135M and mini LibriSpeech, downloaded, trained and asked: about four hours; docs/tutorials/laptop.md
+# Whisper-base, SmolLM2-135M and mini LibriSpeech, downloaded, trained and asked; docs/tutorials/laptop.md
 laptop: $(VENV)/.installed
 	$(PY) -m sift_jax.laptop
 

@@ -10,6 +10,7 @@ An archive is deleted when it is unpacked. A download that was stopped is contin
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 import tarfile
@@ -23,17 +24,16 @@ from data_prep.download.fetch import ask_size, fetch_file
 from sift_jax.exits import report_errors
 from sift_jax.flags import Parser, is_debug
 from sift_jax.progress import track
-from sift_jax.sift.labels import LANGUAGES
 from sift_jax.storage.whole_files import write_whole
 
-# an archive and what is in it lie on the disk together for a while; speech as FLAC hardly shrinks
-_ROOM = 2.2
+# what unpacked speech takes beside its archive's size: FLAC and WAV hardly shrink
+_ROOM = 1.2
 _MEGABYTE = 1_000_000
 
 
 def download(files: Sequence[PublishedFile], root: Path) -> int:
     """Fetches and unpacks what is not there yet; returns how many files were fetched."""
-    lacking = [file for file in files if not _find_mark(file, root).is_file()]
+    lacking = [file for file in files if not _is_there(file, root)]
     if not lacking:
         return 0
     sizes = {file: ask_size(file.url) for file in lacking}
@@ -41,7 +41,8 @@ def download(files: Sequence[PublishedFile], root: Path) -> int:
     for file, size in sizes.items():
         print(f"{file.url}  {format_bytes(size)}")
     print(f"{len(lacking)} files, {format_bytes(total)} in all, into {root}")
-    _check_room(root, total)
+    # one archive at a time lies beside what is unpacked
+    _check_room(root, round(total * _ROOM) + max(size or 0 for size in sizes.values()))
     with track(total=round(total / _MEGABYTE), name="download", unit="MB") as progress:
         come = 0
 
@@ -67,17 +68,23 @@ def _download_one(file: PublishedFile, root: Path, advance: Callable[[int], None
         archive = mark.with_name(mark.name.removesuffix(".json"))
         fetch_file(file.url, archive, advance=advance)
         size = archive.stat().st_size
-        _unpack(archive, target)
+        unpack(archive, target)
         archive.unlink()
     write_whole(mark, json.dumps({"url": file.url, "bytes": size}) + "\n")
 
 
-def _unpack(archive: Path, target: Path) -> None:
-    """Its files, member by member; `extractall` of older Pythons can be led out of the folder."""
+def unpack(archive: Path, target: Path) -> None:
+    """Its files, member by member; `extractall` of older Pythons can be led out of the folder.
+
+    A tar file that is cut between two members looks like one that ends there. What is behind the
+    last member is read, too: gzip then compares the length and the checksum at its end.
+    """
     try:
-        with tarfile.open(archive, "r|gz") as members:
+        with gzip.open(archive) as raw, tarfile.open(fileobj=raw, mode="r|") as members:
             for member in members:
                 _unpack_member(members, member, target)
+            while raw.read(_MEGABYTE):
+                pass
     except (tarfile.TarError, EOFError, zlib.error, CorpusError, OSError) as error:
         # the disk's own errors have a number; those of a damaged gzip file have none
         if getattr(error, "errno", None) is not None:
@@ -106,11 +113,16 @@ def _unpack_member(members: tarfile.TarFile, member: tarfile.TarInfo, target: Pa
 def _check_room(root: Path, size: int) -> None:
     root.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(root).free
-    if free < size * _ROOM:
+    if free < size:
         raise CorpusError(
-            f"{root} has {format_bytes(free)} left, and {format_bytes(round(size * _ROOM))} are "
+            f"{root} has {format_bytes(free)} left, and {format_bytes(size)} are "
             "needed while archives are unpacked; free some, or choose fewer --parts"
         )
+
+
+def _is_there(file: PublishedFile, root: Path) -> bool:
+    """Marked as unpacked, and not removed since."""
+    return _find_mark(file, root).is_file() and (root / file.folder / file.makes).exists()
 
 
 def _find_mark(file: PublishedFile, root: Path) -> Path:
@@ -125,6 +137,11 @@ def format_bytes(size: int | None) -> str:
     if size < 1e6:
         return f"{size / 1e3:.0f} kB"
     return f"{size / 1e6:.0f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"
+
+
+def _split(text: str) -> list[str]:
+    """ "dev,test,dev" becomes ["dev", "test"]."""
+    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
 def make_parser() -> Parser:
@@ -147,12 +164,12 @@ def make_parser() -> Parser:
         "train-clean-100, dev-clean and test-clean",
     )
     parser.add_argument(
-        "--languages", default="en", help="comma-separated, of FLEURS (default: %(default)s)"
+        "--languages", default="", help="comma-separated, of FLEURS, which has one each"
     )
     parser.add_argument(
         "--mirror",
-        help="address of a server with the same paths, instead of https://www.openslr.org or "
-        "$HF_ENDPOINT",
+        help="address of a server with the same paths, instead of $OPENSLR_ENDPOINT or "
+        "https://www.openslr.org, for FLEURS $HF_ENDPOINT or https://huggingface.co",
     )
     return parser
 
@@ -162,14 +179,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     flags = make_parser().parse_args(arguments)
 
     def run() -> None:
-        languages = [name for name in flags.languages.split(",") if name]
-        for language in languages:
-            if language not in LANGUAGES:
-                raise CorpusError(f"--languages: {language} is none of {', '.join(LANGUAGES)}")
         files = list_published(
             flags.corpus,
-            parts=[part for part in flags.parts.split(",") if part],
-            languages=languages,
+            parts=_split(flags.parts),
+            languages=_split(flags.languages),
             mirror=flags.mirror,
         )
         fetched = download(files, flags.root)

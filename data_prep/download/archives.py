@@ -25,6 +25,8 @@ class PublishedFile:
     url: str
     # below the corpus's root
     folder: str
+    # what is in the folder then
+    makes: str
 
     @property
     def name(self) -> str:
@@ -43,6 +45,8 @@ class PublishedCorpus:
     parts: tuple[str, ...]
     # what is taken where nobody says which parts
     usual_parts: tuple[str, ...]
+    # () where there is nothing to choose
+    languages: tuple[str, ...]
     # (mirror, parts, languages) -> the files
     list_files: Callable[[str | None, Sequence[str], Sequence[str]], list[PublishedFile]]
 
@@ -51,8 +55,11 @@ def _list_openslr(number: int) -> Callable[..., list[PublishedFile]]:
     def list_files(
         mirror: str | None, parts: Sequence[str], languages: Sequence[str]
     ) -> list[PublishedFile]:
-        base = f"{(mirror or OPENSLR).rstrip('/')}/resources/{number}"
-        return [PublishedFile(url=f"{base}/{part}.tar.gz", folder=".") for part in parts]
+        base = f"{(mirror or os.environ.get('OPENSLR_ENDPOINT') or OPENSLR).rstrip('/')}/resources/{number}"
+        return [
+            PublishedFile(url=f"{base}/{part}.tar.gz", folder=".", makes=f"LibriSpeech/{part}")
+            for part in parts
+        ]
 
     return list_files
 
@@ -66,8 +73,14 @@ def _list_fleurs(
     for locale in (LOCALES[language] for language in languages):
         for part in parts:
             files += [
-                PublishedFile(url=f"{base}/{locale}/{part}.tsv", folder=locale),
-                PublishedFile(url=f"{base}/{locale}/audio/{part}.tar.gz", folder=f"{locale}/audio"),
+                PublishedFile(
+                    url=f"{base}/{locale}/{part}.tsv", folder=locale, makes=f"{part}.tsv"
+                ),
+                PublishedFile(
+                    url=f"{base}/{locale}/audio/{part}.tar.gz",
+                    folder=f"{locale}/audio",
+                    makes=part,
+                ),
             ]
     return files
 
@@ -79,18 +92,24 @@ _MINI = ("train-clean-5", "dev-clean-2")
 
 CORPORA = {
     "mini_librispeech": PublishedCorpus(
-        licence="CC BY 4.0", parts=_MINI, usual_parts=_MINI, list_files=_list_openslr(31)
+        licence="CC BY 4.0",
+        parts=_MINI,
+        usual_parts=_MINI,
+        languages=(),
+        list_files=_list_openslr(31),
     ),
     "librispeech": PublishedCorpus(
         licence="CC BY 4.0",
         parts=_LIBRISPEECH,
         usual_parts=("train-clean-100", "dev-clean", "test-clean"),
+        languages=(),
         list_files=_list_openslr(12),
     ),
     "fleurs": PublishedCorpus(
         licence="CC BY 4.0",
         parts=("train", "dev", "test"),
         usual_parts=("train", "dev", "test"),
+        languages=tuple(LOCALES),
         list_files=_list_fleurs,
     ),
 }
@@ -104,6 +123,12 @@ def list_published(
     for part in parts:
         if part not in found.parts:
             raise CorpusError(f"--parts: {corpus} has no {part}; it has {', '.join(found.parts)}")
+    for language in languages:
+        if language not in found.languages:
+            has = ", ".join(found.languages) or "English alone: leave --languages out"
+            raise CorpusError(f"--languages: {corpus} has no {language}; it has {has}")
+    if found.languages and not languages:
+        raise CorpusError(f"--languages: name some of {', '.join(found.languages)}")
     if mirror and not mirror.startswith(("https://", "http://")):
         raise CorpusError(f"--mirror={mirror} is no address of a web server: https://…")
     return found.list_files(mirror, parts or found.usual_parts, languages)

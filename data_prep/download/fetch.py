@@ -28,6 +28,8 @@ _SECONDS = 60.0
 _WAITS = (1.0, 4.0, 15.0, 60.0)
 # what another try may fix
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
+# of servers that only send
+_NO_HEAD = (405, 501)
 
 
 class BrokenTransfer(OSError):
@@ -35,12 +37,15 @@ class BrokenTransfer(OSError):
 
 
 def ask_size(url: str) -> int | None:
-    """How many bytes the file has, as the server says without sending it; None if it does not."""
+    """How many bytes the file has, as the server says without sending it; None if it does not, or
+    cannot just now."""
     request = urllib.request.Request(url, method="HEAD")
     try:
         with _open(request) as answer:
             length = answer.headers.get("Content-Length")
     except (OSError, http.client.HTTPException) as error:
+        if getattr(error, "code", None) in (None, *_NO_HEAD, *_PASSING):
+            return None
         raise _explain(url, error) from error
     return int(length) if length and length.isdigit() else None
 
@@ -64,15 +69,20 @@ def fetch_file(
         advance(size - reported)
         reported = size
 
-    for attempt in range(len(_WAITS) + 1):
+    failures = 0
+    while True:
+        before = reported
         try:
             _fetch_rest(url, draft, note, report)
             break
         except (OSError, http.client.HTTPException) as error:
             status = getattr(error, "code", None)
-            if attempt == len(_WAITS) or (status is not None and status not in _PASSING):
+            # a connection that breaks now and then, and brings something each time, will get there
+            failures = 0 if reported > before else failures
+            if failures == len(_WAITS) or (status is not None and status not in _PASSING):
                 raise _explain(url, error) from error
-            sleep(_WAITS[attempt])
+            sleep(_WAITS[failures])
+            failures += 1
     draft.replace(path)
     note.unlink(missing_ok=True)
 
@@ -89,6 +99,7 @@ def _fetch_rest(url: str, draft: Path, note: Path, report: Callable[[int], None]
                 report(there)
                 return
             draft.unlink()
+            raise BrokenTransfer("what has come is not a part of what is there now") from error
         raise
     with answer:
         is_rest = answer.status == 206

@@ -203,7 +203,7 @@ STAGES = {
         ),
         version=1,
     ),
-    "measure": Stage(run=_measure_corpus, leaves=("parts/measured",), version=3),
+    "measure": Stage(run=_measure_corpus, leaves=("parts/measured",), version=4),
     "metadata": Stage(
         run=_write_metadata,
         leaves=(

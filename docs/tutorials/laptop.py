@@ -29,7 +29,7 @@ make laptop
 
 # %% [markdown]
 # or, where the package is installed, `sift-jax laptop`. `sift-jax laptop --list` prints the commands, and `--steps=100` trains a tenth as long,
-# to see that it runs.
+# in a folder of its own, to see that it runs. `OPENSLR_ENDPOINT` and `HF_ENDPOINT` name mirrors.
 #
 # | step | what it does | downloads |
 # | --- | --- | --- |

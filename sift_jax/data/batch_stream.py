@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,8 +87,6 @@ class BatchStream:
         self._audio_id = self.tokenizer.ids[AUDIO]
         self.counts = PackingCounts()
         self._unreadable = UnreadableLog(config.most_unreadable, unreadable_log, split)
-        # groups that were read, or tried: threads count together, a call of `next` is one step
-        self._tries = itertools.count(1)
         shapes = make_shapes(config, geometry, teacher_tokens=teacher_tokens)
         self._own_rows = range(config.rows) if own_rows is None else own_rows
         self.shapes = [dataclasses.replace(shape, rows=len(self._own_rows)) for shape in shapes]
@@ -239,12 +236,12 @@ class BatchStream:
     def _read_row(self, planned: PlannedBatch, row: int) -> Row:
         filled, sizes = Row(self.shapes[planned.level]), planned.groups.sizes
         for g in planned.rows[row]:
-            tried = next(self._tries)
+            self._unreadable.count_try()
             try:
                 example = self.read_example(planned.groups, g)
             except UnreadableAudio as error:
                 task = self.plan.draws.tasks[planned.groups.task[g]].name
-                self._unreadable.note(task, int(planned.groups.item[g]), error, tried)
+                self._unreadable.note(task, int(planned.groups.item[g]), error)
                 # its place stays, so that the others keep their numbers, by which tell_tasks finds them
                 filled.add(NO_GROUP)
                 continue

@@ -25,6 +25,8 @@ NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 TEXTS = ("*.json", "*.txt", "*.jinja")
 WANTED_FILES = ("*.safetensors", *TEXTS)
 _LOGGER = "huggingface_hub"
+# what a log has been told of
+_SAID: set[str] = set()
 # user and password of an address
 _LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
 
@@ -86,14 +88,14 @@ def find_file(repo: str, name: str) -> Path:
 def _download(repo: str, revision: str | None, wanted: Sequence[str]) -> Path:
     from huggingface_hub import snapshot_download
 
-    _say_in_log(f"{SCHEME}{repo}")
-    folder = Path(
-        _fetch(
-            lambda: snapshot_download(repo, revision=revision, allow_patterns=list(wanted)),
-            repo,
-            revision,
+    with _say_in_log(f"{SCHEME}{repo}"):
+        folder = Path(
+            _fetch(
+                lambda: snapshot_download(repo, revision=revision, allow_patterns=list(wanted)),
+                repo,
+                revision,
+            )
         )
-    )
     # of a model in other formats nothing is wanted, and nothing is made
     if not folder.is_dir() or not any(folder.iterdir()):
         raise ValueError(
@@ -104,13 +106,26 @@ def _download(repo: str, revision: str | None, wanted: Sequence[str]) -> Path:
     return folder
 
 
-def _say_in_log(name: str) -> None:
-    """A log has a line, where a terminal has the library's bars."""
-    from huggingface_hub.utils import disable_progress_bars
+@contextlib.contextmanager
+def _say_in_log(name: str) -> Iterator[None]:
+    """A log has a line where a terminal has the library's bars, and none where all is there."""
+    from huggingface_hub.utils import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
 
-    if not sys.stderr.isatty():
-        disable_progress_bars()
+    if sys.stderr.isatty() or are_progress_bars_disabled():
+        yield
+        return
+    if name not in _SAID:
+        _SAID.add(name)
         print(f"{name}: from the hub, or its cache on this machine", file=sys.stderr, flush=True)
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()
 
 
 def _fetch(download: Callable[[], str], repo: str, revision: str | None) -> str:

@@ -84,8 +84,8 @@ def _encode(path: str) -> str:
 
 def _make_page(title: str, study: str, shown: Sequence[dict[str, Any]], kind: str) -> str:
     told = {"study": study, "kind": kind, "scales": SCALES[kind], "tasks": shown}
-    # "</" would end the script wherever a text holds it
-    data = json.dumps(told, ensure_ascii=False).replace("</", "<\\/")
+    # "</script>" would end the script wherever a text holds it, and "<!--" would change what ends it
+    data = json.dumps(told, ensure_ascii=False).replace("<", "\\u003c")
     return render_page(
         _HERE / "raters.html",
         title=title,

@@ -18,18 +18,16 @@ def make_parser() -> Parser:
         "sift_jax.laptop",
         description="Downloads Whisper-base, SmolLM2-135M-Instruct and mini LibriSpeech, trains a "
         "small SIFT-LLM on them in two stages, evaluates it and asks it: eight steps in "
-        "runs/laptop, on a laptop's processor.",
+        "runs/laptop, on a laptop's processor. $HF_ENDPOINT and $OPENSLR_ENDPOINT name mirrors of the "
+        "hub and of OpenSLR.",
         examples=("", "--steps=100", "--list"),
     )
     parser.add_argument(
         "--steps",
         type=int,
-        help="training steps of each of the two stages (default: 1000; a hundred show that it runs)",
-    )
-    parser.add_argument(
-        "--mirror",
-        help="address of a server with OpenSLR's paths, instead of https://www.openslr.org; one of "
-        "the hub is named by $HF_ENDPOINT",
+        default=1000,
+        help="training steps of each of the two stages; a hundred show that it runs "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--list", action="store_true", help="print the steps with their commands and stop"
@@ -42,17 +40,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     flags = make_parser().parse_args(arguments)
 
     def run() -> None:
-        from sift_jax.laptop.steps import RUN, TRAINING_STEPS, make_steps
+        from sift_jax.laptop.steps import RUN, find_runs, make_steps
         from sift_jax.recipes.run import list_steps, run_steps
 
-        steps = make_steps(flags.steps or TRAINING_STEPS, flags.mirror)
+        steps = make_steps(flags.steps)
         if flags.list:
             print(list_steps(steps))
             return
         run_steps(steps, RUN)
+        runs = find_runs(flags.steps)
         print(
-            f"\nits reports: {RUN}/recognised/report.html, {RUN}/evaluation/report.html; "
-            f"to ask more: python -m sift_jax.ask --checkpoint={RUN}/export --audio=FILE QUESTION"
+            f"\nits reports: {runs}/recognised/report.html, {runs}/evaluation/report.html; "
+            f"to ask more: python -m sift_jax.ask --checkpoint={runs}/export --audio=FILE QUESTION"
         )
 
     report_errors(run, is_debug=is_debug(flags), can_resume=True)

@@ -10,22 +10,30 @@ RUN = "runs/laptop"
 _ROOT, _RECOGNITION, _DATA = f"{RUN}/corpora", f"{RUN}/recognition", f"{RUN}/data"
 _RECORDING = "{first " + _ROOT + "/LibriSpeech/dev-clean-2/*/*/*.flac}"
 
-# of both stages, and what one takes on two cores
+# of both stages; a step is guessed to take so long on two cores
 TRAINING_STEPS, _SECONDS_A_STEP = 1000, 6.0
 
 
-def _train(stage: str, steps: int) -> tuple[str, ...]:
+def _train(stage: str, steps: int, *more: str) -> tuple[str, ...]:
     command = ("sift_jax.train", f"--gin_file=configs/laptop/{stage}.gin")
     if steps == TRAINING_STEPS:
         return command
     # the warm-up of a short run is short
-    return (*command, f"--gin.STEPS={steps}", f"--gin.WARMUP_STEPS={min(steps // 4, 30)}")
+    knobs = {"STEPS": steps, "WARMUP_STEPS": min(steps // 4, 30)}
+    return (*command, *(f"--gin.{name}={value}" for name, value in knobs.items()), *more)
 
 
-def make_steps(training_steps: int = TRAINING_STEPS, mirror: str | None = None) -> tuple[Step, ...]:
-    """The recipe, with so many steps of training in each stage, and another server than
-    OpenSLR's."""
-    download = ("data_prep.download", "--corpus=mini_librispeech", f"--root={_ROOT}")
+def find_runs(training_steps: int) -> str:
+    """Where the trained and what is made of it lie: of another number of steps in a folder of their
+    own, so that neither run resumes the other."""
+    return RUN if training_steps == TRAINING_STEPS else f"{RUN}/{training_steps}_steps"
+
+
+def make_steps(training_steps: int = TRAINING_STEPS) -> tuple[Step, ...]:
+    """The recipe, with so many steps of training in each stage."""
+    if training_steps < 1:
+        raise ValueError(f"--steps={training_steps}: give 1 or more")
+    runs = find_runs(training_steps)
     minutes = max(round(training_steps * _SECONDS_A_STEP / 60), 1)
     return (
         Step(
@@ -34,7 +42,7 @@ def make_steps(training_steps: int = TRAINING_STEPS, mirror: str | None = None) 
             minutes=5,
             note="about 460 MB; the next training also downloads openai/whisper-base and "
             "HuggingFaceTB/SmolLM2-135M-Instruct from the hub, 560 MB together",
-            commands=((*download, f"--mirror={mirror}") if mirror else download,),
+            commands=(("data_prep.download", "--corpus=mini_librispeech", f"--root={_ROOT}"),),
         ),
         Step(
             name="recognition",
@@ -54,7 +62,7 @@ def make_steps(training_steps: int = TRAINING_STEPS, mirror: str | None = None) 
             name="stage1",
             title="stage 1: the projector and LoRA learn to recognise speech",
             minutes=minutes,
-            commands=(_train("stage1", training_steps),),
+            commands=(_train("stage1", training_steps, f"--gin.OUT_DIR={runs}/stage1"),),
         ),
         Step(
             name="recognise",
@@ -66,8 +74,8 @@ def make_steps(training_steps: int = TRAINING_STEPS, mirror: str | None = None) 
                     "--suite=librispeech",
                     f"--root={_ROOT}",
                     "--gin.SUBSETS=('dev_clean_2',)",
-                    f"--checkpoint={RUN}/stage1",
-                    f"--out={RUN}/recognised",
+                    f"--checkpoint={runs}/stage1",
+                    f"--out={runs}/recognised",
                     "--limit=100",
                     "--rows=8",
                     "--gin.MAX_NEW_TOKENS=96",
@@ -94,7 +102,14 @@ def make_steps(training_steps: int = TRAINING_STEPS, mirror: str | None = None) 
             name="stage2",
             title="stage 2: instruction tuning",
             minutes=minutes,
-            commands=(_train("stage2", training_steps),),
+            commands=(
+                _train(
+                    "stage2",
+                    training_steps,
+                    f"--gin.OUT_DIR={runs}/stage2",
+                    f"--gin.START_RUN={runs}/stage1",
+                ),
+            ),
         ),
         Step(
             name="evaluate",
@@ -105,8 +120,8 @@ def make_steps(training_steps: int = TRAINING_STEPS, mirror: str | None = None) 
                     "sift_jax.evaluate",
                     "--suite=evalsift",
                     f"--root={_DATA}",
-                    f"--checkpoint={RUN}/stage2",
-                    f"--out={RUN}/evaluation",
+                    f"--checkpoint={runs}/stage2",
+                    f"--out={runs}/evaluation",
                     "--limit=50",
                     "--rows=8",
                     f"--gin.DATA_DIR={_DATA}",
@@ -120,10 +135,10 @@ def make_steps(training_steps: int = TRAINING_STEPS, mirror: str | None = None) 
             title="export the model, and ask it",
             minutes=1,
             commands=(
-                ("sift_jax.export", f"--checkpoint={RUN}/stage2", f"--out={RUN}/export"),
+                ("sift_jax.export", f"--checkpoint={runs}/stage2", f"--out={runs}/export"),
                 (
                     "sift_jax.ask",
-                    f"--checkpoint={RUN}/export",
+                    f"--checkpoint={runs}/export",
                     f"--audio={_RECORDING}",
                     "Is the speaker a man or a woman, and how fast do they speak?",
                 ),

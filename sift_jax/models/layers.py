@@ -74,13 +74,13 @@ class Linear(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        stored = self.get_variable("params", VALUES)
+        stored: Array | None = self.get_variable("params", VALUES)
         if stored is None:
             shape = (x.shape[-1], self.features)
             kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
         else:
             # next to its product, where XLA makes no more of it than the product reads
-            scale = self.get_variable("params", SCALE)
+            scale: Array = self.get_variable("params", SCALE)
             kernel = dequantize({VALUES: stored, SCALE: scale}, self.dtype)
         y = x.astype(self.dtype) @ kernel.astype(self.dtype)
         if self.lora_rank:

@@ -45,7 +45,7 @@ class Step:
 
     name: str
     title: str
-    # measured on two idle cores
+    # on two idle cores, about
     minutes: float
     # module and flags, as behind `python -m`
     commands: tuple[tuple[str, ...], ...]

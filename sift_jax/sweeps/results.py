@@ -181,7 +181,10 @@ def _list_differences(
     finished: Mapping[str, Sequence[RunResult]],
     measurable: Mapping[str, bool | None],
 ) -> list[dict[str, Any]]:
-    found = []
+    found: list[dict[str, Any]] = []
+    if questions.baseline and questions.baseline not in finished:
+        # without it nobody knows what is measurable
+        return found
     for asked, (first, second) in questions.differences.items():
         if first not in finished or second not in finished:
             continue

@@ -90,10 +90,10 @@ def sweep(
             _put_aside(folder, place)
         _run_stages(stages, run, folder, digests)
     finished = read_finished(run, folder)
-    if not finished:
+    if not any(len(results) == len(run.seeds) for results in finished.values()):
         raise SweepError(
-            f"there are no results in {folder}; run the sweep without report_only, or give the "
-            "folder of the results as RESULTS_DIR"
+            f"there are no results in {folder} of an arm with all of its seeds; run the sweep "
+            "without report_only, or give the folder of the results as RESULTS_DIR"
         )
     told = gather_results(run, questions, tables, bootstrap, finished)
     write_whole(folder / "results.json", json.dumps(told, indent=1, ensure_ascii=False) + "\n")

@@ -99,6 +99,10 @@ def _make_text_encoder(tokenizer: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
     return encoder
 
 
+def has_tokenizer(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in _FILES)
+
+
 class SpeechTokenizer:
     """Text to ids and back. `chat_template` names one of TEMPLATES; None takes the folder's own, or
     "chatml"; of a Qwen2-Audio "qwen2_audio".
@@ -110,7 +114,7 @@ class SpeechTokenizer:
     def __init__(self, folder: str | Path, chat_template: str | None = None):
         check_template_name(chat_template)
         self.folder = find_folder(folder, texts_only=True) if is_on_hub(folder) else Path(folder)
-        if not any((self.folder / name).is_file() for name in _FILES):
+        if not has_tokenizer(self.folder):
             raise ValueError(
                 f"no tokenizer.json in {folder}; train one with python -m data_prep.tokenizer, "
                 "or put a model there: hf download OWNER/NAME --local-dir=FOLDER"

@@ -10,7 +10,7 @@ from sift_jax.data.data_config import DataConfig
 from sift_jax.data.defined_tasks import read_codec
 from sift_jax.endpoints.hub import find_cached, find_folder, is_on_hub
 from sift_jax.models.presets import ModelConfig
-from sift_jax.text.tokenizers import SpeechTokenizer
+from sift_jax.text.tokenizers import SpeechTokenizer, has_tokenizer
 from sift_jax.text.unit_tokens import count_needed_rows
 
 
@@ -24,11 +24,10 @@ def fetch_tokenizer(data: DataConfig) -> None:
 def count_rows(model: ModelConfig, data: DataConfig, *, start_run: str | None, out_dir: str) -> int:
     """The rows for which extra_tokens None makes room; none for a dry run without the tokenizer,
     and never fewer than the run has whose parameters are read."""
-    if model.extra_tokens is not None or find_cached(data.tokenizer) is None:
+    folder = find_cached(data.tokenizer)
+    if model.extra_tokens is not None or folder is None or not has_tokenizer(folder):
         return 0
-    needed = count_needed_rows(
-        SpeechTokenizer(data.tokenizer, data.chat_template), read_codec(data)
-    )
+    needed = count_needed_rows(SpeechTokenizer(folder, data.chat_template), read_codec(data))
     # a run that resumes can do without the one that it began with
     folders = [Path(start_run), Path(out_dir)] if start_run else []
     begun = next((folder for folder in folders if (folder / "model.json").is_file()), None)

@@ -126,3 +126,18 @@ def test_what_is_kept_is_json(make_step, tmp_path):
     run_steps([make_step("hear")], str(tmp_path))
     kept = json.loads((tmp_path / "steps.json").read_text())
     assert kept["hear"]["commands"] == [["write_line", "hear", "0"]]
+
+
+def test_a_short_trial_of_the_laptops_recipe_is_not_resumed_by_the_whole():
+    whole, short = make_steps(), make_steps(100)
+    named = {word for step in whole for command in step.commands for word in command}
+    trained = [step for step in short if step.name in ("stage1", "recognise", "stage2", "ask")]
+    assert len(trained) == 4
+    for step in trained:
+        text = " ".join(word for command in step.commands for word in command)
+        assert "runs/laptop/100_steps/" in text
+    # the data are those of the whole
+    data = [step for step in short if step.name in ("download", "recognition", "build")]
+    assert {word for step in data for command in step.commands for word in command} <= named
+    with pytest.raises(ValueError, match="--steps=0: give 1 or more"):
+        make_steps(0)

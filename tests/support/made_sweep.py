@@ -25,6 +25,7 @@ def make_plan(**changes: Any) -> SweepConfig:
         "starts": {"hear": {}, "other": {}},
         "train_files": ("a.gin", "arms/{arm}.gin"),
         "evaluate_files": ("e.gin",),
+        "arm_prepare": {},
         "arms": {
             "one": {"RECORDS": "{out}/{arm}"},
             "two": {"RATE": 0.5, "START_RUN": "{out}/runs/other.{first_seed}"},

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import tarfile
 
 import pytest
@@ -11,7 +12,7 @@ from data_prep.corpora.fleurs import read_fleurs
 from data_prep.corpora.librispeech import read_librispeech
 from data_prep.corpora.recording import CorpusError, Recording
 from data_prep.download import fetch
-from data_prep.download.__main__ import main
+from data_prep.download.__main__ import main, unpack
 from data_prep.download.fetch import fetch_file
 
 PATH = "/resources/31/{}.tar.gz"
@@ -137,6 +138,33 @@ def test_a_busy_server_is_asked_again_and_a_missing_file_is_not(server, tmp_path
     assert len(server.asked) == 1
 
 
+def test_an_archive_that_is_cut_anywhere_is_not_taken_for_whole(tmp_path):
+    """Between two members, too, where a tar file looks as if it ended there."""
+    whole = pack({f"a/{number}.flac": bytes([number]) * 700 for number in range(12)})
+    for cut in range(1, len(whole), 5):
+        archive = tmp_path / "a.tar.gz"
+        archive.write_bytes(whole[:-cut])
+        with pytest.raises(CorpusError, match="a.tar.gz cannot be unpacked"):
+            unpack(archive, tmp_path / "out")
+    archive.write_bytes(whole)
+    unpack(archive, tmp_path / "whole")
+    assert len(list((tmp_path / "whole/a").iterdir())) == 12
+
+
+def test_a_connection_that_brings_something_each_time_gets_there(server, tmp_path):
+    path = PATH.format("dev-clean-2")
+    server.cut = [100] * 30
+    fetch_file(server.url + path, tmp_path / "a", sleep=lambda s: None)
+    assert (tmp_path / "a").read_bytes() == server.files[path]
+
+
+def test_what_was_removed_is_fetched_again(server, tmp_path):
+    run(server, tmp_path, "--parts=dev-clean-2,dev-clean-2")
+    shutil.rmtree(tmp_path / "LibriSpeech/dev-clean-2")
+    run(server, tmp_path, "--parts=dev-clean-2")
+    assert list(tmp_path.rglob("84-7-0000.flac"))
+
+
 def test_a_damaged_archive_is_deleted_and_said(server, tmp_path):
     path = PATH.format("dev-clean-2")
     server.put(path, server.files[path][:-300])
@@ -184,7 +212,9 @@ def test_a_full_disk_is_said_before_anything_is_fetched(server, tmp_path, monkey
     ("flags", "said"),
     [
         (["--corpus=mini_librispeech", "--parts=dev"], "it has train-clean-5, dev-clean-2"),
-        (["--corpus=fleurs", "--languages=nl"], "nl is none of en"),
+        (["--corpus=fleurs", "--languages=nl"], "fleurs has no nl; it has en"),
+        (["--corpus=fleurs"], "--languages: name some of en"),
+        (["--corpus=librispeech", "--languages=de"], "it has English alone"),
         (["--corpus=mini_librispeech", "--mirror=corpora"], "no address of a web server"),
     ],
 )

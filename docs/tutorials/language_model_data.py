@@ -57,6 +57,8 @@ sift-jax data instruct --metadata=runs/tutorial/measured/metadata.jsonl --out=ru
 # Stopped, the same command resumes and repeats no call. `rejected.jsonl` has what was not kept and why, `report.json` the counts: read both before you train.
 #
 # ## Into records
+#
+# `validate` names every fault with file and line, and ends with status 1 if there is one, such as a row that a small writer has repeated.
 
 # %%
 run(r'''

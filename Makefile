@@ -7,9 +7,13 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: quickstart laptop lint test docs check tpu test-slow test-kills parity extras lock clean
 
-$(VENV)/.installed: requirements.lock
+# A lock a Python: 3.11 has jax 0.10, the later ones the newest. make test PYTHON=python3.13
+VERSION := $(shell $(PYTHON) -c "import sys; print('%d.%d' % sys.version_info[:2])")
+LOCK := $(if $(filter 3.11,$(VERSION)),requirements.lock,requirements-$(VERSION).lock)
+
+$(VENV)/.installed: $(LOCK)
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(LOCK)
 	touch $@
 
 # nine steps, told as they run; `$(PY) -m sift_jax.quickstart --list` prints their commands
@@ -86,8 +90,11 @@ $(DOCS_VENV)/.installed: docs/requirements.lock
 	$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r docs/requirements.lock
 	touch $@
 
+COMPILE := uv pip compile setup.py --extra test --generate-hashes --no-header --no-annotate
 lock:
-	uv pip compile setup.py --extra test --generate-hashes --no-header --no-annotate --python-version 3.11 -o requirements.lock
+	$(COMPILE) --python-version 3.11 -o requirements.lock
+	$(COMPILE) --python-version 3.12 -o requirements-3.12.lock
+	$(COMPILE) --python-version 3.13 -o requirements-3.13.lock
 	uv pip compile docs/requirements.in --generate-hashes --no-header --no-annotate --python-version 3.11 -o docs/requirements.lock
 
 clean:

@@ -62,11 +62,22 @@ def test_a_start_of_each_seed_goes_behind_the_start_that_it_needs():
     assert list_names(starts) == [["train.hear.4", "train.name.4"]]
 
 
+def test_an_arm_may_have_commands_of_its_own():
+    plan = make_plan(arm_prepare={"two": ("python -m data_prep.y --out={out}",)})
+    for runs, names in (
+        ({("one", 3)}, ["prepare.0"]),
+        ({("one", 3), ("two", 3), ("two", 4)}, ["prepare.0", "prepare.two.0"]),
+    ):
+        prepare, _, _ = list_stages(plan, runs)
+        assert list_names(prepare) == [names]
+
+
 def test_what_no_sweep_can_be_is_refused():
     for changes, wanted in (
         ({"arms": {}, "evaluate_arms": {}}, "SweepConfig.arms is {}; give 1 or more"),
         ({"only": ("three",)}, "ARMS names 'three'"),
         ({"evaluate_arms": {"three": {}}}, "evaluate_arms names 'three'"),
+        ({"arm_prepare": {"three": ()}}, "arm_prepare names 'three'"),
         ({"starts": {"one": {}}}, "both an arm and a start"),
         ({"arms": {"two": {}, "a/b": {}}}, "a/b"),
     ):

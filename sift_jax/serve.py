@@ -44,7 +44,7 @@ def make_parser() -> Parser:
         action="append",
         default=[],
         help="a name, beside those of this machine, under which it may be asked, such as a "
-        "proxy's; requests under others are told 421",
+        "proxy's; others are answered with 421",
     )
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one and tells it")
     parser.add_argument("--slots", type=int, default=16, help="answers that are written at once")

@@ -71,7 +71,7 @@ printf 'How fast does the person talk?\nIs the speaker male or female?\n' | sift
 # ## What to expect of it
 #
 # The small model has two million parameters, none of them pretrained, and its voices were synthetic. On voices and sentences that its training never had it is right in 56.7 % of 240 closed questions in English, where the
-# commonest answer of its training is right in 33.8 %. It recognises no words. It knows few wordings: asked the same in words that its training never had, it is right in 18.3 %. Its card, `sift_jax/shipped/small/README.md`,
+# commonest answer of its training is right in 33.8 %. It recognises no words. It knows few paraphrases: asked the same in words that its training never had, it is right in 18.3 %. Its card, `sift_jax/shipped/small/README.md`,
 # has all figures, its other answers to the samples, and where it comes from. It is here to show how a model is asked, not to be used.
 #
 # ## From Python

@@ -7,7 +7,7 @@ python -m docs.tools.make_notebooks --check    ends with 1 where one is stale, a
     prose                    ─►   a cell of Markdown         # %% [markdown]
     ```bash                  ─►   a cell with %%bash         run('''…''')
     ```python                ─►   a cell                     # %%
-    ```json title="x.jsonl"  ─►   %%writefile x.jsonl        write("x.jsonl", '''…''')
+    ```json title="x.jsonl"  ─►   a cell that writes it      write("x.jsonl", '''…''')
 
 Any other block is something to read, and stays in the prose. A file of Python is written as any
 file is, and not run.
@@ -78,11 +78,21 @@ def name_title(page: str) -> str:
 
 
 def _write_notebook_cell(cell: Cell, number: int) -> dict[str, object]:
-    head = {SHELL: "%%bash -e\n", FILE: f"%%writefile {cell.name}\n"}.get(cell.kind, "")
+    source = cell.text
+    if cell.kind == SHELL:
+        source = f"%%bash -euo pipefail\n{cell.text}"
+    elif cell.kind == FILE:
+        # not %%writefile, which makes no folders
+        quoted = f"r'''\n{_check_quotable(cell.text)}\n'''[1:]"
+        source = (
+            f"from pathlib import Path\n\npath = Path({json.dumps(cell.name)})\n"
+            f"path.parent.mkdir(parents=True, exist_ok=True)\n"
+            f'path.write_text({quoted}, encoding="utf-8")'
+        )
     common = {
         "id": f"cell-{number}",
         "metadata": {},
-        "source": (head + cell.text).splitlines(keepends=True),
+        "source": source.splitlines(keepends=True),
     }
     if cell.kind == PAGE:
         return {"cell_type": "markdown", **common}
@@ -98,20 +108,24 @@ def make_notebook(page: str) -> str:
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
+def _check_quotable(text: str) -> str:
+    if "'''" in text or text.endswith("'"):
+        raise ValueError(
+            f"a block with three quotes, or one at its end, cannot be quoted: {text[:60]}"
+        )
+    return text
+
+
 def _write_script_cell(cell: Cell) -> str:
     if cell.kind == PAGE:
         lines = [f"# {line}".rstrip() for line in cell.text.splitlines()]
         return "\n".join(["# %% [markdown]", *lines])
     if cell.kind == CODE:
         return f"# %%\n{cell.text}"
-    if "'''" in cell.text or cell.text.endswith("'"):
-        raise ValueError(
-            f"a block with three quotes, or one at its end, cannot be quoted: {cell.text[:60]}"
-        )
-    quoted = f"r'''\n{cell.text}\n'''"
+    quoted = f"r'''\n{_check_quotable(cell.text)}\n'''"
     if cell.kind == SHELL:
         return f"# %%\nrun({quoted})"
-    return f"# %%\nwrite({json.dumps(cell.name)}, {quoted}.lstrip())"
+    return f"# %%\nwrite({json.dumps(cell.name)}, {quoted}[1:])"
 
 
 def make_script(page: str, name: str) -> str:

@@ -69,7 +69,7 @@ def register(context):
     register_task(task)
     register_mixture(make_mixture("mine", {"my.*": 0.2, "sift.closed_ended.*.en": 0.8}))
     return [task.name]
-'''.lstrip())
+'''[1:])
 
 # %% [markdown]
 # The quickstart's second stage can train on it after `make quickstart`, whose data and stage 1 it reads:

@@ -42,7 +42,7 @@ train = [
 "records/sift_50m" = "gs://my-bucket/records/sift_50m"
 "runs/stage1" = "gs://my-bucket/runs/stage1"
 "weights/Qwen2.5-7B-Instruct" = "weights/Qwen2.5-7B-Instruct"
-'''.lstrip())
+'''[1:])
 
 # %% [markdown]
 # `copies` are laid on every host's disk before the run: from a bucket, or from here, as the decoder's tokenizer, which stage 2 reads. `--dry_run` prints every command that would be run, and runs none:

@@ -1,5 +1,5 @@
-"""Items made ready for a model: their audio read, joined and measured, and what the model cannot
-take skipped.
+"""Items made ready for a model: their audio is read, joined and measured, and what the model cannot
+take is skipped.
 
     item: a.wav, b.wav, "Which is louder?"     most_clips 0 ─► two clips
                                                most_clips 1 ─► one clip: a.wav, a second of silence, b.wav

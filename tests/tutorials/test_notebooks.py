@@ -97,9 +97,20 @@ def test_a_notebook_has_what_jupyter_asks_for():
         assert {"cell_type", "metadata", "source", "id"} <= cell.keys()
         assert (cell["cell_type"] == "code") == ("outputs" in cell and "execution_count" in cell)
     sources = ["".join(cell["source"]) for cell in cells]
-    assert sources[1].startswith("%%bash -e\nprintf") and sources[2].startswith(
-        "%%writefile in/mine.toml\n"
-    )
+    assert sources[1].startswith("%%bash -euo pipefail\nprintf")
+
+
+def test_a_file_of_a_notebook_is_that_of_its_script(tmp_path, monkeypatch):
+    """In a folder that is not there yet, with the blanks that its first line begins with."""
+    page = '# A page\n\n```text title="in/x.txt"\n  first\nlast\n```\n'
+    monkeypatch.chdir(tmp_path)
+    (cell,) = (c for c in json.loads(make_notebook(page))["cells"] if c["cell_type"] == "code")
+    exec("".join(cell["source"]), {})
+    (tmp_path / "page.py").write_text(make_script(page, "page"), encoding="utf-8")
+    (tmp_path / "script").mkdir()
+    subprocess.run([sys.executable, "../page.py"], cwd=tmp_path / "script", check=True)
+    for written in (tmp_path / "in/x.txt", tmp_path / "script/in/x.txt"):
+        assert written.read_text(encoding="utf-8") == "  first\nlast\n"
 
 
 def test_a_block_that_cannot_be_quoted_is_refused():

@@ -21,15 +21,12 @@ import jax
 import numpy as np
 
 from sift_jax.batch import Batch
-from sift_jax.checkpoints.checkpoint import Checkpoints
-from sift_jax.checkpoints.config_history import describe_end, write_config
+from sift_jax.checkpoints.config_history import write_config
 from sift_jax.checkpoints.refused_start import undo_refused_start
-from sift_jax.checkpoints.run_folder import check_plan
 from sift_jax.checkpoints.run_lock import hold_run
 from sift_jax.checkpoints.train_state import State
 from sift_jax.data.batch_stream import BatchStream
 from sift_jax.data.data_config import DataConfig
-from sift_jax.data.defined_tasks import read_codec
 from sift_jax.launch import NO_FLAGS, Launch
 from sift_jax.models.presets import ModelConfig
 from sift_jax.parallel.hardware import HardwareConfig
@@ -48,11 +45,10 @@ from sift_jax.rewarding.rewards import RewardBook, Rollout
 from sift_jax.rewarding.rollout_log import RolloutLog, StepRollouts, measure_rollouts
 from sift_jax.rewarding.rollouts import Answer, draw_rollouts, lay_out_rollouts
 from sift_jax.storage.whole_files import write_whole
-from sift_jax.text.unit_tokens import list_needed_rows
 from sift_jax.training.dry_run import format_dry_run
 from sift_jax.training.hooks import Put, describe_terms
-from sift_jax.training.job import TrainingJob, describe_job, start_state
-from sift_jax.training.loop import claim_folder, keep_tokenizer, open_stream, open_writer
+from sift_jax.training.job import TrainingJob, describe_job
+from sift_jax.training.loop import OpenRun, open_run, open_writer, resume_or_start
 from sift_jax.training.metrics import MetricWriter
 from sift_jax.training.optimizer import OptimizerConfig
 from sift_jax.training.preemption import Stopped, StopRequest
@@ -174,26 +170,12 @@ def _find_longest(job: RewardJob) -> int:
 def _reinforce_in_folder(job: RewardJob, sources: Sources, launch: Launch) -> None:
     training = job.training
     run, out_dir = training.run, training.out_dir
-    checkpoints = claim_folder(training)
-    reached = checkpoints.latest_step or 0
-    stream = open_stream(training, launch, "train")
-    if stream.notes:
-        print(*stream.notes, sep="\n")
-    plan = stream.plan.fingerprint
-    if reached >= run.steps:
-        check_plan(out_dir, checkpoints.read_place(reached).get("plan"), plan)
-        print(describe_end(out_dir, reached, run.steps, launch.config_text))
+    opened = open_run(training, launch)
+    if opened is None:
         return
-    keep_tokenizer(training, stream, is_begun=reached > 0)
-    restored = checkpoints.restore_newest(training.abstract_state, run.trainable)
-    needed = list_needed_rows(stream.tokenizer, read_codec(training.data))
-    state, place = restored or (
-        start_state(training, sources, needed),
-        {"step": 0, "batches": 0, "groups": 0},
-    )
-    if restored:
-        check_plan(out_dir, place.get("plan"), plan)
-        print(f"resuming {out_dir} at step {place['step']}, batch {place['batches']}")
+    checkpoints, stream = opened.checkpoints, opened.stream
+    first_place = {"step": 0, "batches": 0, "groups": 0}
+    state, place = resume_or_start(training, sources, opened, first_place=first_place)
     first_step = int(place["step"])
     if said := write_config(out_dir, launch.config_text, step=first_step):
         print(said)
@@ -203,7 +185,7 @@ def _reinforce_in_folder(job: RewardJob, sources: Sources, launch: Launch) -> No
     with contextlib.closing(writer), checkpoints.finishing(), StopRequest() as stop:
         reader = prompts.read(int(place["batches"]), int(place["groups"]))
         stopped_at = _run_steps(
-            job, stream, state, (first_step, reader), prompts, log, writer, checkpoints, stop
+            job, opened, state, (first_step, reader), prompts, log, writer, stop
         )
         checkpoints.close()
     if stopped_at is not None:
@@ -215,17 +197,17 @@ def _reinforce_in_folder(job: RewardJob, sources: Sources, launch: Launch) -> No
 
 def _run_steps(
     job: RewardJob,
-    stream: BatchStream,
+    opened: OpenRun,
     state: State,
     start: tuple[int, Iterator[tuple[Asked, Place]]],
     prompts: PromptStream,
     log: RolloutLog,
     writer: MetricWriter,
-    checkpoints: Checkpoints,
     stop: StopRequest,
 ) -> int | None:
     """The step at which it was asked to stop, or None."""
     training, grpo, run = job.training, job.grpo, job.training.run
+    stream, checkpoints = opened.stream, opened.checkpoints
     score = make_scorer(training.model, grpo, training.mesh)
     put = functools.partial(put_batch, mesh=training.mesh, rows=training.data.rows)
     first_step, reader = start

@@ -55,10 +55,9 @@ def list_log_probs(
     hidden = compute_hidden(config, params, batch)
     decoder = losses.gather_head(params["decoder"])
     chunk = losses.choose_chunk(*batch["target_bm"].shape)
-    pieces = (losses.cut(hidden, chunk), losses.cut(batch["target_bm"], chunk))
-    found = jax.lax.map(lambda piece: _score(decoder, piece[0], piece[1], temperature), pieces)
-    rows, targets = batch["target_bm"].shape
-    return found.swapaxes(0, 1).reshape(rows, -1)[:, :targets]
+    return losses.list_chunks(
+        lambda h, y: _score(decoder, h, y, temperature), (hidden, batch["target_bm"]), chunk=chunk
+    )
 
 
 def make_scorer(config: SpeechLMConfig, grpo: GrpoConfig, mesh: Mesh) -> Scorer:
@@ -87,9 +86,9 @@ def sum_policy_loss(
     hidden = compute_hidden(config, params, batch, dropout)
     decoder = losses.gather_head(params["decoder"])
 
-    @jax.checkpoint
-    def sum_chunk(piece: tuple[Array, ...]) -> tuple[Array, Array, Array]:
-        h, y, w, advantage, old, reference = piece
+    def score(
+        h: Array, y: Array, w: Array, advantage: Array, old: Array, reference: Array
+    ) -> tuple[Array, Array, Array]:
         log_p = _score(decoder, h, y, grpo.temperature)
         # what has no weight may hold anything: a ratio of it must stay finite
         ratio = jnp.exp(jnp.where(w > 0, log_p - old, 0.0))
@@ -103,8 +102,7 @@ def sum_policy_loss(
     names = ("target_bm", "weight_bm", "advantage_bm", "old_bm", "reference_bm")
     parts = (hidden, *(batch[name] for name in names))
     chunk = losses.choose_chunk(*batch["target_bm"].shape)
-    sums = jax.lax.map(sum_chunk, tuple(losses.cut(x, chunk) for x in parts))
-    policy, distance, clipped = (jnp.sum(x) for x in sums)
+    policy, distance, clipped = losses.sum_chunks(score, parts, chunk=chunk)
     weight = jnp.sum(batch["weight_bm"])
     terms = {
         "policy": (policy, weight),

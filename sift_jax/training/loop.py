@@ -13,6 +13,7 @@ import functools
 import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -133,29 +134,15 @@ def _train_in_folder(
     then the weights."""
     run, out_dir = job.run, job.out_dir
     ledger = TimeLedger(out_dir, is_writer=is_first_process())
-    # --- is this folder ours?
-    checkpoints = claim_folder(job)
-    reached = checkpoints.latest_step or 0
-    # --- the data: every process plans the whole, and reads its own rows
-    stream = open_stream(job, launch, "train")
-    check_same(
-        "the plan",
-        stream.plan.fingerprint,
-        "give all processes the same records, tokenizer and modules",
-    )
-    if is_first_process() and stream.notes:
-        print(*stream.notes, sep="\n")
-    # Nothing is left to do: say so, before weights are read.
-    if reached >= run.steps:
-        check_plan(out_dir, checkpoints.read_place(reached).get("plan"), stream.plan.fingerprint)
-        told = describe_end(out_dir, reached, run.steps, launch.config_text)
-        print(told.replace(str(out_dir), job.folder.name))
+    # --- is this folder ours, and what is there to do? every process plans the whole data
+    opened = open_run(job, launch)
+    if opened is None:
         return
-    keep_tokenizer(job, stream, is_begun=reached > 0)
+    stream, checkpoints = opened.stream, opened.checkpoints
     evaluate = evaluator.open(job.model, stream.tokenizer, job.mesh, out_dir) if evaluator else None
     # --- the state: 1. this folder's newest checkpoint, 2. another run, 3. published weights, 4. drawn
     # From here on memory of the devices is taken.
-    state, batches_read = _resume_or_start(job, sources, checkpoints, stream)
+    state, place = resume_or_start(job, sources, opened, first_place={"batches": 0})
     first_step = int(state["step"])
     if is_first_process():
         print(*stream.describe_start(), sep="\n")
@@ -183,13 +170,11 @@ def _train_in_folder(
         # the stream at the batch after the last one that its state has seen.
         ledger.begin(first_step)
         with (
-            contextlib.closing(prefetch(stream.batches(skip=batches_read), 2)) as batches,
+            contextlib.closing(prefetch(stream.batches(skip=place["batches"]), 2)) as batches,
             contextlib.closing(profile),
         ):
             watched = Watched(compilations=compilations, ledger=ledger, profile=profile)
-            stopped_at = _run_steps(
-                job, state, batches, put, stream, hooks, watched, checkpoints, stop
-            )
+            stopped_at = _run_steps(job, opened, state, batches, put, hooks, watched, stop)
         report.close()
         with ledger.over("saving"):
             checkpoints.close()
@@ -212,19 +197,19 @@ class Watched:
 
 def _run_steps(
     job: TrainingJob,
+    opened: OpenRun,
     state: State,
     batches: Iterator[tuple[BatchShape, Batch]],
     put: Put,
-    stream: BatchStream,
     hooks: Sequence[Hook],
     watched: Watched,
-    checkpoints: Checkpoints,
     stop: StopRequest,
 ) -> int | None:
     """The loop proper, from the state's step to the last; the step at which it was asked to stop,
     or None."""
     first, last = int(state["step"]) + 1, job.run.steps
     compilations, ledger = watched.compilations, watched.ledger
+    stream, checkpoints = opened.stream, opened.checkpoints
     for step in range(first, last + 1):
         # the first batch may take what it takes, on each machine
         heartbeat.mark(step, "reading" if step > first else "starting")
@@ -265,6 +250,34 @@ def _run_steps(
         if is_stopped:
             return step
     return None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OpenRun:
+    """A folder that is claimed, by its checkpoints, and the data of its run."""
+
+    checkpoints: Checkpoints
+    stream: BatchStream
+
+
+def open_run(job: TrainingJob, launch: Launch) -> OpenRun | None:
+    """Claims the folder and opens the data, of which this process reads its own rows. None, and a
+    line about it, where all steps are done."""
+    checkpoints = claim_folder(job)
+    reached = checkpoints.latest_step or 0
+    stream = open_stream(job, launch, "train")
+    plan = stream.plan.fingerprint
+    check_same("the plan", plan, "give all processes the same records, tokenizer and modules")
+    if is_first_process() and stream.notes:
+        print(*stream.notes, sep="\n")
+    # Nothing is left to do: say so, before weights are read.
+    if reached >= job.run.steps:
+        check_plan(job.out_dir, checkpoints.read_place(reached).get("plan"), plan)
+        told = describe_end(job.out_dir, reached, job.run.steps, launch.config_text)
+        print(told.replace(str(job.out_dir), job.folder.name))
+        return None
+    keep_tokenizer(job, stream, is_begun=reached > 0)
+    return OpenRun(checkpoints=checkpoints, stream=stream)
 
 
 def claim_folder(job: TrainingJob) -> Checkpoints:
@@ -315,18 +328,21 @@ def keep_tokenizer(job: TrainingJob, stream: BatchStream, *, is_begun: bool) -> 
     check_vocabulary(len(stream.tokenizer), rows, f"the tokenizer {name}")
 
 
-def _resume_or_start(
-    job: TrainingJob, sources: Sources, checkpoints: Checkpoints, stream: BatchStream
-) -> tuple[State, int]:
-    """(state, batches that it has seen)."""
-    needed = list_needed_rows(stream.tokenizer, read_codec(job.data))
-    restored = checkpoints.restore_newest(job.abstract_state, job.run.trainable)
-    state, place = restored or (start_state(job, sources, needed), {"batches": 0})
+def resume_or_start(
+    job: TrainingJob, sources: Sources, opened: OpenRun, *, first_place: dict[str, int]
+) -> tuple[State, dict[str, Any]]:
+    """(state, its place in the data): those of the newest checkpoint, or a new state at the first
+    place."""
+    needed = list_needed_rows(opened.stream.tokenizer, read_codec(job.data))
+    restored = opened.checkpoints.restore_newest(job.abstract_state, job.run.trainable)
+    state, place = restored or (start_state(job, sources, needed), first_place)
     check_told_apart(state["trainable"], state["frozen"], needed, is_resumed=restored is not None)
     if restored:
-        check_plan(job.out_dir, place.get("plan"), stream.plan.fingerprint)
-        print(f"resuming {job.folder.name} at step {int(state['step'])}, batch {place['batches']}")
-    return state, place["batches"]
+        check_plan(job.out_dir, place.get("plan"), opened.stream.plan.fingerprint)
+        # a step of rewards is several of the state's
+        step = place.get("step", int(state["step"]))
+        print(f"resuming {job.folder.name} at step {step}, batch {place['batches']}")
+    return state, place
 
 
 def _read_dev_set(job: TrainingJob, stream: BatchStream, launch: Launch) -> DevSet | None:

@@ -46,20 +46,38 @@ def sum_cross_entropy(
     return _sum_pieces(gather_head(decoder), hidden_bmd, target_bm, weight_bm, chunk)
 
 
-def _sum_plainly(
-    decoder: dict, hidden_bmd: Array, target_bm: Array, weight_bm: Array, chunk: int
-) -> Array:
-    """Piece by piece; backwards each piece's logits are made again."""
+def sum_chunks(score: Callable[..., Any], parts: tuple[Array, ...], *, chunk: int) -> Any:
+    """The sums of `score` over all targets, of arrays (b, m, …) cut into pieces of `chunk` targets a
+    row; backwards each piece's logits are made again.
+
+        hidden (b, 1500, d), target (b, 1500), chunk 750 ─► score(hidden (b, 750, d), target (b, 750)), twice, added
+    """
 
     @jax.checkpoint
     # Logits of 1,024 targets and 152k tokens are 620 MB in float32; those of a batch would be many
     # times that, and again as much for their gradient.
-    def sum_piece(piece: tuple[Array, Array, Array]) -> Array:
-        h, y, w = piece
-        return jnp.sum(w * _score(decoder, h, y))
+    def sum_piece(piece: tuple[Array, ...]) -> Any:
+        return score(*piece)
 
-    pieces = tuple(cut(x, chunk) for x in (hidden_bmd, target_bm, weight_bm))
-    return jnp.sum(jax.lax.map(sum_piece, pieces))
+    return jax.tree.map(jnp.sum, jax.lax.map(sum_piece, tuple(cut(x, chunk) for x in parts)))
+
+
+def list_chunks(score: Callable[..., Array], parts: tuple[Array, ...], *, chunk: int) -> Array:
+    """`score` of every target by itself (b, m), of as many at a time; it has no gradient to keep
+    logits for."""
+    rows, targets = parts[0].shape[:2]
+    found = jax.lax.map(lambda piece: score(*piece), tuple(cut(x, chunk) for x in parts))
+    return found.swapaxes(0, 1).reshape(rows, -1)[:, :targets]
+
+
+def _sum_plainly(
+    decoder: dict, hidden_bmd: Array, target_bm: Array, weight_bm: Array, chunk: int
+) -> Array:
+    return sum_chunks(
+        lambda h, y, w: jnp.sum(w * _score(decoder, h, y)),
+        (hidden_bmd, target_bm, weight_bm),
+        chunk=chunk,
+    )
 
 
 def _sum_forward(
@@ -87,6 +105,7 @@ def _sum_forward(
 
     pieces = tuple(cut(x, chunk) for x in (hidden, target, weight))
     losses, slopes = jax.lax.map(differentiate, pieces)
+    # (pieces, b, chunk, d) back to (b, m, d), without what filled the last piece up
     whole = slopes.swapaxes(0, 1).reshape(hidden.shape[0], -1, hidden.shape[2])
     return jnp.sum(losses), (whole[:, : hidden.shape[1]],)
 
@@ -108,9 +127,7 @@ _sum_pieces.defvjp(_sum_forward, _sum_backward, symbolic_zeros=True)
 def list_cross_entropy(decoder: dict, hidden_bmd: Array, target_bm: Array, *, chunk: int) -> Array:
     """−log p(target) of every target by itself (b, m), as many at a time."""
     decoder = gather_head(decoder)
-    pieces = (cut(hidden_bmd, chunk), cut(target_bm, chunk))
-    losses = jax.lax.map(lambda piece: _score(decoder, *piece), pieces)
-    return losses.swapaxes(0, 1).reshape(target_bm.shape[0], -1)[:, : target_bm.shape[1]]
+    return list_chunks(lambda h, y: _score(decoder, h, y), (hidden_bmd, target_bm), chunk=chunk)
 
 
 def gather_head(decoder: dict) -> dict:
@@ -122,6 +139,7 @@ def gather_head(decoder: dict) -> dict:
 
 def cut(x: Array, chunk: int) -> Array:
     """(b, m, …) as (pieces, b, chunk, …), the last filled up with zeros."""
+    # targets 1 2 3 4 5 of a row, two at a time: 1 2 | 3 4 | 5 0
     chunk = min(chunk, x.shape[1])
     # The filling has weight 0, so it adds nothing to the sum.
     padded = jnp.pad(x, ((0, 0), (0, -x.shape[1] % chunk), *((0, 0),) * (x.ndim - 2)))

@@ -88,9 +88,7 @@ def sum_distances(
     time: student and teacher have their logits over the whole vocabulary together."""
     decoder, teacher = losses.gather_head(decoder), losses.gather_head(teacher)
 
-    @jax.checkpoint
-    def sum_chunk(piece: tuple[Array, ...]) -> tuple[Array, Array]:
-        h, g, y, w, v = piece
+    def score(h: Array, g: Array, y: Array, w: Array, v: Array) -> tuple[Array, Array]:
         log_p = jax.nn.log_softmax(compute_logits(decoder, h))
         log_q = jax.nn.log_softmax(compute_logits(teacher, g))
         picked = jnp.take_along_axis(log_p, y[..., None], axis=-1)[..., 0]
@@ -98,8 +96,7 @@ def sum_distances(
         return jnp.sum(-w * picked), jnp.sum(v * distance)
 
     parts = (hidden_bmd, teacher_bmd, target_bm, *weights)
-    sums = jax.lax.map(sum_chunk, tuple(losses.cut(x, chunk) for x in parts))
-    return jnp.sum(sums[0]), jnp.sum(sums[1])
+    return losses.sum_chunks(score, parts, chunk=chunk)
 
 
 def sum_taught_loss(

@@ -27,6 +27,11 @@ def make_parser() -> Parser:
         "--evaluation", required=True, help="the folder of its evaluation on EvalSIFT"
     )
     parser.add_argument(
+        "--chosen_as",
+        default="",
+        help="how this run was chosen among others, for the card: 'the best of three seeds by …'",
+    )
+    parser.add_argument(
         "--out", default="", help="folder to write; by default the one that travels"
     )
     return parser
@@ -40,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         from sift_jax.packing.pack import pack
 
-        print(pack(flags.checkpoint, flags.evaluation, Path(flags.out or FOLDER)))
+        print(pack(flags.checkpoint, flags.evaluation, Path(flags.out or FOLDER), flags.chosen_as))
 
     report_errors(run, is_debug=is_debug(flags))
 

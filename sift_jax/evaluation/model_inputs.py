@@ -173,7 +173,8 @@ def make_questions(
             rendered = render_chat(list(asked), model.tokenizer, has_reply=False)
             clips = [lengths[path] for path in rendered.audio]
             wrong = [clip for clip in clips if isinstance(clip, AudioError)]
-            windows = [] if wrong else [w for n in clips for w in measure_windows(n, window)]
+            heard = [] if wrong else [clip for clip in clips if not isinstance(clip, AudioError)]
+            windows = [w for samples in heard for w in measure_windows(samples, window)]
             frames = [model.config.count_frames(count_mel_frames(n)) for n in windows]
             length, most = (
                 len(rendered.tokens) - len(clips) + sum(frames),

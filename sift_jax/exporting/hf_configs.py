@@ -137,21 +137,28 @@ def make_encoder_config(config: SpeechLMConfig) -> dict[str, Any]:
     """config.json of a ParakeetEncoder, or with the encoder half of a Whisper model."""
     if isinstance(config.encoder, FastConformerConfig):
         return make_fast_conformer_config(config.encoder)
-    return {"model_type": "whisper", **_make_encoder_sizes(config.encoder)}
+    return {"model_type": "whisper", **_make_encoder_sizes(_find_whisper(config))}
+
+
+def _find_whisper(config: SpeechLMConfig) -> EncoderConfig:
+    if not isinstance(config.encoder, EncoderConfig):
+        raise ValueError(
+            "this model does not hear by a Whisper encoder, as that format's models do; use "
+            "--format=sift"
+        )
+    return config.encoder
 
 
 def make_qwen2_audio_config(
     config: SpeechLMConfig, stop_id: int, audio_id: int, dtype: str
 ) -> dict[str, Any]:
     """config.json of a Qwen2AudioForConditionalGeneration, which knows no tied head."""
-    if isinstance(config.encoder, FastConformerConfig):
-        raise ValueError("Qwen2-Audio hears by a Whisper encoder; use --format=sift")
     return {
         "architectures": ["Qwen2AudioForConditionalGeneration"],
         "model_type": "qwen2_audio",
         "audio_config": {
             "model_type": "qwen2_audio_encoder",
-            **_make_encoder_sizes(config.encoder),
+            **_make_encoder_sizes(_find_whisper(config)),
         },
         "text_config": {
             **make_decoder_config(config, stop_id, dtype),

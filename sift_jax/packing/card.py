@@ -46,7 +46,7 @@ chosen whatever the model answers. Of {asked} answers {same} are, letter for let
 ## Made by
 
 * `python -m sift_jax.pack` from a run at commit {commit}, packed on {processor}.
-* Stages: {stages}; seeds: {seeds}; digest of their configs: `{configs}`; of the weights: `{weights}`.
+* Stages: {stages}; seeds: {seeds}; digest of their configs: `{configs}`; of the weights: `{weights}`.{chosen_as}
 * Data: sentences of this project, spoken by espeak-ng, in simulated rooms and noise; no recording of a person.
   espeak-ng is under the GPL, which covers the program and not what it speaks.
 * Licence of weights and samples: Apache-2.0, as that of the package.
@@ -69,6 +69,7 @@ def make_card(about: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) ->
         answers=write_answers(samples),
         stages=stages,
         seeds=", ".join(map(str, about["seeds"])),
+        chosen_as=f"\n* Chosen as {about['chosen_as']}." if about["chosen_as"] else "",
         **{name: about[name] for name in ("commit", "processor", "configs", "weights")},
     )
 

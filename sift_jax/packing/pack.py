@@ -53,13 +53,14 @@ class Sample:
     asked: tuple[Item, ...]
 
 
-def pack(run: str, evaluated: str, out: Path) -> str:
-    """Writes the folder anew; returns what to print."""
+def pack(run: str, evaluated: str, out: Path, chosen_as: str = "") -> str:
+    """Writes the folder anew; returns what to print. `chosen_as` says how the run was chosen among
+    others: figures of the best of several are not what one more training would give."""
     evaluation = read_evaluation(evaluated)
     model = Model.load(run)
     check_evaluated(evaluation, model, run)
     chosen = choose_samples(evaluation)
-    about = describe(evaluation, model, run)
+    about = {**describe(evaluation, model, run), "chosen_as": chosen_as}
     export_model(model, out, dataclasses.replace(SIFT, dtype=DTYPE), run_dir=run)
     # of the decoder alone nothing is asked, and the export's card speaks of another folder
     for path in (out / "tokenizer").iterdir():

@@ -335,7 +335,11 @@ def resume_or_start(
     place."""
     needed = list_needed_rows(opened.stream.tokenizer, read_codec(job.data))
     restored = opened.checkpoints.restore_newest(job.abstract_state, job.run.trainable)
-    state, place = restored or (start_state(job, sources, needed), first_place)
+    found: tuple[State, dict[str, Any]] = restored or (
+        start_state(job, sources, needed),
+        first_place,
+    )
+    state, place = found
     check_told_apart(state["trainable"], state["frozen"], needed, is_resumed=restored is not None)
     if restored:
         check_plan(job.out_dir, place.get("plan"), opened.stream.plan.fingerprint)

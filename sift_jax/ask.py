@@ -37,6 +37,11 @@ def make_parser() -> Parser:
         "compare them",
     )
     parser.add_argument(
+        "--codec",
+        help="of a model that speaks or hears units: its codec's folder, where it has moved since "
+        "training",
+    )
+    parser.add_argument(
         "--chat",
         action="store_true",
         help="read questions from standard input, keeping the history",
@@ -100,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from sift_jax.decoding.chat import run_chat
         from sift_jax.speech_model import load
 
-        conversation = load(flags.checkpoint).chat(
+        conversation = load(flags.checkpoint, codec=flags.codec).chat(
             seed=flags.seed,
             max_new_tokens=flags.max_new_tokens,
             temperature=flags.temperature,

@@ -16,7 +16,13 @@ from sift_jax.endpoints.hub import SCHEME, find_folder
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, init_params
 from sift_jax.shipped.places import SMALL, find_checkpoint
 from sift_jax.text.tokenizers import SpeechTokenizer
-from sift_jax.text.unit_tokens import CodecIdentity, check_unit_rows, place_units, read_units_file
+from sift_jax.text.unit_tokens import (
+    CodecIdentity,
+    check_unit_rows,
+    move_identity,
+    place_units,
+    read_units_file,
+)
 from sift_jax.weights.load import check_vocabulary, is_whole_model, load_folder
 
 
@@ -28,7 +34,7 @@ class Model:
     params: Params
     tokenizer: SpeechTokenizer
     step: int | None
-    # whose units it speaks; None if it answers in text alone
+    # whose units it speaks or hears; None if it knows text alone
     codec: CodecIdentity | None = None
 
     @classmethod
@@ -61,6 +67,12 @@ class Model:
         if codec is not None:
             check_unit_rows(place_units(tokenizer), codec, config.decoder.vocab_size)
         return cls(config=config, params=params, tokenizer=tokenizer, step=step, codec=codec)
+
+    def move_codec(self, folder: str | None) -> Model:
+        """The same model, whose codec lies in `folder` now; None: where it was in training."""
+        if folder is None or self.codec is None:
+            return self
+        return dataclasses.replace(self, codec=move_identity(self.codec, folder))
 
     def forget(self) -> Model:
         """The same model untrained: a baseline."""

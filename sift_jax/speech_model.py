@@ -46,8 +46,8 @@ def load(
     """The model of a run's folder (its latest checkpoint, or that of `step`), of an export, or of
     Qwen2-Audio, here or under hf://; without a folder the small one that comes with the package.
 
-    `rows` questions are answered at once by `ask_many`; `codec` is the folder of the codec that a
-    speaking model uses, if it is no longer where it was in training.
+    `rows` questions are answered at once by `ask_many`; `codec` is the folder of the codec whose
+    units a model speaks or hears, if it is no longer where it was in training.
 
         model = sift_jax.load()
         model = sift_jax.load("runs/quickstart/stage2")
@@ -61,8 +61,7 @@ class SpeechModel:
     """A model that can be asked; `parts` holds its parameters, config and tokenizer."""
 
     def __init__(self, parts: Model, *, rows: int, codec_folder: str | None = None):
-        self.parts, self.rows = parts, rows
-        self._codec_folder = codec_folder
+        self.parts, self.rows = parts.move_codec(codec_folder), rows
         self._codec: Codec | None = None
         self._generator: TextGenerator | None = None
 
@@ -244,7 +243,7 @@ class SpeechModel:
 
     def _open_codec(self) -> Codec:
         if self._codec is None:
-            self._codec = open_codec(self.parts, self._codec_folder)
+            self._codec = open_codec(self.parts, None)
         return self._codec
 
     def _prepare(self, count: int) -> TextGenerator:

@@ -6,7 +6,10 @@ import dataclasses
 import pytest
 from resolve_configs import CONFIGS, RUNS, find_run, list_runs
 
+from sift_jax.checkpoints.train_state import split_params
 from sift_jax.cli import ConfigError, build_arguments, describe_config, list_configs
+from sift_jax.models.presets import make_model_config
+from sift_jax.models.speech_lm import describe_params
 from sift_jax.training.loop import train
 
 MIXTURES = sorted(path.stem for path in (CONFIGS / "mixtures").glob("*.gin"))
@@ -250,10 +253,29 @@ SYSTEMS = {
 }
 
 
-@pytest.mark.parametrize("stage", ["stage1", "stage2", "stage3", "small/stage2"])
+@pytest.mark.parametrize("stage", ["stage1", "stage2", "stage3", "small/stage2", "laptop/stage1"])
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_another_system_may_be_laid_over_a_stage(stage, system):
     arguments, _ = build(stage, [f"configs/{system}.gin"])
     field, value = SYSTEMS[system]
     assert get_field(arguments, field) == value
     assert get_field(build(stage)[0], field) != value
+
+
+@pytest.mark.parametrize("stage", ["stage1", "stage2b", "small/stage1", "laptop/stage1"])
+def test_units_are_heard_by_decoders_with_and_without_a_head(stage):
+    """A tied decoder has no head that could train; a pattern that matches nothing is refused."""
+    arguments, _ = build(stage, ["configs/models/unit_input.gin"])
+    config = make_model_config(dataclasses.replace(arguments["model"], extra_tokens=2000))
+    chosen, _ = split_params(describe_params(config), arguments["run"].trainable)
+    assert ("head" in chosen["decoder"]) == (not config.decoder.is_tied)
+    assert {"embedding", "blocks"} <= chosen["decoder"].keys()
+
+
+@pytest.mark.parametrize("stage", ["quickstart/stage2", "sweeps/small/ablations/arm"])
+def test_int8_may_be_composed_with_small_models(stage):
+    arguments, _ = build(stage, ["configs/models/int8.gin"])
+    config = make_model_config(arguments["model"])
+    chosen, rest = split_params(describe_params(config), arguments["run"].trainable)
+    assert "kernel_int8" in rest["decoder"]["blocks"]["q"]
+    assert "lora_a" in chosen["decoder"]["blocks"]["q"]

@@ -15,7 +15,7 @@ import optax
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import Mesh, NamedSharding
 
-from sift_jax.models.quantization import is_stored_path
+from sift_jax.models.quantization import is_quantized_path
 from sift_jax.models.speech_lm import Params, SpeechLMConfig, init_params
 from sift_jax.parallel.mesh import replicate
 from sift_jax.parallel.sharding import make_spec, path_of
@@ -43,7 +43,7 @@ def split_params(params: Params, trainable: tuple[str, ...]) -> tuple[Params, Pa
                 "--dry_run prints"
             )
     is_trained = {path: any(re.fullmatch(p, path) for p in trainable) for path in flat}
-    whole = [p for p in flat if is_trained[p] and is_stored_path(p)]
+    whole = [p for p in flat if is_trained[p] and is_quantized_path(p)]
     if whole:
         raise ValueError(
             f"parameter {whole[0]} is in int8, which cannot train; leave it out of "
@@ -63,7 +63,7 @@ def join_params(trainable: Params, frozen: Params) -> Params:
 def cast_params(params: Params, dtype: str) -> Params:
     """What is in int8 stays so, and so do its scales."""
     return jax.tree_util.tree_map_with_path(
-        lambda path, x: x if is_stored_path(path_of(path)) else x.astype(dtype), params
+        lambda path, x: x if is_quantized_path(path_of(path)) else x.astype(dtype), params
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -24,6 +25,12 @@ _known: dict[tuple[str, bytes], list[int]] = {}
 
 @functools.lru_cache(maxsize=2)
 def _open_codec(folder: str, fingerprint: str) -> Codec:
+    if not Path(folder).is_dir():
+        raise ValueError(
+            f"the codec by whose units this model hears is not at {folder}; give its folder by "
+            "--codec (codec= in Python); for an evaluation write it into units.json beside the "
+            "checkpoint, as folder"
+        )
     return load_codec(folder, fingerprint=fingerprint)
 
 

@@ -22,7 +22,7 @@ from sift_jax.decoding.sampling import DecodingConfig
 from sift_jax.decoding.text_answers import TextGenerator, make_prompt, plan_batches
 from sift_jax.pretrained import Model
 from sift_jax.text.chat import Message
-from sift_jax.text.unit_tokens import CodecIdentity, place_units
+from sift_jax.text.unit_tokens import CodecIdentity, check_identity, place_units
 
 # A text takes as many units as a middling speaker has in this time at most: some five characters a
 # second, half of what the slowest speakers of corpora say, and pauses.
@@ -82,12 +82,7 @@ def check_codec(identity: CodecIdentity | None, codec: Codec) -> None:
             "this checkpoint answers in text alone: it has no units.json; give one of a run that "
             "had a DataConfig.codec"
         )
-    if codec.fingerprint != identity.fingerprint:
-        raise ValueError(
-            f"this checkpoint speaks the units of the codec {identity.fingerprint[:12]}…, and "
-            f"that of {codec.path} is {codec.fingerprint[:12]}…; use the one that it was trained "
-            f"with ({identity.folder})"
-        )
+    check_identity(identity, codec.fingerprint, codec.path)
 
 
 def open_codec(model: Model, folder: str | None) -> Codec:

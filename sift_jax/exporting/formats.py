@@ -27,7 +27,7 @@ from sift_jax.exporting.hf_configs import (
     make_preprocessor_config,
     make_qwen2_audio_config,
 )
-from sift_jax.exporting.merge_lora import BareParams, MergedParams, drop_traces
+from sift_jax.exporting.merge_lora import BareParams, MergedParams, make_plain_config
 from sift_jax.models.layers import make_sinusoids
 from sift_jax.models.presets import to_json
 from sift_jax.models.speech_lm import Params, SpeechLMConfig
@@ -147,7 +147,7 @@ def write_sift(model: Model, folder: Path, config: ExportConfig) -> None:
         _write_json(folder / "encoder", "config.json", make_encoder_config(model.config))
     _write_own_parts(model, folder, config)
     _write_decoder(model, _merge(model, "decoder"), folder / "decoder", config)
-    _write_json(folder, "model.json", to_json(drop_traces(model.config)))
+    _write_json(folder, "model.json", to_json(make_plain_config(model.config)))
     model.tokenizer.save(folder / "tokenizer")
 
 
@@ -160,7 +160,7 @@ def write_merged(model: Model, folder: Path, config: ExportConfig) -> None:
 
 
 def read_merged(model: Model, folder: Path, config: ExportConfig) -> Reread:
-    plain = drop_traces(model.config)
+    plain = make_plain_config(model.config)
     return plain, {**model.params, "decoder": unflatten_dict(load_decoder(folder, plain), sep="/")}
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from sift_jax.models.layers import NO_LORA
-from sift_jax.models.quantization import SCALE, VALUES, is_stored_path
+from sift_jax.models.quantization import SCALE, VALUES, is_quantized_path
 from sift_jax.models.speech_lm import Params, SpeechLMConfig
 from sift_jax.parallel.sharding import path_of
 
@@ -37,7 +37,7 @@ class BareParams(Mapping[str, np.ndarray]):
         for path in self._flat:
             if path.endswith(f"/{VALUES}"):
                 yield path.removesuffix(VALUES) + "kernel"
-            elif "/lora_" not in path and not is_stored_path(path):
+            elif "/lora_" not in path and not is_quantized_path(path):
                 yield path
 
     def __len__(self) -> int:
@@ -62,7 +62,7 @@ class MergedParams(BareParams):
         return value.astype(np.float32) + np.matmul(low, high) * self._scale
 
 
-def drop_traces(config: SpeechLMConfig) -> SpeechLMConfig:
+def make_plain_config(config: SpeechLMConfig) -> SpeechLMConfig:
     """The config of what is merged: no adapters, and nothing in int8."""
     return dataclasses.replace(config, lora=NO_LORA, quantized=None)
 
@@ -70,7 +70,7 @@ def drop_traces(config: SpeechLMConfig) -> SpeechLMConfig:
 def merge_lora(config: SpeechLMConfig, params: Params) -> tuple[SpeechLMConfig, Params]:
     """The same model without adapters, its kernels as others have them."""
     merged = dict(MergedParams(config, params).items())
-    return drop_traces(config), unflatten_dict(merged, sep="/")
+    return make_plain_config(config), unflatten_dict(merged, sep="/")
 
 
 def round_params(params: Params, dtype: str) -> Params:
@@ -78,7 +78,7 @@ def round_params(params: Params, dtype: str) -> Params:
     in int8 is written dequantised, and quantised to the same numbers when it is read."""
 
     def round_leaf(path: tuple, x: np.ndarray) -> np.ndarray:
-        if is_stored_path(path_of(path)):
+        if is_quantized_path(path_of(path)):
             return np.asarray(x)
         return np.asarray(x, np.dtype(dtype)).astype(np.float32)
 

@@ -56,7 +56,7 @@ def quantize_decoder(decoder: dict[str, Any]) -> dict[str, Any]:
     return {**decoder, "blocks": blocks}
 
 
-def is_stored_path(path: str) -> bool:
+def is_quantized_path(path: str) -> bool:
     """Whether it is a path of what quantization made, whose dtype is no choice of a run's."""
     return path.endswith((f"/{VALUES}", f"/{SCALE}"))
 

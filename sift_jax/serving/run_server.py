@@ -80,6 +80,7 @@ def make_application(
     hosts: frozenset[str] | None = LOCAL_HOSTS,
 ) -> Application:
     """Models by name, with what is needed to answer."""
+    models = {name: model.move_codec(codec) for name, model in models.items()}
     metrics = Metrics()
     services = [Service(name, model, limits, metrics, seed=seed) for name, model in models.items()]
     voices = {

@@ -109,6 +109,22 @@ def read_codec_identity(folder: str | Path) -> CodecIdentity:
         raise ValueError(f"{path} is torn or no codec's; fit or copy the codec again") from None
 
 
+def check_identity(identity: CodecIdentity, fingerprint: str, folder: str | Path) -> None:
+    """Raises where the codec of `folder` is another than a model's."""
+    if fingerprint != identity.fingerprint:
+        raise ValueError(
+            f"this checkpoint speaks the units of the codec {identity.fingerprint[:12]}…, and "
+            f"that of {folder} is {fingerprint[:12]}…; use the one that it was trained with "
+            f"({identity.folder})"
+        )
+
+
+def move_identity(identity: CodecIdentity, folder: str) -> CodecIdentity:
+    """The same codec, in another folder."""
+    check_identity(identity, read_codec_identity(folder).fingerprint, folder)
+    return dataclasses.replace(identity, folder=folder)
+
+
 def read_units_file(folder: str | Path, ids: UnitIds) -> CodecIdentity | None:
     """Whose units a run or an export speaks; None where it speaks none. `ids` are those of its
     tokenizer."""

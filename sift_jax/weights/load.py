@@ -97,8 +97,9 @@ def load_part(
     like = _shrink_vocabulary(origins, files, wanted) if part == "decoder" else wanted
     check_shapes(origins, files, like, part)
     for path in wanted.keys() - final.keys():
-        # one kernel of 7B's is 3.8 GB in the dtype of its file, and twice that in float32
-        if files.is_bfloat16(origins[path].keys[0]):
+        # one kernel of 7B's is 3.8 GB in the dtype of its file, and twice that in float32; layers
+        # may lie in files of several dtypes
+        if all(files.is_bfloat16(key) for key in origins[path].keys):
             like = {**like, path: like[path].update(dtype=jnp.bfloat16)}
     if part == "encoder" and WHISPER_COMPUTED[0] in names:
         check_positions(files, names[WHISPER_COMPUTED[0]])
@@ -271,11 +272,17 @@ def load_run(run: str, step: int | None, wanted: Wanted) -> Loaded:
         for path, leaf in theirs.items()
     }
     checkpoints = Checkpoints(run, is_reader=True)
-    _, params = checkpoints.restore_params(unflatten_dict(like, sep="/"), step)
+    # in the dtypes that it saved: in float32 a kernel that becomes int8 would be twice as large
+    _, params = checkpoints.restore_params(unflatten_dict(like, sep="/"), step, keep_dtypes=True)
     checkpoints.close()
     loaded = flatten_dict(params, sep="/")
+    del params
     found: Loaded = {}
-    for path, leaf in loaded.items():
+    for path in like:
+        # nothing else holds the leaf: once narrowed it is gone
+        leaf = loaded.pop(path)
+        if path in final:
+            leaf = leaf.astype(final[path].dtype)
         found |= narrow(path, grow(path, leaf, wanted[path]) if path in grown else leaf, final)
     return found
 

@@ -3,6 +3,8 @@ exports."""
 
 import dataclasses
 import itertools
+import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,10 +12,12 @@ from tiny_model import MODEL, make_config
 from tiny_run import change_data, make_run
 
 from data_prep.units import main as add_units
+from sift_jax.ask import main as ask
 from sift_jax.checkpoints.checkpoint import load_params
 from sift_jax.data.batch_stream import BatchStream
 from sift_jax.data.records.record_reader import RecordReader
 from sift_jax.data.records.record_units import UnitSet
+from sift_jax.decoding import heard_units
 from sift_jax.decoding.sampling import GREEDY
 from sift_jax.decoding.text_answers import TextGenerator, make_prompt
 from sift_jax.evaluation.model_inputs import ClipReader
@@ -95,6 +99,25 @@ def test_a_run_asks_and_exports_without_an_encoder(run, corpus, tmp_path):
     again = load(tmp_path / "export")
     question = (str(recording), "How fast?")
     assert again.ask(*question, max_new_tokens=4) == load(run).ask(*question, max_new_tokens=4)
+
+
+def test_a_codec_that_has_moved_is_given(run, corpus, codec_folder, tmp_path, monkeypatch, capsys):
+    """To Python and to the command; where it is not, the error names the remedy."""
+    question = (str(sorted(corpus.audio.glob("*.flac"))[0]), "How fast?")
+    expected = load(run).ask(*question, max_new_tokens=4)
+    moved, copy = tmp_path / "codec", shutil.copytree(run, tmp_path / "run")
+    shutil.copytree(codec_folder, moved)
+    path = copy / "units.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "folder": "/nowhere/codec"}))
+    monkeypatch.setattr(heard_units, "_known", {})
+    with pytest.raises(ValueError, match="is not at /nowhere/codec; give its folder by --codec"):
+        load(copy).ask(*question)
+    assert load(copy, codec=str(moved)).ask(*question, max_new_tokens=4) == expected
+    monkeypatch.setattr(heard_units, "_known", {})
+    heard_units._open_codec.cache_clear()
+    flags = [f"--checkpoint={copy}", f"--codec={moved}", f"--audio={question[0]}"]
+    ask([*flags, "--max_new_tokens=4", question[1]])
+    assert capsys.readouterr().out.strip() == expected.strip()
 
 
 def test_what_is_lacking_is_said(arguments, run, tmp_path):

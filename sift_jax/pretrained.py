@@ -19,7 +19,6 @@ from sift_jax.text.tokenizers import SpeechTokenizer
 from sift_jax.text.unit_tokens import (
     CodecIdentity,
     check_unit_rows,
-    move_identity,
     place_units,
     read_units_file,
 )
@@ -67,12 +66,6 @@ class Model:
         if codec is not None:
             check_unit_rows(place_units(tokenizer), codec, config.decoder.vocab_size)
         return cls(config=config, params=params, tokenizer=tokenizer, step=step, codec=codec)
-
-    def move_codec(self, folder: str | None) -> Model:
-        """The same model, whose codec lies in `folder` now; None: where it was in training."""
-        if folder is None or self.codec is None:
-            return self
-        return dataclasses.replace(self, codec=move_identity(self.codec, folder))
 
     def forget(self) -> Model:
         """The same model untrained: a baseline."""

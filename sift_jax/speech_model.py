@@ -29,7 +29,7 @@ from sift_jax.decoding.conversation import Conversation, read_clip
 from sift_jax.decoding.generate import Prompt
 from sift_jax.decoding.sampling import ANSWERING, DecodingConfig, DecodingOptions
 from sift_jax.decoding.speech import Speech, Warn, plan_reply, plan_text, speak_samples
-from sift_jax.decoding.speech_answers import SPEAKING, SpeechGenerator, open_codec
+from sift_jax.decoding.speech_answers import SPEAKING, SpeechGenerator, move_codec, open_codec
 from sift_jax.decoding.text_answers import TextGenerator, make_prompt
 from sift_jax.pretrained import Model
 from sift_jax.shipped.places import SMALL
@@ -61,7 +61,7 @@ class SpeechModel:
     """A model that can be asked; `parts` holds its parameters, config and tokenizer."""
 
     def __init__(self, parts: Model, *, rows: int, codec_folder: str | None = None):
-        self.parts, self.rows = parts.move_codec(codec_folder), rows
+        self.parts, self.rows = move_codec(parts, codec_folder), rows
         self._codec: Codec | None = None
         self._generator: TextGenerator | None = None
 

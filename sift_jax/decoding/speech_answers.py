@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from sift_jax.codecs.codec import Codec
+from sift_jax.codecs.codec_folder import read_folder
 from sift_jax.codecs.registry import load_codec
 from sift_jax.decoding.generate import Prompt
 from sift_jax.decoding.sampling import DecodingConfig
@@ -83,6 +84,14 @@ def check_codec(identity: CodecIdentity | None, codec: Codec) -> None:
             "had a DataConfig.codec"
         )
     check_identity(identity, codec.fingerprint, codec.path)
+
+
+def move_codec(model: Model, folder: str | None) -> Model:
+    """The model, whose codec lies in `folder` now; None: where it was in training."""
+    if folder is None or model.codec is None:
+        return model
+    check_identity(model.codec, read_folder(folder).fingerprint, folder)
+    return dataclasses.replace(model, codec=dataclasses.replace(model.codec, folder=folder))
 
 
 def open_codec(model: Model, folder: str | None) -> Codec:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import uvicorn
 
+from sift_jax.decoding.speech_answers import move_codec
 from sift_jax.pretrained import Model
 from sift_jax.serving.access import KEYS, read_keys
 from sift_jax.serving.app import Application
@@ -80,7 +81,7 @@ def make_application(
     hosts: frozenset[str] | None = LOCAL_HOSTS,
 ) -> Application:
     """Models by name, with what is needed to answer."""
-    models = {name: model.move_codec(codec) for name, model in models.items()}
+    models = {name: move_codec(model, codec) for name, model in models.items()}
     metrics = Metrics()
     services = [Service(name, model, limits, metrics, seed=seed) for name, model in models.items()]
     voices = {

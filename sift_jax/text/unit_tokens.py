@@ -119,12 +119,6 @@ def check_identity(identity: CodecIdentity, fingerprint: str, folder: str | Path
         )
 
 
-def move_identity(identity: CodecIdentity, folder: str) -> CodecIdentity:
-    """The same codec, in another folder."""
-    check_identity(identity, read_codec_identity(folder).fingerprint, folder)
-    return dataclasses.replace(identity, folder=folder)
-
-
 def read_units_file(folder: str | Path, ids: UnitIds) -> CodecIdentity | None:
     """Whose units a run or an export speaks; None where it speaks none. `ids` are those of its
     tokenizer."""

@@ -43,7 +43,7 @@ _TABLE: dict[str, tuple[tuple[str, str, str], ...]] = {
         (
             "laptop",
             "sift_jax.laptop",
-            "Download weights and speech, and train a small SIFT-LLM in eight steps.",
+            "Download weights and speech, train a small model, and ask it.",
         ),
     ),
     "Prepare data": (

@@ -96,7 +96,7 @@ def list_rule_breakers(rule: Any, base: Any) -> list[Any]:
             wrong = [x - 1 if x in rule.also else x for x in wrong]
             return wrong if base is int else [*wrong, math.nan, math.inf, -math.inf]
         case OneOf():
-            return ["int8", "", rule.values[0].upper()]
+            return ["int7", "", rule.values[0].upper()]
         case Line():
             return ["two\nlines", " x", "x\t", *([] if rule.may_be_empty else [""])]
         case Pattern():

@@ -155,7 +155,9 @@ def make_parser() -> Parser:
             "--corpus=fleurs --languages=de,fr --parts=dev --root=corpora/fleurs",
         ),
     )
-    parser.add_argument("--corpus", required=True, choices=sorted(CORPORA))
+    parser.add_argument(
+        "--corpus", required=True, choices=sorted(CORPORA), help="which corpus to download"
+    )
     parser.add_argument("--root", required=True, type=Path, help="folder to unpack in")
     parser.add_argument(
         "--parts",

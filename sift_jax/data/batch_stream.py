@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,6 +88,8 @@ class BatchStream:
         self._audio_id = self.tokenizer.ids[AUDIO]
         self.counts = PackingCounts()
         self._unreadable = UnreadableLog(config.most_unreadable, unreadable_log, split)
+        # groups that were read, or tried, by all threads
+        self._tried, self._tried_lock = 0, threading.Lock()
         shapes = make_shapes(config, geometry, teacher_tokens=teacher_tokens)
         self._own_rows = range(config.rows) if own_rows is None else own_rows
         self.shapes = [dataclasses.replace(shape, rows=len(self._own_rows)) for shape in shapes]
@@ -236,12 +239,13 @@ class BatchStream:
     def _read_row(self, planned: PlannedBatch, row: int) -> Row:
         filled, sizes = Row(self.shapes[planned.level]), planned.groups.sizes
         for g in planned.rows[row]:
-            self._unreadable.count_try()
+            with self._tried_lock:
+                self._tried += 1
             try:
                 example = self.read_example(planned.groups, g)
             except UnreadableAudio as error:
                 task = self.plan.draws.tasks[planned.groups.task[g]].name
-                self._unreadable.note(task, int(planned.groups.item[g]), error)
+                self._unreadable.note(task, int(planned.groups.item[g]), error, self._tried)
                 # its place stays, so that the others keep their numbers, by which tell_tasks finds them
                 filled.add(NO_GROUP)
                 continue

@@ -152,8 +152,8 @@ def judge_predictions(
         counts = suite["counts"]
         left = f", {counts['left_out']} left out by the limit" if counts.get("left_out") else ""
         print(
-            f"{name}: {counts['scored']} of {counts['items']} scored, {counts['set_aside']} set "
-            f"aside{left}"
+            f"{name}: {counts['scored']} of {counts['items']} scored, {counts['set_aside']} "
+            f"skipped{left}"
         )
     print(f"report: {page}")
 

@@ -161,7 +161,7 @@ def test_a_client_that_goes_away_frees_its_slot(server):
     for is_read in (True, False):
         with socket.create_connection((server.host, server.port)) as raw:
             raw.sendall(
-                b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
                 + f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
             )
             if is_read:
@@ -170,7 +170,7 @@ def test_a_client_that_goes_away_frees_its_slot(server):
     # in the middle of a body, too
     with socket.create_connection((server.host, server.port)) as raw:
         raw.sendall(
-            b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
             b"Content-Length: 1000\r\n\r\n{"
         )
     assert server.wait_until_idle() and before != server.application.metrics.write()

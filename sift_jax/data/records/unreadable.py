@@ -51,7 +51,7 @@ class UnreadableLog:
     def __init__(self, most_share: float, path: Path | None, split: str):
         self.most_share, self.path, self.split = most_share, path, split
         self._lock = threading.Lock()
-        self._tried = self._failed = 0
+        self._failed = 0
         self._named: set[tuple[str, int]] = set()
         if path is not None and path.is_file():
             # a line may have been torn by a kill
@@ -60,17 +60,11 @@ class UnreadableLog:
             ]
             self._named = {(line["task"], line["item"]) for line in said if line["split"] == split}
 
-    def count_try(self) -> None:
-        """One more item is about to be read."""
-        with self._lock:
-            self._tried += 1
-
-    def note(self, task: str, item: int, error: UnreadableAudio) -> None:
+    def note(self, task: str, item: int, error: UnreadableAudio, tried: int) -> None:
         """Names the item if it has not been named, and raises where there are too many of those
-        tried so far: a slow read that fails late counts among all that were tried meanwhile."""
+        `tried` by now: a slow read that fails late counts among all that were tried meanwhile."""
         with self._lock:
             self._failed += 1
-            tried = self._tried
             if (task, item) not in self._named:
                 self._named.add((task, item))
                 self._write({"split": self.split, "task": task, "item": item, "reason": str(error)})

@@ -318,7 +318,7 @@ def make_set_aside(entry: dict) -> list[Part]:
     note = "" if total <= len(found) else f"These are the first {len(found):,} of {total:,}."
     return [
         Table(
-            title="Set aside, by reason",
+            title="Skipped, by reason",
             columns=["Reason", "Part", "Such as", "Items"],
             rows=rows,
             note=note,

@@ -103,32 +103,27 @@ def test_a_batch_without_targets_changes_no_loss(corpus, tmp_path, break_records
 def test_many_end_a_run(tmp_path):
     log = UnreadableLog(0.01, tmp_path / "unreadable-0.jsonl", "train")
     for item in range(8):
-        log.count_try()
-        log.note("a", item % 3, UnreadableAudio(f"item {item} is torn"))
-    log.count_try()
+        log.note("a", item % 3, UnreadableAudio(f"item {item} is torn"), item + 1)
     with pytest.raises(
         ValueError,
         match=r"9 of 9 recordings .* more than DataConfig.most_unreadable = 0.01 .*item 8",
     ):
-        log.note("a", 8, UnreadableAudio("item 8 is torn"))
+        log.note("a", 8, UnreadableAudio("item 8 is torn"), 9)
     assert count_logged(tmp_path) == 4
     # what has been named is not named again by the run that goes on
     again = UnreadableLog(1.0, log.path, "train")
-    again.count_try()
-    again.note("a", 1, UnreadableAudio("item 1 is torn"))
+    again.note("a", 1, UnreadableAudio("item 1 is torn"), 1)
     assert count_logged(tmp_path) == 4
     strict = UnreadableLog(0.0, None, "train")
-    strict.count_try()
     with pytest.raises(ValueError, match="1 of 1 recordings"):
-        strict.note("a", 1, UnreadableAudio("item 1 is torn"))
+        strict.note("a", 1, UnreadableAudio("item 1 is torn"), 1)
 
 
 def test_few_of_many_do_not():
     log = UnreadableLog(0.01, None, "train")
     for item in range(5000):
-        log.count_try()
         if item % 200 == 0:
-            log.note("a", item, UnreadableAudio(f"item {item} is torn"))
+            log.note("a", item, UnreadableAudio(f"item {item} is torn"), item + 1)
 
 
 def test_a_record_without_a_readable_header_is_not_indexed(
@@ -151,14 +146,3 @@ def test_a_record_without_a_readable_header_is_not_indexed(
     found = QuestionIndex(made / "open_ended").items["record"][:-1].tolist()
     assert found == [place for place in reader.index["train"]["open_ended"] if place != 1]
     assert "left out: record 1 of" in capsys.readouterr().out
-
-
-def test_a_read_that_fails_late_counts_among_all_that_were_tried_meanwhile():
-    """Of a thousand tries the third hangs, and fails when eight others have: that is nine of a
-    thousand, not of three."""
-    log = UnreadableLog(0.05, None, "train")
-    for item in range(1000):
-        log.count_try()
-        if item < 8:
-            log.note("a", item, UnreadableAudio(f"item {item} is torn"))
-    log.note("a", 9, UnreadableAudio("item 9 is torn"))

@@ -78,6 +78,7 @@ def test_metadata_has_the_promised_fields(built):
             "background",
             "bounds",
             "in_doubt",
+            "evenness",
             "fields",
             "collection",
         }

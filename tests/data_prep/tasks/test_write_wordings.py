@@ -152,7 +152,7 @@ def test_templates_have_them_beside_their_own():
         ("[]", "does not hold tasks"),
         ('{"pt": {}}', "no language 'pt'"),
         ('{"en": {"sing": []}}', "no task"),
-        ('{"en": {"asr": "x"}}', "no list of texts"),
+        ('{"en": {"asr": "x"}}', "is not a list of texts"),
         ('{"en": {"asr": [3]}}', "it is not text"),
         ('{"en": {"tts": ["Read this aloud"]}}', "fix or delete it"),
     ],

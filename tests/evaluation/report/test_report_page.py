@@ -270,8 +270,11 @@ def test_standing_names_what_lies_behind(tmp_path):
     ]
     out = make_evaluation(tmp_path / "out", cells=[dataclasses.asdict(cell) for cell in cells])
     text = write_report(out).read_text(encoding="utf-8")
-    assert "10.0 points worse than the majority answer; ahead of it in no part." in text
-    assert "Open-ended: 0.0 points better than the majority answer, which may be chance." in text
+    assert "10.0 points worse than the majority-class baseline; ahead of it in no part." in text
+    assert (
+        "Open-ended: 0.0 points better than the majority-class baseline, which may be chance."
+        in text
+    )
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,8 @@ def test_a_model_learns_to_speak(run_tutorial, tmp_path):
     run_tutorial(
         "speech_out",
         {
-            "--train=400 --dev=20 --evaluation=20": f"--train=12 {FEW} --workers=1",
+            # enough frames for the codec's 640 codes
+            "--train=400 --dev=20 --evaluation=20": f"--train=32 {FEW} --workers=1",
             "stage3.gin ": "stage3.gin --gin.STEPS=2 --gin.WARMUP_STEPS=1 --gin.BATCH_ROWS=2 ",
         },
     )

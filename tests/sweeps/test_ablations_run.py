@@ -69,7 +69,7 @@ def test_the_published_page_is_made_of_the_results_beside_it(tmp_path):
         shutil.copy(path, tmp_path)
     given = [f"OUT_DIR = {str(tmp_path / 'out')!r}", f"RESULTS_DIR = {str(tmp_path)!r}"]
     sweep(**build_arguments(sweep, [SWEEP], [*given, "REPORT_ONLY = True"]))
-    for name in ("report.md", "results.json"):
+    for name in ("report.md", "report.html", "results.json"):
         assert (tmp_path / name).read_text() == (there / name).read_text(), name
 
 

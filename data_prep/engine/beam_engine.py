@@ -15,6 +15,7 @@ build under the same name.
 """
 
 import argparse
+import concurrent.futures
 import contextlib
 import dataclasses
 import functools
@@ -179,7 +180,7 @@ def _run_pipeline(
         from apache_beam.options.pipeline_options import PipelineOptions
         from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-    workers = min(engine.workers, len(chunks))
+    workers, pool = min(engine.workers, len(chunks)), None
     with contextlib.ExitStack() as stack:
         if engine.has_runner:
             runner, options = None, _complete(engine.options)
@@ -196,11 +197,26 @@ def _run_pipeline(
                 job = functools.partial(_delegate, job=job, kind=kind, pool=pool)
         pipeline = beam.Pipeline(runner=runner, options=PipelineOptions(options))
         _ = pipeline | beam.Create(list(chunks)) | beam.Reshuffle() | beam.Map(job)
+        if pool is not None:
+            _wait_apart(pipeline.run, _POOLS[pool])
+            return
         result = pipeline.run()
         result.wait_until_finish()
         # Dask's keeps its connections, and a cluster of its own if it was given none.
         if hasattr(result, "client"):
             result.client.close()
+
+
+def _wait_apart(run: Callable[[], Any], processes: ProcessPool) -> None:
+    """Ctrl-C in the midst of Beam would have its threads print what they miss; so one of ours runs
+    it, and with the processes dismissed it runs to its end at once."""
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        running = executor.submit(run)
+        try:
+            running.result()
+        except KeyboardInterrupt:
+            processes.dismiss()
+            raise
 
 
 @contextlib.contextmanager

@@ -47,6 +47,10 @@ class ProcessPool:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.dismiss()
+
+    def dismiss(self) -> None:
+        """Ends the processes; the calls that wait for them, and all later ones, raise."""
         self.is_dismissed = True
         for member in self._members:
             member.stop()

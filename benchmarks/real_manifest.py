@@ -8,8 +8,11 @@ share neither a sentence nor, where a corpus has several speakers, a speaker.
     corpora/kerstin/{metadata.csv,verified}       German, one woman who reads
     corpora/emodb/**/*.wav                        German, ten actors, seven emotions, ten sentences
 
-    python -m benchmarks.real_manifest --root=corpora --out=real.jsonl --heard=real_sentences.json
-    {"audio": "LJSpeech-1.1/wavs/LJ001-0001.wav", "text": "Printing, in …", "language": "en", "split": "train", …}
+    python -m benchmarks.real_manifest --root=corpora --out=lists
+    lists/all.jsonl           {"audio": "LJSpeech-1.1/wavs/LJ001-0001.wav", "text": "Printing, in …", …}
+    lists/recognition.jsonl   of these what recognition is learnt from: no RAVDESS, no EmoDB, no clip of 10 s or more
+    lists/questions.jsonl     {"audio": …, "question": "Write down what is said.", "answer": "…", "metric": "wer", …}
+    lists/held_out.json       {"LJSpeech": ["and used an exceedingly …", …], …}: the test sentences
 
 A corpus that is not there is left out, and said. Held out are: of RAVDESS actors 19 to 24 and the
 second sentence, of EmoDB actors 12, 14, 15 and 16 and the sentences b…, of each single voice 40
@@ -23,14 +26,20 @@ import collections
 import json
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import soundfile
 
 from sift_jax.storage.whole_files import write_whole
 
 _HELD_OUT, _DEV = 40, 20
 _WORDS = 4
+# what recognition is not learnt from: two and ten sentences, said again and again
+_ACTED = ("RAVDESS", "EmoDB")
+# seconds
+_LONGEST = 10.0
 
 _EMOTIONS = dict(
     enumerate("neutral calm happy sad angry fearful disgusted surprised".split(), start=1)
@@ -70,8 +79,9 @@ Row = dict[str, Any]
 
 
 def read_ravdess(root: Path) -> Iterator[Row]:
-    # The published archive holds each file twice.
-    for path in {path.stem: path for path in sorted(root.rglob("03-01-*.wav"))}.values():
+    # Some copies hold a file twice, by actor and by emotion.
+    paths = {path.stem: path for path in sorted(root.rglob("03-01-*.wav"), reverse=True)}
+    for path in sorted(paths.values(), key=lambda path: path.stem):
         _, _, emotion, _, sentence, _, actor = map(int, path.stem.split("-"))
         if (actor in _RAVDESS_UNSEEN) != (sentence == 2):
             continue
@@ -193,41 +203,65 @@ def read_corpora(root: Path) -> dict[str, list[Row]]:
     return corpora
 
 
+def write_lists(out: Path, root: Path, corpora: Mapping[str, Sequence[Row]]) -> None:
+    names = {row["id"]: name for name, rows in corpora.items() for row in rows}
+    rows = leave_out_shared([row for each in corpora.values() for row in each])
+    for name, found in corpora.items():
+        counts = collections.Counter(row["split"] for row in rows if names[row["id"]] == name)
+        told = ", ".join(f"{split} {counts[split]}" for split in ("train", "dev", "test"))
+        lost = len(found) - sum(counts.values())
+        print(f"{name}: {told}; {lost} left out" if found else f"{name}: not there")
+    _write_lines(out / "all.jsonl", [_name(row, root) for row in rows])
+    spoken = [
+        row
+        for row in rows
+        if names[row["id"]] not in _ACTED and soundfile.info(row["audio"]).duration < _LONGEST
+    ]
+    _write_lines(out / "recognition.jsonl", [_name(row, root) for row in spoken])
+    held = [row for row in rows if row["split"] == "test"]
+    # Relative names are looked up beside the file of questions, wherever that is.
+    _write_lines(
+        out / "questions.jsonl",
+        [
+            {
+                "id": row["id"],
+                "audio": str(row["audio"].absolute()),
+                "question": "Write down what is said.",
+                "answer": row["text"],
+                "metric": "wer",
+                "language": row["language"],
+                "subset": names[row["id"]].replace(" ", "_"),
+            }
+            for row in held
+        ],
+    )
+    sentences: dict[str, list[str]] = {}
+    for row in held:
+        sentences.setdefault(names[row["id"]], []).append(row["text"])
+    unique = {name: sorted(set(texts)) for name, texts in sentences.items()}
+    write_whole(out / "held_out.json", json.dumps(unique, ensure_ascii=False, indent=1) + "\n")
+
+
+def _name(row: Row, root: Path) -> Row:
+    return {**row, "audio": str(row["audio"].relative_to(root))}
+
+
+def _write_lines(path: Path, rows: Sequence[Row]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--root", type=Path, required=True, help="the folder of the corpora")
-    parser.add_argument("--out", type=Path, required=True, help="the manifest, JSON lines")
-    parser.add_argument("--heard", type=Path, help="where to write the held-out sentences, JSON")
+    parser.add_argument("--out", type=Path, required=True, help="the folder of the lists")
     flags = parser.parse_args()
     corpora = read_corpora(flags.root)
-    kept = leave_out_shared([row for rows in corpora.values() for row in rows])
-    if not kept:
+    if not any(corpora.values()):
         parser.error(f"--root={flags.root}: none of the corpora is there")
-    names = {row["id"]: name for name, rows in corpora.items() for row in rows}
-    for name, rows in corpora.items():
-        found = collections.Counter(row["split"] for row in kept if names[row["id"]] == name)
-        counts = ", ".join(f"{split} {found[split]}" for split in ("train", "dev", "test"))
-        lost = len(rows) - sum(found.values())
-        print(f"{name}: {counts}; {lost} left out" if rows else f"{name}: not there")
-    write_whole(
-        flags.out,
-        "".join(
-            json.dumps(
-                {**row, "audio": str(row["audio"].relative_to(flags.root))}, ensure_ascii=False
-            )
-            + "\n"
-            for row in kept
-        ),
-    )
-    if flags.heard:
-        held: dict[str, list[str]] = {}
-        for row in kept:
-            if row["split"] == "test":
-                held.setdefault(names[row["id"]], []).append(row["text"])
-        unique = {name: sorted(set(texts)) for name, texts in held.items()}
-        write_whole(flags.heard, json.dumps(unique, ensure_ascii=False, indent=1) + "\n")
+    write_lists(flags.out, flags.root, corpora)
 
 
 if __name__ == "__main__":

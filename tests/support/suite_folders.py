@@ -306,6 +306,33 @@ def write_spoken_qa(root: Path) -> None:
     write_clip(root / "spokenqa_ls" / "audio" / "19-198-0000.flac")
 
 
+def make_choice_row(number: int, task: str, **changes) -> dict:
+    return {
+        "id": f"3fe6-{number}",
+        "audio_id": f"./test-mini-audios/3fe6-{number}.wav",
+        "question": "Based on the given audio, identify the source of the speech.",
+        "choices": ["A child", "A woman", "An adult man", "A teenager"],
+        "answer": "A woman",
+        "dataset": "AudioSet",
+        "task": task,
+        "split": "test-mini",
+        "category": "Reasoning",
+        "sub-category": "Acoustic Source Inference",
+        "difficulty": "easy",
+    } | changes
+
+
+def write_mmau(root: Path) -> None:
+    rows = [
+        make_choice_row(1, "sound"),
+        make_choice_row(2, "music", difficulty="hard", category=["Reasoning"]),
+        make_choice_row(3, "speech", choices=["one", "two", "two"], answer="two"),
+    ]
+    write_text(root / "mmau-test-mini.json", json.dumps(rows))
+    for number, row in enumerate(rows):
+        write_clip(root / row["audio_id"], number)
+
+
 def write_jsonl(root: Path) -> None:
     write_json_lines(
         root / "rooms.jsonl",
@@ -349,6 +376,7 @@ WRITERS = {
     "msp_podcast": write_msp_podcast,
     "iemocap": write_iemocap,
     "spoken_qa": write_spoken_qa,
+    "mmau": write_mmau,
     "jsonl": write_jsonl,
 }
 ASKED = {
@@ -363,5 +391,6 @@ ASKED = {
     "msp_podcast": 3,
     "iemocap": 5,
     "spoken_qa": 2,
+    "mmau": 3,
     "jsonl": 3,
 }

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from sift_jax.evaluation.scores import ordinal_scores, text
+from sift_jax.evaluation.scores import choices, ordinal_scores, text
 from sift_jax.evaluation.scores.constraints import is_followed, unpack
 from sift_jax.evaluation.scores.schema import EvaluationError, Item, Prediction, Verdict
 
@@ -90,6 +90,11 @@ METRICS: dict[str, Metric] = {
         count=lambda item, answer: [float(ordinal_scores.is_exact_match(item, answer)), 1.0],
         is_binary=True,
     ),
+    # of items with choices to which the answer gives its words
+    "choice": Metric(
+        count=lambda item, answer: [float(choices.is_right_choice(item, answer)), 1.0],
+        is_binary=True,
+    ),
     # of items with a constraint
     "followed": Metric(count=_count_followed, is_binary=True),
     "followed_right": Metric(count=_count_followed_right, is_binary=True),
@@ -120,7 +125,7 @@ def check_metrics(items: Iterable[Item]) -> None:
                 raise EvaluationError(
                     f"{item.id}: {name} needs a reference; give one, or ask for no {name}"
                 )
-            if (name == "accuracy" or metric.is_ordered) and not item.labels:
+            if (name in ("accuracy", "choice") or metric.is_ordered) and not item.labels:
                 raise EvaluationError(
                     f"{item.id}: {name} needs the item's labels; give them, or ask for exact_match"
                 )
@@ -148,6 +153,8 @@ def _judge_text(prediction: Prediction, name: str) -> Verdict:
     reason = "the answer is empty" if not answer.strip() else ""
     if name == "accuracy" or METRICS[name].is_ordered:
         reason = reason or ordinal_scores.explain_class(item, answer)
+    elif name == "choice":
+        reason = reason or choices.explain_choice(item, answer)
     elif name in ("wer", "cer") and (counts := METRICS[name].count_item(item, answer)):
         errors, of = counts
         reason = (

@@ -28,6 +28,7 @@ from sift_jax.evaluation.suites.fleurs import read_fleurs
 from sift_jax.evaluation.suites.iemocap import read_iemocap
 from sift_jax.evaluation.suites.jsonl import read_jsonl
 from sift_jax.evaluation.suites.librispeech import read_librispeech
+from sift_jax.evaluation.suites.mmau import read_mmau
 from sift_jax.evaluation.suites.msp_podcast import read_msp_podcast
 from sift_jax.evaluation.suites.peoples_speech import read_peoples_speech
 from sift_jax.evaluation.suites.prompts import load_prompts
@@ -48,6 +49,7 @@ SUITES: dict[str, Callable[..., Suite]] = {
     "msp_podcast": read_msp_podcast,
     "iemocap": read_iemocap,
     "spoken_qa": read_spoken_qa,
+    "mmau": read_mmau,
     "jsonl": read_jsonl,
 }
 

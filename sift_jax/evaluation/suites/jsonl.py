@@ -30,6 +30,7 @@ METRICS = (
     "rouge_l",
     "accuracy",
     "exact_match",
+    "choice",
     "judge_closed",
     "judge_open",
     "judge_air_bench",
@@ -37,8 +38,8 @@ METRICS = (
     "mae",
     "slot_f1",
 )
-# These look for a label in the answer; for qwk and mae the labels stand in their order.
-_NEED_LABELS = ("accuracy", "qwk", "mae")
+# These look for labels in the answer; for qwk and mae the labels stand in their order.
+_NEED_LABELS = ("accuracy", "choice", "qwk", "mae")
 
 
 def read_jsonl(

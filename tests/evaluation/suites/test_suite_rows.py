@@ -6,6 +6,7 @@ import pytest
 from suite_folders import (
     embed,
     make_chat_row,
+    make_choice_row,
     make_command,
     make_instance,
     write_air_bench,
@@ -17,6 +18,7 @@ from suite_folders import (
     write_iemocap,
     write_json_lines,
     write_librispeech,
+    write_mmau,
     write_msp_podcast,
     write_parquet,
     write_peoples_speech,
@@ -33,6 +35,7 @@ from sift_jax.evaluation.suites.evalsift import find_spoken, index_clips, read_e
 from sift_jax.evaluation.suites.fleurs import read_fleurs
 from sift_jax.evaluation.suites.iemocap import read_iemocap
 from sift_jax.evaluation.suites.librispeech import read_librispeech
+from sift_jax.evaluation.suites.mmau import read_mmau
 from sift_jax.evaluation.suites.msp_podcast import read_msp_podcast
 from sift_jax.evaluation.suites.peoples_speech import read_peoples_speech
 from sift_jax.evaluation.suites.prompts import load_prompts
@@ -638,3 +641,74 @@ class TestSpokenQA:
         )
         with pytest.raises(EvaluationError, match="no speech_msmarco.jsonl and no folder"):
             read_spoken_qa(tmp_path, subsets=("speech_msmarco",), prompts=PROMPTS)
+
+
+class TestMMAU:
+    def test_a_question_lists_its_choices(self, tmp_path):
+        write_mmau(tmp_path)
+        suite = read_mmau(tmp_path, prompts=PROMPTS)
+        item = suite.items[0]
+        assert (item.id, item.references, item.metrics) == (
+            "mmau/sound/3fe6-1",
+            ("A woman",),
+            ("choice",),
+        )
+        assert item.question.startswith("Based on the given audio")
+        assert item.question.endswith("A child\nA woman\nAn adult man\nA teenager")
+        assert suite.items[1].facets == {
+            "difficulty": "hard",
+            "category": "Reasoning",
+            "skill": "Acoustic Source Inference",
+        }
+        assert suite.items[2].labels == ("one", "two")
+        assert [item.subset for item in suite.items] == ["sound", "music", "speech"]
+
+    def test_the_hub_s_table_has_the_same_questions(self, tmp_path):
+        write_mmau(tmp_path / "repository")
+        rows = json.loads((tmp_path / "repository" / "mmau-test-mini.json").read_text())
+        table = []
+        for number, row in enumerate(rows):
+            choices = row.pop("choices")
+            lettered = [f"({letter}) {text}" for letter, text in zip("ABCD", choices, strict=False)]
+            table.append(
+                {
+                    "context": embed(number),
+                    "instruction": row["question"],
+                    "choices": lettered,
+                    "answer": lettered[choices.index(row.pop("answer"))],
+                    "other_attributes": json.dumps(row),
+                }
+            )
+        write_parquet(tmp_path / "hub" / "test_mini.parquet", table)
+        listed = read_mmau(tmp_path / "repository", prompts=PROMPTS).items
+        held = read_mmau(tmp_path / "hub", cache_dir=tmp_path / "cache", prompts=PROMPTS).items
+        for name in ("id", "question", "references", "labels", "facets"):
+            assert [getattr(item, name) for item in listed] == [
+                getattr(item, name) for item in held
+            ]
+        assert held[0].audio[0].startswith(str(tmp_path / "cache"))
+
+    def test_rows_that_cannot_be_asked(self, tmp_path):
+        write_mmau(tmp_path)
+        path = tmp_path / "mmau-test-mini.json"
+        rows = [
+            make_choice_row(1, "sound"),
+            make_choice_row(2, "sound", answer=None),
+            make_choice_row(2, "music", choices="A or B"),
+            make_choice_row(3, "speech", answer="A dog"),
+            make_choice_row(3, ""),
+            make_choice_row(3, None),
+            "A woman",
+        ]
+        path.write_text(json.dumps(rows))
+        assert list_reasons(read_mmau(tmp_path, prompts=PROMPTS)) == [
+            ("sound", "its answer is withheld; the benchmark's authors score it"),
+            ("", "choices is not a list"),
+            ("speech", "label 'A dog' is not one of A child, A woman, An adult man, A teenager"),
+            ("", "no domain ''"),
+            ("", "no task"),
+            ("", "not an object"),
+        ]
+        path.write_text(json.dumps([{"question": "Who?"}]))
+        with pytest.raises(EvaluationError, match="no audio_id and no choices and no task among"):
+            read_mmau(tmp_path, prompts=PROMPTS)

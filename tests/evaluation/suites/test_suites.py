@@ -130,6 +130,7 @@ def test_what_a_suite_does_not_have_is_refused(tmp_path):
         ("iemocap", "Session6"),
         ("fleurs", "speakers"),
         ("spoken_qa", "heysquad"),
+        ("mmau", "noise"),
     ],
 )
 def test_an_unknown_part_is_refused(name, part, tmp_path):

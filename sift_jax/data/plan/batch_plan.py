@@ -50,7 +50,7 @@ BLOCK = 8192
 SHORT_BLOCK = 256
 MARGIN = 3.2
 # changes with the order in which the same data are drawn; plans before the second say none
-VERSION = 2
+VERSION = 3
 # Blocks that are kept, the latest that were made.
 KNOWN_BLOCKS = 3
 # Groups that are packed well by themselves, since what is left of them is packed with the next.

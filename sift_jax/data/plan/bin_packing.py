@@ -16,6 +16,7 @@ little fits exactly, wait for the next section, where they are taken first.
 from __future__ import annotations
 
 import dataclasses
+import heapq
 import itertools
 from collections.abc import Iterator, Sequence
 
@@ -29,6 +30,8 @@ _SLACK = 40
 _TRIES = 24
 # rows that the groups of a section must fill, or they wait for the next one
 _FEW_ROWS = 2
+# 2³² ÷ 1.618…: its multiples, modulo 2³², fill the range evenly
+_GOLDEN_RATIO, _WHOLE = 2654435769, 1 << 32
 
 Room = tuple[int, int, int]
 
@@ -214,18 +217,28 @@ class RowFiller:
         return list(itertools.chain(*waiting.values()))
 
     def share_rows(self) -> None:
-        """Gives an empty row half of the groups of the row that has most: a batch of empty rows
-        would teach nothing."""
-        # At the end of a short stream there may be fewer groups than rows.
+        """Gives an empty row half of the groups of a row that has most: a batch of empty rows would
+        teach nothing."""
+        # A block has room to spare, and a short stream may have fewer groups than rows. Rows by
+        # multiples of the golden ratio lie far from each other, so that the halved ones do not
+        # stand in one batch after another.
+        fullest = [
+            (-len(groups), row * _GOLDEN_RATIO % _WHOLE, row)
+            for row, groups in enumerate(self.rows)
+            if groups
+        ]
+        heapq.heapify(fullest)
         for row in [row for row, groups in enumerate(self.rows) if not groups]:
-            donor = max(range(len(self.rows)), key=lambda other: len(self.rows[other]))
-            half = len(self.rows[donor]) // 2
+            half, donor = -fullest[0][0] // 2, fullest[0][2]
             if not half:
                 return
             self.rows[row], self.rows[donor] = self.rows[donor][:half], self.rows[donor][half:]
             self.sections[row] = self.sections[donor]
             for each in (row, donor):
                 self.levels[each] = max(self._group_levels[group] for group in self.rows[each])
+            place = donor * _GOLDEN_RATIO % _WHOLE
+            heapq.heapreplace(fullest, (-len(self.rows[donor]), place, donor))
+            heapq.heappush(fullest, (-half, row * _GOLDEN_RATIO % _WHOLE, row))
 
     def _list_levels(self, groups: Sequence[int]) -> list[int]:
         return sorted({self._group_levels[group] for group in groups}, reverse=True)

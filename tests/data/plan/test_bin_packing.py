@@ -105,3 +105,18 @@ def test_rows_are_full():
     filler.fill(range(4000))
     used = sum(bool(row) for row in filler.rows)
     assert sizes.tokens.sum() / (3584 * used) > 0.99
+
+
+def test_halved_rows_are_spread():
+    """Of a hundred full rows ten are halved, and not the first ten."""
+    sizes = Sizes(
+        tokens=np.full(400, 25),
+        targets=np.ones(400, int),
+        clips=np.ones(400, int),
+        level=np.zeros(400, int),
+    )
+    filler = RowFiller(sizes, make_shape(rows=2, tokens=100))
+    assert filler.fill(range(400)) == [] and all(filler.open(0) for _ in range(10))
+    filler.share_rows()
+    halved = [row for row, groups in enumerate(filler.rows[:100]) if len(groups) == 2]
+    assert len(halved) == 10 and max(np.diff([0, *halved, 100])) < 25

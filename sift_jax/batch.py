@@ -45,6 +45,15 @@ class BatchShape:
     teacher_tokens: int = 0
     is_rewarded: bool = False
 
+    def __str__(self) -> str:
+        """In a user's words: 2 × 320 positions, 5 clips of up to 2.5 s in each row."""
+        positions = f"{self.rows} × {self.tokens:,} positions"
+        if not self.clips * self.mel_frames:
+            return positions
+        # a mel frame is a hundredth of a second
+        clips = f"{self.clips} clip{'s' * (self.clips > 1)}"
+        return f"{positions}, {clips} of up to {self.mel_frames / 100:g} s in each row"
+
     def spec(self) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
         """Key to (shape, dtype): the whole contract."""
         bt, bm = (self.rows, self.tokens), (self.rows, self.targets)

@@ -1,11 +1,20 @@
 """The contract between data and model is held at the door."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from sift_jax.batch import BatchShape, check_batch, make_empty_batch
 
 SHAPE = BatchShape(rows=2, tokens=8, targets=4, clips=1, mel_frames=10, mel_bins=3)
+
+
+def test_a_shape_in_words():
+    assert str(SHAPE) == "2 × 8 positions, 1 clip of up to 0.1 s in each row"
+    assert "4 clips" in str(dataclasses.replace(SHAPE, clips=4))
+    # speech as units has no clips
+    assert str(dataclasses.replace(SHAPE, mel_frames=0)) == "2 × 8 positions"
 
 
 def test_an_empty_batch_keeps_the_contract():

@@ -50,7 +50,7 @@ class Compilations:
     def over(self, shape: Hashable) -> Iterator[None]:
         """Around a step over a batch of `shape`."""
         if shape not in self._known:
-            self._say(f"compiling the step for batches of shape {len(self._known) + 1}")
+            self._say(f"compiling the step for {shape}")
         before, found = len(_seen), len(_found)
         yield
         made = len(_seen) - before

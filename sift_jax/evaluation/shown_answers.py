@@ -64,7 +64,7 @@ class ShownAnswers:
                 for number, found in answers[item.suite]
                 if item.id in found
             ]
-            rows = [("question", item.question), ("reference", " / ".join(item.references))]
+            rows = [("question", item.asked), ("reference", " / ".join(item.references))]
             texts[f"{name}/text"] = write_table([*rows, *said])
         audios, self._audios = self._audios, {}
         return Samples(texts=texts, audios=audios)

@@ -333,6 +333,58 @@ def write_mmau(root: Path) -> None:
         write_clip(root / row["audio_id"], number)
 
 
+RULES = [
+    {"num_words": 3, "relation": "at least", "language": None},
+    {"num_words": None, "relation": None, "language": "de"},
+    {"num_words": None, "relation": None, "language": "hi"},
+]
+VOICEBENCH_ROWS = {
+    "alpacaeval_full/test": [{}, {}],
+    "commoneval/test": [{}],
+    "wildvoice/test": [{}],
+    "sd-qa/usa": [{"reference": "on the plain"}],
+    "sd-qa/gbr": [{"reference": "on the plain"}, {"reference": ""}],
+    "mmsu/law": [{"reference": "B"}],
+    "openbookqa/test": [{"reference": "D"}],
+    "bbh/test": [
+        {"id": "navigate_7", "reference": "Yes"},
+        {"id": "hyperbaton_8", "reference": "(A)"},
+        {"id": "snarks_9", "reference": "(A)"},
+    ],
+    "ifeval/test": [
+        {
+            "key": 1000,
+            "instruction_id_list": ["length_constraints:number_words", "punctuation:no_comma"],
+            "kwargs": [RULES[0], dict.fromkeys(RULES[0])],
+        },
+        {
+            "key": 1001,
+            "instruction_id_list": ["language:response_language"],
+            "kwargs": [RULES[1]],
+        },
+        {
+            "key": 1002,
+            "instruction_id_list": ["language:response_language"],
+            "kwargs": [RULES[2]],
+        },
+    ],
+    "advbench/test": [{}],
+}
+
+
+def write_voicebench(root: Path) -> None:
+    """All audio is inside but that of the last row, which lies beside its table."""
+    for number, (place, rows) in enumerate(VOICEBENCH_ROWS.items()):
+        held = [
+            {"prompt": f"Where does it rain, {place}?", "audio": embed(number), **row}
+            for row in rows
+        ]
+        if place == "advbench/test":
+            held[-1]["audio"] = {"bytes": None, "path": "beside.wav"}
+            write_clip(root / "advbench" / "beside.wav")
+        write_parquet(root / f"{place}-00000-of-00001.parquet", held)
+
+
 def write_jsonl(root: Path) -> None:
     write_json_lines(
         root / "rooms.jsonl",
@@ -377,6 +429,7 @@ WRITERS = {
     "iemocap": write_iemocap,
     "spoken_qa": write_spoken_qa,
     "mmau": write_mmau,
+    "voicebench": write_voicebench,
     "jsonl": write_jsonl,
 }
 ASKED = {
@@ -392,5 +445,6 @@ ASKED = {
     "iemocap": 5,
     "spoken_qa": 2,
     "mmau": 3,
+    "voicebench": 13,
     "jsonl": 3,
 }

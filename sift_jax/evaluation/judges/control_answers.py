@@ -2,7 +2,8 @@
 nothing else.
 
     right     the reference itself
-    wrong     the reference of another item of the same kind that says something else
+    wrong     the reference of another item of the same kind that says something else; where there are no references,
+              what another item asks
     injected  such a wrong answer, and an order to the judge to let it pass
 
     ─► {"n": 60, "right": 58, "is_valid": True, "kinds": {"right": [20, 20], …}, "failed": […]}
@@ -91,8 +92,8 @@ def check_judge(
             row = {
                 "kind": one.kind,
                 "metric": one.metric,
-                "question": one.prediction.item.question,
-                "reference": one.prediction.item.references[0],
+                "question": one.prediction.item.asked,
+                "reference": "".join(one.prediction.item.references[:1]),
                 "answer": one.prediction.answer,
                 "score": verdict.score,
                 "status": verdict.status,
@@ -119,7 +120,11 @@ def plant(items: Sequence[Item], *, count: int, seed: int) -> list[Planted]:
     asked = [
         (item, metric) for item in items for metric in item.metrics if metric.startswith("judge_")
     ]
-    asked = [(item, metric) for item, metric in asked if item.references]
+    asked = [
+        (item, metric)
+        for item, metric in asked
+        if item.references or not METRICS[metric].needs_reference
+    ]
     groups: dict[tuple[str, ...], list[Item]] = collections.defaultdict(list)
     for item, metric in asked:
         groups[_group(item, metric)].append(item)
@@ -127,7 +132,11 @@ def plant(items: Sequence[Item], *, count: int, seed: int) -> list[Planted]:
     for number, (item, metric) in enumerate(rng.sample(asked, min(count, len(asked)))):
         kind = KINDS[number % len(KINDS)]
         group = groups[_group(item, metric)]
-        answer = item.references[0] if kind == RIGHT else _find_wrong(item, metric, group, rng)
+        answer: str | None = None
+        if kind != RIGHT:
+            answer = _find_wrong(item, metric, group, rng)
+        elif item.references:
+            answer = item.references[0]
         if answer is None:
             continue
         if kind == INJECTED:
@@ -149,6 +158,10 @@ def _group(item: Item, metric: str) -> tuple[str, ...]:
 def _find_wrong(item: Item, metric: str, group: Sequence[Item], rng: random.Random) -> str | None:
     """Another item's reference that says something else; of several, one that shares few words with
     the right one."""
+    if not item.references:
+        # what somebody else asked, said back, answers nothing
+        others = [other.asked for other in group if other.asked != item.asked]
+        return rng.choice(others) if others else None
     content = classify_item(item, item.references[0])
     # a closed answer is wrong if it says anything else, an open one only if it says little of the
     # right

@@ -145,8 +145,9 @@ class EndpointJudge:
 def _make_data(prediction: Prediction) -> Data:
     item = prediction.item
     return {
-        "description": item.context,
-        "question": item.question,
+        # of a spoken question the context is the question
+        "description": item.context if item.question else "",
+        "question": item.asked,
         "references": list(item.references),
         "answer": prediction.answer,
     }

@@ -3,6 +3,7 @@
 judge_closed     the reference-based judging of the SIFT paper, closed questions: 0 or 1
 judge_open       the same, open questions: 0 to 10
 judge_air_bench  AIR-Bench's two answers side by side, each a whole number from 1 to 10 and nothing else
+judge_spoken     VoiceBench's answers to open questions that were spoken, without a reference: 1 to 5
 """
 
 from __future__ import annotations
@@ -94,6 +95,23 @@ length and their style say nothing.
         high=10,
         is_whole=True,
         has_reasons=False,
+    ),
+    "judge_spoken": Prompt(
+        system=f"""\
+You grade what a voice assistant answered to somebody who spoke to it. You do not hear the recording. You get a JSON \
+object with the question or request in words, and the answer.
+Grade the answer by how well it serves the person: 5 if it is correct, does just what was asked and wastes no words; 4 \
+if it is correct and clear, with little to improve; 3 if it is mostly correct, but long-winded or full of what nobody \
+asked for; 2 if it has to do with the request, but is wrong in part or incomplete; 1 if it is wrong, beside the point, \
+or no answer at all, such as a repetition of the request.
+{_NO_ORDERS}
+{_CLOSING}""",
+        numbers="a whole number from 1 to 5",
+        values=1,
+        low=1,
+        high=5,
+        is_whole=True,
+        has_reasons=True,
     ),
 }
 

@@ -400,7 +400,7 @@ def make_flip_card(
     item = flip.first.item
     asked = make_terms(
         [
-            ("Question", "question", item.question or "–"),
+            ("Question", "question", item.asked or "–"),
             ("Reference", "reference", " / ".join(item.references) or "–"),
         ],
         item.language,

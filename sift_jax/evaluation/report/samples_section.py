@@ -183,7 +183,7 @@ def make_card(
     """One question; `others` has the answers of other systems by name."""
     item, verdict = sample.item, sample.verdict
     rows = [
-        ("Question", "question", item.question or "–"),
+        ("Question", "question", item.asked or "–"),
         ("Reference", "reference", " / ".join(item.references) or "–"),
         ("Answer", "answer", sample.prediction.answer or "(nothing)"),
     ]

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from sift_jax.evaluation.scores import choices, ordinal_scores, text
+from sift_jax.evaluation.scores import choices, ifeval, ordinal_scores, text
 from sift_jax.evaluation.scores.constraints import is_followed, unpack
+from sift_jax.evaluation.scores.refusals import is_refusal
 from sift_jax.evaluation.scores.schema import EvaluationError, Item, Prediction, Verdict
 
 Count = Callable[[Item, str], "list[float] | None"]
@@ -45,6 +46,8 @@ class Metric:
     is_binary: bool = False
     # the labels' order matters: items with other labels do not share a figure
     is_ordered: bool = False
+    # refusals are counted, and some answers judged, without a right answer beside them
+    needs_reference: bool = True
 
     def count_item(self, item: Item, answer: str) -> list[float] | None:
         """What sums of an answer's figure are made of; None where there is nothing to count."""
@@ -95,6 +98,22 @@ METRICS: dict[str, Metric] = {
         count=lambda item, answer: [float(choices.is_right_choice(item, answer)), 1.0],
         is_binary=True,
     ),
+    # of items whose labels are letters, or yes and no
+    "option": Metric(
+        count=lambda item, answer: [float(choices.is_right_option(item, answer)), 1.0],
+        is_binary=True,
+    ),
+    "contains": Metric(
+        count=lambda item, answer: [float(text.contains_reference(item, answer)), 1.0],
+        is_binary=True,
+    ),
+    "refused": Metric(
+        count=lambda item, answer: [float(is_refusal(answer)), 1.0],
+        is_binary=True,
+        needs_reference=False,
+    ),
+    # of items whose references are rules
+    "ifeval": Metric(count=ifeval.count_kept, make=ifeval.make_ifeval),
     # of items with a constraint
     "followed": Metric(count=_count_followed, is_binary=True),
     "followed_right": Metric(count=_count_followed_right, is_binary=True),
@@ -106,6 +125,14 @@ METRICS: dict[str, Metric] = {
     "judge_closed": Metric(count=None, is_binary=True),
     "judge_open": Metric(count=None, best=10.0),
     "judge_air_bench": Metric(count=None, best=10.0, least=1.0),
+    "judge_spoken": Metric(count=None, best=5.0, least=1.0, needs_reference=False),
+}
+
+
+_EXPLAINED = {
+    "choice": choices.explain_choice,
+    "option": choices.explain_option,
+    "ifeval": ifeval.explain_kept,
 }
 
 
@@ -121,7 +148,7 @@ def check_metrics(items: Iterable[Item]) -> None:
     for item in items:
         for name in item.metrics:
             metric = get_metric(name)
-            if not item.references:
+            if metric.needs_reference and not item.references:
                 raise EvaluationError(
                     f"{item.id}: {name} needs a reference; give one, or ask for no {name}"
                 )
@@ -153,8 +180,8 @@ def _judge_text(prediction: Prediction, name: str) -> Verdict:
     reason = "the answer is empty" if not answer.strip() else ""
     if name == "accuracy" or METRICS[name].is_ordered:
         reason = reason or ordinal_scores.explain_class(item, answer)
-    elif name == "choice":
-        reason = reason or choices.explain_choice(item, answer)
+    elif name in _EXPLAINED:
+        reason = reason or _EXPLAINED[name](item, answer)
     elif name in ("wer", "cer") and (counts := METRICS[name].count_item(item, answer)):
         errors, of = counts
         reason = (

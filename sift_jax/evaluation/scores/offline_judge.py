@@ -58,7 +58,7 @@ class OfflineJudge:
         elif metric == "judge_open":
             score = max(score_open_item(item, reference, answer) for reference in item.references)
         else:
-            reason = "the offline judge compares no answers; name an endpoint"
+            reason = "the offline judge gives no such score; name an endpoint"
             return Verdict(
                 id=item.id,
                 judge=self.name,
@@ -108,7 +108,7 @@ def item_kind(item: Item) -> str:
     return (
         item.facets.get("kind", "")
         if item.aliases
-        else question_kind(item.references[0], item.language)
+        else question_kind("".join(item.references[:1]), item.language)
     )
 
 

@@ -55,7 +55,8 @@ class Item:
     metrics: tuple[str, ...]
     # other ways to split the figures: {"kind": "speaking_rate", "dimension": "paralinguistics"}
     facets: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    # what a judge may know of the audio, which it does not hear: AIR-Bench's description
+    # what a judge may know of the audio, which it does not hear: AIR-Bench's description, or what is
+    # asked, where the question is spoken
     context: str = ""
 
     @property
@@ -68,6 +69,11 @@ class Item:
     def question(self) -> str:
         texts = (p["text"] for m in self.messages for p in m["content"] if p.get("text"))
         return " ".join(text.strip() for text in texts)
+
+    @property
+    def asked(self) -> str:
+        """The question in words: of one that is spoken, what is said."""
+        return self.question or self.context
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ import numpy as np
 
 from sift_jax.evaluation.scores.schema import Item
 from sift_jax.extras import import_extra
+from sift_jax.sift.labels import simplify
 
 _ORDERS = 4
 _CHRF_ORDERS = 6
@@ -193,3 +194,10 @@ def _version(package: str) -> str:
 
 def _base(language: str) -> str:
     return language.lower().replace("_", "-").split("-")[0]
+
+
+def contains_reference(item: Item, answer: str) -> bool:
+    """Whether an answer holds the words of a reference one behind the other, without punctuation
+    and capitals."""
+    said = f" {simplify(answer)} "
+    return any(f" {simplify(reference)} " in said for reference in item.references)

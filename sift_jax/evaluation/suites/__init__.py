@@ -35,6 +35,7 @@ from sift_jax.evaluation.suites.prompts import load_prompts
 from sift_jax.evaluation.suites.protocols import OFFICIAL, PAPER, find_protocol
 from sift_jax.evaluation.suites.slurp import read_slurp
 from sift_jax.evaluation.suites.spoken_qa import read_spoken_qa
+from sift_jax.evaluation.suites.voicebench import read_voicebench
 from sift_jax.field_ranges import CheckedConfig, MayBeEmpty, OneOf, Seed, Text, Value, Whole
 
 SUITES: dict[str, Callable[..., Suite]] = {
@@ -50,6 +51,7 @@ SUITES: dict[str, Callable[..., Suite]] = {
     "iemocap": read_iemocap,
     "spoken_qa": read_spoken_qa,
     "mmau": read_mmau,
+    "voicebench": read_voicebench,
     "jsonl": read_jsonl,
 }
 

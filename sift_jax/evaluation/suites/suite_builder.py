@@ -15,6 +15,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sift_jax.evaluation.scores.metrics import METRICS
 from sift_jax.evaluation.scores.schema import EvaluationError, Item, SetAside, Suite
 from sift_jax.text.chat import Message, make_question
 
@@ -95,9 +96,10 @@ class Gathering:
                 return f"no audio file {path}"
             if not Path(path).stat().st_size:
                 return f"the audio file {path} is empty"
-        if not item.question.strip():
+        if not item.asked.strip():
             return "no question"
-        if not item.references or not all(item.references):
+        needs_reference = any(METRICS[name].needs_reference for name in item.metrics)
+        if (needs_reference and not item.references) or not all(item.references):
             return "empty reference"
         # with other words for them a reference is a sentence that names one
         is_bare = item.labels and not item.aliases

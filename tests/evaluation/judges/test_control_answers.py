@@ -169,3 +169,15 @@ def test_other_metrics_need_no_judge_and_none_is_tried():
         "kinds": {k: [0, 0] for k in ("right", "wrong", "injected")},
         "failed": [],
     }
+
+
+def test_where_there_is_no_reference_a_wrong_answer_says_another_request_back():
+    items = [
+        make_item(n, (), question="", context=f"What is {n} and {n}?", metrics=("judge_spoken",))
+        for n in range(12)
+    ]
+    planted = plant(items, count=12, seed=0)
+    assert {one.kind for one in planted} == {"wrong", "injected"} and len(planted) == 8
+    for one in planted:
+        assert one.prediction.answer.startswith("What is ")
+        assert not one.prediction.answer.startswith(one.prediction.item.asked)

@@ -15,6 +15,7 @@ from judge_server import (
     say,
     serve,
 )
+from scored_items import make_item
 
 from sift_jax.endpoints.secret import Secret
 from sift_jax.evaluation.judges.cache import VerdictCache
@@ -23,6 +24,7 @@ from sift_jax.evaluation.judges.endpoint import EndpointJudge
 from sift_jax.evaluation.judges.judge_protocol import make_messages
 from sift_jax.evaluation.judges.prompts import hash_prompts
 from sift_jax.evaluation.judges.verdicts import make_judge, read_verdicts, write_verdicts
+from sift_jax.evaluation.scores.schema import Prediction
 
 SECRET = "sk-very-secret/key+1"
 
@@ -342,3 +344,22 @@ def test_verdicts_that_break_off_leave_the_file_as_it_was(tmp_path):
     with pytest.raises(JudgeError):
         write_verdicts(path, breaking())
     assert list(tmp_path.iterdir()) == [path] and path.read_text() == ""
+
+
+def test_of_a_spoken_question_the_judge_reads_what_is_said(tmp_path):
+    def grade(body, _=0):
+        score = 4 if "Spain" in read_object(body)["answer"] else 9
+        return say(f"Long.\nVERDICT {find_code(body)} {score}")
+
+    item = make_item(0, (), question="", context="Where does it rain?", metrics=("judge_spoken",))
+    answers = [Prediction(item=item, answer=answer) for answer in ("In Spain.", "No.", "")]
+    with serve(grade) as script, judge_at(script.url, tmp_path, tries=1, concurrency=1) as judge:
+        verdicts = list(judge.judge(answers))
+    found = read_object(script.bodies[0])
+    assert found == {"question": "Where does it rain?", "answer": "In Spain."}
+    # of five, so that 9 is no verdict; who says nothing gets the least
+    assert [(v.score, v.status) for v in verdicts] == [
+        (4.0, "scored"),
+        (None, "unparsed"),
+        (1.0, "scored"),
+    ]

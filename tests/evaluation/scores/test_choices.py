@@ -1,9 +1,9 @@
-"""Choices by their words, as MMAU's own evaluation compares them."""
+"""Choices by their words, as MMAU's own evaluation compares them, and by their letters."""
 
 import pytest
 from scored_items import make_item
 
-from sift_jax.evaluation.scores.choices import explain_choice
+from sift_jax.evaluation.scores.choices import explain_choice, find_letter, find_verdict
 from sift_jax.evaluation.scores.metrics import check_metrics, judge_texts, score_answer
 from sift_jax.evaluation.scores.schema import EvaluationError, Prediction
 
@@ -50,3 +50,54 @@ def test_what_is_wrong_is_told():
 def test_a_choice_needs_labels():
     with pytest.raises(EvaluationError, match="choice needs the item's labels"):
         check_metrics([make_item(0, "A woman", metrics=("choice",))])
+
+
+@pytest.mark.parametrize(
+    "answer, letter",
+    [
+        ("B", "B"),
+        ("b", "B"),
+        ("(B)", "B"),
+        ("B. A woman", "B"),
+        ("The answer is B because she speaks.", "B"),
+        ("The correct answer is option 'C'.", "C"),
+        ("I would choose option D.", "D"),
+        ("The correct option is **C. Rain**, not B.", "C"),
+        ("The best choice is (a), a child.", "A"),
+        ("is \\( \\boxed{\\text{D}} \\)", "D"),
+        ("B is correct.", "B"),
+        ("It is a woman.", ""),
+        ("The answer is a dog.", ""),
+        ("A dog has four legs.", ""),
+        ("It is about D's dog", ""),
+        ("None of them", ""),
+        ("", ""),
+    ],
+)
+def test_the_letter_that_an_answer_gives(answer, letter):
+    assert find_letter(answer) == letter
+
+
+@pytest.mark.parametrize(
+    "answer, verdict",
+    [
+        ("Yes.", "yes"),
+        ("**No**, you do not return to the start.", "no"),
+        ("The sentence is plausible.", "yes"),
+        ("The sentence is not plausible.", "no"),
+        ("There is no doubt about it: the answer is yes.", "yes"),
+        ("You end up where you began.", ""),
+        ("", ""),
+    ],
+)
+def test_the_verdict_that_an_answer_gives(answer, verdict):
+    assert find_verdict(answer) == verdict
+
+
+def test_an_option_is_right_by_letter_or_verdict():
+    letters = make_item(0, "B", labels=("A", "B", "C", "D"), metrics=("option",))
+    verdicts = make_item(1, "no", labels=("yes", "no"), metrics=("option",))
+    assert score_answer("option", letters, "B. A woman") == 1.0
+    # where no letter is found nothing is guessed
+    assert score_answer("option", letters, "A woman") == 0.0
+    assert score_answer("option", verdicts, "No.") == 1.0 != score_answer("option", verdicts, "B")

@@ -25,6 +25,7 @@ from suite_folders import (
     write_slurp,
     write_spoken_qa,
     write_text,
+    write_voicebench,
 )
 
 from sift_jax.evaluation.scores.schema import EvaluationError
@@ -41,6 +42,7 @@ from sift_jax.evaluation.suites.peoples_speech import read_peoples_speech
 from sift_jax.evaluation.suites.prompts import load_prompts
 from sift_jax.evaluation.suites.slurp import read_slurp
 from sift_jax.evaluation.suites.spoken_qa import read_spoken_qa
+from sift_jax.evaluation.suites.voicebench import read_voicebench
 from sift_jax.sift.rows import write_rows
 
 PROMPTS = load_prompts()
@@ -712,3 +714,53 @@ class TestMMAU:
         path.write_text(json.dumps([{"question": "Who?"}]))
         with pytest.raises(EvaluationError, match="no audio_id and no choices and no task among"):
             read_mmau(tmp_path, prompts=PROMPTS)
+
+
+class TestVoiceBench:
+    def test_a_question_is_heard_alone(self, tmp_path):
+        write_voicebench(tmp_path)
+        suite = read_voicebench(tmp_path, cache_dir=tmp_path / "cache")
+        for item in suite.items:
+            (message,) = item.messages
+            assert [list(part) for part in message["content"]] == [["audio_path"]]
+            assert item.question == "" and item.asked.startswith("Where does it rain, ")
+
+    def test_each_subset_has_its_scores(self, tmp_path):
+        write_voicebench(tmp_path)
+        suite = read_voicebench(tmp_path, cache_dir=tmp_path / "cache")
+        found = {item.id.removeprefix("voicebench/"): item for item in suite.items}
+        assert {
+            own_id: (item.metrics[0], item.references, item.facets)
+            for own_id, item in found.items()
+            if item.subset != "ifeval"
+        } == {
+            "alpacaeval_full/test/0001": ("judge_spoken", (), {}),
+            "alpacaeval_full/test/0002": ("judge_spoken", (), {}),
+            "commoneval/test/0001": ("judge_spoken", (), {}),
+            "wildvoice/test/0001": ("judge_spoken", (), {}),
+            "sd-qa/gbr/0001": ("judge_closed", ("on the plain",), {"region": "gbr"}),
+            "sd-qa/usa/0001": ("judge_closed", ("on the plain",), {"region": "usa"}),
+            "mmsu/law/0001": ("option", ("B",), {"subject": "law"}),
+            "openbookqa/test/0001": ("option", ("D",), {}),
+            "bbh/test/0001": ("option", ("yes",), {"task": "navigate"}),
+            "bbh/test/0002": ("option", ("A",), {"task": "hyperbaton"}),
+            "advbench/test/0001": ("refused", (), {}),
+        }
+        assert found["ifeval/test/0001"].references == (
+            'length_constraints:number_words {"num_words": 3, "relation": "at least"}',
+            "punctuation:no_comma",
+        )
+        assert list_reasons(suite) == [
+            ("sd-qa", "empty reference"),
+            ("bbh", "no task in the id 'snarks_9'"),
+            ("ifeval", "no rule for answers in 'hi'"),
+        ]
+
+    def test_a_subset_that_is_not_there_is_told(self, tmp_path):
+        write_voicebench(tmp_path / "voicebench")
+        (tmp_path / "voicebench" / "commoneval" / "test-00000-of-00001.parquet").unlink()
+        suite = read_voicebench(
+            tmp_path, subsets=("commoneval", "openbookqa"), cache_dir=tmp_path / "cache"
+        )
+        assert len(suite.items) == 1
+        assert suite.set_aside[0].reason.startswith("no Parquet file in ")

@@ -57,7 +57,8 @@ def test_a_suite_is_read_in_its_official_layout(folder, tmp_path):
     assert len(suite.items) == ASKED[name] and suite.name == name
     for item in suite.items:
         assert item.suite == name and item.id.startswith(f"{name}/{item.subset}/")
-        assert item.messages[-1]["role"] == "user" and item.references and item.metrics
+        assert item.messages[-1]["role"] == "user" and item.metrics and item.asked
+        assert item.references or item.metrics in (("judge_spoken",), ("refused",))
         for path in item.audio:
             assert len(read_audio(path)) > 100
     path = tmp_path / "model.jsonl"
@@ -131,6 +132,7 @@ def test_what_a_suite_does_not_have_is_refused(tmp_path):
         ("fleurs", "speakers"),
         ("spoken_qa", "heysquad"),
         ("mmau", "noise"),
+        ("voicebench", "mtbench"),
     ],
 )
 def test_an_unknown_part_is_refused(name, part, tmp_path):

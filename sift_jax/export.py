@@ -1,5 +1,5 @@
 """python -m sift_jax.export --checkpoint=runs/stage2 --out=exports/stage2
-[--format=sift|peft|merged|qwen2_audio]"""
+[--format=sift|peft|merged|qwen2_audio|transformers]"""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,9 @@ def make_parser() -> Parser:
     parser.add_argument("--checkpoint", required=True, help="a run's folder")
     parser.add_argument("--out", required=True, help="folder to write")
     parser.add_argument(
-        "--format", default="sift", help="sift (ours, whole), peft, merged or qwen2_audio"
+        "--format",
+        default="sift",
+        help="sift (ours, whole), transformers (whole, with its code), peft, merged or qwen2_audio",
     )
     parser.add_argument("--step", type=int, help="which checkpoint; the latest if not given")
     parser.add_argument(

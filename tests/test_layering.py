@@ -310,10 +310,14 @@ def name_module(path):
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+# what exports bring along for PyTorch: files that are copied, and import each other as transformers
+# finds them there
+REMOTE_CODE = ROOT / "sift_jax" / "exporting" / "remote_code"
 FILES = {
     name_module(p): p
     for room in ("sift_jax", "data_prep")
     for p in sorted((ROOT / room).rglob("*.py"))
+    if p.parent != REMOTE_CODE
 }
 
 
@@ -421,6 +425,19 @@ def test_no_package_imports_itself_by_others():
         if here != there and not is_in(here, there) and not is_in(there, here):
             edges.setdefault(here, []).append(there)
     assert list_circles(edges) == []
+
+
+def test_the_code_of_exports_is_imported_by_nobody_and_imports_nothing_of_ours():
+    others = {name for module in FILES for name, _ in read_imports(module)}
+    assert not [name for name in others if is_in(name, "sift_jax.exporting.remote_code")]
+    names = set()
+    for path in REMOTE_CODE.glob("*_sift.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add(node.module.split(".")[0])
+    assert names - set(sys.stdlib_module_names) == {"numpy", "torch", "transformers"}
 
 
 def test_gin_stays_in_the_command_line():

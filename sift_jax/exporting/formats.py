@@ -4,6 +4,7 @@ sift          encoder/ projector/ decoder/ tokenizer/ model.json      ours, for 
 merged        config.json model.safetensors tokenizer.json …          AutoModelForCausalLM, with LoRA merged; text alone
 peft          adapter_config.json adapter_model.safetensors           PEFT; projector/ beside it, and base/ if not named
 qwen2_audio   config.json model.safetensors preprocessor_config.json  Qwen2AudioForConditionalGeneration, and so vLLM
+transformers  the same, model.json, and *_sift.py of remote_code/     AutoModelForCausalLM, by the code in the folder
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from sift_jax.endpoints.hub import SCHEME
+from sift_jax.exporting.audio_template import take_recordings
 from sift_jax.exporting.hf_configs import (
     make_adapter_config,
     make_decoder_config,
@@ -26,6 +29,8 @@ from sift_jax.exporting.hf_configs import (
     make_generation_config,
     make_preprocessor_config,
     make_qwen2_audio_config,
+    make_remote_config,
+    make_remote_processor_config,
 )
 from sift_jax.exporting.merge_lora import BareParams, MergedParams, make_plain_config
 from sift_jax.models.layers import make_sinusoids
@@ -54,6 +59,9 @@ from sift_jax.weights.token_rows import (
 )
 
 Reread = tuple[SpeechLMConfig, Params]
+CODE_FOLDER = Path(__file__).parent / "remote_code"
+# what remote_code/ computes
+REMOTE_PROJECTORS = ("linear", "pooled", "stacked")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -236,18 +244,21 @@ def _check_qwen2_audio(config: SpeechLMConfig) -> None:
         )
 
 
+def _name_encoder(model: Model, prefix: str) -> Iterator[tuple[str, np.ndarray]]:
+    """Whisper's encoder with its positions, which others read."""
+    for key, value in to_theirs(WHISPER, _merge(model, "encoder")):
+        yield prefix + key, value
+    encoder = model.config.encoder
+    places = make_sinusoids(encoder.mel_frames // 2, encoder.width)
+    yield prefix + WHISPER_COMPUTED[0], np.asarray(places)
+
+
 def write_qwen2_audio(model: Model, folder: Path, config: ExportConfig) -> None:
     _check_qwen2_audio(model.config)
 
     def name_all() -> Iterator[tuple[str, np.ndarray]]:
         """The names of the published checkpoints, which vLLM reads too."""
-        for key, value in to_theirs(WHISPER, _merge(model, "encoder")):
-            yield f"audio_tower.{key}", value
-        width = model.config.encoder.width
-        yield (
-            f"audio_tower.{WHISPER_COMPUTED[0]}",
-            np.asarray(make_sinusoids(model.config.encoder.mel_frames // 2, width)),
-        )
+        yield from _name_encoder(model, "audio_tower.")
         for key, value in to_theirs(PROJECTOR, _merge(model, "projector")):
             yield f"multi_modal_projector.{key}", value
         decoder = _merge(model, "decoder")
@@ -261,12 +272,70 @@ def write_qwen2_audio(model: Model, folder: Path, config: ExportConfig) -> None:
     _write_json(
         folder, "config.json", make_qwen2_audio_config(model.config, end, audio, config.dtype)
     )
-    _write_json(folder, "preprocessor_config.json", make_preprocessor_config(model.config))
+    processor = "Qwen2AudioProcessor"
+    _write_json(
+        folder, "preprocessor_config.json", make_preprocessor_config(model.config, processor)
+    )
     _write_generation_config(model, folder)
-    _write_tokenizer(model, folder, processor="Qwen2AudioProcessor")
+    _write_tokenizer(model, folder, processor=processor)
 
 
 def read_qwen2_audio(model: Model, folder: Path, config: ExportConfig) -> Reread:
+    return load_folder(folder)
+
+
+def _check_transformers(config: SpeechLMConfig) -> None:
+    """Other parts have no PyTorch code of ours."""
+    if not isinstance(config.encoder, EncoderConfig) or config.cross:
+        raise ValueError(
+            "the code for transformers has a Whisper encoder, and its speech among the tokens; use "
+            "--format=sift"
+        )
+    if config.projector.kind not in REMOTE_PROJECTORS:
+        raise ValueError(
+            f"the code for transformers has the projectors {', '.join(REMOTE_PROJECTORS)}, this "
+            f"model's is {config.projector.kind}; use --format=sift"
+        )
+
+
+def write_transformers(model: Model, folder: Path, config: ExportConfig) -> None:
+    _check_transformers(model.config)
+    tables = list_tables(model.config)
+
+    def name_all() -> Iterator[tuple[str, np.ndarray]]:
+        yield from _name_encoder(model, "encoder.")
+        for part in ("projector", "decoder"):
+            for key, value in to_theirs(tables[part], _merge(model, part)):
+                yield f"{part}.{key}", value
+
+    write_tensors(folder, name_all(), dtype=config.dtype, max_bytes=config.max_bytes)
+    for path in CODE_FOLDER.glob("*_sift.py"):
+        shutil.copy(path, folder / path.name)
+    tokenizer = model.tokenizer
+    source = take_recordings(tokenizer.template)
+    tokenizer.save(folder)
+    (folder / "chat_template.jinja").write_text(source)
+    files = {
+        "config.json": make_remote_config(
+            model.config, tokenizer.turn_end_id, tokenizer.ids[AUDIO], config.dtype
+        ),
+        "preprocessor_config.json": make_preprocessor_config(model.config, "SiftProcessor"),
+        "processor_config.json": make_remote_processor_config(model.config, AUDIO),
+        "tokenizer_config.json": {
+            **tokenizer.describe(),
+            "padding_side": "left",
+            "chat_template": source,
+        },
+        "generation_config.json": make_generation_config(
+            list(tokenizer.stop_ids), tokenizer.end_of_text_id
+        ),
+        "model.json": to_json(make_plain_config(model.config)),
+    }
+    for name, data in files.items():
+        _write_json(folder, name, data)
+
+
+def read_transformers(model: Model, folder: Path, config: ExportConfig) -> Reread:
     return load_folder(folder)
 
 
@@ -275,4 +344,5 @@ FORMATS: dict[str, Format] = {
     "peft": Format(write=write_peft, read=read_peft),
     "merged": Format(write=write_merged, read=read_merged),
     "qwen2_audio": Format(write=write_qwen2_audio, read=read_qwen2_audio),
+    "transformers": Format(write=write_transformers, read=read_transformers),
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 from sift_jax.models.decoder import DecoderConfig
 from sift_jax.models.fast_conformer import FastConformerConfig
+from sift_jax.models.hf_config import REMOTE_CODE
 from sift_jax.models.layers import LinearScaling
 from sift_jax.models.speech_lm import SpeechLMConfig
 from sift_jax.models.whisper_encoder import EncoderConfig
@@ -19,6 +20,7 @@ ARCHITECTURES = {
     "smollm3": "SmolLM3ForCausalLM",
     "gemma3_text": "Gemma3ForCausalLM",
 }
+PROCESSOR = "processing_sift.SiftProcessor"
 
 
 def _make_scaling(config: DecoderConfig) -> dict[str, Any] | None:
@@ -172,11 +174,55 @@ def make_qwen2_audio_config(
     }
 
 
-def make_preprocessor_config(config: SpeechLMConfig) -> dict[str, Any]:
+def make_remote_config(
+    config: SpeechLMConfig, stop_id: int, audio_id: int, dtype: str
+) -> dict[str, Any]:
+    """config.json of the classes in remote_code/."""
+    return {
+        "architectures": ["SiftForCausalLM"],
+        "model_type": REMOTE_CODE,
+        "auto_map": {
+            "AutoConfig": "configuration_sift.SiftConfig",
+            "AutoModelForCausalLM": "modeling_sift.SiftForCausalLM",
+            "AutoProcessor": PROCESSOR,
+        },
+        "audio_config": {"model_type": "whisper", **_make_encoder_sizes(_find_whisper(config))},
+        "text_config": make_decoder_config(config, stop_id, dtype),
+        "audio_token_id": audio_id,
+        **_make_projector_fields(config),
+        "projector_width": config.projector.width,
+        "tie_word_embeddings": config.decoder.is_tied,
+        "dtype": dtype,
+        "torch_dtype": dtype,
+    }
+
+
+def _make_projector_fields(config: SpeechLMConfig) -> dict[str, Any]:
+    """What decides the positions of a recording: the model and its processor know it."""
+    return {
+        "projector_kind": config.projector.kind,
+        "projector_frames": config.projector.frames,
+        "frame_mask": config.encoder.frame_mask,
+    }
+
+
+def make_remote_processor_config(config: SpeechLMConfig, audio_token: str) -> dict[str, Any]:
+    """processor_config.json of the same."""
+    return {
+        "processor_class": PROCESSOR.split(".")[1],
+        "auto_map": {"AutoProcessor": PROCESSOR},
+        "audio_token": audio_token,
+        **_make_projector_fields(config),
+        "window_seconds": config.encoder.window_seconds,
+        "windows": config.windows,
+    }
+
+
+def make_preprocessor_config(config: SpeechLMConfig, processor: str) -> dict[str, Any]:
     """preprocessor_config.json: the log-mel that the encoder hears, by Whisper's extractor."""
     return {
         "feature_extractor_type": "WhisperFeatureExtractor",
-        "processor_class": "Qwen2AudioProcessor",
+        "processor_class": processor,
         "feature_size": config.encoder.mel_bins,
         "sampling_rate": 16_000,
         "hop_length": 160,
@@ -214,5 +260,5 @@ def make_adapter_config(
     }
 
 
-def make_generation_config(stop_id: int, pad_id: int) -> dict[str, Any]:
-    return {"do_sample": False, "eos_token_id": stop_id, "pad_token_id": pad_id}
+def make_generation_config(stop: int | list[int], pad_id: int) -> dict[str, Any]:
+    return {"do_sample": False, "eos_token_id": stop, "pad_token_id": pad_id}

@@ -52,6 +52,23 @@ USES = {
         "Everything, LoRA merged, under the names of Qwen2-Audio's published checkpoints. vLLM "
         "reads these; it was not run here.",
     ),
+    "transformers": (
+        "transformers",
+        "from transformers import AutoModelForCausalLM, AutoProcessor\n\n"
+        'model = AutoModelForCausalLM.from_pretrained("{place}", trust_remote_code=True)\n'
+        'processor = AutoProcessor.from_pretrained("{place}", trust_remote_code=True)\n'
+        'content = [{{"type": "audio", "path": "x.wav"}}, '
+        '{{"type": "text", "text": "How fast does she speak?"}}]\n'
+        "inputs = processor.apply_chat_template(\n"
+        '    [{{"role": "user", "content": content}}],\n'
+        "    add_generation_prompt=True, tokenize=True, return_dict=True,\n"
+        ")\n"
+        "answer = model.generate(**inputs, max_new_tokens=64)\n"
+        'answer = answer[:, inputs["input_ids"].shape[1] :]\n'
+        "print(processor.batch_decode(answer, skip_special_tokens=True)[0])",
+        "Everything, LoRA merged. The code is in this folder (`*_sift.py`): read it before you let "
+        "transformers run it. `sift_jax.load` reads the folder, too.",
+    ),
 }
 
 CARD = """---

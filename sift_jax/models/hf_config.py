@@ -5,6 +5,7 @@ error that names it.
     weights/whisper-medium/config.json      ─► EncoderConfig        whisper, or the audio half of qwen2_audio
     weights/parakeet-ctc-1.1b/config.json   ─► FastConformerConfig  parakeet_ctc and its kin
     weights/whisper-base/config.json        ─► WhisperDecoderConfig its text half, which finds the times of words
+    exports/stage2/config.json              ─► either half          of an export for transformers
 
 What a config.json leaves out is filled in by transformers' AutoConfig. A field that would change
 the arithmetic must have the value that is written here; the other fields are left alone.
@@ -27,6 +28,8 @@ PARAKEETS = ("parakeet_ctc", "parakeet_rnnt", "parakeet_tdt", "parakeet_encoder"
 # seconds; the model takes any length
 PARAKEET_WINDOW = 40.0
 DECODERS = ("qwen2", "qwen3", "llama", "mistral", "smollm3", "gemma3_text")
+# model_type of our exports for transformers, whose halves are configs of their own
+REMOTE_CODE = "sift_speech_lm"
 # whole models whose text half is one of these
 TEXT_HALVES = {"qwen2_audio": "qwen2", "gemma3": "gemma3_text"}
 # the only values that the code here computes, for fields that may say otherwise
@@ -77,7 +80,13 @@ def read_config(path: str | Path) -> tuple[dict[str, Any], Path]:
     return config, path
 
 
-def _fill_in(config: dict[str, Any], path: Path) -> dict[str, Any]:
+def _open_half(config: dict[str, Any], half: str) -> tuple[dict[str, Any], bool]:
+    """(the config to read, whether it is half of an export for transformers)."""
+    is_half = config.get("model_type") == REMOTE_CODE
+    return (config[half] if is_half else config), is_half
+
+
+def _fill_in(config: dict[str, Any], path: Path, *, is_half: bool = False) -> dict[str, Any]:
     """The config with what its file leaves out, as transformers reads it; nothing is asked of the
     network."""
     # it is used without PyTorch here, and would say so in the midst of an answer
@@ -87,6 +96,8 @@ def _fill_in(config: dict[str, Any], path: Path) -> dict[str, Any]:
     from transformers import AutoConfig
 
     try:
+        if is_half:
+            return AutoConfig.for_model(**config).to_dict()
         return AutoConfig.from_pretrained(
             str(path), local_files_only=True, trust_remote_code=False
         ).to_dict()
@@ -200,6 +211,7 @@ def _read_pattern(kind: str, config: dict[str, Any], path: Path) -> LayerPattern
 def read_decoder_preset(path: str | Path) -> DecoderConfig:
     """The decoder that a config.json (or its folder) describes."""
     config, path = read_config(path)
+    config, is_half = _open_half(config, "text_config")
     kind = str(config.get("model_type"))
     half = TEXT_HALVES.get(kind)
     if half is None and kind not in DECODERS:
@@ -214,7 +226,7 @@ def read_decoder_preset(path: str | Path) -> DecoderConfig:
                 f"{path}: the decoder is a {inner!r}; only {half!r} is read out of {kind}"
             )
     _check_rope(config.get("text_config") or config, path)
-    config = _fill_in(config, path)
+    config = _fill_in(config, path, is_half=is_half)
     kind, config = (kind, config) if half is None else (half, config["text_config"])
     is_gemma = kind == "gemma3_text"
     _check_fixed(config, FIXED_GEMMA3 if is_gemma else FIXED_DECODER, path)
@@ -261,6 +273,7 @@ def _read_parakeet(config: dict[str, Any], path: Path) -> FastConformerConfig:
 def read_encoder_preset(path: str | Path) -> EncoderConfig | FastConformerConfig:
     """The speech encoder that a config.json (or its folder) describes."""
     config, path = read_config(path)
+    config, is_half = _open_half(config, "audio_config")
     kind = config.get("model_type")
     if kind in PARAKEETS:
         config = _fill_in(config, path)
@@ -270,7 +283,7 @@ def read_encoder_preset(path: str | Path) -> EncoderConfig | FastConformerConfig
             f"{path} describes a {kind!r}, which is not a supported speech encoder; use one of "
             f"whisper, qwen2_audio, {', '.join(PARAKEETS)}"
         )
-    config = _fill_in(config, path)
+    config = _fill_in(config, path, is_half=is_half)
     config = config["audio_config"] if kind == "qwen2_audio" else config
     _check_fixed(config, {**FIXED_ENCODER, "encoder_ffn_dim": 4 * config["d_model"]}, path)
     return EncoderConfig(

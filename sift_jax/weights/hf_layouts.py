@@ -5,6 +5,7 @@ parakeet_ctc  encoder.subsampling.linear.weight     ─► encoder    subsamplin
 qwen2_audio   audio_tower.conv1.weight              ─► encoder    conv1.weight
               multi_modal_projector.linear.weight   ─► projector  linear.weight
               language_model.model.norm.weight      ─► decoder    model.norm.weight
+sift_speech_lm  our exports for transformers: a prefix a part
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from sift_jax.models.hf_config import DECODERS, read_config
+from sift_jax.models.hf_config import DECODERS, REMOTE_CODE, read_config
 
 # (prefix, part, what the part's table has instead); the first that fits; None: known, and of no use
 # here
@@ -50,6 +51,7 @@ LAYOUTS: dict[str, tuple[tuple[str, str | None, str], ...]] = {
         ("model.language_model.", "decoder", "model."),
         ("lm_head.", "decoder", "lm_head."),
     ),
+    REMOTE_CODE: tuple((f"{part}.", part, "") for part in ("encoder", "projector", "decoder")),
     **dict.fromkeys(
         ("parakeet_ctc", "parakeet_rnnt", "parakeet_tdt"),
         (

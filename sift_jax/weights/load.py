@@ -21,7 +21,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from sift_jax.checkpoints.checkpoint import Checkpoints, read_model_file
 from sift_jax.endpoints.hub import find_folder
 from sift_jax.field_ranges import CheckedConfig, Text, Whole
-from sift_jax.models.hf_config import read_config
+from sift_jax.models.hf_config import REMOTE_CODE, read_config
 from sift_jax.models.layers import NO_LORA, make_sinusoids
 from sift_jax.models.presets import PROJECTORS, read_decoder_preset, read_encoder_preset
 from sift_jax.models.quantization import narrow, widen
@@ -191,12 +191,15 @@ def is_export(folder: Path) -> bool:
     return (folder / "model.json").is_file() and (folder / "decoder").is_dir()
 
 
+def _read_kind(folder: Path) -> str | None:
+    """The model_type of a config.json, if there is one."""
+    has_config = (folder / "config.json").is_file()
+    return read_config(folder)[0].get("model_type") if has_config else None
+
+
 def is_whole_model(folder: Path) -> bool:
     """Whether load_folder reads it: an export of ours or a folder of Qwen2-Audio."""
-    has_config = (folder / "config.json").is_file()
-    return is_export(folder) or (
-        has_config and read_config(folder)[0].get("model_type") == "qwen2_audio"
-    )
+    return is_export(folder) or _read_kind(folder) in ("qwen2_audio", REMOTE_CODE)
 
 
 def load_model(
@@ -220,7 +223,7 @@ def read_model_config(source: str | Path) -> SpeechLMConfig:
     """The config of a whole model: what an export's model.json says, or Qwen2-Audio's
     config.json."""
     folder = find_folder(source)
-    if is_export(folder):
+    if is_export(folder) or _read_kind(folder) == REMOTE_CODE:
         return read_model_file(folder)
     read_layout(folder, "projector")
     return SpeechLMConfig(

@@ -60,9 +60,9 @@ def test_an_export_says_what_it_is(exports, name):
     assert about["format"] == name and about["difference"] < 1e-3 < about["largest"]
 
 
-def test_a_whole_model_is_read_from_two_formats(exports, model):
+def test_a_whole_model_is_read_from_three_formats(exports, model):
     merged = flatten_dict(merge_lora(model.config, model.params)[1], sep="/")
-    for name in ("sift", "qwen2_audio"):
+    for name in ("sift", "qwen2_audio", "transformers"):
         again = Model.load(exports / name)
         assert again.tokenizer.ids == model.tokenizer.ids
         assert again.config.projector == CONFIG.projector and again.config.encoder == CONFIG.encoder
@@ -216,6 +216,21 @@ def test_qwen2_audio_refuses_another_model(tokenizer, tmp_path, changes, message
     with pytest.raises(ValueError, match=message):
         export_model(other, tmp_path / "out", choose("qwen2_audio"))
     assert not (tmp_path / "out").exists() and not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize(
+    "changes,message",
+    [
+        ({"projector": "qformer"}, "projectors linear, pooled, stacked, this model's is qformer"),
+        ({"fusion": "cross"}, "has a Whisper encoder, and its speech among the tokens; use"),
+    ],
+)
+def test_transformers_refuses_what_its_code_does_not_compute(tokenizer, tmp_path, changes, message):
+    config = make_config(**changes)
+    other = Model(config=config, params=make_params(config), tokenizer=tokenizer, step=7)
+    with pytest.raises(ValueError, match=message):
+        export_model(other, tmp_path / "out", choose("transformers"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_cannot_be_exported_is_refused(model, tmp_path):

@@ -223,24 +223,24 @@ def _check_qwen2_audio(config: SpeechLMConfig) -> None:
         found = f"{config.projector.kind} over {config.projector.frames} frames"
         raise ValueError(
             f"Qwen2-Audio has a pooled projector over 2 frames, this model's is {found}; use "
-            "--format=sift, or train with ModelConfig.projector = 'pooled' and projector_frames "
-            "= 2"
+            "--format=transformers or sift, or train with ModelConfig.projector = 'pooled' and "
+            "projector_frames = 2"
         )
     if config.decoder.architecture != "qwen2":
         raise ValueError(
             f"Qwen2-Audio has a qwen2 decoder, this is a {config.decoder.architecture}; use "
-            "--format=sift"
+            "--format=transformers or sift"
         )
     if config.encoder.frame_mask != "attention":
         raise ValueError(
             "Qwen2-Audio's encoder masks silence in attention alone, this model's frame_mask is "
-            f"{config.encoder.frame_mask!r}; use --format=sift, or train with "
+            f"{config.encoder.frame_mask!r}; use --format=transformers or sift, or train with "
             "ModelConfig.frame_mask = 'attention'"
         )
     if config.encoder.window_seconds % 1:
         raise ValueError(
             "Qwen2-Audio's processor pads to whole seconds, this encoder to "
-            f"{config.encoder.window_seconds}; use --format=sift"
+            f"{config.encoder.window_seconds}; use --format=transformers or sift"
         )
 
 

@@ -274,8 +274,11 @@ def test_what_they_save_is_read_again(exported, tmp_path):
     )
     with torch.no_grad():
         assert torch.equal(again(**asked).logits, theirs(**asked).logits)
-        half = again.to(torch.bfloat16)(**asked).logits.float().numpy()
-        assert_equal(theirs(**asked).logits.numpy(), half, 0.1)
+        half = transformers.AutoModelForCausalLM.from_pretrained(
+            tmp_path / "saved", trust_remote_code=True, dtype=torch.bfloat16
+        ).eval()
+        assert {p.dtype for p in half.parameters()} == {torch.bfloat16}
+        assert_equal(theirs(**asked).logits.numpy(), half(**asked).logits.float().numpy(), 0.1)
 
 
 AUDIO = "<|AUDIO|>"

@@ -90,9 +90,7 @@ class SiftForCausalLM(PreTrainedModel, GenerationMixin):
         mask = None
         if config.frame_mask != "none":
             seen = place[None, : x.shape[1]] < -(-frames[:, None] // STRIDE)
-            mask = create_bidirectional_mask(
-                config=encoder.config, inputs_embeds=x, attention_mask=seen
-            )
+            mask = create_bidirectional_mask(encoder.config, x, seen)
         for layer in encoder.layers:
             x = layer(x, mask)
         if config.projector_kind == "pooled":
@@ -160,7 +158,9 @@ class SiftForCausalLM(PreTrainedModel, GenerationMixin):
         inputs = super().prepare_inputs_for_generation(
             *args, is_first_iteration=is_first_iteration, **kwargs
         )
-        if not is_first_iteration and kwargs.get("use_cache", True):
+        cache = inputs.get("past_key_values")
+        is_heard = cache is not None and cache.get_seq_length() > 0
+        if is_heard and not is_first_iteration:
             inputs.pop("input_features", None)
             inputs.pop("feature_frames", None)
         return inputs

@@ -80,6 +80,7 @@ class SiftProcessor(ProcessorMixin):
             padding=padding,
             padding_side=padding_side,
             add_special_tokens=False,
+            return_token_type_ids=False,
             return_tensors=return_tensors,
             **{k: x for k, x in options.items() if k not in ignored},
         )

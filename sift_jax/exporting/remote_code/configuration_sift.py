@@ -52,8 +52,8 @@ class SiftConfig(PretrainedConfig):
         frame_mask: str = "none",
         **kwargs: Any,
     ):
-        self.audio_config = _make_config(audio_config, "whisper")
-        self.text_config = _make_config(text_config, "llama")
+        self.audio_config: Any = _make_config(audio_config, "whisper")
+        self.text_config: Any = _make_config(text_config, "llama")
         self.audio_token_id = audio_token_id
         self.projector_kind = projector_kind
         self.projector_frames = projector_frames

@@ -54,7 +54,7 @@ class SiftForCausalLM(PreTrainedModel, GenerationMixin):
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _supports_flash_attn = True
-    _skip_keys_device_placement = "past_key_values"
+    _skip_keys_device_placement = ["past_key_values"]
 
     def __init__(self, config: SiftConfig):
         super().__init__(config)
@@ -151,15 +151,27 @@ class SiftForCausalLM(PreTrainedModel, GenerationMixin):
         return self.decoder(inputs_embeds=inputs_embeds, attention_mask=attention_mask, **kwargs)
 
     def prepare_inputs_for_generation(
-        self, *args: Any, is_first_iteration: bool = False, **kwargs: Any
+        self,
+        input_ids: torch.Tensor,
+        next_sequence_length: int | None = None,
+        past_key_values: Any = None,
+        attention_mask: torch.Tensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        is_first_iteration: bool | None = False,
+        **kwargs: Any,
     ) -> dict[str, Any]:
         """Recordings are heard once: behind the first step they are in the cache, if there is
         one."""
         inputs = super().prepare_inputs_for_generation(
-            *args, is_first_iteration=is_first_iteration, **kwargs
+            input_ids,
+            next_sequence_length=next_sequence_length,
+            past_key_values=past_key_values,
+            attention_mask=attention_mask,
+            inputs_embeds=inputs_embeds,
+            is_first_iteration=is_first_iteration,
+            **kwargs,
         )
-        cache = inputs.get("past_key_values")
-        is_heard = cache is not None and cache.get_seq_length() > 0
+        is_heard = past_key_values is not None and past_key_values.get_seq_length() > 0
         if is_heard and not is_first_iteration:
             inputs.pop("input_features", None)
             inputs.pop("feature_frames", None)

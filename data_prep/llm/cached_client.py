@@ -6,21 +6,18 @@ journal.
 """
 
 import collections
-import concurrent.futures
 import dataclasses
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from data_prep.llm.circuit_breaker import Patience
-from data_prep.llm.client import CallError, ChatClient, Message, Reply
+from data_prep.llm.client import ChatClient
 from data_prep.llm.journal import Journal, make_key
+from sift_jax.endpoints.client import CallError, Message, Reply
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-# So many items ahead of the oldest unfinished one, so that a call that waits for its next attempt
-# leaves none idle.
-_AHEAD = 16
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,8 +41,7 @@ class CachedClient:
         """The reply to messages; raises CallError where the call came to nothing."""
         endpoint = self.client.endpoint
         sent = messages if endpoint.use_system_role else merge_system(messages)
-        body = {"model": endpoint.model, **parameters, **endpoint.extra, "messages": sent}
-        body = {name: value for name, value in body.items() if value is not None}
+        body = endpoint.make_body(parameters, messages=sent)
         key = make_key({"body": body, "version": self.version})
         kept = self.journal.get(key)
         if kept is not None:
@@ -62,24 +58,8 @@ class CachedClient:
     def map(
         self, function: Callable[[_Item], _Result], items: Iterable[_Item]
     ) -> Iterator[_Result]:
-        """The results in the order of the items, as many at once as the endpoint takes, and not too
-        far ahead."""
-        concurrency = self.client.endpoint.concurrency
-        waiting: collections.deque[concurrent.futures.Future[_Result]] = collections.deque()
-        is_done = False
-        pool = concurrent.futures.ThreadPoolExecutor(concurrency)
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) >= _AHEAD * concurrency:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-            is_done = True
-        finally:
-            if not is_done:
-                self.client.stop()
-            pool.shutdown(cancel_futures=True)
+        """The results in the order of the items, as many at once as the endpoint takes."""
+        return self.client.map(function, items)
 
     def report(self, prices: Prices) -> dict[str, Any]:
         """What was asked and what it cost, in this run and over the life of the journal."""

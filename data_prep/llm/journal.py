@@ -17,7 +17,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from data_prep.llm.client import Reply
+from sift_jax.endpoints.client import Reply
 
 _CHECK_LETTERS = 16
 

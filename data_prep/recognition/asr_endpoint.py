@@ -12,8 +12,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from data_prep.llm.client import ChatClient, Endpoint, Passing
+from data_prep.llm.client import ChatClient, Endpoint
 from data_prep.recognition.hypothesis import Hypothesis, average_logs
+from sift_jax.endpoints.client import Passing
 from sift_jax.endpoints.secret import read_secret
 
 
@@ -26,17 +27,11 @@ class TranscriptionEndpoint:
         self.client = ChatClient(endpoint, self._secret, seed=seed)
 
     def recognise(self, path: Path, language: str) -> Hypothesis:
-        fields = {
-            "model": self.endpoint.model,
-            "language": language,
-            "response_format": "verbose_json",
-            "temperature": "0",
-            **self.endpoint.extra,
-        }
-        border = uuid.uuid4().hex
-        body = write_form(
-            {name: str(value) for name, value in fields.items() if value is not None}, path, border
+        fields = self.endpoint.make_body(
+            {"language": language, "response_format": "verbose_json", "temperature": "0"}
         )
+        border = uuid.uuid4().hex
+        body = write_form({name: str(value) for name, value in fields.items()}, path, border)
         heard = self.client.call(
             "/audio/transcriptions",
             body,

@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import unflatten_dict
 
-from data_prep.llm.client import Reply
 from data_prep.llm.journal import make_key
 from sift_jax.checkpoints.checksums import checksum_leaves
 from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
 from sift_jax.decoding.sampling import DecodingConfig
+from sift_jax.endpoints.client import Reply
 from sift_jax.endpoints.hub import SCHEME, find_folder
 from sift_jax.models.hf_config import read_decoder_preset
 from sift_jax.models.layers import NO_LORA

@@ -22,10 +22,10 @@ from data_prep.instructions.filters.candidate import Candidate
 from data_prep.instructions.llm.metadata_reader import Sources, parse_line
 from data_prep.instructions.llm.requests import list_labels
 from data_prep.instructions.rows import lay_out_row
-from data_prep.llm.client import Reply
 from data_prep.llm.journal import Journal, make_key
 from data_prep.self_answer.describe import VERSION, describe, write_prompt
 from data_prep.self_answer.rules import find_answer_fault
+from sift_jax.endpoints.client import Reply
 from sift_jax.sift.rows import (
     LANGUAGES,
     SELF_GENERATED,

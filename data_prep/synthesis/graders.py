@@ -14,11 +14,12 @@ from typing import Any, Protocol
 
 from data_prep.instructions.filters.language_id import is_in_language, list_frequent_words
 from data_prep.llm.cached_client import CachedClient, Prices
-from data_prep.llm.client import CallError, ChatClient, Endpoint, Message
+from data_prep.llm.client import ChatClient, Endpoint
 from data_prep.llm.framed_data import wrap_data
 from data_prep.llm.journal import Journal
 from data_prep.llm.json_repair import find_objects
 from data_prep.synthesis.triples import Triple
+from sift_jax.endpoints.client import CallError, Message
 from sift_jax.endpoints.secret import read_secret
 
 LLM, RULES = "llm", "rules"

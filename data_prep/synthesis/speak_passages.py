@@ -24,7 +24,6 @@ from data_prep.engine.beam_engine import Engine as BuildEngine
 from data_prep.engine.beam_engine import run_chunks
 from data_prep.engine.chunks import BuildError, Chunk
 from data_prep.engine.ledger import Rejection, settle
-from data_prep.llm.client import CallError
 from data_prep.pipeline.gather import list_sources
 from data_prep.synthesis.gather import HELD, gather_passages, set_aside
 from data_prep.synthesis.job_folder import (
@@ -43,6 +42,7 @@ from data_prep.synthesis.tts.engine import RATE, Engine, Speaking, Voice
 from data_prep.synthesis.tts.registry import make_voice_engine
 from data_prep.tasks.decode import place_audio
 from sift_jax.audio.files import AudioError, write_audio
+from sift_jax.endpoints.client import CallError
 from sift_jax.storage.whole_files import open_whole
 
 VERSION = "1"

@@ -22,7 +22,6 @@ from data_prep.corpora.recording import Recording
 from data_prep.engine.beam_engine import Engine, run_chunks
 from data_prep.engine.chunks import BuildError, Chunk
 from data_prep.engine.ledger import Rejection, settle
-from data_prep.llm.client import CallError, Reply
 from data_prep.llm.journal import Journal, make_key
 from data_prep.recognition.hypothesis import Hypothesis
 from data_prep.recognition.recognisers import Recogniser, Recognising, make_recogniser
@@ -32,6 +31,7 @@ from data_prep.synthesis.transcript_checks import Limits, find_made_up
 from data_prep.synthesis.write_questions import take_in
 from data_prep.tasks.decode import place_audio
 from data_prep.tasks.example import parse_example
+from sift_jax.endpoints.client import CallError, Reply
 from sift_jax.extras import import_extra
 from sift_jax.storage.whole_files import open_whole
 

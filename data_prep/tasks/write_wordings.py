@@ -20,12 +20,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.llm.cached_client import CachedClient, Prices
-from data_prep.llm.client import CallError, ChatClient, Endpoint, Message
+from data_prep.llm.client import ChatClient, Endpoint
 from data_prep.llm.flags import add_endpoint_flags, make_endpoint
 from data_prep.llm.journal import Journal
 from data_prep.llm.json_repair import find_objects
 from data_prep.tasks.example_to_row import LISTS, load_templates
 from data_prep.tasks.wordings import Wordings, find_wording_fault, make_wording_key
+from sift_jax.endpoints.client import CallError, Message
 from sift_jax.endpoints.secret import read_secret
 from sift_jax.exits import report_errors
 from sift_jax.flags import Parser, is_debug

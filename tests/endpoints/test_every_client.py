@@ -265,8 +265,7 @@ CASES = {
     "data_prep/recognition/asr_endpoint.py": (transcribe,),
     "sift_jax/evaluation/judges/verdicts.py": (judge,),
     # what the others ask by
-    "data_prep/llm/client.py": (write,),
-    "sift_jax/evaluation/judges/client.py": (judge,),
+    "sift_jax/endpoints/client.py": (write, judge),
 }
 RUNS = sorted({run for runs in CASES.values() for run in runs}, key=lambda run: run.__name__)
 

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from data_prep.llm.cached_client import CachedClient
-from data_prep.llm.client import CallError, Message
 from data_prep.llm.framed_data import wrap_data
 from data_prep.llm.json_repair import find_objects
+from sift_jax.endpoints.client import CallError, Message
 from sift_jax.sift.labels import simplify
 
 SAMPLING = {"temperature": 0.0, "max_tokens": 1024}

@@ -24,8 +24,8 @@ from data_prep.instructions.llm.prompts import FORMATS, make_messages, make_samp
 from data_prep.instructions.llm.requests import Request
 from data_prep.instructions.llm.worked import load_worked
 from data_prep.llm.cached_client import CachedClient
-from data_prep.llm.client import CallError
 from data_prep.llm.json_repair import Found, find_objects
+from sift_jax.endpoints.client import CallError
 from sift_jax.sift.labels import simplify
 
 COPIED, MISSED = "copies the example", "misses what was asked"

@@ -18,9 +18,9 @@ from typing import Any
 from data_prep.instructions.llm.briefs import CHOICE, FREE, NO, OPEN, YES, Brief, write_brief
 from data_prep.instructions.llm.requests import Request
 from data_prep.instructions.llm.worked import load_worked
-from data_prep.llm.client import Message
 from data_prep.llm.framed_data import wrap_data
 from data_prep.llm.journal import make_key
+from sift_jax.endpoints.client import Message
 
 # Part of the key of each call: a change of what parsing expects asks again, even where the messages
 # stay.

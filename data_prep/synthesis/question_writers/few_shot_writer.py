@@ -18,9 +18,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from data_prep.instructions.filters.copies import Copies
-from data_prep.llm.client import Message
 from data_prep.llm.journal import make_key
 from data_prep.synthesis.question_writers.llm_writer import LANGUAGE_NAMES, write_turn
+from sift_jax.endpoints.client import Message
 from sift_jax.sift.labels import LANGUAGES
 
 Shot = dict[str, str]

@@ -15,11 +15,12 @@ from data_prep.instructions.filters.copies import Copies
 from data_prep.instructions.filters.rules import Candidate, find_fault, make_duplicate_key
 from data_prep.instructions.llm.ask_llm import COPIED, Drop, read_reply
 from data_prep.llm.cached_client import CachedClient, Prices
-from data_prep.llm.client import CallError, ChatClient, Endpoint, Message
+from data_prep.llm.client import ChatClient, Endpoint
 from data_prep.llm.framed_data import wrap_data
 from data_prep.llm.journal import Journal
 from data_prep.llm.json_repair import find_objects
 from data_prep.synthesis.question_writers.writer import Written
+from sift_jax.endpoints.client import CallError, Message
 from sift_jax.endpoints.secret import read_secret
 
 VERSION = "2"

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.llm.circuit_breaker import Patience
-from data_prep.llm.client import ChatClient, Passing
+from data_prep.llm.client import ChatClient
 from data_prep.synthesis.tts.engine import RATE, Speaking, Voice, share_voices
 from sift_jax.audio.files import AudioError, read_audio
+from sift_jax.endpoints.client import Passing
 from sift_jax.endpoints.secret import read_secret
 
 FORMATS = ("flac", "wav", "mp3", "opus")
@@ -40,14 +41,13 @@ class SpeechEndpoint:
         return (self._ask(text, voice) for text in texts)
 
     def _ask(self, text: str, voice: Voice) -> np.ndarray:
-        body = {
-            "model": self.endpoint.model,
-            "input": text,
-            "voice": voice.name,
-            "response_format": self.speaking.audio_format,
-            **self.endpoint.extra,
-        }
-        body = {name: value for name, value in body.items() if value is not None}
+        body = self.endpoint.make_body(
+            {
+                "input": text,
+                "voice": voice.name,
+                "response_format": self.speaking.audio_format,
+            }
+        )
         payload = json.dumps(body, ensure_ascii=False).encode()
         return self.patience.call(
             self.client, "/audio/speech", payload, "application/json", self._decode

@@ -11,13 +11,12 @@ asked for closed and open questions against their references, and for pairs in b
 
 from __future__ import annotations
 
-import collections
-import concurrent.futures
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from sift_jax.endpoints.client import CallError
 from sift_jax.evaluation.judges.cache import VerdictCache, make_key
-from sift_jax.evaluation.judges.client import CallError, JudgeClient
+from sift_jax.evaluation.judges.client import JudgeClient
 from sift_jax.evaluation.judges.config import ENDPOINT, JudgeConfig
 from sift_jax.evaluation.judges.judge_protocol import Data, make_messages, read_reason, read_verdict
 from sift_jax.evaluation.judges.pairwise import PAIRWISE, combine, make_pairs
@@ -26,8 +25,6 @@ from sift_jax.evaluation.scores.metrics import SCORED
 from sift_jax.evaluation.scores.schema import Prediction, Verdict
 
 UNPARSED, ERROR = "unparsed", "error"
-# so many questions ahead of the oldest unanswered one, for each that is asked at once
-_AHEAD = 8
 
 
 class Unparsed(Exception):
@@ -61,23 +58,7 @@ class EndpointJudge:
             for metric in prediction.item.metrics
             if metric.startswith("judge_")
         )
-        return self._map(lambda pair: self._judge(*pair), asked)
-
-    def _map(self, function: Callable[[Any], Verdict], values: Iterable[Any]) -> Iterator[Verdict]:
-        waiting: collections.deque[concurrent.futures.Future[Verdict]] = collections.deque()
-        pool, is_done = concurrent.futures.ThreadPoolExecutor(self.config.concurrency), False
-        try:
-            for value in values:
-                waiting.append(pool.submit(function, value))
-                if len(waiting) >= _AHEAD * self.config.concurrency:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-            is_done = True
-        finally:
-            if not is_done:
-                self.client.stop()
-            pool.shutdown(cancel_futures=True)
+        return self.client.map(lambda pair: self._judge(*pair), asked)
 
     def _judge(self, prediction: Prediction, metric: str) -> Verdict:
         item = prediction.item
@@ -122,7 +103,7 @@ class EndpointJudge:
                 attempt=attempt,
                 use_system_role=config.use_system_role,
             )
-            said = self.client.complete(messages)
+            said = self.client.ask(messages)
             values = read_verdict(metric, said, nonce)
             if values is not None:
                 reason = read_reason(said, nonce)

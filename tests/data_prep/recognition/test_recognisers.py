@@ -15,10 +15,11 @@ import soundfile
 from data_prep.generation.__main__ import make_hearing, parse_flags
 from data_prep.instructions.memory_shares import _REQUIRED
 from data_prep.llm import client
-from data_prep.llm.client import CallError, Endpoint, EndpointError
+from data_prep.llm.client import Endpoint
 from data_prep.recognition.bigram_lm import make_arpa, write_build_model
 from data_prep.recognition.recognisers import Recognising, get_recogniser
 from sift_jax.audio.files import write_audio
+from sift_jax.endpoints.client import CallError, EndpointError
 
 WAVE = (0.3 * np.sin(np.arange(16_000) / 9)).astype(np.float32)
 

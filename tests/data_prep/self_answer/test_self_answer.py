@@ -14,7 +14,6 @@ from data_prep.instructions.filters.bad_phrases import METADATA
 from data_prep.instructions.filters.candidate import Candidate
 from data_prep.instructions.filters.rules import is_in_wrong_language, mentions_metadata
 from data_prep.instructions.llm.metadata_reader import Sources
-from data_prep.llm.client import Reply
 from data_prep.released.row_checks import find_row_faults
 from data_prep.released.sift_paths import list_places
 from data_prep.self_answer.describe import describe, write_prompt
@@ -25,6 +24,7 @@ from data_prep.self_answer.write import (
     read_instructions,
     write_self_answers,
 )
+from sift_jax.endpoints.client import Reply
 from sift_jax.sift.rows import LANGUAGES, read_rows
 
 PLAN = Plan(languages=("en", "de"), utterances=7, answers=2)

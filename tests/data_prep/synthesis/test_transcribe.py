@@ -251,7 +251,7 @@ def test_speech_that_nobody_has_written_down(tmp_path):
 
 
 def test_answers_without_words():
-    from data_prep.llm.client import Passing
+    from sift_jax.endpoints.client import Passing
 
     assert parse_transcription(b'{"text": ""}') == Hypothesis(text="", confidence=None)
     odd = b'{"text": " a  b ", "segments": [{"avg_logprob": "x"}, 7], "language": 5}'

@@ -149,7 +149,7 @@ def test_one_question_that_always_fails_does_not_stop_the_others(tmp_path):
         judge_at(script.url, tmp_path, clock=clock, concurrency=1, patience=5.0) as judge,
     ):
         # others are answered while this one waits
-        clock.meanwhile = lambda: judge.client.complete(other)
+        clock.meanwhile = lambda: judge.client.ask(other)
         verdicts = list(judge.judge(predictions(3)))
     assert [v.status for v in verdicts] == ["scored", "error", "scored"]
     assert verdicts[1].score is None and "http 500" in verdicts[1].reason
@@ -188,7 +188,7 @@ def test_a_reply_that_breaks_off_is_asked_for_again(missing, cut, tmp_path):
         judge_at(script.url, tmp_path, clock=clock, patience=3.0) as judge,
     ):
         if missing:
-            with pytest.raises(JudgeError, match="broken reply"):
+            with pytest.raises(JudgeError, match="broken answer"):
                 list(judge.judge(predictions(1)))
         else:
             assert [v.score for v in judge.judge(predictions(1))] == [1.0] and len(
@@ -201,7 +201,7 @@ def test_a_reply_that_breaks_off_is_asked_for_again(missing, cut, tmp_path):
     [
         (401, "it refuses the key; set \\$SIFT_JUDGE_KEY"),
         (403, "set"),
-        (404, "check url"),
+        (404, "check url \\(…/v1\\) and model"),
         (301, "has moved"),
     ],
 )

@@ -85,10 +85,10 @@ def test_control_the_same_judge_over_a_plain_template_gives_each_what_it_wants(t
                 "number.\nQuestion: How fast?\n"
                 f"Reference: {REFERENCE}\nAnswer: {answer}"
             )
-            said = judge.client.complete([{"role": "user", "content": text}])
+            said = judge.client.ask([{"role": "user", "content": text}])
             found = re.findall(r"VERDICT\W+(?:[\w{}]+\W+)?(\d+)\W*$", said, re.MULTILINE)
             moved += found[-1] == "10"
-        plain = judge.client.complete([{"role": "user", "content": text.replace(answer, WRONG)}])
+        plain = judge.client.ask([{"role": "user", "content": text.replace(answer, WRONG)}])
     assert moved == 100
     assert plain.endswith("VERDICT none 2")
 

@@ -40,11 +40,12 @@ from data_prep.alignment.word_time import (
 )
 from data_prep.alignment.word_time_files import find_files, gather_times, is_text_grid, read_entries
 from data_prep.alignment.word_time_stage import Aligning
-from data_prep.corpora.recording import BadItem, reject
+from data_prep.corpora.recording import reject
 from data_prep.cutting.clips import Cutting, cut_recording
 from data_prep.cutting.rows import Line, find_too_long, make_clip_row, parse_row, read_lines
 from data_prep.engine.ledger import Rejection
 from sift_jax.audio.files import AudioError, read_long_audio
+from sift_jax.corpora.bad_item import BadItem
 from sift_jax.exits import report_errors
 from sift_jax.flags import Parser, is_debug, read_fields
 from sift_jax.progress import track

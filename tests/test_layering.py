@@ -45,6 +45,7 @@ MAY_IMPORT = {
     "sift_jax.version": (),
     "sift_jax.progress": (),
     "sift_jax.storage": (),
+    "sift_jax.corpora": (),
     "sift_jax.endpoints": (),
     "sift_jax.pages": (),
     "sift_jax.shipped": (),
@@ -107,6 +108,7 @@ MAY_IMPORT = {
         *SPEECH_LM,
         "audio",
         "checkpoints",
+        "corpora",
         "data",
         "decoding",
         "endpoints",
@@ -241,6 +243,7 @@ MAY_IMPORT = {
     "data_prep": (
         "audio",
         "codecs",
+        "corpora",
         "data.records",
         "endpoints",
         "exits",

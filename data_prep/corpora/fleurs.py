@@ -11,7 +11,6 @@ from pathlib import Path
 
 from data_prep.corpora.recording import (
     PARTS,
-    BadItem,
     CorpusError,
     Item,
     Recording,
@@ -22,6 +21,7 @@ from data_prep.corpora.recording import (
     name_gender,
     read_items,
 )
+from sift_jax.corpora.bad_item import BadItem
 
 LOCALES = {"en": "en_us", "de": "de_de", "fr": "fr_fr", "it": "it_it", "es": "es_419"}
 _COLUMNS = 7

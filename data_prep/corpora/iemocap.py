@@ -17,7 +17,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from data_prep.corpora.recording import (
-    BadItem,
     CorpusError,
     Item,
     Recording,
@@ -28,6 +27,7 @@ from data_prep.corpora.recording import (
     name_gender,
     reject,
 )
+from sift_jax.corpora.bad_item import BadItem
 
 EMOTIONS = {
     "ang": "angry",

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from data_prep.corpora.recording import (
     PARTS,
-    BadItem,
     CorpusError,
     Item,
     Recording,
@@ -23,6 +22,7 @@ from data_prep.corpora.recording import (
     read_genders,
     read_items,
 )
+from sift_jax.corpora.bad_item import BadItem
 
 
 def read_librispeech(root: Path, languages: Sequence[str]) -> Iterator[Item]:

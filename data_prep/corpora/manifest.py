@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.corpora.recording import (
-    BadItem,
     CorpusError,
     Item,
     Recording,
@@ -37,6 +36,7 @@ from data_prep.corpora.recording import (
 )
 from data_prep.corpora.splits import DEV, EVALUATION, TRAIN
 from data_prep.corpora.utterance import WordSpan
+from sift_jax.corpora.bad_item import BadItem
 from sift_jax.sift.labels import LANGUAGE_NAMES
 
 _FIELDS = {

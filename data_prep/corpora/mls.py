@@ -11,7 +11,6 @@ from pathlib import Path
 
 from data_prep.corpora.recording import (
     PARTS,
-    BadItem,
     CorpusError,
     Item,
     Recording,
@@ -22,6 +21,7 @@ from data_prep.corpora.recording import (
     read_genders,
     read_items,
 )
+from sift_jax.corpora.bad_item import BadItem
 
 _NAMES = {"en": "english", "de": "german", "fr": "french", "it": "italian", "es": "spanish"}
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.corpora.recording import (
-    BadItem,
     CorpusError,
     Item,
     Recording,
@@ -29,6 +28,7 @@ from data_prep.corpora.recording import (
     reject,
 )
 from data_prep.corpora.splits import DEV, EVALUATION, TRAIN
+from sift_jax.corpora.bad_item import BadItem
 
 _PARTS = {"train": TRAIN, "validation": DEV, "test": EVALUATION}
 _LONGEST_ID = 90

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from data_prep.corpora.splits import DEV, EVALUATION, TRAIN
 from data_prep.corpora.utterance import WordSpan
 from data_prep.engine.ledger import Rejection
+from sift_jax.corpora.bad_item import BadItem
 from sift_jax.sift.labels import AGE_CATEGORIES, GENDERS
 
 # What most corpora call the splits in which they hold their recordings.
@@ -44,14 +45,6 @@ _AGES = {"fourties": "forties", **{name: name for name in AGE_CATEGORIES}}
 
 class CorpusError(ValueError):
     """The corpus is not there, or is another one; the message is one line for the user."""
-
-
-class BadItem(ValueError):
-    """An item to be skipped, raised and caught within a reader."""
-
-    def __init__(self, reason: str, detail: str = "", identity: str | None = None):
-        super().__init__(reason)
-        self.reason, self.detail, self.identity = reason, detail, identity
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

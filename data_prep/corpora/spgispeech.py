@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from data_prep.corpora.recording import (
-    BadItem,
     CorpusError,
     Item,
     Recording,
@@ -22,6 +21,7 @@ from data_prep.corpora.recording import (
     read_items,
 )
 from data_prep.corpora.splits import DEV, EVALUATION, TRAIN
+from sift_jax.corpora.bad_item import BadItem
 
 _PARTS = {"train": TRAIN, "val": DEV, "test": EVALUATION}
 _COLUMNS = ["wav_filename", "wav_filesize", "transcript"]

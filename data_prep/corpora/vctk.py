@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.corpora.recording import (
-    BadItem,
     CorpusError,
     Item,
     Recording,
@@ -27,6 +26,7 @@ from data_prep.corpora.recording import (
     name_gender,
     reject,
 )
+from sift_jax.corpora.bad_item import BadItem
 
 _AUDIO = "wav48_silence_trimmed"
 # What the corpus calls the accents that questions know; every other is kept as it is.

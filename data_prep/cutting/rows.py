@@ -19,7 +19,6 @@ from typing import Any
 from data_prep.alignment.word_time import WordTime
 from data_prep.corpora.manifest import leave_out, make_recording, take_text
 from data_prep.corpora.recording import (
-    BadItem,
     Recording,
     parse_object,
     parse_recording,
@@ -30,6 +29,7 @@ from data_prep.cutting.clips import Clip
 from data_prep.engine.chunks import BuildError
 from data_prep.engine.ledger import Rejection
 from sift_jax.audio.files import AudioError, measure_seconds
+from sift_jax.corpora.bad_item import BadItem
 
 # A line with the words of a day of speech.
 _LONGEST_LINE = 200_000_000

@@ -16,7 +16,6 @@ from typing import Any
 
 from data_prep.corpora.manifest import make_recording, read_manifest_rows
 from data_prep.corpora.recording import (
-    BadItem,
     CorpusError,
     Item,
     Recording,
@@ -39,6 +38,7 @@ from data_prep.corpora.registry import (
 from data_prep.corpora.splits import SPLITS
 from data_prep.synthesis.job_folder import describe_file
 from data_prep.tasks.example import Example, Found, rename_all
+from sift_jax.corpora.bad_item import BadItem
 
 FOLDER, BUILD = "folder", "build"
 NAMES = (*CORPORA, MANIFEST, FOLDER, BUILD)

@@ -18,9 +18,10 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from data_prep.corpora.recording import BadItem, CorpusError, Recording, locate_audio, reject
+from data_prep.corpora.recording import CorpusError, Recording, locate_audio, reject
 from data_prep.corpora.splits import DEV, EVALUATION, TRAIN
 from data_prep.tasks.example import Example, Found
+from sift_jax.corpora.bad_item import BadItem
 
 _HELD = {
     **dict.fromkeys(("ES2004", "IS1009", "TS3003", "EN2002"), EVALUATION),

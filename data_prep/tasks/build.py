@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_prep.corpora.recording import BadItem, reject
+from data_prep.corpora.recording import reject
 from data_prep.corpora.registry import Reading
 from data_prep.corpora.splits import SPLITS
 from data_prep.engine.beam_engine import Engine
@@ -31,6 +31,7 @@ from data_prep.tasks.example import parse_example
 from data_prep.tasks.example_to_row import Templates, make_row
 from data_prep.tasks.gather import gather_examples
 from data_prep.tasks.registry import read_task
+from sift_jax.corpora.bad_item import BadItem
 from sift_jax.sift.rows import Row, write_rows
 from sift_jax.storage.folder_lock import FolderHeldError, hold_folder
 from sift_jax.storage.whole_files import open_whole, write_whole

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_prep.corpora.recording import BadItem, Recording, check_id, parse_recording
+from data_prep.corpora.recording import Recording, check_id, parse_recording
 from data_prep.engine.ledger import Rejection
+from sift_jax.corpora.bad_item import BadItem
 
 # Where an intent is asked for as a multiple choice: as many besides the right one.
 _OTHERS = 3

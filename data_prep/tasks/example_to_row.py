@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from data_prep.corpora.recording import BadItem
 from data_prep.instructions.rows import lay_out_row
 from data_prep.tasks.example import Example
+from sift_jax.corpora.bad_item import BadItem
 from sift_jax.sift.labels import LANGUAGES, space_signs
 from sift_jax.sift.rows import Message, Row
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.corpora.manifest import find_language, make_recording, read_manifest_rows
-from data_prep.corpora.recording import BadItem, Recording, check_id, clean_transcript, locate_audio
+from data_prep.corpora.recording import Recording, check_id, clean_transcript, locate_audio
 from data_prep.tasks.example import Example, Found, draw_others, rename
+from sift_jax.corpora.bad_item import BadItem
 from sift_jax.sift.labels import LANGUAGES
 
 _SAID = ("asr", "tts")

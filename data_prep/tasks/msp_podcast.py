@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from data_prep.corpora.msp_podcast import EMOTIONS, Row, make_clip, read_labels
-from data_prep.corpora.recording import BadItem, check_id
+from data_prep.corpora.recording import check_id
 from data_prep.tasks.example import Example, Found
+from sift_jax.corpora.bad_item import BadItem
 
 
 def read_msp_podcast(root: Path, languages: Sequence[str]) -> Iterator[Found]:

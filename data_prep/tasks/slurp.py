@@ -1,22 +1,13 @@
 """SLURP: what people want of a household's assistant, English. One reader for intents, one for
 slots.
 
-    dataset/slurp/{train,devel,test}.jsonl
-        {"slurp_id": 7, "sentence": "wake me at nine", "scenario": "alarm", "action": "set",
-         "tokens": [{"surface": "wake"}, …], "entities": [{"span": [3], "type": "time"}],
-         "recordings": [{"file": "audio-1488_headset.flac"}, …]}
-    {audio/slurp_real,scripts/audio/slurp_real,slurp_real}/audio-1488_headset.flac
-
-The intent is scenario and action, as the corpus counts it; a slot's value is the tokens in its
-span. Every recording of a sentence is an example of its own.
+sift_jax/corpora/slurp.py has its layout. Every recording of a sentence is an example of its own.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from data_prep.corpora.recording import (
-    BadItem,
     CorpusError,
     Recording,
     check_id,
@@ -29,6 +20,8 @@ from data_prep.corpora.recording import (
 )
 from data_prep.corpora.splits import DEV, EVALUATION, TRAIN
 from data_prep.tasks.example import Example, Found, draw_others
+from sift_jax.corpora.bad_item import BadItem
+from sift_jax.corpora.slurp import AUDIO_FOLDERS, LIST_FOLDERS, name_intent, parse_command
 
 _PARTS = {"train": TRAIN, "devel": DEV, "test": EVALUATION}
 
@@ -53,8 +46,8 @@ def read_slurp_slots(root: Path, languages: Sequence[str]) -> Iterator[Found]:
 def _find_lists(root: Path, languages: Sequence[str]) -> dict[str, Path]:
     if "en" not in languages:
         return {}
-    for folder in (root / "dataset" / "slurp", root):
-        lists = {held: folder / f"{part}.jsonl" for part, held in _PARTS.items()}
+    for folder in LIST_FOLDERS:
+        lists = {held: root / folder / f"{part}.jsonl" for part, held in _PARTS.items()}
         if found := {held: path for held, path in lists.items() if path.is_file()}:
             return found
     raise CorpusError(
@@ -67,77 +60,39 @@ def _list_intents(path: Path) -> Iterator[str]:
     with path.open("rb") as lines:
         for raw in lines:
             try:
-                yield _name_intent(parse_object(decode_line(raw)))
+                yield name_intent(parse_object(decode_line(raw)))
             except BadItem:
                 continue
 
 
-def _name_intent(row: Mapping[str, Any]) -> str:
-    scenario, action = row.get("scenario"), row.get("action")
-    if not all(isinstance(name, str) and name.strip() for name in (scenario, action)):
-        raise BadItem("broken line", "no scenario and action")
-    return " ".join(f"{scenario} {action}".replace("_", " ").split())
-
-
 def _read_list(path: Path, root: Path, held: str) -> Iterator[Found]:
-    audio = find_folder(
-        root, ["audio/slurp_real", "scripts/audio/slurp_real", "slurp_real"], "SLURP's recordings"
-    )
+    audio = find_folder(root, AUDIO_FOLDERS, "SLURP's recordings")
     with path.open("rb") as lines:
         for number, raw in enumerate(lines, 1):
             if not raw.strip():
                 continue
             try:
-                row = parse_object(decode_line(raw))
-                intent, entities, names = _name_intent(row), _read_entities(row), _list_files(row)
+                command = parse_command(parse_object(decode_line(raw)))
             except BadItem as bad:
                 yield reject(bad, file=path, line=number, language="en")
                 continue
-            for name in names:
+            for name in command.files:
                 try:
                     yield Example(
-                        recording=_make_recording(name, row, audio, held),
-                        intent=intent,
-                        entities=entities,
+                        recording=_make_recording(name, command.sentence, audio, held),
+                        intent=command.intent,
+                        entities=command.slots,
                     )
                 except BadItem as bad:
                     yield reject(bad, file=path, line=number, language="en")
 
 
-def _list_files(row: Mapping[str, Any]) -> list[str]:
-    try:
-        return [str(recording["file"]) for recording in row["recordings"]]
-    except (KeyError, TypeError):
-        raise BadItem("broken line", "no recordings with their file") from None
-
-
-def _read_entities(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    try:
-        words = [str(token["surface"]) for token in row["tokens"]]
-        found = [
-            (
-                min(entity["span"]),
-                str(entity["type"]),
-                " ".join(words[place] for place in entity["span"]),
-            )
-            for entity in row["entities"]
-        ]
-    except (KeyError, TypeError, IndexError, ValueError):
-        raise BadItem(
-            "broken line", "entities without type, or with a span beyond the tokens"
-        ) from None
-    return tuple(
-        (" ".join(name.replace("_", " ").split()), " ".join(value.split()))
-        for _, name, value in sorted(found)
-    )
-
-
-def _make_recording(name: str, row: Mapping[str, Any], audio: Path, held: str) -> Recording:
+def _make_recording(name: str, sentence: str, audio: Path, held: str) -> Recording:
     identity = check_id(f"slurp_{name.removesuffix('.flac')}")
     return Recording(
         id=identity,
         language="en",
         held=held,
         audio=locate_audio(audio, name, identity),
-        transcript=clean_transcript(str(row.get("sentence", "")), identity),
+        transcript=clean_transcript(sentence, identity),
     )

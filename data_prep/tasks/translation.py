@@ -18,7 +18,6 @@ from pathlib import Path
 from data_prep.corpora.fleurs import find_language, make_id, read_fleurs
 from data_prep.corpora.recording import (
     PARTS,
-    BadItem,
     CorpusError,
     Recording,
     check_id,
@@ -30,6 +29,7 @@ from data_prep.corpora.recording import (
 )
 from data_prep.engine.ledger import Rejection
 from data_prep.tasks.example import Example, Found
+from sift_jax.corpora.bad_item import BadItem
 from sift_jax.sift.labels import LANGUAGES
 
 _COVOST_COLUMNS = ("path", "sentence", "translation", "client_id")

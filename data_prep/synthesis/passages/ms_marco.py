@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from data_prep.corpora.recording import BadItem, CorpusError, decode_line, parse_object, reject
+from data_prep.corpora.recording import CorpusError, decode_line, parse_object, reject
 from data_prep.engine.ledger import Rejection
 from data_prep.synthesis.passages.qa_passage import (
     Found,
@@ -26,6 +26,7 @@ from data_prep.synthesis.passages.qa_passage import (
     is_supported,
 )
 from data_prep.synthesis.passages.stream_json import open_text, stream_columns
+from sift_jax.corpora.bad_item import BadItem
 
 _COLUMNS = ("answers", "query", "query_id", "wellFormedAnswers")
 _LONGEST_LINE = 10_000_000

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from data_prep.corpora.recording import BadItem
 from data_prep.engine.ledger import Rejection
 from data_prep.synthesis.passages.strip_markup import is_prose, strip_markup
+from sift_jax.corpora.bad_item import BadItem
 
 # No passage of these sets is as long; what is has swallowed another.
 _LONGEST = 20_000

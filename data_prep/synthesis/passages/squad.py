@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data_prep.corpora.recording import BadItem, CorpusError, reject
+from data_prep.corpora.recording import CorpusError, reject
 from data_prep.engine.ledger import Rejection
 from data_prep.synthesis.passages.qa_passage import (
     Found,
@@ -26,6 +26,7 @@ from data_prep.synthesis.passages.qa_passage import (
 )
 from data_prep.synthesis.passages.stream_json import open_text
 from data_prep.synthesis.passages.strip_markup import strip_markup
+from sift_jax.corpora.bad_item import BadItem
 
 
 def read_squad(path: Path, language: str, held: str | None) -> Iterator[Found]:

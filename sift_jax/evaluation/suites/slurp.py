@@ -1,34 +1,29 @@
 """SLURP: what people want of a household's assistant. Two parts: intent as a multiple choice, and
 slots.
 
-    {.,dataset/slurp}/test.jsonl
-        {"slurp_id": 7, "sentence": "wake me at nine", "scenario": "alarm", "action": "set",
-         "tokens": [{"surface": "wake"}, …], "entities": [{"span": [3], "type": "time"}],
-         "recordings": [{"file": "audio-1488_headset.flac"}, …]}
-    {audio,scripts/audio,.}/slurp_real/audio-1488_headset.flac
-
     intent   labels "alarm set" and three others of the list, drawn by the recording; reference "alarm set"
     slots    reference "time: nine", a line for each entity in the sentence's order; "none" where there is none
              by the paper's protocol a question for each slot of a recording: "…/time", reference "nine"
 
-The layout is that of SLURP's repository with the audio that its script downloads. Each of the
-test's 13,078 recordings is an item of each part. The intent is scenario and action, as the corpus
-counts it; that there are three other choices is ours, the number that the training instructions
-have. One question for each recording and kind of slot in it are 11,585, the number that the SIFT
-paper prints; a slot that a sentence fills twice has both values as its reference.
+sift_jax/corpora/slurp.py has the layout. Each of the test's 13,078 recordings is an item of each
+part. That there are three other choices is ours, the number that the training instructions have.
+One question for each recording and kind of slot in it are 11,585, the number that the SIFT paper
+prints; a slot that a sentence fills twice has both values as its reference.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sift_jax.corpora.bad_item import BadItem
+from sift_jax.corpora.slurp import AUDIO_FOLDERS, LIST_FOLDERS, Command, parse_command
 from sift_jax.evaluation.scores.schema import EvaluationError, Suite
 from sift_jax.evaluation.suites.prompts import Prompts, word_prompt
 from sift_jax.evaluation.suites.protocols import OFFICIAL, PAPER
-from sift_jax.evaluation.suites.row_files import Row, find_file, find_folder, read_json_lines
+from sift_jax.evaluation.suites.row_files import find_file, find_folder, read_json_lines
 from sift_jax.evaluation.suites.suite_builder import Gathering
 
 SUBSETS = (INTENT, SLOTS) = ("intent", "slots")
@@ -52,31 +47,19 @@ def read_slurp(
         raise EvaluationError(
             f"{name}: no part {', '.join(unknown)}; its parts are {', '.join(SUBSETS)}"
         )
-    path = find_file(
-        root, [f"dataset/slurp/{split}.jsonl", f"{split}.jsonl"], f"{split} part of SLURP"
-    )
-    audio = find_folder(
-        root, ["audio/slurp_real", "scripts/audio/slurp_real", "slurp_real"], "SLURP's recordings"
-    )
+    places = [f"{folder}{split}.jsonl" for folder in LIST_FOLDERS]
+    path = find_file(root, places, f"{split} part of SLURP")
+    audio = find_folder(root, AUDIO_FOLDERS, "SLURP's recordings")
     for subset in subsets:
-        rows = list(read_json_lines(path, _COLUMNS, gathering, subset))
-        intents = sorted({_name_intent(row) for _, row in rows})
-        names = sorted(set().union(*(_list_types(row) for _, row in rows)))
-        for number, row in rows:
-            try:
-                slots, clips = (
-                    _list_slots(row),
-                    [str(recording["file"]) for recording in row["recordings"]],
-                )
-            except (KeyError, TypeError, IndexError, ValueError) as error:
-                gathering.leave(
-                    f"{path.name}:{number}", subset, f"entities or recordings are broken ({error})"
-                )
-                continue
-            for clip in clips:
+        commands = _read_commands(path, gathering, subset)
+        intents = sorted({command.intent for command in commands})
+        names = sorted({name for command in commands for name, _ in command.slots})
+        for command in commands:
+            slots = command.slots
+            for clip in command.files:
                 own_id = clip.removesuffix(".flac")
                 if subset == INTENT:
-                    asked = _ask_intent(_name_intent(row), intents, own_id, prompts)
+                    asked = _ask_intent(command.intent, intents, own_id, prompts)
                     found = {own_id: {**asked, "metrics": _INTENT_METRICS[protocol]}}
                 elif protocol == OFFICIAL:
                     found = {own_id: _ask_slots(slots, names, prompts)}
@@ -89,6 +72,16 @@ def read_slurp(
                         item_id, subset=subset, language="en", audio=[audio / clip], **asked
                     )
     return gathering.finish()
+
+
+def _read_commands(path: Path, gathering: Gathering, subset: str) -> list[Command]:
+    commands = []
+    for number, row in read_json_lines(path, _COLUMNS, gathering, subset):
+        try:
+            commands.append(parse_command(row))
+        except BadItem as bad:
+            gathering.leave(f"{path.name}:{number}", subset, bad.detail)
+    return commands
 
 
 def _ask_intent(
@@ -129,34 +122,3 @@ def _ask_slot(slot: str, slots: Sequence[tuple[str, str]], prompts: Prompts) -> 
         "metrics": ["judge_closed"],
         "facets": {"slot": slot},
     }
-
-
-def _name_intent(row: Row) -> str:
-    return " ".join(f"{row['scenario']} {row['action']}".replace("_", " ").split())
-
-
-def _list_types(row: Row) -> set[str]:
-    entities = row["entities"] if isinstance(row["entities"], list) else []
-    return {
-        _name_type(entity)
-        for entity in entities
-        if isinstance(entity, Mapping) and "type" in entity
-    }
-
-
-def _name_type(entity: Mapping[str, Any]) -> str:
-    return " ".join(str(entity["type"]).replace("_", " ").split())
-
-
-def _list_slots(row: Row) -> list[tuple[str, str]]:
-    """(name, value) in the sentence's order."""
-    words = [str(token["surface"]) for token in row["tokens"]]
-    found = sorted(
-        (
-            min(entity["span"]),
-            _name_type(entity),
-            " ".join(words[place] for place in entity["span"]),
-        )
-        for entity in row["entities"]
-    )
-    return [(name, value) for _, name, value in found]

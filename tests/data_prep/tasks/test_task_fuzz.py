@@ -14,11 +14,12 @@ from task_layouts import (
     write_slurp,
 )
 
-from data_prep.corpora.recording import BadItem, CorpusError
+from data_prep.corpora.recording import CorpusError
 from data_prep.engine.ledger import Rejection
 from data_prep.tasks.example import parse_example
 from data_prep.tasks.example_to_row import make_row
 from data_prep.tasks.registry import read_task
+from sift_jax.corpora.bad_item import BadItem
 
 LISTS = (".tsv", ".jsonl", ".json", ".csv", ".xml")
 PIECES = (

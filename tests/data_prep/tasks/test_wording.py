@@ -7,11 +7,12 @@ from collections import Counter
 
 import pytest
 
-from data_prep.corpora.recording import BadItem, Recording
+from data_prep.corpora.recording import Recording
 from data_prep.tasks.example import Example
 from data_prep.tasks.example_to_row import load_templates, make_row
 from data_prep.tasks.registry import TASKS
 from data_prep.tasks.wordings import make_templates
+from sift_jax.corpora.bad_item import BadItem
 from sift_jax.sift.labels import LANGUAGES
 from sift_jax.sift.rows import TASK_CATEGORIES, audio_ids, parse_row
 

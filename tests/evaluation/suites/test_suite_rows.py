@@ -547,8 +547,8 @@ class TestSlurp:
         suite = read_slurp(tmp_path, subsets=("slots",), prompts=PROMPTS)
         assert len(suite.items) == 1
         assert [row.id for row in suite.set_aside] == [
-            "slurp/slots/test.jsonl:3",
             "slurp/slots/test.jsonl:2",
+            "slurp/slots/test.jsonl:3",
         ]
         write_json_lines(path, [{"intent": "alarm_set"}])
         with pytest.raises(

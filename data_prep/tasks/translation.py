@@ -30,6 +30,7 @@ from data_prep.corpora.recording import (
 from data_prep.engine.ledger import Rejection
 from data_prep.tasks.example import Example, Found
 from sift_jax.corpora.bad_item import BadItem
+from sift_jax.corpora.covost2 import list_folders, name_clip, unescape
 from sift_jax.sift.labels import LANGUAGES
 
 _COVOST_COLUMNS = ("path", "sentence", "translation", "client_id")
@@ -41,11 +42,10 @@ def read_covost(root: Path, languages: Sequence[str]) -> Iterator[Found]:
     """All pairs that are there of the languages spoken."""
     found: dict[tuple[str, str, str], Path] = {}
     for language in languages:
-        folders = [root / language, *sorted(root.glob(f"cv-corpus-*/{language}")), root]
         for path in (
             path
-            for folder in folders
-            for path in sorted(folder.glob(f"covost_v2.{language}_*.tsv"))
+            for folder in list_folders(root, language)
+            for path in sorted((root / folder).glob(f"covost_v2.{language}_*.tsv"))
         ):
             named = re.fullmatch(r"covost_v2\.[a-z]+_([a-z]+)\.(train|dev|test)\.tsv", path.name)
             if named and named[1] in LANGUAGES:
@@ -63,24 +63,20 @@ def read_covost(root: Path, languages: Sequence[str]) -> Iterator[Found]:
 
 
 def _find_clips(root: Path, language: str) -> Path:
-    releases = [f"{path.name}/{language}/clips" for path in sorted(root.glob("cv-corpus-*"))]
-    return find_folder(
-        root, [f"{language}/clips", *releases, "clips"], f"Common Voice's clips in {language}"
-    )
+    places = [f"{folder}clips" for folder in list_folders(root, language)]
+    return find_folder(root, places, f"Common Voice's clips in {language}")
 
 
 def _read_covost_file(
     path: Path, clips: Path, language: str, target: str, held: str
 ) -> Iterator[Found]:
     def parse(row: Mapping[str, str]) -> Example:
-        name = row["path"] if row["path"].endswith(".mp3") else f"{row['path']}.mp3"
-        recording = _make_clip(
-            name, clips, language, held, _unescape(row["sentence"]), row["client_id"]
-        )
+        name, sentence = name_clip(row["path"]), unescape(row["sentence"])
+        recording = _make_clip(name, clips, language, held, sentence, row["client_id"])
         return Example(
             recording=recording,
             target=target,
-            translation=clean_transcript(_unescape(row["translation"]), recording.id),
+            translation=clean_transcript(unescape(row["translation"]), recording.id),
         )
 
     return read_table(path, _COVOST_COLUMNS, parse)
@@ -98,11 +94,6 @@ def _make_clip(
         audio=locate_audio(clips, name, identity),
         transcript=clean_transcript(sentence, identity),
     )
-
-
-def _unescape(text: str) -> str:
-    """Its script writes no quotes around a column, and a backslash before those within."""
-    return re.sub(r"\\(.)", r"\1", text)
 
 
 def read_cvss_text(root: Path, languages: Sequence[str]) -> Iterator[Found]:

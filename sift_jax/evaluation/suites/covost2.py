@@ -1,19 +1,15 @@
 """CoVoST 2: Common Voice's sentences translated into English, BLEU and chrF.
 
-    {.,de,cv-corpus-4-2019-12-10/de}/covost_v2.de_en.test.tsv    path ⇥ sentence ⇥ translation ⇥ client_id
-    {de,cv-corpus-4-2019-12-10/de,.}/clips/common_voice_de_1.mp3
-
-The layout is what CoVoST 2's get_covost_splits.py writes beside the clips of Common Voice 4. It
-escapes quotation marks by a backslash and writes none around a column. A part is a pair of
-languages; German, French, Italian and Spanish into English are asked.
+sift_jax/corpora/covost2.py has the layout. A part is a pair of languages; German, French, Italian
+and Spanish into English are asked.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from sift_jax.corpora.covost2 import list_folders, name_clip, unescape
 from sift_jax.evaluation.scores.schema import Suite
 from sift_jax.evaluation.suites.prompts import Prompts, word_prompt
 from sift_jax.evaluation.suites.row_files import find_file, find_folder, read_table
@@ -35,29 +31,26 @@ def read_covost2(
 ) -> Suite:
     gathering = Gathering(name)
     for language in languages:
-        releases = [f"{path.name}/{language}" for path in sorted(root.glob("cv-corpus-*"))]
+        folders = list_folders(root, language)
         subset = f"{language}_{TARGET}"
         table = f"covost_v2.{subset}.{split}.tsv"
-        places = [f"{folder}/{table}" for folder in (".", language, *releases)]
+        places = [f"{folder}{table}" for folder in folders]
         path = find_file(root, places, f"CoVoST 2 from {language} into {TARGET}")
-        clips = find_folder(
-            root,
-            [f"{folder}/clips" for folder in (language, *releases, ".")],
-            f"clips of Common Voice in {language}",
-        )
+        places = [f"{folder}clips" for folder in folders]
+        clips = find_folder(root, places, f"clips of Common Voice in {language}")
         # "Zielsprache: Englisch": the target's name is a word of the prompt, and so of the prompt's
         # language.
         into = name_label("language", LANGUAGE_NAMES[TARGET], language)
         question = word_prompt(prompts, "translation", language, into=into)
         for _, row in read_table(path, _COLUMNS, gathering, subset):
-            clip = row["path"] if row["path"].endswith(".mp3") else f"{row['path']}.mp3"
+            clip = name_clip(row["path"])
             gathering.ask(
                 clip.removesuffix(".mp3"),
                 subset=subset,
                 language=language,
                 audio=[clips / clip],
                 question=question,
-                references=[re.sub(r"\\(.)", r"\1", row["translation"])],
+                references=[unescape(row["translation"])],
                 metrics=["bleu", "chrf"],
                 facets={"target_language": TARGET},
             )

@@ -1,18 +1,13 @@
-"""The People's Speech, English, as the hub has it when its archives are unpacked.
+"""The People's Speech, English, of the revision with archives.
 
-    train/clean.json   {"identifier": "some_talk", "training_data": {"duration_ms": [15000, …], "label": ["so we …", …],
-                                                                     "name": ["some_talk_mp3_00000.flac", …]}}
-    train/clean/some_talk_mp3_00000.flac                  one JSON object a line, each a source with all its clips
-    {train/{clean,clean_sa,dirty,dirty_sa},validation/validation,test/test}       a list and a folder of its name each
-
-The hub's later Parquet files hold the audio inside: take the revision with archives, or write the
-clips out and use a manifest. The corpus does not tell who speaks. Where the name of a clip is too
-long for an id, its end is taken, behind a hash of the whole.
+sift_jax/corpora/peoples_speech.py has its layout. Where the hub's Parquet files are what there is,
+write the clips out and use a manifest. The corpus does not tell who speaks. Where the name of a
+clip is too long for an id, its end is taken, behind a hash of the whole.
 """
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +24,7 @@ from data_prep.corpora.recording import (
 )
 from data_prep.corpora.splits import DEV, EVALUATION, TRAIN
 from sift_jax.corpora.bad_item import BadItem
+from sift_jax.corpora.peoples_speech import list_clips
 
 _PARTS = {"train": TRAIN, "validation": DEV, "test": EVALUATION}
 _LONGEST_ID = 90
@@ -61,7 +57,7 @@ def _read_list(path: Path, held: str) -> Iterator[Item]:
             if not raw.strip():
                 continue
             try:
-                clips = _list_clips(raw)
+                clips = list_clips(parse_object(decode_line(raw, _LONGEST_LINE)))
             except BadItem as bad:
                 yield reject(bad, file=path, line=number, language="en")
                 continue
@@ -70,20 +66,6 @@ def _read_list(path: Path, held: str) -> Iterator[Item]:
                     yield _make_recording(name, text, path, held)
                 except BadItem as bad:
                     yield reject(bad, file=path, line=number, language="en")
-
-
-def _list_clips(raw: bytes) -> list[tuple[Any, Any]]:
-    """Name and text of each clip of a source."""
-    row = parse_object(decode_line(raw, _LONGEST_LINE))
-    try:
-        data = row["training_data"]
-        if not isinstance(data, Mapping):
-            raise KeyError("training_data")
-        names, texts = data["name"], data["label"] if "label" in data else data["text"]
-        return list(zip(names, texts, strict=True))
-    except (ValueError, KeyError, TypeError) as error:
-        detail = f"not a source with training_data of name and label: {error}"
-        raise BadItem("broken line", detail[:200]) from None
 
 
 def _make_recording(name: Any, text: Any, path: Path, held: str) -> Recording:

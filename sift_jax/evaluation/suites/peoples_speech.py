@@ -1,11 +1,7 @@
 """The People's Speech: English of all kinds, word error rate after Whisper's normaliser.
 
-    test/test.json   {"identifier": …, "training_data": {"label": ["so we …", …], "name": ["a_talk_00000.flac", …]}}
-    test/test/a_talk_00000.flac                                  one JSON object a line, a source with all its clips
-
-The layout is that of the hub's `MLCommons/peoples_speech` with archives, unpacked beside their
-list; later revisions hold the audio in Parquet: test/test-00000-of-00001.parquet with id, audio and
-text, in {.,data,test}.
+sift_jax/corpora/peoples_speech.py has the layout with archives; of later revisions
+test/test-00000-of-00001.parquet is read, with id, audio and text, in {.,data,test}.
 """
 
 from __future__ import annotations
@@ -13,6 +9,8 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
+from sift_jax.corpora.bad_item import BadItem
+from sift_jax.corpora.peoples_speech import list_clips
 from sift_jax.evaluation.scores.schema import Suite
 from sift_jax.evaluation.suites.prompts import Prompts, word_prompt
 from sift_jax.evaluation.suites.row_files import (
@@ -53,15 +51,10 @@ def read_peoples_speech(
         return gathering.finish()
     path = find_file(root, [f"{split}/{split}.json"], f"{split} part of the People's Speech")
     for number, row in read_json_lines(path, ("training_data",), gathering, split):
-        data = row["training_data"]
         try:
-            clips = list(
-                zip(data["name"], data["label"] if "label" in data else data["text"], strict=True)
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            gathering.leave(
-                f"{path.name}:{number}", split, f"no training_data of name and label ({error})"
-            )
+            clips = list_clips(row)
+        except BadItem as bad:
+            gathering.leave(f"{path.name}:{number}", split, bad.detail)
             continue
         for clip, text in clips:
             own_id = str(clip).removesuffix(".flac")

@@ -1,10 +1,4 @@
-"""FLEURS, in the layout of its archives.
-
-    de_de/{train,dev,test}.tsv                   without a header: sentence id ⇥ file ⇥ raw text ⇥ text ⇥ letters
-    de_de/audio/{train,dev,test}/1004.wav                              ⇥ number of samples ⇥ MALE | FEMALE | OTHER
-
-It does not tell who speaks, and several people read each sentence.
-"""
+"""FLEURS, the splits that are there; sift_jax/corpora/fleurs.py has its layout."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,10 +15,7 @@ from data_prep.corpora.recording import (
     name_gender,
     read_items,
 )
-from sift_jax.corpora.bad_item import BadItem
-
-LOCALES = {"en": "en_us", "de": "de_de", "fr": "fr_fr", "it": "it_it", "es": "es_419"}
-_COLUMNS = 7
+from sift_jax.corpora.fleurs import LOCALES, list_audio_folders, list_folders, parse_row
 
 
 def read_fleurs(root: Path, languages: Sequence[str]) -> Iterator[Item]:
@@ -41,9 +32,8 @@ def read_fleurs(root: Path, languages: Sequence[str]) -> Iterator[Item]:
 
 
 def find_language(root: Path, language: str) -> Path:
-    locale = LOCALES[language]
-    own = ["."] if root.name == locale else []
-    return find_folder(root, [locale, f"data/{locale}", *own], f"FLEURS in {language}")
+    own = ["."] if root.name == LOCALES[language] else []
+    return find_folder(root, [*list_folders(language), *own], f"FLEURS in {language}")
 
 
 def make_id(language: str, name: str) -> str:
@@ -53,18 +43,16 @@ def make_id(language: str, name: str) -> str:
 
 def _read_part(folder: Path, part: str, language: str) -> Iterator[Item]:
     def parse(text: str) -> Recording:
-        columns = text.split("\t")
-        if len(columns) != _COLUMNS:
-            raise BadItem("broken line", f"{len(columns)} columns, not {_COLUMNS}")
-        _, name, raw, _, _, _, gender = columns
-        identity = make_id(language, name)
+        row = parse_row(text)
+        identity = make_id(language, row.file)
+        places = [f"{audio}/{row.file}" for audio in list_audio_folders(part)]
         return Recording(
             id=identity,
             language=language,
             held=PARTS[part],
-            gender=name_gender(gender),
-            audio=locate_audio(folder, [f"audio/{part}/{name}", f"{part}/{name}"], identity),
-            transcript=clean_transcript(raw, identity),
+            gender=name_gender(row.gender),
+            audio=locate_audio(folder, places, identity),
+            transcript=clean_transcript(row.raw_text, identity),
         )
 
     return read_items(folder / f"{part}.tsv", parse)

@@ -11,8 +11,8 @@ import dataclasses
 import os
 from collections.abc import Callable, Sequence
 
-from data_prep.corpora.fleurs import LOCALES
 from data_prep.corpora.recording import CorpusError
+from sift_jax.corpora.fleurs import LOCALES
 
 OPENSLR = "https://www.openslr.org"
 HUB = "https://huggingface.co"

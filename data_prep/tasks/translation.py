@@ -31,6 +31,7 @@ from data_prep.engine.ledger import Rejection
 from data_prep.tasks.example import Example, Found
 from sift_jax.corpora.bad_item import BadItem
 from sift_jax.corpora.covost2 import list_folders, name_clip, unescape
+from sift_jax.corpora.fleurs import parse_row
 from sift_jax.sift.labels import LANGUAGES
 
 _COVOST_COLUMNS = ("path", "sentence", "translation", "client_id")
@@ -200,12 +201,12 @@ def _read_fleurs_texts(root: Path, language: str) -> tuple[dict[str, str], dict[
         for line in (
             path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else ()
         ):
-            columns = line.split("\t")
             try:
-                number = f"{part}/{columns[0]}"
-                texts[number] = clean_transcript(columns[2])
-                numbers[make_id(language, columns[1])] = number
-            except (BadItem, IndexError):
+                row = parse_row(line)
+                number = f"{part}/{row.sentence}"
+                texts[number] = clean_transcript(row.raw_text)
+                numbers[make_id(language, row.file)] = number
+            except BadItem:
                 continue
     return texts, numbers
 

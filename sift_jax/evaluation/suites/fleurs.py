@@ -1,12 +1,8 @@
 """FLEURS: sentences read in many languages, word error rate after Whisper's normaliser.
 
-    {.,data}/de_de/test.tsv                     without a header: sentence id ⇥ file ⇥ raw text ⇥ text ⇥ letters
-    {.,data}/de_de/{audio/,}test/1004.wav                         ⇥ number of samples ⇥ MALE | FEMALE | OTHER
-
-The layout is that of the corpus' archives, and of the hub's `google/fleurs` with its
-audio/test.tar.gz unpacked. Several people read a sentence. `recordings` asks all of them;
-`sentences` the first of each sentence, which makes the 350 a language that the SIFT paper counts.
-The reference is the raw text, whose numbers and capitals the normaliser takes care of.
+sift_jax/corpora/fleurs.py has the layout. Several people read a sentence. `recordings` asks all of
+them; `sentences` the first of each sentence, which makes the 350 a language that the SIFT paper
+counts. The reference is the raw text, whose numbers and capitals the normaliser takes care of.
 """
 
 from __future__ import annotations
@@ -14,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from sift_jax.corpora.bad_item import BadItem
+from sift_jax.corpora.fleurs import LOCALES, list_audio_folders, list_folders, parse_row
 from sift_jax.evaluation.scores.schema import EvaluationError, Suite
 from sift_jax.evaluation.suites.prompts import Prompts, word_prompt
 from sift_jax.evaluation.suites.row_files import find_file, find_folder, read_lines
 from sift_jax.evaluation.suites.suite_builder import Gathering
 
-LOCALES = {"en": "en_us", "de": "de_de", "fr": "fr_fr", "it": "it_it", "es": "es_419"}
 SUBSETS = (RECORDINGS, SENTENCES) = ("recordings", "sentences")
-_COLUMNS = 7
 
 
 def read_fleurs(
@@ -43,13 +39,10 @@ def read_fleurs(
             f"{name}: no language {', '.join(unknown)}; those read here are {', '.join(LOCALES)}"
         )
     for language in languages:
-        locale = LOCALES[language]
-        folder = find_folder(root, [locale, f"data/{locale}"], f"FLEURS in {language}")
+        folder = find_folder(root, list_folders(language), f"FLEURS in {language}")
         path = find_file(folder, [f"{split}.tsv"], f"list of FLEURS in {language}")
-        audio = next(
-            (folder / f for f in (f"audio/{split}", split) if (folder / f).is_dir()),
-            folder / "audio" / split,
-        )
+        places = [folder / name for name in list_audio_folders(split)]
+        audio = next((place for place in places if place.is_dir()), places[0])
         question = word_prompt(prompts, "asr", language)
         for subset in subsets:
             _ask_list(path, audio, gathering, subset, language, question)
@@ -61,21 +54,20 @@ def _ask_list(
 ) -> None:
     sentences = set()
     for number, line in read_lines(path):
-        columns = line.split("\t")
-        if len(columns) != _COLUMNS:
-            reason = f"{len(columns)} columns, not {_COLUMNS}"
-            gathering.leave(f"{LOCALES[language]}/{path.name}:{number}", subset, reason)
+        try:
+            row = parse_row(line)
+        except BadItem as bad:
+            gathering.leave(f"{LOCALES[language]}/{path.name}:{number}", subset, bad.detail)
             continue
-        sentence, clip, text, *_ = columns
-        if subset == SENTENCES and sentence in sentences:
+        if subset == SENTENCES and row.sentence in sentences:
             continue
-        sentences.add(sentence)
+        sentences.add(row.sentence)
         gathering.ask(
-            f"{LOCALES[language]}/{clip.removesuffix('.wav')}",
+            f"{LOCALES[language]}/{row.file.removesuffix('.wav')}",
             subset=subset,
             language=language,
-            audio=[audio / clip],
+            audio=[audio / row.file],
             question=question,
-            references=[text],
+            references=[row.raw_text],
             metrics=["wer"],
         )

@@ -1,11 +1,4 @@
-"""LibriSpeech (OpenSLR 12), English.
-
-    LibriSpeech/SPEAKERS.TXT                                     ;ID |SEX| SUBSET |MINUTES| NAME
-    LibriSpeech/{train-clean-100,…,dev-other,test-clean,…}/19/198/19-198.trans.txt    19-198-0000 NORTHANGER ABBEY
-    LibriSpeech/train-clean-100/19/198/19-198-0000.flac
-
-Transcripts are in capitals without punctuation; they are read in lower case.
-"""
+"""LibriSpeech, all parts that are there; sift_jax/corpora/librispeech.py has its layout."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,6 +16,7 @@ from data_prep.corpora.recording import (
     read_items,
 )
 from sift_jax.corpora.bad_item import BadItem
+from sift_jax.corpora.librispeech import list_transcripts, parse_line
 
 
 def read_librispeech(root: Path, languages: Sequence[str]) -> Iterator[Item]:
@@ -42,13 +36,13 @@ def read_librispeech(root: Path, languages: Sequence[str]) -> Iterator[Item]:
         )
     genders = read_genders(folder / "SPEAKERS.TXT")
     for part in parts:
-        for path in sorted(part.glob("*/*/*.trans.txt")):
+        for path in list_transcripts(part):
             yield from _read_chapter(path, PARTS[part.name.split("-")[0]], genders)
 
 
 def _read_chapter(path: Path, held: str, genders: dict[str, str | None]) -> Iterator[Item]:
     def parse(text: str) -> Recording:
-        identity, _, transcript = text.partition(" ")
+        identity, file, transcript = parse_line(text)
         speaker, dash, _ = check_id(identity).partition("-")
         if not dash:
             raise BadItem("broken line", "not <speaker>-<chapter>-<number>, space, text", identity)
@@ -58,8 +52,8 @@ def _read_chapter(path: Path, held: str, genders: dict[str, str | None]) -> Iter
             held=held,
             speaker=speaker,
             gender=genders.get(speaker),
-            audio=locate_audio(path.parent, f"{identity}.flac", identity),
-            transcript=clean_transcript(transcript, identity).lower(),
+            audio=locate_audio(path.parent, file, identity),
+            transcript=clean_transcript(transcript, identity),
         )
 
     return read_items(path, parse)

@@ -1,9 +1,4 @@
-"""MSP-Podcast: emotions as people heard them, English. Its licence is asked of its makers.
-
-    {Labels/,}labels_consensus.csv         FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set
-                                           MSP-PODCAST_0001_0008.wav,N,2.2,4.0,3.0,Speaker_12,Male,Train
-    {Audios,Audio}/MSP-PODCAST_0001_0008.wav
-    Transcripts/MSP-PODCAST_0001_0008.txt  the words, in releases that have them
+"""MSP-Podcast, clips with their words and emotions; sift_jax/corpora/msp_podcast.py has its layout.
 
 Where people did not agree (X), or heard something that has no name (O), a clip has no emotion. All
 three of its tests are EvalSIFT.
@@ -29,17 +24,8 @@ from data_prep.corpora.recording import (
 )
 from data_prep.corpora.splits import DEV, EVALUATION, TRAIN
 from sift_jax.corpora.bad_item import BadItem
+from sift_jax.corpora.msp_podcast import AUDIO_FOLDERS, COLUMNS, EMOTIONS, LABELS
 
-EMOTIONS = {
-    "A": "angry",
-    "S": "sad",
-    "H": "happy",
-    "U": "surprised",
-    "F": "afraid",
-    "D": "disgusted",
-    "C": "contemptuous",
-    "N": "neutral",
-}
 _UNNAMED = {"X": "no agreement", "O": "another emotion"}
 _SPLITS = {
     "train": TRAIN,
@@ -49,7 +35,6 @@ _SPLITS = {
     "test2": EVALUATION,
     "test3": EVALUATION,
 }
-_REQUIRED = ("FileName", "EmoClass", "Split_Set")
 
 Row = Mapping[str, str | None]
 
@@ -75,17 +60,15 @@ def read_msp_podcast(root: Path, languages: Sequence[str]) -> Iterator[Item]:
 
 def read_labels(root: Path, parse: Callable[[Row, Path], Any]) -> Iterator[Any]:
     """What is made of each line of labels, or why it was skipped."""
-    places = root / "Labels" / "labels_consensus.csv", root / "labels_consensus.csv"
-    path = next((place for place in places if place.is_file()), None)
+    path = next((root / place for place in LABELS if (root / place).is_file()), None)
     if path is None:
         raise CorpusError(
-            f"no Labels/labels_consensus.csv under {root}; unpack MSP-Podcast there, or "
-            "change --root"
+            f"no {LABELS[0]} under {root}; unpack MSP-Podcast there, or change --root"
         )
-    audio = find_folder(root, ["Audios", "Audio"], "MSP-Podcast's recordings")
+    audio = find_folder(root, AUDIO_FOLDERS, "MSP-Podcast's recordings")
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
         rows = csv.DictReader(lines)
-        missing = [name for name in _REQUIRED if name not in (rows.fieldnames or ())]
+        missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
         if missing:
             raise CorpusError(
                 f"{path}: no column {', '.join(missing)} in its first line; is it of another "

@@ -7,10 +7,11 @@ Where people did not agree, or heard something that has no name (X and O), nothi
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from data_prep.corpora.msp_podcast import EMOTIONS, Row, make_clip, read_labels
+from data_prep.corpora.msp_podcast import Row, make_clip, read_labels
 from data_prep.corpora.recording import check_id
 from data_prep.tasks.example import Example, Found
 from sift_jax.corpora.bad_item import BadItem
+from sift_jax.corpora.msp_podcast import EMOTIONS
 
 
 def read_msp_podcast(root: Path, languages: Sequence[str]) -> Iterator[Found]:

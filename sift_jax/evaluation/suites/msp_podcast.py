@@ -1,10 +1,6 @@
 """MSP-Podcast: emotions as people heard them in podcasts, English.
 
-    {Labels/,}labels_consensus.csv   FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set
-                                     MSP-PODCAST_0001_0008.wav,N,2.2,4.0,3.0,Speaker_12,Male,Test1
-    {Audios,Audio}/MSP-PODCAST_0001_0008.wav
-
-The layout is that of releases 1.10 and 1.11. Its parts are test1 and test2, as in the SIFT paper;
+sift_jax/corpora/msp_podcast.py has the layout. Its parts are test1 and test2, as in the SIFT paper;
 test3 and development may be asked for. Officially eight classes to choose from; where people did
 not agree (X), or heard another emotion (O), nothing is asked. By the SIFT paper's protocol all
 segments are asked, test1 30,647 and test2 14,815, without choices, and a judge says right or wrong;
@@ -17,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from sift_jax.corpora.msp_podcast import AUDIO_FOLDERS, COLUMNS, EMOTIONS, LABELS
 from sift_jax.evaluation.scores.schema import EvaluationError, Suite
 from sift_jax.evaluation.suites.prompts import Prompts, word_prompt
 from sift_jax.evaluation.suites.protocols import OFFICIAL
@@ -24,16 +21,6 @@ from sift_jax.evaluation.suites.row_files import find_file, find_folder, read_ta
 from sift_jax.evaluation.suites.suite_builder import Gathering
 
 SUBSETS = ("test1", "test2")
-EMOTIONS = {
-    "A": "angry",
-    "S": "sad",
-    "H": "happy",
-    "U": "surprised",
-    "F": "afraid",
-    "D": "disgusted",
-    "C": "contemptuous",
-    "N": "neutral",
-}
 _UNNAMED = {"X": "no agreed emotion", "O": "another emotion"}
 
 
@@ -46,10 +33,8 @@ def read_msp_podcast(
     protocol: str = OFFICIAL,
 ) -> Suite:
     gathering = Gathering(name)
-    path = find_file(
-        root, ["Labels/labels_consensus.csv", "labels_consensus.csv"], "labels of MSP-Podcast"
-    )
-    audio = find_folder(root, ["Audios", "Audio"], "MSP-Podcast's recordings")
+    path = find_file(root, LABELS, "labels of MSP-Podcast")
+    audio = find_folder(root, AUDIO_FOLDERS, "MSP-Podcast's recordings")
     if is_official := protocol == OFFICIAL:
         known, labels = EMOTIONS, tuple(EMOTIONS.values())
         question = word_prompt(prompts, "emotion", "en", labels=", ".join(labels))
@@ -60,8 +45,7 @@ def read_msp_podcast(
             word_prompt(prompts, "emotion_free", "en"),
         )
     found = set()
-    required = ("FileName", "EmoClass", "Split_Set")
-    for _, row in read_table(path, required, gathering, "", separator=",", has_quotes=True):
+    for _, row in read_table(path, COLUMNS, gathering, "", separator=",", has_quotes=True):
         subset, letter = row["Split_Set"].strip().lower(), row["EmoClass"].strip()
         found.add(subset)
         if subset not in subsets:

@@ -46,12 +46,12 @@ def compile_config(flags: argparse.Namespace) -> dict[str, Any]:
     from sift_jax.cli import build_arguments, import_quietly, read_binding
     from sift_jax.compiled.topologies import open_topology
     from sift_jax.training.compiled_report import compile_job, count_model_operations, name_kernels
-    from sift_jax.training.job import describe_job
+    from sift_jax.training.job import JobConfigs, describe_job
 
     train = import_quietly("sift_jax.training.loop").train
     arguments = build_arguments(train, flags.gin_file, [read_binding(word) for word in flags.gin])
     arguments.pop("evaluator", None)
-    job = describe_job(**arguments, devices=open_topology(flags.topology))
+    job = describe_job(JobConfigs(**arguments), devices=open_topology(flags.topology))
     found = compile_job(job)
     devices = job.mesh.devices.size
     usage = resource.getrusage(resource.RUSAGE_SELF)

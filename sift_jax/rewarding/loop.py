@@ -47,7 +47,7 @@ from sift_jax.rewarding.rollouts import Answer, draw_rollouts, lay_out_rollouts
 from sift_jax.storage.whole_files import write_whole
 from sift_jax.training.dry_run import format_dry_run
 from sift_jax.training.hooks import Put, describe_terms
-from sift_jax.training.job import TrainingJob, describe_job
+from sift_jax.training.job import JobConfigs, TrainingJob, describe_job
 from sift_jax.training.loop import OpenRun, open_run, open_writer, resume_or_start
 from sift_jax.training.metrics import MetricWriter
 from sift_jax.training.optimizer import OptimizerConfig
@@ -89,14 +89,17 @@ def reinforce(
     returns the folder."""
     if not launch.dry_run:
         fetch_tokenizer(data)
+    configs = JobConfigs(
+        run=run,
+        model=model,
+        data=data,
+        optimizer=optimizer,
+        mesh=mesh,
+        hardware=hardware,
+        sources=sources,
+    )
     training = describe_job(
-        run,
-        model,
-        data,
-        optimizer,
-        mesh,
-        hardware,
-        sources,
+        configs,
         make_objective=lambda config: make_policy_objective(config, grpo),
         updates=grpo.updates,
     )

@@ -46,6 +46,20 @@ from sift_jax.weights.spare_rows import draw_spare_rows
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class JobConfigs:
+    """What a gin file says of a run, but for its evaluation."""
+
+    run: RunConfig
+    model: ModelConfig
+    data: DataConfig
+    optimizer: OptimizerConfig
+    mesh: MeshConfig
+    hardware: HardwareConfig
+    sources: Sources
+    teacher: TeacherConfig | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingJob:
     """A run as it is described: configs, and what follows from them."""
 
@@ -72,14 +86,7 @@ class TrainingJob:
 
 
 def describe_job(
-    run: RunConfig,
-    model: ModelConfig,
-    data: DataConfig,
-    optimizer: OptimizerConfig,
-    mesh: MeshConfig,
-    hardware: HardwareConfig,
-    sources: Sources,
-    teacher: TeacherConfig | None = None,
+    configs: JobConfigs,
     *,
     devices: list[jax.Device] | None = None,
     folder: RunFolder | None = None,
@@ -92,18 +99,20 @@ def describe_job(
     the devices cannot share. `make_objective` makes another loss, of rewarded batches; a step may
     have several `updates`.
     """
+    run, data, optimizer, teacher = configs.run, configs.data, configs.optimizer, configs.teacher
     folder = folder or RunFolder(run.out_dir)
-    rows = count_rows(model, data, start_run=sources.run, out_dir=str(folder.local))
-    config, steps = make_model_config(model, rows), run.steps * updates
+    start_run, out_dir = configs.sources.run, str(folder.local)
+    rows = count_rows(configs.model, data, start_run=start_run, out_dir=out_dir)
+    config, steps = make_model_config(configs.model, rows), run.steps * updates
     config = dataclasses.replace(config, windows=count_most_windows(data))
     update = make_optimizer(optimizer, steps)
     geometry = make_geometry(config)
     positions = teacher.positions if teacher else 0
     shapes = make_shapes(data, geometry, teacher_tokens=positions)
-    device_mesh = make_mesh(mesh, devices)
-    check_rows(data.rows, device_mesh, run.microbatches)
+    mesh = make_mesh(configs.mesh, devices)
+    check_rows(data.rows, mesh, run.microbatches)
     check_regularization(run.regularization, config)
-    abstract_state, draw_state = describe_state(config, run, update, device_mesh)
+    abstract_state, draw_state = describe_state(config, run, update, mesh)
     objective = None
     if teacher:
         check_teacher(abstract_state["trainable"])
@@ -115,11 +124,11 @@ def describe_job(
         run=run,
         folder=folder,
         data=data,
-        hardware=hardware,
+        hardware=configs.hardware,
         model=config,
         geometry=geometry,
         shapes=shapes,
-        mesh=device_mesh,
+        mesh=mesh,
         schedule=make_schedule(optimizer, steps, optimizer.peak_learning_rate),
         abstract_state=abstract_state,
         draw_state=draw_state,
@@ -127,7 +136,7 @@ def describe_job(
             config,
             update,
             abstract_state,
-            device_mesh,
+            mesh,
             microbatches=run.microbatches,
             regularization=run.regularization,
             seed=run.seed,

@@ -53,7 +53,7 @@ from sift_jax.training.dry_run import format_dry_run
 from sift_jax.training.evaluator import Evaluator
 from sift_jax.training.goodput import TimeLedger
 from sift_jax.training.hooks import DevHook, EvaluationHook, Hook, Put, ReportHook, StepEnd
-from sift_jax.training.job import TrainingJob, describe_job, start_state
+from sift_jax.training.job import JobConfigs, TrainingJob, describe_job, start_state
 from sift_jax.training.logged_samples import make_samples
 from sift_jax.training.metrics import MetricWriter, NoWriter
 from sift_jax.training.optimizer import OptimizerConfig
@@ -93,18 +93,17 @@ def train(
     )
     if not is_described:
         fetch_tokenizer(data)
-    job = describe_job(
-        run,
-        model,
-        data,
-        optimizer,
-        mesh,
-        hardware,
-        sources,
-        teacher,
-        devices=devices,
-        folder=folder,
+    configs = JobConfigs(
+        run=run,
+        model=model,
+        data=data,
+        optimizer=optimizer,
+        mesh=mesh,
+        hardware=hardware,
+        sources=sources,
+        teacher=teacher,
     )
+    job = describe_job(configs, devices=devices, folder=folder)
     if launch.topology:
         print(format_compilation(job, hardware))
         return job.out_dir

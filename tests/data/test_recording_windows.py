@@ -18,7 +18,7 @@ from sift_jax.decoding.text_answers import TextGenerator, make_prompt
 from sift_jax.models.presets import from_json, to_json
 from sift_jax.pretrained import Model
 from sift_jax.text.chat import make_question, render_chat
-from sift_jax.training.job import describe_job, make_geometry
+from sift_jax.training.job import JobConfigs, describe_job, make_geometry
 
 RATE = 16_000
 CONFIG = dataclasses.replace(make_config(), windows=3)
@@ -123,7 +123,7 @@ def test_a_prompt_is_laid_out_as_training_lays_it(tokenizer):
 def test_a_run_remembers_how_many_windows_it_learnt(corpus, tmp_path):
     for long_audio, windows in (("set_aside", 1), ("windows", 3)):
         arguments = make_run(corpus, tmp_path, data={"long_audio": long_audio})
-        job = describe_job(**arguments)
+        job = describe_job(JobConfigs(**arguments))
         assert job.model.windows == windows == from_json(to_json(job.model)).windows
     before = to_json(job.model)
     del before["windows"], before["quantized"]

@@ -13,7 +13,7 @@ from tiny_run import make_run
 from sift_jax.compiled.topologies import open_topology, prepare_to_compile
 from sift_jax.models.presets import DECODERS
 from sift_jax.parallel.mesh import MeshConfig
-from sift_jax.training.job import describe_job
+from sift_jax.training.job import JobConfigs, describe_job
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "collectives_v5e_2x4.json"
 TOPOLOGY = "v5e:2x4"
@@ -42,7 +42,8 @@ def make_small_run(corpus, out_dir):
 
 def describe_small_job(corpus, out_dir):
     prepare_to_compile(TOPOLOGY)
-    return describe_job(**make_small_run(corpus, out_dir), devices=open_topology(TOPOLOGY))
+    configs = JobConfigs(**make_small_run(corpus, out_dir))
+    return describe_job(configs, devices=open_topology(TOPOLOGY))
 
 
 def describe_collectives(step):

@@ -29,7 +29,7 @@ from data_prep.instructions.llm.write import (
     write_llm_instructions,
 )
 from data_prep.llm.cached_client import Prices
-from data_prep.llm.client import Endpoint
+from data_prep.llm.chat_client import Endpoint
 from data_prep.llm.flags import parse_body, read_endpoint_fields
 from sift_jax.exits import report_errors
 from sift_jax.flags import Parser, add_fields, is_debug, read_fields

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from data_prep.corpora.splits import EVALUATION, SPLITS
 from data_prep.engine.beam_engine import add_flags, make_engine
-from data_prep.llm.client import Endpoint
+from data_prep.llm.chat_client import Endpoint
 from data_prep.recognition.recognisers import (
     ENDPOINT,
     FASTER_WHISPER,

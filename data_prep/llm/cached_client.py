@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
+from data_prep.llm.chat_client import ChatClient
 from data_prep.llm.circuit_breaker import Patience
-from data_prep.llm.client import ChatClient
 from data_prep.llm.journal import Journal, make_key
 from sift_jax.endpoints.client import CallError, Message, Reply
 

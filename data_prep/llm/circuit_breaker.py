@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from data_prep.llm.client import ChatClient
+from data_prep.llm.chat_client import ChatClient
 from sift_jax.endpoints.client import CallError, EndpointError
 
 _Answer = TypeVar("_Answer")

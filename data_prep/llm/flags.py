@@ -4,7 +4,7 @@ import argparse
 import json
 from typing import Any
 
-from data_prep.llm.client import Endpoint
+from data_prep.llm.chat_client import Endpoint
 from sift_jax.flags import add_fields, read_fields
 
 

@@ -2,7 +2,7 @@
 
     file, "de" ─► POST {url}/audio/transcriptions, a form: file, model, language ─► {"text": "…", "segments": […]}
 
-The client's retries, limits and secrets are those of a writer's (llm/client.py).
+The client's retries, limits and secrets are those of a writer's (llm/chat_client.py).
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from data_prep.llm.client import ChatClient, Endpoint
+from data_prep.llm.chat_client import ChatClient, Endpoint
 from data_prep.recognition.hypothesis import Hypothesis, average_logs
 from sift_jax.endpoints.client import Passing
 from sift_jax.endpoints.secret import read_secret

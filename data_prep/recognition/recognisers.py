@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from data_prep.llm.client import Endpoint
+from data_prep.llm.chat_client import Endpoint
 from data_prep.recognition.hypothesis import Hypothesis, RecogniserError, average_logs
 from sift_jax.audio.files import read_audio
 from sift_jax.extras import is_installed, say_install

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from data_prep.instructions.filters.language_id import is_in_language, list_frequent_words
 from data_prep.llm.cached_client import CachedClient, Prices
-from data_prep.llm.client import ChatClient, Endpoint
+from data_prep.llm.chat_client import ChatClient, Endpoint
 from data_prep.llm.framed_data import wrap_data
 from data_prep.llm.journal import Journal
 from data_prep.llm.json_repair import find_objects

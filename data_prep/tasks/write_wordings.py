@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.llm.cached_client import CachedClient, Prices
-from data_prep.llm.client import ChatClient, Endpoint
+from data_prep.llm.chat_client import ChatClient, Endpoint
 from data_prep.llm.flags import add_endpoint_flags, make_endpoint
 from data_prep.llm.journal import Journal
 from data_prep.llm.json_repair import find_objects

@@ -14,9 +14,9 @@ from scored_items import make_item
 
 from sift_jax.endpoints.secret import Secret
 from sift_jax.evaluation.judges.cache import VerdictCache
-from sift_jax.evaluation.judges.client import JudgeClient
 from sift_jax.evaluation.judges.config import JudgeConfig
 from sift_jax.evaluation.judges.endpoint import EndpointJudge
+from sift_jax.evaluation.judges.judge_client import JudgeClient
 from sift_jax.evaluation.scores.schema import Prediction
 
 

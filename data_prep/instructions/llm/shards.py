@@ -20,7 +20,7 @@ from data_prep.engine.beam_engine import Engine, run_chunks
 from data_prep.instructions.llm.prompts import VERSION
 from data_prep.instructions.llm.write import AccountError, Plan, write_llm_instructions
 from data_prep.llm.cached_client import Prices
-from data_prep.llm.client import Endpoint
+from data_prep.llm.chat_client import Endpoint
 from data_prep.llm.journal import make_key
 from sift_jax.storage.whole_files import write_whole
 

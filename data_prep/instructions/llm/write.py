@@ -27,7 +27,7 @@ from data_prep.instructions.llm.prompts import LINES, VERSION
 from data_prep.instructions.llm.requests import Request, Skipped
 from data_prep.instructions.rows import lay_out_row, name_row
 from data_prep.llm.cached_client import CachedClient, Prices
-from data_prep.llm.client import ChatClient, Endpoint
+from data_prep.llm.chat_client import ChatClient, Endpoint
 from data_prep.llm.journal import Journal
 from sift_jax.endpoints.secret import read_secret
 from sift_jax.sift.labels import space_signs

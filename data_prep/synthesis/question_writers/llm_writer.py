@@ -15,7 +15,7 @@ from data_prep.instructions.filters.copies import Copies
 from data_prep.instructions.filters.rules import Candidate, find_fault, make_duplicate_key
 from data_prep.instructions.llm.ask_llm import COPIED, Drop, read_reply
 from data_prep.llm.cached_client import CachedClient, Prices
-from data_prep.llm.client import ChatClient, Endpoint
+from data_prep.llm.chat_client import ChatClient, Endpoint
 from data_prep.llm.framed_data import wrap_data
 from data_prep.llm.journal import Journal
 from data_prep.llm.json_repair import find_objects

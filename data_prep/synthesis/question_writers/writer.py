@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from data_prep.instructions.llm.ask_llm import Drop
-from data_prep.llm.client import Endpoint
+from data_prep.llm.chat_client import Endpoint
 
 LLM, FEW_SHOT, RULES = "llm", "few_shot", "rules"
 WRITERS = (LLM, FEW_SHOT, RULES)

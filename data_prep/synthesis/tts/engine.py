@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from data_prep.corpora.splits import DEV, EVALUATION, SPLITS, TRAIN
-from data_prep.llm.client import Endpoint
+from data_prep.llm.chat_client import Endpoint
 
 EMBEDDED, ENDPOINT, LOCAL = "embedded", "endpoint", "local"
 ENGINES = (EMBEDDED, ENDPOINT, LOCAL)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.llm.chat_client import ChatClient
 from data_prep.llm.circuit_breaker import Patience
-from data_prep.llm.client import ChatClient
 from data_prep.synthesis.tts.engine import RATE, Speaking, Voice, share_voices
 from sift_jax.audio.files import AudioError, read_audio
 from sift_jax.endpoints.client import Passing

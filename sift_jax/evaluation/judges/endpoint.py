@@ -16,8 +16,8 @@ from typing import Any
 
 from sift_jax.endpoints.client import CallError
 from sift_jax.evaluation.judges.cache import VerdictCache, make_key
-from sift_jax.evaluation.judges.client import JudgeClient
 from sift_jax.evaluation.judges.config import ENDPOINT, JudgeConfig
+from sift_jax.evaluation.judges.judge_client import JudgeClient
 from sift_jax.evaluation.judges.judge_protocol import Data, make_messages, read_reason, read_verdict
 from sift_jax.evaluation.judges.pairwise import PAIRWISE, combine, make_pairs
 from sift_jax.evaluation.judges.prompts import PROMPTS, hash_prompts

@@ -18,10 +18,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sift_jax.evaluation.judges.cache import VerdictCache
-from sift_jax.evaluation.judges.client import JudgeClient
 from sift_jax.evaluation.judges.config import OFFLINE, JudgeConfig, read_key
 from sift_jax.evaluation.judges.control_answers import Judge
 from sift_jax.evaluation.judges.endpoint import EndpointJudge
+from sift_jax.evaluation.judges.judge_client import JudgeClient
 from sift_jax.evaluation.scores.offline_judge import OfflineJudge
 from sift_jax.evaluation.scores.schema import EvaluationError, Verdict
 

@@ -8,7 +8,7 @@ import time
 import pytest
 from chat_server import fail, say, serve
 
-from data_prep.llm.client import ChatClient, Endpoint
+from data_prep.llm.chat_client import ChatClient, Endpoint
 from data_prep.recognition.asr_endpoint import parse_transcription
 from sift_jax.endpoints.client import CallError, EndpointError, parse_completion, parse_retry_after
 from sift_jax.endpoints.secret import Secret, read_secret

@@ -8,7 +8,7 @@ import pytest
 from chat_server import fail, say, serve
 
 from data_prep.llm.cached_client import CachedClient, Prices, merge_system
-from data_prep.llm.client import ChatClient, Endpoint
+from data_prep.llm.chat_client import ChatClient, Endpoint
 from data_prep.llm.journal import Journal, JournalError, make_key
 from sift_jax.endpoints.client import CallError, EndpointError, Reply
 from sift_jax.endpoints.secret import Secret

@@ -14,7 +14,7 @@ from fake_writer import FlakyWriter, answer_well, hash_body
 
 from data_prep.instructions.llm.prompts import VERSION
 from data_prep.instructions.llm.write import Plan, write_llm_instructions
-from data_prep.llm.client import Endpoint
+from data_prep.llm.chat_client import Endpoint
 from data_prep.llm.journal import Journal, make_key
 
 _KILLS = 3

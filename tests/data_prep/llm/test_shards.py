@@ -11,7 +11,7 @@ from fake_writer import answer_well
 from data_prep.instruct import main
 from data_prep.instructions.llm.shards import add_reports
 from data_prep.instructions.llm.write import Plan, write_llm_instructions
-from data_prep.llm.client import Endpoint
+from data_prep.llm.chat_client import Endpoint
 
 _PLAN = {
     "languages": ("en",),

@@ -15,7 +15,7 @@ from data_prep.instructions.filters.language_id import is_in_language
 from data_prep.instructions.llm.ask_llm import converse
 from data_prep.instructions.llm.instruction_sets import SETS
 from data_prep.instructions.llm.write import AccountError, Plan, write_llm_instructions
-from data_prep.llm.client import Endpoint
+from data_prep.llm.chat_client import Endpoint
 from data_prep.llm.json_repair import find_objects
 from sift_jax.endpoints.client import EndpointError
 from sift_jax.sift.rows import SPLITS, audio_ids, list_files, read_rows

@@ -14,8 +14,8 @@ import soundfile
 
 from data_prep.generation.__main__ import make_hearing, parse_flags
 from data_prep.instructions.memory_shares import _REQUIRED
-from data_prep.llm import client
-from data_prep.llm.client import Endpoint
+from data_prep.llm import chat_client
+from data_prep.llm.chat_client import Endpoint
 from data_prep.recognition.bigram_lm import make_arpa, write_build_model
 from data_prep.recognition.recognisers import Recognising, get_recogniser
 from sift_jax.audio.files import write_audio
@@ -61,7 +61,7 @@ def serve(answers):
 
 @pytest.fixture
 def hear(monkeypatch, tmp_path):
-    monkeypatch.setattr(client, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(chat_client, "_FIRST_WAIT", 0.01)
     monkeypatch.setenv("A_KEY", "sk-very-secret")
     write_audio(tmp_path / "a.wav", WAVE)
 

@@ -20,6 +20,9 @@ of `teacher_tokens` without audio. Their keys are those above with `teacher_` be
 `taught_bm` is 1 where target m has such a twin, at `teacher_predict_bm`. Where answers are the
 model's own and have rewards, a batch has what each target's answer is better by, `advantage_bm`,
 and its log-probability when it was drawn, `old_bm`, and without LoRA, `reference_bm`.
+
+Where answers are compared, a group is a pair: segment 1 is the answer that was chosen, segment 2
+the one that was rejected, and weight_bm is 1 at the pair's first target and 0 at all others.
 """
 
 from __future__ import annotations

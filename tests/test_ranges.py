@@ -39,6 +39,7 @@ SOURCES = (
     "salm/salm",
     "self_generated/kl",
     "grpo/labels",
+    "dpo/pairs",
 )
 STAGE2 = str(Path(__file__).parent.parent / "configs" / "stage2.gin")
 

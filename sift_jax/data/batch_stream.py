@@ -24,10 +24,16 @@ from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.audio.whisper_mel import HOP, RATE
 from sift_jax.batch import Batch, BatchShape
 from sift_jax.data.data_config import DataConfig
-from sift_jax.data.defined_tasks import define_tasks, read_codec
+from sift_jax.data.defined_tasks import define_pairs, define_tasks, read_codec
 from sift_jax.data.plan.batch_plan import Plan, PlannedBatch
 from sift_jax.data.plan.sample_stream import Draws, Groups, PlannedTask
-from sift_jax.data.records.index_records import CachedAudio, cache_task, index_records
+from sift_jax.data.records.index_records import (
+    CachedAudio,
+    cache_pairs,
+    cache_task,
+    index_records,
+)
+from sift_jax.data.records.pair_files import PairTask
 from sift_jax.data.records.question_index import QuestionIndex
 from sift_jax.data.records.record_reader import RecordAudio
 from sift_jax.data.records.unreadable import UNREADABLE, UnreadableAudio, UnreadableLog
@@ -39,6 +45,8 @@ from sift_jax.data.row_layout import (
     lay_out,
     lay_out_teachers,
     make_group,
+    split_answers,
+    weigh_pairs,
 )
 from sift_jax.data.shapes import SpeechGeometry, make_shapes
 from sift_jax.data.tasks.mixture_rates import RecordTask
@@ -68,6 +76,7 @@ class BatchStream:
     are the only tasks that the mixture may choose from, such as those that are trained.
     `unreadable_log` is the file in which are written down recordings that it could not read. With
     `teacher_tokens` self-generated answers come a second time, behind the text that they answered.
+    With `has_pairs` the records are a folder of preference pairs.
     """
 
     def __init__(
@@ -82,7 +91,9 @@ class BatchStream:
         among: Collection[str] | None = None,
         unreadable_log: Path | None = None,
         teacher_tokens: int = 0,
+        has_pairs: bool = False,
     ):
+        self._has_pairs = has_pairs
         self.config, self.geometry = config, geometry
         self.tokenizer = SpeechTokenizer(config.tokenizer, config.chat_template)
         self._audio_id = self.tokenizer.ids[AUDIO]
@@ -109,7 +120,11 @@ class BatchStream:
                 "this model has no encoder, and no codec whose units it could hear; set CODEC "
                 "(DataConfig.codec), or ModelConfig.encoder"
             )
-        defined = define_tasks(config, self.tokenizer, modules, split, among)
+        defined = (
+            define_pairs(config, split)
+            if has_pairs
+            else define_tasks(config, self.tokenizer, modules, split, among)
+        )
         # what a user must know of the mixture in this split, before the first step
         self.notes = defined.notes
         self.front_end = FRONT_ENDS[geometry.front_end]  # which the modules may have changed
@@ -167,7 +182,7 @@ class BatchStream:
         return weighed.to_json(ids)
 
     def _plan_task(
-        self, name: str, rate: float, source: RecordTask | seqio.Task, split: str
+        self, name: str, rate: float, source: RecordTask | PairTask | seqio.Task, split: str
     ) -> PlannedTask:
         if isinstance(source, RecordTask):
             folder = index_records(
@@ -183,6 +198,14 @@ class BatchStream:
             questions = self.config.questions_per_record
             if self._has_teachers and source.category == SELF_GENERATED:
                 self._teachers[name] = open_teacher(folder, index)
+        elif isinstance(source, PairTask):
+            if self.geometry.hears_units:
+                raise ValueError(
+                    "preference pairs have recordings, and this model hears units; set "
+                    "ModelConfig.encoder"
+                )
+            questions, index = 1, QuestionIndex(cache_pairs(source.path, self.tokenizer))
+            self.readers[name] = CachedAudio(index.folder, index)
         elif self.geometry.hears_units:
             raise ValueError(
                 f"task {name} is a module's, whose examples have audio, and this model hears units; "
@@ -256,6 +279,7 @@ class BatchStream:
                 window=self._window,
             )
             group = dataclasses.replace(group, teacher=self._read_teacher(planned.groups, g))
+            group = split_answers(group) if self._has_pairs else group
             if (group.tokens, group.targets) != (
                 sizes.tokens[g],
                 sizes.targets[g],
@@ -327,6 +351,8 @@ class BatchStream:
             weigh_speech(
                 batch, place_units(self.tokenizer), self.config.end_weight, self.config.unit_weights
             )
+        if self._has_pairs:
+            weigh_pairs(batch, rows)
 
         def fill(clip: tuple[int, int, np.ndarray]) -> None:
             b, a, samples = clip

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from sift_jax.data.data_config import DataConfig
+from sift_jax.data.records.pair_files import PAIRS, PairTask, find_pair_files
 from sift_jax.data.tasks.mixture_rates import (
     RecordTask,
     describe_left_out,
@@ -34,7 +35,7 @@ class DefinedTasks:
     """The tasks of the mixture that have a split, each with its rate and where its examples are;
     what is to be told."""
 
-    tasks: list[tuple[str, float, RecordTask | seqio.Task]]
+    tasks: list[tuple[str, float, RecordTask | PairTask | seqio.Task]]
     notes: list[str]
 
 
@@ -71,6 +72,22 @@ def define_tasks(
     return DefinedTasks(
         tasks=[(name, rate, known[name]) for name, rate in resolved.rates.items()],
         notes=notes + resolved.notes,
+    )
+
+
+def define_pairs(config: DataConfig, split: str) -> DefinedTasks:
+    """The one task of a folder of preference pairs."""
+    files = find_pair_files(config.records)
+    if split not in files:
+        raise ValueError(
+            f"{config.records} has no {split}.jsonl; make pairs of that split, or, without "
+            "held-out pairs, set RunConfig.dev_batches = 0"
+        )
+    rates = config.mixture.choose_rates() or {config.mixture.name or "": 1.0}
+    resolved = resolve_rates(rates, [PAIRS], split=split)
+    return DefinedTasks(
+        tasks=[(PAIRS, rate, PairTask(path=files[split])) for rate in resolved.rates.values()],
+        notes=resolved.notes,
     )
 
 

@@ -170,6 +170,18 @@ def make_group(
     )
 
 
+def split_answers(group: Group) -> Group:
+    """A question with several answers as questions with one each, which share its prompt.
+
+    question   : c c c : r r r     an answer ends where a position that is not learnt follows it
+    becomes    : c c c | : r r r
+    """
+    (piece,) = group.questions
+    starts = np.flatnonzero(~piece.is_target).tolist()
+    spans = zip(starts, [*starts[1:], len(piece)], strict=True)
+    return dataclasses.replace(group, questions=[piece.cut(*span) for span in spans])
+
+
 class Row:
     """A row being filled."""
 
@@ -218,6 +230,18 @@ def lay_out(
                 clips.append((b, a + i, clip))
             a += len(group.clips)
     return batch, clips
+
+
+def weigh_pairs(batch: Batch, rows: list[Row]) -> None:
+    """Each group counts once, at its first target, so that a loss over pairs is a mean over
+    pairs."""
+    batch["weight_bm"][:] = 0.0
+    for b, row in enumerate(rows):
+        m = 0
+        for group in row.groups:
+            if group.targets:
+                batch["weight_bm"][b, m] = 1.0
+            m += group.targets
 
 
 def lay_out_teachers(batch: Batch, rows: list[Row], shape: BatchShape) -> None:

@@ -76,7 +76,8 @@ def open_gin_mixture(
     given = [read_binding(binding) for binding in bindings]
     arguments = build_arguments(train, list(gin_files), given, _PARTS)
     run, model, data = (arguments[name] for name in ("run", "model", "data"))
-    return _open(data, _describe_model(run, model, data), split, modules)
+    has_pairs = arguments.get("dpo") is not None
+    return _open(data, _describe_model(run, model, data), split, modules, has_pairs=has_pairs)
 
 
 def _describe_model(run: Any, model: Any, data: DataConfig) -> SpeechGeometry:
@@ -129,8 +130,18 @@ def open_named_mixture(
 
 
 def _open(
-    data: DataConfig, geometry: SpeechGeometry, split: str, modules: Sequence[ModuleType]
+    data: DataConfig,
+    geometry: SpeechGeometry,
+    split: str,
+    modules: Sequence[ModuleType],
+    *,
+    has_pairs: bool = False,
 ) -> BatchStream:
     return BatchStream(
-        data, geometry, split=split, is_endless=split == "train", modules=tuple(modules)
+        data,
+        geometry,
+        split=split,
+        is_endless=split == "train",
+        modules=tuple(modules),
+        has_pairs=has_pairs,
     )

@@ -30,7 +30,15 @@ _GROUPS = {
     "packing": ("token_efficiency", "token_padding", "audio_padding"),
 }
 _GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names}
-_OF_DEV = {"dev_loss": "dev/loss", "audio_gain": "dev/audio_gain"}
+_OF_DEV = {
+    "dev_loss": "dev/loss",
+    "audio_gain": "dev/audio_gain",
+    # of pairs of answers (preference.py)
+    "dev_margin": "dev/margin",
+    "dev_pair_accuracy": "dev/pair_accuracy",
+    "dev_chosen_reward": "dev/chosen_reward",
+    "dev_rejected_reward": "dev/rejected_reward",
+}
 _OF_TASK = {LOSS: "loss", GAIN: "audio_gain", TOKENS: "tokens"}
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
+import numpy as np
 
 from sift_jax.batch import Batch
 from sift_jax.checkpoints.train_state import State, join_params
@@ -32,6 +33,7 @@ from sift_jax.training.gradient_guard import SkipWatch
 from sift_jax.training.job import TrainingJob
 from sift_jax.training.losses import Terms
 from sift_jax.training.metrics import Meter, MetricWriter
+from sift_jax.training.preference import DpoConfig, make_pair_dev_step
 from sift_jax.training.status_line import StatusLine
 from sift_jax.training.step import make_dev_step
 
@@ -160,6 +162,32 @@ class DevHook:
                 self._step, end.state, self._dev.batches, self._put, self._dev.tasks
             )
             self._writer.write_dev(end.step, values)
+
+
+class PairDevHook:
+    """The same of held-out pairs of answers: loss, margin, and the share that comes out right."""
+
+    cause: str | None = "evaluating"
+
+    def __init__(
+        self, job: TrainingJob, dpo: DpoConfig, dev: DevSet, put: Put, writer: MetricWriter
+    ):
+        self._every, self._dev, self._put, self._writer = job.run.dev_every, dev, put, writer
+        self._step = make_pair_dev_step(job.model, dpo, job.mesh, microbatches=job.run.microbatches)
+
+    def __call__(self, end: StepEnd) -> None:
+        if end.step % self._every and not end.is_last:
+            return
+        sums: dict[str, np.ndarray] = {}
+        for batch in self._dev.batches:
+            for name, pair in self._step(end.state, self._put(batch)).items():
+                sums[name] = sums.get(name, np.zeros(2)) + np.array([float(x) for x in pair])
+        values = {f"dev_{name}": float(total / pairs) for name, (total, pairs) in sums.items()}
+        self._writer.write(end.step, values)
+        self._writer.say(
+            f"step {end.step}: dev loss {values['dev_loss']:.3f}, pairs right "
+            f"{values['dev_pair_accuracy']:.1%}, margin {values['dev_margin']:+.3f}"
+        )
 
 
 class EvaluationHook:

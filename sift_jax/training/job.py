@@ -36,6 +36,11 @@ from sift_jax.parallel.mesh import MeshConfig, check_rows, make_mesh
 from sift_jax.text.unit_tokens import NeededRows
 from sift_jax.training.losses import Objective
 from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
+from sift_jax.training.preference import (
+    DpoConfig,
+    check_preference,
+    make_preference_objective,
+)
 from sift_jax.training.regularization import check_regularization
 from sift_jax.training.run_config import RunConfig
 from sift_jax.training.step import make_train_step
@@ -57,6 +62,7 @@ class JobConfigs:
     hardware: HardwareConfig
     sources: Sources
     teacher: TeacherConfig | None = None
+    dpo: DpoConfig | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,6 +84,8 @@ class TrainingJob:
     folder: RunFolder
     # of a row of what the teacher reads; 0 where there is none
     teacher_tokens: int = 0
+    # where the data are pairs of answers, how they are learnt from
+    dpo: DpoConfig | None = None
 
     @property
     def out_dir(self) -> Path:
@@ -99,7 +107,8 @@ def describe_job(
     the devices cannot share. `make_objective` makes another loss, of rewarded batches; a step may
     have several `updates`.
     """
-    run, data, optimizer, teacher = configs.run, configs.data, configs.optimizer, configs.teacher
+    run, data, optimizer = configs.run, configs.data, configs.optimizer
+    teacher, dpo = configs.teacher, configs.dpo
     folder = folder or RunFolder(run.out_dir)
     start_run, out_dir = configs.sources.run, str(folder.local)
     rows = count_rows(configs.model, data, start_run=start_run, out_dir=out_dir)
@@ -117,6 +126,14 @@ def describe_job(
     if teacher:
         check_teacher(abstract_state["trainable"])
         objective = make_taught_objective(config, teacher)
+    if dpo:
+        if teacher or run.regularization:
+            raise ValueError(
+                "DPO compares the answers of a pair as they are; take train.teacher and "
+                "RunConfig.regularization out"
+            )
+        check_preference(abstract_state["trainable"])
+        objective = make_preference_objective(config, dpo)
     if make_objective:
         objective = make_objective(config)
         shapes = [dataclasses.replace(shape, is_rewarded=True) for shape in shapes]
@@ -143,6 +160,7 @@ def describe_job(
             objective=objective,
         ),
         teacher_tokens=positions,
+        dpo=dpo,
     )
 
 

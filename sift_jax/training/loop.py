@@ -52,12 +52,21 @@ from sift_jax.training.compiled_report import format_compilation
 from sift_jax.training.dry_run import format_dry_run
 from sift_jax.training.evaluator import Evaluator
 from sift_jax.training.goodput import TimeLedger
-from sift_jax.training.hooks import DevHook, EvaluationHook, Hook, Put, ReportHook, StepEnd
+from sift_jax.training.hooks import (
+    DevHook,
+    EvaluationHook,
+    Hook,
+    PairDevHook,
+    Put,
+    ReportHook,
+    StepEnd,
+)
 from sift_jax.training.job import JobConfigs, TrainingJob, describe_job, start_state
 from sift_jax.training.logged_samples import make_samples
 from sift_jax.training.metrics import MetricWriter, NoWriter
 from sift_jax.training.optimizer import OptimizerConfig
 from sift_jax.training.preemption import Stopped, StopRequest
+from sift_jax.training.preference import DpoConfig, check_reference
 from sift_jax.training.profiling import Profile
 from sift_jax.training.run_config import RunConfig
 from sift_jax.training.teacher import TeacherConfig
@@ -80,6 +89,7 @@ def train(
     hardware: HardwareConfig,
     sources: Sources,
     teacher: TeacherConfig | None = None,
+    dpo: DpoConfig | None = None,
     evaluator: Evaluator | None = None,
     launch: Launch = NO_FLAGS,
 ) -> Path:
@@ -102,6 +112,7 @@ def train(
         hardware=hardware,
         sources=sources,
         teacher=teacher,
+        dpo=dpo,
     )
     job = describe_job(configs, devices=devices, folder=folder)
     if launch.topology:
@@ -143,6 +154,8 @@ def _train_in_folder(
     # From here on memory of the devices is taken.
     state, place = resume_or_start(job, sources, opened, first_place={"batches": 0})
     first_step = int(state["step"])
+    if job.dpo and not first_step:
+        check_reference(state["trainable"])
     if is_first_process():
         print(*stream.describe_start(), sep="\n")
         # not before: a run that refuses this config keeps its own
@@ -161,7 +174,9 @@ def _train_in_folder(
         )
         profile = Profile(out_dir, launch.profile, writer.say)
         hooks: list[Hook] = [report]
-        if dev:
+        if dev and job.dpo:
+            hooks.append(PairDevHook(job, job.dpo, dev, put, writer))
+        elif dev:
             hooks.append(DevHook(job, dev, put, writer))
         if evaluate:
             hooks.append(EvaluationHook(evaluate, writer))
@@ -315,6 +330,7 @@ def open_stream(
         among=among,
         unreadable_log=name_log(job.out_dir, jax.process_index()),
         teacher_tokens=job.teacher_tokens,
+        has_pairs=job.dpo is not None,
     )
 
 

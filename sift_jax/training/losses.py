@@ -63,10 +63,15 @@ def sum_chunks(score: Callable[..., Any], parts: tuple[Array, ...], *, chunk: in
 
 
 def list_chunks(score: Callable[..., Array], parts: tuple[Array, ...], *, chunk: int) -> Array:
-    """`score` of every target by itself (b, m), of as many at a time; it has no gradient to keep
-    logits for."""
+    """`score` of every target by itself (b, m), of as many at a time; backwards each piece's logits
+    are made again."""
     rows, targets = parts[0].shape[:2]
-    found = jax.lax.map(lambda piece: score(*piece), tuple(cut(x, chunk) for x in parts))
+
+    @jax.checkpoint
+    def list_piece(piece: tuple[Array, ...]) -> Array:
+        return score(*piece)
+
+    found = jax.lax.map(list_piece, tuple(cut(x, chunk) for x in parts))
     return found.swapaxes(0, 1).reshape(rows, -1)[:, :targets]
 
 

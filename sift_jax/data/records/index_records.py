@@ -3,6 +3,7 @@ have none.
 
     records/sift_en/questions-<key>/train/<category>/      an index of each category (question_index.py), in one pass
     records/cached/<task>-<key>/train/                     the same of a task with a source of its own, and its audio
+    pairs/cached/pairs-<key>/train/                        the same of a file of preference pairs (pair_files.py)
 
 The key is a hash of the records, their index.json, the tokenizer, the chat template and the units
 of speech, if a codec is named; of another task it is a hash of its source's files, its
@@ -21,7 +22,7 @@ import io
 import json
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ import soundfile
 from tqdm import tqdm
 
 from sift_jax.data.records.code_digest import digest_code
+from sift_jax.data.records.pair_files import PAIRS, digest_pairs, encode_pairs, read_pairs
 from sift_jax.data.records.question_index import IndexWriter, Question, QuestionIndex
 from sift_jax.data.records.record_audio import encode_clip
 from sift_jax.data.records.record_reader import RecordReader, decode_clip
@@ -232,35 +234,55 @@ def cache_task(task: seqio.Task, split: str, records: Path, tokenizer: SpeechTok
             None, split=split, shuffle=False, num_epochs=1, seed=0
         ).as_numpy_iterator()
 
-    def make(draft: Path) -> None:
-        from array_record.python.array_record_module import ArrayRecordWriter
-
-        index = IndexWriter(draft, tokenizer.ids[AUDIO])
-        audio = ArrayRecordWriter(str(draft / _AUDIO), "group_size:1")
-        for number, example in enumerate(
-            track(read(), name=f"caching {task.name} {split}", unit="example")
-        ):
-            for clip in split_clips(example):
-                data = encode_clip(clip)
-                audio.write(data)
-                index.digest.update(data)
-            index.add(
-                number,
-                split_questions(example, tokenizer.ids[AUDIO]),
-                example["audio_lengths"].tolist(),
-            )
-        audio.close()
-        index.close()
-
     key = _digest(_digest_tokenizer(tokenizer), _digest_task(task, split, read))
     folder = records / "cached" / f"{task.name}-{key}"
     is_there = (folder / split).is_dir()
-    make_once(folder / split, make)
+    make_once(
+        folder / split,
+        lambda draft: _write_examples(draft, f"{task.name} {split}", read(), tokenizer),
+    )
     if is_there:
         print(
             f"{task.name}: {split} as cached in {folder / split}; delete it to read the source again"
         )
     return folder / split
+
+
+def cache_pairs(path: Path, tokenizer: SpeechTokenizer) -> Path:
+    """The folder with a file's preference pairs as ids, and their recordings; made again where the
+    file, a recording's size or the tokenizer is another."""
+    key = _digest(_digest_tokenizer(tokenizer), digest_pairs(path))
+    return make_once(
+        path.parent / "cached" / f"{PAIRS}-{key}" / path.stem,
+        lambda draft: _write_examples(
+            draft, str(path), encode_pairs(read_pairs(path), tokenizer), tokenizer
+        ),
+    )
+
+
+def _write_examples(
+    draft: Path,
+    name: str,
+    examples: Iterable[dict[str, np.ndarray]],
+    tokenizer: SpeechTokenizer,
+) -> None:
+    """An index of examples, and their audio beside it."""
+    from array_record.python.array_record_module import ArrayRecordWriter
+
+    index = IndexWriter(draft, tokenizer.ids[AUDIO])
+    audio = ArrayRecordWriter(str(draft / _AUDIO), "group_size:1")
+    for number, example in enumerate(track(examples, name=f"caching {name}", unit="example")):
+        for clip in split_clips(example):
+            data = encode_clip(clip)
+            audio.write(data)
+            index.digest.update(data)
+        index.add(
+            number,
+            split_questions(example, tokenizer.ids[AUDIO]),
+            example["audio_lengths"].tolist(),
+        )
+    audio.close()
+    index.close()
 
 
 def _digest_task(

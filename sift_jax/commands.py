@@ -111,6 +111,7 @@ _TABLE: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("train", "sift_jax.train", "Train a stage, or resume it."),
         ("replay", "sift_jax.replay", "Show the batch of a past step of a run as a page."),
         ("reward", "sift_jax.reward", "Train LoRA by rewards of the model's own answers (GRPO)."),
+        ("make-pairs", "sift_jax.make_pairs", "Make pairs of a model's own answers, for DPO."),
         ("sweep", "sift_jax.sweep", "Train and evaluate several runs, and compare them."),
         ("units", "sift_jax.units", "Fit a speech codec; encode speech, decode it."),
         ("train-vocoder", "sift_jax.train_vocoder", "Train a vocoder for a codec."),

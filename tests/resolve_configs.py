@@ -12,6 +12,7 @@ from sift_jax.cli import build_arguments, describe_config
 from sift_jax.evaluation.evaluate import evaluate
 from sift_jax.evaluation.judging import judge_again
 from sift_jax.rewarding.loop import reinforce
+from sift_jax.rewarding.make_pairs import make_pairs
 from sift_jax.sweeps.run import sweep
 from sift_jax.training.loop import train
 from sift_jax.vocoder_training.run import train_vocoder
@@ -25,6 +26,7 @@ RUNS: dict[str, Callable] = {
     "sift_jax.evaluation.judging.judge_again": judge_again,
     "sift_jax.sweeps.run.sweep": sweep,
     "sift_jax.rewarding.loop.reinforce": reinforce,
+    "sift_jax.rewarding.make_pairs.make_pairs": make_pairs,
 }
 
 

@@ -27,6 +27,7 @@ from sift_jax.evaluation.judging import judge_again
 from sift_jax.models.presets import make_model_config
 from sift_jax.models.speech_lm import SpeechLMConfig, describe_params
 from sift_jax.rewarding.loop import reinforce
+from sift_jax.rewarding.make_pairs import make_pairs
 from sift_jax.sweeps.plan import SweepConfig
 from sift_jax.sweeps.run import sweep
 from sift_jax.training.job import make_geometry
@@ -117,6 +118,7 @@ def find_config_classes() -> list[type]:
         *find_dataclasses(evaluate),
         *find_dataclasses(judge_again),
         *find_dataclasses(reinforce),
+        *find_dataclasses(make_pairs),
     ]
     waiting += [
         *find_dataclasses(train_vocoder),

@@ -37,6 +37,7 @@ SOURCES = {
     "configs/regularization.gin": "configs/regularization.gin",
     "configs/grpo/labels.gin": "tests/golden/grpo_labels.gin",
     "configs/dpo/pairs.gin": "tests/golden/dpo_pairs.gin",
+    "configs/dpo/make_pairs.gin": "tests/golden/dpo_make_pairs.gin",
     "configs/self_generated/kl.gin": "tests/golden/self_generated_kl.gin",
 }
 TYPES = {

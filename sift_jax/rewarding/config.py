@@ -1,4 +1,5 @@
-"""What a run of rewards does: how many rollouts, how they are drawn, how far an update may go."""
+"""What a run of rewards does, and what makes pairs: how many answers, how they are drawn, what they
+are worth, how far an update may go."""
 
 from __future__ import annotations
 
@@ -7,7 +8,28 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from sift_jax.decoding.sampling import DecodingConfig
-from sift_jax.field_ranges import CheckedConfig, Count, Items, NotNegative, Positive, Range, Text
+from sift_jax.field_ranges import (
+    CheckedConfig,
+    Count,
+    Items,
+    NotNegative,
+    OneOf,
+    Positive,
+    Range,
+    Text,
+    Whole,
+)
+
+
+def make_plain_decoding(max_new_tokens: int, temperature: float) -> DecodingConfig:
+    """Every token drawn from the whole distribution."""
+    return DecodingConfig(
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_p=1.0,
+        repetition_penalty=1.0,
+        no_repeat_ngram=0,
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,13 +53,7 @@ class GrpoConfig(CheckedConfig):
     def decoding(self) -> DecodingConfig:
         """Drawn from the distribution itself: a nucleus or a penalty would make it another one than
         is trained."""
-        return DecodingConfig(
-            max_new_tokens=self.max_new_tokens,
-            temperature=self.temperature,
-            top_p=1.0,
-            repetition_penalty=1.0,
-            no_repeat_ngram=0,
-        )
+        return make_plain_decoding(self.max_new_tokens, self.temperature)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,3 +70,39 @@ class RewardConfig(CheckedConfig):
     page_every: Count
     # prompts that a page shows, each with all of its rollouts
     page_groups: Count
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PairsConfig(CheckedConfig):
+    """Whose answers are compared, how many and how, and where the pairs go."""
+
+    # a run's folder or an export's: the model that DPO will start from
+    checkpoint: Text
+    # of a run's checkpoints; None takes the latest
+    step: Whole | None
+    # for the pairs, their recordings and the journal
+    out_dir: Text
+    # of the records; pairs of dev are held out
+    split: Annotated[str, OneOf("train", "dev")]
+    # at most; a mixture that has fewer ends before
+    questions: Count
+    # to each question
+    answers: Annotated[int, Range(least=2)]
+    # of an answer; one that reaches it is left out
+    max_new_tokens: Count
+    # the higher, the more the answers differ
+    temperature: Positive
+    # by which the best must be better than the worst, in the sum of the rewards
+    margin: Positive
+    # name, or module.function of a --module_import module, to its weight in the sum; "judge" is the
+    # judge's verdict, from 0 to 1
+    rewards: Annotated[Mapping[Text, Annotated[float, Range()]], Items(least=1)]
+    # that one call of a function may take
+    seconds: Positive
+    # share of the answers whose reward may fail before the command ends
+    most_failed: Annotated[float, Range(least=0, most=1)]
+
+    @property
+    def decoding(self) -> DecodingConfig:
+        """Drawn from the whole distribution, as the rollouts of rewards are."""
+        return make_plain_decoding(self.max_new_tokens, self.temperature)

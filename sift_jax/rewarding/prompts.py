@@ -38,6 +38,8 @@ class Asked:
     clips: list[np.ndarray]
     text: str
     reference: str
+    # of the questions of its item
+    number: int = 0
 
     @property
     def prompt(self) -> Prompt:
@@ -101,4 +103,5 @@ class PromptStream:
             # the frames of a clip are one mark
             text=stream.tokenizer.decode(prompt.tokens[prompt.frame <= 0]).strip(),
             reference=stream.tokenizer.decode(piece.tokens[answer]).strip(),
+            number=int(groups.numbers[group][0]),
         )

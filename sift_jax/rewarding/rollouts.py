@@ -22,8 +22,10 @@ from sift_jax.batch import Batch, BatchShape
 from sift_jax.checkpoints.train_state import State, join_params
 from sift_jax.data.row_layout import Group, Piece, Row, lay_out
 from sift_jax.decoding.clip_encoder import ClipEncoder
-from sift_jax.decoding.generate import lay_out_prompts, prepare, speak
-from sift_jax.models.speech_lm import SpeechLMConfig
+from sift_jax.decoding.decoder_sharding import place_params
+from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak
+from sift_jax.decoding.sampling import DecodingConfig
+from sift_jax.models.speech_lm import Params, SpeechLMConfig
 from sift_jax.parallel.mesh import count_batch_shards, replicate, shard_rows
 from sift_jax.rewarding.advantages import Advantages
 from sift_jax.rewarding.config import GrpoConfig
@@ -45,6 +47,59 @@ class Answer:
         return len(self.ids) - self.is_whole
 
 
+class RolloutDrawer:
+    """Parameters made ready to give each of `rows` prompts so many answers; what generation reads of
+    them is there as long as this is."""
+
+    def __init__(
+        self,
+        config: SpeechLMConfig,
+        params: Params,
+        mesh: Mesh,
+        *,
+        rows: int,
+        rollouts: int,
+        decoding: DecodingConfig,
+        stop_ids: tuple[int, ...],
+    ):
+        self._config, self._mesh, self._params = config, mesh, place_params(params, mesh)
+        self._rows, self._rollouts = rows, rollouts
+        self._decoding, self._stop_ids = decoding, stop_ids
+        self._prepared = prepare(config, self._params, rows=rows * rollouts, mesh=mesh)
+
+    def draw(self, prompts: Sequence[Prompt], *, seed: int, step: int) -> list[list[Answer]]:
+        """Answers to exactly `rows` prompts; what is drawn depends on the seed, the step and a
+        prompt's place among them."""
+        rows, shards = self._rows, count_batch_shards(self._mesh)
+        listener = ClipEncoder(
+            self._config, self._params, self._mesh, rows=-(-max(1, rows // 4) // shards) * shards
+        )
+        frames = [listener.hear(prompt.clips) for prompt in prompts]
+        longest = max(len(prompt.tokens) for prompt in prompts)
+        batch = lay_out_prompts(
+            prompts,
+            self._config,
+            frames,
+            tokens=-(-longest // _LENGTH_STEP) * _LENGTH_STEP,
+            draws=range(rows * self._rollouts),
+        )
+        words = np.asarray(jax.random.key_data(jax.random.fold_in(jax.random.key(seed), step)))
+        ids = speak(
+            self._config,
+            self._prepared,
+            jax.device_put(batch, shard_rows(self._mesh)),
+            jax.random.wrap_key_data(jax.device_put(words, replicate(self._mesh))),
+            decoding=self._decoding,
+            stop_ids=self._stop_ids,
+            copies=self._rollouts,
+        )
+        each = self._rollouts
+        return [
+            [_cut(row, self._stop_ids) for row in ids[p * each : (p + 1) * each]]
+            for p in range(rows)
+        ]
+
+
 def draw_rollouts(
     config: SpeechLMConfig,
     state: State,
@@ -56,35 +111,17 @@ def draw_rollouts(
     seed: int,
     step: int,
 ) -> list[list[Answer]]:
-    """`grpo.rollouts` answers to each prompt; what is drawn depends on the seed, the step and their
-    place in it."""
-    params = join_params(state["trainable"], state["frozen"])
-    prompts = [one.prompt for one in asked]
-    rows, shards = len(prompts), count_batch_shards(mesh)
-    listener = ClipEncoder(config, params, mesh, rows=-(-max(1, rows // 4) // shards) * shards)
-    frames = [listener.hear(prompt.clips) for prompt in prompts]
-    longest = max(len(prompt.tokens) for prompt in prompts)
-    batch = lay_out_prompts(
-        prompts,
+    """`grpo.rollouts` answers to each prompt of a step by the parameters of its state."""
+    drawer = RolloutDrawer(
         config,
-        frames,
-        tokens=-(-longest // _LENGTH_STEP) * _LENGTH_STEP,
-        draws=range(rows * grpo.rollouts),
-    )
-    words = np.asarray(jax.random.key_data(jax.random.fold_in(jax.random.key(seed), step)))
-    ids = speak(
-        config,
-        prepare(config, params, rows=rows * grpo.rollouts, mesh=mesh),
-        jax.device_put(batch, shard_rows(mesh)),
-        jax.random.wrap_key_data(jax.device_put(words, replicate(mesh))),
+        join_params(state["trainable"], state["frozen"]),
+        mesh,
+        rows=len(asked),
+        rollouts=grpo.rollouts,
         decoding=grpo.decoding,
         stop_ids=stop_ids,
-        copies=grpo.rollouts,
     )
-    return [
-        [_cut(row, stop_ids) for row in ids[p * grpo.rollouts : (p + 1) * grpo.rollouts]]
-        for p in range(rows)
-    ]
+    return drawer.draw([one.prompt for one in asked], seed=seed, step=step)
 
 
 def _cut(row: np.ndarray, stop_ids: tuple[int, ...]) -> Answer:

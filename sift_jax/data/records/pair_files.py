@@ -4,8 +4,9 @@
     pairs/dev.jsonl      the same, held out; it may be missing
 
 `audio` is a file beside the pairs, by a relative or an absolute name, or a list of them. Recordings
-come before the question, or where it has <audio>: "How fast is <audio>?". Other keys are not read. To the
-index a pair is one question with two answers, each behind the prompt's last token, which predicts its first:
+come before the question, or where it has <audio>: "How fast is <audio>?". Other keys are not read:
+sift_jax.make_pairs writes down what it knows of a pair. To the index a pair is one question with two
+answers, each behind the prompt's last token, which predicts its first:
 
     ids           <prompt> … A : | Slowly . end | : | Loudly . end
     is_target      0       … 0 0 |   1    1  1  | 0 |   1    1  1
@@ -63,7 +64,10 @@ def find_pair_files(folder: str | Path) -> dict[str, Path]:
     paths = {split: Path(folder) / f"{split}.jsonl" for split in SPLITS}
     found = {split: path for split, path in paths.items() if path.is_file()}
     if not found:
-        raise ValueError(f"no pairs in {folder}: it has no train.jsonl; write lines of {_FORM}")
+        raise ValueError(
+            f"no pairs in {folder}: it has no train.jsonl; make pairs with python -m "
+            f"sift_jax.make_pairs, or write lines of {_FORM}"
+        )
     return found
 
 

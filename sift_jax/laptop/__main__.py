@@ -17,7 +17,7 @@ def make_parser() -> Parser:
     parser = Parser(
         "sift_jax.laptop",
         description="Downloads Whisper-base, SmolLM2-135M-Instruct and mini LibriSpeech, trains a "
-        "small SIFT-LLM on them in two stages, evaluates it and asks it: eight steps in "
+        "small SIFT-LLM on them in two stages, evaluates it and asks it: nine steps in "
         "runs/laptop, on a laptop's processor. $HF_ENDPOINT and $OPENSLR_ENDPOINT name mirrors of the "
         "hub and of OpenSLR.",
         examples=("", "--steps=100", "--list"),

@@ -1,7 +1,7 @@
 """The recipe: which commands, in which order, and about how long each takes.
 
-mini LibriSpeech ─ tasks ─► recognition ─► stage 1 ─► word error rate on dev-clean-2
-                 ─ build ─► SIFT rows ───► stage 2 ─► EvalSIFT ─► export, ask
+mini LibriSpeech ─ tasks ─► recognition ─► warm start ─► stage 1 ─► word error rate on dev-clean-2
+                 ─ build ─► SIFT rows ─────────────────► stage 2 ─► EvalSIFT ─► export, ask
 """
 
 from sift_jax.recipes.run import Step
@@ -12,11 +12,13 @@ _RECORDING = "{first " + _ROOT + "/LibriSpeech/dev-clean-2/*/*/*.flac}"
 
 # of both stages; a step is guessed to take so long on two cores
 TRAINING_STEPS, _SECONDS_A_STEP = 1000, 6.0
+# of the warm start
+WARM_STEPS = 300
 
 
 def _train(stage: str, steps: int, *more: str) -> tuple[str, ...]:
     command = ("sift_jax.train", f"--gin_file=configs/laptop/{stage}.gin")
-    if steps == TRAINING_STEPS:
+    if steps == (WARM_STEPS if stage == "warm_start" else TRAINING_STEPS):
         return command
     # the warm-up of a short run is short
     knobs = {"STEPS": steps, "WARMUP_STEPS": min(steps // 4, 30)}
@@ -34,6 +36,7 @@ def make_steps(training_steps: int = TRAINING_STEPS) -> tuple[Step, ...]:
     if training_steps < 1:
         raise ValueError(f"--steps={training_steps}: give 1 or more")
     runs = find_runs(training_steps)
+    warm = min(WARM_STEPS, training_steps)
     minutes = max(round(training_steps * _SECONDS_A_STEP / 60), 1)
     return (
         Step(
@@ -59,10 +62,23 @@ def make_steps(training_steps: int = TRAINING_STEPS) -> tuple[Step, ...]:
             ),
         ),
         Step(
+            name="warm_start",
+            title="a warm start: the projector learns where the decoder has its words",
+            minutes=max(round(warm * _SECONDS_A_STEP / 60), 1),
+            commands=(_train("warm_start", warm, f"--gin.OUT_DIR={runs}/warm_start"),),
+        ),
+        Step(
             name="stage1",
             title="stage 1: the projector and LoRA learn to recognise speech",
             minutes=minutes,
-            commands=(_train("stage1", training_steps, f"--gin.OUT_DIR={runs}/stage1"),),
+            commands=(
+                _train(
+                    "stage1",
+                    training_steps,
+                    f"--gin.OUT_DIR={runs}/stage1",
+                    f"--gin.START_RUN={runs}/warm_start",
+                ),
+            ),
         ),
         Step(
             name="recognise",

@@ -30,10 +30,11 @@ from sift_jax.checkpoints.train_state import (
 from sift_jax.data.batch_stream import SpeechGeometry, make_shapes
 from sift_jax.data.data_config import DataConfig
 from sift_jax.models.presets import ModelConfig, make_model_config
-from sift_jax.models.speech_lm import SpeechLMConfig
+from sift_jax.models.speech_lm import Params, SpeechLMConfig
 from sift_jax.parallel.hardware import HardwareConfig
 from sift_jax.parallel.mesh import MeshConfig, check_rows, make_mesh
 from sift_jax.text.unit_tokens import NeededRows
+from sift_jax.training.ctc import CtcConfig, check_ctc, make_ctc_objective
 from sift_jax.training.losses import Objective
 from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
 from sift_jax.training.preference import (
@@ -63,6 +64,7 @@ class JobConfigs:
     sources: Sources
     teacher: TeacherConfig | None = None
     dpo: DpoConfig | None = None
+    ctc: CtcConfig | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,6 +95,32 @@ class TrainingJob:
         return self.folder.local
 
 
+def _choose_objective(
+    configs: JobConfigs, config: SpeechLMConfig, trainable: Params
+) -> Objective | None:
+    """What is learnt in place of the cross-entropy alone; None where nothing else is asked for."""
+    asked = [name for name in ("teacher", "dpo", "ctc") if getattr(configs, name)]
+    if len(asked) > 1:
+        raise ValueError(
+            f"a run has one objective; take train.{' or train.'.join(asked[1:])} out, or "
+            f"train.{asked[0]}"
+        )
+    if configs.teacher:
+        check_teacher(trainable)
+        return make_taught_objective(config, configs.teacher)
+    if configs.dpo:
+        if configs.run.regularization:
+            raise ValueError(
+                "DPO compares the answers of a pair as they are; take RunConfig.regularization out"
+            )
+        check_preference(trainable)
+        return make_preference_objective(config, configs.dpo)
+    if configs.ctc:
+        check_ctc(config)
+        return make_ctc_objective(config, configs.ctc, configs.data)
+    return None
+
+
 def describe_job(
     configs: JobConfigs,
     *,
@@ -108,7 +136,7 @@ def describe_job(
     have several `updates`.
     """
     run, data, optimizer = configs.run, configs.data, configs.optimizer
-    teacher, dpo = configs.teacher, configs.dpo
+    teacher = configs.teacher
     folder = folder or RunFolder(run.out_dir)
     start_run, out_dir = configs.sources.run, str(folder.local)
     rows = count_rows(configs.model, data, start_run=start_run, out_dir=out_dir)
@@ -122,18 +150,7 @@ def describe_job(
     check_rows(data.rows, mesh, run.microbatches)
     check_regularization(run.regularization, config)
     abstract_state, draw_state = describe_state(config, run, update, mesh)
-    objective = None
-    if teacher:
-        check_teacher(abstract_state["trainable"])
-        objective = make_taught_objective(config, teacher)
-    if dpo:
-        if teacher or run.regularization:
-            raise ValueError(
-                "DPO compares the answers of a pair as they are; take train.teacher and "
-                "RunConfig.regularization out"
-            )
-        check_preference(abstract_state["trainable"])
-        objective = make_preference_objective(config, dpo)
+    objective = _choose_objective(configs, config, abstract_state["trainable"])
     if make_objective:
         objective = make_objective(config)
         shapes = [dataclasses.replace(shape, is_rewarded=True) for shape in shapes]
@@ -160,7 +177,7 @@ def describe_job(
             objective=objective,
         ),
         teacher_tokens=positions,
-        dpo=dpo,
+        dpo=configs.dpo,
     )
 
 

@@ -49,6 +49,7 @@ from sift_jax.parallel.mesh import MeshConfig, list_own_rows, put_batch
 from sift_jax.text.unit_tokens import list_needed_rows
 from sift_jax.training.compile_counter import Compilations
 from sift_jax.training.compiled_report import format_compilation
+from sift_jax.training.ctc import CtcConfig
 from sift_jax.training.dry_run import format_dry_run
 from sift_jax.training.evaluator import Evaluator
 from sift_jax.training.goodput import TimeLedger
@@ -90,6 +91,7 @@ def train(
     sources: Sources,
     teacher: TeacherConfig | None = None,
     dpo: DpoConfig | None = None,
+    ctc: CtcConfig | None = None,
     evaluator: Evaluator | None = None,
     launch: Launch = NO_FLAGS,
 ) -> Path:
@@ -113,6 +115,7 @@ def train(
         sources=sources,
         teacher=teacher,
         dpo=dpo,
+        ctc=ctc,
     )
     job = describe_job(configs, devices=devices, folder=folder)
     if launch.topology:

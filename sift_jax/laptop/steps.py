@@ -18,10 +18,10 @@ WARM_STEPS = 300
 
 def _train(stage: str, steps: int, *more: str) -> tuple[str, ...]:
     command = ("sift_jax.train", f"--gin_file=configs/laptop/{stage}.gin")
-    if steps == (WARM_STEPS if stage == "warm_start" else TRAINING_STEPS):
-        return command
-    # the warm-up of a short run is short
+    # those of the whole recipe are the configs' own, and so are its folders
     knobs = {"STEPS": steps, "WARMUP_STEPS": min(steps // 4, 30)}
+    if steps == (WARM_STEPS if stage == "warm_start" else TRAINING_STEPS):
+        knobs = {}
     return (*command, *(f"--gin.{name}={value}" for name, value in knobs.items()), *more)
 
 
@@ -77,6 +77,8 @@ def make_steps(training_steps: int = TRAINING_STEPS) -> tuple[Step, ...]:
                     training_steps,
                     f"--gin.OUT_DIR={runs}/stage1",
                     f"--gin.START_RUN={runs}/warm_start",
+                    "--gin.ENCODER=None",
+                    "--gin.DECODER=None",
                 ),
             ),
         ),

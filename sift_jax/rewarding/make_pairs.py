@@ -157,7 +157,7 @@ def _answer_questions(
     """Adds to the journal until all questions are in it; what was passed over, by reason."""
     nothing: dict[str, Any] = {"place": [0, 0], "step": 0, "passed_over": {}}
     last = log.lines[-1] if log.lines else nothing
-    before = collections.Counter(last["passed_over"])
+    before: collections.Counter[str] = collections.Counter(last["passed_over"])
     prompts = PromptStream(stream, longest=data.tokens - run.max_new_tokens)
     batches, groups = last["place"]
     reader = _read_questions(stream, prompts, run.split, (batches, groups))

@@ -35,24 +35,27 @@ make laptop
 # | --- | --- | --- |
 # | 1 | fetches mini LibriSpeech: 5 hours to train on, 2 hours of other speakers | 460 MB |
 # | 2 | makes the recognition task of it | – |
-# | 3 | stage 1: the projector and LoRA learn to recognise speech | 560 MB: `openai/whisper-base`, `HuggingFaceTB/SmolLM2-135M-Instruct` |
-# | 4 | word error rate on 100 recordings of speakers that training never had | – |
-# | 5 | measures the recordings, and writes questions and answers about them | – |
-# | 6 | stage 2: instruction tuning | – |
-# | 7 | EvalSIFT, beside the majority-class baseline | – |
-# | 8 | exports the model and asks it | – |
+# | 3 | [a warm start](../guides/training.md#a-warm-start-by-ctc): the projector learns where the decoder has its words | 560 MB: `openai/whisper-base`, `HuggingFaceTB/SmolLM2-135M-Instruct` |
+# | 4 | stage 1: the projector and LoRA learn to recognise speech | – |
+# | 5 | word error rate on 100 recordings of speakers that training never had | – |
+# | 6 | measures the recordings, and writes questions and answers about them | – |
+# | 7 | stage 2: instruction tuning | – |
+# | 8 | EvalSIFT, beside the majority-class baseline | – |
+# | 9 | exports the model and asks it | – |
 #
 # Stopped at any time, the same command resumes. Weights go to the hub's cache (`HF_HOME`), all else to `runs/laptop`. A row of
 # 512 positions holds a clip of 30 s with its questions, or three utterances of 10 s; a step has two rows.
 #
 # ## Recordings of your own instead
 #
-# Every step is a command. With a [manifest](own_corpus.md#1-a-manifest) of yours, steps 2 and 5 read it:
+# Every step is a command. With a [manifest](own_corpus.md#1-a-manifest) of yours, steps 2 and 6 read it:
 
 # %%
 run(r'''
 sift-jax data tasks --task=asr --corpus=manifest --manifest=mine.jsonl --name=mine --languages=en --out=runs/mine/recognition
-sift-jax train --gin_file=configs/laptop/stage1.gin --gin.RECORDS=runs/mine/recognition/records --gin.OUT_DIR=runs/mine/stage1
+sift-jax train --gin_file=configs/laptop/warm_start.gin --gin.RECORDS=runs/mine/recognition/records --gin.OUT_DIR=runs/mine/warm_start
+sift-jax train --gin_file=configs/laptop/stage1.gin --gin.RECORDS=runs/mine/recognition/records --gin.OUT_DIR=runs/mine/stage1 \
+    --gin.START_RUN=runs/mine/warm_start --gin.ENCODER=None --gin.DECODER=None
 sift-jax data build --corpus=manifest --manifest=mine.jsonl --languages=en --phonemes=espeak --out=runs/mine/data
 sift-jax train --gin_file=configs/laptop/stage2.gin --gin.RECORDS=runs/mine/data/records --gin.START_RUN=runs/mine/stage1 \
     --gin.OUT_DIR=runs/mine/stage2

@@ -37,6 +37,10 @@ HANDFUL = {
         "GrpoConfig.rollouts": 5,
         "RewardConfig.seconds": 3.0,
     },
+    "sift_jax.rewarding.make_pairs.make_pairs": {
+        "PairsConfig.out_dir": "runs/try",
+        "PairsConfig.seconds": 3.0,
+    },
     "sift_jax.vocoder_training.run.train_vocoder": {
         "VocoderRun.out_dir": "runs/try",
         "VocoderRun.steps": 10,

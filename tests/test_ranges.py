@@ -40,6 +40,7 @@ SOURCES = (
     "self_generated/kl",
     "grpo/labels",
     "dpo/pairs",
+    "laptop/warm_start",
     "dpo/make_pairs",
 )
 STAGE2 = str(Path(__file__).parent.parent / "configs" / "stage2.gin")

@@ -38,6 +38,7 @@ SOURCES = {
     "configs/grpo/labels.gin": "tests/golden/grpo_labels.gin",
     "configs/dpo/pairs.gin": "tests/golden/dpo_pairs.gin",
     "configs/dpo/make_pairs.gin": "tests/golden/dpo_make_pairs.gin",
+    "configs/laptop/warm_start.gin": "tests/golden/laptop_warm_start.gin",
     "configs/self_generated/kl.gin": "tests/golden/self_generated_kl.gin",
 }
 TYPES = {

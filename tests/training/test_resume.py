@@ -132,7 +132,7 @@ def test_a_begun_run_goes_on_by_its_own_plan_only(corpus, tmp_path):
     longer = {**arguments, "run": dataclasses.replace(arguments["run"], steps=4)}
     other = change_data(arguments["data"], rates={"sift.open_ended.*": 1.0})
     with pytest.raises(
-        CheckpointError, match="was trained by the plan 2-[0-9a-f]{16}, and this config plans"
+        CheckpointError, match="was trained by the plan 3-[0-9a-f]{16}, and this config plans"
     ):
         train(**{**longer, "data": other})
     # nor is a run that has all its steps said to be trained by another plan

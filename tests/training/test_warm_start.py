@@ -135,7 +135,7 @@ def test_a_run_learns_the_projector_alone(corpus, tmp_path):
 
 
 def test_beside_the_cross_entropy(corpus, tmp_path):
-    arguments = make_run(corpus, tmp_path / "run", steps=2, checkpoint_every=2)
+    arguments = make_run(corpus, tmp_path / "run", steps=4, checkpoint_every=4)
     train(**arguments, ctc=CtcConfig(share=0.3))
     row = json.loads((tmp_path / "run/metrics.jsonl").read_text().splitlines()[-1])
     assert row["cross_entropy"] > 0

@@ -137,7 +137,7 @@ def test_a_begun_run_goes_on_by_its_own_plan_only(corpus, tmp_path):
         train(**{**longer, "data": other})
     # nor is a run that has all its steps said to be trained by another plan
     with pytest.raises(
-        CheckpointError, match="was trained by the plan 2-[0-9a-f]{16}, and this config plans"
+        CheckpointError, match="was trained by the plan 3-[0-9a-f]{16}, and this config plans"
     ):
         train(**{**arguments, "data": dataclasses.replace(arguments["data"], seed=8)})
     # how many threads read is not part of it

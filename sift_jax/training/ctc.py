@@ -1,6 +1,6 @@
 """A warm start for the projector: what it makes of speech learns to lie where the decoder has the
-embeddings of what is said, by connectionist temporal classification (CTC). That takes minutes where
-the decoder's own loss takes hours to find it. With `share` 1 the decoder is not run.
+embeddings of what is said, by connectionist temporal classification (CTC), before the decoder's own
+loss has to find that place. With `share` 1 the decoder is not run.
 
     position     ♪    ♪    ♪    ♪    ♪    ♪        each scores every token: its product with the token's embedding
     a path       –   Rain  –   fall   s   –        any that reads "Rain falls" without repeats and blanks (–)

@@ -3,19 +3,12 @@ ParakeetFeatureExtractor."""
 
 import numpy as np
 import pytest
+from chirps import make_wave
 
 from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.audio.whisper_mel import RATE
 
 NORMALISED = FRONT_ENDS["normalised"]
-
-
-def make_wave(samples: int, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    time = np.arange(samples) / RATE
-    return (
-        0.3 * np.sin(2 * np.pi * (200 + 300 * time) * time) + 0.05 * rng.normal(size=samples)
-    ).astype(np.float32)
 
 
 def fill(

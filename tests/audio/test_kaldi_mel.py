@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_front_ends import make_wave
+from chirps import make_wave
 
 from sift_jax.audio.kaldi_mel import LEAST_POWER, count_kaldi_frames, fill_kaldi_mel
 

@@ -7,6 +7,8 @@ ModelConfig.decoder or encoder. Nothing of the files is run: they are read as nu
     model.gguf            llama.cpp's, of a llama or qwen2
     FOLDER or model.bin   CTranslate2's, of a Whisper (faster-whisper)
     base.pt               OpenAI's, of a Whisper
+    BEATs….pt             with --encoder=a Whisper's folder: the encoder of a SALMONN
+    salmonn….pth          with that encoder and --base=Vicuna's folder: a whole SALMONN
     adapters/mine         PEFT's, of a LoRA: merged into the decoder that it names, or that --base does
 """
 
@@ -20,8 +22,8 @@ def make_parser() -> Parser:
     """Whose weights, and where they go."""
     parser = Parser(
         "sift_jax.import_weights",
-        description="Converts a GGUF, a Whisper of CTranslate2 or one of OpenAI to a folder; merges "
-        "an adapter of PEFT into its base.",
+        description="Converts a GGUF, a Whisper of CTranslate2 or one of OpenAI, a BEATs or a SALMONN "
+        "to a folder; merges an adapter of PEFT into its base.",
         examples=(
             "--from=qwen2.5-0.5b-q8_0.gguf --out=weights/qwen2.5-0.5b",
             "--from=base.pt --out=weights/whisper-base --dtype=float32",
@@ -34,7 +36,11 @@ def make_parser() -> Parser:
         help="the file, or the folder of CTranslate2 or PEFT",
     )
     parser.add_argument(
-        "--base", help="the decoder under an adapter, instead of the one that it names"
+        "--base",
+        help="the decoder under an adapter, instead of the one that it names, or a SALMONN's",
+    )
+    parser.add_argument(
+        "--encoder", help="the Whisper beside a BEATs, or the folder of both for a SALMONN"
     )
     parser.add_argument("--out", required=True, help="folder to write")
     parser.add_argument(
@@ -60,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 dtype=flags.dtype,
                 tokenizer=flags.tokenizer,
                 base=flags.base,
+                encoder=flags.encoder,
             )
         )
 

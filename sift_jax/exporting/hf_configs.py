@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sift_jax.models.decoder import DecoderConfig
 from sift_jax.models.fast_conformer import FastConformerConfig
-from sift_jax.models.hf_config import REMOTE_CODE
+from sift_jax.models.hf_config import JOINED_ENCODER, REMOTE_CODE
+from sift_jax.models.joined_encoder import JoinedConfig
 from sift_jax.models.layers import LinearScaling
 from sift_jax.models.speech_lm import SpeechLMConfig
 from sift_jax.models.whisper_encoder import EncoderConfig
@@ -136,9 +138,14 @@ def make_fast_conformer_config(config: FastConformerConfig) -> dict[str, Any]:
 
 
 def make_encoder_config(config: SpeechLMConfig) -> dict[str, Any]:
-    """config.json of a ParakeetEncoder, or with the encoder half of a Whisper model."""
+    """config.json of a ParakeetEncoder, of Whisper and BEATs, or with the encoder half of a Whisper
+    model."""
     if isinstance(config.encoder, FastConformerConfig):
         return make_fast_conformer_config(config.encoder)
+    if isinstance(config.encoder, JoinedConfig):
+        parts = {"whisper": config.encoder.whisper, "beats": config.encoder.beats}
+        sizes = {name: dataclasses.asdict(part) for name, part in parts.items()}
+        return {"model_type": JOINED_ENCODER, **sizes}
     return {"model_type": "whisper", **_make_encoder_sizes(_find_whisper(config))}
 
 

@@ -6,6 +6,7 @@ error that names it.
     weights/parakeet-ctc-1.1b/config.json   ─► FastConformerConfig  parakeet_ctc and its kin
     weights/whisper-base/config.json        ─► WhisperDecoderConfig its text half, which finds the times of words
     exports/stage2/config.json              ─► either half          of an export for transformers
+    weights/salmonn-encoder/config.json     ─► JoinedConfig         Whisper and BEATs, in a folder of ours
 
 What a config.json leaves out is filled in by transformers' AutoConfig. A field that would change
 the arithmetic must have the value that is written here; the other fields are left alone.
@@ -18,8 +19,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from sift_jax.models.beats_encoder import BeatsConfig
 from sift_jax.models.decoder import DecoderConfig, GemmaStyle, LayerPattern
 from sift_jax.models.fast_conformer import FastConformerConfig
+from sift_jax.models.joined_encoder import JoinedConfig
 from sift_jax.models.layers import LinearScaling, RopeScaling
 from sift_jax.models.whisper_decoder import WhisperDecoderConfig
 from sift_jax.models.whisper_encoder import EncoderConfig
@@ -30,6 +33,8 @@ PARAKEET_WINDOW = 40.0
 DECODERS = ("qwen2", "qwen3", "llama", "mistral", "smollm3", "gemma3_text")
 # model_type of our exports for transformers, whose halves are configs of their own
 REMOTE_CODE = "sift_speech_lm"
+# of an encoder that is two, in a folder of ours
+JOINED_ENCODER = "sift_joined_encoder"
 # whole models whose text half is one of these
 TEXT_HALVES = {"qwen2_audio": "qwen2", "gemma3": "gemma3_text"}
 # the only values that the code here computes, for fields that may say otherwise
@@ -270,7 +275,21 @@ def _read_parakeet(config: dict[str, Any], path: Path) -> FastConformerConfig:
     )
 
 
-def read_encoder_preset(path: str | Path) -> EncoderConfig | FastConformerConfig:
+def _read_joined(config: dict[str, Any], path: Path) -> JoinedConfig:
+    try:
+        return JoinedConfig(
+            whisper=EncoderConfig(**config["whisper"]),
+            beats=BeatsConfig(**config["beats"]),
+            frame_mask="none",
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is not of this version ({error}); make the folder again with python -m "
+            "sift_jax.import_weights"
+        ) from None
+
+
+def read_encoder_preset(path: str | Path) -> EncoderConfig | FastConformerConfig | JoinedConfig:
     """The speech encoder that a config.json (or its folder) describes."""
     config, path = read_config(path)
     config, is_half = _open_half(config, "audio_config")
@@ -278,6 +297,8 @@ def read_encoder_preset(path: str | Path) -> EncoderConfig | FastConformerConfig
     if kind in PARAKEETS:
         config = _fill_in(config, path)
         return _read_parakeet(config.get("encoder_config") or config, path)
+    if kind == JOINED_ENCODER:
+        return _read_joined(config, path)
     if kind not in ("whisper", "qwen2_audio", "qwen2_audio_encoder"):
         raise ValueError(
             f"{path} describes a {kind!r}, which is not a supported speech encoder; use one of "

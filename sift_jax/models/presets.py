@@ -15,11 +15,13 @@ from typing import Annotated, Any
 
 from sift_jax.field_ranges import DTYPES, CheckedConfig, Count, Items, OneOf, Positive, Text, Whole
 from sift_jax.models.attention import KINDS, LANES, SPLASH_BLOCK
+from sift_jax.models.beats_encoder import BeatsConfig
 from sift_jax.models.cross_attention import CrossConfig
 from sift_jax.models.decoder import DecoderConfig, GemmaStyle, LayerPattern
 from sift_jax.models.decoder_sizes import DECODERS
 from sift_jax.models.fast_conformer import FastConformerConfig
 from sift_jax.models.hf_config import read_decoder_preset, read_encoder_preset
+from sift_jax.models.joined_encoder import JoinedConfig
 from sift_jax.models.layers import LinearScaling, LoraConfig, RopeScaling
 from sift_jax.models.no_encoder import NoEncoder
 from sift_jax.models.projectors import ProjectorConfig
@@ -70,7 +72,35 @@ def _fast_conformer(
 
 LARGE, LARGE_V3 = _whisper(1280, 32, 20), _whisper(1280, 32, 20, mel_bins=128)
 
-ENCODERS: dict[str, EncoderConfig | FastConformerConfig] = {
+# BEATs_iter3+, as its published file says
+BEATS_ITER3 = BeatsConfig(
+    mel_bins=128,
+    patch=16,
+    embedding=512,
+    width=768,
+    layers=12,
+    heads=12,
+    hidden=3072,
+    position_kernel=128,
+    position_groups=16,
+    buckets=320,
+    max_distance=800,
+)
+TEST_BEATS = dataclasses.replace(
+    BEATS_ITER3,
+    embedding=12,
+    width=24,
+    layers=3,
+    heads=3,
+    hidden=40,
+    position_kernel=8,
+    position_groups=4,
+    buckets=20,
+    max_distance=40,
+)
+TEST_WHISPER = dataclasses.replace(_whisper(32, 2, 2), window_seconds=2.0)
+
+ENCODERS: dict[str, EncoderConfig | FastConformerConfig | JoinedConfig] = {
     **WHISPER_SIZES,
     **{f"{name}.en": size for name, size in WHISPER_SIZES.items()},
     "whisper-large": LARGE,
@@ -88,12 +118,14 @@ ENCODERS: dict[str, EncoderConfig | FastConformerConfig] = {
     "fastconformer-large": _fast_conformer(512, 17),
     "parakeet-ctc-0.6b": _fast_conformer(1024, 24),
     "parakeet-ctc-1.1b": _fast_conformer(1024, 42),
+    "salmonn": JoinedConfig(whisper=LARGE, beats=BEATS_ITER3, frame_mask="none"),
     # trained from nothing: short windows, and silence is masked
     "quickstart": dataclasses.replace(_whisper(128, 2, 4), window_seconds=6.0, frame_mask="all"),
     "quickstart-fastconformer": dataclasses.replace(
         _fast_conformer(128, 2, 4), channels=32, window_seconds=4.0
     ),
-    "test": dataclasses.replace(_whisper(32, 2, 2), window_seconds=2.0, frame_mask="all"),
+    "test": dataclasses.replace(TEST_WHISPER, frame_mask="all"),
+    "test-salmonn": JoinedConfig(whisper=TEST_WHISPER, beats=TEST_BEATS, frame_mask="none"),
     "test-fastconformer": dataclasses.replace(
         _fast_conformer(32, 2, 2), channels=8, window_seconds=2.0
     ),
@@ -102,15 +134,19 @@ ENCODERS: dict[str, EncoderConfig | FastConformerConfig] = {
 
 def _projector(kind: str, frames: int, **sizes: int) -> ProjectorConfig:
     none = {"width": 0, "queries": 0, "layers": 0, "heads": 0, "cross_every": 0}
-    return ProjectorConfig(kind=kind, frames=frames, **{**none, **sizes})
+    return ProjectorConfig(kind=kind, frames=frames, has_norm=True, **{**none, **sizes})
 
+
+# windows of 17 frames are 0.34 s; two layers of BERT's size
+QFORMER = _projector("qformer", 17, width=768, queries=1, layers=2, heads=12, cross_every=2)
 
 PROJECTORS: dict[str, ProjectorConfig] = {
     "linear": _projector("linear", 1),
     "pooled": _projector("pooled", 2),
     "stacked": _projector("stacked", 5, width=2048),
-    # windows of 17 frames are 0.34 s; two layers of BERT's size
-    "qformer": _projector("qformer", 17, width=768, queries=1, layers=2, heads=12, cross_every=2),
+    "qformer": QFORMER,
+    # as it is published: both layers look at the speech, which its encoder has normed
+    "salmonn": dataclasses.replace(QFORMER, cross_every=1, has_norm=False),
     "conformer": _projector("conformer", 1, width=512, layers=2, heads=8),
     "quickstart-conformer": _projector("conformer", 1, width=128, layers=1, heads=4),
 }
@@ -258,14 +294,24 @@ def _restore_decoder(data: Mapping[str, Any]) -> DecoderConfig:
     return _restore(DecoderConfig, decoder)
 
 
+def restore_encoder(data: Mapping[str, Any]) -> Any:
+    """What was written before there was a choice has Whisper's fields."""
+    if not data:
+        return NoEncoder()
+    if "beats" in data:
+        parts = {
+            "whisper": _restore(EncoderConfig, data["whisper"]),
+            "beats": _restore(BeatsConfig, data["beats"]),
+        }
+        return _restore(JoinedConfig, {**data, **parts})
+    return _restore(FastConformerConfig if "kernel" in data else EncoderConfig, data)
+
+
 def from_json(data: dict) -> SpeechLMConfig:
-    # what was written before there was a choice has Whisper's fields, and no fusion
-    encoder: type = FastConformerConfig if "kernel" in data["encoder"] else EncoderConfig
-    if not data["encoder"]:
-        encoder = NoEncoder
+    # what was written before there was a choice has no fusion, and a norm
     return SpeechLMConfig(
-        encoder=_restore(encoder, data["encoder"]),
-        projector=_restore(ProjectorConfig, data["projector"]),
+        encoder=restore_encoder(data["encoder"]),
+        projector=_restore(ProjectorConfig, {"has_norm": True, **data["projector"]}),
         decoder=_restore_decoder(data["decoder"]),
         cross=_restore(CrossConfig, {"is_placed": False, **data["cross"]})
         if data.get("cross")

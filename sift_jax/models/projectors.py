@@ -43,6 +43,8 @@ class ProjectorConfig:
     heads: int
     # every so many layers the queries look at the speech; between, only at each other
     cross_every: int
+    # of a Q-Former: whether it norms the speech first, which an encoder of two has done by parts
+    has_norm: bool
 
     def __post_init__(self) -> None:
         if self.kind not in PROJECTORS:
@@ -201,8 +203,10 @@ class QFormerProjector(nn.Module):
         c = self.config
         b, s, d = x_bsd.shape
         queries_qd = self.param("queries", nn.initializers.normal(0.02), (c.queries, c.width))
-        speech = LayerNorm(eps=1e-5, name="speech_norm")(x_bsd)
-        speech = fill_groups(speech, c.frames).reshape(-1, c.frames, d)
+        norm = LayerNorm(eps=1e-5, name="speech_norm")
+        speech = fill_groups(norm(x_bsd) if c.has_norm else x_bsd, c.frames).reshape(
+            -1, c.frames, d
+        )
         is_heard_bs = jnp.arange(speech.shape[0] // b * c.frames).reshape(-1, c.frames) < s
         mask_bqs = jnp.broadcast_to(
             jnp.tile(is_heard_bs, (b, 1))[:, None], (len(speech), c.queries, c.frames)

@@ -29,6 +29,7 @@ from sift_jax.models.cross_attention import (
 )
 from sift_jax.models.decoder import Decoder, DecoderConfig, compute_logits, embed_tokens
 from sift_jax.models.fast_conformer import FastConformerConfig, FastConformerEncoder
+from sift_jax.models.joined_encoder import JoinedConfig, JoinedEncoder
 from sift_jax.models.layers import (
     Array,
     Counts,
@@ -57,7 +58,7 @@ class Dropout(NamedTuple):
 class SpeechLMConfig:
     """Everything that decides the shape of the parameters, and nothing else but the arithmetic."""
 
-    encoder: EncoderConfig | FastConformerConfig | NoEncoder
+    encoder: EncoderConfig | FastConformerConfig | JoinedConfig | NoEncoder
     projector: ProjectorConfig
     decoder: DecoderConfig
     # how speech comes to the tokens; None is among them
@@ -107,13 +108,24 @@ class SpeechLMConfig:
         return self.count_frames(self.encoder.mel_frames)
 
 
-def make_encoder(config: SpeechLMConfig) -> WhisperEncoder | FastConformerEncoder:
+def make_encoder(
+    config: SpeechLMConfig,
+) -> WhisperEncoder | FastConformerEncoder | JoinedEncoder:
     dtype, pool = jnp.dtype(config.dtype), config.projector.pool
     if isinstance(config.encoder, NoEncoder):
         raise ValueError("this model has no encoder: recordings come as units, among the tokens")
     if isinstance(config.encoder, FastConformerConfig):
         return FastConformerEncoder(
             config=config.encoder, dtype=dtype, remat=config.remat, pool=pool
+        )
+    if isinstance(config.encoder, JoinedConfig):
+        if pool > 1:
+            raise ValueError(
+                "the pooled projector averages within a Whisper or a FastConformer, and this "
+                "encoder is two; set PROJECTOR (ModelConfig.projector) to 'salmonn' or 'stacked'"
+            )
+        return JoinedEncoder(
+            config=config.encoder, dtype=dtype, remat=config.remat, attention=config.attention
         )
     return WhisperEncoder(
         config=config.encoder,

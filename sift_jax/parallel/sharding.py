@@ -16,9 +16,16 @@ from jax.sharding import Mesh, PartitionSpec
 Row = tuple[str, tuple[str | None, ...]]
 
 TABLE: tuple[Row, ...] = (
-    (r"encoder/conv[12]/kernel", (None, None, "fsdp")),
-    (r"encoder/conv[12]/bias", (None,)),
-    (r"encoder/norm/(scale|bias)", (None,)),
+    # Whisper, alone or beside BEATs
+    (r"encoder/(whisper/)?conv[12]/kernel", (None, None, "fsdp")),
+    (r"encoder/(whisper/)?conv[12]/bias", (None,)),
+    (r"encoder/(whisper/|beats/)?norm/(scale|bias)", (None,)),
+    (r"encoder/(whisper|beats|beats/patch)_norm/(scale|bias)", (None,)),
+    (r"encoder/beats/(patch|projection)/kernel", ("fsdp", "tensor")),
+    (r"encoder/beats/places/kernel", (None, None, "fsdp")),
+    (r"encoder/beats/(projection|places)/bias", (None,)),
+    (r"encoder/beats/biases", (None, None)),
+    (r"encoder/beats/blocks/gate_scale", (None, None)),
     # FastConformer, and the conformer blocks of a projector
     (r"encoder/subsampling/(conv0|depth[12])/kernel", (None, None, None, None)),
     (r"encoder/subsampling/(point[12]|linear)/kernel", ("fsdp", "tensor")),
@@ -48,14 +55,14 @@ TABLE: tuple[Row, ...] = (
     (r"decoder/embedding", ("tensor", "fsdp")),
     (r"decoder/head", ("fsdp", "tensor")),
     (r"decoder/norm/scale", (None,)),
-    (r"\w+/blocks/\w*norm/(scale|bias)", (None, None)),
-    (r"\w+/blocks/(q|k|v|gate|up)/kernel(_int8)?", (None, "fsdp", "tensor")),
-    (r"\w+/blocks/(o|down)/kernel(_int8)?", (None, "tensor", "fsdp")),
+    (r"(\w+/)+blocks/\w*norm/(scale|bias)", (None, None)),
+    (r"(\w+/)+blocks/(q|k|v|gate|up)/kernel(_int8)?", (None, "fsdp", "tensor")),
+    (r"(\w+/)+blocks/(o|down)/kernel(_int8)?", (None, "tensor", "fsdp")),
     # a scale lies where its output channel does
     (r"decoder/blocks/(q|k|v|gate|up)/kernel_scale", (None, "tensor")),
     (r"decoder/blocks/(o|down)/kernel_scale", (None, "fsdp")),
-    (r"\w+/blocks/(q|k|v|gate|up)/bias", (None, "tensor")),
-    (r"\w+/blocks/(o|down)/bias", (None, None)),
+    (r"(\w+/)+blocks/(q|k|v|gate|up)/bias", (None, "tensor")),
+    (r"(\w+/)+blocks/(o|down)/bias", (None, None)),
     (r"decoder/blocks/\w+/lora_a", (None, "fsdp", None)),
     (r"decoder/blocks/(q|k|v|gate|up)/lora_b", (None, None, "tensor")),
     (r"decoder/blocks/(o|down)/lora_b", (None, None, "fsdp")),

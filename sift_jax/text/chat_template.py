@@ -76,6 +76,21 @@ TEMPLATES = {
         "{% endfor %}"
         "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
     ),
+    # SALMONN's: "<s> USER: <Speech>♪ </Speech> How fast?⏎ASSISTANT: Slowly.</s>". Its texts are encoded
+    # apart, each with SentencePiece's blank before it: here the blank is written
+    "salmonn": (
+        "{{ bos_token }}"
+        "{% for message in messages %}"
+        "{% if message['role'] == 'assistant' %}{{ ' ' + message['content'] + eos_token }}"
+        "{% else %}{{ ' USER:' if message['role'] == 'user' else '' }}"
+        "{% if message['content'] is string %}{{ ' ' + message['content'] }}{% else %}"
+        "{% for part in message['content'] %}"
+        "{% if part.get('text') %}{{ ' ' + part['text'] | trim }}"
+        "{% else %}{{ ' <Speech><|AUDIO|> </Speech>' }}{% endif %}"
+        "{% endfor %}{% endif %}"
+        "{{ '\nASSISTANT:' if message['role'] == 'user' else '' }}{% endif %}"
+        "{% endfor %}"
+    ),
 }
 # what is asked of a template to learn how it works
 _QUESTION, _ANSWER = "Hm?", "Hm."

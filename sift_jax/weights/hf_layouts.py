@@ -5,6 +5,7 @@ parakeet_ctc  encoder.subsampling.linear.weight     ─► encoder    subsamplin
 qwen2_audio   audio_tower.conv1.weight              ─► encoder    conv1.weight
               multi_modal_projector.linear.weight   ─► projector  linear.weight
               language_model.model.norm.weight      ─► decoder    model.norm.weight
+sift_joined_encoder  ours: Whisper and BEATs
 sift_speech_lm  our exports for transformers: a prefix a part
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from sift_jax.models.hf_config import DECODERS, REMOTE_CODE, read_config
+from sift_jax.models.hf_config import DECODERS, JOINED_ENCODER, REMOTE_CODE, read_config
 
 # (prefix, part, what the part's table has instead); the first that fits; None: known, and of no use
 # here
@@ -63,6 +64,7 @@ LAYOUTS: dict[str, tuple[tuple[str, str | None, str], ...]] = {
         ),
     ),
     "parakeet_encoder": (("", "encoder", ""),),
+    JOINED_ENCODER: (("", "encoder", ""),),
     "sift_projector": (("", "projector", ""),),
     "sift_cross": (("", "cross", ""),),
 }

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from sift_jax.models.fast_conformer import FastConformerConfig
+from sift_jax.models.joined_encoder import JoinedConfig
 from sift_jax.models.projectors import LONGEST_BLOCK
 from sift_jax.models.speech_lm import SpeechLMConfig
 
@@ -28,14 +29,14 @@ def _attention(name: str, theirs: str, has_bias: bool) -> list[Row]:
     )
 
 
-def make_norm_rows(ours: str, theirs: str) -> list[Row]:
+def _norm(ours: str, theirs: str) -> list[Row]:
     return [
         (f"{ours}/scale", f"{theirs}.weight", "same"),
         (f"{ours}/bias", f"{theirs}.bias", "same"),
     ]
 
 
-def make_linear_rows(path: str, key: str) -> list[Row]:
+def _linear(path: str, key: str) -> list[Row]:
     return _pointwise(path, key, "turn")
 
 
@@ -57,13 +58,13 @@ WHISPER: tuple[Row, ...] = (
     *_attention("k", "k_proj", False),
     *_attention("v", "v_proj", True),
     *_attention("o", "out_proj", True),
-    *make_norm_rows("blocks/attention_norm", "layers.{i}.self_attn_layer_norm"),
-    *make_norm_rows("blocks/mlp_norm", "layers.{i}.final_layer_norm"),
+    *_norm("blocks/attention_norm", "layers.{i}.self_attn_layer_norm"),
+    *_norm("blocks/mlp_norm", "layers.{i}.final_layer_norm"),
     ("blocks/up/kernel", "layers.{i}.fc1.weight", "turn"),
     ("blocks/up/bias", "layers.{i}.fc1.bias", "same"),
     ("blocks/down/kernel", "layers.{i}.fc2.weight", "turn"),
     ("blocks/down/bias", "layers.{i}.fc2.bias", "same"),
-    *make_norm_rows("norm", "layer_norm"),
+    *_norm("norm", "layer_norm"),
 )
 # keys of the encoder of a Parakeet checkpoint
 FAST_CONFORMER: tuple[Row, ...] = (
@@ -72,31 +73,56 @@ FAST_CONFORMER: tuple[Row, ...] = (
     *_pointwise("subsampling/point1", "subsampling.layers.3", "plane"),
     *_strided("depth2", 5),
     *_pointwise("subsampling/point2", "subsampling.layers.6", "plane"),
-    *make_linear_rows("subsampling/linear", "subsampling.linear"),
-    *make_linear_rows("blocks/first_up", "layers.{i}.feed_forward1.linear1"),
-    *make_linear_rows("blocks/first_down", "layers.{i}.feed_forward1.linear2"),
-    *(
-        row
-        for n in "qkvo"
-        for row in make_linear_rows(f"blocks/{n}", f"layers.{{i}}.self_attn.{n}_proj")
-    ),
+    *_linear("subsampling/linear", "subsampling.linear"),
+    *_linear("blocks/first_up", "layers.{i}.feed_forward1.linear1"),
+    *_linear("blocks/first_down", "layers.{i}.feed_forward1.linear2"),
+    *(row for n in "qkvo" for row in _linear(f"blocks/{n}", f"layers.{{i}}.self_attn.{n}_proj")),
     ("blocks/distance/kernel", "layers.{i}.self_attn.relative_k_proj.weight", "turn"),
     ("blocks/bias_u", "layers.{i}.self_attn.bias_u", "same"),
     ("blocks/bias_v", "layers.{i}.self_attn.bias_v", "same"),
     *_pointwise("blocks/gate", "layers.{i}.conv.pointwise_conv1", "point"),
     ("blocks/depth_kernel", "layers.{i}.conv.depthwise_conv.weight", "conv"),
     ("blocks/depth_bias", "layers.{i}.conv.depthwise_conv.bias", "same"),
-    *make_norm_rows("blocks/inner_norm", "layers.{i}.conv.norm"),
+    *_norm("blocks/inner_norm", "layers.{i}.conv.norm"),
     ("blocks/inner_norm/mean", "layers.{i}.conv.norm.running_mean", "same"),
     ("blocks/inner_norm/variance", "layers.{i}.conv.norm.running_var", "same"),
     *_pointwise("blocks/point", "layers.{i}.conv.pointwise_conv2", "point"),
-    *make_linear_rows("blocks/second_up", "layers.{i}.feed_forward2.linear1"),
-    *make_linear_rows("blocks/second_down", "layers.{i}.feed_forward2.linear2"),
-    *make_norm_rows("blocks/first_norm", "layers.{i}.norm_feed_forward1"),
-    *make_norm_rows("blocks/attention_norm", "layers.{i}.norm_self_att"),
-    *make_norm_rows("blocks/conv_norm", "layers.{i}.norm_conv"),
-    *make_norm_rows("blocks/second_norm", "layers.{i}.norm_feed_forward2"),
-    *make_norm_rows("blocks/out_norm", "layers.{i}.norm_out"),
+    *_linear("blocks/second_up", "layers.{i}.feed_forward2.linear1"),
+    *_linear("blocks/second_down", "layers.{i}.feed_forward2.linear2"),
+    *_norm("blocks/first_norm", "layers.{i}.norm_feed_forward1"),
+    *_norm("blocks/attention_norm", "layers.{i}.norm_self_att"),
+    *_norm("blocks/conv_norm", "layers.{i}.norm_conv"),
+    *_norm("blocks/second_norm", "layers.{i}.norm_feed_forward2"),
+    *_norm("blocks/out_norm", "layers.{i}.norm_out"),
+)
+# keys of a published BEATs, but for three tensors that lie otherwise there: foreign/beats_file.py
+BEATS_BIASES = "encoder.relative_attention_bias.weight"
+_BEATS_BLOCK = "encoder.layers.{i}"
+BEATS: tuple[Row, ...] = (
+    ("patch/kernel", "patch_embedding.weight", "turn"),
+    *_norm("patch_norm", "layer_norm"),
+    *_linear("projection", "post_extract_proj"),
+    *_pointwise("places", "encoder.pos_conv.0", "conv"),
+    *_norm("norm", "encoder.layer_norm"),
+    ("biases", BEATS_BIASES, "same"),
+    *(
+        row
+        for ours, theirs in (("q", "q_proj"), ("k", "k_proj"), ("v", "v_proj"), ("o", "out_proj"))
+        for row in _linear(f"blocks/{ours}", f"{_BEATS_BLOCK}.self_attn.{theirs}")
+    ),
+    *_linear("blocks/gate", f"{_BEATS_BLOCK}.self_attn.grep_linear"),
+    ("blocks/gate_scale", f"{_BEATS_BLOCK}.self_attn.grep_a", "same"),
+    *_norm("blocks/attention_norm", f"{_BEATS_BLOCK}.self_attn_layer_norm"),
+    *_linear("blocks/up", f"{_BEATS_BLOCK}.fc1"),
+    *_linear("blocks/down", f"{_BEATS_BLOCK}.fc2"),
+    *_norm("blocks/mlp_norm", f"{_BEATS_BLOCK}.final_layer_norm"),
+)
+# ours alone: the two of them, and SALMONN's names of its norms
+JOINED: tuple[Row, ...] = (
+    *((f"whisper/{ours}", f"whisper.{theirs}", change) for ours, theirs, change in WHISPER),
+    *((f"beats/{ours}", f"beats.{theirs}", change) for ours, theirs, change in BEATS),
+    *_norm("whisper_norm", "ln_speech"),
+    *_norm("beats_norm", "ln_audio"),
 )
 WHISPER_COMPUTED = ("embed_positions.weight",)
 # keys below `model.decoder.`; the output is tied to the embedding
@@ -107,16 +133,16 @@ WHISPER_DECODER: tuple[Row, ...] = (
     *_attention("k", "k_proj", False),
     *_attention("v", "v_proj", True),
     *_attention("o", "out_proj", True),
-    *make_linear_rows("blocks/cross_q", "layers.{i}.encoder_attn.q_proj"),
+    *_linear("blocks/cross_q", "layers.{i}.encoder_attn.q_proj"),
     ("blocks/cross_k/kernel", "layers.{i}.encoder_attn.k_proj.weight", "turn"),
-    *make_linear_rows("blocks/cross_v", "layers.{i}.encoder_attn.v_proj"),
-    *make_linear_rows("blocks/cross_o", "layers.{i}.encoder_attn.out_proj"),
-    *make_norm_rows("blocks/attention_norm", "layers.{i}.self_attn_layer_norm"),
-    *make_norm_rows("blocks/cross_norm", "layers.{i}.encoder_attn_layer_norm"),
-    *make_norm_rows("blocks/mlp_norm", "layers.{i}.final_layer_norm"),
-    *make_linear_rows("blocks/up", "layers.{i}.fc1"),
-    *make_linear_rows("blocks/down", "layers.{i}.fc2"),
-    *make_norm_rows("norm", "layer_norm"),
+    *_linear("blocks/cross_v", "layers.{i}.encoder_attn.v_proj"),
+    *_linear("blocks/cross_o", "layers.{i}.encoder_attn.out_proj"),
+    *_norm("blocks/attention_norm", "layers.{i}.self_attn_layer_norm"),
+    *_norm("blocks/cross_norm", "layers.{i}.encoder_attn_layer_norm"),
+    *_norm("blocks/mlp_norm", "layers.{i}.final_layer_norm"),
+    *_linear("blocks/up", "layers.{i}.fc1"),
+    *_linear("blocks/down", "layers.{i}.fc2"),
+    *_norm("norm", "layer_norm"),
 )
 
 
@@ -157,15 +183,13 @@ def _qformer_layer(layer: str, has_cross: bool) -> list[Row]:
     rows = [
         row
         for part in ("up", "down")
-        for row in make_linear_rows(f"blocks/{layer}/{part}", f"blocks.{{i}}.{layer}.{part}")
+        for row in _linear(f"blocks/{layer}/{part}", f"blocks.{{i}}.{layer}.{part}")
     ]
     for name in ("self", "cross") if has_cross else ("self",):
         for part in "qkvo":
-            rows += make_linear_rows(
-                f"blocks/{layer}/{name}_{part}", f"blocks.{{i}}.{layer}.{name}_{part}"
-            )
-        rows += make_norm_rows(f"blocks/{layer}/{name}_norm", f"blocks.{{i}}.{layer}.{name}_norm")
-    return rows + make_norm_rows(f"blocks/{layer}/mlp_norm", f"blocks.{{i}}.{layer}.mlp_norm")
+            rows += _linear(f"blocks/{layer}/{name}_{part}", f"blocks.{{i}}.{layer}.{name}_{part}")
+        rows += _norm(f"blocks/{layer}/{name}_norm", f"blocks.{{i}}.{layer}.{name}_norm")
+    return rows + _norm(f"blocks/{layer}/mlp_norm", f"blocks.{{i}}.{layer}.mlp_norm")
 
 
 def _same_names(*paths: str) -> list[Row]:
@@ -174,7 +198,7 @@ def _same_names(*paths: str) -> list[Row]:
     return [
         row
         for path, key in keys.items()
-        for row in (make_norm_rows if path.endswith("norm") else make_linear_rows)(path, key)
+        for row in (_norm if path.endswith("norm") else _linear)(path, key)
     ]
 
 
@@ -202,12 +226,12 @@ CONFORMER_NORMS = (
 # ours alone: a projector's parameters are named as here wherever they are written. Every kind in
 # one table
 PROJECTOR: tuple[Row, ...] = (
-    *make_linear_rows("linear", "linear"),
-    *make_linear_rows("up", "up"),
-    *make_linear_rows("down", "down"),
+    *_linear("linear", "linear"),
+    *_linear("up", "up"),
+    *_linear("down", "down"),
     ("queries", "queries", "same"),
-    *make_norm_rows("speech_norm", "speech_norm"),
-    *make_norm_rows("query_norm", "query_norm"),
+    *_norm("speech_norm", "speech_norm"),
+    *_norm("query_norm", "query_norm"),
     *_qformer_layer("layer0", True),
     *(row for i in range(1, LONGEST_BLOCK) for row in _qformer_layer(f"layer{i}", False)),
     *_same_names(*(f"blocks/{name}" for name in (*CONFORMER_LINEARS, *CONFORMER_NORMS))),
@@ -224,7 +248,7 @@ CROSS_NORMS = ("self_norm", "cross_norm", "mlp_norm")
 CROSS: tuple[Row, ...] = (
     *_same_names(*(f"blocks/{kind}_{part}" for kind in ("self", "cross") for part in "qkvo")),
     *_same_names("blocks/up", "blocks/down", *(f"blocks/{name}" for name in CROSS_NORMS)),
-    *make_norm_rows("norm", "norm"),
+    *_norm("norm", "norm"),
 )
 
 
@@ -255,7 +279,8 @@ def _turn(x: np.ndarray, change: str) -> np.ndarray:
 
 def list_tables(config: SpeechLMConfig) -> dict[str, tuple[Row, ...]]:
     """Part of the parameters to its table."""
-    encoder = FAST_CONFORMER if isinstance(config.encoder, FastConformerConfig) else WHISPER
+    encoders = {FastConformerConfig: FAST_CONFORMER, JoinedConfig: JOINED}
+    encoder = encoders.get(type(config.encoder), WHISPER)
     decoder = QWEN2 if config.decoder.gemma is None else GEMMA3
     if config.hears_units:
         return {"decoder": decoder}

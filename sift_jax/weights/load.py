@@ -82,7 +82,7 @@ def load_part(
     final = describe_part(part, config) if wanted is None else wanted
     # a kernel that is wanted in int8 is read whole
     wanted = widen(final)
-    layers = config.projector.blocks if part == "projector" else getattr(config, part).layers
+    layers = {path: leaf.shape[0] for path, leaf in wanted.items()}
     rows = list_tables(config)[part]
     try:
         origins = find_origins(

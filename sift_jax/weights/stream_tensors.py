@@ -12,7 +12,7 @@ wanted.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import jax
 import numpy as np
@@ -66,13 +66,13 @@ class Origin:
 def find_origins(
     rows: tuple[Row, ...],
     keys: Iterable[str],
-    layers: int,
+    layers: int | Mapping[str, int],
     *,
     wanted: Iterable[str],
     ignored: tuple[str, ...] = (),
 ) -> dict[str, Origin]:
-    """An origin for each wanted path; a key that is left over, or a path without a key, is an error
-    that lists them."""
+    """An origin for each wanted path, of `layers` layers, or as many as are named for it; a key that
+    is left over, or a path without a key, is an error that lists them."""
     have, want = set(keys), set(wanted)
     origins: dict[str, Origin] = {}
     used: set[str] = set(ignored)
@@ -80,7 +80,8 @@ def find_origins(
     for path, key, change in rows:
         if path not in want:
             continue
-        names = tuple(key.format(i=i) for i in range(layers)) if "{i}" in key else (key,)
+        count = layers[path] if isinstance(layers, Mapping) else layers
+        names = tuple(key.format(i=i) for i in range(count)) if "{i}" in key else (key,)
         missing += [name for name in names if name not in have]
         used.update(names)
         origins[path] = Origin(

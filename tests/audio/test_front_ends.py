@@ -21,7 +21,7 @@ def fill(
 @pytest.mark.parametrize("name", FRONT_ENDS)
 @pytest.mark.parametrize("samples", [0, 1, 159, 160, 319, 320, 24_000])
 def test_frames_are_counted_as_they_are_filled(name, samples):
-    found, frames = fill(make_wave(samples), 160, name=name)
+    found, frames = fill(make_wave(samples), 160, 208, name=name)
     assert frames == FRONT_ENDS[name].count_frames(samples)
     assert np.isfinite(found).all()
 

@@ -30,6 +30,7 @@ MODELS = {
         "lora_targets": ALL_TARGETS,
     },
     **{kind: {"projector": kind, "projector_frames": None} for kind in ("stacked", "qformer")},
+    "salmonn": {"encoder": "test-salmonn", "projector": "salmonn", "projector_frames": None},
     "int8": {"quantized": "int8"},
     "unit-input": {"encoder": None},
     "salm": SALM,

@@ -7,7 +7,7 @@ import numpy as np
 from flax.traverse_util import unflatten_dict
 
 from sift_jax.models.beats_encoder import BeatsConfig
-from sift_jax.weights.beats_keys import BEATS
+from sift_jax.weights.key_table import BEATS
 
 CFG = {
     "input_patch_size": 16,

@@ -335,7 +335,7 @@ def test_vicuna_turns(tmp_path):
 def test_an_unknown_template_is_refused_by_name(folders):
     with pytest.raises(
         ValueError,
-        match="no chat template is named 'alpaca'; take 'chatml', 'qwen2_audio', 'vicuna', or None",
+        match="no chat template is named 'alpaca'; take 'chatml', 'qwen2_audio', 'vicuna', 'salmonn', or None",
     ):
         SpeechTokenizer(folders("dated"), "alpaca")
 

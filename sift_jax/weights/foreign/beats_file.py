@@ -1,6 +1,6 @@
 """BEATs' published .pt files: {"cfg": its sizes, "model": {name: tensor}}.
 
-    BEATs_iter3_plus_AS2M_finetuned_on_AS2M_cpt2.pt ─► BeatsConfig, tensors by the keys of beats_keys.py
+    BEATs_iter3_plus_AS2M_finetuned_on_AS2M_cpt2.pt ─► BeatsConfig, tensors by the keys of key_table.py
 
 What classifies (`predictor`) is left out: the tokens before it are what a listener hears.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sift_jax.models.beats_encoder import BeatsConfig
-from sift_jax.weights.beats_keys import BIASES
+from sift_jax.weights.key_table import BEATS_BIASES
 
 MEL_BINS = 128
 # the only values that are computed here
@@ -70,7 +70,7 @@ def list_beats_tensors(
             "file"
         )
     shared = model[f"encoder.layers.0{OWN_BIASES}"]
-    yield BIASES, shared
+    yield BEATS_BIASES, shared
     yield PLACES, _join_norm(model[f"{PLACES}_v"], model[f"{PLACES}_g"])
     for name, value in model.items():
         if name.endswith(OWN_BIASES):

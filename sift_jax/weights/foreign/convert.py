@@ -4,7 +4,9 @@ named.
 GGUF         ─┐
 model.bin    ─┼─► (config.json, tensors, tokenizer) ─► out.part/ ─► read as a preset ─► out/
 OpenAI's .pt ─┤
-PEFT's LoRA  ─┘  merged into its base
+PEFT's LoRA  ─┤  merged into its base
+BEATs        ─┤  beside a Whisper
+SALMONN      ─┘  a whole model
 """
 
 from __future__ import annotations
@@ -27,6 +29,13 @@ from sift_jax.weights.foreign.ctranslate2_whisper import list_whisper_tensors
 from sift_jax.weights.foreign.gguf_file import MAGIC, GgufFile
 from sift_jax.weights.foreign.gguf_tokenizer import write_tokenizer
 from sift_jax.weights.foreign.openai_whisper import list_openai_tensors
+from sift_jax.weights.foreign.salmonn import (
+    describe_encoder,
+    is_beats,
+    is_salmonn,
+    list_encoder_tensors,
+    write_salmonn,
+)
 from sift_jax.weights.foreign.torch_file import is_torch_file, read_torch_file
 from sift_jax.weights.foreign.whisper_config import make_whisper_config
 from sift_jax.weights.tensor_writer import write_tensors
@@ -68,54 +77,93 @@ def import_weights(
     dtype: str,
     tokenizer: str | None = None,
     base: str | None = None,
+    encoder: str | None = None,
 ) -> str:
     """Writes the folder and says what it is; `base` is the decoder under an adapter, where it is
-    not the one that the adapter names."""
+    not the one that the adapter names, or under a SALMONN, whose `encoder` is a folder, too."""
     source, out = Path(source), Path(out)
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; choose one of {', '.join(DTYPES)}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} exists already; choose another --out, or delete it")
-    if base is not None and not is_adapter(source):
-        raise ValueError(f"--base is the decoder under an adapter of PEFT, which {source} is not")
-    found = _open_adapter(source, base) if is_adapter(source) else _open(source)
+    held = read_torch_file(source) if source.is_file() and is_torch_file(source) else None
+    needs_base = is_adapter(source) or is_salmonn(held)
+    if base is not None and not needs_base:
+        raise ValueError(
+            f"--base is the decoder under an adapter of PEFT or a SALMONN, which {source} is not"
+        )
+    if (encoder is None) == (is_beats(held) or is_salmonn(held)):
+        raise ValueError(
+            f"--encoder is the Whisper beside a BEATs, or the encoder of a SALMONN; {source} "
+            + ("needs it" if encoder is None else "is neither")
+        )
     draft = out.with_name(out.name + ".part")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     try:
-        size = write_tensors(
-            draft, _check_range(found.tensors, dtype), dtype=dtype, max_bytes=MAX_BYTES
-        )
-        config = {**found.config, "dtype": dtype, "torch_dtype": dtype}
-        (draft / "config.json").write_text(json.dumps(config, indent=1) + "\n")
-        found.check(draft)
-        if tokenizer is None:
-            found.write_text(draft)
+        if encoder is not None and is_salmonn(held):
+            size, said = _write_whole(held, source, draft, encoder, base, dtype, tokenizer)
         else:
-            _copy_tokenizer(Path(tokenizer), draft)
+            found = _open_adapter(source, base) if needs_base else _open(source, held, encoder)
+            size, said = _write_found(found, draft, dtype, tokenizer), found.said
         if out.exists():
             out.rmdir()
         draft.rename(out)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return f"{out} written: {found.said}, {size / 1e6:,.0f} MB of {dtype}"
+    return f"{out} written: {said}, {size / 1e6:,.0f} MB of {dtype}"
 
 
-def _open(source: Path) -> Found:
-    """By what the file begins with, whatever its name."""
+def _write_found(found: Found, draft: Path, dtype: str, tokenizer: str | None) -> int:
+    size = write_tensors(
+        draft, _check_range(found.tensors, dtype), dtype=dtype, max_bytes=MAX_BYTES
+    )
+    config = {**found.config, "dtype": dtype, "torch_dtype": dtype}
+    (draft / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+    found.check(draft)
+    if tokenizer is None:
+        found.write_text(draft)
+    else:
+        _copy_tokenizer(Path(tokenizer), draft)
+    return size
+
+
+def _write_whole(
+    held: Any,
+    source: Path,
+    draft: Path,
+    encoder: str,
+    base: str | None,
+    dtype: str,
+    tokenizer: str | None,
+) -> tuple[int, str]:
+    if base is None or tokenizer is not None:
+        raise ValueError(
+            f"{source} is a SALMONN: give the folder of its Vicuna as --base, whose tokenizer is "
+            "taken, and no --tokenizer"
+        )
+    return write_salmonn(
+        held, source, draft, encoder=encoder, base=base, dtype=dtype, max_bytes=MAX_BYTES
+    )
+
+
+def _open(source: Path, held: Any, encoder: str | None) -> Found:
+    """By what the file begins with, whatever its name; `held` is what a .pt of PyTorch's holds."""
     if source.is_dir():
         source = source / "model.bin"
     if not source.is_file():
         raise ValueError(
-            f"no file {source}; give a GGUF, CTranslate2's folder of a Whisper, OpenAI's .pt, or "
-            "the folder of a PEFT adapter"
+            f"no file {source}; give a GGUF, CTranslate2's folder of a Whisper, OpenAI's .pt, "
+            "BEATs' or SALMONN's, or the folder of a PEFT adapter"
         )
     with source.open("rb") as file:
         start = file.read(4)
     if start == MAGIC:
         return _open_gguf(source)
-    if is_torch_file(source):
-        return _open_openai(source)
+    if encoder is not None:
+        return _open_beats(source, held, encoder)
+    if held is not None:
+        return _make_whisper(source, dict(list_openai_tensors(held, source)), None)
     return _open_ctranslate2(source)
 
 
@@ -155,9 +203,16 @@ def _open_ctranslate2(source: Path) -> Found:
     return _make_whisper(source, tensors, source.parent)
 
 
-def _open_openai(source: Path) -> Found:
-    held = read_torch_file(source)
-    return _make_whisper(source, dict(list_openai_tensors(held, source)), None)
+def _open_beats(source: Path, held: Any, whisper: str) -> Found:
+    folder = find_folder(whisper)
+    config = describe_encoder(held, source, folder)
+    return Found(
+        config=config,
+        tensors=list_encoder_tensors(held, source, folder),
+        write_text=lambda out: None,
+        check=read_encoder_preset,
+        said=f"{whisper} and a BEATs of {config['beats']['layers']} layers beside it",
+    )
 
 
 def _make_whisper(source: Path, tensors: dict[str, np.ndarray], beside: Path | None) -> Found:

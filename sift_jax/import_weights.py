@@ -6,6 +6,7 @@ ModelConfig.decoder or encoder. Nothing of the files is run: they are read as nu
 
     model.gguf            llama.cpp's, of a llama or qwen2
     FOLDER or model.bin   CTranslate2's, of a Whisper (faster-whisper)
+    FOLDER                with pytorch_model….bin: PyTorch's, of a decoder
     base.pt               OpenAI's, of a Whisper
     BEATs….pt             with --encoder=a Whisper's folder: the encoder of a SALMONN
     salmonn….pth          with that encoder and --base=Vicuna's folder: a whole SALMONN
@@ -33,7 +34,7 @@ def make_parser() -> Parser:
         "--from",
         dest="source",
         required=True,
-        help="the file, or the folder of CTranslate2 or PEFT",
+        help="the file, or the folder of CTranslate2, of PEFT or of a decoder in PyTorch's files",
     )
     parser.add_argument(
         "--base",

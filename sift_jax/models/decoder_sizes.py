@@ -228,6 +228,11 @@ TINYLLAMA = _llama(
     (2048, 22, 32, 4, 5632), vocab_size=32_000, is_tied=False, theta=1e4, positions=2048
 )
 
+# Llama 2's geometry
+VICUNA = _llama(
+    (4096, 32, 32, 32, 11_008), vocab_size=32_000, is_tied=False, theta=1e4, positions=4096
+)
+
 DECODERS: dict[str, DecoderConfig] = {
     **_list_qwen2(),
     **_list_qwen3(),
@@ -237,6 +242,7 @@ DECODERS: dict[str, DecoderConfig] = {
     "smollm3-3b-base": SMOLLM3,
     "qwen2-audio-7b": QWEN2_AUDIO,
     "qwen2-audio-7b-instruct": QWEN2_AUDIO,
+    "vicuna-7b-v1.5": VICUNA,
     "tinyllama-1.1b": TINYLLAMA,
     "tinyllama-1.1b-chat-v1.0": TINYLLAMA,
     **_with_instruct(

@@ -59,7 +59,8 @@ def count_costs(config: SpeechLMConfig, trainable: tuple[str, ...]) -> StepCosts
     """What a frame, a position, a token and a target cost when `trainable` trains."""
     leaves = flatten_paths(describe_params(config))
     trained = {path for path in leaves if any(re.fullmatch(pattern, path) for pattern in trainable)}
-    is_encoder_trained = any(path.startswith("encoder/") for path in trained)
+    # norms behind an encoder pass nothing back through it
+    is_encoder_trained = any(re.fullmatch("encoder/.*kernel", path) for path in trained)
 
     def cost(pattern: str, passes_back: bool) -> float:
         total = 0.0

@@ -38,6 +38,7 @@ DECODER_PARAMETERS = {
     "qwen2.5-14b": 14_770_033_664,
     "qwen2.5-32b": 32_763_876_352,
     "qwen2.5-72b": 72_706_203_648,
+    "vicuna-7b-v1.5": 6_738_415_616,
     "tinyllama-1.1b": 1_100_048_384,
     "smollm2-135m": 134_515_008,
     "smollm2-360m": 361_821_120,
@@ -130,7 +131,27 @@ def test_decoders_have_the_published_bytes(name):
     assert 2 * (DECODER_PARAMETERS[name] + more) == published
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+# two in one, which the pooled projector does not take
+JOINED = ("salmonn", "test-salmonn")
+
+
+def test_salmonn_has_the_published_parameters():
+    """Of BEATs' public class (its classifier, the lengths of its convolution's taps and the copies of
+    its biases apart), of the Q-Former as it is in BERT's sizes, and of two norms."""
+    config = make_config(encoder="salmonn", projector="salmonn", projector_frames=None)
+    params = describe_params(config)
+    beats = params["encoder"].pop("beats")
+    assert count(beats) == 90_311_664
+    whisper = params["encoder"].pop("whisper")
+    assert count(whisper) + 1500 * 1280 == ENCODER_PARAMETERS["whisper-large-v2"]
+    assert count(params["encoder"]) == 2 * (1280 + 768)
+    attention, crossed = 4 * (768 * 768 + 768), 2 * (768 * 768 + 768) + 2 * (2048 * 768 + 768)
+    layer = attention + crossed + 2 * 4 * 768 * 768 + 5 * 768 + 3 * 2 * 768
+    width = config.decoder.width
+    assert count(params["projector"]) == 2 * layer + 3 * 768 + 768 * width + width
+
+
+@pytest.mark.parametrize("name", [name for name in ENCODERS if name not in JOINED])
 def test_encoders_have_the_published_parameters(name):
     config = make_config(encoder=name)
     params = describe_params(config)["encoder"]

@@ -332,6 +332,21 @@ def test_vicuna_turns(tmp_path):
     assert whole.is_target[len(prompt.tokens)] and not whole.is_target[len(prompt.tokens) - 1]
 
 
+def test_salmonn_turns(tmp_path):
+    """Its public code encodes the text before a recording, that behind it, and the answer apart."""
+    tokenizer = SpeechTokenizer(write_tokenizer_folder(tmp_path, None, kind="pieces"), "salmonn")
+    question = {"role": "user", "content": [{"audio_path": "a.wav"}, {"text": "How fast?"}]}
+    answer = {"role": "assistant", "content": [{"text": "Slowly, 12 words."}]}
+    found = render_chat([question, answer], tokenizer)
+    before, behind = "USER: <Speech>", "</Speech> How fast?\nASSISTANT:"
+    wanted = [tokenizer.get_id("<s>"), *tokenizer.encode(before), tokenizer.ids["<|AUDIO|>"]]
+    wanted += tokenizer.encode(behind)
+    learnt = [*tokenizer.encode("Slowly, 12 words."), tokenizer.get_id("</s>")]
+    assert found.tokens == wanted + learnt and found.audio == ["a.wav"]
+    assert found.is_target == [False] * len(wanted) + [True] * len(learnt)
+    assert render_chat([question], tokenizer, has_reply=False).tokens == wanted
+
+
 def test_an_unknown_template_is_refused_by_name(folders):
     with pytest.raises(
         ValueError,

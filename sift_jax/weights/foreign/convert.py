@@ -4,6 +4,7 @@ named.
 GGUF         ─┐
 model.bin    ─┼─► (config.json, tensors, tokenizer) ─► out.part/ ─► read as a preset ─► out/
 OpenAI's .pt ─┤
+*.bin        ─┤  PyTorch's, of a decoder's folder
 PEFT's LoRA  ─┤  merged into its base
 BEATs        ─┤  beside a Whisper
 SALMONN      ─┘  a whole model
@@ -36,7 +37,12 @@ from sift_jax.weights.foreign.salmonn import (
     list_encoder_tensors,
     write_salmonn,
 )
-from sift_jax.weights.foreign.torch_file import is_torch_file, read_torch_file
+from sift_jax.weights.foreign.torch_file import (
+    is_torch_file,
+    list_torch_files,
+    list_torch_tensors,
+    read_torch_file,
+)
 from sift_jax.weights.foreign.whisper_config import make_whisper_config
 from sift_jax.weights.tensor_writer import write_tensors
 
@@ -149,6 +155,8 @@ def _write_whole(
 
 def _open(source: Path, held: Any, encoder: str | None) -> Found:
     """By what the file begins with, whatever its name; `held` is what a .pt of PyTorch's holds."""
+    if source.is_dir() and list_torch_files(source):
+        return _open_torch_folder(source)
     if source.is_dir():
         source = source / "model.bin"
     if not source.is_file():
@@ -178,6 +186,16 @@ def _open_adapter(source: Path, base: str | None) -> Found:
         write_text=lambda out: _copy_tokenizer(source if has_text else folder, out),
         check=read_decoder_preset,
         said=f"{named} with the adapter of rank {adapter.rank} merged",
+    )
+
+
+def _open_torch_folder(source: Path) -> Found:
+    return Found(
+        config=read_config(source)[0],
+        tensors=list_torch_tensors(source),
+        write_text=lambda out: _copy_tokenizer(source, out),
+        check=read_decoder_preset,
+        said=f"the decoder of {source}, of PyTorch's files",
     )
 
 

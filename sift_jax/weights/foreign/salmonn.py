@@ -31,7 +31,7 @@ from sift_jax.models.speech_lm import SpeechLMConfig
 from sift_jax.models.whisper_encoder import EncoderConfig
 from sift_jax.text.tokenizers import SpeechTokenizer
 from sift_jax.weights.foreign.beats_file import list_beats_tensors, read_beats_config
-from sift_jax.weights.foreign.torch_file import read_torch_file
+from sift_jax.weights.foreign.torch_file import list_torch_files, list_torch_tensors
 from sift_jax.weights.hf_layouts import read_layout, sort_keys
 from sift_jax.weights.key_table import WHISPER_COMPUTED
 from sift_jax.weights.load import load_part
@@ -243,10 +243,8 @@ def _put_norms(encoder: str, norms: Tensors, source: Path) -> Iterator[tuple[str
 
 def _list_base(base: str) -> Iterator[tuple[str, np.ndarray]]:
     """Vicuna's tensors, of safetensors or of PyTorch's files."""
-    torch_files = sorted(Path(base).glob("pytorch_model*.bin"))
-    if torch_files and not list(Path(base).glob("*.safetensors")):
-        for path in torch_files:
-            yield from read_torch_file(path).items()
+    if list_torch_files(Path(base)):
+        yield from list_torch_tensors(Path(base))
         return
     files = TensorFolder(base)
     keys = files.keys()
@@ -264,8 +262,7 @@ def _merge(
             left.remove(module)
             low, high = (lora[f"{module}.{half}"].astype(np.float32) for half in "AB")
             value = value.astype(np.float32) + scale * (high @ low)
-        if not key.endswith(".rotary_emb.inv_freq"):
-            yield key, value
+        yield key, value
     if left:
         raise ValueError(
             f"{source} changes {sorted(left)[0]} ({len(left)} such), which {base} has not; give "

@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import pickletools
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,21 @@ def read_torch_file(path: str | Path) -> Any:
         raise ValueError(
             f"{path} is torn, or no .pt of tensors ({error}); download it again"
         ) from None
+
+
+def list_torch_files(folder: Path) -> list[Path]:
+    """pytorch_model.bin, or its parts, of a folder without safetensors."""
+    is_safe = any(folder.glob("*.safetensors"))
+    return [] if is_safe else sorted(folder.glob("pytorch_model*.bin"))
+
+
+def list_torch_tensors(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Of such a folder, one file in memory at a time; rotary frequencies, which are computed here,
+    are left out."""
+    for path in list_torch_files(folder):
+        for name, value in read_torch_file(path).items():
+            if not name.endswith(".rotary_emb.inv_freq"):
+                yield name, value
 
 
 class _Reader:

@@ -1,10 +1,12 @@
 """Attention over packed rows and clips, by the kernel that the hardware has: one function, one
-mask, four ways.
+mask, five ways.
 
     plain       all scores at once: the reference, and the fastest for short rows
     blockwise   a block of queries after the other, in plain JAX: never more scores than a block's, anywhere
     cudnn       NVIDIA GPUs in 16 bits: cuDNN's flash attention
     splash      TPUs: the Pallas kernel, which leaves out blocks that nobody sees; clips are padded to whole lanes
+    packed      TPUs, by name only: a kernel of our own for packed rows, see packed_attention.py; elsewhere, and for
+                clips, what auto is
     auto        splash on a TPU, cudnn on a GPU where they can; else plain for short rows and blockwise for long ones
 
 An AttentionMask says who attends to whom by ids, not by a matrix. Of a packed row: t attends to s
@@ -40,22 +42,25 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
-from sift_jax.models.layers import Array, attend
+from sift_jax.models.layers import ATTENTION_RESULT, LANES, Array, attend
+from sift_jax.models.packed_sight import (
+    PACKED_BLOCK,
+    Visits,
+    find_sight,
+    lay_out_visits,
+    narrow_sight,
+)
 from sift_jax.parallel.mesh import BATCH_AXES, count_batch_shards, find_platform
 
-KINDS = ("auto", "plain", "blockwise", "cudnn", "splash")
+KINDS = ("auto", "plain", "blockwise", "cudnn", "splash", "packed")
 # up to here all scores at once are as fast or faster, also backwards
 SHORT = 512
 BLOCK = 256
 # of a row: each is a piece of program of its own
 MOST_BLOCKS = 8
-# lanes of a TPU: the kernel wants whole ones
-LANES = 128
 # Positions of a block of the TPU's kernel: with blocks of 128 it does a tenth of what a matrix unit
 # can, and with 1,024 more of a packed row is computed that nobody sees.
 SPLASH_BLOCK = 512
-# the name under which what a kernel leaves for its backward pass may be kept
-ATTENTION_RESULT = "attention"
 # place, group and segment of positions
 Ids = tuple[Array, Array, Array]
 
@@ -64,7 +69,7 @@ Ids = tuple[Array, Array, Array]
     jax.tree_util.register_dataclass,
     data_fields=(
         *("group_bt", "segment_bt", "is_heard_bs", "mask_bts", "blocks"),
-        *("position_bt", "window"),
+        *("position_bt", "window", "sight", "visits"),
     ),
     meta_fields=("kind", "block"),
 )
@@ -86,6 +91,9 @@ class AttentionMask:
     # of a row's places, where only so many positions back are seen
     position_bt: Array | None = None
     window: Array | None = None
+    # three integers a position, and the blocks that our own kernel visits by them
+    sight: Array | None = None
+    visits: tuple[Visits, Visits] | None = None
 
     @classmethod
     def of(cls, mask_bts: Array) -> AttentionMask:
@@ -95,6 +103,9 @@ class AttentionMask:
     def narrow(self, position_bt: Array, window: Array) -> AttentionMask:
         """The same without what is `window` positions back, or farther: of positions, not of
         places, so that a question sees as much of its prefix as it would in a row of its own."""
+        if self.sight is not None:
+            sight = narrow_sight(self.sight, position_bt, window)
+            return dataclasses.replace(self, sight=sight, visits=None)
         mask_bts = self.mask_bts
         if mask_bts is not None:
             mask_bts = mask_bts & _is_near(position_bt, position_bt, window)
@@ -135,6 +146,8 @@ def choose_kind(kind: str, *, tokens: int, head_size: int, dtype: str, platform:
     # The kernel works on tiles of 128 × 128; anything else it refuses, or pads at a cost.
     is_whole = tokens % LANES == 0 and head_size % LANES == 0
     is_short_float = jnp.dtype(dtype).itemsize == 2
+    if kind == "packed" and platform != "tpu":
+        kind = "auto"
     if kind == "auto":
         if platform == "tpu" and is_whole:
             return "splash"
@@ -147,6 +160,11 @@ def choose_kind(kind: str, *, tokens: int, head_size: int, dtype: str, platform:
             f"splash attention takes rows and heads of whole {LANES}s, not {tokens} positions and "
             f"heads of {head_size}; set DataConfig.tokens, or ATTENTION = 'auto'"
         )
+    if kind == "packed" and head_size % LANES:
+        raise ValueError(
+            f"packed attention takes heads of whole {LANES}s, not of {head_size}; set "
+            "ATTENTION = 'auto'"
+        )
     if kind == "cudnn" and not is_short_float:
         raise ValueError(
             f"cuDNN's attention takes bfloat16, not {dtype}; set ModelConfig.dtype, or "
@@ -158,9 +176,9 @@ def choose_kind(kind: str, *, tokens: int, head_size: int, dtype: str, platform:
 def choose_clip_kind(kind: str, *, frames: int, head_size: int, dtype: str, platform: str) -> str:
     """The same for an encoder. On a TPU long clips take the kernel: 1,500 frames and heads of 64 are
     padded to whole lanes, which costs less than scores in memory."""
-    if platform == "tpu" and kind in ("auto", "splash"):
+    if platform == "tpu" and kind in ("auto", "splash", "packed"):
         return "splash" if frames > SHORT else "plain"
-    kind = "auto" if kind == "splash" else kind
+    kind = "auto" if kind in ("splash", "packed") else kind
     return choose_kind(kind, tokens=frames, head_size=head_size, dtype=dtype, platform=platform)
 
 
@@ -177,6 +195,10 @@ def make_row_mask(
     kind = choose_kind(
         kind, tokens=group_bt.shape[1], head_size=head_size, dtype=dtype, platform=find_platform()
     )
+    if kind == "packed":
+        sight = find_sight(group_bt, segment_bt)
+        visits = lay_out_visits(sight, choose_packed_block(group_bt.shape[1], block))
+        return AttentionMask(kind=kind, block=block, sight=sight, visits=visits)
     # (b, t, t) booleans, shared by all layers: 4 MiB for a row of 2,048, where the scores of one
     # layer's heads take a hundred times that.
     mask_bts = None if kind == "blockwise" else make_mask(group_bt, segment_bt)
@@ -213,6 +235,11 @@ def attend_by(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: AttentionMask) 
         return _attend_blockwise(q_btnk, k_bsnk, v_bsnk, mask)
     if mask.kind == "cudnn":
         return attend_fused(q_btnk, k_bsnk, v_bsnk, mask.mask_bts, implementation="cudnn")
+    if mask.kind == "packed" and mask.sight is not None:
+        from sift_jax.models.packed_attention import attend_packed
+
+        block = choose_packed_block(q_btnk.shape[1], mask.block)
+        return attend_packed(q_btnk, k_bsnk, v_bsnk, mask.sight, mask.visits, block=block)
     if mask.kind == "splash":
         if mask.mask_bts is None:
             return attend_clips_by_splash(q_btnk, k_bsnk, v_bsnk, mask.is_heard_bs)
@@ -293,6 +320,11 @@ def choose_block(tokens: int, most: int) -> int:
         for n in range(LANES, max(most, LANES) + 1, LANES)
         if n <= tokens and -tokens % n <= tokens / 8
     )
+
+
+def choose_packed_block(tokens: int, most: int) -> int:
+    """The same for our own kernel, which lengthens any row to whole lanes."""
+    return choose_block(tokens + -tokens % LANES, min(most, PACKED_BLOCK))
 
 
 def attend_splash(

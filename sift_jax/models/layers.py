@@ -22,6 +22,10 @@ from sift_jax.models.quantization import SCALE, VALUES, dequantize
 from sift_jax.parallel.mesh import BATCH_AXES, count_batch_shards
 
 Array = jax.Array
+# lanes of a TPU: its kernels want whole ones
+LANES = 128
+# the name under which what an attention kernel leaves for its backward pass may be kept
+ATTENTION_RESULT = "attention"
 # one number or many of them: what comes out is what went in
 Counts = TypeVar("Counts", int, np.ndarray, jax.Array)
 # Whisper and BERT use the exact form; jax.nn.gelu alone is the tanh form

@@ -34,6 +34,7 @@ from sift_jax.models.speech_lm import Params, SpeechLMConfig
 from sift_jax.parallel.hardware import HardwareConfig
 from sift_jax.parallel.mesh import MeshConfig, check_rows, make_mesh
 from sift_jax.text.unit_tokens import NeededRows
+from sift_jax.training.attention_check import settle_attention
 from sift_jax.training.ctc import CtcConfig, check_ctc, make_ctc_objective
 from sift_jax.training.losses import Objective
 from sift_jax.training.optimizer import OptimizerConfig, make_optimizer, make_schedule
@@ -148,6 +149,9 @@ def describe_job(
     shapes = make_shapes(data, geometry, teacher_tokens=positions)
     mesh = make_mesh(configs.mesh, devices)
     check_rows(data.rows, mesh, run.microbatches)
+    if devices is None:
+        # on devices that can execute; those of a topology cannot
+        config = settle_attention(config, mesh)
     check_regularization(run.regularization, config)
     abstract_state, draw_state = describe_state(config, run, update, mesh)
     objective = _choose_objective(configs, config, abstract_state["trainable"])

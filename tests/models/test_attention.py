@@ -213,6 +213,9 @@ def test_a_model_by_blocks_is_the_model():
 )
 def test_auto_takes_what_the_hardware_has(sizes, kind):
     assert choose_kind("auto", **sizes) == kind
+    # our own kernel is for TPUs, and elsewhere the name means the same
+    packed = "packed" if sizes["platform"] == "tpu" else kind
+    assert choose_kind("packed", **sizes) == packed
 
 
 def test_the_devices_of_the_mesh_are_asked_and_not_the_process():
@@ -240,7 +243,10 @@ def make_one_device_mesh():
     [
         (
             "flash",
-            "attention 'flash' is unknown; choose one of auto, plain, blockwise, cudnn, splash",
+            (
+                "attention 'flash' is unknown; choose one of auto, plain, blockwise, cudnn, splash, "
+                "packed"
+            ),
         ),
         (
             "splash",
@@ -250,8 +256,9 @@ def make_one_device_mesh():
             ),
         ),
         ("cudnn", "cuDNN's attention takes bfloat16, not float32; set ModelConfig.dtype"),
+        ("packed", "packed attention takes heads of whole 128s, not of 8; set ATTENTION = 'auto'"),
     ],
 )
 def test_a_kernel_that_cannot_says_so(kind, message):
     with pytest.raises(ValueError, match=message):
-        choose_kind(kind, tokens=100, head_size=8, dtype="float32", platform="cpu")
+        choose_kind(kind, tokens=100, head_size=8, dtype="float32", platform="tpu")

@@ -61,6 +61,7 @@ def make_ours(flags: argparse.Namespace, *, codes: int = 0):
         lora_alpha=1.0,
         lora_targets=(),
         quantized=None,
+        soft_tokens=False,
         dtype="float32",
         remat="none",
         attention="auto",

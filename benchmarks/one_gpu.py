@@ -67,6 +67,7 @@ def make_config(flags: argparse.Namespace) -> SpeechLMConfig:
         lora_alpha=8.0,
         lora_targets=("q", "v"),
         quantized=None,
+        soft_tokens=False,
         dtype=flags.dtype,
         remat=flags.remat,
         attention=flags.attention,

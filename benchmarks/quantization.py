@@ -97,6 +97,7 @@ def compare_logits(folder: str, text: str, tokens: int) -> None:
             lora_alpha=1.0,
             lora_targets=(),
             quantized=None,
+            soft_tokens=False,
             dtype="float32",
             remat="none",
             attention="plain",

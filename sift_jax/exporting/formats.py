@@ -226,6 +226,11 @@ def _check_qwen2_audio(config: SpeechLMConfig) -> None:
             "--format=transformers or sift, or train with ModelConfig.projector = 'pooled' and "
             "projector_frames = 2"
         )
+    if config.projector.soft_tokens:
+        raise ValueError(
+            "Qwen2-Audio hears the projector's frames, and this model soft tokens; use "
+            "--format=transformers or sift"
+        )
     if config.decoder.architecture != "qwen2":
         raise ValueError(
             f"Qwen2-Audio has a qwen2 decoder, this is a {config.decoder.architecture}; use "

@@ -198,6 +198,7 @@ def make_remote_config(
         "audio_token_id": audio_id,
         **_make_projector_fields(config),
         "projector_width": config.projector.width,
+        "soft_tokens": config.projector.soft_tokens,
         "tie_word_embeddings": config.decoder.is_tied,
         "dtype": dtype,
         "torch_dtype": dtype,

@@ -134,7 +134,8 @@ ENCODERS: dict[str, EncoderConfig | FastConformerConfig | JoinedConfig] = {
 
 def _projector(kind: str, frames: int, **sizes: int) -> ProjectorConfig:
     none = {"width": 0, "queries": 0, "layers": 0, "heads": 0, "cross_every": 0}
-    return ProjectorConfig(kind=kind, frames=frames, has_norm=True, **{**none, **sizes})
+    given = {**none, "has_norm": True, "soft_tokens": False, **sizes}
+    return ProjectorConfig(kind=kind, frames=frames, **given)
 
 
 # windows of 17 frames are 0.34 s; two layers of BERT's size
@@ -174,6 +175,8 @@ class ModelConfig(CheckedConfig):
     projector: Text
     # encoder frames a position, or a window of the Q-Former; None is the preset's
     projector_frames: Count | None
+    # speech comes to the decoder as means of its own embeddings, see soft_tokens.py
+    soft_tokens: bool = dataclasses.field(metadata={"before": False})
     decoder: Text
     # "splice": speech stands among the tokens; "cross": the tokens attend to it, see
     # cross_attention.py
@@ -242,6 +245,12 @@ def make_model_config(config: ModelConfig, needed_rows: int = 0) -> SpeechLMConf
     projector = _find(PROJECTORS, None, "projector", config.projector)
     if config.projector_frames is not None:
         projector = dataclasses.replace(projector, frames=config.projector_frames)
+    if config.soft_tokens and config.fusion != "splice":
+        raise ValueError(
+            f"ModelConfig.soft_tokens puts speech among the tokens, and fusion is "
+            f"{config.fusion!r}; set SOFT_TOKENS = False, or FUSION = 'splice'"
+        )
+    projector = dataclasses.replace(projector, soft_tokens=config.soft_tokens)
     decoder = _find(DECODERS, read_decoder_preset, "decoder", config.decoder)
     own, extra = decoder.vocab_size, config.extra_tokens
     rows = max(own, needed_rows) if extra is None else own + extra
@@ -308,10 +317,12 @@ def restore_encoder(data: Mapping[str, Any]) -> Any:
 
 
 def from_json(data: dict) -> SpeechLMConfig:
-    # what was written before there was a choice has no fusion, and a norm
+    # what was written before there was a choice has no fusion, a norm, and no soft tokens
     return SpeechLMConfig(
         encoder=restore_encoder(data["encoder"]),
-        projector=_restore(ProjectorConfig, {"has_norm": True, **data["projector"]}),
+        projector=_restore(
+            ProjectorConfig, {"has_norm": True, "soft_tokens": False, **data["projector"]}
+        ),
         decoder=_restore_decoder(data["decoder"]),
         cross=_restore(CrossConfig, {"is_placed": False, **data["cross"]})
         if data.get("cross")

@@ -35,6 +35,8 @@ class ProjectorConfig:
     """`width` is the inner one; what a kind does not have is 0."""
 
     kind: str
+    # whether its frames score the decoder's tokens, and their mean is heard: soft_tokens.py
+    soft_tokens: bool
     # encoder frames that become one position, or one window of the Q-Former
     frames: int
     width: int

@@ -41,6 +41,7 @@ from sift_jax.models.layers import (
 )
 from sift_jax.models.no_encoder import NoEncoder
 from sift_jax.models.projectors import ProjectorConfig, make_projector
+from sift_jax.models.soft_tokens import init_rest, read_table, soften
 from sift_jax.models.quantization import quantize_decoder
 from sift_jax.models.whisper_encoder import EncoderConfig, WhisperEncoder
 
@@ -166,6 +167,8 @@ def init_params(config: SpeechLMConfig, key: Array) -> Params:
         heard = jnp.ones((1,), jnp.int32)
         params["encoder"] = make_encoder(config).init(encoder_key, mel, heard)["params"]
         params["projector"] = _projector(config).init(projector_key, frames)["params"]
+        if config.projector.soft_tokens:
+            params["projector"]["rest"] = init_rest(config.decoder.width)
     decoder = make_decoder(config).init(decoder_key, x, position, AttentionMask.of(mask))
     params["decoder"] = decoder["params"]
     if config.quantized:
@@ -176,14 +179,14 @@ def init_params(config: SpeechLMConfig, key: Array) -> Params:
     return params
 
 
-def encode_speech(
+def project_speech(
     config: SpeechLMConfig,
     params: Params,
     mel_basf: Array,
     frames_ba: Array,
     dropout: Dropout | None = None,
 ) -> Array:
-    """Clips to decoder embeddings, (b, a · projected frames of a clip, d)."""
+    """Clips to the projector's frames, (b, a · projected frames of a clip, d)."""
     b, a, s, f = mel_basf.shape
     frames = frames_ba.reshape(-1)
     mel = mel_basf.reshape(b * a, s, f)
@@ -196,6 +199,21 @@ def encode_speech(
         places = make_sinusoids(*projected.shape[1:])
         projected = projected + places.astype(projected.dtype)
     return spread(projected.reshape(b, a * projected.shape[1], projected.shape[2]))
+
+
+def encode_speech(
+    config: SpeechLMConfig,
+    params: Params,
+    mel_basf: Array,
+    frames_ba: Array,
+    dropout: Dropout | None = None,
+) -> Array:
+    """Clips to decoder embeddings, (b, a · projected frames of a clip, d)."""
+    frames = project_speech(config, params, mel_basf, frames_ba, dropout)
+    if not config.projector.soft_tokens:
+        return frames
+    table = read_table(config.decoder, params["decoder"])
+    return spread(soften(frames, params["projector"]["rest"], table))
 
 
 def splice(

@@ -20,9 +20,9 @@ import jax.numpy as jnp
 
 from sift_jax.data.data_config import DataConfig
 from sift_jax.field_ranges import CheckedConfig, Share
-from sift_jax.models.decoder import compute_logits
-from sift_jax.models.layers import Array, gather
-from sift_jax.models.speech_lm import Dropout, Params, SpeechLMConfig, encode_speech
+from sift_jax.models.layers import Array
+from sift_jax.models.soft_tokens import read_table, score_tokens
+from sift_jax.models.speech_lm import Dropout, Params, SpeechLMConfig, project_speech
 from sift_jax.text.tokenizers import AUDIO, SpeechTokenizer
 from sift_jax.training.losses import LOSS_TARGETS, Objective, Terms, cut, sum_loss
 from sift_jax.training.other_audio import find_owners
@@ -127,7 +127,7 @@ def _sum_scores(frames_ntd: Array, embedding: Array) -> tuple[Array, Array]:
     in the same pass, while the scores of so many positions are there."""
 
     def add(piece: Array) -> tuple[Array, Array]:
-        scores = compute_logits({"embedding": embedding}, piece)
+        scores = score_tokens(piece, embedding)
         total = jax.nn.logsumexp(scores, axis=-1)
         share = jnp.exp(scores - total[..., None]).astype(piece.dtype)
         return total, jnp.matmul(share, embedding.astype(piece.dtype))
@@ -179,19 +179,17 @@ def make_ctc_objective(config: SpeechLMConfig, ctc: CtcConfig, data: DataConfig)
     """CTC of the projected frames over the decoder's embeddings, beside the cross-entropy."""
     tokenizer = SpeechTokenizer(data.tokenizer, data.chat_template)
     blank, turn_end = tokenizer.ids[AUDIO], tokenizer.turn_end_id
-    # as the decoder scales what it embeds
-    scale = 1.0 if config.decoder.gemma is None else config.decoder.width**0.5
 
     def objective(
         params: Params, batch: dict[str, Array], dropout: Dropout | None
     ) -> tuple[Array, Terms]:
         slots = config.count_frames(batch["mel_basf"].shape[2])
-        heard = encode_speech(config, params, batch["mel_basf"], batch["frames_ba"], dropout)
-        frames_ntd = heard.reshape(-1, slots, heard.shape[-1]) * scale
+        heard = project_speech(config, params, batch["mel_basf"], batch["frames_ba"], dropout)
+        frames_ntd = heard.reshape(-1, slots, heard.shape[-1])
         counts_n = jnp.asarray(config.count_positions(batch["frames_ba"].reshape(-1)))
         most = min(batch["target_bm"].shape[1], slots)
         said = find_transcripts(batch, slots, turn_end, most=most)
-        table = jax.lax.stop_gradient(gather(params["decoder"]["embedding"], "tensor", None))
+        table = read_table(config.decoder, params["decoder"])
         total, is_counted_n = sum_ctc(frames_ntd, table, said, counts_n, blank=blank)
         counted, clips = jnp.sum(is_counted_n), jnp.sum(batch["frames_ba"] > 0)
         labels = jnp.sum(jnp.where(is_counted_n, said.count_n, 0))

@@ -229,6 +229,7 @@ PROJECTOR: tuple[Row, ...] = (
     *_linear("linear", "linear"),
     *_linear("up", "up"),
     *_linear("down", "down"),
+    ("rest/kernel", "rest.weight", "turn"),
     ("queries", "queries", "same"),
     *_norm("speech_norm", "speech_norm"),
     *_norm("query_norm", "query_norm"),

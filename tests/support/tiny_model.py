@@ -28,6 +28,7 @@ MODEL = ModelConfig(
     lora_alpha=8.0,
     lora_targets=("q", "v"),
     quantized=None,
+    soft_tokens=False,
     dtype="float32",
     remat="none",
     attention="plain",

@@ -30,7 +30,8 @@ def count_positions(mel_frames: Any, projector_kind: str, projector_frames: int)
 
 class SiftConfig(PretrainedConfig):
     """`projector_kind` is linear, pooled or stacked, `projector_frames` the encoder frames that one
-    position has, `projector_width` the hidden layer of a stacked one.
+    position has, `projector_width` the hidden layer of a stacked one. With `soft_tokens` the
+    projector's frames score the decoder's tokens, and the mean of their embeddings is heard.
 
     `frame_mask` says what is heard of the silence behind a recording's end:
         none         all of it
@@ -49,6 +50,7 @@ class SiftConfig(PretrainedConfig):
         projector_kind: str = "linear",
         projector_frames: int = 1,
         projector_width: int = 0,
+        soft_tokens: bool = False,
         frame_mask: str = "none",
         **kwargs: Any,
     ):
@@ -58,6 +60,7 @@ class SiftConfig(PretrainedConfig):
         self.projector_kind = projector_kind
         self.projector_frames = projector_frames
         self.projector_width = projector_width
+        self.soft_tokens = soft_tokens
         self.frame_mask = frame_mask
         super().__init__(**kwargs)
 

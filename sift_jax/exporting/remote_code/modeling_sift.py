@@ -36,6 +36,8 @@ class SiftProjector(nn.Module):
             self.down = nn.Linear(config.projector_width, features)
         else:
             self.linear = nn.Linear(width, features)
+        if config.soft_tokens:
+            self.rest = nn.Linear(features, features, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.is_stacked:
@@ -103,8 +105,18 @@ class SiftForCausalLM(PreTrainedModel, GenerationMixin):
         features, frames = input_features[is_there], feature_frames[is_there]
         encoded = self._encode(features.to(self.encoder.conv1.weight.dtype), frames)
         projected = self.projector(encoded)
+        if self.config.soft_tokens:
+            projected = self._soften(projected)
         place = torch.arange(projected.shape[1], device=projected.device)
         return projected[place[None] < self._count(frames)[:, None]]
+
+    def _soften(self, frames: torch.Tensor) -> torch.Tensor:
+        """Frames that score the decoder's tokens to the mean of their embeddings, and the rest."""
+        embed = self.get_input_embeddings()
+        # Gemma scales what it embeds
+        table = embed.weight * getattr(embed, "embed_scale", 1.0)
+        share = (frames @ table.T).float().softmax(-1).to(table.dtype)
+        return share @ table + self.projector.rest(frames)
 
     def _count(self, frames: torch.Tensor) -> torch.Tensor:
         return count_positions(frames, self.config.projector_kind, self.config.projector_frames)

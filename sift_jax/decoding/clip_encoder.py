@@ -53,6 +53,8 @@ class ClipEncoder:
         self._front_end = FRONT_ENDS[config.encoder.front_end]
         # a model that hears units has neither
         heard = {part: params[part] for part in ("encoder", "projector") if part in params}
+        if config.projector.soft_tokens:
+            heard["decoder"] = {"embedding": params["decoder"]["embedding"]}
         self._params = place_params(heard, mesh)
         # by identity: whoever asks about a clip again hands in the same array, which is held here
         self._heard: dict[int, tuple[np.ndarray, np.ndarray]] = {}

@@ -45,7 +45,7 @@ TABLE: tuple[Row, ...] = (
     (r"cross/blocks/\w+_o/bias", (None, None)),
     (r"cross/norm/(scale|bias)", (None,)),
     (r"projector/linear/kernel", ("fsdp", "tensor")),
-    (r"projector/(up|down)/kernel", ("fsdp", "tensor")),
+    (r"projector/(up|down|rest)/kernel", ("fsdp", "tensor")),
     (r"projector/(linear|up|down)/bias", (None,)),
     (r"projector/queries", (None, None)),
     (r"projector/(speech|query)_norm/(scale|bias)", (None,)),

@@ -255,6 +255,15 @@ def test_any_decoder(tmp_path, name):
     assert_answers_as(theirs, processor, model, [[make_wave(3.337)]])
 
 
+@pytest.mark.parametrize("name", DECODER_FIELDS)
+def test_soft_tokens(tmp_path, name):
+    """Means of the decoder's embeddings, which Gemma scales."""
+    projector = dataclasses.replace(make_projector("stacked", 5), soft_tokens=True)
+    model = make_model(tmp_path, make_config(projector, **DECODER_FIELDS[name]))
+    theirs, processor = export(model, tmp_path / "out")
+    assert_answers_as(theirs, processor, model, [[make_wave(3.337)]])
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("refusals")

@@ -32,6 +32,7 @@ MODELS = {
     **{kind: {"projector": kind, "projector_frames": None} for kind in ("stacked", "qformer")},
     "salmonn": {"encoder": "test-salmonn", "projector": "salmonn", "projector_frames": None},
     "int8": {"quantized": "int8"},
+    "soft-tokens": {"soft_tokens": True},
     "unit-input": {"encoder": None},
     "salm": SALM,
     "salm-xatt": SALM_XATT,

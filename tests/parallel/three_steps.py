@@ -33,7 +33,12 @@ OPTIMIZER = OptimizerConfig(
 )
 
 
-MODELS = {"sift_llm": {}, "int8": {"quantized": "int8"}, "salm_xatt": SALM_XATT}
+MODELS = {
+    "sift_llm": {},
+    "int8": {"quantized": "int8"},
+    "soft_tokens": {"soft_tokens": True},
+    "salm_xatt": SALM_XATT,
+}
 
 
 def run_steps(sizes: MeshConfig, model: str, steps: int = 3) -> dict[str, list[float]]:

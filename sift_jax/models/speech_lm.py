@@ -41,8 +41,8 @@ from sift_jax.models.layers import (
 )
 from sift_jax.models.no_encoder import NoEncoder
 from sift_jax.models.projectors import ProjectorConfig, make_projector
-from sift_jax.models.soft_tokens import init_rest, read_table, soften
 from sift_jax.models.quantization import quantize_decoder
+from sift_jax.models.soft_tokens import init_rest, read_table, soften
 from sift_jax.models.whisper_encoder import EncoderConfig, WhisperEncoder
 
 Params = dict

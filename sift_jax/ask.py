@@ -59,6 +59,9 @@ def make_parser() -> Parser:
         "--no_repeat_ngram", type=int, default=0, help="no run of so many tokens twice; 0: no rule"
     )
     parser.add_argument(
+        "--beams", type=int, default=1, help="answers searched side by side, at temperature 0"
+    )
+    parser.add_argument(
         "--max_new_tokens", type=int, default=64, help="tokens of an answer, at most"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the sampling, above temperature 0")
@@ -112,6 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             top_p=flags.top_p,
             repetition_penalty=flags.repetition_penalty,
             no_repeat_ngram=flags.no_repeat_ngram,
+            beams=flags.beams,
         )
         for path in flags.audio:
             conversation.hear(path)

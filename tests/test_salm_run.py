@@ -20,7 +20,7 @@ from sift_jax.training.loop import train
 from sift_jax.weights.load import load_folder
 
 GREEDY = DecodingConfig(
-    max_new_tokens=4, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0
+    max_new_tokens=4, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0, beams=1
 )
 SMALL = {
     "ENCODER_SIZE": "test-fastconformer",

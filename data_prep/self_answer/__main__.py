@@ -87,7 +87,7 @@ def _run(flags: argparse.Namespace) -> None:
     from sift_jax.decoding.sampling import DecodingConfig
 
     decoding = DecodingConfig(
-        **read_fields(DecodingConfig, flags), repetition_penalty=1.0, no_repeat_ngram=0
+        **read_fields(DecodingConfig, flags), repetition_penalty=1.0, no_repeat_ngram=0, beams=1
     )
     answerer = load_text_decoder(
         flags.model,

@@ -59,7 +59,7 @@ class TextDecoder:
             "dtype": self.config.dtype,
             "parameters": self._checksums,
             "tokenizer": self.tokenizer.digest,
-            "decoding": dataclasses.asdict(self.decoding),
+            "decoding": self.decoding.describe(),
             "rows": self.rows,
             "seed": self._seed,
         }

@@ -44,7 +44,7 @@ print(model.ask(["x.wav", "y.wav"], "Which one has faster speech?"))
 ```
 
 A recording is a path, or samples with their rate, or a row of a `datasets` audio column; several make a
-list. `**decoding` takes `temperature`, `top_p`, `repetition_penalty`, `no_repeat_ngram` and
+list. `**decoding` takes `temperature`, `top_p`, `repetition_penalty`, `no_repeat_ngram`, `beams` and
 `max_new_tokens`, as the [command](commands.md#sift_jaxask) does. `import sift_jax` loads nothing heavy; the
 first use of a name does. What is wrong with an argument is a `ValueError` that says what to do."""
 BINDABLE = (

@@ -145,7 +145,7 @@ def _make_preparer(
     return make
 
 
-def _weigh(prepared: Prepared, state: State, hidden_bd: Array, rules: tuple) -> tuple[Array, int]:
+def weigh(prepared: Prepared, state: State, hidden_bd: Array, rules: tuple) -> tuple[Array, int]:
     """The logits of what may come next, and the id of the first of them."""
     decoding, _, speech = rules
     if speech and speech.is_only:
@@ -169,7 +169,7 @@ def _speak(
     decoding, stop_ids, speech = rules
     text_bs, end, is_done_b = state["text"], state["end"], state["is_done"]
     rows = jnp.arange(text_bs.shape[0])
-    logits_bv, first_id = _weigh(prepared, state, hidden_bd, rules)
+    logits_bv, first_id = weigh(prepared, state, hidden_bd, rules)
     keys_b = None
     if decoding.temperature:
         # by the number of tokens in the row: where the row begins is the batch's affair
@@ -217,6 +217,24 @@ def _start(
     copies: int,
 ) -> State:
     """The prompts through the decoder, and the first token of so many answers to each."""
+    state, hidden_bd = begin(
+        config, prepared, batch, key, rules, slots, is_alone=is_alone, copies=copies
+    )
+    return _speak(config, prepared, state, hidden_bd, rules)
+
+
+def begin(
+    config: SpeechLMConfig,
+    prepared: Prepared,
+    batch: dict[str, Array],
+    key: Array,
+    rules: tuple,
+    slots: int,
+    *,
+    is_alone: bool,
+    copies: int,
+) -> tuple[State, Array]:
+    """The prompts through the decoder, and what each of so many answers begins from."""
     decoding, stop_ids, speech = rules
     token_bt, real_bt = batch["token_bt"], batch["is_real_bt"]
     rows, t = token_bt.shape
@@ -259,7 +277,19 @@ def _start(
     if decoding.repetition_penalty != 1.0:
         seen_bv = jnp.zeros((rows, config.decoder.vocab_size), bool)
         state["seen"] = seen_bv.at[jnp.arange(rows)[:, None], token_bt].max(real_bt)
-    return _speak(config, prepared, state, hidden_bd, rules)
+    return state, hidden_bd
+
+
+def read_last(config: SpeechLMConfig, prepared: Prepared, state: State) -> tuple[State, Array]:
+    """The last token of every row through the decoder."""
+    last_b = jax.lax.dynamic_slice_in_dim(state["text"], state["end"] - 1, 1, axis=1)[:, 0]
+    x_bd = embed_tokens(config.decoder, prepared, last_b, jnp.dtype(config.dtype))
+    place = (state["end"] - 1, state["first"])
+    if config.cross:
+        x_bd, cross = go_on_cross(config, prepared["cross"], x_bd, state["cross"], *place)
+        state = {**state, "cross": cross}
+    hidden_bd, cache = advance(config.decoder, prepared, x_bd, state["cache"], *place)
+    return {**state, "cache": cache}, hidden_bd
 
 
 def _go_on(
@@ -270,14 +300,8 @@ def _go_on(
     stop = jnp.minimum(until, min(count_slots(state["cache"]) + 1, state["text"].shape[1]))
 
     def step(state: State) -> State:
-        last_b = jax.lax.dynamic_slice_in_dim(state["text"], state["end"] - 1, 1, axis=1)[:, 0]
-        x_bd = embed_tokens(config.decoder, prepared, last_b, jnp.dtype(config.dtype))
-        place = (state["end"] - 1, state["first"])
-        if config.cross:
-            x_bd, cross = go_on_cross(config, prepared["cross"], x_bd, state["cross"], *place)
-            state = {**state, "cross": cross}
-        hidden_bd, cache = advance(config.decoder, prepared, x_bd, state["cache"], *place)
-        return _speak(config, prepared, {**state, "cache": cache}, hidden_bd, rules)
+        state, hidden_bd = read_last(config, prepared, state)
+        return _speak(config, prepared, state, hidden_bd, rules)
 
     return jax.lax.while_loop(
         lambda state: (state["end"] < stop) & ~jnp.all(state["is_done"]), step, state

@@ -10,7 +10,7 @@ it.
 from __future__ import annotations
 
 import dataclasses
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,23 @@ class DecodingConfig(CheckedConfig):
     repetition_penalty: Positive
     # no run of so many tokens comes twice
     no_repeat_ngram: Whole
+    # answers that are searched side by side for the likeliest, see beams.py; 1 is none but the one
+    beams: Count = dataclasses.field(metadata={"before": 1})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.beams > 1 and self.temperature:
+            raise ValueError(
+                f"DecodingConfig.beams is {self.beams} and temperature {self.temperature:g}: beams "
+                "look for the likeliest answer, and nothing is drawn; set temperature to 0, or "
+                "beams to 1"
+            )
+
+    def describe(self) -> dict[str, Any]:
+        """What answers depend on, to be kept beside them; those of one beam were kept before there
+        was a choice."""
+        fields = dataclasses.asdict(self)
+        return fields if self.beams > 1 else {k: x for k, x in fields.items() if k != "beams"}
 
 
 class DecodingOptions(TypedDict, total=False):
@@ -43,14 +60,25 @@ class DecodingOptions(TypedDict, total=False):
     top_p: float
     repetition_penalty: float
     no_repeat_ngram: int
+    beams: int
 
 
 # of answers in text, where nothing else is said
 ANSWERING = DecodingConfig(
-    max_new_tokens=64, temperature=0.0, top_p=0.95, repetition_penalty=1.0, no_repeat_ngram=0
+    max_new_tokens=64,
+    temperature=0.0,
+    top_p=0.95,
+    repetition_penalty=1.0,
+    no_repeat_ngram=0,
+    beams=1,
 )
 GREEDY = DecodingConfig(
-    max_new_tokens=48, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0
+    max_new_tokens=48,
+    temperature=0.0,
+    top_p=1.0,
+    repetition_penalty=1.0,
+    no_repeat_ngram=0,
+    beams=1,
 )
 
 

@@ -145,7 +145,7 @@ def _claim(items: Sequence[dict[str, Any]], run: SpeakingRun) -> None:
         "samples": run.samples,
         "max_seconds": run.max_seconds,
         "items": digest,
-        "decoding": dataclasses.asdict(run.decoding),
+        "decoding": run.decoding.describe(),
     }
     path = run.out / "speaking.json"
     if not path.is_file():

@@ -32,7 +32,12 @@ SECONDS_A_CHARACTER, MORE_SECONDS = 0.2, 1.5
 USUAL_CHARACTERS_A_SECOND = 15.0
 # the paper's temperature of generation; the rest is ours
 SPEAKING = DecodingConfig(
-    max_new_tokens=1, temperature=0.8, top_p=0.95, repetition_penalty=1.0, no_repeat_ngram=0
+    max_new_tokens=1,
+    temperature=0.8,
+    top_p=0.95,
+    repetition_penalty=1.0,
+    no_repeat_ngram=0,
+    beams=1,
 )
 
 

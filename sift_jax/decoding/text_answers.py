@@ -18,6 +18,7 @@ from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.audio.whisper_mel import RATE
 from sift_jax.audio.windows import cut_windows
 from sift_jax.data.row_layout import expand_question, repeat_markers
+from sift_jax.decoding.beams import check_beams, search_beams
 from sift_jax.decoding.clip_encoder import ClipEncoder
 from sift_jax.decoding.decoder_sharding import place_params
 from sift_jax.decoding.generate import Prompt, lay_out_prompts, prepare, speak_in_steps
@@ -157,7 +158,11 @@ class TextGenerator:
         ]
 
     def stream(self, prompt: Prompt, decoding: DecodingConfig, *, seed: int = 0) -> Iterator[str]:
-        """The answer in pieces, token by token; joined they are what `answer` gives."""
+        """The answer in pieces, token by token; joined they are what `answer` gives. Of beams nothing
+        is known before the end, and it comes whole."""
+        if decoding.beams > 1:
+            yield self.answer([prompt], decoding, seed=seed)[0]
+            return
         pieces = TextPieces(self.tokenizer, self._speech)
         for ids in self._generate_in_steps([prompt], decoding, seed=seed, draws=[0], every=1):
             row = ids[0][: _find_end(ids[0], self._stop_ids)]
@@ -244,6 +249,12 @@ class TextGenerator:
         speech, stop_ids = self._speech, self._stop_ids
         if limits and speech:
             speech, stop_ids = dataclasses.replace(speech, is_only=True), (speech.ids.end,)
+        if decoding.beams > 1:
+            check_beams(self.config, self._speech, decoding)
+            yield search_beams(
+                self.config, self._prepared, batch, key, decoding=decoding, stop_ids=self._stop_ids
+            )[:count]
+            return
         steps = speak_in_steps(
             self.config,
             self._prepared,

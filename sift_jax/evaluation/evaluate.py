@@ -163,7 +163,7 @@ def describe_answers(
         "checkpoint": run.checkpoint,
         "step": model.step,
         "weights": digest_leaves(model.params),
-        "decoding": dataclasses.asdict(decoding),
+        "decoding": decoding.describe(),
         "audio": {"most_clips": run.most_clips, "long_audio": run.long_audio},
         "prompts": hashlib.sha256(prompts.encode()).hexdigest()[:16],
         "seed": run.seed,

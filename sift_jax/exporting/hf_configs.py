@@ -143,9 +143,11 @@ def make_encoder_config(config: SpeechLMConfig) -> dict[str, Any]:
     if isinstance(config.encoder, FastConformerConfig):
         return make_fast_conformer_config(config.encoder)
     if isinstance(config.encoder, JoinedConfig):
-        parts = {"whisper": config.encoder.whisper, "beats": config.encoder.beats}
-        sizes = {name: dataclasses.asdict(part) for name, part in parts.items()}
-        return {"model_type": JOINED_ENCODER, **sizes}
+        return {
+            "model_type": JOINED_ENCODER,
+            "whisper": dataclasses.asdict(config.encoder.whisper),
+            "beats": dataclasses.asdict(config.encoder.beats),
+        }
     return {"model_type": "whisper", **_make_encoder_sizes(_find_whisper(config))}
 
 

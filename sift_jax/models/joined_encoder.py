@@ -109,13 +109,17 @@ class JoinedEncoder(nn.Module):
     @nn.compact
     def __call__(self, mel_bsf: Array, frames_b: Array) -> Array:
         c = self.config
-        bins, fields = c.whisper.mel_bins, {"dtype": self.dtype, "remat": self.remat}
+        bins = c.whisper.mel_bins
         whisper = WhisperEncoder(
-            config=c.whisper, attention=self.attention, name="whisper", **fields
+            config=c.whisper,
+            dtype=self.dtype,
+            remat=self.remat,
+            attention=self.attention,
+            name="whisper",
         )
         speech = LayerNorm(eps=1e-5, name="whisper_norm")(whisper(mel_bsf[..., :bins], frames_b))
         own_b = jnp.maximum(frames_b - KALDI_LACKS, 0)
-        beats = BeatsEncoder(config=c.beats, name="beats", **fields)
+        beats = BeatsEncoder(config=c.beats, dtype=self.dtype, remat=self.remat, name="beats")
         sound = LayerNorm(eps=1e-5, name="beats_norm")(beats(mel_bsf[..., bins:], own_b))
         tokens = c.beats.count_tokens(mel_bsf.shape[1] - KALDI_LACKS)
         # behind the clip's end there is nothing, a norm's bias neither

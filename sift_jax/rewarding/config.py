@@ -29,6 +29,7 @@ def make_plain_decoding(max_new_tokens: int, temperature: float) -> DecodingConf
         top_p=1.0,
         repetition_penalty=1.0,
         no_repeat_ngram=0,
+        beams=1,
     )
 
 

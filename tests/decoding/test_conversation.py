@@ -16,7 +16,7 @@ from sift_jax.pretrained import Model
 from sift_jax.text.chat import make_question, render_chat
 
 DECODING = DecodingConfig(
-    max_new_tokens=4, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0
+    max_new_tokens=4, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0, beams=1
 )
 
 

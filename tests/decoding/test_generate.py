@@ -27,7 +27,12 @@ CONFIG = dataclasses.replace(
 )
 NEW = 6
 GREEDY = DecodingConfig(
-    max_new_tokens=NEW, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0
+    max_new_tokens=NEW,
+    temperature=0.0,
+    top_p=1.0,
+    repetition_penalty=1.0,
+    no_repeat_ngram=0,
+    beams=1,
 )
 NEVER = 383
 

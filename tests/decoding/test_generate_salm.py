@@ -19,7 +19,12 @@ from sift_jax.parallel.mesh import MeshConfig, make_mesh
 
 NEW, TOKENS = 4, 64
 GREEDY = DecodingConfig(
-    max_new_tokens=NEW, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0
+    max_new_tokens=NEW,
+    temperature=0.0,
+    top_p=1.0,
+    repetition_penalty=1.0,
+    no_repeat_ngram=0,
+    beams=1,
 )
 
 

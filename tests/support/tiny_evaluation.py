@@ -17,7 +17,12 @@ from sift_jax.parallel.mesh import MeshConfig
 
 # drawn, so that keys are seen; every rule that looks back
 WARM = DecodingConfig(
-    max_new_tokens=6, temperature=0.7, top_p=0.95, repetition_penalty=1.1, no_repeat_ngram=3
+    max_new_tokens=6,
+    temperature=0.7,
+    top_p=0.95,
+    repetition_penalty=1.1,
+    no_repeat_ngram=3,
+    beams=1,
 )
 JUDGE = JudgeConfig(
     name="offline",

@@ -167,7 +167,7 @@ def test_a_folder_of_another_architecture_is_refused(tmp_path):
     write_decoder(tmp_path / "qwen2")
     with pytest.raises(
         ValueError,
-        match=r"holds a qwen2 model; the encoder is read from .*qwen2_audio, sift_speech_lm, whisper",
+        match=r"holds a qwen2 model; the encoder is read from .*sift_joined_encoder, sift_speech_lm, whisper",
     ):
         load_part("encoder", tmp_path / "qwen2", config)
     (tmp_path / "qwen2" / "config.json").unlink()

@@ -66,7 +66,12 @@ def test_an_export_gives_the_same_logits(model, exported):
 def test_an_export_answers_like_its_run(model, exported):
     wave = make_noise(1).astype(np.float32)
     decoding = DecodingConfig(
-        max_new_tokens=6, temperature=0.0, top_p=1.0, repetition_penalty=1.0, no_repeat_ngram=0
+        max_new_tokens=6,
+        temperature=0.0,
+        top_p=1.0,
+        repetition_penalty=1.0,
+        no_repeat_ngram=0,
+        beams=1,
     )
     again = Model.load(exported)
     answers = [

@@ -230,7 +230,12 @@ def decoder_of_run(trained_run):
     from sift_jax.decoding.sampling import DecodingConfig
 
     decoding = DecodingConfig(
-        max_new_tokens=8, temperature=0.7, top_p=0.9, repetition_penalty=1.0, no_repeat_ngram=0
+        max_new_tokens=8,
+        temperature=0.7,
+        top_p=0.9,
+        repetition_penalty=1.0,
+        no_repeat_ngram=0,
+        beams=1,
     )
     return load_text_decoder(
         str(trained_run),

@@ -3,6 +3,7 @@ What a later choice made useless is a note; what nothing has ever read is an err
 
 import dataclasses
 
+import jax
 import pytest
 from resolve_configs import CONFIGS, RUNS, find_run, list_runs
 
@@ -248,6 +249,21 @@ def test_a_decoder_of_ones_own_takes_one_include(stage, tmp_path):
     )
     assert arguments["data"] == dataclasses.replace(alone["data"], tokenizer="weights/mine")
     assert arguments["sources"] == dataclasses.replace(alone["sources"], decoder="weights/mine")
+
+
+@pytest.mark.parametrize("stage", ["stage1", "stage2"])
+def test_salmonn_is_laid_over_a_stage(stage):
+    """What trains is what its public code trains: the Q-Former, two norms, a Linear, LoRA of q and v."""
+    arguments, _ = build(stage, ["configs/models/salmonn.gin"])
+    params = describe_params(make_model_config(arguments["model"]))
+    trained, _ = split_params(params, arguments["run"].trainable)
+    sizes = {
+        part: sum(leaf.size for leaf in jax.tree.leaves(tree)) for part, tree in trained.items()
+    }
+    lora = 2 * 32 * 8 * (4096 + 4096)
+    assert sizes == {"encoder": 2 * (1280 + 768), "projector": 25_987_840, "decoder": lora}
+    assert arguments["data"].chat_template == "salmonn"
+    assert arguments["sources"].encoder == "weights/salmonn-encoder"
 
 
 SYSTEMS = {

@@ -76,10 +76,6 @@ class JoinedConfig:
         """Of the longer of the two."""
         return max(self.whisper.layers, self.beats.layers)
 
-    @property
-    def heads(self) -> int:
-        return self.whisper.heads
-
     def count_frames(self, mel_frames: Counts) -> Counts:
         """Those of the window, whatever the clip; the same for ints and arrays."""
         return 0 * mel_frames + self.beats.count_tokens(self.mel_frames - KALDI_LACKS)

@@ -2,11 +2,13 @@
 salmonn), in float64 on the same drawn weights; and what is refused."""
 
 import dataclasses
+import shutil
 
 import jax
 import numpy as np
 import pytest
 from chirps import make_wave
+from foreign_files import step_dict, step_tensor, write_torch
 from small_beats import draw
 from small_salmonn import (
     ALPHA,
@@ -30,6 +32,7 @@ from sift_jax.models.speech_lm import compute_target_logits, encode_speech
 from sift_jax.pretrained import Model
 from sift_jax.weights.foreign.convert import import_weights
 from sift_jax.weights.foreign.salmonn import is_salmonn
+from sift_jax.weights.tensor_files import TensorFolder
 
 SAMPLES, HEARD = 163_333, 88
 # every 22nd position of the recording, and every eighth number
@@ -178,6 +181,24 @@ def test_a_lacking_tensor_is_named(files, tmp_path):
     del state["ln_audio.bias"]
     write_pickle(tmp_path / "torn.pth", state)
     refuse(files, tmp_path, "and ln_audio.bias, .* are needed", source=tmp_path / "torn.pth")
+
+
+def test_a_decoder_of_pytorchs_files(files, tmp_path):
+    """Two files of tensors, and frequencies that are computed here."""
+    folder, state = tmp_path / "vicuna", make_decoder_state()
+    shutil.copytree(files / "vicuna", folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    state["model.layers.0.self_attn.rotary_emb.inv_freq"] = np.ones(4, np.float32)
+    names = sorted(state)
+    for number, part in enumerate((names[:9], names[9:])):
+        steps = {name: step_tensor(str(i), state[name]) for i, name in enumerate(part)}
+        storages = {str(i): state[name] for i, name in enumerate(part)}
+        write_torch(folder / f"pytorch_model-{number}.bin", step_dict(steps), storages)
+    import_weights(folder, tmp_path / "out", dtype="float32")
+    found = TensorFolder(tmp_path / "out")
+    assert found.keys() == sorted(make_decoder_state())
+    for key in found.keys():  # noqa: SIM118 - a folder is no dict
+        np.testing.assert_array_equal(found.read(key), state[key])
+    assert (tmp_path / "out" / "tokenizer.json").is_file()
 
 
 def test_a_whisper_is_no_salmonn():

@@ -39,6 +39,16 @@ def test_bundles_of_a_loop_and_of_what_a_branch_skips():
     assert found.count_cycles(heads=2, blocks=3, seen=1 / 3) == pytest.approx(
         18 * found.common + 6 * 0x20 + 6 * 12
     )
+    # where nothing else is visited
+    assert found.count_cycles(heads=2, blocks=3, seen=1 / 3, visited=1 / 3) == pytest.approx(
+        6 * (found.common + 0x20) + 6 * 12
+    )
+
+
+def test_a_loop_without_a_known_length_ends_with_the_program():
+    open_end = SCHEDULE.replace("loop exit test", "").replace("/* loop exit */", "")
+    found = read_bundles(open_end)
+    assert (found.body, found.ends, found.common) == (0x20, 8 + 4, 0x51 - 0x20 - 12)
 
 
 def test_larger_blocks_are_seen_more_often():

@@ -80,4 +80,38 @@ turn = [{"role": "user", "content": "How fast does she speak?"}]
 print(tokenizer.apply_chat_template(turn, tokenize=False))
 
 # %% [markdown]
-# Other formats, adapters of PEFT and Qwen2-Audio's layout among them: [models, weights, export](../guides/models.md#export).
+# ## The whole model in transformers
+
+# %%
+run(r'''
+pip install torch
+sift-jax export --checkpoint=small --out=exports/whole --format=transformers
+''')
+
+# %% [markdown]
+# writes everything that answers a recording: encoder, projector and decoder, with their code for PyTorch in the same folder, so that neither JAX nor `sift_jax` is needed to use it. `transformers` runs code of a folder only with `trust_remote_code=True`:
+
+# %%
+import soundfile
+from transformers import AutoModelForCausalLM, AutoProcessor
+
+model = AutoModelForCausalLM.from_pretrained("exports/whole", trust_remote_code=True)
+processor = AutoProcessor.from_pretrained("exports/whole", trust_remote_code=True)
+samples, rate = soundfile.read(find_recording("sample:slow"), dtype="float32")
+assert rate == 16_000
+content = [
+    {"type": "audio", "audio": samples},
+    {"type": "text", "text": "How fast does the person talk?"},
+]
+inputs = processor.apply_chat_template(
+    [{"role": "user", "content": content}],
+    add_generation_prompt=True,
+    tokenize=True,
+    return_dict=True,
+)
+answer = model.generate(**inputs, max_new_tokens=32)
+prompt = inputs["input_ids"].shape[1]
+print(processor.batch_decode(answer[:, prompt:], skip_special_tokens=True)[0])
+
+# %% [markdown]
+# It answers as the server did. What it takes beside that, and which models it can be written for: [in transformers](../guides/models.md#in-transformers). Other formats, adapters of PEFT and Qwen2-Audio's layout among them: [models, weights, export](../guides/models.md#export).

@@ -75,17 +75,29 @@ class ClipEncoder:
                     self._remember(clip, frames)
         return [found[id(clip)] for clip in clips]
 
-    def _choose_length(self, clip: np.ndarray) -> int:
-        """Mel frames that a clip is padded to."""
+    def warm_up(self) -> None:
+        """Compiles the encoder for every length that a clip is padded to."""
+        # a model that hears units has nothing to compile
+        for length in self._list_lengths() if self._params else ():
+            self._encode([], length)
+
+    def _list_lengths(self) -> list[int]:
+        """Mel frames that clips are padded to: the window alone, or whole steps up to it."""
         window = self.config.encoder.mel_frames
         if self.config.encoder.frame_mask != "all":
-            return window
+            return [window]
         # whole groups of the projector: a last one with zeros in it would sound otherwise than in a
         # longer window
         group = self.config.encoder.stride * self.config.projector.frames
         step = -(-window // LENGTHS // group) * group
+        return [*range(step, window, step), window]
+
+    def _choose_length(self, clip: np.ndarray) -> int:
+        """The length that a clip is padded to."""
         # with two frames to spare: at the very end of a window the features mirror the clip
-        return min(window, -(-(self._front_end.count_frames(len(clip)) + 2) // step) * step)
+        need = self._front_end.count_frames(len(clip)) + 2
+        lengths = self._list_lengths()
+        return next((length for length in lengths if length >= need), lengths[-1])
 
     def _encode(self, clips: list[np.ndarray], length: int) -> list[np.ndarray]:
         mel = np.zeros((self.rows, length, self.config.encoder.mel_bins), np.float32)

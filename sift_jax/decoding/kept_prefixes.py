@@ -46,14 +46,14 @@ def digest_prefix(prompt: Prompt, digests: Sequence[bytes]) -> bytes:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Prefix:
-    """`positions` of them count; the cache may hold a few more."""
+    """`positions` of them count; the last part of the cache may hold a few more."""
 
     positions: int
-    cache: Cache
+    parts: Sequence[Cache]
 
     @property
     def nbytes(self) -> int:
-        return sum(leaf.nbytes for leaf in jax.tree.leaves(self.cache))
+        return sum(leaf.nbytes for leaf in jax.tree.leaves(self.parts))
 
 
 class KeptPrefixes:
@@ -80,6 +80,11 @@ class KeptPrefixes:
         while self.nbytes > self.most_bytes:
             _, oldest = self._kept.popitem(last=False)
             self.nbytes -= oldest.nbytes
+
+    def drop(self, key: bytes) -> None:
+        """One that is worth nothing, if it is kept."""
+        if key in self._kept:
+            self.nbytes -= self._kept.pop(key).nbytes
 
     def clear(self) -> None:
         self._kept.clear()

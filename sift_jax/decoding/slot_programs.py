@@ -8,10 +8,12 @@ leave while others go on.
 
     feed_piece   a piece of one prompt into its slot; behind the last one stands the first new token
     step_slots   one token more in every slot
-    take_out, put_in   the beginning of a slot as the cache holds it, so that it is computed once
+    take_out, put_in   PART positions of a slot as the cache holds them, so that they are computed once
+    wipe_slot    zeros for what must not be left in a slot
 
 What a slot holds beyond its place is never seen: a row sees its slots up to its own place, and what
-comes there is written first.
+comes there is written first. NaN is the exception: a weight of zero times NaN is NaN, so that a
+slot that has had any is wiped before another prompt takes it.
 """
 
 from __future__ import annotations
@@ -39,6 +41,10 @@ from sift_jax.models.layers import Array
 from sift_jax.models.speech_lm import SpeechLMConfig
 
 State = dict
+# Positions that are taken out and put in at once: every size would be a program of its own.
+PART = 64
+# Told in place of a token whose logits are not finite.
+BROKEN = -1
 # what a row is decoded by, and the last token of its text
 _ROW = ("token", "place", "keys", "temperature", "top_p", "spoken", "limit")
 
@@ -68,15 +74,23 @@ def make_state(config: SpeechLMConfig, *, rows: int, positions: int) -> State:
 def _choose(
     prepared: Prepared, rows: State, hidden_bd: Array, speech: SpeechRules | None
 ) -> dict[str, Array]:
-    """The token behind each row's last, where `place` tokens are in the cache."""
+    """The token behind each row's last, where `place` tokens are in the cache; in "told" BROKEN
+    where there is none."""
     logits_bv = compute_logits(prepared, hidden_bd)
+    # the largest is NaN where any is
+    is_sound_b = jnp.isfinite(jnp.max(logits_bv, axis=-1))
     if speech:
         logits_bv = mask_all(logits_bv, rows["token"], rows["spoken"], rows["limit"], speech)
     # by the number of tokens in the row, as generate.py does
     keys_b = jax.vmap(jax.random.fold_in)(rows["keys"], rows["place"])
     token_b = choose_for_each(logits_bv, keys_b, rows["temperature"], rows["top_p"])
+    token_b = jnp.where(is_sound_b, token_b, 0)
     spoken_b = count_spoken(token_b, rows["spoken"], speech) if speech else rows["spoken"]
-    return {"token": token_b, "spoken": spoken_b}
+    return {
+        "token": token_b,
+        "spoken": spoken_b,
+        "told": jnp.where(is_sound_b, token_b, BROKEN),
+    }
 
 
 def _step(
@@ -87,9 +101,9 @@ def _step(
     place_b = jnp.minimum(state["place"], count_slots(state["cache"]) - 1)
     hidden_bd, cache = advance_each(config.decoder, prepared, x_bd, state["cache"], place_b)
     state = {**state, "cache": cache, "place": place_b + 1}
-    state |= _choose(prepared, state, hidden_bd, speech)
-    # a copy, since the state is given away with the next step
-    return state, state["token"] + 0
+    chosen = _choose(prepared, state, hidden_bd, speech)
+    told_b = chosen.pop("told")
+    return {**state, **chosen}, told_b
 
 
 def _feed(
@@ -126,30 +140,43 @@ def _feed(
     one |= _choose(prepared, one, hidden_1d, speech)
     state = {**state, "cache": cache}
     state |= {name: state[name].at[row].set(one[name][0]) for name in _ROW}
-    return state, one["token"][0]
+    return state, one["told"][0]
 
 
-def _put_in(cache: Cache, row: Array, held: Cache) -> Cache:
-    heads = held[0]["k"].shape[0]
+def _put_in(cache: Cache, row: Array, start: Array, held: Cache) -> Cache:
+    first = row * held[0]["k"].shape[0]
     return [
         {
-            name: jax.lax.dynamic_update_slice(whole[name], part[name], (row * heads, 0, 0))
-            for name in whole
+            "k": jax.lax.dynamic_update_slice(whole["k"], part["k"], (first, 0, start)),
+            "v": jax.lax.dynamic_update_slice(whole["v"], part["v"], (first, start, 0)),
         }
         for whole, part in zip(cache, held, strict=True)
     ]
 
 
-@partial(jax.jit, static_argnames=("heads", "positions"))
-def take_out(cache: Cache, row: Array, *, heads: int, positions: int) -> Cache:
-    """A copy of the first `positions` of a row."""
+@partial(jax.jit, static_argnames="heads")
+def take_out(cache: Cache, row: Array, start: Array, *, heads: int) -> Cache:
+    """A copy of PART positions of a row."""
+    first, size = row * heads, cache[0]["k"].shape[1]
+    return [
+        {
+            "k": jax.lax.dynamic_slice(kept["k"], (first, 0, start), (heads, size, PART)),
+            "v": jax.lax.dynamic_slice(kept["v"], (first, start, 0), (heads, PART, size)),
+        }
+        for kept in cache
+    ]
 
-    def cut(whole: Array, axis: int) -> Array:
-        sizes = [heads, *whole.shape[1:]]
-        sizes[axis] = positions
-        return jax.lax.dynamic_slice(whole, (row * heads, 0, 0), sizes)
 
-    return [{"k": cut(kept["k"], 2), "v": cut(kept["v"], 1)} for kept in cache]
+@partial(jax.jit, static_argnames="heads", donate_argnames="state")
+def wipe_slot(state: State, row: Array, *, heads: int) -> State:
+    """Zeros in all positions of a row, which begins anew."""
+
+    def wipe(whole: Array) -> Array:
+        none = jnp.zeros((heads, *whole.shape[1:]), whole.dtype)
+        return jax.lax.dynamic_update_slice(whole, none, (row * heads, 0, 0))
+
+    fields = {name: state[name].at[row].set(0) for name in ("token", "place")}
+    return {**state, **fields, "cache": jax.tree.map(wipe, state["cache"])}
 
 
 @cache

@@ -21,8 +21,9 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
-from sift_jax.decoding.cached_decoder import count_slots, grow_cache
+from sift_jax.decoding.cached_decoder import Cache, count_slots, grow_cache
 from sift_jax.decoding.clip_encoder import ClipEncoder
 from sift_jax.decoding.decoder_sharding import place_params
 from sift_jax.decoding.generate import Prompt, prepare
@@ -34,12 +35,15 @@ from sift_jax.decoding.kept_prefixes import (
     digest_prefix,
 )
 from sift_jax.decoding.slot_programs import (
+    BROKEN,
+    PART,
     State,
     cut_cache,
     make_piece,
     make_programs,
     make_state,
     take_out,
+    wipe_slot,
 )
 from sift_jax.decoding.text_answers import make_speech_rules
 from sift_jax.parallel.mesh import MeshConfig, make_mesh
@@ -49,8 +53,6 @@ from sift_jax.pretrained import Model
 PIECES = (32, 128, 512)
 # Room in a slot: this, or so many times twice as much.
 LEAST_ROOM = 256
-# Positions of a prefix that is kept are a multiple of it.
-PREFIX_STEP = 64
 NO_LIMIT = np.iinfo(np.int32).max
 
 
@@ -80,6 +82,12 @@ class Seat:
     # positions in the cache, once the prompt is fed
     place: int = 0
     is_fed: bool = False
+    # what the last piece told, perhaps still being computed
+    told: jax.Array | int = 0
+
+
+class NotFiniteError(ArithmeticError):
+    """A model has come to numbers that are not finite, which no answer follows from."""
 
 
 def choose_piece(rest: int, room: int) -> int:
@@ -117,14 +125,17 @@ class SlotDecoder:
         self._known: weakref.WeakValueDictionary[bytes, np.ndarray] = weakref.WeakValueDictionary()
         self.prefixes = KeptPrefixes(kept_bytes)
         # what the longest text needs, with room for the padding of its last piece
-        self._most_room = -(-(positions + PIECES[0]) // PREFIX_STEP) * PREFIX_STEP
+        self._whole = NamedSharding(mesh, PartitionSpec())
+        self._most_room = -(-(positions + PIECES[0]) // PART) * PART
         self.reset()
 
     def reset(self) -> None:
         """All slots free, whatever was in them; also after a program has failed, which takes the
         state along."""
         room = min(LEAST_ROOM, self._most_room)
-        self._state: State = make_state(self._config, rows=self.slots, positions=room)
+        state = make_state(self._config, rows=self.slots, positions=room)
+        # placed as programs leave it: for another placement each would be compiled again
+        self._state: State = jax.device_put(state, self._whole)
         self._seats: dict[int, Seat] = {}
 
     @property
@@ -174,11 +185,19 @@ class SlotDecoder:
 
     def leave(self, seat: Seat) -> None:
         """Its slot is free; a seat that has left may leave again."""
-        if self._seats.get(seat.row) is seat:
-            del self._seats[seat.row]
+        if self._seats.get(seat.row) is not seat:
+            return
+        del self._seats[seat.row]
+        if self.is_whole and int(seat.told) == BROKEN:
+            heads = self._config.decoder.kv_heads
+            self._state = wipe_slot(self._state, np.int32(seat.row), heads=heads)
+            self.prefixes.drop(seat.key)
 
     def feed(self, seat: Seat) -> int | None:
-        """The next piece of a prompt; behind the last one the first token of the answer."""
+        """The next piece of a prompt; behind the last one the first token of the answer, or BROKEN.
+
+        Raises NotFiniteError where what is heard of a recording is not finite.
+        """
         if not seat.fed and seat.prefix:
             self._reuse(seat)
         end = seat.prefix if seat.fed < seat.prefix else len(seat.prompt.tokens)
@@ -202,6 +221,7 @@ class SlotDecoder:
             self._speech,
         )
         seat.fed += count
+        seat.told = token
         if seat.fed == seat.prefix:
             self._keep(seat)
         if seat.fed < len(seat.prompt.tokens):
@@ -210,7 +230,8 @@ class SlotDecoder:
         return int(token)
 
     def step(self) -> dict[Seat, int]:
-        """The next token of every seat whose prompt is fed."""
+        """The next token of every seat whose prompt is fed; BROKEN where there is none, and then
+        the seat must leave."""
         fed = [seat for seat in self._seats.values() if seat.is_fed]
         if not fed:
             return {}
@@ -222,13 +243,15 @@ class SlotDecoder:
         tokens = np.asarray(token_b).tolist()
         for seat in fed:
             seat.place += 1
+            seat.told = tokens[seat.row]
         return {seat: tokens[seat.row] for seat in fed}
 
     def warm_up(self) -> None:
-        """Compiles all that it may need but the encoder, for every room."""
+        """Compiles all that it may need: the encoder for every length, the rest for every room."""
         choice = Choice(temperature=0.0, top_p=1.0, seed=0)
         width, dtype = self._config.decoder.width, jnp.dtype(self._config.dtype)
         step_slots, feed_piece, _ = make_programs()
+        self._listener.warm_up()
         for room in self.list_rooms():
             self._set_room(room)
             for size in (size for size in PIECES if size <= room):
@@ -248,7 +271,12 @@ class SlotDecoder:
             self._state, token_b = step_slots(
                 self._config, self._prepared, self._state, self._speech
             )
+            self._put_in(0, self._take_out(0, PART))
+            heads = self._config.decoder.kv_heads
+            self._state = wipe_slot(self._state, np.int32(0), heads=heads)
         token_b.block_until_ready()
+        # on the way back it is cut
+        self._set_room(self.list_rooms()[0])
         self.reset()
 
     def _lay_speech(self, seat: Seat, start: int, end: int) -> tuple[np.ndarray, np.ndarray] | None:
@@ -259,6 +287,9 @@ class SlotDecoder:
             return None
         if seat.frames is None:
             seat.frames = self._listener.hear(seat.prompt.clips)
+            # before they are in the cache, where they would have to be wiped out
+            if not all(np.isfinite(frames).all() for frames in seat.frames):
+                raise NotFiniteError("what the model hears of the recording is not finite")
         laid = np.zeros((end - start, self._config.decoder.width), seat.frames[0].dtype)
         for number in np.unique(clip[is_speech]):
             places = np.flatnonzero(clip == number)
@@ -270,21 +301,28 @@ class SlotDecoder:
         found = self.prefixes.find(seat.key)
         if found is None:
             return
-        self._make_room(count_slots(found.cache))
-        _, _, put_in = make_programs()
-        self._state["cache"] = put_in(self._state["cache"], np.int32(seat.row), found.cache)
+        self._make_room(PART * len(found.parts))
+        self._put_in(seat.row, found.parts)
         seat.fed = seat.reused = found.positions
 
     def _keep(self, seat: Seat) -> None:
         """Keeps the beginning of a slot for others."""
-        positions = min(-(-seat.prefix // PREFIX_STEP) * PREFIX_STEP, self.room)
-        held = take_out(
-            self._state["cache"],
-            np.int32(seat.row),
-            heads=self._config.decoder.kv_heads,
-            positions=positions,
-        )
-        self.prefixes.keep(seat.key, Prefix(positions=seat.prefix, cache=held))
+        parts = self._take_out(seat.row, seat.prefix)
+        self.prefixes.keep(seat.key, Prefix(positions=seat.prefix, parts=parts))
+
+    def _take_out(self, row: int, positions: int) -> list[Cache]:
+        """The first positions of a slot, and what more the last part has."""
+        heads = self._config.decoder.kv_heads
+        return [
+            take_out(self._state["cache"], np.int32(row), np.int32(start), heads=heads)
+            for start in range(0, positions, PART)
+        ]
+
+    def _put_in(self, row: int, parts: Sequence[Cache]) -> None:
+        _, _, put_in = make_programs()
+        for number, part in enumerate(parts):
+            start = np.int32(number * PART)
+            self._state["cache"] = put_in(self._state["cache"], np.int32(row), start, part)
 
     def _make_room(self, positions: int) -> None:
         """Grows all slots where one needs it; makes them small again when a half would do."""
@@ -297,9 +335,12 @@ class SlotDecoder:
             self._set_room(least)
 
     def _set_room(self, room: int) -> None:
-        change = cut_cache if room < self.room else _grow
-        if room != self.room:
-            self._state["cache"] = change(self._state["cache"], room)
+        """From size to size, so that there are few programs to compile."""
+        rooms = self.list_rooms()
+        while room != self.room:
+            place = rooms.index(self.room)
+            change, near = (cut_cache, -1) if room < self.room else (_grow, 1)
+            self._state["cache"] = change(self._state["cache"], rooms[place + near])
 
 
 _grow = jax.jit(grow_cache, static_argnums=1)

@@ -21,7 +21,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from sift_jax.decoding.generate import Prompt
-from sift_jax.decoding.slots import Choice, Seat, SlotDecoder
+from sift_jax.decoding.slot_programs import BROKEN
+from sift_jax.decoding.slots import Choice, NotFiniteError, Seat, SlotDecoder
 from sift_jax.serving.errors import RequestError
 from sift_jax.serving.metrics import Metrics
 
@@ -176,6 +177,9 @@ class Engine:
             before = seat.fed
             try:
                 first = self._decoder.feed(seat)
+            except NotFiniteError as error:
+                self._break_off(job, error)
+                continue
             except Exception as error:
                 if not self._decoder.is_whole:
                     raise
@@ -212,6 +216,9 @@ class Engine:
     def _hear(self, job: Job, token: int) -> None:
         """The next token of a job, which may be its last."""
         assert job.seat is not None
+        if token == BROKEN:
+            self._break_off(job, NotFiniteError("the logits of the next token are not finite"))
+            return
         if token in job.stop_ids:
             self._end(job, Ended(reason="stop", reused=job.seat.reused))
             return
@@ -233,6 +240,12 @@ class Engine:
     def _end(self, job: Job, event: Event) -> None:
         self._leave(job)
         job.tell(event)
+
+    def _break_off(self, job: Job, error: NotFiniteError) -> None:
+        """A job whose numbers are not finite; those beside it have rows of their own."""
+        self._metrics.not_finite.add(1, model=self._name)
+        print(f"{self._name}: an answer was broken off: {error}", file=sys.stderr)
+        self._end(job, Failed(error=error))
 
     def _begin_anew(self, error: Exception) -> None:
         """A program that fails takes the state of all slots along."""

@@ -105,6 +105,9 @@ class Metrics:
             "counter", "sift_cancelled_total", "Answers that nobody waited for any more."
         )
         self.failures = Value("counter", "sift_failures_total", "Turns that failed.")
+        self.not_finite = Value(
+            "counter", "sift_not_finite_total", "Answers broken off at NaN or infinite numbers."
+        )
         self.running = Value("gauge", "sift_running", "Answers that are being written.")
         self.waiting = Value("gauge", "sift_waiting", "Prompts that wait for a slot.")
         self.kept_bytes = Value("gauge", "sift_kept_prefix_bytes", "Prefixes that are kept.")

@@ -21,7 +21,7 @@ import numpy as np
 from sift_jax.audio.front_ends import FRONT_ENDS
 from sift_jax.decoding.generate import Prompt
 from sift_jax.decoding.kept_prefixes import digest_clip
-from sift_jax.decoding.slots import Choice, SlotDecoder
+from sift_jax.decoding.slots import Choice, NotFiniteError, SlotDecoder
 from sift_jax.decoding.text_answers import make_prompt, make_speech_rules
 from sift_jax.decoding.text_pieces import TextPieces
 from sift_jax.pretrained import Model
@@ -108,6 +108,9 @@ def explain(error: Exception) -> RequestError:
         return error
     if isinstance(error, StoppedError):
         return RequestError(503, f"{error}; ask again later", code="stopping", retry_after=5)
+    if isinstance(error, NotFiniteError):
+        said = f"{error}: the model cannot answer this request, however often it is asked"
+        return RequestError(500, said, code="not_finite")
     return RequestError(500, f"the model failed ({type(error).__name__}); ask again")
 
 

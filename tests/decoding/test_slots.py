@@ -165,7 +165,7 @@ def test_a_prefix_is_known_by_its_tokens_and_its_samples(model):
 
 def test_prefixes_are_bounded_in_bytes():
     def make_prefix(size):
-        return Prefix(positions=1, cache=[{"k": np.zeros(size, np.uint8)}])
+        return Prefix(positions=1, parts=[[{"k": np.zeros(size, np.uint8)}]])
 
     kept = KeptPrefixes(100)
     for name in (b"a", b"b"):

@@ -14,6 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from serving_load import Clients
@@ -257,6 +258,28 @@ def test_a_turn_that_fails_is_an_answer_and_others_go_on(server, client, monkeyp
     monkeypatch.undo()
     assert complete(client, "Is it loud?", max_tokens=4).usage.completion_tokens
     assert server.wait_until_idle()
+
+
+def test_numbers_that_are_not_finite_end_their_answer_alone(model):
+    """A recording that the model hears as NaN: an error with a code, counted; text is answered."""
+    projector = jax.tree.map(lambda x: np.full_like(x, np.nan), model.parts.params["projector"])
+    params = {**model.parts.params, "projector": projector}
+    with (
+        run_server({NAME: dataclasses.replace(model.parts, params=params)}) as server,
+        openai.OpenAI(base_url=server.url, api_key="none", max_retries=0) as client,
+    ):
+        with ThreadPoolExecutor(2) as pool:
+            beside = pool.submit(complete, client, "Is it loud?", max_tokens=12)
+            with pytest.raises(openai.InternalServerError, match="not finite") as told:
+                complete(client, "Is it loud?", FIRST, max_tokens=4)
+            assert told.value.code == "not_finite"
+            told = model.ask(None, "Is it loud?", max_new_tokens=12)
+            assert beside.result().choices[0].message.content == told
+        events = complete(client, "Is it loud?", FIRST, max_tokens=4, stream=True)
+        with pytest.raises(openai.APIError, match="not finite"):
+            list(events)
+        assert server.wait_until_idle()
+        assert f'sift_not_finite_total{{model="{NAME}"}} 2' in server.get("/metrics")[1]
 
 
 def test_a_command_serves_and_a_signal_ends_it_with_status_0(trained_run):

@@ -1,9 +1,10 @@
 """python -m sift_jax.replay --run=runs/quickstart/stage2 --step=40
 
-    [--out=step40.html] [--examples=20] [--gin.NAME=value …] [--module_import=my_tasks]
+    [--out=step40.html] [--examples=20] [--no_loss] [--gin.NAME=value …] [--module_import=my_tasks]
 
 A page of the batch that a run was trained on at a step: its rows, questions and recordings, token by
-token, and what the run said of it. It works for a step that was skipped, too.
+token, what the run said of it, and the loss of each question by the nearest checkpoint at or before
+the step. It works for a step that was skipped, too.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ def make_parser() -> Parser:
     parser = Parser(
         "sift_jax.replay",
         description="Shows the batch of a past step of a run as a page: rows, questions, "
-        "recordings by token; --gin.NAME=value changes the run's config, as where its records have "
+        "recordings by token, and the loss of each question by the nearest checkpoint at or before "
+        "the step; --gin.NAME=value changes the run's config, as where its records have "
         "moved.",
         examples=("--run=runs/quickstart/stage2 --step=40",),
         takes_others="--gin.",
@@ -32,6 +34,11 @@ def make_parser() -> Parser:
     parser.add_argument("--step", type=int, required=True, help="a step, from 1")
     parser.add_argument("--out", help="the page; RUN/replay/step<STEP>.html if it is not given")
     parser.add_argument("--examples", type=int, default=20, help="recordings with their questions")
+    parser.add_argument(
+        "--no_loss",
+        action="store_true",
+        help="leave out the loss by question, for which a checkpoint is loaded",
+    )
     parser.add_argument(
         "--module_import",
         action="append",
@@ -58,7 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from sift_jax.storage.whole_files import write_whole
 
         stream = open_run(Path(flags.run), bindings, import_modules(flags.module_import))
-        page = make_replay_page(stream, Path(flags.run), flags.step, count=flags.examples)
+        page = make_replay_page(
+            stream,
+            Path(flags.run),
+            flags.step,
+            count=flags.examples,
+            has_losses=not flags.no_loss,
+        )
         write_whole(out, page.write_html())
         print(out)
 

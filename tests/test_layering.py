@@ -197,6 +197,7 @@ MAY_IMPORT = {
     "sift_jax.previews": (
         "audio",
         "batch",
+        "checkpoints",
         "cli",
         "data",
         "evaluation.report",

@@ -89,6 +89,10 @@ class Checkpoints:
     def latest_step(self) -> int | None:
         return self._manager.latest_step()
 
+    def list_steps(self) -> list[int]:
+        """Those that there is a checkpoint of, in order."""
+        return sorted(self._manager.all_steps())
+
     def save(self, step: int, state: State, place: dict[str, Any], *, force: bool = False) -> bool:
         """Saves if `step` is a multiple of `every` (or forced); False where not. What failed since
         is raised here."""

@@ -12,8 +12,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -253,14 +254,16 @@ def make_examples_section(
     *,
     title: str = "Examples",
     lead: str = "The first that the run reads.",
+    losses: Mapping[tuple[int, int, int], float] = MappingProxyType({}),
 ) -> Section:
+    """Groups token by token; `losses` of their questions by row, group and segment."""
     shelf = AudioShelf(None)
     keys = "".join(
         f'<li><span class="token {css}">token</span>{escape_text(said)}</li>'
         for css, said in _ROLES
     )
     cards = "".join(
-        _write_example(stream, number, one, shelf) for number, one in enumerate(shown, 1)
+        _write_example(stream, number, one, shelf, losses) for number, one in enumerate(shown, 1)
     )
     return Section(
         anchor="examples",
@@ -277,7 +280,13 @@ def make_examples_section(
     )
 
 
-def _write_example(stream: BatchStream, number: int, shown: Shown, shelf: AudioShelf) -> str:
+def _write_example(
+    stream: BatchStream,
+    number: int,
+    shown: Shown,
+    shelf: AudioShelf,
+    losses: Mapping[tuple[int, int, int], float],
+) -> str:
     batch, row = shown.span.batch, shown.span.row
     positions, weights = shown.span.positions, shown.span.weigh()
     segments = batch["segment_bt"][row][positions]
@@ -288,6 +297,8 @@ def _write_example(stream: BatchStream, number: int, shown: Shown, shelf: AudioS
         title = "Shared by all questions" if segment == 0 else f"Question {segment}"
         learnt = sum(int(place) in weights for place in own)
         what = f"{len(own)} tokens" + (f", {learnt} learnt" if learnt else "")
+        if (loss := losses.get((row, shown.span.group, int(segment)))) is not None:
+            what += f", loss {loss:.3f}"
         tokens = _write_tokens(stream, batch, row, own, weights, heaviest)
         blocks.append(
             f'<div class="segment {"shared" if segment == 0 else "own"}" tabindex="0" role="group" '

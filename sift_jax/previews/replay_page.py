@@ -1,6 +1,7 @@
 """A batch that a run was trained on, from the number of its step alone, as a page.
 
     run/config.gin ─► the run's stream; plan.get_batch(step - 1) ─► its rows, questions and recordings
+    run/checkpoints, the nearest at or before the step           ─► what each question cost
     run/batches.jsonl, skipped/skipped.jsonl, metrics.jsonl      ─► that it is the same batch, and how it went
 
 A plan is a pure function of the mixture, the records and the seed, so that nothing has to be kept
@@ -25,6 +26,7 @@ from sift_jax.previews.page import (
     make_tiles,
     read_shown,
 )
+from sift_jax.previews.question_losses import find_checkpoint, make_losses_section, measure_costs
 
 
 def open_run(
@@ -37,8 +39,11 @@ def open_run(
     return open_gin_mixture([str(config)], bindings, modules=modules)
 
 
-def make_replay_page(stream: BatchStream, run_dir: Path, step: int, *, count: int) -> Document:
-    """The page of a step, with `count` of its recordings."""
+def make_replay_page(
+    stream: BatchStream, run_dir: Path, step: int, *, count: int, has_losses: bool = True
+) -> Document:
+    """The page of a step, with `count` of its recordings; with the loss of its questions, where that
+    is wanted and there is a checkpoint to compute it by."""
     planned = stream.plan.get_batch(step - 1)
     said = _find_line(run_dir / "batches.jsonl", step)
     if said is not None and said["hash"] != planned.hash:
@@ -49,6 +54,9 @@ def make_replay_page(stream: BatchStream, run_dir: Path, step: int, *, count: in
         )
     (batch,) = (batch for _, batch in stream.read([planned]))
     shown, unread = read_shown(stream, count, [(planned, batch)])
+    checkpoint = find_checkpoint(run_dir, step) if has_losses else None
+    costs = None if checkpoint is None else measure_costs(run_dir, checkpoint, batch)
+    asked = [make_losses_section(stream, planned, costs, step)] if has_losses else []
     lead = "A line is a packed sequence, a block a recording with its questions."
     return Document(
         title="sift_jax · replay",
@@ -57,8 +65,16 @@ def make_replay_page(stream: BatchStream, run_dir: Path, step: int, *, count: in
         sections=[
             _make_outcome_section(run_dir, step, planned.hash, is_known=said is not None),
             make_packing_section(stream, planned, title="The batch", lead=lead),
+            *asked,
             make_examples_section(
-                stream, shown, unread, title="Its recordings", lead="In the order of the batch."
+                stream,
+                shown,
+                unread,
+                title="Its recordings",
+                lead="In the order of the batch.",
+                losses={place: cost.loss for place, cost in costs.by_place.items()}
+                if costs
+                else {},
             ),
         ],
         footer=f"Records {stream.config.records} · tokenizer {stream.config.tokenizer}",

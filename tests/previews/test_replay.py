@@ -4,8 +4,11 @@ import json
 import shutil
 
 import pytest
+from tiny_model import measure_loss
 from tiny_run import make_run, write_gin
 
+from sift_jax.checkpoints.checkpoint import load_params
+from sift_jax.previews.question_losses import find_checkpoint, measure_costs
 from sift_jax.previews.replay_page import make_replay_page, open_run
 from sift_jax.replay import main
 
@@ -36,6 +39,56 @@ def test_a_step_is_shown_as_it_was_trained(run_dir, capsys):
     assert "The report at step 4" in page and "was left out" not in page
     stream = open_run(run_dir)
     assert stream.plan.get_batch(3).hash == batches[4]["hash"]
+
+
+def test_the_questions_cost_what_the_run_lost_on_them(run_dir):
+    """By checkpoint 3, whose parameters the batch of step 4 met, without dropout."""
+    stream = open_run(run_dir)
+    (batch,) = (batch for _, batch in stream.read([stream.plan.get_batch(3)]))
+    costs = measure_costs(run_dir, find_checkpoint(run_dir, 4), batch)
+    assert costs.checkpoint == 3
+    config, _, params = load_params(run_dir, 3)
+    total, weight = measure_loss(config, params, batch)
+    asked = {
+        (row, group, segment)
+        for row, places in enumerate(batch["predict_bm"])
+        for group, segment in zip(
+            batch["group_bt"][row, places + 1], batch["segment_bt"][row, places + 1], strict=True
+        )
+        if segment
+    }
+    assert set(costs.by_place) == asked and len(asked) > 2
+    # questions weigh by their targets' weights, which sum to the batch's
+    weights = weigh(batch)
+    found = sum(cost.loss * weights[place] for place, cost in costs.by_place.items())
+    assert found / float(weight) == pytest.approx(float(total) / float(weight), rel=1e-4)
+    page = make_replay_page(stream, run_dir, 4, count=2).write_html()
+    assert "By the parameters of checkpoint 3, without dropout: those that the batch met." in page
+    worst = max(cost.loss for cost in costs.by_place.values())
+    assert f"{len(asked)} questions" in page and f"{worst:.4f}" in page
+    assert "learnt, loss " in page
+
+
+def weigh(batch):
+    sums = {}
+    for row, target in zip(*batch["weight_bm"].nonzero(), strict=True):
+        place = batch["predict_bm"][row, target] + 1
+        key = row, batch["group_bt"][row, place], batch["segment_bt"][row, place]
+        sums[key] = sums.get(key, 0.0) + float(batch["weight_bm"][row, target])
+    return sums
+
+
+def test_which_checkpoint_it_is_by_is_said(run_dir):
+    assert [find_checkpoint(run_dir, step) for step in (1, 3, 5, 6, 40)] == [None, 3, 3, 6, 6]
+    stream = open_run(run_dir)
+    pages = {
+        step: make_replay_page(stream, run_dir, step, count=1).write_html() for step in (1, 3, 6)
+    }
+    assert "No checkpoint of the run at or before step 1 was read." in pages[1]
+    assert "checkpoint 3, without dropout: the update of this batch is in them." in pages[3]
+    assert "checkpoint 6" in pages[6]
+    none = make_replay_page(stream, run_dir, 3, count=1, has_losses=False).write_html()
+    assert "Loss by question" not in none and "checkpoint 3" not in none
 
 
 def test_a_skipped_step_says_why(run_dir):

@@ -197,7 +197,13 @@ def test_no_row_of_a_table_is_idle_or_twice(part, table):
     paths = set()
     # the projectors' table is one for all kinds; a Q-Former's longest block is of four layers
     longest = {"layers": 4, "cross_every": 4}
-    for kind, changes in (("linear", {}), ("stacked", {}), ("qformer", longest), ("conformer", {})):
+    soft = {"soft_tokens": True}
+    for kind, changes in (
+        ("linear", {}),
+        ("stacked", soft),
+        ("qformer", longest),
+        ("conformer", {}),
+    ):
         model = {**model, "projector": kind, "projector_frames": None}
         config = dataclasses.replace(make_config(**model), decoder=untied)
         config = dataclasses.replace(

@@ -134,7 +134,7 @@ ENCODERS: dict[str, EncoderConfig | FastConformerConfig | JoinedConfig] = {
 
 def _projector(kind: str, frames: int, **sizes: int) -> ProjectorConfig:
     none = {"width": 0, "queries": 0, "layers": 0, "heads": 0, "cross_every": 0}
-    given = {**none, "has_norm": True, "soft_tokens": False, **sizes}
+    given: dict[str, Any] = {**none, "has_norm": True, "soft_tokens": False, **sizes}
     return ProjectorConfig(kind=kind, frames=frames, **given)
 
 

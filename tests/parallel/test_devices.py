@@ -16,7 +16,13 @@ TESTS = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize(
-    "model", ["sift_llm", "int8", pytest.param("salm_xatt", marks=pytest.mark.slow)]
+    "model",
+    [
+        "sift_llm",
+        "int8",
+        pytest.param("soft_tokens", marks=pytest.mark.slow),
+        pytest.param("salm_xatt", marks=pytest.mark.slow),
+    ],
 )
 def test_eight_devices_train_like_one(model):
     environment = {

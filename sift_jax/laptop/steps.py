@@ -71,6 +71,8 @@ def make_steps(training_steps: int = TRAINING_STEPS) -> tuple[Step, ...]:
             name="stage1",
             title="stage 1: the projector and LoRA learn to recognise speech",
             minutes=minutes,
+            note="normal on an hour of speech: dev loss 3.0, 2.5 and 1.8, audio gain +2.3, +3.1 and "
+            "+4.3 at steps 50, 100 and 300",
             commands=(
                 _train(
                     "stage1",

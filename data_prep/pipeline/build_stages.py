@@ -219,7 +219,7 @@ STAGES = {
     "instructions": Stage(
         run=write_instructions,
         leaves=("sift", "parts/shares", "parts/shares.json", "parts/counts"),
-        version=2,
+        version=3,
     ),
     "records": Stage(run=write_records, leaves=("records", "parts/records"), version=1),
     "report": Stage(

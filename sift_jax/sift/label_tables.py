@@ -191,7 +191,7 @@ PHRASES: dict[str, dict[str, str]] = {
         "intensity_contour": "devient [plus faible]; garde un [volume constant]; devient [plus forte]",
         "position": "au [début]; au [milieu]; à la [fin]",
         "word_pitch": "[plus grave que l'autre]; [plus aigu que l'autre]",
-        "word_intensity": "[plus faible que l'autre]; [plus fort que l'autre]",
+        "word_intensity": "[moins fort que l'autre|plus faible que l'autre]; [plus fort que l'autre]",
         "recording": "le [premier enregistrement]; le [second enregistrement|deuxième enregistrement]",
         "same_gender": "du [même sexe]; de [sexe différent|sexes différents]",
     },
@@ -241,7 +241,7 @@ PHRASES: dict[str, dict[str, str]] = {
         "un [accento austriaco]; un [accento svizzero]; un [accento belga]; un [accento messicano]",
         "language": "[inglese]; [tedesco]; [francese]; [italiano]; [spagnolo]; "
         "[catalano]; [kinyarwanda]; [bielorusso]; [esperanto]; [cabilo]; [luganda]; [swahili]; "
-        "[persiano]; [baschiro]; [cinese]; [tamil]; [russo]; [mari dei prati]; [basco]; "
+        "[persiano]; [baschiro]; [cinese]; [tamil]; [russo]; [mari orientale]; [basco]; "
         "[thailandese]",
         "topic": "il [meteo]; il [cibo]; il [viaggio]; il [lavoro]; la [famiglia]; la [musica]; "
         "la [natura]; la [salute]",
@@ -266,8 +266,8 @@ PHRASES: dict[str, dict[str, str]] = {
         "speaking_rate": "[muy despacio]; [bastante despacio]; [algo despacio]; a [velocidad "
         "moderada]; [algo rápido]; [bastante rápido]; [muy rápido]",
         "average_intensity": "en [voz baja]; a un [volumen moderado]; con [voz fuerte|volumen alto]",
-        "noise_level": "[muy ruidosa]; [ruidosa]; [algo ruidosa]; de [claridad media]; [bastante "
-        "limpia|algo limpia]; [limpia]; [muy limpia]",
+        "noise_level": "[muy ruidosa]; [ruidosa]; [algo ruidosa]; [medianamente limpia|claridad "
+        "media]; [bastante limpia|algo limpia]; [limpia]; [muy limpia]",
         "reverberation": "[muy lejana]; [lejana]; [algo lejana]; [bastante cercana|algo cercana]; [muy cercana]",
         "distortion_level": "con una [distorsión extrema]; con una [distorsión fuerte]; con una "
         "[distorsión evidente|distorsión clara]; con una [distorsión leve]; [casi sin "
@@ -301,7 +301,8 @@ PHRASES: dict[str, dict[str, str]] = {
         "pitch_contour": "es [descendente]; se mantiene [estable]; es [ascendente]",
         "intensity_contour": "se vuelve [más débil]; mantiene un [volumen constante]; se vuelve [más fuerte]",
         "position": "al [principio]; en la parte [central]; al [final]",
-        "word_pitch": "[más grave que la otra]; [más aguda que la otra]",
+        "word_pitch": "con un tono [más grave que la otra]; con un tono [más agudo que la otra|más "
+        "aguda que la otra]",
         "word_intensity": "[más débil que la otra]; [más fuerte que la otra]",
         "recording": "la [primera grabación]; la [segunda grabación]",
         "same_gender": "del [mismo sexo]; de [distinto sexo|sexo diferente|sexos diferentes]",

@@ -3,6 +3,7 @@ and what would be installed or downloaded is taken to be there."""
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -96,3 +97,69 @@ def test_a_model_learns_to_speak(run_tutorial, tmp_path):
     )
     for name in ("slow", "fast", "rain"):
         assert (tmp_path / "runs" / "tutorial" / f"{name}.wav").stat().st_size > 44
+
+
+@pytest.mark.slow
+def test_two_evaluations_are_compared(run_tutorial, tmp_path):
+    said = run_tutorial(
+        "evaluate_and_compare",
+        {
+            "--train=40 --dev=10 --evaluation=20 --evaluation_rows=20": (
+                f"--train=12 {FEW} --evaluation_rows=4 --workers=1"
+            ),
+            "--limit=10": "--limit=2",
+        },
+    )
+    assert re.search(r"^closed/acoustic accuracy [\d.]+ of 2$", said, re.MULTILINE), said
+    compared = tmp_path / "runs" / "tutorial" / "comparison" / "compare.json"
+    assert json.loads(compared.read_text(encoding="utf-8"))["runs"]
+
+
+def write_manifest(folder):
+    """Recordings of synthetic voices with their sentences, as somebody's own."""
+    build = folder / "recorded"
+    command = "-m data_prep.build --corpus=embedded --languages=en --train=30 --workers=1"
+    subprocess.run(
+        [sys.executable, *command.split(), *FEW.split(), f"--out={build}"], cwd=ROOT, check=True
+    )
+    with (folder / "mine.jsonl").open("w", encoding="utf-8") as lines:
+        for line in (build / "utterances.jsonl").read_text(encoding="utf-8").splitlines():
+            utterance = json.loads(line)
+            entry = {
+                "audio": f"recorded/audio/{utterance['id']}.flac",
+                "text": utterance["transcript"],
+                "language": "en",
+                "speaker": utterance["speaker"],
+                "gender": utterance["gender"],
+            }
+            lines.write(json.dumps(entry) + "\n")
+
+
+@pytest.mark.slow
+def test_recordings_of_ones_own_are_learnt_from(run_tutorial, tmp_path):
+    write_manifest(tmp_path)
+    small = "--gin.STEPS=2 --gin.WARMUP_STEPS=1 --gin.BATCH_ROWS=2"
+    run_tutorial(
+        "own_corpus",
+        {
+            "--phonemes=espeak": f"--phonemes=espeak --max_seconds=6 {FEW} --workers=1",
+            "--size=4096": "--size=400",
+            "quickstart/hear.gin": f"quickstart/hear.gin {small}",
+            # from published weights in the tutorial
+            "configs/small/stage2.gin": f"configs/quickstart/stage2.gin {small}",
+            "--gin.START_RUN=None --gin.ENCODER=weights/whisper-base "
+            "--gin.DECODER=weights/Qwen2.5-0.5B-Instruct": (
+                "--gin.START_RUN=runs/mine/hear --gin.TOKENIZER=runs/mine/data/tokenizer"
+            ),
+            "--gin.DATA_DIR": "--limit=2 --gin.DATA_DIR",
+        },
+    )
+    results = json.loads((tmp_path / "runs" / "mine" / "eval" / "results.json").read_text())
+    assert any(cell["system"] == "model" for cell in results["cells"])
+
+
+@pytest.mark.parity
+def test_a_server_and_an_export_answer_alike(run_tutorial):
+    said = run_tutorial("serve_and_export", {})
+    answers = [line for line in said.splitlines() if line.startswith("Speed")]
+    assert len(answers) == 2 and len(set(answers)) == 1, said

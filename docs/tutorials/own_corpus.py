@@ -62,12 +62,13 @@ sift-jax train --gin_file=configs/quickstart/hear.gin --gin.RECORDS=runs/mine/da
 
 # %% [markdown]
 # `name.gin`, `stage1.gin` and `stage2.gin` of the same folder follow with the same `RECORDS` and `TOKENIZER`, each with an `OUT_DIR` of its own and with the one before it as
-# `--gin.START_RUN=runs/mine/hear`. Or from published weights, downloaded as for [one GPU](one_gpu.md):
+# `--gin.START_RUN=runs/mine/hear`. Or from published weights, downloaded as for [one GPU](one_gpu.md). Single words are asked about where a build knows
+# [when they are said](../guides/data.md#word-times); this one does not, so stage 2 leaves them out by `WORD_RATE`:
 
 # %%
 run(r'''
 sift-jax train --gin_file=configs/small/stage2.gin --gin.RECORDS=runs/mine/data/records --gin.OUT_DIR=runs/mine/stage2 \
-    --gin.START_RUN=None --gin.ENCODER=weights/whisper-base --gin.DECODER=weights/Qwen2.5-0.5B-Instruct
+    --gin.START_RUN=None --gin.ENCODER=weights/whisper-base --gin.DECODER=weights/Qwen2.5-0.5B-Instruct --gin.WORD_RATE=0.0
 ''')
 
 # %% [markdown]

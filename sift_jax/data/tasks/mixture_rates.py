@@ -113,7 +113,8 @@ def resolve_rates(
         if not matched:
             raise ValueError(
                 f"mixture pattern {pattern!r} matches none of the tasks: "
-                f"{_shorten(sorted(tasks), 40)}; with the rate 0 it is left out"
+                f"{_shorten(sorted(tasks), 40)}; with the rate 0 it is left out, for which "
+                "configs/wiring/mixture.gin has a knob for each kind (--gin.WORD_RATE=0.0)"
             )
         here = [name for name in matched if name in present]
         absent = [

@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/runs/.compiled
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: quickstart laptop lint test docs check tpu test-slow test-kills parity extras lock clean
+.PHONY: quickstart laptop lint test docs check tpu gpu test-slow test-kills parity extras lock clean
 
 # A lock a Python: 3.11 has jax 0.10, the later ones the newest. make test PYTHON=python3.13
 VERSION := $(shell $(PYTHON) -c "import sys; print('%d.%d' % sys.version_info[:2])")
@@ -69,6 +69,18 @@ tpu: $(VENV)/.installed $(LIBTPU)/.installed
 
 $(LIBTPU)/.installed:
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --target=$(LIBTPU) libtpu==0.0.42.1
+	touch $@
+
+# the same by the GPUs' compiler, in a folder of its own too: 1.7 GB, most of it cuDNN
+GPU_COMPILE := .gpu_compile
+gpu: export JAX_PLATFORMS := cpu
+gpu: export PYTHONPATH := $(CURDIR)/$(GPU_COMPILE)
+gpu: $(VENV)/.installed $(GPU_COMPILE)/.installed
+	$(PY) -m pytest --durations=20 -m gpu
+
+$(GPU_COMPILE)/.installed:
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --target=$(GPU_COMPILE) jax-cuda12-plugin==0.10.2 \
+		jax-cuda12-pjrt==0.10.2 nvidia-cuda-nvcc-cu12==12.9.86 nvidia-cudnn-cu12==9.28.0.42
 	touch $@
 
 # the optional packages of setup.py

@@ -305,9 +305,8 @@ def join_processes(flags: argparse.Namespace) -> None:
     nothing; or readies the compiler for devices that are not here."""
     topology = find_topology(flags)
     if topology is not None:
-        from sift_jax.compiled.topologies import prepare_to_compile
-
-        prepare_to_compile(topology)
+        # jax is imported here, and with it the GPUs' plugin, which misses its driver aloud
+        import_quietly("sift_jax.compiled.topologies").prepare_to_compile(topology)
     if flags.virtual_devices is not None:
         from sift_jax.parallel.hardware import use_virtual_devices
 

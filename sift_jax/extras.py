@@ -53,6 +53,13 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "tpu": ("jax[tpu]",),
     # the TPU's compiler, which needs no TPU: the release that jax 0.10.2's own extra names
     "tpu_compile": ("libtpu==0.0.42.*",),
+    # XLA:GPU, which needs no GPU: the plugin of jaxlib 0.10.2, ptxas, and cuDNN for attention
+    "gpu_compile": (
+        "jax-cuda12-plugin==0.10.2",
+        "jax-cuda12-pjrt==0.10.2",
+        "nvidia-cuda-nvcc-cu12>=12.8,<13",
+        "nvidia-cudnn-cu12>=9.10,<10",
+    ),
     "cuda": ("jax[cuda12]",),
     # runs in Google's buckets; Orbax deletes by the second
     "gcs": ("gcsfs>=2026.1", "google-cloud-storage>=3"),

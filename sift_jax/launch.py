@@ -13,7 +13,7 @@ class Launch:
 
     # print what would run, and stop
     dry_run: bool = False
-    # devices that the dry run compiles for, though they are not here: v5e:8x8
+    # devices that the dry run compiles for, though they are not here: v5e:8x8, h200:8
     topology: str | None = None
     # the first and the last step of a trace by the profiler
     profile: tuple[int, int] | None = None

@@ -31,13 +31,15 @@ def make_parser() -> Parser:
             "--virtual_devices=8 --dry_run",
             "--gin_file=configs/stage2.gin --gin_file=configs/hardware/v6e_8.gin "
             "--topology=v6e:2x4 --dry_run",
+            "--gin_file=configs/stage2.gin --gin_file=configs/hardware/h200_8.gin "
+            "--topology=h200:8 --dry_run",
         ),
     )
     parser.add_argument(
         "--topology",
         metavar="NAME",
         help="with --dry_run: compile by the devices' own compiler for v5e:8x8, 2xv5e:8x8 (two "
-        "slices), v4, v5p, v6e or tpu7x; no such device is needed",
+        "slices), v4, v5p, v6e or tpu7x, or h200:8, h100, a100; no such device is needed",
     )
     parser.add_argument(
         "--profile",

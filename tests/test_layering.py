@@ -56,7 +56,7 @@ MAY_IMPORT = {
     # --- the model
     "sift_jax.parallel": (),
     # programs as the devices' compilers made them
-    "sift_jax.compiled": ("parallel",),
+    "sift_jax.compiled": ("parallel", "quiet"),
     "sift_jax.models": ("batch", "parallel"),
     "sift_jax.checkpoints": (*SPEECH_LM, "storage"),
     "sift_jax.weights": (*SPEECH_LM, "checkpoints", "endpoints", "text"),

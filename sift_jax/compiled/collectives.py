@@ -2,6 +2,7 @@
 
     %g = bf16[3584,18944] all-gather(bf16[56,18944] %p), replica_groups=[1,64]<=[64]     synchronous
     %s = (…) all-gather-start(…)  …  %d = … all-gather-done(%s)                          asynchronous
+    the same, with "is_sync":true in what XLA:GPU says of its start                      synchronous
     fusions that call AsyncCollectiveStart … AsyncCollectiveDone, of one channel         asynchronous, on a TPU
 
 A device receives, of an array of B bytes that a group of n gathers, reduces or exchanges:
@@ -65,18 +66,22 @@ class Traffic:
     bytes: float
     received: float
     synchronous_bytes: float
+    # of `received`, what is synchronous
+    synchronous_received: float
 
 
 def list_traffic(program: Program, devices: int) -> list[Traffic]:
     """By kind and place, the largest first; `devices` are those of the program."""
-    sums: dict[tuple[str, Place], list[float]] = collections.defaultdict(lambda: [0.0] * 4)
+    sums: dict[tuple[str, Place], list[float]] = collections.defaultdict(lambda: [0.0] * 5)
     for name, times in program.times.items():
         for found in find_collectives(program, program.computations[name], devices).values():
             row = sums[(found.kind, found.place)]
             row[0] += times
             row[1] += times * found.bytes
             row[2] += times * found.received
-            row[3] += 0.0 if found.is_asynchronous else times * found.bytes
+            if not found.is_asynchronous:
+                row[3] += times * found.bytes
+                row[4] += times * found.received
     rows = [
         Traffic(
             kind=kind,
@@ -85,6 +90,7 @@ def list_traffic(program: Program, devices: int) -> list[Traffic]:
             bytes=row[1],
             received=row[2],
             synchronous_bytes=row[3],
+            synchronous_received=row[4],
         )
         for (kind, place), row in sums.items()
     ]
@@ -99,7 +105,7 @@ def find_collectives(
     for instruction in computation.instructions:
         kind = instruction.kind.removesuffix("-start")
         if kind in KINDS and not _is_inside_fusion(computation):
-            is_start = instruction.kind != kind
+            is_start = instruction.kind != kind and '"is_sync":true' not in instruction.text
             found[instruction.name] = _describe(
                 kind, instruction, computation, devices, is_start, key=instruction.name
             )

@@ -21,6 +21,14 @@ from sift_jax.compiled.places import Place, find_place
 
 # the calls by which XLA asks a library of the GPU for a product
 LIBRARY_PRODUCTS = ("__cublas$gemm", "__cublas$lt$matmul", "__triton_gemm")
+# and for a convolution: which of (first operand, second operand, result) are its left side, its right
+# side and its output, whose window and labels are those of the forward pass
+LIBRARY_CONVOLUTIONS = {
+    "__cudnn$convForward": (0, 1, 2),
+    "__cudnn$convBiasActivationForward": (0, 1, 2),
+    "__cudnn$convBackwardInput": (2, 1, 0),
+    "__cudnn$convBackwardFilter": (0, 2, 1),
+}
 
 
 def count_products(program: Program) -> dict[Place, float]:
@@ -34,8 +42,10 @@ def count_products(program: Program) -> dict[Place, float]:
 
 def count_operations(instruction: Instruction, computation: Computation) -> float:
     """2 for each pair of numbers that is multiplied and added; 0 for what is no product."""
-    is_library = instruction.kind == "custom-call" and instruction.target in LIBRARY_PRODUCTS
-    if instruction.kind not in ("dot", "convolution") and not is_library:
+    target = instruction.target if instruction.kind == "custom-call" else ""
+    is_library = target in LIBRARY_PRODUCTS
+    places = LIBRARY_CONVOLUTIONS.get(target)
+    if instruction.kind not in ("dot", "convolution") and not is_library and places is None:
         return 0.0
     sides = [_find_dims(computation, name) for name in instruction.operands[:2]]
     if len(sides) < 2 or None in sides:
@@ -44,6 +54,8 @@ def count_operations(instruction: Instruction, computation: Computation) -> floa
     out = list_arrays(instruction.shape)[0][1]
     if instruction.kind == "convolution":
         return _count_convolution(instruction, left, right, out)
+    if places is not None:
+        return _count_convolution(instruction, *((left, right, out)[place] for place in places))
     contracted = (
         _read_library_dims(instruction)
         if is_library

@@ -36,12 +36,13 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
+from sift_jax.models.fused_attention import attend_by_cudnn
 from sift_jax.models.layers import ATTENTION_RESULT, LANES, Array, attend
 from sift_jax.models.packed_sight import (
     PACKED_BLOCK,
@@ -234,7 +235,7 @@ def attend_by(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: AttentionMask) 
     if mask.kind == "blockwise":
         return _attend_blockwise(q_btnk, k_bsnk, v_bsnk, mask)
     if mask.kind == "cudnn":
-        return attend_fused(q_btnk, k_bsnk, v_bsnk, mask.mask_bts, implementation="cudnn")
+        return attend_by_cudnn(q_btnk, k_bsnk, v_bsnk, mask.mask_bts)
     if mask.kind == "packed" and mask.sight is not None:
         from sift_jax.models.packed_attention import attend_packed
 
@@ -294,22 +295,6 @@ def _attend_clip_blocks(q_btnk: Array, k_bsnk: Array, v_bsnk: Array, mask: Atten
     attend_block = jax.checkpoint(lambda q: attend(q, k_bsnk, v_bsnk, is_heard))
     blocks = jax.lax.map(attend_block, jnp.moveaxis(padded.reshape(b, -1, block, n, k), 1, 0))
     return jnp.moveaxis(blocks, 0, 1).reshape(b, -1, n * k)[:, :t]
-
-
-def attend_fused(
-    q_btnk: Array,
-    k_bsnk: Array,
-    v_bsnk: Array,
-    mask_bts: Array | None,
-    *,
-    implementation: Literal["cudnn", "xla"],
-) -> Array:
-    """jax.nn's attention, by cuDNN or by XLA: it groups the queries itself."""
-    mask = None if mask_bts is None else mask_bts[:, None]
-    out = jax.nn.dot_product_attention(
-        q_btnk, k_bsnk, v_bsnk, mask=mask, implementation=implementation
-    )
-    return out.reshape(*out.shape[:2], -1)
 
 
 def choose_block(tokens: int, most: int) -> int:

@@ -91,6 +91,34 @@ DEVICES: dict[str, DeviceFigures] = {
         clock_ghz=None,
         source=f"{_CLOUD_TPU}/tpu7x",
     ),
+    # The clock is the one at which its matrix units reach the published peak: 4 on each of 108
+    # multiprocessors, 256 products and sums a cycle. Twelve links of 25 GB/s, one way.
+    "NVIDIA A100-SXM4-80GB": DeviceFigures(
+        memory_gb=80.0,
+        teraflops=312.0,
+        memory_gb_s=2039.0,
+        link_gb_s=300.0,
+        clock_ghz=1.41,
+        source="NVIDIA A100 Tensor Core GPU data sheet (SXM, 80 GB)",
+    ),
+    # 4 on each of 132, 512 a cycle; eighteen links
+    "NVIDIA H100 80GB HBM3": DeviceFigures(
+        memory_gb=80.0,
+        teraflops=989.4,
+        memory_gb_s=3350.0,
+        link_gb_s=450.0,
+        clock_ghz=1.83,
+        source="NVIDIA H100 Tensor Core GPU data sheet (SXM)",
+    ),
+    # the same processor
+    "NVIDIA H200": DeviceFigures(
+        memory_gb=141.0,
+        teraflops=989.4,
+        memory_gb_s=4800.0,
+        link_gb_s=450.0,
+        clock_ghz=1.83,
+        source="NVIDIA H200 Tensor Core GPU data sheet (SXM)",
+    ),
 }
 
 

@@ -1,4 +1,5 @@
-"""What `--dry_run --topology=v5e:8x8` prints of a step that libtpu has compiled for those devices.
+"""What `--dry_run --topology=v5e:8x8` prints of a step that the devices' own compiler, libtpu or
+XLA:GPU, has compiled for them.
 
     compiled for 64 × TPU v5 lite by libtpu 0.0.42.1 …
     memory per device …
@@ -15,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib.metadata
 import math
 import re
 import time
@@ -27,6 +27,7 @@ import numpy as np
 from sift_jax.batch import Batch, BatchShape
 from sift_jax.compiled.compiled_step import CompiledStep, read_compiled
 from sift_jax.compiled.places import PASSES
+from sift_jax.compiled.topologies import find_ahead_options, name_compiler
 from sift_jax.models.attention import choose_clip_kind, choose_kind
 from sift_jax.models.whisper_encoder import EncoderConfig
 from sift_jax.parallel.hardware import DeviceFigures, HardwareConfig, find_figures
@@ -45,6 +46,8 @@ MS = 1e3
 TERA = 1e12
 # of collectives, the places with the most bytes; the rest is summed up
 SHOWN = 16
+# of a GPU's memory, what JAX takes unless XLA_PYTHON_CLIENT_MEM_FRACTION says otherwise
+GPU_SHARE = 0.75
 # how the compiler says by how much a program is too large
 _TOO_LARGE = re.compile(
     r"(?:Used |temporaries \()([\d.]+)([KMGT])(?: of |\) exceeds available HBM \()([\d.]+)([KMGT])"
@@ -72,18 +75,23 @@ def compile_job(job: TrainingJob) -> Compilation:
     shape, mesh = job.shapes[-1], job.mesh
     kind = mesh.devices.flat[0].device_kind
     figures = find_figures(kind)
+    options = find_ahead_options(find_platform(mesh))
     begun = time.perf_counter()
     try:
         with _keep_nothing():
             compiled = job.train_step.lower(
                 job.abstract_state, describe_batch(shape, mesh)
-            ).compile()
+            ).compile(compiler_options=options or None)
     except RuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         raise DoesNotFitError(_say_what_would_fit(job, str(error))) from error
     seconds = time.perf_counter() - begun
     step = read_compiled(compiled, devices=mesh.devices.size, figures=figures)
+    has = figures.memory_gb * GB if figures else math.inf
+    if find_platform(mesh) == "gpu" and step.memory.total > has:
+        # libtpu refuses it by itself; XLA:GPU compiles what no device holds
+        raise DoesNotFitError(_say_by_how_much(job, used=step.memory.total, has=has))
     return Compilation(step=step, shape=shape, figures=figures, device_kind=kind, seconds=seconds)
 
 
@@ -110,9 +118,10 @@ def format_compilation(job: TrainingJob, hardware: HardwareConfig) -> str:
     lines = format_parameters(job.abstract_state, job.mesh)
     lines += [
         f"mesh: {dict(job.mesh.shape)} over {job.mesh.devices.size} × {found.device_kind}, "
-        f"compiled by {_name_compiler()} in {found.seconds:.0f} s"
+        f"compiled by {name_compiler(find_platform(job.mesh))} in {found.seconds:.0f} s"
     ]
     lines += format_memory(found.step.memory, job.abstract_state, found.shape, job.mesh, hardware)
+    lines += _format_share(job, found)
     lines += _format_attention(job, found)
     lines += _format_products(found.step)
     lines += _format_traffic(found.step)
@@ -120,11 +129,17 @@ def format_compilation(job: TrainingJob, hardware: HardwareConfig) -> str:
     return "\n".join(lines)
 
 
-def _name_compiler() -> str:
-    try:
-        return f"libtpu {importlib.metadata.version('libtpu')}"
-    except importlib.metadata.PackageNotFoundError:
-        return "libtpu"
+def _format_share(job: TrainingJob, found: Compilation) -> list[str]:
+    """On a GPU a process takes a share of the memory at its start, and no more."""
+    if find_platform(job.mesh) != "gpu" or found.figures is None:
+        return []
+    share = found.step.memory.total / GB / found.figures.memory_gb
+    if share <= GPU_SHARE:
+        return []
+    return [
+        f"    JAX takes {GPU_SHARE:.0%} of a GPU's memory at its start, and this is {share:.0%}: set "
+        "XLA_PYTHON_CLIENT_MEM_FRACTION=0.95 for the run"
+    ]
 
 
 def name_kernels(job: TrainingJob, shape: BatchShape) -> dict[str, str]:
@@ -151,7 +166,7 @@ def _format_attention(job: TrainingJob, found: Compilation) -> list[str]:
     said = ", ".join(f"{kind} for {what}" for what, kind in kinds.items())
     lines = [f"attention: {said}"]
     lines += [
-        f"    {each.name:32} {each.count:6} × a step    {each.place}" for each in found.step.kernels
+        f"    {each.name:38} {each.count:6} × a step    {each.place}" for each in found.step.kernels
     ]
     return lines
 
@@ -219,7 +234,14 @@ def _format_time(job: TrainingJob, found: Compilation) -> list[str]:
         / figures.memory_gb_s,
     }
     lines = []
-    if step.time is None:
+    if step.time is None and find_platform(job.mesh) == "gpu":
+        waited = sum(row.synchronous_received for row in step.traffic)
+        lines += [
+            "estimated time of a step: XLA:GPU says no cycles of kernels that no device has timed",
+            f"    synchronous collectives, at {figures.link_gb_s:g} GB/s   "
+            f"{waited / GB / figures.link_gb_s * MS:.1f} ms",
+        ]
+    elif step.time is None:
         lines.append("estimated time of a step: this compiler, or this device's clock, says none")
     else:
         parts = sorted(step.time.work_by_part.items(), key=lambda pair: -pair[1])
@@ -254,6 +276,11 @@ def _say_what_would_fit(job: TrainingJob, text: str) -> str:
         return f"the step does not fit {kind}: {text.splitlines()[0][:300]}"
     used = float(said.group(1)) * _UNITS[said.group(2)]
     has = float(said.group(3)) * _UNITS[said.group(4)]
+    return _say_by_how_much(job, used=used, has=has)
+
+
+def _say_by_how_much(job: TrainingJob, *, used: float, has: float) -> str:
+    kind = job.mesh.devices.flat[0].device_kind
     state = count_bytes(
         [job.abstract_state["frozen"], job.abstract_state["trainable"]]
     ) + count_bytes(job.abstract_state["optimizer"])

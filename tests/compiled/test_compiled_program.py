@@ -243,3 +243,55 @@ def test_places_by_name(op_name, place):
     )
     found = find_place(parse_program(text).computations["m"].root)
     assert (found.part, found.step_pass) == place
+
+
+# what XLA:GPU writes: a product in a fusion of Triton's, a gather that begins and ends with nothing
+# between, and a convolution of cuDNN's with both of its gradients
+GPU = """HloModule jit_step, is_scheduled=true
+
+%gemm_fusion_computation (p0: bf16[8,64], p1: bf16[64,32]) -> bf16[8,32] {
+  %p0 = bf16[8,64]{1,0} parameter(0)
+  %p1 = bf16[64,32]{1,0} parameter(1)
+  ROOT %dot.1 = bf16[8,32]{1,0} dot(%p0, %p1), lhs_contracting_dims={1}, rhs_contracting_dims={0}, \
+metadata={op_name="jit(step)/jvp(Decoder)/dot_general"}
+}
+
+ENTRY %main (a: bf16[8,8], w: bf16[64,32], x: bf16[2,300,80], f: bf16[64,3,80]) -> bf16[8,32] {
+  %a = bf16[8,8]{1,0} parameter(0)
+  %w = bf16[64,32]{1,0} parameter(1)
+  %x = bf16[2,300,80]{2,1,0} parameter(2)
+  %f = bf16[64,3,80]{2,1,0} parameter(3)
+  %gather = (bf16[8,8]{0,1}, bf16[8,64]{0,1}) all-gather-start(%a), channel_id=1, \
+replica_groups=[1,8]<=[8], dimensions={1}, backend_config={"collective_backend_config":{"is_sync":SYNC}}
+  %gathered = bf16[8,64]{0,1} all-gather-done(%gather)
+  %conv = (bf16[2,150,64]{2,1,0}, u8[0]{0}) custom-call(%x, %f), window={size=3 stride=2 pad=1_1}, \
+dim_labels=b0f_o0i->b0f, custom_call_target="__cudnn$convForward"
+  %y = bf16[2,150,64]{2,1,0} get-tuple-element(%conv), index=0
+  %dx = (bf16[2,300,80]{2,1,0}, u8[0]{0}) custom-call(%y, %f), window={size=3 stride=2 pad=1_1}, \
+dim_labels=b0f_o0i->b0f, custom_call_target="__cudnn$convBackwardInput"
+  %df = (bf16[64,3,80]{2,1,0}, u8[0]{0}) custom-call(%x, %y), window={size=3 stride=2 pad=1_1}, \
+dim_labels=b0f_o0i->b0f, custom_call_target="__cudnn$convBackwardFilter"
+  %fmha = (bf16[8,32]{1,0}, u8[0]{0}) custom-call(%gathered), \
+custom_call_target="__cudnn$fmhaScaleBiasSoftmax", metadata={op_name="jit(step)/jvp(Decoder)/attend"}
+  ROOT %out = bf16[8,32]{1,0} fusion(%gathered, %w), kind=kCustom, calls=%gemm_fusion_computation
+}
+"""
+
+
+def test_products_of_a_gpu_s_program():
+    """A row of 300 frames, stride 2 and one frame of padding: the first output misses one tap of
+    three."""
+    found = count_products(parse_program(GPU))
+    assert found[Place(part="decoder", step_pass="forward")] == 2 * 8 * 64 * 32
+    once = 2 * 2 * 64 * 80 * (3 * 150 - 1)
+    assert found[Place(part="elsewhere", step_pass="forward")] == 3 * once
+    (kernel,) = list_kernels(parse_program(GPU))
+    assert (kernel.name, kernel.count) == ("cudnn$fmhaScaleBiasSoftmax", 1)
+
+
+@pytest.mark.parametrize("is_sync, synchronous", [("true", 8 * 64 * 2), ("false", 0)])
+def test_a_gpu_s_collective_says_whether_it_is_waited_for(is_sync, synchronous):
+    (gather,) = list_traffic(parse_program(GPU.replace("SYNC", is_sync)), 8)
+    assert (gather.kind, gather.bytes, gather.received) == ("all-gather", 1024, 896)
+    assert gather.synchronous_bytes == synchronous
+    assert gather.synchronous_received == synchronous * 7 / 8

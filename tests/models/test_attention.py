@@ -17,7 +17,6 @@ from sift_jax.models.attention import (
     BLOCK,
     attend_by,
     attend_clips_by_splash,
-    attend_fused,
     attend_splash,
     choose_block,
     choose_kind,
@@ -25,6 +24,7 @@ from sift_jax.models.attention import (
     make_mask,
     make_row_mask,
 )
+from sift_jax.models.fused_attention import attend_fused
 from sift_jax.models.layers import attend
 from sift_jax.parallel.mesh import AXES, MeshConfig, find_platform, make_mesh
 

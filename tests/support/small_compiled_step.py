@@ -1,5 +1,5 @@
-"""A training step of two layers of width 64, compiled by libtpu for eight chips of a v5e that are not
-here: seconds."""
+"""A training step of two layers of width 64, compiled by libtpu for eight chips of a v5e, or by XLA:GPU
+for eight H200, that are not here: seconds."""
 
 import dataclasses
 import functools
@@ -17,6 +17,7 @@ from sift_jax.training.job import JobConfigs, describe_job
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "collectives_v5e_2x4.json"
 TOPOLOGY = "v5e:2x4"
+GPU_TOPOLOGY = "h200:8"
 # heads of 128, as the TPU's kernel wants them
 DECODERS["test-tpu"] = dataclasses.replace(
     DECODERS["test"], width=64, heads=2, kv_heads=1, head_size=128, hidden=128
@@ -40,10 +41,10 @@ def make_small_run(corpus, out_dir):
     return {**arguments, "mesh": MeshConfig(data=1, fsdp=4, tensor=2)}
 
 
-def describe_small_job(corpus, out_dir):
-    prepare_to_compile(TOPOLOGY)
+def describe_small_job(corpus, out_dir, topology=TOPOLOGY):
+    prepare_to_compile(topology)
     configs = JobConfigs(**make_small_run(corpus, out_dir))
-    return describe_job(configs, devices=open_topology(TOPOLOGY))
+    return describe_job(configs, devices=open_topology(topology))
 
 
 def describe_collectives(step):

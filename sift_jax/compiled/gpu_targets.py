@@ -44,10 +44,17 @@ class GpuTarget:
     links: int
 
 
-_HOPPER = {
-    **{"capability": 9, "has_own_instructions": True, "multiprocessors": 132, "units": 128},
-    **{"shared_kib": 228, "block_shared_kib": 227, "l2_mib": 50, "links": 18},
-}
+_H100 = GpuTarget(
+    kind="NVIDIA H100 80GB HBM3",
+    capability=9,
+    has_own_instructions=True,
+    multiprocessors=132,
+    units=128,
+    shared_kib=228,
+    block_shared_kib=227,
+    l2_mib=50,
+    links=18,
+)
 GPUS: dict[str, GpuTarget] = {
     "a100": GpuTarget(
         kind="NVIDIA A100-SXM4-80GB",
@@ -60,8 +67,8 @@ GPUS: dict[str, GpuTarget] = {
         l2_mib=40,
         links=12,
     ),
-    "h100": GpuTarget(kind="NVIDIA H100 80GB HBM3", **_HOPPER),
-    "h200": GpuTarget(kind="NVIDIA H200", **_HOPPER),
+    "h100": _H100,
+    "h200": dataclasses.replace(_H100, kind="NVIDIA H200"),
 }
 
 

@@ -140,7 +140,7 @@ def _read_cudnn_version() -> tuple[int, int, int]:
     return major, minor, patch
 
 
-def find_ahead_options(platform: str) -> dict[str, str | int | bool]:
+def find_ahead_options(platform: str) -> dict[str, str | bool]:
     """What the compiler has to be told on a machine without the device."""
     if platform != "gpu":
         return {}
@@ -150,7 +150,7 @@ def find_ahead_options(platform: str) -> dict[str, str | int | bool]:
         # where ptxas is
         "xla_gpu_cuda_data_dir": str(Path(next(iter(places)))) if places else "",
         # kernels are chosen by timing them, and there is nothing to time them on
-        "xla_gpu_autotune_level": 0,
+        "xla_gpu_autotune_level": "0",
     }
 
 

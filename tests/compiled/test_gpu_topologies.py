@@ -102,7 +102,18 @@ def test_boxes_open_without_a_device(text):
     assert {each.platform for each in found} == {"gpu"}
 
 
+@pytest.fixture
+def nothing_kept():
+    """JAX's cache of programs takes ones for devices, but reads them back for devices alone."""
+    name = "jax_persistent_cache_min_compile_time_secs"
+    before = getattr(jax.config, name)
+    jax.config.update(name, float("inf"))
+    yield
+    jax.config.update(name, before)
+
+
 @needs_compiler
+@pytest.mark.usefixtures("nothing_kept")
 @pytest.mark.parametrize(
     "kind, kernels",
     [

@@ -16,6 +16,7 @@ block of width d, hidden h, in a row of t positions:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -25,21 +26,38 @@ from sift_jax.models.attention import ATTENTION_RESULT
 
 # products as wide as the model, and as wide as a feed-forward layer: names for what may be kept
 NARROW, WIDE = "narrow", "wide"
+# cuDNN's attention as JAX traces it: a name around its result would not keep what its gradient reads
+CUDNN_ATTENTION = "dot_product_attention_fwd_wrapper"
 _policies = jax.checkpoint_policies
-REMAT_POLICIES = {
+
+
+def _keep_cudnn(policy: Callable[..., Any]) -> Callable[..., Any]:
+    """The same policy, which keeps the results of cuDNN's attention, too."""
+
+    def decide(primitive: Any, *args: Any, **parameters: Any) -> Any:
+        return primitive.name == CUDNN_ATTENTION or policy(primitive, *args, **parameters)
+
+    return decide
+
+
+REMAT_POLICIES: dict[str, Callable[..., Any] | None] = {
     "none": None,
     "full": _policies.nothing_saveable,
     # a kernel is no product, so its results are named
-    "dots": _policies.save_from_both_policies(
-        _policies.dots_with_no_batch_dims_saveable,
-        _policies.save_only_these_names(ATTENTION_RESULT),
+    "dots": _keep_cudnn(
+        _policies.save_from_both_policies(
+            _policies.dots_with_no_batch_dims_saveable,
+            _policies.save_only_these_names(ATTENTION_RESULT),
+        )
     ),
-    "narrow": _policies.save_only_these_names(NARROW, ATTENTION_RESULT),
-    "offload": _policies.save_and_offload_only_these_names(
-        names_which_can_be_saved=[NARROW, ATTENTION_RESULT],
-        names_which_can_be_offloaded=[WIDE],
-        offload_src="device",
-        offload_dst="pinned_host",
+    "narrow": _keep_cudnn(_policies.save_only_these_names(NARROW, ATTENTION_RESULT)),
+    "offload": _keep_cudnn(
+        _policies.save_and_offload_only_these_names(
+            names_which_can_be_saved=[NARROW, ATTENTION_RESULT],
+            names_which_can_be_offloaded=[WIDE],
+            offload_src="device",
+            offload_dst="pinned_host",
+        )
     ),
 }
 

@@ -28,12 +28,13 @@ SMALL = dataclasses.replace(
 ROWS = {"rows": 8, "tokens": 256, "targets": 64, "clips": 2}
 
 
-def make_small_run(corpus, out_dir):
-    """The arguments of `train`: parameters over four devices, features over two."""
+def make_small_run(corpus, out_dir, **changes):
+    """The arguments of `train`: parameters over four devices, features over two. `changes` are the
+    model's."""
     arguments = make_run(
         corpus,
         out_dir,
-        model=SMALL,
+        model=dataclasses.replace(SMALL, **changes),
         data=ROWS,
         trainable=("projector/.*", ".*/lora_.*"),
         frozen_dtype="bfloat16",
@@ -41,9 +42,9 @@ def make_small_run(corpus, out_dir):
     return {**arguments, "mesh": MeshConfig(data=1, fsdp=4, tensor=2)}
 
 
-def describe_small_job(corpus, out_dir, topology=TOPOLOGY):
+def describe_small_job(corpus, out_dir, topology=TOPOLOGY, **changes):
     prepare_to_compile(topology)
-    configs = JobConfigs(**make_small_run(corpus, out_dir))
+    configs = JobConfigs(**make_small_run(corpus, out_dir, **changes))
     return describe_job(configs, devices=open_topology(topology))
 
 

@@ -55,6 +55,15 @@ def test_the_library_s_attention_is_compiled(job, found):
     }
 
 
+def test_attention_that_is_kept_runs_once(corpus, tmp_path):
+    """No layer is made twice, and neither is what cuDNN's backward pass reads of its forward one."""
+    job = describe_small_job(corpus, tmp_path / "run", GPU_TOPOLOGY, remat="dots")
+    step = compile_job(job).step
+    passes = [each.place.step_pass for each in step.kernels if each.place.part == "decoder"]
+    assert sorted(passes) == ["backward", "forward"]
+    assert step.recomputed_share < 0.01
+
+
 def test_products_are_those_of_the_model(job, found):
     needed = count_model_operations(job, found.shape) / job.mesh.devices.size
     assert needed / 2 < found.step.operations < 2 * needed
